@@ -1,0 +1,50 @@
+import { z } from 'zod'
+import { instant, LOG_LEVELS, storableText, TASK_STATUSES } from './task.ts'
+
+/** Pages past this many rows need a cursor. */
+export const MAX_OFFSET_ROWS = 10_000
+/** Counts stop here. */
+export const MAX_EXACT_TOTAL = 10_000
+export const MAX_PAGE_SIZE = 200
+/** Bytes of JSON text that one param, or a result, may take: 1 MiB and its quotes. */
+export const MAX_VALUE_BYTES = 1_048_576 + 2
+/** Bytes of JSON text that all params of a task may take. */
+export const MAX_PARAMS_BYTES = 2 * 1_048_576
+
+const page = z.coerce.number().int().min(1).max(MAX_OFFSET_ROWS).default(1)
+const pageSize = z.coerce.number().int().min(1).max(MAX_PAGE_SIZE).default(50)
+
+export const taskTypeName = storableText.min(1).max(100)
+
+export const listTasksQuery = z.strictObject({
+  status: z.preprocess(
+    (value) => (value === undefined || Array.isArray(value) ? value : [value]),
+    z.array(z.enum(TASK_STATUSES)).max(TASK_STATUSES.length).optional(),
+  ),
+  taskType: taskTypeName.optional(),
+  q: storableText.min(1).max(100).optional().describe("A task id's beginning, or a whole type."),
+  createdAfter: instant.optional(),
+  createdBefore: instant.optional(),
+  page,
+  pageSize,
+  cursor: z.string().min(1).max(100).optional().describe('`nextCursor` of the page before.'),
+})
+export type ListTasksQuery = z.output<typeof listTasksQuery>
+
+export const createTaskBody = z.strictObject({
+  taskType: taskTypeName,
+  params: z.record(z.string(), z.json()).default({}),
+  maxRetries: z.int().min(0).max(100).optional(),
+  timeoutSeconds: z.int().min(1).max(2_147_483).optional(),
+  priority: z.int().min(-100).max(100).optional(),
+  runAt: instant.optional().describe('Not before this instant. Default: now.'),
+})
+
+export const listLogsQuery = z.strictObject({
+  level: z.enum(LOG_LEVELS).optional(),
+  page,
+  pageSize,
+  afterId: z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER).optional(),
+  order: z.enum(['asc', 'desc']).default('asc'),
+})
+export type ListLogsQuery = z.output<typeof listLogsQuery>

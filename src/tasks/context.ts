@@ -1,0 +1,54 @@
+import type { CreatedTask, CreateTaskOptions } from './manager.ts'
+import type { TaskReference, ParamsOf } from './task.ts'
+
+/** Structured fields of a log line; stored as JSON, so values must be serialisable. */
+export type LogData = Readonly<Record<string, unknown>>
+
+/** Writes to the task's own log (`async_task_logs`) and to the server's logger. Never blocks. */
+export interface TaskLog {
+  debug(message: string, data?: LogData): void
+  info(message: string, data?: LogData): void
+  warn(message: string, data?: LogData): void
+  error(message: string, data?: LogData): void
+}
+
+/** Anything that runs SQL inside an open transaction, such as a `pg` client. */
+export interface QueryRunner {
+  query(text: string, values?: unknown[]): Promise<{ rows: unknown[]; rowCount?: number | null }>
+}
+
+/** What a handler is given beside its params. */
+export interface TaskContext {
+  readonly taskId: string
+  readonly taskType: string
+  /** Counts from 1; goes on counting over retries. */
+  readonly attempt: number
+  /**
+   * Aborts when the task was cancelled, timed out (`reason.name` is `TimeoutError`), was taken away, or when
+   * the server shuts down. Pass it on to whatever waits; stop soon after it fires.
+   */
+  readonly signal: AbortSignal
+  readonly log: TaskLog
+  /**
+   * Reports progress. Any number of calls costs a bounded number of writes.
+   *
+   * @param current integer, 0 … total; it never falls within an attempt
+   * @param total integer ≥ 0; the last one given when left out
+   * @param step what is being done, in a few words (at most 200 characters)
+   * @throws TypeError when a number is negative or not finite
+   */
+  progress(current: number, total?: number, step?: string): void
+  /** Creates another task, on behalf of whoever created this one. */
+  createTask<T extends TaskReference>(
+    task: T,
+    params?: ParamsOf<T>,
+    options?: Omit<CreateTaskOptions, 'createdBy'>,
+  ): Promise<CreatedTask>
+  /**
+   * Checks, inside the caller's open transaction, that this run still owns the task, and locks that until the
+   * transaction ends: business rows written in it are written by the rightful attempt or not at all.
+   *
+   * @throws TaskError `TASK_LOST` when the task was cancelled, timed out or taken away
+   */
+  guard(tx: QueryRunner): Promise<void>
+}

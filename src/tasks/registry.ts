@@ -1,0 +1,82 @@
+import type { z } from 'zod'
+import { TaskError } from './errors.ts'
+import {
+  type AnyTask,
+  defineTask,
+  findDefinition,
+  type ParamsSchema,
+  type Task,
+  type TaskDefinition,
+  type TaskHandler,
+  type TaskOptions,
+} from './task.ts'
+
+/** Applied to a function, registers it and returns that same function. */
+export type TaskDecorator<Schema extends ParamsSchema> = <Result>(
+  handler: TaskHandler<z.output<Schema>, Result>,
+) => Task<z.input<Schema>, z.output<Schema>, Result>
+
+/** Types and their handlers. An app takes a frozen copy at its start. */
+export interface TaskRegistry {
+  /**
+   * The decorator that registers a handler here.
+   *
+   * @throws TaskError `DUPLICATE_TASK_TYPE` when another function handles this type already
+   */
+  task<Schema extends ParamsSchema = ParamsSchema>(
+    type: string,
+    options?: TaskOptions<Schema>,
+  ): TaskDecorator<Schema>
+  /** Adds handlers that were registered elsewhere. */
+  add(...tasks: readonly AnyTask[]): void
+  definitions(): ReadonlyMap<string, TaskDefinition>
+}
+
+/** Makes a registry that shares nothing with any other, with a `task` of its own. */
+export function createTaskRegistry(): TaskRegistry {
+  const byType = new Map<string, TaskDefinition>()
+
+  const register = (definition: TaskDefinition): void => {
+    const present = byType.get(definition.type)
+    if (present && present.handler !== definition.handler) {
+      throw new TaskError(
+        'DUPLICATE_TASK_TYPE',
+        `task type '${definition.type}' already has another handler in this registry`,
+      )
+    }
+    byType.set(definition.type, definition)
+  }
+
+  return {
+    task(type, options) {
+      const resolved = options ?? {}
+      return (handler) => {
+        // The definition forgets the params' type; the schema brings it back before each run.
+        register(defineTask(type, resolved as TaskOptions, handler as TaskHandler))
+        return handler as ReturnType<TaskDecorator<ParamsSchema>> as never
+      }
+    },
+    add(...tasks) {
+      for (const handler of tasks) {
+        const definition = findDefinition(handler)
+        if (!definition) {
+          throw new TaskError(
+            'INVALID_ARGUMENT',
+            `'${handler?.name || String(handler)}' was never passed to task(): register it first`,
+          )
+        }
+        register(definition)
+      }
+    },
+    definitions: () => byType,
+  }
+}
+
+/** Where `task()` registers. */
+export const defaultRegistry: TaskRegistry = createTaskRegistry()
+
+/**
+ * Registers a handler for a type, decorator-style, in the default registry:
+ * `export const sendReport = task('send_report', { params })(async (params, ctx) => { … })`.
+ */
+export const task: TaskRegistry['task'] = defaultRegistry.task

@@ -1,0 +1,144 @@
+import { sql } from 'drizzle-orm'
+import {
+  bigint,
+  boolean,
+  check,
+  index,
+  integer,
+  pgTable,
+  primaryKey,
+  smallint,
+  text,
+  timestamp,
+  unique,
+  uuid,
+  varchar,
+} from 'drizzle-orm/pg-core'
+
+/** Instants are `timestamptz`; only the database's clock writes them. */
+const instant = (name: string) => timestamp(name, { withTimezone: true, mode: 'date' })
+
+/** One row a task. `(task_id, attempt, executor_id)` while `running` is the fence of every write of a run. */
+export const asyncTasks = pgTable(
+  'async_tasks',
+  {
+    id: bigint('id', { mode: 'number' }).generatedAlwaysAsIdentity().primaryKey(),
+    taskId: varchar('task_id', { length: 50 }).notNull().unique('async_tasks_task_id_key'),
+    taskType: varchar('task_type', { length: 100 }).notNull(),
+    status: varchar('status', { length: 20 }).notNull().default('pending'),
+    priority: smallint('priority').notNull().default(0),
+    runAt: instant('run_at').notNull().defaultNow(),
+    /** Counts claims, never reset: half of the fence. */
+    attempt: integer('attempt').notNull().default(0),
+    /** Who runs it, or ran it last; null while pending. */
+    executorId: uuid('executor_id'),
+    /** The row has ended (cancelled, failed) while the handler of its last attempt had not returned. */
+    stopping: boolean('stopping').notNull().default(false),
+    progress: integer('progress').notNull().default(0),
+    total: integer('total').notNull().default(0),
+    step: text('step'),
+    /** JSON text, so that it comes back as it went in. */
+    result: text('result'),
+    errorMessage: text('error_message'),
+    retryCount: integer('retry_count').notNull().default(0),
+    maxRetries: integer('max_retries').notNull().default(3),
+    timeoutSeconds: integer('timeout_seconds').notNull().default(14_400),
+    createdBy: text('created_by'),
+    createdAt: instant('created_at').notNull().defaultNow(),
+    startedAt: instant('started_at'),
+    completedAt: instant('completed_at'),
+    cancelledAt: instant('cancelled_at'),
+  },
+  (t) => [
+    check(
+      'async_tasks_status_check',
+      sql`${t.status} in ('pending', 'running', 'completed', 'failed', 'cancelled')`,
+    ),
+    check(
+      'async_tasks_progress_check',
+      sql`${t.progress} >= 0 and ${t.total} >= 0 and (${t.total} = 0 or ${t.progress} <= ${t.total})`,
+    ),
+    // The claim: due tasks in the order they are taken.
+    index('idx_async_tasks_due')
+      .on(t.priority.desc(), t.runAt, t.id)
+      .where(sql`${t.status} = 'pending'`),
+    // An executor's own running rows: heartbeat, hand-back, the executors list.
+    index('idx_async_tasks_running').on(t.executorId, t.id).where(sql`${t.status} = 'running'`),
+    // Lists of the rare ends; the common statuses are served by idx_async_tasks_created_at with a filter.
+    // A plain index on status would cost every transition an entry and serve no query better.
+    index('idx_async_tasks_status')
+      .on(t.status, t.createdAt.desc(), t.id.desc())
+      .where(sql`${t.status} in ('failed', 'cancelled')`),
+    // The list, newest first, with its keyset cursor.
+    index('idx_async_tasks_created_at').on(t.createdAt.desc(), t.id.desc()),
+  ],
+)
+
+const ownerTaskId = () =>
+  varchar('task_id', { length: 50 })
+    .notNull()
+    .references(() => asyncTasks.taskId, { onDelete: 'cascade' })
+
+export const asyncTaskParams = pgTable(
+  'async_task_params',
+  {
+    id: bigint('id', { mode: 'number' }).generatedAlwaysAsIdentity().primaryKey(),
+    taskId: ownerTaskId(),
+    key: varchar('key', { length: 100 }).notNull(),
+    /** JSON text: `"600519"`, `600519`, `true` and `null` stay what they were. */
+    value: text('value').notNull(),
+  },
+  (t) => [unique('async_task_params_task_id_key_key').on(t.taskId, t.key)],
+)
+
+export const asyncTaskLogs = pgTable(
+  'async_task_logs',
+  {
+    id: bigint('id', { mode: 'number' }).generatedAlwaysAsIdentity().primaryKey(),
+    taskId: ownerTaskId(),
+    /** Null for a line that was written from outside a run. */
+    attempt: integer('attempt'),
+    level: varchar('level', { length: 20 }).notNull(),
+    message: text('message').notNull(),
+    /** Structured fields of the line, JSON text. */
+    data: text('data'),
+    createdAt: instant('created_at').notNull().defaultNow(),
+  },
+  (t) => [
+    check('async_task_logs_level_check', sql`${t.level} in ('DEBUG', 'INFO', 'WARNING', 'ERROR')`),
+    // A task's log, a page at a time; ids follow the order of writing.
+    index('idx_async_task_logs_task_id').on(t.taskId, t.createdAt, t.id),
+  ],
+)
+
+/** Attempts that ended without completing; the latest attempt of a task is derived from its row. */
+export const asyncTaskAttempts = pgTable(
+  'async_task_attempts',
+  {
+    taskId: ownerTaskId(),
+    attempt: integer('attempt').notNull(),
+    executorId: uuid('executor_id'),
+    startedAt: instant('started_at').notNull(),
+    endedAt: instant('ended_at').notNull().defaultNow(),
+    outcome: varchar('outcome', { length: 20 }).notNull(),
+    error: text('error'),
+  },
+  (t) => [primaryKey({ name: 'async_task_attempts_pkey', columns: [t.taskId, t.attempt] })],
+)
+
+/** One row a running executor. Nothing in it is indexed but its key, so that a heartbeat stays a HOT update. */
+export const asyncTaskExecutors = pgTable('async_task_executors', {
+  executorId: uuid('executor_id').primaryKey(),
+  host: text('host').notNull(),
+  pid: integer('pid').notNull(),
+  version: text('version').notNull(),
+  slots: integer('slots').notNull(),
+  taskTypes: text('task_types').array().notNull(),
+  leaseMs: integer('lease_ms').notNull(),
+  startedAt: instant('started_at').notNull().defaultNow(),
+  heartbeatAt: instant('heartbeat_at').notNull().defaultNow(),
+  /** Set by a clean stop. The row stays for a while: its types count as registered for one more lease. */
+  stoppedAt: instant('stopped_at'),
+  /** Task ids whose handlers ignore their signal. */
+  stuck: text('stuck').array().notNull().default(sql`'{}'`),
+})

@@ -1,0 +1,105 @@
+import type { z } from 'zod'
+import type { TaskContext } from './context.ts'
+import { TaskError } from './errors.ts'
+
+/** A schema of params: any zod schema of a JSON object. */
+export type ParamsSchema = z.ZodType<Record<string, unknown>, Record<string, unknown>>
+
+/** How tasks of a type behave unless the call that creates one says otherwise. */
+export interface TaskOptions<Schema extends ParamsSchema = ParamsSchema> {
+  /** Checks params at creation and again before each run. Default: any JSON object. */
+  params?: Schema
+  /** Seconds until the handler's signal aborts, 1 … 2,147,483. Default: the executor's `timeoutSeconds`. */
+  timeoutSeconds?: number
+  /** Further attempts after the first, 0 … 100. Default: the executor's `maxRetries`. */
+  maxRetries?: number
+  /** Milliseconds before the first retry, doubled each time. Default: the executor's `retryBaseMs`. */
+  retryBaseMs?: number
+  /** −100 … 100, higher first. Default 0. */
+  priority?: number
+}
+
+export type TaskHandler<Params = Record<string, unknown>, Result = unknown> = (
+  params: Params,
+  ctx: TaskContext,
+) => Result | Promise<Result>
+
+/** A type's code and defaults, as one value. */
+export interface TaskDefinition {
+  readonly type: string
+  readonly options: Readonly<TaskOptions>
+  readonly handler: TaskHandler
+}
+
+declare const taskBrand: unique symbol
+
+/** A registered handler: the function itself, and, for the compiler, the params it may be created with. */
+export type Task<Input = Record<string, unknown>, Params = Record<string, unknown>, Result = unknown> =
+  TaskHandler<Params, Result> & { readonly [taskBrand]: { input: Input } }
+
+/** A task of whatever params. `never` lets handlers of every params type in. */
+// biome-ignore lint/suspicious/noExplicitAny: params are contravariant; only `any` accepts each handler
+export type AnyTask = Task<any, any, unknown>
+
+/** What names a type when a task is created: the handler, or the type's name. */
+export type TaskReference = AnyTask | string
+
+/** The params that creating a task of `T` takes. */
+export type ParamsOf<T> = T extends { readonly [taskBrand]: { input: infer Input } }
+  ? Input
+  : Record<string, unknown>
+
+/** The result of `T`'s handler. */
+export type ResultOf<T> = T extends (...args: never[]) => infer Result ? Awaited<Result> : unknown
+
+const TYPE_PATTERN = /^[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}$/
+
+const definitions = new WeakMap<object, TaskDefinition>()
+
+/** The definition behind a registered handler; undefined for any other function. */
+export function findDefinition(handler: unknown): TaskDefinition | undefined {
+  return typeof handler === 'function' ? definitions.get(handler) : undefined
+}
+
+/**
+ * Binds a function to a type. One function serves one type: a second name for it would make
+ * `createTask(handler)` ambiguous.
+ */
+export function defineTask(type: string, options: TaskOptions, handler: TaskHandler): TaskDefinition {
+  checkOptions(type, options)
+  if (typeof handler !== 'function') {
+    throw new TaskError('INVALID_ARGUMENT', `task('${type}') must be applied to a function`)
+  }
+  const known = definitions.get(handler)
+  if (known && (known.type !== type || known.options !== options)) {
+    throw new TaskError(
+      'DUPLICATE_TASK_TYPE',
+      `this function already handles '${known.type}'; wrap it in a function of its own to handle '${type}'`,
+    )
+  }
+  const definition = known ?? Object.freeze({ type, options, handler })
+  definitions.set(handler, definition)
+  return definition
+}
+
+function checkOptions(type: string, options: TaskOptions): void {
+  if (!TYPE_PATTERN.test(type)) {
+    throw new TaskError(
+      'INVALID_ARGUMENT',
+      `task type ${JSON.stringify(type)} must be 1 to 100 letters, digits, '_', '.', ':' or '-'`,
+    )
+  }
+  checkInteger(type, 'timeoutSeconds', options.timeoutSeconds, 1, 2_147_483)
+  checkInteger(type, 'maxRetries', options.maxRetries, 0, 100)
+  checkInteger(type, 'retryBaseMs', options.retryBaseMs, 0, 3_600_000)
+  checkInteger(type, 'priority', options.priority, -100, 100)
+}
+
+function checkInteger(type: string, name: string, value: number | undefined, min: number, max: number): void {
+  if (value !== undefined && !(Number.isInteger(value) && value >= min && value <= max)) {
+    throw new TaskError(
+      'INVALID_ARGUMENT',
+      `task('${type}'): ${name} must be an integer from ${min} to ${max}, got ${value}`,
+    )
+  }
+}
