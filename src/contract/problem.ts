@@ -6,8 +6,6 @@ export const problem = z.object({
   title: z.string(),
   detail: z.string(),
   code: z.string().describe('Stable, UPPER_SNAKE.'),
-  errors: z
-    .array(z.object({ pointer: z.string().describe('JSON pointer.'), detail: z.string() }))
-    .optional(),
+  errors: z.array(z.object({ pointer: z.string().describe('JSON pointer.'), detail: z.string() })).optional(),
 })
 export type Problem = z.output<typeof problem>

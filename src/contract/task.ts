@@ -27,7 +27,10 @@ export const instant = z.codec(z.iso.datetime(), z.date(), {
 /** Text that PostgreSQL can store: no NUL, no lone surrogate. */
 export const storableText = z
   .string()
-  .refine((text) => !text.includes('\u0000') && text.isWellFormed(), 'must be text without NUL or lone surrogates')
+  .refine(
+    (text) => !text.includes('\u0000') && text.isWellFormed(),
+    'must be text without NUL or lone surrogates',
+  )
 
 /** A task as lists show it. */
 export const taskSummary = z.object({

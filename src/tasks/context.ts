@@ -1,5 +1,5 @@
 import type { CreatedTask, CreateTaskOptions } from './manager.ts'
-import type { TaskReference, ParamsOf } from './task.ts'
+import type { ParamsOf, TaskReference } from './task.ts'
 
 /** Structured fields of a log line; stored as JSON, so values must be serialisable. */
 export type LogData = Readonly<Record<string, unknown>>

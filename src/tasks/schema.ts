@@ -59,9 +59,7 @@ export const asyncTasks = pgTable(
       sql`${t.progress} >= 0 and ${t.total} >= 0 and (${t.total} = 0 or ${t.progress} <= ${t.total})`,
     ),
     // The claim: due tasks in the order they are taken.
-    index('idx_async_tasks_due')
-      .on(t.priority.desc(), t.runAt, t.id)
-      .where(sql`${t.status} = 'pending'`),
+    index('idx_async_tasks_due').on(t.priority.desc(), t.runAt, t.id).where(sql`${t.status} = 'pending'`),
     // An executor's own running rows: heartbeat, hand-back, the executors list.
     index('idx_async_tasks_running').on(t.executorId, t.id).where(sql`${t.status} = 'running'`),
     // Lists of the rare ends; the common statuses are served by idx_async_tasks_created_at with a filter.
@@ -106,8 +104,8 @@ export const asyncTaskLogs = pgTable(
   },
   (t) => [
     check('async_task_logs_level_check', sql`${t.level} in ('DEBUG', 'INFO', 'WARNING', 'ERROR')`),
-    // A task's log, a page at a time; ids follow the order of writing.
-    index('idx_async_task_logs_task_id').on(t.taskId, t.createdAt, t.id),
+    // A task's log, a page at a time, in the order it was written: lines of one batch may share an instant.
+    index('idx_async_task_logs_task_id').on(t.taskId, t.id),
   ],
 )
 

@@ -34,8 +34,11 @@ export interface TaskDefinition {
 declare const taskBrand: unique symbol
 
 /** A registered handler: the function itself, and, for the compiler, the params it may be created with. */
-export type Task<Input = Record<string, unknown>, Params = Record<string, unknown>, Result = unknown> =
-  TaskHandler<Params, Result> & { readonly [taskBrand]: { input: Input } }
+export type Task<
+  Input = Record<string, unknown>,
+  Params = Record<string, unknown>,
+  Result = unknown,
+> = TaskHandler<Params, Result> & { readonly [taskBrand]: { input: Input } }
 
 /** A task of whatever params. `never` lets handlers of every params type in. */
 // biome-ignore lint/suspicious/noExplicitAny: params are contravariant; only `any` accepts each handler

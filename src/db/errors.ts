@@ -1,0 +1,44 @@
+/** SQLSTATEs of a server that is away, starting, stopping or full: the same statement will work later. */
+const AWAY = /^(08...|57P0[1-4]|53...|25006|58030)$/
+/** Serialization failure, deadlock, lock timeout: the same statement will work when tried again. */
+const CONFLICT = /^(40001|40P01|55P03)$/
+const SOCKET = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'ETIMEDOUT',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOENT',
+])
+/** What `pg` and `pg-pool` say, without any code, when a connection breaks or none can be had. */
+const BROKEN_CONNECTION =
+  /^(Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|Query read timeout)/
+
+/** The SQLSTATE or socket code of an error, looked for in its causes too (Drizzle wraps the driver's error). */
+export function codeOf(error: unknown): string | undefined {
+  for (let current = error; current instanceof Error; current = current.cause) {
+    if ('code' in current && typeof current.code === 'string') return current.code
+    // Happy eyeballs: one refused address after the other.
+    if (current instanceof AggregateError && current.errors.length > 0) return codeOf(current.errors[0])
+  }
+  return undefined
+}
+
+/** The database could not be reached or could not serve: an outage, not a fault of the statement. */
+export function isOutage(error: unknown): boolean {
+  const code = codeOf(error)
+  if (code !== undefined) return AWAY.test(code) || SOCKET.has(code)
+  for (let current = error; current instanceof Error; current = current.cause) {
+    if (BROKEN_CONNECTION.test(current.message)) return true
+  }
+  return false
+}
+
+/** Worth the same statement once more: an outage, or a conflict with another transaction. */
+export function isTransient(error: unknown): boolean {
+  const code = codeOf(error)
+  return (code !== undefined && CONFLICT.test(code)) || isOutage(error)
+}

@@ -1,0 +1,45 @@
+import { EventEmitter } from 'node:events'
+import type { LogData } from './context.ts'
+import type { AttemptOutcome, LogLevel } from './lifecycle.ts'
+
+export interface RunEvent {
+  readonly taskId: string
+  readonly taskType: string
+  readonly attempt: number
+}
+
+/** What happens in the engine. Nothing in it words a log line or counts a metric: listeners do. */
+export interface TaskEventMap {
+  /** Tasks were created in this process; `dueNow` says whether one may run at once. */
+  created: [{ taskIds: readonly string[]; dueNow: boolean }]
+  cancelled: [{ taskId: string; attempt: number }]
+  started: [RunEvent]
+  /** An attempt was written down. `retryInMs` when another one follows. */
+  ended: [RunEvent & { outcome: AttemptOutcome; durationMs: number; error?: string; retryInMs?: number }]
+  /** A line of a handler's own log. */
+  logged: [RunEvent & { level: LogLevel; message: string; data: LogData | undefined }]
+  /** A handler threw; `error` carries the stack that the row does not keep. */
+  threw: [RunEvent & { error: unknown }]
+  /** A write came after its row had ended or changed hands, and changed nothing. */
+  late: [RunEvent & { what: 'completion' | 'failure' | 'progress' | 'log' }]
+  /** A handler has ignored its signal for the grace period; it keeps its slot. */
+  stuck: [RunEvent & { forMs: number }]
+  /** Lines did not fit into the buffer. */
+  logsDropped: [{ count: number }]
+  unknownTypeFailed: [{ taskId: string; taskType: string }]
+  /** A loop of the executor died and will be started again. Once an outage, not once a try. */
+  loopFailed: [{ loop: string; error: unknown }]
+  loopRecovered: [{ loop: string; failures: number }]
+  /** A write was refused for good. */
+  writeFailed: [{ what: string; error: unknown }]
+  /** A write is being tried again until it succeeds. Once an outage. */
+  writeDelayed: [{ what: string; error: unknown }]
+}
+
+export class TaskEvents extends EventEmitter<TaskEventMap> {
+  constructor() {
+    super()
+    // One listener a waiting caller is normal here.
+    this.setMaxListeners(0)
+  }
+}

@@ -1,0 +1,125 @@
+import type { LogData, TaskLog } from '../context.ts'
+import type { RunEvent, TaskEvents } from '../events.ts'
+import type { LogLevel } from '../lifecycle.ts'
+import { toStorable } from '../outcome.ts'
+import type { Fence } from '../store/fence.ts'
+import type { LastProgress } from '../store/finish.ts'
+import type { OutputBuffer } from './output-buffer.ts'
+
+const MAX_MESSAGE_CHARS = 10_000
+const MAX_DATA_CHARS = 10_000
+const MAX_STEP_CHARS = 200
+const MAX_INTEGER = 2_147_483_647
+
+/**
+ * What one attempt says: its newest progress and its log.
+ *
+ * Lines said before the signal aborted are kept; later ones are dropped and counted. Progress never falls.
+ */
+export class AttemptOutput {
+  readonly log: TaskLog
+  readonly #fence: Fence
+  readonly #event: RunEvent
+  readonly #signal: AbortSignal
+  readonly #events: TaskEvents
+  readonly #output: OutputBuffer
+  #closed = false
+  #lateWasSaid = false
+  #lastLine = 0
+  #progress = 0
+  #total = 0
+  #step: string | null = null
+  #reported = false
+
+  constructor(
+    fence: Fence,
+    event: RunEvent,
+    signal: AbortSignal,
+    services: { events: TaskEvents; output: OutputBuffer },
+  ) {
+    this.#fence = fence
+    this.#event = event
+    this.#signal = signal
+    this.#events = services.events
+    this.#output = services.output
+    this.log = {
+      debug: (message, data) => this.#say('DEBUG', message, data),
+      info: (message, data) => this.#say('INFO', message, data),
+      warn: (message, data) => this.#say('WARNING', message, data),
+      error: (message, data) => this.#say('ERROR', message, data),
+    }
+  }
+
+  /** Undefined while the handler has reported none. */
+  get lastProgress(): LastProgress | undefined {
+    if (!this.#reported) return undefined
+    return { progress: this.#progress, total: this.#total, step: this.#step }
+  }
+
+  report(current: number, total: number | undefined, step: string | undefined): void {
+    const newTotal = total === undefined ? this.#total : count('total', total)
+    const newProgress = Math.max(this.#progress, count('current', current))
+    if (this.#closed || this.#signal.aborted) return this.#late('progress')
+    // A total of 0 is unknown; a known one is never below what has been done.
+    this.#progress =
+      total !== undefined && newTotal > 0
+        ? Math.min(newProgress, Math.max(newTotal, this.#progress))
+        : newProgress
+    this.#total = newTotal === 0 ? 0 : Math.max(newTotal, this.#progress)
+    if (step !== undefined) this.#step = toStorable(String(step)).slice(0, MAX_STEP_CHARS)
+    this.#reported = true
+    this.#output.reportProgress({
+      ...this.#fence,
+      progress: this.#progress,
+      total: this.#total,
+      step: this.#step,
+    })
+  }
+
+  /** Says no more: the handler has returned. */
+  close(): void {
+    this.#closed = true
+  }
+
+  /** Resolves when what was said is in the database. */
+  async flushed(options: { progress: boolean }): Promise<void> {
+    if (options.progress) await this.#output.flush()
+    else this.#output.dropProgress(this.#fence.taskId)
+    await this.#output.flushed(this.#lastLine)
+  }
+
+  #say(level: LogLevel, message: string, data: LogData | undefined): void {
+    if (this.#closed || this.#signal.aborted) return this.#late('log')
+    const text = toStorable(String(message)).slice(0, MAX_MESSAGE_CHARS)
+    this.#lastLine = this.#output.addLine(this.#fence, { level, message: text, data: encodeData(data) })
+    if (this.#events.listenerCount('logged') > 0) {
+      this.#events.emit('logged', { ...this.#event, level, message: text, data })
+    }
+  }
+
+  /** Once an attempt: a handler in a loop must not flood the log with what it may not log. */
+  #late(what: 'progress' | 'log'): void {
+    if (this.#lateWasSaid) return
+    this.#lateWasSaid = true
+    this.#events.emit('late', { ...this.#event, what })
+  }
+}
+
+function count(name: string, value: number): number {
+  if (typeof value !== 'number' || !(value >= 0) || value > MAX_INTEGER) {
+    throw new TypeError(`progress(): ${name} must be a number from 0 to ${MAX_INTEGER}, got ${String(value)}`)
+  }
+  return Math.floor(value)
+}
+
+function encodeData(data: LogData | undefined): string | null {
+  if (data === undefined) return null
+  try {
+    const text = JSON.stringify(data)
+    if (text === undefined) return null
+    return text.length <= MAX_DATA_CHARS ? text : JSON.stringify({ truncated: text.slice(0, MAX_DATA_CHARS) })
+  } catch (error) {
+    // A cycle or a BigInt in a log line must not fail the task that logs it.
+    return JSON.stringify({ unserialisable: String(error) })
+  }
+}

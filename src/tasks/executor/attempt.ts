@@ -1,0 +1,238 @@
+import { MAX_VALUE_BYTES } from '../../contract/requests.ts'
+import type { Database } from '../../db/database.ts'
+import { PermanentError, TaskError } from '../errors.ts'
+import type { RunEvent, TaskEvents } from '../events.ts'
+import type { AttemptOutcome } from '../lifecycle.ts'
+import {
+  type AbortCause,
+  type AttemptLimits,
+  classify,
+  type HandlerEnd,
+  type Outcome,
+  timeoutText,
+} from '../outcome.ts'
+import { anyParams, restoreParams } from '../params.ts'
+import type { ClaimedTask } from '../store/claim.ts'
+import type { Fence } from '../store/fence.ts'
+import { completeTask, failTask, noteHandlerReturned, releaseTask, retryTaskLater } from '../store/finish.ts'
+import type { TaskDefinition } from '../task.ts'
+import { AttemptOutput } from './attempt-output.ts'
+import { abortReason } from './cancellation.ts'
+import type { OutputBuffer } from './output-buffer.ts'
+import { GaveUp, persist } from './persist.ts'
+import { type ContextServices, createContext } from './task-context.ts'
+
+export interface AttemptServices extends ContextServices {
+  readonly db: Database
+  readonly events: TaskEvents
+  readonly output: OutputBuffer
+  readonly giveUp: AbortSignal
+  readonly cancelGraceMs: number
+  readonly retryBaseMs: number
+  /** A retry of this executor's own making is due after this long. */
+  onRetryDue(delayMs: number): void
+}
+
+/**
+ * One run of one task, from claim to record: parse params → run → classify → record → announce.
+ *
+ * The first cause to abort it wins. A timeout leaves the row running until the handler returns, so that no
+ * retry ever runs beside it; only when the grace period passes first does the row become failed. Every write
+ * carries the fence: a run that lost its task changes nothing.
+ */
+export class Attempt {
+  readonly task: ClaimedTask
+  readonly fence: Fence
+  readonly #definition: TaskDefinition
+  readonly #services: AttemptServices
+  readonly #abort = new AbortController()
+  readonly #output: AttemptOutput
+  readonly #startedAt = performance.now()
+  #cause: AbortCause | undefined
+  #returned = false
+  #stuck = false
+  #timeout: NodeJS.Timeout | undefined
+  #grace: NodeJS.Timeout | undefined
+  /** Ends the row of a timed-out handler that will not return. */
+  #overdue: Promise<void> | undefined
+  /** The row has been handed on without waiting for the handler. */
+  #handedBack = false
+
+  constructor(task: ClaimedTask, definition: TaskDefinition, executorId: string, services: AttemptServices) {
+    this.task = task
+    this.fence = { taskId: task.taskId, attempt: task.attempt, executorId }
+    this.#definition = definition
+    this.#services = services
+    this.#output = new AttemptOutput(this.fence, this.event, this.#abort.signal, services)
+  }
+
+  get event(): RunEvent {
+    return { taskId: this.task.taskId, taskType: this.task.taskType, attempt: this.task.attempt }
+  }
+
+  /** The handler has ignored its signal for the grace period. */
+  get stuck(): boolean {
+    return this.#stuck
+  }
+
+  /** Resolves when the handler has returned and its end is written, or can no longer be. */
+  async run(): Promise<void> {
+    this.#services.events.emit('started', this.event)
+    this.#timeout = setTimeout(() => this.abort('timeout'), this.task.timeoutSeconds * 1_000)
+    const end = await this.#execute()
+    this.#returned = true
+    clearTimeout(this.#timeout)
+    clearTimeout(this.#grace)
+    // From here on a cancel changes the row alone; a line said after the end belongs to nobody.
+    this.#output.close()
+    await this.#overdue
+    try {
+      await this.#record(classify(end, this.#cause, this.#limits))
+    } catch (error) {
+      await this.#recordRefused(error)
+    }
+  }
+
+  /** Aborts the handler's signal. The first cause stands; none counts once the handler has returned. */
+  abort(cause: AbortCause): void {
+    if (this.#cause !== undefined || this.#returned) return
+    this.#cause = cause
+    clearTimeout(this.#timeout)
+    const { cancelGraceMs } = this.#services
+    this.#grace = setTimeout(() => this.#graceIsOver(cause), cancelGraceMs)
+    this.#abort.abort(abortReason(cause, this.task))
+  }
+
+  /** Gives the task back while the handler still runs: the process is about to end. */
+  async handBack(delayMs: number): Promise<void> {
+    this.#handedBack = true
+    clearTimeout(this.#grace)
+    const { db } = this.#services
+    await this.#persist('a hand-back', () => releaseTask(db, this.fence, delayMs))
+  }
+
+  async #execute(): Promise<HandlerEnd> {
+    const { handler } = this.#definition
+    try {
+      const params = await this.#parseParams()
+      const context = createContext(this.task, this.fence, this.#abort.signal, this.#output, this.#services)
+      return { returned: encodeResult(await handler(params, context)) }
+    } catch (thrown) {
+      if (this.#cause === undefined) this.#services.events.emit('threw', { ...this.event, error: thrown })
+      return { thrown }
+    }
+  }
+
+  async #parseParams(): Promise<Record<string, unknown>> {
+    const { type, options } = this.#definition
+    try {
+      return await restoreParams(type, options.params ?? anyParams, this.task.params)
+    } catch (error) {
+      if (!(error instanceof TaskError)) throw error
+      throw new PermanentError(`${error.code}: ${error.message}`)
+    }
+  }
+
+  async #record(outcome: Outcome): Promise<void> {
+    if (this.#handedBack) return
+    await this.#output.flushed({ progress: outcome.kind === 'fail' })
+    const written =
+      outcome.kind !== 'abandon' && (await this.#persist(outcome.kind, () => this.#write(outcome)))
+    if (written) return this.#announce(outcome)
+    if (outcome.kind !== 'abandon') {
+      const what = outcome.kind === 'complete' ? 'completion' : 'failure'
+      this.#services.events.emit('late', { ...this.event, what })
+    }
+    // The row ended without us. It may be retried now that the handler has returned.
+    const { db } = this.#services
+    await this.#persist('the return of a handler', () => noteHandlerReturned(db, this.fence))
+  }
+
+  #write(outcome: Exclude<Outcome, { kind: 'abandon' }>): Promise<boolean> {
+    const { db } = this.#services
+    switch (outcome.kind) {
+      case 'complete':
+        return completeTask(db, this.fence, outcome.result, this.#output.lastProgress)
+      case 'retry':
+        return retryTaskLater(db, this.fence, { ...outcome, outcome: outcome.as })
+      case 'fail':
+        return failTask(db, this.fence, { error: outcome.error, outcome: outcome.as, stillRunning: false })
+      case 'release':
+        return releaseTask(db, this.fence, 0)
+    }
+  }
+
+  #announce(outcome: Outcome): void {
+    if (outcome.kind === 'retry') this.#services.onRetryDue(outcome.delayMs)
+    this.#services.events.emit('ended', {
+      ...this.event,
+      outcome: attemptOutcome(outcome),
+      durationMs: performance.now() - this.#startedAt,
+      ...('error' in outcome ? { error: outcome.error } : {}),
+      ...(outcome.kind === 'retry' ? { retryInMs: outcome.delayMs } : {}),
+    })
+  }
+
+  /** The database refused the record itself. The task fails rather than run for ever. */
+  async #recordRefused(error: unknown): Promise<void> {
+    const { db, events } = this.#services
+    events.emit('writeFailed', { what: `the end of ${this.task.taskId}`, error })
+    if (error instanceof GaveUp) return
+    const failure = { error: 'its end could not be written down', outcome: 'failed', stillRunning: false }
+    try {
+      await this.#persist('a failure', () => failTask(db, this.fence, failure))
+    } catch (again) {
+      events.emit('writeFailed', { what: `the failure of ${this.task.taskId}`, error: again })
+    }
+  }
+
+  #graceIsOver(cause: AbortCause): void {
+    const { cancelGraceMs, events } = this.#services
+    this.#stuck = true
+    events.emit('stuck', { ...this.event, forMs: cancelGraceMs })
+    if (cause === 'timeout') this.#overdue = this.#failOverdue()
+  }
+
+  async #failOverdue(): Promise<void> {
+    const { db, events } = this.#services
+    const error = `${timeoutText(this.task.timeoutSeconds)}, and its handler did not return`
+    const failure = { error, outcome: 'timed_out', stillRunning: true }
+    try {
+      await this.#output.flushed({ progress: true })
+      const written = await this.#persist('a timeout', () => failTask(db, this.fence, failure))
+      if (written) this.#announce({ kind: 'fail', error, as: 'timed_out' })
+    } catch (refused) {
+      events.emit('writeFailed', { what: `the timeout of ${this.task.taskId}`, error: refused })
+    }
+  }
+
+  #persist<T>(what: string, write: () => Promise<T>): Promise<T> {
+    return persist(what, write, { events: this.#services.events, giveUp: this.#services.giveUp })
+  }
+
+  get #limits(): AttemptLimits {
+    const { retryCount, maxRetries, timeoutSeconds } = this.task
+    const retryBaseMs = this.#definition.options.retryBaseMs ?? this.#services.retryBaseMs
+    return { retryCount, maxRetries, timeoutSeconds, retryBaseMs }
+  }
+}
+
+function attemptOutcome(outcome: Outcome): AttemptOutcome {
+  if (outcome.kind === 'complete') return 'completed'
+  if (outcome.kind === 'release') return 'interrupted'
+  return outcome.kind === 'abandon' ? 'lost' : outcome.as
+}
+
+/** A result as JSON text; null when there is none. */
+function encodeResult(result: unknown): string | null {
+  let text: string | undefined
+  try {
+    text = JSON.stringify(result)
+  } catch (error) {
+    throw new PermanentError(`INVALID_RESULT: the handler returned what is not JSON: ${String(error)}`)
+  }
+  if (text !== undefined && Buffer.byteLength(text) > MAX_VALUE_BYTES) {
+    throw new PermanentError(`INVALID_RESULT: the result takes more than ${MAX_VALUE_BYTES} bytes of JSON`)
+  }
+  return text ?? null
+}

@@ -1,0 +1,274 @@
+import { randomUUID } from 'node:crypto'
+import { hostname } from 'node:os'
+import type { Database } from '../../db/database.ts'
+import { TaskError } from '../errors.ts'
+import type { TaskEvents } from '../events.ts'
+import type { TaskManager } from '../manager.ts'
+import type { TaskSettings } from '../settings.ts'
+import { type ClaimedTask, claimTasks } from '../store/claim.ts'
+import { stopExecutor } from '../store/executors.ts'
+import { releaseTask } from '../store/finish.ts'
+import type { TaskDefinition } from '../task.ts'
+import { Attempt, type AttemptServices } from './attempt.ts'
+import { Heartbeat } from './heartbeat.ts'
+import { OutputBuffer } from './output-buffer.ts'
+import { persist } from './persist.ts'
+import { poll } from './poller.ts'
+import { Slots } from './slots.ts'
+import { type LoopHealth, Supervisor } from './supervisor.ts'
+import { WakeUp } from './wake-up.ts'
+
+/** Part of the shutdown time after which handlers are aborted, and after which nobody waits for them any more. */
+const ABORT_AT = 0.8
+const HAND_BACK_AT = 0.92
+
+/** A retry is looked for a little after it is due: the database's clock decides, and rounds. */
+const RETRY_SLACK_MS = 5
+
+export interface ExecutorHealth {
+  readonly ok: boolean
+  /** Why not, in words for people. */
+  readonly reasons: readonly string[]
+  readonly loops: readonly LoopHealth[]
+  /** Tasks whose handlers ignore their signal; each holds a slot. */
+  readonly stuck: readonly string[]
+}
+
+export interface ExecutorOptions {
+  readonly db: Database
+  readonly settings: TaskSettings
+  readonly definitions: ReadonlyMap<string, TaskDefinition>
+  readonly manager: TaskManager
+  readonly events: TaskEvents
+  readonly version: string
+}
+
+/**
+ * Runs due tasks of the registered types, at most `concurrency` at a time.
+ *
+ * It owns the parts and their order of start and stop: poller (when to claim), attempts (what happens to one
+ * task), heartbeat (who lives, who lost what), output buffer (progress and logs). Its id is fresh at every start,
+ * so nothing written under a former life can be mistaken for its own.
+ */
+export class TaskExecutor {
+  readonly id = randomUUID()
+  readonly #options: ExecutorOptions
+  readonly #types: readonly string[]
+  readonly #wakeUp = new WakeUp()
+  readonly #slots: Slots
+  readonly #output: OutputBuffer
+  readonly #poller: Supervisor
+  readonly #heartbeat: Heartbeat
+  readonly #heart: Supervisor
+  readonly #giveUp = new AbortController()
+  readonly #retryTimers = new Set<NodeJS.Timeout>()
+  readonly #services: AttemptServices
+  #started = false
+  #stopping: Promise<void> | undefined
+
+  constructor(options: ExecutorOptions) {
+    const { db, settings, definitions, events, manager, version } = options
+    this.#options = options
+    this.#types = [...definitions.keys()]
+    this.#slots = new Slots(settings.concurrency, () => this.wake())
+    this.#output = new OutputBuffer({
+      db,
+      executorId: this.id,
+      context: this.#persistence,
+      onLost: (taskId, attempt) => this.#abortIf(taskId, attempt, 'lost'),
+    })
+    this.#heartbeat = new Heartbeat({
+      db,
+      slots: this.#slots,
+      events,
+      intervalMs: settings.heartbeatIntervalMs,
+      row: {
+        executorId: this.id,
+        host: hostname(),
+        pid: process.pid,
+        version,
+        slots: settings.concurrency,
+        taskTypes: this.#types,
+        leaseMs: settings.leaseMs,
+      },
+    })
+    this.#heart = new Supervisor(
+      'heartbeat',
+      (signal, passed) => this.#heartbeat.loop(signal, passed),
+      events,
+    )
+    this.#poller = new Supervisor('poller', (signal, passed) => this.#poll(signal, passed), events)
+    this.#services = {
+      db,
+      events,
+      manager,
+      output: this.#output,
+      giveUp: this.#giveUp.signal,
+      cancelGraceMs: settings.cancelGraceMs,
+      retryBaseMs: settings.retryBaseMs,
+      onRetryDue: (delayMs) => this.#wakeAfter(delayMs + RETRY_SLACK_MS),
+    }
+  }
+
+  /** Starts polling. With the database away it starts all the same and goes on trying. */
+  start(): void {
+    if (this.#started) return
+    this.#started = true
+    const { events } = this.#options
+    events.on('created', this.#onCreated)
+    events.on('cancelled', this.#onCancelled)
+    this.#heart.start()
+    this.#poller.start()
+  }
+
+  /** Looks for due tasks now instead of at the next interval. */
+  wake(): void {
+    this.#wakeUp.notify()
+  }
+
+  health(): ExecutorHealth {
+    const { settings } = this.#options
+    const loops = [this.#poller.health(), this.#heart.health()]
+    const reasons: string[] = []
+    if (this.#stopping) reasons.push('shutting down')
+    else if (!this.#started) reasons.push('not started')
+    else {
+      const limits = [Math.max(5 * settings.pollIntervalMs, 10_000), settings.leaseMs]
+      loops.forEach((loop, i) => {
+        if (loop.sinceLastPassMs <= (limits[i] ?? 0)) return
+        const seconds = Math.round(loop.sinceLastPassMs / 1_000)
+        reasons.push(`the ${loop.loop} loop has not run for ${seconds} s`)
+      })
+    }
+    const stuck = this.#slots.attempts().filter((attempt) => attempt.stuck)
+    return { ok: reasons.length === 0, reasons, loops, stuck: stuck.map((attempt) => attempt.fence.taskId) }
+  }
+
+  /** Stops claiming; running handlers go on. Returns at once. */
+  quiesce(): void {
+    void this.stop()
+  }
+
+  /**
+   * Stops in two phases: no more claims, then waits for handlers; at 80 % of `shutdownTimeoutMs` aborts the rest.
+   * Interrupted tasks go back to pending with no retry spent. Calling it again waits for the same stop.
+   *
+   * @throws TaskError `SHUTTING_DOWN` when the database did not take the last writes in time: the lease does the rest
+   */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop()
+    return this.#stopping
+  }
+
+  async #stop(): Promise<void> {
+    if (!this.#started) return
+    const { events, settings } = this.#options
+    const total = settings.shutdownTimeoutMs
+    const deadline = setTimeout(() => this.#giveUp.abort(), total)
+    events.off('created', this.#onCreated)
+    for (const timer of this.#retryTimers) clearTimeout(timer)
+    const polled = this.#poller.stop()
+    try {
+      await this.#idleWithin(total * ABORT_AT)
+      for (const attempt of this.#slots.attempts()) attempt.abort('shutdown')
+      await this.#idleWithin(total * (HAND_BACK_AT - ABORT_AT))
+      await this.#beforeDeadline(this.#handOver(polled))
+    } finally {
+      clearTimeout(deadline)
+      // Whatever still waits to be written must not outlive the stop.
+      this.#giveUp.abort()
+      this.#output.stop()
+      events.off('cancelled', this.#onCancelled)
+    }
+  }
+
+  async #handOver(polled: Promise<void>): Promise<void> {
+    const { db, settings } = this.#options
+    await polled
+    await Promise.all(this.#slots.attempts().map((attempt) => attempt.handBack(settings.cancelGraceMs)))
+    await this.#output.flush()
+    await this.#heart.stop()
+    await persist('the end of the executor', () => stopExecutor(db, this.id), this.#persistence)
+  }
+
+  async #idleWithin(ms: number): Promise<void> {
+    const { promise: late, resolve } = Promise.withResolvers<void>()
+    const timer = setTimeout(resolve, ms)
+    await Promise.race([this.#slots.whenIdle(), late])
+    clearTimeout(timer)
+  }
+
+  /** A query on a dead connection may hang for longer than the stop may take. */
+  async #beforeDeadline(work: Promise<void>): Promise<void> {
+    const { promise: late, reject } = Promise.withResolvers<never>()
+    const tooLate = () =>
+      reject(new TaskError('SHUTTING_DOWN', 'the database did not take the last writes in time'))
+    this.#giveUp.signal.addEventListener('abort', tooLate)
+    // The race's loser may still reject.
+    work.catch(() => {})
+    await Promise.race([work, late])
+    this.#giveUp.signal.removeEventListener('abort', tooLate)
+  }
+
+  #poll(signal: AbortSignal, passed: () => void): Promise<void> {
+    const { db, settings } = this.#options
+    return poll(
+      {
+        slots: this.#slots,
+        wakeUp: this.#wakeUp,
+        pollIntervalMs: settings.pollIntervalMs,
+        claim: (limit) => claimTasks(db, this.id, this.#types, limit),
+        start: (task) => this.#run(task),
+        handBack: (task) => this.#handBack(task),
+      },
+      signal,
+      passed,
+    )
+  }
+
+  #run(task: ClaimedTask): void {
+    const definition = this.#options.definitions.get(task.taskType)
+    // Only registered types are claimed.
+    if (!definition)
+      throw new TaskError('UNKNOWN_TASK_TYPE', `claimed '${task.taskType}', which is not registered`)
+    const attempt = new Attempt(task, definition, this.id, this.#services)
+    this.#slots.take(attempt)
+    attempt
+      .run()
+      .catch((error: unknown) => {
+        this.#options.events.emit('writeFailed', { what: `the end of ${task.taskId}`, error })
+      })
+      .finally(() => this.#slots.release(attempt))
+  }
+
+  async #handBack(task: ClaimedTask): Promise<void> {
+    const fence = { taskId: task.taskId, attempt: task.attempt, executorId: this.id }
+    await persist('a hand-back', () => releaseTask(this.#options.db, fence, 0), this.#persistence)
+  }
+
+  #wakeAfter(ms: number): void {
+    if (this.#stopping) return
+    const timer = setTimeout(() => {
+      this.#retryTimers.delete(timer)
+      this.wake()
+    }, ms)
+    this.#retryTimers.add(timer)
+  }
+
+  #abortIf(taskId: string, attemptNumber: number, cause: 'cancelled' | 'lost'): void {
+    const attempt = this.#slots.find(taskId)
+    if (attempt?.fence.attempt === attemptNumber) attempt.abort(cause)
+  }
+
+  readonly #onCreated = ({ dueNow }: { dueNow: boolean }): void => {
+    if (dueNow) this.wake()
+  }
+
+  readonly #onCancelled = ({ taskId, attempt }: { taskId: string; attempt: number }): void => {
+    this.#abortIf(taskId, attempt, 'cancelled')
+  }
+
+  get #persistence() {
+    return { events: this.#options.events, giveUp: this.#giveUp.signal }
+  }
+}

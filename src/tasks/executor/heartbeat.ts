@@ -1,0 +1,91 @@
+import type { Database } from '../../db/database.ts'
+import type { TaskEvents } from '../events.ts'
+import {
+  beat,
+  type ExecutorRow,
+  failUnknownTypes,
+  forgetExecutors,
+  registerExecutor,
+} from '../store/executors.ts'
+import type { Slots } from './slots.ts'
+import { pause } from './wake-up.ts'
+
+const FORGET_INTERVAL_MS = 3_600_000
+
+/**
+ * Says that this executor lives, and learns which of its runs were cancelled or taken away: the one channel that
+ * works whatever else is lost. Also fails tasks that no living executor can run. Only an executor whose own
+ * heartbeats went through for a whole lease judges others: one that was blind itself would judge its own outage.
+ */
+export class Heartbeat {
+  readonly #db: Database
+  readonly #row: ExecutorRow
+  readonly #slots: Slots
+  readonly #events: TaskEvents
+  readonly #intervalMs: number
+  #registered = false
+  #lastBeat = Number.NEGATIVE_INFINITY
+  #steadySince = Number.POSITIVE_INFINITY
+  #lastForget = performance.now()
+
+  constructor(options: {
+    db: Database
+    row: ExecutorRow
+    slots: Slots
+    events: TaskEvents
+    intervalMs: number
+  }) {
+    this.#db = options.db
+    this.#row = options.row
+    this.#slots = options.slots
+    this.#events = options.events
+    this.#intervalMs = options.intervalMs
+  }
+
+  async loop(signal: AbortSignal, passed: () => void): Promise<void> {
+    while (!signal.aborted) {
+      await this.beatOnce()
+      passed()
+      await pause(this.#intervalMs, signal)
+    }
+  }
+
+  async beatOnce(): Promise<void> {
+    if (!this.#registered) {
+      await registerExecutor(this.#db, this.#row)
+      this.#registered = true
+    }
+    const attempts = this.#slots.attempts()
+    const stuck = attempts.filter((attempt) => attempt.stuck).map((attempt) => attempt.fence.taskId)
+    const answer = await beat(
+      this.#db,
+      this.#row.executorId,
+      attempts.map((attempt) => attempt.fence),
+      stuck,
+    )
+    this.#registered = answer.known
+    this.#noteBeat()
+    for (const taskId of answer.cancelled) this.#slots.find(taskId)?.abort('cancelled')
+    for (const taskId of answer.lost) this.#slots.find(taskId)?.abort('lost')
+    if (this.#isSteady()) await this.#judge()
+  }
+
+  #noteBeat(): void {
+    const now = performance.now()
+    if (now - this.#lastBeat > this.#row.leaseMs) this.#steadySince = now
+    this.#lastBeat = now
+  }
+
+  #isSteady(): boolean {
+    return performance.now() - this.#steadySince >= this.#row.leaseMs
+  }
+
+  async #judge(): Promise<void> {
+    for (const failed of await failUnknownTypes(this.#db, this.#row.leaseMs)) {
+      this.#events.emit('unknownTypeFailed', failed)
+    }
+    if (performance.now() - this.#lastForget < FORGET_INTERVAL_MS) return
+    await forgetExecutors(this.#db)
+    this.#lastForget = performance.now()
+  }
+}

@@ -1,0 +1,315 @@
+import { v7 as uuidv7 } from 'uuid'
+import type { ListLogsQuery, ListTasksQuery } from '../contract/requests.ts'
+import { MAX_EXACT_TOTAL } from '../contract/requests.ts'
+import type {
+  ExecutorView,
+  LogLevel,
+  TaskDetail,
+  TaskList,
+  TaskLogPage,
+  TaskTypeView,
+} from '../contract/task.ts'
+import { LOG_LEVELS } from '../contract/task.ts'
+import type { Database } from '../db/database.ts'
+import { type CreateTaskOptions, checkCreateOptions, describeType } from './create-options.ts'
+import { decodeCursor, encodeCursor } from './cursor.ts'
+import { TaskError } from './errors.ts'
+import type { TaskEvents } from './events.ts'
+import { isFinished } from './lifecycle.ts'
+import { toStorable } from './outcome.ts'
+import { anyParams, prepareParams, type StoredParams } from './params.ts'
+import type { TaskSettings } from './settings.ts'
+import { listExecutors } from './store/executors.ts'
+import { insertTasks, type NewTask } from './store/insert.ts'
+import { cancelTask, deleteTask, retryTask } from './store/operate.ts'
+import { appendLogs, updateProgress } from './store/output.ts'
+import { countLogs, countTasks, findTask, listLogs, listTasks } from './store/read.ts'
+import { toDetail, toSummary } from './store/rows.ts'
+import { findDefinition, type ParamsOf, type TaskDefinition, type TaskReference } from './task.ts'
+import { Waiters, type WaitOptions } from './waiters.ts'
+
+export type { CreateTaskOptions } from './create-options.ts'
+export type { WaitOptions } from './waiters.ts'
+
+/** A task that was just created. */
+export type CreatedTask = TaskDetail & { created: boolean }
+
+/** One of many tasks to create. */
+export interface NewTaskItem<T extends TaskReference = TaskReference> extends CreateTaskOptions {
+  task: T
+  params?: ParamsOf<T>
+}
+
+export type TaskQuery = Partial<ListTasksQuery>
+export type LogQuery = Partial<ListLogsQuery>
+
+/** Task ids are `task_` and letters or digits; nothing else can name a row. */
+const TASK_ID = /^task_[A-Za-z0-9]{1,45}$/
+
+const DEFAULT_PAGE_SIZE = 50
+
+/**
+ * What routes and applications call: creates, reads and steers tasks. It holds no state of theirs; every
+ * transition is one guarded statement in the store.
+ */
+export class TaskManager {
+  readonly #db: Database
+  readonly #settings: TaskSettings
+  readonly #definitions: ReadonlyMap<string, TaskDefinition>
+  readonly #events: TaskEvents
+  readonly #waiters: Waiters
+
+  constructor(options: {
+    db: Database
+    settings: TaskSettings
+    definitions: ReadonlyMap<string, TaskDefinition>
+    events: TaskEvents
+  }) {
+    this.#db = options.db
+    this.#settings = options.settings
+    this.#definitions = options.definitions
+    this.#events = options.events
+    this.#waiters = new Waiters(options.db, options.events, options.settings.pollIntervalMs)
+  }
+
+  /**
+   * Creates a task and resolves once its row is durable.
+   *
+   * @param task a handler, or a type's name; the params of an unregistered name are checked where it runs
+   * @throws TaskError `INVALID_PARAMS`, `INVALID_ARGUMENT`
+   */
+  async createTask<T extends TaskReference>(
+    task: T,
+    params?: ParamsOf<T>,
+    options: CreateTaskOptions = {},
+  ): Promise<CreatedTask> {
+    const [created] = await this.createTasks([
+      { ...options, task, ...(params === undefined ? {} : { params }) },
+    ])
+    if (!created) throw new Error('the insert answered no row')
+    return created
+  }
+
+  /** Creates many tasks, of any types, in one statement: all of them or none. Answers in their order. */
+  async createTasks(items: readonly NewTaskItem[]): Promise<CreatedTask[]> {
+    if (items.length === 0) return []
+    const tasks = await Promise.all(items.map((item) => this.#prepare(item)))
+    const rows = await insertTasks(this.#db, tasks)
+    const now = Date.now()
+    this.#events.emit('created', {
+      taskIds: tasks.map((task) => task.taskId),
+      dueNow: tasks.some((task) => task.runAt === null || task.runAt.getTime() <= now),
+    })
+    return tasks.map((task) => {
+      const row = rows.get(task.taskId)
+      if (!row) throw new Error(`the insert did not answer ${task.taskId}`)
+      return { ...toDetail(row, Object.fromEntries(task.params), []), created: true }
+    })
+  }
+
+  /** Undefined when there is none. */
+  async getTask(taskId: string): Promise<TaskDetail | undefined> {
+    return TASK_ID.test(taskId) ? findTask(this.#db, taskId) : undefined
+  }
+
+  /**
+   * Tasks, newest first.
+   *
+   * @throws TaskError `INVALID_ARGUMENT` for a cursor that no page gave out
+   */
+  async listTasks(query: TaskQuery = {}): Promise<TaskList> {
+    const { page = 1, pageSize = DEFAULT_PAGE_SIZE, cursor, ...filter } = query
+    const after = cursor === undefined ? undefined : decodeCursor(cursor)
+    const offset = after ? 0 : (page - 1) * pageSize
+    // One more than the page tells whether another one follows.
+    const [rows, count] = await Promise.all([
+      listTasks(this.#db, filter, { limit: pageSize + 1, offset, after }),
+      countTasks(this.#db, filter),
+    ])
+    const shown = rows.slice(0, pageSize)
+    const last = shown.at(-1)
+    return {
+      tasks: shown.map(({ id: _id, createdAtMicros: _micros, ...row }) => toSummary(row)),
+      total: Math.min(count, MAX_EXACT_TOTAL),
+      ...(count > MAX_EXACT_TOTAL ? { totalIsEstimate: true as const } : {}),
+      page,
+      pageSize,
+      nextCursor: rows.length > pageSize && last ? encodeCursor(last) : null,
+    }
+  }
+
+  /**
+   * Cancels a pending or running task; a running handler's signal aborts. Cancelling twice is no error.
+   *
+   * @throws TaskError `TASK_NOT_FOUND`, `TASK_ALREADY_FINISHED`
+   */
+  async cancelTask(taskId: string): Promise<TaskDetail> {
+    const run = TASK_ID.test(taskId) ? await cancelTask(this.#db, taskId) : undefined
+    if (run) this.#events.emit('cancelled', { taskId, attempt: run.attempt })
+    const task = await this.#require(taskId)
+    if (!run && task.status !== 'cancelled') {
+      throw new TaskError('TASK_ALREADY_FINISHED', `${taskId} is already ${task.status}`)
+    }
+    return task
+  }
+
+  /**
+   * Makes a finished task pending again, with all its retries.
+   *
+   * @throws TaskError `TASK_NOT_FOUND`, `TASK_NOT_FINISHED`, or `TASK_STILL_STOPPING` while the handler of its last
+   *   attempt has not returned in a living executor
+   */
+  async retryTask(taskId: string): Promise<TaskDetail> {
+    const retried = TASK_ID.test(taskId) && (await retryTask(this.#db, taskId))
+    const task = await this.#require(taskId)
+    if (!retried) {
+      if (!isFinished(task.status)) throw new TaskError('TASK_NOT_FINISHED', `${taskId} is ${task.status}`)
+      throw new TaskError(
+        'TASK_STILL_STOPPING',
+        `the handler of ${taskId} has not returned yet; try again later`,
+      )
+    }
+    this.#events.emit('created', { taskIds: [taskId], dueNow: true })
+    return task
+  }
+
+  /** @throws TaskError `TASK_NOT_FOUND`, `TASK_NOT_FINISHED` */
+  async deleteTask(taskId: string): Promise<void> {
+    if (TASK_ID.test(taskId) && (await deleteTask(this.#db, taskId))) return
+    const { status } = await this.#require(taskId)
+    throw new TaskError('TASK_NOT_FINISHED', `${taskId} is ${status}; cancel it first`)
+  }
+
+  /**
+   * Reports progress of a running task from outside its handler.
+   *
+   * @param current integer, 0 … total; never lowers what was reported before
+   * @throws TaskError `TASK_NOT_FOUND`, `TASK_NOT_RUNNING`, `INVALID_ARGUMENT`
+   */
+  async updateProgress(taskId: string, current: number, total?: number, step?: string): Promise<TaskDetail> {
+    checkCount('current', current)
+    if (total !== undefined) checkCount('total', total)
+    const progress = {
+      current,
+      total: total ?? null,
+      step: step === undefined ? null : toStorable(step).slice(0, 200),
+    }
+    const written = TASK_ID.test(taskId) && (await updateProgress(this.#db, taskId, progress))
+    const task = await this.#require(taskId)
+    if (!written) throw new TaskError('TASK_NOT_RUNNING', `${taskId} is ${task.status}`)
+    return task
+  }
+
+  /**
+   * Adds a line to a task's log, whatever its status.
+   *
+   * @throws TaskError `TASK_NOT_FOUND`, `INVALID_ARGUMENT`
+   */
+  async logMessage(taskId: string, level: LogLevel, message: string): Promise<void> {
+    if (!LOG_LEVELS.includes(level)) {
+      throw new TaskError('INVALID_ARGUMENT', `level must be one of ${LOG_LEVELS.join(', ')}, got '${level}'`)
+    }
+    const line = {
+      taskId,
+      attempt: null,
+      level,
+      message: toStorable(message).slice(0, 10_000),
+      data: null,
+      ageMs: 0,
+    }
+    const written = TASK_ID.test(taskId) && (await appendLogs(this.#db, [line])) > 0
+    if (!written) throw notFound(taskId)
+  }
+
+  /** @throws TaskError `TASK_NOT_FOUND` */
+  async listLogs(taskId: string, query: LogQuery = {}): Promise<TaskLogPage> {
+    await this.#require(taskId)
+    const { page = 1, pageSize = DEFAULT_PAGE_SIZE, order = 'asc', ...filter } = query
+    const [rows, total] = await Promise.all([
+      listLogs(this.#db, taskId, filter, { limit: pageSize, offset: (page - 1) * pageSize, order }),
+      countLogs(this.#db, taskId, filter),
+    ])
+    const logs = rows.map(({ data, ...line }) => (data === null ? line : { ...line, data: JSON.parse(data) }))
+    return { logs, total, page, pageSize }
+  }
+
+  /**
+   * Resolves to the task at any end of it.
+   *
+   * @throws TaskError `WAIT_TIMEOUT`, `TASK_NOT_FOUND` (also when it is deleted meanwhile), `SHUTTING_DOWN`
+   */
+  waitFor(taskId: string, options: WaitOptions = {}): Promise<TaskDetail> {
+    const look = async () => {
+      const task = await this.#require(taskId)
+      return isFinished(task.status) ? task : undefined
+    }
+    return this.#waiters.wait(taskId, look, options)
+  }
+
+  /** The registered types, with the defaults that apply here. */
+  listTaskTypes(): TaskTypeView[] {
+    return [...this.#definitions.values()].map((definition) => describeType(definition, this.#settings))
+  }
+
+  /** @throws TaskError `UNKNOWN_TASK_TYPE` when this app has no handler for the type */
+  requireTaskType(taskType: string): void {
+    if (this.#definitions.has(taskType)) return
+    const known = [...this.#definitions.keys()].join(', ') || 'none'
+    throw new TaskError(
+      'UNKNOWN_TASK_TYPE',
+      `task type '${taskType}' is not registered; registered: ${known}`,
+      {
+        problems: [{ pointer: '/taskType', detail: `must be one of: ${known}` }],
+      },
+    )
+  }
+
+  listExecutors(): Promise<ExecutorView[]> {
+    return listExecutors(this.#db)
+  }
+
+  /** Ends waits; they reject with `SHUTTING_DOWN`. */
+  close(): void {
+    this.#waiters.stop()
+  }
+
+  async #prepare(item: NewTaskItem): Promise<NewTask> {
+    const { task, params, ...options } = item
+    checkCreateOptions(options)
+    const definition = typeof task === 'string' ? this.#definitions.get(task) : findDefinition(task)
+    if (!definition && typeof task !== 'string') {
+      throw new TaskError(
+        'INVALID_ARGUMENT',
+        `'${task?.name ?? task}' was never passed to task(): register it first`,
+      )
+    }
+    const taskType = definition?.type ?? String(task)
+    const defaults = definition?.options ?? {}
+    const stored: StoredParams = await prepareParams(taskType, defaults.params ?? anyParams, params ?? {})
+    return {
+      taskId: `task_${uuidv7().replaceAll('-', '')}`,
+      taskType,
+      params: stored,
+      priority: options.priority ?? defaults.priority ?? 0,
+      runAt: options.runAt ?? null,
+      maxRetries: options.maxRetries ?? defaults.maxRetries ?? this.#settings.maxRetries,
+      timeoutSeconds: options.timeoutSeconds ?? defaults.timeoutSeconds ?? this.#settings.timeoutSeconds,
+      createdBy: options.createdBy ?? null,
+    }
+  }
+
+  async #require(taskId: string): Promise<TaskDetail> {
+    const task = await this.getTask(taskId)
+    if (!task) throw notFound(taskId)
+    return task
+  }
+}
+
+function notFound(taskId: string): TaskError {
+  return new TaskError('TASK_NOT_FOUND', `there is no task ${JSON.stringify(taskId)}`)
+}
+
+function checkCount(name: string, value: number): void {
+  if (Number.isInteger(value) && value >= 0 && value <= 2_147_483_647) return
+  throw new TaskError('INVALID_ARGUMENT', `${name} must be an integer from 0 to 2147483647, got ${value}`)
+}

@@ -1,0 +1,85 @@
+import { PermanentError, RetryAfter } from './errors.ts'
+import { retryDelayMs } from './retry-policy.ts'
+
+/** Why a handler's signal aborted. The first cause wins. */
+export type AbortCause = 'cancelled' | 'timeout' | 'lost' | 'shutdown'
+
+/** What the handler did: its result as JSON text (null: none), or what it threw. */
+export type HandlerEnd = { readonly returned: string | null } | { readonly thrown: unknown }
+
+/** What is written down about an attempt. */
+export type Outcome =
+  | { readonly kind: 'complete'; readonly result: string | null }
+  | { readonly kind: 'retry'; readonly error: string; readonly delayMs: number; readonly as: FailureOutcome }
+  | { readonly kind: 'fail'; readonly error: string; readonly as: FailureOutcome }
+  /** Handed back unharmed: a shutdown interrupted it. */
+  | { readonly kind: 'release' }
+  /** The row has ended, or belongs to somebody else: nothing may be written. */
+  | { readonly kind: 'abandon' }
+
+export type FailureOutcome = 'failed' | 'timed_out'
+
+export interface AttemptLimits {
+  readonly retryCount: number
+  readonly maxRetries: number
+  readonly retryBaseMs: number
+  readonly timeoutSeconds: number
+}
+
+/** Abort cause first, then what the handler did, then the retries that are left. */
+export function classify(end: HandlerEnd, cause: AbortCause | undefined, limits: AttemptLimits): Outcome {
+  if (cause === 'cancelled' || cause === 'lost') return { kind: 'abandon' }
+  // Whatever an interrupted handler returned, it may have stopped half-way.
+  if (cause === 'shutdown') return { kind: 'release' }
+  if (cause === 'timeout') return failure(timeoutText(limits.timeoutSeconds), undefined, 'timed_out', limits)
+  if ('returned' in end) return { kind: 'complete', result: end.returned }
+  return failure(describeError(end.thrown), end.thrown, 'failed', limits)
+}
+
+function failure(error: string, thrown: unknown, as: FailureOutcome, limits: AttemptLimits): Outcome {
+  // By name too: a handler may have been bundled with another copy of this package.
+  const name = thrown instanceof Error ? thrown.name : undefined
+  const permanent = thrown instanceof PermanentError || name === 'PermanentError'
+  if (permanent || limits.retryCount >= limits.maxRetries) return { kind: 'fail', error, as }
+  const delayMs =
+    thrown instanceof RetryAfter ? thrown.delayMs : retryDelayMs(limits.retryBaseMs, limits.retryCount)
+  return { kind: 'retry', error, delayMs, as }
+}
+
+export function timeoutText(timeoutSeconds: number): string {
+  return `timed out after ${timeoutSeconds} s`
+}
+
+const MAX_ERROR_CHARS = 10_000
+
+/** One line and its causes; never a stack, which names files of the server. */
+export function describeError(thrown: unknown): string {
+  const parts: string[] = []
+  let current = thrown
+  while (parts.length < 5) {
+    parts.push(oneError(current))
+    if (!(current instanceof Error) || current.cause === undefined) break
+    current = current.cause
+  }
+  return toStorable(parts.join(': ')).slice(0, MAX_ERROR_CHARS)
+}
+
+function oneError(value: unknown): string {
+  if (value instanceof Error) {
+    const plain = value.name === 'Error' || value.name === 'PermanentError' || value.name === 'RetryAfter'
+    if (value.message === '') return value.name
+    return plain ? value.message : `${value.name}: ${value.message}`
+  }
+  if (typeof value === 'string') return value
+  try {
+    return `thrown: ${JSON.stringify(value) ?? String(value)}`
+  } catch {
+    // A cycle, a BigInt: its type still says more than nothing.
+    return `thrown: a value of type ${typeof value}`
+  }
+}
+
+/** What PostgreSQL can keep as text: NUL and lone surrogates become U+FFFD. */
+export function toStorable(text: string): string {
+  return text.toWellFormed().replaceAll('\u0000', '\uFFFD')
+}

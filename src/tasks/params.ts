@@ -1,0 +1,143 @@
+import { isDeepStrictEqual } from 'node:util'
+import { z } from 'zod'
+import { MAX_PARAMS_BYTES, MAX_VALUE_BYTES } from '../contract/requests.ts'
+import { type FieldProblem, TaskError } from './errors.ts'
+import type { ParamsSchema } from './task.ts'
+
+const MAX_DEPTH = 100
+const MAX_KEY_CHARS = 100
+
+/** Params of a type without a schema: any JSON object. */
+export const anyParams: ParamsSchema = z.record(z.string(), z.json())
+
+/** A param as it is stored: its key, and its value as JSON text. */
+export type StoredParams = ReadonlyMap<string, string>
+
+/**
+ * Parses params for storage.
+ *
+ * What is stored is what the schema made of them, and must parse to itself again: otherwise a later run would
+ * work on other params than the creator was told.
+ *
+ * @throws TaskError `INVALID_PARAMS`, with a pointer for each problem
+ */
+export async function prepareParams(
+  type: string,
+  schema: ParamsSchema,
+  input: unknown,
+): Promise<StoredParams> {
+  const parsed = await parse(type, schema, input)
+  const stored = toJson(type, parsed)
+  const again = await parse(type, schema, stored)
+  if (!isDeepStrictEqual(toJson(type, again), stored)) {
+    throw invalid(type, [
+      {
+        pointer: '',
+        detail: 'the schema does not parse its own output to itself, so a later run would differ',
+      },
+    ])
+  }
+  return encode(type, stored)
+}
+
+/**
+ * Parses stored params before a run.
+ *
+ * @throws TaskError `INVALID_PARAMS` when they no longer fit the schema
+ */
+export function restoreParams(
+  type: string,
+  schema: ParamsSchema,
+  stored: Readonly<Record<string, string>> | null,
+): Promise<Record<string, unknown>> {
+  return parse(type, schema, decodeParams(stored))
+}
+
+/** Stored params as the JSON object they were. */
+export function decodeParams(
+  stored: Readonly<Record<string, string>> | null,
+): Record<string, z.core.util.JSONType> {
+  return Object.fromEntries(Object.entries(stored ?? {}).map(([key, text]) => [key, JSON.parse(text)]))
+}
+
+async function parse(type: string, schema: ParamsSchema, input: unknown): Promise<Record<string, unknown>> {
+  const unstorable = findUnstorable(input, '', 0)
+  if (unstorable) throw invalid(type, [unstorable])
+  const answer = await schema.safeParseAsync(input)
+  if (answer.success) return answer.data
+  throw invalid(
+    type,
+    answer.error.issues.flatMap((issue) =>
+      // An unknown key is a problem of that key, not of the object around it.
+      issue.code === 'unrecognized_keys'
+        ? issue.keys.map((key) => ({
+            pointer: toPointer([...issue.path, key]),
+            detail: 'is not a known parameter',
+          }))
+        : [{ pointer: toPointer(issue.path), detail: issue.message }],
+    ),
+  )
+}
+
+/** NUL and lone surrogates cannot be stored; nesting beyond 100 levels serves nobody and overflows stacks. */
+function findUnstorable(value: unknown, pointer: string, depth: number): FieldProblem | undefined {
+  if (depth > MAX_DEPTH) return { pointer, detail: `must not be nested deeper than ${MAX_DEPTH} levels` }
+  if (typeof value === 'string') return checkText(value, pointer)
+  if (typeof value !== 'object' || value === null) return undefined
+  for (const [key, item] of Object.entries(value)) {
+    const at = `${pointer}${toPointer([key])}`
+    const problem = checkText(key, at) ?? findUnstorable(item, at, depth + 1)
+    if (problem) return problem
+  }
+  return undefined
+}
+
+function checkText(text: string, pointer: string): FieldProblem | undefined {
+  if (text.includes('\u0000')) return { pointer, detail: 'must not contain NUL (U+0000)' }
+  if (!text.isWellFormed()) return { pointer, detail: 'must not contain a lone surrogate' }
+  return undefined
+}
+
+function toJson(type: string, parsed: Record<string, unknown>): Record<string, unknown> {
+  try {
+    return JSON.parse(JSON.stringify(parsed))
+  } catch (error) {
+    const detail = error instanceof Error ? error.message : String(error)
+    throw invalid(type, [{ pointer: '', detail: `must be JSON: ${detail}` }])
+  }
+}
+
+function encode(type: string, stored: Record<string, unknown>): StoredParams {
+  const encoded = new Map<string, string>()
+  let bytes = 0
+  for (const [key, value] of Object.entries(stored)) {
+    const text = JSON.stringify(value)
+    const size = Buffer.byteLength(text)
+    bytes += size + Buffer.byteLength(key)
+    if (key.length > MAX_KEY_CHARS) {
+      throw invalid(type, [
+        { pointer: toPointer([key]), detail: `key must have at most ${MAX_KEY_CHARS} characters` },
+      ])
+    }
+    if (size > MAX_VALUE_BYTES || bytes > MAX_PARAMS_BYTES) {
+      throw invalid(type, [
+        {
+          pointer: toPointer([key]),
+          detail: `is too large: a value may take ${MAX_VALUE_BYTES} bytes of JSON, all params ${MAX_PARAMS_BYTES}`,
+        },
+      ])
+    }
+    encoded.set(key, text)
+  }
+  return encoded
+}
+
+/** RFC 6901. */
+export function toPointer(path: readonly PropertyKey[]): string {
+  return path.map((part) => `/${String(part).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('')
+}
+
+function invalid(type: string, problems: readonly FieldProblem[]): TaskError {
+  const list = problems.map((p) => `${p.pointer || '(params)'}: ${p.detail}`).join('; ')
+  return new TaskError('INVALID_PARAMS', `params of '${type}' are invalid: ${list}`, { problems })
+}

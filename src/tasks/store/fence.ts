@@ -1,0 +1,17 @@
+/** Who may write about a run. Every write of a run carries it and takes effect only while it holds. */
+export interface Fence {
+  readonly taskId: string
+  readonly attempt: number
+  readonly executorId: string
+}
+
+/** Its parameters are always the first three of a statement. */
+export const HOLDS_FENCE = `task_id = $1 and attempt = $2 and executor_id = $3 and status = 'running'`
+
+export function fenceValues(fence: Fence): [string, number, string] {
+  return [fence.taskId, fence.attempt, fence.executorId]
+}
+
+/** A row that waits again: nothing of the ended run shows but its errors and its start. */
+export const BACK_TO_PENDING = `status = 'pending', executor_id = null, stopping = false,
+         progress = 0, total = 0, step = null`

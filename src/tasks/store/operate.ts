@@ -1,0 +1,69 @@
+import { type Database, execute, statement } from '../../db/database.ts'
+import { BACK_TO_PENDING } from './fence.ts'
+
+/** What an operator does to a task: cancel, retry, delete. Each is one guarded statement. */
+
+export interface CancelledRun {
+  readonly attempt: number
+  /** Null when it was pending: nobody runs it. */
+  readonly executorId: string | null
+}
+
+const CANCEL = statement(
+  'cancel',
+  `with cancelled as (
+     update async_tasks
+        set status = 'cancelled', cancelled_at = now(), stopping = (status = 'running')
+      where task_id = $1 and status in ('pending', 'running')
+     returning task_id, attempt, executor_id, started_at, stopping
+   ), recorded as (
+     insert into async_task_attempts (task_id, attempt, executor_id, started_at, outcome)
+     select task_id, attempt, executor_id, started_at, 'cancelled' from cancelled where stopping
+   )
+   select attempt, case when stopping then executor_id end as "executorId" from cancelled`,
+)
+
+/** Undefined when there was nothing to cancel. */
+export async function cancelTask(db: Database, taskId: string): Promise<CancelledRun | undefined> {
+  return (await execute<CancelledRun>(db, CANCEL, [taskId]))[0]
+}
+
+/** The handler of an ended row is still running in an executor that lives. */
+const STILL_STOPPING = `(t.stopping and exists (
+          select from async_task_executors e
+           where e.executor_id = t.executor_id and e.stopped_at is null
+             and e.heartbeat_at > now() - e.lease_ms * interval '1 millisecond'))`
+
+// A completed attempt is derived from the row, so it gets a row of its own before the row forgets it.
+const RETRY = statement(
+  'retry',
+  `with completed as (
+     insert into async_task_attempts (task_id, attempt, executor_id, started_at, ended_at, outcome)
+     select task_id, attempt, executor_id, started_at, completed_at, 'completed'
+       from async_tasks
+      where task_id = $1 and status = 'completed'
+     on conflict do nothing
+   )
+   update async_tasks t
+      set ${BACK_TO_PENDING}, run_at = now(), retry_count = 0, error_message = null, result = null,
+          completed_at = null, cancelled_at = null
+    where t.task_id = $1 and t.status in ('completed', 'failed', 'cancelled') and not ${STILL_STOPPING}
+   returning true as retried`,
+)
+
+/** False when the task is missing, has not ended, or is still stopping. */
+export async function retryTask(db: Database, taskId: string): Promise<boolean> {
+  return (await execute(db, RETRY, [taskId])).length > 0
+}
+
+const DELETE = statement(
+  'delete',
+  `delete from async_tasks
+    where task_id = $1 and status in ('completed', 'failed', 'cancelled')
+   returning true as deleted`,
+)
+
+/** False when the task is missing or has not ended. */
+export async function deleteTask(db: Database, taskId: string): Promise<boolean> {
+  return (await execute(db, DELETE, [taskId])).length > 0
+}

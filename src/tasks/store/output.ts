@@ -1,0 +1,100 @@
+import { type Database, execute, statement } from '../../db/database.ts'
+import type { LogLevel } from '../lifecycle.ts'
+import type { Fence } from './fence.ts'
+
+/** What a running handler says: progress and log lines, many runs in one statement. */
+
+export interface ProgressUpdate extends Fence {
+  readonly progress: number
+  readonly total: number
+  readonly step: string | null
+}
+
+// Progress never falls within a run, whoever else wrote it; a total below the progress would break the row.
+const PROGRESS = statement(
+  'progress',
+  `update async_tasks t
+      set progress = greatest(t.progress, given.progress),
+          total = case when given.total = 0 then 0
+                       else greatest(given.total, given.progress, t.progress) end,
+          step = given.step
+     from unnest($2::text[], $3::int[], $4::int[], $5::int[], $6::text[])
+       as given (task_id, attempt, progress, total, step)
+    where t.task_id = given.task_id and t.attempt = given.attempt
+      and t.executor_id = $1 and t.status = 'running'
+   returning t.task_id as "taskId"`,
+)
+
+/** Answers the tasks whose fence held. */
+export async function writeProgress(
+  db: Database,
+  executorId: string,
+  updates: readonly ProgressUpdate[],
+): Promise<Set<string>> {
+  const rows = await execute<{ taskId: string }>(db, PROGRESS, [
+    executorId,
+    updates.map((update) => update.taskId),
+    updates.map((update) => update.attempt),
+    updates.map((update) => update.progress),
+    updates.map((update) => update.total),
+    updates.map((update) => update.step),
+  ])
+  return new Set(rows.map((row) => row.taskId))
+}
+
+const OUTSIDE_PROGRESS = statement(
+  'outside_progress',
+  `update async_tasks
+      set progress = greatest(progress, $2),
+          total = case when coalesce($3, total) = 0 then 0
+                       else greatest(coalesce($3, total), progress, $2) end,
+          step = coalesce($4, step)
+    where task_id = $1 and status = 'running'
+   returning true as written`,
+)
+
+/** Progress told from outside the run; false when the task is not running. */
+export async function updateProgress(
+  db: Database,
+  taskId: string,
+  progress: { current: number; total: number | null; step: string | null },
+): Promise<boolean> {
+  const values = [taskId, progress.current, progress.total, progress.step]
+  return (await execute(db, OUTSIDE_PROGRESS, values)).length > 0
+}
+
+export interface NewLogLine {
+  readonly taskId: string
+  readonly attempt: number | null
+  readonly level: LogLevel
+  readonly message: string
+  /** JSON text. */
+  readonly data: string | null
+  /** How long ago it was said: the database's clock dates it. */
+  readonly ageMs: number
+}
+
+// A task may be deleted while its lines wait here; they go with it.
+const APPEND_LOGS = statement(
+  'append_logs',
+  `insert into async_task_logs (task_id, attempt, level, message, data, created_at)
+   select given.task_id, attempt, level, message, data, now() - age_ms * interval '1 millisecond'
+     from unnest($1::text[], $2::int[], $3::text[], $4::text[], $5::text[], $6::float8[])
+       with ordinality as given (task_id, attempt, level, message, data, age_ms, position)
+    where exists (select from async_tasks t where t.task_id = given.task_id)
+    order by position
+   returning 1`,
+)
+
+/** Appends lines in their order; answers how many found their task. */
+export async function appendLogs(db: Database, lines: readonly NewLogLine[]): Promise<number> {
+  const rows = await execute(db, APPEND_LOGS, [
+    lines.map((line) => line.taskId),
+    lines.map((line) => line.attempt),
+    lines.map((line) => line.level),
+    lines.map((line) => line.message),
+    lines.map((line) => line.data),
+    lines.map((line) => line.ageMs),
+  ])
+  return rows.length
+}

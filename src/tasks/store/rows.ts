@@ -1,0 +1,54 @@
+import type { TaskAttempt, TaskDetail, TaskStatus, TaskSummary } from '../../contract/task.ts'
+import { percentOf } from '../lifecycle.ts'
+import { decodeParams } from '../params.ts'
+
+/** What the engine reads of a task, from a table or CTE named `t`. */
+export const TASK_COLUMNS = `t.task_id as "taskId", t.task_type as "taskType", t.status, t.progress, t.total,
+          t.step, t.created_at as "createdAt", t.started_at as "startedAt", t.completed_at as "completedAt",
+          t.run_at as "runAt", t.retry_count as "retryCount", t.max_retries as "maxRetries",
+          t.error_message as "error", t.result, t.created_by as "createdBy", t.cancelled_at as "cancelledAt",
+          t.timeout_seconds as "timeoutSeconds", t.priority, t.executor_id as "executorId", t.attempt`
+
+export interface SummaryRow extends Omit<TaskSummary, 'percent' | 'status'> {
+  readonly status: TaskStatus
+}
+
+export interface TaskRow extends SummaryRow {
+  readonly result: string | null
+  readonly createdBy: string | null
+  readonly cancelledAt: Date | null
+  readonly timeoutSeconds: number
+  readonly priority: number
+  readonly executorId: string | null
+  readonly attempt: number
+}
+
+export function toSummary(row: SummaryRow): TaskSummary {
+  return { ...row, percent: percentOf(row.status, row.progress, row.total) }
+}
+
+export function toDetail(
+  row: TaskRow,
+  params: Readonly<Record<string, string>> | null,
+  ended: readonly TaskAttempt[],
+): TaskDetail {
+  const { attempt, result, ...columns } = row
+  return {
+    ...columns,
+    percent: percentOf(row.status, row.progress, row.total),
+    params: decodeParams(params),
+    result: result === null ? null : JSON.parse(result),
+    attempts: [...ended, ...latestAttempt(row, attempt, ended)],
+  }
+}
+
+/** The attempt that runs, or completed: it has no row of its own. */
+function latestAttempt(row: TaskRow, attempt: number, ended: readonly TaskAttempt[]): TaskAttempt[] {
+  const { status, startedAt, completedAt } = row
+  if (startedAt === null || ended.some((other) => other.attempt === attempt)) return []
+  if (status === 'running') return [{ attempt, startedAt, endedAt: null, outcome: null, error: null }]
+  if (status === 'completed') {
+    return [{ attempt, startedAt, endedAt: completedAt, outcome: 'completed', error: null }]
+  }
+  return []
+}
