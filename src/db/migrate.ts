@@ -1,0 +1,161 @@
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { type MigrationMeta, readMigrationFiles } from 'drizzle-orm/migrator'
+import pg from 'pg'
+import { TaskError } from '../tasks/errors.ts'
+
+/**
+ * Brings a database to what the code expects, or checks that it is there.
+ *
+ * The files are drizzle-kit's and the journal table has the shape of Drizzle's, but Drizzle's own migrator
+ * is not used: it takes no lock, skips what is older than the newest applied entry without a word, and
+ * begins with CREATE SCHEMA, which needs a privilege on the database that a careful host does not give.
+ *
+ * Everything happens on one connection that holds a session lock, so that processes which boot together
+ * queue up and the later ones find nothing left to do. All missing entries go into one transaction: a
+ * failure leaves the database as it was.
+ */
+
+export type MigrationHistory = 'tasks' | 'server'
+
+export interface MigrateOptions {
+  /** `auto` applies what is missing; `verify` throws when something is, and changes nothing. */
+  mode: 'auto' | 'verify'
+}
+
+interface Migration extends MigrationMeta {
+  readonly name: string
+}
+
+const journalTables = {
+  tasks: 'public.async_tasks_migrations',
+  server: 'public.server_migrations',
+} as const satisfies Record<MigrationHistory, string>
+
+/**
+ * @param connection a connection that keeps its session (not PgBouncer in transaction mode)
+ * @returns the names of the migrations that this call applied
+ * @throws TaskError `MIGRATION_FAILED`
+ */
+export async function migrate(
+  connection: string | pg.ClientConfig,
+  history: MigrationHistory,
+  options: MigrateOptions,
+): Promise<string[]> {
+  const client = new pg.Client({
+    connectionTimeoutMillis: 10_000,
+    application_name: 'fastify-async-tasks migrations',
+    ...(typeof connection === 'string' ? { connectionString: connection } : connection),
+  })
+  // The query under way rejects when the connection breaks; without a listener the event ends the process.
+  client.on('error', () => {})
+  try {
+    await client.connect()
+    return await run(client, history, options)
+  } catch (error) {
+    if (error instanceof TaskError) throw error
+    throw failure(`the migrations "${history}" failed: ${(error as Error).message}`, error)
+  } finally {
+    // Also releases the lock.
+    await client.end()
+  }
+}
+
+async function run(
+  client: pg.Client,
+  history: MigrationHistory,
+  { mode }: MigrateOptions,
+): Promise<string[]> {
+  // A role's own limits are meant for requests: waiting for another process's migration may take longer.
+  await client.query(
+    `select set_config('statement_timeout', '0', false), set_config('lock_timeout', '0', false)`,
+  )
+  // drizzle-kit's foreign keys name the schema public and its tables none: both must mean the same.
+  await client.query(`select set_config('search_path', 'public', false)`)
+  await client.query(`select pg_advisory_lock(hashtextextended('fastify-async-tasks migrations', 0))`)
+
+  const known = readMigrations(history)
+  const missing = findMissing(history, known, await readApplied(client, history))
+  if (missing.length === 0) return []
+  const names = missing.map((migration) => migration.name)
+  if (mode === 'verify') {
+    throw failure(`the database lacks the ${history} migrations ${names.join(', ')}; apply them first`)
+  }
+  await apply(client, history, missing)
+  const left = findMissing(history, known, await readApplied(client, history))
+  if (left.length > 0) {
+    throw failure(`still not applied after migrating: ${left.map((migration) => migration.name).join(', ')}`)
+  }
+  return names
+}
+
+/** Compares by `when`, the creation time that drizzle-kit gives an entry; it is what Drizzle itself goes by. */
+function findMissing(history: MigrationHistory, known: Migration[], applied: number[]): Migration[] {
+  const knownTimes = new Set(known.map((migration) => migration.folderMillis))
+  const unknown = applied.filter((time) => !knownTimes.has(time))
+  if (unknown.length > 0) {
+    const times = unknown.map((time) => new Date(time).toISOString()).join(', ')
+    throw failure(
+      `the database is newer than this code: its ${history} history holds ${unknown.length} migration(s) ` +
+        `that this version does not know (made ${times}). Run the version that applied them, or a later one`,
+    )
+  }
+  const appliedTimes = new Set(applied)
+  const missing = known.filter((migration) => !appliedTimes.has(migration.folderMillis))
+  const newest = Math.max(...applied)
+  const overtaken = missing.filter((migration) => migration.folderMillis < newest)
+  if (overtaken.length > 0) {
+    const names = overtaken.map((migration) => migration.name).join(', ')
+    throw failure(
+      `the ${history} migrations ${names} are older than the newest one applied and would be skipped. ` +
+        'Generate them anew, so that they come last',
+    )
+  }
+  return missing
+}
+
+async function readApplied(client: pg.Client, history: MigrationHistory): Promise<number[]> {
+  const table = journalTables[history]
+  const exists = await client.query<{ exists: boolean }>('select to_regclass($1) is not null as exists', [
+    table,
+  ])
+  if (exists.rows[0]?.exists !== true) return []
+  const { rows } = await client.query<{ created_at: string }>(`select created_at from ${table} order by 1`)
+  return rows.map((row) => Number(row.created_at))
+}
+
+async function apply(client: pg.Client, history: MigrationHistory, missing: Migration[]): Promise<void> {
+  const table = journalTables[history]
+  await client.query('begin')
+  await client.query(
+    `create table if not exists ${table} (id serial primary key, hash text not null, created_at bigint)`,
+  )
+  for (const migration of missing) {
+    try {
+      for (const statement of migration.sql) await client.query(statement)
+    } catch (error) {
+      throw failure(`the migration ${history}/${migration.name} failed: ${(error as Error).message}`, error)
+    }
+    await client.query(`insert into ${table} (hash, created_at) values ($1, $2)`, [
+      migration.hash,
+      migration.folderMillis,
+    ])
+  }
+  await client.query('commit')
+}
+
+function readMigrations(history: MigrationHistory): Migration[] {
+  // Two levels up from src/db as well as from dist/db.
+  const folder = fileURLToPath(new URL(`../../migrations/${history}`, import.meta.url))
+  const journal = JSON.parse(readFileSync(`${folder}/meta/_journal.json`, 'utf8')) as {
+    entries: { tag: string }[]
+  }
+  return readMigrationFiles({ migrationsFolder: folder }).map((migration, index) => ({
+    ...migration,
+    name: journal.entries[index]?.tag ?? String(index),
+  }))
+}
+
+function failure(message: string, cause?: unknown): TaskError {
+  return new TaskError('MIGRATION_FAILED', message, { cause })
+}

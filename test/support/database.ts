@@ -1,0 +1,44 @@
+import { randomBytes } from 'node:crypto'
+import pg from 'pg'
+import { inject } from 'vitest'
+import { createPool } from '../../src/db/client.ts'
+import type { MigrationHistory } from '../../src/db/migrate.ts'
+import { databaseUrl } from './database-url.ts'
+
+export interface TestDatabase {
+  url: string
+  pool: pg.Pool
+  /** Cuts every connection and removes the database. */
+  drop(): Promise<void>
+}
+
+/** A fresh, migrated database: the engine's tables for `tasks`, those of the bundled server as well for `server`. */
+export async function createTestDatabase(history: MigrationHistory = 'tasks'): Promise<TestDatabase> {
+  const { adminUrl, templatePrefix } = inject('postgres')
+  const name = `${templatePrefix}${randomBytes(6).toString('hex')}`
+  await withAdmin(async (admin) => {
+    // A template must have no connection, and copying it makes one: workers take turns.
+    await admin.query(`select pg_advisory_lock(hashtextextended('fastify-async-tasks tests', 0))`)
+    await admin.query(`create database ${name} template ${templatePrefix}${history}`)
+  })
+  const url = databaseUrl(adminUrl, name)
+  const pool = createPool({ connectionString: url })
+  return {
+    url,
+    pool,
+    async drop() {
+      await pool.end()
+      await withAdmin((admin) => admin.query(`drop database if exists ${name} with (force)`))
+    },
+  }
+}
+
+async function withAdmin(work: (admin: pg.Client) => Promise<unknown>): Promise<void> {
+  const admin = new pg.Client({ connectionString: inject('postgres').adminUrl })
+  await admin.connect()
+  try {
+    await work(admin)
+  } finally {
+    await admin.end()
+  }
+}

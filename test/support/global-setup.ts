@@ -1,0 +1,124 @@
+import { randomBytes } from 'node:crypto'
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import pg from 'pg'
+import type { TestProject } from 'vitest/node'
+import { startEmbedded } from '../../src/db/embedded.ts'
+import { migrate } from '../../src/db/migrate.ts'
+import { databaseUrl } from './database-url.ts'
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    postgres: { adminUrl: string; templatePrefix: string }
+  }
+}
+
+interface TestServer {
+  url: string
+  description: string
+  stop(): Promise<void>
+}
+
+/**
+ * One PostgreSQL for the whole run, with a template database for each set of migrations.
+ * Names are unique to the run, so that several runs can share a server.
+ */
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const server = (await givenServer()) ?? (await containerServer()) ?? (await embeddedServer())
+  console.log(`tests run on ${server.description}`)
+  const prefix = `fat_${randomBytes(5).toString('hex')}_`
+  const teardown = async () => {
+    await withAdmin(server.url, (admin) => dropDatabases(admin, prefix))
+    await server.stop()
+  }
+  try {
+    await createTemplates(server.url, prefix)
+  } catch (error) {
+    // Vitest calls the teardown only of a set-up that succeeded.
+    await teardown()
+    throw error
+  }
+  project.provide('postgres', { adminUrl: server.url, templatePrefix: prefix })
+  return teardown
+}
+
+async function createTemplates(adminUrl: string, prefix: string): Promise<void> {
+  await withAdmin(adminUrl, async (admin) => {
+    for (const name of ['tasks', 'server']) await admin.query(`create database ${prefix}${name}`)
+  })
+  await migrate(databaseUrl(adminUrl, `${prefix}tasks`), 'tasks', { mode: 'auto' })
+  await migrate(databaseUrl(adminUrl, `${prefix}server`), 'tasks', { mode: 'auto' })
+  await migrate(databaseUrl(adminUrl, `${prefix}server`), 'server', { mode: 'auto' })
+}
+
+async function givenServer(): Promise<TestServer | undefined> {
+  const url = process.env.TEST_DATABASE_URL
+  if (!url) return undefined
+  return { url, description: `the server of TEST_DATABASE_URL (${await version(url)})`, stop: async () => {} }
+}
+
+async function containerServer(): Promise<TestServer | undefined> {
+  const { getContainerRuntimeClient } = await import('testcontainers')
+  try {
+    await getContainerRuntimeClient()
+  } catch {
+    // No container engine answers: the embedded server is next.
+    return undefined
+  }
+  const { PostgreSqlContainer } = await import('@testcontainers/postgresql')
+  const image = process.env.POSTGRES_IMAGE || 'postgres:18'
+  const settings = ['fsync=off', 'synchronous_commit=off', 'full_page_writes=off', 'max_connections=300']
+  const container = await new PostgreSqlContainer(image)
+    .withCommand(['postgres', ...settings.flatMap((setting) => ['-c', setting])])
+    .start()
+  const url = container.getConnectionUri()
+  return {
+    url,
+    description: `a container of ${image} (${await version(url)})`,
+    stop: async () => {
+      await container.stop()
+    },
+  }
+}
+
+async function embeddedServer(): Promise<TestServer> {
+  const dataDir = mkdtempSync(path.join(tmpdir(), 'fastify-async-tasks-test-'))
+  // As root the user postgres has to reach it.
+  chmodSync(dataDir, 0o755)
+  const server = await startEmbedded({ dataDir, durable: false, onNotice: console.log })
+  return {
+    url: server.url,
+    description: `embedded PostgreSQL (${await version(server.url)})`,
+    stop: async () => {
+      await server.stop()
+      rmSync(dataDir, { recursive: true, force: true })
+    },
+  }
+}
+
+async function version(url: string): Promise<string> {
+  return withAdmin(url, async (admin) => {
+    const { rows } = await admin.query<{ server_version: string }>('show server_version')
+    return rows[0]?.server_version ?? 'unknown version'
+  })
+}
+
+/** Also those of tests that were cut off. */
+async function dropDatabases(admin: pg.Client, prefix: string): Promise<void> {
+  const { rows } = await admin.query<{ datname: string }>(
+    'select datname from pg_database where starts_with(datname, $1)',
+    [prefix],
+  )
+  for (const { datname } of rows) await admin.query(`drop database ${datname} with (force)`)
+}
+
+async function withAdmin<T>(url: string, work: (admin: pg.Client) => Promise<T>): Promise<T> {
+  const admin = new pg.Client({ connectionString: url })
+  await admin.connect()
+  try {
+    return await work(admin)
+  } finally {
+    await admin.end()
+  }
+}
