@@ -74,7 +74,7 @@ ALTER TABLE "async_task_attempts" ADD CONSTRAINT "async_task_attempts_task_id_as
 ALTER TABLE "async_task_logs" ADD CONSTRAINT "async_task_logs_task_id_async_tasks_task_id_fk" FOREIGN KEY ("task_id") REFERENCES "public"."async_tasks"("task_id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "async_task_params" ADD CONSTRAINT "async_task_params_task_id_async_tasks_task_id_fk" FOREIGN KEY ("task_id") REFERENCES "public"."async_tasks"("task_id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 CREATE INDEX "idx_async_task_logs_task_id" ON "async_task_logs" USING btree ("task_id","id");--> statement-breakpoint
-CREATE INDEX "idx_async_tasks_due" ON "async_tasks" USING btree ("priority" DESC NULLS LAST,"run_at","id") WHERE "async_tasks"."status" = 'pending';--> statement-breakpoint
+CREATE INDEX "idx_async_tasks_due" ON "async_tasks" USING btree ("priority" DESC NULLS FIRST,"run_at","id") WHERE "async_tasks"."status" = 'pending';--> statement-breakpoint
 CREATE INDEX "idx_async_tasks_running" ON "async_tasks" USING btree ("executor_id","id") WHERE "async_tasks"."status" = 'running';--> statement-breakpoint
-CREATE INDEX "idx_async_tasks_status" ON "async_tasks" USING btree ("status","created_at" DESC NULLS LAST,"id" DESC NULLS LAST) WHERE "async_tasks"."status" in ('failed', 'cancelled');--> statement-breakpoint
-CREATE INDEX "idx_async_tasks_created_at" ON "async_tasks" USING btree ("created_at" DESC NULLS LAST,"id" DESC NULLS LAST);
+CREATE INDEX "idx_async_tasks_status" ON "async_tasks" USING btree ("status","created_at" DESC NULLS FIRST,"id" DESC NULLS FIRST) WHERE "async_tasks"."status" in ('failed', 'cancelled');--> statement-breakpoint
+CREATE INDEX "idx_async_tasks_created_at" ON "async_tasks" USING btree ("created_at" DESC NULLS FIRST,"id" DESC NULLS FIRST);

@@ -24,6 +24,7 @@ export interface TaskRegistry {
    * @throws TaskError `DUPLICATE_TASK_TYPE` when another function handles this type already
    */
   task<Schema extends ParamsSchema = ParamsSchema>(
+    this: void,
     type: string,
     options?: TaskOptions<Schema>,
   ): TaskDecorator<Schema>

@@ -58,17 +58,20 @@ export const asyncTasks = pgTable(
       'async_tasks_progress_check',
       sql`${t.progress} >= 0 and ${t.total} >= 0 and (${t.total} = 0 or ${t.progress} <= ${t.total})`,
     ),
-    // The claim: due tasks in the order they are taken.
-    index('idx_async_tasks_due').on(t.priority.desc(), t.runAt, t.id).where(sql`${t.status} = 'pending'`),
+    // The claim: due tasks in the order they are taken. Drizzle's desc() means nulls last, which an
+    // `order by … desc` cannot use: hence nullsFirst() here and below.
+    index('idx_async_tasks_due')
+      .on(t.priority.desc().nullsFirst(), t.runAt, t.id)
+      .where(sql`${t.status} = 'pending'`),
     // An executor's own running rows: heartbeat, hand-back, the executors list.
     index('idx_async_tasks_running').on(t.executorId, t.id).where(sql`${t.status} = 'running'`),
     // Lists of the rare ends; the common statuses are served by idx_async_tasks_created_at with a filter.
     // A plain index on status would cost every transition an entry and serve no query better.
     index('idx_async_tasks_status')
-      .on(t.status, t.createdAt.desc(), t.id.desc())
+      .on(t.status, t.createdAt.desc().nullsFirst(), t.id.desc().nullsFirst())
       .where(sql`${t.status} in ('failed', 'cancelled')`),
     // The list, newest first, with its keyset cursor.
-    index('idx_async_tasks_created_at').on(t.createdAt.desc(), t.id.desc()),
+    index('idx_async_tasks_created_at').on(t.createdAt.desc().nullsFirst(), t.id.desc().nullsFirst()),
   ],
 )
 

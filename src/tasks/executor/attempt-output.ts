@@ -59,7 +59,7 @@ export class AttemptOutput {
   report(current: number, total: number | undefined, step: string | undefined): void {
     const newTotal = total === undefined ? this.#total : count('total', total)
     const newProgress = Math.max(this.#progress, count('current', current))
-    if (this.#closed || this.#signal.aborted) return this.#late('progress')
+    if (this.#isOver('progress')) return
     // A total of 0 is unknown; a known one is never below what has been done.
     this.#progress =
       total !== undefined && newTotal > 0
@@ -89,7 +89,7 @@ export class AttemptOutput {
   }
 
   #say(level: LogLevel, message: string, data: LogData | undefined): void {
-    if (this.#closed || this.#signal.aborted) return this.#late('log')
+    if (this.#isOver('log')) return
     const text = toStorable(String(message)).slice(0, MAX_MESSAGE_CHARS)
     this.#lastLine = this.#output.addLine(this.#fence, { level, message: text, data: encodeData(data) })
     if (this.#events.listenerCount('logged') > 0) {
@@ -97,11 +97,12 @@ export class AttemptOutput {
     }
   }
 
-  /** Once an attempt: a handler in a loop must not flood the log with what it may not log. */
-  #late(what: 'progress' | 'log'): void {
-    if (this.#lateWasSaid) return
+  /** Said once an attempt: a handler in a loop must not flood the log with what it may not log. */
+  #isOver(what: 'progress' | 'log'): boolean {
+    if (!this.#closed && !this.#signal.aborted) return false
+    if (!this.#lateWasSaid) this.#events.emit('late', { ...this.#event, what })
     this.#lateWasSaid = true
-    this.#events.emit('late', { ...this.#event, what })
+    return true
   }
 }
 

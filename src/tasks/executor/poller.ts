@@ -26,7 +26,7 @@ export async function poll(parts: PollerParts, signal: AbortSignal, passed: () =
     const limit = Math.min(slots.free, MAX_BATCH)
     const claimed = limit > 0 ? await parts.claim(limit) : []
     if (signal.aborted) await Promise.all(claimed.map((task) => parts.handBack(task)))
-    else claimed.forEach((task) => parts.start(task))
+    else for (const task of claimed) parts.start(task)
     passed()
     const moreIsLikely = limit > 0 && claimed.length === limit && slots.free > 0
     if (!moreIsLikely) await wakeUp.wait(parts.pollIntervalMs, signal)
