@@ -54,7 +54,7 @@ export async function migrate(
     return await run(client, history, options)
   } catch (error) {
     if (error instanceof TaskError) throw error
-    throw failure(`the migrations "${history}" failed: ${(error as Error).message}`, error)
+    throw failure(`the ${history} migrations failed: ${reason(error)}`, error)
   } finally {
     // Also releases the lock.
     await client.end()
@@ -134,7 +134,7 @@ async function apply(client: pg.Client, history: MigrationHistory, missing: Migr
     try {
       for (const statement of migration.sql) await client.query(statement)
     } catch (error) {
-      throw failure(`the migration ${history}/${migration.name} failed: ${(error as Error).message}`, error)
+      throw failure(`the migration ${history}/${migration.name} failed: ${reason(error)}`, error)
     }
     await client.query(`insert into ${table} (hash, created_at) values ($1, $2)`, [
       migration.hash,
@@ -154,6 +154,12 @@ function readMigrations(history: MigrationHistory): Migration[] {
     ...migration,
     name: journal.entries[index]?.tag ?? String(index),
   }))
+}
+
+/** A refused connection to a name with several addresses has its reason in the code alone. */
+function reason(error: unknown): string {
+  const { message, code } = error as Error & { code?: string }
+  return message || code || String(error)
 }
 
 function failure(message: string, cause?: unknown): TaskError {

@@ -12,14 +12,20 @@ export interface TestDatabase {
   drop(): Promise<void>
 }
 
-/** A fresh, migrated database: the engine's tables for `tasks`, those of the bundled server as well for `server`. */
-export async function createTestDatabase(history: MigrationHistory = 'tasks'): Promise<TestDatabase> {
+/**
+ * A fresh database: with the engine's tables for `tasks`, with those of the bundled server as well for
+ * `server`, without any for `empty`.
+ */
+export async function createTestDatabase(
+  history: MigrationHistory | 'empty' = 'tasks',
+): Promise<TestDatabase> {
   const { adminUrl, templatePrefix } = inject('postgres')
   const name = `${templatePrefix}${randomBytes(6).toString('hex')}`
   await withAdmin(async (admin) => {
     // A template must have no connection, and copying it makes one: workers take turns.
     await admin.query(`select pg_advisory_lock(hashtextextended('fastify-async-tasks tests', 0))`)
-    await admin.query(`create database ${name} template ${templatePrefix}${history}`)
+    const template = history === 'empty' ? 'template0' : `${templatePrefix}${history}`
+    await admin.query(`create database ${name} template ${template}`)
   })
   const url = databaseUrl(adminUrl, name)
   const pool = createPool({ connectionString: url })
