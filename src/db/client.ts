@@ -54,3 +54,14 @@ export async function withTransaction<T>(
     client.release(broken)
   }
 }
+
+/**
+ * Ends a pool, but waits no longer than this for its connections: one that hangs on a dead server would keep the
+ * process from ending.
+ */
+export async function endPool(pool: pg.Pool, withinMs: number): Promise<void> {
+  const { promise: late, resolve } = Promise.withResolvers<void>()
+  const timer = setTimeout(resolve, withinMs)
+  await Promise.race([pool.end(), late])
+  clearTimeout(timer)
+}

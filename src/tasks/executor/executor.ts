@@ -53,7 +53,6 @@ export interface ExecutorOptions {
 export class TaskExecutor {
   readonly id = randomUUID()
   readonly #options: ExecutorOptions
-  readonly #types: readonly string[]
   readonly #wakeUp = new WakeUp()
   readonly #slots: Slots
   readonly #output: OutputBuffer
@@ -69,7 +68,6 @@ export class TaskExecutor {
   constructor(options: ExecutorOptions) {
     const { db, settings, definitions, events, manager, version } = options
     this.#options = options
-    this.#types = [...definitions.keys()]
     this.#slots = new Slots(settings.concurrency, () => this.wake())
     this.#output = new OutputBuffer({
       db,
@@ -88,7 +86,10 @@ export class TaskExecutor {
         pid: process.pid,
         version,
         slots: settings.concurrency,
-        taskTypes: this.#types,
+        // Read when it registers: types may join until the app is ready.
+        get taskTypes() {
+          return [...definitions.keys()]
+        },
         leaseMs: settings.leaseMs,
       },
     })
@@ -144,9 +145,9 @@ export class TaskExecutor {
     return { ok: reasons.length === 0, reasons, loops, stuck: stuck.map((attempt) => attempt.fence.taskId) }
   }
 
-  /** Stops claiming; running handlers go on. Returns at once. */
-  quiesce(): void {
-    void this.stop()
+  /** Begins to stop and returns at once; `stop` waits for the same stop and says how it went. */
+  beginStop(): void {
+    this.stop().catch(() => {})
   }
 
   /**
@@ -211,13 +212,14 @@ export class TaskExecutor {
   }
 
   #poll(signal: AbortSignal, passed: () => void): Promise<void> {
-    const { db, settings } = this.#options
+    const { db, definitions, settings } = this.#options
+    const types = [...definitions.keys()]
     return poll(
       {
         slots: this.#slots,
         wakeUp: this.#wakeUp,
         pollIntervalMs: settings.pollIntervalMs,
-        claim: (limit) => claimTasks(db, this.id, this.#types, limit),
+        claim: (limit) => claimTasks(db, this.id, types, limit),
         start: (task) => this.#run(task),
         handBack: (task) => this.#handBack(task),
       },

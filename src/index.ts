@@ -1,0 +1,41 @@
+export type {
+  ExecutorView,
+  TaskDetail,
+  TaskList,
+  TaskLogLine,
+  TaskLogPage,
+  TaskSummary,
+  TaskTypeView,
+} from './contract/task.ts'
+export { type AsyncTasksOptions, type Authorize, default } from './plugin.ts'
+export type { LogData, QueryRunner, TaskContext, TaskLog } from './tasks/context.ts'
+export {
+  type FieldProblem,
+  PermanentError,
+  RetryAfter,
+  TaskError,
+  type TaskErrorCode,
+} from './tasks/errors.ts'
+export type { ExecutorHealth, TaskExecutor } from './tasks/executor/executor.ts'
+export type { AttemptOutcome, LogLevel, TaskStatus } from './tasks/lifecycle.ts'
+export type {
+  CreatedTask,
+  CreateTaskOptions,
+  LogQuery,
+  NewTaskItem,
+  TaskManager,
+  TaskQuery,
+  WaitOptions,
+} from './tasks/manager.ts'
+export { createTaskRegistry, type TaskDecorator, type TaskRegistry, task } from './tasks/registry.ts'
+export type { TaskSettings } from './tasks/settings.ts'
+export type {
+  AnyTask,
+  ParamsOf,
+  ParamsSchema,
+  ResultOf,
+  Task,
+  TaskHandler,
+  TaskOptions,
+  TaskReference,
+} from './tasks/task.ts'

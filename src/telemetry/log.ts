@@ -1,0 +1,64 @@
+import type { BaseLogger } from 'pino'
+import { codeOf } from '../db/errors.ts'
+import type { RunEvent, TaskEvents } from '../tasks/events.ts'
+
+const LEVELS = { DEBUG: 'debug', INFO: 'info', WARNING: 'warn', ERROR: 'error' } as const
+
+const run = ({ taskId, taskType, attempt }: RunEvent) => ({ taskId, taskType, attempt })
+
+/** An error without what it may carry beside its words: Drizzle's holds the statement and its parameters. */
+const described = (error: unknown) =>
+  error instanceof Error
+    ? {
+        error: {
+          name: error.name,
+          message: innermost(error).message,
+          code: codeOf(error),
+          stack: error.stack,
+        },
+      }
+    : { error: String(error) }
+
+function innermost(error: Error): Error {
+  return error.cause instanceof Error ? innermost(error.cause) : error
+}
+
+/** The only wording of the engine's log lines. */
+export function logTaskEvents(
+  events: TaskEvents,
+  log: Pick<BaseLogger, 'debug' | 'info' | 'warn' | 'error'>,
+): void {
+  events.on('started', (event) => log.debug(run(event), 'task started'))
+  events.on('ended', ({ outcome, durationMs, error, retryInMs, ...event }) => {
+    const fields = { ...run(event), outcome, durationMs: Math.round(durationMs), error, retryInMs }
+    if (outcome === 'completed') log.info(fields, 'task completed')
+    else if (outcome === 'interrupted') log.info(fields, 'task interrupted and handed back')
+    else if (retryInMs !== undefined) log.warn(fields, 'task attempt failed and will be retried')
+    else log.error(fields, 'task failed')
+  })
+  events.on('logged', ({ level, message, data, ...event }) =>
+    log[LEVELS[level]]({ ...run(event), data }, message),
+  )
+  events.on('threw', ({ error, ...event }) =>
+    log.debug({ ...run(event), ...described(error) }, 'handler threw'),
+  )
+  events.on('cancelled', (event) => log.info(event, 'task cancelled'))
+  events.on('late', ({ what, ...event }) => log.warn({ ...run(event), what }, 'a late write changed nothing'))
+  events.on('stuck', ({ forMs, ...event }) =>
+    log.error({ ...run(event), forMs }, 'handler ignores its signal and keeps its slot'),
+  )
+  events.on('logsDropped', (event) => log.warn(event, 'task log lines dropped: the buffer is full'))
+  events.on('unknownTypeFailed', (event) =>
+    log.error(event, 'task failed: no executor has registered its type'),
+  )
+  events.on('loopFailed', ({ loop, error }) =>
+    log.error({ loop, ...described(error) }, 'loop failed and will be started again'),
+  )
+  events.on('loopRecovered', (event) => log.info(event, 'loop recovered'))
+  events.on('writeDelayed', ({ what, error }) =>
+    log.warn({ what, ...described(error) }, 'write failed and is tried again'),
+  )
+  events.on('writeFailed', ({ what, error }) =>
+    log.error({ what, ...described(error) }, 'write failed for good'),
+  )
+}
