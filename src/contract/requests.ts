@@ -11,8 +11,11 @@ export const MAX_VALUE_BYTES = 1_048_576 + 2
 /** Bytes of JSON text that all params of a task may take. */
 export const MAX_PARAMS_BYTES = 2 * 1_048_576
 
-const page = z.coerce.number().int().min(1).max(MAX_OFFSET_ROWS).default(1)
+const page = z.coerce.number().int().min(1).default(1)
 const pageSize = z.coerce.number().int().min(1).max(MAX_PAGE_SIZE).default(50)
+
+/** PostgreSQL has no year 0. */
+const storableInstant = instant.refine((date) => date.getUTCFullYear() >= 1, 'must be in the year 1 or later')
 
 export const taskTypeName = storableText.min(1).max(100)
 
@@ -23,21 +26,29 @@ export const listTasksQuery = z.strictObject({
   ),
   taskType: taskTypeName.optional(),
   q: storableText.min(1).max(100).optional().describe("A task id's beginning, or a whole type."),
-  createdAfter: instant.optional(),
-  createdBefore: instant.optional(),
+  createdAfter: storableInstant.optional(),
+  createdBefore: storableInstant.optional(),
   page,
   pageSize,
   cursor: z.string().min(1).max(100).optional().describe('`nextCursor` of the page before.'),
 })
 export type ListTasksQuery = z.output<typeof listTasksQuery>
 
+/** Only that they are an object is checked here: what may be in it, the task type's own schema says. */
+const taskParams = z
+  .custom<Record<string, unknown>>(
+    (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
+    'must be a JSON object',
+  )
+  .meta({ type: 'object', additionalProperties: true, description: 'As the task type asks for them.' })
+
 export const createTaskBody = z.strictObject({
   taskType: taskTypeName,
-  params: z.record(z.string(), z.json()).default({}),
-  maxRetries: z.int().min(0).max(100).optional(),
-  timeoutSeconds: z.int().min(1).max(2_147_483).optional(),
-  priority: z.int().min(-100).max(100).optional(),
-  runAt: instant.optional().describe('Not before this instant. Default: now.'),
+  params: taskParams.exactOptional(),
+  maxRetries: z.int().min(0).max(100).exactOptional(),
+  timeoutSeconds: z.int().min(1).max(2_147_483).exactOptional(),
+  priority: z.int().min(-100).max(100).exactOptional(),
+  runAt: storableInstant.exactOptional().describe('Not before this instant. Default: now.'),
 })
 
 export const listLogsQuery = z.strictObject({

@@ -1,0 +1,52 @@
+import { STATUS_CODES } from 'node:http'
+import type { Socket } from 'node:net'
+import type { FastifyError, FastifyReply, FastifyRequest, FastifyServerOptions } from 'fastify'
+import { HttpProblem, makeProblem, nameStatus, toProblem } from './problems.ts'
+
+const MEDIA_TYPE = 'application/problem+json'
+
+/** Answers any error as problem details; logs those that are ours. */
+export function handleError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const problem = toProblem(error)
+  if (problem.status >= 500) request.log.error({ err: error }, 'request failed')
+  if (error instanceof HttpProblem) reply.headers(error.headers)
+  if (problem.status === 401) reply.header('www-authenticate', 'Bearer')
+  // Not through the route's response schema: an error must come out whatever the schema says.
+  return reply.code(problem.status).type(MEDIA_TYPE).serializer(JSON.stringify).send(problem)
+}
+
+export function handleNotFound(request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  return handleError(
+    new HttpProblem(404, 'NOT_FOUND', `no route ${request.method} ${request.url}`),
+    request,
+    reply,
+  )
+}
+
+/** For errors before any route is found, such as a URL that cannot be decoded. */
+export const handleFrameworkError: NonNullable<FastifyServerOptions['frameworkErrors']> = (
+  error,
+  request,
+  reply,
+) => {
+  handleError(error, request as FastifyRequest, reply as unknown as FastifyReply)
+}
+
+const SOCKET_ERROR_STATUS: Record<string, number> = {
+  ERR_HTTP_REQUEST_TIMEOUT: 408,
+  HPE_HEADER_OVERFLOW: 431,
+}
+
+/** For what is not HTTP, or not in time: there is no request to reply to, only a socket. */
+export function handleClientError(error: FastifyError, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || socket.destroyed) return
+  if (socket.writable) {
+    const status = SOCKET_ERROR_STATUS[error.code] ?? 400
+    const body = JSON.stringify(makeProblem(status, nameStatus(status), 'the request could not be read'))
+    socket.write(
+      `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nContent-Type: ${MEDIA_TYPE}\r\n` +
+        `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+    )
+  }
+  socket.destroy(error)
+}

@@ -1,0 +1,138 @@
+import { STATUS_CODES } from 'node:http'
+import type { FastifyError } from 'fastify'
+import {
+  hasZodFastifySchemaValidationErrors,
+  type ZodFastifySchemaValidationError,
+} from 'fastify-type-provider-zod'
+import type { Problem } from '../contract/problem.ts'
+import { isOutage } from '../db/errors.ts'
+import { type FieldProblem, TaskError, type TaskErrorCode } from '../tasks/errors.ts'
+
+/** A failure that a route answers with on purpose; what it says is for the caller. */
+export class HttpProblem extends Error {
+  override readonly name = 'HttpProblem'
+  readonly statusCode: number
+  readonly code: string
+  readonly errors: readonly FieldProblem[]
+  /** Sent with the answer, such as `Retry-After`. */
+  readonly headers: Readonly<Record<string, string>>
+
+  constructor(
+    statusCode: number,
+    code: string,
+    detail: string,
+    more: { errors?: readonly FieldProblem[]; headers?: Readonly<Record<string, string>> } = {},
+  ) {
+    super(detail)
+    this.statusCode = statusCode
+    this.code = code
+    this.errors = more.errors ?? []
+    this.headers = more.headers ?? {}
+  }
+}
+
+export function makeProblem(
+  status: number,
+  code: string,
+  detail: string,
+  errors: readonly FieldProblem[] = [],
+): Problem {
+  const title = STATUS_CODES[status] ?? 'Error'
+  return { status, title, detail, code, ...(errors.length > 0 ? { errors: [...errors] } : {}) }
+}
+
+const TASK_ERROR_STATUS: Partial<Record<TaskErrorCode, number>> = {
+  TASK_NOT_FOUND: 404,
+  TASK_ALREADY_FINISHED: 409,
+  TASK_NOT_FINISHED: 409,
+  TASK_NOT_RUNNING: 409,
+  TASK_STILL_STOPPING: 409,
+  UNKNOWN_TASK_TYPE: 400,
+  INVALID_PARAMS: 400,
+  INVALID_ARGUMENT: 400,
+  SHUTTING_DOWN: 503,
+}
+
+const STATUS_CODE_NAMES: Record<number, string> = {
+  401: 'UNAUTHENTICATED',
+  403: 'FORBIDDEN',
+  404: 'NOT_FOUND',
+  405: 'METHOD_NOT_ALLOWED',
+  408: 'REQUEST_TIMEOUT',
+  413: 'BODY_TOO_LARGE',
+  414: 'URL_TOO_LONG',
+  415: 'UNSUPPORTED_MEDIA_TYPE',
+  429: 'TOO_MANY_REQUESTS',
+  431: 'HEADERS_TOO_LARGE',
+}
+
+const FRAMEWORK_CODES: Record<string, string> = {
+  FST_ERR_CTP_INVALID_JSON_BODY: 'INVALID_JSON',
+  FST_ERR_CTP_EMPTY_JSON_BODY: 'INVALID_JSON',
+  FST_ERR_BAD_URL: 'INVALID_URL',
+}
+
+/** What the caller is told of an error. Of a 5xx that is nothing about our insides. */
+export function toProblem(error: unknown): Problem {
+  if (error instanceof HttpProblem) {
+    return makeProblem(error.statusCode, error.code, error.message, error.errors)
+  }
+  if (error instanceof TaskError) return fromTaskError(error)
+  if (hasZodFastifySchemaValidationErrors(error)) {
+    const errors = error.validation.flatMap(toFieldProblems)
+    return makeProblem(400, 'INVALID_REQUEST', summarize(errors), errors)
+  }
+  if (isOutage(error)) {
+    return makeProblem(503, 'DATABASE_UNAVAILABLE', 'the database cannot be reached; try again later')
+  }
+  const { statusCode, code, message } =
+    error instanceof Error ? (error as FastifyError) : ({} as FastifyError)
+  if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
+    return makeProblem(statusCode, FRAMEWORK_CODES[code] ?? nameStatus(statusCode), message)
+  }
+  return makeProblem(500, 'INTERNAL', 'something went wrong here; the log of the server knows more')
+}
+
+export function nameStatus(status: number): string {
+  return STATUS_CODE_NAMES[status] ?? 'BAD_REQUEST'
+}
+
+function fromTaskError(error: TaskError): Problem {
+  const status = TASK_ERROR_STATUS[error.code]
+  if (status === undefined)
+    return makeProblem(500, 'INTERNAL', 'something went wrong here; the log of the server knows more')
+  // The engine's pointers start at the params; the caller sent a body that holds them.
+  const base = error.code === 'INVALID_PARAMS' ? '/params' : ''
+  const errors = error.problems.map(({ pointer, detail }) => ({ pointer: `${base}${pointer}`, detail }))
+  if (error.code === 'UNKNOWN_TASK_TYPE' && errors.length === 0) {
+    errors.push({ pointer: '/taskType', detail: 'is not a registered task type' })
+  }
+  return makeProblem(status, error.code, error.message, errors)
+}
+
+/** An unknown key is a problem of that key, not of the object around it. */
+function toFieldProblems({
+  instancePath,
+  keyword,
+  message,
+  params,
+}: ZodFastifySchemaValidationError): FieldProblem[] {
+  // The path comes joined by '/'; without a path it is a lone '/', which as a pointer would name the key ''.
+  const base = instancePath === '/' ? '' : instancePath
+  if (keyword === 'unrecognized_keys' && Array.isArray(params.keys)) {
+    return params.keys.map((key) => ({
+      pointer: `${base}/${escapeKey(String(key))}`,
+      detail: 'is not known here',
+    }))
+  }
+  return [{ pointer: base, detail: message ?? 'is invalid' }]
+}
+
+/** RFC 6901. */
+function escapeKey(key: string): string {
+  return key.replaceAll('~', '~0').replaceAll('/', '~1')
+}
+
+function summarize(errors: readonly FieldProblem[]): string {
+  return errors.map(({ pointer, detail }) => (pointer === '' ? detail : `${pointer}: ${detail}`)).join('; ')
+}

@@ -1,0 +1,48 @@
+import { STATUS_CODES } from 'node:http'
+import { z } from 'zod'
+import { problem } from '../contract/problem.ts'
+import { executorView, taskDetail, taskLogLine, taskLogPage, taskTypeView } from '../contract/task.ts'
+
+/**
+ * JSON of any shape. The contract's `z.json()` is recursive: a document would get a reference to a component
+ * that only we know, and every answer would be walked once more although it comes from our own database.
+ */
+const anyJson = z.unknown()
+const anyObject = z.record(z.string(), anyJson)
+
+export const taskAnswer = taskDetail.extend({ params: anyObject, result: anyJson })
+export const createdTaskAnswer = taskAnswer.extend({ created: z.boolean() })
+export const taskLogAnswer = taskLogPage.extend({
+  logs: z.array(taskLogLine.extend({ data: anyJson.optional() })),
+})
+export const taskTypesAnswer = z.object({ taskTypes: z.array(taskTypeView.extend({ params: anyObject })) })
+export const executorsAnswer = z.object({ executors: z.array(executorView) })
+
+/** Any text: what is no task's id is simply not found. */
+export const taskIdPath = z.object({ taskId: z.string() })
+export const noQuery = z.strictObject({})
+/** An empty object is forgiven: some clients cannot send nothing. */
+export const noBody = z.strictObject({}).nullish()
+export const noContent = z.undefined().describe('Done; there is nothing to say.')
+
+const DESCRIPTIONS: Record<number, string> = {
+  400: 'The request is invalid; `errors` names the fields at fault.',
+  401: 'There are no credentials, or they are no longer valid.',
+  403: 'Who asks is not an admin.',
+  404: 'There is no such task.',
+  409: 'The task is in a state that does not allow this; `code` says which.',
+  413: 'The body is too large.',
+  415: 'The body is not JSON.',
+  429: 'Too many failures; `Retry-After` says when to try again.',
+  503: 'The server cannot serve at the moment.',
+}
+
+/** What a route may answer instead, as problem details. */
+export function problems<const Status extends number>(...statuses: Status[]) {
+  const content = { 'application/problem+json': { schema: problem } }
+  const entries = statuses.map((status) => [
+    status,
+    { description: DESCRIPTIONS[status] ?? STATUS_CODES[status], content },
+  ])
+  return Object.fromEntries(entries) as Record<Status, { description: string; content: typeof content }>
+}

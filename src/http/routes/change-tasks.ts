@@ -1,0 +1,72 @@
+import { type FastifyPluginAsyncZod, jsonSchemaTransform } from 'fastify-type-provider-zod'
+import { createTaskBody, MAX_PARAMS_BYTES } from '../../contract/requests.ts'
+import type { TaskManager } from '../../tasks/manager.ts'
+import { findAskerId } from '../authorize.ts'
+import {
+  createdTaskAnswer,
+  noBody,
+  noContent,
+  noQuery,
+  problems,
+  taskAnswer,
+  taskIdPath,
+} from '../responses.ts'
+
+// Params at their largest, and room for the other fields and for escapes.
+const CREATE_BODY_LIMIT = MAX_PARAMS_BYTES + 512 * 1024
+
+const tags = ['tasks']
+const config = { swaggerTransform: jsonSchemaTransform }
+
+export const changeTaskRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> = async (app, { manager }) => {
+  const createSchema = {
+    summary: 'Create a task',
+    tags,
+    querystring: noQuery,
+    body: createTaskBody,
+    response: { 201: createdTaskAnswer, ...problems(400, 401, 403, 413, 415) },
+  }
+  app.post(
+    '/tasks',
+    { config, bodyLimit: CREATE_BODY_LIMIT, schema: createSchema },
+    async (request, reply) => {
+      const { taskType, params, ...options } = request.body
+      manager.requireTaskType(taskType)
+      const created = await manager.createTask(taskType, params, {
+        ...options,
+        createdBy: findAskerId(request),
+      })
+      return reply.code(201).header('location', `${app.prefix}/tasks/${created.taskId}`).send(created)
+    },
+  )
+
+  const deleteSchema = {
+    summary: 'Delete a finished task and its log',
+    tags,
+    params: taskIdPath,
+    querystring: noQuery,
+    body: noBody,
+    response: { 204: noContent, ...problems(400, 401, 403, 404, 409, 415) },
+  }
+  app.delete('/tasks/:taskId', { config, schema: deleteSchema }, async (request, reply) => {
+    await manager.deleteTask(request.params.taskId)
+    return reply.code(204).send()
+  })
+
+  const steerSchema = {
+    tags,
+    params: taskIdPath,
+    querystring: noQuery,
+    body: noBody,
+    response: { 200: taskAnswer, ...problems(400, 401, 403, 404, 409, 415) },
+  }
+  const cancelSchema = { summary: 'Cancel a pending or running task', ...steerSchema }
+  app.post('/tasks/:taskId/cancel', { config, schema: cancelSchema }, async (request) =>
+    manager.cancelTask(request.params.taskId),
+  )
+
+  const retrySchema = { summary: 'Make a finished task pending again', ...steerSchema }
+  app.post('/tasks/:taskId/retry', { config, schema: retrySchema }, async (request) =>
+    manager.retryTask(request.params.taskId),
+  )
+}

@@ -1,0 +1,60 @@
+import { type FastifyPluginAsyncZod, jsonSchemaTransform } from 'fastify-type-provider-zod'
+import {
+  type ListTasksQuery,
+  listLogsQuery,
+  listTasksQuery,
+  MAX_OFFSET_ROWS,
+} from '../../contract/requests.ts'
+import { taskList } from '../../contract/task.ts'
+import { TaskError } from '../../tasks/errors.ts'
+import type { TaskManager } from '../../tasks/manager.ts'
+import { HttpProblem } from '../problems.ts'
+import { noQuery, problems, taskAnswer, taskIdPath, taskLogAnswer } from '../responses.ts'
+
+const tags = ['tasks']
+// On each route, because a host's own document may be made by another transform.
+const config = { swaggerTransform: jsonSchemaTransform }
+
+export const readTaskRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> = async (app, { manager }) => {
+  const listSchema = {
+    summary: 'List tasks, newest first',
+    tags,
+    querystring: listTasksQuery,
+    response: { 200: taskList, ...problems(400, 401, 403) },
+  }
+  app.get('/tasks', { config, schema: listSchema }, async (request) => {
+    refuseDeepPages(request.query)
+    return manager.listTasks(request.query)
+  })
+
+  const detailSchema = {
+    summary: 'Read a task with its params, result and attempts',
+    tags,
+    params: taskIdPath,
+    querystring: noQuery,
+    response: { 200: taskAnswer, ...problems(400, 401, 403, 404) },
+  }
+  app.get('/tasks/:taskId', { config, schema: detailSchema }, async ({ params: { taskId } }) => {
+    const task = await manager.getTask(taskId)
+    if (!task) throw new TaskError('TASK_NOT_FOUND', `there is no task ${JSON.stringify(taskId)}`)
+    return task
+  })
+
+  const logsSchema = {
+    summary: "Read a task's log",
+    tags,
+    params: taskIdPath,
+    querystring: listLogsQuery,
+    response: { 200: taskLogAnswer, ...problems(400, 401, 403, 404) },
+  }
+  app.get('/tasks/:taskId/logs', { config, schema: logsSchema }, async (request) =>
+    manager.listLogs(request.params.taskId, request.query),
+  )
+}
+
+/** Skipping rows costs as much as reading them; a cursor goes straight to its place. */
+function refuseDeepPages({ page, pageSize, cursor }: ListTasksQuery): void {
+  if (cursor !== undefined || page * pageSize <= MAX_OFFSET_ROWS) return
+  const detail = `pages end at row ${MAX_OFFSET_ROWS}: go on with the cursor of the page before`
+  throw new HttpProblem(400, 'USE_CURSOR', detail, { errors: [{ pointer: '/page', detail }] })
+}
