@@ -1,0 +1,263 @@
+import { z } from 'zod'
+import { type TaskSettings, taskSettings } from './tasks/settings.ts'
+
+/**
+ * The bundled server's environment, parsed once into a frozen `Config`. Nothing else reads `process.env`.
+ * Names, defaults and limits of the engine's settings come from `tasks/settings.ts`.
+ */
+export type Config = Readonly<ReturnType<typeof toConfig>>
+
+export type MarketConfig =
+  | { readonly source: 'sample' }
+  | { readonly source: 'files'; readonly filesDir: string }
+  | { readonly source: 'tushare'; readonly token: string; readonly url: string }
+
+const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
+
+/** What was wrong with one variable. */
+export interface ConfigProblem {
+  readonly variable: string
+  /** As it was given; absent where nothing was given or where it is a secret. */
+  readonly value?: string
+  readonly expected: string
+}
+
+/** Holds every problem of the environment, not only the first. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError'
+  readonly problems: readonly ConfigProblem[]
+
+  constructor(problems: readonly ConfigProblem[]) {
+    const lines = problems.map(({ variable, value, expected }) => {
+      const given = value === undefined ? variable : `${variable}=${value}`
+      return `  ${given}: expected ${expected}`
+    })
+    super(`the configuration has ${problems.length} problem(s):\n${lines.join('\n')}`)
+    this.problems = problems
+  }
+}
+
+/** What to tell a person about a variable; a secret's value is never shown. */
+const notes = z.registry<{ expected: string; secret?: boolean }>()
+
+const text = (expected: string) => z.string().register(notes, { expected })
+const secret = (expected: string) => z.string().register(notes, { expected, secret: true })
+
+function number(options: { min: number; max: number; isInt?: boolean }) {
+  const { min, max, isInt = true } = options
+  const expected = `a ${isInt ? 'whole ' : ''}number, ${min} … ${max}`
+  return z
+    .string()
+    .regex(isInt ? /^\d+$/ : /^\d+(\.\d+)?$/)
+    .transform(Number)
+    .pipe(z.number().min(min).max(max))
+    .register(notes, { expected })
+}
+
+const flag = () =>
+  z
+    .enum(['true', 'false'])
+    .transform((value) => value === 'true')
+    .register(notes, { expected: 'true or false' })
+
+const oneOf = <const T extends readonly string[]>(values: T) =>
+  z.enum(values).register(notes, { expected: `one of ${values.join(', ')}` })
+
+const databaseUrl = () =>
+  z.url({ protocol: /^postgres(ql)?$/ }).register(notes, {
+    expected: 'a URL such as postgres://user:password@host:5432/database',
+    secret: true,
+  })
+
+/** A variable for one of the engine's settings, with the limits and the default that the engine gives it. */
+function setting(schema: z.ZodDefault<z.ZodNumber>) {
+  const { minValue, maxValue, isInt } = schema.unwrap()
+  const fallback = schema.def.defaultValue as number
+  return number({ min: minValue ?? 0, max: maxValue ?? Number.MAX_SAFE_INTEGER, isInt }).default(fallback)
+}
+
+const trustProxy = () =>
+  z
+    .string()
+    .regex(/^(true|false|\d+|[\da-fA-F.:/]+(,\s*[\da-fA-F.:/]+)*)$/)
+    .transform((value) => {
+      if (value === 'true' || value === 'false') return value === 'true'
+      return /^\d+$/.test(value) ? Number(value) : value
+    })
+    .register(notes, { expected: 'true, false, a number of proxies, or their addresses separated by commas' })
+
+const of = taskSettings.shape
+
+/** One entry a variable, in the order of `.env.example`. */
+export const environment = z
+  .object({
+    NODE_ENV: z.string().optional(),
+    HOST: text('an address to listen on').default('127.0.0.1'),
+    PORT: number({ min: 0, max: 65_535 }).default(3000),
+    TRUST_PROXY: trustProxy().default(false),
+    LOG_LEVEL: oneOf(logLevels).default('info'),
+    DATABASE_URL: databaseUrl().optional(),
+    DATABASE_DIRECT_URL: databaseUrl().optional(),
+    DATABASE_POOL_MAX: number({ min: 1, max: 1_000 }).default(10),
+    DATABASE_PREPARED: flag().default(true),
+    TASK_CONCURRENCY: setting(of.concurrency),
+    TASK_POLL_INTERVAL_MS: setting(of.pollIntervalMs),
+    TASK_TIMEOUT_SECONDS: setting(of.timeoutSeconds),
+    TASK_MAX_RETRIES: setting(of.maxRetries),
+    TASK_RETRY_BASE_MS: setting(of.retryBaseMs),
+    TASK_HEARTBEAT_INTERVAL_MS: setting(of.heartbeatIntervalMs),
+    TASK_LEASE_MS: setting(of.leaseMs),
+    TASK_CANCEL_GRACE_MS: setting(of.cancelGraceMs),
+    TASK_RETENTION_DAYS: setting(of.retentionDays),
+    SHUTDOWN_TIMEOUT_MS: setting(of.shutdownTimeoutMs),
+    AUTH_SECRET: z
+      .string()
+      .min(32)
+      .register(notes, { expected: 'at least 32 characters', secret: true })
+      .optional(),
+    SESSION_TTL_HOURS: number({ min: 0.01, max: 8_760, isInt: false }).default(12),
+    ADMIN_USERNAME: text('a name').default('admin'),
+    ADMIN_PASSWORD: secret('a password').optional(),
+    MARKET_SOURCE: oneOf(['sample', 'files', 'tushare']).default('sample'),
+    MARKET_FILES_DIR: text('a folder').optional(),
+    TUSHARE_TOKEN: secret('the token of a Tushare account').optional(),
+    TUSHARE_URL: z
+      .url({ protocol: /^https?$/ })
+      .register(notes, { expected: 'an http or https URL' })
+      .default('https://api.tushare.pro'),
+  })
+  .superRefine(checkTogether, {
+    // Together with the problems of single variables: a person wants to hear of all of them at once.
+    when: () => true,
+  })
+
+type Environment = z.output<typeof environment>
+
+/** Wrong variables are still what was given, so that comparing with them finds nothing. */
+function checkTogether(env: Environment, context: z.RefinementCtx): void {
+  const refuse = (variable: keyof Environment, expected: string) =>
+    context.addIssue({ code: 'custom', path: [variable], message: expected })
+
+  if (env.TASK_LEASE_MS < 3 * env.TASK_HEARTBEAT_INTERVAL_MS) {
+    refuse(
+      'TASK_LEASE_MS',
+      `at least 3 × TASK_HEARTBEAT_INTERVAL_MS, which is ${env.TASK_HEARTBEAT_INTERVAL_MS}`,
+    )
+  }
+  if (env.DATABASE_DIRECT_URL !== undefined && env.DATABASE_URL === undefined) {
+    refuse('DATABASE_DIRECT_URL', 'DATABASE_URL to be set as well')
+  }
+  if (env.NODE_ENV === 'production' && env.AUTH_SECRET === undefined) {
+    refuse('AUTH_SECRET', 'at least 32 characters, because NODE_ENV is production')
+  }
+  if (env.MARKET_SOURCE === 'files' && env.MARKET_FILES_DIR === undefined) {
+    refuse('MARKET_FILES_DIR', 'the folder of the CSV files, because MARKET_SOURCE is files')
+  }
+  if (env.MARKET_SOURCE === 'tushare' && env.TUSHARE_TOKEN === undefined) {
+    refuse('TUSHARE_TOKEN', 'the token of a Tushare account, because MARKET_SOURCE is tushare')
+  }
+}
+
+/** The configuration of this process. */
+export function readConfig(): Config {
+  return parseConfig(process.env)
+}
+
+/**
+ * An empty value counts as absent, as in a line `NAME=` of an env file.
+ * @throws ConfigError
+ */
+export function parseConfig(env: Readonly<Record<string, string | undefined>>): Config {
+  const given = Object.fromEntries(
+    Object.entries(env).filter(([, value]) => value !== undefined && value !== ''),
+  )
+  const parsed = environment.safeParse(given)
+  if (!parsed.success) throw new ConfigError(listProblems(parsed.error, given))
+  return deepFreeze(toConfig(parsed.data))
+}
+
+function toConfig(env: Environment) {
+  return {
+    production: env.NODE_ENV === 'production',
+    http: {
+      host: env.HOST,
+      port: env.PORT,
+      /** Fastify's `trustProxy`: all, none, a number of hops, or addresses separated by commas. */
+      trustProxy: env.TRUST_PROXY,
+    },
+    log: { level: env.LOG_LEVEL },
+    database: {
+      /** Undefined: the embedded PostgreSQL. */
+      url: env.DATABASE_URL,
+      /** For LISTEN and migrations: leads round PgBouncer where `url` leads through it. */
+      directUrl: env.DATABASE_DIRECT_URL ?? env.DATABASE_URL,
+      poolMax: env.DATABASE_POOL_MAX,
+      prepared: env.DATABASE_PREPARED,
+    },
+    tasks: toTaskSettings(env),
+    auth: {
+      /** Undefined outside production only: the server makes one and keeps it. */
+      secret: env.AUTH_SECRET,
+      sessionTtlHours: env.SESSION_TTL_HOURS,
+      adminUsername: env.ADMIN_USERNAME,
+      /** Undefined: generated at the first boot. */
+      adminPassword: env.ADMIN_PASSWORD,
+    },
+    market: toMarketConfig(env),
+  }
+}
+
+function toTaskSettings(env: Environment): TaskSettings {
+  return {
+    concurrency: env.TASK_CONCURRENCY,
+    pollIntervalMs: env.TASK_POLL_INTERVAL_MS,
+    timeoutSeconds: env.TASK_TIMEOUT_SECONDS,
+    maxRetries: env.TASK_MAX_RETRIES,
+    retryBaseMs: env.TASK_RETRY_BASE_MS,
+    heartbeatIntervalMs: env.TASK_HEARTBEAT_INTERVAL_MS,
+    leaseMs: env.TASK_LEASE_MS,
+    cancelGraceMs: env.TASK_CANCEL_GRACE_MS,
+    retentionDays: env.TASK_RETENTION_DAYS,
+    shutdownTimeoutMs: env.SHUTDOWN_TIMEOUT_MS,
+  }
+}
+
+function toMarketConfig(env: Environment): MarketConfig {
+  switch (env.MARKET_SOURCE) {
+    case 'sample':
+      return { source: 'sample' }
+    // Both were checked together with MARKET_SOURCE.
+    case 'files':
+      return { source: 'files', filesDir: env.MARKET_FILES_DIR ?? '' }
+    case 'tushare':
+      return { source: 'tushare', token: env.TUSHARE_TOKEN ?? '', url: env.TUSHARE_URL }
+  }
+}
+
+function listProblems(error: z.ZodError, given: Record<string, string | undefined>): ConfigProblem[] {
+  const problems = new Map<string, ConfigProblem>()
+  for (const issue of error.issues) {
+    const variable = String(issue.path[0])
+    // One regular expression and one limit may both fail: the sentence about the variable covers both.
+    if (problems.has(variable)) continue
+    const { expected, secret: isSecret } = describeVariable(variable)
+    const value = isSecret ? undefined : given[variable]
+    problems.set(variable, {
+      variable,
+      ...(value === undefined ? {} : { value }),
+      expected: issue.code === 'custom' ? issue.message : expected,
+    })
+  }
+  return [...problems.values()]
+}
+
+function describeVariable(name: string): { expected: string; secret?: boolean } {
+  const schema: z.ZodType = environment.shape[name as keyof Environment]
+  const inner = schema instanceof z.ZodDefault || schema instanceof z.ZodOptional ? schema.unwrap() : schema
+  return notes.get(inner as z.ZodType) ?? { expected: 'another value' }
+}
+
+function deepFreeze<T extends object>(value: T): T {
+  for (const part of Object.values(value)) if (typeof part === 'object' && part !== null) deepFreeze(part)
+  return Object.freeze(value)
+}
