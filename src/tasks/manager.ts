@@ -25,7 +25,7 @@ import { cancelTask, deleteTask, retryTask } from './store/operate.ts'
 import { appendLogs, updateProgress } from './store/output.ts'
 import { countLogs, countTasks, findTask, listLogs, listTasks } from './store/read.ts'
 import { toDetail, toSummary } from './store/rows.ts'
-import { findDefinition, type ParamsOf, type TaskDefinition, type TaskReference } from './task.ts'
+import { findDefinitions, type ParamsOf, type TaskDefinition, type TaskReference } from './task.ts'
 import { Waiters, type WaitOptions } from './waiters.ts'
 
 export type { CreateTaskOptions } from './create-options.ts'
@@ -276,13 +276,7 @@ export class TaskManager {
   async #prepare(item: NewTaskItem): Promise<NewTask> {
     const { task, params, ...options } = item
     checkCreateOptions(options)
-    const definition = typeof task === 'string' ? this.#definitions.get(task) : findDefinition(task)
-    if (!definition && typeof task !== 'string') {
-      throw new TaskError(
-        'INVALID_ARGUMENT',
-        `'${task?.name ?? task}' was never passed to task(): register it first`,
-      )
-    }
+    const definition = this.#findDefinition(task)
     const taskType = definition?.type ?? String(task)
     const defaults = definition?.options ?? {}
     const stored: StoredParams = await prepareParams(taskType, defaults.params ?? anyParams, params ?? {})
@@ -296,6 +290,23 @@ export class TaskManager {
       timeoutSeconds: options.timeoutSeconds ?? defaults.timeoutSeconds ?? this.#settings.timeoutSeconds,
       createdBy: options.createdBy ?? null,
     }
+  }
+
+  /** Of a function that serves several types, the one that is registered here is meant. */
+  #findDefinition(task: TaskReference): TaskDefinition | undefined {
+    if (typeof task === 'string') return this.#definitions.get(task)
+    const all = findDefinitions(task)
+    const here = all
+      .flatMap(({ type }) => this.#definitions.get(type) ?? [])
+      .filter(({ handler }) => handler === task)
+    const candidates = here.length > 0 ? here : all
+    const [definition] = candidates
+    if (definition && candidates.length === 1) return definition
+    const name = task?.name || String(task)
+    const problem = definition
+      ? 'handles several types: name one'
+      : 'was never passed to task(): register it first'
+    throw new TaskError('INVALID_ARGUMENT', `'${name}' ${problem}`)
   }
 
   async #require(taskId: string): Promise<TaskDetail> {

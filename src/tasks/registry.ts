@@ -3,7 +3,7 @@ import { TaskError } from './errors.ts'
 import {
   type AnyTask,
   defineTask,
-  findDefinition,
+  findDefinitions,
   type ParamsSchema,
   type Task,
   type TaskDefinition,
@@ -59,14 +59,14 @@ export function createTaskRegistry(): TaskRegistry {
     },
     add(...tasks) {
       for (const handler of tasks) {
-        const definition = findDefinition(handler)
-        if (!definition) {
+        const found = findDefinitions(handler)
+        if (found.length === 0) {
           throw new TaskError(
             'INVALID_ARGUMENT',
             `'${handler?.name || String(handler)}' was never passed to task(): register it first`,
           )
         }
-        register(definition)
+        found.forEach(register)
       }
     },
     definitions: () => byType,

@@ -57,31 +57,23 @@ export type ResultOf<T> = T extends (...args: never[]) => infer Result ? Awaited
 
 const TYPE_PATTERN = /^[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}$/
 
-const definitions = new WeakMap<object, TaskDefinition>()
+/** A function may serve several types; each of them once. */
+const definitions = new WeakMap<object, Map<string, TaskDefinition>>()
 
-/** The definition behind a registered handler; undefined for any other function. */
-export function findDefinition(handler: unknown): TaskDefinition | undefined {
-  return typeof handler === 'function' ? definitions.get(handler) : undefined
+/** The definitions behind a registered handler; none for any other function. */
+export function findDefinitions(handler: unknown): readonly TaskDefinition[] {
+  return typeof handler === 'function' ? [...(definitions.get(handler)?.values() ?? [])] : []
 }
 
-/**
- * Binds a function to a type. One function serves one type: a second name for it would make
- * `createTask(handler)` ambiguous.
- */
+/** Binds a function to a type. */
 export function defineTask(type: string, options: TaskOptions, handler: TaskHandler): TaskDefinition {
   checkOptions(type, options)
   if (typeof handler !== 'function') {
     throw new TaskError('INVALID_ARGUMENT', `task('${type}') must be applied to a function`)
   }
-  const known = definitions.get(handler)
-  if (known && (known.type !== type || known.options !== options)) {
-    throw new TaskError(
-      'DUPLICATE_TASK_TYPE',
-      `this function already handles '${known.type}'; wrap it in a function of its own to handle '${type}'`,
-    )
-  }
-  const definition = known ?? Object.freeze({ type, options, handler })
-  definitions.set(handler, definition)
+  const definition = Object.freeze({ type, options: Object.freeze({ ...options }), handler })
+  const byType = definitions.get(handler) ?? new Map<string, TaskDefinition>()
+  definitions.set(handler, byType.set(type, definition))
   return definition
 }
 

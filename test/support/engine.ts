@@ -1,0 +1,62 @@
+import { createDatabase, type Database } from '../../src/db/database.ts'
+import { type TaskEventMap, TaskEvents } from '../../src/tasks/events.ts'
+import { TaskExecutor } from '../../src/tasks/executor/executor.ts'
+import { TaskManager } from '../../src/tasks/manager.ts'
+import { createTaskRegistry } from '../../src/tasks/registry.ts'
+import { type TaskSettingsInput, taskSettings } from '../../src/tasks/settings.ts'
+import type { AnyTask } from '../../src/tasks/task.ts'
+import type { TestDatabase } from './database.ts'
+
+export interface Engine {
+  readonly db: Database
+  readonly events: TaskEvents
+  readonly manager: TaskManager
+  readonly executor: TaskExecutor
+}
+
+/** The engine without HTTP, not started: what an app boots, on a test's database. */
+export function createEngine(
+  database: TestDatabase,
+  tasks: readonly AnyTask[],
+  settings: TaskSettingsInput = {},
+): Engine {
+  const registry = createTaskRegistry()
+  registry.add(...tasks)
+  const definitions = new Map(registry.definitions())
+  const db = createDatabase(database.pool, { prepared: true })
+  const events = new TaskEvents()
+  const parts = { db, events, definitions, settings: taskSettings.parse(settings) }
+  const manager = new TaskManager(parts)
+  return { db, events, manager, executor: new TaskExecutor({ ...parts, manager, version: 'test' }) }
+}
+
+/** The next event of this name that fits. */
+export function nextEvent<Name extends keyof TaskEventMap>(
+  events: TaskEvents,
+  name: Name,
+  fits: (event: TaskEventMap[Name][0]) => boolean = () => true,
+): Promise<TaskEventMap[Name][0]> {
+  const { promise, resolve } = Promise.withResolvers<TaskEventMap[Name][0]>()
+  const listen = (...[event]: TaskEventMap[Name]) => {
+    if (!fits(event)) return
+    // The emitter's generic signature cannot relate Name to the listener's tuple.
+    events.off(name, listen as never)
+    resolve(event)
+  }
+  events.on(name, listen as never)
+  return promise
+}
+
+/** Resolves when the signal aborts. */
+export function aborted(signal: AbortSignal): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  if (signal.aborted) resolve()
+  signal.addEventListener('abort', () => resolve())
+  return promise
+}
+
+/** A door that handlers wait at until the test opens it. */
+export function createGate(): { open: () => void; opened: Promise<void> } {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  return { open: resolve, opened: promise }
+}

@@ -1,0 +1,42 @@
+import { afterEach, beforeEach } from 'vitest'
+import type { TaskSettingsInput } from '../../src/tasks/settings.ts'
+import type { AnyTask } from '../../src/tasks/task.ts'
+import { createTestDatabase, type TestDatabase } from './database.ts'
+import { createEngine, type Engine } from './engine.ts'
+
+export interface Engines {
+  /** This test's own database. */
+  readonly database: TestDatabase
+  /** An engine that is stopped when the test ends. */
+  create(tasks: readonly AnyTask[], settings?: TaskSettingsInput): Engine
+  start(tasks: readonly AnyTask[], settings?: TaskSettingsInput): Engine
+}
+
+/** A fresh database for each test of the file, and engines on it that do not outlive the test. */
+export function useEngines(): Engines {
+  let database: TestDatabase
+  const engines: Engine[] = []
+  beforeEach(async () => {
+    database = await createTestDatabase()
+  })
+  afterEach(async () => {
+    await Promise.all(engines.splice(0).map(({ executor }) => executor.stop()))
+    await database.drop()
+  })
+  const create: Engines['create'] = (tasks, settings) => {
+    const engine = createEngine(database, tasks, settings)
+    engines.push(engine)
+    return engine
+  }
+  return {
+    get database() {
+      return database
+    },
+    create,
+    start(tasks, settings) {
+      const engine = create(tasks, settings)
+      engine.executor.start()
+      return engine
+    },
+  }
+}

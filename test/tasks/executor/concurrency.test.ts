@@ -1,0 +1,86 @@
+import { describe, expect, test } from 'vitest'
+import { createTaskRegistry } from '../../../src/tasks/registry.ts'
+import { createGate } from '../../support/engine.ts'
+import { useEngines } from '../../support/engines.ts'
+
+const engines = useEngines()
+
+describe('concurrency', () => {
+  test.for([1, 2, 5])(
+    'exactly %i handlers run at once, never more, never fewer while tasks wait',
+    async (slots) => {
+      const { task } = createTaskRegistry()
+      const gate = createGate()
+      const full = createGate()
+      let running = 0
+      let most = 0
+      const hold = task('hold')(async () => {
+        running += 1
+        most = Math.max(most, running)
+        if (running === slots) full.open()
+        await gate.opened
+        running -= 1
+      })
+      const { manager } = engines.start([hold], { concurrency: slots })
+      const created = await manager.createTasks(Array.from({ length: slots * 4 }, () => ({ task: hold })))
+      await full.opened
+      expect((await manager.listTasks({ status: ['running'] })).total).toBe(slots)
+      gate.open()
+      for (const { taskId } of created) expect((await manager.waitFor(taskId)).status).toBe('completed')
+      expect(most).toBe(slots)
+    },
+  )
+
+  test('1,000 tasks at concurrency 2 finish in seconds: a freed slot claims at once', async () => {
+    const { task } = createTaskRegistry()
+    const noop = task('noop')(() => {})
+    const { manager, events, executor } = engines.create([noop])
+    const done = createGate()
+    let ended = 0
+    events.on('ended', () => {
+      ended += 1
+      if (ended === 1_000) done.open()
+    })
+    await manager.createTasks(Array.from({ length: 1_000 }, () => ({ task: noop })))
+    const begun = performance.now()
+    executor.start()
+    await done.opened
+    const seconds = (performance.now() - begun) / 1_000
+    console.log(`1,000 no-op tasks at concurrency 2: ${seconds.toFixed(2)} s`)
+    expect(seconds).toBeLessThan(10)
+    expect((await manager.listTasks({ status: ['completed'] })).total).toBe(1_000)
+  })
+
+  test('two executors on one database never run a task twice', async () => {
+    const { task } = createTaskRegistry()
+    const runs = new Map<string, number>()
+    const mark = task('mark')((_params, ctx) => {
+      runs.set(ctx.taskId, (runs.get(ctx.taskId) ?? 0) + 1)
+    })
+    const { manager } = engines.start([mark], { concurrency: 8 })
+    engines.start([mark], { concurrency: 8 })
+    const created = await manager.createTasks(Array.from({ length: 500 }, () => ({ task: mark })))
+    for (const { taskId } of created) await manager.waitFor(taskId)
+    expect(runs.size).toBe(500)
+    expect([...runs.values()].every((count) => count === 1)).toBe(true)
+  })
+
+  test('higher priority first, then the oldest due', async () => {
+    const { task } = createTaskRegistry()
+    const order: string[] = []
+    const note = task('note')((params: { name?: unknown }) => {
+      order.push(String(params.name))
+    })
+    const { manager, executor } = engines.create([note], { concurrency: 1 })
+    const past = (ms: number) => new Date(Date.now() - ms)
+    await manager.createTasks([
+      { task: note, params: { name: 'newer' }, runAt: past(1_000) },
+      { task: note, params: { name: 'older' }, runAt: past(2_000) },
+      { task: note, params: { name: 'urgent' }, priority: 10 },
+      { task: note, params: { name: 'later' }, runAt: new Date(Date.now() + 3_600_000) },
+      { task: note, params: { name: 'lazy' }, runAt: past(9_000), priority: -1 },
+    ])
+    executor.start()
+    await expect.poll(() => order).toEqual(['urgent', 'older', 'newer', 'lazy'])
+  })
+})
