@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { chownSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { EmbeddedPostgresError } from './embedded-error.ts'
 import type { EmbeddedHome, Owner } from './embedded-home.ts'
 import { processCommand } from './process-identity.ts'
 
@@ -44,7 +45,7 @@ function initialise(home: EmbeddedHome, dataPath: string, { durable }: { durable
   )
   if (initdb.status !== 0) {
     const output = initdb.error?.message ?? `${initdb.stdout}${initdb.stderr}`
-    throw new Error(`initdb of the embedded PostgreSQL failed:\n${output.trim()}`)
+    throw new EmbeddedPostgresError(`initdb of the embedded PostgreSQL failed:\n${output.trim()}`)
   }
   renameSync(passwordDraft, path.join(draft, PASSWORD_FILE))
   renameSync(draft, dataPath)
@@ -74,7 +75,9 @@ export async function stopLeftover(dataPath: string): Promise<void> {
   const deadline = Date.now() + LEFTOVER_DEADLINE_MS
   while (isPostmaster(processCommand(pid), dataPath)) {
     if (Date.now() > deadline) {
-      throw new Error(`a PostgreSQL left behind by an earlier start does not stop (pid ${pid}, ${dataPath})`)
+      throw new EmbeddedPostgresError(
+        `a PostgreSQL left behind by an earlier start does not stop (pid ${pid}, ${dataPath})`,
+      )
     }
     await delay(50)
   }

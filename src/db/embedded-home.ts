@@ -4,6 +4,7 @@ import { cpSync, existsSync, mkdirSync, readFileSync, realpathSync, renameSync, 
 import { createRequire } from 'node:module'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { EmbeddedPostgresError } from './embedded-error.ts'
 
 /**
  * Where the embedded PostgreSQL lives and who runs it.
@@ -65,7 +66,7 @@ function findBinaries(): PackagedBinaries {
   try {
     entry = fromWrapper.resolve(name)
   } catch (error) {
-    throw new Error(
+    throw new EmbeddedPostgresError(
       `there is no embedded PostgreSQL for this machine (${name} is not installed): ` +
         'set DATABASE_URL to a PostgreSQL server of yours',
       { cause: error },
@@ -86,7 +87,7 @@ function findOrCreatePostgresUser(): Owner {
     commands.some(([command, args]) => spawnSync(command, args, { stdio: 'ignore' }).status === 0)
   }
   if (!hasPostgresUser()) {
-    throw new Error(
+    throw new EmbeddedPostgresError(
       'PostgreSQL refuses to run as root, and the user "postgres" could not be created: ' +
         'create it, start the server as another user, or set DATABASE_URL',
     )

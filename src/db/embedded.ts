@@ -6,6 +6,7 @@ import path from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
 import { asOwner, type Cluster, prepareCluster, stopLeftover } from './embedded-cluster.ts'
+import { EmbeddedPostgresError } from './embedded-error.ts'
 import { type EmbeddedHome, prepareHome } from './embedded-home.ts'
 
 /**
@@ -89,7 +90,9 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedP
       const tail = readTail(log)
       // Another program took the port between our look and PostgreSQL's start.
       if (triesLeft > 1 && tail.includes('Address already in use')) continue
-      throw new Error(`the embedded PostgreSQL did not start; the end of ${log}:\n${tail}`, { cause: error })
+      throw new EmbeddedPostgresError(`the embedded PostgreSQL did not start; the end of ${log}:\n${tail}`, {
+        cause: error,
+      })
     }
   }
 }
@@ -129,7 +132,9 @@ async function stop(guard: ChildProcess, ended: Promise<void>): Promise<void> {
   guard.stdin?.end()
   const tooLate = AbortSignal.timeout(STOP_DEADLINE_MS)
   await Promise.race([ended, once(tooLate, 'abort')])
-  if (tooLate.aborted) throw new Error(`the embedded PostgreSQL has not stopped after ${STOP_DEADLINE_MS} ms`)
+  if (tooLate.aborted) {
+    throw new EmbeddedPostgresError(`the embedded PostgreSQL has not stopped after ${STOP_DEADLINE_MS} ms`)
+  }
 }
 
 async function waitUntilReady(server: EmbeddedPostgres): Promise<void> {

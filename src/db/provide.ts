@@ -1,0 +1,53 @@
+import { startEmbedded } from './embedded.ts'
+import { acquireServerLock } from './server-lock.ts'
+
+/** The database that a process of the bundled server works on. */
+export interface ProvidedDatabase {
+  readonly url: string
+  /** Leads round PgBouncer: for migrations and LISTEN. */
+  readonly directUrl: string
+  /** Resolves if the database was started here and has ended; else never. */
+  readonly ended: Promise<void>
+  /** Gives back what was started here. */
+  stop(): Promise<void>
+}
+
+export interface ProvideOptions {
+  /** The given database; undefined: the embedded one. */
+  url: string | undefined
+  directUrl: string | undefined
+  /** Folder of the embedded one, which one process at a time may use. */
+  dataDir: string
+  onNotice: (message: string) => void
+}
+
+/** @throws ServerRunningError when another process uses the embedded database of this folder */
+export async function provideDatabase(options: ProvideOptions): Promise<ProvidedDatabase> {
+  if (options.url !== undefined) {
+    return {
+      url: options.url,
+      directUrl: options.directUrl ?? options.url,
+      ended: new Promise(() => {}),
+      stop: async () => {},
+    }
+  }
+  const lock = acquireServerLock(options.dataDir)
+  try {
+    const server = await startEmbedded({ dataDir: options.dataDir, onNotice: options.onNotice })
+    return {
+      url: server.url,
+      directUrl: server.url,
+      ended: server.ended,
+      async stop() {
+        try {
+          await server.stop()
+        } finally {
+          lock.release()
+        }
+      },
+    }
+  } catch (error) {
+    lock.release()
+    throw error
+  }
+}
