@@ -18,7 +18,7 @@ export function readJsonBodies(app: FastifyInstance): void {
     const text = decode(bytes)
     if (text === undefined)
       return done(new HttpProblem(400, 'INVALID_JSON', 'the body is not UTF-8'), undefined)
-    parseJson(request as FastifyRequest, text, done)
+    void parseJson(request as FastifyRequest, text, done)
   })
 }
 

@@ -1,0 +1,57 @@
+import { randomBytes, scrypt, timingSafeEqual } from 'node:crypto'
+
+/**
+ * Cost of a hash: 32 MiB and some 100 ms, one of the equivalent settings that OWASP's Password Storage Cheat
+ * Sheet lists; the others need more memory at a time than a job runner should give to a log-in.
+ */
+const COST = { log2N: 15, r: 8, p: 3 } as const
+const SALT_BYTES = 16
+const HASH_BYTES = 32
+/** Twice what COST needs (128 × N × r); a stored hash that asks for more is refused. */
+const MAX_MEMORY_BYTES = 64 * 1024 * 1024
+
+const STORED = /^\$scrypt\$ln=(\d{1,2}),r=(\d{1,2}),p=(\d{1,2})\$([A-Za-z0-9+/]+)\$([A-Za-z0-9+/]+)$/
+
+/** In PHC string format: the parameters travel with the hash, so that they can be raised later. */
+export async function hashPassword(password: string): Promise<string> {
+  const salt = randomBytes(SALT_BYTES)
+  const hash = await derive(password, salt, HASH_BYTES, COST)
+  return `$scrypt$ln=${COST.log2N},r=${COST.r},p=${COST.p}$${encode(salt)}$${encode(hash)}`
+}
+
+export async function verifyPassword(password: string, stored: string): Promise<boolean> {
+  const [, log2N, r, p, salt, hash] = STORED.exec(stored) ?? []
+  if (salt === undefined || hash === undefined) return false
+  const expected = Buffer.from(hash, 'base64')
+  const cost = { log2N: Number(log2N), r: Number(r), p: Number(p) }
+  return timingSafeEqual(await derive(password, Buffer.from(salt, 'base64'), expected.length, cost), expected)
+}
+
+/** Takes as long as a real check does: the time of an answer must not tell whether a name exists. */
+export async function verifyNobody(password: string): Promise<false> {
+  await derive(password, Buffer.alloc(SALT_BYTES), HASH_BYTES, COST)
+  return false
+}
+
+/** 128 random bits, in letters that survive copying by hand. */
+export function generatePassword(): string {
+  return randomBytes(16).toString('hex')
+}
+
+function derive(
+  password: string,
+  salt: Buffer,
+  bytes: number,
+  cost: { log2N: number; r: number; p: number },
+): Promise<Buffer> {
+  const options = { N: 2 ** cost.log2N, r: cost.r, p: cost.p, maxmem: MAX_MEMORY_BYTES }
+  return new Promise((resolve, reject) => {
+    scrypt(password.normalize('NFKC'), salt, bytes, options, (error, key) =>
+      error ? reject(error) : resolve(key),
+    )
+  })
+}
+
+function encode(bytes: Buffer): string {
+  return bytes.toString('base64').replaceAll('=', '')
+}

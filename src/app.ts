@@ -1,0 +1,133 @@
+import { randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
+import type pg from 'pg'
+import { ensureAdmin } from './accounts/admin.ts'
+import accounts from './accounts/plugin.ts'
+import { SESSION_COOKIE } from './accounts/sessions.ts'
+import type { Config } from './config.ts'
+import { createPool, endPool } from './db/client.ts'
+import { migrate } from './db/migrate.ts'
+import docs from './http/docs.ts'
+import {
+  handleClientError,
+  handleError,
+  handleFrameworkError,
+  handleNotFound,
+} from './http/error-handling.ts'
+import { healthRoutes } from './http/health.ts'
+import securityHeaders from './http/security-headers.ts'
+import asyncTasks from './plugin.ts'
+import type { AnyTask } from './tasks/task.ts'
+
+const PREFIX = '/api/admin'
+
+const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
+  version: string
+}
+
+export interface AppOptions {
+  /** Where the database is; `config` may leave that to whoever starts one. */
+  databaseUrl: string
+  /** Signs sessions where the configuration has no secret. Default: a random one, good for this process's life. */
+  authSecret?: string
+  /** Default: JSON lines of the configured level. */
+  logger?: FastifyServerOptions['logger']
+  /** Further handlers, beside the market's. */
+  tasks?: readonly AnyTask[]
+}
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** The admin's password, when this boot made the admin and had to invent one. */
+    firstBootPassword: string | undefined
+  }
+}
+
+/** The bundled server, put together and ready to listen. Only this file knows everyone. */
+export async function buildApp(config: Config, options: AppOptions): Promise<FastifyInstance> {
+  const app = createServer(config, options)
+  try {
+    await compose(app, config, options)
+    return app
+  } catch (error) {
+    await app.close()
+    throw error
+  }
+}
+
+function createServer(config: Config, options: AppOptions): FastifyInstance {
+  const app = Fastify({
+    logger: options.logger ?? { level: config.log.level },
+    trustProxy: toTrust(config.http.trustProxy),
+    // To receive a whole request; a slow one would otherwise hold its connection for ever.
+    requestTimeout: 60_000,
+    bodyLimit: 64 * 1024,
+    // As long as a URL can be for Node: an id of whatever length is simply not found.
+    routerOptions: { maxParamLength: 16_384 },
+    // What is on its way when a stop begins is answered like anything else; readiness says that it is time to go.
+    return503OnClosing: false,
+    frameworkErrors: handleFrameworkError,
+    clientErrorHandler: handleClientError,
+  })
+  app.setErrorHandler(handleError)
+  app.setNotFoundHandler(handleNotFound)
+  return app
+}
+
+async function compose(app: FastifyInstance, config: Config, options: AppOptions): Promise<void> {
+  const { databaseUrl } = options
+  const directUrl = config.database.directUrl ?? databaseUrl
+  await migrate(directUrl, 'tasks', { mode: 'auto' })
+  await migrate(directUrl, 'server', { mode: 'auto' })
+  const pool = openPool(app, config, databaseUrl)
+
+  const { adminUsername, adminPassword, secret, sessionTtlHours } = config.auth
+  const firstBootPassword = await ensureAdmin(pool, { username: adminUsername, password: adminPassword })
+  app.decorate('firstBootPassword', firstBootPassword)
+
+  await app.register(securityHeaders)
+  await app.register(docs, { version, cookieName: SESSION_COOKIE })
+  await app.register(accounts, {
+    pool,
+    secret: secret ?? options.authSecret ?? randomBytes(32).toString('hex'),
+    sessionTtlHours,
+    prefix: PREFIX,
+  })
+
+  const tasks = [...(options.tasks ?? [])]
+
+  await app.register(asyncTasks, {
+    ...config.tasks,
+    pool,
+    directConnectionString: directUrl,
+    prepared: config.database.prepared,
+    tasks,
+    prefix: PREFIX,
+    authorize: (request) => app.authorizeAdmin(request),
+    migrate: false,
+  })
+  await app.register(healthRoutes, {
+    prefix: '/health',
+    // Any look at the engine's tables will do.
+    ping: () => app.tasks.listExecutors(),
+    executorReasons: () => app.taskExecutor?.health().reasons ?? [],
+  })
+}
+
+/** Fastify takes a number of proxies for none at all: it cannot know that they are the right ones. The operator does. */
+function toTrust(trustProxy: Config['http']['trustProxy']) {
+  if (typeof trustProxy !== 'number') return trustProxy
+  return (_address: string, hop: number) => hop < trustProxy
+}
+
+/** Opened before the plugins that use it, so that it is closed after them: close hooks run backwards. */
+function openPool(app: FastifyInstance, config: Config, connectionString: string): pg.Pool {
+  const pool = createPool({
+    connectionString,
+    max: config.database.poolMax,
+    onIdleError: (error) => app.log.warn({ reason: error.message }, 'an idle database connection broke'),
+  })
+  app.addHook('onClose', () => endPool(pool, 1_000))
+  return pool
+}

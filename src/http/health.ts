@@ -1,0 +1,96 @@
+import { type FastifyPluginAsyncZod, jsonSchemaTransform } from 'fastify-type-provider-zod'
+import { z } from 'zod'
+import { problem } from '../contract/problem.ts'
+import { trackMethods } from './allowed-methods.ts'
+import { makeProblem } from './problems.ts'
+import { noQuery, problems } from './responses.ts'
+import { prepareScope } from './scope.ts'
+
+const PING_TIMEOUT_MS = 2_000
+
+export interface HealthOptions {
+  /** Asks the database something; rejects when it is away. */
+  ping: () => Promise<unknown>
+  /** Why tasks do not run here; empty when they do. */
+  executorReasons: () => readonly string[]
+}
+
+const config = { swaggerTransform: jsonSchemaTransform }
+const tags = ['health']
+
+const liveSchema = {
+  summary: 'Does the process answer?',
+  tags,
+  security: [],
+  querystring: noQuery,
+  response: { 200: z.object({ status: z.literal('ok') }), ...problems(400) },
+}
+const notReady = problem.extend({ reasons: z.array(z.string()) })
+const readySchema = {
+  summary: 'Can it serve and run tasks?',
+  tags,
+  security: [],
+  querystring: noQuery,
+  response: {
+    200: z.object({ status: z.literal('ok'), reasons: z.array(z.string()) }),
+    ...problems(400),
+    503: {
+      description: 'Not now; `reasons` says why.',
+      content: { 'application/problem+json': { schema: notReady } },
+    },
+  },
+}
+
+export const healthRoutes: FastifyPluginAsyncZod<HealthOptions> = async (app, { ping, executorReasons }) => {
+  prepareScope(app)
+  const answerOtherMethods = trackMethods(app)
+  const findDatabaseProblem = watchDatabase(ping)
+
+  app.get('/live', { config, schema: liveSchema }, async () => ({ status: 'ok' as const }))
+
+  app.get('/ready', { config, schema: readySchema }, async (_request, reply) => {
+    const database = await findDatabaseProblem()
+    const reasons = [...(database === undefined ? [] : [database]), ...executorReasons()]
+    if (reasons.length === 0) return { status: 'ok' as const, reasons }
+    const answer = { ...makeProblem(503, 'NOT_READY', reasons.join('; ')), reasons }
+    return reply.code(503).type('application/problem+json').serializer(JSON.stringify).send(answer)
+  })
+
+  answerOtherMethods()
+}
+
+/**
+ * Asks the database, but waits only so long. Probes share a question that is still open: against a database that
+ * hangs, each one of its own would take one more connection from the pool and keep it.
+ */
+function watchDatabase(ping: () => Promise<unknown>): () => Promise<string | undefined> {
+  let open: Promise<string | undefined> | undefined
+  const ask = () =>
+    ping()
+      .then(
+        () => undefined,
+        () => 'the database cannot be reached',
+      )
+      .finally(() => {
+        open = undefined
+      })
+  return async () => {
+    open ??= ask()
+    const timeout = new AbortController()
+    try {
+      return await Promise.race([open, describeSilence(timeout.signal)])
+    } finally {
+      timeout.abort()
+    }
+  }
+}
+
+function describeSilence(signal: AbortSignal): Promise<string> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(
+      () => resolve(`the database has not answered for ${PING_TIMEOUT_MS} ms`),
+      PING_TIMEOUT_MS,
+    )
+    signal.addEventListener('abort', () => clearTimeout(timer), { once: true })
+  })
+}
