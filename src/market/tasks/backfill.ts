@@ -1,0 +1,186 @@
+import type { TaskContext } from '../../tasks/context.ts'
+import { PermanentError } from '../../tasks/errors.ts'
+import { judgeBars } from '../bars.ts'
+import type { Day } from '../days.ts'
+import type { DailyBar } from '../sources/source.ts'
+import { findIncompleteDays, saveBars } from '../store/bars.ts'
+import { findFinishedUnits, forgetFinishedUnits, markUnitFinished } from '../store/finished-units.ts'
+import { countStocks } from '../store/stocks.ts'
+import { findBoardStocks, isKnownStock } from '../store/targets.ts'
+import { writeUnit } from '../store/write-unit.ts'
+import type { Symbol6 } from '../symbols.ts'
+import type { Market } from './market.ts'
+import type { BackfillTarget } from './params.ts'
+import { runUnits } from './run-units.ts'
+import { addCounts, noCounts } from './summary.ts'
+
+/** Faulty bars named in a day's warning. */
+const MAX_NAMED_FAULTS = 20
+
+/** What a backfill did, counted in bars; kept as the task's result. */
+export interface BackfillResult {
+  readonly created: number
+  readonly updated: number
+  /** Were there already: untouched, or the same. */
+  readonly skipped: number
+  /** Refused for what is in them. */
+  readonly invalid: number
+  /** Did not trade that day. */
+  readonly suspended: number
+  /** Of stocks that are not in `stocks`. */
+  readonly unknown: number
+  /** Trading days in the range. */
+  readonly days: number
+  /** Trading days that needed no request. */
+  readonly daysComplete: number
+  /** Trading days for which the source had no bar. */
+  readonly daysEmpty: number
+}
+
+/** Loads the bars of every trading day from `from` to `to`. Shared by the two backfills; a unit is a trading day. */
+export async function backfill(
+  market: Market,
+  ctx: TaskContext,
+  range: { readonly from: Day; readonly to: Day },
+  target: BackfillTarget,
+): Promise<BackfillResult> {
+  const { from, to } = range
+  const span = from === to ? from : `${from} to ${to}`
+  ctx.log.info(`backfilling ${span} from source '${market.source.name}'`, { ...target })
+  const { days, assumed } = await market.calendar.between(from, to, ctx.signal)
+  if (assumed.length > 0) {
+    ctx.log.warn(
+      `the calendar says nothing of ${assumed.length} weekdays (${assumed[0]} …); they count as trading days`,
+    )
+  }
+  let result = noResult(days.length)
+  if (days.length === 0) {
+    ctx.progress(0, 0, 'closed')
+    ctx.log.info(`${span}: the exchange is closed, nothing to load`, { ...result })
+    return result
+  }
+  const symbols = await resolveTarget(market, target)
+  const todo = await findDaysToDo(market, ctx, days, symbols, target.overwrite)
+  result = { ...result, daysComplete: days.length - todo.length }
+  await runUnits<Day, DailyBar[]>(ctx, {
+    noun: 'trading days',
+    units: todo,
+    done: days.length - todo.length,
+    nameOf: (day) => day,
+    fetch: (day, signal) => market.source.dailyBars(day, signal, symbols ?? undefined),
+    async write(day, bars) {
+      result = addDay(result, await storeDay(market, ctx, { day, bars, symbols, target }))
+    },
+  })
+  await writeUnit(market.pool, ctx, (client) => forgetFinishedUnits(client, ctx.taskId))
+  logSummary(ctx, result)
+  return result
+}
+
+/** Whose bars: null for every stock. */
+async function resolveTarget(
+  { pool }: Market,
+  { targetType, targetId = '' }: BackfillTarget,
+): Promise<readonly Symbol6[] | null> {
+  if ((await countStocks(pool)) === 0) {
+    throw new PermanentError('there are no stocks yet: run init_stocks first')
+  }
+  if (targetType === 'all') return null
+  if (targetType === 'stock') {
+    if (await isKnownStock(pool, targetId)) return [targetId]
+    throw new PermanentError(`targetId: there is no stock ${targetId}`)
+  }
+  const members = await findBoardStocks(pool, targetId)
+  if (members === undefined) {
+    throw new PermanentError(`targetId: there is no board ${targetId}; init_sectors loads them`)
+  }
+  if (members.length > 0) return members
+  throw new PermanentError(`targetId: no member of board ${targetId} is among the stocks`)
+}
+
+/** Leaves out what an earlier attempt has done, and, unless rows are to be rewritten, what is complete. */
+async function findDaysToDo(
+  { pool }: Market,
+  ctx: TaskContext,
+  days: readonly Day[],
+  symbols: readonly Symbol6[] | null,
+  overwrite: boolean,
+): Promise<Day[]> {
+  const finished = await findFinishedUnits(pool, ctx.taskId)
+  const left = days.filter((day) => !finished.has(unitOf(day)))
+  if (left.length < days.length) {
+    ctx.log.info(
+      `${days.length - left.length} of ${days.length} trading days were done by an earlier attempt`,
+    )
+  }
+  if (overwrite) return left
+  const incomplete = await findIncompleteDays(pool, left, symbols)
+  return left.filter((day) => incomplete.has(day))
+}
+
+interface DayAnswer {
+  readonly day: Day
+  readonly bars: readonly DailyBar[]
+  readonly symbols: readonly Symbol6[] | null
+  readonly target: BackfillTarget
+}
+
+type DayResult = Omit<BackfillResult, 'days' | 'daysComplete'>
+
+async function storeDay(market: Market, ctx: TaskContext, answer: DayAnswer): Promise<DayResult> {
+  const { day, symbols, target } = answer
+  const { bars, suspended, faults } = judgeBars(answer.bars, day)
+  if (faults.length > 0) {
+    const named = faults.slice(0, MAX_NAMED_FAULTS)
+    ctx.log.warn(`${day}: ${faults.length} bars are refused`, { faults: named })
+  }
+  const isEmpty = answer.bars.length === 0
+  if (isEmpty) reportEmptyDay(market, ctx, day, symbols)
+  const saved = await writeUnit(market.pool, ctx, async (client) => {
+    const counts = await saveBars(client, day, bars, target.overwrite)
+    // A day without bars is asked for again, should there be another attempt.
+    if (!isEmpty) await markUnitFinished(client, ctx.taskId, unitOf(day))
+    return counts
+  })
+  return { ...saved, invalid: faults.length, suspended, daysEmpty: isEmpty ? 1 : 0 }
+}
+
+/** One stock without a bar was suspended; a whole market without bars is a source that is not ready. */
+function reportEmptyDay(
+  { source, today }: Market,
+  ctx: TaskContext,
+  day: Day,
+  symbols: readonly Symbol6[] | null,
+): void {
+  const said = `${day}: source '${source.name}' has no bars`
+  if (day === today()) ctx.log.warn(`${said} yet; load the day again after the close`)
+  else if (symbols === null) ctx.log.warn(`${said} for this trading day`)
+  else ctx.log.debug(`${said} of these stocks: suspended, or not listed then`)
+}
+
+function noResult(days: number): BackfillResult {
+  return { ...noCounts(), invalid: 0, suspended: 0, unknown: 0, days, daysComplete: 0, daysEmpty: 0 }
+}
+
+function addDay(sum: BackfillResult, day: DayResult): BackfillResult {
+  return {
+    ...sum,
+    ...addCounts(sum, day),
+    invalid: sum.invalid + day.invalid,
+    suspended: sum.suspended + day.suspended,
+    unknown: sum.unknown + day.unknown,
+    daysEmpty: sum.daysEmpty + day.daysEmpty,
+  }
+}
+
+function logSummary(ctx: TaskContext, result: BackfillResult): void {
+  const { created, updated, skipped, invalid, days, daysComplete } = result
+  ctx.log.info(
+    `${created} bars created, ${updated} updated, ${skipped} already there, ${invalid} refused; ${days} trading days, ${daysComplete} of them complete before`,
+    { ...result },
+  )
+}
+
+function unitOf(day: Day): string {
+  return `day ${day}`
+}

@@ -1,0 +1,60 @@
+import { type Day, isWeekend, listDays } from './days.ts'
+import type { MarketSource } from './sources/source.ts'
+
+export interface TradingDays {
+  /** In order. */
+  readonly days: readonly Day[]
+  /** Weekdays of which the calendar says nothing: they count as open. */
+  readonly assumed: readonly Day[]
+}
+
+/** Which days the exchange trades on. */
+export interface TradingCalendar {
+  between(from: Day, to: Day, signal: AbortSignal): Promise<TradingDays>
+}
+
+interface KnownYear {
+  readonly askedOn: Day
+  readonly isOpen: ReadonlyMap<Day, boolean>
+}
+
+/**
+ * Asks the source for a whole year at once and remembers it: a past year's calendar never changes, the current
+ * year's is asked for again the next day. Weekends are closed without asking. A weekday that the source's calendar
+ * leaves out counts as open: if it was closed, the source has no bars and nothing is stored.
+ */
+export function createTradingCalendar(source: MarketSource, today: () => Day): TradingCalendar {
+  const years = new Map<string, KnownYear>()
+
+  const requireYear = async (
+    year: string,
+    wanted: readonly Day[],
+    signal: AbortSignal,
+  ): Promise<ReadonlyMap<Day, boolean>> => {
+    const now = today()
+    const known = years.get(year)
+    const lasts = known && (known.askedOn === now || year < now.slice(0, 4))
+    if (lasts && wanted.every((day) => known.isOpen.has(day))) return known.isOpen
+    const days = await source.calendar(`${year}-01-01`, `${year}-12-31`, signal)
+    const isOpen = new Map(days.map((entry) => [entry.day, entry.isOpen]))
+    years.set(year, { askedOn: now, isOpen })
+    return isOpen
+  }
+
+  return {
+    async between(from, to, signal) {
+      const weekdays = Map.groupBy(
+        listDays(from, to).filter((day) => !isWeekend(day)),
+        (day) => day.slice(0, 4),
+      )
+      const days: Day[] = []
+      const assumed: Day[] = []
+      for (const [year, wanted] of weekdays) {
+        const isOpen = await requireYear(year, wanted, signal)
+        days.push(...wanted.filter((day) => isOpen.get(day) !== false))
+        assumed.push(...wanted.filter((day) => !isOpen.has(day)))
+      }
+      return { days, assumed }
+    },
+  }
+}
