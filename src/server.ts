@@ -1,0 +1,181 @@
+import { randomBytes } from 'node:crypto'
+import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { FastifyInstance } from 'fastify'
+import { type DestinationStream, destination, type Logger, pino } from 'pino'
+import pretty from 'pino-pretty'
+import { buildApp } from './app.ts'
+import { type Config, ConfigError, readConfig } from './config.ts'
+import { EmbeddedPostgresError } from './db/embedded-error.ts'
+import { provideDatabase } from './db/provide.ts'
+import { ServerRunningError } from './db/server-lock.ts'
+import { TaskError } from './tasks/errors.ts'
+
+/**
+ * The bundled server's process. What it starts (database, app) goes on a stack and is ended in reverse, so
+ * that handlers drain while the database is still there. Whatever asks for the end (a signal, a failed start,
+ * an exception that nobody caught) goes the same way; only the exit code differs.
+ */
+
+/** Secrets and the embedded database; relative to the code, so that it does not matter where one starts it. */
+const dataDir = fileURLToPath(new URL('../.data', import.meta.url))
+
+/** A terminal's Ctrl-C reaches the server itself and once more through npm. */
+const SAME_SIGNAL_MS = 300
+
+/** What may follow the app's own time for stopping: PostgreSQL writes its last checkpoint. */
+const STOP_MARGIN_MS = 5_000
+
+class ServerProcess {
+  readonly #config: Config
+  readonly #stream: DestinationStream
+  readonly #log: Logger
+  readonly #resources = new AsyncDisposableStack()
+  readonly #stopping = new AbortController()
+  #booted: Promise<void> = Promise.resolve()
+  #exitCode = 0
+
+  constructor(config: Config) {
+    this.#config = config
+    // Written at once, not by a worker: the last lines before an exit are the ones that matter.
+    this.#stream = process.stdout.isTTY ? pretty({ sync: true, ignore: 'pid,hostname' }) : destination(1)
+    this.#log = pino({ level: config.log.level }, this.#stream)
+  }
+
+  start(): void {
+    this.#listenForSignals()
+    for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
+      process.on(event, (error: unknown) => this.#fail(error, event))
+    }
+    this.#booted = this.#boot()
+    this.#booted.catch((error: unknown) => this.#fail(error, 'the server did not start'))
+  }
+
+  async #boot(): Promise<void> {
+    const { signal } = this.#stopping
+    const database = await provideDatabase({
+      ...this.#config.database,
+      dataDir,
+      onNotice: (message) => this.#log.info(message),
+    })
+    this.#resources.defer(() => database.stop())
+    void database.ended.then(() => {
+      if (!signal.aborted)
+        this.#fail(new EmbeddedPostgresError('the embedded PostgreSQL has ended'), 'stopping')
+    })
+    signal.throwIfAborted()
+    const app = await buildApp(this.#config, {
+      databaseUrl: database.url,
+      authSecret: this.#config.auth.secret ?? keepAuthSecret(),
+      logger: { level: this.#config.log.level, stream: this.#stream },
+    })
+    this.#resources.defer(() => app.close())
+    this.#tellPassword(app)
+    signal.throwIfAborted()
+    const { host, port } = this.#config.http
+    await app.listen({
+      host,
+      port,
+      listenTextResolver: (address) => `listening at ${address}, docs at ${address}/docs`,
+    })
+  }
+
+  /** Whatever the log level, and before anything else can fail: it is not said a second time. */
+  #tellPassword(app: FastifyInstance): void {
+    if (app.firstBootPassword === undefined) return
+    const { adminUsername } = this.#config.auth
+    this.#log
+      .child({}, { level: 'info' })
+      .info(`first boot: log in as "${adminUsername}" with the password ${app.firstBootPassword}`)
+  }
+
+  #listenForSignals(): void {
+    let first: { signal: NodeJS.Signals; at: number } | undefined
+    const onSignal = (signal: NodeJS.Signals) => {
+      const now = performance.now()
+      if (first === undefined) {
+        first = { signal, at: now }
+        this.#log.info(`${signal}: stopping`)
+        void this.#stop(0)
+      } else if (signal !== first.signal || now - first.at > SAME_SIGNAL_MS) {
+        // The embedded PostgreSQL is ended by its guard.
+        this.#log.warn(`${signal} again: ending at once`)
+        process.exit(1)
+      }
+    }
+    process.on('SIGINT', onSignal)
+    process.on('SIGTERM', onSignal)
+  }
+
+  #fail(error: unknown, event: string): void {
+    // A start that was cut short by a stop has not failed.
+    if (this.#stopping.signal.aborted && error === this.#stopping.signal.reason) return
+    if (isForPeople(error)) this.#log.fatal(error.message)
+    else this.#log.fatal({ err: error }, event)
+    void this.#stop(1)
+  }
+
+  /** Ends everything, in order, and the process. A later call can only make the exit code worse. */
+  async #stop(exitCode: number): Promise<void> {
+    this.#exitCode = Math.max(this.#exitCode, exitCode)
+    if (this.#stopping.signal.aborted) return
+    this.#stopping.abort()
+    const deadlineMs = this.#config.tasks.shutdownTimeoutMs + STOP_MARGIN_MS
+    setTimeout(() => {
+      this.#log.fatal(`not stopped after ${deadlineMs} ms: ending at once`)
+      process.exit(1)
+    }, deadlineMs)
+
+    // What is being started has to be there before it can be stopped; a failure has been reported.
+    await this.#booted.catch(() => {})
+    try {
+      await this.#resources.disposeAsync()
+    } catch (error) {
+      this.#log.fatal({ err: error }, 'stopping failed')
+      this.#exitCode = 1
+    }
+    process.exit(this.#exitCode)
+  }
+}
+
+/** Errors whose message says what to do; a stack would only bury it. */
+function isForPeople(error: unknown): error is Error {
+  return (
+    error instanceof ServerRunningError ||
+    error instanceof EmbeddedPostgresError ||
+    error instanceof TaskError ||
+    (error as NodeJS.ErrnoException).code === 'EADDRINUSE'
+  )
+}
+
+/** Made by the first start without AUTH_SECRET, so that sessions outlive a restart. */
+function keepAuthSecret(): string {
+  const file = path.join(dataDir, 'auth-secret')
+  const draft = `${file}.${process.pid}`
+  mkdirSync(dataDir, { recursive: true })
+  writeFileSync(draft, `${randomBytes(32).toString('base64url')}\n`, { mode: 0o600 })
+  try {
+    // Appears whole or not at all, and only where none is: servers that start together share one.
+    linkSync(draft, file)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+  } finally {
+    rmSync(draft)
+  }
+  return readFileSync(file, 'utf8').trim()
+}
+
+function configure(): Config | undefined {
+  try {
+    return readConfig()
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    console.error(error.message)
+    process.exitCode = 1
+    return undefined
+  }
+}
+
+const config = configure()
+if (config !== undefined) new ServerProcess(config).start()
