@@ -1,0 +1,106 @@
+import { describe, expect, test } from 'vitest'
+import { createTaskRegistry } from '../../../src/tasks/registry.ts'
+import { aborted, createGate } from '../../support/engine.ts'
+import { useEngines } from '../../support/engines.ts'
+
+const engines = useEngines()
+
+describe('stop', () => {
+  test('claims nothing more, waits for handlers that finish, and leaves nothing running', async () => {
+    const { task } = createTaskRegistry()
+    const started = createGate()
+    const finish = createGate()
+    const work = task('work')(async (_params, ctx) => {
+      started.open()
+      await finish.opened
+      ctx.log.info('finished during the stop')
+      return 'done'
+    })
+    const { manager, executor } = engines.start([work], { concurrency: 1 })
+    const running = await manager.createTask(work)
+    const waiting = await manager.createTask(work)
+    await started.opened
+    const stopped = executor.stop()
+    expect(executor.health()).toMatchObject({ ok: false, reasons: ['shutting down'] })
+    finish.open()
+    await stopped
+    expect(await manager.getTask(running.taskId)).toMatchObject({ status: 'completed', result: 'done' })
+    expect(await manager.listLogs(running.taskId)).toMatchObject({ total: 1 })
+    expect(await manager.getTask(waiting.taskId)).toMatchObject({ status: 'pending', attempts: [] })
+    expect(await manager.listExecutors()).toEqual([])
+  })
+
+  test('at 80 % of the time aborts the rest and hands it back: at once, or after the grace, no retry spent', async () => {
+    const { task } = createTaskRegistry()
+    const leave = createGate()
+    let both = 0
+    const bothRun = createGate()
+    const enter = () => {
+      both += 1
+      if (both === 2) bothRun.open()
+    }
+    const polite = task('polite')(async (_params, { signal }) => {
+      enter()
+      await aborted(signal)
+      return 'half done'
+    })
+    const deaf = task('deaf')(async () => {
+      enter()
+      await leave.opened
+    })
+    const { manager, executor } = engines.start([polite, deaf], {
+      shutdownTimeoutMs: 1_000,
+      cancelGraceMs: 60_000,
+    })
+    const first = await manager.createTask(polite)
+    const second = await manager.createTask(deaf)
+    await bothRun.opened
+    const begun = performance.now()
+    await executor.stop()
+    const took = performance.now() - begun
+    expect(took).toBeGreaterThan(750)
+    expect(took).toBeLessThan(1_100)
+
+    const returned = await manager.getTask(first.taskId)
+    expect(returned).toMatchObject({ status: 'pending', retryCount: 0, error: null, executorId: null })
+    expect(returned?.attempts).toMatchObject([{ attempt: 1, outcome: 'interrupted', error: null }])
+    expect(Number(returned?.runAt)).toBeLessThanOrEqual(Date.now())
+
+    const kept = await manager.getTask(second.taskId)
+    expect(kept).toMatchObject({ status: 'pending', retryCount: 0 })
+    const handedBackAt = Number(kept?.attempts[0]?.endedAt)
+    expect(Number(kept?.runAt) - handedBackAt).toBe(60_000)
+
+    // The deaf one returns after all: nothing changes.
+    leave.open()
+    await expect.poll(() => executor.health().stuck).toEqual([])
+    expect(await manager.getTask(second.taskId)).toEqual(kept)
+  })
+
+  test('an interrupted task runs again in another executor, counting on', async () => {
+    const { task } = createTaskRegistry()
+    const started = createGate()
+    const work = task('work')(async (_params, ctx) => {
+      started.open()
+      if (ctx.attempt === 1) await aborted(ctx.signal)
+      return ctx.attempt
+    })
+    const { manager, executor } = engines.start([work], { shutdownTimeoutMs: 300 })
+    const { taskId } = await manager.createTask(work)
+    await started.opened
+    await executor.stop()
+    const next = engines.start([work])
+    expect(await next.manager.waitFor(taskId)).toMatchObject({
+      status: 'completed',
+      result: 2,
+      retryCount: 0,
+    })
+  })
+
+  test('is the same stop for every caller, and harmless before the start', async () => {
+    const { task } = createTaskRegistry()
+    const { executor } = engines.create([task('noop')(() => {})])
+    expect(executor.health()).toMatchObject({ ok: false, reasons: ['not started'] })
+    await Promise.all([executor.stop(), executor.stop()])
+  })
+})
