@@ -41,7 +41,8 @@ export class Sessions {
     await deleteExpiredSessions(this.#pool)
     const isOpen = await openSession(this.#pool, { id, userId, passwordHash, ttlSeconds: this.#ttlSeconds })
     return isOpen
-      ? this.#jwt.sign({ sub: userId, jti: id }, { expiresIn: this.#ttlSeconds * 1_000 })
+      ? // In seconds, whatever fast-jwt says of milliseconds: @fastify/jwt converts.
+        this.#jwt.sign({ sub: userId, jti: id }, { expiresIn: this.#ttlSeconds })
       : undefined
   }
 
