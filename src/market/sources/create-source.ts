@@ -4,19 +4,19 @@ import type { MarketSource } from './source.ts'
 import { createTushareSource } from './tushare.ts'
 import type { TushareOptions } from './tushare-client.ts'
 
-/** Which source, and what it needs. */
+/** Which source, and what it needs; the market part of the server's configuration. */
 export type MarketSourceSettings =
-  | { readonly kind: 'sample' }
-  | { readonly kind: 'files'; readonly folder: string }
-  | ({ readonly kind: 'tushare' } & TushareOptions)
+  | { readonly source: 'sample' }
+  | { readonly source: 'files'; readonly filesDir: string }
+  | ({ readonly source: 'tushare' } & Readonly<TushareOptions>)
 
-/** Makes the process's one source: its rate limit and its caches are shared by all tasks. */
+/** Makes the process's one source: its rate limit and what it remembers are shared by all tasks. */
 export function createMarketSource(settings: MarketSourceSettings): MarketSource {
-  switch (settings.kind) {
+  switch (settings.source) {
     case 'sample':
       return createSampleSource()
     case 'files':
-      return createFilesSource(settings.folder)
+      return createFilesSource(settings.filesDir)
     case 'tushare':
       return createTushareSource(settings)
   }

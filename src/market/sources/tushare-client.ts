@@ -5,7 +5,7 @@ import { classifyRefusal, classifyStatus, ThrottledError, TransportError } from 
 
 export interface TushareOptions {
   token: string
-  /** Default `http://api.tushare.pro`. */
+  /** Default `https://api.tushare.pro`. */
   url?: string
   /** Requests a minute, over all tasks. More than the account allows costs waits of a minute. Default 200. */
   requestsPerMinute?: number
@@ -61,7 +61,7 @@ export class TushareClient {
 
   constructor(options: TushareOptions) {
     this.#options = {
-      url: 'http://api.tushare.pro',
+      url: 'https://api.tushare.pro',
       requestsPerMinute: 200,
       requestTimeoutMs: 30_000,
       wait: async (ms, signal) => {
