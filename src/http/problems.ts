@@ -80,7 +80,7 @@ export function toProblem(error: unknown): Problem {
   if (error instanceof TaskError) return fromTaskError(error)
   if (hasZodFastifySchemaValidationErrors(error)) {
     const errors = error.validation.flatMap(toFieldProblems)
-    return makeProblem(400, 'INVALID_REQUEST', summarize(errors), errors)
+    return makeProblem(400, nameValidation(error.validationContext, errors), summarize(errors), errors)
   }
   if (isOutage(error)) {
     return makeProblem(503, 'DATABASE_UNAVAILABLE', 'the database cannot be reached; try again later')
@@ -95,6 +95,12 @@ export function toProblem(error: unknown): Problem {
 
 export function nameStatus(status: number): string {
   return STATUS_CODE_NAMES[status] ?? 'BAD_REQUEST'
+}
+
+/** Params have one code, whether the request's schema or the task type's found the fault. */
+function nameValidation(part: string | undefined, errors: readonly FieldProblem[]): string {
+  const isAboutParams = part === 'body' && errors.every(({ pointer }) => pointer === '/params')
+  return isAboutParams ? 'INVALID_PARAMS' : 'INVALID_REQUEST'
 }
 
 function fromTaskError(error: TaskError): Problem {
