@@ -1,0 +1,183 @@
+import { existsSync, rmSync } from 'node:fs'
+import { connect } from 'node:net'
+import path from 'node:path'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { processStart } from '../../src/db/process-identity.ts'
+import { createTestDatabase } from '../support/database.ts'
+import { clonePrivately, cloneProject, postmasterPid, processesOf, ServerProcess } from './server-process.ts'
+
+const asRoot = process.getuid?.() === 0
+
+async function isReady(address: string): Promise<number> {
+  return (await fetch(`${address}/health/ready`)).status
+}
+
+async function logIn(address: string, password: string): Promise<Response> {
+  return fetch(`${address}/api/admin/auth/login`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ username: 'admin', password }),
+  })
+}
+
+async function expectNothingLeft(server: ServerProcess): Promise<void> {
+  expect(processesOf(server.folder)).toEqual([])
+  expect(processStart(await server.pid())).toBeUndefined()
+  expect(existsSync(path.join(server.folder, '.data/server.pid'))).toBe(false)
+}
+
+test('the first start makes everything, the second keeps it and is ready within 5 s', async () => {
+  const folder = cloneProject()
+  const first = new ServerProcess(folder)
+  const address = await first.listening()
+  expect(await isReady(address)).toBe(200)
+  const password = await first.says(/with the password (\w+)/)
+  const session = (await (await logIn(address, password)).json()) as { token: string }
+  first.npm.kill('SIGTERM')
+  expect(await first.exitCode).toBe(0)
+  await expectNothingLeft(first)
+
+  const startedAt = performance.now()
+  const second = new ServerProcess(folder)
+  const next = await second.listening()
+  expect(await isReady(next)).toBe(200)
+  expect(performance.now() - startedAt).toBeLessThan(5_000)
+  expect((await logIn(next, password)).status).toBe(200)
+  const headers = { authorization: `Bearer ${session.token}` }
+  expect((await fetch(`${next}/api/admin/auth/me`, { headers })).status).toBe(200)
+  expect(second.output).not.toContain('password')
+})
+
+describe('a stop drains, ends with 0 and leaves no process', () => {
+  test.each<[string, (server: ServerProcess) => Promise<unknown>]>([
+    ['SIGTERM to npm', async (server) => server.npm.kill('SIGTERM')],
+    ['SIGTERM to the server', async (server) => process.kill(await server.pid(), 'SIGTERM')],
+    ['Ctrl-C in the terminal', async (server) => server.signalGroup('SIGINT')],
+  ])('%s', async (_name, stop) => {
+    const server = new ServerProcess(cloneProject())
+    const address = await server.listening()
+    // A request that is under way, whose answer the stop has to wait for.
+    const request = connect(Number(new URL(address).port), '127.0.0.1')
+    const body = JSON.stringify({ username: 'admin', password: 'wrong' })
+    request.write(
+      'POST /api/admin/auth/login HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\n' +
+        `content-length: ${body.length}\r\nexpect: 100-continue\r\n\r\n`,
+    )
+    const answer = await readUntil(request, '100 Continue')
+    await stop(server)
+    await server.says(/stopping/)
+    request.write(body)
+    expect(await readUntil(request, '401 Unauthorized', answer)).toContain('application/problem+json')
+    expect(await server.exitCode).toBe(0)
+    await expectNothingLeft(server)
+  })
+
+  test('a signal while the server is still starting', async () => {
+    const server = new ServerProcess(cloneProject())
+    const lock = path.join(server.folder, '.data/server.pid')
+    await expect.poll(() => existsSync(lock), { interval: 5, timeout: 20_000 }).toBe(true)
+    server.npm.kill('SIGTERM')
+    expect(await server.exitCode).toBe(0)
+    expect(server.output).not.toContain('listening')
+    await expectNothingLeft(server)
+  })
+})
+
+async function readUntil(socket: ReturnType<typeof connect>, end: string, before = ''): Promise<string> {
+  let text = before
+  for await (const chunk of socket.setEncoding('utf8').iterator({ destroyOnReturn: false })) {
+    text += chunk as string
+    if (text.includes(end)) break
+  }
+  return text
+}
+
+test('a second signal ends the server at once with 1, and its PostgreSQL after it', async () => {
+  const server = new ServerProcess(cloneProject())
+  const address = await server.listening()
+  const pid = await server.pid()
+  // Keeps the stop waiting: a request whose body never comes.
+  const request = connect(Number(new URL(address).port), '127.0.0.1')
+  onTestFinished(() => void request.destroy())
+  request.on('error', () => {})
+  request.write(
+    'POST /api/admin/auth/login HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\nexpect: 100-continue\r\n\r\n',
+  )
+  await readUntil(request, '100 Continue')
+  process.kill(pid, 'SIGTERM')
+  await server.says(/SIGTERM: stopping/)
+  process.kill(pid, 'SIGINT')
+  expect(await server.exitCode).toBe(1)
+  await expect.poll(() => processesOf(server.folder), { timeout: 10_000 }).toEqual([])
+})
+
+test('after kill -9 PostgreSQL ends by itself, and the next start works', async () => {
+  const folder = cloneProject()
+  const killed = new ServerProcess(folder)
+  await killed.listening()
+  const leftover = postmasterPid(folder)
+  process.kill(await killed.pid(), 'SIGKILL')
+  expect(await killed.exitCode).not.toBe(0)
+  const next = new ServerProcess(folder)
+  expect(await isReady(await next.listening())).toBe(200)
+  expect(processStart(leftover)).toBeUndefined()
+})
+
+test('a second server in the same folder is refused with the pid of the first', async () => {
+  const folder = cloneProject()
+  const first = new ServerProcess(folder)
+  const address = await first.listening()
+  const second = new ServerProcess(folder)
+  await second.says(new RegExp(`already running in this folder with pid ${await first.pid()}`))
+  expect(await second.exitCode).toBe(1)
+  expect(await isReady(address)).toBe(200)
+})
+
+test('two servers that boot at once on one database both come up, and one migrates', async () => {
+  const database = await createTestDatabase('empty')
+  onTestFinished(() => database.drop())
+  const folder = cloneProject()
+  const servers = [1, 2].map(() => new ServerProcess(folder, { DATABASE_URL: database.url }))
+  for (const server of servers) expect(await isReady(await server.listening())).toBe(200)
+  const { rows } = await database.pool.query(
+    'select count(*)::int as entries, count(distinct hash)::int as migrations from async_tasks_migrations',
+  )
+  expect(rows[0].entries).toBe(rows[0].migrations)
+  expect(servers.filter((server) => server.output.includes('first boot'))).toHaveLength(1)
+  for (const server of servers) server.npm.kill('SIGTERM')
+  expect(await Promise.all(servers.map((server) => server.exitCode))).toEqual([0, 0])
+  expect(existsSync(path.join(folder, '.data/postgres'))).toBe(false)
+})
+
+test('a wrong environment stops the start with every problem listed', async () => {
+  const server = new ServerProcess(cloneProject(), { PORT: 'http', LOG_LEVEL: 'loud', AUTH_SECRET: 'hush' })
+  expect(await server.exitCode).toBe(1)
+  expect(server.output).toContain('PORT=http: expected')
+  expect(server.output).toContain('LOG_LEVEL=loud: expected')
+  expect(server.output).toContain('AUTH_SECRET: expected')
+  expect(server.output).not.toContain('hush')
+})
+
+test('a port in use stops the start, and the password of a first boot is said all the same', async () => {
+  const folder = cloneProject()
+  const holder = new ServerProcess(cloneProject())
+  const server = new ServerProcess(folder, { PORT: new URL(await holder.listening()).port })
+  expect(await server.exitCode).toBe(1)
+  expect(server.output).toMatch(/EADDRINUSE/)
+  expect(server.output).toContain('with the password')
+  await expectNothingLeft(server)
+})
+
+test.runIf(asRoot)(
+  'it works as root in a folder that the user postgres cannot enter, and says where data are',
+  async () => {
+    const server = new ServerProcess(clonePrivately())
+    const address = await server.listening()
+    const home = await server.says(/lives in (\/var\/lib\/fastify-async-tasks\/\w+)/)
+    onTestFinished(() => rmSync(home, { recursive: true }))
+    expect(await isReady(address)).toBe(200)
+    server.npm.kill('SIGTERM')
+    expect(await server.exitCode).toBe(0)
+    expect(processesOf(home)).toEqual([])
+  },
+)
