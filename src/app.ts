@@ -17,6 +17,8 @@ import {
 } from './http/error-handling.ts'
 import { healthRoutes } from './http/health.ts'
 import securityHeaders from './http/security-headers.ts'
+import { createMarketSource } from './market/sources/create-source.ts'
+import { createMarketTasks } from './market/tasks/index.ts'
 import asyncTasks from './plugin.ts'
 import type { AnyTask } from './tasks/task.ts'
 
@@ -33,7 +35,7 @@ export interface AppOptions {
   authSecret?: string
   /** Default: JSON lines of the configured level. */
   logger?: FastifyServerOptions['logger']
-  /** Further handlers, beside the market's. */
+  /** Further handlers. */
   tasks?: readonly AnyTask[]
 }
 
@@ -96,7 +98,7 @@ async function compose(app: FastifyInstance, config: Config, options: AppOptions
   })
 
   const tasks = [...(options.tasks ?? [])]
-
+  tasks.push(...createMarketTasks({ pool, source: createMarketSource(config.market) }))
   await app.register(asyncTasks, {
     ...config.tasks,
     pool,
