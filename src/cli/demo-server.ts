@@ -49,7 +49,7 @@ export async function startDemoServer(): Promise<DemoServer> {
 /** As root the user postgres has to reach it, which it might not do in a TMPDIR of root's own. */
 function makeFolder(): string {
   const parent = process.getuid?.() === 0 ? '/tmp' : tmpdir()
-  const folder = mkdtempSync(path.join(parent, 'fastify-async-tasks-demo-'))
+  const folder = mkdtempSync(path.join(parent, `fastify-async-tasks-demo-${process.pid}-`))
   chmodSync(folder, 0o755)
   return folder
 }
