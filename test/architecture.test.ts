@@ -1,0 +1,78 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { lintWith } from './support/architecture/oxlint.ts'
+import { RULES, type Rule } from './support/architecture/rules.ts'
+import { readSources } from './support/architecture/source-file.ts'
+
+const sources = readSources('src')
+
+const MAX_FILE_LINES = 400
+const MAX_FUNCTION_LINES = 60
+
+describe('the imports of src', () => {
+  test('are found', () => {
+    const manager = sources.find((file) => file.path === 'src/tasks/manager.ts')
+    const targets = manager?.imports.map(({ target }) => target)
+    expect(targets).toEqual(expect.arrayContaining(['uuid', 'src/db/database.ts', 'src/tasks/store/read.ts']))
+  })
+
+  test.each(RULES)('$name', (rule) => {
+    const findings = sources.flatMap((file) => broken(rule, file))
+    expect(findings).toEqual([])
+    expect(broken(rule, rule.broken)).toHaveLength(1)
+  })
+
+  function broken(rule: Rule, file: (typeof sources)[number]): string[] {
+    return rule.find(file).map(({ line, problem }) => `${file.path}:${line}: ${problem}`)
+  }
+
+  // A cycle of types alone is no order in which modules load.
+  const noCycles = { 'import/no-cycle': ['error', { ignoreTypes: true }] }
+
+  test('make no cycle of values', () => {
+    expect(lintWith(['import'], noCycles)).toEqual([])
+  })
+
+  test('would be seen to make one', () => {
+    const files = {
+      'a.ts': `import { b } from './b.ts'\nexport const a = () => b\n`,
+      'b.ts': `import { a } from './a.ts'\nexport const b = () => a\n`,
+    }
+    expect(inProject(files, (root) => lintWith(['import'], noCycles, root))).not.toEqual([])
+  })
+})
+
+describe('size', () => {
+  test(`no file has more than ${MAX_FILE_LINES} lines`, () => {
+    const long = sources
+      .map((file) => ({ path: file.path, lines: file.text.split('\n').length - 1 }))
+      .filter(({ lines }) => lines > MAX_FILE_LINES)
+      .map((file) => `${file.path}:${MAX_FILE_LINES + 1}: has ${file.lines} lines`)
+    expect(long).toEqual([])
+  })
+
+  const shortFunctions = { 'max-lines-per-function': ['error', { max: MAX_FUNCTION_LINES, IIFEs: true }] }
+
+  test(`no function has more than ${MAX_FUNCTION_LINES} lines`, () => {
+    expect(lintWith(['eslint'], shortFunctions)).toEqual([])
+  })
+
+  test('a longer one would be seen', () => {
+    const long = `export function long() {\n${'  void 0\n'.repeat(MAX_FUNCTION_LINES)}}\n`
+    expect(inProject({ 'a.ts': long }, (root) => lintWith(['eslint'], shortFunctions, root))).toHaveLength(1)
+  })
+})
+
+/** Runs `work` in a folder whose `src` holds these files. */
+function inProject<T>(files: Record<string, string>, work: (root: string) => T): T {
+  const root = mkdtempSync(path.join(tmpdir(), 'architecture-project-'))
+  try {
+    mkdirSync(path.join(root, 'src'))
+    for (const [name, text] of Object.entries(files)) writeFileSync(path.join(root, 'src', name), text)
+    return work(root)
+  } finally {
+    rmSync(root, { recursive: true, force: true })
+  }
+}

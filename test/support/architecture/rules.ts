@@ -1,0 +1,152 @@
+import { parseSource, type SourceFile, withoutComments } from './source-file.ts'
+
+/** What a rule finds in one file: the line, and what is wrong there. */
+export interface Finding {
+  readonly line: number
+  readonly problem: string
+}
+
+export interface Rule {
+  readonly name: string
+  find(file: SourceFile): Finding[]
+  /** A file that breaks the rule: shows that the rule can see. */
+  readonly broken: SourceFile
+}
+
+/** `src/db/x.ts` is inside `db/`; `src/app.ts` is `app.ts`. */
+function isIn(file: SourceFile | string, places: readonly string[]): boolean {
+  const name = (typeof file === 'string' ? file : file.path).replace(/^src\//, '')
+  return places.some((place) => (place.endsWith('/') ? name.startsWith(place) : name === place))
+}
+
+const isStore = ({ path }: SourceFile) => /\/store(\/|\.ts$)/.test(path)
+const isSchema = ({ path }: SourceFile) => path.endsWith('/schema.ts')
+
+/** Only `places` may import what `forbidden` matches. */
+function importRule(options: {
+  name: string
+  forbidden: (target: string) => boolean
+  allowed: (file: SourceFile) => boolean
+  typesToo: boolean
+  broken: SourceFile
+}): Rule {
+  const { name, forbidden, allowed, typesToo, broken } = options
+  return {
+    name,
+    broken,
+    find: (file) =>
+      allowed(file)
+        ? []
+        : file.imports
+            .filter(({ target, typeOnly }) => forbidden(target) && (typesToo || !typeOnly))
+            .map(({ line, target }) => ({ line, problem: `imports '${target}'` })),
+  }
+}
+
+const isPackage = (...names: readonly string[]) => {
+  return (target: string) => names.some((name) => target === name || target.startsWith(`${name}/`))
+}
+const isFolder = (...folders: readonly string[]) => {
+  return (target: string) => target.startsWith('src/') && isIn(target, folders)
+}
+
+// Whole clauses, so that prose with "select" or "update" in it is no SQL.
+const SQL =
+  /\bselect\b[\s\S]*\bfrom\s+[\w"$]|\binsert\s+into\s|\bupdate\s+[\w."]+(\s+\w+)?\s+set\s|\bdelete\s+from\s|^\s*(begin|commit|rollback)\s*$|^\s*(lock|truncate|drop|alter|create)\s+(table|index|schema|database|role)\b|^\s*(listen|notify)\s+\w+\s*$|pg_advisory|pg_notify/i
+
+export const RULES: readonly Rule[] = [
+  importRule({
+    name: 'pg and drizzle-orm are used in db/, schema.ts and store files alone (types of pg may be passed along)',
+    forbidden: isPackage('pg', 'drizzle-orm'),
+    allowed: (file) => isIn(file, ['db/']) || isSchema(file) || isStore(file),
+    typesToo: false,
+    broken: parseSource('src/tasks/manager.ts', `import pg from 'pg'\n`),
+  }),
+  importRule({
+    name: 'types of drizzle-orm stay in db/, schema.ts and store files',
+    forbidden: isPackage('drizzle-orm'),
+    allowed: (file) => isIn(file, ['db/']) || isSchema(file) || isStore(file),
+    typesToo: true,
+    broken: parseSource('src/tasks/task.ts', `import type { SQL } from 'drizzle-orm'\n`),
+  }),
+  {
+    name: 'SQL text is in db/ and store files alone',
+    broken: parseSource('src/http/x.ts', 'const q = `select task_id\n from async_tasks`\n'),
+    find: (file) =>
+      isIn(file, ['db/']) || isStore(file)
+        ? []
+        : file.strings
+            .filter(({ text }) => SQL.test(text))
+            .map(({ line, text }) => ({ line, problem: `holds SQL: ${text.trim().slice(0, 60)}` })),
+  },
+  importRule({
+    name: 'fastify and its plugins are known in http/, accounts/, plugin.ts, app.ts and server.ts alone',
+    forbidden: (target) => /^(fastify($|\/)|@fastify\/|fastify-)/.test(target),
+    allowed: (file) => isIn(file, ['http/', 'accounts/', 'plugin.ts', 'app.ts', 'server.ts']),
+    typesToo: true,
+    broken: parseSource('src/tasks/manager.ts', `import type { FastifyInstance } from 'fastify'\n`),
+  }),
+  importRule({
+    name: 'react is used in dashboard/ and in the hook alone',
+    forbidden: isPackage('react', 'react-dom'),
+    allowed: (file) => isIn(file, ['dashboard/', 'client/use-task-status.ts']),
+    typesToo: true,
+    broken: parseSource('src/client/stream.ts', `import { useState } from 'react'\n`),
+  }),
+  {
+    name: 'the environment is read in config.ts alone',
+    broken: parseSource('src/server.ts', `listen(process.env.PORT)\n`),
+    find: (file) =>
+      isIn(file, ['config.ts'])
+        ? []
+        : findLines(
+            file,
+            /process\s*(\?\.|\.)\s*env\b|process\[|\{[^}]*\benv\b[^}]*\}\s*(=\s*process\b|from 'node:process')/,
+          ),
+  },
+  importRule({
+    name: 'the engine knows nothing of http/, market/, accounts/ and telemetry/',
+    forbidden: isFolder(
+      'http/',
+      'market/',
+      'accounts/',
+      'telemetry/',
+      'app.ts',
+      'server.ts',
+      'plugin.ts',
+      'config.ts',
+      'cli/',
+    ),
+    allowed: (file) => !isIn(file, ['tasks/']),
+    typesToo: true,
+    broken: parseSource('src/tasks/events.ts', `import { log } from '../telemetry/log.ts'\n`),
+  }),
+  importRule({
+    name: 'contract/ imports only zod and itself',
+    forbidden: (target) => !isPackage('zod')(target) && !isFolder('contract/')(target),
+    allowed: (file) => !isIn(file, ['contract/']),
+    typesToo: true,
+    broken: parseSource('src/contract/task.ts', `import { sep } from 'node:path'\n`),
+  }),
+  importRule({
+    name: 'market/ is known to app.ts and the demo alone, so that it can be removed',
+    forbidden: isFolder('market/'),
+    allowed: (file) => isIn(file, ['market/', 'app.ts']) || file.path.startsWith('src/cli/demo'),
+    typesToo: true,
+    broken: parseSource('src/http/docs.ts', `import { bars } from '../market/bars.ts'\n`),
+  }),
+  {
+    name: 'no file is named for holding whatever has no place',
+    broken: parseSource('src/common/strings.ts', ''),
+    find: ({ path }) =>
+      /(^|\/)(utils?|helpers?|types|common|shared|misc)(\/|\.tsx?$)/.test(path)
+        ? [{ line: 1, problem: 'has a name that says nothing' }]
+        : [],
+  },
+]
+
+function findLines(file: SourceFile, pattern: RegExp): Finding[] {
+  return withoutComments(file.text)
+    .split('\n')
+    .flatMap((text, i) => (pattern.test(text) ? [{ line: i + 1, problem: text.trim() }] : []))
+}
