@@ -2,6 +2,7 @@ import { existsSync, rmSync } from 'node:fs'
 import { connect } from 'node:net'
 import path from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import type { TaskDetail } from '../../src/contract/task.ts'
 import { processStart } from '../../src/db/process-identity.ts'
 import { createTestDatabase } from '../support/database.ts'
 import { clonePrivately, cloneProject, postmasterPid, processesOf, ServerProcess } from './server-process.ts'
@@ -18,6 +19,16 @@ async function logIn(address: string, password: string): Promise<Response> {
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ username: 'admin', password }),
   })
+}
+
+async function call<T>(address: string, token: string, route: string, body?: object): Promise<T> {
+  const response = await fetch(`${address}/api/admin/${route}`, {
+    method: body ? 'POST' : 'GET',
+    headers: { authorization: `Bearer ${token}`, ...(body ? { 'content-type': 'application/json' } : {}) },
+    ...(body ? { body: JSON.stringify(body) } : {}),
+  })
+  expect(response.status).toBeLessThan(300)
+  return (await response.json()) as T
 }
 
 async function expectNothingLeft(server: ServerProcess): Promise<void> {
@@ -70,6 +81,34 @@ describe('a stop drains, ends with 0 and leaves no process', () => {
     expect(await readUntil(request, '401 Unauthorized', answer)).toContain('application/problem+json')
     expect(await server.exitCode).toBe(0)
     await expectNothingLeft(server)
+  })
+
+  test('a task that is cut off goes on at the next start, with no retry spent', async () => {
+    const folder = cloneProject()
+    const env = { SHUTDOWN_TIMEOUT_MS: '500', TASK_CANCEL_GRACE_MS: '1000', ADMIN_PASSWORD: 'open sesame' }
+    const first = new ServerProcess(folder, env)
+    const address = await first.listening()
+    const { token } = (await (await logIn(address, 'open sesame')).json()) as { token: string }
+    const find = (at: string, taskId: string) => call<TaskDetail>(at, token, `tasks/${taskId}`)
+    const run = (taskType: string, params: object) =>
+      call<TaskDetail>(address, token, 'tasks', { taskType, params })
+
+    const stocks = await run('init_stocks', {})
+    const hasEnded = { timeout: 20_000 }
+    await expect.poll(async () => (await find(address, stocks.taskId)).status, hasEnded).toBe('completed')
+    const bars = await run('backfill_by_range', { startDate: '2024-01-02', endDate: '2024-12-31' })
+    await expect.poll(async () => (await find(address, bars.taskId)).progress, hasEnded).toBeGreaterThan(0)
+    first.npm.kill('SIGTERM')
+    expect(await first.exitCode).toBe(0)
+    await expectNothingLeft(first)
+
+    const second = new ServerProcess(folder, env)
+    const next = await second.listening()
+    await expect.poll(async () => (await find(next, bars.taskId)).status, hasEnded).toBe('completed')
+    expect(await find(next, bars.taskId)).toMatchObject({
+      retryCount: 0,
+      attempts: [{ outcome: 'interrupted' }, { outcome: 'completed' }],
+    })
   })
 
   test('a signal while the server is still starting', async () => {
