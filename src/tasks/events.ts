@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events'
 import type { LogData } from './context.ts'
 import type { AttemptOutcome, LogLevel } from './lifecycle.ts'
+import type { RescuedTask } from './store/rescue.ts'
 
 export interface RunEvent {
   readonly taskId: string
@@ -26,6 +27,10 @@ export interface TaskEventMap {
   stuck: [RunEvent & { forMs: number }]
   /** Lines did not fit into the buffer. */
   logsDropped: [{ count: number }]
+  /** Tasks of dead executors were put back, or failed when no retry was left. */
+  rescued: [{ tasks: readonly RescuedTask[] }]
+  /** Tasks of a claim whose answer was lost were handed back. */
+  straysHandedBack: [{ taskIds: readonly string[] }]
   unknownTypeFailed: [{ taskId: string; taskType: string }]
   /** A loop of the executor died and will be started again. Once an outage, not once a try. */
   loopFailed: [{ loop: string; error: unknown }]

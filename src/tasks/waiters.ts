@@ -1,4 +1,5 @@
 import type { Database } from '../db/database.ts'
+import { isOutage } from '../db/errors.ts'
 import { TaskError } from './errors.ts'
 import type { TaskEvents } from './events.ts'
 import { pause, WakeUp } from './executor/wake-up.ts'
@@ -45,7 +46,7 @@ export class Waiters {
     try {
       for (;;) {
         signal.throwIfAborted()
-        const found = await look()
+        const found = await look().catch(ignoreOutage)
         if (found !== undefined) return found
         const leftMs = deadline - performance.now()
         if (leftMs <= 0) throw new TaskError('WAIT_TIMEOUT', `${taskId} did not end within ${timeoutMs} ms`)
@@ -86,8 +87,14 @@ export class Waiters {
         const status = statuses.get(taskId)
         if (status === undefined || isFinished(status)) this.#wake(taskId)
       }
-    } catch {
-      // An outage: those who wait go on waiting, each within its own time limit.
+    } catch (error) {
+      // Over an outage those who wait go on waiting. Any other error they meet, and throw, when they look themselves.
+      if (!isOutage(error)) for (const taskId of taskIds) this.#wake(taskId)
     }
   }
+}
+
+/** Whoever waits goes on waiting, within its own time limit. */
+function ignoreOutage(error: unknown): undefined {
+  if (!isOutage(error)) throw error
 }

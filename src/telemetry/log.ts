@@ -48,6 +48,10 @@ export function logTaskEvents(
     log.error({ ...run(event), forMs }, 'handler ignores its signal and keeps its slot'),
   )
   events.on('logsDropped', (event) => log.warn(event, 'task log lines dropped: the buffer is full'))
+  events.on('rescued', ({ tasks }) => log.warn({ tasks }, 'tasks of a dead executor were rescued'))
+  events.on('straysHandedBack', (event) =>
+    log.warn(event, 'tasks of a claim whose answer was lost were handed back'),
+  )
   events.on('unknownTypeFailed', (event) =>
     log.error(event, 'task failed: no executor has registered its type'),
   )

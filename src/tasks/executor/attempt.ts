@@ -14,12 +14,19 @@ import {
 import { anyParams, restoreParams } from '../params.ts'
 import type { ClaimedTask } from '../store/claim.ts'
 import type { Fence } from '../store/fence.ts'
-import { completeTask, failTask, noteHandlerReturned, releaseTask, retryTaskLater } from '../store/finish.ts'
+import {
+  completeTask,
+  failTask,
+  findEnd,
+  noteHandlerReturned,
+  releaseTask,
+  retryTaskLater,
+} from '../store/finish.ts'
 import type { TaskDefinition } from '../task.ts'
 import { AttemptOutput } from './attempt-output.ts'
 import { abortReason } from './cancellation.ts'
 import type { OutputBuffer } from './output-buffer.ts'
-import { GaveUp, persist } from './persist.ts'
+import { GaveUp, type Persisted, persist } from './persist.ts'
 import { type ContextServices, createContext } from './task-context.ts'
 
 export interface AttemptServices extends ContextServices {
@@ -136,16 +143,22 @@ export class Attempt {
   async #record(outcome: Outcome): Promise<void> {
     if (this.#handedBack) return
     await this.#output.flushed({ progress: outcome.kind === 'fail' })
-    const written =
-      outcome.kind !== 'abandon' && (await this.#persist(outcome.kind, () => this.#write(outcome)))
-    if (written) return this.#announce(outcome)
     if (outcome.kind !== 'abandon') {
+      if (await this.#isWritten(outcome)) return this.#announce(outcome)
       const what = outcome.kind === 'complete' ? 'completion' : 'failure'
       this.#services.events.emit('late', { ...this.event, what })
     }
     // The row ended without us. It may be retried now that the handler has returned.
     const { db } = this.#services
     await this.#persist('the return of a handler', () => noteHandlerReturned(db, this.fence))
+  }
+
+  async #isWritten(outcome: Exclude<Outcome, { kind: 'abandon' }>): Promise<boolean> {
+    const { value: written, retried } = await this.#persist(outcome.kind, () => this.#write(outcome))
+    if (written || !retried) return written
+    // Nothing changed, but an earlier try broke off: perhaps it was the one that changed it.
+    const end = await this.#persist('a look back', () => findEnd(this.#services.db, this.fence))
+    return end.value === attemptOutcome(outcome)
   }
 
   #write(outcome: Exclude<Outcome, { kind: 'abandon' }>): Promise<boolean> {
@@ -200,13 +213,13 @@ export class Attempt {
     try {
       await this.#output.flushed({ progress: true })
       const written = await this.#persist('a timeout', () => failTask(db, this.fence, failure))
-      if (written) this.#announce({ kind: 'fail', error, as: 'timed_out' })
+      if (written.value) this.#announce({ kind: 'fail', error, as: 'timed_out' })
     } catch (refused) {
       events.emit('writeFailed', { what: `the timeout of ${this.task.taskId}`, error: refused })
     }
   }
 
-  #persist<T>(what: string, write: () => Promise<T>): Promise<T> {
+  #persist<T>(what: string, write: () => Promise<T>): Promise<Persisted<T>> {
     return persist(what, write, { events: this.#services.events, giveUp: this.#services.giveUp })
   }
 

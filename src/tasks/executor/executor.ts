@@ -8,6 +8,7 @@ import type { TaskSettings } from '../settings.ts'
 import { type ClaimedTask, claimTasks } from '../store/claim.ts'
 import { stopExecutor } from '../store/executors.ts'
 import { releaseTask } from '../store/finish.ts'
+import { handBackStrays } from '../store/rescue.ts'
 import type { TaskDefinition } from '../task.ts'
 import { Attempt, type AttemptServices } from './attempt.ts'
 import { Heartbeat } from './heartbeat.ts'
@@ -62,6 +63,8 @@ export class TaskExecutor {
   readonly #giveUp = new AbortController()
   readonly #retryTimers = new Set<NodeJS.Timeout>()
   readonly #services: AttemptServices
+  /** A heartbeat saw rows that run in this executor's name without being held. */
+  #strays = false
   #started = false
   #stopping: Promise<void> | undefined
 
@@ -80,6 +83,10 @@ export class TaskExecutor {
       slots: this.#slots,
       events,
       intervalMs: settings.heartbeatIntervalMs,
+      onStrays: () => {
+        this.#strays = true
+        this.wake()
+      },
       row: {
         executorId: this.id,
         host: hostname(),
@@ -117,6 +124,7 @@ export class TaskExecutor {
     this.#started = true
     const { events } = this.#options
     events.on('created', this.#onCreated)
+    events.on('rescued', this.#onRescued)
     events.on('cancelled', this.#onCancelled)
     this.#heart.start()
     this.#poller.start()
@@ -167,6 +175,7 @@ export class TaskExecutor {
     const total = settings.shutdownTimeoutMs
     const deadline = setTimeout(() => this.#giveUp.abort(), total)
     events.off('created', this.#onCreated)
+    events.off('rescued', this.#onRescued)
     for (const timer of this.#retryTimers) clearTimeout(timer)
     const polled = this.#poller.stop()
     try {
@@ -221,6 +230,7 @@ export class TaskExecutor {
         pollIntervalMs: settings.pollIntervalMs,
         claim: (limit) => claimTasks(db, this.id, types, limit),
         start: (task) => this.#run(task),
+        settleStrays: () => this.#settleStrays(),
         handBack: (task) => this.#handBack(task),
       },
       signal,
@@ -241,6 +251,14 @@ export class TaskExecutor {
         this.#options.events.emit('writeFailed', { what: `the end of ${task.taskId}`, error })
       })
       .finally(() => this.#slots.release(attempt))
+  }
+
+  async #settleStrays(): Promise<void> {
+    if (!this.#strays) return
+    const held = this.#slots.attempts().map((attempt) => attempt.fence.taskId)
+    const taskIds = await handBackStrays(this.#options.db, this.id, held)
+    this.#strays = false
+    if (taskIds.length > 0) this.#options.events.emit('straysHandedBack', { taskIds })
   }
 
   async #handBack(task: ClaimedTask): Promise<void> {
@@ -265,6 +283,8 @@ export class TaskExecutor {
   readonly #onCreated = ({ dueNow }: { dueNow: boolean }): void => {
     if (dueNow) this.wake()
   }
+
+  readonly #onRescued = (): void => this.wake()
 
   readonly #onCancelled = ({ taskId, attempt }: { taskId: string; attempt: number }): void => {
     this.#abortIf(taskId, attempt, 'cancelled')

@@ -1,12 +1,7 @@
 import type { Database } from '../../db/database.ts'
 import type { TaskEvents } from '../events.ts'
-import {
-  beat,
-  type ExecutorRow,
-  failUnknownTypes,
-  forgetExecutors,
-  registerExecutor,
-} from '../store/executors.ts'
+import { beat, type ExecutorRow, forgetExecutors, registerExecutor } from '../store/executors.ts'
+import { failUnknownTypes, rescueTasks } from '../store/rescue.ts'
 import type { Slots } from './slots.ts'
 import { pause } from './wake-up.ts'
 
@@ -14,7 +9,8 @@ const FORGET_INTERVAL_MS = 3_600_000
 
 /**
  * Says that this executor lives, and learns which of its runs were cancelled or taken away: the one channel that
- * works whatever else is lost. Also fails tasks that no living executor can run. Only an executor whose own
+ * works whatever else is lost. Also rescues the tasks of dead executors, and fails those that no living executor can
+ * run. Only an executor whose own
  * heartbeats went through for a whole lease judges others: one that was blind itself would judge its own outage.
  */
 export class Heartbeat {
@@ -23,6 +19,7 @@ export class Heartbeat {
   readonly #slots: Slots
   readonly #events: TaskEvents
   readonly #intervalMs: number
+  readonly #onStrays: () => void
   #registered = false
   #lastBeat = Number.NEGATIVE_INFINITY
   #steadySince = Number.POSITIVE_INFINITY
@@ -34,12 +31,15 @@ export class Heartbeat {
     slots: Slots
     events: TaskEvents
     intervalMs: number
+    /** Rows may run in this executor's name that it does not hold. */
+    onStrays: () => void
   }) {
     this.#db = options.db
     this.#row = options.row
     this.#slots = options.slots
     this.#events = options.events
     this.#intervalMs = options.intervalMs
+    this.#onStrays = options.onStrays
   }
 
   async loop(signal: AbortSignal, passed: () => void): Promise<void> {
@@ -65,8 +65,12 @@ export class Heartbeat {
     )
     this.#registered = answer.known
     this.#noteBeat()
-    for (const taskId of answer.cancelled) this.#slots.find(taskId)?.abort('cancelled')
-    for (const taskId of answer.lost) this.#slots.find(taskId)?.abort('lost')
+    // The attempts that were asked about: by now another one of the same task may hold a slot.
+    for (const attempt of attempts) {
+      if (answer.cancelled.includes(attempt.fence.taskId)) attempt.abort('cancelled')
+      if (answer.lost.includes(attempt.fence.taskId)) attempt.abort('lost')
+    }
+    if (answer.strays) this.#onStrays()
     if (this.#isSteady()) await this.#judge()
   }
 
@@ -81,6 +85,8 @@ export class Heartbeat {
   }
 
   async #judge(): Promise<void> {
+    const rescued = await rescueTasks(this.#db)
+    if (rescued.length > 0) this.#events.emit('rescued', { tasks: rescued })
     for (const failed of await failUnknownTypes(this.#db, this.#row.leaseMs)) {
       this.#events.emit('unknownTypeFailed', failed)
     }

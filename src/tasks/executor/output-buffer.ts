@@ -165,7 +165,7 @@ export class OutputBuffer {
   /** Output that the database refuses for good must not keep a task from ending: it is dropped, and said. */
   async #persistOrDrop<T>(what: string, write: () => Promise<T>): Promise<T | undefined> {
     try {
-      return await persist(what, write, this.#context)
+      return (await persist(what, write, this.#context)).value
     } catch (error) {
       if (error instanceof GaveUp) throw error
       this.#context.events.emit('writeFailed', { what, error })

@@ -8,6 +8,12 @@ export class GaveUp extends Error {
   override readonly name = 'GaveUp'
 }
 
+export interface Persisted<T> {
+  readonly value: T
+  /** A try before the last one failed: it may have taken effect all the same, its answer lost. */
+  readonly retried: boolean
+}
+
 /**
  * Runs a write until it goes through, over outages and conflicts. Every write here is guarded by its fence, so
  * trying it again can change nothing twice. An error that will not pass by itself is thrown.
@@ -16,10 +22,10 @@ export async function persist<T>(
   what: string,
   write: () => Promise<T>,
   context: { events: TaskEvents; giveUp: AbortSignal },
-): Promise<T> {
+): Promise<Persisted<T>> {
   for (let failures = 0; ; ) {
     try {
-      return await write()
+      return { value: await write(), retried: failures > 0 }
     } catch (error) {
       if (!isTransient(error)) throw error
       failures += 1

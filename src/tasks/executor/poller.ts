@@ -11,6 +11,8 @@ export interface PollerParts {
   readonly pollIntervalMs: number
   claim(limit: number): Promise<ClaimedTask[]>
   start(task: ClaimedTask): void
+  /** Between two claims: what this executor holds is exactly what it should. */
+  settleStrays(): Promise<void>
   /** For tasks whose claim was answered after the stop began. */
   handBack(task: ClaimedTask): Promise<void>
 }
@@ -23,6 +25,7 @@ export interface PollerParts {
 export async function poll(parts: PollerParts, signal: AbortSignal, passed: () => void): Promise<void> {
   const { slots, wakeUp } = parts
   while (!signal.aborted) {
+    await parts.settleStrays()
     const limit = Math.min(slots.free, MAX_BATCH)
     const claimed = limit > 0 ? await parts.claim(limit) : []
     if (signal.aborted) await Promise.all(claimed.map((task) => parts.handBack(task)))

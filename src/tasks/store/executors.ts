@@ -39,7 +39,10 @@ const BEAT = statement(
           array(select held.task_id
                   from unnest($3::text[], $4::int[]) as held (task_id, attempt)
                   join async_tasks t on t.task_id = held.task_id
-                 where t.status = 'cancelled') as cancelled`,
+                 where t.status = 'cancelled') as cancelled,
+          exists (select from async_tasks t
+                   where t.status = 'running' and t.executor_id = $1
+                     and t.task_id <> all($3::text[])) as strays`,
 )
 
 export interface BeatAnswer {
@@ -49,6 +52,8 @@ export interface BeatAnswer {
   readonly lost: string[]
   /** Held runs that were cancelled. */
   readonly cancelled: string[]
+  /** Rows run in this executor's name that it did not name: a claim under way, or one whose answer was lost. */
+  readonly strays: boolean
 }
 
 export async function beat(
@@ -63,7 +68,7 @@ export async function beat(
     held.map((run) => run.taskId),
     held.map((run) => run.attempt),
   ])
-  return answer ?? { known: false, lost: [], cancelled: [] }
+  return answer ?? { known: false, lost: [], cancelled: [], strays: false }
 }
 
 const STOP = statement(
@@ -86,40 +91,6 @@ const FORGET = statement(
 /** Removes the rows of executors that have been gone for a day and left nothing running. */
 export async function forgetExecutors(db: Database): Promise<void> {
   await execute(db, FORGET, [])
-}
-
-// In batches, so that a backlog of a removed type never holds locks for long.
-const FAIL_UNKNOWN = statement(
-  'fail_unknown_types',
-  `with ended as (
-     update async_tasks t
-        set status = 'failed', completed_at = now(),
-            error_message = 'UNKNOWN_TASK_TYPE: no executor has registered ''' || t.task_type || ''''
-      where t.id = any(array(
-              select p.id
-                from async_tasks p
-               where p.status = 'pending'
-                 and p.run_at <= now() - $1::float8 * interval '1 millisecond'
-                 and not exists (
-                       select from async_task_executors e
-                        where p.task_type = any(e.task_types)
-                          and e.heartbeat_at > now() - e.lease_ms * interval '1 millisecond')
-               order by p.priority desc, p.run_at, p.id
-               limit 500
-                 for update skip locked))
-     returning t.task_id, t.task_type, t.error_message
-   ), logged as (
-     insert into async_task_logs (task_id, level, message) select task_id, 'ERROR', error_message from ended
-   )
-   select task_id as "taskId", task_type as "taskType" from ended`,
-)
-
-/** Fails tasks that have been due for a lease while no living executor knew their type. */
-export function failUnknownTypes(
-  db: Database,
-  leaseMs: number,
-): Promise<{ taskId: string; taskType: string }[]> {
-  return execute(db, FAIL_UNKNOWN, [leaseMs])
 }
 
 const LIST = statement(

@@ -121,3 +121,25 @@ const HANDLER_RETURNED = statement(
 export async function noteHandlerReturned(db: Database, fence: Fence): Written {
   return (await execute(db, HANDLER_RETURNED, fenceValues(fence))).length > 0
 }
+
+const FIND_END = statement(
+  'find_end',
+  `select (status = 'completed' and attempt = $2 and executor_id = $3) as completed,
+          (select outcome from async_task_attempts a
+            where a.task_id = t.task_id and a.attempt = $2 and a.executor_id = $3) as outcome
+     from async_tasks t
+    where task_id = $1`,
+)
+
+/**
+ * What is written about the end of a run: tells a write whose answer was lost on the way from one that came too
+ * late. Undefined when nothing is, or when the task is gone.
+ */
+export async function findEnd(db: Database, fence: Fence): Promise<string | undefined> {
+  const [row] = await execute<{ completed: boolean; outcome: string | null }>(
+    db,
+    FIND_END,
+    fenceValues(fence),
+  )
+  return row?.completed ? 'completed' : (row?.outcome ?? undefined)
+}

@@ -1,0 +1,120 @@
+import { type Database, execute, statement } from '../../db/database.ts'
+import { BACK_TO_PENDING } from './fence.ts'
+
+/** What happens to tasks that nobody will end: their executor died, forgot them, or none knows their type. */
+
+/** An executor is dead when its heartbeat is older than its own lease, or its row is gone. */
+const EXECUTOR_IS_DEAD = `not exists (
+                       select from async_task_executors e
+                        where e.executor_id = t.executor_id
+                          and e.heartbeat_at > now() - e.lease_ms * interval '1 millisecond')`
+
+const BATCH = 500
+
+const RETRY_IS_LEFT = 't.retry_count < t.max_retries'
+
+// Bounded, so that the death of a large executor never holds locks for long; skip locked, so that a dying
+// executor's own last write, or another rescuer, is left alone.
+const RESCUE = statement(
+  'rescue',
+  `with ended as (
+     update async_tasks t
+        set status = case when ${RETRY_IS_LEFT} then 'pending' else 'failed' end,
+            retry_count = t.retry_count + case when ${RETRY_IS_LEFT} then 1 else 0 end,
+            completed_at = case when ${RETRY_IS_LEFT} then null else now() end,
+            progress = case when ${RETRY_IS_LEFT} then 0 else t.progress end,
+            total = case when ${RETRY_IS_LEFT} then 0 else t.total end,
+            step = case when ${RETRY_IS_LEFT} then null else t.step end,
+            run_at = now(), stopping = false,
+            error_message = 'attempt ' || t.attempt || ' was lost: its executor died'
+      where t.id = any(array(
+              select t.id
+                from async_tasks t
+               where t.status = 'running' and ${EXECUTOR_IS_DEAD}
+               order by t.id
+               limit ${BATCH}
+                 for update skip locked))
+     returning t.task_id, t.task_type, t.attempt, t.executor_id, t.started_at, t.status, t.error_message
+   ), recorded as (
+     insert into async_task_attempts (task_id, attempt, executor_id, started_at, outcome, error)
+     select task_id, attempt, executor_id, started_at, 'lost', error_message from ended
+   ), logged as (
+     insert into async_task_logs (task_id, attempt, level, message)
+     select task_id, attempt, 'ERROR', error_message from ended
+   )
+   select task_id as "taskId", task_type as "taskType", attempt, status from ended`,
+)
+
+export interface RescuedTask {
+  readonly taskId: string
+  readonly taskType: string
+  readonly attempt: number
+  /** Pending again, or failed when no retry was left: a task that kills its process each time must end. */
+  readonly status: 'pending' | 'failed'
+}
+
+/** Puts the tasks of dead executors back, due at once, one retry spent. At most 500 a call. */
+export function rescueTasks(db: Database): Promise<RescuedTask[]> {
+  return execute(db, RESCUE, [])
+}
+
+const HAND_BACK_STRAYS = statement(
+  'hand_back_strays',
+  `with ended as (
+     update async_tasks
+        set ${BACK_TO_PENDING}, run_at = now()
+      where status = 'running' and executor_id = $1 and task_id <> all($2::text[])
+     returning task_id, attempt, $1::uuid as executor, started_at
+   ), recorded as (
+     insert into async_task_attempts (task_id, attempt, executor_id, started_at, outcome)
+     select task_id, attempt, executor, started_at, 'interrupted' from ended
+   )
+   select task_id as "taskId" from ended`,
+)
+
+/**
+ * Hands back what runs in an executor's name but is not held by it, no retry spent: a claim whose answer was lost.
+ * Only between two claims is the list of held tasks complete.
+ */
+export async function handBackStrays(
+  db: Database,
+  executorId: string,
+  held: readonly string[],
+): Promise<string[]> {
+  const rows = await execute<{ taskId: string }>(db, HAND_BACK_STRAYS, [executorId, held])
+  return rows.map((row) => row.taskId)
+}
+
+// In batches, so that a backlog of a removed type never holds locks for long.
+const FAIL_UNKNOWN = statement(
+  'fail_unknown_types',
+  `with ended as (
+     update async_tasks t
+        set status = 'failed', completed_at = now(),
+            error_message = 'UNKNOWN_TASK_TYPE: no executor has registered ''' || t.task_type || ''''
+      where t.id = any(array(
+              select p.id
+                from async_tasks p
+               where p.status = 'pending'
+                 and p.run_at <= now() - $1::float8 * interval '1 millisecond'
+                 and not exists (
+                       select from async_task_executors e
+                        where p.task_type = any(e.task_types)
+                          and e.heartbeat_at > now() - e.lease_ms * interval '1 millisecond')
+               order by p.priority desc, p.run_at, p.id
+               limit ${BATCH}
+                 for update skip locked))
+     returning t.task_id, t.task_type, t.error_message
+   ), logged as (
+     insert into async_task_logs (task_id, level, message) select task_id, 'ERROR', error_message from ended
+   )
+   select task_id as "taskId", task_type as "taskType" from ended`,
+)
+
+/** Fails tasks that have been due for a lease while no living executor knew their type. */
+export function failUnknownTypes(
+  db: Database,
+  leaseMs: number,
+): Promise<{ taskId: string; taskType: string }[]> {
+  return execute(db, FAIL_UNKNOWN, [leaseMs])
+}

@@ -1,0 +1,114 @@
+import { randomUUID } from 'node:crypto'
+import { describe, expect, test } from 'vitest'
+import { createTaskRegistry } from '../../../src/tasks/registry.ts'
+import { createGate, nextEvent } from '../../support/engine.ts'
+import { useEngines } from '../../support/engines.ts'
+
+const engines = useEngines()
+const fast = { heartbeatIntervalMs: 100, leaseMs: 600, pollIntervalMs: 50 }
+
+describe('rescue', () => {
+  test('the tasks of a dead executor run again, one retry spent; those of living ones are left alone', async () => {
+    const { task } = createTaskRegistry()
+    const busy = createGate()
+    const runs: string[] = []
+    const work = task('work')(async (_params, ctx) => {
+      runs.push(`${ctx.taskId} ${ctx.attempt}`)
+      if (ctx.attempt === 1) await busy.opened
+      return 'again'
+    })
+    const { manager, events, executor } = engines.create([work], fast)
+    const orphan = await manager.createTask(work)
+    const poison = await manager.createTask(work, {}, { maxRetries: 0 })
+    await abandon([orphan.taskId, poison.taskId], { heartbeatAge: '10 seconds' })
+
+    const other = engines.start([work], { ...fast, leaseMs: 60_000, concurrency: 1 })
+    const started = nextEvent(other.events, 'started')
+    const living = await manager.createTask(work)
+    expect(await started).toMatchObject({ taskId: living.taskId })
+
+    const rescued = nextEvent(events, 'rescued')
+    executor.start()
+    expect((await rescued).tasks).toHaveLength(2)
+    expect(await manager.waitFor(orphan.taskId)).toMatchObject({
+      status: 'completed',
+      retryCount: 1,
+      result: 'again',
+    })
+    const ended = await manager.getTask(orphan.taskId)
+    expect(ended?.attempts).toMatchObject([
+      { attempt: 1, outcome: 'lost', error: 'attempt 1 was lost: its executor died' },
+      { attempt: 2, outcome: 'completed' },
+    ])
+    // A task that kills its process each time must end.
+    expect(await manager.getTask(poison.taskId)).toMatchObject({ status: 'failed', retryCount: 0 })
+    expect(await manager.getTask(living.taskId)).toMatchObject({ status: 'running', retryCount: 0 })
+    expect(runs).toEqual([`${living.taskId} 1`, `${orphan.taskId} 2`])
+    busy.open()
+    await manager.waitFor(living.taskId)
+  })
+
+  test('nobody is judged by an executor whose own heartbeats have not gone through for a lease', async () => {
+    const { task } = createTaskRegistry()
+    const work = task('work')(() => {})
+    const { manager, executor, events } = engines.create([work], { ...fast, leaseMs: 60_000 })
+    const orphan = await manager.createTask(work)
+    await abandon([orphan.taskId], { heartbeatAge: '1 hour' })
+    executor.start()
+    const fresh = await manager.createTask(work)
+    await nextEvent(events, 'ended')
+    await expect.poll(async () => (await manager.listExecutors())[1]?.heartbeatAgeMs).toBeLessThan(100)
+    expect(await manager.getTask(fresh.taskId)).toMatchObject({ status: 'completed' })
+    expect(await manager.getTask(orphan.taskId)).toMatchObject({
+      status: 'running',
+      attempts: [{ attempt: 1 }],
+    })
+  })
+
+  test("a task that runs in an executor's name without being held is handed back, no retry spent", async () => {
+    const { task } = createTaskRegistry()
+    const held = createGate()
+    const started = createGate()
+    const work = task('work')(async (_params, ctx) => {
+      if (ctx.attempt === 2) return 'second'
+      started.open()
+      await held.opened
+      return 'first'
+    })
+    const { manager, executor, events } = engines.start([work], fast)
+    const running = await manager.createTask(work)
+    await started.opened
+    const lost = await manager.createTask(work, {}, { runAt: new Date(Date.now() + 3_600_000) })
+    const handedBack = nextEvent(events, 'straysHandedBack')
+    // What a claim leaves behind when its answer is lost.
+    await engines.database.pool.query(
+      `update async_tasks set status = 'running', attempt = 1, started_at = now(), executor_id = $1 where task_id = $2`,
+      [executor.id, lost.taskId],
+    )
+    expect(await handedBack).toEqual({ taskIds: [lost.taskId] })
+    expect(await manager.waitFor(lost.taskId)).toMatchObject({
+      status: 'completed',
+      retryCount: 0,
+      result: 'second',
+    })
+    expect(await manager.getTask(running.taskId)).toMatchObject({ status: 'running', retryCount: 0 })
+    held.open()
+    expect(await manager.waitFor(running.taskId)).toMatchObject({ result: 'first' })
+  })
+
+  /** Tasks as an executor leaves them that was killed: running in its name. */
+  async function abandon(taskIds: string[], { heartbeatAge }: { heartbeatAge: string }): Promise<void> {
+    const executorId = randomUUID()
+    const { pool } = engines.database
+    await pool.query(
+      `insert into async_task_executors (executor_id, host, pid, version, slots, task_types, lease_ms, heartbeat_at)
+       values ($1, 'gone', 1, 'test', 2, '{work}', 600, now() - $2::interval)`,
+      [executorId, heartbeatAge],
+    )
+    await pool.query(
+      `update async_tasks set status = 'running', attempt = 1, started_at = now(), executor_id = $1
+        where task_id = any($2)`,
+      [executorId, taskIds],
+    )
+  }
+})
