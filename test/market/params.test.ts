@@ -56,7 +56,9 @@ test('a leap day is a date in a leap year', () => {
 
 test('dates run from the first trading day to today in Shanghai', () => {
   expect(problemOf(byDate, { targetDate: '1990-12-19' })).toBeUndefined()
-  expect(problemOf(byDate, { targetDate: '1990-12-18' })).toMatch(/^targetDate: must not be before 1990-12-19/)
+  expect(problemOf(byDate, { targetDate: '1990-12-18' })).toMatch(
+    /^targetDate: must not be before 1990-12-19/,
+  )
   expect(problemOf(byDate, { targetDate: TODAY })).toBeUndefined()
   expect(problemOf(byDate, { targetDate: '2026-01-06' })).toBe(
     'targetDate: must not be in the future: it is 2026-01-05 in Asia/Shanghai',

@@ -82,7 +82,7 @@ function parseLines(file: string, text: string): Line[] {
     })
     return records.map((record, index) => ({ record, line: lineNumbers[index] ?? 0 }))
   } catch (error) {
-    if (error instanceof CsvError) throw new PermanentError(`${file}: ${error.message}`, { cause: error })
+    if (error instanceof CsvError) throw new PermanentError(`${file}: ${error.message}`)
     throw error
   }
 }

@@ -76,9 +76,8 @@ function describeFailures(
     .join('; ')
   const unnamed = failures.length - MAX_NAMED_FAILURES
   const rest = unnamed > 0 ? `; and ${unnamed} more` : ''
-  return new Error(`${failures.length} of ${total} ${noun} failed: ${named}${rest}`, {
-    cause: failures.at(-1)?.error,
-  })
+  // No cause: the engine would add its message once more.
+  return new Error(`${failures.length} of ${total} ${noun} failed: ${named}${rest}`)
 }
 
 function messageOf(error: unknown): string {

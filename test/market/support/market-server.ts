@@ -25,7 +25,13 @@ export async function startMarketServer(
   const { today = '2026-01-05', settings = {} } = options
   const database = await createTestDatabase('server')
   const tasks = createMarketTasks({ pool: database.pool, source, today: () => today })
-  const engine = createEngine(database, tasks, { retryBaseMs: 1, pollIntervalMs: 50, ...settings })
+  const engine = createEngine(database, tasks, {
+    retryBaseMs: 1,
+    pollIntervalMs: 50,
+    // A handler that hangs is aborted at 80 % of it.
+    shutdownTimeoutMs: 1_000,
+    ...settings,
+  })
   engine.executor.start()
   return {
     database,

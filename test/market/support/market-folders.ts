@@ -1,0 +1,117 @@
+import { existsSync } from 'node:fs'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { createSampleSource } from '../../../src/market/sources/sample.ts'
+
+/** What a folder of market files holds. */
+export interface MarketFolder {
+  readonly name: string
+  readonly folder: string
+  readonly range: { readonly startDate: string; readonly endDate: string }
+  readonly industries: number
+  readonly concepts: number
+  readonly relations: number
+  readonly stocks: number
+  readonly days: number
+  readonly bars: number
+  remove(): Promise<void>
+}
+
+/** Real bars of 2019, kept beside the clone: too big, and not ours, to be committed. */
+const REAL_FOLDER = fileURLToPath(new URL('../../../../shared/market-data', import.meta.url))
+
+/** The real folder where it is there, and always a small generated one of the same layout. */
+export async function openMarketFolders(): Promise<MarketFolder[]> {
+  const generated = await generateFolder('2019-04-29', '2019-05-17')
+  return existsSync(REAL_FOLDER) ? [generated, realFolder()] : [generated]
+}
+
+function realFolder(): MarketFolder {
+  return {
+    name: 'real bars of 2019',
+    folder: REAL_FOLDER,
+    range: { startDate: '2019-01-01', endDate: '2019-06-28' },
+    industries: 71,
+    concepts: 163,
+    relations: 16_000,
+    stocks: 1_000,
+    days: 118,
+    bars: 117_002,
+    remove: async () => {},
+  }
+}
+
+/** The sample market, written down in Tushare's columns and units. */
+async function generateFolder(startDate: string, endDate: string): Promise<MarketFolder> {
+  const { signal } = new AbortController()
+  const sample = createSampleSource()
+  const folder = await mkdtemp(join(tmpdir(), 'market-folder-'))
+  const write = (file: string, header: string, lines: readonly string[]) =>
+    writeFile(join(folder, file), `${[header, ...lines].join('\n')}\n`)
+  const code = (symbol: string) =>
+    `${symbol}.${symbol.startsWith('6') ? 'SH' : symbol.startsWith('9') ? 'BJ' : 'SZ'}`
+  const compact = (day: string | null) => (day ?? '').replaceAll('-', '')
+
+  const stocks = await sample.stocks(signal)
+  await write(
+    'stock_basic.csv',
+    'ts_code,symbol,name,area,industry,list_date',
+    stocks.map((s) => `${code(s.symbol)},${s.symbol},${s.name},,,${compact(s.listDate)}`),
+  )
+  const boards = await sample.boards(undefined, signal)
+  await write(
+    'boards.csv',
+    'code,name,type',
+    boards.map((board) => `${board.code},${board.name},${board.type}`),
+  )
+  const members = await Promise.all(
+    boards.map(async (board) =>
+      (await sample.boardMembers(board, signal)).map((symbol) => `${board.code},${code(symbol)}`),
+    ),
+  )
+  await write('board_members.csv', 'board_code,ts_code', members.flat())
+  const calendar = await sample.calendar('2019-01-01', '2019-12-31', signal)
+  await write(
+    'trade_cal.csv',
+    'exchange,cal_date,is_open',
+    calendar.map(({ day, isOpen }) => `SSE,${compact(day)},${Number(isOpen)}`),
+  )
+
+  await mkdir(join(folder, 'daily'))
+  const days = calendar.filter(({ day, isOpen }) => isOpen && day >= startDate && day <= endDate)
+  let bars = 0
+  for (const { day } of days) {
+    const rows = await sample.dailyBars(day, signal)
+    bars += rows.length
+    await write(
+      `daily/${compact(day)}.csv`,
+      'ts_code,trade_date,open,high,low,close,vol,amount',
+      rows.map(({ symbol, open, high, low, close, volume, amount }) =>
+        [
+          code(symbol),
+          compact(day),
+          open,
+          high,
+          low,
+          close,
+          (volume ?? 0) / 100,
+          (amount ?? 0) / 1_000,
+        ].join(),
+      ),
+    )
+  }
+  return {
+    name: 'a generated folder',
+    folder,
+    range: { startDate, endDate },
+    industries: 20,
+    concepts: 20,
+    relations: members.flat().length,
+    stocks: stocks.length,
+    days: days.length,
+    bars,
+    remove: () => rm(folder, { recursive: true }),
+  }
+}
