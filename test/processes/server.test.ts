@@ -1,11 +1,14 @@
 import { existsSync, rmSync } from 'node:fs'
 import { connect } from 'node:net'
 import path from 'node:path'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import type { TaskDetail } from '../../src/contract/task.ts'
 import { processStart } from '../../src/db/process-identity.ts'
 import { createTestDatabase } from '../support/database.ts'
 import { clonePrivately, cloneProject, postmasterPid, processesOf, ServerProcess } from './server-process.ts'
+
+// Each test boots PostgreSQL and the server once or twice, on a machine that runs other tests meanwhile.
+vi.setConfig({ testTimeout: 60_000 })
 
 const asRoot = process.getuid?.() === 0
 
