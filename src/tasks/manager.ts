@@ -192,7 +192,7 @@ export class TaskManager {
     const progress = {
       current,
       total: total ?? null,
-      step: step === undefined ? null : toStorable(step).slice(0, 200),
+      step: step === undefined ? null : toStorable(step.slice(0, 200)),
     }
     const written = TASK_ID.test(taskId) && (await updateProgress(this.#db, taskId, progress))
     const task = await this.#require(taskId)
@@ -213,7 +213,7 @@ export class TaskManager {
       taskId,
       attempt: null,
       level,
-      message: toStorable(message).slice(0, 10_000),
+      message: toStorable(message.slice(0, 10_000)),
       data: null,
       ageMs: 0,
     }

@@ -37,13 +37,23 @@ export function classify(end: HandlerEnd, cause: AbortCause | undefined, limits:
 }
 
 function failure(error: string, thrown: unknown, as: FailureOutcome, limits: AttemptLimits): Outcome {
-  // By name too: a handler may have been bundled with another copy of this package.
-  const name = thrown instanceof Error ? thrown.name : undefined
-  const permanent = thrown instanceof PermanentError || name === 'PermanentError'
-  if (permanent || limits.retryCount >= limits.maxRetries) return { kind: 'fail', error, as }
-  const delayMs =
-    thrown instanceof RetryAfter ? thrown.delayMs : retryDelayMs(limits.retryBaseMs, limits.retryCount)
+  if (isPermanent(thrown) || limits.retryCount >= limits.maxRetries) return { kind: 'fail', error, as }
+  const delayMs = delayOf(thrown) ?? retryDelayMs(limits.retryBaseMs, limits.retryCount)
   return { kind: 'retry', error, delayMs, as }
+}
+
+// Both by name too: a handler may have been bundled with another copy of this package.
+
+function isPermanent(thrown: unknown): boolean {
+  return thrown instanceof PermanentError || (thrown instanceof Error && thrown.name === 'PermanentError')
+}
+
+/** The delay that a `RetryAfter` asks for. */
+function delayOf(thrown: unknown): number | undefined {
+  if (thrown instanceof RetryAfter) return thrown.delayMs
+  if (!(thrown instanceof Error && thrown.name === 'RetryAfter' && 'delayMs' in thrown)) return undefined
+  const { delayMs } = thrown
+  return typeof delayMs === 'number' && delayMs >= 0 && delayMs <= 2_147_483_647 ? delayMs : undefined
 }
 
 export function timeoutText(timeoutSeconds: number): string {
@@ -61,7 +71,7 @@ export function describeError(thrown: unknown): string {
     if (!(current instanceof Error) || current.cause === undefined) break
     current = current.cause
   }
-  return toStorable(parts.join(': ')).slice(0, MAX_ERROR_CHARS)
+  return toStorable(parts.join(': ').slice(0, MAX_ERROR_CHARS))
 }
 
 function oneError(value: unknown): string {

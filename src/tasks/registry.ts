@@ -37,14 +37,17 @@ export interface TaskRegistry {
 export function createTaskRegistry(): TaskRegistry {
   const byType = new Map<string, TaskDefinition>()
 
-  const register = (definition: TaskDefinition): void => {
-    const present = byType.get(definition.type)
-    if (present && present.handler !== definition.handler) {
+  const requireFree = (type: string, handler: unknown): void => {
+    const present = byType.get(type)
+    if (present && present.handler !== handler) {
       throw new TaskError(
         'DUPLICATE_TASK_TYPE',
-        `task type '${definition.type}' already has another handler in this registry`,
+        `task type '${type}' already has another handler in this registry`,
       )
     }
+  }
+  const register = (definition: TaskDefinition): void => {
+    requireFree(definition.type, definition.handler)
     byType.set(definition.type, definition)
   }
 
@@ -52,6 +55,8 @@ export function createTaskRegistry(): TaskRegistry {
     task(type, options) {
       const resolved = options ?? {}
       return (handler) => {
+        // Before the function is bound to the type: one that is refused must stay a plain function.
+        requireFree(type, handler)
         // The definition forgets the params' type; the schema brings it back before each run.
         register(defineTask(type, resolved as TaskOptions, handler as TaskHandler))
         return handler as ReturnType<TaskDecorator<ParamsSchema>> as never

@@ -66,7 +66,7 @@ export class AttemptOutput {
         ? Math.min(newProgress, Math.max(newTotal, this.#progress))
         : newProgress
     this.#total = newTotal === 0 ? 0 : Math.max(newTotal, this.#progress)
-    if (step !== undefined) this.#step = toStorable(String(step)).slice(0, MAX_STEP_CHARS)
+    if (step !== undefined) this.#step = toStorable(String(step).slice(0, MAX_STEP_CHARS))
     this.#reported = true
     this.#output.reportProgress({
       ...this.#fence,
@@ -90,7 +90,7 @@ export class AttemptOutput {
 
   #say(level: LogLevel, message: string, data: LogData | undefined): void {
     if (this.#isOver('log')) return
-    const text = toStorable(String(message)).slice(0, MAX_MESSAGE_CHARS)
+    const text = toStorable(String(message).slice(0, MAX_MESSAGE_CHARS))
     this.#lastLine = this.#output.addLine(this.#fence, { level, message: text, data: encodeData(data) })
     if (this.#events.listenerCount('logged') > 0) {
       this.#events.emit('logged', { ...this.#event, level, message: text, data })
