@@ -7,8 +7,9 @@ export type {
   TaskSummary,
   TaskTypeView,
 } from './contract/task.ts'
+export type { DrizzleTransaction, QueryRunner, Transaction } from './db/query-runner.ts'
 export { type AsyncTasksOptions, type Authorize, default } from './plugin.ts'
-export type { LogData, QueryRunner, TaskContext, TaskLog } from './tasks/context.ts'
+export type { LogData, TaskContext, TaskLog } from './tasks/context.ts'
 export {
   type FieldProblem,
   PermanentError,

@@ -56,12 +56,20 @@ export async function withTransaction<T>(
 }
 
 /**
- * Ends a pool, but waits no longer than this for its connections: one that hangs on a dead server would keep the
- * process from ending.
+ * Ends a pool and waits until its connections are closed, which `pool.end()` alone does not: a server that stops
+ * right after would be seen to break them. Waits no longer than this: a connection that hangs on a dead server must
+ * not keep the process from ending.
  */
 export async function endPool(pool: pg.Pool, withinMs: number): Promise<void> {
-  const { promise: late, resolve } = Promise.withResolvers<void>()
-  const timer = setTimeout(resolve, withinMs)
-  await Promise.race([pool.end(), late])
+  const late = Promise.withResolvers<void>()
+  const closed = Promise.withResolvers<void>()
+  const timer = setTimeout(late.resolve, withinMs)
+  let open = pool.totalCount
+  if (open === 0) closed.resolve()
+  pool.on('remove', () => {
+    open -= 1
+    if (open === 0) closed.resolve()
+  })
+  await Promise.race([Promise.all([pool.end(), closed.promise]), late.promise])
   clearTimeout(timer)
 }

@@ -1,3 +1,4 @@
+import type { Transaction } from '../db/query-runner.ts'
 import type { CreatedTask, CreateTaskOptions } from './manager.ts'
 import type { ParamsOf, TaskReference } from './task.ts'
 
@@ -10,11 +11,6 @@ export interface TaskLog {
   info(message: string, data?: LogData): void
   warn(message: string, data?: LogData): void
   error(message: string, data?: LogData): void
-}
-
-/** Anything that runs SQL inside an open transaction, such as a `pg` client. */
-export interface QueryRunner {
-  query(text: string, values?: unknown[]): Promise<{ rows: unknown[]; rowCount?: number | null }>
 }
 
 /** What a handler is given beside its params. */
@@ -50,5 +46,15 @@ export interface TaskContext {
    *
    * @throws TaskError `TASK_LOST` when the task was cancelled, timed out or taken away
    */
-  guard(tx: QueryRunner): Promise<void>
+  guard(tx: Transaction): Promise<void>
+
+  /**
+   * Completes the task inside the caller's transaction: business rows and completion commit together or not at all.
+   * Return soon afterwards; what the handler returns then is ignored. If the transaction is rolled back, the attempt
+   * has failed (`COMPLETION_ROLLED_BACK`).
+   *
+   * @param result JSON, at most 1 MiB
+   * @throws TaskError `TASK_LOST`
+   */
+  complete(tx: Transaction, result?: unknown): Promise<void>
 }

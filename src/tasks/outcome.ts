@@ -1,4 +1,4 @@
-import { PermanentError, RetryAfter } from './errors.ts'
+import { PermanentError, RetryAfter, TaskError } from './errors.ts'
 import { retryDelayMs } from './retry-policy.ts'
 
 /** Why a handler's signal aborted. The first cause wins. */
@@ -75,6 +75,7 @@ export function describeError(thrown: unknown): string {
 }
 
 function oneError(value: unknown): string {
+  if (value instanceof TaskError) return `${value.code}: ${value.message}`
   if (value instanceof Error) {
     const plain = value.name === 'Error' || value.name === 'PermanentError' || value.name === 'RetryAfter'
     if (value.message === '') return value.name

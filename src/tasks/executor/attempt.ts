@@ -1,4 +1,3 @@
-import { MAX_VALUE_BYTES } from '../../contract/requests.ts'
 import type { Database } from '../../db/database.ts'
 import { PermanentError, TaskError } from '../errors.ts'
 import type { RunEvent, TaskEvents } from '../events.ts'
@@ -25,8 +24,10 @@ import {
 import type { TaskDefinition } from '../task.ts'
 import { AttemptOutput } from './attempt-output.ts'
 import { abortReason } from './cancellation.ts'
+import { Completion } from './completion.ts'
 import type { OutputBuffer } from './output-buffer.ts'
 import { GaveUp, type Persisted, persist } from './persist.ts'
+import { encodeResult } from './result.ts'
 import { type ContextServices, createContext } from './task-context.ts'
 
 export interface AttemptServices extends ContextServices {
@@ -54,6 +55,7 @@ export class Attempt {
   readonly #services: AttemptServices
   readonly #abort = new AbortController()
   readonly #output: AttemptOutput
+  readonly #completion: Completion
   readonly #startedAt = performance.now()
   #cause: AbortCause | undefined
   #returned = false
@@ -71,6 +73,7 @@ export class Attempt {
     this.#definition = definition
     this.#services = services
     this.#output = new AttemptOutput(this.fence, this.event, this.#abort.signal, services)
+    this.#completion = new Completion(this.fence, this.#abort.signal, this.#output)
   }
 
   get event(): RunEvent {
@@ -94,7 +97,8 @@ export class Attempt {
     this.#output.close()
     await this.#overdue
     try {
-      await this.#record(classify(end, this.#cause, this.#limits))
+      if (this.#completion.attempted) await this.#recordCompletion(end)
+      else await this.#record(classify(end, this.#cause, this.#limits))
     } catch (error) {
       await this.#recordRefused(error)
     }
@@ -122,7 +126,8 @@ export class Attempt {
     const { handler } = this.#definition
     try {
       const params = await this.#parseParams()
-      const context = createContext(this.task, this.fence, this.#abort.signal, this.#output, this.#services)
+      const parts = { signal: this.#abort.signal, output: this.#output, completion: this.#completion }
+      const context = createContext(this.task, parts, this.#services)
       return { returned: encodeResult(await handler(params, context)) }
     } catch (thrown) {
       if (this.#cause === undefined) this.#services.events.emit('threw', { ...this.event, error: thrown })
@@ -151,6 +156,18 @@ export class Attempt {
     // The row ended without us. It may be retried now that the handler has returned.
     const { db } = this.#services
     await this.#persist('the return of a handler', () => noteHandlerReturned(db, this.fence))
+  }
+
+  /** Whatever the handler did after its own completion: what counts is whether that one was committed. */
+  async #recordCompletion(end: HandlerEnd): Promise<void> {
+    await this.#output.flushed({ progress: false })
+    const written = await this.#persist('a look back', () => findEnd(this.#services.db, this.fence))
+    if (written.value === 'completed') return this.#announce({ kind: 'complete', result: null })
+    const rolledBack = new TaskError(
+      'COMPLETION_ROLLED_BACK',
+      'the transaction that completed the task was rolled back',
+    )
+    await this.#record(classify('thrown' in end ? end : { thrown: rolledBack }, this.#cause, this.#limits))
   }
 
   async #isWritten(outcome: Exclude<Outcome, { kind: 'abandon' }>): Promise<boolean> {
@@ -234,18 +251,4 @@ function attemptOutcome(outcome: Outcome): AttemptOutcome {
   if (outcome.kind === 'complete') return 'completed'
   if (outcome.kind === 'release') return 'interrupted'
   return outcome.kind === 'abandon' ? 'lost' : outcome.as
-}
-
-/** A result as JSON text; null when there is none. */
-function encodeResult(result: unknown): string | null {
-  let text: string | undefined
-  try {
-    text = JSON.stringify(result)
-  } catch (error) {
-    throw new PermanentError(`INVALID_RESULT: the handler returned what is not JSON: ${String(error)}`)
-  }
-  if (text !== undefined && Buffer.byteLength(text) > MAX_VALUE_BYTES) {
-    throw new PermanentError(`INVALID_RESULT: the result takes more than ${MAX_VALUE_BYTES} bytes of JSON`)
-  }
-  return text ?? null
 }

@@ -1,21 +1,23 @@
 import type { TaskContext } from '../context.ts'
-import { TaskError } from '../errors.ts'
 import type { TaskManager } from '../manager.ts'
 import type { ClaimedTask } from '../store/claim.ts'
-import type { Fence } from '../store/fence.ts'
-import { guardFence } from '../store/guard.ts'
 import type { AttemptOutput } from './attempt-output.ts'
+import type { Completion } from './completion.ts'
 
 export interface ContextServices {
   readonly manager: TaskManager
 }
 
+export interface ContextParts {
+  readonly signal: AbortSignal
+  readonly output: AttemptOutput
+  readonly completion: Completion
+}
+
 /** What the handler of one attempt is given. */
 export function createContext(
   task: ClaimedTask,
-  fence: Fence,
-  signal: AbortSignal,
-  output: AttemptOutput,
+  { signal, output, completion }: ContextParts,
   { manager }: ContextServices,
 ): TaskContext {
   return {
@@ -27,9 +29,7 @@ export function createContext(
     progress: (current, total, step) => output.report(current, total, step),
     createTask: (reference, params, options) =>
       manager.createTask(reference, params, { ...options, createdBy: task.createdBy }),
-    async guard(tx) {
-      if (!signal.aborted && (await guardFence(tx, fence))) return
-      throw new TaskError('TASK_LOST', `attempt ${task.attempt} of ${task.taskId} no longer owns its task`)
-    },
+    guard: (tx) => completion.guard(tx),
+    complete: (tx, result) => completion.complete(tx, result),
   }
 }

@@ -28,14 +28,18 @@ export async function completeTask(
   result: string | null,
   last: LastProgress | undefined,
 ): Written {
-  const rows = await execute(db, COMPLETE, [
-    ...fenceValues(fence),
-    result,
-    last?.total ?? null,
-    last?.progress ?? null,
-    last?.step ?? null,
-  ])
-  return rows.length > 0
+  return (await execute(db, COMPLETE, completionValues(fence, result, last))).length > 0
+}
+
+/** The same statement for a transaction of the handler's. */
+export const COMPLETE_SQL = COMPLETE.text
+
+export function completionValues(
+  fence: Fence,
+  result: string | null,
+  last: LastProgress | undefined,
+): unknown[] {
+  return [...fenceValues(fence), result, last?.total ?? null, last?.progress ?? null, last?.step ?? null]
 }
 
 /** An attempt that did not complete gets a row of its own, in the statement that ends it. */

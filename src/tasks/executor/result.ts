@@ -1,0 +1,20 @@
+import { MAX_VALUE_BYTES } from '../../contract/requests.ts'
+import { PermanentError } from '../errors.ts'
+
+/**
+ * A handler's result as JSON text; null when there is none.
+ *
+ * @throws PermanentError when it is not JSON, or too large: another attempt would return the same
+ */
+export function encodeResult(result: unknown): string | null {
+  let text: string | undefined
+  try {
+    text = JSON.stringify(result)
+  } catch (error) {
+    throw new PermanentError(`INVALID_RESULT: the handler returned what is not JSON: ${String(error)}`)
+  }
+  if (text !== undefined && Buffer.byteLength(text) > MAX_VALUE_BYTES) {
+    throw new PermanentError(`INVALID_RESULT: the result takes more than ${MAX_VALUE_BYTES} bytes of JSON`)
+  }
+  return text ?? null
+}
