@@ -74,6 +74,12 @@ test('a range has at most 365 days, both ends counted', () => {
   )
 })
 
+test('a date that is none is the only problem of its range', () => {
+  const problems = byRange.safeParse({ startDate: '2019-02-30', endDate: '2026-09-09' }).error?.issues
+  expect(problems?.map(({ path }) => path)).toEqual([['startDate'], ['endDate']])
+  expect(byRange.safeParse({ startDate: '2019-02-30' }).error?.issues).toHaveLength(1)
+})
+
 test('a range is ordered; one day is a range', () => {
   expect(problemOf(byRange, { startDate: '2025-03-03', endDate: '2025-03-03' })).toBeUndefined()
   expect(problemOf(byRange, { startDate: '2025-03-04', endDate: '2025-03-03' })).toMatch(

@@ -55,13 +55,16 @@ export interface BackfillTarget {
 }
 
 function tradableDay(today: () => Day) {
+  // Each aborts: what compares two dates is not asked about one that is none.
   return z.iso
-    .date({ error: 'must be a date that exists, as YYYY-MM-DD' })
+    .date({ error: 'must be a date that exists, as YYYY-MM-DD', abort: true })
     .refine((day) => day >= FIRST_TRADING_DAY, {
       error: `must not be before ${FIRST_TRADING_DAY}, the first trading day there was`,
+      abort: true,
     })
     .refine((day) => day <= today(), {
       error: () => `must not be in the future: it is ${today()} in Asia/Shanghai`,
+      abort: true,
     })
     .describe('YYYY-MM-DD in Asia/Shanghai.')
 }
