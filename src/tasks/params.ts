@@ -6,9 +6,11 @@ import type { ParamsSchema } from './task.ts'
 
 const MAX_DEPTH = 100
 const MAX_KEY_CHARS = 100
+/** A list of very many wrong values gets an answer that people can still read. */
+const MAX_PROBLEMS = 100
 
-/** Params of a type without a schema: any JSON object. */
-export const anyParams: ParamsSchema = z.record(z.string(), z.json())
+/** Params of a type without a schema: any JSON object. What is not JSON does not come back from its text. */
+export const anyParams: ParamsSchema = z.record(z.string(), z.unknown())
 
 /** A param as it is stored: its key, and its value as JSON text. */
 export type StoredParams = ReadonlyMap<string, string>
@@ -28,14 +30,10 @@ export async function prepareParams(
 ): Promise<StoredParams> {
   const parsed = await parse(type, schema, input)
   const stored = toJson(type, parsed)
-  const again = await parse(type, schema, stored)
-  if (!isDeepStrictEqual(toJson(type, again), stored)) {
-    throw invalid(type, [
-      {
-        pointer: '',
-        detail: 'the schema does not parse its own output to itself, so a later run would differ',
-      },
-    ])
+  const pointer = findDifference(parsed, await parse(type, schema, stored))
+  if (pointer !== undefined) {
+    const detail = 'would not come back as it is: the schema must parse its own output, as JSON, to itself'
+    throw invalid(type, [{ pointer, detail }])
   }
   return encode(type, stored)
 }
@@ -61,41 +59,69 @@ export function decodeParams(
 }
 
 async function parse(type: string, schema: ParamsSchema, input: unknown): Promise<Record<string, unknown>> {
-  const unstorable = findUnstorable(input, '', 0)
+  const unstorable = findUnstorable(input)
   if (unstorable) throw invalid(type, [unstorable])
   const answer = await schema.safeParseAsync(input)
   if (answer.success) return answer.data
-  throw invalid(
-    type,
-    answer.error.issues.flatMap((issue) =>
-      // An unknown key is a problem of that key, not of the object around it.
-      issue.code === 'unrecognized_keys'
-        ? issue.keys.map((key) => ({
-            pointer: toPointer([...issue.path, key]),
-            detail: 'is not a known parameter',
-          }))
-        : [{ pointer: toPointer(issue.path), detail: issue.message }],
-    ),
+  const problems = answer.error.issues.slice(0, MAX_PROBLEMS).flatMap((issue) =>
+    // An unknown key is a problem of that key, not of the object around it.
+    issue.code === 'unrecognized_keys'
+      ? issue.keys.map((key) => ({
+          pointer: toPointer([...issue.path, key]),
+          detail: 'is not a known parameter',
+        }))
+      : [{ pointer: toPointer(issue.path), detail: issue.message }],
   )
+  throw invalid(type, problems.slice(0, MAX_PROBLEMS))
 }
 
-/** NUL and lone surrogates cannot be stored; nesting beyond 100 levels serves nobody and overflows stacks. */
-function findUnstorable(value: unknown, pointer: string, depth: number): FieldProblem | undefined {
-  if (depth > MAX_DEPTH) return { pointer, detail: `must not be nested deeper than ${MAX_DEPTH} levels` }
-  if (typeof value === 'string') return checkText(value, pointer)
+/**
+ * NUL and lone surrogates cannot be stored, a key `__proto__` is lost on the way; nesting beyond 100 levels serves
+ * nobody and overflows stacks.
+ */
+function findUnstorable(value: unknown, depth = 0): FieldProblem | undefined {
+  if (depth > MAX_DEPTH) return { pointer: '', detail: `must not be nested deeper than ${MAX_DEPTH} levels` }
+  if (typeof value === 'string') return checkText(value)
   if (typeof value !== 'object' || value === null) return undefined
   for (const [key, item] of Object.entries(value)) {
-    const at = `${pointer}${toPointer([key])}`
-    const problem = checkText(key, at) ?? findUnstorable(item, at, depth + 1)
-    if (problem) return problem
+    const problem = checkKey(key) ?? findUnstorable(item, depth + 1)
+    if (problem) return { ...problem, pointer: toPointer([key]) + problem.pointer }
   }
   return undefined
 }
 
-function checkText(text: string, pointer: string): FieldProblem | undefined {
-  if (text.includes('\u0000')) return { pointer, detail: 'must not contain NUL (U+0000)' }
-  if (!text.isWellFormed()) return { pointer, detail: 'must not contain a lone surrogate' }
+function checkKey(key: string): FieldProblem | undefined {
+  if (key === '__proto__') return { pointer: '', detail: 'must not be named __proto__' }
+  return checkText(key)
+}
+
+function checkText(text: string): FieldProblem | undefined {
+  if (text.includes('\u0000')) return { pointer: '', detail: 'must not contain NUL (U+0000)' }
+  if (!text.isWellFormed()) return { pointer: '', detail: 'must not contain a lone surrogate' }
   return undefined
+}
+
+/** Where two values differ; undefined when they do not. As in JSON, what is undefined is absent and -0 is 0. */
+function findDifference(left: unknown, right: unknown): string | undefined {
+  if (left === right) return undefined
+  const bothLists = Array.isArray(left) && Array.isArray(right) && left.length === right.length
+  if (!bothLists && !(isPlainObject(left) && isPlainObject(right))) {
+    return isDeepStrictEqual(left, right) ? undefined : ''
+  }
+  const rights = new Map<string, unknown>(Object.entries(right))
+  for (const [key, value] of Object.entries(left)) {
+    const pointer = findDifference(value, rights.get(key))
+    if (pointer !== undefined) return toPointer([key]) + pointer
+    rights.delete(key)
+  }
+  const added = [...rights].find(([, value]) => value !== undefined)
+  return added && toPointer([added[0]])
+}
+
+function isPlainObject(value: unknown): value is object {
+  if (typeof value !== 'object' || value === null) return false
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return prototype === null || prototype === Object.prototype
 }
 
 function toJson(type: string, parsed: Record<string, unknown>): Record<string, unknown> {
