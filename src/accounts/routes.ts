@@ -28,14 +28,14 @@ const loginSchema = {
   security: [],
   querystring: noQuery,
   body: credentials,
-  response: { 200: z.object({ token: z.string(), user }), ...problems(400, 401, 415, 429) },
+  response: { 200: z.object({ token: z.string(), user }), ...problems(400, 401, 413, 415, 429) },
 }
 const logoutSchema = {
   summary: 'End the session',
   tags,
   querystring: noQuery,
   body: noBody,
-  response: { 204: noContent, ...problems(400, 401, 403, 415) },
+  response: { 204: noContent, ...problems(400, 401, 403, 413, 415) },
 }
 const meSchema = {
   summary: 'Who is asking',

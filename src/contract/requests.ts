@@ -14,8 +14,13 @@ export const MAX_PARAMS_BYTES = 2 * 1_048_576
 const page = z.coerce.number().int().min(1).default(1)
 const pageSize = z.coerce.number().int().min(1).max(MAX_PAGE_SIZE).default(50)
 
+const fromYear = (year: number) =>
+  instant.refine((date) => date.getUTCFullYear() >= year, `must be in the year ${year} or later`)
+
 /** PostgreSQL has no year 0. */
-const storableInstant = instant.refine((date) => date.getUTCFullYear() >= 1, 'must be in the year 1 or later')
+const filterInstant = fromYear(1)
+/** A year of two digits would be read back as one of the last century. */
+const dueInstant = fromYear(1970)
 
 export const taskTypeName = storableText.min(1).max(100)
 
@@ -26,8 +31,8 @@ export const listTasksQuery = z.strictObject({
   ),
   taskType: taskTypeName.optional(),
   q: storableText.min(1).max(100).optional().describe("A task id's beginning, or a whole type."),
-  createdAfter: storableInstant.optional(),
-  createdBefore: storableInstant.optional(),
+  createdAfter: filterInstant.optional(),
+  createdBefore: filterInstant.optional(),
   page,
   pageSize,
   cursor: z.string().min(1).max(100).optional().describe('`nextCursor` of the page before.'),
@@ -48,7 +53,7 @@ export const createTaskBody = z.strictObject({
   maxRetries: z.int().min(0).max(100).exactOptional(),
   timeoutSeconds: z.int().min(1).max(2_147_483).exactOptional(),
   priority: z.int().min(-100).max(100).exactOptional(),
-  runAt: storableInstant.exactOptional().describe('Not before this instant. Default: now.'),
+  runAt: dueInstant.exactOptional().describe('Not before this instant. Default: now.'),
 })
 
 export const listLogsQuery = z.strictObject({

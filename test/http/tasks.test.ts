@@ -90,6 +90,11 @@ describe('creating', () => {
     expect(answer.json().errors.map((error: { pointer: string }) => error.pointer)).toEqual(pointers)
   })
 
+  test('refuses an instant before there were computers', async () => {
+    const answer = await post('/tasks', { taskType: 'echo', runAt: '0032-12-31T00:00:00Z' })
+    expect(answer.json()).toMatchObject({ status: 400, errors: [{ pointer: '/runAt' }] })
+  })
+
   test('refuses fields that it does not know and values out of range, each by name', async () => {
     const answer = await post('/tasks', { taskType: 'echo', params: {}, retries: 3, priority: 101, 'a/b': 1 })
     expect(answer.statusCode).toBe(400)

@@ -46,7 +46,7 @@ export const changeTaskRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> =
     params: taskIdPath,
     querystring: noQuery,
     body: noBody,
-    response: { 204: noContent, ...problems(400, 401, 403, 404, 409, 415) },
+    response: { 204: noContent, ...problems(400, 401, 403, 404, 409, 413, 415) },
   }
   app.delete('/tasks/:taskId', { config, schema: deleteSchema }, async (request, reply) => {
     await manager.deleteTask(request.params.taskId)
@@ -58,7 +58,7 @@ export const changeTaskRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> =
     params: taskIdPath,
     querystring: noQuery,
     body: noBody,
-    response: { 200: taskAnswer, ...problems(400, 401, 403, 404, 409, 415) },
+    response: { 200: taskAnswer, ...problems(400, 401, 403, 404, 409, 413, 415) },
   }
   const cancelSchema = { summary: 'Cancel a pending or running task', ...steerSchema }
   app.post('/tasks/:taskId/cancel', { config, schema: cancelSchema }, async (request) =>

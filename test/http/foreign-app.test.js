@@ -1,0 +1,116 @@
+import swagger from '@fastify/swagger';
+import Fastify, {} from 'fastify';
+import { jsonSchemaTransform } from 'fastify-type-provider-zod';
+import { afterEach, beforeAll, describe, expect, test } from 'vitest';
+import asyncTasks from '../../src/plugin.js';
+import { createTaskRegistry } from '../../src/tasks/registry.js';
+import { createTestDatabase } from '../support/database.js';
+const { task } = createTaskRegistry();
+const hello = task('hello')(() => 'world');
+let database;
+let app;
+beforeAll(async () => {
+    database = await createTestDatabase('empty');
+    return () => database.drop();
+});
+afterEach(() => app.close());
+const byHeader = ({ headers }) => {
+    if (headers['x-user'] === undefined)
+        throw Object.assign(new Error('who are you?'), { statusCode: 401 });
+    if (headers['x-user'] !== 'root')
+        throw Object.assign(new Error('not you'), { statusCode: 403 });
+    return { id: 'root' };
+};
+const root = { 'x-user': 'root' };
+/** A host with habits of its own: Ajv with coercion, its own errors, 404 and text parser. */
+async function startHost(options = {}) {
+    app = Fastify();
+    app.setErrorHandler((error, _request, reply) => {
+        const { code } = error;
+        return reply.code(418).send({ host: 'says no', code });
+    });
+    app.setNotFoundHandler((_request, reply) => reply.code(404).send({ host: 'knows no such thing' }));
+    app.addContentTypeParser('text/csv', { parseAs: 'string' }, (_request, body, done) => done(null, body));
+    if (options.swagger) {
+        const transform = options.swagger === 'zod' ? { transform: jsonSchemaTransform } : {};
+        await app.register(swagger, {
+            openapi: { openapi: '3.1.0', info: { title: 'host', version: '1' } },
+            ...transform,
+        });
+    }
+    await app.register(asyncTasks, {
+        pool: database.pool,
+        tasks: [hello],
+        prefix: '/ops',
+        authorize: options.authorize ?? byHeader,
+    });
+    const schema = options.swagger === 'zod'
+        ? {}
+        : { querystring: { type: 'object', properties: { n: { type: 'integer' } }, required: ['n'] } };
+    app.get('/own', { schema }, async (request) => ({ query: request.query, extra: 1 }));
+    app.post('/own', async (request) => ({ body: request.body }));
+    await app.ready();
+}
+describe('the host', () => {
+    test('keeps its validator, its error handler, its parsers and its 404', async () => {
+        await startHost();
+        expect((await app.inject('/own?n=5&more=1')).json()).toEqual({ query: { n: 5, more: '1' }, extra: 1 });
+        expect((await app.inject('/own?n=five')).json()).toEqual({ host: 'says no', code: 'FST_ERR_VALIDATION' });
+        const csv = { 'content-type': 'text/csv' };
+        const posted = await app.inject({ method: 'POST', url: '/own', payload: 'a,b', headers: csv });
+        expect(posted.json()).toEqual({ body: 'a,b' });
+        const empty = { 'content-type': 'application/json' };
+        const refused = await app.inject({ method: 'POST', url: '/own', headers: empty });
+        expect(refused.json()).toEqual({ host: 'says no', code: 'FST_ERR_CTP_EMPTY_JSON_BODY' });
+        const lost = await app.inject('/nowhere');
+        expect([lost.statusCode, lost.json()]).toEqual([404, { host: 'knows no such thing' }]);
+        expect(lost.headers['cache-control']).toBeUndefined();
+    });
+    test.each(['plain', 'zod'])('can document itself, with the %s transform', async (kind) => {
+        await startHost({ swagger: kind });
+        const { paths } = app.swagger();
+        expect(Object.keys(paths)).toEqual(expect.arrayContaining(['/own', '/ops/tasks', '/ops/tasks/{taskId}/cancel']));
+        const document = JSON.stringify(app.swagger());
+        expect(document).not.toContain('"_zod"');
+        expect(document).not.toContain('"def"');
+        expect(document).not.toContain('$ref');
+    });
+});
+describe('the plugin in it', () => {
+    test('asks the host who it is, and answers its 401 and 403 as problem details', async () => {
+        await startHost();
+        const stranger = await app.inject('/ops/tasks');
+        expect(stranger.headers['content-type']).toContain('application/problem+json');
+        expect(stranger.json()).toMatchObject({ status: 401, code: 'UNAUTHENTICATED', detail: 'who are you?' });
+        const guest = await app.inject({ url: '/ops/tasks', headers: { 'x-user': 'guest' } });
+        expect(guest.json()).toMatchObject({ status: 403, code: 'FORBIDDEN' });
+        expect((await app.inject({ url: '/ops/tasks', headers: root })).statusCode).toBe(200);
+    });
+    test.each([undefined, null, true, {}, { id: null }])('lets nobody in when the host answers %j', async (nobody) => {
+        // What a host written in JavaScript may return whatever the types say.
+        await startHost({ authorize: (() => nobody) });
+        expect((await app.inject('/ops/tasks')).statusCode).toBe(401);
+    });
+    test('does not tell what went wrong inside authorize', async () => {
+        await startHost({
+            authorize: () => {
+                throw new Error('ldap://secret-host refused');
+            },
+        });
+        const answer = await app.inject('/ops/tasks');
+        expect(answer.json()).toMatchObject({ status: 500, code: 'INTERNAL' });
+        expect(answer.body).not.toContain('secret-host');
+    });
+    test('runs a task that was created over REST, in the name of who asked', async () => {
+        await startHost();
+        const created = await app.inject({
+            method: 'POST',
+            url: '/ops/tasks',
+            headers: root,
+            payload: { taskType: 'hello', params: {} },
+        });
+        expect(created.headers.location).toBe(`/ops/tasks/${created.json().taskId}`);
+        const ended = await app.tasks.waitFor(created.json().taskId, { timeoutMs: 10_000 });
+        expect(ended).toMatchObject({ status: 'completed', result: 'world', createdBy: 'root' });
+    });
+});

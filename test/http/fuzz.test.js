@@ -1,0 +1,94 @@
+import fc from 'fast-check';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { problem } from '../../src/contract/problem.js';
+import { createTaskRegistry } from '../../src/tasks/registry.js';
+import { startBundledServer } from './bundled-server.js';
+import { randomRequests } from './random-requests.js';
+/** `FUZZ_SEED` repeats a run; `FUZZ_REQUESTS` makes it longer. */
+const seed = Number(process.env.FUZZ_SEED ?? Date.now() % 2 ** 31);
+const numRuns = Number(process.env.FUZZ_REQUESTS ?? 5_000);
+const VALIDATION_CODES = new Set([
+    'INVALID_REQUEST',
+    'INVALID_PARAMS',
+    'INVALID_ARGUMENT',
+    'UNKNOWN_TASK_TYPE',
+    'USE_CURSOR',
+]);
+const { task } = createTaskRegistry();
+const echo = task('echo')((params) => params);
+let server;
+let taskIds;
+beforeAll(async () => {
+    server = await startBundledServer({ tasks: [echo] });
+    const { tasks } = server.app;
+    const done = await tasks.createTasks(Array.from({ length: 20 }, () => ({ task: echo, params: { a: 1 } })));
+    await Promise.all(done.map(({ taskId }) => tasks.waitFor(taskId, { timeoutMs: 10_000 })));
+    const runAt = new Date(Date.now() + 3_600_000);
+    const pending = await tasks.createTasks(Array.from({ length: 100 }, () => ({ task: echo, runAt })));
+    taskIds = [...done, ...pending].map(({ taskId }) => taskId);
+    await rememberSessions();
+    // What is created from here on stays pending: the subject is the routes.
+    server.app.taskExecutor?.beginStop();
+});
+afterAll(() => server.close());
+test(`${numRuns} random requests meet no 5xx, and every refusal says what is wrong (seed ${seed})`, async () => {
+    console.log(`fuzz seed: ${seed} (FUZZ_SEED=${seed} repeats this run)`);
+    const { paths } = (await server.app.inject('/docs/json')).json();
+    const taskType = server.app.tasks.listTaskTypes().map((type) => type.taskType);
+    const seen = new Map();
+    await fc.assert(fc.asyncProperty(randomRequests(paths, { taskType, taskId: taskIds, username: ['visitor'] }), async (random) => {
+        const answer = await server.asAdmin(random.request);
+        seen.set(answer.statusCode, (seen.get(answer.statusCode) ?? 0) + 1);
+        checkAnswer(random, answer);
+        if (answer.statusCode === 204)
+            await restoreSessions();
+    }), { seed, numRuns });
+    console.log(`fuzz answers: ${[...seen]
+        .sort()
+        .map(([status, count]) => `${status} × ${count}`)
+        .join(', ')}`);
+    // Requests that never get past validation would prove little.
+    for (const status of [200, 201, 204, 400, 404, 405, 409, 413, 415])
+        expect(seen.get(status), `${status}`).toBeDefined();
+}, 300_000);
+let sessions = [];
+async function rememberSessions() {
+    sessions = (await server.database.pool.query('select * from sessions')).rows;
+}
+/** A log-out worked: without the session, all that follows would be 401. */
+async function restoreSessions() {
+    await server.database.pool.query(`insert into sessions select * from json_populate_recordset(null::sessions, $1) on conflict do nothing`, [JSON.stringify(sessions)]);
+}
+function checkAnswer({ request, path, fields, statuses }, answer) {
+    const { statusCode } = answer;
+    // Its executor is stopping, and says so.
+    if (path === '/health/ready' && answer.json().code === 'NOT_READY')
+        return;
+    expect(statusCode, answer.body).toBeLessThan(500);
+    if (statuses && !isAboutUrl(request.url))
+        expect([...statuses]).toContain(String(statusCode));
+    if (statusCode < 400)
+        return;
+    expect(answer.headers['content-type']).toBe('application/problem+json');
+    const { status, code, errors = [] } = problem.strict().parse(answer.json());
+    expect(status).toBe(statusCode);
+    expect(code).toMatch(/^[A-Z]+(_[A-Z]+)*$/);
+    if (!VALIDATION_CODES.has(code))
+        return;
+    expect(errors.length, answer.body).toBeGreaterThan(0);
+    for (const { pointer, detail } of errors) {
+        expect(detail).not.toBe('');
+        // Only a body that is no object at all is at fault as a whole.
+        if (pointer === '')
+            expect(detail).toMatch(/expected object/);
+        else
+            expect(fields, `${pointer}: ${detail}`).toContain(firstKey(pointer));
+    }
+}
+function firstKey(pointer) {
+    return (pointer.split('/')[1] ?? '').replaceAll('~1', '/').replaceAll('~0', '~').toWellFormed();
+}
+/** A path that cannot be decoded is answered before any operation is found. */
+function isAboutUrl(url) {
+    return !URL.canParse(url, 'http://localhost');
+}

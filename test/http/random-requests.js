@@ -1,0 +1,145 @@
+import fc, {} from 'fast-check';
+const AWKWARD_TEXTS = [
+    '',
+    ' ',
+    '\u0000',
+    'a\u0000b',
+    '\ud800',
+    '\uffff',
+    '😀',
+    '../../etc/passwd',
+    "';drop table async_tasks;--",
+    '%',
+    '%00',
+    '__proto__',
+    'constructor',
+    '0',
+    '-1',
+    '1e400',
+    '9'.repeat(30),
+    '0000-01-01T00:00:00Z',
+    '9999-12-31T23:59:59.999999999Z',
+    '2019-02-30T00:00:00Z',
+    '+275761-01-01T00:00:00Z',
+    'x'.repeat(101),
+    'x'.repeat(5_000),
+];
+const AWKWARD_VALUES = [null, true, -1, 0, 1.5, 2 ** 31, 2 ** 53, -1e308, [], {}, [[]], { '': null }];
+const instant = fc
+    .date({ min: new Date('0001-01-01T00:00:00Z'), max: new Date('9999-12-31T23:59:59Z'), noInvalidDate: true })
+    .map((date) => date.toISOString());
+const awkwardText = fc.oneof(fc.constantFrom(...AWKWARD_TEXTS), fc.string({ unit: 'binary', maxLength: 40 }));
+const awkwardValue = fc.oneof(awkwardText, fc.constantFrom(...AWKWARD_VALUES), fc.jsonValue({ maxDepth: 4, stringUnit: 'binary' }));
+/** Values that the schema allows, as far as it says. */
+function allowed(schema, name, hints) {
+    const known = hints[name];
+    if (known && known.length > 0)
+        return fc.oneof({ weight: 4, arbitrary: fc.constantFrom(...known) }, awkwardText);
+    if (schema.enum)
+        return fc.constantFrom(...schema.enum);
+    if (schema.anyOf)
+        return fc.oneof(...schema.anyOf.map((one) => allowed(one, name, hints)));
+    const types = [schema.type ?? 'any'].flat();
+    return fc.oneof(...types.map((type) => allowedOf(type, schema, hints)));
+}
+function allowedOf(type, schema, hints) {
+    switch (type) {
+        case 'null':
+            return fc.constant(null);
+        case 'boolean':
+            return fc.boolean();
+        case 'integer':
+        case 'number':
+            return fc.integer({ min: schema.minimum ?? -1_000, max: Math.min(schema.maximum ?? 1_000, 2 ** 31) });
+        case 'string':
+            if (schema.format === 'date-time')
+                return instant;
+            return fc.string({ minLength: schema.minLength ?? 0, maxLength: Math.min(schema.maxLength ?? 50, 50) });
+        case 'array':
+            return fc.array(allowed(schema.items ?? {}, '', hints), { maxLength: 3 });
+        case 'object':
+            return object(schema, hints);
+        default:
+            return fc.jsonValue({ maxDepth: 3 });
+    }
+}
+/** Objects in which fields are right, wrong, missing or unknown; what is undefined is not sent. */
+function object(schema, hints) {
+    const fields = Object.entries(schema.properties ?? {}).map(([name, property]) => {
+        const missing = fc.constant(undefined);
+        return [name, often(allowed(property, name, hints), often(awkwardValue, missing))];
+    });
+    const known = fc.record(Object.fromEntries(fields));
+    const unknown = fc.dictionary(awkwardText, awkwardValue, { maxKeys: 2 });
+    const both = fc.tuple(known, unknown).map(([some, more]) => ({ ...more, ...some }));
+    return often(known, both);
+}
+function often(usual, rare) {
+    return fc.oneof({ weight: 9, arbitrary: usual }, { weight: 1, arbitrary: rare });
+}
+function body(schema, hints) {
+    const document = often(allowed(schema, '', hints), awkwardValue).map((value) => ({
+        fields: typeof value === 'object' && value !== null ? Object.keys(value).map((key) => key.toWellFormed()) : [],
+        payload: JSON.stringify(value),
+        contentType: 'application/json',
+    }));
+    const broken = fc.constantFrom('', '{', '{"taskType":"x"', '[1,]', 'NaN', '1e400', '{"params":{"__proto__":{}}}', '\u0000', `${'['.repeat(30_000)}${']'.repeat(30_000)}`, JSON.stringify({ taskType: 'x'.repeat(3_000_000) }), Buffer.from([0xff, 0xfe, 0x00]), Buffer.from('{"taskType":"\xe9"}', 'latin1'));
+    const unreadable = fc
+        .tuple(broken, fc.constantFrom('application/json', 'application/json; charset=utf-16', 'text/plain', 'x/y', ''))
+        .map(([payload, contentType]) => ({ fields: ['taskType'], payload, contentType }));
+    return fc.oneof({ weight: 8, arbitrary: document }, { weight: 2, arbitrary: unreadable }, fc.constant(undefined));
+}
+function query(operation, hints) {
+    const known = (operation.parameters ?? []).filter((parameter) => parameter.in === 'query');
+    const pairs = known.map(({ name, schema }) => fc.option(often(allowed(schema, name, hints), awkwardText).map((value) => [value].flat().map((one) => [name, String(one)])), { freq: 2 }));
+    const unknown = often(fc.constant([]), fc.array(fc.tuple(awkwardText, awkwardText), { maxLength: 2 }));
+    return fc
+        .tuple(fc.tuple(...pairs), unknown)
+        .map(([some, more]) => [...some.flatMap((pair) => pair ?? []), ...more]);
+}
+function operationRequest(path, method, operation, hints) {
+    const schema = operation.requestBody?.content['application/json']?.schema;
+    const documented = [
+        ...(operation.parameters ?? []).map(({ name }) => name),
+        ...Object.keys(schema?.properties ?? {}),
+    ];
+    return fc
+        .record({
+        id: allowed({ type: 'string' }, 'taskId', hints).map(String),
+        query: query(operation, hints),
+        rawQuery: often(fc.constant(''), fc.constantFrom('&', '&%zz=%ff', '&page=1&page=2', '&a[b]=c', '&=')),
+        body: schema ? body(schema, hints) : fc.constant(undefined),
+        otherMethod: often(fc.constant(undefined), fc.constantFrom('GET', 'POST', 'PUT', 'PATCH', 'DELETE')),
+    })
+        .map(({ id, query, rawQuery, body, otherMethod }) => {
+        const pairs = query.map(([name, value]) => `${encode(name)}=${encode(value)}`).join('&');
+        // A lone dot would make another path of it before it is sent.
+        const url = `${path.replace('{taskId}', encode(id).replace(/^\.{1,2}$/, 'dot'))}?${pairs}${rawQuery}`;
+        const request = {
+            method: otherMethod ?? method.toUpperCase(),
+            url,
+            ...(body ? { payload: body.payload, headers: { 'content-type': body.contentType } } : {}),
+        };
+        const rawNames = ['%zz', 'page', 'a[b]', ''];
+        const fields = new Set([
+            ...documented,
+            ...query.map(([name]) => name.toWellFormed()),
+            ...(body?.fields ?? []),
+            ...rawNames,
+        ]);
+        return {
+            request,
+            path,
+            fields,
+            statuses: otherMethod ? undefined : new Set(Object.keys(operation.responses)),
+        };
+    });
+}
+function encode(text) {
+    return encodeURIComponent(text.toWellFormed());
+}
+/** Requests that follow an OpenAPI document more or less. */
+export function randomRequests(paths, hints) {
+    const operations = Object.entries(paths).flatMap(([path, methods]) => Object.entries(methods).map(([method, operation]) => operationRequest(path, method, operation, hints)));
+    return fc.oneof(...operations);
+}
