@@ -1,0 +1,177 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest'
+import { createTestDatabase } from './support/database.ts'
+
+vi.setConfig({ testTimeout: 90_000, hookTimeout: 240_000 })
+
+const run = promisify(execFile)
+const root = path.resolve(import.meta.dirname, '..')
+const manifest = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8')) as {
+  files: string[]
+  peerDependencies: Record<string, string>
+  devDependencies: Record<string, string>
+}
+const readme = readFileSync(path.join(root, 'README.md'), 'utf8')
+const folder = mkdtempSync(path.join(tmpdir(), 'fastify-async-tasks-package-'))
+/** An empty project of somebody else's, in which the package is installed. */
+const host = path.join(folder, 'host')
+
+let packed: string[]
+
+beforeAll(async () => {
+  const tarball = await pack()
+  mkdirSync(host)
+  writeFileSync(path.join(host, 'package.json'), JSON.stringify({ private: true, type: 'module' }))
+  const peers = Object.entries(manifest.peerDependencies)
+  const types = Object.entries(manifest.devDependencies).filter(([name]) => /^@types\/(node|pg)$/.test(name))
+  const wanted = [...peers, ...types].map(([name, range]) => `${name}@${range}`)
+  await run('npm', ['install', '--no-audit', '--no-fund', '--prefer-offline', tarball, ...wanted], {
+    cwd: host,
+  })
+})
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+/** Built in a copy: others may use the project's own `dist` meanwhile. */
+async function pack(): Promise<string> {
+  const copy = path.join(folder, 'project')
+  mkdirSync(copy)
+  const sources = ['src', 'migrations', 'package.json', 'tsconfig.json', 'tsconfig.build.json']
+  for (const name of [...sources, 'README.md', 'CHANGELOG.md', 'LICENSE']) {
+    cpSync(path.join(root, name), path.join(copy, name), { recursive: true })
+  }
+  symlinkSync(path.join(root, 'node_modules'), path.join(copy, 'node_modules'))
+  const { stdout } = await run('npm', ['pack', '--pack-destination', folder], { cwd: copy })
+  const tarball = path.join(folder, stdout.trim().split('\n').at(-1) ?? '')
+  const { stdout: list } = await run('tar', ['-tzf', tarball])
+  packed = list.split('\n').filter((name) => name !== '')
+  return tarball
+}
+
+/** The README's code block of a language that holds these words. */
+function example(language: string, words: string): string {
+  const blocks = [...readme.matchAll(/^```(\w+)\n(.*?)^```$/gms)]
+  const found = blocks.find(([, tag, code]) => tag === language && code?.includes(words))
+  if (!found?.[2]) throw new Error(`the README has no ${language} example with ${words}`)
+  return found[2]
+}
+
+const embedding = () => example('js', 'app.register(asyncTasks')
+const handler = () => example('ts', "task('import_feed'")
+
+test('it holds the engine, the plugin and the migrations of the engine, and nothing of the server', () => {
+  for (const name of ['dist/index.js', 'dist/index.d.ts', 'dist/tasks/schema.js', 'README.md', 'LICENSE']) {
+    expect(packed).toContain(`package/${name}`)
+  }
+  expect(packed.some((name) => /^package\/migrations\/tasks\/\d+_.*\.sql$/.test(name))).toBe(true)
+  const foreign =
+    /\/(market|accounts|cli|migrations\/server|src|test)\/|\/(app|server|config|embedded[\w-]*)\.(js|d\.ts)$/
+  expect(packed.filter((name) => foreign.test(name))).toEqual([])
+})
+
+test("the README's embedding example runs a task and shows it over REST", async () => {
+  const database = await createTestDatabase('empty')
+  onTestFinished(() => database.drop())
+  writeFileSync(path.join(host, 'app.js'), embedding())
+  const app = spawn(process.execPath, ['app.js'], {
+    cwd: host,
+    env: { PATH: process.env.PATH, DATABASE_URL: database.url, ADMIN_TOKEN: 'secret', PORT: '0' },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  onTestFinished(() => void app.kill('SIGKILL'))
+  const ended = once(app, 'exit')
+  const address = await listeningAddress(app)
+
+  const posted = await fetch(`${address}/books`, { method: 'POST' })
+  expect(posted.status).toBe(202)
+  const { taskId } = (await posted.json()) as { taskId: string }
+  const url = `${address}/api/admin/tasks/${taskId}`
+  expect((await fetch(url)).status).toBe(401)
+
+  const look = async () => (await fetch(url, { headers: { authorization: 'Bearer secret' } })).json()
+  await expect.poll(look, { timeout: 30_000 }).toMatchObject({
+    status: 'completed',
+    percent: 100,
+    step: 'page 20',
+    params: { pages: 20, title: 'untitled' },
+    result: { title: 'untitled', pages: 20 },
+    attempts: [{ attempt: 1, outcome: 'completed' }],
+  })
+  app.kill('SIGTERM')
+  expect(await ended).toEqual([0, null])
+})
+
+test('a stop in the middle of a task drains it', async () => {
+  const database = await createTestDatabase('empty')
+  onTestFinished(() => database.drop())
+  writeFileSync(path.join(host, 'drained.js'), embedding())
+  const app = spawn(process.execPath, ['drained.js'], {
+    cwd: host,
+    env: { PATH: process.env.PATH, DATABASE_URL: database.url, PORT: '0' },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  onTestFinished(() => void app.kill('SIGKILL'))
+  const ended = once(app, 'exit')
+  await fetch(`${await listeningAddress(app)}/books`, { method: 'POST' })
+  const status = async () => (await database.pool.query('select status from async_tasks')).rows
+  await expect.poll(status, { timeout: 10_000 }).toEqual([{ status: 'running' }])
+  app.kill('SIGTERM')
+  expect(await ended).toEqual([0, null])
+  expect(await status()).toEqual([{ status: 'completed' }])
+})
+
+/** Fastify logs a line for each address. */
+async function listeningAddress(app: ChildProcess): Promise<string> {
+  let output = ''
+  for await (const text of app.stdout?.iterator({ destroyOnReturn: false }) ?? []) {
+    output += String(text)
+    const [, address] = /Server listening at (http:\/\/127\.0\.0\.1:\d+)/.exec(output) ?? []
+    if (address !== undefined) {
+      app.stdout?.resume()
+      return address
+    }
+  }
+  throw new Error(`the example ended before it listened:\n${output}`)
+}
+
+test('the tables are a module of their own', async () => {
+  const code = `
+    import * as schema from 'fastify-async-tasks/schema'
+    import { getTableName } from 'drizzle-orm'
+    console.log(Object.values(schema).map(getTableName).join())`
+  const { stdout } = await run(process.execPath, ['--input-type=module', '-e', code], { cwd: host })
+  expect(stdout.trim().split(',')).toEqual(
+    expect.arrayContaining(['async_tasks', 'async_task_params', 'async_task_logs']),
+  )
+})
+
+test("the README's examples agree with the package's types, which are sound in themselves", async () => {
+  writeFileSync(path.join(host, 'app.ts'), embedding())
+  writeFileSync(path.join(host, 'handler.ts'), handler())
+  writeFileSync(path.join(host, 'misuse.ts'), MISUSE)
+  const options = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2024', '--types', 'node']
+  const tsc = path.join(root, 'node_modules/typescript/bin/tsc')
+  // With the libraries checked: of what is wrong then, nothing may be ours.
+  const check = run(process.execPath, [tsc, ...options, 'app.ts', 'handler.ts', 'misuse.ts'], { cwd: host })
+  const { stdout } = await check.catch((error: { stdout: string }) => error)
+  const ours = stdout
+    .split('\n')
+    .filter((line) => /^(app|handler|misuse|node_modules\/fastify-async-tasks)\b/.test(line))
+  expect(ours).toEqual([])
+})
+
+const MISUSE = `
+import { task, type TaskManager } from 'fastify-async-tasks'
+import { z } from 'zod'
+declare const tasks: TaskManager
+const greet = task('greet', { params: z.object({ name: z.string() }) })(({ name }) => name)
+await tasks.createTask(greet, { name: 'Ada' })
+// @ts-expect-error the params of a handler are checked
+await tasks.createTask(greet, { name: 7 })
+// @ts-expect-error and so are missing ones
+await tasks.createTask(greet, {})
+`
