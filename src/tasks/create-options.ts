@@ -1,17 +1,8 @@
 import { z } from 'zod'
 import type { TaskTypeView } from '../contract/task.ts'
-import { TaskError } from './errors.ts'
-import { anyParams, toPointer } from './params.ts'
+import { anyParams } from './params.ts'
 import type { TaskSettings } from './settings.ts'
 import type { TaskDefinition } from './task.ts'
-
-const createOptions = z.strictObject({
-  priority: z.int().min(-100).max(100).optional(),
-  runAt: z.date().optional(),
-  maxRetries: z.int().min(0).max(100).optional(),
-  timeoutSeconds: z.int().min(1).max(2_147_483).optional(),
-  createdBy: z.string().max(200).nullable().optional(),
-})
 
 /** What a call may say about the task it creates; it wins over the type's and the plugin's defaults. */
 export interface CreateTaskOptions {
@@ -25,18 +16,6 @@ export interface CreateTaskOptions {
   timeoutSeconds?: number
   /** Who asked for it: an id, as text. */
   createdBy?: string | null
-}
-
-/** @throws TaskError `INVALID_ARGUMENT`, naming each option at fault */
-export function checkCreateOptions(options: CreateTaskOptions): void {
-  const answer = createOptions.safeParse(options)
-  if (answer.success) return
-  const problems = answer.error.issues.map((issue) => ({
-    pointer: toPointer(issue.path),
-    detail: issue.message,
-  }))
-  const list = problems.map((problem) => `${problem.pointer}: ${problem.detail}`).join('; ')
-  throw new TaskError('INVALID_ARGUMENT', `invalid task options: ${list}`, { problems })
 }
 
 /** A type as the API shows it: the defaults that apply, and its params as JSON Schema. */

@@ -9,9 +9,17 @@ import type {
   TaskLogPage,
   TaskTypeView,
 } from '../contract/task.ts'
-import { LOG_LEVELS } from '../contract/task.ts'
 import type { Database } from '../db/database.ts'
-import { type CreateTaskOptions, checkCreateOptions, describeType } from './create-options.ts'
+import {
+  createOptions,
+  logLine,
+  logQuery,
+  progressReport,
+  requireValid,
+  taskQuery,
+  waitOptions,
+} from './arguments.ts'
+import { type CreateTaskOptions, describeType } from './create-options.ts'
 import { decodeCursor, encodeCursor } from './cursor.ts'
 import { TaskError } from './errors.ts'
 import type { TaskEvents } from './events.ts'
@@ -25,7 +33,7 @@ import { cancelTask, deleteTask, retryTask } from './store/operate.ts'
 import { appendLogs, updateProgress } from './store/output.ts'
 import { countLogs, countTasks, findTask, listLogs, listTasks } from './store/read.ts'
 import { toDetail, toSummary } from './store/rows.ts'
-import { findDefinitions, type ParamsOf, type TaskDefinition, type TaskReference } from './task.ts'
+import { checkType, findDefinitions, type ParamsOf, type TaskDefinition, type TaskReference } from './task.ts'
 import { Waiters, type WaitOptions } from './waiters.ts'
 
 export type { CreateTaskOptions } from './create-options.ts'
@@ -115,9 +123,10 @@ export class TaskManager {
   /**
    * Tasks, newest first.
    *
-   * @throws TaskError `INVALID_ARGUMENT` for a cursor that no page gave out
+   * @throws TaskError `INVALID_ARGUMENT`, also for a cursor that no page gave out
    */
   async listTasks(query: TaskQuery = {}): Promise<TaskList> {
+    requireValid('list query', taskQuery, query)
     const { page = 1, pageSize = DEFAULT_PAGE_SIZE, cursor, ...filter } = query
     const after = cursor === undefined ? undefined : decodeCursor(cursor)
     const offset = after ? 0 : (page - 1) * pageSize
@@ -187,8 +196,7 @@ export class TaskManager {
    * @throws TaskError `TASK_NOT_FOUND`, `TASK_NOT_RUNNING`, `INVALID_ARGUMENT`
    */
   async updateProgress(taskId: string, current: number, total?: number, step?: string): Promise<TaskDetail> {
-    checkCount('current', current)
-    if (total !== undefined) checkCount('total', total)
+    requireValid('progress', progressReport, { current, total, step })
     const progress = {
       current,
       total: total ?? null,
@@ -206,9 +214,7 @@ export class TaskManager {
    * @throws TaskError `TASK_NOT_FOUND`, `INVALID_ARGUMENT`
    */
   async logMessage(taskId: string, level: LogLevel, message: string): Promise<void> {
-    if (!LOG_LEVELS.includes(level)) {
-      throw new TaskError('INVALID_ARGUMENT', `level must be one of ${LOG_LEVELS.join(', ')}, got '${level}'`)
-    }
+    requireValid('log line', logLine, { level, message })
     const line = {
       taskId,
       attempt: null,
@@ -221,8 +227,13 @@ export class TaskManager {
     if (!written) throw notFound(taskId)
   }
 
-  /** @throws TaskError `TASK_NOT_FOUND` */
+  /**
+   * A task's log, oldest line first unless `order` says otherwise.
+   *
+   * @throws TaskError `TASK_NOT_FOUND`, `INVALID_ARGUMENT`
+   */
   async listLogs(taskId: string, query: LogQuery = {}): Promise<TaskLogPage> {
+    requireValid('log query', logQuery, query)
     await this.#require(taskId)
     const { page = 1, pageSize = DEFAULT_PAGE_SIZE, order = 'asc', ...filter } = query
     const [rows, total] = await Promise.all([
@@ -236,9 +247,11 @@ export class TaskManager {
   /**
    * Resolves to the task at any end of it.
    *
-   * @throws TaskError `WAIT_TIMEOUT`, `TASK_NOT_FOUND` (also when it is deleted meanwhile), `SHUTTING_DOWN`
+   * @throws TaskError `WAIT_TIMEOUT`, `TASK_NOT_FOUND` (also when it is deleted meanwhile), `SHUTTING_DOWN`,
+   *   `INVALID_ARGUMENT`
    */
-  waitFor(taskId: string, options: WaitOptions = {}): Promise<TaskDetail> {
+  async waitFor(taskId: string, options: WaitOptions = {}): Promise<TaskDetail> {
+    requireValid('wait options', waitOptions, options)
     const look = async () => {
       const task = await this.#require(taskId)
       return isFinished(task.status) ? task : undefined
@@ -275,7 +288,7 @@ export class TaskManager {
 
   async #prepare(item: NewTaskItem): Promise<NewTask> {
     const { task, params, ...options } = item
-    checkCreateOptions(options)
+    requireValid('task options', createOptions, options)
     const definition = this.#findDefinition(task)
     const taskType = definition?.type ?? String(task)
     const defaults = definition?.options ?? {}
@@ -294,7 +307,10 @@ export class TaskManager {
 
   /** Of a function that serves several types, the one that is registered here is meant. */
   #findDefinition(task: TaskReference): TaskDefinition | undefined {
-    if (typeof task === 'string') return this.#definitions.get(task)
+    if (typeof task === 'string') {
+      checkType(task)
+      return this.#definitions.get(task)
+    }
     const all = findDefinitions(task)
     const here = all
       .flatMap(({ type }) => this.#definitions.get(type) ?? [])
@@ -318,9 +334,4 @@ export class TaskManager {
 
 function notFound(taskId: string): TaskError {
   return new TaskError('TASK_NOT_FOUND', `there is no task ${JSON.stringify(taskId)}`)
-}
-
-function checkCount(name: string, value: number): void {
-  if (Number.isInteger(value) && value >= 0 && value <= 2_147_483_647) return
-  throw new TaskError('INVALID_ARGUMENT', `${name} must be an integer from 0 to 2147483647, got ${value}`)
 }

@@ -77,13 +77,17 @@ export function defineTask(type: string, options: TaskOptions, handler: TaskHand
   return definition
 }
 
+/** @throws TaskError `INVALID_ARGUMENT` for a name that no type can have */
+export function checkType(type: string): void {
+  if (TYPE_PATTERN.test(type)) return
+  throw new TaskError(
+    'INVALID_ARGUMENT',
+    `task type ${JSON.stringify(type)} must be 1 to 100 letters, digits, '_', '.', ':' or '-'`,
+  )
+}
+
 function checkOptions(type: string, options: TaskOptions): void {
-  if (!TYPE_PATTERN.test(type)) {
-    throw new TaskError(
-      'INVALID_ARGUMENT',
-      `task type ${JSON.stringify(type)} must be 1 to 100 letters, digits, '_', '.', ':' or '-'`,
-    )
-  }
+  checkType(type)
   checkInteger(type, 'timeoutSeconds', options.timeoutSeconds, 1, 2_147_483)
   checkInteger(type, 'maxRetries', options.maxRetries, 0, 100)
   checkInteger(type, 'retryBaseMs', options.retryBaseMs, 0, 3_600_000)

@@ -1,0 +1,70 @@
+import { z } from 'zod'
+import { LOG_LEVELS, storableText, TASK_STATUSES } from '../contract/task.ts'
+import { TaskError } from './errors.ts'
+import { toPointer } from './params.ts'
+
+/**
+ * What programs may say to the manager. It is checked before it reaches a statement: a value that PostgreSQL cannot
+ * take is a mistake of the caller's, with a code and a field, and no failure of the database.
+ */
+
+const FIRST_INSTANT = new Date('0001-01-01T00:00:00Z')
+const LAST_INSTANT = new Date('9999-12-31T23:59:59.999Z')
+
+/** What both PostgreSQL and RFC 3339 can write: the years 1 to 9999. */
+const storableDate = z.date().min(FIRST_INSTANT).max(LAST_INSTANT)
+const count = z.int().min(0).max(2_147_483_647)
+/** REST allows 200; a program may take more at a time, but not everything. */
+const pageSize = z.int().min(1).max(10_000)
+const page = z.int().min(1)
+
+export const createOptions = z.strictObject({
+  priority: z.int().min(-100).max(100).optional(),
+  runAt: storableDate.optional(),
+  maxRetries: z.int().min(0).max(100).optional(),
+  timeoutSeconds: z.int().min(1).max(2_147_483).optional(),
+  createdBy: storableText.max(200).nullable().optional(),
+})
+
+export const taskQuery = z.object({
+  status: z.array(z.enum(TASK_STATUSES)).optional(),
+  taskType: storableText.optional(),
+  q: storableText.optional(),
+  createdAfter: storableDate.optional(),
+  createdBefore: storableDate.optional(),
+  page: page.optional(),
+  pageSize: pageSize.optional(),
+  cursor: z.string().optional(),
+})
+
+export const logQuery = z.object({
+  level: z.enum(LOG_LEVELS).optional(),
+  page: page.optional(),
+  pageSize: pageSize.optional(),
+  afterId: z.int().min(0).optional(),
+  order: z.enum(['asc', 'desc']).optional(),
+})
+
+export const progressReport = z.object({
+  current: count,
+  total: count.optional(),
+  step: z.string().optional(),
+})
+
+export const logLine = z.object({ level: z.enum(LOG_LEVELS), message: z.string() })
+
+export const waitOptions = z.object({
+  timeoutMs: z.union([z.number().min(0), z.literal(Number.POSITIVE_INFINITY)]).optional(),
+})
+
+/** @throws TaskError `INVALID_ARGUMENT`, naming each field at fault */
+export function requireValid(what: string, schema: z.ZodType, value: unknown): void {
+  const answer = schema.safeParse(value)
+  if (answer.success) return
+  const problems = answer.error.issues.map((issue) => ({
+    pointer: toPointer(issue.path),
+    detail: issue.message,
+  }))
+  const list = problems.map((problem) => `${problem.pointer || '(all)'}: ${problem.detail}`).join('; ')
+  throw new TaskError('INVALID_ARGUMENT', `invalid ${what}: ${list}`, { problems })
+}

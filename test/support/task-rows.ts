@@ -1,0 +1,120 @@
+import type pg from 'pg'
+import { afterAll, beforeAll, beforeEach } from 'vitest'
+import type { TaskSettingsInput } from '../../src/tasks/settings.ts'
+import type { AnyTask } from '../../src/tasks/task.ts'
+import { createTestDatabase, type TestDatabase } from './database.ts'
+import { createEngine, type Engine } from './engine.ts'
+
+/** A row as it is stored: column names, instants as text so that no microsecond is lost. */
+export type StoredRow = Readonly<Record<string, unknown>>
+
+export interface StoredTables {
+  readonly tasks: StoredRow[]
+  readonly params: StoredRow[]
+  readonly logs: StoredRow[]
+  readonly attempts: StoredRow[]
+}
+
+export interface TaskTables {
+  readonly pool: pg.Pool
+  readonly database: TestDatabase
+  /** The engine on these tables; its executor is not started. */
+  createEngine(tasks?: readonly AnyTask[], settings?: TaskSettingsInput): Engine
+  /** Inserts a row with these columns; what is not given has its default. Answers the task's id. */
+  insert(columns?: StoredRow): Promise<string>
+  /** Changes the row as another process would. */
+  set(taskId: string, columns: StoredRow): Promise<void>
+  row(taskId: string): Promise<StoredRow | undefined>
+  /** Everything that is stored, or of one task. */
+  read(taskId?: string): Promise<StoredTables>
+}
+
+/** One database for the tests of a file, its tables empty before each. */
+export function useTaskTables(): TaskTables {
+  let database: TestDatabase
+  let inserted = 0
+  beforeAll(async () => {
+    database = await createTestDatabase()
+  })
+  beforeEach(async () => {
+    await database.pool.query('truncate async_tasks, async_task_executors cascade')
+  })
+  afterAll(() => database.drop())
+
+  const select = async (table: string, order: string, taskId: string | undefined): Promise<StoredRow[]> => {
+    const { rows } = await database.pool.query<{ row: StoredRow }>(
+      `select to_json(t) as row from ${table} t where $1::text is null or task_id = $1 order by ${order}`,
+      [taskId],
+    )
+    return rows.map(({ row }) => row)
+  }
+  const tables: TaskTables = {
+    get pool() {
+      return database.pool
+    },
+    get database() {
+      return database
+    },
+    createEngine: (tasks = [], settings) => createEngine(database, tasks, settings),
+    async insert(given = {}) {
+      const taskId = `task_row${++inserted}`
+      const columns = { task_id: taskId, task_type: 'inserted', ...given }
+      const names = Object.keys(columns)
+      await database.pool.query(
+        `insert into async_tasks (${names.join(', ')}) values (${names.map((_, i) => `$${i + 1}`).join(', ')})`,
+        Object.values(columns),
+      )
+      return String(columns.task_id)
+    },
+    async set(taskId, columns) {
+      const changes = Object.keys(columns).map((name, i) => `${name} = $${i + 2}`)
+      await database.pool.query(`update async_tasks set ${changes.join(', ')} where task_id = $1`, [
+        taskId,
+        ...Object.values(columns),
+      ])
+    },
+    row: async (taskId) => (await select('async_tasks', 'id', taskId))[0],
+    read: async (taskId) => ({
+      tasks: await select('async_tasks', 'id', taskId),
+      params: await select('async_task_params', 'task_id, key', taskId),
+      logs: await select('async_task_logs', 'id', taskId),
+      attempts: await select('async_task_attempts', 'task_id, attempt', taskId),
+    }),
+  }
+  return tables
+}
+
+export const SOME_EXECUTOR = '00000000-0000-4000-8000-000000000001'
+
+/** The columns of a task in each status, as the engine leaves them after its first attempt. */
+export function inStatus(status: 'pending' | 'running' | 'completed' | 'failed' | 'cancelled'): StoredRow {
+  if (status === 'pending') return { status }
+  const started = { attempt: 1, executor_id: SOME_EXECUTOR, started_at: '2024-01-01T00:00:01Z' }
+  const ended = '2024-01-01T00:00:02Z'
+  switch (status) {
+    case 'running':
+      return { status, ...started }
+    case 'completed':
+      return {
+        status,
+        ...started,
+        completed_at: ended,
+        result: '{"rows":42}',
+        progress: 5,
+        total: 5,
+        step: 's',
+      }
+    case 'failed':
+      return {
+        status,
+        ...started,
+        completed_at: ended,
+        error_message: 'broken',
+        retry_count: 3,
+        progress: 2,
+        total: 5,
+      }
+    case 'cancelled':
+      return { status, ...started, cancelled_at: ended, progress: 2, total: 5 }
+  }
+}
