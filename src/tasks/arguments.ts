@@ -8,11 +8,14 @@ import { toPointer } from './params.ts'
  * take is a mistake of the caller's, with a code and a field, and no failure of the database.
  */
 
-const FIRST_INSTANT = new Date('0001-01-01T00:00:00Z')
-const LAST_INSTANT = new Date('9999-12-31T23:59:59.999Z')
-
-/** What both PostgreSQL and RFC 3339 can write: the years 1 to 9999. */
-const storableDate = z.date().min(FIRST_INSTANT).max(LAST_INSTANT)
+const inYears = (first: number, last: number) =>
+  z.date().refine((date) => date.getUTCFullYear() >= first && date.getUTCFullYear() <= last, {
+    message: `must be in the years ${first} to ${last}`,
+  })
+/** What both PostgreSQL and RFC 3339 can write. */
+const instant = inYears(1, 9999)
+/** A year of two digits would be read back as one of the last century. */
+const dueInstant = inYears(1970, 9999)
 const count = z.int().min(0).max(2_147_483_647)
 /** REST allows 200; a program may take more at a time, but not everything. */
 const pageSize = z.int().min(1).max(10_000)
@@ -20,7 +23,7 @@ const page = z.int().min(1)
 
 export const createOptions = z.strictObject({
   priority: z.int().min(-100).max(100).optional(),
-  runAt: storableDate.optional(),
+  runAt: dueInstant.optional(),
   maxRetries: z.int().min(0).max(100).optional(),
   timeoutSeconds: z.int().min(1).max(2_147_483).optional(),
   createdBy: storableText.max(200).nullable().optional(),
@@ -30,8 +33,8 @@ export const taskQuery = z.object({
   status: z.array(z.enum(TASK_STATUSES)).optional(),
   taskType: storableText.optional(),
   q: storableText.optional(),
-  createdAfter: storableDate.optional(),
-  createdBefore: storableDate.optional(),
+  createdAfter: instant.optional(),
+  createdBefore: instant.optional(),
   page: page.optional(),
   pageSize: pageSize.optional(),
   cursor: z.string().optional(),

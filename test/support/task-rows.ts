@@ -1,9 +1,12 @@
 import type pg from 'pg'
 import { afterAll, beforeAll, beforeEach } from 'vitest'
-import type { TaskSettingsInput } from '../../src/tasks/settings.ts'
+import { createDatabase, type Database } from '../../src/db/database.ts'
+import { TaskEvents } from '../../src/tasks/events.ts'
+import { TaskManager } from '../../src/tasks/manager.ts'
+import { createTaskRegistry } from '../../src/tasks/registry.ts'
+import { type TaskSettingsInput, taskSettings } from '../../src/tasks/settings.ts'
 import type { AnyTask } from '../../src/tasks/task.ts'
 import { createTestDatabase, type TestDatabase } from './database.ts'
-import { createEngine, type Engine } from './engine.ts'
 
 /** A row as it is stored: column names, instants as text so that no microsecond is lost. */
 export type StoredRow = Readonly<Record<string, unknown>>
@@ -15,11 +18,17 @@ export interface StoredTables {
   readonly attempts: StoredRow[]
 }
 
+export interface ManagerParts {
+  readonly db: Database
+  readonly events: TaskEvents
+  readonly manager: TaskManager
+}
+
 export interface TaskTables {
   readonly pool: pg.Pool
   readonly database: TestDatabase
-  /** The engine on these tables; its executor is not started. */
-  createEngine(tasks?: readonly AnyTask[], settings?: TaskSettingsInput): Engine
+  /** A manager on these tables, without an executor beside it: rows change only as the test says. */
+  createManager(tasks?: readonly AnyTask[], settings?: TaskSettingsInput): ManagerParts
   /** Inserts a row with these columns; what is not given has its default. Answers the task's id. */
   insert(columns?: StoredRow): Promise<string>
   /** Changes the row as another process would. */
@@ -55,7 +64,19 @@ export function useTaskTables(): TaskTables {
     get database() {
       return database
     },
-    createEngine: (tasks = [], settings) => createEngine(database, tasks, settings),
+    createManager(tasks = [], settings = {}) {
+      const registry = createTaskRegistry()
+      registry.add(...tasks)
+      const db = createDatabase(database.pool, { prepared: true })
+      const events = new TaskEvents()
+      const manager = new TaskManager({
+        db,
+        events,
+        definitions: registry.definitions(),
+        settings: taskSettings.parse(settings),
+      })
+      return { db, events, manager }
+    },
     async insert(given = {}) {
       const taskId = `task_row${++inserted}`
       const columns = { task_id: taskId, task_type: 'inserted', ...given }

@@ -19,7 +19,7 @@ const sendReport = task('send_report', {
 })(() => ({ rows: 42 }))
 const plain = task('plain')(() => undefined)
 
-const createManager = () => tables.createEngine([sendReport, plain], { maxRetries: 2 }).manager
+const createManager = () => tables.createManager([sendReport, plain], { maxRetries: 2 }).manager
 
 describe('createTask', () => {
   test('by handler stores the row, the parsed params and nothing else, and answers what is stored', async () => {
@@ -118,7 +118,7 @@ describe('createTask', () => {
     const both = () => 1
     const one = task('one')(both)
     task('two')(both)
-    await expect(tables.createEngine([one]).manager.createTask(one)).rejects.toMatchObject({
+    await expect(tables.createManager([one]).manager.createTask(one)).rejects.toMatchObject({
       code: 'INVALID_ARGUMENT',
       message: expect.stringContaining('several types'),
     })
@@ -139,7 +139,7 @@ describe('createTask', () => {
 
   test('takes every time that a row can hold', async () => {
     const manager = createManager()
-    for (const text of ['0001-01-01T00:00:00.000Z', '1969-12-31T23:59:59.999Z', '9999-12-31T23:59:59.999Z']) {
+    for (const text of ['1970-01-01T00:00:00.000Z', '9999-12-31T23:59:59.999Z']) {
       const created = await manager.createTask(plain, {}, { runAt: new Date(text) })
       expect((await manager.getTask(created.taskId))?.runAt.toISOString()).toBe(text)
     }
@@ -156,6 +156,7 @@ describe('createTask', () => {
     ['/runAt', { runAt: new Date(Number.NaN) }],
     ['/runAt', { runAt: new Date(8.64e15) }],
     ['/runAt', { runAt: new Date(-8.64e15) }],
+    ['/runAt', { runAt: new Date(-1) }],
     ['/createdBy', { createdBy: 7 }],
     ['/createdBy', { createdBy: 'a\u0000' }],
     ['/createdBy', { createdBy: '\ud800' }],
@@ -194,13 +195,13 @@ describe('createTask', () => {
   })
 
   test('announces the task, and whether it is due', async () => {
-    const { manager, events } = tables.createEngine([plain])
+    const { manager, events } = tables.createManager([plain])
     const first = nextEvent(events, 'created')
     const now = await manager.createTask(plain)
-    expect(await first).toEqual({ taskIds: [now.taskId], dueNow: true })
+    expect(await first).toMatchObject({ taskIds: [now.taskId], dueNow: true })
     const second = nextEvent(events, 'created')
     const later = await manager.createTask(plain, {}, { runAt: new Date('2099-01-01') })
-    expect(await second).toEqual({ taskIds: [later.taskId], dueNow: false })
+    expect(await second).toMatchObject({ taskIds: [later.taskId], dueNow: false })
   })
 })
 
