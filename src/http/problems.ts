@@ -41,6 +41,8 @@ export function makeProblem(
   return { status, title, detail, code, ...(errors.length > 0 ? { errors: [...errors] } : {}) }
 }
 
+const INTERNAL = makeProblem(500, 'INTERNAL', 'something went wrong here; the log of the server knows more')
+
 const TASK_ERROR_STATUS: Partial<Record<TaskErrorCode, number>> = {
   TASK_NOT_FOUND: 404,
   TASK_ALREADY_FINISHED: 409,
@@ -82,15 +84,16 @@ export function toProblem(error: unknown): Problem {
     const errors = error.validation.flatMap(toFieldProblems)
     return makeProblem(400, nameValidation(error.validationContext, errors), summarize(errors), errors)
   }
-  if (isOutage(error)) {
-    return makeProblem(503, 'DATABASE_UNAVAILABLE', 'the database cannot be reached; try again later')
-  }
   const { statusCode, code, message } =
     error instanceof Error ? (error as FastifyError) : ({} as FastifyError)
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
     return makeProblem(statusCode, FRAMEWORK_CODES[code] ?? nameStatus(statusCode), message)
   }
-  return makeProblem(500, 'INTERNAL', 'something went wrong here; the log of the server knows more')
+  // Asked last: a client that breaks off while it sends looks much like a database that breaks off.
+  if (isOutage(error)) {
+    return makeProblem(503, 'DATABASE_UNAVAILABLE', 'the database cannot be reached; try again later')
+  }
+  return INTERNAL
 }
 
 export function nameStatus(status: number): string {
@@ -105,14 +108,10 @@ function nameValidation(part: string | undefined, errors: readonly FieldProblem[
 
 function fromTaskError(error: TaskError): Problem {
   const status = TASK_ERROR_STATUS[error.code]
-  if (status === undefined)
-    return makeProblem(500, 'INTERNAL', 'something went wrong here; the log of the server knows more')
+  if (status === undefined) return INTERNAL
   // The engine's pointers start at the params; the caller sent a body that holds them.
   const base = error.code === 'INVALID_PARAMS' ? '/params' : ''
   const errors = error.problems.map(({ pointer, detail }) => ({ pointer: `${base}${pointer}`, detail }))
-  if (error.code === 'UNKNOWN_TASK_TYPE' && errors.length === 0) {
-    errors.push({ pointer: '/taskType', detail: 'is not a registered task type' })
-  }
   return makeProblem(status, error.code, error.message, errors)
 }
 

@@ -27,7 +27,9 @@ const byHeader: Authorize = ({ headers }) => {
 const root = { 'x-user': 'root' }
 
 /** A host with habits of its own: Ajv with coercion, its own errors, 404 and text parser. */
-async function startHost(options: { swagger?: 'plain' | 'zod'; authorize?: Authorize } = {}): Promise<void> {
+async function startHost(
+  options: { swagger?: 'plain' | 'zod'; authorize?: Authorize | false } = {},
+): Promise<void> {
   app = Fastify()
   app.setErrorHandler((error, _request, reply) => {
     const { code } = error as { code?: string }
@@ -128,5 +130,12 @@ describe('the plugin in it', () => {
     expect(created.headers.location).toBe(`/ops/tasks/${created.json().taskId}`)
     const ended = await app.tasks.waitFor(created.json().taskId, { timeoutMs: 10_000 })
     expect(ended).toMatchObject({ status: 'completed', result: 'world', createdBy: 'root' })
+  })
+
+  test('creates tasks of nobody where the host guards the prefix by itself', async () => {
+    await startHost({ authorize: false })
+    const payload = { taskType: 'hello', params: {} }
+    const created = await app.inject({ method: 'POST', url: '/ops/tasks', payload })
+    expect([created.statusCode, created.json().createdBy]).toEqual([201, null])
   })
 })

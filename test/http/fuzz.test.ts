@@ -57,7 +57,7 @@ test(`${numRuns} random requests meet no 5xx, and every refusal says what is wro
   )
   console.log(
     `fuzz answers: ${[...seen]
-      .sort()
+      .toSorted(([left], [right]) => left - right)
       .map(([status, count]) => `${status} × ${count}`)
       .join(', ')}`,
   )

@@ -196,7 +196,10 @@ function operationRequest(
     .record({
       id: allowed({ type: 'string' }, 'taskId', hints).map(String),
       query: query(operation, hints),
-      rawQuery: often(fc.constant(''), fc.constantFrom('&', '&%zz=%ff', '&page=1&page=2', '&a[b]=c', '&=')),
+      rawQuery: often<string>(
+        fc.constant(''),
+        fc.constantFrom('&', '&%zz=%ff', '&page=1&page=2', '&a[b]=c', '&='),
+      ),
       body: schema ? body(schema, hints) : fc.constant(undefined),
       otherMethod: often(
         fc.constant(undefined),
