@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import type pg from 'pg'
 import { ensureAdmin } from './accounts/admin.ts'
@@ -19,14 +18,10 @@ import { healthRoutes } from './http/health.ts'
 import securityHeaders from './http/security-headers.ts'
 import { createMarketSource } from './market/sources/create-source.ts'
 import { createMarketTasks } from './market/tasks/index.ts'
-import asyncTasks from './plugin.ts'
+import asyncTasks, { version } from './plugin.ts'
 import type { AnyTask } from './tasks/task.ts'
 
 const PREFIX = '/api/admin'
-
-const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
-  version: string
-}
 
 export interface AppOptions {
   /** Where the database is; `config` may leave that to whoever starts one. */

@@ -8,7 +8,8 @@ export type {
   TaskTypeView,
 } from './contract/task.ts'
 export type { DrizzleTransaction, QueryRunner, Transaction } from './db/query-runner.ts'
-export { type AsyncTasksOptions, type Authorize, default } from './plugin.ts'
+export type { Authorize } from './http/authorize.ts'
+export { type AsyncTasksOptions, default } from './plugin.ts'
 export type { LogData, TaskContext, TaskLog } from './tasks/context.ts'
 export {
   type FieldProblem,

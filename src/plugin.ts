@@ -1,30 +1,29 @@
 import { readFileSync } from 'node:fs'
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import type pg from 'pg'
 import { createPool, endPool } from './db/client.ts'
 import { createDatabase } from './db/database.ts'
 import { migrate } from './db/migrate.ts'
 import { adminRoutes } from './http/admin.ts'
+import type { Authorize } from './http/authorize.ts'
 import { TaskError } from './tasks/errors.ts'
 import { TaskEvents } from './tasks/events.ts'
 import { TaskExecutor } from './tasks/executor/executor.ts'
 import { TaskManager } from './tasks/manager.ts'
+import { Notifier } from './tasks/notifications.ts'
 import { toPointer } from './tasks/params.ts'
 import { createTaskRegistry, defaultRegistry, type TaskRegistry } from './tasks/registry.ts'
 import { type TaskSettings, type TaskSettingsInput, taskSettings } from './tasks/settings.ts'
 import type { AnyTask } from './tasks/task.ts'
 import { logTaskEvents } from './telemetry/log.ts'
 
-/** Says who is asking, or throws an error whose `statusCode` is 401 or 403. */
-export type Authorize = (request: FastifyRequest) => Promise<{ id: string }> | { id: string }
-
 export interface AsyncTasksOptions extends TaskSettingsInput {
   /** Where the tables are. Either this or `pool`. */
   connectionString?: string
   /** A pool of the host's; used, never ended. */
   pool?: pg.Pool
-  /** For migrations, where the other one leads through PgBouncer. Default: the same database. */
+  /** For LISTEN and migrations, where the other one leads through PgBouncer. Default: the same database. */
   directConnectionString?: string
   /** False: no named prepared statements, for poolers that do not keep them. Default true. */
   prepared?: boolean
@@ -54,7 +53,7 @@ declare module 'fastify' {
 }
 
 /** The same file from src and from dist. */
-const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
+export const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
   version: string
 }
 
@@ -83,7 +82,21 @@ async function asyncTasks(app: FastifyInstance, options: AsyncTasksOptions): Pro
   const executor =
     options.executor === false
       ? null
-      : new TaskExecutor({ db, settings, definitions, manager, events, version })
+      : new TaskExecutor({
+          db,
+          settings,
+          definitions,
+          manager,
+          events,
+          version,
+          listen: directConnection(options, pool),
+        })
+  const notifier = new Notifier({
+    db,
+    events,
+    runsHere: (taskTypes) => executor?.runsAtOnce(taskTypes) ?? false,
+    holds: (taskId) => executor?.holds(taskId) ?? false,
+  })
   app.decorate('tasks', manager)
   app.decorate('taskExecutor', executor)
 
@@ -101,6 +114,7 @@ async function asyncTasks(app: FastifyInstance, options: AsyncTasksOptions): Pro
     try {
       await executor?.stop()
     } finally {
+      notifier.stop()
       if (!options.pool) await endPool(pool, 1_000)
     }
   })
@@ -143,13 +157,16 @@ function refused(what: string): TaskError {
 
 async function applyMigrations(options: AsyncTasksOptions, pool: pg.Pool): Promise<void> {
   const mode = options.migrate ?? 'auto'
-  if (mode === false) return
-  const direct = options.directConnectionString ?? options.connectionString
+  if (mode !== false) await migrate(directConnection(options, pool), 'tasks', { mode })
+}
+
+/** A way to the database that keeps its session. */
+function directConnection(options: AsyncTasksOptions, pool: pg.Pool): pg.ClientConfig {
+  const connectionString = options.directConnectionString ?? options.connectionString
+  if (connectionString !== undefined) return { connectionString }
   // The pool hides its password from a copy.
   const { password } = pool.options
-  await migrate(direct ?? { ...pool.options, ...(password === undefined ? {} : { password }) }, 'tasks', {
-    mode,
-  })
+  return { ...pool.options, ...(password === undefined ? {} : { password }) }
 }
 
 function registryOf(options: AsyncTasksOptions): TaskRegistry {

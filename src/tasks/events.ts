@@ -11,8 +11,8 @@ export interface RunEvent {
 
 /** What happens in the engine. Nothing in it words a log line or counts a metric: listeners do. */
 export interface TaskEventMap {
-  /** Tasks were created in this process; `dueNow` says whether one may run at once. */
-  created: [{ taskIds: readonly string[]; dueNow: boolean }]
+  /** Tasks were created, or made pending again, in this process; `dueNow`: one may run at once. */
+  created: [{ taskIds: readonly string[]; taskTypes: readonly string[]; dueNow: boolean }]
   cancelled: [{ taskId: string; attempt: number }]
   started: [RunEvent]
   /** An attempt was written down. `retryInMs` when another one follows. */

@@ -106,6 +106,7 @@ export class TaskManager {
     const now = Date.now()
     this.#events.emit('created', {
       taskIds: tasks.map((task) => task.taskId),
+      taskTypes: tasks.map((task) => task.taskType),
       dueNow: tasks.some((task) => task.runAt === null || task.runAt.getTime() <= now),
     })
     return tasks.map((task) => {
@@ -178,7 +179,7 @@ export class TaskManager {
         `the handler of ${taskId} has not returned yet; try again later`,
       )
     }
-    this.#events.emit('created', { taskIds: [taskId], dueNow: true })
+    this.#events.emit('created', { taskIds: [taskId], taskTypes: [task.taskType], dueNow: true })
     return task
   }
 

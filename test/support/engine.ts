@@ -2,6 +2,7 @@ import { createDatabase, type Database } from '../../src/db/database.ts'
 import { type TaskEventMap, TaskEvents } from '../../src/tasks/events.ts'
 import { TaskExecutor } from '../../src/tasks/executor/executor.ts'
 import { TaskManager } from '../../src/tasks/manager.ts'
+import { Notifier } from '../../src/tasks/notifications.ts'
 import { createTaskRegistry } from '../../src/tasks/registry.ts'
 import { type TaskSettingsInput, taskSettings } from '../../src/tasks/settings.ts'
 import type { AnyTask } from '../../src/tasks/task.ts'
@@ -14,11 +15,15 @@ export interface Engine {
   readonly executor: TaskExecutor
 }
 
-/** The engine without HTTP, not started: what an app boots, on a test's database. */
+/**
+ * The engine without HTTP, not started: what an app boots, on a test's database. `hears`: with notifications; without
+ * them everything must work too.
+ */
 export function createEngine(
   database: TestDatabase,
   tasks: readonly AnyTask[],
   settings: TaskSettingsInput = {},
+  options: { hears?: boolean } = {},
 ): Engine {
   const registry = createTaskRegistry()
   registry.add(...tasks)
@@ -27,7 +32,13 @@ export function createEngine(
   const events = new TaskEvents()
   const parts = { db, events, definitions, settings: taskSettings.parse(settings) }
   const manager = new TaskManager(parts)
-  return { db, events, manager, executor: new TaskExecutor({ ...parts, manager, version: 'test' }) }
+  const listen = options.hears ? { listen: { connectionString: database.url } } : {}
+  const executor = new TaskExecutor({ ...parts, ...listen, manager, version: 'test' })
+  if (options.hears) {
+    const runsHere = (taskTypes: readonly string[]) => executor.runsAtOnce(taskTypes)
+    new Notifier({ db, events, runsHere, holds: (taskId) => executor.holds(taskId) })
+  }
+  return { db, events, manager, executor }
 }
 
 /** The next event of this name that fits. */

@@ -8,8 +8,8 @@ export interface Engines {
   /** This test's own database. */
   readonly database: TestDatabase
   /** An engine that is stopped when the test ends. */
-  create(tasks: readonly AnyTask[], settings?: TaskSettingsInput): Engine
-  start(tasks: readonly AnyTask[], settings?: TaskSettingsInput): Engine
+  create(tasks: readonly AnyTask[], settings?: TaskSettingsInput, options?: { hears?: boolean }): Engine
+  start(tasks: readonly AnyTask[], settings?: TaskSettingsInput, options?: { hears?: boolean }): Engine
 }
 
 /** A fresh database for each test of the file, and engines on it that do not outlive the test. */
@@ -23,8 +23,8 @@ export function useEngines(): Engines {
     await Promise.all(engines.splice(0).map(({ executor }) => executor.stop()))
     await database.drop()
   })
-  const create: Engines['create'] = (tasks, settings) => {
-    const engine = createEngine(database, tasks, settings)
+  const create: Engines['create'] = (tasks, settings, options) => {
+    const engine = createEngine(database, tasks, settings, options)
     engines.push(engine)
     return engine
   }
@@ -33,8 +33,8 @@ export function useEngines(): Engines {
       return database
     },
     create,
-    start(tasks, settings) {
-      const engine = create(tasks, settings)
+    start(tasks, settings, options) {
+      const engine = create(tasks, settings, options)
       engine.executor.start()
       return engine
     },

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
+import type pg from 'pg'
 import type { Database } from '../../db/database.ts'
 import { TaskError } from '../errors.ts'
 import type { TaskEvents } from '../events.ts'
@@ -11,12 +12,13 @@ import { releaseTask } from '../store/finish.ts'
 import { handBackStrays } from '../store/rescue.ts'
 import type { TaskDefinition } from '../task.ts'
 import { Attempt, type AttemptServices } from './attempt.ts'
+import { hearOthers } from './hearing.ts'
 import { Heartbeat } from './heartbeat.ts'
 import { OutputBuffer } from './output-buffer.ts'
 import { persist } from './persist.ts'
 import { poll } from './poller.ts'
 import { Slots } from './slots.ts'
-import { type LoopHealth, Supervisor } from './supervisor.ts'
+import { type Loop, type LoopHealth, Supervisor } from './supervisor.ts'
 import { WakeUp } from './wake-up.ts'
 
 /** Part of the shutdown time after which handlers are aborted, and after which nobody waits for them any more. */
@@ -42,6 +44,8 @@ export interface ExecutorOptions {
   readonly manager: TaskManager
   readonly events: TaskEvents
   readonly version: string
+  /** Where to LISTEN for wake-ups and cancels of other processes. Default: nowhere; polling finds them all. */
+  readonly listen?: pg.ClientConfig
 }
 
 /**
@@ -60,6 +64,7 @@ export class TaskExecutor {
   readonly #poller: Supervisor
   readonly #heartbeat: Heartbeat
   readonly #heart: Supervisor
+  readonly #ears: Supervisor | undefined
   readonly #giveUp = new AbortController()
   readonly #retryTimers = new Set<NodeJS.Timeout>()
   readonly #services: AttemptServices
@@ -83,6 +88,7 @@ export class TaskExecutor {
       slots: this.#slots,
       events,
       intervalMs: settings.heartbeatIntervalMs,
+      onRegistered: () => this.wake(),
       onStrays: () => {
         this.#strays = true
         this.wake()
@@ -105,6 +111,7 @@ export class TaskExecutor {
       (signal, passed) => this.#heartbeat.loop(signal, passed),
       events,
     )
+    this.#ears = options.listen && new Supervisor('listener', this.#hear(options.listen), events)
     this.#poller = new Supervisor('poller', (signal, passed) => this.#poll(signal, passed), events)
     this.#services = {
       db,
@@ -128,11 +135,24 @@ export class TaskExecutor {
     events.on('cancelled', this.#onCancelled)
     this.#heart.start()
     this.#poller.start()
+    this.#ears?.start()
   }
 
   /** Looks for due tasks now instead of at the next interval. */
   wake(): void {
     this.#wakeUp.notify()
+  }
+
+  /** There is a free slot for each of these tasks. */
+  runsAtOnce(taskTypes: readonly string[]): boolean {
+    if (!this.#started || this.#stopping) return false
+    return (
+      taskTypes.length <= this.#slots.free && taskTypes.every((type) => this.#options.definitions.has(type))
+    )
+  }
+
+  holds(taskId: string): boolean {
+    return this.#slots.find(taskId) !== undefined
   }
 
   health(): ExecutorHealth {
@@ -150,6 +170,8 @@ export class TaskExecutor {
       })
     }
     const stuck = this.#slots.attempts().filter((attempt) => attempt.stuck)
+    // Deaf is slower, not broken: polling goes on.
+    if (this.#ears) loops.push(this.#ears.health())
     return { ok: reasons.length === 0, reasons, loops, stuck: stuck.map((attempt) => attempt.fence.taskId) }
   }
 
@@ -197,7 +219,7 @@ export class TaskExecutor {
     await polled
     await Promise.all(this.#slots.attempts().map((attempt) => attempt.handBack(settings.cancelGraceMs)))
     await this.#output.flush()
-    await this.#heart.stop()
+    await Promise.all([this.#heart.stop(), this.#ears?.stop()])
     await persist('the end of the executor', () => stopExecutor(db, this.id), this.#persistence)
   }
 
@@ -228,7 +250,7 @@ export class TaskExecutor {
         slots: this.#slots,
         wakeUp: this.#wakeUp,
         pollIntervalMs: settings.pollIntervalMs,
-        claim: (limit) => claimTasks(db, this.id, types, limit),
+        claim: async (limit) => (this.#heartbeat.registered ? claimTasks(db, this.id, types, limit) : []),
         start: (task) => this.#run(task),
         settleStrays: () => this.#settleStrays(),
         handBack: (task) => this.#handBack(task),
@@ -264,6 +286,19 @@ export class TaskExecutor {
   async #handBack(task: ClaimedTask): Promise<void> {
     const fence = { taskId: task.taskId, attempt: task.attempt, executorId: this.id }
     await persist('a hand-back', () => releaseTask(this.#options.db, fence, 0), this.#persistence)
+  }
+
+  #hear(connection: pg.ClientConfig): Loop {
+    return hearOthers({
+      db: this.#options.db,
+      connection,
+      onDue: () => this.wake(),
+      onCancelled: (taskId, attempt) => this.#abortIf(taskId, attempt, 'cancelled'),
+      onListening: async () => {
+        this.wake()
+        await this.#heartbeat.beatOnce()
+      },
+    })
   }
 
   #wakeAfter(ms: number): void {

@@ -19,6 +19,7 @@ export class Heartbeat {
   readonly #slots: Slots
   readonly #events: TaskEvents
   readonly #intervalMs: number
+  readonly #onRegistered: () => void
   readonly #onStrays: () => void
   #registered = false
   #lastBeat = Number.NEGATIVE_INFINITY
@@ -31,6 +32,7 @@ export class Heartbeat {
     slots: Slots
     events: TaskEvents
     intervalMs: number
+    onRegistered: () => void
     /** Rows may run in this executor's name that it does not hold. */
     onStrays: () => void
   }) {
@@ -39,7 +41,13 @@ export class Heartbeat {
     this.#slots = options.slots
     this.#events = options.events
     this.#intervalMs = options.intervalMs
+    this.#onRegistered = options.onRegistered
     this.#onStrays = options.onStrays
+  }
+
+  /** Others can see that this executor lives. Until then it must claim nothing: they would rescue it at once. */
+  get registered(): boolean {
+    return this.#registered
   }
 
   async loop(signal: AbortSignal, passed: () => void): Promise<void> {
@@ -54,6 +62,7 @@ export class Heartbeat {
     if (!this.#registered) {
       await registerExecutor(this.#db, this.#row)
       this.#registered = true
+      this.#onRegistered()
     }
     const attempts = this.#slots.attempts()
     const stuck = attempts.filter((attempt) => attempt.stuck).map((attempt) => attempt.fence.taskId)

@@ -34,20 +34,27 @@ const STILL_STOPPING = `(t.stopping and exists (
            where e.executor_id = t.executor_id and e.stopped_at is null
              and e.heartbeat_at > now() - e.lease_ms * interval '1 millisecond'))`
 
-// A completed attempt is derived from the row, so it gets a row of its own before the row forgets it.
+// A completed attempt is derived from the row, so it gets a row of its own before the row forgets it. The lock
+// comes first: without it that insert could meet a row that another transaction deletes or retries meanwhile.
 const RETRY = statement(
   'retry',
-  `with completed as (
+  `with ended as (
+     select t.id, t.task_id, t.status, t.attempt, t.executor_id, t.started_at, t.completed_at
+       from async_tasks t
+      where t.task_id = $1 and t.status in ('completed', 'failed', 'cancelled') and not ${STILL_STOPPING}
+        for no key update
+   ), recorded as (
      insert into async_task_attempts (task_id, attempt, executor_id, started_at, ended_at, outcome)
-     select task_id, attempt, executor_id, started_at, completed_at, 'completed'
-       from async_tasks
-      where task_id = $1 and status = 'completed'
+     select task_id, attempt, executor_id, started_at, completed_at, status
+       from ended
+      where status = 'completed'
      on conflict do nothing
    )
    update async_tasks t
       set ${BACK_TO_PENDING}, run_at = now(), retry_count = 0, error_message = null, result = null,
           completed_at = null, cancelled_at = null
-    where t.task_id = $1 and t.status in ('completed', 'failed', 'cancelled') and not ${STILL_STOPPING}
+     from ended
+    where t.id = ended.id
    returning true as retried`,
 )
 

@@ -74,14 +74,18 @@ export interface NewLogLine {
   readonly ageMs: number
 }
 
-// A task may be deleted while its lines wait here; they go with it.
+// A task may be deleted while its lines wait here; they go with it. The lock keeps it until they are in: it is the
+// one that the foreign key takes, but taken before the look, so that the look stays true.
 const APPEND_LOGS = statement(
   'append_logs',
-  `insert into async_task_logs (task_id, attempt, level, message, data, created_at)
+  `with present as (
+     select task_id from async_tasks where task_id = any($1::text[]) for key share
+   )
+   insert into async_task_logs (task_id, attempt, level, message, data, created_at)
    select given.task_id, attempt, level, message, data, now() - age_ms * interval '1 millisecond'
      from unnest($1::text[], $2::int[], $3::text[], $4::text[], $5::text[], $6::float8[])
        with ordinality as given (task_id, attempt, level, message, data, age_ms, position)
-    where exists (select from async_tasks t where t.task_id = given.task_id)
+    where given.task_id in (select task_id from present)
     order by position
    returning 1`,
 )

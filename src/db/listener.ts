@@ -1,0 +1,101 @@
+import { randomUUID } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
+import pg from 'pg'
+
+/** How often a notification is sent to oneself: a connection that died in silence gives no other sign. */
+const PROBE_INTERVAL_MS = 10_000
+const PROBE_TIMEOUT_MS = 5_000
+const PROBE = 'probe '
+
+/** LISTEN works, and yet no notification arrives. */
+export class NotificationsDoNotArrive extends Error {
+  override readonly name = 'NotificationsDoNotArrive'
+}
+
+export interface ListenerOptions {
+  readonly connection: pg.ClientConfig
+  readonly channel: string
+  /** Sends over another connection: what passes on one's own proves nothing. */
+  notify(payload: string): Promise<void>
+  onMessage(payload: string): void
+  /** Called after every LISTEN that works: whatever was said before is lost and must be read again. */
+  onListening(): Promise<void>
+}
+
+/**
+ * One connection that LISTENs until the signal aborts. It throws when the connection breaks, or when a notification
+ * sent to itself does not arrive, at the start (a pooler in transaction mode) or later (a half-open socket); its
+ * supervisor starts it again. Notifications are hints: everything works without them, only later.
+ */
+export async function listen(
+  options: ListenerOptions,
+  signal: AbortSignal,
+  passed: () => void,
+): Promise<void> {
+  const client = new pg.Client({
+    ...options.connection,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: PROBE_INTERVAL_MS,
+    connectionTimeoutMillis: PROBE_TIMEOUT_MS,
+    application_name: 'fastify-async-tasks listener',
+  })
+  const broken = new AbortController()
+  client.on('error', (error) => broken.abort(error))
+  client.on('end', () => broken.abort(new Error('the connection that listens was closed')))
+  const arrived = new Map<string, () => void>()
+  client.on('notification', ({ payload = '' }) => {
+    if (payload.startsWith(PROBE)) arrived.get(payload)?.()
+    else options.onMessage(payload)
+  })
+
+  const over = AbortSignal.any([signal, broken.signal])
+  try {
+    await client.connect()
+    await client.query(`listen ${pg.escapeIdentifier(options.channel)}`)
+    await probe(options, arrived, over)
+    await options.onListening()
+    while (!over.aborted) {
+      passed()
+      await elapsed(PROBE_INTERVAL_MS, over)
+      if (!over.aborted) await probe(options, arrived, over)
+    }
+    if (!signal.aborted) throw broken.signal.reason
+  } finally {
+    await close(client)
+  }
+}
+
+async function probe(
+  { notify }: ListenerOptions,
+  arrived: Map<string, () => void>,
+  over: AbortSignal,
+): Promise<void> {
+  const payload = PROBE + randomUUID()
+  const { promise, resolve } = Promise.withResolvers<true>()
+  arrived.set(payload, () => resolve(true))
+  try {
+    await notify(payload)
+    const didArrive = await Promise.race([promise, elapsed(PROBE_TIMEOUT_MS, over)])
+    if (didArrive || over.aborted) return
+    throw new NotificationsDoNotArrive(
+      `a notification did not arrive within ${PROBE_TIMEOUT_MS} ms: is a pooler in transaction mode in between? ` +
+        'Polling goes on; a direct connection string makes wake-ups and cancels immediate',
+    )
+  } finally {
+    arrived.delete(payload)
+  }
+}
+
+/** Resolves after `ms`, or when the signal aborts: either way the wait is over. */
+async function elapsed(ms: number, signal: AbortSignal): Promise<undefined> {
+  await delay(ms, undefined, { signal }).catch(() => {})
+}
+
+/** A farewell to a dead server is never answered: after a second the process may end without it. */
+async function close(client: pg.Client): Promise<void> {
+  client.removeAllListeners('notification')
+  const ended = client.end().catch(() => {})
+  const gone = new AbortController()
+  await Promise.race([ended, elapsed(1_000, gone.signal)])
+  gone.abort()
+}

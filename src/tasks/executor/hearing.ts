@@ -1,0 +1,29 @@
+import type pg from 'pg'
+import type { Database } from '../../db/database.ts'
+import { listen } from '../../db/listener.ts'
+import { decodeNotification } from '../notifications.ts'
+import { CHANNEL, sendNotification } from '../store/notify.ts'
+import type { Loop } from './supervisor.ts'
+
+/** What other processes say, and what an executor does about it. */
+export function hearOthers(options: {
+  readonly db: Database
+  readonly connection: pg.ClientConfig
+  onDue(): void
+  onCancelled(taskId: string, attempt: number): void
+  /** Hints that were sent while nobody listened are lost: due tasks and cancels must be looked up. */
+  onListening(): Promise<void>
+}): Loop {
+  const listener = {
+    connection: options.connection,
+    channel: CHANNEL,
+    notify: (payload: string) => sendNotification(options.db, payload),
+    onListening: options.onListening,
+    onMessage(payload: string) {
+      const heard = decodeNotification(payload)
+      if (heard?.kind === 'due') options.onDue()
+      if (heard?.kind === 'cancelled') options.onCancelled(heard.taskId, heard.attempt)
+    },
+  }
+  return (signal, passed) => listen(listener, signal, passed)
+}
