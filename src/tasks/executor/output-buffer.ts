@@ -1,5 +1,4 @@
 import type { Database } from '../../db/database.ts'
-import { codeOf } from '../../db/errors.ts'
 import type { TaskEvents } from '../events.ts'
 import type { LogLevel } from '../lifecycle.ts'
 import type { Fence } from '../store/fence.ts'
@@ -11,8 +10,6 @@ const FLUSH_INTERVAL_MS = 200
 const MAX_LINES_A_WRITE = 1_000
 /** Lines that may wait: a handler that writes faster than the database takes them must not fill the memory. */
 const MAX_WAITING_LINES = 250_000
-
-const FOREIGN_KEY_VIOLATION = '23503'
 
 interface WaitingLine extends Omit<NewLogLine, 'ageMs'> {
   readonly saidAt: number
@@ -131,22 +128,12 @@ export class OutputBuffer {
     const batch = this.#lines.slice(0, MAX_LINES_A_WRITE)
     const now = performance.now()
     const lines = batch.map(({ saidAt, ...line }) => ({ ...line, ageMs: now - saidAt }))
-    await this.#persistOrDrop('log lines', () => this.#append(lines))
+    await this.#persistOrDrop('log lines', () => appendLogs(this.#db, lines))
     this.#lines = this.#lines.slice(batch.length)
     this.#written += batch.length
     if (this.#dropped > 0) {
       this.#context.events.emit('logsDropped', { count: this.#dropped })
       this.#dropped = 0
-    }
-  }
-
-  async #append(lines: readonly NewLogLine[]): Promise<void> {
-    try {
-      await appendLogs(this.#db, lines)
-    } catch (error) {
-      // A task was deleted between the look and the insert; at the second look it is gone.
-      if (codeOf(error) !== FOREIGN_KEY_VIOLATION) throw error
-      await appendLogs(this.#db, lines)
     }
   }
 
