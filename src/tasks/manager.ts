@@ -31,7 +31,7 @@ import { listExecutors } from './store/executors.ts'
 import { insertTasks, type NewTask } from './store/insert.ts'
 import { cancelTask, deleteTask, retryTask } from './store/operate.ts'
 import { appendLogs, updateProgress } from './store/output.ts'
-import { countLogs, countTasks, findTask, listLogs, listTasks } from './store/read.ts'
+import { countLogs, countTasks, findStatuses, findTask, listLogs, listTasks } from './store/read.ts'
 import { toDetail, toSummary } from './store/rows.ts'
 import { checkType, findDefinitions, type ParamsOf, type TaskDefinition, type TaskReference } from './task.ts'
 import { Waiters, type WaitOptions } from './waiters.ts'
@@ -235,7 +235,9 @@ export class TaskManager {
    */
   async listLogs(taskId: string, query: LogQuery = {}): Promise<TaskLogPage> {
     requireValid('log query', logQuery, query)
-    await this.#require(taskId)
+    // Not the whole task: whoever follows a log would read its params with every page.
+    const exists = TASK_ID.test(taskId) && (await findStatuses(this.#db, [taskId])).has(taskId)
+    if (!exists) throw notFound(taskId)
     const { page = 1, pageSize = DEFAULT_PAGE_SIZE, order = 'asc', ...filter } = query
     const [rows, total] = await Promise.all([
       listLogs(this.#db, taskId, filter, { limit: pageSize, offset: (page - 1) * pageSize, order }),

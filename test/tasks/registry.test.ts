@@ -24,13 +24,14 @@ describe('task()', () => {
   })
 
   test('refuses a second handler for a type and keeps the first', () => {
-    const { task, definitions } = createTaskRegistry()
+    const registry = createTaskRegistry()
+    const { task } = registry
     const first = task('resize')(() => 1)
     const second = () => 2
     expect(() => task('resize')(second)).toThrow(
       expect.objectContaining({ code: 'DUPLICATE_TASK_TYPE', message: expect.stringContaining("'resize'") }),
     )
-    expect(definitions().get('resize')?.handler).toBe(first)
+    expect(registry.definitions().get('resize')?.handler).toBe(first)
     // The refused function is no task: nothing of the attempt is left.
     expect(() => createTaskRegistry().add(second as never)).toThrow(
       expect.objectContaining({ code: 'INVALID_ARGUMENT' }),
@@ -38,12 +39,13 @@ describe('task()', () => {
   })
 
   test('may be applied again to the same function: a module may be evaluated twice', () => {
-    const { task, definitions } = createTaskRegistry()
+    const registry = createTaskRegistry()
+    const { task } = registry
     const handler = () => 1
     task('resize', { maxRetries: 1 })(handler)
     task('resize', { maxRetries: 2 })(handler)
-    expect(definitions().get('resize')?.options.maxRetries).toBe(2)
-    expect(definitions().size).toBe(1)
+    expect(registry.definitions().get('resize')?.options.maxRetries).toBe(2)
+    expect(registry.definitions().size).toBe(1)
   })
 
   test('lets one function serve several types', () => {
@@ -68,9 +70,10 @@ describe('task()', () => {
   test.each(['a', 'A9', '0', 'send_report', 'v1.mail:send-all', 'x'.repeat(100)])(
     'takes the type %j',
     (type) => {
-      const { task, definitions } = createTaskRegistry()
+      const registry = createTaskRegistry()
+      const { task } = registry
       task(type)(() => 1)
-      expect(definitions().has(type)).toBe(true)
+      expect(registry.definitions().has(type)).toBe(true)
     },
   )
 
@@ -144,10 +147,11 @@ describe('a registry', () => {
   })
 
   test('does not see later changes to the options it was given', () => {
-    const { task, definitions } = createTaskRegistry()
+    const registry = createTaskRegistry()
+    const { task } = registry
     const options = { maxRetries: 1 }
     task('resize', options)(() => 1)
     options.maxRetries = 9
-    expect(definitions().get('resize')?.options.maxRetries).toBe(1)
+    expect(registry.definitions().get('resize')?.options.maxRetries).toBe(1)
   })
 })

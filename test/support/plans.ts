@@ -1,0 +1,67 @@
+import type pg from 'pg'
+import { vi } from 'vitest'
+
+export interface PlanNode {
+  readonly 'Node Type': string
+  readonly 'Relation Name'?: string
+  readonly 'Index Name'?: string
+  readonly Plans?: readonly PlanNode[]
+}
+
+interface SentStatement {
+  readonly text: string
+  readonly values: readonly unknown[]
+}
+
+/** The statements that `work` sends through the pool; they do run. */
+export async function captureStatements(
+  pool: pg.Pool,
+  work: () => Promise<unknown>,
+): Promise<SentStatement[]> {
+  const query = vi.spyOn(pool, 'query')
+  try {
+    await work()
+    return query.mock.calls.map((call: unknown[]) => {
+      const [config, values] = call as [{ text: string; values?: unknown[] }, unknown[]?]
+      return { text: config.text, values: config.values ?? values ?? [] }
+    })
+  } finally {
+    query.mockRestore()
+  }
+}
+
+/**
+ * How PostgreSQL would run a statement, all nodes in a row. `generic`: with a plan made for any values, which is what
+ * a prepared statement may get from its sixth execution on.
+ */
+export async function explain(
+  pool: pg.Pool,
+  { text, values }: SentStatement,
+  kind: 'generic' | 'custom',
+): Promise<PlanNode[]> {
+  const client = await pool.connect()
+  try {
+    await client.query(`set plan_cache_mode = force_${kind}_plan`)
+    await client.query(`prepare explained as ${text}`)
+    const literals = values
+      .map((value) => (value === null ? 'null' : client.escapeLiteral(toText(value))))
+      .join(', ')
+    const { rows } = await client.query<{ 'QUERY PLAN': [{ Plan: PlanNode }] }>(
+      `explain (format json) execute explained${literals && `(${literals})`}`,
+    )
+    return rows.flatMap((row) => flatten(row['QUERY PLAN'][0].Plan))
+  } finally {
+    // The session has been changed: nobody else may have it.
+    client.release(true)
+  }
+}
+
+function flatten(node: PlanNode): PlanNode[] {
+  return [node, ...(node.Plans ?? []).flatMap(flatten)]
+}
+
+/** `null` inside an array stays `null`, which the array's syntax knows. */
+function toText(value: unknown): string {
+  if (Array.isArray(value)) return `{${value.map((item) => JSON.stringify(item)).join(',')}}`
+  return value instanceof Date ? value.toISOString() : String(value)
+}
