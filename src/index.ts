@@ -19,6 +19,7 @@ export {
   type TaskErrorCode,
 } from './tasks/errors.ts'
 export type { ExecutorHealth, TaskExecutor } from './tasks/executor/executor.ts'
+export { currentTask } from './tasks/executor/running-task.ts'
 export type { AttemptOutcome, LogLevel, TaskStatus } from './tasks/lifecycle.ts'
 export type {
   CreatedTask,
@@ -40,4 +41,5 @@ export type {
   TaskHandler,
   TaskOptions,
   TaskReference,
+  ThreadTaskOptions,
 } from './tasks/task.ts'

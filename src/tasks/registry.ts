@@ -9,6 +9,7 @@ import {
   type TaskDefinition,
   type TaskHandler,
   type TaskOptions,
+  type ThreadTaskOptions,
 } from './task.ts'
 
 /** Applied to a function, registers it and returns that same function. */
@@ -23,6 +24,11 @@ export interface TaskRegistry {
    *
    * @throws TaskError `DUPLICATE_TASK_TYPE` when another function handles this type already
    */
+  task<Schema extends ParamsSchema = ParamsSchema>(
+    this: void,
+    type: string,
+    options: ThreadTaskOptions<Schema>,
+  ): () => Task<z.input<Schema>, z.output<Schema>>
   task<Schema extends ParamsSchema = ParamsSchema>(
     this: void,
     type: string,
@@ -51,17 +57,19 @@ export function createTaskRegistry(): TaskRegistry {
     byType.set(definition.type, definition)
   }
 
+  const task = (type: string, options: TaskOptions | ThreadTaskOptions = {}) => {
+    return (given?: TaskHandler) => {
+      const handler = 'run' in options && options.run === 'thread' ? threadHandler(type, options) : given
+      // Before the function is bound to the type: one that is refused must stay a plain function.
+      requireFree(type, handler)
+      register(defineTask(type, options, handler as TaskHandler))
+      return handler
+    }
+  }
+
   return {
-    task(type, options) {
-      const resolved = options ?? {}
-      return (handler) => {
-        // Before the function is bound to the type: one that is refused must stay a plain function.
-        requireFree(type, handler)
-        // The definition forgets the params' type; the schema brings it back before each run.
-        register(defineTask(type, resolved as TaskOptions, handler as TaskHandler))
-        return handler as ReturnType<TaskDecorator<ParamsSchema>> as never
-      }
-    },
+    // The definition forgets the params' type; the schema brings it back before each run.
+    task: task as unknown as TaskRegistry['task'],
     add(...tasks) {
       for (const handler of tasks) {
         const found = findDefinitions(handler)
@@ -75,6 +83,20 @@ export function createTaskRegistry(): TaskRegistry {
       }
     },
     definitions: () => byType,
+  }
+}
+
+/** A handler that runs a module in a thread. Threads are loaded when the first one runs. */
+function threadHandler(type: string, { module }: ThreadTaskOptions): TaskHandler {
+  if (!(module instanceof URL)) {
+    throw new TaskError(
+      'INVALID_ARGUMENT',
+      `task('${type}', { run: 'thread' }) needs module: a URL, got ${module}`,
+    )
+  }
+  return async (params, ctx) => {
+    const { runInThread } = await import('./thread/run-in-thread.ts')
+    return runInThread(module, params, ctx)
   }
 }
 

@@ -19,6 +19,13 @@ export interface TaskOptions<Schema extends ParamsSchema = ParamsSchema> {
   priority?: number
 }
 
+/** A handler that runs in a worker thread: for work that blocks the event loop, or must be stoppable for sure. */
+export interface ThreadTaskOptions<Schema extends ParamsSchema = ParamsSchema> extends TaskOptions<Schema> {
+  run: 'thread'
+  /** The module whose default export is the handler; `new URL('./resize.js', import.meta.url)`. */
+  module: URL
+}
+
 export type TaskHandler<Params = Record<string, unknown>, Result = unknown> = (
   params: Params,
   ctx: TaskContext,

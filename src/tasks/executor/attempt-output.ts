@@ -2,6 +2,7 @@ import type { LogData, TaskLog } from '../context.ts'
 import type { RunEvent, TaskEvents } from '../events.ts'
 import type { LogLevel } from '../lifecycle.ts'
 import { toStorable } from '../outcome.ts'
+import { checkCount } from '../progress.ts'
 import type { Fence } from '../store/fence.ts'
 import type { LastProgress } from '../store/finish.ts'
 import type { OutputBuffer } from './output-buffer.ts'
@@ -9,7 +10,6 @@ import type { OutputBuffer } from './output-buffer.ts'
 const MAX_MESSAGE_CHARS = 10_000
 const MAX_DATA_CHARS = 10_000
 const MAX_STEP_CHARS = 200
-const MAX_INTEGER = 2_147_483_647
 
 /**
  * What one attempt says: its newest progress and its log.
@@ -57,8 +57,10 @@ export class AttemptOutput {
   }
 
   report(current: number, total: number | undefined, step: string | undefined): void {
-    const newTotal = total === undefined ? this.#total : count('total', total)
-    const newProgress = Math.max(this.#progress, count('current', current))
+    checkCount('current', current)
+    if (total !== undefined) checkCount('total', total)
+    const newTotal = total === undefined ? this.#total : Math.floor(total)
+    const newProgress = Math.max(this.#progress, Math.floor(current))
     if (this.#isOver('progress')) return
     // A total of 0 is unknown; a known one is never below what has been done.
     this.#progress =
@@ -104,13 +106,6 @@ export class AttemptOutput {
     this.#lateWasSaid = true
     return true
   }
-}
-
-function count(name: string, value: number): number {
-  if (typeof value !== 'number' || !(value >= 0) || value > MAX_INTEGER) {
-    throw new TypeError(`progress(): ${name} must be a number from 0 to ${MAX_INTEGER}, got ${String(value)}`)
-  }
-  return Math.floor(value)
 }
 
 function encodeData(data: LogData | undefined): string | null {

@@ -28,6 +28,7 @@ import { Completion } from './completion.ts'
 import type { OutputBuffer } from './output-buffer.ts'
 import { GaveUp, type Persisted, persist } from './persist.ts'
 import { encodeResult } from './result.ts'
+import { runningTask } from './running-task.ts'
 import { type ContextServices, createContext } from './task-context.ts'
 
 export interface AttemptServices extends ContextServices {
@@ -126,9 +127,15 @@ export class Attempt {
     const { handler } = this.#definition
     try {
       const params = await this.#parseParams()
-      const parts = { signal: this.#abort.signal, output: this.#output, completion: this.#completion }
+      const parts = {
+        fence: this.fence,
+        signal: this.#abort.signal,
+        output: this.#output,
+        completion: this.#completion,
+      }
       const context = createContext(this.task, parts, this.#services)
-      return { returned: encodeResult(await handler(params, context)) }
+      const result = await runningTask.run(this.event, () => handler(params, context))
+      return { returned: encodeResult(result) }
     } catch (thrown) {
       if (this.#cause === undefined) this.#services.events.emit('threw', { ...this.event, error: thrown })
       return { thrown }

@@ -40,6 +40,11 @@ export class Completion {
     this.#attempted = true
   }
 
+  /** It was attempted in the handler's own thread. */
+  noteAttempt(): void {
+    this.#attempted = true
+  }
+
   #lost(): TaskError {
     const { taskId, attempt } = this.#fence
     return new TaskError('TASK_LOST', `attempt ${attempt} of ${taskId} no longer owns its task`)

@@ -1,14 +1,34 @@
 import type { TaskContext } from '../context.ts'
 import type { TaskManager } from '../manager.ts'
 import type { ClaimedTask } from '../store/claim.ts'
+import type { Fence } from '../store/fence.ts'
 import type { AttemptOutput } from './attempt-output.ts'
 import type { Completion } from './completion.ts'
+
+/** What a thread's end of a run needs of it, beside the context that handlers see. */
+export interface RunInternals {
+  readonly fence: Fence
+  /** Resolves when everything said so far is in the database. */
+  flush(): Promise<void>
+  /** The handler completed its task in a transaction. */
+  noteCompletion(): void
+}
+
+const internals = new WeakMap<TaskContext, RunInternals>()
+
+/** @throws TypeError for a context that no executor made */
+export function runInternals(ctx: TaskContext): RunInternals {
+  const found = internals.get(ctx)
+  if (!found) throw new TypeError('a thread handler runs only in an executor; call its module in a unit test')
+  return found
+}
 
 export interface ContextServices {
   readonly manager: TaskManager
 }
 
 export interface ContextParts {
+  readonly fence: Fence
   readonly signal: AbortSignal
   readonly output: AttemptOutput
   readonly completion: Completion
@@ -17,10 +37,10 @@ export interface ContextParts {
 /** What the handler of one attempt is given. */
 export function createContext(
   task: ClaimedTask,
-  { signal, output, completion }: ContextParts,
+  { fence, signal, output, completion }: ContextParts,
   { manager }: ContextServices,
 ): TaskContext {
-  return {
+  const context: TaskContext = {
     taskId: task.taskId,
     taskType: task.taskType,
     attempt: task.attempt,
@@ -32,4 +52,10 @@ export function createContext(
     guard: (tx) => completion.guard(tx),
     complete: (tx, result) => completion.complete(tx, result),
   }
+  internals.set(context, {
+    fence,
+    flush: () => output.flushed({ progress: false }),
+    noteCompletion: () => completion.noteAttempt(),
+  })
+  return context
 }

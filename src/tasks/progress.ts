@@ -1,0 +1,7 @@
+const MAX_INTEGER = 2_147_483_647
+
+/** @throws TypeError unless the number can stand in a progress column, fraction aside */
+export function checkCount(name: 'current' | 'total', value: number): void {
+  if (typeof value === 'number' && value >= 0 && value <= MAX_INTEGER) return
+  throw new TypeError(`progress(): ${name} must be a number from 0 to ${MAX_INTEGER}, got ${String(value)}`)
+}

@@ -1,0 +1,62 @@
+import type { MessagePort } from 'node:worker_threads'
+import type { CreateTaskOptions } from '../create-options.ts'
+import type { Fence } from '../store/fence.ts'
+
+/** What a thread is told when it takes a task. */
+export interface ThreadTask {
+  /** The module whose default export is the handler. */
+  readonly module: string
+  readonly params: Record<string, unknown>
+  readonly taskType: string
+  readonly fence: Fence
+  readonly port: MessagePort
+}
+
+/** An error on its way between threads: a clone would lose its class. */
+export interface SentError {
+  readonly name: string
+  readonly message: string
+  readonly stack: string | undefined
+  /** Of a `RetryAfter`. */
+  readonly delayMs?: number
+  /** Of a `TaskError`. */
+  readonly code?: string
+}
+
+export type FromThread =
+  | { readonly kind: 'progress'; readonly args: readonly [number, number | undefined, string | undefined] }
+  | {
+      readonly kind: 'log'
+      readonly level: 'debug' | 'info' | 'warn' | 'error'
+      readonly message: string
+      readonly data: Readonly<Record<string, unknown>> | undefined
+    }
+  | {
+      readonly kind: 'create'
+      readonly call: number
+      readonly task: string
+      readonly params: unknown
+      readonly options: CreateTaskOptions | undefined
+    }
+  /** Everything said so far must be in the database. */
+  | { readonly kind: 'flush'; readonly call: number }
+  /** The task was completed in a transaction of the handler's. */
+  | { readonly kind: 'completing' }
+  | { readonly kind: 'returned'; readonly result: unknown }
+  | { readonly kind: 'threw'; readonly error: SentError }
+
+export type ToThread =
+  | { readonly kind: 'abort'; readonly name: string; readonly message: string }
+  | { readonly kind: 'answer'; readonly call: number; readonly value: unknown }
+  | { readonly kind: 'refusal'; readonly call: number; readonly error: SentError }
+
+export function packError(thrown: unknown): SentError {
+  if (!(thrown instanceof Error)) return { name: 'Error', message: String(thrown), stack: undefined }
+  return {
+    name: thrown.name,
+    message: thrown.message,
+    stack: thrown.stack,
+    ...('delayMs' in thrown && typeof thrown.delayMs === 'number' ? { delayMs: thrown.delayMs } : {}),
+    ...('code' in thrown && typeof thrown.code === 'string' ? { code: thrown.code } : {}),
+  }
+}

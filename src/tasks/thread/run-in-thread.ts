@@ -1,0 +1,88 @@
+import { MessageChannel } from 'node:worker_threads'
+import { Piscina } from 'piscina'
+import type { TaskContext } from '../context.ts'
+import { runInternals } from '../executor/task-context.ts'
+import type { FromThread, ThreadTask, ToThread } from './protocol.ts'
+import { packError } from './protocol.ts'
+import { unpackError } from './unpack-error.ts'
+
+/** A thread that has not returned this long after its signal aborted is terminated. */
+const THREAD_GRACE_MS = 500
+const IDLE_THREAD_MS = 30_000
+
+/** The worker stands beside this file, as TypeScript in the sources and as JavaScript in the package. */
+const WORKER = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url)
+
+let pool: Piscina | undefined
+
+/** One pool a process: executors bound how many tasks run, so it need not. Idle threads do not keep a process alive. */
+function threads(): Piscina {
+  pool ??= new Piscina({
+    filename: WORKER.href,
+    minThreads: 0,
+    maxThreads: 1_024,
+    idleTimeout: IDLE_THREAD_MS,
+    // Waiting for work must not freeze what a handler left behind in its thread.
+    atomics: 'disabled',
+    recordTiming: false,
+  })
+  return pool
+}
+
+/**
+ * Runs the default export of a module in a thread of its own. A handler that ignores its signal there is terminated,
+ * and one that crashes its thread fails its attempt alone.
+ */
+export async function runInThread(
+  module: URL,
+  params: Record<string, unknown>,
+  ctx: TaskContext,
+): Promise<unknown> {
+  const { port1: port, port2 } = new MessageChannel()
+  const terminate = new AbortController()
+  let grace: NodeJS.Timeout | undefined
+  const send = (message: ToThread) => port.postMessage(message)
+  const onAbort = () => {
+    const { name, message } = ctx.signal.reason
+    send({ kind: 'abort', name, message })
+    grace = setTimeout(() => terminate.abort(), THREAD_GRACE_MS)
+  }
+  const end = Promise.withResolvers<unknown>()
+  // The end comes over the same port as the lines said before it, so it cannot overtake them.
+  port.on('message', (message: FromThread) => {
+    if (message.kind === 'returned') end.resolve(message.result)
+    else if (message.kind === 'threw') end.reject(unpackError(message.error))
+    else hear(message, ctx, send)
+  })
+  ctx.signal.addEventListener('abort', onAbort, { once: true })
+  try {
+    const { fence } = runInternals(ctx)
+    const task: ThreadTask = { module: module.href, params, taskType: ctx.taskType, fence, port: port2 }
+    threads()
+      .run(task, { transferList: [port2], signal: terminate.signal })
+      .catch(end.reject)
+    if (ctx.signal.aborted) onAbort()
+    return await end.promise
+  } finally {
+    ctx.signal.removeEventListener('abort', onAbort)
+    clearTimeout(grace)
+    port.close()
+  }
+}
+
+function hear(message: FromThread, ctx: TaskContext, send: (answer: ToThread) => void): void {
+  if (message.kind === 'progress') ctx.progress(...message.args)
+  if (message.kind === 'log') ctx.log[message.level](message.message, message.data)
+  if (message.kind === 'completing') runInternals(ctx).noteCompletion()
+  if (message.kind === 'flush') answer(message.call, runInternals(ctx).flush(), send)
+  if (message.kind === 'create') {
+    const { task, params, options } = message
+    answer(message.call, ctx.createTask(task, params as never, options), send)
+  }
+}
+
+function answer(call: number, work: Promise<unknown>, send: (answer: ToThread) => void): void {
+  work
+    .then((value) => send({ kind: 'answer', call, value }))
+    .catch((error: unknown) => send({ kind: 'refusal', call, error: packError(error) }))
+}

@@ -1,0 +1,142 @@
+import { performance } from 'node:perf_hooks'
+import type { LogData, TaskContext } from '../context.ts'
+import { TaskError } from '../errors.ts'
+import { checkCount } from '../progress.ts'
+import { findDefinitions } from '../task.ts'
+import { type FromThread, packError, type ThreadTask, type ToThread } from './protocol.ts'
+import { unpackError } from './unpack-error.ts'
+
+/** A handler in a loop must not fill the channel with progress that nobody will see. */
+const PROGRESS_INTERVAL_MS = 50
+
+/** What a pool thread runs: loads the handler's module and gives it a context that speaks over the port. */
+export default async function runHandler(task: ThreadTask): Promise<void> {
+  const link = new Link(task)
+  try {
+    const loaded: { default?: unknown } = await import(task.module)
+    if (typeof loaded.default !== 'function') {
+      throw new TypeError(`${task.module} must export its handler as default`)
+    }
+    const result: unknown = await loaded.default(task.params, link.context)
+    link.end({ kind: 'returned', result })
+  } catch (thrown) {
+    link.end({ kind: 'threw', error: packError(thrown) })
+  }
+}
+
+/** The thread's end of the channel to the attempt that waits in the main thread. */
+class Link {
+  readonly context: TaskContext
+  readonly #task: ThreadTask
+  readonly #abort = new AbortController()
+  readonly #calls = new Map<number, PromiseWithResolvers<unknown>>()
+  #lastCall = 0
+  #progress: readonly [number, number | undefined, string | undefined] | undefined
+  #progressSentAt = Number.NEGATIVE_INFINITY
+
+  constructor(task: ThreadTask) {
+    this.#task = task
+    task.port.on('message', (message: ToThread) => this.#hear(message))
+    this.context = this.#createContext()
+  }
+
+  /** The last word: whatever the handler still says afterwards is nobody's. */
+  end(last: FromThread): void {
+    this.#sendProgress()
+    try {
+      this.#send(last)
+    } catch (error) {
+      // A result that cannot be cloned, a function for example.
+      this.#send({ kind: 'threw', error: packError(error) })
+    }
+    this.#task.port.close()
+  }
+
+  #createContext(): TaskContext {
+    const { fence, taskType } = this.#task
+    const say = (level: 'debug' | 'info' | 'warn' | 'error') => (message: string, data?: LogData) =>
+      this.#send({ kind: 'log', level, message: String(message), data: toJson(data) })
+    return {
+      taskId: fence.taskId,
+      taskType,
+      attempt: fence.attempt,
+      signal: this.#abort.signal,
+      log: { debug: say('debug'), info: say('info'), warn: say('warn'), error: say('error') },
+      progress: (current, total, step) => this.#report(current, total, step),
+      createTask: async (reference, params, options) => {
+        const [definition] = findDefinitions(reference)
+        const name = typeof reference === 'string' ? reference : (definition?.type ?? String(reference))
+        // The main thread's manager answers what createTask promises.
+        return (await this.#call({ kind: 'create', task: name, params, options })) as never
+      },
+      guard: async (tx) => {
+        // Loaded when needed: a thread that writes nothing need not load a database driver.
+        const { guardFence } = await import('../store/guard.ts')
+        if (this.#abort.signal.aborted || !(await guardFence(tx, fence))) throw this.#lost()
+      },
+      complete: async (tx, result) => {
+        const { completeInTransaction } = await import('../store/guard.ts')
+        const { encodeResult } = await import('../executor/result.ts')
+        const text = encodeResult(result)
+        this.#sendProgress()
+        await this.#call({ kind: 'flush' })
+        if (this.#abort.signal.aborted) throw this.#lost()
+        if (!(await completeInTransaction(tx, fence, text, undefined))) throw this.#lost()
+        this.#send({ kind: 'completing' })
+      },
+    }
+  }
+
+  #report(current: number, total: number | undefined, step: string | undefined): void {
+    checkCount('current', current)
+    if (total !== undefined) checkCount('total', total)
+    this.#progress = [current, total ?? this.#progress?.[1], step ?? this.#progress?.[2]]
+    if (performance.now() - this.#progressSentAt >= PROGRESS_INTERVAL_MS) this.#sendProgress()
+  }
+
+  #sendProgress(): void {
+    if (!this.#progress) return
+    this.#send({ kind: 'progress', args: this.#progress })
+    this.#progressSentAt = performance.now()
+  }
+
+  #call(request: DistributiveOmit<Extract<FromThread, { call: number }>, 'call'>): Promise<unknown> {
+    const call = ++this.#lastCall
+    const answer = Promise.withResolvers<unknown>()
+    this.#calls.set(call, answer)
+    this.#send({ ...request, call } as FromThread)
+    return answer.promise
+  }
+
+  #hear(message: ToThread): void {
+    if (message.kind === 'abort') {
+      this.#abort.abort(new DOMException(message.message, message.name))
+      return
+    }
+    const call = this.#calls.get(message.call)
+    this.#calls.delete(message.call)
+    if (message.kind === 'answer') call?.resolve(message.value)
+    else call?.reject(unpackError(message.error))
+  }
+
+  #send(message: FromThread): void {
+    this.#task.port.postMessage(message)
+  }
+
+  #lost(): TaskError {
+    const { taskId, attempt } = this.#task.fence
+    return new TaskError('TASK_LOST', `attempt ${attempt} of ${taskId} no longer owns its task`)
+  }
+}
+
+type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never
+
+/** Fields of a log line become JSON anyway; what cannot be cloned must not fail the handler that logs it. */
+function toJson(data: LogData | undefined): LogData | undefined {
+  if (data === undefined) return undefined
+  try {
+    return JSON.parse(JSON.stringify(data))
+  } catch (error) {
+    return { unserialisable: String(error) }
+  }
+}

@@ -1,0 +1,4 @@
+/** Never yields: no signal reaches it, no timer fires. */
+export default function endless(): never {
+  for (;;);
+}
