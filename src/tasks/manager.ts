@@ -48,6 +48,11 @@ export interface NewTaskItem<T extends TaskReference = TaskReference> extends Cr
   params?: ParamsOf<T>
 }
 
+/** Items whose params are those of the task beside them. */
+export type NewTaskItems<T extends readonly TaskReference[]> = {
+  readonly [Index in keyof T]: NewTaskItem<T[Index]>
+}
+
 export type TaskQuery = Partial<ListTasksQuery>
 export type LogQuery = Partial<ListLogsQuery>
 
@@ -91,7 +96,7 @@ export class TaskManager {
     params?: ParamsOf<T>,
     options: CreateTaskOptions = {},
   ): Promise<CreatedTask> {
-    const [created] = await this.createTasks([
+    const [created] = await this.#createAll([
       { ...options, task, ...(params === undefined ? {} : { params }) },
     ])
     if (!created) throw new Error('the insert answered no row')
@@ -99,7 +104,14 @@ export class TaskManager {
   }
 
   /** Creates many tasks, of any types, in one statement: all of them or none. Answers in their order. */
-  async createTasks(items: readonly NewTaskItem[]): Promise<CreatedTask[]> {
+  async createTasks<const T extends readonly TaskReference[]>(
+    items: NewTaskItems<T>,
+  ): Promise<{ [Index in keyof T]: CreatedTask }> {
+    // As many as there are items: a mapped tuple type says so, an array of rows cannot.
+    return (await this.#createAll(items)) as { [Index in keyof T]: CreatedTask }
+  }
+
+  async #createAll(items: readonly NewTaskItem[]): Promise<CreatedTask[]> {
     if (items.length === 0) return []
     const tasks = await Promise.all(items.map((item) => this.#prepare(item)))
     const rows = await insertTasks(this.#db, tasks)

@@ -1,0 +1,145 @@
+import { describe, expect, expectTypeOf, test } from 'vitest'
+import { z } from 'zod'
+import {
+  type CreatedTask,
+  createTaskRegistry,
+  type ParamsOf,
+  type ResultOf,
+  type TaskContext,
+  type TaskManager,
+} from '../src/index.ts'
+
+/**
+ * What the compiler promises to those who write handlers. `tsc` checks this file; a function that is never called
+ * holds what must not compile.
+ */
+
+const { task } = createTaskRegistry()
+
+const sendReport = task('send_report', {
+  params: z.object({ userId: z.number().int(), dryRun: z.boolean().default(false) }),
+})(async (params, ctx) => {
+  expectTypeOf(params).toEqualTypeOf<{ userId: number; dryRun: boolean }>()
+  expectTypeOf(ctx).toEqualTypeOf<TaskContext>()
+  expectTypeOf(ctx.signal).toEqualTypeOf<AbortSignal>()
+  ctx.progress(1, 10, 'collecting')
+  ctx.log.info('collecting', { userId: params.userId })
+  return { rows: params.userId, asked: ctx.taskId }
+})
+
+const plain = task('plain')((params) => {
+  expectTypeOf(params).toEqualTypeOf<Record<string, unknown>>()
+})
+
+const remind = task('remind', { params: z.object({ at: z.coerce.date() }) })(({ at }) => at.getTime())
+
+declare const ctx: TaskContext
+declare const manager: TaskManager
+
+describe('task()', () => {
+  test('returns the function, to be called like any other', async () => {
+    const context = {
+      taskId: 'task_1',
+      progress: () => {},
+      log: { info: () => {} },
+    } as unknown as TaskContext
+    const answer = await sendReport({ userId: 7, dryRun: false }, context)
+    expectTypeOf(answer).toEqualTypeOf<{ rows: number; asked: string }>()
+    expect(answer).toEqual({ rows: 7, asked: 'task_1' })
+    expect(remind({ at: new Date(5) }, context)).toBe(5)
+  })
+
+  test('knows params and result', () => {
+    expectTypeOf<ParamsOf<typeof sendReport>>().toEqualTypeOf<{
+      userId: number
+      dryRun?: boolean | undefined
+    }>()
+    expectTypeOf<ResultOf<typeof sendReport>>().toEqualTypeOf<{ rows: number; asked: string }>()
+    expectTypeOf<ResultOf<typeof remind>>().toEqualTypeOf<number>()
+    expectTypeOf<ParamsOf<typeof plain>>().toEqualTypeOf<Record<string, unknown>>()
+    expectTypeOf<ParamsOf<'elsewhere'>>().toEqualTypeOf<Record<string, unknown>>()
+    expectTypeOf<ResultOf<'elsewhere'>>().toEqualTypeOf<unknown>()
+  })
+
+  test('refuses what does not fit', () => {
+    const neverCalled = () => {
+      // @ts-expect-error a schema of params makes an object
+      task('bad', { params: z.string() })
+      // @ts-expect-error a misspelt option
+      task('bad', { timeout: 5 })
+      // @ts-expect-error the handler takes other params than the schema makes
+      task('bad', { params: z.object({ a: z.string() }) })((params: { a: number }) => params)
+      // @ts-expect-error params are missing
+      void sendReport({ userId: 7 }, ctx)
+      // @ts-expect-error a plain function was never passed to task()
+      createTaskRegistry().add(() => 1)
+    }
+    expect(neverCalled).toBeTypeOf('function')
+  })
+})
+
+describe('createTask', () => {
+  test('takes the params of its task', () => {
+    const neverCalled = async () => {
+      expectTypeOf(await manager.createTask(sendReport, { userId: 7 })).toEqualTypeOf<CreatedTask>()
+      await manager.createTask(sendReport, { userId: 7, dryRun: true }, { priority: 5, runAt: new Date() })
+      await manager.createTask(plain)
+      await manager.createTask(plain, { whatever: [1] })
+      await manager.createTask('elsewhere', { whatever: null })
+      await ctx.createTask(sendReport, { userId: 7 }, { priority: 1 })
+    }
+    expect(neverCalled).toBeTypeOf('function')
+  })
+
+  test('refuses what does not fit', () => {
+    const neverCalled = async () => {
+      // @ts-expect-error of another type
+      await manager.createTask(sendReport, { userId: '7' })
+      // @ts-expect-error incomplete
+      await manager.createTask(sendReport, {})
+      // @ts-expect-error unknown
+      await manager.createTask(sendReport, { userId: 7, nope: 1 })
+      // @ts-expect-error no object
+      await manager.createTask('elsewhere', [1])
+      // @ts-expect-error a misspelt option
+      await manager.createTask(plain, {}, { prioritiy: 1 })
+      // @ts-expect-error a plain function was never passed to task()
+      await manager.createTask(() => 1, {})
+      // @ts-expect-error of another type, from inside a handler
+      await ctx.createTask(sendReport, { userId: '7' })
+      // @ts-expect-error who asked is whoever asked for the parent
+      await ctx.createTask(plain, {}, { createdBy: 'me' })
+    }
+    expect(neverCalled).toBeTypeOf('function')
+  })
+})
+
+describe('createTasks', () => {
+  test('takes the params of each task', () => {
+    const neverCalled = async () => {
+      const [first] = await manager.createTasks([
+        { task: sendReport, params: { userId: 7 }, priority: 3 },
+        { task: plain },
+        { task: 'elsewhere', params: { whatever: 1 } },
+      ])
+      expectTypeOf(first).toEqualTypeOf<CreatedTask>()
+      const ids = [1, 2, 3]
+      const many = await manager.createTasks(ids.map((userId) => ({ task: sendReport, params: { userId } })))
+      expectTypeOf(many).toEqualTypeOf<CreatedTask[]>()
+    }
+    expect(neverCalled).toBeTypeOf('function')
+  })
+
+  test('refuses what does not fit', () => {
+    const neverCalled = async () => {
+      // @ts-expect-error of another type
+      await manager.createTasks([{ task: plain }, { task: sendReport, params: { userId: '7' } }])
+      // @ts-expect-error a misspelt option
+      await manager.createTasks([{ task: plain, prioritiy: 1 }])
+      const ids = ['1', '2']
+      // @ts-expect-error of another type, made one by one
+      await manager.createTasks(ids.map((userId) => ({ task: sendReport, params: { userId } })))
+    }
+    expect(neverCalled).toBeTypeOf('function')
+  })
+})
