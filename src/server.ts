@@ -11,6 +11,7 @@ import { EmbeddedPostgresError } from './db/embedded-error.ts'
 import { provideDatabase } from './db/provide.ts'
 import { ServerRunningError } from './db/server-lock.ts'
 import { TaskError } from './tasks/errors.ts'
+import { watchStrayErrors } from './telemetry/stray-errors.ts'
 
 /**
  * The bundled server's process. What it starts (database, app) goes on a stack and is ended in reverse, so
@@ -34,6 +35,7 @@ class ServerProcess {
   readonly #resources = new AsyncDisposableStack()
   readonly #stopping = new AbortController()
   #booted: Promise<void> = Promise.resolve()
+  #app: FastifyInstance | undefined
   #exitCode = 0
 
   constructor(config: Config) {
@@ -45,9 +47,11 @@ class ServerProcess {
 
   start(): void {
     this.#listenForSignals()
-    for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
-      process.on(event, (error: unknown) => this.#fail(error, event))
-    }
+    watchStrayErrors({
+      log: this.#log,
+      logToTask: async ({ taskId }, message) => this.#app?.tasks.logMessage(taskId, 'ERROR', message),
+      onFatal: (error, event) => this.#fail(error, event),
+    })
     this.#booted = this.#boot()
     this.#booted.catch((error: unknown) => this.#fail(error, 'the server did not start'))
   }
@@ -70,6 +74,7 @@ class ServerProcess {
       authSecret: this.#config.auth.secret ?? keepAuthSecret(),
       logger: { level: this.#config.log.level, stream: this.#stream },
     })
+    this.#app = app
     this.#resources.defer(() => app.close())
     this.#tellPassword(app)
     signal.throwIfAborted()

@@ -1,0 +1,29 @@
+import type { BaseLogger } from 'pino'
+import type { RunEvent } from '../tasks/events.ts'
+import { currentTask } from '../tasks/executor/running-task.ts'
+
+/**
+ * What a process does about errors that nobody caught: a rejection, or a throw in a timer.
+ *
+ * One that a task's handler left behind is named, logged and written to the task's own log, and the process goes on:
+ * ending it would interrupt every other task, and hand this one back only to do the same again. Any other one has
+ * left the process in an unknown state, and `onFatal` ends it.
+ */
+export function watchStrayErrors(options: {
+  readonly log: Pick<BaseLogger, 'error'>
+  logToTask(run: RunEvent, message: string): Promise<void>
+  onFatal(error: unknown, event: 'uncaughtException' | 'unhandledRejection'): void
+}): void {
+  for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
+    process.on(event, (error: unknown) => {
+      const run = currentTask()
+      if (!run) return options.onFatal(error, event)
+      options.log.error({ ...run, err: error }, `${event}: a task left an error behind`)
+      options
+        .logToTask(run, `${event}: ${error instanceof Error ? error.message : String(error)}`)
+        .catch((err: unknown) =>
+          options.log.error({ ...run, err }, 'the error could not be written to the task'),
+        )
+    })
+  }
+}

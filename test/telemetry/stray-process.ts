@@ -1,0 +1,35 @@
+import { createPool } from '../../src/db/client.ts'
+import { createTaskRegistry } from '../../src/tasks/registry.ts'
+import { watchStrayErrors } from '../../src/telemetry/stray-errors.ts'
+import { createEngine } from '../support/engine.ts'
+
+/** A process whose tasks leave errors behind; it tells its parent what its watch saw. */
+const url = process.argv[2] ?? ''
+const { task } = createTaskRegistry()
+const stray = task('stray')(async () => {
+  setTimeout(() => {
+    throw new Error('thrown in a timer')
+  }, 1)
+  setTimeout(() => void Promise.reject(new Error('rejected in a timer')), 1)
+  return 'done'
+})
+const engine = createEngine({ url, pool: createPool({ connectionString: url }), drop: async () => {} }, [
+  stray,
+])
+watchStrayErrors({
+  log: { error: () => {} },
+  logToTask: async ({ taskId }, message) => {
+    await engine.manager.logMessage(taskId, 'ERROR', message)
+    process.send?.({ taskId, message })
+  },
+  onFatal: (error) => {
+    process.send?.({ fatal: String(error) }, () => process.exit(1))
+  },
+})
+engine.executor.start()
+await engine.manager.createTask(stray)
+process.on('message', () => {
+  setTimeout(() => {
+    throw new Error('of nobody')
+  }, 0)
+})
