@@ -138,6 +138,27 @@ async function listeningAddress(app: ChildProcess): Promise<string> {
   throw new Error(`the example ended before it listened:\n${output}`)
 }
 
+test('a handler runs in a thread, whose worker the package brings along', async () => {
+  const database = await createTestDatabase('empty')
+  onTestFinished(() => database.drop())
+  writeFileSync(path.join(host, 'double.js'), 'export default async ({ value }) => value * 2')
+  const code = `
+    import asyncTasks, { task } from 'fastify-async-tasks'
+    import Fastify from 'fastify'
+    const app = Fastify()
+    const double = task('double', { run: 'thread', module: new URL('./double.js', import.meta.url) })()
+    const { DATABASE_URL: connectionString } = process.env
+    await app.register(asyncTasks, { connectionString, tasks: [double], routes: false })
+    await app.ready()
+    const { taskId } = await app.tasks.createTask(double, { value: 21 })
+    console.log((await app.tasks.waitFor(taskId)).result)
+    await app.close()`
+  writeFileSync(path.join(host, 'thread.js'), code)
+  const env = { PATH: process.env.PATH, DATABASE_URL: database.url }
+  const { stdout } = await run(process.execPath, ['thread.js'], { cwd: host, env })
+  expect(stdout).toBe('42\n')
+})
+
 test('the tables are a module of their own', async () => {
   const code = `
     import * as schema from 'fastify-async-tasks/schema'
