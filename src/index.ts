@@ -18,7 +18,8 @@ export {
   TaskError,
   type TaskErrorCode,
 } from './tasks/errors.ts'
-export type { ExecutorHealth, TaskExecutor } from './tasks/executor/executor.ts'
+export type { TaskExecutor } from './tasks/executor/executor.ts'
+export type { ExecutorHealth } from './tasks/executor/health.ts'
 export { currentTask } from './tasks/executor/running-task.ts'
 export type { AttemptOutcome, LogLevel, TaskStatus } from './tasks/lifecycle.ts'
 export type {

@@ -75,7 +75,11 @@ async function asyncTasks(app: FastifyInstance, options: AsyncTasksOptions): Pro
 
   const events = new TaskEvents()
   logTaskEvents(events, log)
-  const db = createDatabase(pool, { prepared: options.prepared ?? true })
+  const db = createDatabase(pool, {
+    prepared: options.prepared ?? true,
+    // An executor must learn that a connection is dead while others still count on it.
+    answerTimeoutMs: Math.min(settings.leaseMs / 2, 30_000),
+  })
   const registry = registryOf(options)
   const definitions = new Map(registry.definitions())
   const manager = new TaskManager({ db, settings, definitions, events })

@@ -19,6 +19,8 @@ export function createPool(options: PoolOptions): pg.Pool {
     // A pool that waits for ever turns an outage into a hang.
     connectionTimeoutMillis: 10_000,
     idleTimeoutMillis: 30_000,
+    // The last resort where packets vanish; whoever knows better sets less for a query.
+    query_timeout: 60_000,
   })
   pool.on('error', (error) => options.onIdleError?.(error))
   return pool

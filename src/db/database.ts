@@ -9,10 +9,15 @@ export interface Database {
   readonly orm: NodePgDatabase
   /** False behind a pooler that does not keep prepared statements. */
   readonly prepared: boolean
+  /** Until an answer that does not come counts as a broken connection. */
+  readonly answerTimeoutMs: number
 }
 
-export function createDatabase(pool: pg.Pool, options: { prepared: boolean }): Database {
-  return { pool, orm: drizzle(pool), prepared: options.prepared }
+export function createDatabase(
+  pool: pg.Pool,
+  { prepared, answerTimeoutMs = 30_000 }: { prepared: boolean; answerTimeoutMs?: number },
+): Database {
+  return { pool, orm: drizzle(pool), prepared, answerTimeoutMs }
 }
 
 /** A fixed SQL text, prepared once a connection under a name of its own. */
@@ -35,7 +40,14 @@ export async function execute<Row>(
   { name, text }: Statement,
   values: readonly unknown[],
 ): Promise<Row[]> {
-  const query = { text, values: [...values], ...(db.prepared ? { name } : {}) }
+  const query = {
+    text,
+    values: [...values],
+    ...(db.prepared ? { name } : {}),
+    // A connection whose packets vanish gives no error for hours. The pool destroys it when this has passed; every
+    // statement here is guarded, so one that was carried out all the same does no harm when it is tried again.
+    query_timeout: db.answerTimeoutMs,
+  }
   // The rows' shape is what the statement's own select or returning list says.
   const answer = await db.pool.query<Row & pg.QueryResultRow>(query)
   return answer.rows

@@ -28,9 +28,10 @@ export function createEngine(
   const registry = createTaskRegistry()
   registry.add(...tasks)
   const definitions = new Map(registry.definitions())
-  const db = createDatabase(database.pool, { prepared: true })
   const events = new TaskEvents()
-  const parts = { db, events, definitions, settings: taskSettings.parse(settings) }
+  const resolved = taskSettings.parse(settings)
+  const db = createDatabase(database.pool, { prepared: true, answerTimeoutMs: resolved.leaseMs / 2 })
+  const parts = { db, events, definitions, settings: resolved }
   const manager = new TaskManager(parts)
   const listen = options.hears ? { listen: { connectionString: database.url } } : {}
   const executor = new TaskExecutor({ ...parts, ...listen, manager, version: 'test' })

@@ -12,13 +12,14 @@ import { releaseTask } from '../store/finish.ts'
 import { handBackStrays } from '../store/rescue.ts'
 import type { TaskDefinition } from '../task.ts'
 import { Attempt, type AttemptServices } from './attempt.ts'
+import { assessHealth, type ExecutorHealth } from './health.ts'
 import { hearOthers } from './hearing.ts'
 import { Heartbeat } from './heartbeat.ts'
 import { OutputBuffer } from './output-buffer.ts'
 import { persist } from './persist.ts'
 import { poll } from './poller.ts'
 import { Slots } from './slots.ts'
-import { type Loop, type LoopHealth, Supervisor } from './supervisor.ts'
+import { type Loop, Supervisor } from './supervisor.ts'
 import { WakeUp } from './wake-up.ts'
 
 /** Part of the shutdown time after which handlers are aborted, and after which nobody waits for them any more. */
@@ -28,14 +29,8 @@ const HAND_BACK_AT = 0.92
 /** A retry is looked for a little after it is due: the database's clock decides, and rounds. */
 const RETRY_SLACK_MS = 5
 
-export interface ExecutorHealth {
-  readonly ok: boolean
-  /** Why not, in words for people. */
-  readonly reasons: readonly string[]
-  readonly loops: readonly LoopHealth[]
-  /** Tasks whose handlers ignore their signal; each holds a slot. */
-  readonly stuck: readonly string[]
-}
+/** A poll loop that has not passed for less than this is busy, not stale. */
+const MIN_STALE_MS = 10_000
 
 export interface ExecutorOptions {
   readonly db: Database
@@ -66,7 +61,6 @@ export class TaskExecutor {
   readonly #heart: Supervisor
   readonly #ears: Supervisor | undefined
   readonly #giveUp = new AbortController()
-  readonly #retryTimers = new Set<NodeJS.Timeout>()
   readonly #services: AttemptServices
   /** A heartbeat saw rows that run in this executor's name without being held. */
   #strays = false
@@ -121,7 +115,7 @@ export class TaskExecutor {
       giveUp: this.#giveUp.signal,
       cancelGraceMs: settings.cancelGraceMs,
       retryBaseMs: settings.retryBaseMs,
-      onRetryDue: (delayMs) => this.#wakeAfter(delayMs + RETRY_SLACK_MS),
+      onRetryDue: (delayMs) => this.#wakeUp.notifyAfter(delayMs + RETRY_SLACK_MS),
     }
   }
 
@@ -156,23 +150,21 @@ export class TaskExecutor {
   }
 
   health(): ExecutorHealth {
-    const { settings } = this.#options
-    const loops = [this.#poller.health(), this.#heart.health()]
-    const reasons: string[] = []
-    if (this.#stopping) reasons.push('shutting down')
-    else if (!this.#started) reasons.push('not started')
-    else {
-      const limits = [Math.max(5 * settings.pollIntervalMs, 10_000), settings.leaseMs]
-      loops.forEach((loop, i) => {
-        if (loop.sinceLastPassMs <= (limits[i] ?? 0)) return
-        const seconds = Math.round(loop.sinceLastPassMs / 1_000)
-        reasons.push(`the ${loop.loop} loop has not run for ${seconds} s`)
-      })
-    }
-    const stuck = this.#slots.attempts().filter((attempt) => attempt.stuck)
-    // Deaf is slower, not broken: polling goes on.
-    if (this.#ears) loops.push(this.#ears.health())
-    return { ok: reasons.length === 0, reasons, loops, stuck: stuck.map((attempt) => attempt.fence.taskId) }
+    const { leaseMs, pollIntervalMs } = this.#options.settings
+    const ears = this.#ears ? [{ health: this.#ears.health(), staleAfterMs: Number.POSITIVE_INFINITY }] : []
+    return assessHealth({
+      started: this.#started,
+      stopping: this.#stopping !== undefined,
+      loops: [
+        { health: this.#poller.health(), staleAfterMs: Math.max(5 * pollIntervalMs, MIN_STALE_MS) },
+        { health: this.#heart.health(), staleAfterMs: leaseMs },
+        ...ears,
+      ],
+      stuck: this.#slots
+        .attempts()
+        .filter((attempt) => attempt.stuck)
+        .map((attempt) => attempt.fence.taskId),
+    })
   }
 
   /** Begins to stop and returns at once; `stop` waits for the same stop and says how it went. */
@@ -198,7 +190,6 @@ export class TaskExecutor {
     const deadline = setTimeout(() => this.#giveUp.abort(), total)
     events.off('created', this.#onCreated)
     events.off('rescued', this.#onRescued)
-    for (const timer of this.#retryTimers) clearTimeout(timer)
     const polled = this.#poller.stop()
     try {
       await this.#idleWithin(total * ABORT_AT)
@@ -210,6 +201,7 @@ export class TaskExecutor {
       // Whatever still waits to be written must not outlive the stop.
       this.#giveUp.abort()
       this.#output.stop()
+      this.#wakeUp.clear()
       events.off('cancelled', this.#onCancelled)
     }
   }
@@ -299,15 +291,6 @@ export class TaskExecutor {
         await this.#heartbeat.beatOnce()
       },
     })
-  }
-
-  #wakeAfter(ms: number): void {
-    if (this.#stopping) return
-    const timer = setTimeout(() => {
-      this.#retryTimers.delete(timer)
-      this.wake()
-    }, ms)
-    this.#retryTimers.add(timer)
   }
 
   #abortIf(taskId: string, attemptNumber: number, cause: 'cancelled' | 'lost'): void {

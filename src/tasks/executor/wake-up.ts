@@ -3,12 +3,27 @@
  * "nothing to do" and the wait; any number of them counts as one.
  */
 export class WakeUp {
+  readonly #timers = new Set<NodeJS.Timeout>()
   #pending = false
   #resume: (() => void) | undefined
 
   notify(): void {
     this.#pending = true
     this.#resume?.()
+  }
+
+  notifyAfter(ms: number): void {
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer)
+      this.notify()
+    }, ms)
+    this.#timers.add(timer)
+  }
+
+  /** Forgets wake-ups that are yet to come. */
+  clear(): void {
+    for (const timer of this.#timers) clearTimeout(timer)
+    this.#timers.clear()
   }
 
   /** Resolves after `ms`, at a wake-up, or when the signal aborts; never rejects. One waiter at a time. */

@@ -93,11 +93,12 @@ export async function forgetExecutors(db: Database): Promise<void> {
   await execute(db, FORGET, [])
 }
 
+// A dead executor's row stays while a task runs in its name: an int would hold its age for 24 days.
 const LIST = statement(
   'executor_list',
   `select e.executor_id as id, e.host, e.pid, e.version, e.slots, e.task_types as "taskTypes",
           e.started_at as "startedAt", e.stuck,
-          greatest(0, extract(epoch from now() - e.heartbeat_at) * 1000)::int as "heartbeatAgeMs",
+          greatest(0, floor(extract(epoch from now() - e.heartbeat_at) * 1000))::float8 as "heartbeatAgeMs",
           e.heartbeat_at > now() - e.lease_ms * interval '1 millisecond' as alive,
           array(select t.task_id from async_tasks t
                  where t.executor_id = e.executor_id and t.status = 'running'

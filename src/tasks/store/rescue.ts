@@ -5,9 +5,9 @@ import { BACK_TO_PENDING } from './fence.ts'
 
 /** An executor is dead when its heartbeat is older than its own lease, or its row is gone. */
 const EXECUTOR_IS_DEAD = `not exists (
-                       select from async_task_executors e
-                        where e.executor_id = t.executor_id
-                          and e.heartbeat_at > now() - e.lease_ms * interval '1 millisecond')`
+              select from async_task_executors e
+               where e.executor_id = t.executor_id
+                 and e.heartbeat_at > now() - e.lease_ms * interval '1 millisecond')`
 
 const BATCH = 500
 
@@ -17,9 +17,17 @@ const RETRY_IS_LEFT = 't.retry_count < t.max_retries'
 // executor's own last write, or another rescuer, is left alone.
 const RESCUE = statement(
   'rescue',
-  `with ended as (
+  `with dead as (
+     select t.id, t.executor_id
+       from async_tasks t
+      where t.status = 'running' and ${EXECUTOR_IS_DEAD}
+      order by t.id
+      limit ${BATCH}
+        for update skip locked
+   ), ended as (
      update async_tasks t
         set status = case when ${RETRY_IS_LEFT} then 'pending' else 'failed' end,
+            executor_id = case when ${RETRY_IS_LEFT} then null else t.executor_id end,
             retry_count = t.retry_count + case when ${RETRY_IS_LEFT} then 1 else 0 end,
             completed_at = case when ${RETRY_IS_LEFT} then null else now() end,
             progress = case when ${RETRY_IS_LEFT} then 0 else t.progress end,
@@ -27,14 +35,9 @@ const RESCUE = statement(
             step = case when ${RETRY_IS_LEFT} then null else t.step end,
             run_at = now(), stopping = false,
             error_message = 'attempt ' || t.attempt || ' was lost: its executor died'
-      where t.id = any(array(
-              select t.id
-                from async_tasks t
-               where t.status = 'running' and ${EXECUTOR_IS_DEAD}
-               order by t.id
-               limit ${BATCH}
-                 for update skip locked))
-     returning t.task_id, t.task_type, t.attempt, t.executor_id, t.started_at, t.status, t.error_message
+       from dead
+      where t.id = dead.id
+     returning t.task_id, t.task_type, t.attempt, dead.executor_id, t.started_at, t.status, t.error_message
    ), recorded as (
      insert into async_task_attempts (task_id, attempt, executor_id, started_at, outcome, error)
      select task_id, attempt, executor_id, started_at, 'lost', error_message from ended

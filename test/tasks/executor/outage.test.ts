@@ -63,6 +63,32 @@ describe('outage', () => {
     await expect.poll(() => executor.health()).toMatchObject({ ok: true })
   })
 
+  test('a connection whose packets vanish is given up, and another one goes on', async () => {
+    const { task } = createTaskRegistry()
+    const finish = createGate()
+    const work = task('work')(async () => {
+      await finish.opened
+      return 'done'
+    })
+    const { manager, executor, events } = create([work], { leaseMs: 1_000, heartbeatIntervalMs: 200 })
+    executor.start()
+    const started = nextEvent(events, 'started')
+    const { taskId } = await manager.createTask(work)
+    await started
+    const beatFailed = nextEvent(events, 'loopFailed', ({ loop }) => loop === 'heartbeat')
+    const delayed = nextEvent(events, 'writeDelayed')
+    proxy.set('silence')
+    finish.open()
+    await Promise.all([beatFailed, delayed])
+    proxy.set('none')
+    expect(await manager.waitFor(taskId)).toMatchObject({
+      status: 'completed',
+      result: 'done',
+      retryCount: 0,
+    })
+    await expect.poll(() => executor.health()).toMatchObject({ ok: true })
+  })
+
   test('a loop that dies is started again and says so in health', async () => {
     const { task } = createTaskRegistry()
     const noop = task('noop')(() => {})
