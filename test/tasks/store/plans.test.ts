@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { claimTasks } from '../../../src/tasks/store/claim.ts'
+import { rescueTasks } from '../../../src/tasks/store/rescue.ts'
 import { captureStatements, explain, type PlanNode } from '../../support/plans.ts'
 import { inStatus, SOME_EXECUTOR, useTaskTables } from '../../support/task-rows.ts'
 
@@ -79,6 +80,18 @@ describe('over 100,000 finished tasks', () => {
     expect(sortsAndScans(plan)).toEqual([])
   })
 
+  test('the rescue, which runs with every heartbeat, reads what runs and no more', async () => {
+    const { db } = tables.createManager()
+    const [statement] = await captureStatements(tables.pool, () => rescueTasks(db))
+    for (const kind of KINDS) {
+      const plan = await explainOne(statement, kind)
+      expect(indexesOf(plan), kind).toEqual(
+        expect.arrayContaining(['idx_async_tasks_running', 'async_tasks_pkey']),
+      )
+      expect(scansOfTasks(plan), kind).toEqual([])
+    }
+  })
+
   test('what steers one task finds it by its id', async () => {
     const { manager } = tables.createManager()
     const taskId = await tables.insert(inStatus('running'))
@@ -90,10 +103,7 @@ describe('over 100,000 finished tasks', () => {
     })
     for (const statement of statements) {
       for (const kind of KINDS) {
-        const scans = (await explainOne(statement, kind)).filter(
-          (node) => node['Node Type'] === 'Seq Scan' && node['Relation Name'] === 'async_tasks',
-        )
-        expect(scans, statement.text).toEqual([])
+        expect(scansOfTasks(await explainOne(statement, kind)), statement.text).toEqual([])
       }
     }
   })
@@ -106,6 +116,9 @@ function explainOne(
   if (!statement) throw new Error('the statement was not sent')
   return explain(tables.pool, statement, kind)
 }
+
+const scansOfTasks = (plan: readonly PlanNode[]) =>
+  plan.filter((node) => node['Node Type'] === 'Seq Scan' && node['Relation Name'] === 'async_tasks')
 
 const indexesOf = (plan: readonly PlanNode[]) => plan.flatMap((node) => node['Index Name'] ?? [])
 
