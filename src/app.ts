@@ -123,7 +123,7 @@ function openPool(app: FastifyInstance, config: Config, connectionString: string
   const pool = createPool({
     connectionString,
     max: config.database.poolMax,
-    onIdleError: (error) => app.log.warn({ reason: error.message }, 'an idle database connection broke'),
+    onIdleError: (error) => app.log.debug({ reason: error.message }, 'an idle database connection broke'),
   })
   app.addHook('onClose', () => endPool(pool, 1_000))
   return pool

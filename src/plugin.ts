@@ -1,19 +1,17 @@
 import { readFileSync } from 'node:fs'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import type pg from 'pg'
 import { createPool, endPool } from './db/client.ts'
-import { createDatabase } from './db/database.ts'
 import { migrate } from './db/migrate.ts'
 import { adminRoutes } from './http/admin.ts'
 import type { Authorize } from './http/authorize.ts'
 import { TaskError } from './tasks/errors.ts'
-import { TaskEvents } from './tasks/events.ts'
-import { TaskExecutor } from './tasks/executor/executor.ts'
-import { TaskManager } from './tasks/manager.ts'
-import { Notifier } from './tasks/notifications.ts'
+import type { TaskExecutor } from './tasks/executor/executor.ts'
+import type { TaskManager } from './tasks/manager.ts'
 import { toPointer } from './tasks/params.ts'
 import { createTaskRegistry, defaultRegistry, type TaskRegistry } from './tasks/registry.ts'
+import { TaskRunner } from './tasks/runner.ts'
 import { type TaskSettings, type TaskSettingsInput, taskSettings } from './tasks/settings.ts'
 import type { AnyTask } from './tasks/task.ts'
 import { logTaskEvents } from './telemetry/log.ts'
@@ -61,75 +59,42 @@ async function asyncTasks(app: FastifyInstance, options: AsyncTasksOptions): Pro
   const settings = parseSettings(options)
   checkOptions(options)
   const log = app.log.child({ component: 'tasks' })
-  const connectionString = options.connectionString
-  const onIdleError = (error: Error) =>
-    log.warn({ reason: error.message }, 'an idle database connection broke')
-  const pool = options.pool ?? createPool({ connectionString: connectionString ?? '', onIdleError })
-
+  const pool = options.pool ?? createOwnPool(options, log)
+  const endOwnPool = async () => {
+    if (!options.pool) await endPool(pool, 1_000)
+  }
   try {
     await applyMigrations(options, pool)
   } catch (error) {
-    if (!options.pool) await endPool(pool, 1_000)
+    await endOwnPool()
     throw error
   }
 
-  const events = new TaskEvents()
-  logTaskEvents(events, log)
-  const db = createDatabase(pool, {
+  const runner = new TaskRunner({
+    pool,
+    settings,
+    registry: registryOf(options),
+    version,
+    executes: options.executor ?? true,
     prepared: options.prepared ?? true,
-    // An executor must learn that a connection is dead while others still count on it.
-    answerTimeoutMs: Math.min(settings.leaseMs / 2, 30_000),
+    listen: directConnection(options, pool),
   })
-  const registry = registryOf(options)
-  const definitions = new Map(registry.definitions())
-  const manager = new TaskManager({ db, settings, definitions, events })
-  const executor =
-    options.executor === false
-      ? null
-      : new TaskExecutor({
-          db,
-          settings,
-          definitions,
-          manager,
-          events,
-          version,
-          listen: directConnection(options, pool),
-        })
-  const notifier = new Notifier({
-    db,
-    events,
-    runsHere: (taskTypes) => executor?.runsAtOnce(taskTypes) ?? false,
-    holds: (taskId) => executor?.holds(taskId) ?? false,
-  })
-  app.decorate('tasks', manager)
-  app.decorate('taskExecutor', executor)
+  logTaskEvents(runner.events, log)
+  app.decorate('tasks', runner.manager)
+  app.decorate('taskExecutor', runner.executor)
+  app.addHook('onReady', async () => runner.start())
+  app.addHook('preClose', async () => runner.beginStop())
+  app.addHook('onClose', () => runner.stop().finally(endOwnPool))
 
-  app.addHook('onReady', async () => {
-    // From here on the types are fixed; what is registered later belongs to apps that start later.
-    for (const [type, definition] of registry.definitions()) definitions.set(type, definition)
-    executor?.start()
-  })
-  app.addHook('preClose', async () => {
-    // Requests that wait for tasks would keep the server from closing, and the drain from being waited for.
-    executor?.beginStop()
-    manager.close()
-  })
-  app.addHook('onClose', async () => {
-    try {
-      await executor?.stop()
-    } finally {
-      notifier.stop()
-      if (!options.pool) await endPool(pool, 1_000)
-    }
-  })
+  if (options.routes === false) return
+  const { prefix = '/api/admin', authorize = false } = options
+  await app.register(adminRoutes, { prefix, manager: runner.manager, authorize })
+}
 
-  if (options.routes !== false) {
-    await app.register(adminRoutes, {
-      prefix: options.prefix ?? '/api/admin',
-      manager,
-      authorize: options.authorize ?? false,
-    })
-  }
+function createOwnPool({ connectionString = '' }: AsyncTasksOptions, log: FastifyBaseLogger): pg.Pool {
+  const onIdleError = (error: Error) =>
+    log.debug({ reason: error.message }, 'an idle database connection broke')
+  return createPool({ connectionString, onIdleError })
 }
 
 function parseSettings(options: AsyncTasksOptions): TaskSettings {

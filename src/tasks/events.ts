@@ -37,8 +37,10 @@ export interface TaskEventMap {
   loopRecovered: [{ loop: string; failures: number }]
   /** A write was refused for good. */
   writeFailed: [{ what: string; error: unknown }]
-  /** A write is being tried again until it succeeds. Once an outage. */
+  /** A write failed and is tried again until it succeeds. Once a write, not once a try. */
   writeDelayed: [{ what: string; error: unknown }]
+  /** It went through. */
+  writeRecovered: [{ what: string }]
 }
 
 export class TaskEvents extends EventEmitter<TaskEventMap> {

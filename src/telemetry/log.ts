@@ -1,6 +1,7 @@
 import type { BaseLogger } from 'pino'
-import { codeOf } from '../db/errors.ts'
+import { codeOf, isOutage } from '../db/errors.ts'
 import type { RunEvent, TaskEvents } from '../tasks/events.ts'
+import { OutageLog } from './outage.ts'
 
 const LEVELS = { DEBUG: 'debug', INFO: 'info', WARNING: 'warn', ERROR: 'error' } as const
 
@@ -55,14 +56,30 @@ export function logTaskEvents(
   events.on('unknownTypeFailed', (event) =>
     log.error(event, 'task failed: no executor has registered its type'),
   )
-  events.on('loopFailed', ({ loop, error }) =>
-    log.error({ loop, ...described(error) }, 'loop failed and will be started again'),
-  )
-  events.on('loopRecovered', (event) => log.info(event, 'loop recovered'))
-  events.on('writeDelayed', ({ what, error }) =>
-    log.warn({ what, ...described(error) }, 'write failed and is tried again'),
-  )
+  logTroubles(events, log)
   events.on('writeFailed', ({ what, error }) =>
     log.error({ what, ...described(error) }, 'write failed for good'),
   )
+}
+
+/** Loops and writes that fail: one outage of the database is one matter, anything else each its own. */
+function logTroubles(events: TaskEvents, log: Pick<BaseLogger, 'info' | 'warn' | 'error'>): void {
+  const outage = new OutageLog({
+    began: (error) => log.error(described(error), 'the database is away; handlers go on, writes wait'),
+    ended: (ms) => log.info({ forMs: Math.round(ms) }, 'the database is back'),
+  })
+  events.on('loopFailed', ({ loop, error }) => {
+    if (isOutage(error)) outage.met(loop, error)
+    else log.error({ loop, ...described(error) }, 'loop failed and will be started again')
+  })
+  events.on('loopRecovered', ({ loop, failures }) => {
+    if (!outage.overcome(loop)) log.info({ loop, failures }, 'loop recovered')
+  })
+  events.on('writeDelayed', ({ what, error }) => {
+    if (isOutage(error)) outage.met(what, error)
+    else log.warn({ what, ...described(error) }, 'write failed and is tried again')
+  })
+  events.on('writeRecovered', ({ what }) => {
+    outage.overcome(what)
+  })
 }

@@ -25,7 +25,9 @@ export async function persist<T>(
 ): Promise<Persisted<T>> {
   for (let failures = 0; ; ) {
     try {
-      return { value: await write(), retried: failures > 0 }
+      const value = await write()
+      if (failures > 0) context.events.emit('writeRecovered', { what })
+      return { value, retried: failures > 0 }
     } catch (error) {
       if (!isTransient(error)) throw error
       failures += 1

@@ -42,12 +42,14 @@ export async function writeProgress(
   return new Set(rows.map((row) => row.taskId))
 }
 
+// As in a run: a total that is given bounds the progress, one that is not is raised by it, 0 is unknown.
+const BOUNDED = 'greatest(progress, case when $3::int > 0 then least($2::int, $3::int) else $2::int end)'
+
 const OUTSIDE_PROGRESS = statement(
   'outside_progress',
   `update async_tasks
-      set progress = greatest(progress, $2),
-          total = case when coalesce($3, total) = 0 then 0
-                       else greatest(coalesce($3, total), progress, $2) end,
+      set progress = ${BOUNDED},
+          total = case when coalesce($3, total) = 0 then 0 else greatest(coalesce($3, total), ${BOUNDED}) end,
           step = coalesce($4, step)
     where task_id = $1 and status = 'running'
    returning true as written`,

@@ -103,7 +103,8 @@ const FAIL_UNKNOWN = statement(
                  and not exists (
                        select from async_task_executors e
                         where p.task_type = any(e.task_types)
-                          and e.heartbeat_at > now() - e.lease_ms * interval '1 millisecond')
+                          and e.heartbeat_at > now() - e.lease_ms * interval '1 millisecond'
+                              * case when e.stopped_at is null then 2 else 1 end)
                order by p.priority desc, p.run_at, p.id
                limit ${BATCH}
                  for update skip locked))

@@ -227,6 +227,7 @@ describe('updateProgress', () => {
       { progress: 3, total: 10, step: 's' },
     ],
     ['never falls', { progress: 5, total: 10 }, [3], { progress: 5, total: 10 }],
+    ['is bounded by a total that is given', {}, [5, 3], { progress: 3, total: 3 }],
     ['raises a total that it has passed', { progress: 5, total: 10 }, [12], { progress: 12, total: 12 }],
     [
       'lets a total shrink, to no less than what is done',

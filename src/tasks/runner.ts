@@ -1,0 +1,77 @@
+import type pg from 'pg'
+import { createDatabase } from '../db/database.ts'
+import { TaskEvents } from './events.ts'
+import { TaskExecutor } from './executor/executor.ts'
+import { TaskManager } from './manager.ts'
+import { Notifier } from './notifications.ts'
+import type { TaskRegistry } from './registry.ts'
+import type { TaskSettings } from './settings.ts'
+import type { TaskDefinition } from './task.ts'
+
+export interface TaskRunnerOptions {
+  readonly pool: pg.Pool
+  readonly settings: TaskSettings
+  readonly registry: TaskRegistry
+  /** Shown with the executor. */
+  readonly version: string
+  /** Whether this process runs tasks, or only creates and shows them. */
+  readonly executes: boolean
+  readonly prepared: boolean
+  /** Where to LISTEN; undefined: polling only. */
+  readonly listen: pg.ClientConfig | undefined
+}
+
+/** The engine of one app: its parts, put together, and the order in which they start and stop. */
+export class TaskRunner {
+  readonly events = new TaskEvents()
+  readonly manager: TaskManager
+  /** Null where this process runs no tasks. */
+  readonly executor: TaskExecutor | null
+  readonly #notifier: Notifier
+  readonly #registry: TaskRegistry
+  readonly #definitions: Map<string, TaskDefinition>
+
+  constructor(options: TaskRunnerOptions) {
+    const { pool, prepared, registry, settings, version, listen } = options
+    const { events } = this
+    // An executor must learn that a connection is dead while others still count on it.
+    const db = createDatabase(pool, { prepared, answerTimeoutMs: Math.min(settings.leaseMs / 2, 30_000) })
+    const definitions = new Map(registry.definitions())
+    const manager = new TaskManager({ db, settings, definitions, events })
+    const executor = options.executes
+      ? new TaskExecutor({ db, settings, definitions, manager, events, version, ...(listen && { listen }) })
+      : null
+    this.#notifier = new Notifier({
+      db,
+      events,
+      runsHere: (taskTypes) => executor?.runsAtOnce(taskTypes) ?? false,
+      holds: (taskId) => executor?.holds(taskId) ?? false,
+    })
+    this.manager = manager
+    this.executor = executor
+    this.#registry = registry
+    this.#definitions = definitions
+  }
+
+  /** From here on the types are fixed: what is registered later belongs to apps that start later. */
+  start(): void {
+    for (const [type, definition] of this.#registry.definitions()) this.#definitions.set(type, definition)
+    this.executor?.start()
+  }
+
+  /** Begins to stop and returns at once. Waits for tasks end here: they would keep a server from closing. */
+  beginStop(): void {
+    this.executor?.beginStop()
+    this.manager.close()
+  }
+
+  /** @throws TaskError `SHUTTING_DOWN` when the database did not take the last writes in time */
+  async stop(): Promise<void> {
+    this.beginStop()
+    try {
+      await this.executor?.stop()
+    } finally {
+      this.#notifier.stop()
+    }
+  }
+}
