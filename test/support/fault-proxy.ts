@@ -7,7 +7,7 @@ export type Fault =
   | 'none'
   /** Connections are reset and new ones refused. */
   | 'reset'
-  /** Connections stay open and nothing passes: a cable was pulled. */
+  /** Connections stay open and nothing passes: a cable was pulled. One that lost bytes stays dead for ever. */
   | 'silence'
 
 export interface FaultProxy {
@@ -34,6 +34,11 @@ export async function startFaultProxy(databaseUrl: string): Promise<FaultProxy> 
     const upstream = net.connect(Number(target.port), target.hostname)
     const pair = [client, upstream]
     let dropAnswers: (() => void) | undefined
+    let isDead = false
+    const isSilent = () => {
+      isDead ||= fault === 'silence'
+      return isDead
+    }
     const end = () => {
       for (const socket of pair) socket.destroy()
       for (const socket of pair) sockets.delete(socket)
@@ -44,7 +49,7 @@ export async function startFaultProxy(databaseUrl: string): Promise<FaultProxy> 
       socket.on('close', end)
     }
     client.on('data', (bytes) => {
-      if (fault === 'silence') return
+      if (isSilent()) return
       if (doomed && bytes.includes(doomed.text)) {
         dropAnswers = doomed.done
         doomed = undefined
@@ -56,7 +61,7 @@ export async function startFaultProxy(databaseUrl: string): Promise<FaultProxy> 
         // The server has answered, so it has committed.
         end()
         dropAnswers()
-      } else if (fault !== 'silence') client.write(bytes)
+      } else if (!isSilent()) client.write(bytes)
     })
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))

@@ -1,0 +1,79 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { asOwner, prepareCluster } from '../../../src/db/embedded-cluster.ts'
+import { prepareHome } from '../../../src/db/embedded-home.ts'
+
+export interface PostgresServer {
+  readonly url: string
+  /** `fast` breaks every connection and writes a checkpoint; `immediate` is a crash, with a recovery. */
+  restart(mode: 'fast' | 'immediate'): Promise<void>
+  remove(): Promise<void>
+}
+
+// A crash of the server alone loses nothing without fsync, but would lose commits that were not waited for.
+const SETTINGS = [
+  'listen_addresses=127.0.0.1',
+  'unix_socket_directories=',
+  'fsync=off',
+  'full_page_writes=off',
+]
+
+/** Ends the server if this process dies without doing so. */
+const GUARD = 'read -r _; kill -QUIT "$(head -n 1 "$0")"'
+
+/** A PostgreSQL of a test's own, to be restarted. */
+export async function startPostgres(options: { maxConnections: number }): Promise<PostgresServer> {
+  const folder = mkdtempSync(path.join(tmpdir(), 'chaos-postgres-'))
+  // As root the user postgres has to reach it.
+  chmodSync(folder, 0o755)
+  const home = prepareHome(folder)
+  const { dataPath, password } = prepareCluster(home, { durable: false })
+  const port = await findFreePort()
+  const settings = [...SETTINGS, `port=${port}`, `max_connections=${options.maxConnections}`]
+  const server = [
+    '-o',
+    settings.map((setting) => `-c ${setting}`).join(' '),
+    '-l',
+    path.join(dataPath, 'log'),
+  ]
+
+  const control = async (...args: string[]) => {
+    // Its output would stay open as long as the server that inherits it.
+    const program = path.join(home.binaries, 'bin/pg_ctl')
+    const child = spawn(program, [...args, '-w', '-s', '-D', dataPath], {
+      ...asOwner(home.owner),
+      stdio: 'ignore',
+    })
+    const [code] = (await once(child, 'exit')) as [number | null]
+    if (code !== 0) throw new Error(`pg_ctl ${args[0]} ended with ${code}; see ${dataPath}/log`)
+  }
+  await control('start', ...server)
+  const guard = spawn('/bin/sh', ['-c', GUARD, path.join(dataPath, 'postmaster.pid')], {
+    ...asOwner(home.owner),
+    stdio: ['pipe', 'ignore', 'ignore'],
+    detached: true,
+  })
+  return {
+    url: `postgres://postgres:${password}@127.0.0.1:${port}/postgres`,
+    restart: (mode) => control('restart', '-m', mode, ...server),
+    async remove() {
+      await control('stop', '-m', 'immediate')
+      guard.stdin.end()
+      await once(guard, 'exit')
+      rmSync(folder, { recursive: true })
+    },
+  }
+}
+
+async function findFreePort(): Promise<number> {
+  const probe = createServer().listen(0, '127.0.0.1')
+  await once(probe, 'listening')
+  const { port } = probe.address() as AddressInfo
+  probe.close()
+  await once(probe, 'close')
+  return port
+}

@@ -1,0 +1,79 @@
+import { once } from 'node:events'
+import { setTimeout as delay } from 'node:timers/promises'
+import { z } from 'zod'
+import type { TaskContext } from '../../../src/tasks/context.ts'
+import { createTaskRegistry } from '../../../src/tasks/registry.ts'
+import type { AnyTask } from '../../../src/tasks/task.ts'
+import type { AuditWriter } from './audit.ts'
+import { monotonicMs, type WorkerMessage } from './worker-messages.ts'
+
+interface Surroundings {
+  readonly audit: AuditWriter
+  /** Aborts when the test opens the gate. */
+  readonly gate: AbortSignal
+  tell(message: WorkerMessage): void
+}
+
+/** The handlers of a worker. Each writes its start and its end to the audit. */
+export function createWorkerTasks(surroundings: Surroundings): AnyTask[] {
+  const { audit, gate } = surroundings
+  const tell = (message: WorkerMessage) => surroundings.tell(message)
+  const { task } = createTaskRegistry()
+
+  const audited = async (ctx: TaskContext, work: () => Promise<unknown>) => {
+    const { taskId, attempt, signal } = ctx
+    const run = await audit.started(taskId, attempt)
+    tell({ kind: 'started', taskId, attempt })
+    signal.addEventListener('abort', () => {
+      const reason = (signal.reason as Error).message
+      tell({ kind: 'aborted', taskId, attempt, reason, at: monotonicMs() })
+    })
+    let how = 'returned'
+    try {
+      await work()
+      return attempt
+    } catch (error) {
+      how = 'threw'
+      throw error
+    } finally {
+      await audit.ended(run, how)
+      tell({ kind: 'ended', taskId, attempt })
+    }
+  }
+
+  const duration = z.object({ ms: z.number() })
+  const untilReleased = async (signal: AbortSignal) => {
+    if (!signal.aborted) await once(signal, 'abort')
+  }
+  return [
+    /** Takes its time and obeys. */
+    task('work', { params: duration })(({ ms }, ctx) =>
+      audited(ctx, () => delay(ms, undefined, { signal: ctx.signal })),
+    ),
+    /** Speaks while it works. */
+    task('talk', { params: duration })(({ ms }, ctx) =>
+      audited(ctx, async () => {
+        ctx.log.info('begun')
+        ctx.progress(1, 2)
+        await delay(ms, undefined, { signal: ctx.signal })
+        ctx.log.info('done')
+      }),
+    ),
+    /** Waits at the gate and obeys. */
+    task('hold')((_params, ctx) =>
+      audited(ctx, async () => {
+        await untilReleased(AbortSignal.any([gate, ctx.signal]))
+        ctx.signal.throwIfAborted()
+      }),
+    ),
+    /** Waits at the gate whatever it is told. */
+    task('deaf')((_params, ctx) => audited(ctx, () => untilReleased(gate))),
+    /** Kills its process, each time. */
+    task('deadly')((_params, ctx) =>
+      audited(ctx, async () => {
+        process.kill(process.pid, 'SIGKILL')
+        await new Promise(() => {})
+      }),
+    ),
+  ]
+}
