@@ -95,6 +95,8 @@ describe('createTask', () => {
     const neverCalled = async () => {
       // @ts-expect-error of another type
       await manager.createTask(sendReport, { userId: '7' })
+      // @ts-expect-error a required param is missing
+      await manager.createTask(sendReport)
       // @ts-expect-error incomplete
       await manager.createTask(sendReport, {})
       // @ts-expect-error unknown

@@ -1,6 +1,6 @@
 import type { Transaction } from '../db/query-runner.ts'
 import type { CreatedTask, CreateTaskOptions } from './manager.ts'
-import type { ParamsOf, TaskReference } from './task.ts'
+import type { CreateArguments, TaskReference } from './task.ts'
 
 /** Structured fields of a log line; stored as JSON, so values must be serialisable. */
 export type LogData = Readonly<Record<string, unknown>>
@@ -37,8 +37,7 @@ export interface TaskContext {
   /** Creates another task, on behalf of whoever created this one. */
   createTask<T extends TaskReference>(
     task: T,
-    params?: ParamsOf<T>,
-    options?: Omit<CreateTaskOptions, 'createdBy'>,
+    ...rest: CreateArguments<T, Omit<CreateTaskOptions, 'createdBy'>>
   ): Promise<CreatedTask>
   /**
    * Checks, inside the caller's open transaction, that this run still owns the task, and locks that until the

@@ -33,7 +33,14 @@ import { cancelTask, deleteTask, retryTask } from './store/operate.ts'
 import { appendLogs, updateProgress } from './store/output.ts'
 import { countLogs, countTasks, findStatuses, findTask, listLogs, listTasks } from './store/read.ts'
 import { toDetail, toSummary } from './store/rows.ts'
-import { checkType, findDefinitions, type ParamsOf, type TaskDefinition, type TaskReference } from './task.ts'
+import {
+  type CreateArguments,
+  checkType,
+  findDefinitions,
+  type ParamsOf,
+  type TaskDefinition,
+  type TaskReference,
+} from './task.ts'
 import { Waiters, type WaitOptions } from './waiters.ts'
 
 export type { CreateTaskOptions } from './create-options.ts'
@@ -93,8 +100,7 @@ export class TaskManager {
    */
   async createTask<T extends TaskReference>(
     task: T,
-    params?: ParamsOf<T>,
-    options: CreateTaskOptions = {},
+    ...[params, options]: CreateArguments<T, CreateTaskOptions>
   ): Promise<CreatedTask> {
     const [created] = await this.#createAll([
       { ...options, task, ...(params === undefined ? {} : { params }) },

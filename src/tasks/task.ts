@@ -59,6 +59,12 @@ export type ParamsOf<T> = T extends { readonly [taskBrand]: { input: infer Input
   ? Input
   : Record<string, unknown>
 
+/** What follows the task in a call that creates it: params may be left out only where none is required. */
+export type CreateArguments<T, Options> =
+  Record<never, never> extends ParamsOf<T>
+    ? [params?: ParamsOf<T> | undefined, options?: Options]
+    : [params: ParamsOf<T>, options?: Options]
+
 /** The result of `T`'s handler. */
 export type ResultOf<T> = T extends (...args: never[]) => infer Result ? Awaited<Result> : unknown
 

@@ -47,8 +47,11 @@ export function createContext(
     signal,
     log: output.log,
     progress: (current, total, step) => output.report(current, total, step),
-    createTask: (reference, params, options) =>
-      manager.createTask(reference, params, { ...options, createdBy: task.createdBy }),
+    createTask: (reference, ...[params, options]) => {
+      const known = { ...options, createdBy: task.createdBy }
+      // The caller's call was checked; the compiler cannot follow it through a generic tuple.
+      return manager.createTask<string>(reference as string, params as Record<string, unknown>, known)
+    },
     guard: (tx) => completion.guard(tx),
     complete: (tx, result) => completion.complete(tx, result),
   }

@@ -63,7 +63,7 @@ class Link {
       signal: this.#abort.signal,
       log: { debug: say('debug'), info: say('info'), warn: say('warn'), error: say('error') },
       progress: (current, total, step) => this.#report(current, total, step),
-      createTask: async (reference, params, options) => {
+      createTask: async (reference, ...[params, options]) => {
         const [definition] = findDefinitions(reference)
         const name = typeof reference === 'string' ? reference : (definition?.type ?? String(reference))
         // The main thread's manager answers what createTask promises.
