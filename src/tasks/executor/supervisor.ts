@@ -15,26 +15,29 @@ export interface LoopHealth {
 }
 
 const FIRST_BACKOFF_MS = 100
-const MAX_BACKOFF_MS = 5_000
+/** After an outage everything goes on within 5 s: this is the longest that a try waits, and then it takes its time. */
+const MAX_BACKOFF_MS = 3_000
 
 /**
- * Keeps a loop alive: one that throws is started again after a back-off with jitter, which doubles up to 5 s
+ * Keeps a loop alive: one that throws is started again after a back-off with jitter, which doubles up to 3 s
  * and starts anew after a pass that went through. Says so once an outage, not once a try.
  */
 export class Supervisor {
   readonly #name: string
   readonly #loop: Loop
   readonly #events: TaskEvents
+  readonly #maxBackoffMs: number
   readonly #stop = new AbortController()
   #failures = 0
   #lastError: unknown
   #lastPass = performance.now()
   #ended: Promise<void> | undefined
 
-  constructor(name: string, loop: Loop, events: TaskEvents) {
+  constructor(name: string, loop: Loop, events: TaskEvents, maxBackoffMs = MAX_BACKOFF_MS) {
     this.#name = name
     this.#loop = loop
     this.#events = events
+    this.#maxBackoffMs = maxBackoffMs
   }
 
   start(): void {
@@ -67,7 +70,7 @@ export class Supervisor {
         this.#failures += 1
         this.#lastError = error
         if (this.#failures === 1) this.#events.emit('loopFailed', { loop: this.#name, error })
-        await pause(backoffMs(this.#failures), signal)
+        await pause(Math.min(backoffMs(this.#failures), this.#maxBackoffMs), signal)
       }
     }
   }
