@@ -2,13 +2,14 @@ import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
 import type pg from 'pg'
 import type { Database } from '../../db/database.ts'
+import { Batcher } from '../batcher.ts'
 import { TaskError } from '../errors.ts'
 import type { TaskEvents } from '../events.ts'
 import type { TaskManager } from '../manager.ts'
 import type { TaskSettings } from '../settings.ts'
 import { type ClaimedTask, claimTasks } from '../store/claim.ts'
 import { stopExecutor } from '../store/executors.ts'
-import { releaseTask } from '../store/finish.ts'
+import { type CompletedRun, completeTasks, releaseTask } from '../store/finish.ts'
 import { handBackStrays } from '../store/rescue.ts'
 import type { TaskDefinition } from '../task.ts'
 import { Attempt, type AttemptServices } from './attempt.ts'
@@ -28,6 +29,13 @@ const HAND_BACK_AT = 0.92
 
 /** A retry is looked for a little after it is due: the database's clock decides, and rounds. */
 const RETRY_SLACK_MS = 5
+
+/** What one statement completes at most. */
+const COMPLETIONS = {
+  maxItems: 500,
+  maxBytes: 4 * 1_048_576,
+  bytesOf: (run: CompletedRun) => run.result?.length ?? 0,
+}
 
 /** A poll loop that has not passed for less than this is busy, not stale. */
 const MIN_STALE_MS = 10_000
@@ -104,6 +112,8 @@ export class TaskExecutor {
       'heartbeat',
       (signal, passed) => this.#heartbeat.loop(signal, passed),
       events,
+      // After an outage everybody must be heard of before anybody may judge.
+      settings.heartbeatIntervalMs,
     )
     this.#ears = options.listen && new Supervisor('listener', this.#hear(options.listen), events)
     this.#poller = new Supervisor('poller', (signal, passed) => this.#poll(signal, passed), events)
@@ -112,6 +122,7 @@ export class TaskExecutor {
       events,
       manager,
       output: this.#output,
+      completions: new Batcher(COMPLETIONS, (runs) => completeTasks(db, this.id, runs)),
       giveUp: this.#giveUp.signal,
       cancelGraceMs: settings.cancelGraceMs,
       retryBaseMs: settings.retryBaseMs,
@@ -242,7 +253,7 @@ export class TaskExecutor {
         slots: this.#slots,
         wakeUp: this.#wakeUp,
         pollIntervalMs: settings.pollIntervalMs,
-        claim: async (limit) => (this.#heartbeat.registered ? claimTasks(db, this.id, types, limit) : []),
+        claim: async (limit) => (this.#heartbeat.isVisible ? claimTasks(db, this.id, types, limit) : []),
         start: (task) => this.#run(task),
         settleStrays: () => this.#settleStrays(),
         handBack: (task) => this.#handBack(task),

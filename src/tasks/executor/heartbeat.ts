@@ -45,9 +45,13 @@ export class Heartbeat {
     this.#onStrays = options.onStrays
   }
 
-  /** Others can see that this executor lives. Until then it must claim nothing: they would rescue it at once. */
-  get registered(): boolean {
-    return this.#registered
+  /**
+   * Others can see that this executor lives, and will see it until a claim sent now has been answered. Before the
+   * first heartbeat, and when none has gone through for half a lease (an outage of its own, a process that was
+   * paused), it must claim nothing: they would rescue it at once, and run it a second time.
+   */
+  get isVisible(): boolean {
+    return this.#registered && performance.now() - this.#lastBeat < this.#row.leaseMs / 2
   }
 
   async loop(signal: AbortSignal, passed: () => void): Promise<void> {
@@ -60,12 +64,15 @@ export class Heartbeat {
 
   async beatOnce(): Promise<void> {
     if (!this.#registered) {
+      const sentAt = performance.now()
       await registerExecutor(this.#db, this.#row)
       this.#registered = true
+      this.#noteBeat(sentAt)
       this.#onRegistered()
     }
     const attempts = this.#slots.attempts()
     const stuck = attempts.filter((attempt) => attempt.stuck).map((attempt) => attempt.fence.taskId)
+    const sentAt = performance.now()
     const answer = await beat(
       this.#db,
       this.#row.executorId,
@@ -73,7 +80,7 @@ export class Heartbeat {
       stuck,
     )
     this.#registered = answer.known
-    this.#noteBeat()
+    this.#noteBeat(sentAt)
     // The attempts that were asked about: by now another one of the same task may hold a slot.
     for (const attempt of attempts) {
       if (answer.cancelled.includes(attempt.fence.taskId)) attempt.abort('cancelled')
@@ -83,10 +90,10 @@ export class Heartbeat {
     if (this.#isSteady()) await this.#judge()
   }
 
-  #noteBeat(): void {
-    const now = performance.now()
-    if (now - this.#lastBeat > this.#row.leaseMs) this.#steadySince = now
-    this.#lastBeat = now
+  /** It counts from when it was sent: the database dated it no earlier. */
+  #noteBeat(sentAt: number): void {
+    if (sentAt - this.#lastBeat > this.#row.leaseMs) this.#steadySince = sentAt
+    this.#lastBeat = sentAt
   }
 
   #isSteady(): boolean {

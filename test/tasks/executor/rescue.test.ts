@@ -65,6 +65,31 @@ describe('rescue', () => {
     })
   })
 
+  test('an executor whose heartbeats do not go through claims nothing that others would rescue at once', async () => {
+    const { task } = createTaskRegistry()
+    const runs: string[] = []
+    const work = task('work')((_params, ctx) => {
+      runs.push(`${ctx.taskId} ${ctx.attempt}`)
+    })
+    const { manager, executor, events } = engines.start([work], fast)
+    const first = await manager.createTask(work)
+    await nextEvent(events, 'ended')
+    const blocker = await engines.database.pool.connect()
+    await blocker.query('begin')
+    await blocker.query('select 1 from async_task_executors where executor_id = $1 for update', [executor.id])
+    await expect
+      .poll(async () => (await manager.listExecutors())[0], { timeout: 5_000 })
+      .toMatchObject({ id: executor.id, alive: false })
+    const second = await manager.createTask(work)
+    const passed = () => executor.health().loops.find(({ loop }) => loop === 'poller')?.sinceLastPassMs
+    await expect.poll(passed).toBeLessThan(20)
+    expect(await manager.getTask(second.taskId)).toMatchObject({ status: 'pending', attempts: [] })
+    await blocker.query('commit')
+    blocker.release()
+    expect(await manager.waitFor(second.taskId)).toMatchObject({ status: 'completed', retryCount: 0 })
+    expect(runs).toEqual([`${first.taskId} 1`, `${second.taskId} 1`])
+  })
+
   test("a task that runs in an executor's name without being held is handed back, no retry spent", async () => {
     const { task } = createTaskRegistry()
     const held = createGate()
