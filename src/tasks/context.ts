@@ -1,5 +1,5 @@
 import type { Transaction } from '../db/query-runner.ts'
-import type { CreatedTask, CreateTaskOptions } from './manager.ts'
+import type { CreatedTask, CreateTaskOptions } from './create-options.ts'
 import type { CreateArguments, TaskReference } from './task.ts'
 
 /** Structured fields of a log line; stored as JSON, so values must be serialisable. */

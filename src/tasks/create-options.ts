@@ -1,8 +1,8 @@
 import { z } from 'zod'
-import type { TaskTypeView } from '../contract/task.ts'
+import type { TaskDetail, TaskTypeView } from '../contract/task.ts'
 import { anyParams } from './params.ts'
 import type { TaskSettings } from './settings.ts'
-import type { TaskDefinition } from './task.ts'
+import type { ParamsOf, TaskDefinition, TaskReference } from './task.ts'
 
 /** What a call may say about the task it creates; it wins over the type's and the plugin's defaults. */
 export interface CreateTaskOptions {
@@ -16,6 +16,20 @@ export interface CreateTaskOptions {
   timeoutSeconds?: number
   /** Who asked for it: an id, as text. */
   createdBy?: string | null
+}
+
+/** A task that was just created. */
+export type CreatedTask = TaskDetail & { created: boolean }
+
+/** One of many tasks to create. */
+export interface NewTaskItem<T extends TaskReference = TaskReference> extends CreateTaskOptions {
+  task: T
+  params?: ParamsOf<T>
+}
+
+/** Items whose params are those of the task beside them. */
+export type NewTaskItems<T extends readonly TaskReference[]> = {
+  readonly [Index in keyof T]: NewTaskItem<T[Index]>
 }
 
 /** A type as the API shows it: the defaults that apply, and its params as JSON Schema. */

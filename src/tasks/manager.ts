@@ -1,4 +1,3 @@
-import { v7 as uuidv7 } from 'uuid'
 import type { ListLogsQuery, ListTasksQuery } from '../contract/requests.ts'
 import { MAX_EXACT_TOTAL } from '../contract/requests.ts'
 import type {
@@ -10,55 +9,30 @@ import type {
   TaskTypeView,
 } from '../contract/task.ts'
 import type { Database } from '../db/database.ts'
+import { logLine, logQuery, progressReport, requireValid, taskQuery, waitOptions } from './arguments.ts'
 import {
-  createOptions,
-  logLine,
-  logQuery,
-  progressReport,
-  requireValid,
-  taskQuery,
-  waitOptions,
-} from './arguments.ts'
-import { type CreateTaskOptions, describeType } from './create-options.ts'
+  type CreatedTask,
+  type CreateTaskOptions,
+  describeType,
+  type NewTaskItems,
+} from './create-options.ts'
+import { TaskCreator } from './creator.ts'
 import { decodeCursor, encodeCursor } from './cursor.ts'
 import { TaskError } from './errors.ts'
 import type { TaskEvents } from './events.ts'
 import { isFinished } from './lifecycle.ts'
 import { toStorable } from './outcome.ts'
-import { anyParams, prepareParams, type StoredParams } from './params.ts'
 import type { TaskSettings } from './settings.ts'
 import { listExecutors } from './store/executors.ts'
-import { insertTasks, type NewTask } from './store/insert.ts'
 import { cancelTask, deleteTask, retryTask } from './store/operate.ts'
 import { appendLogs, updateProgress } from './store/output.ts'
 import { countLogs, countTasks, findStatuses, findTask, listLogs, listTasks } from './store/read.ts'
-import { toDetail, toSummary } from './store/rows.ts'
-import {
-  type CreateArguments,
-  checkType,
-  findDefinitions,
-  type ParamsOf,
-  type TaskDefinition,
-  type TaskReference,
-} from './task.ts'
+import { toSummary } from './store/rows.ts'
+import type { CreateArguments, TaskDefinition, TaskReference } from './task.ts'
 import { Waiters, type WaitOptions } from './waiters.ts'
 
-export type { CreateTaskOptions } from './create-options.ts'
+export type { CreatedTask, CreateTaskOptions, NewTaskItem, NewTaskItems } from './create-options.ts'
 export type { WaitOptions } from './waiters.ts'
-
-/** A task that was just created. */
-export type CreatedTask = TaskDetail & { created: boolean }
-
-/** One of many tasks to create. */
-export interface NewTaskItem<T extends TaskReference = TaskReference> extends CreateTaskOptions {
-  task: T
-  params?: ParamsOf<T>
-}
-
-/** Items whose params are those of the task beside them. */
-export type NewTaskItems<T extends readonly TaskReference[]> = {
-  readonly [Index in keyof T]: NewTaskItem<T[Index]>
-}
 
 export type TaskQuery = Partial<ListTasksQuery>
 export type LogQuery = Partial<ListLogsQuery>
@@ -77,6 +51,7 @@ export class TaskManager {
   readonly #settings: TaskSettings
   readonly #definitions: ReadonlyMap<string, TaskDefinition>
   readonly #events: TaskEvents
+  readonly #creator: TaskCreator
   readonly #waiters: Waiters
 
   constructor(options: {
@@ -89,6 +64,7 @@ export class TaskManager {
     this.#settings = options.settings
     this.#definitions = options.definitions
     this.#events = options.events
+    this.#creator = new TaskCreator(options)
     this.#waiters = new Waiters(options.db, options.events, options.settings.pollIntervalMs)
   }
 
@@ -98,15 +74,11 @@ export class TaskManager {
    * @param task a handler, or a type's name; the params of an unregistered name are checked where it runs
    * @throws TaskError `INVALID_PARAMS`, `INVALID_ARGUMENT`
    */
-  async createTask<T extends TaskReference>(
+  createTask<T extends TaskReference>(
     task: T,
     ...[params, options]: CreateArguments<T, CreateTaskOptions>
   ): Promise<CreatedTask> {
-    const [created] = await this.#createAll([
-      { ...options, task, ...(params === undefined ? {} : { params }) },
-    ])
-    if (!created) throw new Error('the insert answered no row')
-    return created
+    return this.#creator.create({ ...options, task, ...(params === undefined ? {} : { params }) })
   }
 
   /** Creates many tasks, of any types, in one statement: all of them or none. Answers in their order. */
@@ -114,24 +86,7 @@ export class TaskManager {
     items: NewTaskItems<T>,
   ): Promise<{ [Index in keyof T]: CreatedTask }> {
     // As many as there are items: a mapped tuple type says so, an array of rows cannot.
-    return (await this.#createAll(items)) as { [Index in keyof T]: CreatedTask }
-  }
-
-  async #createAll(items: readonly NewTaskItem[]): Promise<CreatedTask[]> {
-    if (items.length === 0) return []
-    const tasks = await Promise.all(items.map((item) => this.#prepare(item)))
-    const rows = await insertTasks(this.#db, tasks)
-    const now = Date.now()
-    this.#events.emit('created', {
-      taskIds: tasks.map((task) => task.taskId),
-      taskTypes: tasks.map((task) => task.taskType),
-      dueNow: tasks.some((task) => task.runAt === null || task.runAt.getTime() <= now),
-    })
-    return tasks.map((task) => {
-      const row = rows.get(task.taskId)
-      if (!row) throw new Error(`the insert did not answer ${task.taskId}`)
-      return { ...toDetail(row, Object.fromEntries(task.params), []), created: true }
-    })
+    return (await this.#creator.createAll(items)) as { [Index in keyof T]: CreatedTask }
   }
 
   /** Undefined when there is none. */
@@ -305,45 +260,6 @@ export class TaskManager {
   /** Ends waits; they reject with `SHUTTING_DOWN`. */
   close(): void {
     this.#waiters.stop()
-  }
-
-  async #prepare(item: NewTaskItem): Promise<NewTask> {
-    const { task, params, ...options } = item
-    requireValid('task options', createOptions, options)
-    const definition = this.#findDefinition(task)
-    const taskType = definition?.type ?? String(task)
-    const defaults = definition?.options ?? {}
-    const stored: StoredParams = await prepareParams(taskType, defaults.params ?? anyParams, params ?? {})
-    return {
-      taskId: `task_${uuidv7().replaceAll('-', '')}`,
-      taskType,
-      params: stored,
-      priority: options.priority ?? defaults.priority ?? 0,
-      runAt: options.runAt ?? null,
-      maxRetries: options.maxRetries ?? defaults.maxRetries ?? this.#settings.maxRetries,
-      timeoutSeconds: options.timeoutSeconds ?? defaults.timeoutSeconds ?? this.#settings.timeoutSeconds,
-      createdBy: options.createdBy ?? null,
-    }
-  }
-
-  /** Of a function that serves several types, the one that is registered here is meant. */
-  #findDefinition(task: TaskReference): TaskDefinition | undefined {
-    if (typeof task === 'string') {
-      checkType(task)
-      return this.#definitions.get(task)
-    }
-    const all = findDefinitions(task)
-    const here = all
-      .flatMap(({ type }) => this.#definitions.get(type) ?? [])
-      .filter(({ handler }) => handler === task)
-    const candidates = here.length > 0 ? here : all
-    const [definition] = candidates
-    if (definition && candidates.length === 1) return definition
-    const name = task?.name || String(task)
-    const problem = definition
-      ? 'handles several types: name one'
-      : 'was never passed to task(): register it first'
-    throw new TaskError('INVALID_ARGUMENT', `'${name}' ${problem}`)
   }
 
   async #require(taskId: string): Promise<TaskDetail> {

@@ -1,4 +1,5 @@
 import type { Database } from '../../db/database.ts'
+import type { Batcher } from '../batcher.ts'
 import { PermanentError, TaskError } from '../errors.ts'
 import type { RunEvent, TaskEvents } from '../events.ts'
 import type { AttemptOutcome } from '../lifecycle.ts'
@@ -14,7 +15,7 @@ import { anyParams, restoreParams } from '../params.ts'
 import type { ClaimedTask } from '../store/claim.ts'
 import type { Fence } from '../store/fence.ts'
 import {
-  completeTask,
+  type CompletedRun,
   failTask,
   findEnd,
   noteHandlerReturned,
@@ -35,6 +36,8 @@ export interface AttemptServices extends ContextServices {
   readonly db: Database
   readonly events: TaskEvents
   readonly output: OutputBuffer
+  /** Completions of the same moment share a commit. */
+  readonly completions: Batcher<CompletedRun, boolean>
   readonly giveUp: AbortSignal
   readonly cancelGraceMs: number
   readonly retryBaseMs: number
@@ -189,7 +192,12 @@ export class Attempt {
     const { db } = this.#services
     switch (outcome.kind) {
       case 'complete':
-        return completeTask(db, this.fence, outcome.result, this.#output.lastProgress)
+        return this.#services.completions.add({
+          id: this.task.id,
+          attempt: this.fence.attempt,
+          result: outcome.result,
+          last: this.#output.lastProgress,
+        })
       case 'retry':
         return retryTaskLater(db, this.fence, { ...outcome, outcome: outcome.as })
       case 'fail':

@@ -1,6 +1,8 @@
 import { type Database, execute, statement } from '../../db/database.ts'
 
 export interface ClaimedTask {
+  /** The row's number, as text: settlements look rows up by it. */
+  readonly id: string
   readonly taskId: string
   readonly taskType: string
   readonly attempt: number
@@ -35,7 +37,6 @@ const CLAIM = statement(
 )
 
 interface ClaimRow extends ClaimedTask {
-  readonly id: string
   readonly priority: number
   readonly runAt: Date
 }

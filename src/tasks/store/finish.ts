@@ -5,15 +5,29 @@ import { BACK_TO_PENDING, type Fence, fenceValues, HOLDS_FENCE } from './fence.t
 type Written = Promise<boolean>
 
 // Progress becomes the total; where no total was ever known, the total becomes the progress.
+const completed = (result: string, total: string, progress: string, step: string) => `
+          status = 'completed', completed_at = now(), result = ${result}, error_message = null,
+          total = greatest(coalesce(${total}, total), progress, ${progress}),
+          progress = greatest(coalesce(${total}, total), progress, ${progress}),
+          step = coalesce(${step}, step)`
+
+/** For a transaction of the handler's. */
+export const COMPLETE_ONE = `update async_tasks
+      set ${completed('$4', '$5::int', '$6::int', '$7')}
+    where ${HOLDS_FENCE}
+   returning true as written`
+
+// $1 holds the ids in ascending order: width_bucket is then a binary search for a row's place in the other arrays,
+// so the guards stay on the target row and are checked again after a wait for its lock. A join with unnest may turn
+// into a nested loop over all running rows: 70 to 110 ms against 12 to 15 for 500 rows.
+const at = (array: string) => `(${array})[width_bucket(t.id, $1::bigint[])]`
 const COMPLETE = statement(
   'complete',
-  `update async_tasks
-      set status = 'completed', completed_at = now(), result = $4, error_message = null,
-          total = greatest(coalesce($5, total), progress, $6),
-          progress = greatest(coalesce($5, total), progress, $6),
-          step = coalesce($7, step)
-    where ${HOLDS_FENCE}
-   returning true as written`,
+  `update async_tasks t
+      set ${completed(at('$4::text[]'), at('$5::int[]'), at('$6::int[]'), at('$7::text[]'))}
+    where t.id = any($1::bigint[]) and t.attempt = ${at('$2::int[]')}
+      and t.executor_id = $3 and t.status = 'running'
+   returning t.id`,
 )
 
 export interface LastProgress {
@@ -22,17 +36,32 @@ export interface LastProgress {
   readonly step: string | null
 }
 
-export async function completeTask(
-  db: Database,
-  fence: Fence,
-  result: string | null,
-  last: LastProgress | undefined,
-): Written {
-  return (await execute(db, COMPLETE, completionValues(fence, result, last))).length > 0
+export interface CompletedRun {
+  readonly id: string
+  readonly attempt: number
+  readonly result: string | null
+  readonly last: LastProgress | undefined
 }
 
-/** The same statement for a transaction of the handler's. */
-export const COMPLETE_SQL = COMPLETE.text
+/** Completes runs of one executor in one statement; answers for each, in their order, whether its fence held. */
+export async function completeTasks(
+  db: Database,
+  executorId: string,
+  runs: readonly CompletedRun[],
+): Promise<boolean[]> {
+  const sorted = runs.toSorted((a, b) => Number(BigInt(a.id) - BigInt(b.id)))
+  const rows = await execute<{ id: string }>(db, COMPLETE, [
+    sorted.map((run) => run.id),
+    sorted.map((run) => run.attempt),
+    executorId,
+    sorted.map((run) => run.result),
+    sorted.map((run) => run.last?.total ?? null),
+    sorted.map((run) => run.last?.progress ?? null),
+    sorted.map((run) => run.last?.step ?? null),
+  ])
+  const written = new Set(rows.map((row) => row.id))
+  return runs.map((run) => written.has(run.id))
+}
 
 export function completionValues(
   fence: Fence,

@@ -1,6 +1,6 @@
 import { runIn, type Transaction } from '../../db/query-runner.ts'
 import { type Fence, fenceValues, HOLDS_FENCE } from './fence.ts'
-import { COMPLETE_SQL, completionValues, type LastProgress } from './finish.ts'
+import { COMPLETE_ONE, completionValues, type LastProgress } from './finish.ts'
 
 /** Statements of a run inside a transaction of the handler's. */
 
@@ -20,5 +20,5 @@ export async function completeInTransaction(
   result: string | null,
   last: LastProgress | undefined,
 ): Promise<boolean> {
-  return (await runIn(tx, COMPLETE_SQL, completionValues(fence, result, last))).length > 0
+  return (await runIn(tx, COMPLETE_ONE, completionValues(fence, result, last))).length > 0
 }

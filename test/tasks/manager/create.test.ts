@@ -174,7 +174,9 @@ describe('createTask', () => {
     const manager = createManager()
     const names = ['', 'a b', 'a\u0000', '\ud800', 'x'.repeat(101), undefined, null, 7, {}, () => 1]
     for (const name of names) {
-      await expect(manager.createTask<string>(name as never)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+      await expect(manager.createTask<string>(name as never)).rejects.toMatchObject({
+        code: 'INVALID_ARGUMENT',
+      })
     }
     expect((await tables.read()).tasks).toEqual([])
   })
