@@ -1,6 +1,8 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import Fastify, { type FastifyInstance } from 'fastify'
 import type pg from 'pg'
 import { afterEach, beforeEach, expect } from 'vitest'
+import { isOutage } from '../../../src/db/errors.ts'
 import asyncTasks from '../../../src/plugin.ts'
 import type { TaskManager } from '../../../src/tasks/manager.ts'
 import type { TaskSettingsInput } from '../../../src/tasks/settings.ts'
@@ -30,10 +32,9 @@ export interface WorkerOptions {
   readonly directUrl?: string
   readonly prepared?: boolean
   readonly logLevel?: WorkerConfig['logLevel']
+  readonly quiet?: boolean
   readonly clockOffsetMs?: number
 }
-
-const DATABASE_AWAY = /terminat|ECONN|not yet accepting|shutting down|starting up/
 
 /**
  * Where a scenario takes place: a database with a fault proxy before it, an audit in another database, and worker
@@ -69,7 +70,6 @@ export class Arena {
 
   static async open(name: string, database: TestDatabase): Promise<Arena> {
     const auditDatabase = await createTestDatabase('empty')
-    // Restarts of the server break the test's own idle connections too; the pool replaces them.
     const app = Fastify({ logger: false })
     await app.register(asyncTasks, {
       connectionString: database.url,
@@ -111,6 +111,7 @@ export class Arena {
       settings: { ...QUICK, ...settings },
       prepared: options.prepared ?? true,
       logLevel: options.logLevel ?? 'info',
+      quiet: options.quiet ?? false,
     }
     const { clockOffsetMs } = options
     const worker = new WorkerProcess(config, clockOffsetMs === undefined ? {} : { clockOffsetMs })
@@ -149,8 +150,16 @@ export class Arena {
     return (await this.tasks.createTask(taskType, params, options)).taskId
   }
 
+  /** Over restarts of the server, which break the test's own connections too. */
   async query<Row extends pg.QueryResultRow>(text: string, values: unknown[] = []): Promise<Row[]> {
-    return (await this.database.pool.query<Row>(text, values)).rows
+    for (;;) {
+      try {
+        return (await this.database.pool.query<Row>(text, values)).rows
+      } catch (error) {
+        if (!isOutage(error)) throw error
+        await delay(50)
+      }
+    }
   }
 
   /** Tasks by status, without the bystanders. */
@@ -162,17 +171,16 @@ export class Arena {
     return Object.fromEntries(rows.map(({ status, count }) => [status, count]))
   }
 
+  /** How many have completed. */
+  async completed(): Promise<number> {
+    return (await this.statuses()).completed ?? 0
+  }
+
   /** Waits until nothing is pending or running, and expects these ends. */
   async allEnded(expected: Record<string, number>, timeout = 30_000): Promise<void> {
     const unfinished = async () => {
-      try {
-        const { pending = 0, running = 0 } = await this.statuses()
-        return pending + running
-      } catch (error) {
-        // The server is being restarted by the scenario itself.
-        if (DATABASE_AWAY.test(String(error))) return -1
-        throw error
-      }
+      const { pending = 0, running = 0 } = await this.statuses()
+      return pending + running
     }
     await expect.poll(unfinished, { timeout, interval: 50 }).toBe(0)
     expect(await this.statuses()).toEqual(expected)

@@ -1,16 +1,24 @@
 import { spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import pg from 'pg'
+import { createPool } from '../../../src/db/client.ts'
 import { asOwner, prepareCluster } from '../../../src/db/embedded-cluster.ts'
 import { prepareHome } from '../../../src/db/embedded-home.ts'
+import { migrate } from '../../../src/db/migrate.ts'
+import type { TestDatabase } from '../../support/database.ts'
+import { databaseUrl } from '../../support/database-url.ts'
 
 export interface PostgresServer {
   readonly url: string
   /** `fast` breaks every connection and writes a checkpoint; `immediate` is a crash, with a recovery. */
   restart(mode: 'fast' | 'immediate'): Promise<void>
+  /** A database with the engine's tables. */
+  createDatabase(): Promise<TestDatabase>
   remove(): Promise<void>
 }
 
@@ -57,8 +65,10 @@ export async function startPostgres(options: { maxConnections: number }): Promis
     stdio: ['pipe', 'ignore', 'ignore'],
     detached: true,
   })
+  const url = `postgres://postgres:${password}@127.0.0.1:${port}/postgres`
   return {
-    url: `postgres://postgres:${password}@127.0.0.1:${port}/postgres`,
+    url,
+    createDatabase: () => createDatabaseOn(url),
     restart: (mode) => control('restart', '-m', mode, ...server),
     async remove() {
       await control('stop', '-m', 'immediate')
@@ -67,6 +77,29 @@ export async function startPostgres(options: { maxConnections: number }): Promis
       rmSync(folder, { recursive: true })
     },
   }
+}
+
+async function createDatabaseOn(serverUrl: string): Promise<TestDatabase> {
+  const name = `chaos_${randomBytes(6).toString('hex')}`
+  await asAdmin(serverUrl, `create database ${name}`)
+  const url = databaseUrl(serverUrl, name)
+  await migrate(url, 'tasks', { mode: 'auto' })
+  const pool = createPool({ connectionString: url })
+  return {
+    url,
+    pool,
+    async drop() {
+      await pool.end()
+      await asAdmin(serverUrl, `drop database ${name} with (force)`)
+    },
+  }
+}
+
+async function asAdmin(serverUrl: string, statement: string): Promise<void> {
+  const admin = new pg.Client({ connectionString: serverUrl })
+  await admin.connect()
+  await admin.query(statement)
+  await admin.end()
 }
 
 async function findFreePort(): Promise<number> {

@@ -11,6 +11,8 @@ export interface WorkerConfig {
   readonly settings: TaskSettingsInput
   readonly prepared: boolean
   readonly logLevel: 'info' | 'warn'
+  /** Tells nothing of single runs. */
+  readonly quiet: boolean
 }
 
 export type Question = 'health' | 'pool' | 'memory' | 'release'

@@ -9,7 +9,6 @@ type Told<Kind extends WorkerMessage['kind']> = Extract<WorkerMessage, { kind: K
 export interface LogLine {
   readonly level: number
   readonly msg: string
-  readonly loop?: string
 }
 
 const INFO = 30

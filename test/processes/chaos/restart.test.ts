@@ -1,0 +1,116 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import pg from 'pg'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { useArena } from './arena.ts'
+import { type PostgresServer, startPostgres } from './postgres-server.ts'
+import { between, LONG, pick } from './seed.ts'
+
+vi.setConfig({ testTimeout: LONG ? 900_000 : 60_000 })
+
+const CONNECTIONS = LONG ? 300 : 60
+let server: PostgresServer
+beforeAll(async () => {
+  server = await startPostgres({ maxConnections: CONNECTIONS })
+})
+afterAll(() => server.remove())
+const arena = useArena(() => server.createDatabase())
+
+test('PostgreSQL is restarted under load, fast and by a crash: nothing is lost and nobody is taken for dead', async () => {
+  const { current } = arena
+  const { random } = current
+  await Promise.all([1, 2].map(() => current.startWorker({ logLevel: 'warn' })))
+  const count = LONG ? 10_000 : 1_500
+  await current.create(count, 'talk', () => ({ ms: between(random, 1, 100) }))
+  for (const mode of LONG
+    ? (['fast', 'immediate', 'fast', 'immediate'] as const)
+    : (['fast', 'immediate'] as const)) {
+    const { completed = 0 } = await current.statuses()
+    await server.restart(mode)
+    const target = Math.min(completed + 200, count)
+    await expect.poll(() => current.completed(), { timeout: 20_000 }).toBeGreaterThanOrEqual(target)
+  }
+  await current.allCompleted(count)
+  expect(
+    await current.query('select 1 from async_tasks where retry_count > 0 and result is not null'),
+  ).toEqual([])
+})
+
+test('a server without a free connection: tasks wait, handlers go on, and all is done when there is room', async () => {
+  const { current } = arena
+  const worker = await current.startWorker({ settings: { concurrency: 4 } })
+  await current.create(4, 'hold')
+  await expect.poll(() => worker.told('started').length, { timeout: 10_000 }).toBe(4)
+
+  // The worker's own connections are cut, and their places taken.
+  current.proxy.set('reset')
+  const idle = await fill(server.url)
+  try {
+    expect(idle.length).toBeGreaterThan(CONNECTIONS / 2)
+    current.proxy.set('none')
+    await worker.ask('release')
+    await expect.poll(() => worker.told('ended').length).toBe(4)
+    const heartbeat = async () =>
+      (await worker.ask('health')).loops.find(({ loop }) => loop === 'heartbeat')?.lastError
+    await expect.poll(heartbeat, { timeout: 15_000 }).toContain('too many clients')
+    await current.create(10, 'work', () => ({ ms: 1 }))
+    expect(await current.statuses()).toEqual({ running: 4, pending: 10 })
+  } finally {
+    await Promise.all(idle.map((client) => client.end()))
+  }
+  await current.allCompleted(14)
+  expect(await current.audit.count()).toEqual({ tasks: 14, runs: 14 })
+  await expect.poll(async () => (await worker.ask('health')).ok, { timeout: 10_000 }).toBe(true)
+})
+
+test.runIf(LONG)(
+  '100,000 tasks, four processes, one of them killed every 2 s, two restarts of PostgreSQL: every task ends completed',
+  async () => {
+    const { current } = arena
+    const { random } = current
+    const count = 100_000
+    const worker = { logLevel: 'warn', quiet: true } as const
+    await Promise.all(Array.from({ length: 4 }, () => current.startWorker(worker)))
+    await current.create(count, 'work', () => ({ ms: between(random, 0, 20) }), { maxRetries: 100 })
+    const begunAt = performance.now()
+    const restarts: [number, 'fast' | 'immediate'][] = [
+      [count / 3, 'fast'],
+      [(2 * count) / 3, 'immediate'],
+    ]
+    let kills = 0
+    for (;;) {
+      // Every 2 s is what this test is about.
+      await delay(2_000)
+      const completed = await current.completed()
+      if (completed === count) break
+      await current.kill(pick(random, current.workers))
+      kills += 1
+      const next = current.startWorker(worker)
+      if (completed >= (restarts[0]?.[0] ?? Number.POSITIVE_INFINITY)) {
+        const [, mode = 'fast'] = restarts.shift() ?? []
+        await server.restart(mode)
+      }
+      await next
+    }
+    expect(restarts).toEqual([])
+    await current.allCompleted(count)
+    const { runs } = await current.audit.count()
+    const seconds = Math.round((performance.now() - begunAt) / 1_000)
+    console.log(`${count} tasks in ${seconds} s and ${runs} runs, ${kills} kills, 2 restarts`)
+  },
+)
+
+/** Takes every connection that the server has left. */
+async function fill(url: string): Promise<pg.Client[]> {
+  const clients: pg.Client[] = []
+  for (;;) {
+    const client = new pg.Client({ connectionString: url, application_name: 'idle' })
+    client.on('error', () => {})
+    try {
+      await client.connect()
+      clients.push(client)
+    } catch (error) {
+      if ((error as { code?: string }).code === '53300') return clients
+      throw error
+    }
+  }
+}
