@@ -84,7 +84,13 @@ async function asyncTasks(app: FastifyInstance, options: AsyncTasksOptions): Pro
   app.decorate('taskExecutor', runner.executor)
   app.addHook('onReady', async () => runner.start())
   app.addHook('preClose', async () => runner.beginStop())
-  app.addHook('onClose', () => runner.stop().finally(endOwnPool))
+  app.addHook('onClose', async () => {
+    try {
+      await runner.stop()
+    } finally {
+      await endOwnPool()
+    }
+  })
 
   if (options.routes === false) return
   const { prefix = '/api/admin', authorize = false } = options
