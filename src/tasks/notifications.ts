@@ -28,7 +28,7 @@ export interface NotifierOptions {
   /** This process takes them at once by itself: nobody else need hear. */
   runsHere(taskTypes: readonly string[]): boolean
   /** This process runs the attempt by itself. */
-  holds(taskId: string): boolean
+  holds(taskId: string, attempt: number): boolean
 }
 
 /** Tells other processes what happened in this one. The first hint leaves at once, later ones are gathered. */
@@ -64,7 +64,7 @@ export class Notifier {
   }
 
   readonly #onCancelled = ({ taskId, attempt }: TaskEventMap['cancelled'][0]): void => {
-    if (!this.#options.holds(taskId)) this.#send({ kind: 'cancelled', taskId, attempt })
+    if (!this.#options.holds(taskId, attempt)) this.#send({ kind: 'cancelled', taskId, attempt })
   }
 
   #send(notification: Notification): void {

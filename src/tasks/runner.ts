@@ -45,7 +45,7 @@ export class TaskRunner {
       db,
       events,
       runsHere: (taskTypes) => executor?.runsAtOnce(taskTypes) ?? false,
-      holds: (taskId) => executor?.holds(taskId) ?? false,
+      holds: (taskId, attempt) => executor?.holds(taskId, attempt) ?? false,
     })
     this.manager = manager
     this.executor = executor

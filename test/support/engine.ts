@@ -37,7 +37,7 @@ export function createEngine(
   const executor = new TaskExecutor({ ...parts, ...listen, manager, version: 'test' })
   if (options.hears) {
     const runsHere = (taskTypes: readonly string[]) => executor.runsAtOnce(taskTypes)
-    new Notifier({ db, events, runsHere, holds: (taskId) => executor.holds(taskId) })
+    new Notifier({ db, events, runsHere, holds: (taskId, attempt) => executor.holds(taskId, attempt) })
   }
   return { db, events, manager, executor }
 }

@@ -86,7 +86,7 @@ export class AttemptOutput {
   /** Resolves when what was said is in the database. */
   async flushed(options: { progress: boolean }): Promise<void> {
     if (options.progress) await this.#output.flush()
-    else this.#output.dropProgress(this.#fence.taskId)
+    else this.#output.dropProgress(this.#fence)
     await this.#output.flushed(this.#lastLine)
   }
 

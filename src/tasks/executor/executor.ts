@@ -156,8 +156,8 @@ export class TaskExecutor {
     )
   }
 
-  holds(taskId: string): boolean {
-    return this.#slots.find(taskId) !== undefined
+  holds(taskId: string, attempt: number): boolean {
+    return this.#slots.find(taskId, attempt) !== undefined
   }
 
   health(): ExecutorHealth {
@@ -280,7 +280,7 @@ export class TaskExecutor {
 
   async #settleStrays(): Promise<void> {
     if (!this.#strays) return
-    const held = this.#slots.attempts().map((attempt) => attempt.fence.taskId)
+    const held = this.#slots.attempts().map((attempt) => attempt.fence)
     const taskIds = await handBackStrays(this.#options.db, this.id, held)
     this.#strays = false
     if (taskIds.length > 0) this.#options.events.emit('straysHandedBack', { taskIds })
@@ -304,9 +304,8 @@ export class TaskExecutor {
     })
   }
 
-  #abortIf(taskId: string, attemptNumber: number, cause: 'cancelled' | 'lost'): void {
-    const attempt = this.#slots.find(taskId)
-    if (attempt?.fence.attempt === attemptNumber) attempt.abort(cause)
+  #abortIf(taskId: string, attempt: number, cause: 'cancelled' | 'lost'): void {
+    this.#slots.find(taskId, attempt)?.abort(cause)
   }
 
   readonly #onCreated = ({ dueNow }: { dueNow: boolean }): void => {

@@ -1,6 +1,7 @@
 import type { Database } from '../../db/database.ts'
 import type { TaskEvents } from '../events.ts'
 import { beat, type ExecutorRow, forgetExecutors, registerExecutor } from '../store/executors.ts'
+import { runKey } from '../store/fence.ts'
 import { failUnknownTypes, rescueTasks } from '../store/rescue.ts'
 import type { Slots } from './slots.ts'
 import { pause } from './wake-up.ts'
@@ -81,10 +82,9 @@ export class Heartbeat {
     )
     this.#registered = answer.known
     this.#noteBeat(sentAt)
-    // The attempts that were asked about: by now another one of the same task may hold a slot.
     for (const attempt of attempts) {
-      if (answer.cancelled.includes(attempt.fence.taskId)) attempt.abort('cancelled')
-      if (answer.lost.includes(attempt.fence.taskId)) attempt.abort('lost')
+      if (answer.cancelled.includes(runKey(attempt.fence))) attempt.abort('cancelled')
+      if (answer.lost.includes(runKey(attempt.fence))) attempt.abort('lost')
     }
     if (answer.strays) this.#onStrays()
     if (this.#isSteady()) await this.#judge()

@@ -1,7 +1,7 @@
 import type { Database } from '../../db/database.ts'
 import type { TaskEvents } from '../events.ts'
 import type { LogLevel } from '../lifecycle.ts'
-import type { Fence } from '../store/fence.ts'
+import { type Fence, runKey } from '../store/fence.ts'
 import { appendLogs, type NewLogLine, type ProgressUpdate, writeProgress } from '../store/output.ts'
 import { GaveUp, persist } from './persist.ts'
 
@@ -54,13 +54,13 @@ export class OutputBuffer {
   }
 
   reportProgress(update: ProgressUpdate): void {
-    this.#progress.set(update.taskId, update)
+    this.#progress.set(runKey(update), update)
     this.#schedule()
   }
 
   /** Forgets progress that the attempt's last write carries, or that its row no longer wants. */
-  dropProgress(taskId: string): void {
-    this.#progress.delete(taskId)
+  dropProgress(fence: Fence): void {
+    this.#progress.delete(runKey(fence))
   }
 
   /** Answers the line's position, for `flushed`. */
@@ -145,7 +145,7 @@ export class OutputBuffer {
       writeProgress(this.#db, this.#executorId, updates),
     )
     for (const update of updates) {
-      if (held && !held.has(update.taskId)) this.#onLost(update.taskId, update.attempt)
+      if (held && !held.has(runKey(update))) this.#onLost(update.taskId, update.attempt)
     }
   }
 

@@ -7,7 +7,7 @@ import type { Attempt } from './attempt.ts'
 export class Slots {
   readonly #size: number
   readonly #onFreed: () => void
-  readonly #attempts = new Map<string, Attempt>()
+  readonly #attempts = new Set<Attempt>()
   #idle = Promise.withResolvers<void>()
 
   constructor(size: number, onFreed: () => void) {
@@ -21,20 +21,20 @@ export class Slots {
   }
 
   attempts(): readonly Attempt[] {
-    return [...this.#attempts.values()]
+    return [...this.#attempts]
   }
 
-  find(taskId: string): Attempt | undefined {
-    return this.#attempts.get(taskId)
+  find(taskId: string, attempt: number): Attempt | undefined {
+    return this.attempts().find(({ fence }) => fence.taskId === taskId && fence.attempt === attempt)
   }
 
   take(attempt: Attempt): void {
     if (this.#attempts.size === 0) this.#idle = Promise.withResolvers<void>()
-    this.#attempts.set(attempt.fence.taskId, attempt)
+    this.#attempts.add(attempt)
   }
 
   release(attempt: Attempt): void {
-    this.#attempts.delete(attempt.fence.taskId)
+    this.#attempts.delete(attempt)
     if (this.#attempts.size === 0) this.#idle.resolve()
     this.#onFreed()
   }

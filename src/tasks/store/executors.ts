@@ -31,26 +31,26 @@ const BEAT = statement(
      update async_task_executors set heartbeat_at = now(), stuck = $2 where executor_id = $1 returning 1
    )
    select exists (select from beat) as known,
-          array(select held.task_id
+          array(select held.task_id || ' ' || held.attempt
                   from unnest($3::text[], $4::int[]) as held (task_id, attempt)
                   left join async_tasks t on t.task_id = held.task_id
                  where (t.status = 'running' and t.attempt = held.attempt and t.executor_id = $1) is not true
-                   and t.status is distinct from 'cancelled') as lost,
-          array(select held.task_id
+                   and (t.status = 'cancelled' and t.attempt = held.attempt) is not true) as lost,
+          array(select held.task_id || ' ' || held.attempt
                   from unnest($3::text[], $4::int[]) as held (task_id, attempt)
                   join async_tasks t on t.task_id = held.task_id
-                 where t.status = 'cancelled') as cancelled,
+                 where t.status = 'cancelled' and t.attempt = held.attempt) as cancelled,
           exists (select from async_tasks t
                    where t.status = 'running' and t.executor_id = $1
-                     and t.task_id <> all($3::text[])) as strays`,
+                     and (t.task_id, t.attempt) not in (select * from unnest($3::text[], $4::int[]))) as strays`,
 )
 
 export interface BeatAnswer {
   /** False: somebody removed the row; register again. */
   readonly known: boolean
-  /** Held runs that are no longer this executor's. */
+  /** Held runs, by their keys, that are no longer this executor's. */
   readonly lost: string[]
-  /** Held runs that were cancelled. */
+  /** Held runs, by their keys, that were cancelled. */
   readonly cancelled: string[]
   /** Rows run in this executor's name that it did not name: a claim under way, or one whose answer was lost. */
   readonly strays: boolean

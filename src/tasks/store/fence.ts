@@ -5,6 +5,11 @@ export interface Fence {
   readonly executorId: string
 }
 
+/** Names a run among those of one executor: an old attempt may still hold a slot beside a new one of its task. */
+export function runKey({ taskId, attempt }: Pick<Fence, 'taskId' | 'attempt'>): string {
+  return `${taskId} ${attempt}`
+}
+
 /** Its parameters are always the first three of a statement. */
 export const HOLDS_FENCE = `task_id = $1 and attempt = $2 and executor_id = $3 and status = 'running'`
 

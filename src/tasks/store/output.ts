@@ -1,6 +1,6 @@
 import { type Database, execute, statement } from '../../db/database.ts'
 import type { LogLevel } from '../lifecycle.ts'
-import type { Fence } from './fence.ts'
+import { type Fence, runKey } from './fence.ts'
 
 /** What a running handler says: progress and log lines, many runs in one statement. */
 
@@ -22,16 +22,16 @@ const PROGRESS = statement(
        as given (task_id, attempt, progress, total, step)
     where t.task_id = given.task_id and t.attempt = given.attempt
       and t.executor_id = $1 and t.status = 'running'
-   returning t.task_id as "taskId"`,
+   returning t.task_id as "taskId", t.attempt`,
 )
 
-/** Answers the tasks whose fence held. */
+/** Answers the keys of the runs whose fence held. */
 export async function writeProgress(
   db: Database,
   executorId: string,
   updates: readonly ProgressUpdate[],
 ): Promise<Set<string>> {
-  const rows = await execute<{ taskId: string }>(db, PROGRESS, [
+  const rows = await execute<{ taskId: string; attempt: number }>(db, PROGRESS, [
     executorId,
     updates.map((update) => update.taskId),
     updates.map((update) => update.attempt),
@@ -39,7 +39,7 @@ export async function writeProgress(
     updates.map((update) => update.total),
     updates.map((update) => update.step),
   ])
-  return new Set(rows.map((row) => row.taskId))
+  return new Set(rows.map(runKey))
 }
 
 // As in a run: a total that is given bounds the progress, one that is not is raised by it, 0 is unknown.

@@ -1,5 +1,5 @@
 import { type Database, execute, statement } from '../../db/database.ts'
-import { BACK_TO_PENDING } from './fence.ts'
+import { BACK_TO_PENDING, type Fence } from './fence.ts'
 
 /** What happens to tasks that nobody will end: their executor died, forgot them, or none knows their type. */
 
@@ -66,7 +66,8 @@ const HAND_BACK_STRAYS = statement(
   `with ended as (
      update async_tasks
         set ${BACK_TO_PENDING}, run_at = now()
-      where status = 'running' and executor_id = $1 and task_id <> all($2::text[])
+      where status = 'running' and executor_id = $1
+          and (task_id, attempt) not in (select * from unnest($2::text[], $3::int[]))
      returning task_id, attempt, $1::uuid as executor, started_at
    ), recorded as (
      insert into async_task_attempts (task_id, attempt, executor_id, started_at, outcome)
@@ -82,9 +83,13 @@ const HAND_BACK_STRAYS = statement(
 export async function handBackStrays(
   db: Database,
   executorId: string,
-  held: readonly string[],
+  held: readonly Pick<Fence, 'taskId' | 'attempt'>[],
 ): Promise<string[]> {
-  const rows = await execute<{ taskId: string }>(db, HAND_BACK_STRAYS, [executorId, held])
+  const rows = await execute<{ taskId: string }>(db, HAND_BACK_STRAYS, [
+    executorId,
+    held.map((run) => run.taskId),
+    held.map((run) => run.attempt),
+  ])
   return rows.map((row) => row.taskId)
 }
 

@@ -121,6 +121,36 @@ describe('rescue', () => {
     expect(await manager.waitFor(running.taskId)).toMatchObject({ result: 'first' })
   })
 
+  test('a zombie keeps its slot beside the new attempt of its own task, and neither is taken for the other', async () => {
+    const { task } = createTaskRegistry()
+    const leave = [createGate(), createGate()]
+    const running: number[] = []
+    const signals = new Map<number, AbortSignal>()
+    const deaf = task('deaf')(async (_params, ctx) => {
+      running.push(ctx.attempt)
+      signals.set(ctx.attempt, ctx.signal)
+      await leave[ctx.attempt - 1]?.opened
+      return ctx.attempt
+    })
+    const { manager, executor } = engines.start([deaf], { ...fast, concurrency: 2 })
+    const { taskId } = await manager.createTask(deaf)
+    await expect.poll(() => running).toEqual([1])
+    // Somebody took it for dead, and put its task back.
+    await engines.database.pool.query(
+      `update async_tasks set status = 'pending', executor_id = null, run_at = now() where task_id = $1`,
+      [taskId],
+    )
+    await expect.poll(() => running).toEqual([1, 2])
+    await expect.poll(() => signals.get(1)?.aborted).toBe(true)
+    expect(executor.runsAtOnce(['deaf'])).toBe(false)
+    leave[0]?.open()
+    await expect.poll(() => executor.runsAtOnce(['deaf'])).toBe(true)
+    expect(executor.runsAtOnce(['deaf', 'deaf'])).toBe(false)
+    expect(signals.get(2)?.aborted).toBe(false)
+    leave[1]?.open()
+    expect(await manager.waitFor(taskId)).toMatchObject({ status: 'completed', result: 2 })
+  })
+
   /** Tasks as an executor leaves them that was killed: running in its name. */
   async function abandon(taskIds: string[], { heartbeatAge }: { heartbeatAge: string }): Promise<void> {
     const executorId = randomUUID()

@@ -87,8 +87,9 @@ describe('a heartbeat', () => {
       ids.map((taskId) => ({ taskId, attempt: 1 })),
       [held],
     )
-    expect(answer).toMatchObject({ known: true, cancelled: [cancelled] })
-    expect(new Set(answer.lost)).toEqual(new Set([completed, again, elsewhere, 'task_deleted']))
+    expect(answer).toMatchObject({ known: true, cancelled: [`${cancelled} 1`], strays: true })
+    const lost = [completed, again, elsewhere, 'task_deleted'].map((taskId) => `${taskId} 1`)
+    expect(new Set(answer.lost)).toEqual(new Set(lost))
     expect(await tables.read()).toEqual(before)
     expect(await listExecutors(db())).toMatchObject([{ stuck: [held], alive: true }])
   })
