@@ -51,8 +51,8 @@ test('with both slots burning in threads the API answers; in process the same ha
   console.log(
     `GET /api/admin/tasks, longest: ${blocked.longest.toFixed(0)} ms beside one handler that burns in process`,
   )
-  expect(beside.p99).toBeLessThan(100)
-  expect(blocked.longest).toBeGreaterThan(500)
+  // A ratio: how long anything takes depends on who else burns the machine's cores.
+  expect(beside.p99).toBeLessThan(blocked.longest / 2)
 })
 
 async function measure(goOn: () => boolean): Promise<{ p99: number; longest: number }> {
