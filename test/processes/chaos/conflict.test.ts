@@ -24,9 +24,9 @@ test('serialisation failures at the completion: written in the end, once, and no
   const { current } = arena
   await current.query(REFUSE)
   await current.startWorker({ logLevel: 'warn' })
-  await current.create(40, 'work', () => ({ ms: 1 }))
-  await current.allCompleted(40)
-  expect(await current.audit.count()).toEqual({ tasks: 40, runs: 40 })
+  await current.create(24, 'work', () => ({ ms: 1 }))
+  await current.allCompleted(24)
+  expect(await current.audit.count()).toEqual({ tasks: 24, runs: 24 })
   expect(await current.query('select 1 from async_tasks where attempt > 1 and result is not null')).toEqual(
     [],
   )

@@ -41,7 +41,7 @@ test('four processes are killed in a loop: nothing is lost and nothing runs twic
   const count = LONG ? 6_000 : 1_200
   await Promise.all(Array.from({ length: 4 }, () => current.startWorker(settings)))
   await current.create(count, 'talk', () => ({ ms: between(random, 5, 200) }), { maxRetries: 50 })
-  for (let kills = LONG ? 30 : 6; kills > 0; kills -= 1) {
+  for (let kills = LONG ? 30 : 5; kills > 0; kills -= 1) {
     const victim = pick(random, current.workers)
     const busy = between(random, 1, 20)
     const from = victim.told('started').length

@@ -47,7 +47,8 @@ test('an outage that begins mid-handler: each task completes once, soon after th
     .toBe(true)
   const lines = worker.logLines.slice(said)
   console.log(
-    `all completed ${Math.round(took)} ms after the return; ${lines.length} lines; heap ${Math.round(grown / 1024)} KiB`,
+    `all completed ${Math.round(took)} ms after the return; heap +${Math.round(grown / 1024)} KiB; ` +
+      `said: ${lines.map(({ msg }) => msg).join(' | ')}`,
   )
   expect(lines.length, JSON.stringify(lines, null, 1)).toBeLessThanOrEqual(5)
   expect(grown).toBeLessThan(5 * 2 ** 20)

@@ -102,7 +102,7 @@ async function asAdmin(serverUrl: string, statement: string): Promise<void> {
   await admin.end()
 }
 
-async function findFreePort(): Promise<number> {
+export async function findFreePort(): Promise<number> {
   const probe = createServer().listen(0, '127.0.0.1')
   await once(probe, 'listening')
   const { port } = probe.address() as AddressInfo

@@ -9,6 +9,7 @@ type Told<Kind extends WorkerMessage['kind']> = Extract<WorkerMessage, { kind: K
 export interface LogLine {
   readonly level: number
   readonly msg: string
+  readonly error?: { readonly name: string }
 }
 
 const INFO = 30

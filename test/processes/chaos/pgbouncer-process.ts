@@ -1,0 +1,84 @@
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { vi } from 'vitest'
+import { asOwner } from '../../../src/db/embedded-cluster.ts'
+import { prepareHome } from '../../../src/db/embedded-home.ts'
+import { findFreePort } from './postgres-server.ts'
+
+export const HAS_PGBOUNCER = spawnSync('pgbouncer', ['--version'], { stdio: 'ignore' }).status === 0
+
+export interface PgBouncer {
+  /** The database's address, through PgBouncer. */
+  urlOf(databaseUrl: string): string
+  stop(): Promise<void>
+}
+
+/** PgBouncer in transaction mode before a server: a session's state is gone after each transaction. */
+export async function startPgBouncer(serverUrl: string): Promise<PgBouncer> {
+  const target = new URL(serverUrl)
+  const folder = mkdtempSync(path.join(tmpdir(), 'chaos-pgbouncer-'))
+  // As root it runs as the user postgres, who has to read its files.
+  chmodSync(folder, 0o755)
+  const { owner } = prepareHome(folder)
+  const port = await findFreePort()
+  const file = (name: string, text: string) => {
+    const target = path.join(folder, name)
+    writeFileSync(target, text)
+    return target
+  }
+  const users = file('users.txt', `"${target.username}" "${decodeURIComponent(target.password)}"\n`)
+  const settings = file(
+    'pgbouncer.ini',
+    `[databases]
+* = host=${target.hostname} port=${target.port}
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = ${port}
+unix_socket_dir =
+auth_type = scram-sha-256
+auth_file = ${users}
+pool_mode = transaction
+default_pool_size = 10
+`,
+  )
+  const child = spawn('pgbouncer', [settings], {
+    ...asOwner(owner),
+    env: process.env,
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
+  let said = ''
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    said += text
+  })
+  const exited = once(child, 'exit')
+  const stop = async () => {
+    child.kill('SIGKILL')
+    await exited
+    rmSync(folder, { recursive: true })
+  }
+  try {
+    await vi.waitFor(() => reach(port), { timeout: 10_000 })
+  } catch (error) {
+    await stop()
+    throw new Error(`PgBouncer did not start: ${said}`, { cause: error })
+  }
+  return {
+    urlOf(databaseUrl) {
+      const url = new URL(databaseUrl)
+      url.hostname = '127.0.0.1'
+      url.port = String(port)
+      return url.href
+    },
+    stop,
+  }
+}
+
+async function reach(port: number): Promise<void> {
+  const socket = connect(port, '127.0.0.1')
+  await once(socket, 'connect')
+  socket.destroy()
+}
