@@ -5,9 +5,12 @@ export interface PoolOptions {
   /** Connections at most. Default 10. */
   max?: number
   applicationName?: string
-  /** Hears of connections that broke while idle; the pool replaces them by itself. */
+  /** Hears of connections that broke while idle, once for many; the pool replaces them by itself. */
   onIdleError?: (error: Error) => void
 }
+
+/** An outage breaks all idle connections of a pool within moments: one report stands for all of them. */
+const IDLE_ERROR_QUIET_MS = 10_000
 
 /** A pool whose broken idle connections are reported, instead of ending the process. */
 export function createPool(options: PoolOptions): pg.Pool {
@@ -22,7 +25,13 @@ export function createPool(options: PoolOptions): pg.Pool {
     // The last resort where packets vanish; whoever knows better sets less for a query.
     query_timeout: 60_000,
   })
-  pool.on('error', (error) => options.onIdleError?.(error))
+  let quietUntil = Number.NEGATIVE_INFINITY
+  pool.on('error', (error) => {
+    const now = performance.now()
+    if (now < quietUntil) return
+    quietUntil = now + IDLE_ERROR_QUIET_MS
+    options.onIdleError?.(error)
+  })
   return pool
 }
 
