@@ -13,14 +13,17 @@ test('an outage that begins mid-handler: each task completes once, soon after th
   // The engine's own connections and a neighbour's: the one must not take the other for dead.
   const [worker, neighbour] = await Promise.all([current.startWorker(), current.startWorker()])
   await Promise.all([current.isSteady(worker), current.isSteady(neighbour)])
+  // Every connection of the pools is open, and will break.
+  await current.create(100, 'work', () => ({ ms: 5 }))
+  await current.allCompleted(100)
   await current.create(16, 'hold')
-  await runningHandlers([worker, neighbour], 16)
+  await runningHandlers([worker, neighbour], 116)
   const memory = await worker.ask('memory')
   const said = worker.logLines.length
 
   proxy.set('reset')
   for (const each of [worker, neighbour]) await each.ask('release')
-  await expect.poll(() => worker.told('ended').length).toBe(8)
+  await expect.poll(() => worker.told('ended').length).toBe(worker.told('started').length)
   await expect
     .poll(async () => (await worker.ask('health')).reasons, { timeout: 20_000 })
     .toEqual([expect.stringContaining('the heartbeat loop has not run')])
@@ -30,10 +33,10 @@ test('an outage that begins mid-handler: each task completes once, soon after th
 
   const backAt = monotonicMs()
   proxy.set('none')
-  await current.allCompleted(16)
+  await current.allCompleted(116)
   const took = monotonicMs() - backAt
   expect(took).toBeLessThan(5_000)
-  expect(await current.audit.count()).toEqual({ tasks: 16, runs: 16 })
+  expect(await current.audit.count()).toEqual({ tasks: 116, runs: 116 })
   expect(
     await current.query(
       "select distinct attempt, retry_count from async_tasks where result is not null and created_at > now() - interval '1 hour'",
