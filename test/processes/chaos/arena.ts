@@ -194,13 +194,11 @@ export class Arena {
   }
 
   /** Waits until this worker may judge others: its heartbeats have gone through for a lease. */
-  async isSteady(worker: WorkerProcess): Promise<void> {
+  async isSteady(worker: WorkerProcess, timeout = 10_000): Promise<void> {
     const pid = worker.pid
     const steady = `select 1 from async_task_executors
                      where pid = $1 and heartbeat_at - started_at > lease_ms * interval '1 millisecond'`
-    await expect
-      .poll(async () => (await this.query(steady, [pid])).length, { timeout: 10_000, interval: 50 })
-      .toBe(1)
+    await expect.poll(async () => (await this.query(steady, [pid])).length, { timeout, interval: 50 }).toBe(1)
   }
 
   /** What holds after every scenario; then everything is taken down. */

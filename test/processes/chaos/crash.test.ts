@@ -34,6 +34,27 @@ test('after kill -9 with a lease of 2 s the task runs again elsewhere within 4 s
   expect(await current.audit.overlaps()).toEqual([])
 })
 
+test.runIf(LONG)(
+  'after kill -9 with the default settings the task runs again elsewhere within 40 s',
+  async () => {
+    const { current } = arena
+    const settings = { heartbeatIntervalMs: 5_000, leaseMs: 30_000, pollIntervalMs: 1_000 }
+    const victim = await current.startWorker({ settings })
+    const taskId = await current.createOne('hold')
+    await victim.tells('started')
+    const other = await current.startWorker({ settings })
+    await current.isSteady(other, 60_000)
+    const killedAt = monotonicMs()
+    await current.kill(victim)
+    await other.tells('started', (run) => run.taskId === taskId)
+    const took = monotonicMs() - killedAt
+    console.log(`runs again after ${Math.round(took)} ms`)
+    expect(took).toBeLessThan(40_000)
+    await other.ask('release')
+    await current.allCompleted(1)
+  },
+)
+
 test('four processes are killed in a loop: nothing is lost and nothing runs twice at once', async () => {
   const { current } = arena
   const { random } = current
