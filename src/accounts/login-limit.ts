@@ -1,27 +1,37 @@
 import { isIPv6 } from 'node:net'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { HttpProblem } from '../http/problems.ts'
+import { QueueFull } from './bounded-queue.ts'
 
 const MAX_FAILURES = 5
+/** Of one address with whatever names; several people may share one. */
+const MAX_FAILURES_OF_ADDRESS = 50
 const WINDOW_MS = 60_000
+/** By then the passwords that wait now have been hashed. */
+const BUSY_SECONDS = 5
+
+type Count = ReturnType<FastifyInstance['createRateLimit']>
 
 /**
  * Stops guessing: after five failures for an address and a name, both wait until a minute has passed since the
- * first one. Successes do not count. 5,000 pairs are remembered, the latest ones (the plugin's bound).
+ * first one; after fifty for an address, it waits with every name. Successes do not count. 5,000 counters are kept,
+ * the latest ones (the plugin's bound).
  *
  * Attempts for one pair take turns. Otherwise a hundred guesses that arrive together would all be looked at
- * before the first one has failed.
+ * before the first one has failed. Those of one address with different names do not: the queue of the passwords
+ * bounds how many of them can be on their way.
  */
 export class LoginLimit {
-  readonly #count: ReturnType<FastifyInstance['createRateLimit']>
+  readonly #counts: readonly Count[]
   readonly #turns = new Map<string, Promise<unknown>>()
 
   constructor(app: FastifyInstance) {
-    this.#count = app.createRateLimit({
-      max: MAX_FAILURES,
-      timeWindow: WINDOW_MS,
-      keyGenerator: (request) => keyOf(request, usernameOf(request)),
-    })
+    const count = (max: number, keyGenerator: (request: FastifyRequest) => string) =>
+      app.createRateLimit({ max, timeWindow: WINDOW_MS, keyGenerator })
+    this.#counts = [
+      count(MAX_FAILURES_OF_ADDRESS, ({ ip }) => networkOf(ip)),
+      count(MAX_FAILURES, (request) => keyOf(request, usernameOf(request))),
+    ]
   }
 
   /** @throws HttpProblem 429 instead of calling `check`; counts when `check` resolves to undefined */
@@ -39,17 +49,26 @@ export class LoginLimit {
   }
 
   async #try<T>(request: FastifyRequest, check: () => Promise<T | undefined>): Promise<T | undefined> {
-    const state = await this.#count(request, { increment: false })
-    if (!state.isAllowed && state.remaining === 0) {
-      const seconds = Math.max(1, state.ttlInSeconds)
-      throw new HttpProblem(429, 'TOO_MANY_FAILURES', `too many failures; try again in ${seconds} s`, {
-        headers: { 'retry-after': String(seconds) },
-      })
+    for (const count of this.#counts) {
+      const state = await count(request, { increment: false })
+      if (!state.isAllowed && state.remaining === 0) {
+        throw tooMany('TOO_MANY_FAILURES', 'too many failures', Math.max(1, state.ttlInSeconds))
+      }
     }
-    const answer = await check()
-    if (answer === undefined) await this.#count(request)
+    const answer = await check().catch((error: unknown) => {
+      throw error instanceof QueueFull
+        ? tooMany('TOO_MANY_LOGINS', 'too many log-ins at once', BUSY_SECONDS)
+        : error
+    })
+    if (answer === undefined) await Promise.all(this.#counts.map((count) => count(request)))
     return answer
   }
+}
+
+function tooMany(code: string, what: string, seconds: number): HttpProblem {
+  return new HttpProblem(429, code, `${what}; try again in ${seconds} s`, {
+    headers: { 'retry-after': String(seconds) },
+  })
 }
 
 /** The route's schema has checked the body by now. */

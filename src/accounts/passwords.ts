@@ -1,4 +1,5 @@
 import { randomBytes, scrypt, timingSafeEqual } from 'node:crypto'
+import { BoundedQueue } from './bounded-queue.ts'
 
 /**
  * Cost of a hash: 32 MiB and some 100 ms, one of the equivalent settings that OWASP's Password Storage Cheat
@@ -9,6 +10,12 @@ const SALT_BYTES = 16
 const HASH_BYTES = 32
 /** Twice what COST needs (128 × N × r); a stored hash that asks for more is refused. */
 const MAX_MEMORY_BYTES = 64 * 1024 * 1024
+
+/**
+ * A derivation keeps one of libuv's four threads, which DNS and files need too: log-ins get two of them. Behind
+ * those some 3 s of work may wait; who comes later is told so at once instead of waiting for an answer in vain.
+ */
+const derivations = new BoundedQueue({ concurrency: 2, maxWaiting: 50 })
 
 const STORED = /^\$scrypt\$ln=(\d{1,2}),r=(\d{1,2}),p=(\d{1,2})\$([A-Za-z0-9+/]+)\$([A-Za-z0-9+/]+)$/
 
@@ -38,12 +45,18 @@ export function generatePassword(): string {
   return randomBytes(16).toString('hex')
 }
 
-function derive(
-  password: string,
-  salt: Buffer,
-  bytes: number,
-  cost: { log2N: number; r: number; p: number },
-): Promise<Buffer> {
+interface Cost {
+  log2N: number
+  r: number
+  p: number
+}
+
+/** @throws QueueFull */
+function derive(password: string, salt: Buffer, bytes: number, cost: Cost): Promise<Buffer> {
+  return derivations.run(() => deriveNow(password, salt, bytes, cost))
+}
+
+function deriveNow(password: string, salt: Buffer, bytes: number, cost: Cost): Promise<Buffer> {
   const options = { N: 2 ** cost.log2N, r: cost.r, p: cost.p, maxmem: MAX_MEMORY_BYTES }
   return new Promise((resolve, reject) => {
     scrypt(password.normalize('NFKC'), salt, bytes, options, (error, key) =>
