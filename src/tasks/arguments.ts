@@ -19,7 +19,8 @@ const dueInstant = inYears(1970, 9999)
 const count = z.int().min(0).max(2_147_483_647)
 /** REST allows 200; a program may take more at a time, but not everything. */
 const pageSize = z.int().min(1).max(10_000)
-const page = z.int().min(1)
+/** Times the largest page that is an offset which `bigint` holds, and which no number rounds. */
+const page = z.int().min(1).max(2_147_483_647)
 
 export const createOptions = z.strictObject({
   priority: z.int().min(-100).max(100).optional(),

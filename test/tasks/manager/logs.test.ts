@@ -138,6 +138,7 @@ describe('listLogs', () => {
 
   test.each<[string, unknown]>([
     ['/page', { page: 0 }],
+    ['/page', { page: Number.MAX_SAFE_INTEGER, pageSize: 10_000 }],
     ['/pageSize', { pageSize: 0 }],
     ['/pageSize', { pageSize: Number.NaN }],
     ['/level', { level: 'TRACE' }],
