@@ -33,7 +33,7 @@ export interface AsyncTasksOptions extends TaskSettingsInput {
   authorize?: Authorize | false
   /** False: no HTTP routes. Default true. */
   routes?: boolean
-  /** Where the routes are. Default `/api/admin`. */
+  /** Where the routes are, such as `/ops`; a path of their own. Default `/api/admin`. */
   prefix?: string
   /** False: this process creates and shows tasks but runs none. Default true. */
   executor?: boolean
@@ -123,6 +123,10 @@ function checkOptions(options: AsyncTasksOptions): void {
       'authorize is required while routes are mounted: a function that returns who is asking, ' +
         'or false where the prefix is guarded already',
     )
+  }
+  // At the root our 404 would answer for the host's own paths.
+  if (options.prefix !== undefined && !/^\/.*[^/]$/.test(options.prefix)) {
+    throw refused(`prefix must start with '/' and not end with one, got '${options.prefix}'`)
   }
 }
 

@@ -139,3 +139,12 @@ describe('the plugin in it', () => {
     expect([created.statusCode, created.json().createdBy]).toEqual([201, null])
   })
 })
+
+test.each(['', '/', 'ops', '/ops/'])('a prefix of %j is refused in words of our own', async (prefix) => {
+  app = Fastify()
+  const start = app.register(asyncTasks, { pool: database.pool, tasks: [hello], prefix, authorize: false })
+  await expect(start).rejects.toMatchObject({
+    code: 'INVALID_ARGUMENT',
+    message: expect.stringContaining('prefix must start with'),
+  })
+})
