@@ -5,7 +5,7 @@ import { ensureAdmin } from './accounts/admin.ts'
 import accounts from './accounts/plugin.ts'
 import { SESSION_COOKIE } from './accounts/sessions.ts'
 import type { Config } from './config.ts'
-import { createPool, endPool } from './db/client.ts'
+import { createPool, endPool, ping } from './db/client.ts'
 import { migrate } from './db/migrate.ts'
 import docs from './http/docs.ts'
 import {
@@ -106,9 +106,9 @@ async function compose(app: FastifyInstance, config: Config, options: AppOptions
   })
   await app.register(healthRoutes, {
     prefix: '/health',
-    // Any look at the engine's tables will do.
-    ping: () => app.tasks.listExecutors(),
+    ping: () => ping(pool),
     executorReasons: () => app.taskExecutor?.health().reasons ?? [],
+    stuckTasks: () => app.taskExecutor?.health().stuck ?? [],
   })
 }
 

@@ -66,6 +66,11 @@ export async function withTransaction<T>(
   }
 }
 
+/** Rejects when the database is away. */
+export async function ping(pool: pg.Pool): Promise<void> {
+  await pool.query('select 1')
+}
+
 /**
  * Ends a pool and waits until its connections are closed, which `pool.end()` alone does not: a server that stops
  * right after would be seen to break them. Waits no longer than this: a connection that hangs on a dead server must

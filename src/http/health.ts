@@ -13,6 +13,8 @@ export interface HealthOptions {
   ping: () => Promise<unknown>
   /** Why tasks do not run here; empty when they do. */
   executorReasons: () => readonly string[]
+  /** Tasks whose handlers ignore their signal: each holds a slot, but the others run. */
+  stuckTasks: () => readonly string[]
 }
 
 const config = { swaggerTransform: jsonSchemaTransform }
@@ -25,14 +27,18 @@ const liveSchema = {
   querystring: noQuery,
   response: { 200: z.object({ status: z.literal('ok') }), ...problems(400) },
 }
-const notReady = problem.extend({ reasons: z.array(z.string()) })
+const details = {
+  reasons: z.array(z.string()),
+  stuck: z.array(z.string()).describe('Tasks whose handlers ignore their signal; no reason by itself.'),
+}
+const notReady = problem.extend(details)
 const readySchema = {
   summary: 'Can it serve and run tasks?',
   tags,
   security: [],
   querystring: noQuery,
   response: {
-    200: z.object({ status: z.literal('ok'), reasons: z.array(z.string()) }),
+    200: z.object({ status: z.literal('ok'), ...details }),
     ...problems(400),
     503: {
       description: 'Not now; `reasons` says why.',
@@ -41,7 +47,8 @@ const readySchema = {
   },
 }
 
-export const healthRoutes: FastifyPluginAsyncZod<HealthOptions> = async (app, { ping, executorReasons }) => {
+export const healthRoutes: FastifyPluginAsyncZod<HealthOptions> = async (app, options) => {
+  const { ping, executorReasons, stuckTasks } = options
   prepareScope(app)
   const answerOtherMethods = trackMethods(app)
   const findDatabaseProblem = watchDatabase(ping)
@@ -51,8 +58,9 @@ export const healthRoutes: FastifyPluginAsyncZod<HealthOptions> = async (app, { 
   app.get('/ready', { config, schema: readySchema }, async (_request, reply) => {
     const database = await findDatabaseProblem()
     const reasons = [...(database === undefined ? [] : [database]), ...executorReasons()]
-    if (reasons.length === 0) return { status: 'ok' as const, reasons }
-    const answer = { ...makeProblem(503, 'NOT_READY', reasons.join('; ')), reasons }
+    const stuck = [...stuckTasks()]
+    if (reasons.length === 0) return { status: 'ok' as const, reasons, stuck }
+    const answer = { ...makeProblem(503, 'NOT_READY', reasons.join('; ')), reasons, stuck }
     return reply.code(503).type('application/problem+json').serializer(JSON.stringify).send(answer)
   })
 

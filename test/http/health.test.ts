@@ -2,10 +2,9 @@ import { once } from 'node:events'
 import { createServer, type Server, type Socket } from 'node:net'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { createPool, endPool } from '../../src/db/client.ts'
-import { createDatabase } from '../../src/db/database.ts'
+import { createPool, endPool, ping } from '../../src/db/client.ts'
 import { healthRoutes } from '../../src/http/health.ts'
-import { listExecutors } from '../../src/tasks/store/executors.ts'
+import { createTaskRegistry } from '../../src/tasks/registry.ts'
 import { startBundledServer } from './bundled-server.ts'
 
 test('a server that runs is alive and ready', async () => {
@@ -15,7 +14,7 @@ test('a server that runs is alive and ready', async () => {
     expect([live.statusCode, live.json()]).toEqual([200, { status: 'ok' }])
     await expect
       .poll(async () => (await server.app.inject('/health/ready')).json())
-      .toEqual({ status: 'ok', reasons: [] })
+      .toEqual({ status: 'ok', reasons: [], stuck: [] })
   } finally {
     await server.close()
   }
@@ -31,6 +30,24 @@ test('a server that stops is alive, and says that it is not ready', async () => 
   await server.close()
 })
 
+test('a handler that ignores its signal is named, and does not make the server unready', async () => {
+  const { task } = createTaskRegistry()
+  const finish = Promise.withResolvers<void>()
+  const deaf = task('deaf')(() => finish.promise)
+  const server = await startBundledServer({ tasks: [deaf], env: { TASK_CANCEL_GRACE_MS: '50' } })
+  try {
+    const { taskId } = await server.app.tasks.createTask(deaf)
+    await expect.poll(async () => (await server.app.tasks.getTask(taskId))?.status).toBe('running')
+    await server.app.tasks.cancelTask(taskId)
+    await expect
+      .poll(async () => (await server.app.inject('/health/ready')).json(), { timeout: 10_000 })
+      .toEqual({ status: 'ok', reasons: [], stuck: [taskId] })
+  } finally {
+    finish.resolve()
+    await server.close()
+  }
+})
+
 describe('with a database that', () => {
   let app: FastifyInstance
   let questions = 0
@@ -39,12 +56,11 @@ describe('with a database that', () => {
     const pool = createPool({ connectionString })
     app = Fastify()
     app.addHook('onClose', () => endPool(pool, 100))
-    const db = createDatabase(pool, { prepared: true })
-    const ping = () => {
+    const countedPing = () => {
       questions++
-      return listExecutors(db)
+      return ping(pool)
     }
-    await app.register(healthRoutes, { ping, executorReasons })
+    await app.register(healthRoutes, { ping: countedPing, executorReasons, stuckTasks: () => ['task_stuck'] })
     await app.ready()
   }
 
@@ -58,6 +74,7 @@ describe('with a database that', () => {
     const ready = await app.inject('/ready')
     expect(ready.statusCode).toBe(503)
     expect(ready.json().reasons).toEqual(['the database cannot be reached', 'the poll loop is stale'])
+    expect(ready.json().stuck).toEqual(['task_stuck'])
     expect(ready.body).not.toContain('ECONNREFUSED')
   })
 
