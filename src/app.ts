@@ -79,10 +79,7 @@ async function compose(app: FastifyInstance, config: Config, options: AppOptions
   await migrate(directUrl, 'server', { mode: 'auto' })
   const pool = openPool(app, config, databaseUrl)
 
-  const { adminUsername, adminPassword, secret, sessionTtlHours } = config.auth
-  const firstBootPassword = await ensureAdmin(pool, { username: adminUsername, password: adminPassword })
-  app.decorate('firstBootPassword', firstBootPassword)
-
+  const { secret, sessionTtlHours } = config.auth
   await app.register(securityHeaders)
   await app.register(docs, { version, cookieName: SESSION_COOKIE })
   await app.register(accounts, {
@@ -110,6 +107,11 @@ async function compose(app: FastifyInstance, config: Config, options: AppOptions
     executorReasons: () => app.taskExecutor?.health().reasons ?? [],
     stuckTasks: () => app.taskExecutor?.health().stuck ?? [],
   })
+
+  // Last: a generated password is kept nowhere, and a boot that fails after this would lose it for good.
+  const { adminUsername, adminPassword } = config.auth
+  const firstBootPassword = await ensureAdmin(pool, { username: adminUsername, password: adminPassword })
+  app.decorate('firstBootPassword', firstBootPassword)
 }
 
 /** Fastify takes a number of proxies for none at all: it cannot know that they are the right ones. The operator does. */

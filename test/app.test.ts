@@ -1,6 +1,7 @@
 import { afterEach, expect, test } from 'vitest'
 import { buildApp } from '../src/app.ts'
 import { parseConfig } from '../src/config.ts'
+import { createTaskRegistry } from '../src/tasks/registry.ts'
 import { logIn, postLogin, withToken } from './http/bundled-server.ts'
 import { createTestDatabase, type TestDatabase } from './support/database.ts'
 import { startFaultProxy } from './support/fault-proxy.ts'
@@ -35,6 +36,18 @@ test('the first boot of an empty database makes tables and an admin, and says th
   expect((await second.inject(withToken({ url: '/api/admin/tasks' }, token))).statusCode).toBe(401)
   await logIn(second, { username: 'admin', password })
   await second.close()
+})
+
+test('a boot that fails invents no password that nobody would ever see', async () => {
+  database = await createTestDatabase('server')
+  const { task } = createTaskRegistry()
+  // The name is taken by the market's.
+  const twin = task('init_stocks')(() => {})
+  const config = parseConfig({ LOG_LEVEL: 'silent' })
+  await expect(buildApp(config, { databaseUrl: database.url, tasks: [twin] })).rejects.toThrow('init_stocks')
+  const app = await boot()
+  expect(app.firstBootPassword).toBeDefined()
+  await app.close()
 })
 
 test('two boots at once on an empty database both come up, with one admin', async () => {
