@@ -4,7 +4,7 @@ import { useArena } from './arena.ts'
 import { between, LONG } from './seed.ts'
 import { monotonicMs } from './worker-messages.ts'
 
-vi.setConfig({ testTimeout: LONG ? 300_000 : 60_000 })
+vi.setConfig({ testTimeout: LONG ? 300_000 : 90_000 })
 const arena = useArena()
 
 /** Refuses every other completion, as a serialisable transaction next door would. A sequence outlives a rollback. */

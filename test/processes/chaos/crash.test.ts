@@ -3,7 +3,7 @@ import { useArena } from './arena.ts'
 import { between, LONG, pick } from './seed.ts'
 import { monotonicMs } from './worker-messages.ts'
 
-vi.setConfig({ testTimeout: LONG ? 300_000 : 60_000 })
+vi.setConfig({ testTimeout: LONG ? 300_000 : 90_000 })
 const arena = useArena()
 
 test('after kill -9 with a lease of 2 s the task runs again elsewhere within 4 s', async () => {
@@ -80,7 +80,7 @@ test('four processes are killed in a loop: nothing is lost and nothing runs twic
     await current.kill(victim)
     await current.startWorker(settings)
   }
-  await current.allCompleted(count)
+  await current.allCompleted(count, 120_000)
   const { runs } = await current.audit.count()
   console.log(`${count} tasks took ${runs} runs`)
   expect(runs).toBeGreaterThan(count)

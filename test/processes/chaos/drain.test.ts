@@ -3,7 +3,7 @@ import { useArena } from './arena.ts'
 import { LONG } from './seed.ts'
 import { monotonicMs } from './worker-messages.ts'
 
-vi.setConfig({ testTimeout: LONG ? 300_000 : 60_000 })
+vi.setConfig({ testTimeout: LONG ? 300_000 : 90_000 })
 const arena = useArena()
 
 test('SIGTERM: what runs is finished, what waits is left to others, and the process ends with 0', async () => {

@@ -4,7 +4,7 @@ import { between, LONG } from './seed.ts'
 import { monotonicMs } from './worker-messages.ts'
 import type { LogLine, WorkerProcess } from './worker-process.ts'
 
-vi.setConfig({ testTimeout: LONG ? 300_000 : 60_000 })
+vi.setConfig({ testTimeout: LONG ? 300_000 : 90_000 })
 const arena = useArena()
 
 test('an outage that begins mid-handler: each task completes once, soon after the return, with few words', async () => {

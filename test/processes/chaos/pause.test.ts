@@ -2,7 +2,7 @@ import { expect, test, vi } from 'vitest'
 import { useArena } from './arena.ts'
 import { LONG } from './seed.ts'
 
-vi.setConfig({ testTimeout: LONG ? 300_000 : 60_000 })
+vi.setConfig({ testTimeout: LONG ? 300_000 : 90_000 })
 const arena = useArena()
 
 test('an executor that was paused beyond its lease changes no row of its lost tasks and aborts their handlers', async () => {

@@ -5,7 +5,7 @@ import { between, LONG } from './seed.ts'
 import { monotonicMs } from './worker-messages.ts'
 import type { LogLine } from './worker-process.ts'
 
-vi.setConfig({ testTimeout: LONG ? 300_000 : 60_000 })
+vi.setConfig({ testTimeout: LONG ? 300_000 : 90_000 })
 
 describe.runIf(HAS_PGBOUNCER)('through PgBouncer in transaction mode', () => {
   let pgbouncer: PgBouncer

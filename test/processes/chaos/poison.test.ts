@@ -2,7 +2,7 @@ import { expect, test, vi } from 'vitest'
 import { useArena } from './arena.ts'
 import { between, LONG } from './seed.ts'
 
-vi.setConfig({ testTimeout: LONG ? 300_000 : 60_000 })
+vi.setConfig({ testTimeout: LONG ? 300_000 : 90_000 })
 const arena = useArena()
 
 test('poison among good tasks: params that no longer parse fail at once, a task that kills its process fails in the end', async () => {
