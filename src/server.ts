@@ -11,6 +11,7 @@ import { EmbeddedPostgresError } from './db/embedded-error.ts'
 import { provideDatabase } from './db/provide.ts'
 import { ServerRunningError } from './db/server-lock.ts'
 import { TaskError } from './tasks/errors.ts'
+import { described } from './telemetry/described.ts'
 import { watchStrayErrors } from './telemetry/stray-errors.ts'
 
 /**
@@ -117,7 +118,7 @@ class ServerProcess {
     // A start that was cut short by a stop has not failed.
     if (this.#stopping.signal.aborted && error === this.#stopping.signal.reason) return
     if (isForPeople(error)) this.#log.fatal(error.message)
-    else this.#log.fatal({ err: error }, event)
+    else this.#log.fatal(described(error), event)
     void this.#stop(1)
   }
 
@@ -137,7 +138,7 @@ class ServerProcess {
     try {
       await this.#resources.disposeAsync()
     } catch (error) {
-      this.#log.fatal({ err: error }, 'stopping failed')
+      this.#log.fatal(described(error), 'stopping failed')
       this.#exitCode = 1
     }
     process.exit(this.#exitCode)

@@ -1,3 +1,4 @@
+import { withoutStatement } from '../db/statement-error.ts'
 import { PermanentError, RetryAfter, TaskError } from './errors.ts'
 import { retryDelayMs } from './retry-policy.ts'
 
@@ -61,17 +62,20 @@ export function timeoutText(timeoutSeconds: number): string {
 }
 
 const MAX_ERROR_CHARS = 10_000
+const MAX_ERRORS = 5
+/** So that the last one, which is the reason, is never cut off by those before it. */
+const MAX_PART_CHARS = MAX_ERROR_CHARS / MAX_ERRORS - ': '.length
 
-/** One line and its causes; never a stack, which names files of the server. */
+/** One line and its causes; never a stack, which names files of the server, nor a statement. */
 export function describeError(thrown: unknown): string {
   const parts: string[] = []
-  let current = thrown
-  while (parts.length < 5) {
-    parts.push(oneError(current))
+  let current = withoutStatement(thrown)
+  while (parts.length < MAX_ERRORS) {
+    parts.push(oneError(current).slice(0, MAX_PART_CHARS))
     if (!(current instanceof Error) || current.cause === undefined) break
-    current = current.cause
+    current = withoutStatement(current.cause)
   }
-  return toStorable(parts.join(': ').slice(0, MAX_ERROR_CHARS))
+  return toStorable(parts.join(': '))
 }
 
 function oneError(value: unknown): string {

@@ -1,28 +1,12 @@
 import type { BaseLogger } from 'pino'
-import { codeOf, isOutage } from '../db/errors.ts'
+import { isOutage } from '../db/errors.ts'
 import type { RunEvent, TaskEvents } from '../tasks/events.ts'
+import { described } from './described.ts'
 import { OutageLog } from './outage.ts'
 
 const LEVELS = { DEBUG: 'debug', INFO: 'info', WARNING: 'warn', ERROR: 'error' } as const
 
 const run = ({ taskId, taskType, attempt }: RunEvent) => ({ taskId, taskType, attempt })
-
-/** An error without what it may carry beside its words: Drizzle's holds the statement and its parameters. */
-const described = (error: unknown) =>
-  error instanceof Error
-    ? {
-        error: {
-          name: error.name,
-          message: innermost(error).message,
-          code: codeOf(error),
-          stack: error.stack,
-        },
-      }
-    : { error: String(error) }
-
-function innermost(error: Error): Error {
-  return error.cause instanceof Error ? innermost(error.cause) : error
-}
 
 /** The only wording of the engine's log lines. */
 export function logTaskEvents(

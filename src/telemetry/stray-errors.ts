@@ -1,6 +1,8 @@
 import type { BaseLogger } from 'pino'
 import type { RunEvent } from '../tasks/events.ts'
 import { currentTask } from '../tasks/executor/running-task.ts'
+import { describeError } from '../tasks/outcome.ts'
+import { described } from './described.ts'
 
 /**
  * What a process does about errors that nobody caught: a rejection, or a throw in a timer.
@@ -18,11 +20,11 @@ export function watchStrayErrors(options: {
     process.on(event, (error: unknown) => {
       const run = currentTask()
       if (!run) return options.onFatal(error, event)
-      options.log.error({ ...run, err: error }, `${event}: a task left an error behind`)
+      options.log.error({ ...run, ...described(error) }, `${event}: a task left an error behind`)
       options
-        .logToTask(run, `${event}: ${error instanceof Error ? error.message : String(error)}`)
+        .logToTask(run, `${event}: ${describeError(error)}`)
         .catch((err: unknown) =>
-          options.log.error({ ...run, err }, 'the error could not be written to the task'),
+          options.log.error({ ...run, ...described(err) }, 'the error could not be written to the task'),
         )
     })
   }

@@ -1,3 +1,4 @@
+import { DrizzleQueryError } from 'drizzle-orm/errors'
 import { describe, expect, test } from 'vitest'
 import { PermanentError, RetryAfter } from '../../src/tasks/errors.ts'
 import {
@@ -102,9 +103,26 @@ describe('describeError', () => {
     expect(describeError(thrown)).toBe(text)
   })
 
-  test('ends after 10,000 characters, as text that can be stored', () => {
+  const refused = new DrizzleQueryError('insert into t', ['secret'], new RangeError('no room'))
+
+  test.each<[string, unknown, string]>([
+    ['thrown as it is', refused, 'RangeError: no room'],
+    ['as a cause', new Error('a', { cause: refused }), 'a: RangeError: no room'],
+    ['without a reason', new DrizzleQueryError('insert', ['secret']), 'the database refused a statement'],
+  ])("tells no statement and no parameter of Drizzle's error %s", (_what, thrown, text) => {
+    expect(describeError(thrown)).toBe(text)
+  })
+
+  test('has room for the reason behind long words', () => {
+    const long = (words: string, cause?: Error) => new Error(words.repeat(9_000), { cause })
+    const text = describeError(long('a', long('b', long('c', long('d', new Error('the reason'))))))
+    expect(text.length).toBeLessThan(10_000)
+    expect(text.endsWith(': the reason')).toBe(true)
+  })
+
+  test('ends after some 2,000 characters, as text that can be stored', () => {
     const text = describeError(new Error('😀'.repeat(9_000)))
-    expect(text.length).toBe(10_000)
+    expect(text.length).toBe(1_998)
     expect(describeError(`x${'😀'.repeat(9_000)}`).isWellFormed()).toBe(true)
   })
 
