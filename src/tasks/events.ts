@@ -37,10 +37,10 @@ export interface TaskEventMap {
   loopRecovered: [{ loop: string; failures: number }]
   /** A write was refused for good. */
   writeFailed: [{ what: string; error: unknown }]
-  /** A write failed and is tried again until it succeeds. Once a write, not once a try. */
-  writeDelayed: [{ what: string; error: unknown }]
-  /** It went through. */
-  writeRecovered: [{ what: string }]
+  /** A write failed and is tried again. Once a write, not once a try; `write` is this one among those of its kind. */
+  writeDelayed: [{ write: symbol; what: string; error: unknown }]
+  /** It went through, or was refused for good; or was given up, with the database still away. */
+  writeSettled: [{ write: symbol; what: string; as: 'written' | 'refused' | 'given up' }]
 }
 
 export class TaskEvents extends EventEmitter<TaskEventMap> {

@@ -59,11 +59,12 @@ function logTroubles(events: TaskEvents, log: Pick<BaseLogger, 'info' | 'warn' |
   events.on('loopRecovered', ({ loop, failures }) => {
     if (!outage.overcome(loop)) log.info({ loop, failures }, 'loop recovered')
   })
-  events.on('writeDelayed', ({ what, error }) => {
-    if (isOutage(error)) outage.met(what, error)
+  events.on('writeDelayed', ({ write, what, error }) => {
+    if (isOutage(error)) outage.met(write, error)
     else log.warn({ what, ...described(error) }, 'write failed and is tried again')
   })
-  events.on('writeRecovered', ({ what }) => {
-    outage.overcome(what)
+  events.on('writeSettled', ({ write, as }) => {
+    if (as === 'given up') outage.giveUp(write)
+    else outage.overcome(write)
   })
 }

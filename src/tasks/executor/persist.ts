@@ -1,5 +1,5 @@
 import { isTransient } from '../../db/errors.ts'
-import type { TaskEvents } from '../events.ts'
+import type { TaskEventMap, TaskEvents } from '../events.ts'
 import { backoffMs } from './supervisor.ts'
 import { pause } from './wake-up.ts'
 
@@ -23,18 +23,29 @@ export async function persist<T>(
   write: () => Promise<T>,
   context: { events: TaskEvents; giveUp: AbortSignal },
 ): Promise<Persisted<T>> {
-  for (let failures = 0; ; ) {
+  const { events, giveUp } = context
+  const id = Symbol(what)
+  let failures = 0
+  const settle = (as: TaskEventMap['writeSettled'][0]['as']) => {
+    if (failures > 0) events.emit('writeSettled', { write: id, what, as })
+  }
+  for (;;) {
     try {
       const value = await write()
-      if (failures > 0) context.events.emit('writeRecovered', { what })
+      settle('written')
       return { value, retried: failures > 0 }
     } catch (error) {
-      if (!isTransient(error)) throw error
+      if (!isTransient(error)) {
+        settle('refused')
+        throw error
+      }
       failures += 1
-      if (failures === 1) context.events.emit('writeDelayed', { what, error })
-      await pause(backoffMs(failures), context.giveUp)
-      if (context.giveUp.aborted)
+      if (failures === 1) events.emit('writeDelayed', { write: id, what, error })
+      await pause(backoffMs(failures), giveUp)
+      if (giveUp.aborted) {
+        settle('given up')
         throw new GaveUp(`${what} could not be written before the deadline`, { cause: error })
+      }
     }
   }
 }
