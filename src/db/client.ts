@@ -35,6 +35,27 @@ export function createPool(options: PoolOptions): pg.Pool {
   return pool
 }
 
+/** A small pool of one's own to the same database: whoever empties the other one takes nothing from it. */
+export function createPrivatePool(
+  other: pg.Pool,
+  max: number,
+  onIdleError?: (error: Error) => void,
+): pg.Pool {
+  // The pool hides its password from a copy.
+  const { password } = other.options
+  const pool = new pg.Pool({
+    ...other.options,
+    ...(password === undefined ? {} : { password }),
+    min: 0,
+    max,
+    keepAlive: true,
+    connectionTimeoutMillis: 10_000,
+    idleTimeoutMillis: 30_000,
+  })
+  pool.on('error', (error) => onIdleError?.(error))
+  return pool
+}
+
 /**
  * Runs `work` inside one transaction on one connection.
  *

@@ -1,7 +1,8 @@
 /** SQLSTATEs of a server that is away, starting, stopping or full: the same statement will work later. */
-const AWAY = /^(08...|57P0[1-4]|53...|25006|58030)$/
-/** Serialization failure, deadlock, lock timeout: the same statement will work when tried again. */
-const CONFLICT = /^(40001|40P01|55P03)$/
+const AWAY = /^(08...|57P0[1-5]|53...|25006|58030)$/
+/** A fault of the statement or its values: data, constraints, syntax, privileges, missing objects, code that raised. */
+const FINAL = /^(0A|21|22|23|2F|34|3D|3F|42|P0)/
+const SQLSTATE = /^[0-9A-Z]{5}$/
 const SOCKET = new Set([
   'ECONNREFUSED',
   'ECONNRESET',
@@ -11,6 +12,11 @@ const SOCKET = new Set([
   'EAI_AGAIN',
   'EHOSTUNREACH',
   'ENETUNREACH',
+  'ENETDOWN',
+  'EHOSTDOWN',
+  'EADDRNOTAVAIL',
+  'EMFILE',
+  'ENFILE',
   'ENOENT',
 ])
 /** What `pg` and `pg-pool` say, without any code, when a connection breaks or none can be had. */
@@ -37,8 +43,11 @@ export function isOutage(error: unknown): boolean {
   return false
 }
 
-/** Worth the same statement once more: an outage, or a conflict with another transaction. */
+/**
+ * Worth the same statement once more: an outage, a conflict with another transaction, a time limit. Whatever is not
+ * known to be final is: a task that has finished must not fail for an error that passes by itself.
+ */
 export function isTransient(error: unknown): boolean {
   const code = codeOf(error)
-  return (code !== undefined && CONFLICT.test(code)) || isOutage(error)
+  return (code !== undefined && SQLSTATE.test(code) && !FINAL.test(code)) || isOutage(error)
 }

@@ -25,6 +25,8 @@ export interface TaskEventMap {
   late: [RunEvent & { what: 'completion' | 'failure' | 'progress' | 'log' }]
   /** A handler has ignored its signal for the grace period; it keeps its slot. */
   stuck: [RunEvent & { forMs: number }]
+  /** A thread died of an error that a handler had left behind before it returned. */
+  strayInThread: [{ error: unknown }]
   /** Lines did not fit into the buffer. */
   logsDropped: [{ count: number }]
   /** Tasks of dead executors were put back, or failed when no retry was left. */

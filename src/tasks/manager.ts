@@ -27,7 +27,7 @@ import { listExecutors } from './store/executors.ts'
 import { cancelTask, deleteTask, retryTask } from './store/operate.ts'
 import { appendLogs, updateProgress } from './store/output.ts'
 import { countLogs, countTasks, findStatuses, findTask, listLogs, listTasks } from './store/read.ts'
-import { toSummary } from './store/rows.ts'
+import { toDetail, toSummary } from './store/rows.ts'
 import type { CreateArguments, TaskDefinition, TaskReference } from './task.ts'
 import { Waiters, type WaitOptions } from './waiters.ts'
 
@@ -143,17 +143,19 @@ export class TaskManager {
    *   attempt has not returned in a living executor
    */
   async retryTask(taskId: string): Promise<TaskDetail> {
-    const retried = TASK_ID.test(taskId) && (await retryTask(this.#db, taskId))
+    const pending = TASK_ID.test(taskId) ? await retryTask(this.#db, taskId) : undefined
     const task = await this.#require(taskId)
-    if (!retried) {
-      if (!isFinished(task.status)) throw new TaskError('TASK_NOT_FINISHED', `${taskId} is ${task.status}`)
-      throw new TaskError(
-        'TASK_STILL_STOPPING',
-        `the handler of ${taskId} has not returned yet; try again later`,
-      )
+    if (pending) {
+      this.#events.emit('created', { taskIds: [taskId], taskTypes: [task.taskType], dueNow: true })
+      // By now it may run again: the answer is what this call has made of it.
+      const attempts = task.attempts.filter(({ attempt }) => attempt <= pending.attempt)
+      return { ...toDetail(pending, null, attempts), params: task.params }
     }
-    this.#events.emit('created', { taskIds: [taskId], taskTypes: [task.taskType], dueNow: true })
-    return task
+    if (!isFinished(task.status)) throw new TaskError('TASK_NOT_FINISHED', `${taskId} is ${task.status}`)
+    throw new TaskError(
+      'TASK_STILL_STOPPING',
+      `the handler of ${taskId} has not returned yet; try again later`,
+    )
   }
 
   /** @throws TaskError `TASK_NOT_FOUND`, `TASK_NOT_FINISHED` */

@@ -1,4 +1,5 @@
 import type pg from 'pg'
+import { createPrivatePool, endPool } from '../db/client.ts'
 import { createDatabase } from '../db/database.ts'
 import { TaskEvents } from './events.ts'
 import { TaskExecutor } from './executor/executor.ts'
@@ -21,12 +22,20 @@ export interface TaskRunnerOptions {
   readonly listen: pg.ClientConfig | undefined
 }
 
+/**
+ * Connections of an executor's own, for its writes and for its heartbeat. Handlers may hold every connection of the
+ * app's pool while they wait for the engine, and locked rows every connection of the writes: neither may stop the
+ * heartbeat.
+ */
+const OWN_CONNECTIONS = [5, 1] as const
+
 /** The engine of one app: its parts, put together, and the order in which they start and stop. */
 export class TaskRunner {
   readonly events = new TaskEvents()
   readonly manager: TaskManager
   /** Null where this process runs no tasks. */
   readonly executor: TaskExecutor | null
+  readonly #ownPools: readonly pg.Pool[]
   readonly #notifier: Notifier
   readonly #registry: TaskRegistry
   readonly #definitions: Map<string, TaskDefinition>
@@ -35,12 +44,26 @@ export class TaskRunner {
     const { pool, prepared, registry, settings, version, listen } = options
     const { events } = this
     // An executor must learn that a connection is dead while others still count on it.
-    const db = createDatabase(pool, { prepared, answerTimeoutMs: Math.min(settings.leaseMs / 2, 30_000) })
+    const answerTimeoutMs = Math.min(settings.leaseMs / 2, 30_000)
+    const connect = (to: pg.Pool) => createDatabase(to, { prepared, answerTimeoutMs })
     const definitions = new Map(registry.definitions())
+    const db = connect(pool)
     const manager = new TaskManager({ db, settings, definitions, events })
-    const executor = options.executes
-      ? new TaskExecutor({ db, settings, definitions, manager, events, version, ...(listen && { listen }) })
-      : null
+    this.#ownPools = options.executes ? OWN_CONNECTIONS.map((max) => createPrivatePool(pool, max)) : []
+    const [writes, beats] = this.#ownPools
+    const executor =
+      writes && beats
+        ? new TaskExecutor({
+            db: connect(writes),
+            heartDb: connect(beats),
+            settings,
+            definitions,
+            manager,
+            events,
+            version,
+            ...(listen && { listen }),
+          })
+        : null
     this.#notifier = new Notifier({
       db,
       events,
@@ -72,6 +95,7 @@ export class TaskRunner {
       await this.executor?.stop()
     } finally {
       this.#notifier.stop()
+      await Promise.all(this.#ownPools.map((pool) => endPool(pool, 1_000)))
     }
   }
 }

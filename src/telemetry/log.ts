@@ -32,6 +32,9 @@ export function logTaskEvents(
   events.on('stuck', ({ forMs, ...event }) =>
     log.error({ ...run(event), forMs }, 'handler ignores its signal and keeps its slot'),
   )
+  events.on('strayInThread', ({ error }) =>
+    log.error(described(error), 'a thread died of an error that a task had left behind'),
+  )
   events.on('logsDropped', (event) => log.warn(event, 'task log lines dropped: the buffer is full'))
   events.on('rescued', ({ tasks }) => log.warn({ tasks }, 'tasks of a dead executor were rescued'))
   events.on('straysHandedBack', (event) =>

@@ -5,7 +5,8 @@ import { toStorable } from '../outcome.ts'
 import { checkCount } from '../progress.ts'
 import type { Fence } from '../store/fence.ts'
 import type { LastProgress } from '../store/finish.ts'
-import type { OutputBuffer } from './output-buffer.ts'
+import type { LogBuffer } from './log-buffer.ts'
+import type { ProgressBuffer } from './progress-buffer.ts'
 
 const MAX_MESSAGE_CHARS = 10_000
 const MAX_DATA_CHARS = 10_000
@@ -22,7 +23,8 @@ export class AttemptOutput {
   readonly #event: RunEvent
   readonly #signal: AbortSignal
   readonly #events: TaskEvents
-  readonly #output: OutputBuffer
+  readonly #logs: LogBuffer
+  readonly #reports: ProgressBuffer
   #closed = false
   #lateWasSaid = false
   #lastLine = 0
@@ -35,13 +37,14 @@ export class AttemptOutput {
     fence: Fence,
     event: RunEvent,
     signal: AbortSignal,
-    services: { events: TaskEvents; output: OutputBuffer },
+    services: { events: TaskEvents; logs: LogBuffer; progress: ProgressBuffer },
   ) {
     this.#fence = fence
     this.#event = event
     this.#signal = signal
     this.#events = services.events
-    this.#output = services.output
+    this.#logs = services.logs
+    this.#reports = services.progress
     this.log = {
       debug: (message, data) => this.#say('DEBUG', message, data),
       info: (message, data) => this.#say('INFO', message, data),
@@ -70,7 +73,7 @@ export class AttemptOutput {
     this.#total = newTotal === 0 ? 0 : Math.max(newTotal, this.#progress)
     if (step !== undefined) this.#step = toStorable(String(step).slice(0, MAX_STEP_CHARS))
     this.#reported = true
-    this.#output.reportProgress({
+    this.#reports.report({
       ...this.#fence,
       progress: this.#progress,
       total: this.#total,
@@ -85,15 +88,15 @@ export class AttemptOutput {
 
   /** Resolves when what was said is in the database. */
   async flushed(options: { progress: boolean }): Promise<void> {
-    if (options.progress) await this.#output.flush()
-    else this.#output.dropProgress(this.#fence)
-    await this.#output.flushed(this.#lastLine)
+    if (options.progress) await this.#reports.flush()
+    else this.#reports.drop(this.#fence)
+    await this.#logs.flushed(this.#lastLine)
   }
 
   #say(level: LogLevel, message: string, data: LogData | undefined): void {
     if (this.#isOver('log')) return
     const text = toStorable(String(message).slice(0, MAX_MESSAGE_CHARS))
-    this.#lastLine = this.#output.addLine(this.#fence, { level, message: text, data: encodeData(data) })
+    this.#lastLine = this.#logs.add(this.#fence, { level, message: text, data: encodeData(data) })
     if (this.#events.listenerCount('logged') > 0) {
       this.#events.emit('logged', { ...this.#event, level, message: text, data })
     }

@@ -1,5 +1,4 @@
 import type { Database } from '../../db/database.ts'
-import type { Batcher } from '../batcher.ts'
 import { PermanentError, TaskError } from '../errors.ts'
 import type { RunEvent, TaskEvents } from '../events.ts'
 import type { AttemptOutcome } from '../lifecycle.ts'
@@ -14,20 +13,15 @@ import {
 import { anyParams, restoreParams } from '../params.ts'
 import type { ClaimedTask } from '../store/claim.ts'
 import type { Fence } from '../store/fence.ts'
-import {
-  type CompletedRun,
-  failTask,
-  findEnd,
-  noteHandlerReturned,
-  releaseTask,
-  retryTaskLater,
-} from '../store/finish.ts'
+import { failTask, findEnd, noteHandlerReturned, releaseTask, retryTaskLater } from '../store/finish.ts'
 import type { TaskDefinition } from '../task.ts'
 import { AttemptOutput } from './attempt-output.ts'
 import { abortReason } from './cancellation.ts'
 import { Completion } from './completion.ts'
-import type { OutputBuffer } from './output-buffer.ts'
+import type { Completions } from './completions.ts'
+import type { LogBuffer } from './log-buffer.ts'
 import { GaveUp, type Persisted, persist } from './persist.ts'
+import type { ProgressBuffer } from './progress-buffer.ts'
 import { encodeResult } from './result.ts'
 import { runningTask } from './running-task.ts'
 import { type ContextServices, createContext } from './task-context.ts'
@@ -35,9 +29,9 @@ import { type ContextServices, createContext } from './task-context.ts'
 export interface AttemptServices extends ContextServices {
   readonly db: Database
   readonly events: TaskEvents
-  readonly output: OutputBuffer
-  /** Completions of the same moment share a commit. */
-  readonly completions: Batcher<CompletedRun, boolean>
+  readonly logs: LogBuffer
+  readonly progress: ProgressBuffer
+  readonly completions: Completions
   readonly giveUp: AbortSignal
   readonly cancelGraceMs: number
   readonly retryBaseMs: number
@@ -128,6 +122,8 @@ export class Attempt {
 
   async #execute(): Promise<HandlerEnd> {
     const { handler } = this.#definition
+    // Cancelled while the answer to its claim was under way.
+    if (this.#abort.signal.aborted) return { thrown: this.#abort.signal.reason }
     try {
       const params = await this.#parseParams()
       const parts = {
@@ -163,7 +159,11 @@ export class Attempt {
       const what = outcome.kind === 'complete' ? 'completion' : 'failure'
       this.#services.events.emit('late', { ...this.event, what })
     }
-    // The row ended without us. It may be retried now that the handler has returned.
+    await this.#noteReturn()
+  }
+
+  /** The row ended before its handler returned. From now on it may be retried. */
+  async #noteReturn(): Promise<void> {
     const { db } = this.#services
     await this.#persist('the return of a handler', () => noteHandlerReturned(db, this.fence))
   }
@@ -172,7 +172,10 @@ export class Attempt {
   async #recordCompletion(end: HandlerEnd): Promise<void> {
     await this.#output.flushed({ progress: false })
     const written = await this.#persist('a look back', () => findEnd(this.#services.db, this.fence))
-    if (written.value === 'completed') return this.#announce({ kind: 'complete', result: null })
+    if (written.value === 'completed') {
+      await this.#noteReturn()
+      return this.#announce({ kind: 'complete', result: null })
+    }
     const rolledBack = new TaskError(
       'COMPLETION_ROLLED_BACK',
       'the transaction that completed the task was rolled back',
@@ -192,8 +195,9 @@ export class Attempt {
     const { db } = this.#services
     switch (outcome.kind) {
       case 'complete':
-        return this.#services.completions.add({
+        return this.#services.completions.complete({
           id: this.task.id,
+          taskId: this.task.taskId,
           attempt: this.fence.attempt,
           result: outcome.result,
           last: this.#output.lastProgress,

@@ -2,23 +2,25 @@ import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
 import type pg from 'pg'
 import type { Database } from '../../db/database.ts'
-import { Batcher } from '../batcher.ts'
 import { TaskError } from '../errors.ts'
 import type { TaskEvents } from '../events.ts'
 import type { TaskManager } from '../manager.ts'
 import type { TaskSettings } from '../settings.ts'
 import { type ClaimedTask, claimTasks } from '../store/claim.ts'
 import { stopExecutor } from '../store/executors.ts'
-import { type CompletedRun, completeTasks, releaseTask } from '../store/finish.ts'
+import { runKey } from '../store/fence.ts'
+import { releaseTask } from '../store/finish.ts'
 import { handBackStrays } from '../store/rescue.ts'
 import type { TaskDefinition } from '../task.ts'
 import { Attempt, type AttemptServices } from './attempt.ts'
+import { Completions } from './completions.ts'
 import { assessHealth, type ExecutorHealth } from './health.ts'
 import { hearOthers } from './hearing.ts'
 import { Heartbeat } from './heartbeat.ts'
-import { OutputBuffer } from './output-buffer.ts'
+import { LogBuffer } from './log-buffer.ts'
 import { persist } from './persist.ts'
 import { poll } from './poller.ts'
+import { ProgressBuffer } from './progress-buffer.ts'
 import { Slots } from './slots.ts'
 import { type Loop, Supervisor } from './supervisor.ts'
 import { WakeUp } from './wake-up.ts'
@@ -30,18 +32,16 @@ const HAND_BACK_AT = 0.92
 /** A retry is looked for a little after it is due: the database's clock decides, and rounds. */
 const RETRY_SLACK_MS = 5
 
-/** What one statement completes at most. */
-const COMPLETIONS = {
-  maxItems: 500,
-  maxBytes: 4 * 1_048_576,
-  bytesOf: (run: CompletedRun) => run.result?.length ?? 0,
-}
+/** What the last writes of a stop get at least, however short the time that it was given. */
+const MIN_STOP_MS = 500
 
 /** A poll loop that has not passed for less than this is busy, not stale. */
 const MIN_STALE_MS = 10_000
 
 export interface ExecutorOptions {
   readonly db: Database
+  /** For the heartbeat alone. Default: `db`. */
+  readonly heartDb?: Database
   readonly settings: TaskSettings
   readonly definitions: ReadonlyMap<string, TaskDefinition>
   readonly manager: TaskManager
@@ -63,7 +63,8 @@ export class TaskExecutor {
   readonly #options: ExecutorOptions
   readonly #wakeUp = new WakeUp()
   readonly #slots: Slots
-  readonly #output: OutputBuffer
+  readonly #logs: LogBuffer
+  readonly #progress: ProgressBuffer
   readonly #poller: Supervisor
   readonly #heartbeat: Heartbeat
   readonly #heart: Supervisor
@@ -72,6 +73,9 @@ export class TaskExecutor {
   readonly #services: AttemptServices
   /** A heartbeat saw rows that run in this executor's name without being held. */
   #strays = false
+  #claiming = false
+  /** Cancels of runs that are not held yet: the answer to their claim is under way. */
+  readonly #cancelledEarly = new Set<string>()
   #started = false
   #stopping: Promise<void> | undefined
 
@@ -79,14 +83,15 @@ export class TaskExecutor {
     const { db, settings, definitions, events, manager, version } = options
     this.#options = options
     this.#slots = new Slots(settings.concurrency, () => this.wake())
-    this.#output = new OutputBuffer({
+    this.#logs = new LogBuffer(db, this.#persistence)
+    this.#progress = new ProgressBuffer({
       db,
       executorId: this.id,
       context: this.#persistence,
-      onLost: (taskId, attempt) => this.#abortIf(taskId, attempt, 'lost'),
+      onLost: ({ taskId, attempt }) => this.#abortIf(taskId, attempt, 'lost'),
     })
     this.#heartbeat = new Heartbeat({
-      db,
+      db: options.heartDb ?? db,
       slots: this.#slots,
       events,
       intervalMs: settings.heartbeatIntervalMs,
@@ -121,8 +126,9 @@ export class TaskExecutor {
       db,
       events,
       manager,
-      output: this.#output,
-      completions: new Batcher(COMPLETIONS, (runs) => completeTasks(db, this.id, runs)),
+      logs: this.#logs,
+      progress: this.#progress,
+      completions: new Completions(db, this.id),
       giveUp: this.#giveUp.signal,
       cancelGraceMs: settings.cancelGraceMs,
       retryBaseMs: settings.retryBaseMs,
@@ -198,7 +204,7 @@ export class TaskExecutor {
     if (!this.#started) return
     const { events, settings } = this.#options
     const total = settings.shutdownTimeoutMs
-    const deadline = setTimeout(() => this.#giveUp.abort(), total)
+    const deadline = setTimeout(() => this.#giveUp.abort(), Math.max(total, MIN_STOP_MS))
     events.off('created', this.#onCreated)
     events.off('rescued', this.#onRescued)
     const polled = this.#poller.stop()
@@ -211,7 +217,8 @@ export class TaskExecutor {
       clearTimeout(deadline)
       // Whatever still waits to be written must not outlive the stop.
       this.#giveUp.abort()
-      this.#output.stop()
+      this.#logs.stop()
+      this.#progress.stop()
       this.#wakeUp.clear()
       events.off('cancelled', this.#onCancelled)
     }
@@ -221,7 +228,7 @@ export class TaskExecutor {
     const { db, settings } = this.#options
     await polled
     await Promise.all(this.#slots.attempts().map((attempt) => attempt.handBack(settings.cancelGraceMs)))
-    await this.#output.flush()
+    await Promise.all([this.#logs.flushed(), this.#progress.flush()])
     await Promise.all([this.#heart.stop(), this.#ears?.stop()])
     await persist('the end of the executor', () => stopExecutor(db, this.id), this.#persistence)
   }
@@ -238,22 +245,23 @@ export class TaskExecutor {
     const { promise: late, reject } = Promise.withResolvers<never>()
     const tooLate = () =>
       reject(new TaskError('SHUTTING_DOWN', 'the database did not take the last writes in time'))
-    this.#giveUp.signal.addEventListener('abort', tooLate)
+    this.#giveUp.signal.addEventListener('abort', tooLate, { once: true })
     // The race's loser may still reject.
     work.catch(() => {})
-    await Promise.race([work, late])
-    this.#giveUp.signal.removeEventListener('abort', tooLate)
+    await Promise.race([work, late]).finally(() => {
+      this.#giveUp.signal.removeEventListener('abort', tooLate)
+    })
   }
 
   #poll(signal: AbortSignal, passed: () => void): Promise<void> {
-    const { db, definitions, settings } = this.#options
+    const { definitions, settings } = this.#options
     const types = [...definitions.keys()]
     return poll(
       {
         slots: this.#slots,
         wakeUp: this.#wakeUp,
         pollIntervalMs: settings.pollIntervalMs,
-        claim: async (limit) => (this.#heartbeat.isVisible ? claimTasks(db, this.id, types, limit) : []),
+        claim: async (limit) => (this.#heartbeat.isVisible ? this.#claim(types, limit) : []),
         start: (task) => this.#run(task),
         settleStrays: () => this.#settleStrays(),
         handBack: (task) => this.#handBack(task),
@@ -263,6 +271,16 @@ export class TaskExecutor {
     )
   }
 
+  async #claim(types: readonly string[], limit: number): Promise<ClaimedTask[]> {
+    this.#cancelledEarly.clear()
+    this.#claiming = true
+    try {
+      return await claimTasks(this.#options.db, this.id, types, limit)
+    } finally {
+      this.#claiming = false
+    }
+  }
+
   #run(task: ClaimedTask): void {
     const definition = this.#options.definitions.get(task.taskType)
     // Only registered types are claimed.
@@ -270,6 +288,7 @@ export class TaskExecutor {
       throw new TaskError('UNKNOWN_TASK_TYPE', `claimed '${task.taskType}', which is not registered`)
     const attempt = new Attempt(task, definition, this.id, this.#services)
     this.#slots.take(attempt)
+    if (this.#cancelledEarly.has(runKey(task))) attempt.abort('cancelled')
     attempt
       .run()
       .catch((error: unknown) => {
@@ -305,7 +324,9 @@ export class TaskExecutor {
   }
 
   #abortIf(taskId: string, attempt: number, cause: 'cancelled' | 'lost'): void {
-    this.#slots.find(taskId, attempt)?.abort(cause)
+    const held = this.#slots.find(taskId, attempt)
+    if (held) held.abort(cause)
+    else if (this.#claiming) this.#cancelledEarly.add(runKey({ taskId, attempt }))
   }
 
   readonly #onCreated = ({ dueNow }: { dueNow: boolean }): void => {

@@ -6,6 +6,13 @@ import { failUnknownTypes, rescueTasks } from '../store/rescue.ts'
 import type { Slots } from './slots.ts'
 import { pause } from './wake-up.ts'
 
+/**
+ * Heartbeats further apart than this many intervals are a gap. After an outage another executor may have been silent
+ * for the outage and one interval before it: with a lease of at least three intervals, whoever saw a gap this short
+ * cannot take it for dead.
+ */
+const LONGEST_GAP = 1.5
+
 const FORGET_INTERVAL_MS = 3_600_000
 
 /**
@@ -26,6 +33,7 @@ export class Heartbeat {
   #lastBeat = Number.NEGATIVE_INFINITY
   #steadySince = Number.POSITIVE_INFINITY
   #lastForget = performance.now()
+  #nextUnknown = 0
 
   constructor(options: {
     db: Database
@@ -57,7 +65,14 @@ export class Heartbeat {
 
   async loop(signal: AbortSignal, passed: () => void): Promise<void> {
     while (!signal.aborted) {
-      await this.beatOnce()
+      try {
+        await this.beatOnce()
+      } catch (error) {
+        // Blind, however shortly: others may have been too.
+        this.#steadySince = Number.POSITIVE_INFINITY
+        this.#lastBeat = Number.NEGATIVE_INFINITY
+        throw error
+      }
       passed()
       await pause(this.#intervalMs, signal)
     }
@@ -90,9 +105,19 @@ export class Heartbeat {
     if (this.#isSteady()) await this.#judge()
   }
 
+  /** It looks at every due task, so it takes no more than a fiftieth of the time, however long the backlog. */
+  async #failUnknownTypes(): Promise<void> {
+    const begun = performance.now()
+    if (begun < this.#nextUnknown) return
+    for (const failed of await failUnknownTypes(this.#db, this.#row.leaseMs)) {
+      this.#events.emit('unknownTypeFailed', failed)
+    }
+    this.#nextUnknown = performance.now() + 50 * (performance.now() - begun)
+  }
+
   /** It counts from when it was sent: the database dated it no earlier. */
   #noteBeat(sentAt: number): void {
-    if (sentAt - this.#lastBeat > this.#row.leaseMs) this.#steadySince = sentAt
+    if (sentAt - this.#lastBeat > LONGEST_GAP * this.#intervalMs) this.#steadySince = sentAt
     this.#lastBeat = sentAt
   }
 
@@ -103,9 +128,7 @@ export class Heartbeat {
   async #judge(): Promise<void> {
     const rescued = await rescueTasks(this.#db)
     if (rescued.length > 0) this.#events.emit('rescued', { tasks: rescued })
-    for (const failed of await failUnknownTypes(this.#db, this.#row.leaseMs)) {
-      this.#events.emit('unknownTypeFailed', failed)
-    }
+    await this.#failUnknownTypes()
     if (performance.now() - this.#lastForget < FORGET_INTERVAL_MS) return
     await forgetExecutors(this.#db)
     this.#lastForget = performance.now()

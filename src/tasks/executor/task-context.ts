@@ -1,17 +1,21 @@
 import type { TaskContext } from '../context.ts'
+import type { TaskEvents } from '../events.ts'
 import type { TaskManager } from '../manager.ts'
 import type { ClaimedTask } from '../store/claim.ts'
 import type { Fence } from '../store/fence.ts'
+import type { LastProgress } from '../store/finish.ts'
 import type { AttemptOutput } from './attempt-output.ts'
 import type { Completion } from './completion.ts'
 
 /** What a thread's end of a run needs of it, beside the context that handlers see. */
 export interface RunInternals {
   readonly fence: Fence
-  /** Resolves when everything said so far is in the database. */
-  flush(): Promise<void>
+  /** Resolves to the last progress when every line said so far is in the database. */
+  flush(): Promise<LastProgress | undefined>
   /** The handler completed its task in a transaction. */
   noteCompletion(): void
+  /** A thread died of an error after its handler had returned. */
+  reportStray(error: unknown): void
 }
 
 const internals = new WeakMap<TaskContext, RunInternals>()
@@ -25,6 +29,7 @@ export function runInternals(ctx: TaskContext): RunInternals {
 
 export interface ContextServices {
   readonly manager: TaskManager
+  readonly events: TaskEvents
 }
 
 export interface ContextParts {
@@ -38,7 +43,7 @@ export interface ContextParts {
 export function createContext(
   task: ClaimedTask,
   { fence, signal, output, completion }: ContextParts,
-  { manager }: ContextServices,
+  { manager, events }: ContextServices,
 ): TaskContext {
   const context: TaskContext = {
     taskId: task.taskId,
@@ -57,8 +62,9 @@ export function createContext(
   }
   internals.set(context, {
     fence,
-    flush: () => output.flushed({ progress: false }),
+    flush: () => output.flushed({ progress: false }).then(() => output.lastProgress),
     noteCompletion: () => completion.noteAttempt(),
+    reportStray: (error) => events.emit('strayInThread', { error }),
   })
   return context
 }

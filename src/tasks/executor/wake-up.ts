@@ -1,3 +1,5 @@
+const FAR_MS = 60_000
+
 /**
  * A latch that ends a wait early. A wake-up that comes while nobody waits is kept, so none is lost between
  * "nothing to do" and the wait; any number of them counts as one.
@@ -12,7 +14,9 @@ export class WakeUp {
     this.#resume?.()
   }
 
+  /** For the near future; what is due later than a minute from now is left to polling. */
   notifyAfter(ms: number): void {
+    if (ms > FAR_MS) return
     const timer = setTimeout(() => {
       this.#timers.delete(timer)
       this.notify()

@@ -34,7 +34,7 @@ const BEAT = statement(
           array(select held.task_id || ' ' || held.attempt
                   from unnest($3::text[], $4::int[]) as held (task_id, attempt)
                   left join async_tasks t on t.task_id = held.task_id
-                 where (t.status = 'running' and t.attempt = held.attempt and t.executor_id = $1) is not true
+                 where (t.status in ('running', 'completed') and t.attempt = held.attempt and t.executor_id = $1) is not true
                    and (t.status = 'cancelled' and t.attempt = held.attempt) is not true) as lost,
           array(select held.task_id || ' ' || held.attempt
                   from unnest($3::text[], $4::int[]) as held (task_id, attempt)

@@ -11,11 +11,15 @@ const completed = (result: string, total: string, progress: string, step: string
           progress = greatest(coalesce(${total}, total), progress, ${progress}),
           step = coalesce(${step}, step)`
 
-/** For a transaction of the handler's. */
-export const COMPLETE_ONE = `update async_tasks
-      set ${completed('$4', '$5::int', '$6::int', '$7')}
+function completeOne(stopping: boolean): string {
+  return `update async_tasks
+      set ${completed('$4', '$5::int', '$6::int', '$7')}, stopping = ${stopping}
     where ${HOLDS_FENCE}
    returning true as written`
+}
+
+/** For a transaction of the handler's, which is still running: until it returns nobody may retry the task. */
+export const COMPLETE_ONE = completeOne(true)
 
 // $1 holds the ids in ascending order: width_bucket is then a binary search for a row's place in the other arrays,
 // so the guards stay on the target row and are checked again after a wait for its lock. A join with unnest may turn
@@ -25,8 +29,8 @@ const COMPLETE = statement(
   'complete',
   `update async_tasks t
       set ${completed(at('$4::text[]'), at('$5::int[]'), at('$6::int[]'), at('$7::text[]'))}
-    where t.id = any($1::bigint[]) and t.attempt = ${at('$2::int[]')}
-      and t.executor_id = $3 and t.status = 'running'
+    where t.id = any(array(select id from async_tasks where id = any($1::bigint[]) for no key update skip locked))
+      and t.attempt = ${at('$2::int[]')} and t.executor_id = $3 and t.status = 'running'
    returning t.id`,
 )
 
@@ -38,12 +42,16 @@ export interface LastProgress {
 
 export interface CompletedRun {
   readonly id: string
+  readonly taskId: string
   readonly attempt: number
   readonly result: string | null
   readonly last: LastProgress | undefined
 }
 
-/** Completes runs of one executor in one statement; answers for each, in their order, whether its fence held. */
+/**
+ * Completes runs of one executor in one statement; answers for each, in their order, whether it is written. False:
+ * its fence does not hold, or somebody has locked its row; `completeTask` waits for that one alone.
+ */
 export async function completeTasks(
   db: Database,
   executorId: string,
@@ -61,6 +69,18 @@ export async function completeTasks(
   ])
   const written = new Set(rows.map((row) => row.id))
   return runs.map((run) => written.has(run.id))
+}
+
+const COMPLETE_WAITING = statement('complete_waiting', completeOne(false))
+
+/** Waits for the row where somebody has locked it. */
+export async function completeTask(
+  db: Database,
+  executorId: string,
+  { taskId, attempt, result, last }: CompletedRun,
+): Written {
+  const values = completionValues({ taskId, attempt, executorId }, result, last)
+  return (await execute(db, COMPLETE_WAITING, values)).length > 0
 }
 
 export function completionValues(

@@ -1,5 +1,6 @@
 import { type Database, execute, statement } from '../../db/database.ts'
 import { BACK_TO_PENDING } from './fence.ts'
+import { TASK_COLUMNS, type TaskRow } from './rows.ts'
 
 /** What an operator does to a task: cancel, retry, delete. Each is one guarded statement. */
 
@@ -55,12 +56,12 @@ const RETRY = statement(
           completed_at = null, cancelled_at = null
      from ended
     where t.id = ended.id
-   returning true as retried`,
+   returning ${TASK_COLUMNS}`,
 )
 
-/** False when the task is missing, has not ended, or is still stopping. */
-export async function retryTask(db: Database, taskId: string): Promise<boolean> {
-  return (await execute(db, RETRY, [taskId])).length > 0
+/** The row as it is pending again; undefined when the task is missing, has not ended, or is still stopping. */
+export async function retryTask(db: Database, taskId: string): Promise<TaskRow | undefined> {
+  return (await execute<TaskRow>(db, RETRY, [taskId]))[0]
 }
 
 const DELETE = statement(

@@ -11,27 +11,48 @@ export interface ProgressUpdate extends Fence {
 }
 
 // Progress never falls within a run, whoever else wrote it; a total below the progress would break the row.
+// `free` passes over rows that somebody has locked; whether the run still owns one of those is read without a lock.
 const PROGRESS = statement(
   'progress',
-  `update async_tasks t
-      set progress = greatest(t.progress, given.progress),
-          total = case when given.total = 0 then 0
-                       else greatest(given.total, given.progress, t.progress) end,
-          step = given.step
-     from unnest($2::text[], $3::int[], $4::int[], $5::int[], $6::text[])
+  `with given as (
+     select * from unnest($2::text[], $3::int[], $4::int[], $5::int[], $6::text[])
        as given (task_id, attempt, progress, total, step)
-    where t.task_id = given.task_id and t.attempt = given.attempt
-      and t.executor_id = $1 and t.status = 'running'
-   returning t.task_id as "taskId", t.attempt`,
+   ), free as (
+     select t.id
+       from async_tasks t
+       join given on t.task_id = given.task_id and t.attempt = given.attempt
+      where t.executor_id = $1 and t.status = 'running'
+        for no key update of t skip locked
+   ), written as (
+     update async_tasks t
+        set progress = greatest(t.progress, given.progress),
+            total = case when given.total = 0 then 0
+                         else greatest(given.total, given.progress, t.progress) end,
+            step = given.step
+       from given
+      where t.id in (select id from free) and t.task_id = given.task_id
+     returning t.task_id
+   )
+   select given.task_id as "taskId", given.attempt,
+          case when written.task_id is not null then 'written'
+               when t.status = 'running' and t.executor_id = $1 then 'locked'
+               when t.status = 'completed' and t.executor_id = $1 then 'ended'
+               else 'lost' end as "end"
+     from given
+     left join written using (task_id)
+     left join async_tasks t on t.task_id = given.task_id and t.attempt = given.attempt`,
 )
 
-/** Answers the keys of the runs whose fence held. */
+/** `locked`: try again. `ended`: the run itself completed its task. `lost`: it is somebody else's, or has ended. */
+export type ProgressEnd = 'written' | 'locked' | 'ended' | 'lost'
+
+/** Answers by the keys of the runs. */
 export async function writeProgress(
   db: Database,
   executorId: string,
   updates: readonly ProgressUpdate[],
-): Promise<Set<string>> {
-  const rows = await execute<{ taskId: string; attempt: number }>(db, PROGRESS, [
+): Promise<Map<string, ProgressEnd>> {
+  const rows = await execute<{ taskId: string; attempt: number; end: ProgressEnd }>(db, PROGRESS, [
     executorId,
     updates.map((update) => update.taskId),
     updates.map((update) => update.attempt),
@@ -39,7 +60,7 @@ export async function writeProgress(
     updates.map((update) => update.total),
     updates.map((update) => update.step),
   ])
-  return new Set(rows.map(runKey))
+  return new Map(rows.map((row) => [runKey(row), row.end]))
 }
 
 // As in a run: a total that is given bounds the progress, one that is not is raised by it, 0 is unknown.

@@ -26,8 +26,13 @@ function threads(): Piscina {
     atomics: 'disabled',
     recordTiming: false,
   })
+  // From a thread whose handler has returned: nobody waits for it, and without a listener it would end the process.
+  pool.on('error', (error) => reportStray?.(error))
   return pool
 }
+
+/** Of the executor that used the pool last: a stray error does not say which task left it behind. */
+let reportStray: ((error: unknown) => void) | undefined
 
 /**
  * Runs the default export of a module in a thread of its own. A handler that ignores its signal there is terminated,
@@ -56,7 +61,8 @@ export async function runInThread(
   })
   ctx.signal.addEventListener('abort', onAbort, { once: true })
   try {
-    const { fence } = runInternals(ctx)
+    const { fence, reportStray: report } = runInternals(ctx)
+    reportStray = report
     const task: ThreadTask = { module: module.href, params, taskType: ctx.taskType, fence, port: port2 }
     threads()
       .run(task, { transferList: [port2], signal: terminate.signal })

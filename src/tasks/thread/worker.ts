@@ -2,6 +2,7 @@ import { performance } from 'node:perf_hooks'
 import type { LogData, TaskContext } from '../context.ts'
 import { TaskError } from '../errors.ts'
 import { checkCount } from '../progress.ts'
+import type { LastProgress } from '../store/finish.ts'
 import { findDefinitions } from '../task.ts'
 import { type FromThread, packError, type ThreadTask, type ToThread } from './protocol.ts'
 import { unpackError } from './unpack-error.ts'
@@ -79,9 +80,10 @@ class Link {
         const { encodeResult } = await import('../executor/result.ts')
         const text = encodeResult(result)
         this.#sendProgress()
-        await this.#call({ kind: 'flush' })
+        // What the main thread has heard of the progress goes into the same row.
+        const last = (await this.#call({ kind: 'flush' })) as LastProgress | undefined
         if (this.#abort.signal.aborted) throw this.#lost()
-        if (!(await completeInTransaction(tx, fence, text, undefined))) throw this.#lost()
+        if (!(await completeInTransaction(tx, fence, text, last))) throw this.#lost()
         this.#send({ kind: 'completing' })
       },
     }

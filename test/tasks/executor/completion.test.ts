@@ -159,3 +159,72 @@ describe('a run that lost its task', () => {
     return rows[0].n
   }
 })
+
+describe('a transaction that stays open', () => {
+  test("does not hold up its own handler's output, nor anybody else's", async () => {
+    const reported = createGate()
+    const slow = task('slow_transaction')(async (_params, ctx) => {
+      await withTransaction(engines.database.pool, async (tx) => {
+        await ctx.guard(tx)
+        ctx.progress(1, 2)
+        ctx.log.info('inside')
+        reported.open()
+        // Until the flush of the progress has met the lock.
+        await expect.poll(otherEnded).toBe(true)
+        await ctx.complete(tx, 'done')
+      })
+    })
+    const other = task('other')(async (_params, ctx) => {
+      await reported.opened
+      for (let i = 1; i <= 3; i += 1) {
+        ctx.progress(i, 3)
+        await expect.poll(async () => (await manager.getTask(ctx.taskId))?.progress).toBe(i)
+      }
+    })
+    const { manager } = engines.start([slow, other])
+    const first = await manager.createTask(slow)
+    const second = await manager.createTask(other)
+    const otherEnded = async () => (await manager.getTask(second.taskId))?.status === 'completed'
+    expect(await manager.waitFor(second.taskId)).toMatchObject({ status: 'completed' })
+    expect(await manager.waitFor(first.taskId)).toMatchObject({
+      status: 'completed',
+      result: 'done',
+      progress: 2,
+    })
+  })
+
+  test('of somebody else, on a finished task, holds up no other completion', async () => {
+    const finish = createGate()
+    const work = task('work_beside_a_lock')(() => finish.opened)
+    const { manager } = engines.start([work], { concurrency: 20 })
+    const created = await manager.createTasks(Array.from({ length: 20 }, () => ({ task: work })))
+    await expect.poll(async () => (await manager.listTasks({ status: ['running'] })).total).toBe(20)
+    const [locked, ...others] = created
+    await withTransaction(engines.database.pool, async (tx) => {
+      await tx.query('select from async_tasks where task_id = $1 for update', [locked?.taskId])
+      finish.open()
+      for (const { taskId } of others) expect((await manager.waitFor(taskId)).status).toBe('completed')
+      expect((await manager.getTask(locked?.taskId ?? ''))?.status).toBe('running')
+    })
+    expect(await manager.waitFor(locked?.taskId ?? '')).toMatchObject({ status: 'completed' })
+  })
+})
+
+test('a handler that goes on after its own completion keeps the task from being retried beside it', async () => {
+  const committed = createGate()
+  const leave = createGate()
+  const lingering = task('lingering')(async (_params, ctx) => {
+    await withTransaction(engines.database.pool, (tx) => ctx.complete(tx, ctx.attempt))
+    committed.open()
+    await leave.opened
+  })
+  const { manager, executor } = engines.start([lingering], { heartbeatIntervalMs: 100, leaseMs: 1_000 })
+  const { taskId } = await manager.createTask(lingering)
+  await committed.opened
+  expect(await manager.getTask(taskId)).toMatchObject({ status: 'completed', result: 1 })
+  await expect(manager.retryTask(taskId)).rejects.toMatchObject({ code: 'TASK_STILL_STOPPING' })
+  leave.open()
+  await expect.poll(() => executor.runsAtOnce(['lingering', 'lingering'])).toBe(true)
+  expect(await manager.retryTask(taskId)).toMatchObject({ status: 'pending' })
+  expect(await manager.waitFor(taskId)).toMatchObject({ status: 'completed', result: 2 })
+})

@@ -20,8 +20,8 @@ test('many runs end in one statement, each under its own fence, whatever their o
   const last = await insert({ attempt: 1, error_message: 'of an attempt before' })
   const bystander = await insert({ attempt: 1 })
 
-  const run = ({ id }: { id: string }, attempt: number, result: string | null) => {
-    return { id, attempt, result, last: undefined }
+  const run = (of: { id: string; taskId: string }, attempt: number, result: string | null) => {
+    return { id: of.id, taskId: of.taskId, attempt, result, last: undefined }
   }
   const written = await completeTasks(db, SOME_EXECUTOR, [
     { ...run(last, 1, '"last"'), last: { progress: 5, total: 9, step: 'end' } },
