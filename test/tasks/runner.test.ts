@@ -1,0 +1,56 @@
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { createPool, withTransaction } from '../../src/db/client.ts'
+import { createTaskRegistry } from '../../src/tasks/registry.ts'
+import { TaskRunner } from '../../src/tasks/runner.ts'
+import { taskSettings } from '../../src/tasks/settings.ts'
+import { createTestDatabase, type TestDatabase } from '../support/database.ts'
+import { createGate } from '../support/engine.ts'
+
+let database: TestDatabase
+
+beforeEach(async () => {
+  database = await createTestDatabase()
+})
+
+afterEach(() => database.drop())
+
+test('handlers that hold every connection of the pool stop neither the heartbeat nor their own completion', async () => {
+  const pool = createPool({ connectionString: database.url, max: 2 })
+  const registry = createTaskRegistry()
+  const holding = [createGate(), createGate()]
+  const goOn = createGate()
+  let runs = 0
+  const greedy = registry.task('greedy')(async (_params, ctx) => {
+    await withTransaction(pool, async (tx) => {
+      holding[runs++]?.open()
+      await goOn.opened
+      ctx.log.info('still writing')
+      await ctx.complete(tx, 'done')
+    })
+  })
+  const runner = new TaskRunner({
+    pool,
+    registry,
+    settings: taskSettings.parse({ heartbeatIntervalMs: 100, leaseMs: 600 }),
+    version: 'test',
+    executes: true,
+    prepared: true,
+    listen: undefined,
+  })
+  const created = await runner.manager.createTasks([{ task: greedy }, { task: greedy }])
+  runner.start()
+  await Promise.all(holding.map(({ opened }) => opened))
+  const heartbeat = async () => {
+    const { rows } = await database.pool.query('select heartbeat_at from async_task_executors')
+    return Number(rows[0].heartbeat_at)
+  }
+  const before = await heartbeat()
+  await expect.poll(heartbeat).toBeGreaterThan(before + 600)
+  expect(runner.executor?.health()).toMatchObject({ ok: true })
+  goOn.open()
+  for (const { taskId } of created) {
+    expect(await runner.manager.waitFor(taskId)).toMatchObject({ status: 'completed', result: 'done' })
+  }
+  await runner.stop()
+  await pool.end()
+})
