@@ -1,4 +1,5 @@
 import type { MessagePort } from 'node:worker_threads'
+import { withoutStatement } from '../../db/statement-error.ts'
 import type { CreateTaskOptions } from '../create-options.ts'
 import type { Fence } from '../store/fence.ts'
 
@@ -17,6 +18,7 @@ export interface SentError {
   readonly name: string
   readonly message: string
   readonly stack: string | undefined
+  readonly cause?: SentError
   /** Of a `RetryAfter`. */
   readonly delayMs?: number
   /** Of a `TaskError`. */
@@ -51,12 +53,14 @@ export type ToThread =
   | { readonly kind: 'refusal'; readonly call: number; readonly error: SentError }
 
 export function packError(thrown: unknown): SentError {
-  if (!(thrown instanceof Error)) return { name: 'Error', message: String(thrown), stack: undefined }
+  const error = withoutStatement(thrown)
+  if (!(error instanceof Error)) return { name: 'Error', message: String(error), stack: undefined }
   return {
-    name: thrown.name,
-    message: thrown.message,
-    stack: thrown.stack,
-    ...('delayMs' in thrown && typeof thrown.delayMs === 'number' ? { delayMs: thrown.delayMs } : {}),
-    ...('code' in thrown && typeof thrown.code === 'string' ? { code: thrown.code } : {}),
+    name: error.name,
+    message: error.message,
+    stack: error.stack,
+    ...(error.cause === undefined ? {} : { cause: packError(error.cause) }),
+    ...('delayMs' in error && typeof error.delayMs === 'number' ? { delayMs: error.delayMs } : {}),
+    ...('code' in error && typeof error.code === 'string' ? { code: error.code } : {}),
   }
 }

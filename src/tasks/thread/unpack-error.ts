@@ -2,8 +2,9 @@ import { PermanentError, RetryAfter, TaskError, type TaskErrorCode } from '../er
 import type { SentError } from './protocol.ts'
 
 /** The error again, of the class that the engine goes by. */
-export function unpackError({ name, message, stack, delayMs, code }: SentError): Error {
+export function unpackError({ name, message, stack, cause, delayMs, code }: SentError): Error {
   const error = create(name, message, delayMs, code)
+  if (cause) error.cause = unpackError(cause)
   if (stack !== undefined) error.stack = stack
   return error
 }
