@@ -29,7 +29,7 @@ test('PostgreSQL is restarted under load, fast and by a crash: nothing is lost a
     const target = Math.min(completed + 200, count)
     await expect.poll(() => current.completed(), { timeout: 20_000 }).toBeGreaterThanOrEqual(target)
   }
-  await current.allCompleted(count)
+  await current.allCompleted(count, 120_000)
   expect(
     await current.query('select 1 from async_tasks where retry_count > 0 and result is not null'),
   ).toEqual([])
