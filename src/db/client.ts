@@ -36,11 +36,7 @@ export function createPool(options: PoolOptions): pg.Pool {
 }
 
 /** A small pool of one's own to the same database: whoever empties the other one takes nothing from it. */
-export function createPrivatePool(
-  other: pg.Pool,
-  max: number,
-  onIdleError?: (error: Error) => void,
-): pg.Pool {
+export function createPrivatePool(other: pg.Pool, max: number, connectTimeoutMs: number): pg.Pool {
   // The pool hides its password from a copy.
   const { password } = other.options
   const pool = new pg.Pool({
@@ -49,10 +45,11 @@ export function createPrivatePool(
     min: 0,
     max,
     keepAlive: true,
-    connectionTimeoutMillis: 10_000,
+    connectionTimeoutMillis: Math.min(connectTimeoutMs, 10_000),
     idleTimeoutMillis: 30_000,
   })
-  pool.on('error', (error) => onIdleError?.(error))
+  // The pool replaces it by itself, and whoever runs a query meanwhile hears of it there.
+  pool.on('error', () => {})
   return pool
 }
 

@@ -49,7 +49,9 @@ export class TaskRunner {
     const definitions = new Map(registry.definitions())
     const db = connect(pool)
     const manager = new TaskManager({ db, settings, definitions, events })
-    this.#ownPools = options.executes ? OWN_CONNECTIONS.map((max) => createPrivatePool(pool, max)) : []
+    this.#ownPools = options.executes
+      ? OWN_CONNECTIONS.map((max) => createPrivatePool(pool, max, answerTimeoutMs))
+      : []
     const [writes, beats] = this.#ownPools
     const executor =
       writes && beats

@@ -56,11 +56,14 @@ function logTroubles(events: TaskEvents, log: Pick<BaseLogger, 'info' | 'warn' |
     ended: (ms) => log.info({ forMs: Math.round(ms) }, 'the database is back'),
   })
   events.on('loopFailed', ({ loop, error }) => {
-    if (isOutage(error)) outage.met(loop, error)
+    // Its connection may break alone; the others say when the database is away.
+    if (loop === 'listener') log.warn(described(error), 'other processes are not heard; polling goes on')
+    else if (isOutage(error)) outage.met(loop, error)
     else log.error({ loop, ...described(error) }, 'loop failed and will be started again')
   })
   events.on('loopRecovered', ({ loop, failures }) => {
-    if (!outage.overcome(loop)) log.info({ loop, failures }, 'loop recovered')
+    if (loop === 'listener') log.info('other processes are heard again')
+    else if (!outage.overcome(loop)) log.info({ loop, failures }, 'loop recovered')
   })
   events.on('writeDelayed', ({ write, what, error }) => {
     if (isOutage(error)) outage.met(write, error)

@@ -13,6 +13,14 @@ export function runKey({ taskId, attempt }: Pick<Fence, 'taskId' | 'attempt'>): 
 /** Its parameters are always the first three of a statement. */
 export const HOLDS_FENCE = `task_id = $1 and attempt = $2 and executor_id = $3 and status = 'running'`
 
+/**
+ * For a statement of the engine's own, which waits for a locked row half a second at a time. The client would give up
+ * an answer that does not come and leave the backend waiting, one more with every try. The setting ends with the
+ * statement's own transaction.
+ */
+export const HOLDS_FENCE_BRIEFLY = `${HOLDS_FENCE}
+      and (select set_config('lock_timeout', '500ms', true)) is not null`
+
 export function fenceValues(fence: Fence): [string, number, string] {
   return [fence.taskId, fence.attempt, fence.executorId]
 }

@@ -1,5 +1,5 @@
 import { type Database, execute, statement } from '../../db/database.ts'
-import { BACK_TO_PENDING, type Fence, fenceValues, HOLDS_FENCE } from './fence.ts'
+import { BACK_TO_PENDING, type Fence, fenceValues, HOLDS_FENCE, HOLDS_FENCE_BRIEFLY } from './fence.ts'
 
 /** Each function answers whether the fence held; false: the row was cancelled, taken away or has ended. */
 type Written = Promise<boolean>
@@ -14,7 +14,7 @@ const completed = (result: string, total: string, progress: string, step: string
 function completeOne(stopping: boolean): string {
   return `update async_tasks
       set ${completed('$4', '$5::int', '$6::int', '$7')}, stopping = ${stopping}
-    where ${HOLDS_FENCE}
+    where ${stopping ? HOLDS_FENCE : HOLDS_FENCE_BRIEFLY}
    returning true as written`
 }
 
@@ -110,7 +110,7 @@ const RETRY_LATER = statement(
      update async_tasks
         set ${BACK_TO_PENDING}, retry_count = retry_count + 1, error_message = $4,
             run_at = now() + $6::float8 * interval '1 millisecond'
-      where ${HOLDS_FENCE}
+      where ${HOLDS_FENCE_BRIEFLY}
      returning task_id, attempt, $3::uuid as executor, started_at
    ),${recordAttempt('$5', '$4')},${logError('$4')}
    select true as written from ended`,
@@ -130,7 +130,7 @@ const FAIL = statement(
   `with ended as (
      update async_tasks
         set status = 'failed', completed_at = now(), error_message = $4, stopping = $6
-      where ${HOLDS_FENCE}
+      where ${HOLDS_FENCE_BRIEFLY}
      returning task_id, attempt, $3::uuid as executor, started_at
    ),${recordAttempt('$5', '$4')},${logError('$4')}
    select true as written from ended`,
@@ -151,7 +151,7 @@ const RELEASE = statement(
   `with ended as (
      update async_tasks
         set ${BACK_TO_PENDING}, run_at = now() + $4::float8 * interval '1 millisecond'
-      where ${HOLDS_FENCE}
+      where ${HOLDS_FENCE_BRIEFLY}
      returning task_id, attempt, $3::uuid as executor, started_at
    ),${recordAttempt(`'interrupted'`, 'null')}
    select true as written from ended`,
