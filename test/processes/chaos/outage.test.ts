@@ -127,7 +127,7 @@ test('only the connection that listens is terminated: polling goes on, and it li
   for (let round = 0; round < 3; round += 1) {
     await expect.poll(async () => (await current.query(TERMINATE_LISTENER)).length).toBe(1)
     await expect
-      .poll(() => worker.logLines.filter(isRecovery).length, { timeout: 10_000 })
+      .poll(() => worker.logLines.filter(isHeardAgain).length, { timeout: 10_000 })
       .toBeGreaterThan(round)
     expect((await worker.ask('health')).ok).toBe(true)
     // Nothing but a notification can wake it.
@@ -166,7 +166,7 @@ async function runningHandlers(workers: WorkerProcess[], count: number): Promise
     .toBe(count)
 }
 
-const isRecovery = ({ msg }: LogLine) => msg === 'the database is back'
+const isHeardAgain = ({ msg }: LogLine) => msg === 'other processes are heard again'
 
 function elapse(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms))
