@@ -42,7 +42,9 @@ class ServerProcess {
   constructor(config: Config) {
     this.#config = config
     // Written at once, not by a worker: the last lines before an exit are the ones that matter.
-    this.#stream = process.stdout.isTTY ? pretty({ sync: true, ignore: 'pid,hostname' }) : destination(1)
+    this.#stream = process.stdout.isTTY
+      ? pretty({ sync: true, singleLine: true, ignore: 'pid,hostname' })
+      : destination(1)
     this.#log = pino({ level: config.log.level }, this.#stream)
   }
 

@@ -1,7 +1,7 @@
-import type { BaseLogger } from 'pino'
 import { isOutage } from '../db/errors.ts'
 import type { RunEvent, TaskEvents } from '../tasks/events.ts'
 import { described } from './described.ts'
+import type { Logger } from './logger.ts'
 import { OutageLog } from './outage.ts'
 
 const LEVELS = { DEBUG: 'debug', INFO: 'info', WARNING: 'warn', ERROR: 'error' } as const
@@ -11,7 +11,7 @@ const run = ({ taskId, taskType, attempt }: RunEvent) => ({ taskId, taskType, at
 /** The only wording of the engine's log lines. */
 export function logTaskEvents(
   events: TaskEvents,
-  log: Pick<BaseLogger, 'debug' | 'info' | 'warn' | 'error'>,
+  log: Pick<Logger, 'debug' | 'info' | 'warn' | 'error'>,
 ): void {
   events.on('started', (event) => log.debug(run(event), 'task started'))
   events.on('ended', ({ outcome, durationMs, error, retryInMs, ...event }) => {
@@ -50,7 +50,7 @@ export function logTaskEvents(
 }
 
 /** Loops and writes that fail: one outage of the database is one matter, anything else each its own. */
-function logTroubles(events: TaskEvents, log: Pick<BaseLogger, 'info' | 'warn' | 'error'>): void {
+function logTroubles(events: TaskEvents, log: Pick<Logger, 'info' | 'warn' | 'error'>): void {
   const outage = new OutageLog({
     began: (error) => log.error(described(error), 'the database is away; handlers go on, writes wait'),
     ended: (ms) => log.info({ forMs: Math.round(ms) }, 'the database is back'),

@@ -1,8 +1,8 @@
-import type { BaseLogger } from 'pino'
 import type { RunEvent } from '../tasks/events.ts'
 import { currentTask } from '../tasks/executor/running-task.ts'
 import { describeError } from '../tasks/outcome.ts'
 import { described } from './described.ts'
+import type { Logger } from './logger.ts'
 
 /**
  * What a process does about errors that nobody caught: a rejection, or a throw in a timer.
@@ -12,7 +12,7 @@ import { described } from './described.ts'
  * left the process in an unknown state, and `onFatal` ends it.
  */
 export function watchStrayErrors(options: {
-  readonly log: Pick<BaseLogger, 'error'>
+  readonly log: Pick<Logger, 'error'>
   logToTask(run: RunEvent, message: string): Promise<void>
   onFatal(error: unknown, event: 'uncaughtException' | 'unhandledRejection'): void
 }): void {

@@ -60,7 +60,8 @@ describe('params come back as they went in', () => {
     const text = fc.string({ unit: 'binary', maxLength: 20 }).filter(wellFormed)
     const params = fc.dictionary(
       text.filter((key) => key !== '__proto__'),
-      fc.jsonValue({ maxDepth: 4 }),
+      // A key that names the prototype is refused, at any depth.
+      fc.jsonValue({ maxDepth: 4 }).filter((value) => !JSON.stringify(value).includes('__proto__')),
       { noNullPrototype: true },
     )
     await fc.assert(

@@ -1,4 +1,5 @@
 import type pg from 'pg'
+import { withTransaction } from '../../db/client.ts'
 import type { Bar } from '../bars.ts'
 import type { Day } from '../days.ts'
 import type { Symbol6 } from '../symbols.ts'
@@ -87,8 +88,16 @@ export async function findIncompleteDays(
   days: readonly Day[],
   symbols: readonly Symbol6[] | null,
 ): Promise<ReadonlySet<Day>> {
-  const { rows } = await pool.query<{ day: Day }>(
-    `select to_char(wanted.day, 'YYYY-MM-DD') as day
+  const rows = await withTransaction(pool, async (client) => {
+    // Its estimate makes PostgreSQL compile it, which takes longer than to run it.
+    await client.query('set local jit = off')
+    const answer = await client.query<{ day: Day }>(INCOMPLETE_DAYS, [days, symbols])
+    return answer.rows
+  })
+  return new Set(rows.map((row) => row.day))
+}
+
+const INCOMPLETE_DAYS = `select to_char(wanted.day, 'YYYY-MM-DD') as day
        from unnest($1::date[]) as wanted (day)
       where exists (
               select 1
@@ -102,8 +111,4 @@ export async function findIncompleteDays(
                           and d.entity_id = stocks.symbol
                           and d.date = wanted.day
                      )
-            )`,
-    [days, symbols],
-  )
-  return new Set(rows.map((row) => row.day))
-}
+            )`
