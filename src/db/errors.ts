@@ -2,6 +2,8 @@
 const AWAY = /^(08...|57P0[1-5]|53...|25006|58030)$/
 /** A fault of the statement or its values: data, constraints, syntax, privileges, missing objects, code that raised. */
 const FINAL = /^(0A|21|22|23|2F|34|3D|3F|42|P0)/
+/** A wait for a lock took longer than `lock_timeout`. */
+export const LOCK_NOT_AVAILABLE = '55P03'
 const SQLSTATE = /^[0-9A-Z]{5}$/
 const SOCKET = new Set([
   'ECONNREFUSED',

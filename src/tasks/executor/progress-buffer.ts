@@ -1,14 +1,17 @@
 import type { Database } from '../../db/database.ts'
 import type { TaskEvents } from '../events.ts'
 import { type Fence, runKey } from '../store/fence.ts'
-import { type ProgressUpdate, writeProgress } from '../store/output.ts'
+import { type ProgressUpdate, writeLockedProgress, writeProgress } from '../store/output.ts'
 import { FlushLoop } from './flush-loop.ts'
 import { persistOrDrop } from './persist-or-drop.ts'
 
+/** Locked rows that one flush waits for, half a second each at most. */
+const MAX_WAITS = 4
+
 /**
- * The newest progress of each attempt of an executor, on its way to the database. A row that a handler's own
- * transaction has locked is passed over and tried again: waiting for it would hold up everybody's progress, and that
- * handler itself where it waits for its output.
+ * The newest progress of each attempt of an executor, on its way to the database. Rows that a handler's own
+ * transaction has locked are passed over at first, so that they do not hold up the others, and then waited for a
+ * little, one by one. Nothing waits for this buffer but the end of a failed task.
  */
 export class ProgressBuffer {
   readonly #db: Database
@@ -61,10 +64,19 @@ export class ProgressBuffer {
     const write = () => writeProgress(this.#db, this.#executorId, updates)
     const ends = await persistOrDrop('progress', write, this.#context)
     for (const update of updates) {
-      const key = runKey(update)
-      const end = ends?.get(key)
-      if (end === 'lost') this.#onLost(update)
-      if (end === 'locked' && !this.#waiting.has(key)) this.#waiting.set(key, update)
+      if (ends?.get(runKey(update)) === 'lost') this.#onLost(update)
     }
+    const locked = updates.filter((update) => ends?.get(runKey(update)) === 'locked')
+    for (const [i, update] of locked.entries()) {
+      // A handler that writes in one transaction after the other leaves only moments between them.
+      const written = i < MAX_WAITS && (await this.#writeLocked(update))
+      if (!written && !this.#waiting.has(runKey(update))) this.#waiting.set(runKey(update), update)
+    }
+  }
+
+  async #writeLocked(update: ProgressUpdate): Promise<boolean> {
+    const write = () => writeLockedProgress(this.#db, update)
+    // Undefined: refused for good, and said.
+    return (await persistOrDrop('progress', write, this.#context)) ?? true
   }
 }

@@ -1,6 +1,7 @@
 import { type Database, execute, statement } from '../../db/database.ts'
+import { codeOf, LOCK_NOT_AVAILABLE } from '../../db/errors.ts'
 import type { LogLevel } from '../lifecycle.ts'
-import { type Fence, runKey } from './fence.ts'
+import { type Fence, fenceValues, HOLDS_FENCE_BRIEFLY, runKey } from './fence.ts'
 
 /** What a running handler says: progress and log lines, many runs in one statement. */
 
@@ -61,6 +62,27 @@ export async function writeProgress(
     updates.map((update) => update.step),
   ])
   return new Map(rows.map((row) => [runKey(row), row.end]))
+}
+
+const PROGRESS_WAITING = statement(
+  'progress_waiting',
+  `update async_tasks
+      set progress = greatest(progress, $4),
+          total = case when $5::int = 0 then 0 else greatest($5, $4, progress) end,
+          step = $6
+    where ${HOLDS_FENCE_BRIEFLY}
+   returning true as written`,
+)
+
+/** Waits half a second for a row that is locked; false when that was not enough, or the fence does not hold. */
+export async function writeLockedProgress(db: Database, update: ProgressUpdate): Promise<boolean> {
+  const values = [...fenceValues(update), update.progress, update.total, update.step]
+  try {
+    return (await execute(db, PROGRESS_WAITING, values)).length > 0
+  } catch (error) {
+    if (codeOf(error) === LOCK_NOT_AVAILABLE) return false
+    throw error
+  }
 }
 
 // As in a run: a total that is given bounds the progress, one that is not is raised by it, 0 is unknown.

@@ -193,6 +193,28 @@ describe('a transaction that stays open', () => {
     })
   })
 
+  test('after the other lets progress be seen in between', async () => {
+    let goOn = true
+    const busy = task('one_transaction_after_the_other')(async (_params, ctx) => {
+      for (let unit = 1; goOn; unit += 1) {
+        await withTransaction(engines.database.pool, async (tx) => {
+          await ctx.guard(tx)
+          await tx.query('select pg_sleep(0.05)')
+        })
+        ctx.progress(unit, 1_000_000)
+      }
+    })
+    const { manager } = engines.start([busy])
+    const { taskId } = await manager.createTask(busy)
+    const progress = async () => (await manager.getTask(taskId))?.progress ?? 0
+    for (let seen = 0, times = 0; times < 3; times += 1) {
+      await expect.poll(progress, { timeout: 2_000 }).toBeGreaterThan(seen)
+      seen = await progress()
+    }
+    goOn = false
+    await manager.waitFor(taskId)
+  })
+
   test('of somebody else, on a finished task, holds up no other completion', async () => {
     const finish = createGate()
     const work = task('work_beside_a_lock')(() => finish.opened)
