@@ -40,7 +40,7 @@ export const listTasksQuery = z.strictObject({
 export type ListTasksQuery = z.output<typeof listTasksQuery>
 
 /** Only that they are an object is checked here: what may be in it, the task type's own schema says. */
-const taskParams = z
+export const taskParams = z
   .custom<Record<string, unknown>>(
     (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
     'must be a JSON object',

@@ -1,0 +1,61 @@
+import { z } from 'zod'
+import { taskParams, taskTypeName } from './requests.ts'
+import { instant, storableText } from './task.ts'
+
+/** What happens to ticks that nobody was there for: forgotten, made up for by one task, or by one each. */
+export const MISSED_TICKS = ['skip', 'once', 'all'] as const
+export type MissedTicks = (typeof MISSED_TICKS)[number]
+
+export const scheduleName = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}$/, "must be 1 to 100 letters, digits, '_', '.', ':' or '-'")
+
+const fields = {
+  cron: storableText.min(1).max(200).describe('Five fields, or six with seconds first.'),
+  timeZone: storableText.min(1).max(100).describe('IANA, such as Asia/Shanghai.'),
+  taskType: taskTypeName,
+  params: taskParams.describe(
+    'Parsed by the type at each tick: a default such as today means the day of the tick.',
+  ),
+  enabled: z.boolean(),
+  missed: z.enum(MISSED_TICKS).describe('What to do with ticks that nobody was there for.'),
+}
+
+export const createScheduleBody = z.strictObject({
+  name: scheduleName,
+  cron: fields.cron,
+  timeZone: fields.timeZone.default('UTC'),
+  taskType: fields.taskType,
+  params: fields.params.exactOptional(),
+  enabled: fields.enabled.default(true),
+  missed: fields.missed.default('skip'),
+})
+export type NewSchedule = z.input<typeof createScheduleBody>
+
+export const changeScheduleBody = z
+  .strictObject({
+    cron: fields.cron.exactOptional(),
+    timeZone: fields.timeZone.exactOptional(),
+    taskType: fields.taskType.exactOptional(),
+    params: fields.params.exactOptional(),
+    enabled: fields.enabled.exactOptional(),
+    missed: fields.missed.exactOptional(),
+  })
+  .refine((change) => Object.keys(change).length > 0, 'must change something')
+export type ScheduleChange = z.output<typeof changeScheduleBody>
+
+export const scheduleView = z.object({
+  name: z.string(),
+  cron: z.string(),
+  timeZone: z.string(),
+  taskType: z.string(),
+  params: z.record(z.string(), z.json()),
+  enabled: z.boolean(),
+  missed: z.enum(MISSED_TICKS),
+  nextRunAt: instant.nullable().describe('Null while disabled.'),
+  lastRunAt: instant.nullable().describe('The latest tick that made a task.'),
+  lastTaskId: z.string().nullable(),
+  createdAt: instant,
+  updatedAt: instant,
+})
+export type ScheduleView = z.output<typeof scheduleView>

@@ -1,0 +1,27 @@
+import { z } from 'zod'
+import { instant, TASK_STATUSES } from './task.ts'
+
+const count = z.int().min(0)
+const statusCounts = z.object(
+  Object.fromEntries(TASK_STATUSES.map((status) => [status, count])) as Record<
+    (typeof TASK_STATUSES)[number],
+    typeof count
+  >,
+)
+
+/** How the whole table stands. */
+export const taskStats = z.object({
+  byStatus: statusCounts,
+  byType: z.array(statusCounts.extend({ taskType: z.string() })),
+  /** Large counts of finished tasks are estimated: counting them would read the whole history. */
+  isEstimate: z.boolean().describe('Counts of finished tasks are estimates.'),
+  oldestDueSeconds: z
+    .number()
+    .min(0)
+    .nullable()
+    .describe('How long the oldest due task has waited; null when none waits.'),
+  finishedPerMinute: z
+    .array(z.object({ minute: instant, completed: count, failed: count, cancelled: count }))
+    .describe('The last 60 minutes, oldest first; the last one is still going on.'),
+})
+export type TaskStats = z.output<typeof taskStats>
