@@ -67,7 +67,7 @@ export function useTaskTables(): TaskTables {
     createManager(tasks = [], settings = {}) {
       const registry = createTaskRegistry()
       registry.add(...tasks)
-      const db = createDatabase(database.pool, { prepared: true })
+      const db = createDatabase(database.pool, { prepared: database.prepared })
       const events = new TaskEvents()
       const manager = new TaskManager({
         db,
