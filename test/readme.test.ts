@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { buildApp } from '../src/app.ts'
@@ -46,7 +46,8 @@ test('the table of calls is that of the server', async () => {
 
 test('it fits on a few screens, and its links lead somewhere', () => {
   expect(readme.split('\n').length).toBeLessThanOrEqual(251)
-  for (const file of ['README.md', 'src/tasks/README.md', 'docs/operations.md', 'docs/market.md']) {
+  const pages = readdirSync(path.join(root, 'docs')).filter((name) => name.endsWith('.md'))
+  for (const file of ['README.md', 'src/tasks/README.md', ...pages.map((name) => `docs/${name}`)]) {
     const links = [...read(file).matchAll(/\]\((?!https?:)([^)#]+)/g)].map(([, link = '']) => link)
     expect(links.filter((link) => !existsSync(path.join(root, path.dirname(file), link)))).toEqual([])
   }

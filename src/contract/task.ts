@@ -68,6 +68,8 @@ export const taskDetail = taskSummary.extend({
   cancelledAt: instant.nullable(),
   timeoutSeconds: z.int(),
   priority: z.int(),
+  uniqueKey: z.string().nullable().describe('At most one unfinished task has it.'),
+  concurrencyKey: z.string().nullable(),
   executorId: z.string().nullable().describe('Who runs it, or ran it last.'),
   attempts: z.array(taskAttempt),
 })

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { concurrencyKey, delayMs, ON_DUPLICATE, refuseTwoTimes, uniqueKey } from '../contract/requests.ts'
 import { LOG_LEVELS, storableText, TASK_STATUSES } from '../contract/task.ts'
 import { TaskError } from './errors.ts'
 import { toPointer } from './params.ts'
@@ -22,13 +23,19 @@ const pageSize = z.int().min(1).max(10_000)
 /** Times the largest page that is an offset which `bigint` holds, and which no number rounds. */
 const page = z.int().min(1).max(2_147_483_647)
 
-export const createOptions = z.strictObject({
-  priority: z.int().min(-100).max(100).optional(),
-  runAt: dueInstant.optional(),
-  maxRetries: z.int().min(0).max(100).optional(),
-  timeoutSeconds: z.int().min(1).max(2_147_483).optional(),
-  createdBy: storableText.max(200).nullable().optional(),
-})
+export const createOptions = z
+  .strictObject({
+    priority: z.int().min(-100).max(100).optional(),
+    runAt: dueInstant.optional(),
+    delayMs: delayMs.optional(),
+    uniqueKey: uniqueKey.optional(),
+    onDuplicate: z.enum(ON_DUPLICATE).optional(),
+    concurrencyKey: concurrencyKey.nullable().optional(),
+    maxRetries: z.int().min(0).max(100).optional(),
+    timeoutSeconds: z.int().min(1).max(2_147_483).optional(),
+    createdBy: storableText.max(200).nullable().optional(),
+  })
+  .superRefine(refuseTwoTimes)
 
 export const taskQuery = z.object({
   status: z.array(z.enum(TASK_STATUSES)).optional(),

@@ -69,24 +69,27 @@ export class TaskManager {
   }
 
   /**
-   * Creates a task and resolves once its row is durable.
+   * Creates a task and resolves once its row is durable; with `tx`, once it is written in that transaction.
    *
    * @param task a handler, or a type's name; the params of an unregistered name are checked where it runs
-   * @throws TaskError `INVALID_PARAMS`, `INVALID_ARGUMENT`
+   * @throws TaskError `INVALID_PARAMS`, `INVALID_ARGUMENT`, `DUPLICATE_TASK` where `onDuplicate` is `reject`, or
+   *   `UNIQUE_KEY_BUSY` when a transaction that has not ended for 30 s holds the key
    */
   createTask<T extends TaskReference>(
     task: T,
-    ...[params, options]: CreateArguments<T, CreateTaskOptions>
+    ...[params, options = {}]: CreateArguments<T, CreateTaskOptions>
   ): Promise<CreatedTask> {
-    return this.#creator.create({ ...options, task, ...(params === undefined ? {} : { params }) })
+    const { tx, ...others } = options
+    return this.#creator.create({ ...others, task, ...(params === undefined ? {} : { params }) }, tx)
   }
 
-  /** Creates many tasks, of any types, in one statement: all of them or none. Answers in their order. */
+  /** Creates many tasks, of any types: all of them or none. One answer each, in their order. */
   async createTasks<const T extends readonly TaskReference[]>(
     items: NewTaskItems<T>,
+    { tx }: Pick<CreateTaskOptions, 'tx'> = {},
   ): Promise<{ [Index in keyof T]: CreatedTask }> {
     // As many as there are items: a mapped tuple type says so, an array of rows cannot.
-    return (await this.#creator.createAll(items)) as { [Index in keyof T]: CreatedTask }
+    return (await this.#creator.createAll(items, tx)) as { [Index in keyof T]: CreatedTask }
   }
 
   /** Undefined when there is none. */
@@ -139,8 +142,8 @@ export class TaskManager {
   /**
    * Makes a finished task pending again, with all its retries.
    *
-   * @throws TaskError `TASK_NOT_FOUND`, `TASK_NOT_FINISHED`, or `TASK_STILL_STOPPING` while the handler of its last
-   *   attempt has not returned in a living executor
+   * @throws TaskError `TASK_NOT_FOUND`, `TASK_NOT_FINISHED`, `TASK_STILL_STOPPING` while the handler of its last
+   *   attempt has not returned in a living executor, or `DUPLICATE_TASK` while another task has its unique key
    */
   async retryTask(taskId: string): Promise<TaskDetail> {
     const pending = TASK_ID.test(taskId) ? await retryTask(this.#db, taskId) : undefined

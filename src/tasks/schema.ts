@@ -11,6 +11,7 @@ import {
   text,
   timestamp,
   unique,
+  uniqueIndex,
   uuid,
   varchar,
 } from 'drizzle-orm/pg-core'
@@ -44,6 +45,9 @@ export const asyncTasks = pgTable(
     maxRetries: integer('max_retries').notNull().default(3),
     timeoutSeconds: integer('timeout_seconds').notNull().default(14_400),
     createdBy: text('created_by'),
+    /** At most one unfinished task has it. */
+    uniqueKey: varchar('unique_key', { length: 255 }),
+    concurrencyKey: varchar('concurrency_key', { length: 255 }),
     createdAt: instant('created_at').notNull().defaultNow(),
     startedAt: instant('started_at'),
     completedAt: instant('completed_at'),
@@ -70,6 +74,10 @@ export const asyncTasks = pgTable(
     index('idx_async_tasks_status')
       .on(t.status, t.createdAt.desc().nullsFirst(), t.id.desc().nullsFirst())
       .where(sql`${t.status} in ('failed', 'cancelled')`),
+    // One unfinished task a key, over all types; also the look for the one that has it.
+    uniqueIndex('idx_async_tasks_unique_key')
+      .on(t.uniqueKey)
+      .where(sql`${t.uniqueKey} is not null and ${t.status} in ('pending', 'running')`),
     // The list, newest first, with its keyset cursor.
     index('idx_async_tasks_created_at').on(t.createdAt.desc().nullsFirst(), t.id.desc().nullsFirst()),
   ],
@@ -123,6 +131,8 @@ export const asyncTaskAttempts = pgTable(
     endedAt: instant('ended_at').notNull().defaultNow(),
     outcome: varchar('outcome', { length: 20 }).notNull(),
     error: text('error'),
+    /** Where it was thrown; null for an attempt that threw nothing. */
+    stack: text('stack'),
   },
   (t) => [primaryKey({ name: 'async_task_attempts_pkey', columns: [t.taskId, t.attempt] })],
 )

@@ -24,7 +24,11 @@ export const changeTaskRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> =
     tags,
     querystring: noQuery,
     body: createTaskBody,
-    response: { 201: createdTaskAnswer, ...problems(400, 401, 403, 413, 415) },
+    response: {
+      201: createdTaskAnswer,
+      200: createdTaskAnswer.describe('An unfinished task has the uniqueKey: this one.'),
+      ...problems(400, 401, 403, 409, 413, 415, 503),
+    },
   }
   app.post(
     '/tasks',
@@ -36,7 +40,10 @@ export const changeTaskRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> =
         ...options,
         createdBy: findAskerId(request),
       })
-      return reply.code(201).header('location', `${app.prefix}/tasks/${created.taskId}`).send(created)
+      return reply
+        .code(created.created ? 201 : 200)
+        .header('location', `${app.prefix}/tasks/${created.taskId}`)
+        .send(created)
     },
   )
 

@@ -1,4 +1,6 @@
 import { type Database, execute, statement } from '../../db/database.ts'
+import { codeOf, UNIQUE_VIOLATION } from '../../db/errors.ts'
+import { TaskError } from '../errors.ts'
 import { BACK_TO_PENDING } from './fence.ts'
 import { TASK_COLUMNS, type TaskRow } from './rows.ts'
 
@@ -59,9 +61,18 @@ const RETRY = statement(
    returning ${TASK_COLUMNS}`,
 )
 
-/** The row as it is pending again; undefined when the task is missing, has not ended, or is still stopping. */
+/**
+ * The row as it is pending again; undefined when the task is missing, has not ended, or is still stopping.
+ *
+ * @throws TaskError `DUPLICATE_TASK` when another unfinished task has its unique key by now
+ */
 export async function retryTask(db: Database, taskId: string): Promise<TaskRow | undefined> {
-  return (await execute<TaskRow>(db, RETRY, [taskId]))[0]
+  try {
+    return (await execute<TaskRow>(db, RETRY, [taskId]))[0]
+  } catch (error) {
+    if (codeOf(error) !== UNIQUE_VIOLATION) throw error
+    throw new TaskError('DUPLICATE_TASK', `another unfinished task has the unique key of ${taskId}`)
+  }
 }
 
 const DELETE = statement(
