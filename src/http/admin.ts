@@ -6,6 +6,7 @@ import { handleNotFound } from './error-handling.ts'
 import { changeTaskRoutes } from './routes/change-tasks.ts'
 import { overviewRoutes } from './routes/overview.ts'
 import { readTaskRoutes } from './routes/read-tasks.ts'
+import { scheduleRoutes } from './routes/schedules.ts'
 import { prepareScope } from './scope.ts'
 
 export interface AdminRoutesOptions {
@@ -23,5 +24,6 @@ export const adminRoutes: FastifyPluginAsync<AdminRoutesOptions> = async (app, {
   await app.register(readTaskRoutes, { manager })
   await app.register(changeTaskRoutes, { manager })
   await app.register(overviewRoutes, { manager })
+  await app.register(scheduleRoutes, { manager })
   answerOtherMethods()
 }

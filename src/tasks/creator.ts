@@ -59,7 +59,7 @@ export class TaskCreator {
   /** Resolves once the row is durable; in a transaction of the caller's, once it is written there. */
   async create(item: NewTaskItem, tx?: Transaction): Promise<CreatedTask> {
     requireTransaction(tx)
-    const task = await this.#prepare(item)
+    const task = await this.prepare(item)
     // One task, one answer.
     if (tx) return (await this.#insertIn(tx, [task]))[0] as CreatedTask
     if (!hasKey(task)) return this.#inserts.add(task)
@@ -70,7 +70,7 @@ export class TaskCreator {
   async createAll(items: readonly NewTaskItem[], tx?: Transaction): Promise<CreatedTask[]> {
     requireTransaction(tx)
     if (items.length === 0) return []
-    const tasks = await Promise.all(items.map((item) => this.#prepare(item)))
+    const tasks = await Promise.all(items.map((item) => this.prepare(item)))
     if (tx) return this.#insertIn(tx, tasks)
     return tasks.some(hasKey) ? this.#insertAllUnique(tasks) : this.#insert(tasks)
   }
@@ -125,10 +125,11 @@ export class TaskCreator {
     })
   }
 
-  async #prepare(item: NewTaskItem): Promise<NewTask> {
+  /** Checks a task without writing it. @throws TaskError `INVALID_PARAMS`, `INVALID_ARGUMENT` */
+  async prepare(item: NewTaskItem): Promise<NewTask> {
     const { task, params, ...options } = item
     requireValid('task options', createOptions, options)
-    const definition = this.#findDefinition(task)
+    const definition = this.findDefinition(task)
     const taskType = definition?.type ?? String(task)
     const defaults = definition?.options ?? {}
     const stored = await prepareParams(taskType, defaults.params ?? anyParams, params ?? {})
@@ -149,7 +150,7 @@ export class TaskCreator {
   }
 
   /** Of a function that serves several types, the one that is registered here is meant. */
-  #findDefinition(task: TaskReference): TaskDefinition | undefined {
+  findDefinition(task: TaskReference): TaskDefinition | undefined {
     if (typeof task === 'string') {
       checkType(task)
       return this.#definitions.get(task)
