@@ -22,6 +22,7 @@ import { TaskError } from './errors.ts'
 import type { TaskEvents } from './events.ts'
 import { isFinished } from './lifecycle.ts'
 import { toStorable } from './outcome.ts'
+import { Redaction } from './redaction.ts'
 import type { TaskSettings } from './settings.ts'
 import { listExecutors } from './store/executors.ts'
 import { cancelTask, deleteTask, retryTask } from './store/operate.ts'
@@ -52,6 +53,7 @@ export class TaskManager {
   readonly #definitions: ReadonlyMap<string, TaskDefinition>
   readonly #events: TaskEvents
   readonly #creator: TaskCreator
+  readonly #redaction: Redaction
   readonly #waiters: Waiters
 
   constructor(options: {
@@ -65,6 +67,7 @@ export class TaskManager {
     this.#definitions = options.definitions
     this.#events = options.events
     this.#creator = new TaskCreator(options)
+    this.#redaction = new Redaction(options.settings.redact, options.definitions)
     this.#waiters = new Waiters(options.db, options.events, options.settings.pollIntervalMs)
   }
 
@@ -94,7 +97,8 @@ export class TaskManager {
 
   /** Undefined when there is none. */
   async getTask(taskId: string): Promise<TaskDetail | undefined> {
-    return TASK_ID.test(taskId) ? findTask(this.#db, taskId) : undefined
+    const task = TASK_ID.test(taskId) ? await findTask(this.#db, taskId) : undefined
+    return task && this.#redaction.hide(task)
   }
 
   /**
@@ -256,6 +260,11 @@ export class TaskManager {
         problems: [{ pointer: '/taskType', detail: `must be one of: ${known}` }],
       },
     )
+  }
+
+  /** What a request that creates a task may have to carry. */
+  get maxParamsBytes(): number {
+    return this.#settings.maxParamsBytes
   }
 
   listExecutors(): Promise<ExecutorView[]> {

@@ -10,6 +10,7 @@ export interface ThreadTask {
   readonly params: Record<string, unknown>
   readonly taskType: string
   readonly fence: Fence
+  readonly maxResultBytes: number
   readonly port: MessagePort
 }
 

@@ -65,9 +65,16 @@ export async function runInThread(
   })
   ctx.signal.addEventListener('abort', onAbort, { once: true })
   try {
-    const { fence, reportStray: report } = runInternals(ctx)
+    const { fence, maxResultBytes, reportStray: report } = runInternals(ctx)
     reportStray = report
-    const task: ThreadTask = { module: module.href, params, taskType: ctx.taskType, fence, port: port2 }
+    const task: ThreadTask = {
+      module: module.href,
+      params,
+      taskType: ctx.taskType,
+      fence,
+      maxResultBytes,
+      port: port2,
+    }
     threads()
       .run(task, { transferList: [port2], signal: terminate.signal })
       .catch(end.reject)

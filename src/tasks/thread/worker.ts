@@ -83,7 +83,7 @@ class Link {
       complete: async (tx, result) => {
         const { completeInTransaction } = await import('../store/guard.ts')
         const { encodeResult } = await import('../executor/result.ts')
-        const text = encodeResult(result)
+        const text = encodeResult(result, this.#task.maxResultBytes)
         this.#sendProgress()
         // What the main thread has heard of the progress goes into the same row.
         const last = (await this.#call({ kind: 'flush' })) as LastProgress | undefined
