@@ -208,7 +208,8 @@ function toConfig(env: Environment) {
 }
 
 function toTaskSettings(env: Environment): TaskSettings {
-  return {
+  // The settings that have no variable keep their defaults.
+  return taskSettings.parse({
     concurrency: env.TASK_CONCURRENCY,
     pollIntervalMs: env.TASK_POLL_INTERVAL_MS,
     timeoutSeconds: env.TASK_TIMEOUT_SECONDS,
@@ -219,7 +220,7 @@ function toTaskSettings(env: Environment): TaskSettings {
     cancelGraceMs: env.TASK_CANCEL_GRACE_MS,
     retentionDays: env.TASK_RETENTION_DAYS,
     shutdownTimeoutMs: env.SHUTDOWN_TIMEOUT_MS,
-  }
+  })
 }
 
 function toMarketConfig(env: Environment): MarketConfig {

@@ -34,6 +34,7 @@ export type {
   WaitOptions,
 } from './tasks/manager.ts'
 export { createTaskRegistry, type TaskDecorator, type TaskRegistry, task } from './tasks/registry.ts'
+export type { RetryBackoff, RetryFunction, RetryPolicy } from './tasks/retry-policy.ts'
 export { defineSchedule, type ScheduleChanges, type ScheduleOptions } from './tasks/schedule-options.ts'
 export type { TaskSettings } from './tasks/settings.ts'
 export type {

@@ -6,10 +6,6 @@ export const MAX_OFFSET_ROWS = 10_000
 /** Counts stop here. */
 export const MAX_EXACT_TOTAL = 10_000
 export const MAX_PAGE_SIZE = 200
-/** Bytes of JSON text that one param, or a result, may take: 1 MiB and its quotes. */
-export const MAX_VALUE_BYTES = 1_048_576 + 2
-/** Bytes of JSON text that all params of a task may take. */
-export const MAX_PARAMS_BYTES = 2 * 1_048_576
 
 const page = z.coerce.number().int().min(1).default(1)
 const pageSize = z.coerce.number().int().min(1).max(MAX_PAGE_SIZE).default(50)

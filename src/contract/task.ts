@@ -57,6 +57,7 @@ export const taskAttempt = z.object({
   endedAt: instant.nullable(),
   outcome: z.enum(ATTEMPT_OUTCOMES).nullable().describe('Null while it runs.'),
   error: z.string().nullable(),
+  stack: z.string().nullable().describe('Where it was thrown; null for an attempt that threw nothing.'),
 })
 export type TaskAttempt = z.output<typeof taskAttempt>
 
@@ -108,6 +109,10 @@ export const taskTypeView = z.object({
   timeoutSeconds: z.int(),
   maxRetries: z.int(),
   retryBaseMs: z.int(),
+  retry: z
+    .object({ baseMs: z.int(), factor: z.number(), maxMs: z.int(), jitter: z.number() })
+    .nullable()
+    .describe('How long a failed task waits for its next attempt; null where a function says.'),
   priority: z.int(),
   params: z.record(z.string(), z.json()).describe('JSON Schema of the params.'),
 })

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { TaskDetail, TaskTypeView } from '../contract/task.ts'
 import type { Transaction } from '../db/query-runner.ts'
 import { anyParams } from './params.ts'
+import { completeBackoff } from './retry-policy.ts'
 import type { TaskSettings } from './settings.ts'
 import type { ParamsOf, TaskDefinition, TaskReference } from './task.ts'
 
@@ -51,12 +52,15 @@ export type NewTaskItems<T extends readonly TaskReference[]> = {
 
 /** A type as the API shows it: the defaults that apply, and its params as JSON Schema. */
 export function describeType({ type, options }: TaskDefinition, settings: TaskSettings): TaskTypeView {
+  const { retry: policy = { baseMs: options.retryBaseMs ?? settings.retryBaseMs } } = options
+  const retry = typeof policy === 'function' ? null : completeBackoff(policy, settings.retryBaseMs)
   const schema = z.toJSONSchema(options.params ?? anyParams, { io: 'input', unrepresentable: 'any' })
   return {
     taskType: type,
     timeoutSeconds: options.timeoutSeconds ?? settings.timeoutSeconds,
     maxRetries: options.maxRetries ?? settings.maxRetries,
-    retryBaseMs: options.retryBaseMs ?? settings.retryBaseMs,
+    retryBaseMs: retry?.baseMs ?? settings.retryBaseMs,
+    retry,
     priority: options.priority ?? 0,
     // Through text: the generated schema carries properties that are not JSON.
     params: JSON.parse(JSON.stringify(schema)),

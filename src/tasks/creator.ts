@@ -7,6 +7,7 @@ import type { CreatedTask, NewTaskItem } from './create-options.ts'
 import { TaskError } from './errors.ts'
 import type { TaskEvents } from './events.ts'
 import { anyParams, prepareParams } from './params.ts'
+import { Redaction } from './redaction.ts'
 import type { TaskSettings } from './settings.ts'
 import {
   type Insertion,
@@ -36,6 +37,7 @@ export class TaskCreator {
   readonly #settings: TaskSettings
   readonly #definitions: ReadonlyMap<string, TaskDefinition>
   readonly #events: TaskEvents
+  readonly #redaction: Redaction
   readonly #inserts: Batcher<NewTask, CreatedTask>
   readonly #uniqueInserts: Batcher<NewTask, CreatedTask | undefined>
   readonly #uniqueCreates: UniqueCreates
@@ -50,6 +52,7 @@ export class TaskCreator {
     this.#settings = options.settings
     this.#definitions = options.definitions
     this.#events = options.events
+    this.#redaction = new Redaction(options.settings.redact, options.definitions)
     const limits = { ...BATCH, bytesOf }
     this.#inserts = new Batcher(limits, (tasks) => this.#insert(tasks))
     this.#uniqueInserts = new Batcher(limits, (tasks) => this.#insertUnique(tasks, SHARED_WAIT_MS))
@@ -61,9 +64,9 @@ export class TaskCreator {
     requireTransaction(tx)
     const task = await this.prepare(item)
     // One task, one answer.
-    if (tx) return (await this.#insertIn(tx, [task]))[0] as CreatedTask
-    if (!hasKey(task)) return this.#inserts.add(task)
-    return accept(task, await this.#uniqueCreates.add(task))
+    if (tx) return this.#redaction.hide((await this.#insertIn(tx, [task]))[0] as CreatedTask)
+    if (!hasKey(task)) return this.#redaction.hide(await this.#inserts.add(task))
+    return this.#redaction.hide(accept(task, await this.#uniqueCreates.add(task)))
   }
 
   /** All of them or none. */
@@ -71,6 +74,11 @@ export class TaskCreator {
     requireTransaction(tx)
     if (items.length === 0) return []
     const tasks = await Promise.all(items.map((item) => this.prepare(item)))
+    const created = await this.#createAll(tasks, tx)
+    return created.map((one) => this.#redaction.hide(one))
+  }
+
+  #createAll(tasks: readonly NewTask[], tx: Transaction | undefined): Promise<CreatedTask[]> {
     if (tx) return this.#insertIn(tx, tasks)
     return tasks.some(hasKey) ? this.#insertAllUnique(tasks) : this.#insert(tasks)
   }
@@ -132,7 +140,12 @@ export class TaskCreator {
     const definition = this.findDefinition(task)
     const taskType = definition?.type ?? String(task)
     const defaults = definition?.options ?? {}
-    const stored = await prepareParams(taskType, defaults.params ?? anyParams, params ?? {})
+    const stored = await prepareParams(
+      taskType,
+      defaults.params ?? anyParams,
+      params ?? {},
+      this.#settings.maxParamsBytes,
+    )
     return {
       taskId: `task_${uuidv7().replaceAll('-', '')}`,
       taskType,

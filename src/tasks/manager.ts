@@ -23,6 +23,7 @@ import { TaskError } from './errors.ts'
 import type { TaskEvents } from './events.ts'
 import { isFinished } from './lifecycle.ts'
 import { toStorable } from './outcome.ts'
+import { Redaction } from './redaction.ts'
 import { defineSchedule, type ScheduleChanges, type ScheduleOptions } from './schedule-options.ts'
 import { Schedules } from './schedules.ts'
 import type { TaskSettings } from './settings.ts'
@@ -56,6 +57,7 @@ export class TaskManager {
   readonly #events: TaskEvents
   readonly #creator: TaskCreator
   readonly #schedules: Schedules
+  readonly #redaction: Redaction
   readonly #waiters: Waiters
 
   constructor(options: {
@@ -70,6 +72,7 @@ export class TaskManager {
     this.#events = options.events
     this.#creator = new TaskCreator(options)
     this.#schedules = new Schedules({ ...options, creator: this.#creator })
+    this.#redaction = new Redaction(options.settings.redact, options.definitions)
     this.#waiters = new Waiters(options.db, options.events, options.settings.pollIntervalMs)
   }
 
@@ -99,7 +102,8 @@ export class TaskManager {
 
   /** Undefined when there is none. */
   async getTask(taskId: string): Promise<TaskDetail | undefined> {
-    return TASK_ID.test(taskId) ? findTask(this.#db, taskId) : undefined
+    const task = TASK_ID.test(taskId) ? await findTask(this.#db, taskId) : undefined
+    return task && this.#redaction.hide(task)
   }
 
   /**
@@ -261,6 +265,11 @@ export class TaskManager {
         problems: [{ pointer: '/taskType', detail: `must be one of: ${known}` }],
       },
     )
+  }
+
+  /** What a request that creates a task may have to carry. */
+  get maxParamsBytes(): number {
+    return this.#settings.maxParamsBytes
   }
 
   listExecutors(): Promise<ExecutorView[]> {

@@ -27,6 +27,9 @@ export function logTaskEvents(
   events.on('threw', ({ error, ...event }) =>
     log.debug({ ...run(event), ...described(error) }, 'handler threw'),
   )
+  events.on('retryPolicyFailed', ({ error, ...event }) =>
+    log.warn({ ...run(event), ...described(error) }, 'the retry policy failed and the default applied'),
+  )
   events.on('cancelled', (event) => log.info(event, 'task cancelled'))
   events.on('late', ({ what, ...event }) => log.warn({ ...run(event), what }, 'a late write changed nothing'))
   events.on('stuck', ({ forMs, ...event }) =>

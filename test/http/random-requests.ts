@@ -13,6 +13,7 @@ interface Schema {
   maxLength?: number
   items?: Schema
   properties?: Record<string, Schema>
+  required?: string[]
 }
 
 interface Operation {
@@ -110,7 +111,9 @@ function allowedOf(type: string, schema: Schema, hints: Hints): Arbitrary<unknow
 function object(schema: Schema, hints: Hints): Arbitrary<Record<string, unknown>> {
   const fields = Object.entries(schema.properties ?? {}).map(([name, property]) => {
     const missing = fc.constant(undefined)
-    return [name, often(allowed(property, name, hints), often(awkwardValue, missing))] as const
+    const given = often(allowed(property, name, hints), often(awkwardValue, missing))
+    // Fields that exclude each other would rarely leave an object that is right.
+    return [name, schema.required?.includes(name) ? given : fc.oneof(given, missing)] as const
   })
   const known = fc.record(Object.fromEntries(fields))
   const unknown = fc.dictionary(awkwardText, awkwardValue, { maxKeys: 2 })

@@ -11,6 +11,9 @@ test('the defaults are those of the contract', () => {
     heartbeatIntervalMs: 5_000,
     leaseMs: 30_000,
     cancelGraceMs: 10_000,
+    maxParamsBytes: 1_048_576,
+    maxResultBytes: 1_048_576,
+    redact: [],
     retentionDays: 30,
     shutdownTimeoutMs: 25_000,
   })
@@ -33,6 +36,8 @@ test.each<[keyof TaskSettingsInput, number[], unknown[]]>([
   ['maxRetries', [0, 100], [-1, 101]],
   ['retryBaseMs', [0, 3_600_000], [-1, 3_600_001]],
   ['cancelGraceMs', [0, 2_147_483_647], [-1, 2_147_483_648]],
+  ['maxParamsBytes', [2, 16_777_216], [1, 16_777_217, 1.5]],
+  ['maxResultBytes', [2, 16_777_216], [1, 16_777_217, 1.5]],
   ['retentionDays', [0, 0.5, 36_500], [-1, 36_501, Number.NaN]],
   ['shutdownTimeoutMs', [0, 2_147_483_647], [-1, 2_147_483_648, Number.POSITIVE_INFINITY]],
 ])('%s has bounds', (name, good, bad) => {
@@ -41,6 +46,14 @@ test.each<[keyof TaskSettingsInput, number[], unknown[]]>([
     expect(problems({ [name]: value } as TaskSettingsInput), String(value)).toEqual([
       expect.stringMatching(new RegExp(`^${name}: `)),
     ])
+  }
+})
+
+test('redacted params are paths', () => {
+  const redact = ['password', 'card.number', 'users.*.token']
+  expect(taskSettings.parse({ redact })).toMatchObject({ redact })
+  for (const path of ['', '.', 'a.', '.a', 'a..b']) {
+    expect(problems({ redact: [path] })).toEqual(['redact.0: must be a path such as card.number'])
   }
 })
 

@@ -1,5 +1,5 @@
 import { type FastifyPluginAsyncZod, jsonSchemaTransform } from 'fastify-type-provider-zod'
-import { createTaskBody, MAX_PARAMS_BYTES } from '../../contract/requests.ts'
+import { createTaskBody } from '../../contract/requests.ts'
 import type { TaskManager } from '../../tasks/manager.ts'
 import { findAskerId } from '../authorize.ts'
 import {
@@ -12,8 +12,8 @@ import {
   taskIdPath,
 } from '../responses.ts'
 
-// Params at their largest, and room for the other fields and for escapes.
-const CREATE_BODY_LIMIT = MAX_PARAMS_BYTES + 512 * 1024
+/** Beside the params: the other fields, escapes and white space. */
+const ROOM_BYTES = 1_536 * 1024
 
 const tags = ['tasks']
 const config = { swaggerTransform: jsonSchemaTransform }
@@ -32,7 +32,7 @@ export const changeTaskRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> =
   }
   app.post(
     '/tasks',
-    { config, bodyLimit: CREATE_BODY_LIMIT, schema: createSchema },
+    { config, bodyLimit: manager.maxParamsBytes + ROOM_BYTES, schema: createSchema },
     async (request, reply) => {
       const { taskType, params, ...options } = request.body
       manager.requireTaskType(taskType)

@@ -6,6 +6,7 @@ import { TaskError } from '../errors.ts'
 import type { TaskEvents } from '../events.ts'
 import { MAX_SLEEP_MS, Scheduler } from '../maintenance/scheduler.ts'
 import type { TaskManager } from '../manager.ts'
+import { Redaction } from '../redaction.ts'
 import type { TaskSettings } from '../settings.ts'
 import { type ClaimedTask, claimTasks } from '../store/claim.ts'
 import { stopExecutor } from '../store/executors.ts'
@@ -141,6 +142,8 @@ export class TaskExecutor {
       giveUp: this.#giveUp.signal,
       cancelGraceMs: settings.cancelGraceMs,
       retryBaseMs: settings.retryBaseMs,
+      maxResultBytes: settings.maxResultBytes,
+      redaction: new Redaction(settings.redact, definitions),
       onRetryDue: (delayMs) => this.#wakeUp.notifyAfter(delayMs + RETRY_SLACK_MS),
     }
   }

@@ -15,7 +15,7 @@ export const DETAIL_COLUMNS = `${TASK_COLUMNS},
           (select json_object_agg(p.key, p.value) from async_task_params p where p.task_id = t.task_id) as params,
           (select json_agg(json_build_object(
                     'attempt', a.attempt, 'startedAt', a.started_at, 'endedAt', a.ended_at,
-                    'outcome', a.outcome, 'error', a.error) order by a.attempt)
+                    'outcome', a.outcome, 'error', a.error, 'stack', a.stack) order by a.attempt)
              from async_task_attempts a where a.task_id = t.task_id) as attempts`
 
 export interface SummaryRow extends Omit<TaskSummary, 'percent' | 'status'> {
@@ -74,9 +74,10 @@ export function toDetail(
 function latestAttempt(row: TaskRow, attempt: number, ended: readonly TaskAttempt[]): TaskAttempt[] {
   const { status, startedAt, completedAt } = row
   if (startedAt === null || ended.some((other) => other.attempt === attempt)) return []
-  if (status === 'running') return [{ attempt, startedAt, endedAt: null, outcome: null, error: null }]
+  if (status === 'running')
+    return [{ attempt, startedAt, endedAt: null, outcome: null, error: null, stack: null }]
   if (status === 'completed') {
-    return [{ attempt, startedAt, endedAt: completedAt, outcome: 'completed', error: null }]
+    return [{ attempt, startedAt, endedAt: completedAt, outcome: 'completed', error: null, stack: null }]
   }
   return []
 }
