@@ -49,7 +49,10 @@ export const changeScheduleBody = z
     enabled: fields.enabled.exactOptional(),
     missed: fields.missed.exactOptional(),
   })
-  .refine((change) => Object.keys(change).length > 0, 'must change something')
+  .refine(
+    (change) => Object.keys(change).length > 0,
+    'expected object with something to change: cron, timeZone, taskType, params, enabled or missed',
+  )
 export type ScheduleChange = z.output<typeof changeScheduleBody>
 
 export const scheduleView = z.object({

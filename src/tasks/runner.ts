@@ -113,6 +113,8 @@ export class TaskRunner {
 
   /** Begins to stop and returns at once. Waits for tasks end here: they would keep a server from closing. */
   beginStop(): void {
+    // Nobody waits for it: with the database away it would take its time.
+    if (this.#declaresLate) void this.#lateDeclaration.stop()
     this.executor?.beginStop()
     this.manager.close()
   }
@@ -121,7 +123,6 @@ export class TaskRunner {
   async stop(): Promise<void> {
     this.beginStop()
     try {
-      if (this.#declaresLate) await this.#lateDeclaration.stop()
       await this.executor?.stop()
     } finally {
       this.#notifier.stop()

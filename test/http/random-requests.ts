@@ -184,6 +184,16 @@ function query(operation: Operation, hints: Hints): Arbitrary<[string, string][]
     .map(([some, more]) => [...some.flatMap((pair) => pair ?? []), ...more])
 }
 
+const PATH_PARAMETER = /\{(\w+)\}/g
+
+/** A value for each parameter of the path. A lone dot would make another path of it before it is sent. */
+function pathIds(path: string, hints: Hints): Arbitrary<Record<string, string>> {
+  const names = [...path.matchAll(PATH_PARAMETER)].map(([, name = '']) => name)
+  const value = (name: string) =>
+    allowed({ type: 'string' }, name, hints).map((id) => encode(String(id)).replace(/^\.{1,2}$/, 'dot'))
+  return fc.record(Object.fromEntries(names.map((name) => [name, value(name)])))
+}
+
 function operationRequest(
   path: string,
   method: string,
@@ -197,7 +207,7 @@ function operationRequest(
   ]
   return fc
     .record({
-      id: allowed({ type: 'string' }, 'taskId', hints).map(String),
+      ids: pathIds(path, hints),
       query: query(operation, hints),
       rawQuery: often<string>(
         fc.constant(''),
@@ -209,10 +219,9 @@ function operationRequest(
         fc.constantFrom<HTTPMethods>('GET', 'POST', 'PUT', 'PATCH', 'DELETE'),
       ),
     })
-    .map(({ id, query, rawQuery, body, otherMethod }) => {
+    .map(({ ids, query, rawQuery, body, otherMethod }) => {
       const pairs = query.map(([name, value]) => `${encode(name)}=${encode(value)}`).join('&')
-      // A lone dot would make another path of it before it is sent.
-      const url = `${path.replace('{taskId}', encode(id).replace(/^\.{1,2}$/, 'dot'))}?${pairs}${rawQuery}`
+      const url = `${path.replace(PATH_PARAMETER, (_, name: string) => ids[name] ?? '')}?${pairs}${rawQuery}`
       const request = {
         method: otherMethod ?? (method.toUpperCase() as HTTPMethods),
         url,
