@@ -101,7 +101,7 @@ async function asyncTasks(app: FastifyInstance, options: AsyncTasksOptions): Pro
 
   if (options.routes === false) return
   const { prefix = '/api/admin', authorize = false } = options
-  await app.register(adminRoutes, { prefix, manager: runner.manager, authorize })
+  await app.register(adminRoutes, { prefix, manager: runner.manager, feed: runner.feed, authorize })
 }
 
 function createOwnPool({ connectionString = '' }: AsyncTasksOptions, log: FastifyBaseLogger): pg.Pool {

@@ -6,6 +6,7 @@ import { TaskEvents } from './events.ts'
 import { TaskExecutor } from './executor/executor.ts'
 import { Supervisor } from './executor/supervisor.ts'
 import { pause } from './executor/wake-up.ts'
+import { TaskFeed } from './feed/feed.ts'
 import { TaskManager } from './manager.ts'
 import { Notifier } from './notifications.ts'
 import type { TaskRegistry } from './registry.ts'
@@ -34,6 +35,8 @@ export interface TaskRunnerOptions {
  * heartbeat.
  */
 const OWN_CONNECTIONS = [5, 1] as const
+/** Opened when somebody watches: viewers and the app do not wait for each other. */
+const FEED_CONNECTIONS = 2
 
 const MAX_TIMER_MS = 2_147_483_647
 
@@ -43,6 +46,8 @@ export class TaskRunner {
   readonly manager: TaskManager
   /** Null where this process runs no tasks. */
   readonly executor: TaskExecutor | null
+  /** Shows viewers what happens, in whatever process. */
+  readonly feed: TaskFeed
   readonly #ownPools: readonly pg.Pool[]
   readonly #notifier: Notifier
   readonly #registry: TaskRegistry
@@ -61,10 +66,12 @@ export class TaskRunner {
     const definitions = new Map(registry.definitions())
     const db = connect(pool)
     const manager = new TaskManager({ db, settings, definitions, events })
-    this.#ownPools = options.executes
+    const feedPool = createPrivatePool(pool, FEED_CONNECTIONS, answerTimeoutMs)
+    this.feed = new TaskFeed(connect(feedPool), events)
+    const [writes, beats] = options.executes
       ? OWN_CONNECTIONS.map((max) => createPrivatePool(pool, max, answerTimeoutMs))
       : []
-    const [writes, beats] = this.#ownPools
+    this.#ownPools = [writes, beats, feedPool].filter((own) => own !== undefined)
     const executor =
       writes && beats
         ? new TaskExecutor({
@@ -111,12 +118,14 @@ export class TaskRunner {
     this.executor?.start()
   }
 
-  /** Begins to stop and returns at once. Waits for tasks end here: they would keep a server from closing. */
+  /** Begins to stop and returns at once. Waits for tasks and what viewers follow end here: they would keep a
+   * server from closing. */
   beginStop(): void {
     // Nobody waits for it: with the database away it would take its time.
     if (this.#declaresLate) void this.#lateDeclaration.stop()
     this.executor?.beginStop()
     this.manager.close()
+    this.feed.close()
   }
 
   /** @throws TaskError `SHUTTING_DOWN` when the database did not take the last writes in time */

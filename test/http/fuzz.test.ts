@@ -55,7 +55,7 @@ test(`${numRuns} random requests meet no 5xx, and every refusal says what is wro
     fc.asyncProperty(
       randomRequests(paths, { ...SCHEDULES, taskType, taskId: taskIds, username: ['visitor'] }),
       async (random) => {
-        const answer = await server.asAdmin(random.request)
+        const answer = await ask(random)
         seen.set(answer.statusCode, (seen.get(answer.statusCode) ?? 0) + 1)
         checkAnswer(random, answer)
         if (answer.statusCode === 204) await Promise.all([restoreSessions(), declareSchedules()])
@@ -73,6 +73,15 @@ test(`${numRuns} random requests meet no 5xx, and every refusal says what is wro
   for (const status of [200, 201, 204, 400, 404, 405, 409, 413, 415])
     expect(seen.get(status), `${status}`).toBeDefined()
 }, 300_000)
+
+/** A stream has no end: its status is all that is asked for. */
+async function ask({ request, path }: RandomRequest): Promise<LightMyRequestResponse> {
+  if (!path.endsWith('/events')) return server.asAdmin(request)
+  const opened = await server.asAdmin({ ...request, payloadAsStream: true })
+  if (opened.statusCode !== 200) return server.asAdmin(request)
+  opened.stream().destroy()
+  return opened
+}
 
 let sessions: object[] = []
 
