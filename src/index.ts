@@ -1,3 +1,5 @@
+export type { BulkAction, BulkAnswer, BulkRequest } from './contract/bulk.ts'
+export type { TaskStats } from './contract/stats.ts'
 export type {
   ExecutorView,
   TaskDetail,

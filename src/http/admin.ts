@@ -4,6 +4,7 @@ import { trackMethods } from './allowed-methods.ts'
 import { type Authorize, guard } from './authorize.ts'
 import { handleNotFound } from './error-handling.ts'
 import { changeTaskRoutes } from './routes/change-tasks.ts'
+import { manyTasksRoutes } from './routes/many-tasks.ts'
 import { overviewRoutes } from './routes/overview.ts'
 import { readTaskRoutes } from './routes/read-tasks.ts'
 import { prepareScope } from './scope.ts'
@@ -22,6 +23,7 @@ export const adminRoutes: FastifyPluginAsync<AdminRoutesOptions> = async (app, {
   const answerOtherMethods = trackMethods(app)
   await app.register(readTaskRoutes, { manager })
   await app.register(changeTaskRoutes, { manager })
+  await app.register(manyTasksRoutes, { manager })
   await app.register(overviewRoutes, { manager })
   answerOtherMethods()
 }

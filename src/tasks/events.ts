@@ -34,6 +34,8 @@ export interface TaskEventMap {
   /** Tasks of a claim whose answer was lost were handed back. */
   straysHandedBack: [{ taskIds: readonly string[] }]
   unknownTypeFailed: [{ taskId: string; taskType: string }]
+  /** Ended tasks whose time was over were removed. */
+  pruned: [{ count: number }]
   /** A loop of the executor died and will be started again. Once an outage, not once a try. */
   loopFailed: [{ loop: string; error: unknown }]
   loopRecovered: [{ loop: string; failures: number }]

@@ -1,5 +1,7 @@
+import type { BulkAnswer, BulkRequest } from '../contract/bulk.ts'
 import type { ListLogsQuery, ListTasksQuery } from '../contract/requests.ts'
 import { MAX_EXACT_TOTAL } from '../contract/requests.ts'
+import type { TaskStats } from '../contract/stats.ts'
 import type {
   ExecutorView,
   LogLevel,
@@ -10,6 +12,7 @@ import type {
 } from '../contract/task.ts'
 import type { Database } from '../db/database.ts'
 import { logLine, logQuery, progressReport, requireValid, taskQuery, waitOptions } from './arguments.ts'
+import { runBulk } from './bulk.ts'
 import {
   type CreatedTask,
   type CreateTaskOptions,
@@ -21,14 +24,17 @@ import { decodeCursor, encodeCursor } from './cursor.ts'
 import { TaskError } from './errors.ts'
 import type { TaskEvents } from './events.ts'
 import { isFinished } from './lifecycle.ts'
+import { LogCap } from './log-cap.ts'
 import { toStorable } from './outcome.ts'
 import type { TaskSettings } from './settings.ts'
+import { Statistics } from './statistics.ts'
 import { listExecutors } from './store/executors.ts'
 import { cancelTask, deleteTask, retryTask } from './store/operate.ts'
 import { appendLogs, updateProgress } from './store/output.ts'
 import { countLogs, countTasks, findStatuses, findTask, listLogs, listTasks } from './store/read.ts'
 import { toDetail, toSummary } from './store/rows.ts'
 import type { CreateArguments, TaskDefinition, TaskReference } from './task.ts'
+import { TASK_ID } from './task-id.ts'
 import { Waiters, type WaitOptions } from './waiters.ts'
 
 export type { CreatedTask, CreateTaskOptions, NewTaskItem, NewTaskItems } from './create-options.ts'
@@ -36,9 +42,6 @@ export type { WaitOptions } from './waiters.ts'
 
 export type TaskQuery = Partial<ListTasksQuery>
 export type LogQuery = Partial<ListLogsQuery>
-
-/** Task ids are `task_` and letters or digits; nothing else can name a row. */
-const TASK_ID = /^task_[A-Za-z0-9]{1,45}$/
 
 const DEFAULT_PAGE_SIZE = 50
 
@@ -53,6 +56,8 @@ export class TaskManager {
   readonly #events: TaskEvents
   readonly #creator: TaskCreator
   readonly #waiters: Waiters
+  readonly #statistics: Statistics
+  readonly #logCap: LogCap
 
   constructor(options: {
     db: Database
@@ -66,6 +71,8 @@ export class TaskManager {
     this.#events = options.events
     this.#creator = new TaskCreator(options)
     this.#waiters = new Waiters(options.db, options.events, options.settings.pollIntervalMs)
+    this.#statistics = new Statistics(options.db)
+    this.#logCap = new LogCap(options.db, options.events, options.settings.maxLogLines)
   }
 
   /**
@@ -166,6 +173,24 @@ export class TaskManager {
   }
 
   /**
+   * Cancels, retries or deletes up to 1,000 tasks: those of `taskIds`, or the newest that fit `filter` and allow the
+   * action. `dryRun` says what would happen. Answers for each task as the single call would; `more`: call again.
+   *
+   * @throws TaskError `INVALID_ARGUMENT`
+   */
+  bulk(request: BulkRequest): Promise<BulkAnswer> {
+    return runBulk({ db: this.#db, events: this.#events }, request)
+  }
+
+  /**
+   * Counts by status and type, the longest wait of a due task, and what ended in each minute of the last hour. Counted
+   * once a second at most, for all callers. Large counts of ended tasks are estimates, which `isEstimate` says.
+   */
+  stats(): Promise<TaskStats> {
+    return this.#statistics.read()
+  }
+
+  /**
    * Reports progress of a running task from outside its handler.
    *
    * @param current integer, 0 … total; never lowers what was reported before
@@ -201,6 +226,7 @@ export class TaskManager {
     }
     const written = TASK_ID.test(taskId) && (await appendLogs(this.#db, [line])) > 0
     if (!written) throw notFound(taskId)
+    await this.#logCap.afterWrite([line])
   }
 
   /**

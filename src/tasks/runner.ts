@@ -3,6 +3,7 @@ import { createPrivatePool, endPool } from '../db/client.ts'
 import { createDatabase } from '../db/database.ts'
 import { TaskEvents } from './events.ts'
 import { TaskExecutor } from './executor/executor.ts'
+import { FinishCounter } from './finish-counter.ts'
 import { TaskManager } from './manager.ts'
 import { Notifier } from './notifications.ts'
 import type { TaskRegistry } from './registry.ts'
@@ -37,6 +38,7 @@ export class TaskRunner {
   readonly executor: TaskExecutor | null
   readonly #ownPools: readonly pg.Pool[]
   readonly #notifier: Notifier
+  readonly #finishes: FinishCounter
   readonly #registry: TaskRegistry
   readonly #definitions: Map<string, TaskDefinition>
 
@@ -72,6 +74,7 @@ export class TaskRunner {
       runsHere: (taskTypes) => executor?.runsAtOnce(taskTypes) ?? false,
       holds: (taskId, attempt) => executor?.holds(taskId, attempt) ?? false,
     })
+    this.#finishes = new FinishCounter(db, events)
     this.manager = manager
     this.executor = executor
     this.#registry = registry
@@ -97,6 +100,7 @@ export class TaskRunner {
       await this.executor?.stop()
     } finally {
       this.#notifier.stop()
+      await this.#finishes.stop()
       await Promise.all(this.#ownPools.map((pool) => endPool(pool, 1_000)))
     }
   }

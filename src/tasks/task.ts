@@ -17,6 +17,8 @@ export interface TaskOptions<Schema extends ParamsSchema = ParamsSchema> {
   retryBaseMs?: number
   /** −100 … 100, higher first. Default 0. */
   priority?: number
+  /** Days that ended tasks are kept, 0 … 36,500, which is for ever. Default: the executor's `retentionDays`. */
+  retentionDays?: number
 }
 
 /** A handler that runs in a worker thread: for work that blocks the event loop, or must be stoppable for sure. */
@@ -105,6 +107,13 @@ function checkOptions(type: string, options: TaskOptions): void {
   checkInteger(type, 'maxRetries', options.maxRetries, 0, 100)
   checkInteger(type, 'retryBaseMs', options.retryBaseMs, 0, 3_600_000)
   checkInteger(type, 'priority', options.priority, -100, 100)
+  const { retentionDays } = options
+  if (retentionDays !== undefined && !(retentionDays >= 0 && retentionDays <= 36_500)) {
+    throw new TaskError(
+      'INVALID_ARGUMENT',
+      `task('${type}'): retentionDays must be a number from 0 to 36500, got ${retentionDays}`,
+    )
+  }
 }
 
 function checkInteger(type: string, name: string, value: number | undefined, min: number, max: number): void {

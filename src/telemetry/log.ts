@@ -43,6 +43,7 @@ export function logTaskEvents(
   events.on('unknownTypeFailed', (event) =>
     log.error(event, 'task failed: no executor has registered its type'),
   )
+  events.on('pruned', (event) => log.info(event, 'tasks past their retention were removed'))
   logTroubles(events, log)
   events.on('writeFailed', ({ what, error }) =>
     log.error({ what, ...described(error) }, 'write failed for good'),

@@ -12,6 +12,7 @@ test('the defaults are those of the contract', () => {
     leaseMs: 30_000,
     cancelGraceMs: 10_000,
     retentionDays: 30,
+    maxLogLines: 100_000,
     shutdownTimeoutMs: 25_000,
   })
 })
@@ -34,6 +35,7 @@ test.each<[keyof TaskSettingsInput, number[], unknown[]]>([
   ['retryBaseMs', [0, 3_600_000], [-1, 3_600_001]],
   ['cancelGraceMs', [0, 2_147_483_647], [-1, 2_147_483_648]],
   ['retentionDays', [0, 0.5, 36_500], [-1, 36_501, Number.NaN]],
+  ['maxLogLines', [100, 100_000_000], [99, 100_000_001, 1_000.5]],
   ['shutdownTimeoutMs', [0, 2_147_483_647], [-1, 2_147_483_648, Number.POSITIVE_INFINITY]],
 ])('%s has bounds', (name, good, bad) => {
   for (const value of good) expect(taskSettings.parse({ [name]: value })).toMatchObject({ [name]: value })

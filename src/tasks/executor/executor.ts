@@ -4,6 +4,7 @@ import type pg from 'pg'
 import type { Database } from '../../db/database.ts'
 import { TaskError } from '../errors.ts'
 import type { TaskEvents } from '../events.ts'
+import { Pruner } from '../maintenance/pruner.ts'
 import type { TaskManager } from '../manager.ts'
 import type { TaskSettings } from '../settings.ts'
 import { type ClaimedTask, claimTasks } from '../store/claim.ts'
@@ -69,6 +70,7 @@ export class TaskExecutor {
   readonly #heartbeat: Heartbeat
   readonly #heart: Supervisor
   readonly #ears: Supervisor | undefined
+  readonly #pruner: Supervisor
   readonly #giveUp = new AbortController()
   readonly #services: AttemptServices
   /** A heartbeat saw rows that run in this executor's name without being held. */
@@ -83,7 +85,7 @@ export class TaskExecutor {
     const { db, settings, definitions, events, manager, version } = options
     this.#options = options
     this.#slots = new Slots(settings.concurrency, () => this.wake())
-    this.#logs = new LogBuffer(db, this.#persistence)
+    this.#logs = new LogBuffer(db, this.#persistence, settings.maxLogLines)
     this.#progress = new ProgressBuffer({
       db,
       executorId: this.id,
@@ -121,6 +123,8 @@ export class TaskExecutor {
       settings.heartbeatIntervalMs,
     )
     this.#ears = options.listen && new Supervisor('listener', this.#hear(options.listen), events)
+    const pruner = new Pruner({ db, settings, definitions, events })
+    this.#pruner = new Supervisor('pruner', (signal, passed) => pruner.loop(signal, passed), events)
     this.#poller = new Supervisor('poller', (signal, passed) => this.#poll(signal, passed), events)
     this.#services = {
       db,
@@ -147,6 +151,7 @@ export class TaskExecutor {
     this.#heart.start()
     this.#poller.start()
     this.#ears?.start()
+    this.#pruner.start()
   }
 
   /** Looks for due tasks now instead of at the next interval. */
@@ -207,7 +212,7 @@ export class TaskExecutor {
     const deadline = setTimeout(() => this.#giveUp.abort(), Math.max(total, MIN_STOP_MS))
     events.off('created', this.#onCreated)
     events.off('rescued', this.#onRescued)
-    const polled = this.#poller.stop()
+    const polled = Promise.all([this.#poller.stop(), this.#pruner.stop()])
     try {
       await this.#idleWithin(total * ABORT_AT)
       for (const attempt of this.#slots.attempts()) attempt.abort('shutdown')
@@ -224,7 +229,7 @@ export class TaskExecutor {
     }
   }
 
-  async #handOver(polled: Promise<void>): Promise<void> {
+  async #handOver(polled: Promise<unknown>): Promise<void> {
     const { db, settings } = this.#options
     await polled
     await Promise.all(this.#slots.attempts().map((attempt) => attempt.handBack(settings.cancelGraceMs)))

@@ -22,7 +22,9 @@ export function hearOthers(options: {
     onMessage(payload: string) {
       const heard = decodeNotification(payload)
       if (heard?.kind === 'due') options.onDue()
-      if (heard?.kind === 'cancelled') options.onCancelled(heard.taskId, heard.attempt)
+      if (heard?.kind === 'cancelled') {
+        for (const { taskId, attempt } of heard.runs) options.onCancelled(taskId, attempt)
+      }
     },
   }
   return (signal, passed) => listen(listener, signal, passed)
