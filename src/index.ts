@@ -1,4 +1,6 @@
+export type { BulkAction, BulkAnswer, BulkRequest } from './contract/bulk.ts'
 export type { MissedTicks, ScheduleView } from './contract/schedule.ts'
+export type { TaskStats } from './contract/stats.ts'
 export type {
   ExecutorView,
   TaskDetail,

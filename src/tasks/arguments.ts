@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { BULK_ACTIONS, MAX_BULK_TASKS } from '../contract/bulk.ts'
 import { concurrencyKey, delayMs, ON_DUPLICATE, refuseTwoTimes, uniqueKey } from '../contract/requests.ts'
 import { LOG_LEVELS, storableText, TASK_STATUSES } from '../contract/task.ts'
 import { TaskError } from './errors.ts'
@@ -47,6 +48,18 @@ export const taskQuery = z.object({
   pageSize: pageSize.optional(),
   cursor: z.string().optional(),
 })
+
+export const bulkRequest = z
+  .object({
+    action: z.enum(BULK_ACTIONS),
+    taskIds: z.array(z.string()).min(1).max(MAX_BULK_TASKS).optional(),
+    filter: taskQuery.omit({ page: true, pageSize: true, cursor: true }).strict().optional(),
+    dryRun: z.boolean().optional(),
+  })
+  .refine(({ taskIds, filter }) => (taskIds === undefined) !== (filter === undefined), {
+    path: ['taskIds'],
+    message: 'give either taskIds or filter',
+  })
 
 export const logQuery = z.object({
   level: z.enum(LOG_LEVELS).optional(),

@@ -44,6 +44,8 @@ export interface TaskEventMap {
   tickFailed: [{ schedule: string; tick: Date; error: unknown }]
   /** Ticks, from one instant up to but without another, that are not made up for. */
   ticksSkipped: [{ schedule: string; from: Date; before: Date }]
+  /** Ended tasks whose time was over were removed. */
+  pruned: [{ count: number }]
   /** A loop of the executor died and will be started again. Once an outage, not once a try. */
   loopFailed: [{ loop: string; error: unknown }]
   loopRecovered: [{ loop: string; failures: number }]

@@ -1,6 +1,8 @@
+import type { BulkAnswer, BulkRequest } from '../contract/bulk.ts'
 import type { ListLogsQuery, ListTasksQuery } from '../contract/requests.ts'
 import { MAX_EXACT_TOTAL } from '../contract/requests.ts'
 import type { ScheduleView } from '../contract/schedule.ts'
+import type { TaskStats } from '../contract/stats.ts'
 import type {
   ExecutorView,
   LogLevel,
@@ -11,6 +13,7 @@ import type {
 } from '../contract/task.ts'
 import type { Database } from '../db/database.ts'
 import { logLine, logQuery, progressReport, requireValid, taskQuery, waitOptions } from './arguments.ts'
+import { runBulk } from './bulk.ts'
 import {
   type CreatedTask,
   type CreateTaskOptions,
@@ -22,17 +25,20 @@ import { decodeCursor, encodeCursor } from './cursor.ts'
 import { TaskError } from './errors.ts'
 import type { TaskEvents } from './events.ts'
 import { isFinished } from './lifecycle.ts'
+import { LogCap } from './log-cap.ts'
 import { toStorable } from './outcome.ts'
 import { Redaction } from './redaction.ts'
 import { defineSchedule, type ScheduleChanges, type ScheduleOptions } from './schedule-options.ts'
 import { Schedules } from './schedules.ts'
 import type { TaskSettings } from './settings.ts'
+import { Statistics } from './statistics.ts'
 import { listExecutors } from './store/executors.ts'
 import { cancelTask, deleteTask, retryTask } from './store/operate.ts'
 import { appendLogs, updateProgress } from './store/output.ts'
 import { countLogs, countTasks, findStatuses, findTask, listLogs, listTasks } from './store/read.ts'
 import { toDetail, toLogLine, toSummary } from './store/rows.ts'
 import type { CreateArguments, TaskDefinition, TaskReference } from './task.ts'
+import { TASK_ID } from './task-id.ts'
 import { Waiters, type WaitOptions } from './waiters.ts'
 
 export type { CreatedTask, CreateTaskOptions, NewTaskItem, NewTaskItems } from './create-options.ts'
@@ -40,9 +46,6 @@ export type { WaitOptions } from './waiters.ts'
 
 export type TaskQuery = Partial<ListTasksQuery>
 export type LogQuery = Partial<ListLogsQuery>
-
-/** Task ids are `task_` and letters or digits; nothing else can name a row. */
-const TASK_ID = /^task_[A-Za-z0-9]{1,45}$/
 
 const DEFAULT_PAGE_SIZE = 50
 
@@ -59,6 +62,8 @@ export class TaskManager {
   readonly #schedules: Schedules
   readonly #redaction: Redaction
   readonly #waiters: Waiters
+  readonly #statistics: Statistics
+  readonly #logCap: LogCap
 
   constructor(options: {
     db: Database
@@ -74,6 +79,8 @@ export class TaskManager {
     this.#schedules = new Schedules({ ...options, creator: this.#creator })
     this.#redaction = new Redaction(options.settings.redact, options.definitions)
     this.#waiters = new Waiters(options.db, options.events, options.settings.pollIntervalMs)
+    this.#statistics = new Statistics(options.db)
+    this.#logCap = new LogCap(options.db, options.events, options.settings.maxLogLines)
   }
 
   /**
@@ -178,6 +185,24 @@ export class TaskManager {
   }
 
   /**
+   * Cancels, retries or deletes up to 1,000 tasks: those of `taskIds`, or the newest that fit `filter` and allow the
+   * action. `dryRun` says what would happen. Answers for each task as the single call would; `more`: call again.
+   *
+   * @throws TaskError `INVALID_ARGUMENT`
+   */
+  bulk(request: BulkRequest): Promise<BulkAnswer> {
+    return runBulk({ db: this.#db, events: this.#events }, request)
+  }
+
+  /**
+   * Counts by status and type, the longest wait of a due task, and what ended in each minute of the last hour. Counted
+   * once a second at most, for all callers. Large counts of ended tasks are estimates, which `isEstimate` says.
+   */
+  stats(): Promise<TaskStats> {
+    return this.#statistics.read()
+  }
+
+  /**
    * Reports progress of a running task from outside its handler.
    *
    * @param current integer, 0 … total; never lowers what was reported before
@@ -213,6 +238,7 @@ export class TaskManager {
     }
     const written = TASK_ID.test(taskId) && (await appendLogs(this.#db, [line])) > 0
     if (!written) throw notFound(taskId)
+    await this.#logCap.afterWrite([line])
   }
 
   /**

@@ -35,8 +35,13 @@ export const taskSettings = z
       .array(z.string().regex(/^[^.]+(\.[^.]+)*$/, 'must be a path such as card.number'))
       .max(100)
       .default([]),
-    /** Days that finished tasks are kept. */
+    /**
+     * Days that ended tasks are kept, unless their type says otherwise; 36,500 is for ever. 0 keeps them for the minute
+     * in which whoever waits for them still finds them.
+     */
     retentionDays: z.number().min(0).max(36_500).default(30),
+    /** Lines that the log of a task keeps, up to a tenth more for a while: the oldest go, and a line says so. */
+    maxLogLines: z.int().min(100).max(100_000_000).default(100_000),
     /** How long a stop may take; handlers are aborted at 80 % of it. */
     shutdownTimeoutMs: z.int().min(0).max(MAX_TIMER_MS).default(25_000),
   })

@@ -25,6 +25,8 @@ export interface TaskOptions<Schema extends ParamsSchema = ParamsSchema> {
   redact?: readonly string[]
   /** −100 … 100, higher first. Default 0. */
   priority?: number
+  /** Days that ended tasks are kept, 0 … 36,500, which is for ever. Default: the executor's `retentionDays`. */
+  retentionDays?: number
 }
 
 /** A handler that runs in a worker thread: for work that blocks the event loop, or must be stoppable for sure. */
@@ -113,7 +115,10 @@ function checkOptions(type: string, options: TaskOptions): void {
   checkInteger(type, 'maxRetries', options.maxRetries, 0, 100)
   checkInteger(type, 'retryBaseMs', options.retryBaseMs, 0, 3_600_000)
   checkInteger(type, 'priority', options.priority, -100, 100)
-  const problem = findRetryProblem(options) ?? findRedactProblem(options.redact)
+  const problem =
+    findRetryProblem(options) ??
+    findRedactProblem(options.redact) ??
+    findRetentionProblem(options.retentionDays)
   if (problem) throw new TaskError('INVALID_ARGUMENT', `task('${type}'): ${problem}`)
 }
 
@@ -125,6 +130,11 @@ function findRetryProblem({ retry, retryBaseMs }: TaskOptions): string | undefin
 function findRedactProblem(redact: unknown): string | undefined {
   const isFine = redact === undefined || (Array.isArray(redact) && redact.every(isPath))
   return isFine ? undefined : "redact must be a list of paths such as 'password' or 'card.number'"
+}
+
+function findRetentionProblem(days: number | undefined): string | undefined {
+  if (days === undefined || (days >= 0 && days <= 36_500)) return undefined
+  return `retentionDays must be a number from 0 to 36500, got ${days}`
 }
 
 function isPath(value: unknown): boolean {

@@ -57,6 +57,7 @@ export function logTaskEvents(
     log.error({ schedule, tick, ...described(error) }, 'a tick of a schedule made no task'),
   )
   events.on('ticksSkipped', (event) => log.warn(event, 'missed ticks of a schedule are not made up for'))
+  events.on('pruned', (event) => log.info(event, 'tasks past their retention were removed'))
   logTroubles(events, log)
   events.on('writeFailed', ({ what, error }) =>
     log.error({ what, ...described(error) }, 'write failed for good'),

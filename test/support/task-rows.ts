@@ -46,7 +46,10 @@ export function useTaskTables(): TaskTables {
     database = await createTestDatabase()
   })
   beforeEach(async () => {
-    await database.pool.query('truncate async_tasks, async_task_executors, async_task_schedules cascade')
+    await database.pool.query(
+      `truncate async_tasks, async_task_executors, async_task_schedules, async_task_minutes, async_task_duties
+       cascade`,
+    )
   })
   afterAll(() => database.drop())
 

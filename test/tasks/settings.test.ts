@@ -15,6 +15,7 @@ test('the defaults are those of the contract', () => {
     maxResultBytes: 1_048_576,
     redact: [],
     retentionDays: 30,
+    maxLogLines: 100_000,
     shutdownTimeoutMs: 25_000,
   })
 })
@@ -39,6 +40,7 @@ test.each<[keyof TaskSettingsInput, number[], unknown[]]>([
   ['maxParamsBytes', [2, 16_777_216], [1, 16_777_217, 1.5]],
   ['maxResultBytes', [2, 16_777_216], [1, 16_777_217, 1.5]],
   ['retentionDays', [0, 0.5, 36_500], [-1, 36_501, Number.NaN]],
+  ['maxLogLines', [100, 100_000_000], [99, 100_000_001, 1_000.5]],
   ['shutdownTimeoutMs', [0, 2_147_483_647], [-1, 2_147_483_648, Number.POSITIVE_INFINITY]],
 ])('%s has bounds', (name, good, bad) => {
   for (const value of good) expect(taskSettings.parse({ [name]: value })).toMatchObject({ [name]: value })

@@ -86,7 +86,8 @@ export async function countTasks(db: Database, filter: TaskFilter): Promise<numb
   return row?.count ?? 0
 }
 
-function matches(filter: TaskFilter): (SQL | undefined)[] {
+/** The conditions of a filter, for a query of `async_tasks`. */
+export function matches(filter: TaskFilter): (SQL | undefined)[] {
   const t = asyncTasks
   return [
     filter.status && filter.status.length > 0 ? inArray(t.status, [...filter.status]) : undefined,
