@@ -41,16 +41,21 @@ export class Notifier {
     this.#options = options
     options.events.on('created', this.#onCreated)
     options.events.on('cancelled', this.#onCancelled)
+    options.events.on('roomLeft', this.#onDue)
   }
 
   stop(): void {
     clearTimeout(this.#timer)
     this.#options.events.off('created', this.#onCreated)
     this.#options.events.off('cancelled', this.#onCancelled)
+    this.#options.events.off('roomLeft', this.#onDue)
   }
 
   readonly #onCreated = ({ dueNow, taskTypes }: TaskEventMap['created'][0]): void => {
-    if (!dueNow || this.#options.runsHere(taskTypes)) return
+    if (dueNow && !this.#options.runsHere(taskTypes)) this.#onDue()
+  }
+
+  readonly #onDue = (): void => {
     if (this.#timer) {
       this.#again = true
       return

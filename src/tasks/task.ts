@@ -17,6 +17,18 @@ export interface TaskOptions<Schema extends ParamsSchema = ParamsSchema> {
   retryBaseMs?: number
   /** −100 … 100, higher first. Default 0. */
   priority?: number
+  /** Tasks of this type that run at once in one process, 1 … 10,000. Default: as many as it has slots. */
+  concurrency?: number
+  /**
+   * Tasks of this type that run at once over all processes, 1 … 10,000; never more. Default: any number.
+   * A handler that ignores its signal counts until it returns. Such a claim costs a transaction of its own.
+   */
+  globalConcurrency?: number
+  /**
+   * What a task shares its place with, made of its parsed params: at most one task of this type and key runs at once
+   * over all processes. 1 … 200 characters. A call's own `concurrencyKey` wins over it. Default: tasks share nothing.
+   */
+  concurrencyKey?(params: z.output<Schema>): string
 }
 
 /** A handler that runs in a worker thread: for work that blocks the event loop, or must be stoppable for sure. */
@@ -105,6 +117,14 @@ function checkOptions(type: string, options: TaskOptions): void {
   checkInteger(type, 'maxRetries', options.maxRetries, 0, 100)
   checkInteger(type, 'retryBaseMs', options.retryBaseMs, 0, 3_600_000)
   checkInteger(type, 'priority', options.priority, -100, 100)
+  checkInteger(type, 'concurrency', options.concurrency, 1, 10_000)
+  checkInteger(type, 'globalConcurrency', options.globalConcurrency, 1, 10_000)
+  if (options.concurrencyKey !== undefined && typeof options.concurrencyKey !== 'function') {
+    throw new TaskError(
+      'INVALID_ARGUMENT',
+      `task('${type}'): concurrencyKey must be a function of the params`,
+    )
+  }
 }
 
 function checkInteger(type: string, name: string, value: number | undefined, min: number, max: number): void {

@@ -4,15 +4,17 @@ import type pg from 'pg'
 import type { Database } from '../../db/database.ts'
 import { TaskError } from '../errors.ts'
 import type { TaskEvents } from '../events.ts'
+import { limitsOf } from '../limits.ts'
 import type { TaskManager } from '../manager.ts'
 import type { TaskSettings } from '../settings.ts'
-import { type ClaimedTask, claimTasks } from '../store/claim.ts'
+import type { ClaimedTask } from '../store/claim.ts'
 import { stopExecutor } from '../store/executors.ts'
 import { runKey } from '../store/fence.ts'
 import { releaseTask } from '../store/finish.ts'
 import { handBackStrays } from '../store/rescue.ts'
 import type { TaskDefinition } from '../task.ts'
 import { Attempt, type AttemptServices } from './attempt.ts'
+import { type Claimed, Claimer } from './claimer.ts'
 import { Completions } from './completions.ts'
 import { assessHealth, type ExecutorHealth } from './health.ts'
 import { hearOthers } from './hearing.ts'
@@ -74,6 +76,8 @@ export class TaskExecutor {
   /** A heartbeat saw rows that run in this executor's name without being held. */
   #strays = false
   #claiming = false
+  /** Made at the start: from then on the types are fixed. */
+  #claimer: Claimer | undefined
   /** Cancels of runs that are not held yet: the answer to their claim is under way. */
   readonly #cancelledEarly = new Set<string>()
   #started = false
@@ -82,7 +86,7 @@ export class TaskExecutor {
   constructor(options: ExecutorOptions) {
     const { db, settings, definitions, events, manager, version } = options
     this.#options = options
-    this.#slots = new Slots(settings.concurrency, () => this.wake())
+    this.#slots = new Slots(settings.concurrency, (attempt) => this.#onFreed(attempt.task.taskType))
     this.#logs = new LogBuffer(db, this.#persistence)
     this.#progress = new ProgressBuffer({
       db,
@@ -140,7 +144,15 @@ export class TaskExecutor {
   start(): void {
     if (this.#started) return
     this.#started = true
-    const { events } = this.#options
+    const { db, definitions, events, settings } = this.#options
+    this.#claimer = new Claimer({
+      db,
+      executorId: this.id,
+      types: [...definitions.values()].map(limitsOf),
+      slots: this.#slots,
+      pollIntervalMs: settings.pollIntervalMs,
+      onRoomLeft: (taskTypes) => events.emit('roomLeft', { taskTypes }),
+    })
     events.on('created', this.#onCreated)
     events.on('rescued', this.#onRescued)
     events.on('cancelled', this.#onCancelled)
@@ -151,6 +163,7 @@ export class TaskExecutor {
 
   /** Looks for due tasks now instead of at the next interval. */
   wake(): void {
+    this.#claimer?.lookAgain()
     this.#wakeUp.notify()
   }
 
@@ -254,14 +267,15 @@ export class TaskExecutor {
   }
 
   #poll(signal: AbortSignal, passed: () => void): Promise<void> {
-    const { definitions, settings } = this.#options
-    const types = [...definitions.keys()]
+    const claimer = this.#claimer
+    if (!claimer) throw new Error('polling begins after the start')
     return poll(
       {
         slots: this.#slots,
         wakeUp: this.#wakeUp,
-        pollIntervalMs: settings.pollIntervalMs,
-        claim: async (limit) => (this.#heartbeat.isVisible ? this.#claim(types, limit) : []),
+        pollIntervalMs: this.#options.settings.pollIntervalMs,
+        mayHideRows: claimer.mayHideRows,
+        claim: (limit) => this.#claim(claimer, limit),
         start: (task) => this.#run(task),
         settleStrays: () => this.#settleStrays(),
         handBack: (task) => this.#handBack(task),
@@ -271,11 +285,12 @@ export class TaskExecutor {
     )
   }
 
-  async #claim(types: readonly string[], limit: number): Promise<ClaimedTask[]> {
+  async #claim(claimer: Claimer, limit: number): Promise<Claimed> {
+    if (!this.#heartbeat.isVisible) return { tasks: [], next: 'later' }
     this.#cancelledEarly.clear()
     this.#claiming = true
     try {
-      return await claimTasks(this.#options.db, this.id, types, limit)
+      return await claimer.claim(limit)
     } finally {
       this.#claiming = false
     }
@@ -327,6 +342,15 @@ export class TaskExecutor {
     const held = this.#slots.find(taskId, attempt)
     if (held) held.abort(cause)
     else if (this.#claiming) this.#cancelledEarly.add(runKey({ taskId, attempt }))
+  }
+
+  #onFreed(taskType: string): void {
+    this.#claimer?.noteEnd(taskType)
+    this.#wakeUp.notify()
+    // Nothing more is claimed here: whoever has slots must hear of the room.
+    if (this.#stopping && this.#claimer?.isLimited(taskType)) {
+      this.#options.events.emit('roomLeft', { taskTypes: [taskType] })
+    }
   }
 
   readonly #onCreated = ({ dueNow }: { dueNow: boolean }): void => {

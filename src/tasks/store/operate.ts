@@ -1,5 +1,5 @@
 import { type Database, execute, statement } from '../../db/database.ts'
-import { BACK_TO_PENDING } from './fence.ts'
+import { BACK_TO_PENDING, HANDLER_IS_LEFT } from './fence.ts'
 import { TASK_COLUMNS, type TaskRow } from './rows.ts'
 
 /** What an operator does to a task: cancel, retry, delete. Each is one guarded statement. */
@@ -29,12 +29,6 @@ export async function cancelTask(db: Database, taskId: string): Promise<Cancelle
   return (await execute<CancelledRun>(db, CANCEL, [taskId]))[0]
 }
 
-/** The handler of an ended row is still running in an executor that lives. */
-const STILL_STOPPING = `(t.stopping and exists (
-          select from async_task_executors e
-           where e.executor_id = t.executor_id and e.stopped_at is null
-             and e.heartbeat_at > now() - e.lease_ms * interval '1 millisecond'))`
-
 // A completed attempt is derived from the row, so it gets a row of its own before the row forgets it. The lock
 // comes first: without it that insert could meet a row that another transaction deletes or retries meanwhile.
 const RETRY = statement(
@@ -42,7 +36,7 @@ const RETRY = statement(
   `with ended as (
      select t.id, t.task_id, t.status, t.attempt, t.executor_id, t.started_at, t.completed_at
        from async_tasks t
-      where t.task_id = $1 and t.status in ('completed', 'failed', 'cancelled') and not ${STILL_STOPPING}
+      where t.task_id = $1 and t.status in ('completed', 'failed', 'cancelled') and not ${HANDLER_IS_LEFT('t')}
         for no key update
    ), recorded as (
      insert into async_task_attempts (task_id, attempt, executor_id, started_at, ended_at, outcome)

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from 'vitest'
-import { claimTasks } from '../../../src/tasks/store/claim.ts'
 import { rescueTasks } from '../../../src/tasks/store/rescue.ts'
+import { claimTasks } from '../../support/claim-tasks.ts'
 import { captureStatements, explain, type PlanNode } from '../../support/plans.ts'
 import { inStatus, SOME_EXECUTOR, useTaskTables } from '../../support/task-rows.ts'
 
