@@ -46,6 +46,11 @@ export async function execute<Row>(
   return (await db.pool.query<Row & pg.QueryResultRow>(toQuery(db, statement, values))).rows
 }
 
+/** Runs a text that is planned anew for its values each time: its shape depends on the caller. */
+export async function query<Row>(db: Database, text: string, values: readonly unknown[]): Promise<Row[]> {
+  return (await db.pool.query<Row & pg.QueryResultRow>(toQuery(db, { text }, values))).rows
+}
+
 /** Runs statements in one transaction, each of which sees what others have committed before it. */
 export async function executeTogether<T>(db: Database, work: (run: Run) => Promise<T>): Promise<T> {
   const client = await db.pool.connect()

@@ -33,7 +33,11 @@ export type NewTaskItems<T extends readonly TaskReference[]> = {
 }
 
 /** A type as the API shows it: the defaults that apply, and its params as JSON Schema. */
-export function describeType({ type, options }: TaskDefinition, settings: TaskSettings): TaskTypeView {
+export function describeType(
+  { type, options }: Pick<TaskDefinition, 'type' | 'options'>,
+  settings: TaskSettings,
+  paused: boolean,
+): TaskTypeView {
   const schema = z.toJSONSchema(options.params ?? anyParams, { io: 'input', unrepresentable: 'any' })
   return {
     taskType: type,
@@ -41,6 +45,9 @@ export function describeType({ type, options }: TaskDefinition, settings: TaskSe
     maxRetries: options.maxRetries ?? settings.maxRetries,
     retryBaseMs: options.retryBaseMs ?? settings.retryBaseMs,
     priority: options.priority ?? 0,
+    concurrency: options.concurrency ?? null,
+    globalConcurrency: options.globalConcurrency ?? null,
+    paused,
     // Through text: the generated schema carries properties that are not JSON.
     params: JSON.parse(JSON.stringify(schema)),
   }

@@ -72,8 +72,15 @@ export class Claimer {
     return this.#claims.types.some((type) => type.concurrency !== null && !isLimited(type))
   }
 
+  /** It has a limit over all processes. */
   isLimited(taskType: string): boolean {
     return this.#limited.has(taskType)
+  }
+
+  /** A free slot is all that a task of this type needs. */
+  isUnlimited(taskType: string): boolean {
+    const type = this.#claims.types.find((other) => other.taskType === taskType)
+    return type !== undefined && type.concurrency === null && !isLimited(type)
   }
 
   /** A task of this type has ended here: there is room for another one. */

@@ -155,6 +155,7 @@ export class TaskExecutor {
     })
     events.on('created', this.#onCreated)
     events.on('rescued', this.#onRescued)
+    events.on('resumed', this.#onResumed)
     events.on('cancelled', this.#onCancelled)
     this.#heart.start()
     this.#poller.start()
@@ -170,9 +171,7 @@ export class TaskExecutor {
   /** There is a free slot for each of these tasks. */
   runsAtOnce(taskTypes: readonly string[]): boolean {
     if (!this.#started || this.#stopping) return false
-    return (
-      taskTypes.length <= this.#slots.free && taskTypes.every((type) => this.#options.definitions.has(type))
-    )
+    return taskTypes.length <= this.#slots.free && taskTypes.every((type) => this.#claimer?.isUnlimited(type))
   }
 
   holds(taskId: string, attempt: number): boolean {
@@ -220,6 +219,7 @@ export class TaskExecutor {
     const deadline = setTimeout(() => this.#giveUp.abort(), Math.max(total, MIN_STOP_MS))
     events.off('created', this.#onCreated)
     events.off('rescued', this.#onRescued)
+    events.off('resumed', this.#onResumed)
     const polled = this.#poller.stop()
     try {
       await this.#idleWithin(total * ABORT_AT)
@@ -330,6 +330,7 @@ export class TaskExecutor {
       db: this.#options.db,
       connection,
       onDue: () => this.wake(),
+      onResumed: () => this.#onResumed(),
       onCancelled: (taskId, attempt) => this.#abortIf(taskId, attempt, 'cancelled'),
       onListening: async () => {
         this.wake()
@@ -355,6 +356,11 @@ export class TaskExecutor {
 
   readonly #onCreated = ({ dueNow }: { dueNow: boolean }): void => {
     if (dueNow) this.wake()
+  }
+
+  readonly #onResumed = (): void => {
+    this.#claimer?.lookAtEverything()
+    this.wake()
   }
 
   readonly #onRescued = (): void => this.wake()
