@@ -20,6 +20,19 @@ export function createDatabase(
   return { pool, orm: drizzle(pool), prepared, answerTimeoutMs }
 }
 
+/**
+ * The same database, which keeps plans only while `areSound` says so. A plan that is kept suits the tables as they were:
+ * of small ones it may be a scan, which would stay, while they grow, until the next analysis.
+ */
+export function keepPlansWhile(db: Database, areSound: () => boolean): Database {
+  return {
+    ...db,
+    get prepared() {
+      return db.prepared && areSound()
+    },
+  }
+}
+
 /** A fixed SQL text, prepared once a connection under a name of its own. */
 export interface Statement {
   readonly name: string

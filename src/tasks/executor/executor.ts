@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
 import type pg from 'pg'
-import type { Database } from '../../db/database.ts'
+import { type Database, keepPlansWhile } from '../../db/database.ts'
 import { TaskError } from '../errors.ts'
 import type { TaskEvents } from '../events.ts'
 import { limitsOf } from '../limits.ts'
@@ -36,6 +36,9 @@ const RETRY_SLACK_MS = 5
 
 /** What the last writes of a stop get at least, however short the time that it was given. */
 const MIN_STOP_MS = 500
+
+/** From this size on a plan of the table of tasks is that of a large one. */
+const LARGE_TABLE_BYTES = 1_048_576
 
 /** A poll loop that has not passed for less than this is busy, not stale. */
 const MIN_STALE_MS = 10_000
@@ -84,8 +87,9 @@ export class TaskExecutor {
   #stopping: Promise<void> | undefined
 
   constructor(options: ExecutorOptions) {
-    const { db, settings, definitions, events, manager, version } = options
-    this.#options = options
+    const { settings, definitions, events, manager, version } = options
+    const db = keepPlansWhile(options.db, () => this.#heartbeat.tableBytes >= LARGE_TABLE_BYTES)
+    this.#options = { ...options, db }
     this.#slots = new Slots(settings.concurrency, (attempt) => this.#onFreed(attempt.task.taskType))
     this.#logs = new LogBuffer(db, this.#persistence)
     this.#progress = new ProgressBuffer({
@@ -95,7 +99,7 @@ export class TaskExecutor {
       onLost: ({ taskId, attempt }) => this.#abortIf(taskId, attempt, 'lost'),
     })
     this.#heartbeat = new Heartbeat({
-      db: options.heartDb ?? db,
+      db: options.heartDb ?? options.db,
       slots: this.#slots,
       events,
       intervalMs: settings.heartbeatIntervalMs,
