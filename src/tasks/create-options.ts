@@ -51,7 +51,11 @@ export type NewTaskItems<T extends readonly TaskReference[]> = {
 }
 
 /** A type as the API shows it: the defaults that apply, and its params as JSON Schema. */
-export function describeType({ type, options }: TaskDefinition, settings: TaskSettings): TaskTypeView {
+export function describeType(
+  { type, options }: Pick<TaskDefinition, 'type' | 'options'>,
+  settings: TaskSettings,
+  paused: boolean,
+): TaskTypeView {
   const { retry: policy = { baseMs: options.retryBaseMs ?? settings.retryBaseMs } } = options
   const retry = typeof policy === 'function' ? null : completeBackoff(policy, settings.retryBaseMs)
   const schema = z.toJSONSchema(options.params ?? anyParams, { io: 'input', unrepresentable: 'any' })
@@ -62,6 +66,9 @@ export function describeType({ type, options }: TaskDefinition, settings: TaskSe
     retryBaseMs: retry?.baseMs ?? settings.retryBaseMs,
     retry,
     priority: options.priority ?? 0,
+    concurrency: options.concurrency ?? null,
+    globalConcurrency: options.globalConcurrency ?? null,
+    paused,
     // Through text: the generated schema carries properties that are not JSON.
     params: JSON.parse(JSON.stringify(schema)),
   }

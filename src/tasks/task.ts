@@ -27,6 +27,18 @@ export interface TaskOptions<Schema extends ParamsSchema = ParamsSchema> {
   priority?: number
   /** Days that ended tasks are kept, 0 … 36,500, which is for ever. Default: the executor's `retentionDays`. */
   retentionDays?: number
+  /** Tasks of this type that run at once in one process, 1 … 10,000. Default: as many as it has slots. */
+  concurrency?: number
+  /**
+   * Tasks of this type that run at once over all processes, 1 … 10,000; never more. Default: any number.
+   * A handler that ignores its signal counts until it returns. Such a claim costs a transaction of its own.
+   */
+  globalConcurrency?: number
+  /**
+   * What a task shares its place with, made of its parsed params: at most one task of this type and key runs at once
+   * over all processes. 1 … 200 characters. A call's own `concurrencyKey` wins over it. Default: tasks share nothing.
+   */
+  concurrencyKey?(params: z.output<Schema>): string
 }
 
 /** A handler that runs in a worker thread: for work that blocks the event loop, or must be stoppable for sure. */
@@ -115,10 +127,13 @@ function checkOptions(type: string, options: TaskOptions): void {
   checkInteger(type, 'maxRetries', options.maxRetries, 0, 100)
   checkInteger(type, 'retryBaseMs', options.retryBaseMs, 0, 3_600_000)
   checkInteger(type, 'priority', options.priority, -100, 100)
+  checkInteger(type, 'concurrency', options.concurrency, 1, 10_000)
+  checkInteger(type, 'globalConcurrency', options.globalConcurrency, 1, 10_000)
   const problem =
     findRetryProblem(options) ??
     findRedactProblem(options.redact) ??
-    findRetentionProblem(options.retentionDays)
+    findRetentionProblem(options.retentionDays) ??
+    findKeyProblem(options.concurrencyKey)
   if (problem) throw new TaskError('INVALID_ARGUMENT', `task('${type}'): ${problem}`)
 }
 
@@ -135,6 +150,12 @@ function findRedactProblem(redact: unknown): string | undefined {
 function findRetentionProblem(days: number | undefined): string | undefined {
   if (days === undefined || (days >= 0 && days <= 36_500)) return undefined
   return `retentionDays must be a number from 0 to 36500, got ${days}`
+}
+
+function findKeyProblem(key: unknown): string | undefined {
+  return key === undefined || typeof key === 'function'
+    ? undefined
+    : 'concurrencyKey must be a function of the params'
 }
 
 function isPath(value: unknown): boolean {
