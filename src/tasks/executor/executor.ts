@@ -71,7 +71,6 @@ export class TaskExecutor {
   readonly #heart: Supervisor
   readonly #ears: Supervisor | undefined
   readonly #scheduler: Scheduler
-  readonly #ticks: Supervisor
   readonly #giveUp = new AbortController()
   readonly #services: AttemptServices
   /** A heartbeat saw rows that run in this executor's name without being held. */
@@ -125,11 +124,6 @@ export class TaskExecutor {
     )
     this.#ears = options.listen && new Supervisor('listener', this.#hear(options.listen), events)
     this.#scheduler = new Scheduler({ db, settings, definitions, events })
-    this.#ticks = new Supervisor(
-      'scheduler',
-      (signal, passed) => this.#scheduler.loop(signal, passed),
-      events,
-    )
     this.#poller = new Supervisor('poller', (signal, passed) => this.#poll(signal, passed), events)
     this.#services = {
       db,
@@ -153,10 +147,9 @@ export class TaskExecutor {
     events.on('created', this.#onCreated)
     events.on('rescued', this.#onRescued)
     events.on('cancelled', this.#onCancelled)
-    events.on('schedulesChanged', this.#onSchedulesChanged)
     this.#heart.start()
     this.#poller.start()
-    this.#ticks.start()
+    this.#scheduler.start()
     this.#ears?.start()
   }
 
@@ -186,7 +179,7 @@ export class TaskExecutor {
       loops: [
         { health: this.#poller.health(), staleAfterMs: Math.max(5 * pollIntervalMs, MIN_STALE_MS) },
         { health: this.#heart.health(), staleAfterMs: leaseMs },
-        { health: this.#ticks.health(), staleAfterMs: 3 * MAX_SLEEP_MS },
+        { health: this.#scheduler.health(), staleAfterMs: 3 * MAX_SLEEP_MS },
         ...ears,
       ],
       stuck: this.#slots
@@ -219,8 +212,7 @@ export class TaskExecutor {
     const deadline = setTimeout(() => this.#giveUp.abort(), Math.max(total, MIN_STOP_MS))
     events.off('created', this.#onCreated)
     events.off('rescued', this.#onRescued)
-    events.off('schedulesChanged', this.#onSchedulesChanged)
-    const polled = Promise.all([this.#poller.stop(), this.#ticks.stop()])
+    const polled = Promise.all([this.#poller.stop(), this.#scheduler.stop()])
     try {
       await this.#idleWithin(total * ABORT_AT)
       for (const attempt of this.#slots.attempts()) attempt.abort('shutdown')
@@ -347,8 +339,6 @@ export class TaskExecutor {
   readonly #onCreated = ({ dueNow }: { dueNow: boolean }): void => {
     if (dueNow) this.wake()
   }
-
-  readonly #onSchedulesChanged = (): void => this.#scheduler.wake()
 
   readonly #onRescued = (): void => this.wake()
 

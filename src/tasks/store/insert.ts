@@ -1,5 +1,4 @@
 import { type Database, execute, statement } from '../../db/database.ts'
-import { runIn, type Transaction } from '../../db/query-runner.ts'
 import type { StoredParams } from '../params.ts'
 import { TASK_COLUMNS, type TaskRow } from './rows.ts'
 
@@ -15,23 +14,30 @@ export interface NewTask {
   readonly createdBy: string | null
 }
 
-// One statement for tasks and params: one commit, and the foreign keys are checked at its end.
-const INSERT = statement(
-  'insert',
-  `with created as (
+/**
+ * The CTEs `created` and `params`, whose values are `insertValues`, for a statement that may have parameters of its own
+ * after them. `condition`, a where clause, decides whether there will be any task at all. One statement for tasks and
+ * params: one commit, and the foreign keys are checked at its end.
+ */
+export const insertion = (condition = '') => `created as (
      insert into async_tasks
             (task_id, task_type, priority, run_at, max_retries, timeout_seconds, created_by)
      select task_id, task_type, priority, coalesce(run_at, now()), max_retries, timeout_seconds, created_by
        from unnest($1::text[], $2::text[], $3::smallint[], $4::timestamptz[], $5::int[], $6::int[], $7::text[])
          as given (task_id, task_type, priority, run_at, max_retries, timeout_seconds, created_by)
+      ${condition}
      returning *
    ), params as (
      insert into async_task_params (task_id, key, value)
      select task_id, key, value
        from unnest($8::text[], $9::text[], $10::text[]) as given (task_id, key, value)
-   )
-   select ${TASK_COLUMNS} from created t`,
-)
+      ${condition}
+   )`
+
+/** How many parameters that takes. */
+export const INSERTION_PARAMETERS = 10
+
+const INSERT = statement('insert', `with ${insertion()} select ${TASK_COLUMNS} from created t`)
 
 /** Inserts all of them or none; the rows come back by task id. */
 export async function insertTasks(db: Database, tasks: readonly NewTask[]): Promise<Map<string, TaskRow>> {
@@ -39,12 +45,7 @@ export async function insertTasks(db: Database, tasks: readonly NewTask[]): Prom
   return new Map(rows.map((row) => [row.taskId, row]))
 }
 
-/** They exist if and only if the transaction commits. */
-export async function insertTasksIn(tx: Transaction, tasks: readonly NewTask[]): Promise<void> {
-  await runIn(tx, INSERT.text, insertValues(tasks))
-}
-
-function insertValues(tasks: readonly NewTask[]): unknown[] {
+export function insertValues(tasks: readonly NewTask[]): unknown[] {
   const params = tasks.flatMap((task) =>
     [...task.params].map(([key, value]) => ({ taskId: task.taskId, key, value })),
   )
