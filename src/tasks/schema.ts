@@ -172,7 +172,7 @@ export const asyncTaskExecutors = pgTable('async_task_executors', {
 /** A tick: a whole second, which a `Date` holds exactly, so that it can be compared with what was read. */
 const tick = (name: string) => timestamp(name, { withTimezone: true, mode: 'date', precision: 0 })
 
-/** One row a schedule. Its next tick is taken by whoever moves `next_run_at` on, in the transaction that makes the task. */
+/** One row a schedule. Its next tick is taken by whoever moves `next_run_at` on, in the statement that makes the task. */
 export const asyncTaskSchedules = pgTable(
   'async_task_schedules',
   {

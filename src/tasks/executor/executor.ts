@@ -78,7 +78,6 @@ export class TaskExecutor {
   readonly #heart: Supervisor
   readonly #ears: Supervisor | undefined
   readonly #scheduler: Scheduler
-  readonly #ticks: Supervisor
   readonly #pruner: Supervisor
   readonly #giveUp = new AbortController()
   readonly #services: AttemptServices
@@ -136,11 +135,6 @@ export class TaskExecutor {
     )
     this.#ears = options.listen && new Supervisor('listener', this.#hear(options.listen), events)
     this.#scheduler = new Scheduler({ db, settings, definitions, events })
-    this.#ticks = new Supervisor(
-      'scheduler',
-      (signal, passed) => this.#scheduler.loop(signal, passed),
-      events,
-    )
     const pruner = new Pruner({ db, settings, definitions, events })
     this.#pruner = new Supervisor('pruner', (signal, passed) => pruner.loop(signal, passed), events)
     this.#poller = new Supervisor('poller', (signal, passed) => this.#poll(signal, passed), events)
@@ -177,10 +171,9 @@ export class TaskExecutor {
     events.on('rescued', this.#onRescued)
     events.on('resumed', this.#onResumed)
     events.on('cancelled', this.#onCancelled)
-    events.on('schedulesChanged', this.#onSchedulesChanged)
     this.#heart.start()
     this.#poller.start()
-    this.#ticks.start()
+    this.#scheduler.start()
     this.#ears?.start()
     this.#pruner.start()
   }
@@ -210,7 +203,7 @@ export class TaskExecutor {
       loops: [
         { health: this.#poller.health(), staleAfterMs: Math.max(5 * pollIntervalMs, MIN_STALE_MS) },
         { health: this.#heart.health(), staleAfterMs: leaseMs },
-        { health: this.#ticks.health(), staleAfterMs: 3 * MAX_SLEEP_MS },
+        { health: this.#scheduler.health(), staleAfterMs: 3 * MAX_SLEEP_MS },
         ...ears,
       ],
       stuck: this.#slots
@@ -243,9 +236,8 @@ export class TaskExecutor {
     const deadline = setTimeout(() => this.#giveUp.abort(), Math.max(total, MIN_STOP_MS))
     events.off('created', this.#onCreated)
     events.off('rescued', this.#onRescued)
-    events.off('schedulesChanged', this.#onSchedulesChanged)
     events.off('resumed', this.#onResumed)
-    const polled = Promise.all([this.#poller.stop(), this.#ticks.stop(), this.#pruner.stop()])
+    const polled = Promise.all([this.#poller.stop(), this.#scheduler.stop(), this.#pruner.stop()])
     try {
       await this.#idleWithin(total * ABORT_AT)
       for (const attempt of this.#slots.attempts()) attempt.abort('shutdown')
@@ -385,7 +377,6 @@ export class TaskExecutor {
     if (dueNow) this.wake()
   }
 
-  readonly #onSchedulesChanged = (): void => this.#scheduler.wake()
   readonly #onResumed = (): void => {
     this.#claimer?.lookAtEverything()
     this.wake()
