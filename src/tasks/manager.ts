@@ -20,7 +20,7 @@ import { TaskCreator } from './creator.ts'
 import { decodeCursor, encodeCursor } from './cursor.ts'
 import { TaskError } from './errors.ts'
 import type { TaskEvents } from './events.ts'
-import { isFinished } from './lifecycle.ts'
+import { isFinished, TASK_ID } from './lifecycle.ts'
 import { toStorable } from './outcome.ts'
 import type { TaskSettings } from './settings.ts'
 import { listExecutors } from './store/executors.ts'
@@ -36,9 +36,6 @@ export type { WaitOptions } from './waiters.ts'
 
 export type TaskQuery = Partial<ListTasksQuery>
 export type LogQuery = Partial<ListLogsQuery>
-
-/** Task ids are `task_` and letters or digits; nothing else can name a row. */
-const TASK_ID = /^task_[A-Za-z0-9]{1,45}$/
 
 const DEFAULT_PAGE_SIZE = 50
 
