@@ -124,7 +124,10 @@ async function* pollFor<Event>(
   yield 'open'
   for (let failures = 0; performance.now() < until; ) {
     try {
-      yield* source.poll(signal)
+      for await (const event of source.poll(signal)) {
+        say('polling')
+        yield event
+      }
       failures = 0
       say('polling')
       await pause(pollIntervalMs, signal)
