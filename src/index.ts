@@ -25,6 +25,7 @@ export type { AttemptOutcome, LogLevel, TaskStatus } from './tasks/lifecycle.ts'
 export type {
   CreatedTask,
   CreateTaskOptions,
+  EndedTask,
   LogQuery,
   NewTaskItem,
   TaskManager,
@@ -36,6 +37,7 @@ export type { RetryBackoff, RetryFunction, RetryPolicy } from './tasks/retry-pol
 export type { TaskSettings } from './tasks/settings.ts'
 export type {
   AnyTask,
+  JsonOf,
   ParamsOf,
   ParamsSchema,
   ResultOf,
@@ -45,3 +47,4 @@ export type {
   TaskReference,
   ThreadTaskOptions,
 } from './tasks/task.ts'
+export { type TypedTasks, typedTasks } from './tasks/typed-tasks.ts'

@@ -14,6 +14,7 @@ import {
   type CreatedTask,
   type CreateTaskOptions,
   describeType,
+  type EndedTask,
   type NewTaskItems,
 } from './create-options.ts'
 import { TaskCreator } from './creator.ts'
@@ -29,10 +30,22 @@ import { cancelTask, deleteTask, retryTask } from './store/operate.ts'
 import { appendLogs, updateProgress } from './store/output.ts'
 import { countLogs, countTasks, findStatuses, findTask, listLogs, listTasks } from './store/read.ts'
 import { toDetail, toSummary } from './store/rows.ts'
-import type { CreateArguments, TaskDefinition, TaskReference } from './task.ts'
+import {
+  type AnyTask,
+  type CreateArguments,
+  requireTypeOf,
+  type TaskDefinition,
+  type TaskReference,
+} from './task.ts'
 import { Waiters, type WaitOptions } from './waiters.ts'
 
-export type { CreatedTask, CreateTaskOptions, NewTaskItem, NewTaskItems } from './create-options.ts'
+export type {
+  CreatedTask,
+  CreateTaskOptions,
+  EndedTask,
+  NewTaskItem,
+  NewTaskItems,
+} from './create-options.ts'
 export type { WaitOptions } from './waiters.ts'
 
 export type TaskQuery = Partial<ListTasksQuery>
@@ -230,18 +243,23 @@ export class TaskManager {
   }
 
   /**
-   * Resolves to the task at any end of it.
+   * Resolves to the task at any end of it. With `task`, its handler, the result has the type of what that returns.
    *
    * @throws TaskError `WAIT_TIMEOUT`, `TASK_NOT_FOUND` (also when it is deleted meanwhile), `SHUTTING_DOWN`,
    *   `INVALID_ARGUMENT`
    */
-  async waitFor(taskId: string, options: WaitOptions = {}): Promise<TaskDetail> {
+  async waitFor<T extends AnyTask = AnyTask>(
+    taskId: string,
+    options: WaitOptions & { task?: T } = {},
+  ): Promise<EndedTask<T>> {
     requireValid('wait options', waitOptions, options)
     const look = async () => {
       const task = await this.#require(taskId)
+      if (options.task) requireTypeOf(options.task, task)
       return isFinished(task.status) ? task : undefined
     }
-    return this.#waiters.wait(taskId, look, options)
+    // Stored by the handler that the type is checked against.
+    return (await this.#waiters.wait(taskId, look, options)) as EndedTask<T>
   }
 
   /** The registered types, with the defaults that apply here. */
