@@ -4,7 +4,7 @@ import type { Transaction } from '../db/query-runner.ts'
 import { anyParams } from './params.ts'
 import { completeBackoff } from './retry-policy.ts'
 import type { TaskSettings } from './settings.ts'
-import type { ParamsOf, TaskDefinition, TaskReference } from './task.ts'
+import type { JsonOf, ParamsOf, ResultOf, TaskDefinition, TaskReference } from './task.ts'
 
 /** What a call may say about the task it creates; it wins over the type's and the plugin's defaults. */
 export interface CreateTaskOptions {
@@ -38,6 +38,9 @@ export interface CreateTaskOptions {
 
 /** `created` is false where the unique key belongs to an unfinished task: then it is that one. */
 export type CreatedTask = TaskDetail & { created: boolean }
+
+/** A task that was waited for; its result has the type of what its handler `T` returns, or is null. */
+export type EndedTask<T> = Omit<TaskDetail, 'result'> & { result: JsonOf<ResultOf<T>> | null }
 
 /** One of many tasks to create. */
 export interface NewTaskItem<T extends TaskReference = TaskReference> extends Omit<CreateTaskOptions, 'tx'> {

@@ -14,7 +14,7 @@ import type {
 import type { Database } from '../db/database.ts'
 import { logLine, logQuery, progressReport, requireValid, taskQuery, waitOptions } from './arguments.ts'
 import { runBulk } from './bulk.ts'
-import type { CreatedTask, CreateTaskOptions, NewTaskItems } from './create-options.ts'
+import type { CreatedTask, CreateTaskOptions, EndedTask, NewTaskItems } from './create-options.ts'
 import { TaskCreator } from './creator.ts'
 import { decodeCursor, encodeCursor } from './cursor.ts'
 import { TaskError } from './errors.ts'
@@ -40,11 +40,23 @@ import {
   searchIds,
 } from './store/read.ts'
 import { toDetail, toLogLine, toSummary } from './store/rows.ts'
-import type { CreateArguments, TaskDefinition, TaskReference } from './task.ts'
+import {
+  type AnyTask,
+  type CreateArguments,
+  requireTypeOf,
+  type TaskDefinition,
+  type TaskReference,
+} from './task.ts'
 import { TaskTypes } from './task-types.ts'
 import { Waiters, type WaitOptions } from './waiters.ts'
 
-export type { CreatedTask, CreateTaskOptions, NewTaskItem, NewTaskItems } from './create-options.ts'
+export type {
+  CreatedTask,
+  CreateTaskOptions,
+  EndedTask,
+  NewTaskItem,
+  NewTaskItems,
+} from './create-options.ts'
 export type { WaitOptions } from './waiters.ts'
 
 export type TaskQuery = Partial<ListTasksQuery>
@@ -264,18 +276,23 @@ export class TaskManager {
   }
 
   /**
-   * Resolves to the task at any end of it.
+   * Resolves to the task at any end of it. With `task`, its handler, the result has the type of what that returns.
    *
    * @throws TaskError `WAIT_TIMEOUT`, `TASK_NOT_FOUND` (also when it is deleted meanwhile), `SHUTTING_DOWN`,
    *   `INVALID_ARGUMENT`
    */
-  async waitFor(taskId: string, options: WaitOptions = {}): Promise<TaskDetail> {
+  async waitFor<T extends AnyTask = AnyTask>(
+    taskId: string,
+    options: WaitOptions & { task?: T } = {},
+  ): Promise<EndedTask<T>> {
     requireValid('wait options', waitOptions, options)
     const look = async () => {
       const task = await this.#require(taskId)
+      if (options.task) requireTypeOf(options.task, task)
       return isFinished(task.status) ? task : undefined
     }
-    return this.#waiters.wait(taskId, look, options)
+    // Stored by the handler that the type is checked against.
+    return (await this.#waiters.wait(taskId, look, options)) as EndedTask<T>
   }
 
   /** The registered types, with the defaults that apply here, and whether they are paused. */

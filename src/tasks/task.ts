@@ -1,4 +1,5 @@
 import type { z } from 'zod'
+import type { TaskDetail } from '../contract/task.ts'
 import type { TaskContext } from './context.ts'
 import { TaskError } from './errors.ts'
 import { findRetryPolicyProblem, type RetryPolicy } from './retry-policy.ts'
@@ -62,12 +63,13 @@ export interface TaskDefinition {
 
 declare const taskBrand: unique symbol
 
-/** A registered handler: the function itself, and, for the compiler, the params it may be created with. */
+/** A registered handler: the function itself, and, for the compiler, its type's name and what it may be created with. */
 export type Task<
   Input = Record<string, unknown>,
   Params = Record<string, unknown>,
   Result = unknown,
-> = TaskHandler<Params, Result> & { readonly [taskBrand]: { input: Input } }
+  Type extends string = string,
+> = TaskHandler<Params, Result> & { readonly [taskBrand]: { input: Input; type: Type } }
 
 /** A task of whatever params. `never` lets handlers of every params type in. */
 // biome-ignore lint/suspicious/noExplicitAny: params are contravariant; only `any` accepts each handler
@@ -81,6 +83,9 @@ export type ParamsOf<T> = T extends { readonly [taskBrand]: { input: infer Input
   ? Input
   : Record<string, unknown>
 
+/** The name of a handler's type. */
+export type TypeOf<T> = T extends { readonly [taskBrand]: { type: infer Type } } ? Type : never
+
 /** What follows the task in a call that creates it: params may be left out only where none is required. */
 export type CreateArguments<T, Options> =
   Record<never, never> extends ParamsOf<T>
@@ -90,6 +95,35 @@ export type CreateArguments<T, Options> =
 /** The result of `T`'s handler. */
 export type ResultOf<T> = T extends (...args: never[]) => infer Result ? Awaited<Result> : unknown
 
+/** What a value is once it has been JSON: a `Date` is text, what is undefined is absent, and nothing at all is null. */
+export type JsonOf<T> = unknown extends T
+  ? TaskDetail['result']
+  : T extends { toJSON(): infer Json }
+    ? JsonOf<Json>
+    : T extends string | number | boolean | null
+      ? T
+      : T extends NotJson
+        ? null
+        : T extends readonly (infer Item)[]
+          ? JsonOf<Item>[]
+          : JsonObjectOf<T>
+
+type JsonObjectOf<T> = Flat<
+  {
+    [Key in keyof T as T[Key] extends NotJson ? never : undefined extends T[Key] ? never : Key]: JsonOf<
+      T[Key]
+    >
+  } & {
+    [Key in keyof T as T[Key] extends NotJson ? never : undefined extends T[Key] ? Key : never]?: JsonOf<
+      Exclude<T[Key], NotJson>
+    >
+  }
+>
+type Flat<T> = { [Key in keyof T]: T[Key] }
+
+// biome-ignore lint/suspicious/noConfusingVoidType: a handler that returns nothing has the result type void
+type NotJson = undefined | void | symbol | ((...args: never[]) => unknown)
+
 const TYPE_PATTERN = /^[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}$/
 
 /** A function may serve several types; each of them once. */
@@ -98,6 +132,20 @@ const definitions = new WeakMap<object, Map<string, TaskDefinition>>()
 /** The definitions behind a registered handler; none for any other function. */
 export function findDefinitions(handler: unknown): readonly TaskDefinition[] {
   return typeof handler === 'function' ? [...(definitions.get(handler)?.values() ?? [])] : []
+}
+
+/** @throws TaskError `INVALID_ARGUMENT` for a task that is not the handler's */
+export function requireTypeOf(
+  handler: AnyTask,
+  { taskId, taskType }: { taskId: string; taskType: string },
+): void {
+  const types = findDefinitions(handler).map(({ type }) => type)
+  if (types.includes(taskType)) return
+  const known = types.join(', ') || 'no type'
+  throw new TaskError(
+    'INVALID_ARGUMENT',
+    `${taskId} is a '${taskType}', but the handler given is of ${known}`,
+  )
 }
 
 /** Binds a function to a type. */

@@ -107,6 +107,8 @@ const schedule: z.output<typeof scheduleView> = {
   nextRunAt: instant,
   lastRunAt: null,
   lastTaskId: null,
+  declared: false,
+  lastError: null,
   createdAt: instant,
   updatedAt: instant,
 }
