@@ -1,0 +1,48 @@
+import { useCallback, useMemo, useState } from 'react'
+import type { Task } from '../../api.ts'
+
+/** Some tasks by their ids, or all that match the filter, seen or not. */
+export interface Selection {
+  readonly ids: ReadonlySet<string>
+  readonly isAll: boolean
+  has(taskId: string): boolean
+  toggle(taskId: string): void
+  togglePage(): void
+  selectAll(): void
+  clear(): void
+}
+
+/** @param scope what is listed: a selection does not outlive it */
+export function useSelection(scope: string, tasks: readonly Task[] | undefined): Selection {
+  const [state, setState] = useState<{ scope: string; ids: ReadonlySet<string>; isAll: boolean }>({
+    scope,
+    ids: new Set(),
+    isAll: false,
+  })
+  const { ids, isAll } = state.scope === scope ? state : { ids: NONE, isAll: false }
+
+  const toggle = useCallback(
+    (taskId: string) =>
+      setState((before) => {
+        const next = new Set(before.scope === scope ? before.ids : NONE)
+        if (!next.delete(taskId)) next.add(taskId)
+        return { scope, ids: next, isAll: false }
+      }),
+    [scope],
+  )
+  return useMemo(() => {
+    const onPage = tasks?.map(({ taskId }) => taskId) ?? []
+    const isPageSelected = onPage.length > 0 && onPage.every((id) => ids.has(id))
+    return {
+      ids,
+      isAll,
+      has: (taskId) => isAll || ids.has(taskId),
+      toggle,
+      togglePage: () => setState({ scope, ids: new Set(isPageSelected || isAll ? [] : onPage), isAll: false }),
+      selectAll: () => setState({ scope, ids: new Set(onPage), isAll: true }),
+      clear: () => setState({ scope, ids: NONE, isAll: false }),
+    }
+  }, [scope, ids, isAll, tasks, toggle])
+}
+
+const NONE: ReadonlySet<string> = new Set()
