@@ -97,7 +97,7 @@ async function asyncTasks(app: FastifyInstance, options: AsyncTasksOptions): Pro
 
   if (options.routes === false) return
   const { prefix = '/api/admin', authorize = false } = options
-  await app.register(adminRoutes, { prefix, manager: runner.manager, authorize })
+  await app.register(adminRoutes, { prefix, manager: runner.manager, feed: runner.feed, authorize })
   await mountDashboard(app, options.dashboard, prefix)
 }
 

@@ -1,7 +1,7 @@
 import { type FastifyPluginAsyncZod, jsonSchemaTransform } from 'fastify-type-provider-zod'
 import type pg from 'pg'
 import { z } from 'zod'
-import { storableText } from '../contract/task.ts'
+import { loginBody, sessionView, userView } from '../contract/session.ts'
 import { trackMethods } from '../http/allowed-methods.ts'
 import { HttpProblem } from '../http/problems.ts'
 import { noBody, noContent, noQuery, problems } from '../http/responses.ts'
@@ -14,21 +14,14 @@ import { findCredentials, type User } from './store.ts'
 const config = { swaggerTransform: jsonSchemaTransform }
 const tags = ['auth']
 
-const user = z.object({ id: z.string(), username: z.string(), role: z.enum(['admin', 'user']) })
-const credentials = z.strictObject({
-  username: storableText.min(1).max(100),
-  // Long enough for any password manager, short enough to hash.
-  password: z.string().min(1).max(1_000),
-})
-
 const loginSchema = {
   summary: 'Log in',
   description: 'Sets a session cookie for browsers; programs send the token as `Authorization: Bearer …`.',
   tags,
   security: [],
   querystring: noQuery,
-  body: credentials,
-  response: { 200: z.object({ token: z.string(), user }), ...problems(400, 401, 413, 415, 429) },
+  body: loginBody,
+  response: { 200: sessionView, ...problems(400, 401, 413, 415, 429) },
 }
 const logoutSchema = {
   summary: 'End the session',
@@ -41,7 +34,7 @@ const meSchema = {
   summary: 'Who is asking',
   tags,
   querystring: noQuery,
-  response: { 200: z.object({ user }), ...problems(400, 401) },
+  response: { 200: z.object({ user: userView }), ...problems(400, 401) },
 }
 
 export interface AuthRoutesOptions {

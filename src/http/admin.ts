@@ -1,27 +1,32 @@
 import type { FastifyPluginAsync } from 'fastify'
+import type { TaskFeed } from '../tasks/feed/feed.ts'
 import type { TaskManager } from '../tasks/manager.ts'
 import { trackMethods } from './allowed-methods.ts'
 import { type Authorize, guard } from './authorize.ts'
 import { handleNotFound } from './error-handling.ts'
 import { changeTaskRoutes } from './routes/change-tasks.ts'
+import { eventRoutes } from './routes/events.ts'
 import { overviewRoutes } from './routes/overview.ts'
 import { readTaskRoutes } from './routes/read-tasks.ts'
 import { prepareScope } from './scope.ts'
 
 export interface AdminRoutesOptions {
   manager: TaskManager
+  feed: TaskFeed
   /** False only where the host already guards the prefix. */
   authorize: Authorize | false
 }
 
 /** The REST interface, as a scope of its own: nothing of it reaches a host's app outside its prefix. */
-export const adminRoutes: FastifyPluginAsync<AdminRoutesOptions> = async (app, { manager, authorize }) => {
+export const adminRoutes: FastifyPluginAsync<AdminRoutesOptions> = async (app, options) => {
+  const { manager, feed, authorize } = options
   prepareScope(app)
   guard(app, authorize)
   app.setNotFoundHandler(handleNotFound)
   const answerOtherMethods = trackMethods(app)
   await app.register(readTaskRoutes, { manager })
   await app.register(changeTaskRoutes, { manager })
+  await app.register(eventRoutes, { feed })
   await app.register(overviewRoutes, { manager })
   answerOtherMethods()
 }

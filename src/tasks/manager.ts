@@ -27,7 +27,7 @@ import { listExecutors } from './store/executors.ts'
 import { cancelTask, deleteTask, retryTask } from './store/operate.ts'
 import { appendLogs, updateProgress } from './store/output.ts'
 import { countLogs, countTasks, findStatuses, findTask, listLogs, listTasks } from './store/read.ts'
-import { toDetail, toSummary } from './store/rows.ts'
+import { toDetail, toLogLine, toSummary } from './store/rows.ts'
 import type { CreateArguments, TaskDefinition, TaskReference } from './task.ts'
 import { Waiters, type WaitOptions } from './waiters.ts'
 
@@ -218,8 +218,7 @@ export class TaskManager {
       listLogs(this.#db, taskId, filter, { limit: pageSize, offset: (page - 1) * pageSize, order }),
       countLogs(this.#db, taskId, filter),
     ])
-    const logs = rows.map(({ data, ...line }) => (data === null ? line : { ...line, data: JSON.parse(data) }))
-    return { logs, total, page, pageSize }
+    return { logs: rows.map(toLogLine), total, page, pageSize }
   }
 
   /**

@@ -3,6 +3,7 @@ import { createPrivatePool, endPool } from '../db/client.ts'
 import { createDatabase } from '../db/database.ts'
 import { TaskEvents } from './events.ts'
 import { TaskExecutor } from './executor/executor.ts'
+import { TaskFeed } from './feed/feed.ts'
 import { TaskManager } from './manager.ts'
 import { Notifier } from './notifications.ts'
 import type { TaskRegistry } from './registry.ts'
@@ -28,6 +29,8 @@ export interface TaskRunnerOptions {
  * heartbeat.
  */
 const OWN_CONNECTIONS = [5, 1] as const
+/** Opened when somebody watches: viewers and the app do not wait for each other. */
+const FEED_CONNECTIONS = 2
 
 /** The engine of one app: its parts, put together, and the order in which they start and stop. */
 export class TaskRunner {
@@ -35,6 +38,8 @@ export class TaskRunner {
   readonly manager: TaskManager
   /** Null where this process runs no tasks. */
   readonly executor: TaskExecutor | null
+  /** Shows viewers what happens, in whatever process. */
+  readonly feed: TaskFeed
   readonly #ownPools: readonly pg.Pool[]
   readonly #notifier: Notifier
   readonly #registry: TaskRegistry
@@ -49,10 +54,12 @@ export class TaskRunner {
     const definitions = new Map(registry.definitions())
     const db = connect(pool)
     const manager = new TaskManager({ db, settings, definitions, events })
-    this.#ownPools = options.executes
+    const feedPool = createPrivatePool(pool, FEED_CONNECTIONS, answerTimeoutMs)
+    this.feed = new TaskFeed(connect(feedPool), events)
+    const [writes, beats] = options.executes
       ? OWN_CONNECTIONS.map((max) => createPrivatePool(pool, max, answerTimeoutMs))
       : []
-    const [writes, beats] = this.#ownPools
+    this.#ownPools = [writes, beats, feedPool].filter((own) => own !== undefined)
     const executor =
       writes && beats
         ? new TaskExecutor({
@@ -84,10 +91,12 @@ export class TaskRunner {
     this.executor?.start()
   }
 
-  /** Begins to stop and returns at once. Waits for tasks end here: they would keep a server from closing. */
+  /** Begins to stop and returns at once. Waits for tasks and what viewers follow end here: they would keep a
+   * server from closing. */
   beginStop(): void {
     this.executor?.beginStop()
     this.manager.close()
+    this.feed.close()
   }
 
   /** @throws TaskError `SHUTTING_DOWN` when the database did not take the last writes in time */

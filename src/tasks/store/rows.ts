@@ -1,6 +1,7 @@
-import type { TaskAttempt, TaskDetail, TaskStatus, TaskSummary } from '../../contract/task.ts'
+import type { TaskAttempt, TaskDetail, TaskLogLine, TaskStatus, TaskSummary } from '../../contract/task.ts'
 import { percentOf } from '../lifecycle.ts'
 import { decodeParams } from '../params.ts'
+import type { LogRow } from './read.ts'
 
 /** What the engine reads of a task, from a table or CTE named `t`. */
 export const TASK_COLUMNS = `t.task_id as "taskId", t.task_type as "taskType", t.status, t.progress, t.total,
@@ -51,4 +52,8 @@ function latestAttempt(row: TaskRow, attempt: number, ended: readonly TaskAttemp
     return [{ attempt, startedAt, endedAt: completedAt, outcome: 'completed', error: null }]
   }
   return []
+}
+
+export function toLogLine({ data, ...line }: LogRow): TaskLogLine {
+  return data === null ? line : { ...line, data: JSON.parse(data) }
 }

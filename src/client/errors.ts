@@ -1,0 +1,43 @@
+import type { Problem } from '../contract/problem.ts'
+
+/** Codes of failures that no server named. */
+export type ClientErrorCode =
+  | 'NETWORK_ERROR'
+  | 'INVALID_RESPONSE'
+  | 'RESPONSE_TOO_LARGE'
+  | 'UNEXPECTED_STATUS'
+
+/** A call that did not give what it should: the server refused it, or its answer could not be read. */
+export class TasksApiError extends Error {
+  override readonly name = 'TasksApiError'
+  /** The answer's HTTP status; 0 when there was no answer. */
+  readonly status: number
+  /** Of the server's problem details, such as `TASK_NOT_FOUND`; otherwise a `ClientErrorCode`. */
+  readonly code: string
+  /** The fields at fault, as JSON pointers. */
+  readonly errors: NonNullable<Problem['errors']>
+  /** When the server asks to be left alone: for how long. */
+  readonly retryAfterSeconds: number | undefined
+
+  constructor(
+    message: string,
+    details: {
+      status: number
+      code: string
+      errors?: Problem['errors']
+      retryAfterSeconds?: number | undefined
+      cause?: unknown
+    },
+  ) {
+    super(message, details.cause === undefined ? {} : { cause: details.cause })
+    this.status = details.status
+    this.code = details.code
+    this.errors = details.errors ?? []
+    this.retryAfterSeconds = details.retryAfterSeconds
+  }
+
+  /** The same call may work later: nobody answered, or a server that is away or overloaded. */
+  get isTransient(): boolean {
+    return this.code === 'NETWORK_ERROR' || this.status === 408 || this.status === 429 || this.status >= 500
+  }
+}

@@ -1,0 +1,34 @@
+export type { BulkAction, BulkAnswer } from '../contract/bulk.ts'
+export type { TaskStreamEvent } from '../contract/events.ts'
+export type { Problem } from '../contract/problem.ts'
+export type { MissedTicks, ScheduleView } from '../contract/schedule.ts'
+export type { Credentials, SessionView, UserView } from '../contract/session.ts'
+export type { TaskStats } from '../contract/stats.ts'
+export type {
+  AttemptOutcome,
+  ExecutorView,
+  LogLevel,
+  TaskAttempt,
+  TaskDetail,
+  TaskList,
+  TaskLogLine,
+  TaskLogPage,
+  TaskStatus,
+  TaskSummary,
+  TaskTypeView,
+} from '../contract/task.ts'
+export {
+  type BulkTasksRequest,
+  type CreatedTask,
+  createTasksClient,
+  type NewScheduleRequest,
+  type NewTask,
+  type ScheduleChangeRequest,
+  type TaskListQuery,
+  type TaskLogQuery,
+  TasksClient,
+} from './client.ts'
+export { type ClientErrorCode, TasksApiError } from './errors.ts'
+export type { CallOptions, TasksClientOptions } from './request.ts'
+export { isFinished, type WatchAllOptions, type WatchConnection, type WatchOptions } from './watch.ts'
+export type { TasksWatchEvent } from './watch-all.ts'

@@ -1,0 +1,198 @@
+import type { Problem } from '../contract/problem.ts'
+import { TasksApiError } from './errors.ts'
+
+/** The largest answer that is read, unless told otherwise: several times the largest task with its result. */
+const MAX_RESPONSE_BYTES = 32 * 1_048_576
+/** Of a page that is no problem details, such as a proxy's, this much is quoted. */
+const QUOTED_CHARS = 200
+
+type Provided<T> = T | (() => T | Promise<T>)
+
+export interface TasksClientOptions {
+  /**
+   * Where the admin routes are, such as `https://example.com/api/admin`. In a browser a path, such as `/api/admin`,
+   * stands for the page's own origin.
+   */
+  baseUrl: string
+  /** Sent as `Authorization: Bearer …`; a function is asked before every request. */
+  token?: Provided<string | undefined>
+  /** Sent with every request; a function is asked before each. */
+  headers?: Provided<Record<string, string>>
+  /** As in `fetch`: whether cookies go along. Default `same-origin`. */
+  credentials?: 'omit' | 'same-origin' | 'include'
+  /** Default: the global one. */
+  fetch?: typeof globalThis.fetch
+  /** Larger answers are refused with `RESPONSE_TOO_LARGE`. Default 32 MiB. */
+  maxResponseBytes?: number
+}
+
+export interface CallOptions {
+  /** Ends the call; it then rejects with the signal's reason. */
+  signal?: AbortSignal | undefined
+}
+
+export interface RequestOptions extends CallOptions {
+  query?: object | undefined
+  body?: object | undefined
+  headers?: Record<string, string>
+}
+
+/** Sends requests, and turns whatever is no proper answer into a `TasksApiError`. */
+export class Requester {
+  readonly #options: TasksClientOptions
+  readonly #baseUrl: string
+  readonly maxBytes: number
+
+  constructor(options: TasksClientOptions) {
+    this.#options = options
+    this.#baseUrl = options.baseUrl.replace(/\/+$/, '')
+    this.maxBytes = options.maxResponseBytes ?? MAX_RESPONSE_BYTES
+  }
+
+  /** The answer's JSON; undefined where there is none to expect. */
+  async json(method: string, path: string, options: RequestOptions = {}): Promise<unknown> {
+    const response = await this.open(method, path, options)
+    if (response.status === 204) return undefined
+    const text = await this.#read(response, options.signal)
+    try {
+      return JSON.parse(text)
+    } catch (cause) {
+      throw unreadable(response, text, cause)
+    }
+  }
+
+  /** A good answer whose body has not been read. */
+  async open(method: string, path: string, options: RequestOptions = {}): Promise<Response> {
+    const { query, body, signal } = options
+    const response = await this.#send(`${this.#baseUrl}${path}${toSearch(query)}`, {
+      method,
+      headers: await this.#headers(options),
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      ...(this.#options.credentials ? { credentials: this.#options.credentials } : {}),
+      ...(signal ? { signal } : {}),
+    })
+    if (response.ok) return response
+    throw toError(response, await this.#read(response, signal))
+  }
+
+  async #headers({ body, headers }: RequestOptions): Promise<Record<string, string>> {
+    const [token, common] = await Promise.all([provide(this.#options.token), provide(this.#options.headers)])
+    return {
+      accept: 'application/json, application/problem+json',
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+      ...common,
+      ...headers,
+    }
+  }
+
+  async #send(url: string, init: RequestInit): Promise<Response> {
+    // Looked up now: whoever replaces the global one, such as a test, means this call too.
+    const send = this.#options.fetch ?? globalThis.fetch
+    try {
+      return await send(url, init)
+    } catch (cause) {
+      throw toNetworkError(cause, init.signal)
+    }
+  }
+
+  async #read(response: Response, signal: AbortSignal | undefined): Promise<string> {
+    const decoder = new TextDecoder()
+    let text = ''
+    let bytes = 0
+    try {
+      for await (const chunk of readChunks(response)) {
+        bytes += chunk.byteLength
+        if (bytes > this.maxBytes) throw tooLarge(response.status, this.maxBytes)
+        text += decoder.decode(chunk, { stream: true })
+      }
+    } catch (cause) {
+      throw cause instanceof TasksApiError ? cause : toNetworkError(cause, signal)
+    }
+    return text + decoder.decode()
+  }
+}
+
+/** The body's chunks; whoever stops early gives up the rest. Not every browser iterates over bodies by itself. */
+export async function* readChunks(response: Response): AsyncGenerator<Uint8Array> {
+  const reader = response.body?.getReader()
+  if (!reader) return
+  try {
+    for (;;) {
+      const { done, value } = await reader.read()
+      if (done) return
+      yield value
+    }
+  } finally {
+    // Of a body that broke, or was aborted, there is nothing left to give up.
+    reader.cancel().catch(() => {})
+  }
+}
+
+export function toNetworkError(cause: unknown, signal?: AbortSignal | null): unknown {
+  if (signal?.aborted) return signal.reason
+  const reason = cause instanceof Error ? cause.message : String(cause)
+  return new TasksApiError(`no answer: ${reason}`, { status: 0, code: 'NETWORK_ERROR', cause })
+}
+
+export function tooLarge(status: number, maxBytes: number): TasksApiError {
+  return new TasksApiError(`the answer is larger than ${maxBytes} bytes`, {
+    status,
+    code: 'RESPONSE_TOO_LARGE',
+  })
+}
+
+function unreadable(response: Response, text: string, cause: unknown): TasksApiError {
+  const type = response.headers.get('content-type') ?? 'nothing'
+  return new TasksApiError(`expected JSON, got ${type}: ${quote(text)}`, {
+    status: response.status,
+    code: 'INVALID_RESPONSE',
+    cause,
+  })
+}
+
+function toError(response: Response, text: string): TasksApiError {
+  const { status } = response
+  const retryAfter = Number(response.headers.get('retry-after') ?? Number.NaN)
+  const retryAfterSeconds = Number.isFinite(retryAfter) ? retryAfter : undefined
+  const problem = parseProblem(text)
+  if (problem) {
+    const { detail, code, errors } = problem
+    return new TasksApiError(detail, { status, code, errors, retryAfterSeconds })
+  }
+  const message = `answered with ${status} and no problem details: ${quote(text)}`
+  return new TasksApiError(message, { status, code: 'UNEXPECTED_STATUS', retryAfterSeconds })
+}
+
+/** Undefined for what is none, such as the page of a proxy. */
+function parseProblem(text: string): Problem | undefined {
+  try {
+    const { detail, code, errors, ...rest } = JSON.parse(text) as Partial<Problem>
+    if (typeof code !== 'string' || typeof detail !== 'string') return undefined
+    // The other fields are not looked at here.
+    return { ...rest, detail, code, ...(Array.isArray(errors) ? { errors } : {}) } as Problem
+  } catch {
+    return undefined
+  }
+}
+
+function quote(text: string): string {
+  const plain = text.replace(/\s+/g, ' ').trim()
+  if (plain === '') return 'an empty body'
+  return plain.length > QUOTED_CHARS ? `${plain.slice(0, QUOTED_CHARS)}…` : plain
+}
+
+function toSearch(query: object | undefined): string {
+  const search = new URLSearchParams()
+  for (const [name, value] of Object.entries(query ?? {})) {
+    for (const one of [value].flat()) {
+      if (one !== undefined) search.append(name, one instanceof Date ? one.toISOString() : String(one))
+    }
+  }
+  return search.size > 0 ? `?${search}` : ''
+}
+
+function provide<T>(provided: Provided<T>): T | Promise<T> {
+  // A type parameter might itself be a function type; of these options none is.
+  return typeof provided === 'function' ? (provided as () => T | Promise<T>)() : provided
+}

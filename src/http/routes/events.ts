@@ -1,0 +1,60 @@
+import { type FastifyPluginAsyncZod, jsonSchemaTransform } from 'fastify-type-provider-zod'
+import { z } from 'zod'
+import type { TaskFeed } from '../../tasks/feed/feed.ts'
+import { EventStreams } from '../event-stream.ts'
+import { noQuery, problems, taskIdPath } from '../responses.ts'
+
+const config = { swaggerTransform: jsonSchemaTransform }
+const tags = ['tasks']
+
+/** What came before is not sent again. An empty one is what a client sends that has seen nothing. */
+const resumption = z.looseObject({
+  'last-event-id': z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(Number.MAX_SAFE_INTEGER)
+    .default(0)
+    .describe('The id of the last line that was seen.'),
+})
+
+const events = (description: string) => ({
+  description,
+  content: { 'text/event-stream': { schema: z.string() } },
+})
+
+export const eventRoutes: FastifyPluginAsyncZod<{ feed: TaskFeed }> = async (app, { feed }) => {
+  const streams = new EventStreams(app)
+
+  const allSchema = {
+    summary: 'Follow all tasks',
+    tags,
+    querystring: noQuery,
+    response: {
+      200: events('`task`: a task as in the list; those that run first, then whatever changes.'),
+      ...problems(400, 401, 403, 503),
+    },
+  }
+  app.get('/tasks/events', { config, schema: allSchema }, async (request, reply) => {
+    await streams.send(request, reply, (options) => feed.followAll(options))
+    return reply
+  })
+
+  const oneSchema = {
+    summary: 'Follow a task and its log',
+    tags,
+    params: taskIdPath,
+    querystring: noQuery,
+    headers: resumption,
+    response: {
+      200: events('`task`: the task with its details; `log`: a line of its log; `end`: the task, ended.'),
+      ...problems(400, 401, 403, 404, 503),
+    },
+  }
+  app.get('/tasks/:taskId/events', { config, schema: oneSchema }, async (request, reply) => {
+    const { taskId } = request.params
+    const afterId = request.headers['last-event-id']
+    await streams.send(request, reply, (options) => feed.follow(taskId, { ...options, afterId }))
+    return reply
+  })
+}

@@ -1,0 +1,32 @@
+/** A latch for any number of waiters: none misses a change that came while it was busy. */
+export class Changes {
+  #count = 0
+  readonly #waiting = new Set<() => void>()
+
+  get count(): number {
+    return this.#count
+  }
+
+  announce(): void {
+    this.#count += 1
+    const waiting = [...this.#waiting]
+    this.#waiting.clear()
+    for (const resume of waiting) resume()
+  }
+
+  /** Resolves when there were more changes than `count`, after `ms`, or when the signal aborts; never rejects. */
+  async after(count: number, ms: number, signal: AbortSignal): Promise<'changed' | 'idle'> {
+    if (this.#count === count && !signal.aborted) {
+      const { promise, resolve } = Promise.withResolvers<void>()
+      const timer = setTimeout(resolve, ms)
+      const onAbort = () => resolve()
+      this.#waiting.add(resolve)
+      signal.addEventListener('abort', onAbort)
+      await promise
+      signal.removeEventListener('abort', onAbort)
+      this.#waiting.delete(resolve)
+      clearTimeout(timer)
+    }
+    return this.#count === count ? 'idle' : 'changed'
+  }
+}

@@ -1,0 +1,299 @@
+import type { TaskDetail, TaskLogLine, TaskSummary } from '../../contract/task.ts'
+import type { Database } from '../../db/database.ts'
+import { TaskError } from '../errors.ts'
+import type { TaskEvents } from '../events.ts'
+import { backoffMs } from '../executor/supervisor.ts'
+import { pause, WakeUp } from '../executor/wake-up.ts'
+import { readFeed } from '../store/feed.ts'
+import { findTask, listLogs } from '../store/read.ts'
+import { toLogLine } from '../store/rows.ts'
+import { AllTasks } from './all-tasks.ts'
+import { charsOf, LINES_A_LOOK, WatchedTask } from './watched-task.ts'
+
+/** Together with the look itself less than four statements a second. */
+const INTERVAL_MS = 250
+/** What happens in this process is looked at sooner, but not sooner than this after the last look. */
+const MIN_INTERVAL_MS = 50
+/** What one viewer is handed at a time: a slow one holds no more than this. */
+const MAX_CHARS_A_STEP = 256 * 1024
+
+export type FeedEvent =
+  | { readonly type: 'task'; readonly task: TaskDetail | TaskSummary }
+  | { readonly type: 'log'; readonly line: TaskLogLine }
+  | { readonly type: 'end'; readonly task: TaskDetail }
+
+/** Nothing, once nothing has happened for `idleMs`. */
+export type FeedStep = readonly FeedEvent[]
+
+export interface FollowOptions {
+  /** Ends it. */
+  readonly signal: AbortSignal
+  /** How often to be told that nothing happens. */
+  readonly idleMs: number
+}
+
+/**
+ * Follows tasks for viewers, whichever process runs them. One loop looks for all of them, four times a second, in one
+ * statement; without viewers it does not run. Viewers pull: each has a position of its own in what all of them share,
+ * so that a slow one costs no memory. One that has fallen far behind reads the log in pages, or is sent away.
+ */
+export class TaskFeed {
+  readonly #db: Database
+  readonly #events: TaskEvents
+  readonly #watched = new Map<string, WatchedTask>()
+  #all: AllTasks | undefined
+  readonly #wakeUp = new WakeUp()
+  readonly #stop = new AbortController()
+  readonly #pages = new Map<string, Promise<readonly TaskLogLine[]>>()
+  #isRunning = false
+
+  /** @param db two connections are enough: one for the loop, one for whoever is behind */
+  constructor(db: Database, events: TaskEvents) {
+    this.#db = db
+    this.#events = events
+    events.on('started', this.#onChange)
+    events.on('ended', this.#onChange)
+    events.on('cancelled', this.#onChange)
+  }
+
+  /**
+   * One task until it has ended: the task and every change of it, and its log after `afterId`, each line once and in
+   * the order of ids. It ends early when the task is deleted.
+   *
+   * @throws TaskError `TASK_NOT_FOUND`, `SHUTTING_DOWN`
+   */
+  async follow(
+    taskId: string,
+    options: FollowOptions & { readonly afterId: number },
+  ): Promise<AsyncGenerator<FeedStep, void, undefined>> {
+    this.#refuseWhenStopped()
+    let watched = this.#watched.get(taskId)
+    if (!watched || watched.isGone) {
+      watched = new WatchedTask(taskId)
+      this.#watched.set(taskId, watched)
+    }
+    const leave = this.#enter(watched, options.signal)
+    try {
+      await watched.found.promise
+    } catch (error) {
+      leave()
+      throw error
+    }
+    return this.#steps(watched, options, leave)
+  }
+
+  /**
+   * All tasks: those that run, then whatever changes. It ends for a viewer that has fallen too far behind.
+   *
+   * @throws TaskError `SHUTTING_DOWN`
+   */
+  async followAll(options: FollowOptions): Promise<AsyncGenerator<FeedStep, void, undefined>> {
+    this.#refuseWhenStopped()
+    this.#all ??= new AllTasks()
+    const all = this.#all
+    const leave = this.#enter(all, options.signal)
+    try {
+      await all.found.promise
+    } catch (error) {
+      leave()
+      throw error
+    }
+    return this.#allSteps(all, options, leave)
+  }
+
+  get viewers(): number {
+    const watched = [...this.#watched.values()].reduce((sum, { viewers }) => sum + viewers, 0)
+    return watched + (this.#all?.viewers ?? 0)
+  }
+
+  /** Ends everything that is followed. */
+  close(): void {
+    this.#stop.abort()
+    this.#events.off('started', this.#onChange)
+    this.#events.off('ended', this.#onChange)
+    this.#events.off('cancelled', this.#onChange)
+    for (const { changes, found } of [...this.#watched.values(), ...(this.#all ? [this.#all] : [])]) {
+      found.reject(shuttingDown())
+      changes.announce()
+    }
+  }
+
+  async *#steps(
+    watched: WatchedTask,
+    { afterId, signal, idleMs }: FollowOptions & { readonly afterId: number },
+    leave: () => void,
+  ): AsyncGenerator<FeedStep, void, undefined> {
+    let position = afterId
+    let shown: TaskDetail | undefined
+    try {
+      while (!this.#isOver(signal) && !watched.isGone) {
+        const { count } = watched.changes
+        const { detail } = watched
+        if (detail && detail !== shown) {
+          shown = detail
+          yield [{ type: 'task', task: detail }]
+        }
+        const end = watched.end
+        const known = watched.position ?? 0
+        const lines = position < known ? await this.#linesAfter(watched, position, known) : []
+        if (lines.length > 0) yield lines.map((line) => ({ type: 'log', line }))
+        position = lines.at(-1)?.id ?? Math.max(position, known)
+        if (position < known) continue
+        if (end) {
+          yield [{ type: 'end', task: end }]
+          return
+        }
+        if ((await watched.changes.after(count, idleMs, signal)) === 'idle') yield []
+      }
+    } finally {
+      leave()
+    }
+  }
+
+  async *#allSteps(
+    all: AllTasks,
+    { signal, idleMs }: FollowOptions,
+    leave: () => void,
+  ): AsyncGenerator<FeedStep, void, undefined> {
+    const toEvent = (task: TaskSummary): FeedEvent => ({ type: 'task', task })
+    try {
+      let { number } = all
+      yield all.running.map(toEvent)
+      while (!this.#isOver(signal)) {
+        const { count } = all.changes
+        const changed = all.changedAfter(number)
+        if (!changed) return
+        number = all.number
+        if (changed.length > 0) yield changed.map(toEvent)
+        else if ((await all.changes.after(count, idleMs, signal)) === 'idle') yield []
+      }
+    } finally {
+      leave()
+    }
+  }
+
+  /** Ascending, none above `known`. Viewers at the same place share a read. */
+  async #linesAfter(watched: WatchedTask, position: number, known: number): Promise<readonly TaskLogLine[]> {
+    const recent = watched.recentAfter(position)
+    if (recent) return upToChars(recent)
+    // A page that was read for a smaller `known` may lack lines that are settled by now.
+    const key = `${watched.taskId} ${position} ${known}`
+    let page = this.#pages.get(key)
+    if (!page) {
+      page = this.#readPage(watched.taskId, position).finally(() => this.#pages.delete(key))
+      this.#pages.set(key, page)
+    }
+    // The page may go beyond what is settled.
+    return (await page).filter(({ id }) => id <= known)
+  }
+
+  async #readPage(taskId: string, afterId: number): Promise<readonly TaskLogLine[]> {
+    const page = { limit: LINES_A_LOOK, offset: 0, order: 'asc' } as const
+    const rows = await listLogs(this.#db, taskId, { afterId }, page)
+    return upToChars(rows.map(toLogLine))
+  }
+
+  /** Viewers leave by ending their iterator or by their signal: one that was never started has no `finally`. */
+  #enter(place: WatchedTask | AllTasks, signal: AbortSignal): () => void {
+    if (place.viewers === 0) this.#wakeUp.notify()
+    place.viewers += 1
+    let isIn = true
+    const leave = () => {
+      if (!isIn) return
+      isIn = false
+      signal.removeEventListener('abort', leave)
+      place.viewers -= 1
+      if (place.viewers > 0) return
+      if (place === this.#all) this.#all = undefined
+      if (place instanceof WatchedTask && this.#watched.get(place.taskId) === place) {
+        this.#watched.delete(place.taskId)
+      }
+    }
+    if (signal.aborted) leave()
+    else signal.addEventListener('abort', leave)
+    if (!this.#isRunning) void this.#run()
+    return leave
+  }
+
+  async #run(): Promise<void> {
+    this.#isRunning = true
+    const { signal } = this.#stop
+    let failures = 0
+    while (!signal.aborted && this.#isWatched) {
+      try {
+        const more = await this.#look()
+        if (failures > 0) this.#events.emit('loopRecovered', { loop: 'feed', failures })
+        failures = 0
+        if (more) continue
+        await pause(MIN_INTERVAL_MS, signal)
+        await this.#wakeUp.wait(INTERVAL_MS - MIN_INTERVAL_MS, signal)
+      } catch (error) {
+        failures += 1
+        if (failures === 1) this.#events.emit('loopFailed', { loop: 'feed', error })
+        this.#turnAway(error)
+        await pause(backoffMs(failures), signal)
+      }
+    }
+    this.#isRunning = false
+  }
+
+  /** Answers whether there is more to read at once. */
+  async #look(): Promise<boolean> {
+    const all = this.#all
+    const watched = [...this.#watched.values()]
+    const positions = watched.map(({ taskId, position }) => ({ taskId, afterLine: position ?? null }))
+    const look = await readFeed(this.#db, positions, LINES_A_LOOK, all?.wanted)
+    const nowMs = performance.now()
+    all?.take(look, nowMs)
+    let more = false
+    for (const task of watched) more = task.take(look, nowMs) || more
+    for (const task of watched) await this.#refresh(task)
+    return more
+  }
+
+  async #refresh(watched: WatchedTask): Promise<void> {
+    const detail =
+      watched.detailIsStale && !watched.isGone ? await findTask(this.#db, watched.taskId) : watched.detail
+    if (!detail || watched.isGone) {
+      const { taskId } = watched
+      watched.found.reject(new TaskError('TASK_NOT_FOUND', `there is no task ${JSON.stringify(taskId)}`))
+    } else if (detail !== watched.detail) watched.takeDetail(detail)
+    watched.found.resolve()
+  }
+
+  /** Whoever has just come is told of the outage; whoever has seen something waits for its end. */
+  #turnAway(error: unknown): void {
+    for (const { found } of this.#watched.values()) found.reject(error)
+    this.#all?.found.reject(error)
+  }
+
+  readonly #onChange = ({ taskId }: { readonly taskId: string }): void => {
+    if (this.#watched.has(taskId)) this.#wakeUp.notify()
+  }
+
+  get #isWatched(): boolean {
+    return this.#watched.size > 0 || this.#all !== undefined
+  }
+
+  #isOver(signal: AbortSignal): boolean {
+    return signal.aborted || this.#stop.signal.aborted
+  }
+
+  #refuseWhenStopped(): void {
+    if (this.#stop.signal.aborted) throw shuttingDown()
+  }
+}
+
+function shuttingDown(): TaskError {
+  return new TaskError('SHUTTING_DOWN', 'stopped following: shutting down')
+}
+
+/** At least one line. */
+function upToChars(lines: readonly TaskLogLine[]): readonly TaskLogLine[] {
+  let chars = 0
+  const end = lines.findIndex((line, i) => {
+    chars += charsOf(line)
+    return chars > MAX_CHARS_A_STEP && i > 0
+  })
+  return end < 0 ? lines : lines.slice(0, end)
+}

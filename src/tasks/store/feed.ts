@@ -1,0 +1,161 @@
+import type { TaskLogLine, TaskSummary } from '../../contract/task.ts'
+import { type Database, execute, statement } from '../../db/database.ts'
+import type { Snapshot } from '../feed/settled-ids.ts'
+import type { LogRow } from './read.ts'
+import { type SummaryRow, toLogLine, toSummary } from './rows.ts'
+
+/** What viewers of tasks are shown: one statement for all of them. */
+
+/** More running tasks than this are not followed in the stream of all tasks. */
+const MAX_RUNNING = 2_000
+/** Of tasks that were created since the last look, the newest. */
+const MAX_NEW = 500
+
+const SUMMARY = `json_build_object(
+            'taskId', t.task_id, 'taskType', t.task_type, 'status', t.status, 'progress', t.progress,
+            'total', t.total, 'step', t.step, 'createdAt', t.created_at, 'startedAt', t.started_at,
+            'completedAt', t.completed_at, 'runAt', t.run_at, 'retryCount', t.retry_count,
+            'maxRetries', t.max_retries, 'error', t.error_message, 'attempt', t.attempt)::text`
+
+// The age of the oldest transaction in flight leads to the next number that will be given out, without using one up.
+// It is read after the statement's snapshot was taken, so every transaction that the snapshot does not show, and
+// that had begun to write, has a smaller number. Who holds a lock on the log writes to it; only asked when somebody
+// writes at all. See feed/settled-ids.ts.
+const FEED = statement(
+  'feed',
+  `select 'snapshot' as kind, null as "taskId", null::float8 as id,
+          json_build_object(
+            'oldestXid', pg_snapshot_xmin(s)::text::float8,
+            'nextXid', pg_snapshot_xmin(s)::text::float8 + age(pg_snapshot_xmin(s)::xid),
+            'logIsWritten', case when age(pg_snapshot_xmin(s)::xid) = 0 then false else exists (
+              select from pg_locks l
+               where l.relation = 'async_task_logs'::regclass and l.mode = 'RowExclusiveLock'
+                 and l.database = (select oid from pg_database where datname = current_database())) end
+          )::text as body
+     from pg_current_snapshot() s
+   union all
+   select 'row', t.task_id, t.id, ${SUMMARY} from async_tasks t where t.task_id = any($1::text[])
+   union all
+   select 'line', watched.task_id, line.id, line.body
+     from unnest($1::text[], $2::bigint[]) as watched (task_id, after_id)
+    cross join lateral (
+      select l.id, json_build_object('id', l.id, 'level', l.level, 'message', l.message,
+               'createdAt', l.created_at, 'attempt', l.attempt, 'data', l.data)::text as body
+        from async_task_logs l
+       where l.task_id = watched.task_id and l.id > watched.after_id
+       order by l.id
+       limit $3) line
+   union all
+   select 'lastLine', watched.task_id,
+          (select max(l.id) from async_task_logs l where l.task_id = watched.task_id), null
+     from unnest($1::text[], $2::bigint[]) as watched (task_id, after_id)
+    where watched.after_id is null
+   union all
+   (select 'task', t.task_id, t.id, ${SUMMARY}
+      from async_tasks t where $4 and t.status = 'running' limit ${MAX_RUNNING})
+   union all
+   select 'task', t.task_id, t.id, ${SUMMARY} from async_tasks t where $4 and t.task_id = any($5::text[])
+   union all
+   (select 'task', t.task_id, t.id, ${SUMMARY}
+      from async_tasks t where $4 and t.id > $6::bigint order by t.id desc limit ${MAX_NEW})
+   union all
+   select 'lastTask', null, (select max(id) from async_tasks), null where $4`,
+)
+
+export interface WatchedPosition {
+  readonly taskId: string
+  /** Lines up to this one are known; null: where the log ends is not known yet. */
+  readonly afterLine: number | null
+}
+
+export interface AllTasksPosition {
+  /** Tasks that were not finished at the last look. */
+  readonly unfinished: readonly string[]
+  /** Tasks up to this one are known; null: nothing is. */
+  readonly afterTask: number | null
+}
+
+/** A task as the statement found it; `body` is what two looks differ by. */
+export interface SeenTask {
+  readonly id: number
+  readonly body: string
+}
+
+export interface FeedLook {
+  readonly snapshot: Snapshot
+  /** By task id, of those that are watched one by one. */
+  readonly rows: ReadonlyMap<string, SeenTask>
+  /** By task id, ascending. */
+  readonly lines: ReadonlyMap<string, readonly TaskLogLine[]>
+  /** The highest id of a log, where it was not known. */
+  readonly lastLines: ReadonlyMap<string, number>
+  readonly tasks: ReadonlyMap<string, SeenTask>
+  readonly lastTask: number
+}
+
+interface FeedRow {
+  readonly kind: 'snapshot' | 'row' | 'line' | 'lastLine' | 'task' | 'lastTask'
+  readonly taskId: string
+  readonly id: number | null
+  readonly body: string
+}
+
+export async function readFeed(
+  db: Database,
+  watched: readonly WatchedPosition[],
+  maxLines: number,
+  all: AllTasksPosition | undefined,
+): Promise<FeedLook> {
+  const found = await execute<FeedRow>(db, FEED, [
+    watched.map(({ taskId }) => taskId),
+    watched.map(({ afterLine }) => afterLine),
+    maxLines,
+    all !== undefined,
+    all?.unfinished ?? [],
+    all?.afterTask ?? null,
+  ])
+  const of = (kind: FeedRow['kind']) => found.filter((row) => row.kind === kind)
+  const seen = ({ taskId, id, body }: FeedRow): [string, SeenTask] => [taskId, { id: id ?? 0, body }]
+  const lines = new Map<string, TaskLogLine[]>()
+  for (const { taskId, body } of of('line')) {
+    const line = parseLine(body)
+    const before = lines.get(taskId)
+    if (before) before.push(line)
+    else lines.set(taskId, [line])
+  }
+  return {
+    snapshot: JSON.parse(of('snapshot')[0]?.body ?? ''),
+    rows: new Map(of('row').map(seen)),
+    lines,
+    lastLines: new Map(of('lastLine').map(({ taskId, id }) => [taskId, id ?? 0])),
+    tasks: new Map(of('task').map(seen)),
+    lastTask: of('lastTask')[0]?.id ?? 0,
+  }
+}
+
+/** Instants inside JSON arrive as text. */
+type AsText<T> = { [K in keyof T]: T[K] extends Date | null ? string | Extract<T[K], null> : T[K] }
+
+export interface SeenSummary extends TaskSummary {
+  readonly attempt: number
+}
+
+export function parseSeen({ body }: SeenTask): SeenSummary {
+  const row: AsText<SummaryRow & { attempt: number }> = JSON.parse(body)
+  const toDate = (text: string | null) => (text === null ? null : new Date(text))
+  return {
+    ...toSummary({
+      ...row,
+      createdAt: new Date(row.createdAt),
+      startedAt: toDate(row.startedAt),
+      completedAt: toDate(row.completedAt),
+      runAt: new Date(row.runAt),
+    }),
+    attempt: row.attempt,
+  }
+}
+
+function parseLine(body: string): TaskLogLine {
+  const row: AsText<LogRow> = JSON.parse(body)
+  return toLogLine({ ...row, createdAt: new Date(row.createdAt) })
+}
