@@ -16,6 +16,7 @@ import {
 } from './http/error-handling.ts'
 import { healthRoutes } from './http/health.ts'
 import securityHeaders from './http/security-headers.ts'
+import { marketSchedules } from './market/schedules.ts'
 import { createMarketSource } from './market/sources/create-source.ts'
 import { createMarketTasks } from './market/tasks/index.ts'
 import asyncTasks, { version } from './plugin.ts'
@@ -97,6 +98,7 @@ async function compose(app: FastifyInstance, config: Config, options: AppOptions
     directConnectionString: directUrl,
     prepared: config.database.prepared,
     tasks,
+    schedules: marketSchedules,
     prefix: PREFIX,
     authorize: (request) => app.authorizeAdmin(request),
     migrate: false,

@@ -1,3 +1,4 @@
+export type { MissedTicks, ScheduleView } from './contract/schedule.ts'
 export type {
   ExecutorView,
   TaskDetail,
@@ -11,6 +12,7 @@ export type { DrizzleTransaction, QueryRunner, Transaction } from './db/query-ru
 export type { Authorize } from './http/authorize.ts'
 export { type AsyncTasksOptions, default } from './plugin.ts'
 export type { LogData, TaskContext, TaskLog } from './tasks/context.ts'
+export { currentTick } from './tasks/current-tick.ts'
 export {
   type FieldProblem,
   PermanentError,
@@ -32,6 +34,7 @@ export type {
   WaitOptions,
 } from './tasks/manager.ts'
 export { createTaskRegistry, type TaskDecorator, type TaskRegistry, task } from './tasks/registry.ts'
+export { defineSchedule, type ScheduleChanges, type ScheduleOptions } from './tasks/schedule-options.ts'
 export type { TaskSettings } from './tasks/settings.ts'
 export type {
   AnyTask,

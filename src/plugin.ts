@@ -13,6 +13,7 @@ import type { TaskManager } from './tasks/manager.ts'
 import { toPointer } from './tasks/params.ts'
 import { createTaskRegistry, defaultRegistry, type TaskRegistry } from './tasks/registry.ts'
 import { TaskRunner } from './tasks/runner.ts'
+import type { ScheduleOptions } from './tasks/schedule-options.ts'
 import { type TaskSettings, type TaskSettingsInput, taskSettings } from './tasks/settings.ts'
 import type { AnyTask } from './tasks/task.ts'
 import { logTaskEvents } from './telemetry/log.ts'
@@ -30,6 +31,11 @@ export interface AsyncTasksOptions extends TaskSettingsInput {
   tasks?: readonly AnyTask[]
   /** Default: the registry that `task()` fills. */
   registry?: TaskRegistry
+  /**
+   * Schedules that this code owns: they are made so at each start, but for `enabled`, which counts only while there is no
+   * such schedule yet. One that is no longer listed stays as it is; delete it.
+   */
+  schedules?: readonly ScheduleOptions[]
   /** Required while routes are mounted; `false` only where the host already guards the prefix. */
   authorize?: Authorize | false
   /** False: no HTTP routes. Default true. */
@@ -77,6 +83,7 @@ async function asyncTasks(app: FastifyInstance, options: AsyncTasksOptions): Pro
     pool,
     settings,
     registry: registryOf(options),
+    schedules: options.schedules,
     version,
     executes: options.executor ?? true,
     prepared: options.prepared ?? true,

@@ -2,6 +2,11 @@ import { z } from 'zod'
 import { taskParams, taskTypeName } from './requests.ts'
 import { instant, storableText } from './task.ts'
 
+/** Schedules that there may be. */
+export const MAX_SCHEDULES = 1_000
+/** Bytes of JSON text that a schedule's params may take: they are listed, all of them, with every schedule. */
+export const MAX_SCHEDULE_PARAMS_BYTES = 16_384
+
 /** What happens to ticks that nobody was there for: forgotten, made up for by one task, or by one each. */
 export const MISSED_TICKS = ['skip', 'once', 'all'] as const
 export type MissedTicks = (typeof MISSED_TICKS)[number]
@@ -11,7 +16,10 @@ export const scheduleName = z
   .regex(/^[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}$/, "must be 1 to 100 letters, digits, '_', '.', ':' or '-'")
 
 const fields = {
-  cron: storableText.min(1).max(200).describe('Five fields, or six with seconds first.'),
+  cron: storableText
+    .min(1)
+    .max(200)
+    .describe('Five fields, six with seconds first, or a nickname such as @daily.'),
   timeZone: storableText.min(1).max(100).describe('IANA, such as Asia/Shanghai.'),
   taskType: taskTypeName,
   params: taskParams.describe(
@@ -41,7 +49,10 @@ export const changeScheduleBody = z
     enabled: fields.enabled.exactOptional(),
     missed: fields.missed.exactOptional(),
   })
-  .refine((change) => Object.keys(change).length > 0, 'must change something')
+  .refine(
+    (change) => Object.keys(change).length > 0,
+    'expected object with something to change: cron, timeZone, taskType, params, enabled or missed',
+  )
 export type ScheduleChange = z.output<typeof changeScheduleBody>
 
 export const scheduleView = z.object({
@@ -52,10 +63,17 @@ export const scheduleView = z.object({
   params: z.record(z.string(), z.json()),
   enabled: z.boolean(),
   missed: z.enum(MISSED_TICKS),
+  declared: z
+    .boolean()
+    .describe("An app's code owns it: at its next start all but `enabled` is again what the code says."),
   nextRunAt: instant.nullable().describe('Null while disabled.'),
   lastRunAt: instant.nullable().describe('The latest tick that made a task.'),
-  lastTaskId: z.string().nullable(),
+  lastTaskId: z.string().nullable().describe('The task of that tick; it may have been deleted since.'),
+  lastError: z.string().nullable().describe('Why the latest tick made no task.'),
   createdAt: instant,
   updatedAt: instant,
 })
 export type ScheduleView = z.output<typeof scheduleView>
+
+export const scheduleList = z.object({ schedules: z.array(scheduleView) })
+export type ScheduleList = z.output<typeof scheduleList>

@@ -8,6 +8,7 @@ import { changeTaskRoutes } from './routes/change-tasks.ts'
 import { eventRoutes } from './routes/events.ts'
 import { overviewRoutes } from './routes/overview.ts'
 import { readTaskRoutes } from './routes/read-tasks.ts'
+import { scheduleRoutes } from './routes/schedules.ts'
 import { prepareScope } from './scope.ts'
 
 export interface AdminRoutesOptions {
@@ -28,5 +29,6 @@ export const adminRoutes: FastifyPluginAsync<AdminRoutesOptions> = async (app, o
   await app.register(changeTaskRoutes, { manager })
   await app.register(eventRoutes, { feed })
   await app.register(overviewRoutes, { manager })
+  await app.register(scheduleRoutes, { manager })
   answerOtherMethods()
 }

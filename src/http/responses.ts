@@ -1,6 +1,7 @@
 import { STATUS_CODES } from 'node:http'
 import { z } from 'zod'
 import { problem } from '../contract/problem.ts'
+import { scheduleView } from '../contract/schedule.ts'
 import { executorView, taskDetail, taskLogLine, taskLogPage, taskTypeView } from '../contract/task.ts'
 
 /**
@@ -16,10 +17,14 @@ export const taskLogAnswer = taskLogPage.extend({
   logs: z.array(taskLogLine.extend({ data: anyJson.optional() })),
 })
 export const taskTypesAnswer = z.object({ taskTypes: z.array(taskTypeView.extend({ params: anyObject })) })
+export const scheduleAnswer = scheduleView.extend({ params: anyObject })
+export const schedulesAnswer = z.object({ schedules: z.array(scheduleAnswer) })
 export const executorsAnswer = z.object({ executors: z.array(executorView) })
 
 /** Any text: what is no task's id is simply not found. */
 export const taskIdPath = z.object({ taskId: z.string() })
+/** Any text: what is no schedule's name is simply not found. */
+export const scheduleNamePath = z.object({ name: z.string() })
 export const noQuery = z.strictObject({})
 /** An empty object is forgiven: some clients cannot send nothing. */
 export const noBody = z.strictObject({}).nullish()
@@ -29,8 +34,8 @@ const DESCRIPTIONS: Record<number, string> = {
   400: 'The request is invalid; `errors` names the fields at fault.',
   401: 'There are no credentials, or they are no longer valid.',
   403: 'Who asks is not an admin.',
-  404: 'There is no such task.',
-  409: 'The task is in a state that does not allow this; `code` says which.',
+  404: 'There is no such task or schedule.',
+  409: 'What is there already does not allow this; `code` says why.',
   413: 'The body is too large.',
   415: 'The body is not JSON.',
   429: 'Too many failures; `Retry-After` says when to try again.',

@@ -62,9 +62,9 @@ export const waitOptions = z.object({
 })
 
 /** @throws TaskError `INVALID_ARGUMENT`, naming each field at fault */
-export function requireValid(what: string, schema: z.ZodType, value: unknown): void {
+export function requireValid<T>(what: string, schema: z.ZodType<T>, value: unknown): T {
   const answer = schema.safeParse(value)
-  if (answer.success) return
+  if (answer.success) return answer.data
   const problems = answer.error.issues.map((issue) => ({
     pointer: toPointer(issue.path),
     detail: issue.message,

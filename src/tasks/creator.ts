@@ -37,13 +37,13 @@ export class TaskCreator {
 
   /** Resolves once the row is durable. */
   async create(item: NewTaskItem): Promise<CreatedTask> {
-    return this.#inserts.add(await this.#prepare(item))
+    return this.#inserts.add(await this.prepare(item))
   }
 
   /** All of them or none, in one statement. */
   async createAll(items: readonly NewTaskItem[]): Promise<CreatedTask[]> {
     if (items.length === 0) return []
-    return this.#insert(await Promise.all(items.map((item) => this.#prepare(item))))
+    return this.#insert(await Promise.all(items.map((item) => this.prepare(item))))
   }
 
   async #insert(tasks: readonly NewTask[]): Promise<CreatedTask[]> {
@@ -57,10 +57,11 @@ export class TaskCreator {
     return tasks.map((task) => toCreated(task, rows.get(task.taskId)))
   }
 
-  async #prepare(item: NewTaskItem): Promise<NewTask> {
+  /** Checks a task without writing it. @throws TaskError `INVALID_PARAMS`, `INVALID_ARGUMENT` */
+  async prepare(item: NewTaskItem): Promise<NewTask> {
     const { task, params, ...options } = item
     requireValid('task options', createOptions, options)
-    const definition = this.#findDefinition(task)
+    const definition = this.findDefinition(task)
     const taskType = definition?.type ?? String(task)
     const defaults = definition?.options ?? {}
     const stored = await prepareParams(taskType, defaults.params ?? anyParams, params ?? {})
@@ -77,7 +78,7 @@ export class TaskCreator {
   }
 
   /** Of a function that serves several types, the one that is registered here is meant. */
-  #findDefinition(task: TaskReference): TaskDefinition | undefined {
+  findDefinition(task: TaskReference): TaskDefinition | undefined {
     if (typeof task === 'string') {
       checkType(task)
       return this.#definitions.get(task)

@@ -34,6 +34,14 @@ export interface TaskEventMap {
   /** Tasks of a claim whose answer was lost were handed back. */
   straysHandedBack: [{ taskIds: readonly string[] }]
   unknownTypeFailed: [{ taskId: string; taskType: string }]
+  /** A schedule was created, changed or deleted in this process. */
+  schedulesChanged: [{ schedule: string }]
+  /** Ticks of a schedule made tasks. */
+  ticked: [{ schedule: string; ticks: readonly Date[]; taskIds: readonly string[] }]
+  /** A tick made no task; the schedule goes on with its next one. */
+  tickFailed: [{ schedule: string; tick: Date; error: unknown }]
+  /** Ticks, from one instant up to but without another, that are not made up for. */
+  ticksSkipped: [{ schedule: string; from: Date; before: Date }]
   /** A loop of the executor died and will be started again. Once an outage, not once a try. */
   loopFailed: [{ loop: string; error: unknown }]
   loopRecovered: [{ loop: string; failures: number }]

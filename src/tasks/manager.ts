@@ -1,5 +1,6 @@
 import type { ListLogsQuery, ListTasksQuery } from '../contract/requests.ts'
 import { MAX_EXACT_TOTAL } from '../contract/requests.ts'
+import type { ScheduleView } from '../contract/schedule.ts'
 import type {
   ExecutorView,
   LogLevel,
@@ -22,6 +23,8 @@ import { TaskError } from './errors.ts'
 import type { TaskEvents } from './events.ts'
 import { isFinished } from './lifecycle.ts'
 import { toStorable } from './outcome.ts'
+import { defineSchedule, type ScheduleChanges, type ScheduleOptions } from './schedule-options.ts'
+import { Schedules } from './schedules.ts'
 import type { TaskSettings } from './settings.ts'
 import { listExecutors } from './store/executors.ts'
 import { cancelTask, deleteTask, retryTask } from './store/operate.ts'
@@ -52,6 +55,7 @@ export class TaskManager {
   readonly #definitions: ReadonlyMap<string, TaskDefinition>
   readonly #events: TaskEvents
   readonly #creator: TaskCreator
+  readonly #schedules: Schedules
   readonly #waiters: Waiters
 
   constructor(options: {
@@ -65,6 +69,7 @@ export class TaskManager {
     this.#definitions = options.definitions
     this.#events = options.events
     this.#creator = new TaskCreator(options)
+    this.#schedules = new Schedules({ ...options, creator: this.#creator })
     this.#waiters = new Waiters(options.db, options.events, options.settings.pollIntervalMs)
   }
 
@@ -256,6 +261,57 @@ export class TaskManager {
 
   listExecutors(): Promise<ExecutorView[]> {
     return listExecutors(this.#db)
+  }
+
+  /**
+   * Creates a schedule: a task of the type at each of its ticks, whichever process is there for it.
+   *
+   * @throws TaskError `DUPLICATE_SCHEDULE`, `TOO_MANY_SCHEDULES`, `INVALID_PARAMS`, `INVALID_ARGUMENT` (a cron
+   *   expression that means nothing or never fires, an unknown time zone)
+   */
+  createSchedule<const T extends TaskReference>(schedule: ScheduleOptions<T>): Promise<ScheduleView> {
+    return this.#schedules.create(defineSchedule(schedule))
+  }
+
+  /**
+   * Changes what is given. The next tick stays, unless cron, zone or `enabled` change: then it is the next one from now.
+   *
+   * @throws TaskError `SCHEDULE_NOT_FOUND`, `INVALID_PARAMS`, `INVALID_ARGUMENT`
+   */
+  updateSchedule<const T extends TaskReference>(
+    name: string,
+    changes: ScheduleChanges<T>,
+  ): Promise<ScheduleView> {
+    return this.#schedules.update(name, changes)
+  }
+
+  /** Its tasks stay. @throws TaskError `SCHEDULE_NOT_FOUND` */
+  deleteSchedule(name: string): Promise<void> {
+    return this.#schedules.delete(name)
+  }
+
+  /** Undefined when there is none. */
+  getSchedule(name: string): Promise<ScheduleView | undefined> {
+    return this.#schedules.find(name)
+  }
+
+  /** All of them, by name. */
+  listSchedules(): Promise<ScheduleView[]> {
+    return this.#schedules.list()
+  }
+
+  /**
+   * Makes a task of the schedule now, also of a disabled one; its next tick stays.
+   *
+   * @throws TaskError `SCHEDULE_NOT_FOUND`, `INVALID_PARAMS`
+   */
+  runSchedule(name: string, options: { createdBy?: string | null } = {}): Promise<CreatedTask> {
+    return this.#schedules.run(name, options.createdBy ?? null)
+  }
+
+  /** Makes schedules as an app's code says, which owns them but for `enabled`; see the plugin's `schedules`. */
+  declareSchedules(schedules: readonly ScheduleOptions[]): Promise<void> {
+    return this.#schedules.declare(schedules)
   }
 
   /** Ends waits; they reject with `SHUTTING_DOWN`. */

@@ -1,12 +1,16 @@
 import type pg from 'pg'
 import { createPrivatePool, endPool } from '../db/client.ts'
 import { createDatabase } from '../db/database.ts'
+import { isOutage } from '../db/errors.ts'
 import { TaskEvents } from './events.ts'
 import { TaskExecutor } from './executor/executor.ts'
+import { Supervisor } from './executor/supervisor.ts'
+import { pause } from './executor/wake-up.ts'
 import { TaskFeed } from './feed/feed.ts'
 import { TaskManager } from './manager.ts'
 import { Notifier } from './notifications.ts'
 import type { TaskRegistry } from './registry.ts'
+import type { ScheduleOptions } from './schedule-options.ts'
 import type { TaskSettings } from './settings.ts'
 import type { TaskDefinition } from './task.ts'
 
@@ -14,6 +18,8 @@ export interface TaskRunnerOptions {
   readonly pool: pg.Pool
   readonly settings: TaskSettings
   readonly registry: TaskRegistry
+  /** Schedules that the code owns. */
+  readonly schedules?: readonly ScheduleOptions[] | undefined
   /** Shown with the executor. */
   readonly version: string
   /** Whether this process runs tasks, or only creates and shows them. */
@@ -32,6 +38,8 @@ const OWN_CONNECTIONS = [5, 1] as const
 /** Opened when somebody watches: viewers and the app do not wait for each other. */
 const FEED_CONNECTIONS = 2
 
+const MAX_TIMER_MS = 2_147_483_647
+
 /** The engine of one app: its parts, put together, and the order in which they start and stop. */
 export class TaskRunner {
   readonly events = new TaskEvents()
@@ -44,6 +52,10 @@ export class TaskRunner {
   readonly #notifier: Notifier
   readonly #registry: TaskRegistry
   readonly #definitions: Map<string, TaskDefinition>
+  readonly #schedules: readonly ScheduleOptions[]
+  /** Declares the schedules when the database is back. */
+  readonly #lateDeclaration: Supervisor
+  #declaresLate = false
 
   constructor(options: TaskRunnerOptions) {
     const { pool, prepared, registry, settings, version, listen } = options
@@ -83,11 +95,26 @@ export class TaskRunner {
     this.executor = executor
     this.#registry = registry
     this.#definitions = definitions
+    this.#schedules = options.schedules ?? []
+    this.#lateDeclaration = new Supervisor(
+      'schedules',
+      async (signal, passed) => {
+        await manager.declareSchedules(this.#schedules)
+        passed()
+        await pause(MAX_TIMER_MS, signal)
+      },
+      events,
+    )
   }
 
-  /** From here on the types are fixed: what is registered later belongs to apps that start later. */
-  start(): void {
+  /**
+   * From here on the types are fixed: what is registered later belongs to apps that start later.
+   *
+   * @throws TaskError for a declared schedule that is wrong
+   */
+  async start(): Promise<void> {
     for (const [type, definition] of this.#registry.definitions()) this.#definitions.set(type, definition)
+    await this.#declareSchedules()
     this.executor?.start()
   }
 
@@ -103,10 +130,23 @@ export class TaskRunner {
   async stop(): Promise<void> {
     this.beginStop()
     try {
+      if (this.#declaresLate) await this.#lateDeclaration.stop()
       await this.executor?.stop()
     } finally {
       this.#notifier.stop()
       await Promise.all(this.#ownPools.map((pool) => endPool(pool, 1_000)))
+    }
+  }
+
+  /** An app starts with the database away, too. */
+  async #declareSchedules(): Promise<void> {
+    if (this.#schedules.length === 0) return
+    try {
+      await this.manager.declareSchedules(this.#schedules)
+    } catch (error) {
+      if (!isOutage(error)) throw error
+      this.#declaresLate = true
+      this.#lateDeclaration.start()
     }
   }
 }

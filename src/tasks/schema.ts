@@ -143,3 +143,38 @@ export const asyncTaskExecutors = pgTable('async_task_executors', {
   /** Task ids whose handlers ignore their signal. */
   stuck: text('stuck').array().notNull().default(sql`'{}'`),
 })
+
+/** A tick: a whole second, which a `Date` holds exactly, so that it can be compared with what was read. */
+const tick = (name: string) => timestamp(name, { withTimezone: true, mode: 'date', precision: 0 })
+
+/** One row a schedule. Its next tick is taken by whoever moves `next_run_at` on, in the transaction that makes the task. */
+export const asyncTaskSchedules = pgTable(
+  'async_task_schedules',
+  {
+    name: varchar('name', { length: 100 }).primaryKey(),
+    cron: text('cron').notNull(),
+    timeZone: text('time_zone').notNull(),
+    taskType: varchar('task_type', { length: 100 }).notNull(),
+    /** JSON text, as given: the type parses it at each tick. */
+    params: text('params').notNull().default('{}'),
+    enabled: boolean('enabled').notNull().default(true),
+    missed: varchar('missed', { length: 10 }).notNull().default('skip'),
+    /** An app's code owns all of it but `enabled`. */
+    declared: boolean('declared').notNull().default(false),
+    /** Another one after each change; a tick that was planned before it counts no more. */
+    revision: uuid('revision').notNull().defaultRandom(),
+    /** Null while disabled. */
+    nextRunAt: tick('next_run_at'),
+    lastRunAt: tick('last_run_at'),
+    /** No reference: tasks are deleted, schedules stay. */
+    lastTaskId: varchar('last_task_id', { length: 50 }),
+    /** Why the latest tick made no task. */
+    lastError: text('last_error'),
+    createdAt: instant('created_at').notNull().defaultNow(),
+    updatedAt: instant('updated_at').notNull().defaultNow(),
+  },
+  (t) => [
+    check('async_task_schedules_missed_check', sql`${t.missed} in ('skip', 'once', 'all')`),
+    check('async_task_schedules_enabled_check', sql`${t.enabled} or ${t.nextRunAt} is null`),
+  ],
+)

@@ -43,6 +43,17 @@ export function logTaskEvents(
   events.on('unknownTypeFailed', (event) =>
     log.error(event, 'task failed: no executor has registered its type'),
   )
+  events.on('schedulesChanged', (event) => log.info(event, 'schedule changed'))
+  events.on('ticked', ({ schedule, ticks, taskIds }) =>
+    log.debug(
+      { schedule, tick: ticks.at(-1), taskId: taskIds.at(-1), tasks: taskIds.length },
+      'schedule ticked',
+    ),
+  )
+  events.on('tickFailed', ({ schedule, tick, error }) =>
+    log.error({ schedule, tick, ...described(error) }, 'a tick of a schedule made no task'),
+  )
+  events.on('ticksSkipped', (event) => log.warn(event, 'missed ticks of a schedule are not made up for'))
   logTroubles(events, log)
   events.on('writeFailed', ({ what, error }) =>
     log.error({ what, ...described(error) }, 'write failed for good'),

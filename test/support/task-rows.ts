@@ -46,7 +46,7 @@ export function useTaskTables(): TaskTables {
     database = await createTestDatabase()
   })
   beforeEach(async () => {
-    await database.pool.query('truncate async_tasks, async_task_executors cascade')
+    await database.pool.query('truncate async_tasks, async_task_executors, async_task_schedules cascade')
   })
   afterAll(() => database.drop())
 

@@ -38,7 +38,7 @@ test('handlers that hold every connection of the pool stop neither the heartbeat
     listen: undefined,
   })
   const created = await runner.manager.createTasks([{ task: greedy }, { task: greedy }])
-  runner.start()
+  await runner.start()
   await Promise.all(holding.map(({ opened }) => opened))
   const heartbeat = async () => {
     const { rows } = await database.pool.query('select heartbeat_at from async_task_executors')

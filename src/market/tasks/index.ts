@@ -1,4 +1,5 @@
 import type pg from 'pg'
+import { currentTick } from '../../tasks/current-tick.ts'
 import { createTaskRegistry } from '../../tasks/registry.ts'
 import type { AnyTask } from '../../tasks/task.ts'
 import { type Day, todayInShanghai } from '../days.ts'
@@ -14,13 +15,13 @@ export interface MarketTasksOptions {
   pool: pg.Pool
   /** One for the process: its rate limit is that of all tasks. */
   source: MarketSource
-  /** The day it is in Asia/Shanghai. For tests. */
+  /** The day it is in Asia/Shanghai; at a schedule's tick, the day of the tick. For tests. */
   today?: () => Day
 }
 
 /** The bundled server's handlers, for the plugin's `tasks`. */
 export function createMarketTasks(options: MarketTasksOptions): AnyTask[] {
-  const { pool, source, today = () => todayInShanghai() } = options
+  const { pool, source, today = () => todayInShanghai(currentTick()) } = options
   const registry = createTaskRegistry()
   const market = { pool, source, today, calendar: createTradingCalendar(source, today) }
   return [

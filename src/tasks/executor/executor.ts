@@ -4,6 +4,7 @@ import type pg from 'pg'
 import type { Database } from '../../db/database.ts'
 import { TaskError } from '../errors.ts'
 import type { TaskEvents } from '../events.ts'
+import { MAX_SLEEP_MS, Scheduler } from '../maintenance/scheduler.ts'
 import type { TaskManager } from '../manager.ts'
 import type { TaskSettings } from '../settings.ts'
 import { type ClaimedTask, claimTasks } from '../store/claim.ts'
@@ -69,6 +70,8 @@ export class TaskExecutor {
   readonly #heartbeat: Heartbeat
   readonly #heart: Supervisor
   readonly #ears: Supervisor | undefined
+  readonly #scheduler: Scheduler
+  readonly #ticks: Supervisor
   readonly #giveUp = new AbortController()
   readonly #services: AttemptServices
   /** A heartbeat saw rows that run in this executor's name without being held. */
@@ -121,6 +124,12 @@ export class TaskExecutor {
       settings.heartbeatIntervalMs,
     )
     this.#ears = options.listen && new Supervisor('listener', this.#hear(options.listen), events)
+    this.#scheduler = new Scheduler({ db, settings, definitions, events })
+    this.#ticks = new Supervisor(
+      'scheduler',
+      (signal, passed) => this.#scheduler.loop(signal, passed),
+      events,
+    )
     this.#poller = new Supervisor('poller', (signal, passed) => this.#poll(signal, passed), events)
     this.#services = {
       db,
@@ -144,8 +153,10 @@ export class TaskExecutor {
     events.on('created', this.#onCreated)
     events.on('rescued', this.#onRescued)
     events.on('cancelled', this.#onCancelled)
+    events.on('schedulesChanged', this.#onSchedulesChanged)
     this.#heart.start()
     this.#poller.start()
+    this.#ticks.start()
     this.#ears?.start()
   }
 
@@ -175,6 +186,7 @@ export class TaskExecutor {
       loops: [
         { health: this.#poller.health(), staleAfterMs: Math.max(5 * pollIntervalMs, MIN_STALE_MS) },
         { health: this.#heart.health(), staleAfterMs: leaseMs },
+        { health: this.#ticks.health(), staleAfterMs: 3 * MAX_SLEEP_MS },
         ...ears,
       ],
       stuck: this.#slots
@@ -207,7 +219,8 @@ export class TaskExecutor {
     const deadline = setTimeout(() => this.#giveUp.abort(), Math.max(total, MIN_STOP_MS))
     events.off('created', this.#onCreated)
     events.off('rescued', this.#onRescued)
-    const polled = this.#poller.stop()
+    events.off('schedulesChanged', this.#onSchedulesChanged)
+    const polled = Promise.all([this.#poller.stop(), this.#ticks.stop()])
     try {
       await this.#idleWithin(total * ABORT_AT)
       for (const attempt of this.#slots.attempts()) attempt.abort('shutdown')
@@ -224,7 +237,7 @@ export class TaskExecutor {
     }
   }
 
-  async #handOver(polled: Promise<void>): Promise<void> {
+  async #handOver(polled: Promise<unknown>): Promise<void> {
     const { db, settings } = this.#options
     await polled
     await Promise.all(this.#slots.attempts().map((attempt) => attempt.handBack(settings.cancelGraceMs)))
@@ -315,9 +328,11 @@ export class TaskExecutor {
       db: this.#options.db,
       connection,
       onDue: () => this.wake(),
+      onSchedules: () => this.#scheduler.wake(),
       onCancelled: (taskId, attempt) => this.#abortIf(taskId, attempt, 'cancelled'),
       onListening: async () => {
         this.wake()
+        this.#scheduler.wake()
         await this.#heartbeat.beatOnce()
       },
     })
@@ -332,6 +347,8 @@ export class TaskExecutor {
   readonly #onCreated = ({ dueNow }: { dueNow: boolean }): void => {
     if (dueNow) this.wake()
   }
+
+  readonly #onSchedulesChanged = (): void => this.#scheduler.wake()
 
   readonly #onRescued = (): void => this.wake()
 

@@ -10,6 +10,7 @@ export function hearOthers(options: {
   readonly db: Database
   readonly connection: pg.ClientConfig
   onDue(): void
+  onSchedules(): void
   onCancelled(taskId: string, attempt: number): void
   /** Hints that were sent while nobody listened are lost: due tasks and cancels must be looked up. */
   onListening(): Promise<void>
@@ -22,6 +23,7 @@ export function hearOthers(options: {
     onMessage(payload: string) {
       const heard = decodeNotification(payload)
       if (heard?.kind === 'due') options.onDue()
+      if (heard?.kind === 'schedules') options.onSchedules()
       if (heard?.kind === 'cancelled') options.onCancelled(heard.taskId, heard.attempt)
     },
   }

@@ -1,4 +1,5 @@
 import { type Database, execute, statement } from '../../db/database.ts'
+import { runIn, type Transaction } from '../../db/query-runner.ts'
 import type { StoredParams } from '../params.ts'
 import { TASK_COLUMNS, type TaskRow } from './rows.ts'
 
@@ -34,10 +35,20 @@ const INSERT = statement(
 
 /** Inserts all of them or none; the rows come back by task id. */
 export async function insertTasks(db: Database, tasks: readonly NewTask[]): Promise<Map<string, TaskRow>> {
+  const rows = await execute<TaskRow>(db, INSERT, insertValues(tasks))
+  return new Map(rows.map((row) => [row.taskId, row]))
+}
+
+/** They exist if and only if the transaction commits. */
+export async function insertTasksIn(tx: Transaction, tasks: readonly NewTask[]): Promise<void> {
+  await runIn(tx, INSERT.text, insertValues(tasks))
+}
+
+function insertValues(tasks: readonly NewTask[]): unknown[] {
   const params = tasks.flatMap((task) =>
     [...task.params].map(([key, value]) => ({ taskId: task.taskId, key, value })),
   )
-  const rows = await execute<TaskRow>(db, INSERT, [
+  return [
     tasks.map((task) => task.taskId),
     tasks.map((task) => task.taskType),
     tasks.map((task) => task.priority),
@@ -48,6 +59,5 @@ export async function insertTasks(db: Database, tasks: readonly NewTask[]): Prom
     params.map((param) => param.taskId),
     params.map((param) => param.key),
     params.map((param) => param.value),
-  ])
-  return new Map(rows.map((row) => [row.taskId, row]))
+  ]
 }

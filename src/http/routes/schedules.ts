@@ -1,0 +1,97 @@
+import { type FastifyPluginAsyncZod, jsonSchemaTransform } from 'fastify-type-provider-zod'
+import { changeScheduleBody, createScheduleBody, MAX_SCHEDULE_PARAMS_BYTES } from '../../contract/schedule.ts'
+import { TaskError } from '../../tasks/errors.ts'
+import type { TaskManager } from '../../tasks/manager.ts'
+import { findAskerId } from '../authorize.ts'
+import {
+  createdTaskAnswer,
+  noBody,
+  noContent,
+  noQuery,
+  problems,
+  scheduleAnswer,
+  scheduleNamePath,
+  schedulesAnswer,
+} from '../responses.ts'
+
+// Params at their largest, and room for the other fields and for escapes.
+const bodyLimit = 4 * MAX_SCHEDULE_PARAMS_BYTES
+
+const tags = ['schedules']
+const config = { swaggerTransform: jsonSchemaTransform }
+
+export const scheduleRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> = async (app, { manager }) => {
+  const listSchema = {
+    summary: 'List the schedules by name',
+    tags,
+    querystring: noQuery,
+    response: { 200: schedulesAnswer, ...problems(400, 401, 403) },
+  }
+  app.get('/schedules', { config, schema: listSchema }, async () => ({
+    schedules: await manager.listSchedules(),
+  }))
+
+  const createSchema = {
+    summary: 'Create a schedule',
+    tags,
+    querystring: noQuery,
+    body: createScheduleBody,
+    response: { 201: scheduleAnswer, ...problems(400, 401, 403, 409, 413, 415) },
+  }
+  app.post('/schedules', { config, bodyLimit, schema: createSchema }, async (request, reply) => {
+    const { taskType, ...options } = request.body
+    manager.requireTaskType(taskType)
+    const schedule = await manager.createSchedule({ ...options, task: taskType })
+    return reply
+      .code(201)
+      .header('location', `${app.prefix}/schedules/${encodeURIComponent(schedule.name)}`)
+      .send(schedule)
+  })
+
+  const one = { tags, params: scheduleNamePath, querystring: noQuery }
+  const readSchema = {
+    summary: 'Read a schedule',
+    ...one,
+    response: { 200: scheduleAnswer, ...problems(400, 401, 403, 404) },
+  }
+  app.get('/schedules/:name', { config, schema: readSchema }, async ({ params: { name } }) => {
+    const schedule = await manager.getSchedule(name)
+    if (!schedule) throw new TaskError('SCHEDULE_NOT_FOUND', `there is no schedule ${JSON.stringify(name)}`)
+    return schedule
+  })
+
+  const changeSchema = {
+    summary: 'Change a schedule; what is left out stays',
+    ...one,
+    body: changeScheduleBody,
+    response: { 200: scheduleAnswer, ...problems(400, 401, 403, 404, 413, 415) },
+  }
+  app.patch('/schedules/:name', { config, bodyLimit, schema: changeSchema }, async (request) => {
+    const { taskType, ...changes } = request.body
+    if (taskType === undefined) return manager.updateSchedule(request.params.name, changes)
+    manager.requireTaskType(taskType)
+    return manager.updateSchedule(request.params.name, { ...changes, task: taskType })
+  })
+
+  const deleteSchema = {
+    summary: 'Delete a schedule; its tasks stay',
+    ...one,
+    body: noBody,
+    response: { 204: noContent, ...problems(400, 401, 403, 404, 413, 415) },
+  }
+  app.delete('/schedules/:name', { config, schema: deleteSchema }, async (request, reply) => {
+    await manager.deleteSchedule(request.params.name)
+    return reply.code(204).send()
+  })
+
+  const runSchema = {
+    summary: 'Make a task of a schedule now, also of a disabled one',
+    ...one,
+    body: noBody,
+    response: { 201: createdTaskAnswer, ...problems(400, 401, 403, 404, 413, 415) },
+  }
+  app.post('/schedules/:name/run', { config, schema: runSchema }, async (request, reply) => {
+    const created = await manager.runSchedule(request.params.name, { createdBy: findAskerId(request) })
+    return reply.code(201).header('location', `${app.prefix}/tasks/${created.taskId}`).send(created)
+  })
+}

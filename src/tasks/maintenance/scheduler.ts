@@ -1,0 +1,191 @@
+import type { Database } from '../../db/database.ts'
+import { isTransient } from '../../db/errors.ts'
+import { TaskCreator } from '../creator.ts'
+import { parseCron } from '../cron.ts'
+import { tickBeingParsed } from '../current-tick.ts'
+import type { TaskEvents } from '../events.ts'
+import { WakeUp } from '../executor/wake-up.ts'
+import { describeError } from '../outcome.ts'
+import type { TaskSettings } from '../settings.ts'
+import type { NewTask } from '../store/insert.ts'
+import { type ComingSchedule, listComing, takeStep } from '../store/schedules.ts'
+import type { TaskDefinition } from '../task.ts'
+import { graceOf, planTicks, type TickPlan } from '../ticks.ts'
+
+/** Changes that were not heard of are found by then. */
+export const MAX_SLEEP_MS = 60_000
+/** Schedules that one look takes. */
+const MAX_COMING = 50
+/** Ticks of a catch-up that one transaction takes, and bytes of their params: one tick's may be more. */
+const MAX_STEP_TICKS = 100
+const MAX_STEP_BYTES = 4 * 1_048_576
+/** Schemas may ask others. One that gets no answer must not hold up the other schedules. */
+const MAX_PARSE_MS = 10_000
+
+interface MadeTick {
+  readonly tick: Date
+  readonly task: NewTask | undefined
+  readonly error: unknown
+}
+
+/**
+ * Makes the tasks of schedules at their ticks. Each process has one; all of them try, and whoever moves a schedule's
+ * next tick on, in the transaction that makes the task, is the one. It sleeps until the next tick, or for a minute.
+ *
+ * What is wrong with one schedule, its params, its type, its expression, is said on it and stops no other. Errors of the
+ * database end the loop; the supervisor starts it again.
+ */
+export class Scheduler {
+  readonly #db: Database
+  readonly #events: TaskEvents
+  readonly #definitions: ReadonlyMap<string, TaskDefinition>
+  readonly #settings: TaskSettings
+  readonly #creator: TaskCreator
+  readonly #wakeUp = new WakeUp()
+
+  constructor(options: {
+    db: Database
+    settings: TaskSettings
+    definitions: ReadonlyMap<string, TaskDefinition>
+    events: TaskEvents
+  }) {
+    this.#db = options.db
+    this.#events = options.events
+    this.#definitions = options.definitions
+    this.#settings = options.settings
+    this.#creator = new TaskCreator(options)
+  }
+
+  /** Schedules may have changed: look now. */
+  wake(): void {
+    this.#wakeUp.notify()
+  }
+
+  async loop(signal: AbortSignal, passed: () => void): Promise<void> {
+    while (!signal.aborted) {
+      const sleepMs = await this.tickOnce()
+      passed()
+      if (sleepMs > 0) await this.#wakeUp.wait(sleepMs, signal)
+    }
+  }
+
+  /** Takes what is due; answers how long to sleep, in milliseconds. */
+  async tickOnce(): Promise<number> {
+    const { leaseMs } = this.#settings
+    const taskTypes = [...this.#definitions.keys()]
+    const coming = await listComing(this.#db, { taskTypes, leaseMs, limit: MAX_COMING })
+    const due = coming.filter(({ inMs }) => inMs <= 0)
+    const taken = await Promise.allSettled(due.map((schedule) => this.#take(schedule)))
+    for (const one of taken) if (one.status === 'rejected') throw one.reason
+    if (due.length > 0) return 0
+    // A timer may be a little early; the database's clock decides.
+    return Math.min(Math.ceil(coming[0]?.inMs ?? MAX_SLEEP_MS) + 1, MAX_SLEEP_MS)
+  }
+
+  async #take(schedule: ComingSchedule): Promise<void> {
+    try {
+      await this.#runTicks(schedule, this.#plan(schedule))
+    } catch (error) {
+      if (isTransient(error)) throw error
+      await this.#giveUpTick(schedule, error)
+    }
+  }
+
+  #plan({ cron, timeZone, nextRunAt: from, now, missed, isKnown }: ComingSchedule): TickPlan {
+    const times = parseCron(cron, timeZone)
+    const { pollIntervalMs, leaseMs } = this.#settings
+    if (isKnown) return planTicks(times, { from, now, missed, graceMs: graceOf(pollIntervalMs) })
+    // Nobody knows the type: of the ticks that have waited for a lease the latest makes a task, which will say so.
+    const until = new Date(+now - leaseMs)
+    return planTicks(times, { from, now: until, missed: 'once', graceMs: 0 })
+  }
+
+  async #runTicks(schedule: ComingSchedule, { ticks, next, skipped }: TickPlan): Promise<void> {
+    let from = schedule.nextRunAt
+    let done = 0
+    do {
+      const made = await this.#makeSome(schedule, ticks.slice(done, done + MAX_STEP_TICKS))
+      done += made.length
+      const to = ticks[done] ?? next ?? null
+      if (!(await this.#takeStep(schedule, { from, to, made }))) return
+      if (skipped && from === schedule.nextRunAt) {
+        this.#events.emit('ticksSkipped', { schedule: schedule.name, ...skipped })
+      }
+      from = to ?? from
+    } while (done < ticks.length)
+  }
+
+  /** The tasks of the first ticks, as many as one transaction takes. */
+  async #makeSome(schedule: ComingSchedule, ticks: readonly Date[]): Promise<MadeTick[]> {
+    const made: MadeTick[] = []
+    let bytes = 0
+    for (const tick of ticks) {
+      const one = await this.#make(schedule, tick)
+      made.push(one)
+      for (const [key, value] of one.task?.params ?? []) bytes += key.length + value.length
+      if (bytes > MAX_STEP_BYTES) break
+    }
+    return made
+  }
+
+  async #make({ taskType, params }: ComingSchedule, tick: Date): Promise<MadeTick> {
+    const item = { task: taskType, params: JSON.parse(params), runAt: tick }
+    try {
+      const task = await inTime(tickBeingParsed.run(tick, () => this.#creator.prepare(item)))
+      return { tick, task, error: undefined }
+    } catch (error) {
+      return { tick, task: undefined, error }
+    }
+  }
+
+  async #takeStep(
+    schedule: ComingSchedule,
+    { from, to, made }: { from: Date; to: Date | null; made: readonly MadeTick[] },
+  ): Promise<boolean> {
+    const { name, isKnown, taskType } = schedule
+    const latest = made.at(-1)
+    const unknown = isKnown ? null : `UNKNOWN_TASK_TYPE: no executor has registered '${taskType}'`
+    const error = latest?.error === undefined ? unknown : describeError(latest.error)
+    const tasks = made.flatMap(({ tick, task }) => (task ? [{ tick, task }] : []))
+    if (!(await takeStep(this.#db, { schedule, from, to, made: tasks, error }))) return false
+    const failed = made.filter(({ task }) => !task)
+    for (const { tick, error: why } of failed.slice(-1)) {
+      this.#events.emit('tickFailed', { schedule: name, tick, error: why })
+    }
+    if (tasks.length > 0) this.#announce(name, tasks)
+    return true
+  }
+
+  #announce(schedule: string, made: readonly { tick: Date; task: NewTask }[]): void {
+    const taskIds = made.map(({ task }) => task.taskId)
+    const ticks = made.map(({ tick }) => tick)
+    this.#events.emit('created', { taskIds, taskTypes: made.map(({ task }) => task.taskType), dueNow: true })
+    this.#events.emit('ticked', { schedule, ticks, taskIds })
+  }
+
+  /** An expression that no longer means anything ends the schedule until it is changed; else it waits for its next tick. */
+  async #giveUpTick(schedule: ComingSchedule, error: unknown): Promise<void> {
+    const { name, nextRunAt: from, now } = schedule
+    const step = { schedule, from, to: findNext(schedule, now), made: [], error: describeError(error) }
+    if (await takeStep(this.#db, step)) this.#events.emit('tickFailed', { schedule: name, tick: from, error })
+  }
+}
+
+function findNext({ cron, timeZone }: ComingSchedule, now: Date): Date | null {
+  try {
+    return parseCron(cron, timeZone).next(now) ?? null
+  } catch {
+    // Why is what is being written down.
+    return null
+  }
+}
+
+/** @throws what `work` throws, or an error when it takes too long */
+async function inTime<T>(work: Promise<T>): Promise<T> {
+  const { promise: late, reject } = Promise.withResolvers<never>()
+  const timer = setTimeout(
+    () => reject(new Error(`its params were not parsed within ${MAX_PARSE_MS / 1_000} s`)),
+    MAX_PARSE_MS,
+  )
+  return Promise.race([work, late]).finally(() => clearTimeout(timer))
+}

@@ -1,0 +1,171 @@
+import {
+  changeScheduleBody,
+  createScheduleBody,
+  MAX_SCHEDULE_PARAMS_BYTES,
+  MAX_SCHEDULES,
+  type ScheduleView,
+  scheduleName,
+} from '../contract/schedule.ts'
+import type { Database } from '../db/database.ts'
+import { requireValid } from './arguments.ts'
+import type { CreatedTask } from './create-options.ts'
+import type { TaskCreator } from './creator.ts'
+import { parseCron, requireNext } from './cron.ts'
+import { tickBeingParsed } from './current-tick.ts'
+import { TaskError } from './errors.ts'
+import type { TaskEvents } from './events.ts'
+import type { ScheduleChanges, ScheduleOptions } from './schedule-options.ts'
+import {
+  declareSchedule,
+  deleteSchedule,
+  findSchedule,
+  insertSchedule,
+  listSchedules,
+  readClock,
+  type ScheduleRow,
+  type ScheduleSettings,
+  updateSchedule,
+} from './store/schedules.ts'
+import type { TaskReference } from './task.ts'
+
+/**
+ * Schedules as people and code see them: checked, written, read. What they make at their ticks is the scheduler's
+ * business. Params are kept as they were given, because the type parses them anew at each tick.
+ */
+export class Schedules {
+  readonly #db: Database
+  readonly #events: TaskEvents
+  readonly #creator: TaskCreator
+
+  constructor(options: { db: Database; events: TaskEvents; creator: TaskCreator }) {
+    this.#db = options.db
+    this.#events = options.events
+    this.#creator = options.creator
+  }
+
+  async create(options: ScheduleOptions): Promise<ScheduleView> {
+    const settings = this.#read(options)
+    const { next } = await this.#check(settings)
+    const row = await insertSchedule(this.#db, settings, next)
+    if (!row) throw await this.#whyNot(settings.name)
+    return this.#changed(row)
+  }
+
+  async update(name: string, changes: ScheduleChanges): Promise<ScheduleView> {
+    const { task, ...rest } = changes
+    const given = { ...rest, taskType: task === undefined ? undefined : this.#typeOf(task) }
+    const { params, ...change } = requireValid('schedule', changeScheduleBody, withoutUndefined(given))
+    // Once more for each change of somebody else's that came in between.
+    for (;;) {
+      const before = await this.#require(name)
+      const settings = { ...before, ...change, ...(params === undefined ? {} : { params: toText(params) }) }
+      const isNew =
+        settings.cron !== before.cron ||
+        settings.timeZone !== before.timeZone ||
+        settings.enabled !== before.enabled ||
+        before.nextRunAt === null
+      const { next } = await this.#check(settings)
+      const row = await updateSchedule(this.#db, before, settings, { at: next, isNew })
+      if (row) return this.#changed(row)
+    }
+  }
+
+  async delete(name: string): Promise<void> {
+    if (!isName(name) || !(await deleteSchedule(this.#db, name))) throw notFound(name)
+    this.#events.emit('schedulesChanged', { schedule: name })
+  }
+
+  /** Undefined when there is none. */
+  async find(name: string): Promise<ScheduleView | undefined> {
+    const row = isName(name) ? await findSchedule(this.#db, name) : undefined
+    return row && toView(row)
+  }
+
+  async list(): Promise<ScheduleView[]> {
+    return (await listSchedules(this.#db)).map(toView)
+  }
+
+  /** Makes a task now, whatever the schedule's next tick is. */
+  async run(name: string, createdBy: string | null): Promise<CreatedTask> {
+    const { taskType, params } = await this.#require(name)
+    return this.#creator.create({ task: taskType, params: JSON.parse(params), createdBy })
+  }
+
+  /** Makes the rows as the code says; `enabled` only where there was no row. */
+  async declare(all: readonly ScheduleOptions[]): Promise<void> {
+    const settings = all.map((options) => this.#read(options))
+    const twice = settings.find(({ name }, i) => settings.findIndex((other) => other.name === name) !== i)
+    if (twice) throw new TaskError('DUPLICATE_SCHEDULE', `schedule '${twice.name}' is declared twice`)
+    // All are checked before any is written.
+    const checked = []
+    for (const one of settings) checked.push({ settings: one, ...(await this.#check(one)) })
+    for (const { settings: one, next } of checked) {
+      if (await declareSchedule(this.#db, one, next)) {
+        this.#events.emit('schedulesChanged', { schedule: one.name })
+      }
+    }
+  }
+
+  #read({ task, ...rest }: ScheduleOptions): ScheduleSettings {
+    const given = withoutUndefined({ ...rest, taskType: this.#typeOf(task) })
+    const { params = {}, ...settings } = requireValid('schedule', createScheduleBody, given)
+    return { ...settings, params: toText(params) }
+  }
+
+  #typeOf(task: TaskReference): string {
+    return this.#creator.findDefinition(task)?.type ?? String(task)
+  }
+
+  /** Params are tried as they will be parsed at the next tick. */
+  async #check({ cron, timeZone, taskType, params }: ScheduleSettings): Promise<{ next: Date }> {
+    const times = parseCron(cron, timeZone)
+    const next = requireNext(times, cron, await readClock(this.#db))
+    await tickBeingParsed.run(next, () =>
+      this.#creator.prepare({ task: taskType, params: JSON.parse(params) }),
+    )
+    return { next }
+  }
+
+  #changed(row: ScheduleRow): ScheduleView {
+    this.#events.emit('schedulesChanged', { schedule: row.name })
+    return toView(row)
+  }
+
+  async #require(name: string): Promise<ScheduleRow> {
+    const row = isName(name) ? await findSchedule(this.#db, name) : undefined
+    if (!row) throw notFound(name)
+    return row
+  }
+
+  async #whyNot(name: string): Promise<TaskError> {
+    return (await findSchedule(this.#db, name))
+      ? new TaskError('DUPLICATE_SCHEDULE', `there is a schedule '${name}' already`)
+      : new TaskError('TOO_MANY_SCHEDULES', `there may be ${MAX_SCHEDULES} schedules`)
+  }
+}
+
+function toView({ revision: _revision, params, ...row }: ScheduleRow): ScheduleView {
+  return { ...row, params: JSON.parse(params) }
+}
+
+function toText(params: Record<string, unknown>): string {
+  const text = JSON.stringify(params)
+  if (Buffer.byteLength(text) <= MAX_SCHEDULE_PARAMS_BYTES) return text
+  const detail = `is too large: the params of a schedule may take ${MAX_SCHEDULE_PARAMS_BYTES} bytes of JSON`
+  throw new TaskError('INVALID_PARAMS', `params of a schedule are invalid: ${detail}`, {
+    problems: [{ pointer: '', detail }],
+  })
+}
+
+/** What is undefined was left out. */
+function withoutUndefined(given: object): object {
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
+}
+
+function isName(name: string): boolean {
+  return scheduleName.safeParse(name).success
+}
+
+function notFound(name: string): TaskError {
+  return new TaskError('SCHEDULE_NOT_FOUND', `there is no schedule ${JSON.stringify(name)}`)
+}

@@ -1,0 +1,228 @@
+import type { MissedTicks } from '../../contract/schedule.ts'
+import { MAX_SCHEDULES } from '../../contract/schedule.ts'
+import { withTransaction } from '../../db/client.ts'
+import { type Database, execute, statement } from '../../db/database.ts'
+import { insertTasksIn, type NewTask } from './insert.ts'
+
+/** What somebody says about a schedule. */
+export interface ScheduleSettings {
+  readonly name: string
+  readonly cron: string
+  readonly timeZone: string
+  readonly taskType: string
+  /** JSON text. */
+  readonly params: string
+  readonly enabled: boolean
+  readonly missed: MissedTicks
+}
+
+export interface ScheduleRow extends ScheduleSettings {
+  readonly declared: boolean
+  readonly revision: string
+  readonly nextRunAt: Date | null
+  readonly lastRunAt: Date | null
+  readonly lastTaskId: string | null
+  readonly lastError: string | null
+  readonly createdAt: Date
+  readonly updatedAt: Date
+}
+
+/** From a table named `s`. */
+const COLUMNS = `s.name, s.cron, s.time_zone as "timeZone", s.task_type as "taskType", s.params, s.enabled, s.missed,
+          s.declared, s.revision, s.next_run_at as "nextRunAt", s.last_run_at as "lastRunAt",
+          s.last_task_id as "lastTaskId", s.last_error as "lastError", s.created_at as "createdAt",
+          s.updated_at as "updatedAt"`
+
+const NOW = statement('now', 'select now() as now')
+
+/** The database's clock, which decides what is due. */
+export async function readClock(db: Database): Promise<Date> {
+  const [row] = await execute<{ now: Date }>(db, NOW, [])
+  if (!row) throw new Error('the database did not say what time it is')
+  return row.now
+}
+
+const LIST = statement('schedule_list', `select ${COLUMNS} from async_task_schedules s order by s.name`)
+
+export function listSchedules(db: Database): Promise<ScheduleRow[]> {
+  return execute<ScheduleRow>(db, LIST, [])
+}
+
+const FIND = statement('schedule_find', `select ${COLUMNS} from async_task_schedules s where s.name = $1`)
+
+export async function findSchedule(db: Database, name: string): Promise<ScheduleRow | undefined> {
+  return (await execute<ScheduleRow>(db, FIND, [name]))[0]
+}
+
+const INSERT = statement(
+  'schedule_insert',
+  `insert into async_task_schedules as s
+          (name, cron, time_zone, task_type, params, enabled, missed, next_run_at)
+   select $1, $2, $3, $4, $5, $6::boolean, $7, case when $6::boolean then $8::timestamptz end
+    where (select count(*) from async_task_schedules) < ${MAX_SCHEDULES}
+   on conflict (name) do nothing
+   returning ${COLUMNS}`,
+)
+
+/** Undefined when there is one of that name, or when there are too many. */
+export async function insertSchedule(
+  db: Database,
+  settings: ScheduleSettings,
+  nextRunAt: Date,
+): Promise<ScheduleRow | undefined> {
+  return (await execute<ScheduleRow>(db, INSERT, settingValues(settings, nextRunAt)))[0]
+}
+
+// The row's `enabled` stays. Its next tick moves only when cron or zone do; one that had to be given up for a broken
+// expression begins anew.
+const DECLARE = statement(
+  'schedule_declare',
+  `insert into async_task_schedules as s
+          (name, cron, time_zone, task_type, params, enabled, missed, next_run_at, declared)
+   values ($1, $2, $3, $4, $5, $6::boolean, $7, case when $6::boolean then $8::timestamptz end, true)
+   on conflict (name) do update
+      set cron = excluded.cron, time_zone = excluded.time_zone, task_type = excluded.task_type,
+          params = excluded.params, missed = excluded.missed, declared = true,
+          next_run_at = case when not s.enabled then null
+                             when (s.cron, s.time_zone) is distinct from (excluded.cron, excluded.time_zone)
+                             then $8::timestamptz
+                             else coalesce(s.next_run_at, $8::timestamptz) end,
+          last_error = null, revision = gen_random_uuid(), updated_at = now()
+    where (s.cron, s.time_zone, s.task_type, s.params, s.missed, s.declared)
+          is distinct from
+          (excluded.cron, excluded.time_zone, excluded.task_type, excluded.params, excluded.missed, true)
+   returning ${COLUMNS}`,
+)
+
+/** False when the row was already as the code says. */
+export async function declareSchedule(
+  db: Database,
+  settings: ScheduleSettings,
+  nextRunAt: Date,
+): Promise<boolean> {
+  return (await execute(db, DECLARE, settingValues(settings, nextRunAt))).length > 0
+}
+
+// A new next tick only where the change asks for one: ticks go on meanwhile.
+const UPDATE = statement(
+  'schedule_update',
+  `update async_task_schedules s
+      set cron = $2, time_zone = $3, task_type = $4, params = $5, enabled = $6::boolean, missed = $7,
+          next_run_at = case when not $6::boolean then null
+                             when $10::boolean then $8::timestamptz
+                             else s.next_run_at end,
+          last_error = null, revision = gen_random_uuid(), updated_at = now()
+    where s.name = $1 and s.revision = $9
+   returning ${COLUMNS}`,
+)
+
+/** Undefined when somebody changed it, or deleted it, since `before` was read. */
+export async function updateSchedule(
+  db: Database,
+  before: ScheduleRow,
+  settings: ScheduleSettings,
+  next: { readonly at: Date; readonly isNew: boolean },
+): Promise<ScheduleRow | undefined> {
+  const values = [...settingValues(settings, next.at), before.revision, next.isNew]
+  return (await execute<ScheduleRow>(db, UPDATE, values))[0]
+}
+
+function settingValues(settings: ScheduleSettings, nextRunAt: Date): unknown[] {
+  const { name, cron, timeZone, taskType, params, enabled, missed } = settings
+  return [name, cron, timeZone, taskType, params, enabled, missed, nextRunAt.toISOString()]
+}
+
+const DELETE = statement(
+  'schedule_delete',
+  'delete from async_task_schedules where name = $1 returning true as deleted',
+)
+
+/** False when there was none. */
+export async function deleteSchedule(db: Database, name: string): Promise<boolean> {
+  return (await execute(db, DELETE, [name])).length > 0
+}
+
+export interface ComingSchedule extends ScheduleRow {
+  readonly nextRunAt: Date
+  /** The type is registered here; of another one only ticks are due that have been left to others for a lease. */
+  readonly isKnown: boolean
+  /** Milliseconds until it is due here; 0 or less when it is. */
+  readonly inMs: number
+  readonly now: Date
+}
+
+// A type that an executor elsewhere knows is that one's business.
+const COMING = statement(
+  'schedule_coming',
+  `select ${COLUMNS}, here.known as "isKnown", now() as now,
+          (extract(epoch from s.next_run_at + here.delay - now()) * 1000)::float8 as "inMs"
+     from async_task_schedules s
+    cross join lateral (
+            select s.task_type = any($1::text[]) as known,
+                   case when s.task_type = any($1::text[]) then interval '0'
+                        else $2::float8 * interval '1 millisecond' end as delay) here
+    where s.enabled and s.next_run_at is not null
+      and (here.known or not exists (
+             select from async_task_executors e
+              where s.task_type = any(e.task_types)
+                and e.heartbeat_at > now() - e.lease_ms * interval '1 millisecond'
+                    * case when e.stopped_at is null then 2 else 1 end))
+    order by s.next_run_at + here.delay, s.name
+    limit $3::int`,
+)
+
+/** The schedules that are due here next, or due already, in their order. */
+export function listComing(
+  db: Database,
+  options: { readonly taskTypes: readonly string[]; readonly leaseMs: number; readonly limit: number },
+): Promise<ComingSchedule[]> {
+  return execute<ComingSchedule>(db, COMING, [options.taskTypes, options.leaseMs, options.limit])
+}
+
+// Whoever comes second waits for the first one's commit, and then finds another next tick: compare and set.
+const ADVANCE = `update async_task_schedules
+      set next_run_at = $4, last_run_at = coalesce($5, last_run_at), last_task_id = coalesce($6, last_task_id),
+          last_error = $7
+    where name = $1 and revision = $2 and next_run_at = $3 and enabled
+   returning true as advanced`
+
+const LOG = `insert into async_task_logs (task_id, level, message)
+   select * from unnest($1::text[], $2::text[], $3::text[])`
+
+/** A step of a schedule: from its next tick to a later one, with a task for each tick in between that makes one. */
+export interface Step {
+  readonly schedule: Pick<ScheduleRow, 'name' | 'revision'>
+  readonly from: Date
+  /** Null: there is no further tick. */
+  readonly to: Date | null
+  readonly made: readonly { readonly tick: Date; readonly task: NewTask }[]
+  readonly error: string | null
+}
+
+/** Takes the step and makes its tasks, all in one transaction; false when somebody else took it, or it was changed. */
+export function takeStep(db: Database, { schedule, from, to, made, error }: Step): Promise<boolean> {
+  const last = made.at(-1)
+  return withTransaction(db.pool, async (client) => {
+    const { rowCount } = await client.query(ADVANCE, [
+      schedule.name,
+      schedule.revision,
+      from.toISOString(),
+      to?.toISOString() ?? null,
+      last?.tick.toISOString() ?? null,
+      last?.task.taskId ?? null,
+      error,
+    ])
+    if (rowCount !== 1) return false
+    if (made.length === 0) return true
+    await insertTasksIn(
+      client,
+      made.map(({ task }) => task),
+    )
+    await client.query(LOG, [
+      made.map(({ task }) => task.taskId),
+      made.map(() => 'INFO'),
+      made.map(({ tick }) => `created by schedule '${schedule.name}' for ${tick.toISOString()}`),
+    ])
+    return true
+  })
+}
