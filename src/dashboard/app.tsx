@@ -1,5 +1,3 @@
-import { useEffect } from 'react'
-import { api } from './api.ts'
 import { Header } from './components/header.tsx'
 import { Shortcuts } from './components/shortcuts.tsx'
 import { Toasts } from './components/toasts.tsx'
@@ -10,48 +8,20 @@ import { SchedulesPage } from './pages/schedules/schedules-page.tsx'
 import { TaskPage } from './pages/task/task-page.tsx'
 import { TasksPage } from './pages/tasks/tasks-page.tsx'
 import { TypesPage } from './pages/types-page.tsx'
-import { HAS_LOGIN } from './settings.ts'
 import { useRoute } from './state/route.ts'
 import { ServerStateProvider } from './state/server-state.tsx'
 import { connection, session } from './state/session.ts'
 import { useStore } from './state/store.ts'
 
 export function App() {
-  const state = useStore(session)
-  useEffect(() => {
-    if (state !== 'unknown') return
-    // Where there is no log-in to ask, the first reading says whether anybody is in.
-    if (!HAS_LOGIN) return session.set('in')
-    return askWhoIsIn()
-  }, [state])
+  const isIn = useStore(session)
   return (
     <>
       <ConnectionBanner />
-      {state === 'in' && <Pages />}
-      {state === 'out' && <LoginPage />}
+      {isIn ? <Pages /> : <LoginPage />}
       <Toasts />
     </>
   )
-}
-
-/** Until there is an answer: a page that was open before the server came up goes on by itself. */
-function askWhoIsIn(): () => void {
-  let timer: ReturnType<typeof setTimeout> | undefined
-  let isOver = false
-  const ask = async () => {
-    try {
-      await api.me()
-      session.set('in')
-    } catch {
-      // Answered 401: the session is out by now. Anything else: ask again.
-      if (!isOver && session.value === 'unknown') timer = setTimeout(() => void ask(), 1_000)
-    }
-  }
-  void ask()
-  return () => {
-    isOver = true
-    clearTimeout(timer)
-  }
 }
 
 function Pages() {

@@ -1,9 +1,9 @@
-import { api } from '../api.ts'
+import { client } from '../client.ts'
 import { useText } from '../i18n/text.ts'
 import { HAS_LOGIN } from '../settings.ts'
 import { chooseLanguage, chooseTheme, language, THEMES, theme } from '../state/preferences.ts'
 import type { Query, View } from '../state/route.ts'
-import { bearerToken, keepBearerToken, session } from '../state/session.ts'
+import { bearerToken, forgetSession, session } from '../state/session.ts'
 import { useStore } from '../state/store.ts'
 import { attempt } from '../state/toasts.ts'
 import { HealthPill } from './health-pill.tsx'
@@ -46,8 +46,7 @@ export function Switches() {
   const lang = useStore(language)
   const current = useStore(theme)
   const next = THEMES[(THEMES.indexOf(current) + 1) % THEMES.length] ?? 'system'
-  const state = useStore(session)
-  const canLeave = state === 'in' && (HAS_LOGIN || bearerToken() !== null)
+  const canLeave = useStore(session) && (HAS_LOGIN || bearerToken() !== null)
   return (
     <div className="switches">
       <button
@@ -84,9 +83,8 @@ export function Switches() {
 }
 
 async function leave(): Promise<void> {
-  if (HAS_LOGIN && (await attempt(async () => (await api.logOut()) ?? true)) === undefined) return
-  keepBearerToken(null)
-  session.set('out')
+  if (HAS_LOGIN && (await attempt(async () => (await client.logout()) ?? true)) === undefined) return
+  forgetSession()
 }
 
 function Logo() {

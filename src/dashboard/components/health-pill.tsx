@@ -1,4 +1,4 @@
-import type { Executor } from '../api.ts'
+import type { ExecutorView } from '../../client/index.ts'
 import { useText } from '../i18n/text.ts'
 import { useServerState } from '../state/server-state.tsx'
 
@@ -8,7 +8,7 @@ const LATE_MS = 12_000
 export type Health = 'ok' | 'stuck' | 'late' | 'down' | 'unknown'
 
 /** Whether tasks run at all. */
-export function healthOf(executors: readonly Executor[] | undefined): Health {
+export function healthOf(executors: readonly ExecutorView[] | undefined): Health {
   if (!executors) return 'unknown'
   const alive = executors.filter((one) => one.alive)
   if (alive.length === 0) return 'down'

@@ -1,5 +1,5 @@
 import type { ReactNode } from 'react'
-import type { ApiError } from '../api.ts'
+import type { TasksApiError } from '../../client/index.ts'
 import { describeError, useText } from '../i18n/text.ts'
 import { Icon } from './icon.tsx'
 
@@ -25,7 +25,7 @@ export function Skeleton({ lines }: { lines: number }) {
   )
 }
 
-export function Failure({ error, onRetry }: { error: ApiError; onRetry: () => void }) {
+export function Failure({ error, onRetry }: { error: TasksApiError; onRetry: () => void }) {
   const text = useText()
   const isMissing = error.code === 'NOT_FOUND' || error.code === 'METHOD_NOT_ALLOWED'
   return (

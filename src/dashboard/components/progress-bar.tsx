@@ -1,11 +1,11 @@
-import type { Task } from '../api.ts'
+import type { TaskSummary } from '../../client/index.ts'
 import { useText } from '../i18n/text.ts'
 import { formatSeconds } from '../i18n/time.ts'
 import { useNow } from '../state/clock.ts'
 import { language } from '../state/preferences.ts'
 import { useStore } from '../state/store.ts'
 
-export function ProgressBar({ task, label }: { task: Task; label: string }) {
+export function ProgressBar({ task, label }: { task: TaskSummary; label: string }) {
   const { percent, status, total } = task
   const isOpen = status === 'running' && total === 0
   return (
@@ -23,13 +23,13 @@ export function ProgressBar({ task, label }: { task: Task; label: string }) {
 }
 
 /** From what the attempt has done so far; nothing until it has done something. */
-export function TimeLeft({ task }: { task: Task }) {
+export function TimeLeft({ task }: { task: TaskSummary }) {
   const text = useText()
   const lang = useStore(language)
   const now = useNow()
   const { status, progress, total, startedAt } = task
   if (status !== 'running' || progress === 0 || progress >= total || startedAt === null) return null
-  const elapsed = (now - Date.parse(startedAt)) / 1_000
+  const elapsed = (now - startedAt.getTime()) / 1_000
   if (elapsed < 1) return null
   const seconds = Math.ceil((elapsed * (total - progress)) / progress)
   return <span className="num">{text.list.left(formatSeconds(seconds, lang))}</span>

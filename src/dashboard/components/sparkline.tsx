@@ -1,4 +1,4 @@
-import type { Stats } from '../api.ts'
+import type { TaskStats } from '../../client/index.ts'
 import { useText } from '../i18n/text.ts'
 
 const WIDTH = 4
@@ -6,7 +6,7 @@ const GAP = 1
 const HEIGHT = 36
 
 /** One bar a minute of the last hour: completed below, failed on top. */
-export function Sparkline({ minutes }: { minutes: Stats['finishedPerMinute'] }) {
+export function Sparkline({ minutes }: { minutes: TaskStats['finishedPerMinute'] }) {
   const text = useText()
   const all = minutes.map(({ minute, completed, failed, cancelled }) => ({ minute, completed, failed, cancelled }))
   const highest = Math.max(1, ...all.map(({ completed, failed }) => completed + failed))
@@ -24,9 +24,9 @@ export function Sparkline({ minutes }: { minutes: Stats['finishedPerMinute'] }) 
       {all.map(({ minute, completed, failed }, index) => {
         const x = index * (WIDTH + GAP)
         const [low, top] = [scale(completed), scale(failed)]
-        const time = new Date(minute).toLocaleTimeString('en-GB', { hour: '2-digit', minute: '2-digit' })
+        const time = minute.toLocaleTimeString('en-GB', { hour: '2-digit', minute: '2-digit' })
         return (
-          <g key={minute}>
+          <g key={minute.getTime()}>
             <title>{text.overview.perMinute(time, completed, failed)}</title>
             <rect className="spark-base" x={x} y={HEIGHT - 1} width={WIDTH} height={1} />
             <rect className="spark-completed" x={x} y={HEIGHT - low} width={WIDTH} height={low} />

@@ -4,34 +4,30 @@ import { language } from '../state/preferences.ts'
 import { useStore } from '../state/store.ts'
 
 /** How long ago, or in how long; the instant itself as a title. */
-export function Ago({ at }: { at: string }) {
+export function Ago({ at }: { at: Date }) {
   const now = useNow()
   const lang = useStore(language)
-  const then = Date.parse(at)
   return (
-    <time dateTime={at} title={formatInstant(then, lang)}>
-      {formatRelative(then, now, lang)}
+    <time dateTime={at.toISOString()} title={formatInstant(at, lang)}>
+      {formatRelative(at.getTime(), now, lang)}
     </time>
   )
 }
 
-export function Instant({ at }: { at: string }) {
+export function Instant({ at }: { at: Date }) {
   const lang = useStore(language)
-  return <time dateTime={at}>{formatInstant(Date.parse(at), lang)}</time>
+  return <time dateTime={at.toISOString()}>{formatInstant(at, lang)}</time>
 }
 
 /** From one instant to another, or to now: then it ticks. */
-export function Elapsed({ from, to }: { from: string; to: string | null }) {
-  return to === null ? <Ticking from={from} /> : <Span ms={Date.parse(to) - Date.parse(from)} />
+export function Elapsed({ from, to }: { from: Date; to: Date | null }) {
+  const lang = useStore(language)
+  if (to === null) return <Ticking from={from} />
+  return <span className="num">{formatDuration(to.getTime() - from.getTime(), lang)}</span>
 }
 
-function Ticking({ from }: { from: string }) {
+function Ticking({ from }: { from: Date }) {
   const now = useNow()
   const lang = useStore(language)
-  return <span className="num">{formatSeconds((now - Date.parse(from)) / 1_000, lang)}</span>
-}
-
-export function Span({ ms }: { ms: number }) {
-  const lang = useStore(language)
-  return <span className="num">{formatDuration(ms, lang)}</span>
+  return <span className="num">{formatSeconds((now - from.getTime()) / 1_000, lang)}</span>
 }

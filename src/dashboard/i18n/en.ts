@@ -159,7 +159,6 @@ export const en = {
   detail: {
     timeline: 'Timeline',
     created: 'Created',
-    createdBy: (who: string) => `by ${who}`,
     waited: (time: string) => `waited ${time}`,
     waits: (time: string) => `waiting for ${time}`,
     dueIn: (time: string) => `due ${time}`,

@@ -1,4 +1,4 @@
-import type { ApiError } from '../api.ts'
+import type { TasksApiError } from '../../client/index.ts'
 import { type Language, language } from '../state/preferences.ts'
 import { useStore } from '../state/store.ts'
 import { type Dictionary, en } from './en.ts'
@@ -17,6 +17,6 @@ export function currentText(): Dictionary {
 }
 
 /** An error in words; the server's own where the page has none. */
-export function describeError(error: ApiError, text: Dictionary): string {
+export function describeError(error: TasksApiError, text: Dictionary): string {
   return text.codes[error.code] ?? error.message
 }

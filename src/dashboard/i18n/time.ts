@@ -55,13 +55,13 @@ const absolute = {
   zh: new Intl.DateTimeFormat('zh-CN', { dateStyle: 'medium', timeStyle: 'medium' }),
 }
 
-export function formatInstant(at: number, language: Language): string {
+export function formatInstant(at: Date, language: Language): string {
   return absolute[language].format(at)
 }
 
 const clock = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' })
 
 /** Hours, minutes, seconds, milliseconds: for logs. */
-export function formatClock(at: number): string {
-  return `${clock.format(at)}.${String(Math.floor(at) % 1_000).padStart(3, '0')}`
+export function formatClock(at: Date): string {
+  return `${clock.format(at)}.${String(at.getMilliseconds()).padStart(3, '0')}`
 }

@@ -160,7 +160,6 @@ export const zh: Dictionary = {
   detail: {
     timeline: '时间线',
     created: '已创建',
-    createdBy: (who) => `创建者 ${who}`,
     waited: (time) => `等待 ${time}`,
     waits: (time) => `已等待 ${time}`,
     dueIn: (time) => `${time}到期`,

@@ -1,10 +1,11 @@
 import { type FormEvent, useState } from 'react'
-import { ApiError, api } from '../api.ts'
+import { TasksApiError } from '../../client/index.ts'
+import { client } from '../client.ts'
 import { Switches } from '../components/header.tsx'
 import type { Dictionary } from '../i18n/en.ts'
 import { describeError, useText } from '../i18n/text.ts'
 import { HAS_LOGIN } from '../settings.ts'
-import { keepBearerToken, session } from '../state/session.ts'
+import { beginSession } from '../state/session.ts'
 
 export function LoginPage() {
   return (
@@ -25,10 +26,10 @@ function PasswordForm() {
     const data = new FormData(event.currentTarget)
     setBusy(true)
     try {
-      await api.logIn(String(data.get('username')), String(data.get('password')))
-      session.set('in')
+      await client.login({ username: String(data.get('username')), password: String(data.get('password')) })
+      beginSession()
     } catch (error) {
-      if (!(error instanceof ApiError)) throw error
+      if (!(error instanceof TasksApiError)) throw error
       setProblem(describeLogin(error, text))
       setBusy(false)
     }
@@ -54,7 +55,7 @@ function PasswordForm() {
   )
 }
 
-function describeLogin(error: ApiError, text: Dictionary): string {
+function describeLogin(error: TasksApiError, text: Dictionary): string {
   if (error.status === 401) return text.login.wrong
   if (error.status === 429) return text.login.tooMany
   return error.status === 0 ? text.login.unreachable : describeError(error, text)
@@ -66,8 +67,7 @@ function HostLogin() {
   const submit = (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault()
     const token = String(new FormData(event.currentTarget).get('token')).trim()
-    keepBearerToken(token === '' ? null : token)
-    session.set('in')
+    beginSession(token === '' ? null : token)
   }
   return (
     <form onSubmit={submit}>

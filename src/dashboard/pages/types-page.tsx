@@ -1,4 +1,5 @@
-import { api, type TaskType } from '../api.ts'
+import type { TypeView } from '../requests.ts'
+import { client } from '../client.ts'
 import { Icon } from '../components/icon.tsx'
 import { Link } from '../components/link.tsx'
 import { Empty, Failure, Skeleton } from '../components/notice.tsx'
@@ -50,12 +51,12 @@ export function TypesPage() {
   )
 }
 
-function TypeRow({ type, onChange }: { type: TaskType; onChange: () => void }) {
+function TypeRow({ type, onChange }: { type: TypeView; onChange: () => void }) {
   const text = useText()
   const lang = useStore(language)
   const { taskType, paused = false, maxRetries, timeoutSeconds, priority } = type
   const toggle = async () => {
-    const changed = await attempt(() => api.pauseType(taskType, !paused))
+    const changed = await attempt<TypeView>(() => (paused ? client.resumeTaskType(taskType) : client.pauseTaskType(taskType)))
     if (!changed) return
     say(changed.paused ? text.types.isPaused(taskType) : text.types.isResumed(taskType))
     onChange()

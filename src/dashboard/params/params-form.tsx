@@ -37,7 +37,8 @@ function ParamField({ problem, ...props }: ParamProps & { problem: string | unde
   const text = useText()
   const { field, draft, onChange } = props
   const { name, description, fallback, isRequired, isNullable, kind } = field
-  const hints = [description, fallback === undefined ? undefined : text.form.defaultIs(showValue(fallback))]
+  const hints = [description]
+  if (fallback !== undefined && kind !== 'choice') hints.push(text.form.defaultIs(showValue(fallback)))
   if (kind === 'list') hints.push(text.form.lines)
   const hasNullBox = isNullable && kind !== 'choice'
   return (

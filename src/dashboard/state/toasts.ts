@@ -1,4 +1,4 @@
-import { ApiError } from '../api.ts'
+import { TasksApiError } from '../../client/index.ts'
 import { currentText, describeError } from '../i18n/text.ts'
 import { Store } from './store.ts'
 
@@ -31,7 +31,7 @@ export async function attempt<T>(work: () => Promise<T>): Promise<T | undefined>
   try {
     return await work()
   } catch (error) {
-    if (!(error instanceof ApiError)) throw error
+    if (!(error instanceof TasksApiError)) throw error
     if (error.status !== 401) say(describeError(error, currentText()), 'problem')
     return undefined
   }

@@ -1,18 +1,18 @@
 import { useCallback, useEffect, useRef, useState } from 'react'
-import { ApiError } from '../api.ts'
+import { TasksApiError } from '../../client/index.ts'
 
 export interface Query<T> {
   readonly data: T | undefined
-  readonly error: ApiError | undefined
+  readonly error: TasksApiError | undefined
   refetch(): void
-  /** Shows what is known already, until the next answer. */
-  put(data: T | ((before: T | undefined) => T | undefined)): void
+  /** Changes what was read, until the next answer. */
+  change(change: (before: T | undefined) => T | undefined): void
 }
 
 interface Answer<T> {
   readonly key: string
   readonly data: T | undefined
-  readonly error: ApiError | undefined
+  readonly error: TasksApiError | undefined
 }
 
 /** Milliseconds between two readings; null: one is enough. */
@@ -47,14 +47,10 @@ export function useQuery<T>(
     return () => poll.end()
   }, [key, everyMs])
 
-  const put = useCallback(
-    (next: T | ((before: T | undefined) => T | undefined)) =>
-      setAnswer((before) => ({
-        key: key ?? '',
-        error: undefined,
-        data: typeof next === 'function' ? (next as (before: T | undefined) => T | undefined)(before.data) : next,
-      })),
-    [key],
+  const change = useCallback(
+    (change: (before: T | undefined) => T | undefined) =>
+      setAnswer((before) => ({ ...before, data: change(before.data) })),
+    [],
   )
   const refetch = useCallback(() => trigger.current(), [])
   const isCurrent = answer.key === key
@@ -62,7 +58,7 @@ export function useQuery<T>(
     data: isCurrent || keepPrevious ? answer.data : undefined,
     error: isCurrent ? answer.error : undefined,
     refetch,
-    put,
+    change,
   }
 }
 
@@ -71,7 +67,7 @@ class Poll<T> {
   readonly #load: (signal: AbortSignal) => Promise<T>
   readonly #everyMs: Interval<T>
   readonly #onData: (data: T) => void
-  readonly #onError: (error: ApiError) => void
+  readonly #onError: (error: TasksApiError) => void
   readonly #ended = new AbortController()
   #timer: ReturnType<typeof setTimeout> | undefined
   #isReading = false
@@ -81,7 +77,7 @@ class Poll<T> {
     load: (signal: AbortSignal) => Promise<T>,
     everyMs: Interval<T>,
     onData: (data: T) => void,
-    onError: (error: ApiError) => void,
+    onError: (error: TasksApiError) => void,
   ) {
     this.#load = load
     this.#everyMs = everyMs
@@ -118,7 +114,7 @@ class Poll<T> {
       pauseMs = typeof this.#everyMs === 'function' ? this.#everyMs(data) : this.#everyMs
     } catch (error) {
       if (this.#ended.signal.aborted) return
-      if (!(error instanceof ApiError)) throw error
+      if (!(error instanceof TasksApiError)) throw error
       this.#onError(error)
       // What the server refuses, it refuses again; what it could not do, it may do soon.
       pauseMs = error.status === 0 || error.status >= 500 ? RETRY_MS : null

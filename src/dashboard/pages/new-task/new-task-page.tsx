@@ -1,4 +1,5 @@
-import { api, type TaskDetail } from '../../api.ts'
+import type { TaskDetail } from '../../../client/index.ts'
+import { client } from '../../client.ts'
 import { FieldFrame } from '../../components/field.tsx'
 import { Empty, Failure, Skeleton } from '../../components/notice.tsx'
 import { useText } from '../../i18n/text.ts'
@@ -13,7 +14,7 @@ export function NewTaskPage({ params }: { params: URLSearchParams }) {
   const text = useText()
   useTitle(text.form.title)
   const from = params.get('from')
-  const original = useQuery<TaskDetail>(from, (signal) => api.task(from ?? '', signal), { everyMs: null })
+  const original = useQuery<TaskDetail>(from, (signal) => client.getTask(from ?? '', { signal }), { everyMs: null })
   const { types } = useServerState()
   return (
     <>

@@ -1,4 +1,5 @@
-import type { NewTask, TaskDetail, TaskType } from '../../api.ts'
+import type { TaskDetail, TaskTypeView } from '../../../client/index.ts'
+import type { TaskToCreate } from '../../requests.ts'
 import { FieldFrame } from '../../components/field.tsx'
 import { InstantInput } from '../../components/instant-input.tsx'
 import { useText } from '../../i18n/text.ts'
@@ -10,7 +11,7 @@ type NumberOption = (typeof NUMBERS)[number]
 export type OptionDrafts = Readonly<Record<NumberOption | 'runAt' | 'uniqueKey', string>>
 
 /** Empty where the type's default holds; that of another task where it is none. */
-export function toOptionDrafts(original: TaskDetail | undefined, type: TaskType): OptionDrafts {
+export function toOptionDrafts(original: TaskDetail | undefined, type: TaskTypeView): OptionDrafts {
   const differing = (name: NumberOption) =>
     original === undefined || original[name] === type[name] ? '' : String(original[name])
   return {
@@ -22,18 +23,18 @@ export function toOptionDrafts(original: TaskDetail | undefined, type: TaskType)
   }
 }
 
-export function readOptions(drafts: OptionDrafts): Omit<NewTask, 'taskType' | 'params'> {
+export function readOptions(drafts: OptionDrafts): Omit<TaskToCreate, 'taskType' | 'params'> {
   const given = NUMBERS.filter((name) => drafts[name].trim() !== '')
   return {
     ...Object.fromEntries(given.map((name) => [name, Number(drafts[name])])),
-    ...(drafts.runAt === '' ? {} : { runAt: drafts.runAt }),
+    ...(drafts.runAt === '' ? {} : { runAt: new Date(drafts.runAt) }),
     ...(drafts.uniqueKey.trim() === '' ? {} : { uniqueKey: drafts.uniqueKey.trim() }),
   }
 }
 
 export function OptionFields(props: {
   drafts: OptionDrafts
-  type: TaskType
+  type: TaskTypeView
   problems: Problems
   onChange: (name: keyof OptionDrafts, draft: string) => void
 }) {

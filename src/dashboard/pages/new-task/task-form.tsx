@@ -1,5 +1,7 @@
 import { type FormEvent, useRef, useState } from 'react'
-import { ApiError, api, type NewTask, type TaskDetail, type TaskType } from '../../api.ts'
+import { TasksApiError, type TaskDetail, type TaskTypeView } from '../../../client/index.ts'
+import { client } from '../../client.ts'
+import type { TaskToCreate } from '../../requests.ts'
 import { describeError, useText } from '../../i18n/text.ts'
 import { type Problems, sortProblems } from '../../params/draft.ts'
 import type { JsonSchema } from '../../params/field.ts'
@@ -17,7 +19,7 @@ interface Refusal {
 
 const NONE: Refusal = { params: {}, others: {} }
 
-export function TaskForm({ type, original }: { type: TaskType; original?: TaskDetail }) {
+export function TaskForm({ type, original }: { type: TaskTypeView; original?: TaskDetail }) {
   const text = useText()
   const form = useRef<HTMLFormElement>(null)
   const params = useParams(type.taskType, type.params as JsonSchema, original?.params ?? {})
@@ -36,14 +38,14 @@ export function TaskForm({ type, original }: { type: TaskType; original?: TaskDe
     if (Object.keys(read.problems).length > 0) {
       return refuse({ params: read.problems, others: {}, message: text.form.problems })
     }
-    const task: NewTask = { taskType: type.taskType, params: read.params, ...readOptions(options) }
+    const task: TaskToCreate = { taskType: type.taskType, params: read.params, ...readOptions(options) }
     setBusy(true)
     try {
-      const made = await api.createTask(task)
+      const made = await client.createTask(task)
       say(made.created === false ? text.form.existed : text.form.created)
       go({ task: made.taskId })
     } catch (error) {
-      if (!(error instanceof ApiError)) throw error
+      if (!(error instanceof TasksApiError)) throw error
       setBusy(false)
       refuse(toRefusal(error, params.fields, text.form.problems, describeError(error, text)))
     }
@@ -77,10 +79,10 @@ export function TaskForm({ type, original }: { type: TaskType; original?: TaskDe
 }
 
 /** What the server says about a field stands at that field; about anything else, at the button. */
-function toRefusal(error: ApiError, fields: readonly { name: string }[], atFields: string, message: string): Refusal {
-  const { params, others } = sortProblems(error.fields)
+function toRefusal(error: TasksApiError, fields: readonly { name: string }[], atFields: string, message: string): Refusal {
+  const { params, others } = sortProblems(error.errors)
   const known = new Set(fields.map(({ name }) => name))
   const unplaced = Object.entries(params).filter(([name]) => !known.has(name))
-  const isPlaced = error.fields.length > 0 && unplaced.length === 0
+  const isPlaced = error.errors.length > 0 && unplaced.length === 0
   return { params, others, message: isPlaced ? atFields : message }
 }

@@ -1,5 +1,6 @@
 import { type FormEvent, useState } from 'react'
-import { ApiError, api, type Schedule, type TaskType } from '../../api.ts'
+import { TasksApiError, type ScheduleView, type TaskTypeView } from '../../../client/index.ts'
+import { client } from '../../client.ts'
 import { Dialog } from '../../components/dialog.tsx'
 import { FieldFrame } from '../../components/field.tsx'
 import { describeError, useText } from '../../i18n/text.ts'
@@ -21,7 +22,7 @@ interface Draft {
 }
 
 interface DialogProps {
-  schedule?: Schedule
+  schedule?: ScheduleView
   onClose: () => void
   onSaved: () => void
 }
@@ -46,8 +47,8 @@ export function ScheduleDialog(props: DialogProps) {
 }
 
 interface FormProps extends DialogProps {
-  type: TaskType | undefined
-  types: readonly TaskType[]
+  type: TaskTypeView | undefined
+  types: readonly TaskTypeView[]
   draft: Draft
   onDraft: (draft: Draft) => void
 }
@@ -72,9 +73,9 @@ function ScheduleForm(props: FormProps) {
       say(text.schedules.isSaved)
       onSaved()
     } catch (error) {
-      if (!(error instanceof ApiError)) throw error
-      const message = error.fields.length > 0 ? text.form.problems : describeError(error, text)
-      setProblems({ ...sortProblems(error.fields), message })
+      if (!(error instanceof TasksApiError)) throw error
+      const message = error.errors.length > 0 ? text.form.problems : describeError(error, text)
+      setProblems({ ...sortProblems(error.errors), message })
     }
   }
   return (
@@ -96,10 +97,10 @@ function ScheduleForm(props: FormProps) {
   )
 }
 
-function save(schedule: Schedule | undefined, draft: Draft, params: Record<string, unknown>): Promise<Schedule> {
+function save(schedule: ScheduleView | undefined, draft: Draft, params: Record<string, unknown>): Promise<ScheduleView> {
   const { name, ...rest } = draft
   const fields = { ...rest, params }
-  return schedule ? api.changeSchedule(schedule.name, fields) : api.createSchedule({ name, ...fields })
+  return schedule ? client.changeSchedule(schedule.name, fields) : client.createSchedule({ name, ...fields })
 }
 
 function ScheduleParams({ params, problems }: { params: ParamsDraft; problems: Problems }) {

@@ -1,5 +1,6 @@
 import { useState } from 'react'
-import { api, type Schedule } from '../../api.ts'
+import type { ScheduleView } from '../../../client/index.ts'
+import { client } from '../../client.ts'
 import { Confirm } from '../../components/dialog.tsx'
 import { Icon } from '../../components/icon.tsx'
 import { Link } from '../../components/link.tsx'
@@ -11,16 +12,16 @@ import { type Query, useQuery } from '../../state/use-query.ts'
 import { useTitle } from '../../state/use-title.ts'
 import { ScheduleDialog } from './schedule-dialog.tsx'
 
-type Open = { kind: 'new' } | { kind: 'edit' | 'delete'; schedule: Schedule }
+type Open = { kind: 'new' } | { kind: 'edit' | 'delete'; schedule: ScheduleView }
 
 export function SchedulesPage() {
   const text = useText()
   useTitle(text.schedules.title)
-  const list = useQuery('schedules', api.schedules, { everyMs: 5_000 })
+  const list = useQuery('schedules', (signal) => client.listSchedules({ signal }), { everyMs: 5_000 })
   const [open, setOpen] = useState<Open>()
   const close = () => setOpen(undefined)
-  const remove = async ({ name }: Schedule) => {
-    const isGone = await attempt(async () => (await api.removeSchedule(name)) ?? true)
+  const remove = async ({ name }: ScheduleView) => {
+    const isGone = await attempt(async () => (await client.deleteSchedule(name)) ?? true)
     close()
     if (!isGone) return
     say(text.schedules.isDeleted)
@@ -67,7 +68,7 @@ export function SchedulesPage() {
   )
 }
 
-function ScheduleTable({ list, onOpen }: { list: Query<Schedule[]>; onOpen: (open: Open) => void }) {
+function ScheduleTable({ list, onOpen }: { list: Query<ScheduleView[]>; onOpen: (open: Open) => void }) {
   const text = useText()
   return (
     <div className="card table-card">
@@ -92,15 +93,15 @@ function ScheduleTable({ list, onOpen }: { list: Query<Schedule[]>; onOpen: (ope
   )
 }
 
-function ScheduleRow(props: { schedule: Schedule; onChange: () => void; onOpen: (open: Open) => void }) {
+function ScheduleRow(props: { schedule: ScheduleView; onChange: () => void; onOpen: (open: Open) => void }) {
   const { schedule, onChange, onOpen } = props
   const text = useText()
   const { name, cron, timeZone, taskType, enabled, nextRunAt, lastRunAt, lastTaskId } = schedule
   const toggle = async () => {
-    if (await attempt(() => api.changeSchedule(name, { enabled: !enabled }))) onChange()
+    if (await attempt(() => client.changeSchedule(name, { enabled: !enabled }))) onChange()
   }
   const run = async () => {
-    if (!(await attempt(() => api.runSchedule(name)))) return
+    if (!(await attempt(() => client.runSchedule(name)))) return
     say(text.schedules.runs)
     onChange()
   }

@@ -1,5 +1,6 @@
 import { useState } from 'react'
-import { api, type TaskDetail } from '../../api.ts'
+import type { TaskDetail } from '../../../client/index.ts'
+import { client } from '../../client.ts'
 import { Confirm } from '../../components/dialog.tsx'
 import { Icon } from '../../components/icon.tsx'
 import { Link } from '../../components/link.tsx'
@@ -28,7 +29,7 @@ export function Actions(props: { task: TaskDetail; isStopping: boolean; onChange
   }
   const remove = async () => {
     setBusy(true)
-    const isGone = await attempt(async () => (await api.remove(task.taskId)) ?? true)
+    const isGone = await attempt(async () => (await client.deleteTask(task.taskId)) ?? true)
     setBusy(false)
     setAsking(false)
     if (!isGone) return
@@ -43,7 +44,7 @@ export function Actions(props: { task: TaskDetail; isStopping: boolean; onChange
           type="button"
           className="danger-quiet"
           disabled={isBusy}
-          onClick={() => void steer(() => api.cancel(task.taskId), text.detail.isCancelled)}
+          onClick={() => void steer(() => client.cancelTask(task.taskId), text.detail.isCancelled)}
         >
           <Icon name="stop" />
           {text.actions.cancel}
@@ -53,7 +54,7 @@ export function Actions(props: { task: TaskDetail; isStopping: boolean; onChange
           type="button"
           disabled={isBusy || isStopping}
           title={isStopping ? text.detail.stopping : ''}
-          onClick={() => void steer(() => api.retry(task.taskId), text.detail.isRetried)}
+          onClick={() => void steer(() => client.retryTask(task.taskId), text.detail.isRetried)}
         >
           <Icon name="retry" />
           {text.actions.retry}

@@ -1,4 +1,5 @@
-import type { Attempt, TaskDetail } from '../../api.ts'
+import type { TaskDetail } from '../../../client/index.ts'
+import type { AttemptView } from '../../requests.ts'
 import { CopyButton } from '../../components/copy-button.tsx'
 import { Elapsed, Instant } from '../../components/time.tsx'
 import { useText } from '../../i18n/text.ts'
@@ -6,7 +7,7 @@ import { useText } from '../../i18n/text.ts'
 /** Newest first; the one that failed last is open. */
 export function Attempts({ task }: { task: TaskDetail }) {
   const text = useText()
-  const attempts = task.attempts.toReversed() as Attempt[]
+  const attempts = task.attempts.toReversed() as AttemptView[]
   const lastFailed = attempts.find(({ error }) => error !== null)
   return (
     <section className="card">
@@ -21,7 +22,7 @@ export function Attempts({ task }: { task: TaskDetail }) {
   )
 }
 
-function AttemptEntry({ attempt, isOpen }: { attempt: Attempt; isOpen: boolean }) {
+function AttemptEntry({ attempt, isOpen }: { attempt: AttemptView; isOpen: boolean }) {
   const text = useText()
   const { error, stack } = attempt
   const head = <AttemptHead attempt={attempt} />
@@ -43,7 +44,7 @@ function AttemptEntry({ attempt, isOpen }: { attempt: Attempt; isOpen: boolean }
   )
 }
 
-function AttemptHead({ attempt: { attempt, startedAt, endedAt, outcome } }: { attempt: Attempt }) {
+function AttemptHead({ attempt: { attempt, startedAt, endedAt, outcome } }: { attempt: AttemptView }) {
   const text = useText()
   const kind = outcome === null ? 'running' : outcome === 'timed_out' || outcome === 'lost' ? 'failed' : outcome
   return (

@@ -1,5 +1,5 @@
 import type { ReactNode } from 'react'
-import type { TaskDetail } from '../../api.ts'
+import type { TaskDetail } from '../../../client/index.ts'
 import { Instant } from '../../components/time.tsx'
 import { useText } from '../../i18n/text.ts'
 import { formatSeconds } from '../../i18n/time.ts'

@@ -1,57 +1,36 @@
-import { useLayoutEffect, useRef, useState } from 'react'
-import type { LogLine, TaskDetail } from '../../api.ts'
+import { useLayoutEffect, useMemo, useRef, useState } from 'react'
+import type { LogLevel, TaskDetail, TaskLogLine } from '../../../client/index.ts'
 import { Icon } from '../../components/icon.tsx'
 import { useText } from '../../i18n/text.ts'
 import { formatClock } from '../../i18n/time.ts'
 import { attempt } from '../../state/toasts.ts'
-import { downloadLog, MAX_LINES, type TaskLog, useLog } from './use-log.ts'
+import { useQuery } from '../../state/use-query.ts'
+import { downloadLog, LOG_LEVELS, MAX_LINES, mergeLines, readNewest, readOlder } from './lines.ts'
 
-const LEVELS = ['DEBUG', 'INFO', 'WARNING', 'ERROR'] as const
 /** From the end: whoever is this near to it is at it. */
 const NEAR_END_PX = 30
 
-export function Log({ task }: { task: TaskDetail }) {
-  const [level, setLevel] = useState('')
-  const isActive = task.status === 'pending' || task.status === 'running'
-  return (
-    <section className="card log-card">
-      {/* Another level is another log. */}
-      <LogView
-        key={`${task.taskId} ${level}`}
-        taskId={task.taskId}
-        isActive={isActive}
-        isRunning={task.status === 'running'}
-        level={level}
-        onLevel={setLevel}
-      />
-    </section>
-  )
-}
-
-interface ViewProps {
-  taskId: string
-  isActive: boolean
-  isRunning: boolean
-  level: string
-  onLevel: (level: string) => void
-}
-
-function LogView({ taskId, isActive, isRunning, level, onLevel }: ViewProps) {
+export function Log({ task, fresh }: { task: TaskDetail; fresh: readonly TaskLogLine[] }) {
   const text = useText()
-  const log = useLog(taskId, level, isActive)
+  const [level, setLevel] = useState<LogLevel | ''>('')
   const [search, setSearch] = useState('')
-  const [isFollowing, setFollowing] = useState(isRunning)
+  const [isFollowing, setFollowing] = useState(task.status === 'running' || task.status === 'pending')
+  const log = useLines(task.taskId, level, fresh)
   const wanted = search.trim().toLowerCase()
   const lines = wanted === '' ? log.lines : log.lines.filter((line) => matches(line, wanted))
   return (
-    <>
+    <section className="card log-card">
       <div className="card-head log-head">
         <h2>{text.log.title}</h2>
         <span className="muted small num">{text.log.lines(lines.length, log.total)}</span>
         <span className="spacer" />
-        <select value={level} aria-label={text.log.level} onChange={(event) => onLevel(event.target.value)}>
+        <select
+          value={level}
+          aria-label={text.log.level}
+          onChange={({ target }) => setLevel(LOG_LEVELS.find((one) => one === target.value) ?? '')}
+        >
           <option value="">{text.log.anyLevel}</option>
-          {LEVELS.map((one) => (
+          {LOG_LEVELS.map((one) => (
             <option key={one}>{one}</option>
           ))}
         </select>
@@ -62,12 +41,7 @@ function LogView({ taskId, isActive, isRunning, level, onLevel }: ViewProps) {
           placeholder={text.log.search}
           onChange={(event) => setSearch(event.target.value)}
         />
-        <button
-          type="button"
-          className="toggle"
-          aria-pressed={isFollowing}
-          onClick={() => setFollowing(!isFollowing)}
-        >
+        <button type="button" className="toggle" aria-pressed={isFollowing} onClick={() => setFollowing(!isFollowing)}>
           <Icon name="follow" />
           {text.log.follow}
         </button>
@@ -77,19 +51,50 @@ function LogView({ taskId, isActive, isRunning, level, onLevel }: ViewProps) {
           aria-label={text.log.download}
           title={text.log.download}
           disabled={log.total === 0}
-          onClick={() => void attempt(() => downloadLog(taskId))}
+          onClick={() => void attempt(() => downloadLog(task.taskId))}
         >
           <Icon name="download" />
         </button>
       </div>
       <LogLines log={log} lines={lines} isFollowing={isFollowing} onFollow={setFollowing} />
-    </>
+    </section>
   )
 }
 
+interface Lines {
+  readonly lines: readonly TaskLogLine[]
+  readonly total: number
+  readonly isLoading: boolean
+  readonly hasOlder: boolean
+  loadOlder(): Promise<void>
+}
+
+/** What was there, what was loaded on demand, and what has joined since. */
+function useLines(taskId: string, level: LogLevel | '', fresh: readonly TaskLogLine[]): Lines {
+  const key = `${taskId} ${level}`
+  const newest = useQuery(key, (signal) => readNewest(taskId, level, signal), { everyMs: null })
+  const [older, setOlder] = useState<{ key: string; lines: readonly TaskLogLine[] }>({ key, lines: [] })
+  const lines = useMemo(() => {
+    const joined = level === '' ? fresh : fresh.filter((line) => line.level === level)
+    return mergeLines(older.key === key ? older.lines : [], newest.data?.lines ?? [], joined)
+  }, [older, key, newest.data, fresh, level])
+  const lastRead = newest.data?.lines.at(-1)?.id ?? 0
+  const total = (newest.data?.total ?? 0) + lines.filter(({ id }) => id > lastRead).length
+  return {
+    lines,
+    total,
+    isLoading: newest.data === undefined,
+    hasOlder: total > lines.length && lines.length < MAX_LINES,
+    async loadOlder() {
+      const found = await readOlder(taskId, level, lines.length)
+      setOlder((before) => ({ key, lines: [...(before.key === key ? before.lines : []), ...found] }))
+    },
+  }
+}
+
 function LogLines(props: {
-  log: TaskLog
-  lines: readonly LogLine[]
+  log: Lines
+  lines: readonly TaskLogLine[]
   isFollowing: boolean
   onFollow: (isFollowing: boolean) => void
 }) {
@@ -103,7 +108,7 @@ function LogLines(props: {
   }, [isFollowing, lastId])
   /** Whoever scrolls up wants to read; whoever comes back to the end, to follow. */
   const onScroll = () => {
-    const { scrollTop, scrollHeight, clientHeight } = box.current ?? { scrollTop: 0, scrollHeight: 0, clientHeight: 0 }
+    const { scrollTop, scrollHeight, clientHeight } = box.current ?? NOTHING
     const isAtEnd = scrollHeight - scrollTop - clientHeight < NEAR_END_PX
     if (isAtEnd !== isFollowing && scrollHeight > clientHeight) onFollow(isAtEnd)
   }
@@ -126,15 +131,17 @@ function LogLines(props: {
   )
 }
 
-function Line({ line, isFirst }: { line: LogLine; isFirst: boolean }) {
+const NOTHING = { scrollTop: 0, scrollHeight: 0, clientHeight: 0 }
+
+function Line({ line, isFirst }: { line: TaskLogLine; isFirst: boolean }) {
   const text = useText()
   const { level, message, createdAt, attempt, data } = line
   return (
     <>
       {isFirst && attempt !== null && <div className="log-attempt">{text.log.attempt(attempt)}</div>}
       <div className={`line line-${level.toLowerCase()}`}>
-        <time dateTime={createdAt} title={createdAt}>
-          {formatClock(Date.parse(createdAt))}
+        <time dateTime={createdAt.toISOString()} title={createdAt.toISOString()}>
+          {formatClock(createdAt)}
         </time>
         <span className="line-level">{level}</span>
         <span className="line-message">
@@ -146,6 +153,6 @@ function Line({ line, isFirst }: { line: LogLine; isFirst: boolean }) {
   )
 }
 
-function matches({ message, data }: LogLine, wanted: string): boolean {
+function matches({ message, data }: TaskLogLine, wanted: string): boolean {
   return `${message} ${data === undefined ? '' : JSON.stringify(data)}`.toLowerCase().includes(wanted)
 }

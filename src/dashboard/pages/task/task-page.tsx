@@ -1,4 +1,4 @@
-import { api, type TaskDetail } from '../../api.ts'
+import type { TaskDetail } from '../../../client/index.ts'
 import { CopyButton } from '../../components/copy-button.tsx'
 import { Icon } from '../../components/icon.tsx'
 import { JsonTree } from '../../components/json-tree.tsx'
@@ -11,28 +11,23 @@ import { formatSeconds } from '../../i18n/time.ts'
 import { language } from '../../state/preferences.ts'
 import { stoppingState, useServerState } from '../../state/server-state.tsx'
 import { useStore } from '../../state/store.ts'
-import { useQuery } from '../../state/use-query.ts'
 import { useTitle } from '../../state/use-title.ts'
 import { Actions } from './actions.tsx'
 import { Attempts } from './attempts.tsx'
 import { Facts } from './facts.tsx'
 import { Log } from './log.tsx'
 import { Timeline } from './timeline.tsx'
-
-const ACTIVE_MS = 1_000
-const ENDED_MS = 10_000
-
-const pollMs = ({ status }: TaskDetail) => (status === 'pending' || status === 'running' ? ACTIVE_MS : ENDED_MS)
+import { type TaskFeed, useTaskFeed } from './use-task-feed.ts'
 
 export function TaskPage({ taskId }: { taskId: string }) {
   const text = useText()
-  const query = useQuery(taskId, (signal) => api.task(taskId, signal), { everyMs: pollMs })
-  const task = query.data
+  const feed = useTaskFeed(taskId)
+  const { task, error } = feed
   useTitle(task ? `${task.taskType} · ${text.status[task.status]}` : text.list.title)
-  if (query.error?.code === 'TASK_NOT_FOUND') return <Gone />
-  if (query.error && !task) return <Failure error={query.error} onRetry={query.refetch} />
+  if (error?.code === 'TASK_NOT_FOUND') return <Gone />
+  if (error && !task) return <Failure error={error} onRetry={() => location.reload()} />
   if (!task) return <Skeleton lines={10} />
-  return <Detail task={task} onChange={query.put} />
+  return <Detail task={task} feed={feed} />
 }
 
 function Gone() {
@@ -47,7 +42,7 @@ function Gone() {
   )
 }
 
-function Detail({ task, onChange }: { task: TaskDetail; onChange: (task: TaskDetail) => void }) {
+function Detail({ task, feed }: { task: TaskDetail; feed: TaskFeed }) {
   const text = useText()
   const executors = useServerState().executors.data
   const stopping = task.status === 'running' ? 'no' : stoppingState(executors, task.taskId)
@@ -62,7 +57,7 @@ function Detail({ task, onChange }: { task: TaskDetail; onChange: (task: TaskDet
             <CopyButton value={task.taskId} what={text.detail.id} />
           </span>
         </div>
-        <Actions task={task} isStopping={stopping !== 'no'} onChange={onChange} />
+        <Actions task={task} isStopping={stopping !== 'no'} onChange={feed.put} />
       </div>
       <Warnings task={task} stopping={stopping} />
       {task.error !== null && task.status !== 'completed' && (
@@ -75,7 +70,7 @@ function Detail({ task, onChange }: { task: TaskDetail; onChange: (task: TaskDet
       <ProgressCard task={task} />
       <div className="task-columns">
         <div className="task-main">
-          <Log task={task} />
+          <Log task={task} fresh={feed.fresh} />
           <Attempts task={task} />
         </div>
         <div className="task-side">

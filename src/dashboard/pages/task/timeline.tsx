@@ -1,5 +1,5 @@
 import type { ReactNode } from 'react'
-import type { Attempt, TaskDetail } from '../../api.ts'
+import type { TaskAttempt, TaskDetail } from '../../../client/index.ts'
 import { Ago, Elapsed, Instant } from '../../components/time.tsx'
 import { useText } from '../../i18n/text.ts'
 
@@ -10,7 +10,7 @@ interface Moment {
   readonly key: string
   readonly kind: string
   readonly title: string
-  readonly at: string
+  readonly at: Date
   readonly details: ReactNode
   /** What lay between this moment and the one before. */
   readonly gap?: ReactNode
@@ -40,14 +40,14 @@ export function Timeline({ task }: { task: TaskDetail }) {
 
 function useMoments(task: TaskDetail): Moment[] {
   const text = useText()
-  const { createdAt, createdBy, attempts, status } = task
+  const { createdAt, attempts, status } = task
   const shown = attempts.slice(-SHOWN)
   const created: Moment = {
     key: 'created',
     kind: 'created',
     title: text.detail.created,
     at: createdAt,
-    details: createdBy === null ? null : text.detail.createdBy(createdBy),
+    details: null,
   }
   const moments = [created]
   for (const [index, attempt] of shown.entries()) {
@@ -70,7 +70,7 @@ function useMoments(task: TaskDetail): Moment[] {
   return moments
 }
 
-function ofAttempt(attempt: Attempt, since: string | null, text: ReturnType<typeof useText>): Moment {
+function ofAttempt(attempt: TaskAttempt, since: Date | null, text: ReturnType<typeof useText>): Moment {
   const { startedAt, endedAt, outcome, error } = attempt
   const words = outcome === null ? text.detail.runs : text.detail.took
   return {
@@ -78,7 +78,7 @@ function ofAttempt(attempt: Attempt, since: string | null, text: ReturnType<type
     kind: outcome ?? 'running',
     title: text.detail.attempt(attempt.attempt),
     at: startedAt,
-    gap: since !== null && Date.parse(startedAt) - Date.parse(since) >= 1 && (
+    gap: since !== null && startedAt.getTime() - since.getTime() >= 1 && (
       <Around words={text.detail.waited}>
         <Elapsed from={since} to={startedAt} />
       </Around>
@@ -96,7 +96,7 @@ function ofAttempt(attempt: Attempt, since: string | null, text: ReturnType<type
 }
 
 /** Not begun, or between two attempts. */
-function ofWaiting({ runAt }: TaskDetail, since: string, text: ReturnType<typeof useText>): Moment {
+function ofWaiting({ runAt }: TaskDetail, since: Date, text: ReturnType<typeof useText>): Moment {
   return {
     key: 'waiting',
     kind: 'pending',

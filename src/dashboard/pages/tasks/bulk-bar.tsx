@@ -1,6 +1,8 @@
 import { useState } from 'react'
 import type { BulkAction } from '../../../contract/bulk.ts'
-import { api, type BulkAnswer, type TaskFilter } from '../../api.ts'
+import type { BulkAnswer } from '../../../client/index.ts'
+import { client } from '../../client.ts'
+import type { TaskFilter } from '../../requests.ts'
 import { Confirm } from '../../components/dialog.tsx'
 import { Icon } from '../../components/icon.tsx'
 import type { Dictionary } from '../../i18n/en.ts'
@@ -36,13 +38,13 @@ export function BulkBar(props: {
 
   const prepare = async (action: BulkAction) => {
     setBusy(true)
-    const answer = await attempt(() => api.bulk(action, chosen(), true))
+    const answer = await attempt(() => client.bulkTasks({ action, ...chosen(), dryRun: true }))
     setBusy(false)
     if (answer) setPlan({ action, count: answer.results.filter(({ ok }) => ok).length, refused: listRefusals(answer, text) })
   }
   const carryOut = async ({ action }: Plan) => {
     setBusy(true)
-    const answer = await attempt(() => api.bulk(action, chosen(), false))
+    const answer = await attempt(() => client.bulkTasks({ action, ...chosen() }))
     setBusy(false)
     setPlan(undefined)
     if (!answer) return

@@ -1,5 +1,5 @@
 import { useEffect, useState } from 'react'
-import type { TaskFilter } from '../../api.ts'
+import type { TaskFilter } from '../../requests.ts'
 import { Icon } from '../../components/icon.tsx'
 import { InstantInput } from '../../components/instant-input.tsx'
 import { useText } from '../../i18n/text.ts'
@@ -85,14 +85,17 @@ function TypeField({ value, onChange }: { value: string; onChange: (value: strin
 
 function InstantField(props: {
   label: string
-  value: string | undefined
-  onChange: (value: string | undefined) => void
+  value: Date | undefined
+  onChange: (value: Date | undefined) => void
 }) {
   const { label, value, onChange } = props
   return (
     <label className="instant-field">
       <span>{label}</span>
-      <InstantInput value={value ?? ''} onChange={(instant) => onChange(instant || undefined)} />
+      <InstantInput
+        value={value?.toISOString() ?? ''}
+        onChange={(instant) => onChange(instant === '' ? undefined : new Date(instant))}
+      />
     </label>
   )
 }

@@ -1,4 +1,5 @@
-import type { TaskFilter } from '../../api.ts'
+import { TASK_STATUSES } from '../../statuses.ts'
+import type { TaskFilter } from '../../requests.ts'
 import type { Query } from '../../state/route.ts'
 
 /** What the list shows, as the URL says it: `status` (repeatable), `type`, `q`, `after`, `before`, `cursor`. */
@@ -7,14 +8,19 @@ export interface ListState {
   readonly cursor: string | undefined
 }
 
+/** What makes no sense is as if it were not there: somebody may have typed it. */
 export function readListState(params: URLSearchParams): ListState {
-  const filter: TaskFilter = {}
-  const status = params.getAll('status').filter((one) => one !== '')
-  if (status.length > 0) filter.status = status
-  const fields = { taskType: 'type', q: 'q', createdAfter: 'after', createdBefore: 'before' } as const
-  for (const [field, name] of Object.entries(fields) as [keyof typeof fields, string][]) {
-    const value = params.get(name)
-    if (value) filter[field] = value
+  const status = TASK_STATUSES.filter((one) => params.getAll('status').includes(one))
+  const taskType = params.get('type')
+  const q = params.get('q')
+  const createdAfter = readInstant(params.get('after'))
+  const createdBefore = readInstant(params.get('before'))
+  const filter = {
+    ...(status.length > 0 ? { status } : {}),
+    ...(taskType ? { taskType } : {}),
+    ...(q ? { q } : {}),
+    ...(createdAfter ? { createdAfter } : {}),
+    ...(createdBefore ? { createdBefore } : {}),
   }
   return { filter, cursor: params.get('cursor') ?? undefined }
 }
@@ -24,8 +30,13 @@ export function toQuery(filter: TaskFilter, cursor?: string): Query {
     status: filter.status,
     type: filter.taskType,
     q: filter.q,
-    after: filter.createdAfter,
-    before: filter.createdBefore,
+    after: filter.createdAfter?.toISOString(),
+    before: filter.createdBefore?.toISOString(),
     cursor,
   }
+}
+
+function readInstant(text: string | null): Date | undefined {
+  const at = Date.parse(text ?? '')
+  return Number.isNaN(at) ? undefined : new Date(at)
 }

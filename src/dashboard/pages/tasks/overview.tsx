@@ -1,4 +1,4 @@
-import type { Executor } from '../../api.ts'
+import type { ExecutorView } from '../../../client/index.ts'
 import { Sparkline } from '../../components/sparkline.tsx'
 import { useText } from '../../i18n/text.ts'
 import { formatSeconds } from '../../i18n/time.ts'
@@ -80,7 +80,7 @@ function Executors() {
   )
 }
 
-function ExecutorLine({ executor }: { executor: Executor }) {
+function ExecutorLine({ executor }: { executor: ExecutorView }) {
   const text = useText()
   const lang = useStore(language)
   const { id, host, pid, slots, runningTasks, heartbeatAgeMs, alive, stuck } = executor

@@ -1,11 +1,12 @@
-import type { TaskFilter, TaskPage } from '../../api.ts'
+import type { TaskList } from '../../../client/index.ts'
+import type { TaskFilter } from '../../requests.ts'
 import { Icon } from '../../components/icon.tsx'
 import { useText } from '../../i18n/text.ts'
 import { go } from '../../state/route.ts'
 import { toQuery } from './filter.ts'
 
 /** Older pages go on from the last row (keyset); the way back is kept in the browser's history. */
-export function Pager({ page, filter, cursor }: { page: TaskPage; filter: TaskFilter; cursor: string | undefined }) {
+export function Pager({ page, filter, cursor }: { page: TaskList; filter: TaskFilter; cursor: string | undefined }) {
   const text = useText()
   const trail = (history.state as { trail?: string[] } | null)?.trail ?? []
   const total = `${page.total.toLocaleString()}${page.totalIsEstimate ? '+' : ''}`

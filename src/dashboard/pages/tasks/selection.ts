@@ -1,5 +1,5 @@
 import { useCallback, useMemo, useState } from 'react'
-import type { Task } from '../../api.ts'
+import type { TaskSummary } from '../../../client/index.ts'
 
 /** Some tasks by their ids, or all that match the filter, seen or not. */
 export interface Selection {
@@ -13,7 +13,7 @@ export interface Selection {
 }
 
 /** @param scope what is listed: a selection does not outlive it */
-export function useSelection(scope: string, tasks: readonly Task[] | undefined): Selection {
+export function useSelection(scope: string, tasks: readonly TaskSummary[] | undefined): Selection {
   const [state, setState] = useState<{ scope: string; ids: ReadonlySet<string>; isAll: boolean }>({
     scope,
     ids: new Set(),

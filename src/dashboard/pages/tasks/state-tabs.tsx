@@ -1,11 +1,12 @@
-import type { Stats, TaskFilter } from '../../api.ts'
+import type { TaskStats } from '../../../client/index.ts'
+import type { TaskFilter } from '../../requests.ts'
 import { Link } from '../../components/link.tsx'
 import { useText } from '../../i18n/text.ts'
 import { useServerState } from '../../state/server-state.tsx'
 import { toQuery } from './filter.ts'
 
 const STATES = ['pending', 'running', 'completed', 'failed', 'cancelled'] as const
-type Counts = Stats['byStatus']
+type Counts = TaskStats['byStatus']
 
 export function StateTabs({ filter }: { filter: TaskFilter }) {
   const text = useText()
@@ -38,7 +39,7 @@ export function StateTabs({ filter }: { filter: TaskFilter }) {
 }
 
 /** Counted are all tasks or those of a type; other filters make the counts say something else than the list. */
-function countsFor(stats: Stats | undefined, filter: TaskFilter): Counts | undefined {
+function countsFor(stats: TaskStats | undefined, filter: TaskFilter): Counts | undefined {
   if (!stats || filter.q || filter.createdAfter || filter.createdBefore) return undefined
   if (!filter.taskType) return stats.byStatus
   const none = { pending: 0, running: 0, completed: 0, failed: 0, cancelled: 0 }

@@ -1,5 +1,5 @@
 import { memo } from 'react'
-import type { Task } from '../../api.ts'
+import type { TaskSummary } from '../../../client/index.ts'
 import { CopyButton } from '../../components/copy-button.tsx'
 import { Link } from '../../components/link.tsx'
 import { ProgressBar, TimeLeft } from '../../components/progress-bar.tsx'
@@ -8,7 +8,7 @@ import { Ago, Elapsed } from '../../components/time.tsx'
 import { useText } from '../../i18n/text.ts'
 
 export const TaskRow = memo(function TaskRow(props: {
-  task: Task
+  task: TaskSummary
   isSelected: boolean
   isStopping: boolean
   onToggle: (taskId: string) => void
@@ -58,11 +58,11 @@ export const TaskRow = memo(function TaskRow(props: {
   )
 })
 
-function Progress({ task }: { task: Task }) {
+function Progress({ task }: { task: TaskSummary }) {
   const text = useText()
   const { status, total, progress, percent, step, runAt } = task
   if (status === 'pending') {
-    return Date.parse(runAt) > Date.parse(task.createdAt) ? (
+    return runAt > task.createdAt ? (
       <span className="muted small">
         <Due at={runAt} />
       </span>
@@ -84,7 +84,7 @@ function Progress({ task }: { task: Task }) {
   )
 }
 
-function Due({ at }: { at: string }) {
+function Due({ at }: { at: Date }) {
   const text = useText()
   const [before, after] = text.list.due('\u0000').split('\u0000')
   return (
@@ -96,7 +96,7 @@ function Due({ at }: { at: string }) {
   )
 }
 
-function Duration({ task: { status, startedAt, completedAt } }: { task: Task }) {
+function Duration({ task: { status, startedAt, completedAt } }: { task: TaskSummary }) {
   if (startedAt === null) return null
   if (status === 'running') return <Elapsed from={startedAt} to={null} />
   return completedAt === null ? null : <Elapsed from={startedAt} to={completedAt} />

@@ -1,11 +1,12 @@
 import { useEffect, useRef } from 'react'
-import { api, type Task, type TaskPage } from '../../api.ts'
+import type { TaskSummary, TaskList } from '../../../client/index.ts'
+import { client } from '../../client.ts'
 import { Link } from '../../components/link.tsx'
 import { Empty, Failure, Skeleton } from '../../components/notice.tsx'
 import { isTyping } from '../../components/shortcuts.tsx'
 import { useText } from '../../i18n/text.ts'
-import { stoppingState, useServerState } from '../../state/server-state.tsx'
-import { useQuery } from '../../state/use-query.ts'
+import { stoppingState, useChanges, useServerState } from '../../state/server-state.tsx'
+import { type Query, useQuery } from '../../state/use-query.ts'
 import { useTitle } from '../../state/use-title.ts'
 import { BulkBar } from './bulk-bar.tsx'
 import { FilterBar } from './filter-bar.tsx'
@@ -17,7 +18,9 @@ import { StateTabs } from './state-tabs.tsx'
 import { TaskRow } from './task-row.tsx'
 
 const PAGE_SIZE = 50
-const POLL_MS = 2_000
+/** Changes show at once in the rows that are there; which rows are there is read again after a while. */
+const SETTLE_MS = 700
+const POLL_MS = 10_000
 
 export function TasksPage({ params }: { params: URLSearchParams }) {
   const text = useText()
@@ -25,12 +28,7 @@ export function TasksPage({ params }: { params: URLSearchParams }) {
   const state = readListState(params)
   const { filter } = state
   const scope = JSON.stringify(state)
-  const kept = useRef(new Map<string, Task>())
-  const list = useQuery(
-    scope,
-    async (signal) => keepSame(kept.current, await api.listTasks(filter, { cursor: state.cursor, pageSize: PAGE_SIZE }, signal)),
-    { everyMs: POLL_MS, keepPrevious: true },
-  )
+  const list = useTaskList(scope, state)
   const selection = useSelection(scope, list.data?.tasks)
   const { stats, executors } = useServerState()
   const refresh = () => {
@@ -67,8 +65,57 @@ export function TasksPage({ params }: { params: URLSearchParams }) {
   )
 }
 
+/** The list as read, with every change since. */
+function useTaskList(scope: string, { filter, cursor }: ListState): Query<TaskList> {
+  const kept = useRef(new Map<string, TaskSummary>())
+  const list = useQuery(
+    scope,
+    async (signal) => {
+      const query = { ...filter, pageSize: PAGE_SIZE, ...(cursor === undefined ? {} : { cursor }) }
+      return keepSame(kept.current, await client.listTasks(query, { signal }))
+    },
+    { everyMs: POLL_MS, keepPrevious: true },
+  )
+  useRowChanges(list)
+  return list
+}
+
+/** Changes come one by one, thousands in a burst: rows are drawn once a frame, and the list is read once in a while. */
+function useRowChanges({ change, refetch }: Query<TaskList>): void {
+  const waiting = useRef(new Map<string, TaskSummary>())
+  const frame = useRef<number>(undefined)
+  const timer = useRef<ReturnType<typeof setTimeout>>(undefined)
+  useEffect(
+    () => () => {
+      clearTimeout(timer.current)
+      if (frame.current !== undefined) cancelAnimationFrame(frame.current)
+    },
+    [],
+  )
+  useChanges((news) => {
+    if (news.type === 'task') {
+      waiting.current.set(news.task.taskId, news.task)
+      frame.current ??= requestAnimationFrame(() => {
+        frame.current = undefined
+        const changes = waiting.current
+        waiting.current = new Map()
+        change((page) => page && withChanges(page, changes))
+      })
+    }
+    timer.current ??= setTimeout(() => {
+      timer.current = undefined
+      refetch()
+    }, SETTLE_MS)
+  })
+}
+
+function withChanges(page: TaskList, changes: ReadonlyMap<string, TaskSummary>): TaskList {
+  if (!page.tasks.some(({ taskId }) => changes.has(taskId))) return page
+  return { ...page, tasks: page.tasks.map((task) => changes.get(task.taskId) ?? task) }
+}
+
 /** A task that has not changed stays the same object, and its row is not drawn again. */
-function keepSame(kept: Map<string, Task>, page: TaskPage): TaskPage {
+function keepSame(kept: Map<string, TaskSummary>, page: TaskList): TaskList {
   const tasks = page.tasks.map((task) => {
     const before = kept.get(task.taskId)
     return before && JSON.stringify(before) === JSON.stringify(task) ? before : task
@@ -78,7 +125,7 @@ function keepSame(kept: Map<string, Task>, page: TaskPage): TaskPage {
   return { ...page, tasks }
 }
 
-function TaskTable(props: { page: TaskPage; state: ListState; selection: Selection; isPageSelected: boolean }) {
+function TaskTable(props: { page: TaskList; state: ListState; selection: Selection; isPageSelected: boolean }) {
   const { page, state, selection, isPageSelected } = props
   const text = useText()
   const executors = useServerState().executors.data
