@@ -88,7 +88,8 @@ class ServerProcess {
     await app.listen({
       host,
       port,
-      listenTextResolver: (address) => `listening at ${address}, admin page at ${address}/admin/, docs at ${address}/docs`,
+      listenTextResolver: (address) =>
+        `listening at ${address}, admin page at ${address}/admin/, docs at ${address}/docs`,
     })
   }
 

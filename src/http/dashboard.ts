@@ -84,9 +84,7 @@ const dashboardRoutes: FastifyPluginAsync<DashboardOptions> = async (app, option
     'tasks-api': path.posix.relative(app.prefix, options.apiPrefix),
     'tasks-login': options.login,
   })
-  app.get('/', page, async (_request, reply) =>
-    sendPage(reply.header('cache-control', 'no-cache'), html),
-  )
+  app.get('/', page, async (_request, reply) => sendPage(reply.header('cache-control', 'no-cache'), html))
   await app.register(fastifyStatic, {
     root: FOLDER,
     // A host may have registered it, too.

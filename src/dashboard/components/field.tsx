@@ -16,14 +16,20 @@ export function FieldFrame(props: {
 }) {
   const { label, note, hint, problem, children } = props
   const id = useId()
-  const described = [hint ? `${id}-hint` : '', problem ? `${id}-problem` : ''].filter((one) => one !== '').join(' ')
+  const described = [hint ? `${id}-hint` : '', problem ? `${id}-problem` : '']
+    .filter((one) => one !== '')
+    .join(' ')
   return (
     <div className={problem ? 'field has-problem' : 'field'}>
       <label htmlFor={id}>
         {label}
         {note && <span className="note">{note}</span>}
       </label>
-      {children({ id, 'aria-describedby': described || undefined, 'aria-invalid': problem ? true : undefined })}
+      {children({
+        id,
+        'aria-describedby': described || undefined,
+        'aria-invalid': problem ? true : undefined,
+      })}
       {problem && (
         <p className="field-problem" id={`${id}-problem`}>
           {problem}

@@ -1,5 +1,5 @@
 import { useEffect, useState } from 'react'
-import { type Dictionary } from '../i18n/en.ts'
+import type { Dictionary } from '../i18n/en.ts'
 import { useText } from '../i18n/text.ts'
 import { go, type Query, type View } from '../state/route.ts'
 import { Dialog } from './dialog.tsx'
@@ -37,7 +37,9 @@ export function Shortcuts({ view }: { view: View }) {
 }
 
 export function isTyping(target: EventTarget | null): boolean {
-  return target instanceof HTMLElement && target.closest('input:not([type=checkbox]), textarea, select') !== null
+  return (
+    target instanceof HTMLElement && target.closest('input:not([type=checkbox]), textarea, select') !== null
+  )
 }
 
 /** Back to the list as it was, where one came from there. */

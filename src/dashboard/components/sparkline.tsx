@@ -8,7 +8,12 @@ const HEIGHT = 36
 /** One bar a minute of the last hour: completed below, failed on top. */
 export function Sparkline({ minutes }: { minutes: TaskStats['finishedPerMinute'] }) {
   const text = useText()
-  const all = minutes.map(({ minute, completed, failed, cancelled }) => ({ minute, completed, failed, cancelled }))
+  const all = minutes.map(({ minute, completed, failed, cancelled }) => ({
+    minute,
+    completed,
+    failed,
+    cancelled,
+  }))
   const highest = Math.max(1, ...all.map(({ completed, failed }) => completed + failed))
   const sum = (pick: 'completed' | 'failed' | 'cancelled') => all.reduce((total, one) => total + one[pick], 0)
   const summary = text.overview.hourSummary(sum('completed'), sum('failed'), sum('cancelled'))

@@ -12,7 +12,12 @@ export function Toasts() {
         <div key={id} className={`toast toast-${kind}`}>
           <Icon name={kind === 'done' ? 'check' : 'warning'} />
           <span>{words}</span>
-          <button type="button" className="ghost icon-only" aria-label={text.app.dismiss} onClick={() => dismiss(id)}>
+          <button
+            type="button"
+            className="ghost icon-only"
+            aria-label={text.app.dismiss}
+            onClick={() => dismiss(id)}
+          >
             <Icon name="x" />
           </button>
         </div>

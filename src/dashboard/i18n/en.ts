@@ -71,7 +71,8 @@ export const en = {
     lastHour: 'Last hour',
     hourSummary: (completed: number, failed: number, cancelled: number) =>
       `Last hour: ${completed} completed, ${failed} failed, ${cancelled} cancelled`,
-    perMinute: (time: string, completed: number, failed: number) => `${time}: ${completed} completed, ${failed} failed`,
+    perMinute: (time: string, completed: number, failed: number) =>
+      `${time}: ${completed} completed, ${failed} failed`,
     waiting: 'Waiting',
     nothingWaits: 'Nothing is due',
     oldest: (time: string) => `oldest for ${time}`,
@@ -164,7 +165,7 @@ export const en = {
     dueIn: (time: string) => `due ${time}`,
     attempt: (n: number) => `Attempt ${n}`,
     took: (time: string) => `took ${time}`,
-    runs: (time: string) => `for ${time}`,
+    runs: (time: string) => `running for ${time}`,
     ended: { completed: 'Completed', failed: 'Failed', cancelled: 'Cancelled' },
     inAll: (time: string) => `${time} in all`,
     progress: 'Progress',
@@ -207,9 +208,11 @@ export const en = {
     older: 'Load older lines',
     empty: 'No lines yet',
     nothing: 'No line matches',
-    lines: (shown: number, total: number) => `${shown.toLocaleString('en')} of ${total.toLocaleString('en')} lines`,
+    lines: (shown: number, total: number) =>
+      `${shown.toLocaleString('en')} of ${total.toLocaleString('en')} lines`,
     attempt: (n: number) => `Attempt ${n}`,
-    limit: (n: number) => `Only the newest ${n.toLocaleString('en')} lines are shown here; the download has all.`,
+    limit: (n: number) =>
+      `Only the newest ${n.toLocaleString('en')} lines are shown here; the download has all.`,
   },
   form: {
     title: 'New task',

@@ -20,7 +20,8 @@ export function formatSeconds(seconds: number, language: Language): string {
   const s = Math.max(0, Math.floor(seconds))
   if (s < 60) return `${s}${unit.s}`
   if (s < 3_600) return join([Math.floor(s / 60), unit.min], [s % 60, unit.s], unit.gap)
-  if (s < 86_400) return join([Math.floor(s / 3_600), unit.h], [Math.floor((s % 3_600) / 60), unit.min], unit.gap)
+  if (s < 86_400)
+    return join([Math.floor(s / 3_600), unit.h], [Math.floor((s % 3_600) / 60), unit.min], unit.gap)
   return join([Math.floor(s / 86_400), unit.d], [Math.floor((s % 86_400) / 3_600), unit.h], unit.gap)
 }
 

@@ -110,7 +110,8 @@ export const zh: Dictionary = {
     selectPage: '选择本页全部',
     selected: (n) => `已选择 ${tasks(n)}`,
     selectAll: (n, more) => (more ? `选择最新的 ${count(n)} 个匹配项` : `选择全部 ${count(n)} 个匹配项`),
-    allSelected: (n, more) => (more ? `已选择最新的 ${tasks(n)}（匹配项）` : `已选择全部 ${tasks(n)}（匹配项）`),
+    allSelected: (n, more) =>
+      more ? `已选择最新的 ${tasks(n)}（匹配项）` : `已选择全部 ${tasks(n)}（匹配项）`,
     clearSelection: '取消选择',
     bulkActions: '对所选任务的操作',
     newest: '最新',

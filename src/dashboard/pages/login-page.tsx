@@ -26,7 +26,7 @@ function PasswordForm() {
     const data = new FormData(event.currentTarget)
     setBusy(true)
     try {
-      await client.login({ username: String(data.get('username')), password: String(data.get('password')) })
+      await client.login({ username: readText(data, 'username'), password: readText(data, 'password') })
       beginSession()
     } catch (error) {
       if (!(error instanceof TasksApiError)) throw error
@@ -39,7 +39,15 @@ function PasswordForm() {
       <h1>{text.login.title}</h1>
       <label>
         {text.login.username}
-        <input name="username" autoComplete="username" autoCapitalize="none" spellCheck={false} required autoFocus />
+        <input
+          name="username"
+          autoComplete="username"
+          autoCapitalize="none"
+          spellCheck={false}
+          required
+          // biome-ignore lint/a11y/noAutofocus: there is nothing else to do on this page
+          autoFocus
+        />
       </label>
       <label>
         {text.login.password}
@@ -55,6 +63,11 @@ function PasswordForm() {
   )
 }
 
+function readText(data: FormData, name: string): string {
+  const value = data.get(name)
+  return typeof value === 'string' ? value : ''
+}
+
 function describeLogin(error: TasksApiError, text: Dictionary): string {
   if (error.status === 401) return text.login.wrong
   if (error.status === 429) return text.login.tooMany
@@ -66,7 +79,7 @@ function HostLogin() {
   const text = useText()
   const submit = (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault()
-    const token = String(new FormData(event.currentTarget).get('token')).trim()
+    const token = readText(new FormData(event.currentTarget), 'token').trim()
     beginSession(token === '' ? null : token)
   }
   return (
@@ -75,7 +88,13 @@ function HostLogin() {
       <p>{text.login.hostText}</p>
       <label>
         {text.login.token}
-        <input name="token" type="password" autoComplete="off" spellCheck={false} aria-describedby="token-hint" />
+        <input
+          name="token"
+          type="password"
+          autoComplete="off"
+          spellCheck={false}
+          aria-describedby="token-hint"
+        />
       </label>
       <p id="token-hint" className="hint">
         {text.login.tokenHint}

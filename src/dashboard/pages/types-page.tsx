@@ -1,10 +1,10 @@
-import type { TypeView } from '../requests.ts'
 import { client } from '../client.ts'
 import { Icon } from '../components/icon.tsx'
 import { Link } from '../components/link.tsx'
 import { Empty, Failure, Skeleton } from '../components/notice.tsx'
 import { useText } from '../i18n/text.ts'
 import { formatSeconds } from '../i18n/time.ts'
+import type { TypeView } from '../requests.ts'
 import { language } from '../state/preferences.ts'
 import { useServerState } from '../state/server-state.tsx'
 import { useStore } from '../state/store.ts'
@@ -56,7 +56,9 @@ function TypeRow({ type, onChange }: { type: TypeView; onChange: () => void }) {
   const lang = useStore(language)
   const { taskType, paused = false, maxRetries, timeoutSeconds, priority } = type
   const toggle = async () => {
-    const changed = await attempt<TypeView>(() => (paused ? client.resumeTaskType(taskType) : client.pauseTaskType(taskType)))
+    const changed = await attempt<TypeView>(() =>
+      paused ? client.resumeTaskType(taskType) : client.pauseTaskType(taskType),
+    )
     if (!changed) return
     say(changed.paused ? text.types.isPaused(taskType) : text.types.isResumed(taskType))
     onChange()
@@ -79,13 +81,21 @@ function TypeRow({ type, onChange }: { type: TypeView; onChange: () => void }) {
         <TypeCounts taskType={taskType} />
       </td>
       <td>
-        <span className={`badge ${paused ? 'badge-scheduled' : 'badge-completed'}`} title={paused ? text.types.pauseHint : ''}>
+        <span
+          className={`badge ${paused ? 'badge-scheduled' : 'badge-completed'}`}
+          title={paused ? text.types.pauseHint : ''}
+        >
           <span className="dot" aria-hidden="true" />
           {paused ? text.types.paused : text.types.active}
         </span>
       </td>
       <td className="row-actions">
-        <button type="button" className="small" title={paused ? '' : text.types.pauseHint} onClick={() => void toggle()}>
+        <button
+          type="button"
+          className="small"
+          title={paused ? '' : text.types.pauseHint}
+          onClick={() => void toggle()}
+        >
           <Icon name={paused ? 'play' : 'pause'} />
           {paused ? text.types.resume : text.types.pause}
           <span className="visually-hidden"> {taskType}</span>
@@ -104,7 +114,9 @@ function TypeCounts({ taskType }: { taskType: string }) {
   const text = useText()
   const counts = useServerState().stats.data?.byType.find((one) => one.taskType === taskType)
   if (!counts) return <span className="muted">{text.detail.none}</span>
-  const shown = (['running', 'pending', 'failed', 'completed', 'cancelled'] as const).filter((one) => counts[one] > 0)
+  const shown = (['running', 'pending', 'failed', 'completed', 'cancelled'] as const).filter(
+    (one) => counts[one] > 0,
+  )
   return (
     <span className="type-counts">
       {shown.map((status) => (

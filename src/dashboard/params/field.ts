@@ -16,7 +16,16 @@ export interface JsonSchema {
   readonly description?: string
 }
 
-export type FieldKind = 'text' | 'number' | 'integer' | 'flag' | 'choice' | 'date' | 'instant' | 'list' | 'json'
+export type FieldKind =
+  | 'text'
+  | 'number'
+  | 'integer'
+  | 'flag'
+  | 'choice'
+  | 'date'
+  | 'instant'
+  | 'list'
+  | 'json'
 
 export interface Field {
   readonly name: string
@@ -36,7 +45,9 @@ export interface Field {
 export function listFields(schema: JsonSchema): Field[] | undefined {
   if (schema.properties === undefined) return undefined
   const required = new Set(schema.required)
-  return Object.entries(schema.properties).map(([name, property]) => makeField(name, property, required.has(name)))
+  return Object.entries(schema.properties).map(([name, property]) =>
+    makeField(name, property, required.has(name)),
+  )
 }
 
 function makeField(name: string, property: JsonSchema, isRequired: boolean): Field {
@@ -68,7 +79,9 @@ function withoutNull(schema: JsonSchema): { schema: JsonSchema; isNullable: bool
   if (branches) {
     const rest = branches.filter(({ type }) => type !== 'null')
     const [only] = rest
-    return rest.length === 1 && only ? { schema: only, isNullable: branches.length > 1 } : { schema, isNullable: false }
+    return rest.length === 1 && only
+      ? { schema: only, isNullable: branches.length > 1 }
+      : { schema, isNullable: false }
   }
   if (Array.isArray(schema.type) && schema.type.includes('null')) {
     const rest = schema.type.filter((one: string) => one !== 'null')

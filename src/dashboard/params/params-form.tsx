@@ -132,7 +132,12 @@ function Flag({ field, draft, onChange, control }: ParamProps & { control: Contr
     )
   }
   return (
-    <select {...control} value={draft ?? ''} disabled={draft === null} onChange={(event) => onChange(event.target.value)}>
+    <select
+      {...control}
+      value={draft ?? ''}
+      disabled={draft === null}
+      onChange={(event) => onChange(event.target.value)}
+    >
       <option value="">{text.form.notSet}</option>
       <option value="true">{text.form.yes}</option>
       <option value="false">{text.form.no}</option>

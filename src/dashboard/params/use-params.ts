@@ -6,8 +6,8 @@ import { type Field, type JsonSchema, listFields } from './field.ts'
 export interface ParamsDraft {
   readonly fields: readonly Field[]
   readonly drafts: Drafts
-  change(name: string, draft: Draft): void
-  read(text: Dictionary): { params: Record<string, unknown>; problems: Problems }
+  readonly change: (name: string, draft: Draft) => void
+  readonly read: (text: Dictionary) => { params: Record<string, unknown>; problems: Problems }
 }
 
 /** All params as one text, for a type whose schema does not name them. */

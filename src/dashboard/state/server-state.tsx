@@ -1,5 +1,5 @@
 import { createContext, type ReactNode, useContext, useEffect, useRef, useState } from 'react'
-import { type ExecutorView, TasksApiError, type TaskStats, type TaskSummary } from '../../client/index.ts'
+import { type ExecutorView, type TaskStats, type TaskSummary, TasksApiError } from '../../client/index.ts'
 import { client } from '../client.ts'
 import type { TypeView } from '../requests.ts'
 import { type Query, useQuery } from './use-query.ts'
@@ -24,7 +24,9 @@ const Context = createContext<ServerState | undefined>(undefined)
 export function ServerStateProvider({ children }: { children: ReactNode }) {
   const stats = useQuery('stats', (signal) => client.getStats({ signal }), { everyMs: 10_000 })
   const executors = useQuery('executors', (signal) => client.listExecutors({ signal }), { everyMs: 3_000 })
-  const types = useQuery<TypeView[]>('types', (signal) => client.listTaskTypes({ signal }), { everyMs: 30_000 })
+  const types = useQuery<TypeView[]>('types', (signal) => client.listTaskTypes({ signal }), {
+    everyMs: 30_000,
+  })
   const [listeners] = useState(() => new Set<Listener>())
   useStream(listeners)
   const state = { stats, executors, types, listeners }

@@ -4,9 +4,9 @@ import { TasksApiError } from '../../client/index.ts'
 export interface Query<T> {
   readonly data: T | undefined
   readonly error: TasksApiError | undefined
-  refetch(): void
+  readonly refetch: () => void
   /** Changes what was read, until the next answer. */
-  change(change: (before: T | undefined) => T | undefined): void
+  readonly change: (change: (before: T | undefined) => T | undefined) => void
 }
 
 interface Answer<T> {

@@ -14,7 +14,9 @@ export function NewTaskPage({ params }: { params: URLSearchParams }) {
   const text = useText()
   useTitle(text.form.title)
   const from = params.get('from')
-  const original = useQuery<TaskDetail>(from, (signal) => client.getTask(from ?? '', { signal }), { everyMs: null })
+  const original = useQuery<TaskDetail>(from, (signal) => client.getTask(from ?? '', { signal }), {
+    everyMs: null,
+  })
   const { types } = useServerState()
   return (
     <>

@@ -1,9 +1,9 @@
 import type { TaskDetail, TaskTypeView } from '../../../client/index.ts'
-import type { TaskToCreate } from '../../requests.ts'
 import { FieldFrame } from '../../components/field.tsx'
 import { InstantInput } from '../../components/instant-input.tsx'
 import { useText } from '../../i18n/text.ts'
 import type { Problems } from '../../params/draft.ts'
+import type { TaskToCreate } from '../../requests.ts'
 
 const NUMBERS = ['priority', 'maxRetries', 'timeoutSeconds'] as const
 type NumberOption = (typeof NUMBERS)[number]
@@ -59,7 +59,11 @@ export function OptionFields(props: {
       ))}
       <FieldFrame label={text.form.runAt} hint={text.form.runAtHint} problem={problems.runAt}>
         {(control) => (
-          <InstantInput {...control} value={drafts.runAt} onChange={(instant) => onChange('runAt', instant)} />
+          <InstantInput
+            {...control}
+            value={drafts.runAt}
+            onChange={(instant) => onChange('runAt', instant)}
+          />
         )}
       </FieldFrame>
       <FieldFrame label={text.form.uniqueKey} hint={text.form.uniqueKeyHint} problem={problems.uniqueKey}>

@@ -1,15 +1,15 @@
 import { type FormEvent, useRef, useState } from 'react'
-import { TasksApiError, type TaskDetail, type TaskTypeView } from '../../../client/index.ts'
+import { type TaskDetail, TasksApiError, type TaskTypeView } from '../../../client/index.ts'
 import { client } from '../../client.ts'
-import type { TaskToCreate } from '../../requests.ts'
 import { describeError, useText } from '../../i18n/text.ts'
 import { type Problems, sortProblems } from '../../params/draft.ts'
 import type { JsonSchema } from '../../params/field.ts'
 import { ParamsForm } from '../../params/params-form.tsx'
 import { useParams } from '../../params/use-params.ts'
+import type { TaskToCreate } from '../../requests.ts'
 import { go } from '../../state/route.ts'
 import { say } from '../../state/toasts.ts'
-import { OptionFields, type OptionDrafts, readOptions, toOptionDrafts } from './options.tsx'
+import { type OptionDrafts, OptionFields, readOptions, toOptionDrafts } from './options.tsx'
 
 interface Refusal {
   readonly message?: string
@@ -55,7 +55,12 @@ export function TaskForm({ type, original }: { type: TaskTypeView; original?: Ta
       <fieldset>
         <legend>{text.form.params}</legend>
         {params.fields.length === 0 && <p className="hint">{text.form.noParams}</p>}
-        <ParamsForm fields={params.fields} drafts={params.drafts} problems={refusal.params} onChange={params.change} />
+        <ParamsForm
+          fields={params.fields}
+          drafts={params.drafts}
+          problems={refusal.params}
+          onChange={params.change}
+        />
       </fieldset>
       <details open={original !== undefined || Object.keys(refusal.others).length > 0 || undefined}>
         <summary>{text.form.options}</summary>
@@ -79,7 +84,12 @@ export function TaskForm({ type, original }: { type: TaskTypeView; original?: Ta
 }
 
 /** What the server says about a field stands at that field; about anything else, at the button. */
-function toRefusal(error: TasksApiError, fields: readonly { name: string }[], atFields: string, message: string): Refusal {
+function toRefusal(
+  error: TasksApiError,
+  fields: readonly { name: string }[],
+  atFields: string,
+  message: string,
+): Refusal {
   const { params, others } = sortProblems(error.errors)
   const known = new Set(fields.map(({ name }) => name))
   const unplaced = Object.entries(params).filter(([name]) => !known.has(name))

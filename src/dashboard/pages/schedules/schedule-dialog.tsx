@@ -1,5 +1,5 @@
 import { type FormEvent, useState } from 'react'
-import { TasksApiError, type ScheduleView, type TaskTypeView } from '../../../client/index.ts'
+import { type ScheduleView, TasksApiError, type TaskTypeView } from '../../../client/index.ts'
 import { client } from '../../client.ts'
 import { Dialog } from '../../components/dialog.tsx'
 import { FieldFrame } from '../../components/field.tsx'
@@ -97,7 +97,11 @@ function ScheduleForm(props: FormProps) {
   )
 }
 
-function save(schedule: ScheduleView | undefined, draft: Draft, params: Record<string, unknown>): Promise<ScheduleView> {
+function save(
+  schedule: ScheduleView | undefined,
+  draft: Draft,
+  params: Record<string, unknown>,
+): Promise<ScheduleView> {
   const { name, ...rest } = draft
   const fields = { ...rest, params }
   return schedule ? client.changeSchedule(schedule.name, fields) : client.createSchedule({ name, ...fields })
@@ -109,7 +113,12 @@ function ScheduleParams({ params, problems }: { params: ParamsDraft; problems: P
     <fieldset>
       <legend>{text.form.params}</legend>
       <p className="hint">{params.fields.length === 0 ? text.form.noParams : text.schedules.paramsHint}</p>
-      <ParamsForm fields={params.fields} drafts={params.drafts} problems={problems} onChange={params.change} />
+      <ParamsForm
+        fields={params.fields}
+        drafts={params.drafts}
+        problems={problems}
+        onChange={params.change}
+      />
     </fieldset>
   )
 }
@@ -136,7 +145,11 @@ function ScheduleFields({ schedule, types, draft, onDraft, problems }: FormProps
       )}
       <FieldFrame label={text.form.type} problem={problems.taskType}>
         {(control) => (
-          <select {...control} value={draft.taskType} onChange={(event) => change({ taskType: event.target.value })}>
+          <select
+            {...control}
+            value={draft.taskType}
+            onChange={(event) => change({ taskType: event.target.value })}
+          >
             {offered.map((one) => (
               <option key={one}>{one}</option>
             ))}
@@ -188,7 +201,9 @@ function CronFields(props: { draft: Draft; problems: Problems; change: (part: Pa
           <select
             {...control}
             value={draft.missed}
-            onChange={(event) => change({ missed: MISSED.find((one) => one === event.target.value) ?? 'skip' })}
+            onChange={(event) =>
+              change({ missed: MISSED.find((one) => one === event.target.value) ?? 'skip' })
+            }
           >
             {MISSED.map((one) => (
               <option key={one} value={one}>

@@ -117,8 +117,10 @@ function ScheduleRow(props: { schedule: ScheduleView; onChange: () => void; onOp
         <code>{cron}</code>
         <span className="muted small block">{timeZone}</span>
       </td>
-      <td>{nextRunAt === null ? <span className="muted">{text.detail.none}</span> : <Ago at={nextRunAt} />}</td>
-      <td>
+      <td data-label={text.schedules.next}>
+        {nextRunAt === null ? <span className="muted">{text.detail.none}</span> : <Ago at={nextRunAt} />}
+      </td>
+      <td data-label={text.schedules.last}>
         {lastRunAt === null && <span className="muted">{text.schedules.never}</span>}
         {lastRunAt !== null && lastTaskId === null && <Ago at={lastRunAt} />}
         {lastRunAt !== null && lastTaskId !== null && (

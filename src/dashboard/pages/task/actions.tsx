@@ -9,7 +9,11 @@ import { go } from '../../state/route.ts'
 import { useServerState } from '../../state/server-state.tsx'
 import { attempt, say } from '../../state/toasts.ts'
 
-export function Actions(props: { task: TaskDetail; isStopping: boolean; onChange: (task: TaskDetail) => void }) {
+export function Actions(props: {
+  task: TaskDetail
+  isStopping: boolean
+  onChange: (task: TaskDetail) => void
+}) {
   const { task, isStopping, onChange } = props
   const text = useText()
   const { executors, stats } = useServerState()

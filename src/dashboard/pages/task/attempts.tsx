@@ -1,8 +1,8 @@
 import type { TaskDetail } from '../../../client/index.ts'
-import type { AttemptView } from '../../requests.ts'
 import { CopyButton } from '../../components/copy-button.tsx'
 import { Elapsed, Instant } from '../../components/time.tsx'
 import { useText } from '../../i18n/text.ts'
+import type { AttemptView } from '../../requests.ts'
 
 /** Newest first; the one that failed last is open. */
 export function Attempts({ task }: { task: TaskDetail }) {
@@ -36,9 +36,9 @@ function AttemptEntry({ attempt, isOpen }: { attempt: AttemptView; isOpen: boole
       </div>
       {stack && (
         // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reached by the keyboard
-        <pre className="stack" tabIndex={0} role="region" aria-label={text.detail.stack}>
-          {stack}
-        </pre>
+        <section className="stack" tabIndex={0} aria-label={text.detail.stack}>
+          <pre>{stack}</pre>
+        </section>
       )}
     </details>
   )
@@ -46,7 +46,8 @@ function AttemptEntry({ attempt, isOpen }: { attempt: AttemptView; isOpen: boole
 
 function AttemptHead({ attempt: { attempt, startedAt, endedAt, outcome } }: { attempt: AttemptView }) {
   const text = useText()
-  const kind = outcome === null ? 'running' : outcome === 'timed_out' || outcome === 'lost' ? 'failed' : outcome
+  const kind =
+    outcome === null ? 'running' : outcome === 'timed_out' || outcome === 'lost' ? 'failed' : outcome
   return (
     <span className="attempt-head">
       <span className={`badge badge-${kind === 'interrupted' ? 'scheduled' : kind}`}>

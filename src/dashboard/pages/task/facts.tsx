@@ -17,7 +17,10 @@ export function Facts({ task }: { task: TaskDetail }) {
     [text.detail.timeout, formatSeconds(task.timeoutSeconds, lang)],
     [text.detail.priority, task.priority],
     [text.detail.createdByLabel, task.createdBy ?? text.detail.none],
-    [text.detail.executor, executor ? `${executor.host} · ${executor.pid}` : (task.executorId ?? text.detail.none)],
+    [
+      text.detail.executor,
+      executor ? `${executor.host} · ${executor.pid}` : (task.executorId ?? text.detail.none),
+    ],
   ]
   return (
     <section className="card">

@@ -13,7 +13,11 @@ export interface LogPart {
   readonly total: number
 }
 
-export async function readNewest(taskId: string, level: LogLevel | '', signal: AbortSignal): Promise<LogPart> {
+export async function readNewest(
+  taskId: string,
+  level: LogLevel | '',
+  signal: AbortSignal,
+): Promise<LogPart> {
   const { logs, total } = await client.listLogs(taskId, newestFirst(level), { signal })
   return { lines: logs.toReversed(), total }
 }

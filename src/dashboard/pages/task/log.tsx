@@ -41,7 +41,12 @@ export function Log({ task, fresh }: { task: TaskDetail; fresh: readonly TaskLog
           placeholder={text.log.search}
           onChange={(event) => setSearch(event.target.value)}
         />
-        <button type="button" className="toggle" aria-pressed={isFollowing} onClick={() => setFollowing(!isFollowing)}>
+        <button
+          type="button"
+          className="toggle"
+          aria-pressed={isFollowing}
+          onClick={() => setFollowing(!isFollowing)}
+        >
           <Icon name="follow" />
           {text.log.follow}
         </button>
@@ -66,7 +71,7 @@ interface Lines {
   readonly total: number
   readonly isLoading: boolean
   readonly hasOlder: boolean
-  loadOlder(): Promise<void>
+  readonly loadOlder: () => Promise<void>
 }
 
 /** What was there, what was loaded on demand, and what has joined since. */
@@ -85,7 +90,7 @@ function useLines(taskId: string, level: LogLevel | '', fresh: readonly TaskLogL
     total,
     isLoading: newest.data === undefined,
     hasOlder: total > lines.length && lines.length < MAX_LINES,
-    async loadOlder() {
+    loadOlder: async () => {
       const found = await readOlder(taskId, level, lines.length)
       setOlder((before) => ({ key, lines: [...(before.key === key ? before.lines : []), ...found] }))
     },
@@ -113,8 +118,16 @@ function LogLines(props: {
     if (isAtEnd !== isFollowing && scrollHeight > clientHeight) onFollow(isAtEnd)
   }
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reached by the keyboard
-    <div ref={box} className="log" role="log" aria-live="off" aria-label={text.log.title} tabIndex={0} onScroll={onScroll}>
+    <div
+      ref={box}
+      className="log"
+      role="log"
+      aria-live="off"
+      aria-label={text.log.title}
+      // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reached by the keyboard
+      tabIndex={0}
+      onScroll={onScroll}
+    >
       {log.hasOlder && (
         <button type="button" className="small" onClick={() => void attempt(log.loadOlder)}>
           {text.log.older}

@@ -61,11 +61,11 @@ function Detail({ task, feed }: { task: TaskDetail; feed: TaskFeed }) {
       </div>
       <Warnings task={task} stopping={stopping} />
       {task.error !== null && task.status !== 'completed' && (
-        <div className="card error-card" role="group" aria-label={text.detail.error}>
+        <section className="card error-card" aria-label={text.detail.error}>
           <Icon name="warning" />
           <pre>{task.error}</pre>
           <CopyButton value={task.error} what={text.detail.error} />
-        </div>
+        </section>
       )}
       <ProgressCard task={task} />
       <div className="task-columns">

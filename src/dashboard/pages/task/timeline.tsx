@@ -85,7 +85,7 @@ function ofAttempt(attempt: TaskAttempt, since: Date | null, text: ReturnType<ty
     ),
     details: (
       <>
-        {text.outcome[outcome ?? 'running']}{' '}
+        {outcome !== null && `${text.outcome[outcome]} `}
         <Around words={words}>
           <Elapsed from={startedAt} to={endedAt} />
         </Around>

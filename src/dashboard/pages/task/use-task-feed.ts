@@ -14,7 +14,7 @@ export interface TaskFeed {
   /** Lines that joined since the page looks, oldest first. */
   readonly fresh: readonly TaskLogLine[]
   /** Takes over what an action has answered. */
-  put(task: TaskDetail): void
+  readonly put: (task: TaskDetail) => void
 }
 
 interface State {

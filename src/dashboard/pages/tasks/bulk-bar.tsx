@@ -1,12 +1,12 @@
 import { useState } from 'react'
-import type { BulkAction } from '../../../contract/bulk.ts'
 import type { BulkAnswer } from '../../../client/index.ts'
+import type { BulkAction } from '../../../contract/bulk.ts'
 import { client } from '../../client.ts'
-import type { TaskFilter } from '../../requests.ts'
 import { Confirm } from '../../components/dialog.tsx'
 import { Icon } from '../../components/icon.tsx'
 import type { Dictionary } from '../../i18n/en.ts'
 import { useText } from '../../i18n/text.ts'
+import type { TaskFilter } from '../../requests.ts'
 import { attempt, say } from '../../state/toasts.ts'
 import type { Selection } from './selection.ts'
 
@@ -40,7 +40,12 @@ export function BulkBar(props: {
     setBusy(true)
     const answer = await attempt(() => client.bulkTasks({ action, ...chosen(), dryRun: true }))
     setBusy(false)
-    if (answer) setPlan({ action, count: answer.results.filter(({ ok }) => ok).length, refused: listRefusals(answer, text) })
+    if (answer)
+      setPlan({
+        action,
+        count: answer.results.filter(({ ok }) => ok).length,
+        refused: listRefusals(answer, text),
+      })
   }
   const carryOut = async ({ action }: Plan) => {
     setBusy(true)
@@ -53,7 +58,7 @@ export function BulkBar(props: {
     onDone()
   }
   return (
-    <div className="bulk" role="group" aria-label={text.list.bulkActions}>
+    <section className="bulk" aria-label={text.list.bulkActions}>
       <span className="bulk-count">
         {selection.isAll ? text.list.allSelected(capped, isCapped) : text.list.selected(selection.ids.size)}
       </span>
@@ -75,7 +80,12 @@ export function BulkBar(props: {
         <Icon name="trash" />
         {text.actions.delete}
       </button>
-      <button type="button" className="ghost icon-only" aria-label={text.list.clearSelection} onClick={selection.clear}>
+      <button
+        type="button"
+        className="ghost icon-only"
+        aria-label={text.list.clearSelection}
+        onClick={selection.clear}
+      >
         <Icon name="x" />
       </button>
       {plan && (
@@ -89,7 +99,7 @@ export function BulkBar(props: {
           onClose={() => setPlan(undefined)}
         />
       )}
-    </div>
+    </section>
   )
 }
 
@@ -97,7 +107,10 @@ function tell(action: BulkAction, answer: BulkAnswer, text: Dictionary): void {
   const done = answer.results.filter(({ ok }) => ok).length
   const words = [text.actions.done[action](done), listRefusals(answer, text)]
   if (answer.more) words.push(text.actions.more)
-  say(words.filter((one) => one !== '').join('. '), done > 0 || answer.results.length === 0 ? 'done' : 'problem')
+  say(
+    words.filter((one) => one !== '').join('. '),
+    done > 0 || answer.results.length === 0 ? 'done' : 'problem',
+  )
 }
 
 /** How many were refused, and the reasons. */

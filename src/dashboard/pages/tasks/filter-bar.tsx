@@ -1,8 +1,8 @@
-import { useEffect, useState } from 'react'
-import type { TaskFilter } from '../../requests.ts'
+import { useEffect, useId, useState } from 'react'
 import { Icon } from '../../components/icon.tsx'
 import { InstantInput } from '../../components/instant-input.tsx'
 import { useText } from '../../i18n/text.ts'
+import type { TaskFilter } from '../../requests.ts'
 import { go } from '../../state/route.ts'
 import { useServerState } from '../../state/server-state.tsx'
 import { toQuery } from './filter.ts'
@@ -11,29 +11,48 @@ const TYPING_MS = 250
 
 export function FilterBar({ filter }: { filter: TaskFilter }) {
   const text = useText()
+  const [isOpen, setOpen] = useState(false)
   const change = (part: { [K in keyof TaskFilter]?: TaskFilter[K] | undefined }) =>
     go(toQuery({ ...filter, ...part } as TaskFilter), { replace: true })
   const isFiltered = Boolean(filter.q || filter.taskType || filter.createdAfter || filter.createdBefore)
   return (
     <search className="filters" aria-label={text.list.filters}>
       <SearchField value={filter.q ?? ''} onChange={(q) => change({ q: q || undefined })} />
-      <TypeField value={filter.taskType ?? ''} onChange={(taskType) => change({ taskType: taskType || undefined })} />
-      <InstantField
-        label={text.list.after}
-        value={filter.createdAfter}
-        onChange={(createdAfter) => change({ createdAfter })}
-      />
-      <InstantField
-        label={text.list.before}
-        value={filter.createdBefore}
-        onChange={(createdBefore) => change({ createdBefore })}
-      />
-      {isFiltered && (
-        <button type="button" className="ghost" onClick={() => go(toQuery(filter.status ? { status: filter.status } : {}))}>
-          <Icon name="x" />
-          {text.list.clear}
-        </button>
-      )}
+      <button
+        type="button"
+        className="toggle filters-toggle"
+        aria-expanded={isOpen}
+        aria-pressed={isFiltered}
+        onClick={() => setOpen(!isOpen)}
+      >
+        {text.list.filters}
+      </button>
+      <div className={isOpen ? 'filters-more is-open' : 'filters-more'}>
+        <TypeField
+          value={filter.taskType ?? ''}
+          onChange={(type) => change({ taskType: type || undefined })}
+        />
+        <InstantField
+          label={text.list.after}
+          value={filter.createdAfter}
+          onChange={(createdAfter) => change({ createdAfter })}
+        />
+        <InstantField
+          label={text.list.before}
+          value={filter.createdBefore}
+          onChange={(createdBefore) => change({ createdBefore })}
+        />
+        {isFiltered && (
+          <button
+            type="button"
+            className="ghost"
+            onClick={() => go(toQuery(filter.status ? { status: filter.status } : {}))}
+          >
+            <Icon name="x" />
+            {text.list.clear}
+          </button>
+        )}
+      </div>
     </search>
   )
 }
@@ -64,7 +83,7 @@ function SearchField({ value, onChange }: { value: string; onChange: (value: str
         onChange={(event) => setTyped(event.target.value)}
         onKeyDown={(event) => event.key === 'Enter' && onChange(typed.trim())}
       />
-      <kbd aria-hidden="true">/</kbd>
+      <kbd>/</kbd>
     </div>
   )
 }
@@ -89,13 +108,15 @@ function InstantField(props: {
   onChange: (value: Date | undefined) => void
 }) {
   const { label, value, onChange } = props
+  const id = useId()
   return (
-    <label className="instant-field">
-      <span>{label}</span>
+    <div className="instant-field">
+      <label htmlFor={id}>{label}</label>
       <InstantInput
+        id={id}
         value={value?.toISOString() ?? ''}
         onChange={(instant) => onChange(instant === '' ? undefined : new Date(instant))}
       />
-    </label>
+    </div>
   )
 }

@@ -1,6 +1,6 @@
-import { TASK_STATUSES } from '../../statuses.ts'
 import type { TaskFilter } from '../../requests.ts'
 import type { Query } from '../../state/route.ts'
+import { TASK_STATUSES } from '../../statuses.ts'
 
 /** What the list shows, as the URL says it: `status` (repeatable), `type`, `q`, `after`, `before`, `cursor`. */
 export interface ListState {

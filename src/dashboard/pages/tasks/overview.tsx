@@ -56,7 +56,8 @@ function Waiting() {
       </div>
       <p className="tile-figure num">{stats ? stats.byStatus.pending.toLocaleString() : '–'}</p>
       <p className="muted small num">
-        {stats && (oldest === null ? text.overview.nothingWaits : text.overview.oldest(formatSeconds(oldest, lang)))}
+        {stats &&
+          (oldest === null ? text.overview.nothingWaits : text.overview.oldest(formatSeconds(oldest, lang)))}
       </p>
     </div>
   )
@@ -70,7 +71,9 @@ function Executors() {
       <div className="tile-head">
         <h2>{text.overview.executors}</h2>
       </div>
-      {executors?.some((one) => one.alive) === false && <p className="problem-words">{text.overview.noExecutor}</p>}
+      {executors?.some((one) => one.alive) === false && (
+        <p className="problem-words">{text.overview.noExecutor}</p>
+      )}
       <ul>
         {executors?.map((executor) => (
           <ExecutorLine key={executor.id} executor={executor} />
@@ -90,7 +93,12 @@ function ExecutorLine({ executor }: { executor: ExecutorView }) {
       <span className="executor-name">
         {host} <span className="muted num">· {pid}</span>
       </span>
-      <span className="slots" role="img" aria-label={text.overview.slots(used, slots)} title={text.overview.slots(used, slots)}>
+      <span
+        className="slots"
+        role="img"
+        aria-label={text.overview.slots(used, slots)}
+        title={text.overview.slots(used, slots)}
+      >
         {Array.from({ length: Math.min(slots, 16) }, (_, slot) => (
           // biome-ignore lint/suspicious/noArrayIndexKey: slots have no other name
           <span key={slot} className={slot < used ? 'slot is-used' : 'slot'} />

@@ -5,11 +5,11 @@ import type { TaskSummary } from '../../../client/index.ts'
 export interface Selection {
   readonly ids: ReadonlySet<string>
   readonly isAll: boolean
-  has(taskId: string): boolean
-  toggle(taskId: string): void
-  togglePage(): void
-  selectAll(): void
-  clear(): void
+  readonly has: (taskId: string) => boolean
+  readonly toggle: (taskId: string) => void
+  readonly togglePage: () => void
+  readonly selectAll: () => void
+  readonly clear: () => void
 }
 
 /** @param scope what is listed: a selection does not outlive it */
@@ -38,7 +38,8 @@ export function useSelection(scope: string, tasks: readonly TaskSummary[] | unde
       isAll,
       has: (taskId) => isAll || ids.has(taskId),
       toggle,
-      togglePage: () => setState({ scope, ids: new Set(isPageSelected || isAll ? [] : onPage), isAll: false }),
+      togglePage: () =>
+        setState({ scope, ids: new Set(isPageSelected || isAll ? [] : onPage), isAll: false }),
       selectAll: () => setState({ scope, ids: new Set(onPage), isAll: true }),
       clear: () => setState({ scope, ids: NONE, isAll: false }),
     }

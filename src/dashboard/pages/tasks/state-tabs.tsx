@@ -1,7 +1,7 @@
 import type { TaskStats } from '../../../client/index.ts'
-import type { TaskFilter } from '../../requests.ts'
 import { Link } from '../../components/link.tsx'
 import { useText } from '../../i18n/text.ts'
+import type { TaskFilter } from '../../requests.ts'
 import { useServerState } from '../../state/server-state.tsx'
 import { toQuery } from './filter.ts'
 

@@ -47,7 +47,9 @@ export const TaskRow = memo(function TaskRow(props: {
       <td className="cell-progress">
         <Progress task={task} />
       </td>
-      <td className="cell-attempt num">{task.startedAt && text.list.attemptOf(task.retryCount + 1, task.maxRetries + 1)}</td>
+      <td className="cell-attempt num">
+        {task.startedAt && text.list.attemptOf(task.retryCount + 1, task.maxRetries + 1)}
+      </td>
       <td className="cell-created">
         <Ago at={task.createdAt} />
       </td>

@@ -1,5 +1,5 @@
 import { useEffect, useRef } from 'react'
-import type { TaskSummary, TaskList } from '../../../client/index.ts'
+import type { TaskList, TaskSummary } from '../../../client/index.ts'
 import { client } from '../../client.ts'
 import { Link } from '../../components/link.tsx'
 import { Empty, Failure, Skeleton } from '../../components/notice.tsx'
@@ -9,8 +9,8 @@ import { stoppingState, useChanges, useServerState } from '../../state/server-st
 import { type Query, useQuery } from '../../state/use-query.ts'
 import { useTitle } from '../../state/use-title.ts'
 import { BulkBar } from './bulk-bar.tsx'
-import { FilterBar } from './filter-bar.tsx'
 import { type ListState, readListState } from './filter.ts'
+import { FilterBar } from './filter-bar.tsx'
 import { Overview } from './overview.tsx'
 import { Pager } from './pager.tsx'
 import { type Selection, useSelection } from './selection.ts'
@@ -125,7 +125,12 @@ function keepSame(kept: Map<string, TaskSummary>, page: TaskList): TaskList {
   return { ...page, tasks }
 }
 
-function TaskTable(props: { page: TaskList; state: ListState; selection: Selection; isPageSelected: boolean }) {
+function TaskTable(props: {
+  page: TaskList
+  state: ListState
+  selection: Selection
+  isPageSelected: boolean
+}) {
   const { page, state, selection, isPageSelected } = props
   const text = useText()
   const executors = useServerState().executors.data
