@@ -33,7 +33,8 @@ export async function buildDashboardIfStale(log: BuildLog): Promise<void> {
   try {
     const vite = path.join(ROOT, 'node_modules/vite/bin/vite.js')
     const args = [vite, 'build', 'src/dashboard', '--outDir', draft, '--logLevel', 'warn']
-    await run(process.execPath, args, { cwd: ROOT })
+    // Whatever this process is: the page is for production.
+    await run(process.execPath, args, { cwd: ROOT, env: { NODE_ENV: 'production' } })
     publish(draft)
     log.info(`built the admin page in ${Math.round(performance.now() - startedAt)} ms`)
   } catch (error) {

@@ -7,6 +7,14 @@ import { Store, useStore } from './store.ts'
  */
 const search = new Store(location.search)
 
+let moves = 0
+
+/** False on the page that the browser has loaded: there the focus is where the browser put it. */
+export const hasMoved = () => moves > 0
+
+search.subscribe(() => {
+  moves += 1
+})
 window.addEventListener('popstate', () => search.set(location.search))
 
 export type View = 'tasks' | 'task' | 'new' | 'types' | 'schedules'

@@ -1,12 +1,15 @@
 import { useEffect } from 'react'
 
-/** The tab's title. A new page also gets the focus, so that the keyboard goes on where the eye is. */
+import { hasMoved } from './route.ts'
+
+/** The tab's title. A page that one goes to also gets the focus, so that the keyboard goes on where the eye is. */
 export function useTitle(title: string): void {
   useEffect(() => {
     document.title = title
   }, [title])
   useEffect(() => {
-    if (document.activeElement === document.body || document.activeElement?.closest('header.top')) {
+    const focused = document.activeElement
+    if (hasMoved() && (focused === document.body || focused?.closest('header.top'))) {
       document.getElementById('content')?.focus({ preventScroll: true })
     }
   }, [])
