@@ -109,6 +109,7 @@ export const environment = z
     TASK_LEASE_MS: setting(of.leaseMs),
     TASK_CANCEL_GRACE_MS: setting(of.cancelGraceMs),
     TASK_RETENTION_DAYS: setting(of.retentionDays),
+    TASK_MAX_LOG_LINES: setting(of.maxLogLines),
     SHUTDOWN_TIMEOUT_MS: setting(of.shutdownTimeoutMs),
     AUTH_SECRET: z
       .string()
@@ -208,7 +209,8 @@ function toConfig(env: Environment) {
 }
 
 function toTaskSettings(env: Environment): TaskSettings {
-  return {
+  // The settings that have no variable keep their defaults.
+  return taskSettings.parse({
     concurrency: env.TASK_CONCURRENCY,
     pollIntervalMs: env.TASK_POLL_INTERVAL_MS,
     timeoutSeconds: env.TASK_TIMEOUT_SECONDS,
@@ -218,8 +220,9 @@ function toTaskSettings(env: Environment): TaskSettings {
     leaseMs: env.TASK_LEASE_MS,
     cancelGraceMs: env.TASK_CANCEL_GRACE_MS,
     retentionDays: env.TASK_RETENTION_DAYS,
+    maxLogLines: env.TASK_MAX_LOG_LINES,
     shutdownTimeoutMs: env.SHUTDOWN_TIMEOUT_MS,
-  }
+  })
 }
 
 function toMarketConfig(env: Environment): MarketConfig {

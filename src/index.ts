@@ -1,4 +1,6 @@
+export type { BulkAction, BulkAnswer, BulkRequest } from './contract/bulk.ts'
 export type { MissedTicks, ScheduleView } from './contract/schedule.ts'
+export type { TaskStats } from './contract/stats.ts'
 export type {
   ExecutorView,
   TaskDetail,
@@ -34,6 +36,7 @@ export type {
   WaitOptions,
 } from './tasks/manager.ts'
 export { createTaskRegistry, type TaskDecorator, type TaskRegistry, task } from './tasks/registry.ts'
+export type { RetryBackoff, RetryFunction, RetryPolicy } from './tasks/retry-policy.ts'
 export { defineSchedule, type ScheduleChanges, type ScheduleOptions } from './tasks/schedule-options.ts'
 export type { TaskSettings } from './tasks/settings.ts'
 export type {

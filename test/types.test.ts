@@ -3,8 +3,11 @@ import { z } from 'zod'
 import {
   type CreatedTask,
   createTaskRegistry,
+  defineSchedule,
   type ParamsOf,
   type ResultOf,
+  type ScheduleOptions,
+  type ScheduleView,
   type TaskContext,
   type TaskManager,
 } from '../src/index.ts'
@@ -141,6 +144,44 @@ describe('createTasks', () => {
       const ids = ['1', '2']
       // @ts-expect-error of another type, made one by one
       await manager.createTasks(ids.map((userId) => ({ task: sendReport, params: { userId } })))
+    }
+    expect(neverCalled).toBeTypeOf('function')
+  })
+})
+
+describe('schedules', () => {
+  const daily = { name: 'a', cron: '@daily' }
+
+  test('take the params of their task', () => {
+    const neverCalled = async () => {
+      const created = await manager.createSchedule({ ...daily, task: sendReport, params: { userId: 7 } })
+      expectTypeOf(created).toEqualTypeOf<ScheduleView>()
+      await manager.createSchedule({ ...daily, task: plain })
+      await manager.createSchedule({ ...daily, task: 'elsewhere', params: { whatever: 1 }, missed: 'all' })
+      await manager.updateSchedule('a', { task: sendReport, params: { userId: 8 }, enabled: false })
+      await manager.updateSchedule('a', { params: { whatever: 1 } })
+      const listed: ScheduleOptions[] = [
+        defineSchedule({ ...daily, task: sendReport, params: { userId: 7 } }),
+      ]
+      await manager.declareSchedules(listed)
+    }
+    expect(neverCalled).toBeTypeOf('function')
+  })
+
+  test('refuse what does not fit', () => {
+    const neverCalled = async () => {
+      // @ts-expect-error of another type
+      await manager.createSchedule({ ...daily, task: sendReport, params: { userId: '7' } })
+      // @ts-expect-error required params are missing
+      await manager.createSchedule({ ...daily, task: sendReport })
+      // @ts-expect-error a misspelt option
+      await manager.createSchedule({ ...daily, task: plain, timezone: 'UTC' })
+      // @ts-expect-error there is no such policy
+      await manager.createSchedule({ ...daily, task: plain, missed: 'twice' })
+      // @ts-expect-error of another type
+      await manager.updateSchedule('a', { task: sendReport, params: { userId: '8' } })
+      // @ts-expect-error of another type
+      defineSchedule({ ...daily, task: sendReport, params: { userId: '7' } })
     }
     expect(neverCalled).toBeTypeOf('function')
   })

@@ -21,14 +21,18 @@ export const bulkBody = z
     taskIds: z.array(z.string().min(1).max(50)).min(1).max(MAX_BULK_TASKS).exactOptional(),
     filter: taskFilter
       .exactOptional()
-      .describe('As in the list. The 1,000 newest that fit and allow the action.'),
+      .describe(
+        'As in the list. The 1,000 newest that fit and allow the action; a retry takes completed tasks only where ' +
+          'status names them.',
+      ),
     dryRun: z.boolean().default(false).describe('Says what would happen, and changes nothing.'),
   })
   .refine((body) => (body.taskIds === undefined) !== (body.filter === undefined), {
     path: ['taskIds'],
     message: 'give either taskIds or filter',
   })
-export type BulkRequest = z.output<typeof bulkBody>
+/** As a program may ask: without `dryRun` it is carried out. */
+export type BulkRequest = Omit<z.output<typeof bulkBody>, 'dryRun'> & { dryRun?: boolean }
 
 export const bulkAnswer = z.object({
   results: z.array(
@@ -38,7 +42,6 @@ export const bulkAnswer = z.object({
       code: z.string().optional().describe('Why not, such as TASK_ALREADY_FINISHED.'),
     }),
   ),
-  /** There may be more than one call takes. */
-  more: z.boolean().describe('More tasks fit the filter: call again.'),
+  more: z.boolean().describe('More tasks fit the filter than one call takes: call again.'),
 })
 export type BulkAnswer = z.output<typeof bulkAnswer>

@@ -6,10 +6,6 @@ export const MAX_OFFSET_ROWS = 10_000
 /** Counts stop here. */
 export const MAX_EXACT_TOTAL = 10_000
 export const MAX_PAGE_SIZE = 200
-/** Bytes of JSON text that one param, or a result, may take: 1 MiB and its quotes. */
-export const MAX_VALUE_BYTES = 1_048_576 + 2
-/** Bytes of JSON text that all params of a task may take. */
-export const MAX_PARAMS_BYTES = 2 * 1_048_576
 
 const page = z.coerce.number().int().min(1).default(1)
 const pageSize = z.coerce.number().int().min(1).max(MAX_PAGE_SIZE).default(50)
@@ -47,14 +43,41 @@ export const taskParams = z
   )
   .meta({ type: 'object', additionalProperties: true, description: 'As the task type asks for them.' })
 
-export const createTaskBody = z.strictObject({
-  taskType: taskTypeName,
-  params: taskParams.exactOptional(),
-  maxRetries: z.int().min(0).max(100).exactOptional(),
-  timeoutSeconds: z.int().min(1).max(2_147_483).exactOptional(),
-  priority: z.int().min(-100).max(100).exactOptional(),
-  runAt: dueInstant.exactOptional().describe('Not before this instant. Default: now.'),
-})
+/** Ten years of 366 days. */
+export const MAX_DELAY_MS = 10 * 366 * 86_400_000
+export const delayMs = z.int().min(0).max(MAX_DELAY_MS)
+export const uniqueKey = storableText.min(1).max(255)
+export const concurrencyKey = storableText.min(1).max(200)
+
+/** What a create does that finds its unique key in use: answers the task that has it, or is refused. */
+export const ON_DUPLICATE = ['return', 'reject'] as const
+
+export function refuseTwoTimes(
+  options: { runAt?: unknown; delayMs?: unknown },
+  ctx: z.core.$RefinementCtx,
+): void {
+  if (options.runAt === undefined || options.delayMs === undefined) return
+  ctx.addIssue({ code: 'custom', path: ['delayMs'], message: 'give either runAt or delayMs' })
+}
+
+export const createTaskBody = z
+  .strictObject({
+    taskType: taskTypeName,
+    params: taskParams.exactOptional(),
+    maxRetries: z.int().min(0).max(100).exactOptional(),
+    timeoutSeconds: z.int().min(1).max(2_147_483).exactOptional(),
+    priority: z.int().min(-100).max(100).exactOptional(),
+    runAt: dueInstant.exactOptional().describe('Not before this instant. Default: now.'),
+    delayMs: delayMs.exactOptional().describe('Due so many milliseconds from now; instead of runAt.'),
+    uniqueKey: uniqueKey.exactOptional().describe('At most one unfinished task has it.'),
+    onDuplicate: z
+      .enum(ON_DUPLICATE)
+      .exactOptional()
+      .describe(
+        'Where an unfinished task has the uniqueKey: `return` it (the default), or `reject` with 409.',
+      ),
+  })
+  .superRefine(refuseTwoTimes)
 
 export const listLogsQuery = z.strictObject({
   level: z.enum(LOG_LEVELS).optional(),

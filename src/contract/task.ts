@@ -57,6 +57,7 @@ export const taskAttempt = z.object({
   endedAt: instant.nullable(),
   outcome: z.enum(ATTEMPT_OUTCOMES).nullable().describe('Null while it runs.'),
   error: z.string().nullable(),
+  stack: z.string().nullable().describe('Where it was thrown; null for an attempt that threw nothing.'),
 })
 export type TaskAttempt = z.output<typeof taskAttempt>
 
@@ -68,6 +69,8 @@ export const taskDetail = taskSummary.extend({
   cancelledAt: instant.nullable(),
   timeoutSeconds: z.int(),
   priority: z.int(),
+  uniqueKey: z.string().nullable().describe('At most one unfinished task has it.'),
+  concurrencyKey: z.string().nullable(),
   executorId: z.string().nullable().describe('Who runs it, or ran it last.'),
   attempts: z.array(taskAttempt),
 })
@@ -106,6 +109,10 @@ export const taskTypeView = z.object({
   timeoutSeconds: z.int(),
   maxRetries: z.int(),
   retryBaseMs: z.int(),
+  retry: z
+    .object({ baseMs: z.int(), factor: z.number(), maxMs: z.int(), jitter: z.number() })
+    .nullable()
+    .describe('How long a failed task waits for its next attempt; null where a function says.'),
   priority: z.int(),
   params: z.record(z.string(), z.json()).describe('JSON Schema of the params.'),
 })

@@ -4,6 +4,10 @@ const AWAY = /^(08...|57P0[1-5]|53...|25006|58030)$/
 const FINAL = /^(0A|21|22|23|2F|34|3D|3F|42|P0)/
 /** A wait for a lock took longer than `lock_timeout`. */
 export const LOCK_NOT_AVAILABLE = '55P03'
+/** Two transactions waited for each other, and this one was chosen to end. */
+export const DEADLOCK = '40P01'
+/** A unique index has such a key already. */
+export const UNIQUE_VIOLATION = '23505'
 const SQLSTATE = /^[0-9A-Z]{5}$/
 const SOCKET = new Set([
   'ECONNREFUSED',

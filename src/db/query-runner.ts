@@ -19,7 +19,16 @@ export async function runIn(tx: Transaction, text: string, values: unknown[]): P
   if ('query' in tx && typeof tx.query === 'function') return (await tx.query(text, values)).rows
   if ('execute' in tx && typeof tx.execute === 'function')
     return (await tx.execute(toDrizzle(text, values))).rows
-  throw new TypeError('tx must be a Drizzle transaction, a pg client, or have query(text, values)')
+  throw new TypeError(`tx ${NO_TRANSACTION}`)
+}
+
+const NO_TRANSACTION = 'must be a Drizzle transaction, a pg client, or have query(text, values)'
+
+/** Why a value cannot run statements; undefined when it can. */
+export function findTransactionProblem(value: unknown): string | undefined {
+  if (typeof value !== 'object' || value === null) return NO_TRANSACTION
+  const runs = ['query', 'execute'].some((name) => typeof Reflect.get(value, name) === 'function')
+  return runs ? undefined : NO_TRANSACTION
 }
 
 /** Every `$n` becomes a bound parameter of Drizzle's; arrays stay one parameter each. */

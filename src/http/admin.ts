@@ -6,6 +6,7 @@ import { type Authorize, guard } from './authorize.ts'
 import { handleNotFound } from './error-handling.ts'
 import { changeTaskRoutes } from './routes/change-tasks.ts'
 import { eventRoutes } from './routes/events.ts'
+import { manyTasksRoutes } from './routes/many-tasks.ts'
 import { overviewRoutes } from './routes/overview.ts'
 import { readTaskRoutes } from './routes/read-tasks.ts'
 import { scheduleRoutes } from './routes/schedules.ts'
@@ -28,6 +29,7 @@ export const adminRoutes: FastifyPluginAsync<AdminRoutesOptions> = async (app, o
   await app.register(readTaskRoutes, { manager })
   await app.register(changeTaskRoutes, { manager })
   await app.register(eventRoutes, { feed })
+  await app.register(manyTasksRoutes, { manager })
   await app.register(overviewRoutes, { manager })
   await app.register(scheduleRoutes, { manager })
   answerOtherMethods()

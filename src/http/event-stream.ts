@@ -50,7 +50,12 @@ export class EventStreams {
     }
     const signal = this.#admit(reply)
     const steps = await follow({ signal, idleMs: COMMENT_EVERY_MS })
-    reply.type('text/event-stream').header('x-accel-buffering', 'no')
+    // A connection that is kept for another request after a stream would keep a closing app waiting for that.
+    reply.headers({
+      'content-type': 'text/event-stream',
+      'x-accel-buffering': 'no',
+      connection: 'close',
+    })
     // A HEAD request is over with its headers.
     reply.send(request.method === 'HEAD' ? '' : Readable.from(encode(steps, request), { objectMode: false }))
   }

@@ -1,4 +1,6 @@
 import { z } from 'zod'
+import { BULK_ACTIONS, MAX_BULK_TASKS } from '../contract/bulk.ts'
+import { concurrencyKey, delayMs, ON_DUPLICATE, refuseTwoTimes, uniqueKey } from '../contract/requests.ts'
 import { LOG_LEVELS, storableText, TASK_STATUSES } from '../contract/task.ts'
 import { TaskError } from './errors.ts'
 import { toPointer } from './params.ts'
@@ -22,13 +24,19 @@ const pageSize = z.int().min(1).max(10_000)
 /** Times the largest page that is an offset which `bigint` holds, and which no number rounds. */
 const page = z.int().min(1).max(2_147_483_647)
 
-export const createOptions = z.strictObject({
-  priority: z.int().min(-100).max(100).optional(),
-  runAt: dueInstant.optional(),
-  maxRetries: z.int().min(0).max(100).optional(),
-  timeoutSeconds: z.int().min(1).max(2_147_483).optional(),
-  createdBy: storableText.max(200).nullable().optional(),
-})
+export const createOptions = z
+  .strictObject({
+    priority: z.int().min(-100).max(100).optional(),
+    runAt: dueInstant.optional(),
+    delayMs: delayMs.optional(),
+    uniqueKey: uniqueKey.optional(),
+    onDuplicate: z.enum(ON_DUPLICATE).optional(),
+    concurrencyKey: concurrencyKey.nullable().optional(),
+    maxRetries: z.int().min(0).max(100).optional(),
+    timeoutSeconds: z.int().min(1).max(2_147_483).optional(),
+    createdBy: storableText.max(200).nullable().optional(),
+  })
+  .superRefine(refuseTwoTimes)
 
 export const taskQuery = z.object({
   status: z.array(z.enum(TASK_STATUSES)).optional(),
@@ -40,6 +48,18 @@ export const taskQuery = z.object({
   pageSize: pageSize.optional(),
   cursor: z.string().optional(),
 })
+
+export const bulkRequest = z
+  .object({
+    action: z.enum(BULK_ACTIONS),
+    taskIds: z.array(z.string()).min(1).max(MAX_BULK_TASKS).optional(),
+    filter: taskQuery.omit({ page: true, pageSize: true, cursor: true }).strict().optional(),
+    dryRun: z.boolean().optional(),
+  })
+  .refine(({ taskIds, filter }) => (taskIds === undefined) !== (filter === undefined), {
+    path: ['taskIds'],
+    message: 'give either taskIds or filter',
+  })
 
 export const logQuery = z.object({
   level: z.enum(LOG_LEVELS).optional(),

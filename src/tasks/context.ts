@@ -34,7 +34,7 @@ export interface TaskContext {
    * @throws TypeError when a number is negative or not finite
    */
   progress(current: number, total?: number, step?: string): void
-  /** Creates another task, on behalf of whoever created this one. */
+  /** Creates another task, on behalf of whoever created this one; with `tx`, in the handler's own transaction. */
   createTask<T extends TaskReference>(
     task: T,
     ...rest: CreateArguments<T, Omit<CreateTaskOptions, 'createdBy'>>

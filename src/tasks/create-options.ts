@@ -1,6 +1,8 @@
 import { z } from 'zod'
 import type { TaskDetail, TaskTypeView } from '../contract/task.ts'
+import type { Transaction } from '../db/query-runner.ts'
 import { anyParams } from './params.ts'
+import { completeBackoff } from './retry-policy.ts'
 import type { TaskSettings } from './settings.ts'
 import type { ParamsOf, TaskDefinition, TaskReference } from './task.ts'
 
@@ -10,19 +12,35 @@ export interface CreateTaskOptions {
   priority?: number
   /** Not before this instant. Default: now. */
   runAt?: Date
+  /** Due so many milliseconds from now by the database's clock, 0 … ten years; instead of `runAt`. */
+  delayMs?: number
+  /**
+   * 1 … 255 characters. At most one unfinished (pending or running) task of whatever type has a key: while there is
+   * one, a create with its key makes none and answers that task, with `created: false`.
+   */
+  uniqueKey?: string
+  /** `reject`: a create that finds its unique key in use throws `DUPLICATE_TASK` instead. Default `return`. */
+  onDuplicate?: 'return' | 'reject'
+  /** 1 … 200 characters: what the type's `concurrency` counts by. Default: the type's. */
+  concurrencyKey?: string | null
   /** Further attempts after the first, 0 … 100. */
   maxRetries?: number
   /** Seconds until the handler's signal aborts, 1 … 2,147,483. */
   timeoutSeconds?: number
   /** Who asked for it: an id, as text. */
   createdBy?: string | null
+  /**
+   * A transaction of yours: Drizzle's, a `pg` client in one, or anything with `query(text, values)`. The task exists if
+   * and only if it commits, and is picked up at once after that.
+   */
+  tx?: Transaction
 }
 
-/** A task that was just created. */
+/** `created` is false where the unique key belongs to an unfinished task: then it is that one. */
 export type CreatedTask = TaskDetail & { created: boolean }
 
 /** One of many tasks to create. */
-export interface NewTaskItem<T extends TaskReference = TaskReference> extends CreateTaskOptions {
+export interface NewTaskItem<T extends TaskReference = TaskReference> extends Omit<CreateTaskOptions, 'tx'> {
   task: T
   params?: ParamsOf<T>
 }
@@ -34,12 +52,15 @@ export type NewTaskItems<T extends readonly TaskReference[]> = {
 
 /** A type as the API shows it: the defaults that apply, and its params as JSON Schema. */
 export function describeType({ type, options }: TaskDefinition, settings: TaskSettings): TaskTypeView {
+  const { retry: policy = { baseMs: options.retryBaseMs ?? settings.retryBaseMs } } = options
+  const retry = typeof policy === 'function' ? null : completeBackoff(policy, settings.retryBaseMs)
   const schema = z.toJSONSchema(options.params ?? anyParams, { io: 'input', unrepresentable: 'any' })
   return {
     taskType: type,
     timeoutSeconds: options.timeoutSeconds ?? settings.timeoutSeconds,
     maxRetries: options.maxRetries ?? settings.maxRetries,
-    retryBaseMs: options.retryBaseMs ?? settings.retryBaseMs,
+    retryBaseMs: retry?.baseMs ?? settings.retryBaseMs,
+    retry,
     priority: options.priority ?? 0,
     // Through text: the generated schema carries properties that are not JSON.
     params: JSON.parse(JSON.stringify(schema)),

@@ -1,18 +1,35 @@
 import { v7 as uuidv7 } from 'uuid'
 import type { Database } from '../db/database.ts'
+import { findTransactionProblem, type Transaction } from '../db/query-runner.ts'
 import { createOptions, requireValid } from './arguments.ts'
 import { Batcher } from './batcher.ts'
 import type { CreatedTask, NewTaskItem } from './create-options.ts'
 import { TaskError } from './errors.ts'
 import type { TaskEvents } from './events.ts'
 import { anyParams, prepareParams } from './params.ts'
+import { Redaction } from './redaction.ts'
 import type { TaskSettings } from './settings.ts'
-import { insertTasks, type NewTask } from './store/insert.ts'
-import { type TaskRow, toDetail } from './store/rows.ts'
+import {
+  type Insertion,
+  insertAllUnique,
+  insertIn,
+  insertTasks,
+  insertUnique,
+  isSettled,
+  type NewTask,
+  withdrawIn,
+} from './store/insert.ts'
+import { fromDetailRow, toDetail } from './store/rows.ts'
 import { checkType, findDefinitions, type TaskDefinition, type TaskReference } from './task.ts'
+import { type NewUniqueTask, UniqueCreates } from './unique-creates.ts'
 
 /** What one statement takes when single creates share it. */
 const BATCH = { maxItems: 1_000, maxBytes: 4 * 1_048_576 }
+/** What all tasks of a shared statement wait for a key that an open transaction holds; then each goes its own way. */
+const SHARED_WAIT_MS = 50
+/** One such wait, and all of them until the caller is told. In between the connection is free for others. */
+const KEY_WAIT_MS = 500
+const LONGEST_KEY_WAIT_MS = 30_000
 
 /** Checks new tasks and writes them; those that are created at the same time share a commit. */
 export class TaskCreator {
@@ -20,7 +37,10 @@ export class TaskCreator {
   readonly #settings: TaskSettings
   readonly #definitions: ReadonlyMap<string, TaskDefinition>
   readonly #events: TaskEvents
+  readonly #redaction: Redaction
   readonly #inserts: Batcher<NewTask, CreatedTask>
+  readonly #uniqueInserts: Batcher<NewTask, CreatedTask | undefined>
+  readonly #uniqueCreates: UniqueCreates
 
   constructor(options: {
     db: Database
@@ -32,29 +52,85 @@ export class TaskCreator {
     this.#settings = options.settings
     this.#definitions = options.definitions
     this.#events = options.events
-    this.#inserts = new Batcher({ ...BATCH, bytesOf }, (tasks) => this.#insert(tasks))
+    this.#redaction = new Redaction(options.settings.redact, options.definitions)
+    const limits = { ...BATCH, bytesOf }
+    this.#inserts = new Batcher(limits, (tasks) => this.#insert(tasks))
+    this.#uniqueInserts = new Batcher(limits, (tasks) => this.#insertUnique(tasks, SHARED_WAIT_MS))
+    this.#uniqueCreates = new UniqueCreates((task) => this.#createUnique(task))
   }
 
-  /** Resolves once the row is durable. */
-  async create(item: NewTaskItem): Promise<CreatedTask> {
-    return this.#inserts.add(await this.prepare(item))
+  /** Resolves once the row is durable; in a transaction of the caller's, once it is written there. */
+  async create(item: NewTaskItem, tx?: Transaction): Promise<CreatedTask> {
+    requireTransaction(tx)
+    const task = await this.prepare(item)
+    // One task, one answer.
+    if (tx) return this.#redaction.hide((await this.#insertIn(tx, [task]))[0] as CreatedTask)
+    if (!hasKey(task)) return this.#redaction.hide(await this.#inserts.add(task))
+    return this.#redaction.hide(accept(task, await this.#uniqueCreates.add(task)))
   }
 
-  /** All of them or none, in one statement. */
-  async createAll(items: readonly NewTaskItem[]): Promise<CreatedTask[]> {
+  /** All of them or none. */
+  async createAll(items: readonly NewTaskItem[], tx?: Transaction): Promise<CreatedTask[]> {
+    requireTransaction(tx)
     if (items.length === 0) return []
-    return this.#insert(await Promise.all(items.map((item) => this.prepare(item))))
+    const tasks = await Promise.all(items.map((item) => this.prepare(item)))
+    const created = await this.#createAll(tasks, tx)
+    return created.map((one) => this.#redaction.hide(one))
+  }
+
+  #createAll(tasks: readonly NewTask[], tx: Transaction | undefined): Promise<CreatedTask[]> {
+    if (tx) return this.#insertIn(tx, tasks)
+    return tasks.some(hasKey) ? this.#insertAllUnique(tasks) : this.#insert(tasks)
   }
 
   async #insert(tasks: readonly NewTask[]): Promise<CreatedTask[]> {
-    const rows = await insertTasks(this.#db, tasks)
+    const insertion = { created: await insertTasks(this.#db, tasks), holders: new Map() }
+    this.#announce(tasks, insertion)
+    return toAnswers(tasks, insertion)
+  }
+
+  /** Nothing is announced: of the commit only the database hears, and it tells who listens. */
+  async #insertIn(tx: Transaction, tasks: readonly NewTask[]): Promise<CreatedTask[]> {
+    const insertion = await insertIn(tx, tasks, { notify: true })
+    try {
+      return acceptAll(tasks, insertion)
+    } catch (error) {
+      // The caller may go on with the transaction.
+      await withdrawIn(tx, [...insertion.created.keys()])
+      throw error
+    }
+  }
+
+  async #insertAllUnique(tasks: readonly NewTask[]): Promise<CreatedTask[]> {
+    const check = (insertion: Insertion) => void acceptAll(tasks, insertion)
+    const insertion = await whileBusy(() => insertAllUnique(this.#db, tasks, KEY_WAIT_MS, check))
+    this.#announce(tasks, insertion)
+    return toAnswers(tasks, insertion)
+  }
+
+  async #createUnique(task: NewUniqueTask): Promise<CreatedTask> {
+    const shared = await this.#uniqueInserts.add(task)
+    if (shared) return shared
+    return whileBusy(async () => (await this.#insertUnique([task], KEY_WAIT_MS))[0])
+  }
+
+  /** Undefined for those that must try again. */
+  async #insertUnique(tasks: readonly NewTask[], waitMs: number): Promise<(CreatedTask | undefined)[]> {
+    const insertion = await insertUnique(this.#db, tasks, waitMs)
+    if (!insertion) return tasks.map(() => undefined)
+    this.#announce(tasks, insertion)
+    return tasks.map((task) => (isSettled(task, insertion) ? toAnswers([task], insertion)[0] : undefined))
+  }
+
+  #announce(tasks: readonly NewTask[], { created }: Insertion): void {
+    const made = tasks.filter(({ taskId }) => created.has(taskId))
+    if (made.length === 0) return
     const now = Date.now()
     this.#events.emit('created', {
-      taskIds: tasks.map((task) => task.taskId),
-      taskTypes: tasks.map((task) => task.taskType),
-      dueNow: tasks.some((task) => task.runAt === null || task.runAt.getTime() <= now),
+      taskIds: made.map((task) => task.taskId),
+      taskTypes: made.map((task) => task.taskType),
+      dueNow: made.some((task) => (task.runAt === null ? task.delayMs === 0 : task.runAt.getTime() <= now)),
     })
-    return tasks.map((task) => toCreated(task, rows.get(task.taskId)))
   }
 
   /** Checks a task without writing it. @throws TaskError `INVALID_PARAMS`, `INVALID_ARGUMENT` */
@@ -64,16 +140,25 @@ export class TaskCreator {
     const definition = this.findDefinition(task)
     const taskType = definition?.type ?? String(task)
     const defaults = definition?.options ?? {}
-    const stored = await prepareParams(taskType, defaults.params ?? anyParams, params ?? {})
+    const stored = await prepareParams(
+      taskType,
+      defaults.params ?? anyParams,
+      params ?? {},
+      this.#settings.maxParamsBytes,
+    )
     return {
       taskId: `task_${uuidv7().replaceAll('-', '')}`,
       taskType,
       params: stored,
       priority: options.priority ?? defaults.priority ?? 0,
       runAt: options.runAt ?? null,
+      delayMs: options.delayMs ?? 0,
       maxRetries: options.maxRetries ?? defaults.maxRetries ?? this.#settings.maxRetries,
       timeoutSeconds: options.timeoutSeconds ?? defaults.timeoutSeconds ?? this.#settings.timeoutSeconds,
       createdBy: options.createdBy ?? null,
+      uniqueKey: options.uniqueKey ?? null,
+      onDuplicate: options.onDuplicate ?? 'return',
+      concurrencyKey: options.concurrencyKey ?? null,
     }
   }
 
@@ -98,9 +183,58 @@ export class TaskCreator {
   }
 }
 
-function toCreated(task: NewTask, row: TaskRow | undefined): CreatedTask {
-  if (!row) throw new Error(`the insert did not answer ${task.taskId}`)
-  return { ...toDetail(row, Object.fromEntries(task.params), []), created: true }
+function hasKey(task: NewTask): task is NewUniqueTask {
+  return task.uniqueKey !== null
+}
+
+/** Tries until another transaction no longer keeps a key of theirs in the balance. */
+async function whileBusy<T>(attempt: () => Promise<T | undefined>): Promise<T> {
+  const deadline = performance.now() + LONGEST_KEY_WAIT_MS
+  do {
+    const answer = await attempt()
+    if (answer !== undefined) return answer
+  } while (performance.now() < deadline)
+  const detail = `a transaction that has not ended for ${LONGEST_KEY_WAIT_MS / 1_000} s holds the unique key`
+  throw new TaskError('UNIQUE_KEY_BUSY', detail)
+}
+
+/** @throws TaskError `INVALID_ARGUMENT` */
+function requireTransaction(tx: unknown): void {
+  const detail = tx === undefined ? undefined : findTransactionProblem(tx)
+  if (detail === undefined) return
+  const problems = [{ pointer: '/tx', detail }]
+  throw new TaskError('INVALID_ARGUMENT', `invalid task options: /tx: ${detail}`, { problems })
+}
+
+/** @throws TaskError `DUPLICATE_TASK` */
+function acceptAll(tasks: readonly NewTask[], insertion: Insertion): CreatedTask[] {
+  return toAnswers(tasks, insertion).map((created, i) => accept(tasks[i] as NewTask, created))
+}
+
+function accept({ onDuplicate, uniqueKey }: NewTask, created: CreatedTask): CreatedTask {
+  if (created.created || onDuplicate === 'return') return created
+  const { taskId, status } = created
+  throw new TaskError(
+    'DUPLICATE_TASK',
+    `${taskId} has the unique key ${JSON.stringify(uniqueKey)}: ${status}`,
+  )
+}
+
+/** One for each task, in their order. */
+function toAnswers(tasks: readonly NewTask[], { created, holders }: Insertion): CreatedTask[] {
+  const byKey = new Map([...holders].map(([key, row]) => [key, fromDetailRow(row)]))
+  return tasks.map((task) => {
+    const { taskId, uniqueKey } = task
+    const own = created.get(taskId)
+    if (own) {
+      const detail = toDetail(own, Object.fromEntries(task.params), [])
+      if (uniqueKey !== null) byKey.set(uniqueKey, detail)
+      return { ...detail, created: true }
+    }
+    const other = uniqueKey === null ? undefined : byKey.get(uniqueKey)
+    if (!other) throw new Error(`the insert did not answer ${taskId}`)
+    return { ...other, created: false }
+  })
 }
 
 function bytesOf({ params }: NewTask): number {

@@ -21,6 +21,8 @@ export interface TaskEventMap {
   logged: [RunEvent & { level: LogLevel; message: string; data: LogData | undefined }]
   /** A handler threw; `error` carries the stack that the row does not keep. */
   threw: [RunEvent & { error: unknown }]
+  /** A type's own retry policy threw, or answered nonsense: the default applied. */
+  retryPolicyFailed: [RunEvent & { error: unknown }]
   /** A write came after its row had ended or changed hands, and changed nothing. */
   late: [RunEvent & { what: 'completion' | 'failure' | 'progress' | 'log' }]
   /** A handler has ignored its signal for the grace period; it keeps its slot. */
@@ -42,6 +44,8 @@ export interface TaskEventMap {
   tickFailed: [{ schedule: string; tick: Date; error: unknown }]
   /** Ticks, from one instant up to but without another, that are not made up for. */
   ticksSkipped: [{ schedule: string; from: Date; before: Date }]
+  /** Ended tasks whose time was over were removed. */
+  pruned: [{ count: number }]
   /** A loop of the executor died and will be started again. Once an outage, not once a try. */
   loopFailed: [{ loop: string; error: unknown }]
   loopRecovered: [{ loop: string; failures: number }]

@@ -1,6 +1,8 @@
+import type { BulkAnswer, BulkRequest } from '../contract/bulk.ts'
 import type { ListLogsQuery, ListTasksQuery } from '../contract/requests.ts'
 import { MAX_EXACT_TOTAL } from '../contract/requests.ts'
 import type { ScheduleView } from '../contract/schedule.ts'
+import type { TaskStats } from '../contract/stats.ts'
 import type {
   ExecutorView,
   LogLevel,
@@ -11,6 +13,7 @@ import type {
 } from '../contract/task.ts'
 import type { Database } from '../db/database.ts'
 import { logLine, logQuery, progressReport, requireValid, taskQuery, waitOptions } from './arguments.ts'
+import { runBulk } from './bulk.ts'
 import {
   type CreatedTask,
   type CreateTaskOptions,
@@ -22,16 +25,20 @@ import { decodeCursor, encodeCursor } from './cursor.ts'
 import { TaskError } from './errors.ts'
 import type { TaskEvents } from './events.ts'
 import { isFinished } from './lifecycle.ts'
+import { LogCap } from './log-cap.ts'
 import { toStorable } from './outcome.ts'
+import { Redaction } from './redaction.ts'
 import { defineSchedule, type ScheduleChanges, type ScheduleOptions } from './schedule-options.ts'
 import { Schedules } from './schedules.ts'
 import type { TaskSettings } from './settings.ts'
+import { Statistics } from './statistics.ts'
 import { listExecutors } from './store/executors.ts'
 import { cancelTask, deleteTask, retryTask } from './store/operate.ts'
 import { appendLogs, updateProgress } from './store/output.ts'
 import { countLogs, countTasks, findStatuses, findTask, listLogs, listTasks } from './store/read.ts'
 import { toDetail, toLogLine, toSummary } from './store/rows.ts'
 import type { CreateArguments, TaskDefinition, TaskReference } from './task.ts'
+import { TASK_ID } from './task-id.ts'
 import { Waiters, type WaitOptions } from './waiters.ts'
 
 export type { CreatedTask, CreateTaskOptions, NewTaskItem, NewTaskItems } from './create-options.ts'
@@ -39,9 +46,6 @@ export type { WaitOptions } from './waiters.ts'
 
 export type TaskQuery = Partial<ListTasksQuery>
 export type LogQuery = Partial<ListLogsQuery>
-
-/** Task ids are `task_` and letters or digits; nothing else can name a row. */
-const TASK_ID = /^task_[A-Za-z0-9]{1,45}$/
 
 const DEFAULT_PAGE_SIZE = 50
 
@@ -56,7 +60,10 @@ export class TaskManager {
   readonly #events: TaskEvents
   readonly #creator: TaskCreator
   readonly #schedules: Schedules
+  readonly #redaction: Redaction
   readonly #waiters: Waiters
+  readonly #statistics: Statistics
+  readonly #logCap: LogCap
 
   constructor(options: {
     db: Database
@@ -70,33 +77,40 @@ export class TaskManager {
     this.#events = options.events
     this.#creator = new TaskCreator(options)
     this.#schedules = new Schedules({ ...options, creator: this.#creator })
+    this.#redaction = new Redaction(options.settings.redact, options.definitions)
     this.#waiters = new Waiters(options.db, options.events, options.settings.pollIntervalMs)
+    this.#statistics = new Statistics(options.db)
+    this.#logCap = new LogCap(options.db, options.events, options.settings.maxLogLines)
   }
 
   /**
-   * Creates a task and resolves once its row is durable.
+   * Creates a task and resolves once its row is durable; with `tx`, once it is written in that transaction.
    *
    * @param task a handler, or a type's name; the params of an unregistered name are checked where it runs
-   * @throws TaskError `INVALID_PARAMS`, `INVALID_ARGUMENT`
+   * @throws TaskError `INVALID_PARAMS`, `INVALID_ARGUMENT`, `DUPLICATE_TASK` where `onDuplicate` is `reject`, or
+   *   `UNIQUE_KEY_BUSY` when a transaction that has not ended for 30 s holds the key
    */
   createTask<T extends TaskReference>(
     task: T,
-    ...[params, options]: CreateArguments<T, CreateTaskOptions>
+    ...[params, options = {}]: CreateArguments<T, CreateTaskOptions>
   ): Promise<CreatedTask> {
-    return this.#creator.create({ ...options, task, ...(params === undefined ? {} : { params }) })
+    const { tx, ...others } = options
+    return this.#creator.create({ ...others, task, ...(params === undefined ? {} : { params }) }, tx)
   }
 
-  /** Creates many tasks, of any types, in one statement: all of them or none. Answers in their order. */
+  /** Creates many tasks, of any types: all of them or none. One answer each, in their order. */
   async createTasks<const T extends readonly TaskReference[]>(
     items: NewTaskItems<T>,
+    { tx }: Pick<CreateTaskOptions, 'tx'> = {},
   ): Promise<{ [Index in keyof T]: CreatedTask }> {
     // As many as there are items: a mapped tuple type says so, an array of rows cannot.
-    return (await this.#creator.createAll(items)) as { [Index in keyof T]: CreatedTask }
+    return (await this.#creator.createAll(items, tx)) as { [Index in keyof T]: CreatedTask }
   }
 
   /** Undefined when there is none. */
   async getTask(taskId: string): Promise<TaskDetail | undefined> {
-    return TASK_ID.test(taskId) ? findTask(this.#db, taskId) : undefined
+    const task = TASK_ID.test(taskId) ? await findTask(this.#db, taskId) : undefined
+    return task && this.#redaction.hide(task)
   }
 
   /**
@@ -144,8 +158,8 @@ export class TaskManager {
   /**
    * Makes a finished task pending again, with all its retries.
    *
-   * @throws TaskError `TASK_NOT_FOUND`, `TASK_NOT_FINISHED`, or `TASK_STILL_STOPPING` while the handler of its last
-   *   attempt has not returned in a living executor
+   * @throws TaskError `TASK_NOT_FOUND`, `TASK_NOT_FINISHED`, `TASK_STILL_STOPPING` while the handler of its last
+   *   attempt has not returned in a living executor, or `DUPLICATE_TASK` while another task has its unique key
    */
   async retryTask(taskId: string): Promise<TaskDetail> {
     const pending = TASK_ID.test(taskId) ? await retryTask(this.#db, taskId) : undefined
@@ -168,6 +182,24 @@ export class TaskManager {
     if (TASK_ID.test(taskId) && (await deleteTask(this.#db, taskId))) return
     const { status } = await this.#require(taskId)
     throw new TaskError('TASK_NOT_FINISHED', `${taskId} is ${status}; cancel it first`)
+  }
+
+  /**
+   * Cancels, retries or deletes up to 1,000 tasks: those of `taskIds`, or the newest that fit `filter` and allow the
+   * action. `dryRun` says what would happen. Answers for each task as the single call would; `more`: call again.
+   *
+   * @throws TaskError `INVALID_ARGUMENT`
+   */
+  bulk(request: BulkRequest): Promise<BulkAnswer> {
+    return runBulk({ db: this.#db, events: this.#events }, request)
+  }
+
+  /**
+   * Counts by status and type, the longest wait of a due task, and what ended in each minute of the last hour. Counted
+   * once a second at most, for all callers. Large counts of ended tasks are estimates, which `isEstimate` says.
+   */
+  stats(): Promise<TaskStats> {
+    return this.#statistics.read()
   }
 
   /**
@@ -206,6 +238,7 @@ export class TaskManager {
     }
     const written = TASK_ID.test(taskId) && (await appendLogs(this.#db, [line])) > 0
     if (!written) throw notFound(taskId)
+    await this.#logCap.afterWrite([line])
   }
 
   /**
@@ -257,6 +290,11 @@ export class TaskManager {
         problems: [{ pointer: '/taskType', detail: `must be one of: ${known}` }],
       },
     )
+  }
+
+  /** What a request that creates a task may have to carry. */
+  get maxParamsBytes(): number {
+    return this.#settings.maxParamsBytes
   }
 
   listExecutors(): Promise<ExecutorView[]> {

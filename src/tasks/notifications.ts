@@ -6,21 +6,31 @@ import { sendNotification } from './store/notify.ts'
 export type Notification =
   | { readonly kind: 'due' }
   | { readonly kind: 'schedules' }
-  | { readonly kind: 'cancelled'; readonly taskId: string; readonly attempt: number }
+  | { readonly kind: 'cancelled'; readonly runs: readonly CancelledRun[] }
+
+export interface CancelledRun {
+  readonly taskId: string
+  readonly attempt: number
+}
 
 /** Several hints of new tasks within this time become one: every NOTIFY takes a lock that all commits share. */
 const COALESCE_MS = 20
 
+/** PostgreSQL takes 8,000 bytes a payload: this many ids and attempts at their longest. */
+const MAX_RUNS = 128
+
 export function encodeNotification(notification: Notification): string {
   if (notification.kind !== 'cancelled') return notification.kind
-  return `cancelled ${notification.taskId} ${notification.attempt}`
+  return ['cancelled', ...notification.runs.map(({ taskId, attempt }) => `${taskId} ${attempt}`)].join(' ')
 }
 
 /** Undefined for what another version, or somebody else, said on the channel. */
 export function decodeNotification(payload: string): Notification | undefined {
   if (payload === 'due' || payload === 'schedules') return { kind: payload }
-  const [, taskId, attempt] = /^cancelled (\S+) (\d+)$/.exec(payload) ?? []
-  return taskId === undefined ? undefined : { kind: 'cancelled', taskId, attempt: Number(attempt) }
+  if (!/^cancelled( \S+ \d+)+$/.test(payload)) return undefined
+  const pairs = [...payload.matchAll(/ (\S+) (\d+)/g)]
+  const runs = pairs.map(([, taskId = '', attempt]) => ({ taskId, attempt: Number(attempt) }))
+  return { kind: 'cancelled', runs }
 }
 
 export interface NotifierOptions {
@@ -37,6 +47,7 @@ export class Notifier {
   readonly #options: NotifierOptions
   #timer: NodeJS.Timeout | undefined
   #again = false
+  #cancelled: CancelledRun[] = []
 
   constructor(options: NotifierOptions) {
     this.#options = options
@@ -66,8 +77,17 @@ export class Notifier {
     }, COALESCE_MS)
   }
 
-  readonly #onCancelled = ({ taskId, attempt }: TaskEventMap['cancelled'][0]): void => {
-    if (!this.#options.holds(taskId, attempt)) this.#send({ kind: 'cancelled', taskId, attempt })
+  /** Those of one turn of the event loop go together: a bulk call may cancel a thousand. */
+  readonly #onCancelled = (run: TaskEventMap['cancelled'][0]): void => {
+    if (this.#options.holds(run.taskId, run.attempt)) return
+    if (this.#cancelled.push(run) > 1) return
+    queueMicrotask(() => {
+      const all = this.#cancelled
+      this.#cancelled = []
+      for (let from = 0; from < all.length; from += MAX_RUNS) {
+        this.#send({ kind: 'cancelled', runs: all.slice(from, from + MAX_RUNS) })
+      }
+    })
   }
 
   readonly #onSchedulesChanged = (): void => this.#send({ kind: 'schedules' })

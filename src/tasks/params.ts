@@ -1,6 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
 import { z } from 'zod'
-import { MAX_PARAMS_BYTES, MAX_VALUE_BYTES } from '../contract/requests.ts'
 import { type FieldProblem, TaskError } from './errors.ts'
 import type { ParamsSchema } from './task.ts'
 
@@ -27,6 +26,7 @@ export async function prepareParams(
   type: string,
   schema: ParamsSchema,
   input: unknown,
+  maxBytes: number,
 ): Promise<StoredParams> {
   const parsed = await parse(type, schema, input)
   const stored = toJson(type, parsed)
@@ -35,7 +35,7 @@ export async function prepareParams(
     const detail = 'would not come back as it is: the schema must parse its own output, as JSON, to itself'
     throw invalid(type, [{ pointer, detail }])
   }
-  return encode(type, stored)
+  return encode(type, stored, maxBytes)
 }
 
 /**
@@ -133,23 +133,22 @@ function toJson(type: string, parsed: Record<string, unknown>): Record<string, u
   }
 }
 
-function encode(type: string, stored: Record<string, unknown>): StoredParams {
+function encode(type: string, stored: Record<string, unknown>, maxBytes: number): StoredParams {
   const encoded = new Map<string, string>()
   let bytes = 0
   for (const [key, value] of Object.entries(stored)) {
     const text = JSON.stringify(value)
-    const size = Buffer.byteLength(text)
-    bytes += size + Buffer.byteLength(key)
+    bytes += Buffer.byteLength(text) + Buffer.byteLength(key)
     if (key.length > MAX_KEY_CHARS) {
       throw invalid(type, [
         { pointer: toPointer([key]), detail: `key must have at most ${MAX_KEY_CHARS} characters` },
       ])
     }
-    if (size > MAX_VALUE_BYTES || bytes > MAX_PARAMS_BYTES) {
+    if (bytes > maxBytes) {
       throw invalid(type, [
         {
           pointer: toPointer([key]),
-          detail: `is too large: a value may take ${MAX_VALUE_BYTES} bytes of JSON, all params ${MAX_PARAMS_BYTES}`,
+          detail: `is too large: all params, keys and values, may take ${maxBytes} bytes of JSON`,
         },
       ])
     }

@@ -7,6 +7,7 @@ import { TaskExecutor } from './executor/executor.ts'
 import { Supervisor } from './executor/supervisor.ts'
 import { pause } from './executor/wake-up.ts'
 import { TaskFeed } from './feed/feed.ts'
+import { FinishCounter } from './finish-counter.ts'
 import { TaskManager } from './manager.ts'
 import { Notifier } from './notifications.ts'
 import type { TaskRegistry } from './registry.ts'
@@ -50,6 +51,7 @@ export class TaskRunner {
   readonly feed: TaskFeed
   readonly #ownPools: readonly pg.Pool[]
   readonly #notifier: Notifier
+  readonly #finishes: FinishCounter
   readonly #registry: TaskRegistry
   readonly #definitions: Map<string, TaskDefinition>
   readonly #schedules: readonly ScheduleOptions[]
@@ -91,6 +93,7 @@ export class TaskRunner {
       runsHere: (taskTypes) => executor?.runsAtOnce(taskTypes) ?? false,
       holds: (taskId, attempt) => executor?.holds(taskId, attempt) ?? false,
     })
+    this.#finishes = new FinishCounter(db, events)
     this.manager = manager
     this.executor = executor
     this.#registry = registry
@@ -121,6 +124,8 @@ export class TaskRunner {
   /** Begins to stop and returns at once. Waits for tasks and what viewers follow end here: they would keep a
    * server from closing. */
   beginStop(): void {
+    // Nobody waits for it: with the database away it would take its time.
+    if (this.#declaresLate) void this.#lateDeclaration.stop()
     this.executor?.beginStop()
     this.manager.close()
     this.feed.close()
@@ -130,10 +135,10 @@ export class TaskRunner {
   async stop(): Promise<void> {
     this.beginStop()
     try {
-      if (this.#declaresLate) await this.#lateDeclaration.stop()
       await this.executor?.stop()
     } finally {
       this.#notifier.stop()
+      await this.#finishes.stop()
       await Promise.all(this.#ownPools.map((pool) => endPool(pool, 1_000)))
     }
   }

@@ -11,6 +11,7 @@ import {
   text,
   timestamp,
   unique,
+  uniqueIndex,
   uuid,
   varchar,
 } from 'drizzle-orm/pg-core'
@@ -44,6 +45,9 @@ export const asyncTasks = pgTable(
     maxRetries: integer('max_retries').notNull().default(3),
     timeoutSeconds: integer('timeout_seconds').notNull().default(14_400),
     createdBy: text('created_by'),
+    /** At most one unfinished task has it. */
+    uniqueKey: varchar('unique_key', { length: 255 }),
+    concurrencyKey: varchar('concurrency_key', { length: 255 }),
     createdAt: instant('created_at').notNull().defaultNow(),
     startedAt: instant('started_at'),
     completedAt: instant('completed_at'),
@@ -66,10 +70,21 @@ export const asyncTasks = pgTable(
     // An executor's own running rows: heartbeat, hand-back, the executors list.
     index('idx_async_tasks_running').on(t.executorId, t.id).where(sql`${t.status} = 'running'`),
     // Lists of the rare ends; the common statuses are served by idx_async_tasks_created_at with a filter.
-    // A plain index on status would cost every transition an entry and serve no query better.
+    // A plain index on status would cost every transition an entry and serve no query better. The type at its end
+    // lets the statistics count by type without a look at the rows.
     index('idx_async_tasks_status')
-      .on(t.status, t.createdAt.desc().nullsFirst(), t.id.desc().nullsFirst())
+      .on(t.status, t.createdAt.desc().nullsFirst(), t.id.desc().nullsFirst(), t.taskType)
       .where(sql`${t.status} in ('failed', 'cancelled')`),
+    // One unfinished task a key, over all types; also the look for the one that has it.
+    uniqueIndex('idx_async_tasks_unique_key')
+      .on(t.uniqueKey)
+      .where(sql`${t.uniqueKey} is not null and ${t.status} in ('pending', 'running')`),
+    // A type's tasks, newest first, for its list and its count; the oldest first, for the pruner.
+    index('idx_async_tasks_task_type').on(
+      t.taskType,
+      t.createdAt.desc().nullsFirst(),
+      t.id.desc().nullsFirst(),
+    ),
     // The list, newest first, with its keyset cursor.
     index('idx_async_tasks_created_at').on(t.createdAt.desc().nullsFirst(), t.id.desc().nullsFirst()),
   ],
@@ -123,6 +138,8 @@ export const asyncTaskAttempts = pgTable(
     endedAt: instant('ended_at').notNull().defaultNow(),
     outcome: varchar('outcome', { length: 20 }).notNull(),
     error: text('error'),
+    /** Where it was thrown; null for an attempt that threw nothing. */
+    stack: text('stack'),
   },
   (t) => [primaryKey({ name: 'async_task_attempts_pkey', columns: [t.taskId, t.attempt] })],
 )
@@ -178,3 +195,28 @@ export const asyncTaskSchedules = pgTable(
     check('async_task_schedules_enabled_check', sql`${t.enabled} or ${t.nextRunAt} is null`),
   ],
 )
+/**
+ * Ends of tasks by minute: one row a minute and process, which adds to it every few seconds. Kept for a few hours, and
+ * on its own, so that a rate can be told without an index on the ends of tasks and whatever is deleted.
+ */
+export const asyncTaskMinutes = pgTable(
+  'async_task_minutes',
+  {
+    minute: instant('minute').notNull(),
+    /** The process that counted. */
+    source: uuid('source').notNull(),
+    completed: integer('completed').notNull().default(0),
+    failed: integer('failed').notNull().default(0),
+    cancelled: integer('cancelled').notNull().default(0),
+  },
+  (t) => [primaryKey({ name: 'async_task_minutes_pkey', columns: [t.minute, t.source] })],
+)
+
+/** Work that one process at a time does for all of them. A row, because poolers do not keep session locks. */
+export const asyncTaskDuties = pgTable('async_task_duties', {
+  name: varchar('name', { length: 50 }).primaryKey(),
+  /** Who has it, or had it last. */
+  holder: uuid('holder').notNull(),
+  /** Nobody else takes it before this instant. */
+  until: instant('until').notNull(),
+})

@@ -1,6 +1,8 @@
 import { z } from 'zod'
 
 const MAX_TIMER_MS = 2_147_483_647
+/** A row's text may be larger; what waits for its write, in memory, should not. */
+const MAX_JSON_BYTES = 16 * 1_048_576
 
 /**
  * How an executor behaves. Defaults live here and nowhere else.
@@ -24,8 +26,22 @@ export const taskSettings = z
     leaseMs: z.int().min(150).max(3_600_000).default(30_000),
     /** How long a handler may take to return after its signal aborted before it is reported as stuck. */
     cancelGraceMs: z.int().min(0).max(MAX_TIMER_MS).default(10_000),
-    /** Days that finished tasks are kept. */
+    /** Bytes of JSON that the params of a task may take, keys and values. More needs more memory, here and in PostgreSQL. */
+    maxParamsBytes: z.int().min(2).max(MAX_JSON_BYTES).default(1_048_576),
+    /** Bytes of JSON that a handler's result may take. */
+    maxResultBytes: z.int().min(2).max(MAX_JSON_BYTES).default(1_048_576),
+    /** Params of every type that are kept out of sight, as in a type's own `redact`. */
+    redact: z
+      .array(z.string().regex(/^[^.]+(\.[^.]+)*$/, 'must be a path such as card.number'))
+      .max(100)
+      .default([]),
+    /**
+     * Days that ended tasks are kept, unless their type says otherwise; 36,500 is for ever. 0 keeps them for the minute
+     * in which whoever waits for them still finds them.
+     */
     retentionDays: z.number().min(0).max(36_500).default(30),
+    /** Lines that the log of a task keeps, up to a tenth more for a while: the oldest go, and a line says so. */
+    maxLogLines: z.int().min(100).max(100_000_000).default(100_000),
     /** How long a stop may take; handlers are aborted at 80 % of it. */
     shutdownTimeoutMs: z.int().min(0).max(MAX_TIMER_MS).default(25_000),
   })

@@ -1,6 +1,7 @@
 import type { z } from 'zod'
 import type { TaskContext } from './context.ts'
 import { TaskError } from './errors.ts'
+import { findRetryPolicyProblem, type RetryPolicy } from './retry-policy.ts'
 
 /** A schema of params: any zod schema of a JSON object. */
 export type ParamsSchema = z.ZodType<Record<string, unknown>, Record<string, unknown>>
@@ -13,10 +14,19 @@ export interface TaskOptions<Schema extends ParamsSchema = ParamsSchema> {
   timeoutSeconds?: number
   /** Further attempts after the first, 0 … 100. Default: the executor's `maxRetries`. */
   maxRetries?: number
-  /** Milliseconds before the first retry, doubled each time. Default: the executor's `retryBaseMs`. */
+  /** Milliseconds before the first retry, doubled each time: short for `retry: { baseMs }`, and instead of it. */
   retryBaseMs?: number
+  /** How long a failed task waits for its next attempt. Default: the executor's `retryBaseMs`, doubled each time. */
+  retry?: RetryPolicy
+  /**
+   * Params to keep out of sight, such as `password`, `card.number` or `users.*.token`: stored, and given to the
+   * handler, but shown as `[redacted]`, and hidden in log lines and errors. Beside the plugin's `redact`.
+   */
+  redact?: readonly string[]
   /** −100 … 100, higher first. Default 0. */
   priority?: number
+  /** Days that ended tasks are kept, 0 … 36,500, which is for ever. Default: the executor's `retentionDays`. */
+  retentionDays?: number
 }
 
 /** A handler that runs in a worker thread: for work that blocks the event loop, or must be stoppable for sure. */
@@ -105,6 +115,30 @@ function checkOptions(type: string, options: TaskOptions): void {
   checkInteger(type, 'maxRetries', options.maxRetries, 0, 100)
   checkInteger(type, 'retryBaseMs', options.retryBaseMs, 0, 3_600_000)
   checkInteger(type, 'priority', options.priority, -100, 100)
+  const problem =
+    findRetryProblem(options) ??
+    findRedactProblem(options.redact) ??
+    findRetentionProblem(options.retentionDays)
+  if (problem) throw new TaskError('INVALID_ARGUMENT', `task('${type}'): ${problem}`)
+}
+
+function findRetryProblem({ retry, retryBaseMs }: TaskOptions): string | undefined {
+  if (retry === undefined) return undefined
+  return retryBaseMs === undefined ? findRetryPolicyProblem(retry) : 'give either retry or retryBaseMs'
+}
+
+function findRedactProblem(redact: unknown): string | undefined {
+  const isFine = redact === undefined || (Array.isArray(redact) && redact.every(isPath))
+  return isFine ? undefined : "redact must be a list of paths such as 'password' or 'card.number'"
+}
+
+function findRetentionProblem(days: number | undefined): string | undefined {
+  if (days === undefined || (days >= 0 && days <= 36_500)) return undefined
+  return `retentionDays must be a number from 0 to 36500, got ${days}`
+}
+
+function isPath(value: unknown): boolean {
+  return typeof value === 'string' && value.split('.').every((key) => key !== '')
 }
 
 function checkInteger(type: string, name: string, value: number | undefined, min: number, max: number): void {

@@ -27,6 +27,9 @@ export function logTaskEvents(
   events.on('threw', ({ error, ...event }) =>
     log.debug({ ...run(event), ...described(error) }, 'handler threw'),
   )
+  events.on('retryPolicyFailed', ({ error, ...event }) =>
+    log.warn({ ...run(event), ...described(error) }, 'the retry policy failed and the default applied'),
+  )
   events.on('cancelled', (event) => log.info(event, 'task cancelled'))
   events.on('late', ({ what, ...event }) => log.warn({ ...run(event), what }, 'a late write changed nothing'))
   events.on('stuck', ({ forMs, ...event }) =>
@@ -54,6 +57,7 @@ export function logTaskEvents(
     log.error({ schedule, tick, ...described(error) }, 'a tick of a schedule made no task'),
   )
   events.on('ticksSkipped', (event) => log.warn(event, 'missed ticks of a schedule are not made up for'))
+  events.on('pruned', (event) => log.info(event, 'tasks past their retention were removed'))
   logTroubles(events, log)
   events.on('writeFailed', ({ what, error }) =>
     log.error({ what, ...described(error) }, 'write failed for good'),

@@ -18,6 +18,13 @@ const VALIDATION_CODES = new Set([
   'USE_CURSOR',
 ])
 
+/** Names, of which all but three are taken at first, and what a schedule may say. */
+const SCHEDULES = {
+  name: Array.from({ length: 10 }, (_, i) => `schedule_${i}`),
+  cron: ['* * * * *', '30 17 * * 1-5', '@daily', '0 0 30 2 *', '*/15 * * * * *'],
+  timeZone: ['UTC', 'Asia/Shanghai', 'Europe/Berlin', '+02:00'],
+}
+
 const { task } = createTaskRegistry()
 const echo = task('echo')((params) => params)
 
@@ -32,6 +39,7 @@ beforeAll(async () => {
   const runAt = new Date(Date.now() + 3_600_000)
   const pending = await tasks.createTasks(Array.from({ length: 100 }, () => ({ task: echo, runAt })))
   taskIds = [...done, ...pending].map(({ taskId }) => taskId)
+  await declareSchedules()
   await rememberSessions()
   // What is created from here on stays pending: the subject is the routes.
   server.app.taskExecutor?.beginStop()
@@ -45,12 +53,12 @@ test(`${numRuns} random requests meet no 5xx, and every refusal says what is wro
   const seen = new Map<number, number>()
   await fc.assert(
     fc.asyncProperty(
-      randomRequests(paths, { taskType, taskId: taskIds, username: ['visitor'] }),
+      randomRequests(paths, { ...SCHEDULES, taskType, taskId: taskIds, username: ['visitor'] }),
       async (random) => {
-        const answer = await server.asAdmin(random.request)
+        const answer = await ask(random)
         seen.set(answer.statusCode, (seen.get(answer.statusCode) ?? 0) + 1)
         checkAnswer(random, answer)
-        if (answer.statusCode === 204) await restoreSessions()
+        if (answer.statusCode === 204) await Promise.all([restoreSessions(), declareSchedules()])
       },
     ),
     { seed, numRuns },
@@ -66,6 +74,15 @@ test(`${numRuns} random requests meet no 5xx, and every refusal says what is wro
     expect(seen.get(status), `${status}`).toBeDefined()
 }, 300_000)
 
+/** A stream has no end: its status is all that is asked for. */
+async function ask({ request, path }: RandomRequest): Promise<LightMyRequestResponse> {
+  if (!path.endsWith('/events')) return server.asAdmin(request)
+  const opened = await server.asAdmin({ ...request, payloadAsStream: true })
+  if (opened.statusCode !== 200) return server.asAdmin(request)
+  opened.stream().destroy()
+  return opened
+}
+
 let sessions: object[] = []
 
 async function rememberSessions(): Promise<void> {
@@ -78,6 +95,12 @@ async function restoreSessions(): Promise<void> {
     `insert into sessions select * from json_populate_recordset(null::sessions, $1) on conflict do nothing`,
     [JSON.stringify(sessions)],
   )
+}
+
+/** Some are there, again after each that was deleted. */
+async function declareSchedules(): Promise<void> {
+  const names = SCHEDULES.name.slice(3)
+  await server.app.tasks.declareSchedules(names.map((name) => ({ name, cron: '@daily', task: echo })))
 }
 
 function checkAnswer(

@@ -13,6 +13,7 @@ interface Schema {
   maxLength?: number
   items?: Schema
   properties?: Record<string, Schema>
+  required?: string[]
 }
 
 interface Operation {
@@ -110,7 +111,9 @@ function allowedOf(type: string, schema: Schema, hints: Hints): Arbitrary<unknow
 function object(schema: Schema, hints: Hints): Arbitrary<Record<string, unknown>> {
   const fields = Object.entries(schema.properties ?? {}).map(([name, property]) => {
     const missing = fc.constant(undefined)
-    return [name, often(allowed(property, name, hints), often(awkwardValue, missing))] as const
+    const given = often(allowed(property, name, hints), often(awkwardValue, missing))
+    // Fields that exclude each other would rarely leave an object that is right.
+    return [name, schema.required?.includes(name) ? given : fc.oneof(given, missing)] as const
   })
   const known = fc.record(Object.fromEntries(fields))
   const unknown = fc.dictionary(awkwardText, awkwardValue, { maxKeys: 2 })
@@ -181,6 +184,16 @@ function query(operation: Operation, hints: Hints): Arbitrary<[string, string][]
     .map(([some, more]) => [...some.flatMap((pair) => pair ?? []), ...more])
 }
 
+const PATH_PARAMETER = /\{(\w+)\}/g
+
+/** A value for each parameter of the path. A lone dot would make another path of it before it is sent. */
+function pathIds(path: string, hints: Hints): Arbitrary<Record<string, string>> {
+  const names = [...path.matchAll(PATH_PARAMETER)].map(([, name = '']) => name)
+  const value = (name: string) =>
+    allowed({ type: 'string' }, name, hints).map((id) => encode(String(id)).replace(/^\.{1,2}$/, 'dot'))
+  return fc.record(Object.fromEntries(names.map((name) => [name, value(name)])))
+}
+
 function operationRequest(
   path: string,
   method: string,
@@ -194,7 +207,7 @@ function operationRequest(
   ]
   return fc
     .record({
-      id: allowed({ type: 'string' }, 'taskId', hints).map(String),
+      ids: pathIds(path, hints),
       query: query(operation, hints),
       rawQuery: often<string>(
         fc.constant(''),
@@ -206,10 +219,9 @@ function operationRequest(
         fc.constantFrom<HTTPMethods>('GET', 'POST', 'PUT', 'PATCH', 'DELETE'),
       ),
     })
-    .map(({ id, query, rawQuery, body, otherMethod }) => {
+    .map(({ ids, query, rawQuery, body, otherMethod }) => {
       const pairs = query.map(([name, value]) => `${encode(name)}=${encode(value)}`).join('&')
-      // A lone dot would make another path of it before it is sent.
-      const url = `${path.replace('{taskId}', encode(id).replace(/^\.{1,2}$/, 'dot'))}?${pairs}${rawQuery}`
+      const url = `${path.replace(PATH_PARAMETER, (_, name: string) => ids[name] ?? '')}?${pairs}${rawQuery}`
       const request = {
         method: otherMethod ?? (method.toUpperCase() as HTTPMethods),
         url,

@@ -38,7 +38,45 @@ async function create(body: Record<string, unknown>): Promise<string> {
   return answer.json<{ taskId: string }>().taskId
 }
 
+describe('creating with a unique key', () => {
+  test('answers 201, then 200 with the task that has it', async () => {
+    const first = await post('/tasks', {
+      taskType: 'wait',
+      params: { days: 3 },
+      runAt: LATER,
+      uniqueKey: 'k',
+    })
+    expect([first.statusCode, first.json().created, first.json().uniqueKey]).toEqual([201, true, 'k'])
+    const second = await post('/tasks', { taskType: 'echo', uniqueKey: 'k', onDuplicate: 'return' })
+    expect(second.statusCode).toBe(200)
+    expect(second.json()).toEqual({ ...first.json(), created: false })
+    expect(second.headers.location).toBe(first.headers.location)
+  })
+
+  test('answers 409 when asked to, and when a finished task is to have it again', async () => {
+    const body = { taskType: 'wait', runAt: LATER, uniqueKey: 'mine', onDuplicate: 'reject' }
+    const taskId = await create(body)
+    const refused = await post('/tasks', body)
+    expect(refused.statusCode).toBe(409)
+    expect(refused.json()).toMatchObject({ code: 'DUPLICATE_TASK', detail: expect.stringContaining(taskId) })
+    await post(`/tasks/${taskId}/cancel`)
+    await create(body)
+    const retried = await post(`/tasks/${taskId}/retry`)
+    expect([retried.statusCode, retried.json().code]).toEqual([409, 'DUPLICATE_TASK'])
+  })
+})
+
 describe('creating', () => {
+  test('with delayMs makes a task that is due later by the clock of the database', async () => {
+    const answer = await post('/tasks', { taskType: 'wait', delayMs: 3_600_000 })
+    expect(answer.statusCode).toBe(201)
+    const { runAt, createdAt } = answer.json<{ runAt: string; createdAt: string }>()
+    expect(Date.parse(runAt) - Date.parse(createdAt)).toBe(3_600_000)
+    const both = await post('/tasks', { taskType: 'wait', delayMs: 1, runAt: LATER })
+    expect(both.statusCode).toBe(400)
+    expect(both.json().errors).toEqual([{ pointer: '/delayMs', detail: 'give either runAt or delayMs' }])
+  })
+
   test('answers 201 with Location and the pending task, in the name of who asked', async () => {
     const answer = await post('/tasks', {
       taskType: 'wait',

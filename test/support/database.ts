@@ -6,8 +6,13 @@ import type { MigrationHistory } from '../../src/db/migrate.ts'
 import { databaseUrl } from './database-url.ts'
 
 export interface TestDatabase {
+  /** Leads through PgBouncer where the run has one. */
   url: string
+  /** Leads to the server itself: for LISTEN. */
+  directUrl: string
   pool: pg.Pool
+  /** Whether named statements outlive a transaction here. */
+  prepared: boolean
   /** Cuts every connection and removes the database. */
   drop(): Promise<void>
 }
@@ -19,7 +24,7 @@ export interface TestDatabase {
 export async function createTestDatabase(
   history: MigrationHistory | 'empty' = 'tasks',
 ): Promise<TestDatabase> {
-  const { adminUrl, templatePrefix } = inject('postgres')
+  const { adminUrl, templatePrefix, throughUrl } = inject('postgres')
   const name = `${templatePrefix}${randomBytes(6).toString('hex')}`
   await withAdmin(async (admin) => {
     // A template must have no connection, and copying it makes one: workers take turns.
@@ -27,11 +32,13 @@ export async function createTestDatabase(
     const template = history === 'empty' ? 'template0' : `${templatePrefix}${history}`
     await admin.query(`create database ${name} template ${template}`)
   })
-  const url = databaseUrl(adminUrl, name)
+  const url = databaseUrl(throughUrl ?? adminUrl, name)
   const pool = createPool({ connectionString: url })
   return {
     url,
+    directUrl: databaseUrl(adminUrl, name),
     pool,
+    prepared: throughUrl === undefined,
     async drop() {
       await pool.end()
       await withAdmin((admin) => admin.query(`drop database if exists ${name} with (force)`))

@@ -30,10 +30,13 @@ export function createEngine(
   const definitions = new Map(registry.definitions())
   const events = new TaskEvents()
   const resolved = taskSettings.parse(settings)
-  const db = createDatabase(database.pool, { prepared: true, answerTimeoutMs: resolved.leaseMs / 2 })
+  const db = createDatabase(database.pool, {
+    prepared: database.prepared,
+    answerTimeoutMs: resolved.leaseMs / 2,
+  })
   const parts = { db, events, definitions, settings: resolved }
   const manager = new TaskManager(parts)
-  const listen = options.hears ? { listen: { connectionString: database.url } } : {}
+  const listen = options.hears ? { listen: { connectionString: database.directUrl } } : {}
   const executor = new TaskExecutor({ ...parts, ...listen, manager, version: 'test' })
   if (options.hears) {
     const runsHere = (taskTypes: readonly string[]) => executor.runsAtOnce(taskTypes)

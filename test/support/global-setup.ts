@@ -8,10 +8,16 @@ import { buildDashboardIfStale } from '../../src/cli/build-dashboard.ts'
 import { startEmbedded } from '../../src/db/embedded.ts'
 import { migrate } from '../../src/db/migrate.ts'
 import { databaseUrl } from './database-url.ts'
+import { startPgBouncer } from './pgbouncer-process.ts'
 
 declare module 'vitest' {
   interface ProvidedContext {
-    postgres: { adminUrl: string; templatePrefix: string }
+    postgres: {
+      adminUrl: string
+      templatePrefix: string
+      /** A way to the same server through PgBouncer, where TEST_PGBOUNCER asks for one. */
+      throughUrl: string | undefined
+    }
   }
 }
 
@@ -28,9 +34,11 @@ interface TestServer {
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   await buildDashboardIfStale({ info: console.log, error: console.error })
   const server = (await givenServer()) ?? (await containerServer()) ?? (await embeddedServer())
-  console.log(`tests run on ${server.description}`)
+  const pgbouncer = process.env.TEST_PGBOUNCER ? await startPgBouncer(server.url) : undefined
+  console.log(`tests run on ${server.description}${pgbouncer ? `, through ${pgbouncer.version}` : ''}`)
   const prefix = `fat_${randomBytes(5).toString('hex')}_`
   const teardown = async () => {
+    await pgbouncer?.stop()
     await withAdmin(server.url, (admin) => dropDatabases(admin, prefix))
     await server.stop()
   }
@@ -41,7 +49,11 @@ export default async function setup(project: TestProject): Promise<() => Promise
     await teardown()
     throw error
   }
-  project.provide('postgres', { adminUrl: server.url, templatePrefix: prefix })
+  project.provide('postgres', {
+    adminUrl: server.url,
+    templatePrefix: prefix,
+    throughUrl: pgbouncer?.urlOf(server.url),
+  })
   return teardown
 }
 

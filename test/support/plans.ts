@@ -41,7 +41,9 @@ export async function explain(
 ): Promise<PlanNode[]> {
   const client = await pool.connect()
   try {
-    await client.query(`set plan_cache_mode = force_${kind}_plan`)
+    // In one transaction: a pooler may change the session after each.
+    await client.query('begin')
+    await client.query(`set local plan_cache_mode = force_${kind}_plan`)
     await client.query(`prepare explained as ${text}`)
     const literals = values
       .map((value) => (value === null ? 'null' : client.escapeLiteral(toText(value))))
@@ -49,9 +51,11 @@ export async function explain(
     const { rows } = await client.query<{ 'QUERY PLAN': [{ Plan: PlanNode }] }>(
       `explain (format json) execute explained${literals && `(${literals})`}`,
     )
+    // A rollback does not take it back.
+    await client.query('deallocate explained')
     return rows.flatMap((row) => flatten(row['QUERY PLAN'][0].Plan))
   } finally {
-    // The session has been changed: nobody else may have it.
+    await client.query('rollback')
     client.release(true)
   }
 }

@@ -46,7 +46,10 @@ export function useTaskTables(): TaskTables {
     database = await createTestDatabase()
   })
   beforeEach(async () => {
-    await database.pool.query('truncate async_tasks, async_task_executors, async_task_schedules cascade')
+    await database.pool.query(
+      `truncate async_tasks, async_task_executors, async_task_schedules, async_task_minutes, async_task_duties
+       cascade`,
+    )
   })
   afterAll(() => database.drop())
 
@@ -67,7 +70,7 @@ export function useTaskTables(): TaskTables {
     createManager(tasks = [], settings = {}) {
       const registry = createTaskRegistry()
       registry.add(...tasks)
-      const db = createDatabase(database.pool, { prepared: true })
+      const db = createDatabase(database.pool, { prepared: database.prepared })
       const events = new TaskEvents()
       const manager = new TaskManager({
         db,

@@ -5,25 +5,33 @@ import {
   type AbortCause,
   classify,
   describeError,
+  describeStack,
   type HandlerEnd,
   type Outcome,
   toStorable,
 } from '../../src/tasks/outcome.ts'
 
-const limits = { retryCount: 0, maxRetries: 3, retryBaseMs: 1_000, timeoutSeconds: 60 }
+const limits = {
+  retryCount: 0,
+  maxRetries: 3,
+  timeoutSeconds: 60,
+  retryDelayMs: (retry: number) => 1_000 * 2 ** retry,
+  scrub: (text: string) => text,
+}
 const noneLeft = { ...limits, retryCount: 3 }
 
 const returned: HandlerEnd = { returned: '42' }
 const threw = (thrown: unknown): HandlerEnd => ({ thrown })
 const broken = threw(new Error('broken'))
 
-const fail = (error: string, as: 'failed' | 'timed_out' = 'failed'): Outcome => ({ kind: 'fail', error, as })
-const retry = (error: string, delayMs: number, as: 'failed' | 'timed_out' = 'failed'): Outcome => {
+type Ending = Outcome extends infer One ? (One extends unknown ? Omit<One, 'stack'> : never) : never
+const fail = (error: string, as: 'failed' | 'timed_out' = 'failed'): Ending => ({ kind: 'fail', error, as })
+const retry = (error: string, delayMs: number, as: 'failed' | 'timed_out' = 'failed'): Ending => {
   return { kind: 'retry', error, delayMs, as }
 }
 
 describe('classify', () => {
-  test.each<[string, HandlerEnd, AbortCause | undefined, typeof limits, Outcome]>([
+  test.each<[string, HandlerEnd, AbortCause | undefined, typeof limits, Ending]>([
     ['returned', returned, undefined, limits, { kind: 'complete', result: '42' }],
     ['returned nothing', { returned: null }, undefined, limits, { kind: 'complete', result: null }],
     ['returned with no retry left', returned, undefined, noneLeft, { kind: 'complete', result: '42' }],
@@ -76,7 +84,27 @@ describe('classify', () => {
     ['shut down, threw', broken, 'shutdown', noneLeft, { kind: 'release' }],
     ['shut down, PermanentError', threw(new PermanentError('x')), 'shutdown', limits, { kind: 'release' }],
   ])('%s', (_what, end, cause, given, outcome) => {
-    expect(classify(end, cause, given)).toEqual(outcome)
+    const { stack, ...rest } = { stack: undefined, ...classify(end, cause, given) }
+    expect(rest).toEqual(outcome)
+    const isThrown = cause === undefined && 'thrown' in end && end.thrown instanceof Error
+    if ('error' in outcome)
+      expect(stack).toEqual(isThrown ? expect.stringContaining('outcome.test.ts') : null)
+  })
+
+  test('asks the policy with the retries spent and what was thrown, or a TimeoutError', () => {
+    const asked: [number, unknown][] = []
+    const retryDelayMs = (spent: number, error: unknown) => {
+      asked.push([spent, error])
+      return 7
+    }
+    const given = { ...limits, retryCount: 2, retryDelayMs }
+    expect(classify(broken, undefined, given)).toMatchObject({ kind: 'retry', delayMs: 7 })
+    expect(classify(returned, 'timeout', given)).toMatchObject({ kind: 'retry', delayMs: 7 })
+    expect(classify(threw(new RetryAfter(5)), undefined, given)).toMatchObject({ delayMs: 5 })
+    expect(asked).toEqual([
+      [2, expect.objectContaining({ message: 'broken' })],
+      [2, expect.objectContaining({ name: 'TimeoutError' })],
+    ])
   })
 })
 
@@ -128,6 +156,37 @@ describe('describeError', () => {
 
   test('names no file of the server', () => {
     expect(describeError(new Error('a', { cause: new Error('b') }))).not.toContain('.ts')
+  })
+})
+
+describe('describeStack', () => {
+  test('says where an error and its causes were thrown', () => {
+    const stack = describeStack(new TypeError('a', { cause: new Error('b') })) ?? ''
+    expect(stack).toMatch(/^TypeError: a\n +at .*outcome\.test\.ts[\s\S]*\ncaused by: Error: b\n +at /)
+  })
+
+  test.each([undefined, null, 'text', { stack: 'fake' }])('is null for %j, which is no error', (thrown) => {
+    expect(describeStack(thrown)).toBeNull()
+  })
+
+  test("tells no statement and no parameter of Drizzle's error", () => {
+    const refused = new DrizzleQueryError('insert into t', ['secret'], new RangeError('no room'))
+    for (const thrown of [refused, new Error('a', { cause: refused })]) {
+      const stack = describeStack(thrown)
+      expect(stack).toContain('RangeError: no room')
+      expect(stack).not.toMatch(/secret|insert into/)
+    }
+  })
+
+  test('is bounded, storable, and keeps room for the reason', () => {
+    const long = (words: string, cause?: Error) => new Error(words.repeat(30_000), { cause })
+    const stack = describeStack(long('a\u0000\ud800', long('b', new Error('the reason')))) ?? ''
+    expect(stack.length).toBeLessThanOrEqual(20_000)
+    expect(stack).toContain('the reason')
+    expect(stack.isWellFormed() && !stack.includes('\u0000')).toBe(true)
+    const own = new Error('own')
+    own.cause = own
+    expect(describeStack(own)?.match(/caused by/g)).toHaveLength(4)
   })
 })
 

@@ -3,6 +3,18 @@ import { z } from 'zod'
 import { createTaskRegistry, defaultRegistry, task as defaultTask } from '../../src/tasks/registry.ts'
 
 describe('task()', () => {
+  test.each<[object, string]>([
+    [{ retry: {}, retryBaseMs: 1 }, 'give either retry or retryBaseMs'],
+    [{ retry: { factor: 0 } }, 'retry.factor: '],
+    [{ retry: 5 }, 'retry: '],
+    [{ redact: 'password' }, 'redact must be a list of paths'],
+    [{ redact: ['a..b'] }, 'redact must be a list of paths'],
+  ])('refuses %j', (options, message) => {
+    expect(() => createTaskRegistry().task('odd', options)(() => 1)).toThrow(
+      expect.objectContaining({ code: 'INVALID_ARGUMENT', message: expect.stringContaining(message) }),
+    )
+  })
+
   test('returns the very function that it was applied to, and registers it with its options', () => {
     const registry = createTaskRegistry()
     const handler = () => 'done'

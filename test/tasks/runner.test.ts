@@ -34,7 +34,7 @@ test('handlers that hold every connection of the pool stop neither the heartbeat
     settings: taskSettings.parse({ heartbeatIntervalMs: 100, leaseMs: 600 }),
     version: 'test',
     executes: true,
-    prepared: true,
+    prepared: database.prepared,
     listen: undefined,
   })
   const created = await runner.manager.createTasks([{ task: greedy }, { task: greedy }])

@@ -11,7 +11,11 @@ test('the defaults are those of the contract', () => {
     heartbeatIntervalMs: 5_000,
     leaseMs: 30_000,
     cancelGraceMs: 10_000,
+    maxParamsBytes: 1_048_576,
+    maxResultBytes: 1_048_576,
+    redact: [],
     retentionDays: 30,
+    maxLogLines: 100_000,
     shutdownTimeoutMs: 25_000,
   })
 })
@@ -33,7 +37,10 @@ test.each<[keyof TaskSettingsInput, number[], unknown[]]>([
   ['maxRetries', [0, 100], [-1, 101]],
   ['retryBaseMs', [0, 3_600_000], [-1, 3_600_001]],
   ['cancelGraceMs', [0, 2_147_483_647], [-1, 2_147_483_648]],
+  ['maxParamsBytes', [2, 16_777_216], [1, 16_777_217, 1.5]],
+  ['maxResultBytes', [2, 16_777_216], [1, 16_777_217, 1.5]],
   ['retentionDays', [0, 0.5, 36_500], [-1, 36_501, Number.NaN]],
+  ['maxLogLines', [100, 100_000_000], [99, 100_000_001, 1_000.5]],
   ['shutdownTimeoutMs', [0, 2_147_483_647], [-1, 2_147_483_648, Number.POSITIVE_INFINITY]],
 ])('%s has bounds', (name, good, bad) => {
   for (const value of good) expect(taskSettings.parse({ [name]: value })).toMatchObject({ [name]: value })
@@ -41,6 +48,14 @@ test.each<[keyof TaskSettingsInput, number[], unknown[]]>([
     expect(problems({ [name]: value } as TaskSettingsInput), String(value)).toEqual([
       expect.stringMatching(new RegExp(`^${name}: `)),
     ])
+  }
+})
+
+test('redacted params are paths', () => {
+  const redact = ['password', 'card.number', 'users.*.token']
+  expect(taskSettings.parse({ redact })).toMatchObject({ redact })
+  for (const path of ['', '.', 'a.', '.a', 'a..b']) {
+    expect(problems({ redact: [path] })).toEqual(['redact.0: must be a path such as card.number'])
   }
 })
 

@@ -13,9 +13,9 @@ const stray = task('stray')(async () => {
   setTimeout(() => void Promise.reject(new Error('rejected in a timer')), 1)
   return 'done'
 })
-const engine = createEngine({ url, pool: createPool({ connectionString: url }), drop: async () => {} }, [
-  stray,
-])
+const pool = createPool({ connectionString: url })
+const database = { url, directUrl: url, pool, prepared: true, drop: () => pool.end() }
+const engine = createEngine(database, [stray])
 watchStrayErrors({
   log: { error: () => {} },
   logToTask: async ({ taskId }, message) => {

@@ -1,5 +1,5 @@
 import { type FastifyPluginAsyncZod, jsonSchemaTransform } from 'fastify-type-provider-zod'
-import { createTaskBody, MAX_PARAMS_BYTES } from '../../contract/requests.ts'
+import { createTaskBody } from '../../contract/requests.ts'
 import type { TaskManager } from '../../tasks/manager.ts'
 import { findAskerId } from '../authorize.ts'
 import {
@@ -12,8 +12,8 @@ import {
   taskIdPath,
 } from '../responses.ts'
 
-// Params at their largest, and room for the other fields and for escapes.
-const CREATE_BODY_LIMIT = MAX_PARAMS_BYTES + 512 * 1024
+/** Beside the params: the other fields, escapes and white space. */
+const ROOM_BYTES = 1_536 * 1024
 
 const tags = ['tasks']
 const config = { swaggerTransform: jsonSchemaTransform }
@@ -24,11 +24,15 @@ export const changeTaskRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> =
     tags,
     querystring: noQuery,
     body: createTaskBody,
-    response: { 201: createdTaskAnswer, ...problems(400, 401, 403, 413, 415) },
+    response: {
+      201: createdTaskAnswer,
+      200: createdTaskAnswer.describe('An unfinished task has the uniqueKey: this one.'),
+      ...problems(400, 401, 403, 409, 413, 415, 503),
+    },
   }
   app.post(
     '/tasks',
-    { config, bodyLimit: CREATE_BODY_LIMIT, schema: createSchema },
+    { config, bodyLimit: manager.maxParamsBytes + ROOM_BYTES, schema: createSchema },
     async (request, reply) => {
       const { taskType, params, ...options } = request.body
       manager.requireTaskType(taskType)
@@ -36,7 +40,10 @@ export const changeTaskRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> =
         ...options,
         createdBy: findAskerId(request),
       })
-      return reply.code(201).header('location', `${app.prefix}/tasks/${created.taskId}`).send(created)
+      return reply
+        .code(created.created ? 201 : 200)
+        .header('location', `${app.prefix}/tasks/${created.taskId}`)
+        .send(created)
     },
   )
 

@@ -13,7 +13,6 @@ const resumption = z.looseObject({
     .number()
     .int()
     .min(0)
-    .max(Number.MAX_SAFE_INTEGER)
     .default(0)
     .describe('The id of the last line that was seen.'),
 })

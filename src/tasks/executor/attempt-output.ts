@@ -3,6 +3,7 @@ import type { RunEvent, TaskEvents } from '../events.ts'
 import type { LogLevel } from '../lifecycle.ts'
 import { toStorable } from '../outcome.ts'
 import { checkCount } from '../progress.ts'
+import type { Scrubber } from '../redaction.ts'
 import type { Fence } from '../store/fence.ts'
 import type { LastProgress } from '../store/finish.ts'
 import type { LogBuffer } from './log-buffer.ts'
@@ -25,6 +26,7 @@ export class AttemptOutput {
   readonly #events: TaskEvents
   readonly #logs: LogBuffer
   readonly #reports: ProgressBuffer
+  readonly #scrubber: Scrubber | undefined
   #closed = false
   #lateWasSaid = false
   #lastLine = 0
@@ -37,7 +39,12 @@ export class AttemptOutput {
     fence: Fence,
     event: RunEvent,
     signal: AbortSignal,
-    services: { events: TaskEvents; logs: LogBuffer; progress: ProgressBuffer },
+    services: {
+      events: TaskEvents
+      logs: LogBuffer
+      progress: ProgressBuffer
+      scrubber: Scrubber | undefined
+    },
   ) {
     this.#fence = fence
     this.#event = event
@@ -45,6 +52,7 @@ export class AttemptOutput {
     this.#events = services.events
     this.#logs = services.logs
     this.#reports = services.progress
+    this.#scrubber = services.scrubber
     this.log = {
       debug: (message, data) => this.#say('DEBUG', message, data),
       info: (message, data) => this.#say('INFO', message, data),
@@ -71,7 +79,7 @@ export class AttemptOutput {
         ? Math.min(newProgress, Math.max(newTotal, this.#progress))
         : newProgress
     this.#total = newTotal === 0 ? 0 : Math.max(newTotal, this.#progress)
-    if (step !== undefined) this.#step = toStorable(String(step).slice(0, MAX_STEP_CHARS))
+    if (step !== undefined) this.#step = toStorable(this.#scrub(String(step)).slice(0, MAX_STEP_CHARS))
     this.#reported = true
     this.#reports.report({
       ...this.#fence,
@@ -93,13 +101,18 @@ export class AttemptOutput {
     await this.#logs.flushed(this.#lastLine)
   }
 
-  #say(level: LogLevel, message: string, data: LogData | undefined): void {
+  #say(level: LogLevel, message: string, given: LogData | undefined): void {
     if (this.#isOver('log')) return
-    const text = toStorable(String(message).slice(0, MAX_MESSAGE_CHARS))
+    const text = toStorable(this.#scrub(String(message)).slice(0, MAX_MESSAGE_CHARS))
+    const data = given !== undefined && this.#scrubber ? this.#scrubber.data(given) : given
     this.#lastLine = this.#logs.add(this.#fence, { level, message: text, data: encodeData(data) })
     if (this.#events.listenerCount('logged') > 0) {
       this.#events.emit('logged', { ...this.#event, level, message: text, data })
     }
+  }
+
+  #scrub(text: string): string {
+    return this.#scrubber?.text(text) ?? text
   }
 
   /** Said once an attempt: a handler in a loop must not flood the log with what it may not log. */

@@ -11,6 +11,8 @@ import {
   timeoutText,
 } from '../outcome.ts'
 import { anyParams, restoreParams } from '../params.ts'
+import type { Redaction, Scrubber } from '../redaction.ts'
+import { policyDelayMs } from '../retry-policy.ts'
 import type { ClaimedTask } from '../store/claim.ts'
 import type { Fence } from '../store/fence.ts'
 import { failTask, findEnd, noteHandlerReturned, releaseTask, retryTaskLater } from '../store/finish.ts'
@@ -35,6 +37,8 @@ export interface AttemptServices extends ContextServices {
   readonly giveUp: AbortSignal
   readonly cancelGraceMs: number
   readonly retryBaseMs: number
+  readonly maxResultBytes: number
+  readonly redaction: Redaction
   /** A retry of this executor's own making is due after this long. */
   onRetryDue(delayMs: number): void
 }
@@ -53,6 +57,8 @@ export class Attempt {
   readonly #services: AttemptServices
   readonly #abort = new AbortController()
   readonly #output: AttemptOutput
+  /** Undefined where the type hides nothing. */
+  readonly #scrubber: Scrubber | undefined
   readonly #completion: Completion
   readonly #startedAt = performance.now()
   #cause: AbortCause | undefined
@@ -70,8 +76,12 @@ export class Attempt {
     this.fence = { taskId: task.taskId, attempt: task.attempt, executorId }
     this.#definition = definition
     this.#services = services
-    this.#output = new AttemptOutput(this.fence, this.event, this.#abort.signal, services)
-    this.#completion = new Completion(this.fence, this.#abort.signal, this.#output)
+    this.#scrubber = services.redaction.scrubberFor(task.taskType, task.params)
+    this.#output = new AttemptOutput(this.fence, this.event, this.#abort.signal, {
+      ...services,
+      scrubber: this.#scrubber,
+    })
+    this.#completion = new Completion(this.fence, this.#abort.signal, this.#output, services.maxResultBytes)
   }
 
   get event(): RunEvent {
@@ -97,8 +107,8 @@ export class Attempt {
     try {
       if (this.#completion.attempted) await this.#recordCompletion(end)
       else await this.#record(classify(end, this.#cause, this.#limits))
-    } catch (error) {
-      await this.#recordRefused(error)
+    } catch (refused) {
+      await this.#recordRefused(refused)
     }
   }
 
@@ -134,9 +144,12 @@ export class Attempt {
       }
       const context = createContext(this.task, parts, this.#services)
       const result = await runningTask.run(this.event, () => handler(params, context))
-      return { returned: encodeResult(result) }
+      return { returned: encodeResult(result, this.#services.maxResultBytes) }
     } catch (thrown) {
-      if (this.#cause === undefined) this.#services.events.emit('threw', { ...this.event, error: thrown })
+      if (this.#cause === undefined) {
+        const error = this.#scrubber ? this.#scrubber.error(thrown) : thrown
+        this.#services.events.emit('threw', { ...this.event, error })
+      }
       return { thrown }
     }
   }
@@ -205,7 +218,7 @@ export class Attempt {
       case 'retry':
         return retryTaskLater(db, this.fence, { ...outcome, outcome: outcome.as })
       case 'fail':
-        return failTask(db, this.fence, { error: outcome.error, outcome: outcome.as, stillRunning: false })
+        return failTask(db, this.fence, { ...outcome, outcome: outcome.as, stillRunning: false })
       case 'release':
         return releaseTask(db, this.fence, 0)
     }
@@ -223,11 +236,12 @@ export class Attempt {
   }
 
   /** The database refused the record itself. The task fails rather than run for ever. */
-  async #recordRefused(error: unknown): Promise<void> {
+  async #recordRefused(refused: unknown): Promise<void> {
     const { db, events } = this.#services
-    events.emit('writeFailed', { what: `the end of ${this.task.taskId}`, error })
-    if (error instanceof GaveUp) return
-    const failure = { error: 'its end could not be written down', outcome: 'failed', stillRunning: false }
+    events.emit('writeFailed', { what: `the end of ${this.task.taskId}`, error: refused })
+    if (refused instanceof GaveUp) return
+    const error = 'its end could not be written down'
+    const failure = { error, stack: null, outcome: 'failed', stillRunning: false }
     try {
       await this.#persist('a failure', () => failTask(db, this.fence, failure))
     } catch (again) {
@@ -245,11 +259,11 @@ export class Attempt {
   async #failOverdue(): Promise<void> {
     const { db, events } = this.#services
     const error = `${timeoutText(this.task.timeoutSeconds)}, and its handler did not return`
-    const failure = { error, outcome: 'timed_out', stillRunning: true }
+    const failure = { error, stack: null, outcome: 'timed_out', stillRunning: true }
     try {
       await this.#output.flushed({ progress: true })
       const written = await this.#persist('a timeout', () => failTask(db, this.fence, failure))
-      if (written.value) this.#announce({ kind: 'fail', error, as: 'timed_out' })
+      if (written.value) this.#announce({ kind: 'fail', ...failure, as: 'timed_out' })
     } catch (refused) {
       events.emit('writeFailed', { what: `the timeout of ${this.task.taskId}`, error: refused })
     }
@@ -259,10 +273,24 @@ export class Attempt {
     return persist(what, write, { events: this.#services.events, giveUp: this.#services.giveUp })
   }
 
+  #retryDelayMs(retry: number, error: unknown): number {
+    const { events, retryBaseMs } = this.#services
+    const { retry: policy = {}, retryBaseMs: baseMs = retryBaseMs } = this.#definition.options
+    return policyDelayMs(policy, { retry, error }, baseMs, (problem) => {
+      const scrubbed = this.#scrubber ? this.#scrubber.error(problem) : problem
+      events.emit('retryPolicyFailed', { ...this.event, error: scrubbed })
+    })
+  }
+
   get #limits(): AttemptLimits {
     const { retryCount, maxRetries, timeoutSeconds } = this.task
-    const retryBaseMs = this.#definition.options.retryBaseMs ?? this.#services.retryBaseMs
-    return { retryCount, maxRetries, timeoutSeconds, retryBaseMs }
+    return {
+      retryCount,
+      maxRetries,
+      timeoutSeconds,
+      retryDelayMs: (retry, error) => this.#retryDelayMs(retry, error),
+      scrub: (text) => this.#scrubber?.text(text) ?? text,
+    }
   }
 }
 

@@ -13,12 +13,14 @@ export class Completion {
   readonly #fence: Fence
   readonly #signal: AbortSignal
   readonly #output: AttemptOutput
+  readonly #maxResultBytes: number
   #attempted = false
 
-  constructor(fence: Fence, signal: AbortSignal, output: AttemptOutput) {
+  constructor(fence: Fence, signal: AbortSignal, output: AttemptOutput, maxResultBytes: number) {
     this.#fence = fence
     this.#signal = signal
     this.#output = output
+    this.#maxResultBytes = maxResultBytes
   }
 
   /** The handler completed its task in a transaction, which may or may not have committed. */
@@ -31,7 +33,7 @@ export class Completion {
   }
 
   async complete(tx: Transaction, result: unknown): Promise<void> {
-    const text = encodeResult(result)
+    const text = encodeResult(result, this.#maxResultBytes)
     // When the end is visible, the log must be complete.
     await this.#output.flushed({ progress: false })
     if (this.#signal.aborted) throw this.#lost()

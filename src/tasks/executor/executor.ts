@@ -4,8 +4,10 @@ import type pg from 'pg'
 import type { Database } from '../../db/database.ts'
 import { TaskError } from '../errors.ts'
 import type { TaskEvents } from '../events.ts'
+import { Pruner } from '../maintenance/pruner.ts'
 import { MAX_SLEEP_MS, Scheduler } from '../maintenance/scheduler.ts'
 import type { TaskManager } from '../manager.ts'
+import { Redaction } from '../redaction.ts'
 import type { TaskSettings } from '../settings.ts'
 import { type ClaimedTask, claimTasks } from '../store/claim.ts'
 import { stopExecutor } from '../store/executors.ts'
@@ -72,6 +74,7 @@ export class TaskExecutor {
   readonly #ears: Supervisor | undefined
   readonly #scheduler: Scheduler
   readonly #ticks: Supervisor
+  readonly #pruner: Supervisor
   readonly #giveUp = new AbortController()
   readonly #services: AttemptServices
   /** A heartbeat saw rows that run in this executor's name without being held. */
@@ -86,7 +89,7 @@ export class TaskExecutor {
     const { db, settings, definitions, events, manager, version } = options
     this.#options = options
     this.#slots = new Slots(settings.concurrency, () => this.wake())
-    this.#logs = new LogBuffer(db, this.#persistence)
+    this.#logs = new LogBuffer(db, this.#persistence, settings.maxLogLines)
     this.#progress = new ProgressBuffer({
       db,
       executorId: this.id,
@@ -130,6 +133,8 @@ export class TaskExecutor {
       (signal, passed) => this.#scheduler.loop(signal, passed),
       events,
     )
+    const pruner = new Pruner({ db, settings, definitions, events })
+    this.#pruner = new Supervisor('pruner', (signal, passed) => pruner.loop(signal, passed), events)
     this.#poller = new Supervisor('poller', (signal, passed) => this.#poll(signal, passed), events)
     this.#services = {
       db,
@@ -141,6 +146,8 @@ export class TaskExecutor {
       giveUp: this.#giveUp.signal,
       cancelGraceMs: settings.cancelGraceMs,
       retryBaseMs: settings.retryBaseMs,
+      maxResultBytes: settings.maxResultBytes,
+      redaction: new Redaction(settings.redact, definitions),
       onRetryDue: (delayMs) => this.#wakeUp.notifyAfter(delayMs + RETRY_SLACK_MS),
     }
   }
@@ -158,6 +165,7 @@ export class TaskExecutor {
     this.#poller.start()
     this.#ticks.start()
     this.#ears?.start()
+    this.#pruner.start()
   }
 
   /** Looks for due tasks now instead of at the next interval. */
@@ -220,7 +228,7 @@ export class TaskExecutor {
     events.off('created', this.#onCreated)
     events.off('rescued', this.#onRescued)
     events.off('schedulesChanged', this.#onSchedulesChanged)
-    const polled = Promise.all([this.#poller.stop(), this.#ticks.stop()])
+    const polled = Promise.all([this.#poller.stop(), this.#ticks.stop(), this.#pruner.stop()])
     try {
       await this.#idleWithin(total * ABORT_AT)
       for (const attempt of this.#slots.attempts()) attempt.abort('shutdown')

@@ -24,7 +24,9 @@ export function hearOthers(options: {
       const heard = decodeNotification(payload)
       if (heard?.kind === 'due') options.onDue()
       if (heard?.kind === 'schedules') options.onSchedules()
-      if (heard?.kind === 'cancelled') options.onCancelled(heard.taskId, heard.attempt)
+      if (heard?.kind === 'cancelled') {
+        for (const { taskId, attempt } of heard.runs) options.onCancelled(taskId, attempt)
+      }
     },
   }
   return (signal, passed) => listen(listener, signal, passed)

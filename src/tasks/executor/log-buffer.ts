@@ -1,6 +1,7 @@
 import type { Database } from '../../db/database.ts'
 import type { TaskEvents } from '../events.ts'
 import type { LogLevel } from '../lifecycle.ts'
+import { LogCap } from '../log-cap.ts'
 import type { Fence } from '../store/fence.ts'
 import { appendLogs, type NewLogLine } from '../store/output.ts'
 import { FlushLoop } from './flush-loop.ts'
@@ -30,15 +31,17 @@ export class LogBuffer {
   readonly #db: Database
   readonly #context: { events: TaskEvents; giveUp: AbortSignal }
   readonly #loop: FlushLoop
+  readonly #cap: LogCap
   #lines: WaitingLine[] = []
   #chars = 0
   #said = 0
   #written = 0
   #dropped = 0
 
-  constructor(db: Database, context: { events: TaskEvents; giveUp: AbortSignal }) {
+  constructor(db: Database, context: { events: TaskEvents; giveUp: AbortSignal }, maxLines: number) {
     this.#db = db
     this.#context = context
+    this.#cap = new LogCap(db, context.events, maxLines)
     const more = () => (this.#isFull ? 'now' : this.#lines.length > 0 ? 'later' : 'none')
     this.#loop = new FlushLoop(() => this.#write(), more, context.giveUp)
   }
@@ -82,6 +85,7 @@ export class LogBuffer {
     for (const line of batch) this.#chars -= sizeOf(line)
     if (this.#dropped > 0) this.#context.events.emit('logsDropped', { count: this.#dropped })
     this.#dropped = 0
+    await this.#cap.afterWrite(batch)
   }
 }
 

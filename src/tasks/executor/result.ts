@@ -1,4 +1,3 @@
-import { MAX_VALUE_BYTES } from '../../contract/requests.ts'
 import { PermanentError } from '../errors.ts'
 
 /**
@@ -6,15 +5,15 @@ import { PermanentError } from '../errors.ts'
  *
  * @throws PermanentError when it is not JSON, or too large: another attempt would return the same
  */
-export function encodeResult(result: unknown): string | null {
+export function encodeResult(result: unknown, maxBytes: number): string | null {
   let text: string | undefined
   try {
     text = JSON.stringify(result)
   } catch (error) {
     throw new PermanentError(`INVALID_RESULT: the handler returned what is not JSON: ${String(error)}`)
   }
-  if (text !== undefined && Buffer.byteLength(text) > MAX_VALUE_BYTES) {
-    throw new PermanentError(`INVALID_RESULT: the result takes more than ${MAX_VALUE_BYTES} bytes of JSON`)
+  if (text !== undefined && Buffer.byteLength(text) > maxBytes) {
+    throw new PermanentError(`INVALID_RESULT: the result takes more than ${maxBytes} bytes of JSON`)
   }
   return text ?? null
 }

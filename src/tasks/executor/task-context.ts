@@ -10,6 +10,7 @@ import type { Completion } from './completion.ts'
 /** What a thread's end of a run needs of it, beside the context that handlers see. */
 export interface RunInternals {
   readonly fence: Fence
+  readonly maxResultBytes: number
   /** Resolves to the last progress when every line said so far is in the database. */
   flush(): Promise<LastProgress | undefined>
   /** The handler completed its task in a transaction. */
@@ -30,6 +31,7 @@ export function runInternals(ctx: TaskContext): RunInternals {
 export interface ContextServices {
   readonly manager: TaskManager
   readonly events: TaskEvents
+  readonly maxResultBytes: number
 }
 
 export interface ContextParts {
@@ -43,7 +45,7 @@ export interface ContextParts {
 export function createContext(
   task: ClaimedTask,
   { fence, signal, output, completion }: ContextParts,
-  { manager, events }: ContextServices,
+  { manager, events, maxResultBytes }: ContextServices,
 ): TaskContext {
   const context: TaskContext = {
     taskId: task.taskId,
@@ -62,6 +64,7 @@ export function createContext(
   }
   internals.set(context, {
     fence,
+    maxResultBytes,
     flush: () => output.flushed({ progress: false }).then(() => output.lastProgress),
     noteCompletion: () => completion.noteAttempt(),
     reportStray: (error) => events.emit('strayInThread', { error }),

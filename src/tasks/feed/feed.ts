@@ -8,14 +8,14 @@ import { readFeed } from '../store/feed.ts'
 import { findTask, listLogs } from '../store/read.ts'
 import { toLogLine } from '../store/rows.ts'
 import { AllTasks } from './all-tasks.ts'
-import { charsOf, LINES_A_LOOK, WatchedTask } from './watched-task.ts'
+import { LINES_A_LOOK, WatchedTask } from './watched-task.ts'
 
 /** Together with the look itself less than four statements a second. */
 const INTERVAL_MS = 250
 /** What happens in this process is looked at sooner, but not sooner than this after the last look. */
 const MIN_INTERVAL_MS = 50
-/** What one viewer is handed at a time: a slow one holds no more than this. */
-const MAX_CHARS_A_STEP = 256 * 1024
+/** What one that is behind is handed at a time: a slow one holds no more than this. */
+const LINES_A_PAGE = 200
 
 export type FeedEvent =
   | { readonly type: 'task'; readonly task: TaskDetail | TaskSummary }
@@ -175,7 +175,7 @@ export class TaskFeed {
   /** Ascending, none above `known`. Viewers at the same place share a read. */
   async #linesAfter(watched: WatchedTask, position: number, known: number): Promise<readonly TaskLogLine[]> {
     const recent = watched.recentAfter(position)
-    if (recent) return upToChars(recent)
+    if (recent) return recent
     // A page that was read for a smaller `known` may lack lines that are settled by now.
     const key = `${watched.taskId} ${position} ${known}`
     let page = this.#pages.get(key)
@@ -188,9 +188,9 @@ export class TaskFeed {
   }
 
   async #readPage(taskId: string, afterId: number): Promise<readonly TaskLogLine[]> {
-    const page = { limit: LINES_A_LOOK, offset: 0, order: 'asc' } as const
+    const page = { limit: LINES_A_PAGE, offset: 0, order: 'asc' } as const
     const rows = await listLogs(this.#db, taskId, { afterId }, page)
-    return upToChars(rows.map(toLogLine))
+    return rows.map(toLogLine)
   }
 
   /** Viewers leave by ending their iterator or by their signal: one that was never started has no `finally`. */
@@ -286,14 +286,4 @@ export class TaskFeed {
 
 function shuttingDown(): TaskError {
   return new TaskError('SHUTTING_DOWN', 'stopped following: shutting down')
-}
-
-/** At least one line. */
-function upToChars(lines: readonly TaskLogLine[]): readonly TaskLogLine[] {
-  let chars = 0
-  const end = lines.findIndex((line, i) => {
-    chars += charsOf(line)
-    return chars > MAX_CHARS_A_STEP && i > 0
-  })
-  return end < 0 ? lines : lines.slice(0, end)
 }

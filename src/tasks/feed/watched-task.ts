@@ -139,7 +139,7 @@ function withoutProgress(row: SeenSummary): string {
   return JSON.stringify(rest)
 }
 
-/** About what it takes in memory and on the wire. */
-export function charsOf({ message, data }: TaskLogLine): number {
+/** About what it takes in memory. */
+function charsOf({ message, data }: TaskLogLine): number {
   return message.length + (data === undefined ? 0 : JSON.stringify(data).length) + 100
 }

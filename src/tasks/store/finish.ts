@@ -92,10 +92,10 @@ export function completionValues(
 }
 
 /** An attempt that did not complete gets a row of its own, in the statement that ends it. */
-const recordAttempt = (outcome: string, error: string) => `
+const recordAttempt = (outcome: string, error: string, stack: string) => `
    recorded as (
-     insert into async_task_attempts (task_id, attempt, executor_id, started_at, outcome, error)
-     select task_id, attempt, executor, started_at, ${outcome}, ${error} from ended
+     insert into async_task_attempts (task_id, attempt, executor_id, started_at, outcome, error, stack)
+     select task_id, attempt, executor, started_at, ${outcome}, ${error}, ${stack} from ended
    )`
 
 const logError = (message: string) => `
@@ -112,16 +112,17 @@ const RETRY_LATER = statement(
             run_at = now() + $6::float8 * interval '1 millisecond'
       where ${HOLDS_FENCE_BRIEFLY}
      returning task_id, attempt, $3::uuid as executor, started_at
-   ),${recordAttempt('$5', '$4')},${logError('$4')}
+   ),${recordAttempt('$5', '$4', '$7')},${logError('$4')}
    select true as written from ended`,
 )
 
 export async function retryTaskLater(
   db: Database,
   fence: Fence,
-  failure: { error: string; outcome: string; delayMs: number },
+  failure: { error: string; stack: string | null; outcome: string; delayMs: number },
 ): Written {
-  const values = [...fenceValues(fence), failure.error, failure.outcome, failure.delayMs]
+  const { error, stack, outcome, delayMs } = failure
+  const values = [...fenceValues(fence), error, outcome, delayMs, stack]
   return (await execute(db, RETRY_LATER, values)).length > 0
 }
 
@@ -132,7 +133,7 @@ const FAIL = statement(
         set status = 'failed', completed_at = now(), error_message = $4, stopping = $6
       where ${HOLDS_FENCE_BRIEFLY}
      returning task_id, attempt, $3::uuid as executor, started_at
-   ),${recordAttempt('$5', '$4')},${logError('$4')}
+   ),${recordAttempt('$5', '$4', '$7')},${logError('$4')}
    select true as written from ended`,
 )
 
@@ -140,9 +141,10 @@ const FAIL = statement(
 export async function failTask(
   db: Database,
   fence: Fence,
-  failure: { error: string; outcome: string; stillRunning: boolean },
+  failure: { error: string; stack: string | null; outcome: string; stillRunning: boolean },
 ): Written {
-  const values = [...fenceValues(fence), failure.error, failure.outcome, failure.stillRunning]
+  const { error, stack, outcome, stillRunning } = failure
+  const values = [...fenceValues(fence), error, outcome, stillRunning, stack]
   return (await execute(db, FAIL, values)).length > 0
 }
 
@@ -153,7 +155,7 @@ const RELEASE = statement(
         set ${BACK_TO_PENDING}, run_at = now() + $4::float8 * interval '1 millisecond'
       where ${HOLDS_FENCE_BRIEFLY}
      returning task_id, attempt, $3::uuid as executor, started_at
-   ),${recordAttempt(`'interrupted'`, 'null')}
+   ),${recordAttempt(`'interrupted'`, 'null', 'null')}
    select true as written from ended`,
 )
 

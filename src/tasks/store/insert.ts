@@ -1,63 +1,252 @@
+import { withTransaction } from '../../db/client.ts'
 import { type Database, execute, statement } from '../../db/database.ts'
+import { codeOf, DEADLOCK, LOCK_NOT_AVAILABLE } from '../../db/errors.ts'
 import { runIn, type Transaction } from '../../db/query-runner.ts'
+import { withoutStatement } from '../../db/statement-error.ts'
 import type { StoredParams } from '../params.ts'
-import { TASK_COLUMNS, type TaskRow } from './rows.ts'
+import { CHANNEL } from './notify.ts'
+import { DETAIL_COLUMNS, type DetailRow, TASK_COLUMNS, type TaskRow } from './rows.ts'
 
 export interface NewTask {
   readonly taskId: string
   readonly taskType: string
   readonly params: StoredParams
   readonly priority: number
-  /** Null: due now, by the database's clock. */
+  /** Null: due `delayMs` from now, by the database's clock. */
   readonly runAt: Date | null
+  readonly delayMs: number
   readonly maxRetries: number
   readonly timeoutSeconds: number
   readonly createdBy: string | null
+  readonly uniqueKey: string | null
+  readonly onDuplicate: 'return' | 'reject'
+  readonly concurrencyKey: string | null
 }
+
+// Not now(): in a transaction of the caller's that is its start. A task would look as if it had been due since.
+const COLUMNS = `task_id, task_type, priority, run_at, max_retries, timeout_seconds, created_by,
+            concurrency_key, created_at`
+const VALUES = `task_id, task_type, priority,
+            coalesce(run_at, statement_timestamp() + delay_ms * interval '1 millisecond'),
+            max_retries, timeout_seconds, created_by, concurrency_key, statement_timestamp()`
 
 // One statement for tasks and params: one commit, and the foreign keys are checked at its end.
 const INSERT = statement(
   'insert',
   `with created as (
-     insert into async_tasks
-            (task_id, task_type, priority, run_at, max_retries, timeout_seconds, created_by)
-     select task_id, task_type, priority, coalesce(run_at, now()), max_retries, timeout_seconds, created_by
-       from unnest($1::text[], $2::text[], $3::smallint[], $4::timestamptz[], $5::int[], $6::int[], $7::text[])
-         as given (task_id, task_type, priority, run_at, max_retries, timeout_seconds, created_by)
+     insert into async_tasks (${COLUMNS})
+     select ${VALUES}
+       from unnest($1::text[], $2::text[], $3::smallint[], $4::timestamptz[], $5::float8[], $6::int[], $7::int[],
+                   $8::text[], $9::text[])
+         as given (task_id, task_type, priority, run_at, delay_ms, max_retries, timeout_seconds, created_by,
+                   concurrency_key)
      returning *
    ), params as (
      insert into async_task_params (task_id, key, value)
      select task_id, key, value
-       from unnest($8::text[], $9::text[], $10::text[]) as given (task_id, key, value)
+       from unnest($10::text[], $11::text[], $12::text[]) as given (task_id, key, value)
    )
    select ${TASK_COLUMNS} from created t`,
 )
 
-/** Inserts all of them or none; the rows come back by task id. */
+/** Inserts all of them or none; the rows come back by task id. For tasks without a unique key. */
 export async function insertTasks(db: Database, tasks: readonly NewTask[]): Promise<Map<string, TaskRow>> {
-  const rows = await execute<TaskRow>(db, INSERT, insertValues(tasks))
-  return new Map(rows.map((row) => [row.taskId, row]))
-}
-
-/** They exist if and only if the transaction commits. */
-export async function insertTasksIn(tx: Transaction, tasks: readonly NewTask[]): Promise<void> {
-  await runIn(tx, INSERT.text, insertValues(tasks))
-}
-
-function insertValues(tasks: readonly NewTask[]): unknown[] {
-  const params = tasks.flatMap((task) =>
-    [...task.params].map(([key, value]) => ({ taskId: task.taskId, key, value })),
-  )
-  return [
+  const params = paramsOf(tasks)
+  const rows = await execute<TaskRow>(db, INSERT, [
     tasks.map((task) => task.taskId),
     tasks.map((task) => task.taskType),
     tasks.map((task) => task.priority),
     tasks.map((task) => task.runAt?.toISOString() ?? null),
+    tasks.map((task) => task.delayMs),
     tasks.map((task) => task.maxRetries),
     tasks.map((task) => task.timeoutSeconds),
     tasks.map((task) => task.createdBy),
-    params.map((param) => param.taskId),
+    tasks.map((task) => task.concurrencyKey),
+    params.map((param) => param.task_id),
     params.map((param) => param.key),
     params.map((param) => param.value),
-  ]
+  ])
+  return new Map(rows.map((row) => [row.taskId, row]))
+}
+
+// An insert that meets a key in the index waits until the transaction that put it there has ended, at most $3. Keys
+// are taken in their order, so that no two statements wait for each other. Beside the rows it made it answers the
+// unfinished tasks that have the keys: a key with neither was free, or taken, only after the statement had begun.
+const INSERT_UNIQUE = statement(
+  'insert_unique',
+  `with given as materialized (
+     select *
+       from json_to_recordset($1::text::json)
+         as given (position int, task_id text, task_type text, priority smallint, run_at timestamptz, delay_ms float8,
+                   max_retries int, timeout_seconds int, created_by text, concurrency_key text, unique_key text)
+   ), created as (
+     insert into async_tasks (${COLUMNS}, unique_key)
+     select ${VALUES}, unique_key
+       from given
+      where $3::text is null or (select set_config('lock_timeout', $3::text, true)) is not null
+      order by unique_key nulls first, position
+     on conflict (unique_key) where unique_key is not null and status in ('pending', 'running') do nothing
+     returning *
+   ), params as (
+     insert into async_task_params (task_id, key, value)
+     select p.task_id, p.key, p.value
+       from json_to_recordset($2::text::json) as p (task_id text, key text, value text)
+      where p.task_id in (select task_id from created)
+   )
+   select row_to_json(answer)::text as answer
+     from (select ${TASK_COLUMNS}, null::json as params, null::json as attempts, true as created,
+                  case when $4::boolean then (select pg_notify('${CHANNEL}', 'due'))::text end as told
+             from created t
+           union all
+           select ${DETAIL_COLUMNS}, false, null
+             from async_tasks t
+            where t.unique_key = any(array(select unique_key from given))
+              and t.status in ('pending', 'running')) as answer`,
+)
+
+/** JSON text: what an instant comes back as is for each driver, and for Drizzle, another matter. */
+interface AnswerRow {
+  readonly answer: string
+}
+
+interface Answer extends DetailRow {
+  readonly created: boolean
+  readonly told: string | null
+}
+
+const INSTANTS = ['createdAt', 'startedAt', 'completedAt', 'runAt', 'cancelledAt']
+
+function parseAnswer(text: string): Answer {
+  const row = JSON.parse(text) as Record<string, unknown>
+  for (const key of INSTANTS) if (row[key] !== null) row[key] = new Date(String(row[key]))
+  // Its shape is what the statement's own select list says.
+  return row as unknown as Answer
+}
+
+/** What became of new tasks: the rows of those that were made, by task id, and who has the keys of the others. */
+export interface Insertion {
+  readonly created: ReadonlyMap<string, TaskRow>
+  readonly holders: ReadonlyMap<string, DetailRow>
+}
+
+/**
+ * Inserts tasks whose unique keys are free. A task with neither a row nor a holder in the answer must be tried again:
+ * the holder of its key came, or ended, while the statement ran. Undefined when a key's holder has not been committed
+ * within `waitMs`: then nothing was inserted.
+ */
+export async function insertUnique(
+  db: Database,
+  tasks: readonly NewTask[],
+  waitMs: number,
+): Promise<Insertion | undefined> {
+  const values = uniqueValues(tasks, { lockTimeout: `${waitMs}ms`, notify: false })
+  return orTimedOut(execute<AnswerRow>(db, INSERT_UNIQUE, values).then(toInsertion))
+}
+
+/** In a transaction of the caller's: waits for keys as long as its settings let it. `notify`: executors, at its commit. */
+export async function insertIn(
+  tx: Transaction,
+  tasks: readonly NewTask[],
+  { notify }: { notify: boolean },
+): Promise<Insertion> {
+  const created = new Map<string, TaskRow>()
+  const holders = new Map<string, DetailRow>()
+  for (let open = tasks; open.length > 0; ) {
+    const values = uniqueValues(open, { lockTimeout: null, notify })
+    // Of Drizzle's error only the cause: it would tell the params of the tasks.
+    const rows = await runIn(tx, INSERT_UNIQUE.text, values).catch((error: unknown) => {
+      throw withoutStatement(error)
+    })
+    const answer = toInsertion(rows)
+    for (const [taskId, row] of answer.created) created.set(taskId, row)
+    for (const [key, row] of answer.holders) holders.set(key, row)
+    open = open.filter((task) => !isSettled(task, answer))
+  }
+  return { created, holders }
+}
+
+/**
+ * All of them or none, in a transaction of their own, which `check` may still refuse by throwing. Undefined when a
+ * key's holder has not been committed within `waitMs`.
+ */
+export async function insertAllUnique(
+  db: Database,
+  tasks: readonly NewTask[],
+  waitMs: number,
+  check: (insertion: Insertion) => void,
+): Promise<Insertion | undefined> {
+  return orTimedOut(
+    withTransaction(db.pool, async (client) => {
+      await client.query(`select set_config('lock_timeout', $1, true)`, [`${waitMs}ms`])
+      const insertion = await insertIn(client, tasks, { notify: false })
+      check(insertion)
+      return insertion
+    }),
+  )
+}
+
+/** Takes back, in the transaction that made them, tasks that nobody has seen yet. */
+export async function withdrawIn(tx: Transaction, taskIds: readonly string[]): Promise<void> {
+  if (taskIds.length > 0)
+    await runIn(tx, 'delete from async_tasks where task_id = any($1::text[])', [taskIds])
+}
+
+/** It has a row, or somebody has its key: perhaps another task of the same statement. */
+export function isSettled({ taskId, uniqueKey }: NewTask, { created, holders }: Insertion): boolean {
+  if (created.has(taskId)) return true
+  if (uniqueKey === null) return false
+  return holders.has(uniqueKey) || [...created.values()].some((row) => row.uniqueKey === uniqueKey)
+}
+
+function toInsertion(rows: readonly unknown[]): Insertion {
+  const created = new Map<string, TaskRow>()
+  const holders = new Map<string, DetailRow>()
+  for (const { answer } of rows as readonly AnswerRow[]) {
+    const { created: isNew, told: _told, ...row } = parseAnswer(answer)
+    if (isNew) {
+      const { params: _params, attempts: _attempts, ...columns } = row
+      created.set(row.taskId, columns)
+    } else if (row.uniqueKey !== null) holders.set(row.uniqueKey, row)
+  }
+  // Who had a key when the statement began may have ended while it waited.
+  for (const { uniqueKey } of created.values()) if (uniqueKey !== null) holders.delete(uniqueKey)
+  return { created, holders }
+}
+
+/** Undefined where another transaction kept a key for too long, or was waiting for ours. */
+async function orTimedOut<T>(work: Promise<T>): Promise<T | undefined> {
+  try {
+    return await work
+  } catch (error) {
+    const code = codeOf(error)
+    if (code === LOCK_NOT_AVAILABLE || code === DEADLOCK) return undefined
+    throw error
+  }
+}
+
+/** Lists as JSON text: whatever driver is behind `query(text, values)` sends text as it is. */
+function uniqueValues(
+  tasks: readonly NewTask[],
+  options: { lockTimeout: string | null; notify: boolean },
+): unknown[] {
+  const given = tasks.map((task, position) => ({
+    position,
+    task_id: task.taskId,
+    task_type: task.taskType,
+    priority: task.priority,
+    run_at: task.runAt?.toISOString() ?? null,
+    delay_ms: task.delayMs,
+    max_retries: task.maxRetries,
+    timeout_seconds: task.timeoutSeconds,
+    created_by: task.createdBy,
+    concurrency_key: task.concurrencyKey,
+    unique_key: task.uniqueKey,
+  }))
+  return [JSON.stringify(given), JSON.stringify(paramsOf(tasks)), options.lockTimeout, options.notify]
+}
+
+function paramsOf(tasks: readonly NewTask[]) {
+  return tasks.flatMap(({ taskId, params }) =>
+    [...params].map(([key, value]) => ({ task_id: taskId, key, value })),
+  )
 }

@@ -1,48 +1,77 @@
 import { type Database, execute, statement } from '../../db/database.ts'
+import { codeOf, UNIQUE_VIOLATION } from '../../db/errors.ts'
+import { TaskError } from '../errors.ts'
 import { BACK_TO_PENDING } from './fence.ts'
 import { TASK_COLUMNS, type TaskRow } from './rows.ts'
 
-/** What an operator does to a task: cancel, retry, delete. Each is one guarded statement. */
+/**
+ * What an operator does to a task, or to many: cancel, retry, delete. Each is one guarded statement, and its text is
+ * the same for both but for the rows it names.
+ */
+
+const ONE = 't.task_id = $1'
+
+// Locked in the order of their ids, so that no two calls wait for each other in a circle.
+const many = (allowed: string, lock = 'for no key update') => `t.id = any(array(
+              select t.id
+                from async_tasks t
+               where t.task_id = any($1::text[]) and ${allowed}
+               order by t.id
+               ${lock}))`
+
+const IS_UNFINISHED = `t.status in ('pending', 'running')`
+const IS_FINISHED = `t.status in ('completed', 'failed', 'cancelled')`
+
+/** The handler of an ended row, named `t`, is still running in an executor that lives. */
+export const STILL_STOPPING = `(t.stopping and exists (
+          select from async_task_executors e
+           where e.executor_id = t.executor_id and e.stopped_at is null
+             and e.heartbeat_at > now() - e.lease_ms * interval '1 millisecond'))`
+
+/** Which rows an action is for. */
+export const ALLOWED = {
+  cancel: IS_UNFINISHED,
+  retry: `${IS_FINISHED} and not ${STILL_STOPPING}`,
+  delete: IS_FINISHED,
+} as const
 
 export interface CancelledRun {
+  readonly taskId: string
   readonly attempt: number
   /** Null when it was pending: nobody runs it. */
   readonly executorId: string | null
 }
 
-const CANCEL = statement(
-  'cancel',
-  `with cancelled as (
-     update async_tasks
-        set status = 'cancelled', cancelled_at = now(), stopping = (status = 'running')
-      where task_id = $1 and status in ('pending', 'running')
-     returning task_id, attempt, executor_id, started_at, stopping
+const cancel = (rows: string) => `with cancelled as (
+     update async_tasks t
+        set status = 'cancelled', cancelled_at = now(), stopping = (t.status = 'running')
+      where ${rows} and ${ALLOWED.cancel}
+     returning t.task_id, t.attempt, t.executor_id, t.started_at, t.stopping
    ), recorded as (
      insert into async_task_attempts (task_id, attempt, executor_id, started_at, outcome)
      select task_id, attempt, executor_id, started_at, 'cancelled' from cancelled where stopping
    )
-   select attempt, case when stopping then executor_id end as "executorId" from cancelled`,
-)
+   select task_id as "taskId", attempt, case when stopping then executor_id end as "executorId" from cancelled`
+
+const CANCEL = statement('cancel', cancel(ONE))
+const CANCEL_MANY = statement('cancel_many', cancel(many(ALLOWED.cancel)))
 
 /** Undefined when there was nothing to cancel. */
 export async function cancelTask(db: Database, taskId: string): Promise<CancelledRun | undefined> {
   return (await execute<CancelledRun>(db, CANCEL, [taskId]))[0]
 }
 
-/** The handler of an ended row is still running in an executor that lives. */
-const STILL_STOPPING = `(t.stopping and exists (
-          select from async_task_executors e
-           where e.executor_id = t.executor_id and e.stopped_at is null
-             and e.heartbeat_at > now() - e.lease_ms * interval '1 millisecond'))`
+/** Those that were cancelled. */
+export function cancelTasks(db: Database, taskIds: readonly string[]): Promise<CancelledRun[]> {
+  return execute(db, CANCEL_MANY, [taskIds])
+}
 
 // A completed attempt is derived from the row, so it gets a row of its own before the row forgets it. The lock
 // comes first: without it that insert could meet a row that another transaction deletes or retries meanwhile.
-const RETRY = statement(
-  'retry',
-  `with ended as (
+const retry = (rows: string) => `with ended as (
      select t.id, t.task_id, t.status, t.attempt, t.executor_id, t.started_at, t.completed_at
        from async_tasks t
-      where t.task_id = $1 and t.status in ('completed', 'failed', 'cancelled') and not ${STILL_STOPPING}
+      where ${rows} and ${ALLOWED.retry}
         for no key update
    ), recorded as (
      insert into async_task_attempts (task_id, attempt, executor_id, started_at, ended_at, outcome)
@@ -56,22 +85,44 @@ const RETRY = statement(
           completed_at = null, cancelled_at = null
      from ended
     where t.id = ended.id
-   returning ${TASK_COLUMNS}`,
-)
+   returning ${TASK_COLUMNS}`
 
-/** The row as it is pending again; undefined when the task is missing, has not ended, or is still stopping. */
+const RETRY = statement('retry', retry(ONE))
+const RETRY_MANY = statement('retry_many', retry(many(ALLOWED.retry)))
+
+/**
+ * The row as it is pending again; undefined when the task is missing, has not ended, or is still stopping.
+ *
+ * @throws TaskError `DUPLICATE_TASK` when another unfinished task has its unique key by now
+ */
 export async function retryTask(db: Database, taskId: string): Promise<TaskRow | undefined> {
-  return (await execute<TaskRow>(db, RETRY, [taskId]))[0]
+  try {
+    return (await execute<TaskRow>(db, RETRY, [taskId]))[0]
+  } catch (error) {
+    if (codeOf(error) !== UNIQUE_VIOLATION) throw error
+    throw new TaskError('DUPLICATE_TASK', `another unfinished task has the unique key of ${taskId}`)
+  }
 }
 
-const DELETE = statement(
-  'delete',
-  `delete from async_tasks
-    where task_id = $1 and status in ('completed', 'failed', 'cancelled')
-   returning true as deleted`,
-)
+/** Those that are pending again, of all or none. */
+export function retryTasks(db: Database, taskIds: readonly string[]): Promise<TaskRow[]> {
+  return execute(db, RETRY_MANY, [taskIds])
+}
+
+const deletion = (rows: string) => `delete from async_tasks t
+    where ${rows} and ${ALLOWED.delete}
+   returning t.task_id as "taskId"`
+
+const DELETE = statement('delete', deletion(ONE))
+const DELETE_MANY = statement('delete_many', deletion(many(ALLOWED.delete, 'for update')))
 
 /** False when the task is missing or has not ended. */
 export async function deleteTask(db: Database, taskId: string): Promise<boolean> {
   return (await execute(db, DELETE, [taskId])).length > 0
+}
+
+/** Those that were deleted. */
+export async function deleteTasks(db: Database, taskIds: readonly string[]): Promise<string[]> {
+  const rows = await execute<{ taskId: string }>(db, DELETE_MANY, [taskIds])
+  return rows.map((row) => row.taskId)
 }

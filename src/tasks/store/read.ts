@@ -1,40 +1,15 @@
 import { and, asc, desc, eq, gt, gte, inArray, like, lt, or, type SQL, sql } from 'drizzle-orm'
 import { MAX_EXACT_TOTAL } from '../../contract/requests.ts'
-import type { LogLevel, TaskAttempt, TaskDetail, TaskStatus } from '../../contract/task.ts'
+import type { LogLevel, TaskDetail, TaskStatus } from '../../contract/task.ts'
 import { type Database, execute, statement } from '../../db/database.ts'
 import { asyncTaskLogs, asyncTasks } from '../schema.ts'
-import { type SummaryRow, TASK_COLUMNS, type TaskRow, toDetail } from './rows.ts'
+import { DETAIL_COLUMNS, type DetailRow, fromDetailRow, type SummaryRow } from './rows.ts'
 
-const FIND = statement(
-  'find',
-  `select ${TASK_COLUMNS},
-          (select json_object_agg(p.key, p.value) from async_task_params p where p.task_id = t.task_id) as params,
-          (select json_agg(json_build_object(
-                    'attempt', a.attempt, 'startedAt', a.started_at, 'endedAt', a.ended_at,
-                    'outcome', a.outcome, 'error', a.error) order by a.attempt)
-             from async_task_attempts a where a.task_id = t.task_id) as attempts
-     from async_tasks t
-    where t.task_id = $1`,
-)
-
-interface FoundRow extends TaskRow {
-  readonly params: Readonly<Record<string, string>> | null
-  /** Instants inside JSON arrive as text. */
-  readonly attempts:
-    | (Omit<TaskAttempt, 'startedAt' | 'endedAt'> & { startedAt: string; endedAt: string })[]
-    | null
-}
+const FIND = statement('find', `select ${DETAIL_COLUMNS} from async_tasks t where t.task_id = $1`)
 
 export async function findTask(db: Database, taskId: string): Promise<TaskDetail | undefined> {
-  const [found] = await execute<FoundRow>(db, FIND, [taskId])
-  if (!found) return undefined
-  const { params, attempts, ...row } = found
-  const ended = (attempts ?? []).map((attempt) => ({
-    ...attempt,
-    startedAt: new Date(attempt.startedAt),
-    endedAt: new Date(attempt.endedAt),
-  }))
-  return toDetail(row, params, ended)
+  const [found] = await execute<DetailRow>(db, FIND, [taskId])
+  return found && fromDetailRow(found)
 }
 
 const STATUSES = statement(
@@ -111,7 +86,8 @@ export async function countTasks(db: Database, filter: TaskFilter): Promise<numb
   return row?.count ?? 0
 }
 
-function matches(filter: TaskFilter): (SQL | undefined)[] {
+/** The conditions of a filter, for a query of `async_tasks`. */
+export function matches(filter: TaskFilter): (SQL | undefined)[] {
   const t = asyncTasks
   return [
     filter.status && filter.status.length > 0 ? inArray(t.status, [...filter.status]) : undefined,

@@ -8,7 +8,16 @@ export const TASK_COLUMNS = `t.task_id as "taskId", t.task_type as "taskType", t
           t.step, t.created_at as "createdAt", t.started_at as "startedAt", t.completed_at as "completedAt",
           t.run_at as "runAt", t.retry_count as "retryCount", t.max_retries as "maxRetries",
           t.error_message as "error", t.result, t.created_by as "createdBy", t.cancelled_at as "cancelledAt",
-          t.timeout_seconds as "timeoutSeconds", t.priority, t.executor_id as "executorId", t.attempt`
+          t.timeout_seconds as "timeoutSeconds", t.priority, t.executor_id as "executorId", t.attempt,
+          t.unique_key as "uniqueKey", t.concurrency_key as "concurrencyKey"`
+
+/** All that is known of a task, from a table named `t`. */
+export const DETAIL_COLUMNS = `${TASK_COLUMNS},
+          (select json_object_agg(p.key, p.value) from async_task_params p where p.task_id = t.task_id) as params,
+          (select json_agg(json_build_object(
+                    'attempt', a.attempt, 'startedAt', a.started_at, 'endedAt', a.ended_at,
+                    'outcome', a.outcome, 'error', a.error, 'stack', a.stack) order by a.attempt)
+             from async_task_attempts a where a.task_id = t.task_id) as attempts`
 
 export interface SummaryRow extends Omit<TaskSummary, 'percent' | 'status'> {
   readonly status: TaskStatus
@@ -22,10 +31,29 @@ export interface TaskRow extends SummaryRow {
   readonly priority: number
   readonly executorId: string | null
   readonly attempt: number
+  readonly uniqueKey: string | null
+  readonly concurrencyKey: string | null
+}
+
+export interface DetailRow extends TaskRow {
+  readonly params: Readonly<Record<string, string>> | null
+  /** Instants inside JSON arrive as text. */
+  readonly attempts:
+    | (Omit<TaskAttempt, 'startedAt' | 'endedAt'> & { startedAt: string; endedAt: string })[]
+    | null
 }
 
 export function toSummary(row: SummaryRow): TaskSummary {
   return { ...row, percent: percentOf(row.status, row.progress, row.total) }
+}
+
+export function fromDetailRow({ params, attempts, ...row }: DetailRow): TaskDetail {
+  const ended = (attempts ?? []).map((attempt) => ({
+    ...attempt,
+    startedAt: new Date(attempt.startedAt),
+    endedAt: new Date(attempt.endedAt),
+  }))
+  return toDetail(row, params, ended)
 }
 
 export function toDetail(
@@ -47,9 +75,10 @@ export function toDetail(
 function latestAttempt(row: TaskRow, attempt: number, ended: readonly TaskAttempt[]): TaskAttempt[] {
   const { status, startedAt, completedAt } = row
   if (startedAt === null || ended.some((other) => other.attempt === attempt)) return []
-  if (status === 'running') return [{ attempt, startedAt, endedAt: null, outcome: null, error: null }]
+  if (status === 'running')
+    return [{ attempt, startedAt, endedAt: null, outcome: null, error: null, stack: null }]
   if (status === 'completed') {
-    return [{ attempt, startedAt, endedAt: completedAt, outcome: 'completed', error: null }]
+    return [{ attempt, startedAt, endedAt: completedAt, outcome: 'completed', error: null, stack: null }]
   }
   return []
 }

@@ -2,7 +2,7 @@ import type { MissedTicks } from '../../contract/schedule.ts'
 import { MAX_SCHEDULES } from '../../contract/schedule.ts'
 import { withTransaction } from '../../db/client.ts'
 import { type Database, execute, statement } from '../../db/database.ts'
-import { insertTasksIn, type NewTask } from './insert.ts'
+import { insertIn, type NewTask } from './insert.ts'
 
 /** What somebody says about a schedule. */
 export interface ScheduleSettings {
@@ -214,10 +214,9 @@ export function takeStep(db: Database, { schedule, from, to, made, error }: Step
     ])
     if (rowCount !== 1) return false
     if (made.length === 0) return true
-    await insertTasksIn(
-      client,
-      made.map(({ task }) => task),
-    )
+    const tasks = made.map(({ task }) => task)
+    // Who is told is decided after the commit, as of any task that is created here.
+    await insertIn(client, tasks, { notify: false })
     await client.query(LOG, [
       made.map(({ task }) => task.taskId),
       made.map(() => 'INFO'),

@@ -10,6 +10,7 @@ export interface ThreadTask {
   readonly params: Record<string, unknown>
   readonly taskType: string
   readonly fence: Fence
+  readonly maxResultBytes: number
   readonly port: MessagePort
 }
 
@@ -38,8 +39,12 @@ export type FromThread =
       readonly call: number
       readonly task: string
       readonly params: unknown
-      readonly options: CreateTaskOptions | undefined
+      readonly options: Omit<CreateTaskOptions, 'tx'>
+      /** In a transaction of the handler's: the statements come back to the thread. */
+      readonly inTransaction: boolean
     }
+  | { readonly kind: 'rows'; readonly query: number; readonly rows: readonly unknown[] }
+  | { readonly kind: 'queryFailed'; readonly query: number; readonly error: SentError }
   /** Everything said so far must be in the database. */
   | { readonly kind: 'flush'; readonly call: number }
   /** The task was completed in a transaction of the handler's. */
@@ -48,6 +53,14 @@ export type FromThread =
   | { readonly kind: 'threw'; readonly error: SentError }
 
 export type ToThread =
+  | {
+      readonly kind: 'query'
+      /** The call that the transaction came with. */
+      readonly call: number
+      readonly query: number
+      readonly text: string
+      readonly values: unknown[]
+    }
   | { readonly kind: 'abort'; readonly name: string; readonly message: string }
   | { readonly kind: 'answer'; readonly call: number; readonly value: unknown }
   | { readonly kind: 'refusal'; readonly call: number; readonly error: SentError }

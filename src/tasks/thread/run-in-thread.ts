@@ -4,6 +4,7 @@ import type { TaskContext } from '../context.ts'
 import { runInternals } from '../executor/task-context.ts'
 import type { FromThread, ThreadTask, ToThread } from './protocol.ts'
 import { packError } from './protocol.ts'
+import { RemoteTransactions } from './remote-transactions.ts'
 import { unpackError } from './unpack-error.ts'
 
 /** A thread that has not returned this long after its signal aborted is terminated. */
@@ -17,7 +18,8 @@ let pool: Piscina | undefined
 
 /** One pool a process: executors bound how many tasks run, so it need not. Idle threads do not keep a process alive. */
 function threads(): Piscina {
-  pool ??= new Piscina({
+  if (pool) return pool
+  pool = new Piscina({
     filename: WORKER.href,
     minThreads: 0,
     maxThreads: 1_024,
@@ -52,18 +54,27 @@ export async function runInThread(
     send({ kind: 'abort', name, message })
     grace = setTimeout(() => terminate.abort(), THREAD_GRACE_MS)
   }
+  const transactions = new RemoteTransactions(send)
   const end = Promise.withResolvers<unknown>()
   // The end comes over the same port as the lines said before it, so it cannot overtake them.
   port.on('message', (message: FromThread) => {
     if (message.kind === 'returned') end.resolve(message.result)
     else if (message.kind === 'threw') end.reject(unpackError(message.error))
-    else hear(message, ctx, send)
+    else if (message.kind === 'rows' || message.kind === 'queryFailed') transactions.hear(message)
+    else hear(message, ctx, send, transactions)
   })
   ctx.signal.addEventListener('abort', onAbort, { once: true })
   try {
-    const { fence, reportStray: report } = runInternals(ctx)
+    const { fence, maxResultBytes, reportStray: report } = runInternals(ctx)
     reportStray = report
-    const task: ThreadTask = { module: module.href, params, taskType: ctx.taskType, fence, port: port2 }
+    const task: ThreadTask = {
+      module: module.href,
+      params,
+      taskType: ctx.taskType,
+      fence,
+      maxResultBytes,
+      port: port2,
+    }
     threads()
       .run(task, { transferList: [port2], signal: terminate.signal })
       .catch(end.reject)
@@ -73,17 +84,24 @@ export async function runInThread(
     ctx.signal.removeEventListener('abort', onAbort)
     clearTimeout(grace)
     port.close()
+    transactions.close()
   }
 }
 
-function hear(message: FromThread, ctx: TaskContext, send: (answer: ToThread) => void): void {
+function hear(
+  message: FromThread,
+  ctx: TaskContext,
+  send: (answer: ToThread) => void,
+  transactions: RemoteTransactions,
+): void {
   if (message.kind === 'progress') ctx.progress(...message.args)
   if (message.kind === 'log') ctx.log[message.level](message.message, message.data)
   if (message.kind === 'completing') runInternals(ctx).noteCompletion()
   if (message.kind === 'flush') answer(message.call, runInternals(ctx).flush(), send)
   if (message.kind === 'create') {
-    const { task, params, options } = message
-    answer(message.call, ctx.createTask(task, params as never, options), send)
+    const { call, task, params, inTransaction } = message
+    const options = inTransaction ? { ...message.options, tx: transactions.of(call) } : message.options
+    answer(call, ctx.createTask(task, params as never, options), send)
   }
 }
 

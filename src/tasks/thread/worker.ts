@@ -1,4 +1,5 @@
 import { performance } from 'node:perf_hooks'
+import type { Transaction } from '../../db/query-runner.ts'
 import type { LogData, TaskContext } from '../context.ts'
 import { TaskError } from '../errors.ts'
 import { checkCount } from '../progress.ts'
@@ -31,6 +32,8 @@ class Link {
   readonly #task: ThreadTask
   readonly #abort = new AbortController()
   readonly #calls = new Map<number, PromiseWithResolvers<unknown>>()
+  /** Of the handler's, by the calls that they came with. */
+  readonly #transactions = new Map<number, Transaction>()
   #lastCall = 0
   #progress: readonly [number, number | undefined, string | undefined] | undefined
   #progressSentAt = Number.NEGATIVE_INFINITY
@@ -64,11 +67,13 @@ class Link {
       signal: this.#abort.signal,
       log: { debug: say('debug'), info: say('info'), warn: say('warn'), error: say('error') },
       progress: (current, total, step) => this.#report(current, total, step),
-      createTask: async (reference, ...[params, options]) => {
+      createTask: async (reference, ...[params, given = {}]) => {
         const [definition] = findDefinitions(reference)
         const name = typeof reference === 'string' ? reference : (definition?.type ?? String(reference))
+        const { tx, ...options } = given
+        const inTransaction = tx !== undefined
         // The main thread's manager answers what createTask promises.
-        return (await this.#call({ kind: 'create', task: name, params, options })) as never
+        return (await this.#call({ kind: 'create', task: name, params, options, inTransaction }, tx)) as never
       },
       guard: async (tx) => {
         // Loaded when needed: a thread that writes nothing need not load a database driver.
@@ -78,7 +83,7 @@ class Link {
       complete: async (tx, result) => {
         const { completeInTransaction } = await import('../store/guard.ts')
         const { encodeResult } = await import('../executor/result.ts')
-        const text = encodeResult(result)
+        const text = encodeResult(result, this.#task.maxResultBytes)
         this.#sendProgress()
         // What the main thread has heard of the progress goes into the same row.
         const last = (await this.#call({ kind: 'flush' })) as LastProgress | undefined
@@ -102,8 +107,12 @@ class Link {
     this.#progressSentAt = performance.now()
   }
 
-  #call(request: DistributiveOmit<Extract<FromThread, { call: number }>, 'call'>): Promise<unknown> {
+  #call(
+    request: DistributiveOmit<Extract<FromThread, { call: number }>, 'call'>,
+    tx?: Transaction,
+  ): Promise<unknown> {
     const call = ++this.#lastCall
+    if (tx) this.#transactions.set(call, tx)
     const answer = Promise.withResolvers<unknown>()
     this.#calls.set(call, answer)
     this.#send({ ...request, call } as FromThread)
@@ -115,10 +124,26 @@ class Link {
       this.#abort.abort(new DOMException(message.message, message.name))
       return
     }
+    if (message.kind === 'query') {
+      void this.#query(message)
+      return
+    }
     const call = this.#calls.get(message.call)
+    this.#transactions.delete(message.call)
     this.#calls.delete(message.call)
     if (message.kind === 'answer') call?.resolve(message.value)
     else call?.reject(unpackError(message.error))
+  }
+
+  async #query({ call, query, text, values }: Extract<ToThread, { kind: 'query' }>): Promise<void> {
+    try {
+      const { runIn } = await import('../../db/query-runner.ts')
+      const tx = this.#transactions.get(call)
+      if (!tx) throw new Error('the transaction of this call has ended')
+      this.#send({ kind: 'rows', query, rows: await runIn(tx, text, values) })
+    } catch (error) {
+      this.#send({ kind: 'queryFailed', query, error: packError(error) })
+    }
   }
 
   #send(message: FromThread): void {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, inject, test, vi } from 'vitest'
+import { HAS_PGBOUNCER, type PgBouncer, startPgBouncer } from '../../support/pgbouncer-process.ts'
 import { useArena } from './arena.ts'
-import { HAS_PGBOUNCER, type PgBouncer, startPgBouncer } from './pgbouncer-process.ts'
 import { between, LONG } from './seed.ts'
 import { monotonicMs } from './worker-messages.ts'
 import type { LogLine } from './worker-process.ts'

@@ -87,7 +87,9 @@ async function createDatabaseOn(serverUrl: string): Promise<TestDatabase> {
   const pool = createPool({ connectionString: url })
   return {
     url,
+    directUrl: url,
     pool,
+    prepared: true,
     async drop() {
       await pool.end()
       await asAdmin(serverUrl, `drop database ${name} with (force)`)

@@ -15,7 +15,7 @@ const engines: Engine[] = []
 beforeEach(async () => {
   database = await createTestDatabase()
   proxy = await startFaultProxy(database.url)
-  cut = { url: proxy.url, pool: createPool({ connectionString: proxy.url }), drop: async () => {} }
+  cut = { ...database, url: proxy.url, pool: createPool({ connectionString: proxy.url }) }
 })
 
 afterEach(async () => {
@@ -30,6 +30,11 @@ function create(tasks: readonly AnyTask[], settings: TaskSettingsInput = {}): En
   const engine = createEngine(cut, tasks, settings)
   engines.push(engine)
   return engine
+}
+
+/** What tells a statement on its way: its name, or words of it where statements have none. */
+function onTheWire(name: string, words: string): string {
+  return database.prepared ? name : words
 }
 
 describe('outage', () => {
@@ -123,7 +128,7 @@ describe('outage', () => {
     events.on('late', () => {
       late += 1
     })
-    const dropped = proxy.dropAnswerTo('tasks_complete')
+    const dropped = proxy.dropAnswerTo(onTheWire('tasks_complete', 'width_bucket'))
     const ended = nextEvent(events, 'ended')
     finish.open()
     await dropped
@@ -138,7 +143,7 @@ describe('outage', () => {
       throw new Error('no')
     })
     const { manager, executor, events } = create([flaky])
-    const dropped = proxy.dropAnswerTo('tasks_retry_later')
+    const dropped = proxy.dropAnswerTo(onTheWire('tasks_retry_later', 'retry_count = retry_count + 1'))
     const ended = nextEvent(events, 'ended')
     executor.start()
     const { taskId } = await manager.createTask(flaky)
@@ -159,7 +164,7 @@ describe('outage', () => {
     })
     const { manager, executor } = create([work], { heartbeatIntervalMs: 100, leaseMs: 60_000 })
     const { taskId } = await manager.createTask(work)
-    const dropped = proxy.dropAnswerTo('tasks_claim')
+    const dropped = proxy.dropAnswerTo(onTheWire('tasks_claim', 'attempt = t.attempt + 1'))
     executor.start()
     await dropped
     expect(await manager.waitFor(taskId)).toMatchObject({ status: 'completed', retryCount: 0 })

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { PermanentError, RetryAfter } from '../../../src/tasks/errors.ts'
 import { createTaskRegistry } from '../../../src/tasks/registry.ts'
+import type { TaskOptions } from '../../../src/tasks/task.ts'
 import { nextEvent } from '../../support/engine.ts'
 import { useEngines } from '../../support/engines.ts'
 
@@ -108,6 +109,25 @@ describe('retry', () => {
     expect(ended.error).toMatch(/INVALID_PARAMS.*\/size/)
   })
 
+  test('params and results may take as many bytes as the settings say', async () => {
+    const { task } = createTaskRegistry()
+    const repeat = task('repeat', { params: z.object({ text: z.string(), times: z.int() }), maxRetries: 0 })(
+      ({ text, times }) => text.repeat(times),
+    )
+    const { manager } = engines.start([repeat], { maxParamsBytes: 100, maxResultBytes: 50 })
+    const run = async (text: string, times: number) =>
+      manager.waitFor((await manager.createTask(repeat, { text, times })).taskId)
+    expect(await run('x'.repeat(48), 1)).toMatchObject({ status: 'completed' })
+    expect(await run('汉', 17)).toMatchObject({
+      status: 'failed',
+      error: 'INVALID_RESULT: the result takes more than 50 bytes of JSON',
+    })
+    await expect(manager.createTask(repeat, { text: 'x'.repeat(99), times: 1 })).rejects.toMatchObject({
+      code: 'INVALID_PARAMS',
+      problems: [{ pointer: '/text', detail: expect.stringContaining('100 bytes') }],
+    })
+  })
+
   test('a result that is not JSON, or too large, fails the task and says so', async () => {
     const { task } = createTaskRegistry()
     const cyclic = task('cyclic')(() => {
@@ -142,5 +162,52 @@ describe('retry', () => {
       'nul \uFFFD and \uFFFD',
       'thrown: a value of type bigint',
     ])
+  })
+})
+
+describe("a type's retry policy", () => {
+  const waitsOf = async (options: TaskOptions) => {
+    const { task } = createTaskRegistry()
+    const failing = task('failing', { ...options, maxRetries: 3 })(() => {
+      throw new Error('broken')
+    })
+    const { manager, events } = engines.start([failing], { retryBaseMs: 1 })
+    const waits: (number | undefined)[] = []
+    const problems: unknown[] = []
+    events.on('ended', ({ retryInMs }) => waits.push(retryInMs))
+    events.on('retryPolicyFailed', ({ error }) => problems.push(error))
+    const { taskId } = await manager.createTask(failing, {}, { uniqueKey: 'failing' })
+    // The key stays with the task through all its retries.
+    expect(await manager.createTask(failing, {}, { uniqueKey: 'failing' })).toMatchObject({
+      taskId,
+      created: false,
+    })
+    const ended = await manager.waitFor(taskId, { timeoutMs: 20_000 })
+    expect(ended).toMatchObject({ status: 'failed', retryCount: 3, uniqueKey: 'failing' })
+    return { waits, problems, ended, types: manager.listTaskTypes() }
+  }
+
+  test('as data says how long to wait', async () => {
+    const { waits, types } = await waitsOf({ retry: { baseMs: 5, factor: 3, maxMs: 20 } })
+    expect(waits).toEqual([5, 15, 20, undefined])
+    expect(types).toMatchObject([{ retry: { baseMs: 5, factor: 3, maxMs: 20, jitter: 0 }, retryBaseMs: 5 }])
+  })
+
+  test('as a function, too', async () => {
+    const { waits, types } = await waitsOf({ retry: ({ retry }) => retry * 3 })
+    expect(waits).toEqual([0, 3, 6, undefined])
+    expect(types).toMatchObject([{ retry: null, retryBaseMs: 1 }])
+  })
+
+  test("that fails gives way to the executor's, and no attempt is lost", async () => {
+    const { waits, problems } = await waitsOf({ retry: () => Number.NaN })
+    expect(waits).toEqual([1, 2, 4, undefined])
+    expect(problems).toHaveLength(3)
+  })
+
+  test('keeps where each attempt threw', async () => {
+    const { ended } = await waitsOf({})
+    expect(ended.attempts).toHaveLength(4)
+    for (const { stack } of ended.attempts) expect(stack).toMatch(/^Error: broken\n +at .*retry\.test\.ts/)
   })
 })

@@ -41,6 +41,8 @@ describe('createTask', () => {
       timeoutSeconds: 600,
       priority: 7,
       createdBy: 'u1',
+      uniqueKey: null,
+      concurrencyKey: null,
       createdAt: expect.any(Date),
       runAt: created.createdAt,
       startedAt: null,
@@ -137,6 +139,22 @@ describe('createTask', () => {
     })
   })
 
+  test('with delayMs is due that long after its creation, by the clock of the database', async () => {
+    const manager = createManager()
+    for (const delayMs of [0, 1, 250, 86_400_000, 10 * 366 * 86_400_000]) {
+      const { createdAt, runAt } = await manager.createTask(plain, {}, { delayMs })
+      expect(+runAt - +createdAt).toBe(delayMs)
+    }
+    const [keyed] = await manager.createTasks([{ task: plain, uniqueKey: 'k', delayMs: 250 }])
+    expect(keyed && +keyed.runAt - +keyed.createdAt).toBe(250)
+  })
+
+  test('with a concurrency key stores it', async () => {
+    const created = await createManager().createTask(plain, {}, { concurrencyKey: 'sz' })
+    expect(created.concurrencyKey).toBe('sz')
+    expect((await tables.row(created.taskId))?.concurrency_key).toBe('sz')
+  })
+
   test('takes every time that a row can hold', async () => {
     const manager = createManager()
     for (const text of ['1970-01-01T00:00:00.000Z', '9999-12-31T23:59:59.999Z']) {
@@ -161,6 +179,15 @@ describe('createTask', () => {
     ['/createdBy', { createdBy: 'a\u0000' }],
     ['/createdBy', { createdBy: '\ud800' }],
     ['/createdBy', { createdBy: 'x'.repeat(201) }],
+    ['/delayMs', { delayMs: -1 }],
+    ['/delayMs', { delayMs: 0.5 }],
+    ['/delayMs', { delayMs: 316_224_000_001 }],
+    ['/delayMs', { delayMs: 0, runAt: new Date() }],
+    ['/onDuplicate', { uniqueKey: 'k', onDuplicate: 'ignore' }],
+    ['/concurrencyKey', { concurrencyKey: '' }],
+    ['/concurrencyKey', { concurrencyKey: 'x'.repeat(201) }],
+    ['/tx', { tx: null }],
+    ['/tx', { tx: {} }],
     ['', { uniqueKeys: 'typo' }],
   ])('refuses an option at %j: %j', async (pointer, options) => {
     await expect(createManager().createTask(plain, {}, options as object)).rejects.toMatchObject({
@@ -214,7 +241,7 @@ describe('params in the database', () => {
     ['null', null],
     ['"{\\"a\\",NULL,\\\\}"', '{"a",NULL,\\}'],
     ['{"汉":["😀",{"":null}]}', { 汉: ['😀', { '': null }] }],
-    [`"${'x'.repeat(1_048_576)}"`, 'x'.repeat(1_048_576)],
+    [`"${'x'.repeat(1_048_000)}"`, 'x'.repeat(1_048_000)],
   ])('are the JSON text %.40s', async (text, value) => {
     const manager = createManager()
     const { taskId, params } = await manager.createTask('elsewhere', { value })

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { claimTasks } from '../../../src/tasks/store/claim.ts'
+import { findTypesToPrune, PRUNE_START, pruneStep } from '../../../src/tasks/store/prune.ts'
 import { rescueTasks } from '../../../src/tasks/store/rescue.ts'
 import { captureStatements, explain, type PlanNode } from '../../support/plans.ts'
 import { inStatus, SOME_EXECUTOR, useTaskTables } from '../../support/task-rows.ts'
@@ -59,6 +60,73 @@ describe('over 100,000 finished tasks', () => {
     )
     expect(indexesOf(plan)).toEqual(['idx_async_tasks_status'])
     expect(sortsAndScans(plan)).toEqual([])
+  })
+
+  test('statistics read indexes alone, however long the history', async () => {
+    const { manager } = tables.createManager()
+    const statements = await captureStatements(tables.pool, () => manager.stats())
+    for (const kind of KINDS) {
+      const plan = await explainOne(
+        statements.find(({ text }) => text.includes('recursive')),
+        kind,
+      )
+      const ofTasks = plan.filter((node) => node['Relation Name'] === 'async_tasks')
+      expect(ofTasks.length).toBeGreaterThan(0)
+      expect(scansOfTasks(plan), kind).toEqual([])
+      expect(indexesOf(plan), kind).not.toContain('idx_async_tasks_created_at')
+      expect(indexesOf(plan), kind).toEqual(
+        expect.arrayContaining([
+          'idx_async_tasks_task_type',
+          'idx_async_tasks_due',
+          'idx_async_tasks_status',
+        ]),
+      )
+    }
+  })
+
+  test('a bulk action finds what it may change, rare or not, without a walk through the history', async () => {
+    const { manager } = tables.createManager()
+    for (const action of ['cancel', 'retry', 'delete'] as const) {
+      const statements = await captureStatements(tables.pool, () =>
+        manager.bulk({ action, filter: {}, dryRun: true }),
+      )
+      for (const statement of statements) {
+        expect(scansOfTasks(await explainOne(statement, 'custom')), statement.text).toEqual([])
+      }
+    }
+  })
+
+  test('a bulk action changes tasks by their ids', async () => {
+    const { manager } = tables.createManager()
+    const taskIds = Array.from({ length: 1_000 }, (_, i) => `task_h${i}`)
+    for (const action of ['cancel', 'retry', 'delete'] as const) {
+      const statements = await captureStatements(tables.pool, () => manager.bulk({ action, taskIds }))
+      for (const statement of statements) {
+        for (const kind of KINDS) {
+          expect(scansOfTasks(await explainOne(statement, kind)), statement.text).toEqual([])
+        }
+      }
+    }
+  })
+
+  test('the pruner walks a type from its oldest task on', async () => {
+    const { db } = tables.createManager()
+    const step = () => pruneStep(db, 'type1', 3_600_000, PRUNE_START)
+    const [statement] = await captureStatements(tables.pool, step)
+    for (const kind of KINDS) {
+      const plan = await explainOne(statement, kind)
+      expect(indexesOf(plan), kind).toEqual(
+        expect.arrayContaining([
+          'idx_async_tasks_task_type',
+          'async_tasks_pkey',
+          'idx_async_task_logs_task_id',
+        ]),
+      )
+      expect(indexesOf(plan), kind).not.toContain('idx_async_tasks_created_at')
+      expect(scansOfTasks(plan), kind).toEqual([])
+    }
+    const types = await captureStatements(tables.pool, () => findTypesToPrune(db, ['type1']))
+    for (const kind of KINDS) expect(scansOfTasks(await explainOne(types[0], kind))).toEqual([])
   })
 
   test('a long log is read a page at a time, off its index', async () => {

@@ -18,6 +18,8 @@ beforeEach(async () => {
   database = await createTestDatabase()
   await app.register(asyncTasks, {
     connectionString: database.url,
+    directConnectionString: database.directUrl,
+    prepared: database.prepared,
     tasks: [inThread, inProcess],
     concurrency: 2,
     authorize: false,

@@ -114,6 +114,15 @@ describe('a thread handler', () => {
     expect(await manager.listLogs(taskId, { level: 'INFO' })).toMatchObject({ total: 1 })
   })
 
+  test.for([true, false])('creates tasks inside its own transaction (committed: %s)', async (commit) => {
+    const enqueuing = inThread(`enqueuing_${commit}`, 'enqueuing', { maxRetries: 0 })
+    const { manager } = engines.start([enqueuing])
+    const { taskId } = await manager.createTask(enqueuing, { url: engines.database.url, commit })
+    const { result } = await manager.waitFor(taskId)
+    expect(result).toEqual(commit ? [true, false, true] : 'rolled back')
+    expect(await manager.listTasks({ taskType: 'child' })).toMatchObject({ total: commit ? 1 : 0 })
+  })
+
   test('needs a module', () => {
     expect(() => task('no_module', { run: 'thread' } as never)()).toThrow(/needs module/)
   })

@@ -1,24 +1,31 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { vi } from 'vitest'
-import { asOwner } from '../../../src/db/embedded-cluster.ts'
-import { prepareHome } from '../../../src/db/embedded-home.ts'
-import { findFreePort } from './postgres-server.ts'
+import { asOwner } from '../../src/db/embedded-cluster.ts'
+import { prepareHome } from '../../src/db/embedded-home.ts'
+import { findFreePort } from '../processes/chaos/postgres-server.ts'
 
-export const HAS_PGBOUNCER = spawnSync('pgbouncer', ['--version'], { stdio: 'ignore' }).status === 0
+const asked = spawnSync('pgbouncer', ['--version'], { encoding: 'utf8' })
+
+export const HAS_PGBOUNCER = asked.status === 0
 
 export interface PgBouncer {
+  /** As it names itself. */
+  readonly version: string
   /** The database's address, through PgBouncer. */
   urlOf(databaseUrl: string): string
   stop(): Promise<void>
 }
 
-/** PgBouncer in transaction mode before a server: a session's state is gone after each transaction. */
+/**
+ * PgBouncer in transaction mode before a server: a session's state is gone after each transaction.
+ *
+ * @throws Error when it is not installed (Debian: `apt-get install pgbouncer`) or does not start
+ */
 export async function startPgBouncer(serverUrl: string): Promise<PgBouncer> {
+  if (!HAS_PGBOUNCER) throw new Error('PgBouncer is not installed')
   const target = new URL(serverUrl)
   const folder = mkdtempSync(path.join(tmpdir(), 'chaos-pgbouncer-'))
   // As root it runs as the user postgres, who has to read its files.
@@ -51,22 +58,29 @@ default_pool_size = 10
     stdio: ['ignore', 'ignore', 'pipe'],
   })
   let said = ''
+  const isUp = Promise.withResolvers<void>()
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     said += text
+    if (said.includes('process up')) isUp.resolve()
   })
   const exited = once(child, 'exit')
+  exited.then(
+    () => isUp.reject(new Error(`PgBouncer did not start: ${said}`)),
+    (error: unknown) => isUp.reject(error),
+  )
   const stop = async () => {
     child.kill('SIGKILL')
     await exited
     rmSync(folder, { recursive: true })
   }
   try {
-    await vi.waitFor(() => reach(port), { timeout: 10_000 })
+    await isUp.promise
   } catch (error) {
     await stop()
-    throw new Error(`PgBouncer did not start: ${said}`, { cause: error })
+    throw error
   }
   return {
+    version: asked.stdout.split('\n')[0] ?? '',
     urlOf(databaseUrl) {
       const url = new URL(databaseUrl)
       url.hostname = '127.0.0.1'
@@ -75,10 +89,4 @@ default_pool_size = 10
     },
     stop,
   }
-}
-
-async function reach(port: number): Promise<void> {
-  const socket = connect(port, '127.0.0.1')
-  await once(socket, 'connect')
-  socket.destroy()
 }

@@ -1,0 +1,33 @@
+import { type FastifyPluginAsyncZod, jsonSchemaTransform } from 'fastify-type-provider-zod'
+import { bulkAnswer, bulkBody } from '../../contract/bulk.ts'
+import { taskStats } from '../../contract/stats.ts'
+import type { TaskManager } from '../../tasks/manager.ts'
+import { noQuery, problems } from '../responses.ts'
+
+// A thousand ids at their longest, every character an escape.
+const BULK_BODY_LIMIT = 384 * 1024
+
+const tags = ['tasks']
+const config = { swaggerTransform: jsonSchemaTransform }
+
+/** What is asked of many tasks at once. */
+export const manyTasksRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> = async (app, { manager }) => {
+  const statsSchema = {
+    summary: 'Count tasks by status and type, and their ends by minute',
+    tags,
+    querystring: noQuery,
+    response: { 200: taskStats, ...problems(400, 401, 403) },
+  }
+  app.get('/tasks/stats', { config, schema: statsSchema }, async () => manager.stats())
+
+  const bulkSchema = {
+    summary: 'Cancel, retry or delete many tasks',
+    tags,
+    querystring: noQuery,
+    body: bulkBody,
+    response: { 200: bulkAnswer, ...problems(400, 401, 403, 413, 415) },
+  }
+  app.post('/tasks/bulk', { config, bodyLimit: BULK_BODY_LIMIT, schema: bulkSchema }, async (request) =>
+    manager.bulk(request.body),
+  )
+}

@@ -1,0 +1,119 @@
+import type { TaskDetail } from '../contract/task.ts'
+import { withoutStatement } from '../db/statement-error.ts'
+import { decodeParams } from './params.ts'
+import type { TaskDefinition } from './task.ts'
+
+export const REDACTED = '[redacted]'
+
+/** Shorter ones are words of any text: hiding them would make it unreadable and protect nobody. */
+const MIN_SECRET_CHARS = 4
+const MAX_CAUSES = 5
+
+/** Hides what an attempt's params hold at the redacted paths wherever the attempt says it. */
+export class Scrubber {
+  readonly #paths: Paths
+  readonly #secrets: readonly string[]
+
+  constructor(paths: Paths, secrets: readonly string[]) {
+    this.#paths = paths
+    // The longest first: one secret may be part of another.
+    this.#secrets = secrets.toSorted((a, b) => b.length - a.length)
+  }
+
+  text(text: string): string {
+    return this.#secrets.reduce((left, secret) => left.replaceAll(secret, REDACTED), text)
+  }
+
+  /** Of a log line; as the JSON that it is stored as. */
+  data<T>(data: T): T | { unserialisable: string } {
+    try {
+      const json: unknown = JSON.parse(JSON.stringify(data) ?? 'null')
+      return this.#deep(hideAt(json, this.#paths)) as T
+    } catch (error) {
+      // A cycle or a BigInt in a log line must not fail the task that logs it.
+      return { unserialisable: this.text(String(error)) }
+    }
+  }
+
+  /** An error of the same words, for the log of the server. */
+  error(thrown: unknown, depth = 0): unknown {
+    const error = withoutStatement(thrown)
+    if (!(error instanceof Error) || depth > MAX_CAUSES) return this.text(String(error))
+    const copy = new Error(this.text(error.message))
+    copy.name = error.name
+    if (error.stack !== undefined) copy.stack = this.text(error.stack)
+    if (error.cause !== undefined) copy.cause = this.error(error.cause, depth + 1)
+    return 'code' in error ? Object.assign(copy, { code: error.code }) : copy
+  }
+
+  #deep(value: unknown): unknown {
+    if (typeof value === 'string') return this.text(value)
+    if (Array.isArray(value)) return value.map((item) => this.#deep(item))
+    if (typeof value !== 'object' || value === null) return value
+    return Object.fromEntries(Object.entries(value).map(([key, item]) => [this.text(key), this.#deep(item)]))
+  }
+}
+
+type Paths = readonly (readonly string[])[]
+
+/**
+ * What is kept out of sight: values of params at paths that the plugin or the type names, such as `password`,
+ * `card.number` or `users.*.token` (`*` stands for any one key or index). Handlers get the true values.
+ */
+export class Redaction {
+  readonly #everywhere: readonly string[]
+  readonly #definitions: ReadonlyMap<string, TaskDefinition>
+
+  constructor(everywhere: readonly string[], definitions: ReadonlyMap<string, TaskDefinition>) {
+    this.#everywhere = everywhere
+    this.#definitions = definitions
+  }
+
+  /** A task as people and programs may see it. */
+  hide<T extends Pick<TaskDetail, 'taskType' | 'params'>>(task: T): T {
+    const paths = this.#pathsOf(task.taskType)
+    return paths.length === 0 ? task : { ...task, params: hideAt(task.params, paths) as T['params'] }
+  }
+
+  /** Undefined where nothing of the type is to be hidden. */
+  scrubberFor(taskType: string, stored: Readonly<Record<string, string>> | null): Scrubber | undefined {
+    const paths = this.#pathsOf(taskType)
+    if (paths.length === 0) return undefined
+    const params = decodeParams(stored)
+    const secrets = new Set(paths.flatMap((path) => valuesAt(params, path)).flatMap(textsIn))
+    return new Scrubber(paths, [...secrets])
+  }
+
+  #pathsOf(taskType: string): Paths {
+    const own = this.#definitions.get(taskType)?.options.redact ?? []
+    return [...this.#everywhere, ...own].map((path) => path.split('.'))
+  }
+}
+
+function hideAt(value: unknown, paths: Paths): unknown {
+  return paths.reduce((left, path) => replaceAt(left, path), value)
+}
+
+function replaceAt(value: unknown, [key, ...rest]: readonly string[]): unknown {
+  if (key === undefined) return REDACTED
+  const entries = entriesAt(value, key)
+  if (entries.length === 0) return value
+  const copy = Array.isArray(value) ? [...value] : { ...(value as object) }
+  for (const [name, item] of entries) Object.assign(copy, { [name]: replaceAt(item, rest) })
+  return copy
+}
+
+function valuesAt(value: unknown, [key, ...rest]: readonly string[]): unknown[] {
+  if (key === undefined) return [value]
+  return entriesAt(value, key).flatMap(([, item]) => valuesAt(item, rest))
+}
+
+function entriesAt(value: unknown, key: string): [string, unknown][] {
+  if (typeof value !== 'object' || value === null) return []
+  return Object.entries(value).filter(([name]) => key === '*' || name === key)
+}
+
+function textsIn(value: unknown): string[] {
+  if (typeof value === 'string') return value.length >= MIN_SECRET_CHARS ? [value] : []
+  return typeof value === 'object' && value !== null ? Object.values(value).flatMap(textsIn) : []
+}

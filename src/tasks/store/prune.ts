@@ -1,0 +1,138 @@
+import { type Database, execute, statement } from '../../db/database.ts'
+import { ALLOWED } from './operate.ts'
+import type { ListPosition } from './read.ts'
+import { ofType, TYPES } from './types-present.ts'
+
+/** Removal of tasks whose time is over, in steps so small that nobody notices them. */
+
+/** Tasks that one step looks at. */
+export const PRUNE_BATCH = 500
+/** Log lines that one step removes: a single task may have a hundred thousand. */
+const MAX_LINES = 5_000
+
+const DUTY = 'prune'
+
+const TAKE = statement(
+  'prune_take',
+  `insert into async_task_duties as d (name, holder, until)
+   values ('${DUTY}', $1, now() + $2::float8 * interval '1 millisecond')
+   on conflict (name) do update set holder = excluded.holder, until = excluded.until
+    where d.until <= now() or d.holder = excluded.holder
+   returning true as taken`,
+)
+
+/** Nobody else prunes for this long; false while somebody else does. Taking it again goes on. */
+export async function takePruning(db: Database, holder: string, forMs: number): Promise<boolean> {
+  return (await execute(db, TAKE, [holder, forMs])).length > 0
+}
+
+const LEAVE = statement(
+  'prune_leave',
+  `update async_task_duties set until = now() where name = '${DUTY}' and holder = $1`,
+)
+
+/** Somebody else may prune. */
+export async function leavePruning(db: Database, holder: string): Promise<void> {
+  await execute(db, LEAVE, [holder])
+}
+
+// What this process knows it keeps as its definitions say; a type that any other executor knows is that one's business,
+// for a day after it has gone.
+const FIND_TYPES = statement(
+  'prune_types',
+  `with recursive ${TYPES}
+   select task_type as "taskType"
+     from types
+    where task_type is not null
+      and (task_type = any($1::text[])
+           or not exists (select from async_task_executors e where types.task_type = any(e.task_types)))`,
+)
+
+/** Types that have tasks and are this process's to prune: its own, and those that no executor has known for a day. */
+export async function findTypesToPrune(db: Database, ownTypes: readonly string[]): Promise<string[]> {
+  const rows = await execute<{ taskType: string }>(db, FIND_TYPES, [ownTypes])
+  return rows.map((row) => row.taskType)
+}
+
+// Nothing ends before it is created: the walk goes along a type's tasks from the oldest and stops where they are too
+// young. It passes over what has not ended, or not long enough ago, and over what somebody holds. Lines go first, as
+// many as a step may take: the cascade would remove all of a task's at once. Losing a step in a crash is no loss, so
+// nobody's commit waits for this one's to reach the disk.
+const PRUNE = statement(
+  'prune',
+  `with looked as materialized (
+     select t.id, t.created_at
+       from async_tasks t
+      where ${ofType('$1::text')}
+        and t.created_at < now() - $2::float8 * interval '1 millisecond'
+        and (t.created_at, t.id) > (timestamptz 'epoch' + $3::bigint * interval '1 microsecond', $4::bigint)
+        and (select set_config('synchronous_commit', 'off', true)) is not null
+      order by t.created_at, t.id
+      limit ${PRUNE_BATCH}
+   ), old as materialized (
+     select t.id, t.task_id
+       from async_tasks t
+      where t.id = any(array(select id from looked))
+        and ${ALLOWED.delete}
+        and coalesce(t.completed_at, t.cancelled_at) < now() - $2::float8 * interval '1 millisecond'
+      order by t.id
+        for update skip locked
+   ), said as (
+     delete from async_task_logs
+      where id = any(array(
+              select l.id
+                from async_task_logs l
+               where l.task_id = any(array(select task_id from old))
+               limit ${MAX_LINES}))
+     returning 1
+   ), gone as (
+     delete from async_tasks
+      where id = any(array(select id from old)) and (select count(*) from said) < ${MAX_LINES}
+     returning 1
+   )
+   select (select count(*) from looked)::int as looked,
+          (select count(*) from gone)::int as pruned,
+          (select count(*) from said)::int as lines,
+          (extract(epoch from last.created_at) * 1000000)::bigint::text as "createdAtMicros", last.id::text as id
+     from (select 1) as always
+     left join (select created_at, id from looked order by created_at desc, id desc limit 1) as last on true`,
+)
+
+/** Before the oldest task. */
+export const PRUNE_START: ListPosition = { createdAtMicros: '0', id: '0' }
+
+export interface PruneStep {
+  readonly pruned: number
+  /** Where the next step goes on; undefined at the end. */
+  readonly next: ListPosition | undefined
+}
+
+/** Looks at the next tasks of a type and removes those that ended longer ago than this. */
+export async function pruneStep(
+  db: Database,
+  taskType: string,
+  olderThanMs: number,
+  from: ListPosition,
+): Promise<PruneStep> {
+  const [step] = await execute<{ looked: number; pruned: number; lines: number } & ListPosition>(db, PRUNE, [
+    taskType,
+    olderThanMs,
+    from.createdAtMicros,
+    from.id,
+  ])
+  if (!step) throw new Error('the prune did not answer')
+  const { looked, pruned, lines, createdAtMicros, id } = step
+  // Some lines are left, so the tasks are too: once more from the same place.
+  if (lines >= MAX_LINES) return { pruned, next: from }
+  return { pruned, next: looked < PRUNE_BATCH ? undefined : { createdAtMicros, id } }
+}
+
+const FORGET_MINUTES = statement(
+  'prune_minutes',
+  `delete from async_task_minutes where minute < now() - interval '3 hours'`,
+)
+
+/** Removes counts that no statistics show any more. */
+export async function forgetMinutes(db: Database): Promise<void> {
+  await execute(db, FORGET_MINUTES, [])
+}

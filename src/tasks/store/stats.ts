@@ -1,0 +1,157 @@
+import { type Database, execute, statement } from '../../db/database.ts'
+import { ofType, TYPES } from './types-present.ts'
+
+/** How the whole table stands, in a time that does not grow with its history. */
+
+/** Tasks of a type are counted up to here; beyond, the planner's statistics say how many there are. */
+export const MAX_COUNTED_OF_TYPE = 10_000
+/** Failed and cancelled tasks are counted up to here, each. */
+export const MAX_COUNTED_ENDS = 100_000
+
+/** More types than that are no types. */
+const MAX_TYPES = 1_000
+
+// Every part reads an index alone: the types hop along one, a step a type; the newest of a type, and the rare ends, are
+// counted up to a bound; what waits and what runs has indexes of its own. Each order is that of an index, so that no
+// plan finds a scan of the table cheaper. Rows are estimated as the planner does: density times size.
+const COUNT = statement(
+  'stats_count',
+  `with recursive ${TYPES}, waiting as (
+     select task_type, count(*)::int as pending, min(run_at) filter (where run_at <= now()) as oldest_due
+       from async_tasks
+      where status = 'pending'
+      group by task_type
+   ), under_way as (
+     select task_type, count(*)::int as running from async_tasks where status = 'running' group by task_type
+   ), ended as (
+     select newest.task_type,
+            count(*) filter (where given.status = 'failed')::int as failed,
+            count(*) filter (where given.status = 'cancelled')::int as cancelled
+       from unnest(array['failed', 'cancelled']) as given (status)
+      cross join lateral (
+              select t.task_type
+                from async_tasks t
+               where t.status = given.status and t.status in ('failed', 'cancelled')
+               order by t.created_at desc, t.id desc
+               limit ${MAX_COUNTED_ENDS} + 1) newest
+      group by newest.task_type
+   ), relation as (
+     select n.nspname, c.relname,
+            case when c.reltuples > 0 and c.relpages > 0
+                 then c.reltuples / c.relpages * (pg_relation_size(c.oid) / current_setting('block_size')::int)
+            end as rows
+       from pg_class c
+       join pg_namespace n on n.oid = c.relnamespace
+      where c.oid = 'async_tasks'::regclass
+   ), shares as (
+     select s.attname, common.value, common.share
+       from pg_stats s
+       join relation r on s.schemaname = r.nspname and s.tablename = r.relname
+      cross join lateral unnest(s.most_common_vals::text::text[], s.most_common_freqs) as common (value, share)
+      where s.attname in ('task_type', 'status')
+   )
+   select types.task_type as "taskType",
+          coalesce(w.pending, 0) as pending,
+          extract(epoch from now() - w.oldest_due)::float8 as "oldestDueSeconds",
+          coalesce(u.running, 0) as running,
+          coalesce(e.failed, 0) as failed,
+          coalesce(e.cancelled, 0) as cancelled,
+          (select count(*)::int
+             from (select from async_tasks t
+                    where ${ofType('types.task_type')}
+                    order by t.created_at desc, t.id desc
+                    limit ${MAX_COUNTED_OF_TYPE} + 1) newest) as counted,
+          (select share from shares where attname = 'task_type' and value = types.task_type)::float8 as share,
+          (select rows from relation)::float8 as rows,
+          (select share from shares where attname = 'status' and value = 'failed')::float8 as "failedShare",
+          (select share from shares where attname = 'status' and value = 'cancelled')::float8 as "cancelledShare"
+     from types
+     left join waiting w using (task_type)
+     left join under_way u using (task_type)
+     left join ended e using (task_type)
+    where types.task_type is not null
+    order by types.task_type
+    limit ${MAX_TYPES}`,
+)
+
+export interface TypeCount {
+  readonly taskType: string
+  readonly pending: number
+  /** How long the oldest due one has waited; null when none is due. */
+  readonly oldestDueSeconds: number | null
+  readonly running: number
+  /** Of the newest `MAX_COUNTED_ENDS` + 1 failed tasks, those of this type. */
+  readonly failed: number
+  readonly cancelled: number
+  /** All of the type, up to `MAX_COUNTED_OF_TYPE` + 1. */
+  readonly counted: number
+  /** The type's share of the table by the planner's statistics; null when they do not name it. */
+  readonly share: number | null
+  /** The table's rows by the planner's statistics; null before there are any. This and what follows: in every row. */
+  readonly rows: number | null
+  readonly failedShare: number | null
+  readonly cancelledShare: number | null
+}
+
+/** One row a type. */
+export function countByType(db: Database): Promise<TypeCount[]> {
+  return execute(db, COUNT, [])
+}
+
+const THIS_MINUTE = `date_trunc('minute', now(), 'UTC')`
+
+const LAST_HOUR = statement(
+  'stats_last_hour',
+  `select minute,
+          coalesce(sum(m.completed), 0)::int as completed,
+          coalesce(sum(m.failed), 0)::int as failed,
+          coalesce(sum(m.cancelled), 0)::int as cancelled
+     from generate_series(${THIS_MINUTE} - interval '59 minutes', ${THIS_MINUTE}, interval '1 minute') as minute
+     left join async_task_minutes m using (minute)
+    group by minute
+    order by minute`,
+)
+
+export interface MinuteCount {
+  readonly minute: Date
+  readonly completed: number
+  readonly failed: number
+  readonly cancelled: number
+}
+
+/** The last 60 minutes, this one included, oldest first. */
+export function findLastHour(db: Database): Promise<MinuteCount[]> {
+  return execute(db, LAST_HOUR, [])
+}
+
+const ADD = statement(
+  'stats_add',
+  `insert into async_task_minutes as m (minute, source, completed, failed, cancelled)
+   select date_trunc('minute', now() - age_ms * interval '1 millisecond', 'UTC'), $1::uuid,
+          sum(completed), sum(failed), sum(cancelled)
+     from unnest($2::float8[], $3::int[], $4::int[], $5::int[]) as given (age_ms, completed, failed, cancelled)
+    group by 1
+   on conflict (minute, source) do update
+      set completed = m.completed + excluded.completed,
+          failed = m.failed + excluded.failed,
+          cancelled = m.cancelled + excluded.cancelled`,
+)
+
+export interface NewEnds {
+  /** How long ago they ended: the database's clock dates them. */
+  readonly ageMs: number
+  readonly completed: number
+  readonly failed: number
+  readonly cancelled: number
+}
+
+/** Adds what one process has seen end to its minutes. */
+export async function addEnds(db: Database, source: string, ends: readonly NewEnds[]): Promise<void> {
+  await execute(db, ADD, [
+    source,
+    ends.map((end) => end.ageMs),
+    ends.map((end) => end.completed),
+    ends.map((end) => end.failed),
+    ends.map((end) => end.cancelled),
+  ])
+}

@@ -1,0 +1,47 @@
+import { type Database, execute, statement } from '../../db/database.ts'
+
+/** Lines that one statement removes. */
+const BATCH = 5_000
+
+// The last line to go is found along the index. The note takes its number, which is free again: it stands before all
+// lines that are left, and whoever follows the log by line numbers has passed it. An earlier note is the oldest line:
+// it goes, and what it told of is told by the new one. Only notes have data without belonging to an attempt.
+const TRIM = statement(
+  'trim_log',
+  `with present as materialized (
+     select from async_tasks where task_id = $1 for key share
+   ), excess as materialized (
+     select id
+       from async_task_logs
+      where task_id = $1
+        and exists (select from present)
+        and id <= (select id from async_task_logs where task_id = $1 order by id desc offset $2::int limit 1)
+      order by id
+      limit ${BATCH}
+   ), gone as (
+     delete from async_task_logs
+      where id = any(array(select id from excess))
+     returning id, attempt, data, created_at
+   ), removed as (
+     select count(*)::int as lines, max(id) as last, max(created_at) as last_at,
+            sum(case when attempt is null and data is not null
+                     then coalesce((data::json ->> 'removedLines')::bigint, 1) else 1 end) as total
+       from gone
+   ), noted as (
+     insert into async_task_logs (id, task_id, level, message, data, created_at)
+            overriding system value
+     select last, $1, 'WARNING', total || ' older lines were removed',
+            json_build_object('removedLines', total), last_at
+       from removed
+      where lines > 0
+   )
+   select lines from removed`,
+)
+
+/** Leaves the newest `maxLines` lines of a log, and a note in place of those that went. */
+export async function trimLog(db: Database, taskId: string, maxLines: number): Promise<void> {
+  for (;;) {
+    const [removed] = await execute<{ lines: number }>(db, TRIM, [taskId, maxLines])
+    if ((removed?.lines ?? 0) < BATCH) return
+  }
+}
