@@ -102,6 +102,7 @@ async function compose(app: FastifyInstance, config: Config, options: AppOptions
     prefix: PREFIX,
     authorize: (request) => app.authorizeAdmin(request),
     migrate: false,
+    dashboard: { prefix: '/admin', login: 'password' },
   })
   await app.register(healthRoutes, {
     prefix: '/health',

@@ -6,6 +6,7 @@ import { createPool, endPool } from './db/client.ts'
 import { migrate } from './db/migrate.ts'
 import { adminRoutes } from './http/admin.ts'
 import type { Authorize } from './http/authorize.ts'
+import { type DashboardMount, mountDashboard } from './http/dashboard.ts'
 import { TaskError } from './tasks/errors.ts'
 import type { TaskExecutor } from './tasks/executor/executor.ts'
 import type { TaskManager } from './tasks/manager.ts'
@@ -41,6 +42,8 @@ export interface AsyncTasksOptions extends TaskSettingsInput {
   routes?: boolean
   /** Where the routes are, such as `/ops`; a path of their own. Default `/api/admin`. */
   prefix?: string
+  /** True: the admin page at `/admin/`, or under the prefix given. Needs `routes`. Default false. */
+  dashboard?: boolean | DashboardMount
   /** False: this process creates and shows tasks but runs none. Default true. */
   executor?: boolean
   /** `auto` applies the engine's migrations, `verify` refuses to start without them, false does neither. Default `auto`. */
@@ -102,6 +105,7 @@ async function asyncTasks(app: FastifyInstance, options: AsyncTasksOptions): Pro
   if (options.routes === false) return
   const { prefix = '/api/admin', authorize = false } = options
   await app.register(adminRoutes, { prefix, manager: runner.manager, feed: runner.feed, authorize })
+  await mountDashboard(app, options.dashboard, prefix)
 }
 
 function createOwnPool({ connectionString = '' }: AsyncTasksOptions, log: FastifyBaseLogger): pg.Pool {
@@ -132,9 +136,15 @@ function checkOptions(options: AsyncTasksOptions): void {
     )
   }
   // At the root our 404 would answer for the host's own paths.
-  if (options.prefix !== undefined && !/^\/.*[^/]$/.test(options.prefix)) {
-    throw refused(`prefix must start with '/' and not end with one, got '${options.prefix}'`)
-  }
+  requirePath('prefix', options.prefix)
+  if (!options.dashboard) return
+  if (options.routes === false) throw refused('dashboard needs the routes, and routes is false')
+  if (options.dashboard !== true) requirePath('dashboard.prefix', options.dashboard.prefix)
+}
+
+function requirePath(name: string, value: string | undefined): void {
+  if (value === undefined || /^\/.*[^/]$/.test(value)) return
+  throw refused(`${name} must start with '/' and not end with one, got '${value}'`)
 }
 
 function refused(what: string): TaskError {

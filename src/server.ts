@@ -6,6 +6,7 @@ import type { FastifyInstance } from 'fastify'
 import { type DestinationStream, destination, type Logger, pino } from 'pino'
 import pretty from 'pino-pretty'
 import { buildApp } from './app.ts'
+import { buildDashboardIfStale } from './cli/build-dashboard.ts'
 import { type Config, ConfigError, readConfig } from './config.ts'
 import { EmbeddedPostgresError } from './db/embedded-error.ts'
 import { provideDatabase } from './db/provide.ts'
@@ -61,6 +62,7 @@ class ServerProcess {
 
   async #boot(): Promise<void> {
     const { signal } = this.#stopping
+    const pageBuilt = buildDashboardIfStale(this.#log)
     const database = await provideDatabase({
       ...this.#config.database,
       dataDir,
@@ -71,6 +73,7 @@ class ServerProcess {
       if (!signal.aborted)
         this.#fail(new EmbeddedPostgresError('the embedded PostgreSQL has ended'), 'stopping')
     })
+    await pageBuilt
     signal.throwIfAborted()
     const app = await buildApp(this.#config, {
       databaseUrl: database.url,
@@ -85,7 +88,8 @@ class ServerProcess {
     await app.listen({
       host,
       port,
-      listenTextResolver: (address) => `listening at ${address}, docs at ${address}/docs`,
+      listenTextResolver: (address) =>
+        `listening at ${address}, admin page at ${address}/admin/, docs at ${address}/docs`,
     })
   }
 

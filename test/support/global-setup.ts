@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import pg from 'pg'
 import type { TestProject } from 'vitest/node'
+import { buildDashboardIfStale } from '../../src/cli/build-dashboard.ts'
 import { startEmbedded } from '../../src/db/embedded.ts'
 import { migrate } from '../../src/db/migrate.ts'
 import { databaseUrl } from './database-url.ts'
@@ -31,6 +32,7 @@ interface TestServer {
  * Names are unique to the run, so that several runs can share a server.
  */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  await buildDashboardIfStale({ info: console.log, error: console.error })
   const server = (await givenServer()) ?? (await containerServer()) ?? (await embeddedServer())
   const pgbouncer = process.env.TEST_PGBOUNCER ? await startPgBouncer(server.url) : undefined
   console.log(`tests run on ${server.description}${pgbouncer ? `, through ${pgbouncer.version}` : ''}`)

@@ -1,0 +1,61 @@
+import { Header } from './components/header.tsx'
+import { Shortcuts } from './components/shortcuts.tsx'
+import { Toasts } from './components/toasts.tsx'
+import { useText } from './i18n/text.ts'
+import { LoginPage } from './pages/login-page.tsx'
+import { NewTaskPage } from './pages/new-task/new-task-page.tsx'
+import { SchedulesPage } from './pages/schedules/schedules-page.tsx'
+import { TaskPage } from './pages/task/task-page.tsx'
+import { TasksPage } from './pages/tasks/tasks-page.tsx'
+import { TypesPage } from './pages/types-page.tsx'
+import { useRoute } from './state/route.ts'
+import { ServerStateProvider } from './state/server-state.tsx'
+import { connection, session } from './state/session.ts'
+import { useStore } from './state/store.ts'
+
+export function App() {
+  const isIn = useStore(session)
+  return (
+    <>
+      <ConnectionBanner />
+      {isIn ? <Pages /> : <LoginPage />}
+      <Toasts />
+    </>
+  )
+}
+
+function Pages() {
+  const text = useText()
+  const { view, params } = useRoute()
+  return (
+    <ServerStateProvider>
+      <a className="skip" href="#content">
+        {text.app.skip}
+      </a>
+      <Header view={view} />
+      <Shortcuts view={view} />
+      <main id="content" tabIndex={-1}>
+        {view === 'tasks' && <TasksPage params={params} />}
+        {view === 'task' && <TaskPage key={params.get('task')} taskId={params.get('task') ?? ''} />}
+        {view === 'new' && <NewTaskPage key={params.get('from')} params={params} />}
+        {view === 'types' && <TypesPage />}
+        {view === 'schedules' && <SchedulesPage />}
+      </main>
+    </ServerStateProvider>
+  )
+}
+
+function ConnectionBanner() {
+  const text = useText()
+  const state = useStore(connection)
+  return (
+    <div role="status" aria-live="polite">
+      {state === 'lost' && (
+        <div className="banner">
+          <span className="pulse" aria-hidden="true" />
+          {text.app.connectionLost}
+        </div>
+      )}
+    </div>
+  )
+}

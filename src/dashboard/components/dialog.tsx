@@ -1,0 +1,68 @@
+import { type ReactNode, useEffect, useId, useRef } from 'react'
+import { useText } from '../i18n/text.ts'
+import { Icon } from './icon.tsx'
+
+/** A modal window. The browser keeps the focus in it, closes it at Escape, and gives the focus back. */
+export function Dialog(props: { title: string; onClose: () => void; children: ReactNode; wide?: boolean }) {
+  const { title, onClose, children, wide = false } = props
+  const text = useText()
+  const ref = useRef<HTMLDialogElement>(null)
+  const titleId = useId()
+  useEffect(() => {
+    const dialog = ref.current
+    dialog?.showModal()
+    return () => dialog?.close()
+  }, [])
+  return (
+    <dialog
+      ref={ref}
+      aria-labelledby={titleId}
+      className={wide ? 'wide' : ''}
+      onCancel={(event) => {
+        event.preventDefault()
+        onClose()
+      }}
+      onPointerDown={(event) => {
+        if (event.target === event.currentTarget) onClose()
+      }}
+    >
+      <div className="dialog-body">
+        <header>
+          <h2 id={titleId}>{title}</h2>
+          <button type="button" className="ghost icon-only" aria-label={text.app.close} onClick={onClose}>
+            <Icon name="x" />
+          </button>
+        </header>
+        {children}
+      </div>
+    </dialog>
+  )
+}
+
+/** Asks before something that cannot be undone. The focus is on the way out. */
+export function Confirm(props: {
+  title: string
+  details: string
+  action: string
+  danger?: boolean
+  busy?: boolean
+  onConfirm: () => void
+  onClose: () => void
+}) {
+  const { title, details, action, danger = false, busy = false, onConfirm, onClose } = props
+  const text = useText()
+  return (
+    <Dialog title={title} onClose={onClose}>
+      <p>{details}</p>
+      <footer>
+        {/* biome-ignore lint/a11y/noAutofocus: in a dialog that has just opened the focus has to be somewhere */}
+        <button type="button" autoFocus onClick={onClose}>
+          {text.app.cancel}
+        </button>
+        <button type="button" className={danger ? 'danger' : 'primary'} disabled={busy} onClick={onConfirm}>
+          {action}
+        </button>
+      </footer>
+    </Dialog>
+  )
+}

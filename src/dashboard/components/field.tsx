@@ -1,0 +1,45 @@
+import { type ReactNode, useId } from 'react'
+
+export interface ControlProps {
+  id: string
+  'aria-describedby': string | undefined
+  'aria-invalid': boolean | undefined
+}
+
+/** A label, a control, what there is to know about it, and what is wrong with it. */
+export function FieldFrame(props: {
+  label: string
+  note?: string | undefined
+  hint?: ReactNode
+  problem?: string | undefined
+  children: (control: ControlProps) => ReactNode
+}) {
+  const { label, note, hint, problem, children } = props
+  const id = useId()
+  const described = [hint ? `${id}-hint` : '', problem ? `${id}-problem` : '']
+    .filter((one) => one !== '')
+    .join(' ')
+  return (
+    <div className={problem ? 'field has-problem' : 'field'}>
+      <label htmlFor={id}>
+        {label}
+        {note && <span className="note">{note}</span>}
+      </label>
+      {children({
+        id,
+        'aria-describedby': described || undefined,
+        'aria-invalid': problem ? true : undefined,
+      })}
+      {problem && (
+        <p className="field-problem" id={`${id}-problem`}>
+          {problem}
+        </p>
+      )}
+      {hint && (
+        <p className="hint" id={`${id}-hint`}>
+          {hint}
+        </p>
+      )}
+    </div>
+  )
+}

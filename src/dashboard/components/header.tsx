@@ -1,0 +1,98 @@
+import { client } from '../client.ts'
+import { useText } from '../i18n/text.ts'
+import { HAS_LOGIN } from '../settings.ts'
+import { chooseLanguage, chooseTheme, language, THEMES, theme } from '../state/preferences.ts'
+import type { Query, View } from '../state/route.ts'
+import { bearerToken, forgetSession, session } from '../state/session.ts'
+import { useStore } from '../state/store.ts'
+import { attempt } from '../state/toasts.ts'
+import { HealthPill } from './health-pill.tsx'
+import { Icon } from './icon.tsx'
+import { Link } from './link.tsx'
+
+export function Header({ view }: { view: View }) {
+  const text = useText()
+  const pages: [label: string, to: Query, isCurrent: boolean][] = [
+    [text.app.tasks, {}, view === 'tasks' || view === 'task'],
+    [text.app.types, { view: 'types' }, view === 'types'],
+    [text.app.schedules, { view: 'schedules' }, view === 'schedules'],
+  ]
+  return (
+    <header className="top">
+      <Link to={{}} className="brand" aria-label={text.app.name}>
+        <Logo />
+      </Link>
+      <nav aria-label={text.app.nav}>
+        {pages.map(([label, to, isCurrent]) => (
+          <Link key={label} to={to} {...(isCurrent ? { 'aria-current': 'page' as const } : {})}>
+            {label}
+          </Link>
+        ))}
+      </nav>
+      <div className="top-end">
+        <HealthPill />
+        <Link to={{ view: 'new' }} className="button primary new-task" aria-label={text.app.newTask}>
+          <Icon name="plus" />
+          <span className="wide-only">{text.app.newTask}</span>
+        </Link>
+        <Switches />
+      </div>
+    </header>
+  )
+}
+
+export function Switches() {
+  const text = useText()
+  const lang = useStore(language)
+  const current = useStore(theme)
+  const next = THEMES[(THEMES.indexOf(current) + 1) % THEMES.length] ?? 'system'
+  const canLeave = useStore(session) && (HAS_LOGIN || bearerToken() !== null)
+  return (
+    <div className="switches">
+      <button
+        type="button"
+        className="ghost"
+        title={text.app.switchLanguage}
+        lang={lang === 'zh' ? 'en' : 'zh-CN'}
+        onClick={() => chooseLanguage(lang === 'zh' ? 'en' : 'zh')}
+      >
+        {text.app.language}
+      </button>
+      <button
+        type="button"
+        className="ghost icon-only"
+        aria-label={text.app.theme[current]}
+        title={text.app.theme[current]}
+        onClick={() => chooseTheme(next)}
+      >
+        <Icon name={current === 'system' ? 'monitor' : current === 'light' ? 'sun' : 'moon'} />
+      </button>
+      {canLeave && (
+        <button
+          type="button"
+          className="ghost icon-only"
+          aria-label={text.app.logOut}
+          title={text.app.logOut}
+          onClick={() => void leave()}
+        >
+          <Icon name="out" />
+        </button>
+      )}
+    </div>
+  )
+}
+
+async function leave(): Promise<void> {
+  if (HAS_LOGIN && (await attempt(async () => (await client.logout()) ?? true)) === undefined) return
+  forgetSession()
+}
+
+function Logo() {
+  return (
+    <svg viewBox="0 0 32 32" aria-hidden="true" focusable="false">
+      <rect width="32" height="32" rx="8" className="logo-ground" />
+      <path d="M8 11h9M8 16h13M8 21h6" className="logo-lines" />
+      <path d="m19 21 2.4 2.4L26 18.6" className="logo-check" />
+    </svg>
+  )
+}

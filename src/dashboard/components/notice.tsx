@@ -1,0 +1,48 @@
+import type { ReactNode } from 'react'
+import type { TasksApiError } from '../../client/index.ts'
+import { describeError, useText } from '../i18n/text.ts'
+import { Icon } from './icon.tsx'
+
+/** What a place says that has nothing to show. */
+export function Empty({ title, children }: { title: string; children?: ReactNode }) {
+  return (
+    <div className="empty">
+      <p className="empty-title">{title}</p>
+      {children}
+    </div>
+  )
+}
+
+export function Skeleton({ lines }: { lines: number }) {
+  const text = useText()
+  return (
+    <div className="skeleton" role="img" aria-label={text.app.loading}>
+      {Array.from({ length: lines }, (_, line) => (
+        // biome-ignore lint/suspicious/noArrayIndexKey: they are all alike
+        <div key={line} />
+      ))}
+    </div>
+  )
+}
+
+export function Failure({ error, onRetry }: { error: TasksApiError; onRetry: () => void }) {
+  const text = useText()
+  const isMissing = error.code === 'NOT_FOUND' || error.code === 'METHOD_NOT_ALLOWED'
+  return (
+    <Empty title={isMissing ? text.app.unsupported : text.app.failed}>
+      {isMissing || <p>{describeError(error, text)}</p>}
+      <button type="button" onClick={onRetry}>
+        {text.app.retryNow}
+      </button>
+    </Empty>
+  )
+}
+
+export function Warning({ children }: { children: ReactNode }) {
+  return (
+    <div className="warning">
+      <Icon name="warning" />
+      <div>{children}</div>
+    </div>
+  )
+}

@@ -1,0 +1,88 @@
+import { useEffect, useState } from 'react'
+import type { Dictionary } from '../i18n/en.ts'
+import { useText } from '../i18n/text.ts'
+import { go, type Query, type View } from '../state/route.ts'
+import { Dialog } from './dialog.tsx'
+
+/** After `g`. */
+const PLACES: Record<string, Query> = { t: {}, y: { view: 'types' }, s: { view: 'schedules' } }
+const SEQUENCE_MS = 1_500
+
+/** Keys that work everywhere; those of a list or a form are theirs. */
+export function Shortcuts({ view }: { view: View }) {
+  const [isHelpOpen, setHelpOpen] = useState(false)
+  useEffect(() => {
+    let goneAt = Number.NEGATIVE_INFINITY
+    const onKey = (event: KeyboardEvent) => {
+      if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return
+      if (document.querySelector('dialog[open]')) return
+      if (isTyping(event.target)) {
+        if (event.key === 'Escape') (event.target as HTMLElement).blur()
+        return
+      }
+      const place = event.timeStamp - goneAt < SEQUENCE_MS ? PLACES[event.key] : undefined
+      goneAt = event.key === 'g' ? event.timeStamp : Number.NEGATIVE_INFINITY
+      if (place) return go(place)
+      if (event.key === '?') setHelpOpen(true)
+      else if (event.key === '/') focusSearch()
+      else if (event.key === 'n') go({ view: 'new' })
+      else if (event.key === 'Escape' && view !== 'tasks') leavePage()
+      else return
+      event.preventDefault()
+    }
+    document.addEventListener('keydown', onKey)
+    return () => document.removeEventListener('keydown', onKey)
+  }, [view])
+  return isHelpOpen ? <Help onClose={() => setHelpOpen(false)} /> : null
+}
+
+export function isTyping(target: EventTarget | null): boolean {
+  return (
+    target instanceof HTMLElement && target.closest('input:not([type=checkbox]), textarea, select') !== null
+  )
+}
+
+/** Back to the list as it was, where one came from there. */
+function leavePage(): void {
+  if ((history.state as { fromList?: boolean } | null)?.fromList) history.back()
+  else go({})
+}
+
+function focusSearch(): void {
+  const field = document.querySelector<HTMLInputElement>('input[type=search]')
+  if (field) field.focus()
+  else go({})
+}
+
+const KEYS: [keys: string[], what: keyof Dictionary['shortcuts']][] = [
+  [['/'], 'search'],
+  [['j', 'k'], 'move'],
+  [['Enter'], 'open'],
+  [['x'], 'select'],
+  [['n'], 'newTask'],
+  [['g', 't'], 'goTasks'],
+  [['g', 'y'], 'goTypes'],
+  [['g', 's'], 'goSchedules'],
+  [['Esc'], 'escape'],
+  [['?'], 'help'],
+]
+
+function Help({ onClose }: { onClose: () => void }) {
+  const text = useText()
+  return (
+    <Dialog title={text.shortcuts.title} onClose={onClose}>
+      <dl className="keys">
+        {KEYS.map(([keys, what]) => (
+          <div key={what}>
+            <dt>
+              {keys.map((key) => (
+                <kbd key={key}>{key}</kbd>
+              ))}
+            </dt>
+            <dd>{text.shortcuts[what]}</dd>
+          </div>
+        ))}
+      </dl>
+    </Dialog>
+  )
+}

@@ -1,0 +1,27 @@
+import { useText } from '../i18n/text.ts'
+import { useStore } from '../state/store.ts'
+import { dismiss, toasts } from '../state/toasts.ts'
+import { Icon } from './icon.tsx'
+
+export function Toasts() {
+  const text = useText()
+  const shown = useStore(toasts)
+  return (
+    <div className="toasts" role="status" aria-live="polite">
+      {shown.map(({ id, kind, words }) => (
+        <div key={id} className={`toast toast-${kind}`}>
+          <Icon name={kind === 'done' ? 'check' : 'warning'} />
+          <span>{words}</span>
+          <button
+            type="button"
+            className="ghost icon-only"
+            aria-label={text.app.dismiss}
+            onClick={() => dismiss(id)}
+          >
+            <Icon name="x" />
+          </button>
+        </div>
+      ))}
+    </div>
+  )
+}

@@ -1,0 +1,22 @@
+import type { TasksApiError } from '../../client/index.ts'
+import { type Language, language } from '../state/preferences.ts'
+import { useStore } from '../state/store.ts'
+import { type Dictionary, en } from './en.ts'
+import { zh } from './zh.ts'
+
+const dictionaries: Record<Language, Dictionary> = { en, zh }
+
+/** The words of the page in the language that was chosen. */
+export function useText(): Dictionary {
+  return dictionaries[useStore(language)]
+}
+
+/** The words now, for what is said once. */
+export function currentText(): Dictionary {
+  return dictionaries[language.value]
+}
+
+/** An error in words; the server's own where the page has none. */
+export function describeError(error: TasksApiError, text: Dictionary): string {
+  return text.codes[error.code] ?? error.message
+}

@@ -1,0 +1,68 @@
+import type { Language } from '../state/preferences.ts'
+
+const UNITS = {
+  en: { d: ' d', h: ' h', min: ' min', s: ' s', ms: ' ms', gap: ' ' },
+  zh: { d: ' 天', h: ' 小时', min: ' 分', s: ' 秒', ms: ' 毫秒', gap: ' ' },
+} as const
+
+/** Two units at most: 340 ms, 4.2 s, 42 s, 3 min 5 s, 2 h 10 min, 5 d 3 h. */
+export function formatDuration(ms: number, language: Language): string {
+  const unit = UNITS[language]
+  const whole = Math.max(0, ms)
+  if (whole < 1_000) return `${Math.round(whole)}${unit.ms}`
+  if (whole < 10_000) return `${(Math.floor(whole / 100) / 10).toFixed(1)}${unit.s}`
+  return formatSeconds(Math.floor(whole / 1_000), language)
+}
+
+/** The same without fractions, for what ticks. */
+export function formatSeconds(seconds: number, language: Language): string {
+  const unit = UNITS[language]
+  const s = Math.max(0, Math.floor(seconds))
+  if (s < 60) return `${s}${unit.s}`
+  if (s < 3_600) return join([Math.floor(s / 60), unit.min], [s % 60, unit.s], unit.gap)
+  if (s < 86_400)
+    return join([Math.floor(s / 3_600), unit.h], [Math.floor((s % 3_600) / 60), unit.min], unit.gap)
+  return join([Math.floor(s / 86_400), unit.d], [Math.floor((s % 86_400) / 3_600), unit.h], unit.gap)
+}
+
+type Part = [amount: number, unit: string]
+
+function join([large, largeUnit]: Part, [small, smallUnit]: Part, gap: string): string {
+  const first = `${large}${largeUnit}`
+  return small === 0 ? first : `${first}${gap}${small}${smallUnit}`
+}
+
+const STEPS: [unit: Intl.RelativeTimeFormatUnit, seconds: number][] = [
+  ['day', 86_400],
+  ['hour', 3_600],
+  ['minute', 60],
+  ['second', 1],
+]
+
+const relative = {
+  en: new Intl.RelativeTimeFormat('en', { numeric: 'auto', style: 'short' }),
+  zh: new Intl.RelativeTimeFormat('zh-CN', { numeric: 'auto', style: 'short' }),
+}
+
+/** `5 min. ago`, `in 2 hr.`; whole seconds below a minute. */
+export function formatRelative(at: number, now: number, language: Language): string {
+  const seconds = Math.round((at - now) / 1_000)
+  const [unit, size] = STEPS.find(([, one]) => Math.abs(seconds) >= one) ?? ['second', 1]
+  return relative[language].format(Math.trunc(seconds / size), unit)
+}
+
+const absolute = {
+  en: new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium', timeStyle: 'medium' }),
+  zh: new Intl.DateTimeFormat('zh-CN', { dateStyle: 'medium', timeStyle: 'medium' }),
+}
+
+export function formatInstant(at: Date, language: Language): string {
+  return absolute[language].format(at)
+}
+
+const clock = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' })
+
+/** Hours, minutes, seconds, milliseconds: for logs. */
+export function formatClock(at: Date): string {
+  return `${clock.format(at)}.${String(at.getMilliseconds()).padStart(3, '0')}`
+}

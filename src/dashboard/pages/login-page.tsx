@@ -1,0 +1,107 @@
+import { type FormEvent, useState } from 'react'
+import { TasksApiError } from '../../client/index.ts'
+import { client } from '../client.ts'
+import { Switches } from '../components/header.tsx'
+import type { Dictionary } from '../i18n/en.ts'
+import { describeError, useText } from '../i18n/text.ts'
+import { HAS_LOGIN } from '../settings.ts'
+import { beginSession } from '../state/session.ts'
+
+export function LoginPage() {
+  return (
+    <div className="login">
+      <Switches />
+      <main className="login-card">{HAS_LOGIN ? <PasswordForm /> : <HostLogin />}</main>
+    </div>
+  )
+}
+
+function PasswordForm() {
+  const text = useText()
+  const [problem, setProblem] = useState<string>()
+  const [isBusy, setBusy] = useState(false)
+
+  const submit = async (event: FormEvent<HTMLFormElement>) => {
+    event.preventDefault()
+    const data = new FormData(event.currentTarget)
+    setBusy(true)
+    try {
+      await client.login({ username: readText(data, 'username'), password: readText(data, 'password') })
+      beginSession()
+    } catch (error) {
+      if (!(error instanceof TasksApiError)) throw error
+      setProblem(describeLogin(error, text))
+      setBusy(false)
+    }
+  }
+  return (
+    <form onSubmit={(event) => void submit(event)}>
+      <h1>{text.login.title}</h1>
+      <label>
+        {text.login.username}
+        <input
+          name="username"
+          autoComplete="username"
+          autoCapitalize="none"
+          spellCheck={false}
+          required
+          // biome-ignore lint/a11y/noAutofocus: there is nothing else to do on this page
+          autoFocus
+        />
+      </label>
+      <label>
+        {text.login.password}
+        <input name="password" type="password" autoComplete="current-password" required />
+      </label>
+      <p className="field-problem" role="alert">
+        {problem}
+      </p>
+      <button type="submit" className="primary" disabled={isBusy}>
+        {text.login.submit}
+      </button>
+    </form>
+  )
+}
+
+function readText(data: FormData, name: string): string {
+  const value = data.get(name)
+  return typeof value === 'string' ? value : ''
+}
+
+function describeLogin(error: TasksApiError, text: Dictionary): string {
+  if (error.status === 401) return text.login.wrong
+  if (error.status === 429) return text.login.tooMany
+  return error.status === 0 ? text.login.unreachable : describeError(error, text)
+}
+
+/** The host decides who gets in, in its own way; a program's token is one that works here, too. */
+function HostLogin() {
+  const text = useText()
+  const submit = (event: FormEvent<HTMLFormElement>) => {
+    event.preventDefault()
+    const token = readText(new FormData(event.currentTarget), 'token').trim()
+    beginSession(token === '' ? null : token)
+  }
+  return (
+    <form onSubmit={submit}>
+      <h1>{text.login.hostTitle}</h1>
+      <p>{text.login.hostText}</p>
+      <label>
+        {text.login.token}
+        <input
+          name="token"
+          type="password"
+          autoComplete="off"
+          spellCheck={false}
+          aria-describedby="token-hint"
+        />
+      </label>
+      <p id="token-hint" className="hint">
+        {text.login.tokenHint}
+      </p>
+      <button type="submit" className="primary">
+        {text.login.useToken}
+      </button>
+    </form>
+  )
+}

@@ -1,0 +1,98 @@
+import { type FormEvent, useRef, useState } from 'react'
+import { type TaskDetail, TasksApiError, type TaskTypeView } from '../../../client/index.ts'
+import { client } from '../../client.ts'
+import { describeError, useText } from '../../i18n/text.ts'
+import { type Problems, sortProblems } from '../../params/draft.ts'
+import type { JsonSchema } from '../../params/field.ts'
+import { ParamsForm } from '../../params/params-form.tsx'
+import { useParams } from '../../params/use-params.ts'
+import type { TaskToCreate } from '../../requests.ts'
+import { go } from '../../state/route.ts'
+import { say } from '../../state/toasts.ts'
+import { type OptionDrafts, OptionFields, readOptions, toOptionDrafts } from './options.tsx'
+
+interface Refusal {
+  readonly message?: string
+  readonly params: Problems
+  readonly others: Problems
+}
+
+const NONE: Refusal = { params: {}, others: {} }
+
+export function TaskForm({ type, original }: { type: TaskTypeView; original?: TaskDetail }) {
+  const text = useText()
+  const form = useRef<HTMLFormElement>(null)
+  const params = useParams(type.taskType, type.params as JsonSchema, original?.params ?? {})
+  const [options, setOptions] = useState<OptionDrafts>(() => toOptionDrafts(original, type))
+  const [refusal, setRefusal] = useState<Refusal>(NONE)
+  const [isBusy, setBusy] = useState(false)
+
+  const refuse = (next: Refusal) => {
+    setRefusal(next)
+    // Once the fields are marked.
+    requestAnimationFrame(() => form.current?.querySelector<HTMLElement>('[aria-invalid]')?.focus())
+  }
+  const submit = async (event: FormEvent) => {
+    event.preventDefault()
+    const read = params.read(text)
+    if (Object.keys(read.problems).length > 0) {
+      return refuse({ params: read.problems, others: {}, message: text.form.problems })
+    }
+    const task: TaskToCreate = { taskType: type.taskType, params: read.params, ...readOptions(options) }
+    setBusy(true)
+    try {
+      const made = await client.createTask(task)
+      say(made.created === false ? text.form.existed : text.form.created)
+      go({ task: made.taskId })
+    } catch (error) {
+      if (!(error instanceof TasksApiError)) throw error
+      setBusy(false)
+      refuse(toRefusal(error, params.fields, text.form.problems, describeError(error, text)))
+    }
+  }
+  return (
+    <form ref={form} noValidate onSubmit={(event) => void submit(event)}>
+      <fieldset>
+        <legend>{text.form.params}</legend>
+        {params.fields.length === 0 && <p className="hint">{text.form.noParams}</p>}
+        <ParamsForm
+          fields={params.fields}
+          drafts={params.drafts}
+          problems={refusal.params}
+          onChange={params.change}
+        />
+      </fieldset>
+      <details open={original !== undefined || Object.keys(refusal.others).length > 0 || undefined}>
+        <summary>{text.form.options}</summary>
+        <OptionFields
+          drafts={options}
+          type={type}
+          problems={refusal.others}
+          onChange={(name, draft) => setOptions({ ...options, [name]: draft })}
+        />
+      </details>
+      <div className="form-end">
+        <p className="field-problem" role="alert">
+          {refusal.message}
+        </p>
+        <button type="submit" className="primary" disabled={isBusy}>
+          {text.form.create}
+        </button>
+      </div>
+    </form>
+  )
+}
+
+/** What the server says about a field stands at that field; about anything else, at the button. */
+function toRefusal(
+  error: TasksApiError,
+  fields: readonly { name: string }[],
+  atFields: string,
+  message: string,
+): Refusal {
+  const { params, others } = sortProblems(error.errors)
+  const known = new Set(fields.map(({ name }) => name))
+  const unplaced = Object.entries(params).filter(([name]) => !known.has(name))
+  const isPlaced = error.errors.length > 0 && unplaced.length === 0
+  return { params, others, message: isPlaced ? atFields : message }
+}

@@ -1,0 +1,218 @@
+import { type FormEvent, useState } from 'react'
+import { type ScheduleView, TasksApiError, type TaskTypeView } from '../../../client/index.ts'
+import { client } from '../../client.ts'
+import { Dialog } from '../../components/dialog.tsx'
+import { FieldFrame } from '../../components/field.tsx'
+import { describeError, useText } from '../../i18n/text.ts'
+import { type Problems, sortProblems } from '../../params/draft.ts'
+import type { JsonSchema } from '../../params/field.ts'
+import { ParamsForm } from '../../params/params-form.tsx'
+import { type ParamsDraft, useParams } from '../../params/use-params.ts'
+import { useServerState } from '../../state/server-state.tsx'
+import { say } from '../../state/toasts.ts'
+
+const MISSED = ['skip', 'once', 'all'] as const
+
+interface Draft {
+  readonly name: string
+  readonly cron: string
+  readonly timeZone: string
+  readonly taskType: string
+  readonly missed: (typeof MISSED)[number]
+}
+
+interface DialogProps {
+  schedule?: ScheduleView
+  onClose: () => void
+  onSaved: () => void
+}
+
+export function ScheduleDialog(props: DialogProps) {
+  const { schedule, onClose } = props
+  const text = useText()
+  const types = useServerState().types.data ?? []
+  const [draft, setDraft] = useState<Draft>(() => ({
+    name: schedule?.name ?? '',
+    cron: schedule?.cron ?? '',
+    timeZone: schedule?.timeZone ?? Intl.DateTimeFormat().resolvedOptions().timeZone,
+    taskType: schedule?.taskType ?? types[0]?.taskType ?? '',
+    missed: schedule?.missed ?? 'skip',
+  }))
+  const type = types.find(({ taskType }) => taskType === draft.taskType)
+  return (
+    <Dialog title={schedule ? text.schedules.edit : text.schedules.new} onClose={onClose} wide>
+      <ScheduleForm {...props} type={type} types={types} draft={draft} onDraft={setDraft} />
+    </Dialog>
+  )
+}
+
+interface FormProps extends DialogProps {
+  type: TaskTypeView | undefined
+  types: readonly TaskTypeView[]
+  draft: Draft
+  onDraft: (draft: Draft) => void
+}
+
+function ScheduleForm(props: FormProps) {
+  const { schedule, onClose, onSaved, type, draft } = props
+  const text = useText()
+  const start = schedule?.taskType === draft.taskType ? schedule.params : {}
+  const params = useParams(draft.taskType, (type?.params ?? {}) as JsonSchema, start)
+  const [problems, setProblems] = useState<{ params: Problems; others: Problems; message?: string }>({
+    params: {},
+    others: {},
+  })
+  const submit = async (event: FormEvent) => {
+    event.preventDefault()
+    const read = params.read(text)
+    if (Object.keys(read.problems).length > 0) {
+      return setProblems({ params: read.problems, others: {}, message: text.form.problems })
+    }
+    try {
+      await save(schedule, draft, read.params)
+      say(text.schedules.isSaved)
+      onSaved()
+    } catch (error) {
+      if (!(error instanceof TasksApiError)) throw error
+      const message = error.errors.length > 0 ? text.form.problems : describeError(error, text)
+      setProblems({ ...sortProblems(error.errors), message })
+    }
+  }
+  return (
+    <form noValidate onSubmit={(event) => void submit(event)}>
+      <ScheduleFields {...props} problems={problems.others} />
+      <ScheduleParams params={params} problems={problems.params} />
+      <p className="field-problem" role="alert">
+        {problems.message}
+      </p>
+      <footer>
+        <button type="button" onClick={onClose}>
+          {text.app.cancel}
+        </button>
+        <button type="submit" className="primary">
+          {schedule ? text.schedules.save : text.schedules.create}
+        </button>
+      </footer>
+    </form>
+  )
+}
+
+function save(
+  schedule: ScheduleView | undefined,
+  draft: Draft,
+  params: Record<string, unknown>,
+): Promise<ScheduleView> {
+  const { name, ...rest } = draft
+  const fields = { ...rest, params }
+  return schedule ? client.changeSchedule(schedule.name, fields) : client.createSchedule({ name, ...fields })
+}
+
+function ScheduleParams({ params, problems }: { params: ParamsDraft; problems: Problems }) {
+  const text = useText()
+  return (
+    <fieldset>
+      <legend>{text.form.params}</legend>
+      <p className="hint">{params.fields.length === 0 ? text.form.noParams : text.schedules.paramsHint}</p>
+      <ParamsForm
+        fields={params.fields}
+        drafts={params.drafts}
+        problems={problems}
+        onChange={params.change}
+      />
+    </fieldset>
+  )
+}
+
+function ScheduleFields({ schedule, types, draft, onDraft, problems }: FormProps & { problems: Problems }) {
+  const text = useText()
+  const change = (part: Partial<Draft>) => onDraft({ ...draft, ...part })
+  const offered = types.map(({ taskType }) => taskType)
+  if (draft.taskType !== '' && !offered.includes(draft.taskType)) offered.push(draft.taskType)
+  return (
+    <div className="options">
+      {!schedule && (
+        <FieldFrame label={text.schedules.name} problem={problems.name}>
+          {(control) => (
+            <input
+              {...control}
+              value={draft.name}
+              spellCheck={false}
+              autoComplete="off"
+              onChange={(event) => change({ name: event.target.value })}
+            />
+          )}
+        </FieldFrame>
+      )}
+      <FieldFrame label={text.form.type} problem={problems.taskType}>
+        {(control) => (
+          <select
+            {...control}
+            value={draft.taskType}
+            onChange={(event) => change({ taskType: event.target.value })}
+          >
+            {offered.map((one) => (
+              <option key={one}>{one}</option>
+            ))}
+          </select>
+        )}
+      </FieldFrame>
+      <CronFields draft={draft} problems={problems} change={change} />
+    </div>
+  )
+}
+
+function CronFields(props: { draft: Draft; problems: Problems; change: (part: Partial<Draft>) => void }) {
+  const { draft, problems, change } = props
+  const text = useText()
+  return (
+    <>
+      <FieldFrame label={text.schedules.cron} hint={text.schedules.cronHint} problem={problems.cron}>
+        {(control) => (
+          <input
+            {...control}
+            className="code"
+            value={draft.cron}
+            spellCheck={false}
+            autoComplete="off"
+            onChange={(event) => change({ cron: event.target.value })}
+          />
+        )}
+      </FieldFrame>
+      <FieldFrame label={text.schedules.timeZone} problem={problems.timeZone}>
+        {(control) => (
+          <>
+            <input
+              {...control}
+              value={draft.timeZone}
+              list="time-zones"
+              spellCheck={false}
+              onChange={(event) => change({ timeZone: event.target.value })}
+            />
+            <datalist id="time-zones">
+              {Intl.supportedValuesOf('timeZone').map((zone) => (
+                <option key={zone} value={zone} />
+              ))}
+            </datalist>
+          </>
+        )}
+      </FieldFrame>
+      <FieldFrame label={text.schedules.missed} problem={problems.missed}>
+        {(control) => (
+          <select
+            {...control}
+            value={draft.missed}
+            onChange={(event) =>
+              change({ missed: MISSED.find((one) => one === event.target.value) ?? 'skip' })
+            }
+          >
+            {MISSED.map((one) => (
+              <option key={one} value={one}>
+                {text.schedules.missedOptions[one]}
+              </option>
+            ))}
+          </select>
+        )}
+      </FieldFrame>
+    </>
+  )
+}

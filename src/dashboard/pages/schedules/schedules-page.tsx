@@ -1,0 +1,168 @@
+import { useState } from 'react'
+import type { ScheduleView } from '../../../client/index.ts'
+import { client } from '../../client.ts'
+import { Confirm } from '../../components/dialog.tsx'
+import { Icon } from '../../components/icon.tsx'
+import { Link } from '../../components/link.tsx'
+import { Empty, Failure, Skeleton } from '../../components/notice.tsx'
+import { Ago } from '../../components/time.tsx'
+import { useText } from '../../i18n/text.ts'
+import { attempt, say } from '../../state/toasts.ts'
+import { type Query, useQuery } from '../../state/use-query.ts'
+import { useTitle } from '../../state/use-title.ts'
+import { ScheduleDialog } from './schedule-dialog.tsx'
+
+type Open = { kind: 'new' } | { kind: 'edit' | 'delete'; schedule: ScheduleView }
+
+export function SchedulesPage() {
+  const text = useText()
+  useTitle(text.schedules.title)
+  const list = useQuery('schedules', (signal) => client.listSchedules({ signal }), { everyMs: 5_000 })
+  const [open, setOpen] = useState<Open>()
+  const close = () => setOpen(undefined)
+  const remove = async ({ name }: ScheduleView) => {
+    const isGone = await attempt(async () => (await client.deleteSchedule(name)) ?? true)
+    close()
+    if (!isGone) return
+    say(text.schedules.isDeleted)
+    list.refetch()
+  }
+  return (
+    <>
+      <div className="page-head">
+        <h1>{text.schedules.title}</h1>
+        <button type="button" onClick={() => setOpen({ kind: 'new' })}>
+          <Icon name="plus" />
+          {text.schedules.new}
+        </button>
+      </div>
+      {list.error && !list.data && <Failure error={list.error} onRetry={list.refetch} />}
+      {!list.error && !list.data && <Skeleton lines={4} />}
+      {list.data?.length === 0 && (
+        <Empty title={text.schedules.empty}>
+          <p>{text.schedules.emptyText}</p>
+        </Empty>
+      )}
+      {list.data && list.data.length > 0 && <ScheduleTable list={list} onOpen={setOpen} />}
+      {(open?.kind === 'new' || open?.kind === 'edit') && (
+        <ScheduleDialog
+          {...(open.kind === 'edit' ? { schedule: open.schedule } : {})}
+          onClose={close}
+          onSaved={() => {
+            close()
+            list.refetch()
+          }}
+        />
+      )}
+      {open?.kind === 'delete' && (
+        <Confirm
+          title={text.schedules.confirmDelete(open.schedule.name)}
+          details={text.schedules.confirmDeleteText}
+          action={text.actions.delete}
+          danger
+          onConfirm={() => void remove(open.schedule)}
+          onClose={close}
+        />
+      )}
+    </>
+  )
+}
+
+function ScheduleTable({ list, onOpen }: { list: Query<ScheduleView[]>; onOpen: (open: Open) => void }) {
+  const text = useText()
+  return (
+    <div className="card table-card">
+      <table className="plain">
+        <thead>
+          <tr>
+            <th>{text.schedules.name}</th>
+            <th>{text.schedules.cron}</th>
+            <th>{text.schedules.next}</th>
+            <th>{text.schedules.last}</th>
+            <th>{text.schedules.enabled}</th>
+            <th />
+          </tr>
+        </thead>
+        <tbody>
+          {list.data?.map((schedule) => (
+            <ScheduleRow key={schedule.name} schedule={schedule} onChange={list.refetch} onOpen={onOpen} />
+          ))}
+        </tbody>
+      </table>
+    </div>
+  )
+}
+
+function ScheduleRow(props: { schedule: ScheduleView; onChange: () => void; onOpen: (open: Open) => void }) {
+  const { schedule, onChange, onOpen } = props
+  const text = useText()
+  const { name, cron, timeZone, taskType, enabled, nextRunAt, lastRunAt, lastTaskId } = schedule
+  const toggle = async () => {
+    if (await attempt(() => client.changeSchedule(name, { enabled: !enabled }))) onChange()
+  }
+  const run = async () => {
+    if (!(await attempt(() => client.runSchedule(name)))) return
+    say(text.schedules.runs)
+    onChange()
+  }
+  return (
+    <tr>
+      <td>
+        <span className="strong">{name}</span>
+        <Link className="muted small block" to={{ type: taskType }}>
+          {taskType}
+        </Link>
+      </td>
+      <td>
+        <code>{cron}</code>
+        <span className="muted small block">{timeZone}</span>
+      </td>
+      <td data-label={text.schedules.next}>
+        {nextRunAt === null ? <span className="muted">{text.detail.none}</span> : <Ago at={nextRunAt} />}
+      </td>
+      <td data-label={text.schedules.last}>
+        {lastRunAt === null && <span className="muted">{text.schedules.never}</span>}
+        {lastRunAt !== null && lastTaskId === null && <Ago at={lastRunAt} />}
+        {lastRunAt !== null && lastTaskId !== null && (
+          <Link to={{ task: lastTaskId }}>
+            <Ago at={lastRunAt} />
+          </Link>
+        )}
+      </td>
+      <td>
+        <input
+          type="checkbox"
+          className="switch"
+          checked={enabled}
+          aria-label={`${text.schedules.enabled}: ${name}`}
+          onChange={() => void toggle()}
+        />
+      </td>
+      <td className="row-actions">
+        <button type="button" className="small" onClick={() => void run()}>
+          <Icon name="play" />
+          {text.schedules.runNow}
+          <span className="visually-hidden"> {name}</span>
+        </button>
+        <button
+          type="button"
+          className="ghost icon-only"
+          aria-label={`${text.schedules.edit}: ${name}`}
+          title={text.schedules.edit}
+          onClick={() => onOpen({ kind: 'edit', schedule })}
+        >
+          <Icon name="edit" />
+        </button>
+        <button
+          type="button"
+          className="ghost icon-only"
+          aria-label={`${text.actions.delete}: ${name}`}
+          title={text.actions.delete}
+          onClick={() => onOpen({ kind: 'delete', schedule })}
+        >
+          <Icon name="trash" />
+        </button>
+      </td>
+    </tr>
+  )
+}

@@ -1,0 +1,90 @@
+import { useState } from 'react'
+import type { TaskDetail } from '../../../client/index.ts'
+import { client } from '../../client.ts'
+import { Confirm } from '../../components/dialog.tsx'
+import { Icon } from '../../components/icon.tsx'
+import { Link } from '../../components/link.tsx'
+import { useText } from '../../i18n/text.ts'
+import { go } from '../../state/route.ts'
+import { useServerState } from '../../state/server-state.tsx'
+import { attempt, say } from '../../state/toasts.ts'
+
+export function Actions(props: {
+  task: TaskDetail
+  isStopping: boolean
+  onChange: (task: TaskDetail) => void
+}) {
+  const { task, isStopping, onChange } = props
+  const text = useText()
+  const { executors, stats } = useServerState()
+  const [isAsking, setAsking] = useState(false)
+  const [isBusy, setBusy] = useState(false)
+  const isActive = task.status === 'pending' || task.status === 'running'
+
+  const steer = async (what: () => Promise<TaskDetail>, done: string) => {
+    setBusy(true)
+    const changed = await attempt(what)
+    setBusy(false)
+    if (!changed) return
+    onChange(changed)
+    executors.refetch()
+    stats.refetch()
+    say(done)
+  }
+  const remove = async () => {
+    setBusy(true)
+    const isGone = await attempt(async () => (await client.deleteTask(task.taskId)) ?? true)
+    setBusy(false)
+    setAsking(false)
+    if (!isGone) return
+    say(text.detail.isDeleted)
+    stats.refetch()
+    go({}, { replace: true })
+  }
+  return (
+    <div className="actions">
+      {isActive ? (
+        <button
+          type="button"
+          className="danger-quiet"
+          disabled={isBusy}
+          onClick={() => void steer(() => client.cancelTask(task.taskId), text.detail.isCancelled)}
+        >
+          <Icon name="stop" />
+          {text.actions.cancel}
+        </button>
+      ) : (
+        <button
+          type="button"
+          disabled={isBusy || isStopping}
+          title={isStopping ? text.detail.stopping : ''}
+          onClick={() => void steer(() => client.retryTask(task.taskId), text.detail.isRetried)}
+        >
+          <Icon name="retry" />
+          {text.actions.retry}
+        </button>
+      )}
+      <Link className="button" to={{ view: 'new', from: task.taskId }}>
+        <Icon name="duplicate" />
+        {text.actions.duplicate}
+      </Link>
+      {!isActive && (
+        <button type="button" className="danger-quiet" disabled={isBusy} onClick={() => setAsking(true)}>
+          <Icon name="trash" />
+          {text.actions.delete}
+        </button>
+      )}
+      {isAsking && (
+        <Confirm
+          title={text.actions.confirm.delete(1)}
+          details={text.actions.confirmText.delete}
+          action={text.actions.doIt.delete(1)}
+          danger
+          busy={isBusy}
+          onConfirm={() => void remove()}
+          onClose={() => setAsking(false)}
+        />
+      )}
+    </div>
+  )
+}

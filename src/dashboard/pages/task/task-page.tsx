@@ -1,0 +1,141 @@
+import type { TaskDetail } from '../../../client/index.ts'
+import { CopyButton } from '../../components/copy-button.tsx'
+import { Icon } from '../../components/icon.tsx'
+import { JsonTree } from '../../components/json-tree.tsx'
+import { Link } from '../../components/link.tsx'
+import { Empty, Failure, Skeleton, Warning } from '../../components/notice.tsx'
+import { ProgressBar, TimeLeft } from '../../components/progress-bar.tsx'
+import { StatusBadge, shadeOf } from '../../components/status-badge.tsx'
+import { useText } from '../../i18n/text.ts'
+import { formatSeconds } from '../../i18n/time.ts'
+import { language } from '../../state/preferences.ts'
+import { stoppingState, useServerState } from '../../state/server-state.tsx'
+import { useStore } from '../../state/store.ts'
+import { useTitle } from '../../state/use-title.ts'
+import { Actions } from './actions.tsx'
+import { Attempts } from './attempts.tsx'
+import { Facts } from './facts.tsx'
+import { Log } from './log.tsx'
+import { Timeline } from './timeline.tsx'
+import { type TaskFeed, useTaskFeed } from './use-task-feed.ts'
+
+export function TaskPage({ taskId }: { taskId: string }) {
+  const text = useText()
+  const feed = useTaskFeed(taskId)
+  const { task, error } = feed
+  useTitle(task ? `${task.taskType} · ${text.status[task.status]}` : text.list.title)
+  if (error?.code === 'TASK_NOT_FOUND') return <Gone />
+  if (error && !task) return <Failure error={error} onRetry={() => location.reload()} />
+  if (!task) return <Skeleton lines={10} />
+  return <Detail task={task} feed={feed} />
+}
+
+function Gone() {
+  const text = useText()
+  return (
+    <Empty title={text.app.notFound}>
+      <p>{text.app.notFoundText}</p>
+      <Link className="button" to={{}}>
+        {text.app.backToList}
+      </Link>
+    </Empty>
+  )
+}
+
+function Detail({ task, feed }: { task: TaskDetail; feed: TaskFeed }) {
+  const text = useText()
+  const executors = useServerState().executors.data
+  const stopping = task.status === 'running' ? 'no' : stoppingState(executors, task.taskId)
+  return (
+    <article className="task">
+      <div className="page-head task-head">
+        <div className="task-title">
+          <h1>{task.taskType}</h1>
+          <StatusBadge shade={shadeOf(task, stopping !== 'no')} />
+          <span className="task-id">
+            <code>{task.taskId}</code>
+            <CopyButton value={task.taskId} what={text.detail.id} />
+          </span>
+        </div>
+        <Actions task={task} isStopping={stopping !== 'no'} onChange={feed.put} />
+      </div>
+      <Warnings task={task} stopping={stopping} />
+      {task.error !== null && task.status !== 'completed' && (
+        <section className="card error-card" aria-label={text.detail.error}>
+          <Icon name="warning" />
+          <pre>{task.error}</pre>
+          <CopyButton value={task.error} what={text.detail.error} />
+        </section>
+      )}
+      <ProgressCard task={task} />
+      <div className="task-columns">
+        <div className="task-main">
+          <Log task={task} fresh={feed.fresh} />
+          <Attempts task={task} />
+        </div>
+        <div className="task-side">
+          <section className="card">
+            <h2>{text.detail.timeline}</h2>
+            <Timeline task={task} />
+          </section>
+          <JsonCard title={text.detail.params} value={task.params} empty={text.detail.noParams} />
+          {task.status === 'completed' && (
+            <JsonCard title={text.detail.result} value={task.result} empty={text.detail.noResult} />
+          )}
+          <Facts task={task} />
+        </div>
+      </div>
+    </article>
+  )
+}
+
+function Warnings({ task, stopping }: { task: TaskDetail; stopping: 'no' | 'stopping' | 'stuck' }) {
+  const text = useText()
+  const lang = useStore(language)
+  const executor = useServerState().executors.data?.find(({ id }) => id === task.executorId)
+  const stuck = executor?.stuck.includes(task.taskId) || stopping === 'stuck'
+  return (
+    <>
+      {stopping !== 'no' && !stuck && <Warning>{text.detail.stopping}</Warning>}
+      {stuck && <Warning>{text.detail.stuck}</Warning>}
+      {task.status === 'running' && executor && !executor.alive && (
+        <Warning>{text.detail.executorGone(formatSeconds(executor.heartbeatAgeMs / 1_000, lang))}</Warning>
+      )}
+    </>
+  )
+}
+
+function ProgressCard({ task }: { task: TaskDetail }) {
+  const text = useText()
+  if (task.status === 'pending' || (task.total === 0 && task.status !== 'running')) return null
+  const { progress, total, percent, step } = task
+  return (
+    <section className="card progress-card" aria-label={text.detail.progress}>
+      <div className="progress-line">
+        <span className="percent num">{total > 0 ? `${percent} %` : ''}</span>
+        <span className="muted num">
+          {total > 0 ? `${progress.toLocaleString()} / ${total.toLocaleString()}` : text.detail.noProgress}
+        </span>
+        <span className="step">{step}</span>
+        <span className="spacer" />
+        <span className="muted">
+          <TimeLeft task={task} />
+        </span>
+      </div>
+      <ProgressBar task={task} label={text.detail.progress} />
+    </section>
+  )
+}
+
+function JsonCard({ title, value, empty }: { title: string; value: unknown; empty: string }) {
+  const isEmpty = value === null || (typeof value === 'object' && Object.keys(value ?? {}).length === 0)
+  return (
+    <section className="card">
+      <div className="card-head">
+        <h2>{title}</h2>
+        {!isEmpty && <CopyButton value={JSON.stringify(value, null, 2)} what={title} />}
+      </div>
+      {isEmpty ? <p className="muted">{empty}</p> : <JsonTree value={value} />}
+    </section>
+  )
+}

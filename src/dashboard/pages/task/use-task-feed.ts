@@ -1,0 +1,130 @@
+import { useEffect, useReducer, useRef } from 'react'
+import { type TaskDetail, type TaskLogLine, TasksApiError } from '../../../client/index.ts'
+import { client } from '../../client.ts'
+import { useChanges } from '../../state/server-state.tsx'
+import { useVisible } from '../../state/use-visible.ts'
+import { MAX_LINES } from './lines.ts'
+
+/** Lines join the page in batches: a handler may say thousands a second. */
+const BATCH_MS = 100
+
+export interface TaskFeed {
+  readonly task: TaskDetail | undefined
+  readonly error: TasksApiError | undefined
+  /** Lines that joined since the page looks, oldest first. */
+  readonly fresh: readonly TaskLogLine[]
+  /** Takes over what an action has answered. */
+  readonly put: (task: TaskDetail) => void
+}
+
+interface State {
+  readonly task: TaskDetail | undefined
+  readonly error: TasksApiError | undefined
+  readonly fresh: readonly TaskLogLine[]
+  /** All of its log has come, and nothing more is to come but by a retry. */
+  readonly hasEnded: boolean
+}
+
+type News =
+  | { type: 'task' | 'end'; task: TaskDetail }
+  | { type: 'lines'; lines: readonly TaskLogLine[] }
+  | { type: 'error'; error: TasksApiError }
+  | { type: 'restarted' }
+
+const START: State = { task: undefined, error: undefined, fresh: [], hasEnded: false }
+
+/** One task and its log, live. The stream ends with the task and is opened again when somebody retries it. */
+export function useTaskFeed(taskId: string): TaskFeed {
+  const [state, tell] = useReducer(reduce, START)
+  const isVisible = useVisible()
+  const lastId = useRef<number>(undefined)
+  const { hasEnded } = state
+
+  useEffect(() => {
+    if (!isVisible || hasEnded) return
+    const ended = new AbortController()
+    void follow(taskId, lastId, tell, ended.signal)
+    return () => ended.abort()
+  }, [taskId, isVisible, hasEnded])
+
+  useChanges((change) => {
+    if (change.type !== 'task' || change.task.taskId !== taskId || !hasEnded) return
+    if (isActive(change.task)) tell({ type: 'restarted' })
+  })
+  return { ...state, put: (task) => tell({ type: 'task', task }) }
+}
+
+export function isActive({ status }: Pick<TaskDetail, 'status'>): boolean {
+  return status === 'pending' || status === 'running'
+}
+
+function reduce(state: State, news: News): State {
+  switch (news.type) {
+    case 'task':
+      return { ...state, task: news.task, error: undefined, hasEnded: state.hasEnded && !isActive(news.task) }
+    case 'end':
+      return { ...state, task: news.task, error: undefined, hasEnded: true }
+    case 'lines':
+      return { ...state, fresh: [...state.fresh, ...news.lines].slice(-MAX_LINES) }
+    case 'error':
+      return { ...state, error: news.error }
+    case 'restarted':
+      return { ...state, hasEnded: false }
+  }
+}
+
+async function follow(
+  taskId: string,
+  lastId: { current: number | undefined },
+  tell: (news: News) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const lines = new Batch((batch) => tell({ type: 'lines', lines: batch }))
+  try {
+    lastId.current ??= await findNewestLine(taskId, signal)
+    for await (const event of client.watch(taskId, { afterId: lastId.current, signal })) {
+      if (event.type === 'log') {
+        lastId.current = event.line.id
+        lines.add(event.line)
+      } else {
+        if (event.type === 'end') lines.flush()
+        tell(event)
+      }
+    }
+  } catch (error) {
+    if (signal.aborted) return
+    if (!(error instanceof TasksApiError)) throw error
+    tell({ type: 'error', error })
+  } finally {
+    lines.flush()
+  }
+}
+
+/** The log shows what was before; only what comes after it is streamed. */
+async function findNewestLine(taskId: string, signal: AbortSignal): Promise<number> {
+  const { logs } = await client.listLogs(taskId, { order: 'desc', pageSize: 1 }, { signal })
+  return logs[0]?.id ?? 0
+}
+
+class Batch {
+  readonly #send: (lines: readonly TaskLogLine[]) => void
+  #lines: TaskLogLine[] = []
+  #timer: ReturnType<typeof setTimeout> | undefined
+
+  constructor(send: (lines: readonly TaskLogLine[]) => void) {
+    this.#send = send
+  }
+
+  add(line: TaskLogLine): void {
+    this.#lines.push(line)
+    this.#timer ??= setTimeout(() => this.flush(), BATCH_MS)
+  }
+
+  flush(): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    if (this.#lines.length === 0) return
+    this.#send(this.#lines)
+    this.#lines = []
+  }
+}

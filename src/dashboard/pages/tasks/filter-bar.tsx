@@ -1,0 +1,122 @@
+import { useEffect, useId, useState } from 'react'
+import { Icon } from '../../components/icon.tsx'
+import { InstantInput } from '../../components/instant-input.tsx'
+import { useText } from '../../i18n/text.ts'
+import type { TaskFilter } from '../../requests.ts'
+import { go } from '../../state/route.ts'
+import { useServerState } from '../../state/server-state.tsx'
+import { toQuery } from './filter.ts'
+
+const TYPING_MS = 250
+
+export function FilterBar({ filter }: { filter: TaskFilter }) {
+  const text = useText()
+  const [isOpen, setOpen] = useState(false)
+  const change = (part: { [K in keyof TaskFilter]?: TaskFilter[K] | undefined }) =>
+    go(toQuery({ ...filter, ...part } as TaskFilter), { replace: true })
+  const isFiltered = Boolean(filter.q || filter.taskType || filter.createdAfter || filter.createdBefore)
+  return (
+    <search className="filters" aria-label={text.list.filters}>
+      <SearchField value={filter.q ?? ''} onChange={(q) => change({ q: q || undefined })} />
+      <button
+        type="button"
+        className="toggle filters-toggle"
+        aria-expanded={isOpen}
+        aria-pressed={isFiltered}
+        onClick={() => setOpen(!isOpen)}
+      >
+        {text.list.filters}
+      </button>
+      <div className={isOpen ? 'filters-more is-open' : 'filters-more'}>
+        <TypeField
+          value={filter.taskType ?? ''}
+          onChange={(type) => change({ taskType: type || undefined })}
+        />
+        <InstantField
+          label={text.list.after}
+          value={filter.createdAfter}
+          onChange={(createdAfter) => change({ createdAfter })}
+        />
+        <InstantField
+          label={text.list.before}
+          value={filter.createdBefore}
+          onChange={(createdBefore) => change({ createdBefore })}
+        />
+        {isFiltered && (
+          <button
+            type="button"
+            className="ghost"
+            onClick={() => go(toQuery(filter.status ? { status: filter.status } : {}))}
+          >
+            <Icon name="x" />
+            {text.list.clear}
+          </button>
+        )}
+      </div>
+    </search>
+  )
+}
+
+/** Waits for a pause in the typing; Enter does not. */
+function SearchField({ value, onChange }: { value: string; onChange: (value: string) => void }) {
+  const text = useText()
+  const [typed, setTyped] = useState(value)
+  // The URL may change by other ways: back, a link, "clear".
+  useEffect(() => setTyped(value), [value])
+  useEffect(() => {
+    if (typed.trim() === value) return
+    const timer = setTimeout(() => onChange(typed.trim()), TYPING_MS)
+    return () => clearTimeout(timer)
+  })
+  return (
+    <div className="search-field">
+      <Icon name="search" />
+      <input
+        type="search"
+        value={typed}
+        aria-label={text.list.search}
+        placeholder={text.list.searchHint}
+        title={text.list.searchHint}
+        maxLength={100}
+        spellCheck={false}
+        autoComplete="off"
+        onChange={(event) => setTyped(event.target.value)}
+        onKeyDown={(event) => event.key === 'Enter' && onChange(typed.trim())}
+      />
+      <kbd>/</kbd>
+    </div>
+  )
+}
+
+function TypeField({ value, onChange }: { value: string; onChange: (value: string) => void }) {
+  const text = useText()
+  const known = useServerState().types.data?.map(({ taskType }) => taskType) ?? []
+  const offered = value === '' || known.includes(value) ? known : [value, ...known]
+  return (
+    <select value={value} aria-label={text.list.type} onChange={(event) => onChange(event.target.value)}>
+      <option value="">{text.list.anyType}</option>
+      {offered.map((type) => (
+        <option key={type}>{type}</option>
+      ))}
+    </select>
+  )
+}
+
+function InstantField(props: {
+  label: string
+  value: Date | undefined
+  onChange: (value: Date | undefined) => void
+}) {
+  const { label, value, onChange } = props
+  const id = useId()
+  return (
+    <div className="instant-field">
+      <label htmlFor={id}>{label}</label>
+      <InstantInput
+        id={id}
+        value={value?.toISOString() ?? ''}
+        onChange={(instant) => onChange(instant === '' ? undefined : new Date(instant))}
+      />
+    </div>
+  )
+}

@@ -1,0 +1,117 @@
+import type { ExecutorView } from '../../../client/index.ts'
+import { Sparkline } from '../../components/sparkline.tsx'
+import { useText } from '../../i18n/text.ts'
+import { formatSeconds } from '../../i18n/time.ts'
+import { language } from '../../state/preferences.ts'
+import { useServerState } from '../../state/server-state.tsx'
+import { useStore } from '../../state/store.ts'
+
+/** How things stand: the last hour, what waits, and who works. */
+export function Overview() {
+  const text = useText()
+  return (
+    <section className="overview" aria-label={text.overview.title}>
+      <LastHour />
+      <Waiting />
+      <Executors />
+    </section>
+  )
+}
+
+function LastHour() {
+  const text = useText()
+  const minutes = useServerState().stats.data?.finishedPerMinute
+  const sum = (pick: 'completed' | 'failed') => minutes?.reduce((total, one) => total + one[pick], 0) ?? 0
+  return (
+    <div className="card tile tile-hour">
+      <div className="tile-head">
+        <h2>{text.overview.lastHour}</h2>
+        {minutes && (
+          <span className="tile-sums num">
+            <span className="sum-completed">
+              {sum('completed').toLocaleString()} {text.status.completed.toLowerCase()}
+            </span>
+            {sum('failed') > 0 && (
+              <span className="sum-failed">
+                {sum('failed').toLocaleString()} {text.status.failed.toLowerCase()}
+              </span>
+            )}
+          </span>
+        )}
+      </div>
+      {minutes ? <Sparkline minutes={minutes} /> : <div className="sparkline" />}
+    </div>
+  )
+}
+
+function Waiting() {
+  const text = useText()
+  const lang = useStore(language)
+  const stats = useServerState().stats.data
+  const oldest = stats?.oldestDueSeconds ?? null
+  return (
+    <div className="card tile">
+      <div className="tile-head">
+        <h2>{text.overview.waiting}</h2>
+      </div>
+      <p className="tile-figure num">{stats ? stats.byStatus.pending.toLocaleString() : '–'}</p>
+      <p className="muted small num">
+        {stats &&
+          (oldest === null ? text.overview.nothingWaits : text.overview.oldest(formatSeconds(oldest, lang)))}
+      </p>
+    </div>
+  )
+}
+
+function Executors() {
+  const text = useText()
+  const executors = useServerState().executors.data
+  return (
+    <div className="card tile tile-executors">
+      <div className="tile-head">
+        <h2>{text.overview.executors}</h2>
+      </div>
+      {executors?.some((one) => one.alive) === false && (
+        <p className="problem-words">{text.overview.noExecutor}</p>
+      )}
+      <ul>
+        {executors?.map((executor) => (
+          <ExecutorLine key={executor.id} executor={executor} />
+        ))}
+      </ul>
+    </div>
+  )
+}
+
+function ExecutorLine({ executor }: { executor: ExecutorView }) {
+  const text = useText()
+  const lang = useStore(language)
+  const { id, host, pid, slots, runningTasks, heartbeatAgeMs, alive, stuck } = executor
+  const used = runningTasks.length
+  return (
+    <li className={alive ? '' : 'is-dead'} title={id}>
+      <span className="executor-name">
+        {host} <span className="muted num">· {pid}</span>
+      </span>
+      <span
+        className="slots"
+        role="img"
+        aria-label={text.overview.slots(used, slots)}
+        title={text.overview.slots(used, slots)}
+      >
+        {Array.from({ length: Math.min(slots, 16) }, (_, slot) => (
+          // biome-ignore lint/suspicious/noArrayIndexKey: slots have no other name
+          <span key={slot} className={slot < used ? 'slot is-used' : 'slot'} />
+        ))}
+      </span>
+      <span className="muted small num">
+        {alive ? text.overview.heartbeat(formatSeconds(heartbeatAgeMs / 1_000, lang)) : text.overview.dead}
+      </span>
+      {stuck.length > 0 && (
+        <span className="badge badge-failed" title={text.overview.stuckHint}>
+          {text.overview.stuck(stuck.length)}
+        </span>
+      )}
+    </li>
+  )
+}

@@ -1,0 +1,44 @@
+import type { TaskList } from '../../../client/index.ts'
+import { Icon } from '../../components/icon.tsx'
+import { useText } from '../../i18n/text.ts'
+import type { TaskFilter } from '../../requests.ts'
+import { go } from '../../state/route.ts'
+import { toQuery } from './filter.ts'
+
+/** Older pages go on from the last row (keyset); the way back is kept in the browser's history. */
+export function Pager({
+  page,
+  filter,
+  cursor,
+}: {
+  page: TaskList
+  filter: TaskFilter
+  cursor: string | undefined
+}) {
+  const text = useText()
+  const trail = (history.state as { trail?: string[] } | null)?.trail ?? []
+  const total = `${page.total.toLocaleString()}${page.totalIsEstimate ? '+' : ''}`
+  const goOlder = () =>
+    go(toQuery(filter, page.nextCursor ?? undefined), { state: { trail: [...trail, cursor ?? ''] } })
+  const goNewer = () =>
+    go(toQuery(filter, trail.at(-1) || undefined), { state: { trail: trail.slice(0, -1) } })
+  return (
+    <nav className="pager" aria-label={text.list.paging}>
+      <span className="muted num">{text.list.shown(page.tasks.length, total)}</span>
+      <span className="spacer" />
+      {cursor !== undefined && (
+        <button type="button" onClick={() => go(toQuery(filter))}>
+          {text.list.newest}
+        </button>
+      )}
+      <button type="button" disabled={trail.length === 0} onClick={goNewer}>
+        <Icon name="left" />
+        {text.list.newer}
+      </button>
+      <button type="button" disabled={page.nextCursor === null} onClick={goOlder}>
+        {text.list.older}
+        <Icon name="right" />
+      </button>
+    </nav>
+  )
+}

@@ -1,0 +1,69 @@
+import type { TaskStats } from '../../../client/index.ts'
+import { Link } from '../../components/link.tsx'
+import { useText } from '../../i18n/text.ts'
+import type { TaskFilter } from '../../requests.ts'
+import { useServerState } from '../../state/server-state.tsx'
+import { toQuery } from './filter.ts'
+
+const STATES = ['pending', 'running', 'completed', 'failed', 'cancelled'] as const
+type Counts = TaskStats['byStatus']
+
+export function StateTabs({ filter }: { filter: TaskFilter }) {
+  const text = useText()
+  const stats = useServerState().stats.data
+  const counts = countsFor(stats, filter)
+  const current = filter.status?.length === 1 ? filter.status[0] : undefined
+  const sum = counts && STATES.reduce((total, state) => total + counts[state], 0)
+  return (
+    <nav className="tabs" aria-label={text.list.states}>
+      <Tab
+        label={text.status.all}
+        to={toQuery({ ...filter, status: [] })}
+        isCurrent={!filter.status?.length}
+        count={sum}
+        isEstimate={stats?.isEstimate}
+      />
+      {STATES.map((state) => (
+        <Tab
+          key={state}
+          kind={state}
+          label={text.status[state]}
+          to={toQuery({ ...filter, status: [state] })}
+          isCurrent={current === state}
+          count={counts?.[state]}
+          isEstimate={stats?.isEstimate && state !== 'pending' && state !== 'running'}
+        />
+      ))}
+    </nav>
+  )
+}
+
+/** Counted are all tasks or those of a type; other filters make the counts say something else than the list. */
+function countsFor(stats: TaskStats | undefined, filter: TaskFilter): Counts | undefined {
+  if (!stats || filter.q || filter.createdAfter || filter.createdBefore) return undefined
+  if (!filter.taskType) return stats.byStatus
+  const none = { pending: 0, running: 0, completed: 0, failed: 0, cancelled: 0 }
+  return stats.byType.find(({ taskType }) => taskType === filter.taskType) ?? none
+}
+
+function Tab(props: {
+  label: string
+  to: ReturnType<typeof toQuery>
+  isCurrent: boolean
+  count: number | undefined
+  isEstimate: boolean | undefined
+  kind?: string
+}) {
+  const { label, to, isCurrent, count, isEstimate, kind = 'all' } = props
+  return (
+    <Link to={to} className={`tab tab-${kind}`} {...(isCurrent ? { 'aria-current': 'true' as const } : {})}>
+      {label}
+      {count !== undefined && (
+        <span className={`tab-count num ${count === 0 ? 'is-zero' : ''}`}>
+          {isEstimate && count > 0 ? '≈ ' : ''}
+          {count.toLocaleString()}
+        </span>
+      )}
+    </Link>
+  )
+}

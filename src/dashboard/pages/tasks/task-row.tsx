@@ -1,0 +1,105 @@
+import { memo } from 'react'
+import type { TaskSummary } from '../../../client/index.ts'
+import { CopyButton } from '../../components/copy-button.tsx'
+import { Link } from '../../components/link.tsx'
+import { ProgressBar, TimeLeft } from '../../components/progress-bar.tsx'
+import { StatusBadge, shadeOf } from '../../components/status-badge.tsx'
+import { Ago, Elapsed } from '../../components/time.tsx'
+import { useText } from '../../i18n/text.ts'
+
+export const TaskRow = memo(function TaskRow(props: {
+  task: TaskSummary
+  isSelected: boolean
+  isStopping: boolean
+  onToggle: (taskId: string) => void
+}) {
+  const { task, isSelected, isStopping, onToggle } = props
+  const text = useText()
+  const { taskId, taskType } = task
+  const shade = shadeOf(task, isStopping)
+  return (
+    <tr className={isSelected ? 'is-selected' : ''} data-task={taskId}>
+      <td className="cell-select">
+        <input
+          type="checkbox"
+          checked={isSelected}
+          aria-label={text.list.select(taskId)}
+          onChange={() => onToggle(taskId)}
+        />
+      </td>
+      <td className="cell-task">
+        <Link to={{ task: taskId }} state={{ fromList: true }} className="task-link">
+          {taskType}
+        </Link>
+        <span className="task-id">
+          <code>{taskId}</code>
+          <CopyButton value={taskId} what={text.detail.id} />
+        </span>
+        {task.error !== null && (
+          <span className="task-error" title={task.error}>
+            {task.error}
+          </span>
+        )}
+      </td>
+      <td className="cell-status">
+        <StatusBadge shade={shade} />
+      </td>
+      <td className="cell-progress">
+        <Progress task={task} />
+      </td>
+      <td className="cell-attempt num">
+        {task.startedAt && text.list.attemptOf(task.retryCount + 1, task.maxRetries + 1)}
+      </td>
+      <td className="cell-created">
+        <Ago at={task.createdAt} />
+      </td>
+      <td className="cell-duration">
+        <Duration task={task} />
+      </td>
+    </tr>
+  )
+})
+
+function Progress({ task }: { task: TaskSummary }) {
+  const text = useText()
+  const { status, total, progress, percent, step, runAt } = task
+  if (status === 'pending') {
+    return runAt > task.createdAt ? (
+      <span className="muted small">
+        <Due at={runAt} />
+      </span>
+    ) : null
+  }
+  return (
+    <>
+      <ProgressBar task={task} label={`${text.list.progress} ${task.taskId}`} />
+      <span className="progress-words">
+        {total > 0 && (
+          <span className="num">
+            {percent} % · {progress.toLocaleString()}/{total.toLocaleString()}
+          </span>
+        )}
+        {step !== null && <span className="step">{step}</span>}
+        <TimeLeft task={task} />
+      </span>
+    </>
+  )
+}
+
+function Due({ at }: { at: Date }) {
+  const text = useText()
+  const [before, after] = text.list.due('\u0000').split('\u0000')
+  return (
+    <>
+      {before}
+      <Ago at={at} />
+      {after}
+    </>
+  )
+}
+
+function Duration({ task: { status, startedAt, completedAt } }: { task: TaskSummary }) {
+  if (startedAt === null) return null
+  if (status === 'running') return <Elapsed from={startedAt} to={null} />
+  return completedAt === null ? null : <Elapsed from={startedAt} to={completedAt} />
+}

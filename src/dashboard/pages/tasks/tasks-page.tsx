@@ -1,0 +1,211 @@
+import { useEffect, useRef } from 'react'
+import type { TaskList, TaskSummary } from '../../../client/index.ts'
+import { client } from '../../client.ts'
+import { Link } from '../../components/link.tsx'
+import { Empty, Failure, Skeleton } from '../../components/notice.tsx'
+import { isTyping } from '../../components/shortcuts.tsx'
+import { useText } from '../../i18n/text.ts'
+import { stoppingState, useChanges, useServerState } from '../../state/server-state.tsx'
+import { type Query, useQuery } from '../../state/use-query.ts'
+import { useTitle } from '../../state/use-title.ts'
+import { BulkBar } from './bulk-bar.tsx'
+import { type ListState, readListState } from './filter.ts'
+import { FilterBar } from './filter-bar.tsx'
+import { Overview } from './overview.tsx'
+import { Pager } from './pager.tsx'
+import { type Selection, useSelection } from './selection.ts'
+import { StateTabs } from './state-tabs.tsx'
+import { TaskRow } from './task-row.tsx'
+
+const PAGE_SIZE = 50
+/** Changes show at once in the rows that are there; which rows are there is read again after a while. */
+const SETTLE_MS = 700
+const POLL_MS = 10_000
+
+export function TasksPage({ params }: { params: URLSearchParams }) {
+  const text = useText()
+  useTitle(text.list.title)
+  const state = readListState(params)
+  const { filter } = state
+  const scope = JSON.stringify(state)
+  const list = useTaskList(scope, state)
+  const selection = useSelection(scope, list.data?.tasks)
+  const { stats, executors } = useServerState()
+  const refresh = () => {
+    list.refetch()
+    stats.refetch()
+    executors.refetch()
+  }
+  const isPageSelected = list.data?.tasks.every(({ taskId }) => selection.ids.has(taskId)) ?? false
+  const isAnySelected = selection.isAll || selection.ids.size > 0
+  return (
+    <>
+      <h1 className="visually-hidden">{text.list.title}</h1>
+      <Overview />
+      <section className="card list-card">
+        <StateTabs filter={filter} />
+        {isAnySelected && list.data ? (
+          <BulkBar
+            selection={selection}
+            filter={filter}
+            total={list.data.total}
+            isPageSelected={isPageSelected}
+            onDone={refresh}
+          />
+        ) : (
+          <FilterBar filter={filter} />
+        )}
+        {list.error && !list.data && <Failure error={list.error} onRetry={list.refetch} />}
+        {!list.error && !list.data && <Skeleton lines={8} />}
+        {list.data && (
+          <TaskTable page={list.data} state={state} selection={selection} isPageSelected={isPageSelected} />
+        )}
+      </section>
+    </>
+  )
+}
+
+/** The list as read, with every change since. */
+function useTaskList(scope: string, { filter, cursor }: ListState): Query<TaskList> {
+  const kept = useRef(new Map<string, TaskSummary>())
+  const list = useQuery(
+    scope,
+    async (signal) => {
+      const query = { ...filter, pageSize: PAGE_SIZE, ...(cursor === undefined ? {} : { cursor }) }
+      return keepSame(kept.current, await client.listTasks(query, { signal }))
+    },
+    { everyMs: POLL_MS, keepPrevious: true },
+  )
+  useRowChanges(list)
+  return list
+}
+
+/** Changes come one by one, thousands in a burst: rows are drawn once a frame, and the list is read once in a while. */
+function useRowChanges({ change, refetch }: Query<TaskList>): void {
+  const waiting = useRef(new Map<string, TaskSummary>())
+  const frame = useRef<number>(undefined)
+  const timer = useRef<ReturnType<typeof setTimeout>>(undefined)
+  useEffect(
+    () => () => {
+      clearTimeout(timer.current)
+      if (frame.current !== undefined) cancelAnimationFrame(frame.current)
+    },
+    [],
+  )
+  useChanges((news) => {
+    if (news.type === 'task') {
+      waiting.current.set(news.task.taskId, news.task)
+      frame.current ??= requestAnimationFrame(() => {
+        frame.current = undefined
+        const changes = waiting.current
+        waiting.current = new Map()
+        change((page) => page && withChanges(page, changes))
+      })
+    }
+    timer.current ??= setTimeout(() => {
+      timer.current = undefined
+      refetch()
+    }, SETTLE_MS)
+  })
+}
+
+function withChanges(page: TaskList, changes: ReadonlyMap<string, TaskSummary>): TaskList {
+  if (!page.tasks.some(({ taskId }) => changes.has(taskId))) return page
+  return { ...page, tasks: page.tasks.map((task) => changes.get(task.taskId) ?? task) }
+}
+
+/** A task that has not changed stays the same object, and its row is not drawn again. */
+function keepSame(kept: Map<string, TaskSummary>, page: TaskList): TaskList {
+  const tasks = page.tasks.map((task) => {
+    const before = kept.get(task.taskId)
+    return before && JSON.stringify(before) === JSON.stringify(task) ? before : task
+  })
+  kept.clear()
+  for (const task of tasks) kept.set(task.taskId, task)
+  return { ...page, tasks }
+}
+
+function TaskTable(props: {
+  page: TaskList
+  state: ListState
+  selection: Selection
+  isPageSelected: boolean
+}) {
+  const { page, state, selection, isPageSelected } = props
+  const text = useText()
+  const executors = useServerState().executors.data
+  const body = useRef<HTMLTableSectionElement>(null)
+  useRowKeys(body, selection)
+  if (page.tasks.length === 0) return <Nothing state={state} />
+  return (
+    <>
+      <table className="tasks">
+        <thead>
+          <tr>
+            <th className="cell-select">
+              <input
+                type="checkbox"
+                checked={isPageSelected || selection.isAll}
+                aria-label={text.list.selectPage}
+                onChange={selection.togglePage}
+              />
+            </th>
+            <th>{text.list.task}</th>
+            <th>{text.list.status}</th>
+            <th>{text.list.progress}</th>
+            <th className="cell-attempt">{text.list.attempt}</th>
+            <th className="cell-created">{text.list.created}</th>
+            <th className="cell-duration">{text.list.duration}</th>
+          </tr>
+        </thead>
+        <tbody ref={body}>
+          {page.tasks.map((task) => (
+            <TaskRow
+              key={task.taskId}
+              task={task}
+              isSelected={selection.has(task.taskId)}
+              isStopping={task.status !== 'running' && stoppingState(executors, task.taskId) !== 'no'}
+              onToggle={selection.toggle}
+            />
+          ))}
+        </tbody>
+      </table>
+      <Pager page={page} filter={state.filter} cursor={state.cursor} />
+    </>
+  )
+}
+
+/** `j` and `k` move the focus from task to task, `x` selects. */
+function useRowKeys(body: React.RefObject<HTMLTableSectionElement | null>, selection: Selection): void {
+  const { toggle } = selection
+  useEffect(() => {
+    const onKey = (event: KeyboardEvent) => {
+      if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return
+      if (document.querySelector('dialog[open]')) return
+      const links = [...(body.current?.querySelectorAll<HTMLAnchorElement>('.task-link') ?? [])]
+      const row = (event.target as Element).closest?.('tr[data-task]')
+      const index = links.findIndex((link) => row?.contains(link))
+      if (event.key === 'j' || event.key === 'k') {
+        links[Math.max(0, index + (event.key === 'j' ? 1 : -1))]?.focus()
+      } else if (event.key === 'x' && row instanceof HTMLElement && row.dataset.task) {
+        toggle(row.dataset.task)
+      }
+    }
+    document.addEventListener('keydown', onKey)
+    return () => document.removeEventListener('keydown', onKey)
+  }, [body, toggle])
+}
+
+function Nothing({ state: { filter, cursor } }: { state: ListState }) {
+  const text = useText()
+  if (cursor !== undefined) return <Empty title={text.list.pageOver} />
+  const isFiltered = Object.keys(filter).length > 0
+  return (
+    <Empty title={isFiltered ? text.list.nothing : text.list.empty}>
+      <p>{isFiltered ? text.list.nothingText : text.list.emptyText}</p>
+      <Link className="button" to={isFiltered ? {} : { view: 'new' }}>
+        {isFiltered ? text.list.clear : text.app.newTask}
+      </Link>
+    </Empty>
+  )
+}

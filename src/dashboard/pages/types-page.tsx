@@ -1,0 +1,129 @@
+import { client } from '../client.ts'
+import { Icon } from '../components/icon.tsx'
+import { Link } from '../components/link.tsx'
+import { Empty, Failure, Skeleton } from '../components/notice.tsx'
+import { useText } from '../i18n/text.ts'
+import { formatSeconds } from '../i18n/time.ts'
+import type { TypeView } from '../requests.ts'
+import { language } from '../state/preferences.ts'
+import { useServerState } from '../state/server-state.tsx'
+import { useStore } from '../state/store.ts'
+import { attempt, say } from '../state/toasts.ts'
+import { useTitle } from '../state/use-title.ts'
+
+export function TypesPage() {
+  const text = useText()
+  useTitle(text.types.title)
+  const { types } = useServerState()
+  return (
+    <>
+      <div className="page-head">
+        <h1>{text.types.title}</h1>
+      </div>
+      {types.error && !types.data && <Failure error={types.error} onRetry={types.refetch} />}
+      {!types.error && !types.data && <Skeleton lines={4} />}
+      {types.data?.length === 0 && (
+        <Empty title={text.form.noTypes}>
+          <p>{text.form.noTypesText}</p>
+        </Empty>
+      )}
+      {types.data && types.data.length > 0 && (
+        <div className="card table-card">
+          <table className="plain">
+            <thead>
+              <tr>
+                <th>{text.types.type}</th>
+                <th>{text.types.defaults}</th>
+                <th>{text.types.counts}</th>
+                <th>{text.types.state}</th>
+                <th />
+              </tr>
+            </thead>
+            <tbody>
+              {types.data.map((type) => (
+                <TypeRow key={type.taskType} type={type} onChange={types.refetch} />
+              ))}
+            </tbody>
+          </table>
+        </div>
+      )}
+    </>
+  )
+}
+
+function TypeRow({ type, onChange }: { type: TypeView; onChange: () => void }) {
+  const text = useText()
+  const lang = useStore(language)
+  const { taskType, paused = false, maxRetries, timeoutSeconds, priority } = type
+  const toggle = async () => {
+    const changed = await attempt<TypeView>(() =>
+      paused ? client.resumeTaskType(taskType) : client.pauseTaskType(taskType),
+    )
+    if (!changed) return
+    say(changed.paused ? text.types.isPaused(taskType) : text.types.isResumed(taskType))
+    onChange()
+  }
+  return (
+    <tr>
+      <td>
+        <Link className="strong" to={{ type: taskType }}>
+          {taskType}
+        </Link>
+      </td>
+      <td className="muted">
+        {[
+          text.types.retries(maxRetries),
+          text.types.timeout(formatSeconds(timeoutSeconds, lang)),
+          ...(priority === 0 ? [] : [`${text.detail.priority} ${priority}`]),
+        ].join(' · ')}
+      </td>
+      <td>
+        <TypeCounts taskType={taskType} />
+      </td>
+      <td>
+        <span
+          className={`badge ${paused ? 'badge-scheduled' : 'badge-completed'}`}
+          title={paused ? text.types.pauseHint : ''}
+        >
+          <span className="dot" aria-hidden="true" />
+          {paused ? text.types.paused : text.types.active}
+        </span>
+      </td>
+      <td className="row-actions">
+        <button
+          type="button"
+          className="small"
+          title={paused ? '' : text.types.pauseHint}
+          onClick={() => void toggle()}
+        >
+          <Icon name={paused ? 'play' : 'pause'} />
+          {paused ? text.types.resume : text.types.pause}
+          <span className="visually-hidden"> {taskType}</span>
+        </button>
+        <Link className="button small" to={{ view: 'new', type: taskType }}>
+          <Icon name="plus" />
+          {text.app.newTask}
+          <span className="visually-hidden"> {taskType}</span>
+        </Link>
+      </td>
+    </tr>
+  )
+}
+
+function TypeCounts({ taskType }: { taskType: string }) {
+  const text = useText()
+  const counts = useServerState().stats.data?.byType.find((one) => one.taskType === taskType)
+  if (!counts) return <span className="muted">{text.detail.none}</span>
+  const shown = (['running', 'pending', 'failed', 'completed', 'cancelled'] as const).filter(
+    (one) => counts[one] > 0,
+  )
+  return (
+    <span className="type-counts">
+      {shown.map((status) => (
+        <Link key={status} to={{ type: taskType, status }} className={`count count-${status}`}>
+          {counts[status].toLocaleString()} {text.status[status].toLowerCase()}
+        </Link>
+      ))}
+    </span>
+  )
+}

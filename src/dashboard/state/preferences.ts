@@ -1,0 +1,42 @@
+import { Store } from './store.ts'
+
+export const LANGUAGES = ['en', 'zh'] as const
+export type Language = (typeof LANGUAGES)[number]
+
+export const THEMES = ['system', 'light', 'dark'] as const
+export type Theme = (typeof THEMES)[number]
+
+function recall<T extends string>(key: string, known: readonly T[], fallback: T): T {
+  const kept = localStorage.getItem(key)
+  return known.find((one) => one === kept) ?? fallback
+}
+
+const browsersLanguage: Language = navigator.language.toLowerCase().startsWith('zh') ? 'zh' : 'en'
+
+export const language = new Store<Language>(recall('tasks.language', LANGUAGES, browsersLanguage))
+export const theme = new Store<Theme>(recall('tasks.theme', THEMES, 'system'))
+
+function applyLanguage(): void {
+  document.documentElement.lang = language.value === 'zh' ? 'zh-CN' : 'en'
+}
+
+/** The style sheet follows the system by itself; an attribute overrules it. */
+function applyTheme(): void {
+  if (theme.value === 'system') delete document.documentElement.dataset.theme
+  else document.documentElement.dataset.theme = theme.value
+}
+
+applyLanguage()
+applyTheme()
+language.subscribe(applyLanguage)
+theme.subscribe(applyTheme)
+
+export function chooseLanguage(chosen: Language): void {
+  localStorage.setItem('tasks.language', chosen)
+  language.set(chosen)
+}
+
+export function chooseTheme(chosen: Theme): void {
+  localStorage.setItem('tasks.theme', chosen)
+  theme.set(chosen)
+}

@@ -1,0 +1,105 @@
+import { createContext, type ReactNode, useContext, useEffect, useRef, useState } from 'react'
+import { type ExecutorView, type TaskStats, type TaskSummary, TasksApiError } from '../../client/index.ts'
+import { client } from '../client.ts'
+import type { TypeView } from '../requests.ts'
+import { type Query, useQuery } from './use-query.ts'
+import { useVisible } from './use-visible.ts'
+
+/** Changes of tasks come one by one; counts and executors are read again only so often. */
+const SETTLE_MS = 500
+
+export type Change = { type: 'reconnected' } | { type: 'task'; task: TaskSummary }
+type Listener = (change: Change) => void
+
+interface ServerState {
+  readonly stats: Query<TaskStats>
+  readonly executors: Query<ExecutorView[]>
+  readonly types: Query<TypeView[]>
+  readonly listeners: Set<Listener>
+}
+
+const Context = createContext<ServerState | undefined>(undefined)
+
+/** What every page looks at is read once for all of them, and so is the stream of all tasks. */
+export function ServerStateProvider({ children }: { children: ReactNode }) {
+  const stats = useQuery('stats', (signal) => client.getStats({ signal }), { everyMs: 10_000 })
+  const executors = useQuery('executors', (signal) => client.listExecutors({ signal }), { everyMs: 3_000 })
+  const types = useQuery<TypeView[]>('types', (signal) => client.listTaskTypes({ signal }), {
+    everyMs: 30_000,
+  })
+  const [listeners] = useState(() => new Set<Listener>())
+  useStream(listeners)
+  const state = { stats, executors, types, listeners }
+  useRefreshOnChange(listeners, stats, executors)
+  return <Context value={state}>{children}</Context>
+}
+
+export function useServerState(): ServerState {
+  const state = useContext(Context)
+  if (!state) throw new Error('there is no ServerStateProvider')
+  return state
+}
+
+/** Hears of every change of a task. */
+export function useChanges(listener: Listener): void {
+  const { listeners } = useServerState()
+  const latest = useRef(listener)
+  latest.current = listener
+  useEffect(() => {
+    const hear: Listener = (change) => latest.current(change)
+    listeners.add(hear)
+    return () => void listeners.delete(hear)
+  }, [listeners])
+}
+
+function useStream(listeners: ReadonlySet<Listener>): void {
+  const isVisible = useVisible()
+  useEffect(() => {
+    if (!isVisible) return
+    const ended = new AbortController()
+    void follow(listeners, ended.signal)
+    return () => ended.abort()
+  }, [isVisible, listeners])
+}
+
+async function follow(listeners: ReadonlySet<Listener>, signal: AbortSignal): Promise<void> {
+  try {
+    for await (const event of client.watchAll({ signal })) {
+      const change: Change = event.type === 'open' ? { type: 'reconnected' } : event
+      for (const listener of listeners) listener(change)
+    }
+  } catch (error) {
+    // A 401 has shown the log-in by now, and a 403 stands where the list would be.
+    if (!signal.aborted && !(error instanceof TasksApiError)) throw error
+  }
+}
+
+function useRefreshOnChange(listeners: Set<Listener>, ...queries: Pick<Query<unknown>, 'refetch'>[]): void {
+  const refetches = useRef<(() => void)[]>([])
+  refetches.current = queries.map(({ refetch }) => refetch)
+  useEffect(() => {
+    let timer: ReturnType<typeof setTimeout> | undefined
+    const refetch = () => {
+      timer = undefined
+      for (const one of refetches.current) one()
+    }
+    const hear = () => {
+      timer ??= setTimeout(refetch, SETTLE_MS)
+    }
+    listeners.add(hear)
+    return () => {
+      listeners.delete(hear)
+      clearTimeout(timer)
+    }
+  }, [listeners])
+}
+
+/** Whether a handler still works on a task whose row has ended, and whether it has ignored its signal for long. */
+export function stoppingState(
+  executors: readonly ExecutorView[] | undefined,
+  taskId: string,
+): 'no' | 'stopping' | 'stuck' {
+  const holder = executors?.find((one) => one.alive && one.runningTasks.includes(taskId))
+  if (executors?.some((one) => one.alive && one.stuck.includes(taskId))) return 'stuck'
+  return holder ? 'stopping' : 'no'
+}

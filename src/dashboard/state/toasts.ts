@@ -1,0 +1,38 @@
+import { TasksApiError } from '../../client/index.ts'
+import { currentText, describeError } from '../i18n/text.ts'
+import { Store } from './store.ts'
+
+export interface Toast {
+  readonly id: number
+  readonly kind: 'done' | 'problem'
+  readonly words: string
+}
+
+export const toasts = new Store<readonly Toast[]>([])
+
+const DONE_MS = 4_000
+const PROBLEM_MS = 10_000
+let lastId = 0
+
+export function say(words: string, kind: Toast['kind'] = 'done'): void {
+  lastId += 1
+  const toast = { id: lastId, kind, words }
+  // What is said again takes the place of what was said before.
+  toasts.set([...toasts.value.filter((one) => one.words !== words).slice(-3), toast])
+  setTimeout(() => dismiss(toast.id), kind === 'done' ? DONE_MS : PROBLEM_MS)
+}
+
+export function dismiss(id: number): void {
+  toasts.set(toasts.value.filter((toast) => toast.id !== id))
+}
+
+/** Does something for the person, and tells them when it fails. Resolves to undefined then. */
+export async function attempt<T>(work: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await work()
+  } catch (error) {
+    if (!(error instanceof TasksApiError)) throw error
+    if (error.status !== 401) say(describeError(error, currentText()), 'problem')
+    return undefined
+  }
+}

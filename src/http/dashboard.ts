@@ -1,0 +1,119 @@
+import { existsSync, readFileSync } from 'node:fs'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import fastifyStatic from '@fastify/static'
+import type { FastifyInstance, FastifyPluginAsync, FastifyReply } from 'fastify'
+
+/** Where `npm run build` puts the page; the same from src and from dist. */
+const FOLDER = fileURLToPath(new URL('../../dist/dashboard/', import.meta.url))
+
+export interface DashboardMount {
+  /** Where the page is, such as `/ops`; a path of its own, beside that of the routes. Default `/admin`. */
+  prefix?: string
+  /**
+   * `password`: the page asks for name and password and sends them to `/auth/login` below the routes, as in the
+   * bundled server. `host`: whoever the host lets in is in; others may give a bearer token. Default `host`.
+   */
+  login?: 'password' | 'host'
+}
+
+interface DashboardOptions {
+  /** From the root of the server. */
+  apiPrefix: string
+  login: 'password' | 'host'
+}
+
+/** Mounts the page where it is wanted. */
+export async function mountDashboard(
+  app: FastifyInstance,
+  wanted: boolean | DashboardMount | undefined,
+  apiPrefix: string,
+): Promise<void> {
+  if (wanted === undefined || wanted === false) return
+  const { prefix = '/admin', login = 'host' } = wanted === true ? {} : wanted
+  await app.register(dashboardRoutes, { prefix, apiPrefix: app.prefix + apiPrefix, login })
+}
+
+// Of its own, whatever the host says elsewhere: the page needs nothing but its own files and its own server.
+const HEADERS = {
+  'content-security-policy': [
+    "default-src 'none'",
+    "script-src 'self'",
+    "style-src 'self'",
+    "img-src 'self' data:",
+    "connect-src 'self'",
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+  ].join(';'),
+  'referrer-policy': 'no-referrer',
+  'x-content-type-options': 'nosniff',
+  'x-frame-options': 'DENY',
+}
+
+const NOT_BUILT = `<!doctype html><html lang="en"><meta charset="utf-8"><title>Tasks: the page is not built</title>
+<h1>The admin page is not built</h1>
+<p>The server runs, and so do tasks and the REST interface. Its log says why the page could not be built at the start.
+Run <code>npm run build:dashboard</code> to try again, then start the server again.</p></html>`
+
+const schema = { hide: true }
+
+/**
+ * The admin page: files that hold no data, served to anybody; what they show comes from the guarded REST interface.
+ * The page finds it by a `<meta>` element, relative to itself, so that a proxy may move both.
+ */
+const dashboardRoutes: FastifyPluginAsync<DashboardOptions> = async (app, options) => {
+  app.addHook('onRequest', async (_request, reply) => {
+    reply.headers(HEADERS)
+  })
+  // Relative, for the same reason.
+  const withSlash = `${path.posix.basename(app.prefix)}/`
+  app.get('', { schema }, async (request, reply) =>
+    reply.redirect(withSlash + (/\?.*/.exec(request.url)?.[0] ?? ''), 302),
+  )
+  const page = { schema, prefixTrailingSlash: 'slash' } as const
+  const index = path.join(FOLDER, 'index.html')
+  if (!existsSync(index)) {
+    app.get('/', page, async (_request, reply) =>
+      sendPage(reply.code(503).header('cache-control', 'no-store'), NOT_BUILT),
+    )
+    return
+  }
+
+  const html = configure(readFileSync(index, 'utf8'), {
+    'tasks-api': path.posix.relative(app.prefix, options.apiPrefix),
+    'tasks-login': options.login,
+  })
+  app.get('/', page, async (_request, reply) => sendPage(reply.header('cache-control', 'no-cache'), html))
+  await app.register(fastifyStatic, {
+    root: FOLDER,
+    // A host may have registered it, too.
+    decorateReply: false,
+    // Known files only, so that any other path is the host's own 404.
+    wildcard: false,
+    index: false,
+    globIgnore: ['index.html', '**/*.{br,gz}'],
+    preCompressed: true,
+    cacheControl: false,
+    schemaHide: true,
+    setHeaders: (reply, file) => {
+      const isHashed = path.relative(FOLDER, file).startsWith('assets')
+      reply.header('cache-control', isHashed ? 'public, max-age=31536000, immutable' : 'no-cache')
+    },
+  })
+}
+
+/** Writes the content of `<meta name="…">` elements. */
+function configure(html: string, values: Record<string, string>): string {
+  return html.replace(/(<meta name="([\w-]+)" content=")[^"]*(")/g, (whole, start, name, end) =>
+    Object.hasOwn(values, name) ? `${start}${escapeHtml(values[name] ?? '')}${end}` : whole,
+  )
+}
+
+function sendPage(reply: FastifyReply, html: string): FastifyReply {
+  return reply.type('text/html; charset=utf-8').send(html)
+}
+
+function escapeHtml(text: string): string {
+  return text.replace(/[&<>"]/g, (char) => `&#${char.charCodeAt(0)};`)
+}

@@ -1,0 +1,119 @@
+import type { Page } from 'playwright-core'
+import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
+import { logIn, openPage, PageServer } from './admin-page.ts'
+import type { Browser } from './chromium.ts'
+
+vi.setConfig({ testTimeout: 90_000, hookTimeout: 90_000 })
+
+let server: PageServer
+let browser: Browser
+let page: Page
+
+beforeAll(async () => {
+  server = await PageServer.start()
+  await run('init_stocks')
+  ;({ browser, page } = await openPage(server))
+  await logIn(page)
+})
+afterAll(async () => {
+  await browser?.close()
+  await server?.remove()
+})
+afterEach(() => expect(browser.misdeeds).toEqual([]))
+
+async function run(taskType: string): Promise<void> {
+  const { taskId } = await server.app.tasks.createTask(taskType, {})
+  const { status } = await server.app.tasks.waitFor(taskId, { timeoutMs: 60_000 })
+  expect(status).toBe('completed')
+}
+
+const badge = () => page.locator('.task-title .badge').innerText()
+const barValue = async () =>
+  Number(await page.getByRole('progressbar', { name: 'Progress' }).getAttribute('aria-valuenow'))
+const countLines = () => page.locator('.log .line').count()
+
+test('a task is created by the form, watched, cancelled, retried and completes, all without a reload', async () => {
+  await page.evaluate('window.notReloaded = true')
+  await page.getByRole('link', { name: 'New task' }).click()
+  await page.getByLabel('Type', { exact: true }).selectOption('backfill_by_range')
+  await page.getByLabel('startDate').fill('2025-01-01')
+  await page.getByLabel('endDate').fill('2025-12-31')
+  await page.getByRole('button', { name: 'Create task' }).click()
+
+  await expect.poll(badge, { timeout: 20_000 }).toBe('Running')
+  await expect.poll(barValue, { timeout: 30_000 }).toBeGreaterThan(0)
+  const [first, firstLines] = [await barValue(), await countLines()]
+  await expect.poll(barValue, { timeout: 30_000 }).toBeGreaterThan(first)
+  await expect.poll(countLines, { timeout: 30_000 }).toBeGreaterThan(firstLines)
+
+  await page.getByRole('button', { name: 'Cancel', exact: true }).click()
+  await expect.poll(badge).toMatch(/Cancelled|Stopping/)
+  const retry = page.getByRole('button', { name: 'Retry', exact: true })
+  await expect.poll(() => retry.isEnabled(), { timeout: 20_000 }).toBe(true)
+  await retry.click()
+  await expect.poll(badge, { timeout: 60_000 }).toBe('Completed')
+  expect(await barValue()).toBe(100)
+  await page.getByText('Attempt 2').first().waitFor()
+  expect(await page.evaluate('window.notReloaded')).toBe(true)
+})
+
+test('fifty pending tasks are cancelled at once, after a question that names the number', async () => {
+  const runAt = new Date(Date.now() + 3_600_000)
+  const wanted = Array.from({ length: 50 }, () => ({ task: 'init_sectors', params: {}, runAt }))
+  const made = await server.app.tasks.createTasks(wanted)
+  await page.goto(`${server.origin}/admin/?status=pending`)
+  await page.getByLabel('Select all on this page').check()
+  await page.getByText('50 tasks selected').waitFor()
+  await page.getByRole('button', { name: 'Cancel', exact: true }).click()
+  const dialog = page.getByRole('dialog', { name: 'Cancel 50 tasks?' })
+  await dialog.getByRole('button', { name: 'Cancel 50 tasks' }).click()
+  await page.getByText('50 tasks cancelled').waitFor()
+  await page.getByText('No task matches').waitFor()
+  for (const { taskId } of made) {
+    expect((await server.app.tasks.getTask(taskId))?.status).toBe('cancelled')
+  }
+})
+
+test('what is filtered is in the URL, and the URL shows it to somebody else', async () => {
+  await page.goto(`${server.origin}/admin/`)
+  await page.getByRole('navigation', { name: 'Status' }).getByText('Cancelled').click()
+  await page.getByLabel('Type', { exact: true }).selectOption('init_sectors')
+  await page.getByLabel('Search', { exact: true }).fill('init_sectors')
+  await page.waitForURL(/q=init_sectors/)
+  const url = new URL(page.url())
+  expect(Object.fromEntries(url.searchParams)).toEqual({
+    status: 'cancelled',
+    type: 'init_sectors',
+    q: 'init_sectors',
+  })
+  await page.getByText('50 of 50').waitFor()
+
+  const other = await browser.context.newPage()
+  await other.goto(url.href)
+  await other.getByText('50 of 50').waitFor()
+  expect(await other.getByLabel('Search', { exact: true }).inputValue()).toBe('init_sectors')
+  await other.close()
+  await page.goBack()
+})
+
+test('a server that goes away is missed, and found again without a reload', async () => {
+  await page.goto(`${server.origin}/admin/`)
+  await page.getByRole('table').waitFor()
+  await page.evaluate('window.notReloaded = true')
+  await server.stop()
+  const banner = page.getByText('No connection to the server')
+  await banner.waitFor()
+  // What was shown stays.
+  expect(await page.locator('tr[data-task]').count()).toBeGreaterThan(0)
+  await new Promise((resolve) => setTimeout(resolve, 2_000))
+  await server.start()
+  await banner.waitFor({ state: 'detached' })
+  const { taskId } = await server.app.tasks.createTask('init_stocks', {})
+  await page.locator(`tr[data-task="${taskId}"]`).waitFor()
+  expect(await page.evaluate('window.notReloaded')).toBe(true)
+
+  // A browser says by itself that nobody answers; nothing else may be wrong.
+  const others = browser.misdeeds.filter((one) => !one.includes('net::ERR_'))
+  expect(others).toEqual([])
+  ;(browser.misdeeds as string[]).length = 0
+})

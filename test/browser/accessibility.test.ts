@@ -1,0 +1,112 @@
+import axe from 'axe-core'
+import type { Page } from 'playwright-core'
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
+import { logIn, openPage, PageServer } from './admin-page.ts'
+import type { Browser } from './chromium.ts'
+import { createDemoTasks } from './demo-tasks.ts'
+
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
+
+let server: PageServer
+let browser: Browser
+let page: Page
+const ids: Record<'failed' | 'running' | 'pending', string> = { failed: '', running: '', pending: '' }
+
+beforeAll(async () => {
+  server = await PageServer.start(createDemoTasks())
+  const { tasks } = server.app
+  ids.failed = (await tasks.createTask('send_invoice', { invoice: 'A-17' })).taskId
+  await tasks.waitFor(ids.failed)
+  ids.running = (await tasks.createTask('watch_inbox', {})).taskId
+  ids.pending = (
+    await tasks.createTask('watch_inbox', {}, { runAt: new Date(Date.now() + 3_600_000) })
+  ).taskId
+  ;({ browser, page } = await openPage(server))
+})
+afterAll(async () => {
+  await browser?.close()
+  await server?.remove()
+})
+afterEach(() => expect(browser.misdeeds).toEqual([]))
+
+interface Finding {
+  id: string
+  nodes: { html: string; failureSummary?: string }[]
+}
+
+/** Every rule of axe, on the page as it is now. */
+async function findViolations(): Promise<string[]> {
+  // Past the content security policy, which lets no script into the page.
+  await page.evaluate(axe.source)
+  const found = (await page.evaluate('axe.run(document)')) as { violations: Finding[] }
+  return found.violations.flatMap(({ id, nodes }) =>
+    nodes.map(({ html, failureSummary }) => `${id}: ${html.slice(0, 160)} ${failureSummary}`),
+  )
+}
+
+const SCREENS: [name: string, query: () => string, ready: string][] = [
+  ['list', () => '', 'tr[data-task]'],
+  ['empty list', () => '?status=cancelled', '.empty'],
+  ['failed task', () => `?task=${ids.failed}`, '.log .line'],
+  ['running task', () => `?task=${ids.running}`, '.log .line'],
+  ['pending task', () => `?task=${ids.pending}`, '.timeline'],
+  ['missing task', () => '?task=task_0', '.empty'],
+  ['new task', () => '?view=new&type=every_kind', 'form'],
+  ['types', () => '?view=types', 'table'],
+  ['schedules', () => '?view=schedules', 'h1'],
+]
+
+describe.each(['light', 'dark'] as const)('axe finds nothing, %s', (colorScheme) => {
+  test('on the log-in', async () => {
+    await page.setViewportSize({ width: 1360, height: 860 })
+    // Somewhere else first: a page whose session goes away under it says so in the console.
+    await page.goto(`${server.origin}/health/live`)
+    await page.evaluate('localStorage.clear()')
+    await browser.context.clearCookies()
+    await page.goto(`${server.origin}/admin/`)
+    await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
+    await page.getByLabel('Password').waitFor()
+    expect(await findViolations()).toEqual([])
+    await logIn(page)
+  })
+
+  test.each(SCREENS)('on the %s', async (name, query, ready) => {
+    await page.goto(`${server.origin}/admin/${query()}`)
+    await page.locator(ready).first().waitFor()
+    expect(await findViolations()).toEqual([])
+    if (name === 'missing task') expectOnly404()
+  })
+
+  test('with a selection, in a dialog, and with a message', async () => {
+    await page.goto(`${server.origin}/admin/`)
+    await page.getByLabel('Select all on this page').check()
+    expect(await findViolations()).toEqual([])
+    await page.keyboard.press('Escape')
+    await page.goto(`${server.origin}/admin/?task=${ids.failed}`)
+    await page.getByRole('button', { name: 'Delete' }).click()
+    await page.getByRole('dialog').waitFor()
+    expect(await findViolations()).toEqual([])
+    await page.keyboard.press('Escape')
+    await page.goto(`${server.origin}/admin/?view=schedules`)
+    await page.getByRole('button', { name: 'New schedule' }).click()
+    await page.getByRole('dialog').waitFor()
+    expect(await findViolations()).toEqual([])
+  })
+
+  test('at the width of a phone', async () => {
+    await page.setViewportSize({ width: 390, height: 844 })
+    for (const query of ['', `?task=${ids.failed}`, '?view=types']) {
+      await page.goto(`${server.origin}/admin/${query}`)
+      await page.locator('main :is(tbody tr, .log)').first().waitFor()
+      expect(await findViolations()).toEqual([])
+      const overflow = await page.evaluate('document.documentElement.scrollWidth - innerWidth')
+      expect(overflow, `${query} scrolls sideways`).toBeLessThanOrEqual(0)
+    }
+  })
+})
+
+/** The browser reports the answer itself. */
+function expectOnly404(): void {
+  expect(browser.misdeeds.filter((one) => !one.includes('status of 404'))).toEqual([])
+  ;(browser.misdeeds as string[]).length = 0
+}
