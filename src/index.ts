@@ -29,6 +29,7 @@ export type { AttemptOutcome, LogLevel, TaskStatus } from './tasks/lifecycle.ts'
 export type {
   CreatedTask,
   CreateTaskOptions,
+  EndedTask,
   LogQuery,
   NewTaskItem,
   TaskManager,
@@ -41,6 +42,7 @@ export { defineSchedule, type ScheduleChanges, type ScheduleOptions } from './ta
 export type { TaskSettings } from './tasks/settings.ts'
 export type {
   AnyTask,
+  JsonOf,
   ParamsOf,
   ParamsSchema,
   ResultOf,
@@ -50,3 +52,4 @@ export type {
   TaskReference,
   ThreadTaskOptions,
 } from './tasks/task.ts'
+export { type TypedTasks, typedTasks } from './tasks/typed-tasks.ts'

@@ -10,6 +10,7 @@ import {
   type ScheduleView,
   type TaskContext,
   type TaskManager,
+  typedTasks,
 } from '../src/index.ts'
 
 /**
@@ -58,6 +59,8 @@ describe('task()', () => {
       dryRun?: boolean | undefined
     }>()
     expectTypeOf<ResultOf<typeof sendReport>>().toEqualTypeOf<{ rows: number; asked: string }>()
+    expectTypeOf<ResultOf<typeof remind>>().toEqualTypeOf<number>()
+    expectTypeOf<ParamsOf<typeof plain>>().toEqualTypeOf<Record<string, unknown>>()
     expectTypeOf<ResultOf<typeof remind>>().toEqualTypeOf<number>()
     expectTypeOf<ParamsOf<typeof plain>>().toEqualTypeOf<Record<string, unknown>>()
     expectTypeOf<ParamsOf<'elsewhere'>>().toEqualTypeOf<Record<string, unknown>>()
@@ -182,6 +185,99 @@ describe('schedules', () => {
       await manager.updateSchedule('a', { task: sendReport, params: { userId: '8' } })
       // @ts-expect-error of another type
       defineSchedule({ ...daily, task: sendReport, params: { userId: '7' } })
+    }
+    expect(neverCalled).toBeTypeOf('function')
+  })
+})
+
+describe('a closed set of handlers', () => {
+  const closed = () => typedTasks(manager, [sendReport, plain, remind])
+
+  test('takes their names and themselves, with their params', () => {
+    const neverCalled = async () => {
+      const tasks = closed()
+      expectTypeOf(await tasks.createTask('send_report', { userId: 7 })).toEqualTypeOf<CreatedTask>()
+      await tasks.createTask(sendReport, { userId: 7 }, { priority: 1 })
+      await tasks.createTask('plain')
+      await tasks.createTask('remind', { at: '2026-01-01' }, { uniqueKey: 'k' })
+      const [first] = await tasks.createTasks([
+        { task: 'send_report', params: { userId: 7 } },
+        { task: plain, params: { whatever: 1 } },
+        { task: 'plain' },
+      ])
+      expectTypeOf(first).toEqualTypeOf<CreatedTask>()
+      expectTypeOf(tasks.getTask).toEqualTypeOf<TaskManager['getTask']>()
+    }
+    expect(neverCalled).toBeTypeOf('function')
+  })
+
+  test('refuses what does not fit', () => {
+    const neverCalled = async () => {
+      const tasks = closed()
+      const other = task('other')(() => 1)
+      // @ts-expect-error a name that none of them has
+      await tasks.createTask('send_reports', { userId: 7 })
+      // @ts-expect-error some text
+      await tasks.createTask(String('plain'))
+      // @ts-expect-error a handler that is none of them
+      await tasks.createTask(other)
+      // @ts-expect-error params of another type
+      await tasks.createTask('send_report', { userId: '7' })
+      // @ts-expect-error params are missing
+      await tasks.createTask('send_report')
+      // @ts-expect-error unknown params
+      await tasks.createTask('send_report', { userId: 7, nope: 1 })
+      // @ts-expect-error a misspelt option
+      await tasks.createTask('plain', {}, { prioritiy: 1 })
+      // @ts-expect-error a name that none of them has, among others
+      await tasks.createTasks([{ task: 'plain' }, { task: 'nope' }])
+      // @ts-expect-error params of another type, among others
+      await tasks.createTasks([{ task: 'plain' }, { task: 'send_report', params: { userId: '7' } }])
+    }
+    expect(neverCalled).toBeTypeOf('function')
+  })
+
+  test('is the same manager, and takes handlers alone', () => {
+    const same = {} as TaskManager
+    expect(typedTasks(same, [sendReport])).toBe(same)
+    expect(() => typedTasks(same, [(() => 1) as never])).toThrow(/never passed to task/)
+  })
+})
+
+describe('a result', () => {
+  test('has the type of what its handler returns, once that has been JSON', () => {
+    const odd = task('odd')(() => ({
+      at: new Date(),
+      list: [1, undefined],
+      gone: undefined,
+      call: () => 1,
+      maybe: 'x' as string | undefined,
+      deep: { big: true },
+    }))
+    const neverCalled = async () => {
+      const report = await manager.waitFor('task_1', { task: sendReport, timeoutMs: 5 })
+      expectTypeOf(report.result).toEqualTypeOf<{ rows: number; asked: string } | null>()
+      expectTypeOf((await manager.waitFor('task_1', { task: remind })).result).toEqualTypeOf<number | null>()
+      expectTypeOf((await manager.waitFor('task_1', { task: plain })).result).toEqualTypeOf<null>()
+      expectTypeOf((await manager.waitFor('task_1', { task: odd })).result).toEqualTypeOf<{
+        at: string
+        list: (number | null)[]
+        maybe?: string
+        deep: { big: boolean }
+      } | null>()
+      // @ts-expect-error of another shape
+      report.result?.columns
+    }
+    expect(neverCalled).toBeTypeOf('function')
+  })
+
+  test('that was declared refuses another shape', () => {
+    const neverCalled = () => {
+      task('count')<{ rows: number }>(() => ({ rows: 7 }))
+      // @ts-expect-error the handler returns another result than it says
+      task('count')<{ rows: number }>(() => ({ rows: '7' }))
+      // @ts-expect-error and so does one that returns nothing
+      task('count')<{ rows: number }>(() => {})
     }
     expect(neverCalled).toBeTypeOf('function')
   })

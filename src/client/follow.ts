@@ -22,6 +22,8 @@ export interface Source<Event> {
   poll(signal: AbortSignal | undefined): AsyncIterable<Event>
 }
 
+type Say = (connection: WatchConnection, error?: Error) => void
+
 /** Streams do not work here: another server, or something on the way that does not let them pass. */
 class NoStream extends Error {
   override readonly name = 'NoStream'
@@ -52,7 +54,7 @@ export async function* follow<Event>(
       }
       if (!(error instanceof TasksApiError) || !error.isTransient) throw error
       attempt.failures += 1
-      say('lost')
+      say('lost', error)
       await pause(waitMs(error, attempt.failures), signal)
     }
   }
@@ -62,7 +64,7 @@ async function* readStream<Event>(
   requester: Requester,
   source: Source<Event>,
   signal: AbortSignal | undefined,
-  say: (connection: WatchConnection) => void,
+  say: Say,
   attempt: { failures: number; retryMs: number | undefined },
 ): AsyncGenerator<Event | 'open', void, undefined> {
   const silence = new Silence(FIRST_BYTE_MS, signal)
@@ -116,13 +118,16 @@ async function* pollFor<Event>(
   ms: number,
   source: Source<Event>,
   { signal, pollIntervalMs = POLL_INTERVAL_MS }: WatchAllOptions,
-  say: (connection: WatchConnection) => void,
+  say: Say,
 ): AsyncGenerator<Event | 'open', void, undefined> {
   const until = performance.now() + ms
   yield 'open'
   for (let failures = 0; performance.now() < until; ) {
     try {
-      yield* source.poll(signal)
+      for await (const event of source.poll(signal)) {
+        say('polling')
+        yield event
+      }
       failures = 0
       say('polling')
       await pause(pollIntervalMs, signal)
@@ -130,7 +135,7 @@ async function* pollFor<Event>(
       signal?.throwIfAborted()
       if (!(error instanceof TasksApiError) || !error.isTransient) throw error
       failures += 1
-      say('lost')
+      say('lost', error)
       await pause(waitMs(error, failures), signal)
     }
   }
@@ -140,12 +145,12 @@ function waitMs({ retryAfterSeconds }: TasksApiError, failures: number): number 
   return Math.max(backoffMs(failures), (retryAfterSeconds ?? 0) * 1_000)
 }
 
-function announcer(listener: WatchAllOptions['onConnection']): (connection: WatchConnection) => void {
+function announcer(listener: WatchAllOptions['onConnection']): Say {
   let last: WatchConnection | undefined
-  return (connection) => {
+  return (connection, error) => {
     if (connection === last) return
     last = connection
-    listener?.(connection)
+    listener?.(connection, error)
   }
 }
 

@@ -13,8 +13,8 @@ export interface WatchAllOptions {
   signal?: AbortSignal | undefined
   /** Between two looks where streams do not work. Default 1,000 ms. */
   pollIntervalMs?: number | undefined
-  /** Hears of every change of the connection. */
-  onConnection?: ((connection: WatchConnection) => void) | undefined
+  /** Hears of every change of the connection; why, when it is lost. */
+  onConnection?: ((connection: WatchConnection, error?: Error) => void) | undefined
 }
 
 export interface WatchOptions extends WatchAllOptions {

@@ -114,6 +114,15 @@ export const taskTypeView = z.object({
     .nullable()
     .describe('How long a failed task waits for its next attempt; null where a function says.'),
   priority: z.int(),
+  concurrency: z
+    .int()
+    .nullable()
+    .describe('Tasks that run at once in one process; null: no limit of its own.'),
+  globalConcurrency: z
+    .int()
+    .nullable()
+    .describe('Tasks that run at once over all processes; null: no limit.'),
+  paused: z.boolean().describe('Its tasks are not started; those that run go on.'),
   params: z.record(z.string(), z.json()).describe('JSON Schema of the params.'),
 })
 export type TaskTypeView = z.output<typeof taskTypeView>

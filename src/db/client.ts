@@ -47,8 +47,6 @@ export function createPrivatePool(other: pg.Pool, max: number, connectTimeoutMs:
     keepAlive: true,
     connectionTimeoutMillis: Math.min(connectTimeoutMs, 10_000),
     idleTimeoutMillis: 30_000,
-    // A host's pool may have none.
-    query_timeout: other.options.query_timeout ?? 60_000,
   })
   // The pool replaces it by itself, and whoever runs a query meanwhile hears of it there.
   pool.on('error', () => {})

@@ -20,6 +20,19 @@ export function createDatabase(
   return { pool, orm: drizzle(pool), prepared, answerTimeoutMs }
 }
 
+/**
+ * The same database, which keeps plans only while `areSound` says so. A plan that is kept suits the tables as they were:
+ * of small ones it may be a scan, which would stay, while they grow, until the next analysis.
+ */
+export function keepPlansWhile(db: Database, areSound: () => boolean): Database {
+  return {
+    ...db,
+    get prepared() {
+      return db.prepared && areSound()
+    },
+  }
+}
+
 /** A fixed SQL text, prepared once a connection under a name of its own. */
 export interface Statement {
   readonly name: string
@@ -35,20 +48,51 @@ export function statement(name: string, text: string): Statement {
   return { name: `tasks_${name}_${hash}`, text }
 }
 
+/** Runs a statement; the rows' shape is what its own select or returning list says. */
+export type Run = <Row>(statement: Statement, values: readonly unknown[]) => Promise<Row[]>
+
 export async function execute<Row>(
   db: Database,
-  { name, text }: Statement,
+  statement: Statement,
   values: readonly unknown[],
 ): Promise<Row[]> {
-  const query = {
+  return (await db.pool.query<Row & pg.QueryResultRow>(toQuery(db, statement, values))).rows
+}
+
+/** Runs a text that is planned anew for its values each time: its shape depends on the caller. */
+export async function query<Row>(db: Database, text: string, values: readonly unknown[]): Promise<Row[]> {
+  return (await db.pool.query<Row & pg.QueryResultRow>(toQuery(db, { text }, values))).rows
+}
+
+/** Runs statements in one transaction, each of which sees what others have committed before it. */
+export async function executeTogether<T>(db: Database, work: (run: Run) => Promise<T>): Promise<T> {
+  const client = await db.pool.connect()
+  // While checked out the pool's own listener is off; the failing query rejects, so the event adds nothing.
+  const ignore = () => {}
+  client.on('error', ignore)
+  let broken = true
+  try {
+    await client.query(toQuery(db, { text: 'begin isolation level read committed' }, []))
+    const answer = await work(async <Row>(statement: Statement, values: readonly unknown[]) => {
+      return (await client.query<Row & pg.QueryResultRow>(toQuery(db, statement, values))).rows
+    })
+    await client.query(toQuery(db, { text: 'commit' }, []))
+    broken = false
+    return answer
+  } finally {
+    client.off('error', ignore)
+    // The end of a connection also ends its transaction, and holds up nobody where an answer does not come.
+    client.release(broken)
+  }
+}
+
+function toQuery(db: Database, { name, text }: { name?: string; text: string }, values: readonly unknown[]) {
+  return {
     text,
     values: [...values],
-    ...(db.prepared ? { name } : {}),
+    ...(db.prepared && name !== undefined ? { name } : {}),
     // A connection whose packets vanish gives no error for hours. The pool destroys it when this has passed; every
     // statement here is guarded, so one that was carried out all the same does no harm when it is tried again.
     query_timeout: db.answerTimeoutMs,
   }
-  // The rows' shape is what the statement's own select or returning list says.
-  const answer = await db.pool.query<Row & pg.QueryResultRow>(query)
-  return answer.rows
 }

@@ -2,7 +2,14 @@ import { STATUS_CODES } from 'node:http'
 import { z } from 'zod'
 import { problem } from '../contract/problem.ts'
 import { scheduleView } from '../contract/schedule.ts'
-import { executorView, taskDetail, taskLogLine, taskLogPage, taskTypeView } from '../contract/task.ts'
+import {
+  executorView,
+  storableText,
+  taskDetail,
+  taskLogLine,
+  taskLogPage,
+  taskTypeView,
+} from '../contract/task.ts'
 
 /**
  * JSON of any shape. The contract's `z.json()` is recursive: a document would get a reference to a component
@@ -16,15 +23,18 @@ export const createdTaskAnswer = taskAnswer.extend({ created: z.boolean() })
 export const taskLogAnswer = taskLogPage.extend({
   logs: z.array(taskLogLine.extend({ data: anyJson.optional() })),
 })
-export const taskTypesAnswer = z.object({ taskTypes: z.array(taskTypeView.extend({ params: anyObject })) })
 export const scheduleAnswer = scheduleView.extend({ params: anyObject })
 export const schedulesAnswer = z.object({ schedules: z.array(scheduleAnswer) })
+export const taskTypeAnswer = taskTypeView.extend({ params: anyObject })
+export const taskTypesAnswer = z.object({ taskTypes: z.array(taskTypeAnswer) })
 export const executorsAnswer = z.object({ executors: z.array(executorView) })
 
 /** Any text: what is no task's id is simply not found. */
 export const taskIdPath = z.object({ taskId: z.string() })
 /** Any text: what is no schedule's name is simply not found. */
 export const scheduleNamePath = z.object({ name: z.string() })
+/** Any text of a type's length: what is no type is simply not found. */
+export const taskTypePath = z.object({ taskType: storableText })
 export const noQuery = z.strictObject({})
 /** An empty object is forgiven: some clients cannot send nothing. */
 export const noBody = z.strictObject({}).nullish()
@@ -34,7 +44,7 @@ const DESCRIPTIONS: Record<number, string> = {
   400: 'The request is invalid; `errors` names the fields at fault.',
   401: 'There are no credentials, or they are no longer valid.',
   403: 'Who asks is not an admin.',
-  404: 'There is no such task or schedule.',
+  404: 'There is no such task, type or schedule.',
   409: 'What is there already does not allow this; `code` says why.',
   413: 'The body is too large.',
   415: 'The body is not JSON.',

@@ -3,11 +3,10 @@ import type { Database } from '../db/database.ts'
 import { codeOf, UNIQUE_VIOLATION } from '../db/errors.ts'
 import { bulkRequest, requireValid } from './arguments.ts'
 import type { TaskEvents } from './events.ts'
-import { isFinished } from './lifecycle.ts'
+import { isFinished, TASK_ID } from './lifecycle.ts'
 import { findActionable, findSteerable, type Steerable } from './store/bulk.ts'
 import { cancelTasks, deleteTasks, retryTasks } from './store/operate.ts'
 import type { TaskRow } from './store/rows.ts'
-import { TASK_ID } from './task-id.ts'
 
 type RefusalCode =
   | 'TASK_NOT_FOUND'

@@ -4,7 +4,7 @@ import type { Transaction } from '../db/query-runner.ts'
 import { anyParams } from './params.ts'
 import { completeBackoff } from './retry-policy.ts'
 import type { TaskSettings } from './settings.ts'
-import type { ParamsOf, TaskDefinition, TaskReference } from './task.ts'
+import type { JsonOf, ParamsOf, ResultOf, TaskDefinition, TaskReference } from './task.ts'
 
 /** What a call may say about the task it creates; it wins over the type's and the plugin's defaults. */
 export interface CreateTaskOptions {
@@ -39,6 +39,9 @@ export interface CreateTaskOptions {
 /** `created` is false where the unique key belongs to an unfinished task: then it is that one. */
 export type CreatedTask = TaskDetail & { created: boolean }
 
+/** A task that was waited for; its result has the type of what its handler `T` returns, or is null. */
+export type EndedTask<T> = Omit<TaskDetail, 'result'> & { result: JsonOf<ResultOf<T>> | null }
+
 /** One of many tasks to create. */
 export interface NewTaskItem<T extends TaskReference = TaskReference> extends Omit<CreateTaskOptions, 'tx'> {
   task: T
@@ -51,7 +54,11 @@ export type NewTaskItems<T extends readonly TaskReference[]> = {
 }
 
 /** A type as the API shows it: the defaults that apply, and its params as JSON Schema. */
-export function describeType({ type, options }: TaskDefinition, settings: TaskSettings): TaskTypeView {
+export function describeType(
+  { type, options }: Pick<TaskDefinition, 'type' | 'options'>,
+  settings: TaskSettings,
+  paused: boolean,
+): TaskTypeView {
   const { retry: policy = { baseMs: options.retryBaseMs ?? settings.retryBaseMs } } = options
   const retry = typeof policy === 'function' ? null : completeBackoff(policy, settings.retryBaseMs)
   const schema = z.toJSONSchema(options.params ?? anyParams, { io: 'input', unrepresentable: 'any' })
@@ -62,6 +69,9 @@ export function describeType({ type, options }: TaskDefinition, settings: TaskSe
     retryBaseMs: retry?.baseMs ?? settings.retryBaseMs,
     retry,
     priority: options.priority ?? 0,
+    concurrency: options.concurrency ?? null,
+    globalConcurrency: options.globalConcurrency ?? null,
+    paused,
     // Through text: the generated schema carries properties that are not JSON.
     params: JSON.parse(JSON.stringify(schema)),
   }

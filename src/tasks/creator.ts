@@ -6,7 +6,8 @@ import { Batcher } from './batcher.ts'
 import type { CreatedTask, NewTaskItem } from './create-options.ts'
 import { TaskError } from './errors.ts'
 import type { TaskEvents } from './events.ts'
-import { anyParams, prepareParams } from './params.ts'
+import { concurrencyKeyOf } from './limits.ts'
+import { anyParams, decodeParams, prepareParams } from './params.ts'
 import { Redaction } from './redaction.ts'
 import type { TaskSettings } from './settings.ts'
 import {
@@ -158,7 +159,12 @@ export class TaskCreator {
       createdBy: options.createdBy ?? null,
       uniqueKey: options.uniqueKey ?? null,
       onDuplicate: options.onDuplicate ?? 'return',
-      concurrencyKey: options.concurrencyKey ?? null,
+      concurrencyKey: concurrencyKeyOf(
+        taskType,
+        definition?.options,
+        () => decodeParams(Object.fromEntries(stored)),
+        options.concurrencyKey ?? undefined,
+      ),
     }
   }
 

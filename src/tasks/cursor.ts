@@ -1,5 +1,5 @@
 import { TaskError } from './errors.ts'
-import type { ListPosition } from './store/read.ts'
+import type { ListPosition } from './store/list-branches.ts'
 
 const CURSOR = /^(\d{1,19})_(\d{1,19})$/
 

@@ -14,6 +14,10 @@ export interface TaskEventMap {
   /** Tasks were created, or made pending again, in this process; `dueNow`: one may run at once. */
   created: [{ taskIds: readonly string[]; taskTypes: readonly string[]; dueNow: boolean }]
   cancelled: [{ taskId: string; attempt: number }]
+  /** Tasks of a type that was paused may be claimed again. */
+  resumed: [{ taskType: string }]
+  /** Types with a limit over all processes have room that this process does not use. */
+  roomLeft: [{ taskTypes: readonly string[] }]
   started: [RunEvent]
   /** An attempt was written down. `retryInMs` when another one follows. */
   ended: [RunEvent & { outcome: AttemptOutcome; durationMs: number; error?: string; retryInMs?: number }]

@@ -2,6 +2,9 @@ import type { TaskStatus } from '../contract/task.ts'
 
 export type { AttemptOutcome, LogLevel, TaskStatus } from '../contract/task.ts'
 
+/** Task ids are `task_` and letters or digits; nothing else can name a row. */
+export const TASK_ID = /^task_[A-Za-z0-9]{1,45}$/
+
 /** Completed, failed or cancelled: only an operator's retry leads out of it. */
 export function isFinished(status: TaskStatus): boolean {
   return status !== 'pending' && status !== 'running'

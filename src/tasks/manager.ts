@@ -14,17 +14,12 @@ import type {
 import type { Database } from '../db/database.ts'
 import { logLine, logQuery, progressReport, requireValid, taskQuery, waitOptions } from './arguments.ts'
 import { runBulk } from './bulk.ts'
-import {
-  type CreatedTask,
-  type CreateTaskOptions,
-  describeType,
-  type NewTaskItems,
-} from './create-options.ts'
+import type { CreatedTask, CreateTaskOptions, EndedTask, NewTaskItems } from './create-options.ts'
 import { TaskCreator } from './creator.ts'
 import { decodeCursor, encodeCursor } from './cursor.ts'
 import { TaskError } from './errors.ts'
 import type { TaskEvents } from './events.ts'
-import { isFinished } from './lifecycle.ts'
+import { isFinished, TASK_ID } from './lifecycle.ts'
 import { LogCap } from './log-cap.ts'
 import { toStorable } from './outcome.ts'
 import { Redaction } from './redaction.ts'
@@ -35,13 +30,33 @@ import { Statistics } from './statistics.ts'
 import { listExecutors } from './store/executors.ts'
 import { cancelTask, deleteTask, retryTask } from './store/operate.ts'
 import { appendLogs, updateProgress } from './store/output.ts'
-import { countLogs, countTasks, findStatuses, findTask, listLogs, listTasks } from './store/read.ts'
+import {
+  countLogs,
+  countTasks,
+  findStatuses,
+  findTask,
+  listLogs,
+  listTasks,
+  searchIds,
+} from './store/read.ts'
 import { toDetail, toLogLine, toSummary } from './store/rows.ts'
-import type { CreateArguments, TaskDefinition, TaskReference } from './task.ts'
-import { TASK_ID } from './task-id.ts'
+import {
+  type AnyTask,
+  type CreateArguments,
+  requireTypeOf,
+  type TaskDefinition,
+  type TaskReference,
+} from './task.ts'
+import { TaskTypes } from './task-types.ts'
 import { Waiters, type WaitOptions } from './waiters.ts'
 
-export type { CreatedTask, CreateTaskOptions, NewTaskItem, NewTaskItems } from './create-options.ts'
+export type {
+  CreatedTask,
+  CreateTaskOptions,
+  EndedTask,
+  NewTaskItem,
+  NewTaskItems,
+} from './create-options.ts'
 export type { WaitOptions } from './waiters.ts'
 
 export type TaskQuery = Partial<ListTasksQuery>
@@ -56,11 +71,11 @@ const DEFAULT_PAGE_SIZE = 50
 export class TaskManager {
   readonly #db: Database
   readonly #settings: TaskSettings
-  readonly #definitions: ReadonlyMap<string, TaskDefinition>
   readonly #events: TaskEvents
   readonly #creator: TaskCreator
   readonly #schedules: Schedules
   readonly #redaction: Redaction
+  readonly #types: TaskTypes
   readonly #waiters: Waiters
   readonly #statistics: Statistics
   readonly #logCap: LogCap
@@ -73,11 +88,11 @@ export class TaskManager {
   }) {
     this.#db = options.db
     this.#settings = options.settings
-    this.#definitions = options.definitions
     this.#events = options.events
     this.#creator = new TaskCreator(options)
     this.#schedules = new Schedules({ ...options, creator: this.#creator })
     this.#redaction = new Redaction(options.settings.redact, options.definitions)
+    this.#types = new TaskTypes(options)
     this.#waiters = new Waiters(options.db, options.events, options.settings.pollIntervalMs)
     this.#statistics = new Statistics(options.db)
     this.#logCap = new LogCap(options.db, options.events, options.settings.maxLogLines)
@@ -123,10 +138,11 @@ export class TaskManager {
     const { page = 1, pageSize = DEFAULT_PAGE_SIZE, cursor, ...filter } = query
     const after = cursor === undefined ? undefined : decodeCursor(cursor)
     const offset = after ? 0 : (page - 1) * pageSize
+    const search = await searchIds(this.#db, filter.q)
     // One more than the page tells whether another one follows.
     const [rows, count] = await Promise.all([
-      listTasks(this.#db, filter, { limit: pageSize + 1, offset, after }),
-      countTasks(this.#db, filter),
+      listTasks(this.#db, filter, { limit: pageSize + 1, offset, after }, search),
+      countTasks(this.#db, filter, search),
     ])
     const shown = rows.slice(0, pageSize)
     const last = shown.at(-1)
@@ -260,36 +276,48 @@ export class TaskManager {
   }
 
   /**
-   * Resolves to the task at any end of it.
+   * Resolves to the task at any end of it. With `task`, its handler, the result has the type of what that returns.
    *
    * @throws TaskError `WAIT_TIMEOUT`, `TASK_NOT_FOUND` (also when it is deleted meanwhile), `SHUTTING_DOWN`,
    *   `INVALID_ARGUMENT`
    */
-  async waitFor(taskId: string, options: WaitOptions = {}): Promise<TaskDetail> {
+  async waitFor<T extends AnyTask = AnyTask>(
+    taskId: string,
+    options: WaitOptions & { task?: T } = {},
+  ): Promise<EndedTask<T>> {
     requireValid('wait options', waitOptions, options)
     const look = async () => {
       const task = await this.#require(taskId)
+      if (options.task) requireTypeOf(options.task, task)
       return isFinished(task.status) ? task : undefined
     }
-    return this.#waiters.wait(taskId, look, options)
+    // Stored by the handler that the type is checked against.
+    return (await this.#waiters.wait(taskId, look, options)) as EndedTask<T>
   }
 
-  /** The registered types, with the defaults that apply here. */
-  listTaskTypes(): TaskTypeView[] {
-    return [...this.#definitions.values()].map((definition) => describeType(definition, this.#settings))
+  /** The registered types, with the defaults that apply here, and whether they are paused. */
+  listTaskTypes(): Promise<TaskTypeView[]> {
+    return this.#types.list()
+  }
+
+  /**
+   * Stops tasks of a type from being started, in all processes: none is once this has resolved. Those that run go on.
+   * Pausing twice is no error.
+   *
+   * @throws TaskError `UNKNOWN_TASK_TYPE` when neither this app nor any executor has registered it
+   */
+  pauseTaskType(taskType: string): Promise<TaskTypeView> {
+    return this.#types.pause(taskType)
+  }
+
+  /** Ends a pause. @throws TaskError `UNKNOWN_TASK_TYPE` */
+  resumeTaskType(taskType: string): Promise<TaskTypeView> {
+    return this.#types.resume(taskType)
   }
 
   /** @throws TaskError `UNKNOWN_TASK_TYPE` when this app has no handler for the type */
   requireTaskType(taskType: string): void {
-    if (this.#definitions.has(taskType)) return
-    const known = [...this.#definitions.keys()].join(', ') || 'none'
-    throw new TaskError(
-      'UNKNOWN_TASK_TYPE',
-      `task type '${taskType}' is not registered; registered: ${known}`,
-      {
-        problems: [{ pointer: '/taskType', detail: `must be one of: ${known}` }],
-      },
-    )
+    this.#types.require(taskType)
   }
 
   /** What a request that creates a task may have to carry. */

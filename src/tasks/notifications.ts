@@ -6,6 +6,7 @@ import { sendNotification } from './store/notify.ts'
 export type Notification =
   | { readonly kind: 'due' }
   | { readonly kind: 'schedules' }
+  | { readonly kind: 'resumed' }
   | { readonly kind: 'cancelled'; readonly runs: readonly CancelledRun[] }
 
 export interface CancelledRun {
@@ -26,7 +27,7 @@ export function encodeNotification(notification: Notification): string {
 
 /** Undefined for what another version, or somebody else, said on the channel. */
 export function decodeNotification(payload: string): Notification | undefined {
-  if (payload === 'due' || payload === 'schedules') return { kind: payload }
+  if (payload === 'due' || payload === 'resumed' || payload === 'schedules') return { kind: payload }
   if (!/^cancelled( \S+ \d+)+$/.test(payload)) return undefined
   const pairs = [...payload.matchAll(/ (\S+) (\d+)/g)]
   const runs = pairs.map(([, taskId = '', attempt]) => ({ taskId, attempt: Number(attempt) }))
@@ -54,6 +55,8 @@ export class Notifier {
     options.events.on('created', this.#onCreated)
     options.events.on('cancelled', this.#onCancelled)
     options.events.on('schedulesChanged', this.#onSchedulesChanged)
+    options.events.on('roomLeft', this.#onDue)
+    options.events.on('resumed', this.#onResumed)
   }
 
   stop(): void {
@@ -61,10 +64,15 @@ export class Notifier {
     this.#options.events.off('created', this.#onCreated)
     this.#options.events.off('cancelled', this.#onCancelled)
     this.#options.events.off('schedulesChanged', this.#onSchedulesChanged)
+    this.#options.events.off('roomLeft', this.#onDue)
+    this.#options.events.off('resumed', this.#onResumed)
   }
 
   readonly #onCreated = ({ dueNow, taskTypes }: TaskEventMap['created'][0]): void => {
-    if (!dueNow || this.#options.runsHere(taskTypes)) return
+    if (dueNow && !this.#options.runsHere(taskTypes)) this.#onDue()
+  }
+
+  readonly #onDue = (): void => {
     if (this.#timer) {
       this.#again = true
       return
@@ -91,6 +99,7 @@ export class Notifier {
   }
 
   readonly #onSchedulesChanged = (): void => this.#send({ kind: 'schedules' })
+  readonly #onResumed = (): void => this.#send({ kind: 'resumed' })
 
   #send(notification: Notification): void {
     // A hint that cannot be sent is not missed: the next poll, or heartbeat, finds what it was about.

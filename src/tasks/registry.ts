@@ -13,9 +13,9 @@ import {
 } from './task.ts'
 
 /** Applied to a function, registers it and returns that same function. */
-export type TaskDecorator<Schema extends ParamsSchema> = <Result>(
+export type TaskDecorator<Schema extends ParamsSchema, Type extends string = string> = <Result>(
   handler: TaskHandler<z.output<Schema>, Result>,
-) => Task<z.input<Schema>, z.output<Schema>, Result>
+) => Task<z.input<Schema>, z.output<Schema>, Result, Type>
 
 /** Types and their handlers. An app takes a frozen copy at its start. */
 export interface TaskRegistry {
@@ -24,16 +24,16 @@ export interface TaskRegistry {
    *
    * @throws TaskError `DUPLICATE_TASK_TYPE` when another function handles this type already
    */
-  task<Schema extends ParamsSchema = ParamsSchema>(
+  task<Schema extends ParamsSchema = ParamsSchema, const Type extends string = string>(
     this: void,
-    type: string,
+    type: Type,
     options: ThreadTaskOptions<Schema>,
-  ): () => Task<z.input<Schema>, z.output<Schema>>
-  task<Schema extends ParamsSchema = ParamsSchema>(
+  ): () => Task<z.input<Schema>, z.output<Schema>, unknown, Type>
+  task<Schema extends ParamsSchema = ParamsSchema, const Type extends string = string>(
     this: void,
-    type: string,
+    type: Type,
     options?: TaskOptions<Schema>,
-  ): TaskDecorator<Schema>
+  ): TaskDecorator<Schema, Type>
   /** Adds handlers that were registered elsewhere. */
   add(...tasks: readonly AnyTask[]): void
   definitions(): ReadonlyMap<string, TaskDefinition>

@@ -35,6 +35,8 @@ export const asyncTasks = pgTable(
     executorId: uuid('executor_id'),
     /** The row has ended (cancelled, failed) while the handler of its last attempt had not returned. */
     stopping: boolean('stopping').notNull().default(false),
+    /** Of a type with a limit over all processes: what it shares its place with; '' where only the type counts. */
+    concurrencyKey: text('concurrency_key'),
     progress: integer('progress').notNull().default(0),
     total: integer('total').notNull().default(0),
     step: text('step'),
@@ -47,7 +49,6 @@ export const asyncTasks = pgTable(
     createdBy: text('created_by'),
     /** At most one unfinished task has it. */
     uniqueKey: varchar('unique_key', { length: 255 }),
-    concurrencyKey: varchar('concurrency_key', { length: 255 }),
     createdAt: instant('created_at').notNull().defaultNow(),
     startedAt: instant('started_at'),
     completedAt: instant('completed_at'),
@@ -62,19 +63,13 @@ export const asyncTasks = pgTable(
       'async_tasks_progress_check',
       sql`${t.progress} >= 0 and ${t.total} >= 0 and (${t.total} = 0 or ${t.progress} <= ${t.total})`,
     ),
-    // The claim: due tasks in the order they are taken. Drizzle's desc() means nulls last, which an
-    // `order by … desc` cannot use: hence nullsFirst() here and below.
+    // The claim: one type's due tasks in the order they are taken. Drizzle's desc() means nulls last, which an
+    // `order by … desc` cannot use: hence nullsFirst().
     index('idx_async_tasks_due')
-      .on(t.priority.desc().nullsFirst(), t.runAt, t.id)
+      .on(t.taskType, t.priority.desc().nullsFirst(), t.runAt, t.id)
       .where(sql`${t.status} = 'pending'`),
-    // An executor's own running rows: heartbeat, hand-back, the executors list.
+    // An executor's own running rows: heartbeat, hand-back, the executors list, the list of running tasks.
     index('idx_async_tasks_running').on(t.executorId, t.id).where(sql`${t.status} = 'running'`),
-    // Lists of the rare ends; the common statuses are served by idx_async_tasks_created_at with a filter.
-    // A plain index on status would cost every transition an entry and serve no query better. The type at its end
-    // lets the statistics count by type without a look at the rows.
-    index('idx_async_tasks_status')
-      .on(t.status, t.createdAt.desc().nullsFirst(), t.id.desc().nullsFirst(), t.taskType)
-      .where(sql`${t.status} in ('failed', 'cancelled')`),
     // One unfinished task a key, over all types; also the look for the one that has it.
     uniqueIndex('idx_async_tasks_unique_key')
       .on(t.uniqueKey)
@@ -85,8 +80,21 @@ export const asyncTasks = pgTable(
       t.createdAt.desc().nullsFirst(),
       t.id.desc().nullsFirst(),
     ),
-    // The list, newest first, with its keyset cursor.
-    index('idx_async_tasks_created_at').on(t.createdAt.desc().nullsFirst(), t.id.desc().nullsFirst()),
+    // What counts against a limit over all processes: nothing where no type has one.
+    index('idx_async_tasks_limited')
+      .on(t.taskType, t.concurrencyKey)
+      .where(sql`${t.concurrencyKey} is not null and (${t.status} = 'running' or ${t.stopping})`),
+    // The first due task of each key, hopped from key to key: a long backlog of one key hides no other.
+    index('idx_async_tasks_keys')
+      .on(t.taskType, t.concurrencyKey, t.priority.desc().nullsFirst(), t.runAt, t.id)
+      .where(sql`${t.concurrencyKey} <> '' and ${t.status} = 'pending'`),
+    // The lists, newest first, read backwards: of one status, and of one status of one type; several are merged.
+    // Ascending, because rows come in that order and full pages are then left behind. Running rows are few and would
+    // cost each claim two entries.
+    index('idx_async_tasks_status').on(t.status, t.createdAt, t.id).where(sql`${t.status} <> 'running'`),
+    index('idx_async_tasks_created_at')
+      .on(t.taskType, t.status, t.createdAt, t.id)
+      .where(sql`${t.status} <> 'running'`),
   ],
 )
 
@@ -164,7 +172,7 @@ export const asyncTaskExecutors = pgTable('async_task_executors', {
 /** A tick: a whole second, which a `Date` holds exactly, so that it can be compared with what was read. */
 const tick = (name: string) => timestamp(name, { withTimezone: true, mode: 'date', precision: 0 })
 
-/** One row a schedule. Its next tick is taken by whoever moves `next_run_at` on, in the transaction that makes the task. */
+/** One row a schedule. Its next tick is taken by whoever moves `next_run_at` on, in the statement that makes the task. */
 export const asyncTaskSchedules = pgTable(
   'async_task_schedules',
   {
@@ -219,4 +227,11 @@ export const asyncTaskDuties = pgTable('async_task_duties', {
   holder: uuid('holder').notNull(),
   /** Nobody else takes it before this instant. */
   until: instant('until').notNull(),
+})
+
+/** What holds for all tasks of a type, in all processes. A type without a row is not paused. */
+export const asyncTaskTypes = pgTable('async_task_types', {
+  taskType: varchar('task_type', { length: 100 }).primaryKey(),
+  /** Not claimed since then; null: claimed. */
+  pausedAt: instant('paused_at'),
 })

@@ -1,4 +1,5 @@
 import type { z } from 'zod'
+import type { TaskDetail } from '../contract/task.ts'
 import type { TaskContext } from './context.ts'
 import { TaskError } from './errors.ts'
 import { findRetryPolicyProblem, type RetryPolicy } from './retry-policy.ts'
@@ -27,6 +28,18 @@ export interface TaskOptions<Schema extends ParamsSchema = ParamsSchema> {
   priority?: number
   /** Days that ended tasks are kept, 0 … 36,500, which is for ever. Default: the executor's `retentionDays`. */
   retentionDays?: number
+  /** Tasks of this type that run at once in one process, 1 … 10,000. Default: as many as it has slots. */
+  concurrency?: number
+  /**
+   * Tasks of this type that run at once over all processes, 1 … 10,000; never more. Default: any number.
+   * A handler that ignores its signal counts until it returns. Such a claim costs a transaction of its own.
+   */
+  globalConcurrency?: number
+  /**
+   * What a task shares its place with, made of its parsed params: at most one task of this type and key runs at once
+   * over all processes. 1 … 200 characters. A call's own `concurrencyKey` wins over it. Default: tasks share nothing.
+   */
+  concurrencyKey?(params: z.output<Schema>): string
 }
 
 /** A handler that runs in a worker thread: for work that blocks the event loop, or must be stoppable for sure. */
@@ -50,12 +63,13 @@ export interface TaskDefinition {
 
 declare const taskBrand: unique symbol
 
-/** A registered handler: the function itself, and, for the compiler, the params it may be created with. */
+/** A registered handler: the function itself, and, for the compiler, its type's name and what it may be created with. */
 export type Task<
   Input = Record<string, unknown>,
   Params = Record<string, unknown>,
   Result = unknown,
-> = TaskHandler<Params, Result> & { readonly [taskBrand]: { input: Input } }
+  Type extends string = string,
+> = TaskHandler<Params, Result> & { readonly [taskBrand]: { input: Input; type: Type } }
 
 /** A task of whatever params. `never` lets handlers of every params type in. */
 // biome-ignore lint/suspicious/noExplicitAny: params are contravariant; only `any` accepts each handler
@@ -69,6 +83,9 @@ export type ParamsOf<T> = T extends { readonly [taskBrand]: { input: infer Input
   ? Input
   : Record<string, unknown>
 
+/** The name of a handler's type. */
+export type TypeOf<T> = T extends { readonly [taskBrand]: { type: infer Type } } ? Type : never
+
 /** What follows the task in a call that creates it: params may be left out only where none is required. */
 export type CreateArguments<T, Options> =
   Record<never, never> extends ParamsOf<T>
@@ -78,6 +95,35 @@ export type CreateArguments<T, Options> =
 /** The result of `T`'s handler. */
 export type ResultOf<T> = T extends (...args: never[]) => infer Result ? Awaited<Result> : unknown
 
+/** What a value is once it has been JSON: a `Date` is text, what is undefined is absent, and nothing at all is null. */
+export type JsonOf<T> = unknown extends T
+  ? TaskDetail['result']
+  : T extends { toJSON(): infer Json }
+    ? JsonOf<Json>
+    : T extends string | number | boolean | null
+      ? T
+      : T extends NotJson
+        ? null
+        : T extends readonly (infer Item)[]
+          ? JsonOf<Item>[]
+          : JsonObjectOf<T>
+
+type JsonObjectOf<T> = Flat<
+  {
+    [Key in keyof T as T[Key] extends NotJson ? never : undefined extends T[Key] ? never : Key]: JsonOf<
+      T[Key]
+    >
+  } & {
+    [Key in keyof T as T[Key] extends NotJson ? never : undefined extends T[Key] ? Key : never]?: JsonOf<
+      Exclude<T[Key], NotJson>
+    >
+  }
+>
+type Flat<T> = { [Key in keyof T]: T[Key] }
+
+// biome-ignore lint/suspicious/noConfusingVoidType: a handler that returns nothing has the result type void
+type NotJson = undefined | void | symbol | ((...args: never[]) => unknown)
+
 const TYPE_PATTERN = /^[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}$/
 
 /** A function may serve several types; each of them once. */
@@ -86,6 +132,20 @@ const definitions = new WeakMap<object, Map<string, TaskDefinition>>()
 /** The definitions behind a registered handler; none for any other function. */
 export function findDefinitions(handler: unknown): readonly TaskDefinition[] {
   return typeof handler === 'function' ? [...(definitions.get(handler)?.values() ?? [])] : []
+}
+
+/** @throws TaskError `INVALID_ARGUMENT` for a task that is not the handler's */
+export function requireTypeOf(
+  handler: AnyTask,
+  { taskId, taskType }: { taskId: string; taskType: string },
+): void {
+  const types = findDefinitions(handler).map(({ type }) => type)
+  if (types.includes(taskType)) return
+  const known = types.join(', ') || 'no type'
+  throw new TaskError(
+    'INVALID_ARGUMENT',
+    `${taskId} is a '${taskType}', but the handler given is of ${known}`,
+  )
 }
 
 /** Binds a function to a type. */
@@ -115,10 +175,13 @@ function checkOptions(type: string, options: TaskOptions): void {
   checkInteger(type, 'maxRetries', options.maxRetries, 0, 100)
   checkInteger(type, 'retryBaseMs', options.retryBaseMs, 0, 3_600_000)
   checkInteger(type, 'priority', options.priority, -100, 100)
+  checkInteger(type, 'concurrency', options.concurrency, 1, 10_000)
+  checkInteger(type, 'globalConcurrency', options.globalConcurrency, 1, 10_000)
   const problem =
     findRetryProblem(options) ??
     findRedactProblem(options.redact) ??
-    findRetentionProblem(options.retentionDays)
+    findRetentionProblem(options.retentionDays) ??
+    findKeyProblem(options.concurrencyKey)
   if (problem) throw new TaskError('INVALID_ARGUMENT', `task('${type}'): ${problem}`)
 }
 
@@ -135,6 +198,12 @@ function findRedactProblem(redact: unknown): string | undefined {
 function findRetentionProblem(days: number | undefined): string | undefined {
   if (days === undefined || (days >= 0 && days <= 36_500)) return undefined
   return `retentionDays must be a number from 0 to 36500, got ${days}`
+}
+
+function findKeyProblem(key: unknown): string | undefined {
+  return key === undefined || typeof key === 'function'
+    ? undefined
+    : 'concurrencyKey must be a function of the params'
 }
 
 function isPath(value: unknown): boolean {

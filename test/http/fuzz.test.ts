@@ -49,7 +49,7 @@ afterAll(() => server.close())
 test(`${numRuns} random requests meet no 5xx, and every refusal says what is wrong (seed ${seed})`, async () => {
   console.log(`fuzz seed: ${seed} (FUZZ_SEED=${seed} repeats this run)`)
   const { paths } = (await server.app.inject('/docs/json')).json<{ paths: Paths }>()
-  const taskType = server.app.tasks.listTaskTypes().map((type) => type.taskType)
+  const taskType = (await server.app.tasks.listTaskTypes()).map((type) => type.taskType)
   const seen = new Map<number, number>()
   await fc.assert(
     fc.asyncProperty(

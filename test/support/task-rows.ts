@@ -47,7 +47,8 @@ export function useTaskTables(): TaskTables {
   })
   beforeEach(async () => {
     await database.pool.query(
-      `truncate async_tasks, async_task_executors, async_task_schedules, async_task_minutes, async_task_duties
+      `truncate async_tasks, async_task_executors, async_task_types, async_task_schedules, async_task_minutes,
+                async_task_duties
        cascade`,
     )
   })

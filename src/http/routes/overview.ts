@@ -1,6 +1,16 @@
 import { type FastifyPluginAsyncZod, jsonSchemaTransform } from 'fastify-type-provider-zod'
+import { TaskError } from '../../tasks/errors.ts'
 import type { TaskManager } from '../../tasks/manager.ts'
-import { executorsAnswer, noQuery, problems, taskTypesAnswer } from '../responses.ts'
+import { HttpProblem } from '../problems.ts'
+import {
+  executorsAnswer,
+  noBody,
+  noQuery,
+  problems,
+  taskTypeAnswer,
+  taskTypePath,
+  taskTypesAnswer,
+} from '../responses.ts'
 
 const config = { swaggerTransform: jsonSchemaTransform }
 
@@ -16,7 +26,24 @@ export const overviewRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> = a
         response: { 200: taskTypesAnswer, ...problems(400, 401, 403) },
       },
     },
-    async () => ({ taskTypes: manager.listTaskTypes() }),
+    async () => ({ taskTypes: await manager.listTaskTypes() }),
+  )
+
+  const steerSchema = {
+    tags: ['task types'],
+    params: taskTypePath,
+    querystring: noQuery,
+    body: noBody,
+    response: { 200: taskTypeAnswer, ...problems(400, 401, 403, 404, 413, 415) },
+  }
+  const pauseSchema = { summary: 'Stop tasks of a type from being started', ...steerSchema }
+  app.post('/task-types/:taskType/pause', { config, schema: pauseSchema }, async (request) =>
+    orNotFound(() => manager.pauseTaskType(request.params.taskType)),
+  )
+
+  const resumeSchema = { summary: 'Let tasks of a paused type be started again', ...steerSchema }
+  app.post('/task-types/:taskType/resume', { config, schema: resumeSchema }, async (request) =>
+    orNotFound(() => manager.resumeTaskType(request.params.taskType)),
   )
 
   app.get(
@@ -32,4 +59,14 @@ export const overviewRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> = a
     },
     async () => ({ executors: await manager.listExecutors() }),
   )
+}
+
+/** In a path an unknown type is a resource that is not there; in a body it is a wrong value. */
+async function orNotFound<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    if (!(error instanceof TaskError) || error.code !== 'UNKNOWN_TASK_TYPE') throw error
+    throw new HttpProblem(404, error.code, error.message)
+  }
 }

@@ -20,7 +20,15 @@ const bodyLimit = 4 * MAX_SCHEDULE_PARAMS_BYTES
 const tags = ['schedules']
 const config = { swaggerTransform: jsonSchemaTransform }
 
-export const scheduleRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> = async (app, { manager }) => {
+export const scheduleRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> = async (app, options) => {
+  await app.register(readRoutes, options)
+  await app.register(changeRoutes, options)
+  await app.register(runRoute, options)
+}
+
+const one = { tags, params: scheduleNamePath, querystring: noQuery }
+
+const readRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> = async (app, { manager }) => {
   const listSchema = {
     summary: 'List the schedules by name',
     tags,
@@ -31,6 +39,19 @@ export const scheduleRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> = a
     schedules: await manager.listSchedules(),
   }))
 
+  const readSchema = {
+    summary: 'Read a schedule',
+    ...one,
+    response: { 200: scheduleAnswer, ...problems(400, 401, 403, 404) },
+  }
+  app.get('/schedules/:name', { config, schema: readSchema }, async ({ params: { name } }) => {
+    const schedule = await manager.getSchedule(name)
+    if (!schedule) throw new TaskError('SCHEDULE_NOT_FOUND', `there is no schedule ${JSON.stringify(name)}`)
+    return schedule
+  })
+}
+
+const changeRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> = async (app, { manager }) => {
   const createSchema = {
     summary: 'Create a schedule',
     tags,
@@ -46,18 +67,6 @@ export const scheduleRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> = a
       .code(201)
       .header('location', `${app.prefix}/schedules/${encodeURIComponent(schedule.name)}`)
       .send(schedule)
-  })
-
-  const one = { tags, params: scheduleNamePath, querystring: noQuery }
-  const readSchema = {
-    summary: 'Read a schedule',
-    ...one,
-    response: { 200: scheduleAnswer, ...problems(400, 401, 403, 404) },
-  }
-  app.get('/schedules/:name', { config, schema: readSchema }, async ({ params: { name } }) => {
-    const schedule = await manager.getSchedule(name)
-    if (!schedule) throw new TaskError('SCHEDULE_NOT_FOUND', `there is no schedule ${JSON.stringify(name)}`)
-    return schedule
   })
 
   const changeSchema = {
@@ -83,7 +92,9 @@ export const scheduleRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> = a
     await manager.deleteSchedule(request.params.name)
     return reply.code(204).send()
   })
+}
 
+const runRoute: FastifyPluginAsyncZod<{ manager: TaskManager }> = async (app, { manager }) => {
   const runSchema = {
     summary: 'Make a task of a schedule now, also of a disabled one',
     ...one,

@@ -1,21 +1,23 @@
 import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
 import type pg from 'pg'
-import type { Database } from '../../db/database.ts'
+import { type Database, keepPlansWhile } from '../../db/database.ts'
 import { TaskError } from '../errors.ts'
 import type { TaskEvents } from '../events.ts'
+import { limitsOf } from '../limits.ts'
 import { Pruner } from '../maintenance/pruner.ts'
 import { MAX_SLEEP_MS, Scheduler } from '../maintenance/scheduler.ts'
 import type { TaskManager } from '../manager.ts'
 import { Redaction } from '../redaction.ts'
 import type { TaskSettings } from '../settings.ts'
-import { type ClaimedTask, claimTasks } from '../store/claim.ts'
+import type { ClaimedTask } from '../store/claim.ts'
 import { stopExecutor } from '../store/executors.ts'
 import { runKey } from '../store/fence.ts'
 import { releaseTask } from '../store/finish.ts'
 import { handBackStrays } from '../store/rescue.ts'
 import type { TaskDefinition } from '../task.ts'
 import { Attempt, type AttemptServices } from './attempt.ts'
+import { type Claimed, Claimer } from './claimer.ts'
 import { Completions } from './completions.ts'
 import { assessHealth, type ExecutorHealth } from './health.ts'
 import { hearOthers } from './hearing.ts'
@@ -37,6 +39,9 @@ const RETRY_SLACK_MS = 5
 
 /** What the last writes of a stop get at least, however short the time that it was given. */
 const MIN_STOP_MS = 500
+
+/** From this size on a plan of the table of tasks is that of a large one. */
+const LARGE_TABLE_BYTES = 1_048_576
 
 /** A poll loop that has not passed for less than this is busy, not stale. */
 const MIN_STALE_MS = 10_000
@@ -73,22 +78,24 @@ export class TaskExecutor {
   readonly #heart: Supervisor
   readonly #ears: Supervisor | undefined
   readonly #scheduler: Scheduler
-  readonly #ticks: Supervisor
   readonly #pruner: Supervisor
   readonly #giveUp = new AbortController()
   readonly #services: AttemptServices
   /** A heartbeat saw rows that run in this executor's name without being held. */
   #strays = false
   #claiming = false
+  /** Made at the start: from then on the types are fixed. */
+  #claimer: Claimer | undefined
   /** Cancels of runs that are not held yet: the answer to their claim is under way. */
   readonly #cancelledEarly = new Set<string>()
   #started = false
   #stopping: Promise<void> | undefined
 
   constructor(options: ExecutorOptions) {
-    const { db, settings, definitions, events, manager, version } = options
-    this.#options = options
-    this.#slots = new Slots(settings.concurrency, () => this.wake())
+    const { settings, definitions, events, manager, version } = options
+    const db = keepPlansWhile(options.db, () => this.#heartbeat.tableBytes >= LARGE_TABLE_BYTES)
+    this.#options = { ...options, db }
+    this.#slots = new Slots(settings.concurrency, (attempt) => this.#onFreed(attempt.task.taskType))
     this.#logs = new LogBuffer(db, this.#persistence, settings.maxLogLines)
     this.#progress = new ProgressBuffer({
       db,
@@ -97,7 +104,7 @@ export class TaskExecutor {
       onLost: ({ taskId, attempt }) => this.#abortIf(taskId, attempt, 'lost'),
     })
     this.#heartbeat = new Heartbeat({
-      db: options.heartDb ?? db,
+      db: options.heartDb ?? options.db,
       slots: this.#slots,
       events,
       intervalMs: settings.heartbeatIntervalMs,
@@ -128,11 +135,6 @@ export class TaskExecutor {
     )
     this.#ears = options.listen && new Supervisor('listener', this.#hear(options.listen), events)
     this.#scheduler = new Scheduler({ db, settings, definitions, events })
-    this.#ticks = new Supervisor(
-      'scheduler',
-      (signal, passed) => this.#scheduler.loop(signal, passed),
-      events,
-    )
     const pruner = new Pruner({ db, settings, definitions, events })
     this.#pruner = new Supervisor('pruner', (signal, passed) => pruner.loop(signal, passed), events)
     this.#poller = new Supervisor('poller', (signal, passed) => this.#poll(signal, passed), events)
@@ -156,29 +158,36 @@ export class TaskExecutor {
   start(): void {
     if (this.#started) return
     this.#started = true
-    const { events } = this.#options
+    const { db, definitions, events, settings } = this.#options
+    this.#claimer = new Claimer({
+      db,
+      executorId: this.id,
+      types: [...definitions.values()].map(limitsOf),
+      slots: this.#slots,
+      pollIntervalMs: settings.pollIntervalMs,
+      onRoomLeft: (taskTypes) => events.emit('roomLeft', { taskTypes }),
+    })
     events.on('created', this.#onCreated)
     events.on('rescued', this.#onRescued)
+    events.on('resumed', this.#onResumed)
     events.on('cancelled', this.#onCancelled)
-    events.on('schedulesChanged', this.#onSchedulesChanged)
     this.#heart.start()
     this.#poller.start()
-    this.#ticks.start()
+    this.#scheduler.start()
     this.#ears?.start()
     this.#pruner.start()
   }
 
   /** Looks for due tasks now instead of at the next interval. */
   wake(): void {
+    this.#claimer?.lookAgain()
     this.#wakeUp.notify()
   }
 
   /** There is a free slot for each of these tasks. */
   runsAtOnce(taskTypes: readonly string[]): boolean {
     if (!this.#started || this.#stopping) return false
-    return (
-      taskTypes.length <= this.#slots.free && taskTypes.every((type) => this.#options.definitions.has(type))
-    )
+    return taskTypes.length <= this.#slots.free && taskTypes.every((type) => this.#claimer?.isUnlimited(type))
   }
 
   holds(taskId: string, attempt: number): boolean {
@@ -194,7 +203,7 @@ export class TaskExecutor {
       loops: [
         { health: this.#poller.health(), staleAfterMs: Math.max(5 * pollIntervalMs, MIN_STALE_MS) },
         { health: this.#heart.health(), staleAfterMs: leaseMs },
-        { health: this.#ticks.health(), staleAfterMs: 3 * MAX_SLEEP_MS },
+        { health: this.#scheduler.health(), staleAfterMs: 3 * MAX_SLEEP_MS },
         ...ears,
       ],
       stuck: this.#slots
@@ -227,8 +236,8 @@ export class TaskExecutor {
     const deadline = setTimeout(() => this.#giveUp.abort(), Math.max(total, MIN_STOP_MS))
     events.off('created', this.#onCreated)
     events.off('rescued', this.#onRescued)
-    events.off('schedulesChanged', this.#onSchedulesChanged)
-    const polled = Promise.all([this.#poller.stop(), this.#ticks.stop(), this.#pruner.stop()])
+    events.off('resumed', this.#onResumed)
+    const polled = Promise.all([this.#poller.stop(), this.#scheduler.stop(), this.#pruner.stop()])
     try {
       await this.#idleWithin(total * ABORT_AT)
       for (const attempt of this.#slots.attempts()) attempt.abort('shutdown')
@@ -275,14 +284,15 @@ export class TaskExecutor {
   }
 
   #poll(signal: AbortSignal, passed: () => void): Promise<void> {
-    const { definitions, settings } = this.#options
-    const types = [...definitions.keys()]
+    const claimer = this.#claimer
+    if (!claimer) throw new Error('polling begins after the start')
     return poll(
       {
         slots: this.#slots,
         wakeUp: this.#wakeUp,
-        pollIntervalMs: settings.pollIntervalMs,
-        claim: async (limit) => (this.#heartbeat.isVisible ? this.#claim(types, limit) : []),
+        pollIntervalMs: this.#options.settings.pollIntervalMs,
+        mayHideRows: claimer.mayHideRows,
+        claim: (limit) => this.#claim(claimer, limit),
         start: (task) => this.#run(task),
         settleStrays: () => this.#settleStrays(),
         handBack: (task) => this.#handBack(task),
@@ -292,11 +302,12 @@ export class TaskExecutor {
     )
   }
 
-  async #claim(types: readonly string[], limit: number): Promise<ClaimedTask[]> {
+  async #claim(claimer: Claimer, limit: number): Promise<Claimed> {
+    if (!this.#heartbeat.isVisible) return { tasks: [], next: 'later' }
     this.#cancelledEarly.clear()
     this.#claiming = true
     try {
-      return await claimTasks(this.#options.db, this.id, types, limit)
+      return await claimer.claim(limit)
     } finally {
       this.#claiming = false
     }
@@ -337,6 +348,7 @@ export class TaskExecutor {
       connection,
       onDue: () => this.wake(),
       onSchedules: () => this.#scheduler.wake(),
+      onResumed: () => this.#onResumed(),
       onCancelled: (taskId, attempt) => this.#abortIf(taskId, attempt, 'cancelled'),
       onListening: async () => {
         this.wake()
@@ -352,11 +364,23 @@ export class TaskExecutor {
     else if (this.#claiming) this.#cancelledEarly.add(runKey({ taskId, attempt }))
   }
 
+  #onFreed(taskType: string): void {
+    this.#claimer?.noteEnd(taskType)
+    this.#wakeUp.notify()
+    // Nothing more is claimed here: whoever has slots must hear of the room.
+    if (this.#stopping && this.#claimer?.isLimited(taskType)) {
+      this.#options.events.emit('roomLeft', { taskTypes: [taskType] })
+    }
+  }
+
   readonly #onCreated = ({ dueNow }: { dueNow: boolean }): void => {
     if (dueNow) this.wake()
   }
 
-  readonly #onSchedulesChanged = (): void => this.#scheduler.wake()
+  readonly #onResumed = (): void => {
+    this.#claimer?.lookAtEverything()
+    this.wake()
+  }
 
   readonly #onRescued = (): void => this.wake()
 

@@ -11,6 +11,8 @@ export function hearOthers(options: {
   readonly connection: pg.ClientConfig
   onDue(): void
   onSchedules(): void
+  /** Tasks of a type that was paused may be due since long. */
+  onResumed(): void
   onCancelled(taskId: string, attempt: number): void
   /** Hints that were sent while nobody listened are lost: due tasks and cancels must be looked up. */
   onListening(): Promise<void>
@@ -27,6 +29,7 @@ export function hearOthers(options: {
       if (heard?.kind === 'cancelled') {
         for (const { taskId, attempt } of heard.runs) options.onCancelled(taskId, attempt)
       }
+      if (heard?.kind === 'resumed') options.onResumed()
     },
   }
   return (signal, passed) => listen(listener, signal, passed)

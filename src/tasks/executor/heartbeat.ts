@@ -1,8 +1,15 @@
 import type { Database } from '../../db/database.ts'
 import type { TaskEvents } from '../events.ts'
-import { beat, type ExecutorRow, forgetExecutors, registerExecutor } from '../store/executors.ts'
+import {
+  type BeatAnswer,
+  beat,
+  type ExecutorRow,
+  forgetExecutors,
+  registerExecutor,
+} from '../store/executors.ts'
 import { runKey } from '../store/fence.ts'
 import { failUnknownTypes, rescueTasks } from '../store/rescue.ts'
+import type { Attempt } from './attempt.ts'
 import type { Slots } from './slots.ts'
 import { pause } from './wake-up.ts'
 
@@ -14,6 +21,10 @@ import { pause } from './wake-up.ts'
 const LONGEST_GAP = 1.5
 
 const FORGET_INTERVAL_MS = 3_600_000
+
+/** Looks at what runs and waits take no more than a fiftieth of the time: a transaction held open makes them long. */
+const THINNING = 50
+const CHEAP_MS = 10
 
 /**
  * Says that this executor lives, and learns which of its runs were cancelled or taken away: the one channel that
@@ -33,7 +44,8 @@ export class Heartbeat {
   #lastBeat = Number.NEGATIVE_INFINITY
   #steadySince = Number.POSITIVE_INFINITY
   #lastForget = performance.now()
-  #nextUnknown = 0
+  #nextLook = 0
+  #tableBytes = 0
 
   constructor(options: {
     db: Database
@@ -63,6 +75,11 @@ export class Heartbeat {
     return this.#registered && performance.now() - this.#lastBeat < this.#row.leaseMs / 2
   }
 
+  /** Of the table of tasks, as of the last heartbeat. */
+  get tableBytes(): number {
+    return this.#tableBytes
+  }
+
   async loop(signal: AbortSignal, passed: () => void): Promise<void> {
     while (!signal.aborted) {
       try {
@@ -83,53 +100,59 @@ export class Heartbeat {
       const sentAt = performance.now()
       await registerExecutor(this.#db, this.#row)
       this.#registered = true
-      this.#noteBeat(sentAt)
+      this.#noteGap(sentAt)
+      this.#lastBeat = sentAt
       this.#onRegistered()
     }
     const attempts = this.#slots.attempts()
-    const stuck = attempts.filter((attempt) => attempt.stuck).map((attempt) => attempt.fence.taskId)
-    const sentAt = performance.now()
-    const answer = await beat(
-      this.#db,
-      this.#row.executorId,
-      attempts.map((attempt) => attempt.fence),
-      stuck,
-    )
+    const answer = await this.#send(attempts)
     this.#registered = answer.known
-    this.#noteBeat(sentAt)
+    this.#tableBytes = answer.tableBytes
     for (const attempt of attempts) {
       if (answer.cancelled.includes(runKey(attempt.fence))) attempt.abort('cancelled')
       if (answer.lost.includes(runKey(attempt.fence))) attempt.abort('lost')
     }
     if (answer.strays) this.#onStrays()
-    if (this.#isSteady()) await this.#judge()
+    await this.#judge(answer)
   }
 
-  /** It looks at every due task, so it takes no more than a fiftieth of the time, however long the backlog. */
-  async #failUnknownTypes(): Promise<void> {
-    const begun = performance.now()
-    if (begun < this.#nextUnknown) return
-    for (const failed of await failUnknownTypes(this.#db, this.#row.leaseMs)) {
-      this.#events.emit('unknownTypeFailed', failed)
-    }
-    this.#nextUnknown = performance.now() + 50 * (performance.now() - begun)
-  }
-
-  /** It counts from when it was sent: the database dated it no earlier. */
-  #noteBeat(sentAt: number): void {
-    if (sentAt - this.#lastBeat > LONGEST_GAP * this.#intervalMs) this.#steadySince = sentAt
+  async #send(attempts: readonly Attempt[]): Promise<BeatAnswer> {
+    const sentAt = performance.now()
+    this.#noteGap(sentAt)
+    const strays = sentAt >= this.#nextLook
+    const answer = await beat(
+      this.#db,
+      this.#row,
+      attempts.map((attempt) => attempt.fence),
+      attempts.filter((attempt) => attempt.stuck).map((attempt) => attempt.fence.taskId),
+      { strays, others: strays && this.#isSteady() },
+    )
+    // It counts from when it was sent: the database dated it no earlier.
     this.#lastBeat = sentAt
+    const cost = performance.now() - sentAt
+    if (strays && cost > CHEAP_MS) this.#nextLook = performance.now() + THINNING * cost
+    return answer
+  }
+
+  #noteGap(sentAt: number): void {
+    if (sentAt - this.#lastBeat > LONGEST_GAP * this.#intervalMs) this.#steadySince = sentAt
   }
 
   #isSteady(): boolean {
     return performance.now() - this.#steadySince >= this.#row.leaseMs
   }
 
-  async #judge(): Promise<void> {
-    const rescued = await rescueTasks(this.#db)
-    if (rescued.length > 0) this.#events.emit('rescued', { tasks: rescued })
-    await this.#failUnknownTypes()
-    if (performance.now() - this.#lastForget < FORGET_INTERVAL_MS) return
+  async #judge(answer: BeatAnswer): Promise<void> {
+    if (answer.orphans) {
+      const rescued = await rescueTasks(this.#db)
+      if (rescued.length > 0) this.#events.emit('rescued', { tasks: rescued })
+    }
+    if (answer.unknownTypes) {
+      for (const failed of await failUnknownTypes(this.#db, this.#row.leaseMs)) {
+        this.#events.emit('unknownTypeFailed', failed)
+      }
+    }
+    if (!this.#isSteady() || performance.now() - this.#lastForget < FORGET_INTERVAL_MS) return
     await forgetExecutors(this.#db)
     this.#lastForget = performance.now()
   }

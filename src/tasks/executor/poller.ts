@@ -1,6 +1,12 @@
 import type { ClaimedTask } from '../store/claim.ts'
+import type { Claimed } from './claimer.ts'
 import type { Slots } from './slots.ts'
 import type { WakeUp } from './wake-up.ts'
+
+/** Until another look at what a claim elsewhere held locked: longer than a claim takes, far shorter than an interval. */
+const SOON_MS = 15
+
+const NOTHING: Claimed = { tasks: [], next: 'later' }
 
 /** Rows one claim takes at most: the knee of the measured throughput. */
 const MAX_BATCH = 500
@@ -9,7 +15,9 @@ export interface PollerParts {
   readonly slots: Slots
   readonly wakeUp: WakeUp
   readonly pollIntervalMs: number
-  claim(limit: number): Promise<ClaimedTask[]>
+  /** Other claims may pass over rows for a moment that nobody takes. */
+  readonly mayHideRows: boolean
+  claim(limit: number): Promise<Claimed>
   start(task: ClaimedTask): void
   /** Between two claims: what this executor holds is exactly what it should. */
   settleStrays(): Promise<void>
@@ -18,20 +26,24 @@ export interface PollerParts {
 }
 
 /**
- * Decides when to claim, and nothing else: never more than there are free slots; again at once after a full
- * batch; otherwise after the interval, a wake-up or a freed slot. Errors end the loop; the supervisor starts it
- * again with a back-off.
+ * Decides when to claim, and nothing else: never more than there are free slots; again at once while more is likely;
+ * otherwise after the interval, a wake-up or a freed slot. Errors end the loop; the supervisor starts it again with a
+ * back-off.
  */
 export async function poll(parts: PollerParts, signal: AbortSignal, passed: () => void): Promise<void> {
   const { slots, wakeUp } = parts
+  let woken = false
   while (!signal.aborted) {
     await parts.settleStrays()
     const limit = Math.min(slots.free, MAX_BATCH)
-    const claimed = limit > 0 ? await parts.claim(limit) : []
-    if (signal.aborted) await Promise.all(claimed.map((task) => parts.handBack(task)))
-    else for (const task of claimed) parts.start(task)
+    const { tasks, next } = limit > 0 ? await parts.claim(limit) : NOTHING
+    if (signal.aborted) await Promise.all(tasks.map((task) => parts.handBack(task)))
+    else for (const task of tasks) parts.start(task)
     passed()
-    const moreIsLikely = limit > 0 && claimed.length === limit && slots.free > 0
-    if (!moreIsLikely) await wakeUp.wait(parts.pollIntervalMs, signal)
+    if (next === 'now' && slots.free > 0) continue
+    // What the wake-up was about may be locked by a claim that leaves it: one more look.
+    const wasHidden = woken && parts.mayHideRows && limit > 0 && tasks.length < limit
+    const isSoon = slots.free > 0 && (next === 'soon' || wasHidden)
+    woken = await wakeUp.wait(isSoon ? Math.min(SOON_MS, parts.pollIntervalMs) : parts.pollIntervalMs, signal)
   }
 }

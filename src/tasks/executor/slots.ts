@@ -6,11 +6,12 @@ import type { Attempt } from './attempt.ts'
  */
 export class Slots {
   readonly #size: number
-  readonly #onFreed: () => void
+  readonly #onFreed: (attempt: Attempt) => void
   readonly #attempts = new Set<Attempt>()
+  readonly #counts = new Map<string, number>()
   #idle = Promise.withResolvers<void>()
 
-  constructor(size: number, onFreed: () => void) {
+  constructor(size: number, onFreed: (attempt: Attempt) => void) {
     this.#size = size
     this.#onFreed = onFreed
     this.#idle.resolve()
@@ -28,15 +29,22 @@ export class Slots {
     return this.attempts().find(({ fence }) => fence.taskId === taskId && fence.attempt === attempt)
   }
 
+  /** How many of a type there are. */
+  count(taskType: string): number {
+    return this.#counts.get(taskType) ?? 0
+  }
+
   take(attempt: Attempt): void {
     if (this.#attempts.size === 0) this.#idle = Promise.withResolvers<void>()
     this.#attempts.add(attempt)
+    this.#counts.set(attempt.task.taskType, this.count(attempt.task.taskType) + 1)
   }
 
   release(attempt: Attempt): void {
     this.#attempts.delete(attempt)
+    this.#counts.set(attempt.task.taskType, this.count(attempt.task.taskType) - 1)
     if (this.#attempts.size === 0) this.#idle.resolve()
-    this.#onFreed()
+    this.#onFreed(attempt)
   }
 
   /** Resolves when no slot is taken. */

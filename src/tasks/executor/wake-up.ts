@@ -30,8 +30,11 @@ export class WakeUp {
     this.#timers.clear()
   }
 
-  /** Resolves after `ms`, at a wake-up, or when the signal aborts; never rejects. One waiter at a time. */
-  async wait(ms: number, signal: AbortSignal): Promise<void> {
+  /**
+   * Resolves after `ms`, at a wake-up, or when the signal aborts; never rejects. Answers whether it was a wake-up. One
+   * waiter at a time.
+   */
+  async wait(ms: number, signal: AbortSignal): Promise<boolean> {
     if (!this.#pending && !signal.aborted) {
       const { promise, resolve } = Promise.withResolvers<void>()
       const timer = setTimeout(resolve, ms)
@@ -43,11 +46,13 @@ export class WakeUp {
       clearTimeout(timer)
       this.#resume = undefined
     }
+    const woken = this.#pending
     this.#pending = false
+    return woken
   }
 }
 
 /** Resolves after `ms`, or when the signal aborts; never rejects. */
-export function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new WakeUp().wait(ms, signal)
+export async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  await new WakeUp().wait(ms, signal)
 }

@@ -1,9 +1,11 @@
 import type { TaskDetail, TaskLogLine, TaskSummary } from '../../contract/task.ts'
 import type { Database } from '../../db/database.ts'
+import { isTransient } from '../../db/errors.ts'
 import { TaskError } from '../errors.ts'
 import type { TaskEvents } from '../events.ts'
 import { backoffMs } from '../executor/supervisor.ts'
 import { pause, WakeUp } from '../executor/wake-up.ts'
+import { TASK_ID } from '../lifecycle.ts'
 import { readFeed } from '../store/feed.ts'
 import { findTask, listLogs } from '../store/read.ts'
 import { toLogLine } from '../store/rows.ts'
@@ -67,6 +69,7 @@ export class TaskFeed {
     options: FollowOptions & { readonly afterId: number },
   ): Promise<AsyncGenerator<FeedStep, void, undefined>> {
     this.#refuseWhenStopped()
+    if (!TASK_ID.test(taskId)) throw notFound(taskId)
     let watched = this.#watched.get(taskId)
     if (!watched || watched.isGone) {
       watched = new WatchedTask(taskId)
@@ -252,13 +255,17 @@ export class TaskFeed {
   }
 
   async #refresh(watched: WatchedTask): Promise<void> {
-    const detail =
-      watched.detailIsStale && !watched.isGone ? await findTask(this.#db, watched.taskId) : watched.detail
-    if (!detail || watched.isGone) {
-      const { taskId } = watched
-      watched.found.reject(new TaskError('TASK_NOT_FOUND', `there is no task ${JSON.stringify(taskId)}`))
-    } else if (detail !== watched.detail) watched.takeDetail(detail)
-    watched.found.resolve()
+    try {
+      const isStale = watched.detailIsStale && !watched.isGone
+      const detail = isStale ? await findTask(this.#db, watched.taskId) : watched.detail
+      if (!detail || watched.isGone) watched.found.reject(notFound(watched.taskId))
+      else if (detail !== watched.detail) watched.takeDetail(detail)
+      watched.found.resolve()
+    } catch (error) {
+      if (isTransient(error)) throw error
+      // What is wrong with one task alone must not end what others see.
+      watched.fail(error)
+    }
   }
 
   /** Whoever has just come is told of the outage; whoever has seen something waits for its end. */
@@ -282,6 +289,10 @@ export class TaskFeed {
   #refuseWhenStopped(): void {
     if (this.#stop.signal.aborted) throw shuttingDown()
   }
+}
+
+function notFound(taskId: string): TaskError {
+  return new TaskError('TASK_NOT_FOUND', `there is no task ${JSON.stringify(taskId)}`)
 }
 
 function shuttingDown(): TaskError {

@@ -44,7 +44,7 @@ export class WatchedTask {
     return this.#position
   }
 
-  /** The task was deleted. */
+  /** The task was deleted, or cannot be read. */
   get isGone(): boolean {
     return this.#isGone
   }
@@ -64,8 +64,7 @@ export class WatchedTask {
   take(look: FeedLook, nowMs: number): boolean {
     const seen = look.rows.get(this.taskId)
     if (!seen) {
-      this.#isGone = true
-      this.changes.announce()
+      this.#leave()
       return false
     }
     if (seen.body !== this.#body) this.#takeRow(parseSeen(seen))
@@ -76,6 +75,16 @@ export class WatchedTask {
   takeDetail(detail: TaskDetail): void {
     this.#detail = detail
     this.#detailIsStale = false
+    this.changes.announce()
+  }
+
+  fail(error: unknown): void {
+    this.found.reject(error)
+    this.#leave()
+  }
+
+  #leave(): void {
+    this.#isGone = true
     this.changes.announce()
   }
 

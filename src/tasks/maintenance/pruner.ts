@@ -3,6 +3,7 @@ import type { Database } from '../../db/database.ts'
 import type { TaskEvents } from '../events.ts'
 import { pause } from '../executor/wake-up.ts'
 import type { TaskSettings } from '../settings.ts'
+import type { ListPosition } from '../store/list-branches.ts'
 import {
   findTypesToPrune,
   forgetMinutes,
@@ -11,7 +12,6 @@ import {
   pruneStep,
   takePruning,
 } from '../store/prune.ts'
-import type { ListPosition } from '../store/read.ts'
 import type { TaskDefinition } from '../task.ts'
 
 const MINUTE_MS = 60_000

@@ -4,6 +4,7 @@ import { TaskCreator } from '../creator.ts'
 import { parseCron } from '../cron.ts'
 import { tickBeingParsed } from '../current-tick.ts'
 import type { TaskEvents } from '../events.ts'
+import { type LoopHealth, Supervisor } from '../executor/supervisor.ts'
 import { WakeUp } from '../executor/wake-up.ts'
 import { describeError } from '../outcome.ts'
 import type { TaskSettings } from '../settings.ts'
@@ -16,7 +17,7 @@ import { graceOf, planTicks, type TickPlan } from '../ticks.ts'
 export const MAX_SLEEP_MS = 60_000
 /** Schedules that one look takes. */
 const MAX_COMING = 50
-/** Ticks of a catch-up that one transaction takes, and bytes of their params: one tick's may be more. */
+/** Ticks of a catch-up that one statement takes, and bytes of their params: one tick's may be more. */
 const MAX_STEP_TICKS = 100
 const MAX_STEP_BYTES = 4 * 1_048_576
 /** Schemas may ask others. One that gets no answer must not hold up the other schedules. */
@@ -30,7 +31,7 @@ interface MadeTick {
 
 /**
  * Makes the tasks of schedules at their ticks. Each process has one; all of them try, and whoever moves a schedule's
- * next tick on, in the transaction that makes the task, is the one. It sleeps until the next tick, or for a minute.
+ * next tick on, in the statement that makes the task, is the one. It sleeps until the next tick, or for a minute.
  *
  * What is wrong with one schedule, its params, its type, its expression, is said on it and stops no other. Errors of the
  * database end the loop; the supervisor starts it again.
@@ -42,6 +43,7 @@ export class Scheduler {
   readonly #settings: TaskSettings
   readonly #creator: TaskCreator
   readonly #wakeUp = new WakeUp()
+  readonly #supervisor: Supervisor
 
   constructor(options: {
     db: Database
@@ -54,6 +56,26 @@ export class Scheduler {
     this.#definitions = options.definitions
     this.#settings = options.settings
     this.#creator = new TaskCreator(options)
+    this.#supervisor = new Supervisor(
+      'scheduler',
+      (signal, passed) => this.#loop(signal, passed),
+      options.events,
+    )
+  }
+
+  start(): void {
+    this.#events.on('schedulesChanged', this.#onChanged)
+    this.#supervisor.start()
+  }
+
+  /** Resolves when the look that is under way has ended. */
+  async stop(): Promise<void> {
+    this.#events.off('schedulesChanged', this.#onChanged)
+    await this.#supervisor.stop()
+  }
+
+  health(): LoopHealth {
+    return this.#supervisor.health()
   }
 
   /** Schedules may have changed: look now. */
@@ -61,7 +83,9 @@ export class Scheduler {
     this.#wakeUp.notify()
   }
 
-  async loop(signal: AbortSignal, passed: () => void): Promise<void> {
+  readonly #onChanged = (): void => this.wake()
+
+  async #loop(signal: AbortSignal, passed: () => void): Promise<void> {
     while (!signal.aborted) {
       const sleepMs = await this.tickOnce()
       passed()
@@ -115,7 +139,7 @@ export class Scheduler {
     } while (done < ticks.length)
   }
 
-  /** The tasks of the first ticks, as many as one transaction takes. */
+  /** The tasks of the first ticks, as many as one statement takes. */
   async #makeSome(schedule: ComingSchedule, ticks: readonly Date[]): Promise<MadeTick[]> {
     const made: MadeTick[] = []
     let bytes = 0
@@ -146,8 +170,8 @@ export class Scheduler {
     const latest = made.at(-1)
     const unknown = isKnown ? null : `UNKNOWN_TASK_TYPE: no executor has registered '${taskType}'`
     const error = latest?.error === undefined ? unknown : describeError(latest.error)
-    const tasks = made.flatMap(({ tick, task }) => (task ? [{ tick, task }] : []))
-    if (!(await takeStep(this.#db, { schedule, from, to, made: tasks, error }))) return false
+    const tasks = made.flatMap(({ task }) => task ?? [])
+    if (!(await takeStep(this.#db, { schedule, from, to, tasks, error }))) return false
     const failed = made.filter(({ task }) => !task)
     for (const { tick, error: why } of failed.slice(-1)) {
       this.#events.emit('tickFailed', { schedule: name, tick, error: why })
@@ -156,17 +180,17 @@ export class Scheduler {
     return true
   }
 
-  #announce(schedule: string, made: readonly { tick: Date; task: NewTask }[]): void {
-    const taskIds = made.map(({ task }) => task.taskId)
-    const ticks = made.map(({ tick }) => tick)
-    this.#events.emit('created', { taskIds, taskTypes: made.map(({ task }) => task.taskType), dueNow: true })
+  #announce(schedule: string, made: readonly NewTask[]): void {
+    const taskIds = made.map(({ taskId }) => taskId)
+    const ticks = made.flatMap(({ runAt }) => runAt ?? [])
+    this.#events.emit('created', { taskIds, taskTypes: made.map(({ taskType }) => taskType), dueNow: true })
     this.#events.emit('ticked', { schedule, ticks, taskIds })
   }
 
   /** An expression that no longer means anything ends the schedule until it is changed; else it waits for its next tick. */
   async #giveUpTick(schedule: ComingSchedule, error: unknown): Promise<void> {
     const { name, nextRunAt: from, now } = schedule
-    const step = { schedule, from, to: findNext(schedule, now), made: [], error: describeError(error) }
+    const step = { schedule, from, to: findNext(schedule, now), tasks: [], error: describeError(error) }
     if (await takeStep(this.#db, step)) this.#events.emit('tickFailed', { schedule: name, tick: from, error })
   }
 }

@@ -1,10 +1,9 @@
-import { and, eq, sql } from 'drizzle-orm'
 import type { BulkAction } from '../../contract/bulk.ts'
 import type { TaskStatus } from '../../contract/task.ts'
-import { type Database, execute, statement } from '../../db/database.ts'
-import { asyncTasks } from '../schema.ts'
+import { type Database, execute, query, statement } from '../../db/database.ts'
+import { branchesOf, type TaskFilter, Values } from './list-branches.ts'
 import { ALLOWED, STILL_STOPPING } from './operate.ts'
-import { matches, type TaskFilter } from './read.ts'
+import { searchIds } from './read.ts'
 
 /** What bulk actions look up: the tasks of a filter, and why an action is not for a task. */
 
@@ -30,25 +29,16 @@ export async function findActionable(
           named.includes(one),
         )
   if (statuses.length === 0) return []
-  const t = asyncTasks
-  // A status at a time: the rare ones have indexes of their own, and a walk along the newest of all tasks would pass
-  // the whole history in search of a few that wait.
-  const parts = statuses.map(
-    (status) => sql`(select ${t.taskId}, ${t.createdAt}, ${t.id}
-         from ${t}
-        where ${and(eq(t.status, status), sql.raw(allowedIn(action)), ...matches(filter))}
-        order by ${t.createdAt} desc, ${t.id} desc
-        limit ${limit})`,
+  const search = await searchIds(db, filter.q)
+  const values = new Values()
+  const order = `order by created_at desc, id desc limit ${values.add(limit)}`
+  const branches = branchesOf({ ...filter, status: statuses }, values, search).map(
+    (where) =>
+      `(select task_id, created_at, id from async_tasks t where ${where} and ${ALLOWED[action]} ${order})`,
   )
-  const found = await db.orm.execute<{ task_id: string }>(
-    sql`select task_id from (${sql.join(parts, sql` union all `)}) as fitting order by created_at desc, id desc limit ${limit}`,
-  )
-  return found.rows.map((row) => row.task_id)
-}
-
-/** The condition with the table's own name, as Drizzle writes it. */
-function allowedIn(action: BulkAction): string {
-  return ALLOWED[action].replaceAll(/\bt\./g, 'async_tasks.')
+  if (branches.length === 0) return []
+  const text = `select task_id as "taskId" from (${branches.join(' union all ')}) fitting ${order}`
+  return (await query<{ taskId: string }>(db, text, values.all)).map((row) => row.taskId)
 }
 
 const LOOK = statement(

@@ -1,4 +1,25 @@
-import { type Database, execute, statement } from '../../db/database.ts'
+import { type Database, execute, executeTogether, type Statement, statement } from '../../db/database.ts'
+import { isLimited, type TypeLimits } from '../limits.ts'
+import { HANDLER_IS_LEFT } from './fence.ts'
+
+/**
+ * The claim: one statement, made for the types that an executor runs.
+ *
+ * Each type is a branch that walks its own part of `idx_async_tasks_due`; the branches are merged in the order
+ * priority, run_at, id, and rows are locked one by one as they come out, until the limit is reached. So the backlog of
+ * types that nobody here runs, that are paused or at their limit costs nothing, and no row is locked but for the
+ * claim. What makes PostgreSQL do it that way, at any size and with any statistics:
+ * - the ids are picked in an `array(…)`, which runs once: joined to the update, the plan of a `limit $n` expects a tenth
+ *   of the backlog and scans the history;
+ * - a lock node forgets the order of its rows, so it stands below a lateral join, which keeps that of the outer side;
+ * - rows are locked by their `ctid`: a look-up by id may choose the partial index of the pending rows and walk it;
+ * - every limit is a sub-select, of which a plan for given values knows no more than a generic one: a branch that is
+ *   known to give many rows would be sorted.
+ *
+ * A type with a limit over all processes takes part only in a transaction that has locked the type's row. The claim
+ * comes in a second statement, whose snapshot is younger than the lock: it sees what earlier holders have claimed, so
+ * the limit is never exceeded. Whoever finds the row locked leaves the type out: nobody waits.
+ */
 
 export interface ClaimedTask {
   /** The row's number, as text: settlements look rows up by it. */
@@ -14,41 +35,247 @@ export interface ClaimedTask {
   readonly params: Readonly<Record<string, string>> | null
 }
 
-// The due ids are picked in an array sub-query, which runs once. Joined to the update instead, the generic plan
-// of a `limit $n` expects a tenth of the backlog and scans the whole history: 375 ms against 11 ms at 1.1 M rows.
-const CLAIM = statement(
-  'claim',
-  `update async_tasks t
-      set status = 'running', attempt = t.attempt + 1, started_at = now(), executor_id = $1
-    where t.id = any(array(
-            select id
-              from async_tasks
-             where status = 'pending' and run_at <= now() and task_type = any($3::text[])
-             order by priority desc, run_at, id
-             limit $2::int
-               for update skip locked))
-   returning t.id, t.task_id as "taskId", t.task_type as "taskType", t.attempt,
-             t.retry_count as "retryCount", t.max_retries as "maxRetries",
-             t.timeout_seconds as "timeoutSeconds", t.created_by as "createdBy",
-             t.priority, t.run_at as "runAt",
-             (select json_object_agg(p.key, p.value)
-                from async_task_params p
-               where p.task_id = t.task_id) as params`,
-)
-
-interface ClaimRow extends ClaimedTask {
-  readonly priority: number
-  readonly runAt: Date
+export interface ClaimRequest {
+  /** Tasks at most. */
+  readonly limit: number
+  /** Of each type, at most so many; null: any number. */
+  readonly places: readonly (number | null)[]
+  /** Of each type, only tasks due since then, an instant of the database's; null: all. */
+  readonly since: readonly (string | null)[]
 }
 
-/** Takes at most `limit` due tasks of these types: higher priority first, then the oldest due. */
-export async function claimTasks(
-  db: Database,
-  executorId: string,
-  taskTypes: readonly string[],
-  limit: number,
-): Promise<ClaimedTask[]> {
-  const rows = await execute<ClaimRow>(db, CLAIM, [executorId, limit, taskTypes])
-  // An update returns its rows in no promised order.
-  return rows.sort((a, b) => b.priority - a.priority || +a.runAt - +b.runAt || Number(a.id) - Number(b.id))
+export interface ClaimAnswer {
+  readonly tasks: ClaimedTask[]
+  /** The database's time of the claim, in milliseconds. */
+  readonly at: number
+  /** Types with a limit over all processes that have due tasks, as of before the claim. */
+  readonly waiting: readonly string[]
+}
+
+export interface LimitedClaimAnswer extends ClaimAnswer {
+  /** Types that another claim had locked. */
+  readonly busy: readonly string[]
+}
+
+/** Due tasks looked at for keys of which none runs, before the keys are hopped over. */
+const KEY_WINDOW = 200
+
+const ORDER = 'order by priority desc, run_at, id'
+
+/** What a type's branch reads: $3 types, $5 since when. */
+const due = (i: number) => `status = 'pending' and task_type = ($3::text[])[${i}] and run_at <= now()
+                and run_at >= coalesce(($5::timestamptz[])[${i}], '-infinity')
+                and not exists (select from async_task_types p
+                                 where p.task_type = ($3::text[])[${i}] and p.paused_at is not null)`
+
+const LOCKED = (place: string) => `
+           cross join lateral (select c.id from async_tasks c
+                                where c.ctid = ${place} and c.status = 'pending' for update skip locked) locked`
+
+/** A type with no limit: its rows are locked when they come out of the merge. */
+const freeBranch = (i: number) => `(select ctid as place, id, priority, run_at from async_tasks
+              where ${due(i)}
+              ${ORDER} limit (select ($4::int[])[${i}]))`
+
+// Locked here: among the first ones, those that another claim holds must not count.
+const processBranch = (i: number) => `(select place, due.id, priority, run_at
+               from (select ctid as place, id, priority, run_at from async_tasks where ${due(i)} ${ORDER}) due${LOCKED('due.place')}
+              ${ORDER.replace('id', 'due.id')} limit (select ($4::int[])[${i}]))`
+
+const counting = (i: number) => `r.task_type = ($3::text[])[${i}] and r.concurrency_key is not null
+                  and (r.status = 'running' or r.stopping) and (r.status = 'running' or ${HANDLER_IS_LEFT('r')})`
+
+const placesLeft = (i: number) => `(select least(($4::int[])[${i}], ($7::int[])[${i}] - (
+                select count(*) from async_tasks r where ${counting(i)})))`
+
+const busyKeys = (i: number) => `array(select r.concurrency_key from async_tasks r where ${counting(i)})`
+
+const globalBranch = (i: number) => `(select ctid as place, id, priority, run_at from async_tasks
+              where ${due(i)}
+              ${ORDER} limit greatest(0, ${placesLeft(i)}))`
+
+/** The first of each key that does not run. A task that was created without a key shares one with its like. */
+const keyedBranch = (i: number) => `(select place, id, priority, run_at
+               from (select distinct on (key) place, id, priority, run_at
+                       from (select ctid as place, id, priority, run_at, coalesce(concurrency_key, '') as key
+                               from async_tasks where ${due(i)} ${ORDER} limit ${KEY_WINDOW}) due
+                      where key <> all (${busyKeys(i)})
+                      order by key, priority desc, run_at, id) firsts
+              ${ORDER} limit greatest(0, ${placesLeft(i)}))`
+
+/** The same without a window: one look a key, however many tasks wait behind it. */
+const hoppingBranch = (i: number) => {
+  const next = (after: string) => `(select concurrency_key from async_tasks
+                        where status = 'pending' and task_type = ($3::text[])[${i}] and concurrency_key <> '' ${after}
+                        order by concurrency_key limit 1)`
+  return `(with recursive keys as (
+                select ${next('')} as key
+                union all
+                select ${next('and concurrency_key > keys.key')} from keys where keys.key is not null)
+              select place, id, priority, run_at
+                from keys
+               cross join lateral (select ctid as place, id, priority, run_at from async_tasks
+                        where ${due(i)} and concurrency_key = keys.key and concurrency_key <> ''
+                        ${ORDER} limit 1) first
+               where keys.key is not null and keys.key <> all (${busyKeys(i)})
+               ${ORDER} limit greatest(0, ${placesLeft(i)}))`
+}
+
+function branch(limits: TypeLimits, i: number): string {
+  if (limits.keyed) return keyedBranch(i)
+  if (limits.globalConcurrency !== null) return globalBranch(i)
+  return limits.concurrency === null ? freeBranch(i) : processBranch(i)
+}
+
+/** $1 executor, $2 limit, $3 types, $4 places, $5 since, $6 types with a limit over all processes, $7 those limits. */
+function claimText(branches: readonly string[], mayBeLimited: boolean): string {
+  const merged = branches.join('\n             union all ')
+  return `with claimed as (
+     update async_tasks t
+        set status = 'running', attempt = t.attempt + 1, started_at = now(), executor_id = $1${
+          mayBeLimited
+            ? `,
+            concurrency_key = case when t.task_type = any($6::text[]) then coalesce(t.concurrency_key, '')
+                                   else t.concurrency_key end`
+            : ''
+        }
+      where t.id = any(array(
+              select locked.id
+                from (select * from (${merged}) branches
+                       ${ORDER}) due${LOCKED('due.place')}
+               limit (select $2::int)))
+     returning t.id, t.task_id as "taskId", t.task_type as "taskType", t.attempt,
+               t.retry_count as "retryCount", t.max_retries as "maxRetries",
+               t.timeout_seconds as "timeoutSeconds", t.created_by as "createdBy",
+               t.priority, extract(epoch from t.run_at)::float8 as "dueAt",
+               (select json_object_agg(p.key, p.value)
+                  from async_task_params p
+                 where p.task_id = t.task_id) as params
+   )
+   select claim.at, claim.waiting, claimed.*
+     from (select extract(epoch from now())::float8 * 1000 as at, ${mayBeLimited ? WAITING : 'null'} as waiting) claim
+     left join claimed on true`
+}
+
+// A limit, so that this is looked up type by type and not joined.
+const WAITING = `array(select u.task_type from unnest($6::text[]) as u (task_type)
+                     where (select true from async_tasks
+                             where status = 'pending' and task_type = u.task_type and run_at <= now() limit 1)
+                       and not exists (select from async_task_types p
+                                        where p.task_type = u.task_type and p.paused_at is not null))`
+
+interface ClaimRow extends ClaimedTask {
+  readonly at: number
+  readonly waiting: string[] | null
+  readonly priority: number
+  readonly dueAt: number
+}
+
+/** Of an executor that runs no such type. */
+const NOTHING = `(select ctid as place, id, priority, run_at from async_tasks
+              where $3::text[] is null and $4::int[] is null and $5::timestamptz[] is null)`
+
+/** Where only the key counts. */
+const NO_LIMIT = 1_000_000_000
+
+// In one order everywhere, and without waiting: what another claim holds is left to it.
+const LOCK_TYPES = statement(
+  'lock_types',
+  `select task_type as "taskType"
+     from async_task_types
+    where task_type = any($1::text[])
+    order by task_type
+      for update skip locked`,
+)
+
+const KNOW_TYPES = statement(
+  'know_types',
+  `insert into async_task_types (task_type) select unnest($1::text[]) on conflict do nothing`,
+)
+
+/** The claims of one executor, for the types that it runs. */
+export class Claims {
+  readonly types: readonly TypeLimits[]
+  readonly #db: Database
+  readonly #executorId: string
+  readonly #names: readonly string[]
+  readonly #globals: readonly number[]
+  readonly #limited: readonly string[]
+  readonly #plain: Statement
+  readonly #full: Statement
+  readonly #hopping: Statement | undefined
+  #typesAreKnown = false
+
+  constructor(db: Database, executorId: string, types: readonly TypeLimits[]) {
+    this.#db = db
+    this.#executorId = executorId
+    this.types = types
+    this.#names = types.map(({ taskType }) => taskType)
+    this.#globals = types.map(({ globalConcurrency }) => globalConcurrency ?? NO_LIMIT)
+    const limited = types.filter(isLimited)
+    this.#limited = limited.map(({ taskType }) => taskType)
+    const branches = types.map((type, i) => ({ type, text: branch(type, i + 1) }))
+    const plain = branches.filter(({ type }) => !isLimited(type)).map(({ text }) => text)
+    const some = limited.length > 0
+    this.#plain = statement('claim', claimText(plain.length > 0 ? plain : [NOTHING], some))
+    this.#full = statement(
+      'claim_limited',
+      claimText(
+        branches.map(({ text }) => text),
+        some,
+      ),
+    )
+    const keyed = types.flatMap(({ keyed }, i) => (keyed ? hoppingBranch(i + 1) : []))
+    this.#hopping = keyed.length > 0 ? statement('claim_keys', claimText(keyed, true)) : undefined
+  }
+
+  /** Takes due tasks of types without a limit over all processes: higher priority first, then the oldest due. */
+  async claim(request: ClaimRequest): Promise<ClaimAnswer> {
+    return readAnswer(await execute<ClaimRow>(this.#db, this.#plain, this.#values(request)))
+  }
+
+  /** The same, together with these types that have such a limit; what another claim holds is left out. */
+  async claimLimited(request: ClaimRequest, open: ReadonlySet<string>): Promise<LimitedClaimAnswer> {
+    if (!this.#typesAreKnown) await execute(this.#db, KNOW_TYPES, [this.#limited])
+    this.#typesAreKnown = true
+    return executeTogether(this.#db, async (run) => {
+      const locked = await run<{ taskType: string }>(LOCK_TYPES, [[...open].toSorted()])
+      const held = new Set(locked.map(({ taskType }) => taskType))
+      const places = (places: ClaimRequest['places']) =>
+        places.map((count, i) => (this.#mayTake(i, held) ? count : 0))
+      const granted = { ...request, places: places(request.places) }
+      const answer = readAnswer(await run<ClaimRow>(this.#full, [...this.#values(granted), this.#globals]))
+      const tasks = [...answer.tasks]
+      if (this.#hopping && tasks.length < request.limit && this.#keysWait(answer.waiting, held)) {
+        const rest = { ...granted, limit: request.limit - tasks.length }
+        tasks.push(
+          ...readAnswer(await run<ClaimRow>(this.#hopping, [...this.#values(rest), this.#globals])).tasks,
+        )
+      }
+      return { ...answer, tasks, busy: [...open].filter((taskType) => !held.has(taskType)) }
+    })
+  }
+
+  #mayTake(i: number, held: ReadonlySet<string>): boolean {
+    const type = this.types[i]
+    return type !== undefined && (!isLimited(type) || held.has(type.taskType))
+  }
+
+  #keysWait(waiting: readonly string[], held: ReadonlySet<string>): boolean {
+    return this.types.some(({ keyed, taskType }) => keyed && held.has(taskType) && waiting.includes(taskType))
+  }
+
+  #values({ limit, places, since }: ClaimRequest): unknown[] {
+    const values = [this.#executorId, limit, this.#names, places, since]
+    return this.#limited.length > 0 ? [...values, this.#limited] : values
+  }
+}
+
+function readAnswer(rows: ClaimRow[]): ClaimAnswer {
+  const [{ at, waiting } = { at: 0, waiting: null }] = rows
+  // An update returns its rows in no promised order; without any there is one row, of the claim alone.
+  const tasks = rows
+    .filter(({ id }) => id !== null)
+    .sort((a, b) => b.priority - a.priority || a.dueAt - b.dueAt || Number(a.id) - Number(b.id))
+  return { tasks, at, waiting: waiting ?? [] }
 }

@@ -1,5 +1,6 @@
 import type { ExecutorView } from '../../contract/task.ts'
 import { type Database, execute, statement } from '../../db/database.ts'
+import { ORPHANS_EXIST, unknownTypesExist } from './rescue.ts'
 
 /** Executors as rows: one heartbeat a process, whatever it runs. */
 
@@ -25,6 +26,7 @@ export async function registerExecutor(db: Database, row: ExecutorRow): Promise<
   await execute(db, REGISTER, [executorId, host, pid, version, slots, taskTypes, leaseMs])
 }
 
+// $5: look for strays; $6: look for what others left, with the lease $7. Not asked for, a look costs nothing.
 const BEAT = statement(
   'executor_beat',
   `with beat as (
@@ -40,9 +42,12 @@ const BEAT = statement(
                   from unnest($3::text[], $4::int[]) as held (task_id, attempt)
                   join async_tasks t on t.task_id = held.task_id
                  where t.status = 'cancelled' and t.attempt = held.attempt) as cancelled,
-          exists (select from async_tasks t
+          $5::boolean and exists (select from async_tasks t
                    where t.status = 'running' and t.executor_id = $1
-                     and (t.task_id, t.attempt) not in (select * from unnest($3::text[], $4::int[]))) as strays`,
+                     and (t.task_id, t.attempt) not in (select * from unnest($3::text[], $4::int[]))) as strays,
+          $6::boolean and ${ORPHANS_EXIST} as orphans,
+          $6::boolean and ${unknownTypesExist('$7')} as "unknownTypes",
+          pg_relation_size('async_tasks')::float8 as "tableBytes"`,
 )
 
 export interface BeatAnswer {
@@ -54,21 +59,38 @@ export interface BeatAnswer {
   readonly cancelled: string[]
   /** Rows run in this executor's name that it did not name: a claim under way, or one whose answer was lost. */
   readonly strays: boolean
+  /** Tasks run in the name of executors that are dead. */
+  readonly orphans: boolean
+  /** Tasks have been due for a lease while no living executor knew their type. */
+  readonly unknownTypes: boolean
+  /** Size of the table of tasks. */
+  readonly tableBytes: number
+}
+
+/** What a heartbeat looks at beside its own runs. */
+export interface BeatLooks {
+  readonly strays: boolean
+  readonly others: boolean
 }
 
 export async function beat(
   db: Database,
-  executorId: string,
+  { executorId, leaseMs }: Pick<ExecutorRow, 'executorId' | 'leaseMs'>,
   held: readonly { taskId: string; attempt: number }[],
   stuck: readonly string[],
+  looks: BeatLooks,
 ): Promise<BeatAnswer> {
   const [answer] = await execute<BeatAnswer>(db, BEAT, [
     executorId,
     stuck,
     held.map((run) => run.taskId),
     held.map((run) => run.attempt),
+    looks.strays,
+    looks.others,
+    leaseMs,
   ])
-  return answer ?? { known: false, lost: [], cancelled: [], strays: false }
+  if (!answer) throw new Error('a heartbeat was not answered')
+  return answer
 }
 
 const STOP = statement(

@@ -28,3 +28,9 @@ export function fenceValues(fence: Fence): [string, number, string] {
 /** A row that waits again: nothing of the ended run shows but its errors and its start. */
 export const BACK_TO_PENDING = `status = 'pending', executor_id = null, stopping = false,
          progress = 0, total = 0, step = null`
+
+/** The row has ended or changed hands, and the handler of its last attempt runs on in an executor that lives. */
+export const HANDLER_IS_LEFT = (t: string) => `(${t}.stopping and exists (
+          select from async_task_executors e
+           where e.executor_id = ${t}.executor_id and e.stopped_at is null
+             and e.heartbeat_at > now() - e.lease_ms * interval '1 millisecond'))`

@@ -30,29 +30,41 @@ const VALUES = `task_id, task_type, priority,
             coalesce(run_at, statement_timestamp() + delay_ms * interval '1 millisecond'),
             max_retries, timeout_seconds, created_by, concurrency_key, statement_timestamp()`
 
-// One statement for tasks and params: one commit, and the foreign keys are checked at its end.
-const INSERT = statement(
-  'insert',
-  `with created as (
+/**
+ * The CTEs `created` and `params`, whose values are `insertValues`, for a statement that may have parameters of its own
+ * after them. `condition`, a where clause, decides whether there will be any task at all. One statement for tasks and
+ * params: one commit, and the foreign keys are checked at its end.
+ */
+export const insertion = (condition = '') => `created as (
      insert into async_tasks (${COLUMNS})
      select ${VALUES}
        from unnest($1::text[], $2::text[], $3::smallint[], $4::timestamptz[], $5::float8[], $6::int[], $7::int[],
                    $8::text[], $9::text[])
          as given (task_id, task_type, priority, run_at, delay_ms, max_retries, timeout_seconds, created_by,
                    concurrency_key)
+      ${condition}
      returning *
    ), params as (
      insert into async_task_params (task_id, key, value)
      select task_id, key, value
        from unnest($10::text[], $11::text[], $12::text[]) as given (task_id, key, value)
-   )
-   select ${TASK_COLUMNS} from created t`,
-)
+      ${condition}
+   )`
+
+/** How many parameters that takes. */
+export const INSERTION_PARAMETERS = 12
+
+const INSERT = statement('insert', `with ${insertion()} select ${TASK_COLUMNS} from created t`)
 
 /** Inserts all of them or none; the rows come back by task id. For tasks without a unique key. */
 export async function insertTasks(db: Database, tasks: readonly NewTask[]): Promise<Map<string, TaskRow>> {
+  const rows = await execute<TaskRow>(db, INSERT, insertValues(tasks))
+  return new Map(rows.map((row) => [row.taskId, row]))
+}
+
+export function insertValues(tasks: readonly NewTask[]): unknown[] {
   const params = paramsOf(tasks)
-  const rows = await execute<TaskRow>(db, INSERT, [
+  return [
     tasks.map((task) => task.taskId),
     tasks.map((task) => task.taskType),
     tasks.map((task) => task.priority),
@@ -65,8 +77,7 @@ export async function insertTasks(db: Database, tasks: readonly NewTask[]): Prom
     params.map((param) => param.task_id),
     params.map((param) => param.key),
     params.map((param) => param.value),
-  ])
-  return new Map(rows.map((row) => [row.taskId, row]))
+  ]
 }
 
 // An insert that meets a key in the index waits until the transaction that put it there has ended, at most $3. Keys

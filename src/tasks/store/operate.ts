@@ -1,7 +1,7 @@
 import { type Database, execute, statement } from '../../db/database.ts'
 import { codeOf, UNIQUE_VIOLATION } from '../../db/errors.ts'
 import { TaskError } from '../errors.ts'
-import { BACK_TO_PENDING } from './fence.ts'
+import { BACK_TO_PENDING, HANDLER_IS_LEFT } from './fence.ts'
 import { TASK_COLUMNS, type TaskRow } from './rows.ts'
 
 /**
@@ -22,11 +22,7 @@ const many = (allowed: string, lock = 'for no key update') => `t.id = any(array(
 const IS_UNFINISHED = `t.status in ('pending', 'running')`
 const IS_FINISHED = `t.status in ('completed', 'failed', 'cancelled')`
 
-/** The handler of an ended row, named `t`, is still running in an executor that lives. */
-export const STILL_STOPPING = `(t.stopping and exists (
-          select from async_task_executors e
-           where e.executor_id = t.executor_id and e.stopped_at is null
-             and e.heartbeat_at > now() - e.lease_ms * interval '1 millisecond'))`
+export const STILL_STOPPING = HANDLER_IS_LEFT('t')
 
 /** Which rows an action is for. */
 export const ALLOWED = {

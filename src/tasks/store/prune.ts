@@ -1,6 +1,6 @@
 import { type Database, execute, statement } from '../../db/database.ts'
+import type { ListPosition } from './list-branches.ts'
 import { ALLOWED } from './operate.ts'
-import type { ListPosition } from './read.ts'
 import { ofType, TYPES } from './types-present.ts'
 
 /** Removal of tasks whose time is over, in steps so small that nobody notices them. */

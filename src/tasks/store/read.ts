@@ -1,8 +1,17 @@
-import { and, asc, desc, eq, gt, gte, inArray, like, lt, or, type SQL, sql } from 'drizzle-orm'
+import { and, asc, desc, eq, gt, type SQL, sql } from 'drizzle-orm'
 import { MAX_EXACT_TOTAL } from '../../contract/requests.ts'
 import type { LogLevel, TaskDetail, TaskStatus } from '../../contract/task.ts'
-import { type Database, execute, statement } from '../../db/database.ts'
-import { asyncTaskLogs, asyncTasks } from '../schema.ts'
+import { type Database, execute, query, statement } from '../../db/database.ts'
+import { asyncTaskLogs } from '../schema.ts'
+import {
+  branchesOf,
+  type IdMatch,
+  type ListPosition,
+  matchIds,
+  startsWith,
+  type TaskFilter,
+  Values,
+} from './list-branches.ts'
 import { DETAIL_COLUMNS, type DetailRow, fromDetailRow, type SummaryRow } from './rows.ts'
 
 const FIND = statement('find', `select ${DETAIL_COLUMNS} from async_tasks t where t.task_id = $1`)
@@ -25,88 +34,86 @@ export async function findStatuses(
   return new Map(rows.map((row) => [row.taskId, row.status]))
 }
 
-export interface TaskFilter {
-  readonly status?: readonly TaskStatus[] | undefined
-  readonly taskType?: string | undefined
-  readonly q?: string | undefined
-  readonly createdAfter?: Date | undefined
-  readonly createdBefore?: Date | undefined
-}
-
-/** Where a page ends: microseconds since 1970, which a `Date` would round, and the row's id. */
-export interface ListPosition {
-  readonly createdAtMicros: string
-  readonly id: string
-}
-
 export interface ListedRow extends SummaryRow, ListPosition {}
 
-const createdAtMicros = sql<string>`(extract(epoch from ${asyncTasks.createdAt}) * 1000000)::bigint`
+const LIST_COLUMNS = `t.id, (extract(epoch from t.created_at) * 1000000)::bigint as "createdAtMicros",
+          t.task_id as "taskId", t.task_type as "taskType", t.status, t.progress, t.total, t.step,
+          t.created_at as "createdAt", t.started_at as "startedAt", t.completed_at as "completedAt",
+          t.run_at as "runAt", t.retry_count as "retryCount", t.max_retries as "maxRetries",
+          t.error_message as "error"`
 
-export function listTasks(
+/** How the ids that a filter asks for are found, the same for a page and its count. */
+export interface IdSearch {
+  readonly ids: IdMatch
+  readonly usesIdBounds: boolean
+}
+
+// The ids of the page come first, off the indexes alone: only its own rows are read from the table.
+export async function listTasks(
   db: Database,
   filter: TaskFilter,
   page: { limit: number; offset: number; after?: ListPosition | undefined },
+  search: IdSearch,
 ): Promise<ListedRow[]> {
-  const t = asyncTasks
-  return db.orm
-    .select({
-      id: sql<string>`${t.id}`,
-      createdAtMicros,
-      taskId: t.taskId,
-      taskType: t.taskType,
-      status: sql<TaskStatus>`${t.status}`,
-      progress: t.progress,
-      total: t.total,
-      step: t.step,
-      createdAt: t.createdAt,
-      startedAt: t.startedAt,
-      completedAt: t.completedAt,
-      runAt: t.runAt,
-      retryCount: t.retryCount,
-      maxRetries: t.maxRetries,
-      error: t.errorMessage,
-    })
-    .from(t)
-    .where(and(...matches(filter), page.after && olderThan(page.after)))
-    .orderBy(desc(t.createdAt), desc(t.id))
-    .limit(page.limit)
-    .offset(page.offset)
+  const values = new Values()
+  const depth = values.add(page.offset + page.limit)
+  const order = 'order by created_at desc, id desc'
+  const branches = branchesOf(filter, values, search, page.after).map(
+    (where) => `(select id, created_at from async_tasks where ${where} ${order} limit ${depth})`,
+  )
+  if (branches.length === 0) return []
+  const text = `select ${LIST_COLUMNS}
+     from (select id from (${branches.join(' union all ')}) branches
+           ${order} limit ${values.add(page.limit)} offset ${values.add(page.offset)}) page
+     join async_tasks t on t.id = page.id
+    order by t.created_at desc, t.id desc`
+  return query<ListedRow>(db, text, values.all)
 }
 
 /** Exact up to a bound, beyond which counting would cost more than anyone reads: then bound + 1. */
-export async function countTasks(db: Database, filter: TaskFilter): Promise<number> {
-  const some = db.orm
-    .select({ one: sql`1` })
-    .from(asyncTasks)
-    .where(and(...matches(filter)))
-    .limit(MAX_EXACT_TOTAL + 1)
-    .as('some')
-  const [row] = await db.orm.select({ count: sql<number>`count(*)::int` }).from(some)
+export async function countTasks(db: Database, filter: TaskFilter, search: IdSearch): Promise<number> {
+  const values = new Values()
+  const bound = values.add(MAX_EXACT_TOTAL + 1)
+  const branches = branchesOf(filter, values, search).map(
+    (where) => `(select from async_tasks where ${where} limit ${bound})`,
+  )
+  if (branches.length === 0) return 0
+  const text = `select count(*)::int as count from (select from (${branches.join(' union all ')}) branches limit ${bound}) bounded`
+  const [row] = await query<{ count: number }>(db, text, values.all)
   return row?.count ?? 0
 }
 
-/** The conditions of a filter, for a query of `async_tasks`. */
-export function matches(filter: TaskFilter): (SQL | undefined)[] {
-  const t = asyncTasks
-  return [
-    filter.status && filter.status.length > 0 ? inArray(t.status, [...filter.status]) : undefined,
-    filter.taskType === undefined ? undefined : eq(t.taskType, filter.taskType),
-    filter.q === undefined
-      ? undefined
-      : or(like(t.taskId, `${escapeLike(filter.q)}%`), eq(t.taskType, filter.q)),
-    filter.createdAfter && gte(t.createdAt, filter.createdAfter),
-    filter.createdBefore && lt(t.createdAt, filter.createdBefore),
-  ]
+/** So many ids are sorted at once rather than met on the way. */
+const FEW = 5_000
+
+/** How to find the tasks that `q` asks for. */
+export async function searchIds(db: Database, q: string | undefined): Promise<IdSearch> {
+  const ids = q === undefined ? 'all' : matchIds(q)
+  if (q === undefined || ids !== 'some') return { ids: ids === 'some' ? 'few' : ids, usesIdBounds: false }
+  const usesIdBounds = await ordersIdsPlainly(db)
+  const values = new Values()
+  const where = startsWith(q, values, usesIdBounds)
+  const text = `select count(*)::int as count from (select from async_tasks where ${where} limit ${FEW + 1}) bounded`
+  const [row] = await query<{ count: number }>(db, text, values.all)
+  return { ids: (row?.count ?? 0) > FEW ? 'many' : 'few', usesIdBounds }
 }
 
-function olderThan({ createdAtMicros: micros, id }: ListPosition): SQL {
-  return sql`(${asyncTasks.createdAt}, ${asyncTasks.id})
-    < (timestamptz 'epoch' + ${micros}::bigint * interval '1 microsecond', ${id}::bigint)`
-}
+// Estonian has its z before t, Danish orders aa behind z.
+const PLAIN_ORDER = statement(
+  'plain_order',
+  `select bool_and(letter <= 'z') and 'aa' < 'ab' and 'task_1' < 'task_1z' and 'task_1Z' <= 'task_1zz' as plain
+     from unnest(string_to_array('0 9 a b s t u y A T Y Z', ' ')) letter`,
+)
+const plainOrders = new WeakMap<Database, Promise<boolean>>()
 
-function escapeLike(text: string): string {
-  return text.replace(/[\\%_]/g, '\\$&')
+/** Asked once: the collation of a database does not change. */
+function ordersIdsPlainly(db: Database): Promise<boolean> {
+  const known = plainOrders.get(db)
+  if (known) return known
+  const asked = execute<{ plain: boolean }>(db, PLAIN_ORDER, []).then(([row]) => row?.plain ?? false)
+  plainOrders.set(db, asked)
+  asked.catch(() => plainOrders.delete(db))
+  return asked
 }
 
 export interface LogRow {

@@ -9,6 +9,9 @@ const EXECUTOR_IS_DEAD = `not exists (
                where e.executor_id = t.executor_id
                  and e.heartbeat_at > now() - e.lease_ms * interval '1 millisecond')`
 
+/** Some executor that died runs something. */
+export const ORPHANS_EXIST = `exists (select from async_tasks t where t.status = 'running' and ${EXECUTOR_IS_DEAD})`
+
 const BATCH = 500
 
 const RETRY_IS_LEFT = 't.retry_count < t.max_retries'
@@ -93,6 +96,37 @@ export async function handBackStrays(
   return rows.map((row) => row.taskId)
 }
 
+/**
+ * Due tasks of types that no living executor knows, a type at a time: the backlog of the known ones is hopped over. A
+ * paused type is left alone: perhaps its executors were stopped on purpose.
+ */
+const ofUnknownTypes = (leaseMs: string, locked: string) => `with recursive types as (
+                (select task_type from async_tasks where status = 'pending' order by task_type limit 1)
+                union all
+                select (select task_type from async_tasks
+                         where status = 'pending' and task_type > types.task_type order by task_type limit 1)
+                  from types where task_type is not null)
+              select p.id
+                from types
+               cross join lateral (
+                       select id from async_tasks
+                        where status = 'pending' and task_type = types.task_type
+                          and run_at <= now() - ${leaseMs}::float8 * interval '1 millisecond'
+                        order by priority desc, run_at, id
+                        limit ${BATCH}${locked}) p
+               where not exists (
+                       select from async_task_executors e
+                        where types.task_type = any(e.task_types)
+                          and e.heartbeat_at > now() - e.lease_ms * interval '1 millisecond'
+                              * case when e.stopped_at is null then 2 else 1 end)
+                 and not exists (
+                       select from async_task_types q
+                        where q.task_type = types.task_type and q.paused_at is not null)
+               limit ${BATCH}`
+
+/** Some task has been due for a lease while no living executor knew its type. */
+export const unknownTypesExist = (leaseMs: string) => `exists (${ofUnknownTypes(leaseMs, '')})`
+
 // In batches, so that a backlog of a removed type never holds locks for long.
 const FAIL_UNKNOWN = statement(
   'fail_unknown_types',
@@ -101,18 +135,7 @@ const FAIL_UNKNOWN = statement(
         set status = 'failed', completed_at = now(),
             error_message = 'UNKNOWN_TASK_TYPE: no executor has registered ''' || t.task_type || ''''
       where t.id = any(array(
-              select p.id
-                from async_tasks p
-               where p.status = 'pending'
-                 and p.run_at <= now() - $1::float8 * interval '1 millisecond'
-                 and not exists (
-                       select from async_task_executors e
-                        where p.task_type = any(e.task_types)
-                          and e.heartbeat_at > now() - e.lease_ms * interval '1 millisecond'
-                              * case when e.stopped_at is null then 2 else 1 end)
-               order by p.priority desc, p.run_at, p.id
-               limit ${BATCH}
-                 for update skip locked))
+              ${ofUnknownTypes('$1', ' for update skip locked')}))
      returning t.task_id, t.task_type, t.error_message
    ), logged as (
      insert into async_task_logs (task_id, level, message) select task_id, 'ERROR', error_message from ended

@@ -1,8 +1,7 @@
 import type { MissedTicks } from '../../contract/schedule.ts'
 import { MAX_SCHEDULES } from '../../contract/schedule.ts'
-import { withTransaction } from '../../db/client.ts'
 import { type Database, execute, statement } from '../../db/database.ts'
-import { insertIn, type NewTask } from './insert.ts'
+import { INSERTION_PARAMETERS, insertion, insertValues, type NewTask } from './insert.ts'
 
 /** What somebody says about a schedule. */
 export interface ScheduleSettings {
@@ -179,15 +178,27 @@ export function listComing(
   return execute<ComingSchedule>(db, COMING, [options.taskTypes, options.leaseMs, options.limit])
 }
 
-// Whoever comes second waits for the first one's commit, and then finds another next tick: compare and set.
-const ADVANCE = `update async_task_schedules
-      set next_run_at = $4, last_run_at = coalesce($5, last_run_at), last_task_id = coalesce($6, last_task_id),
-          last_error = $7
-    where name = $1 and revision = $2 and next_run_at = $3 and enabled
-   returning true as advanced`
+const parameter = (n: number) => `$${INSERTION_PARAMETERS + n}`
 
-const LOG = `insert into async_task_logs (task_id, level, message)
-   select * from unnest($1::text[], $2::text[], $3::text[])`
+// Whoever comes second waits for the first one's commit, and then finds another next tick: compare and set. In one
+// statement with the tasks: no process that stands still in the middle of it can hold the row.
+const TAKE = statement(
+  'schedule_take',
+  `with advanced as (
+     update async_task_schedules
+        set next_run_at = ${parameter(4)}, last_run_at = coalesce(${parameter(5)}, last_run_at),
+            last_task_id = coalesce(${parameter(6)}, last_task_id), last_error = ${parameter(7)}
+      where name = ${parameter(1)} and revision = ${parameter(2)} and next_run_at = ${parameter(3)} and enabled
+     returning name
+   ), ${insertion('where exists (select from advanced)')}, logged as (
+     insert into async_task_logs (task_id, level, message)
+     select created.task_id, 'INFO',
+            'created by schedule ''' || advanced.name || ''' for '
+              || to_char(created.run_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+       from created cross join advanced
+   )
+   select name from advanced`,
+)
 
 /** A step of a schedule: from its next tick to a later one, with a task for each tick in between that makes one. */
 export interface Step {
@@ -195,33 +206,23 @@ export interface Step {
   readonly from: Date
   /** Null: there is no further tick. */
   readonly to: Date | null
-  readonly made: readonly { readonly tick: Date; readonly task: NewTask }[]
+  /** Due at their ticks, oldest first. */
+  readonly tasks: readonly NewTask[]
   readonly error: string | null
 }
 
-/** Takes the step and makes its tasks, all in one transaction; false when somebody else took it, or it was changed. */
-export function takeStep(db: Database, { schedule, from, to, made, error }: Step): Promise<boolean> {
-  const last = made.at(-1)
-  return withTransaction(db.pool, async (client) => {
-    const { rowCount } = await client.query(ADVANCE, [
-      schedule.name,
-      schedule.revision,
-      from.toISOString(),
-      to?.toISOString() ?? null,
-      last?.tick.toISOString() ?? null,
-      last?.task.taskId ?? null,
-      error,
-    ])
-    if (rowCount !== 1) return false
-    if (made.length === 0) return true
-    const tasks = made.map(({ task }) => task)
-    // Who is told is decided after the commit, as of any task that is created here.
-    await insertIn(client, tasks, { notify: false })
-    await client.query(LOG, [
-      made.map(({ task }) => task.taskId),
-      made.map(() => 'INFO'),
-      made.map(({ tick }) => `created by schedule '${schedule.name}' for ${tick.toISOString()}`),
-    ])
-    return true
-  })
+/** Takes the step and makes its tasks; false when somebody else took it, or the schedule was changed. */
+export async function takeStep(db: Database, { schedule, from, to, tasks, error }: Step): Promise<boolean> {
+  const last = tasks.at(-1)
+  const rows = await execute(db, TAKE, [
+    ...insertValues(tasks),
+    schedule.name,
+    schedule.revision,
+    from.toISOString(),
+    to?.toISOString() ?? null,
+    last?.runAt?.toISOString() ?? null,
+    last?.taskId ?? null,
+    error,
+  ])
+  return rows.length > 0
 }

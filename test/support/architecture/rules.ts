@@ -87,11 +87,25 @@ export const RULES: readonly Rule[] = [
     broken: parseSource('src/tasks/manager.ts', `import type { FastifyInstance } from 'fastify'\n`),
   }),
   importRule({
-    name: 'react is used in dashboard/ and in the hook alone',
+    name: 'react is used in dashboard/ and client/react/ alone',
     forbidden: isPackage('react', 'react-dom'),
-    allowed: (file) => isIn(file, ['dashboard/', 'client/use-task-status.ts']),
+    allowed: (file) => isIn(file, ['dashboard/', 'client/react/']),
     typesToo: true,
     broken: parseSource('src/client/stream.ts', `import { useState } from 'react'\n`),
+  }),
+  importRule({
+    name: 'client/ runs in browsers and is small: nothing but itself, react in its place, and types of contract/ and zod',
+    forbidden: (target) => !isFolder('client/')(target) && !isPackage('react')(target),
+    allowed: (file) => !isIn(file, ['client/']),
+    typesToo: false,
+    broken: parseSource('src/client/stream.ts', `import { taskDetail } from '../contract/task.ts'\n`),
+  }),
+  importRule({
+    name: 'client/ knows nothing of the server, not even its types',
+    forbidden: (target) => !isFolder('client/', 'contract/')(target) && !isPackage('react', 'zod')(target),
+    allowed: (file) => !isIn(file, ['client/']),
+    typesToo: true,
+    broken: parseSource('src/client/stream.ts', `import type { Task } from '../tasks/task.ts'\n`),
   }),
   {
     name: 'the environment is read in config.ts alone',

@@ -140,6 +140,7 @@ describe('retryTask', () => {
       startedAt: new Date('2024-01-01T00:00:01Z'),
       endedAt: new Date('2024-01-01T00:00:02Z'),
       error: null,
+      stack: null,
     }
     expect((await manager.getTask(taskId))?.attempts).toEqual([completed])
     expect((await manager.retryTask(taskId)).attempts).toEqual([completed])

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { claimTasks } from '../../../src/tasks/store/claim.ts'
+import { claimTasks } from '../../support/claim-tasks.ts'
 import { inStatus, SOME_EXECUTOR, useTaskTables } from '../../support/task-rows.ts'
 
 const tables = useTaskTables()

@@ -72,6 +72,9 @@ describe('listExecutors', () => {
 })
 
 describe('a heartbeat', () => {
+  const ME = { executorId: SOME_EXECUTOR, leaseMs: 1_000 }
+  const LOOK = { strays: true, others: true }
+
   test('is told which runs were lost and which cancelled, and changes no task', async () => {
     await register('20 s')
     const held = await tables.insert(inStatus('running'))
@@ -83,9 +86,10 @@ describe('a heartbeat', () => {
     const before = await tables.read()
     const answer = await beat(
       db(),
-      SOME_EXECUTOR,
+      ME,
       ids.map((taskId) => ({ taskId, attempt: 1 })),
       [held],
+      LOOK,
     )
     expect(answer).toMatchObject({ known: true, cancelled: [`${cancelled} 1`], strays: true })
     // One that completed did so by itself: its handler has not returned.
@@ -95,8 +99,25 @@ describe('a heartbeat', () => {
     expect(await listExecutors(db())).toMatchObject([{ stuck: [held], alive: true }])
   })
 
+  test('tells of what others left, where it is asked to look', async () => {
+    await register('0 s')
+    const nothing = { strays: false, orphans: false, unknownTypes: false }
+    expect(await beat(db(), ME, [], [], LOOK)).toMatchObject(nothing)
+    await tables.insert({ ...inStatus('running'), executor_id: OTHER_EXECUTOR })
+    await tables.insert({ task_type: 'nobody_knows', run_at: '2024-01-01T00:00:00Z' })
+    const asked = await beat(db(), ME, [], [], LOOK)
+    expect(asked).toMatchObject({ strays: false, orphans: true, unknownTypes: true })
+    expect(asked.tableBytes).toBeGreaterThan(0)
+    const notAsked = { strays: false, others: false }
+    expect(await beat(db(), ME, [], [], notAsked)).toMatchObject(nothing)
+  })
+
   test('of an executor whose row was removed says so', async () => {
-    expect(await beat(db(), SOME_EXECUTOR, [], [])).toMatchObject({ known: false, lost: [], cancelled: [] })
+    expect(await beat(db(), ME, [], [], LOOK)).toMatchObject({
+      known: false,
+      lost: [],
+      cancelled: [],
+    })
   })
 })
 

@@ -1,0 +1,19 @@
+import type { TaskDetail } from '../contract/task.ts'
+import type { TasksClient } from './client.ts'
+import { isFinished } from './watch.ts'
+
+/** What TanStack Query needs to poll a task until it has ended: `useQuery(taskStatusQueryOptions(client, id))`. */
+export function taskStatusQueryOptions(
+  client: TasksClient,
+  taskId: string,
+  { pollIntervalMs = 1_000 }: { pollIntervalMs?: number } = {},
+) {
+  return {
+    queryKey: ['fastify-async-tasks', 'task', taskId] as const,
+    queryFn: ({ signal }: { signal: AbortSignal }): Promise<TaskDetail> => client.getTask(taskId, { signal }),
+    refetchInterval: (query: { state: { data?: TaskDetail | undefined } }): number | false => {
+      const { data } = query.state
+      return data && isFinished(data) ? false : pollIntervalMs
+    },
+  }
+}

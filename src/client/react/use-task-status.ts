@@ -1,0 +1,95 @@
+import { useCallback, useEffect, useRef } from 'react'
+import type { TaskDetail } from '../../contract/task.ts'
+import { cancelTask, refetchTask } from '../shared-tasks.ts'
+import { isFinished, type WatchConnection } from '../watch.ts'
+import { useTasksClient } from './provider.ts'
+import { useTaskSnapshot } from './use-task-snapshot.ts'
+
+export interface UseTaskStatusOptions {
+  /** False: nothing is asked for. Default true. */
+  enabled?: boolean | undefined
+  /** Where streams do not work. Default 1,000 ms. Of several components the shortest counts. */
+  pollIntervalMs?: number | undefined
+  /** Called once when the task is seen to have completed, even if it had before this component came. */
+  onComplete?: ((task: TaskDetail) => void) | undefined
+  onFailed?: ((task: TaskDetail) => void) | undefined
+  onCancelled?: ((task: TaskDetail) => void) | undefined
+  /** Called whenever progress, total or step has changed. */
+  onProgress?: ((task: TaskDetail) => void) | undefined
+}
+
+export interface TaskStatusResult {
+  /** Undefined until it is known. */
+  task: TaskDetail | undefined
+  /** It is asked for and not known yet. */
+  isLoading: boolean
+  isError: boolean
+  /** Why nothing is known, or is followed no more: there is no such task, nobody is logged in, nobody answers. */
+  error: Error | undefined
+  /** It is being followed, by stream or by polling; false once it has ended, and while the tab is hidden. */
+  isPolling: boolean
+  /** `lost` while the server is away: what is shown may be old. */
+  connection: WatchConnection | 'idle'
+  /** Reads the task now. */
+  refetch: () => Promise<TaskDetail>
+  /** @throws TasksApiError such as `TASK_ALREADY_FINISHED` */
+  cancel: () => Promise<TaskDetail>
+}
+
+/**
+ * A task as it is now, followed until it has ended. Components that look at the same task share one connection.
+ * Without an id, or while not enabled, nothing happens.
+ */
+export function useTaskStatus(
+  taskId: string | null | undefined,
+  options: UseTaskStatusOptions = {},
+): TaskStatusResult {
+  const client = useTasksClient()
+  const { enabled = true, pollIntervalMs } = options
+  const wanted = enabled && taskId ? taskId : undefined
+  const { task, error, connection } = useTaskSnapshot(wanted, { logs: false, pollIntervalMs })
+  useAnnouncements(task, options)
+
+  const refetch = useCallback(() => refetchTask(client, requireId(taskId)), [client, taskId])
+  const cancel = useCallback(() => cancelTask(client, requireId(taskId)), [client, taskId])
+  return {
+    task,
+    isLoading: wanted !== undefined && task === undefined && error === undefined,
+    isError: error !== undefined,
+    error,
+    isPolling: connection !== 'idle' && !(task && isFinished(task)),
+    connection,
+    refetch,
+    cancel,
+  }
+}
+
+/** Tells of each end, and of each step, once. */
+function useAnnouncements(task: TaskDetail | undefined, options: UseTaskStatusOptions): void {
+  const latest = useRef(options)
+  const said = useRef({ end: '', progress: '' })
+  useEffect(() => {
+    latest.current = options
+  })
+  useEffect(() => {
+    if (!task) return
+    const { onComplete, onFailed, onCancelled, onProgress } = latest.current
+    const { taskId, status, progress, total, step } = task
+    const now = JSON.stringify([taskId, progress, total, step])
+    // The first that is seen of a task is no progress yet.
+    const isProgress = now !== said.current.progress && said.current.progress.startsWith(`["${taskId}"`)
+    said.current.progress = now
+    if (isProgress) onProgress?.(task)
+    const end = isFinished(task) ? `${taskId} ${status} ${task.completedAt ?? task.cancelledAt}` : ''
+    if (end === said.current.end) return
+    said.current.end = end
+    if (status === 'completed') onComplete?.(task)
+    if (status === 'failed') onFailed?.(task)
+    if (status === 'cancelled') onCancelled?.(task)
+  }, [task])
+}
+
+function requireId(taskId: string | null | undefined): string {
+  if (!taskId) throw new Error('there is no task id')
+  return taskId
+}

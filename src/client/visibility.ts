@@ -1,0 +1,20 @@
+interface Tab {
+  readonly hidden: boolean
+  addEventListener(type: 'visibilitychange', listener: () => void): void
+  removeEventListener(type: 'visibilitychange', listener: () => void): void
+}
+
+/** Undefined outside of browsers, whose types are not known here. */
+const tab = () => (globalThis as { document?: Tab }).document
+
+/** Nobody sees this page. */
+export function isHidden(): boolean {
+  return tab()?.hidden ?? false
+}
+
+/** Answers how to stop listening. */
+export function onVisibility(listener: () => void): () => void {
+  const listened = tab()
+  listened?.addEventListener('visibilitychange', listener)
+  return () => listened?.removeEventListener('visibilitychange', listener)
+}

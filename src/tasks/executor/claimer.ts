@@ -1,0 +1,177 @@
+import type { Database } from '../../db/database.ts'
+import { isLimited, type TypeLimits } from '../limits.ts'
+import { type ClaimAnswer, type ClaimedTask, type ClaimRequest, Claims } from '../store/claim.ts'
+import type { Slots } from './slots.ts'
+
+/** A claim that takes longer, with nothing more to take, walks dead index entries. */
+const CHEAP_MS = 5
+
+/** Claims that look at everything take no more than a fiftieth of the time once they are not cheap. */
+const THINNING = 50
+
+/** How far claims that look at the latest alone reach back: a row becomes visible when its transaction commits. */
+const LOOK_BACK_MS = 2_000
+
+/** How long a limited type that was not next in the order is left out: its claim costs a transaction. */
+const NOT_NEXT_MS = 50
+
+/** `now`: more is likely. `soon`: what another claim held may be free in a moment. */
+export type NextClaim = 'now' | 'soon' | 'later'
+
+export interface Claimed {
+  readonly tasks: readonly ClaimedTask[]
+  readonly next: NextClaim
+}
+
+export interface ClaimerOptions {
+  readonly db: Database
+  readonly executorId: string
+  readonly types: readonly TypeLimits[]
+  readonly slots: Slots
+  readonly pollIntervalMs: number
+  /** Of these types a task ended here and none was taken instead, although some wait: others may have slots. */
+  onRoomLeft(taskTypes: readonly string[]): void
+}
+
+/**
+ * Decides what a claim asks for.
+ *
+ * Types with a limit over all processes take part, in the order of all types, once a plain claim has seen due tasks of
+ * them, or when one of their tasks has ended here. A claim under their lock takes what there is room for; then they are
+ * left out until a task of theirs ends, somebody says that anything may have changed, or a poll interval has passed. So
+ * no type starves another, and whoever has no such types never pays for them.
+ *
+ * A transaction that somebody holds open keeps dead entries in the index. When a claim that finds little takes long,
+ * only tasks that became due lately are asked for; everything is looked at now and then, for a bounded share of time.
+ */
+export class Claimer {
+  readonly #options: ClaimerOptions
+  readonly #claims: Claims
+  readonly #limited: ReadonlySet<string>
+  /** Limited types that may have both room and due tasks. */
+  readonly #open = new Set<string>()
+  /** When limited types that had no room, or were not next, may be opened again. */
+  readonly #closedUntil = new Map<string, number>()
+  /** Limited types of which a task ended here since they were last claimed. */
+  readonly #ended = new Set<string>()
+  /** Of each type: everything that became due before has been seen. Milliseconds, by the database's clock. */
+  readonly #since: (number | null)[]
+  #nextFull = 0
+  #lastFullMs = 0
+
+  constructor(options: ClaimerOptions) {
+    const { db, executorId, types } = options
+    this.#options = options
+    this.#claims = new Claims(db, executorId, types)
+    this.#limited = new Set(types.filter(isLimited).map(({ taskType }) => taskType))
+    this.#since = types.map(() => null)
+  }
+
+  /** Rows that this executor does not take may be locked by its claims for a moment, and other claims pass them over. */
+  get mayHideRows(): boolean {
+    return this.#claims.types.some((type) => type.concurrency !== null && !isLimited(type))
+  }
+
+  /** It has a limit over all processes. */
+  isLimited(taskType: string): boolean {
+    return this.#limited.has(taskType)
+  }
+
+  /** A free slot is all that a task of this type needs. */
+  isUnlimited(taskType: string): boolean {
+    const type = this.#claims.types.find((other) => other.taskType === taskType)
+    return type !== undefined && type.concurrency === null && !isLimited(type)
+  }
+
+  /** A task of this type has ended here: there is room for another one. */
+  noteEnd(taskType: string): void {
+    if (!this.#limited.has(taskType)) return
+    this.#ended.add(taskType)
+    this.#open.add(taskType)
+  }
+
+  /** Tasks may have come, or room. */
+  lookAgain(): void {
+    this.#closedUntil.clear()
+  }
+
+  /** Old tasks may have become claimable. */
+  lookAtEverything(): void {
+    this.lookAgain()
+    this.#nextFull = 0
+  }
+
+  async claim(limit: number): Promise<Claimed> {
+    const request = this.#request(limit)
+    const open = new Set([...this.#open].filter((taskType) => this.#placesOf(taskType) !== 0))
+    return open.size > 0 ? this.#claimLimited(request, open) : this.#claimPlain(request)
+  }
+
+  async #claimPlain(request: ClaimRequest): Promise<Claimed> {
+    const begun = performance.now()
+    const answer = await this.#claims.claim(request)
+    const now = performance.now()
+    this.#noteCost(request, answer, now - begun)
+    const opened = answer.waiting.filter(
+      (taskType) => this.#placesOf(taskType) !== 0 && (this.#closedUntil.get(taskType) ?? 0) <= now,
+    )
+    for (const taskType of opened) this.#open.add(taskType)
+    const moreIsLikely = answer.tasks.length === request.limit || opened.length > 0
+    return { tasks: answer.tasks, next: moreIsLikely ? 'now' : 'later' }
+  }
+
+  async #claimLimited(request: ClaimRequest, open: ReadonlySet<string>): Promise<Claimed> {
+    const ended = new Set(this.#ended)
+    for (const taskType of open) this.#ended.delete(taskType)
+    const answer = await this.#claims.claimLimited(request, open)
+    const now = performance.now()
+    const taken = new Set(answer.tasks.map(({ taskType }) => taskType))
+    const isFull = answer.tasks.length === request.limit
+    const { pollIntervalMs, onRoomLeft } = this.#options
+    const roomLeft: string[] = []
+    for (const taskType of open) {
+      if (answer.busy.includes(taskType)) {
+        if (ended.has(taskType)) this.#ended.add(taskType)
+        continue
+      }
+      if (taken.has(taskType) && isFull) continue
+      // Otherwise it got what there was, or others came first and took every slot.
+      if (!this.#ended.has(taskType)) this.#open.delete(taskType)
+      this.#closedUntil.set(taskType, now + (isFull ? NOT_NEXT_MS : pollIntervalMs))
+      const isWaiting = answer.waiting.includes(taskType)
+      if (ended.has(taskType) && !taken.has(taskType) && isWaiting) roomLeft.push(taskType)
+    }
+    if (roomLeft.length > 0) onRoomLeft(roomLeft)
+    return { tasks: answer.tasks, next: isFull ? 'now' : answer.busy.length > 0 ? 'soon' : 'later' }
+  }
+
+  /** Free places of a type in this process; null: any number. */
+  #placesOf(taskType: string): number | null {
+    const concurrency = this.#claims.types.find((type) => type.taskType === taskType)?.concurrency ?? null
+    return concurrency === null ? null : Math.max(0, concurrency - this.#options.slots.count(taskType))
+  }
+
+  #request(limit: number): ClaimRequest {
+    const isRecent = performance.now() < this.#nextFull
+    const places = this.#claims.types.map(({ taskType }) => this.#placesOf(taskType))
+    const since = this.#since.map((ms) => (isRecent && ms !== null ? new Date(ms).toISOString() : null))
+    return { limit, places, since }
+  }
+
+  /** What a claim has seen of each type when it took fewer tasks than it might have, and what that cost. */
+  #noteCost(request: ClaimRequest, answer: ClaimAnswer, costMs: number): void {
+    if (answer.tasks.length === request.limit) return
+    if (request.since.every((since) => since === null)) {
+      // Of two, so that a moment's delay counts for nothing.
+      const cost = Math.min(costMs, this.#lastFullMs)
+      this.#lastFullMs = costMs
+      this.#nextFull = cost < CHEAP_MS ? 0 : performance.now() + THINNING * cost
+    }
+    if (this.#nextFull === 0) return
+    this.#claims.types.forEach((type, i) => {
+      const places = request.places[i] ?? Number.POSITIVE_INFINITY
+      const taken = answer.tasks.filter(({ taskType }) => taskType === type.taskType).length
+      if (!isLimited(type) && taken < places) this.#since[i] = answer.at - LOOK_BACK_MS
+    })
+  }
+}

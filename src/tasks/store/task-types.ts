@@ -1,0 +1,65 @@
+import { type Database, execute, statement } from '../../db/database.ts'
+
+/** What holds for all tasks of a type, in all processes. */
+
+const PAUSE = statement(
+  'pause_type',
+  `insert into async_task_types (task_type, paused_at) values ($1, now())
+   on conflict (task_type) do update set paused_at = coalesce(async_task_types.paused_at, now())`,
+)
+
+// A claim that was on its way when the pause was committed has locked these two tables before it took its snapshot;
+// one that locks them later sees the pause. Others that read one of them, such as a dump, are not waited for.
+const CLAIMS_UNDER_WAY = statement(
+  'claims_under_way',
+  `select reading.virtualtransaction as id
+     from pg_locks reading
+     join pg_locks writing using (virtualtransaction)
+    where reading.locktype = 'relation' and reading.relation = 'async_task_types'::regclass
+      and writing.locktype = 'relation' and writing.relation = 'async_tasks'::regclass
+      and writing.mode = 'RowExclusiveLock'
+      and reading.database = (select oid from pg_database where datname = current_database())
+      and writing.database = reading.database
+      and reading.pid <> pg_backend_pid()`,
+)
+
+/** From when it returns, no claim takes a task of this type but those that `findClaimsUnderWay` names then. */
+export async function pauseType(db: Database, taskType: string): Promise<void> {
+  await execute(db, PAUSE, [taskType])
+}
+
+export async function findClaimsUnderWay(db: Database): Promise<Set<string>> {
+  const rows = await execute<{ id: string }>(db, CLAIMS_UNDER_WAY, [])
+  return new Set(rows.map(({ id }) => id))
+}
+
+const RESUME = statement(
+  'resume_type',
+  `update async_task_types set paused_at = null where task_type = $1 and paused_at is not null`,
+)
+
+export async function resumeType(db: Database, taskType: string): Promise<void> {
+  await execute(db, RESUME, [taskType])
+}
+
+const PAUSED = statement(
+  'paused_types',
+  `select task_type as "taskType" from async_task_types where paused_at is not null`,
+)
+
+export async function findPausedTypes(db: Database): Promise<Set<string>> {
+  const rows = await execute<{ taskType: string }>(db, PAUSED, [])
+  return new Set(rows.map(({ taskType }) => taskType))
+}
+
+const IS_KNOWN = statement(
+  'type_is_known',
+  `select exists (select from async_task_executors where $1 = any(task_types))
+       or exists (select from async_task_types where task_type = $1) as known`,
+)
+
+/** An executor has registered the type, or had when it was paused. */
+export async function isKnownType(db: Database, taskType: string): Promise<boolean> {
+  const [row] = await execute<{ known: boolean }>(db, IS_KNOWN, [taskType])
+  return row?.known ?? false
+}

@@ -1,0 +1,91 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { TaskTypeView } from '../contract/task.ts'
+import type { Database } from '../db/database.ts'
+import { describeType } from './create-options.ts'
+import { TaskError } from './errors.ts'
+import type { TaskEvents } from './events.ts'
+import type { TaskSettings } from './settings.ts'
+import {
+  findClaimsUnderWay,
+  findPausedTypes,
+  isKnownType,
+  pauseType,
+  resumeType,
+} from './store/task-types.ts'
+import type { TaskDefinition } from './task.ts'
+
+/** Between two looks at claims that are under way: they take milliseconds. */
+const LOOK_MS = 5
+
+/** The types of an app, and the pauses that hold for all processes. */
+export class TaskTypes {
+  readonly #db: Database
+  readonly #settings: TaskSettings
+  readonly #definitions: ReadonlyMap<string, TaskDefinition>
+  readonly #events: TaskEvents
+
+  constructor(options: {
+    db: Database
+    settings: TaskSettings
+    definitions: ReadonlyMap<string, TaskDefinition>
+    events: TaskEvents
+  }) {
+    this.#db = options.db
+    this.#settings = options.settings
+    this.#definitions = options.definitions
+    this.#events = options.events
+  }
+
+  async list(): Promise<TaskTypeView[]> {
+    const paused = await findPausedTypes(this.#db)
+    return [...this.#definitions.keys()].map((taskType) => this.#describe(taskType, paused.has(taskType)))
+  }
+
+  async pause(taskType: string): Promise<TaskTypeView> {
+    await this.#requireKnown(taskType)
+    await pauseType(this.#db, taskType)
+    // Those that began before the pause was committed may still take some.
+    let underWay = await findClaimsUnderWay(this.#db)
+    while (underWay.size > 0) {
+      await delay(LOOK_MS)
+      const now = await findClaimsUnderWay(this.#db)
+      underWay = new Set([...underWay].filter((claim) => now.has(claim)))
+    }
+    return this.#describe(taskType, true)
+  }
+
+  async resume(taskType: string): Promise<TaskTypeView> {
+    await this.#requireKnown(taskType)
+    await resumeType(this.#db, taskType)
+    this.#events.emit('resumed', { taskType })
+    return this.#describe(taskType, false)
+  }
+
+  /** @throws TaskError `UNKNOWN_TASK_TYPE` when this app has no handler for the type */
+  require(taskType: string): void {
+    if (!this.#definitions.has(taskType)) throw this.#unknown(taskType)
+  }
+
+  /** Another process's executor may know it. */
+  async #requireKnown(taskType: string): Promise<void> {
+    if (this.#definitions.has(taskType) || (await isKnownType(this.#db, taskType))) return
+    throw this.#unknown(taskType)
+  }
+
+  #unknown(taskType: string): TaskError {
+    const known = [...this.#definitions.keys()].join(', ') || 'none'
+    return new TaskError(
+      'UNKNOWN_TASK_TYPE',
+      `task type '${taskType}' is not registered; registered: ${known}`,
+      {
+        problems: [{ pointer: '/taskType', detail: `must be one of: ${known}` }],
+      },
+    )
+  }
+
+  /** Of a type that only another process has registered, what applies to one that says nothing. */
+  #describe(taskType: string, paused: boolean): TaskTypeView {
+    const options = this.#definitions.get(taskType)?.options ?? {}
+    return describeType({ type: taskType, options }, this.#settings, paused)
+  }
+}
