@@ -5,7 +5,7 @@ import { buildApp } from '../../src/app.ts'
 import { parseConfig } from '../../src/config.ts'
 import type { AnyTask } from '../../src/tasks/task.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
-import { type Browser, openBrowser } from './chromium.ts'
+import { openBrowser, type WatchedBrowser } from './watched-browser.ts'
 
 export const ADMIN = { username: 'admin', password: 'correct horse battery staple' }
 
@@ -62,7 +62,7 @@ export class PageServer {
 export async function openPage(
   server: PageServer,
   options: BrowserContextOptions & { query?: string } = {},
-): Promise<{ browser: Browser; page: Page }> {
+): Promise<{ browser: WatchedBrowser; page: Page }> {
   const { query = '', ...context } = options
   const browser = await openBrowser(server.origin, context)
   const page = browser.context.pages()[0] ?? (await browser.context.newPage())

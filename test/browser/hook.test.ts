@@ -4,7 +4,7 @@ import { createTaskRegistry } from '../../src/tasks/registry.ts'
 import { ADMIN, type BundledServer, startBundledServer } from '../http/bundled-server.ts'
 import { createGate } from '../support/engine.ts'
 import { bundle } from './bundle.ts'
-import { type Browser, openBrowser } from './chromium.ts'
+import { launchChromium } from './chromium.ts'
 import type { HookPage } from './hook-page.ts'
 
 vi.setConfig({ testTimeout: 90_000, hookTimeout: 120_000 })
@@ -22,7 +22,7 @@ const work = task('work', { maxRetries: 0 })(async (_params, ctx) => {
 })
 
 let server: BundledServer
-let browser: Browser
+let browser: Awaited<ReturnType<typeof launchChromium>>
 let page: Page
 let address: string
 let script: string
@@ -34,7 +34,7 @@ beforeAll(async () => {
   server = await startBundledServer({ tasks: [work] })
   address = await server.app.listen({ port: 0, host: '127.0.0.1' })
   script = await bundle('hook-page.ts')
-  browser = await openBrowser(address)
+  browser = await launchChromium()
 })
 afterAll(async () => {
   await browser?.close()

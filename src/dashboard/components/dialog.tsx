@@ -1,4 +1,4 @@
-import { type ReactNode, useEffect, useId, useRef } from 'react'
+import { type ReactNode, useId, useLayoutEffect, useRef } from 'react'
 import { useText } from '../i18n/text.ts'
 import { Icon } from './icon.tsx'
 
@@ -8,9 +8,11 @@ export function Dialog(props: { title: string; onClose: () => void; children: Re
   const text = useText()
   const ref = useRef<HTMLDialogElement>(null)
   const titleId = useId()
-  useEffect(() => {
+  // Closed while it is still in the document: only then the browser gives the focus back.
+  useLayoutEffect(() => {
     const dialog = ref.current
     dialog?.showModal()
+    dialog?.querySelector<HTMLElement>('[data-first], input, select, textarea')?.focus()
     return () => dialog?.close()
   }, [])
   return (
@@ -55,8 +57,7 @@ export function Confirm(props: {
     <Dialog title={title} onClose={onClose}>
       <p>{details}</p>
       <footer>
-        {/* biome-ignore lint/a11y/noAutofocus: in a dialog that has just opened the focus has to be somewhere */}
-        <button type="button" autoFocus onClick={onClose}>
+        <button type="button" data-first onClick={onClose}>
           {text.app.cancel}
         </button>
         <button type="button" className={danger ? 'danger' : 'primary'} disabled={busy} onClick={onConfirm}>

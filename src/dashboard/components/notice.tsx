@@ -3,11 +3,12 @@ import type { TasksApiError } from '../../client/index.ts'
 import { describeError, useText } from '../i18n/text.ts'
 import { Icon } from './icon.tsx'
 
-/** What a place says that has nothing to show. */
-export function Empty({ title, children }: { title: string; children?: ReactNode }) {
+/** What a place says that has nothing to show; `isPage`: a page that has no other title. */
+export function Empty(props: { title: string; children?: ReactNode; isPage?: boolean }) {
+  const { title, children, isPage = false } = props
   return (
     <div className="empty">
-      <p className="empty-title">{title}</p>
+      {isPage ? <h1 className="empty-title">{title}</h1> : <p className="empty-title">{title}</p>}
       {children}
     </div>
   )
@@ -25,11 +26,12 @@ export function Skeleton({ lines }: { lines: number }) {
   )
 }
 
-export function Failure({ error, onRetry }: { error: TasksApiError; onRetry: () => void }) {
+export function Failure(props: { error: TasksApiError; onRetry: () => void; isPage?: boolean }) {
+  const { error, onRetry, isPage = false } = props
   const text = useText()
   const isMissing = error.code === 'NOT_FOUND' || error.code === 'METHOD_NOT_ALLOWED'
   return (
-    <Empty title={isMissing ? text.app.unsupported : text.app.failed}>
+    <Empty isPage={isPage} title={isMissing ? text.app.unsupported : text.app.failed}>
       {isMissing || <p>{describeError(error, text)}</p>}
       <button type="button" onClick={onRetry}>
         {text.app.retryNow}

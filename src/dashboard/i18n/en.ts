@@ -29,6 +29,7 @@ export const en = {
     backToList: 'Back to the tasks',
     unsupported: 'This server does not offer that yet',
     failed: 'Something went wrong',
+    actions: 'Actions',
   },
   login: {
     title: 'Log in',
@@ -116,7 +117,7 @@ export const en = {
     newest: 'Newest',
     newer: 'Newer',
     older: 'Older',
-    paging: 'Pages',
+    paging: 'Newer and older tasks',
     shown: (n: number, total: string) => `${n} of ${total}`,
     updated: (n: number) => `${tasks(n)} in the list`,
     empty: 'No tasks yet',

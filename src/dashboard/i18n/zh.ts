@@ -32,6 +32,7 @@ export const zh: Dictionary = {
     backToList: '返回任务列表',
     unsupported: '此服务器暂不支持该功能',
     failed: '出错了',
+    actions: '操作',
   },
   login: {
     title: '登录',
@@ -117,7 +118,7 @@ export const zh: Dictionary = {
     newest: '最新',
     newer: '较新',
     older: '较早',
-    paging: '翻页',
+    paging: '较新与较早的任务',
     shown: (n, total) => `${n} / ${total}`,
     updated: (n) => `列表中有 ${tasks(n)}`,
     empty: '还没有任务',

@@ -1,10 +1,10 @@
+import type { TaskTypeView } from '../../client/index.ts'
 import { client } from '../client.ts'
 import { Icon } from '../components/icon.tsx'
 import { Link } from '../components/link.tsx'
 import { Empty, Failure, Skeleton } from '../components/notice.tsx'
 import { useText } from '../i18n/text.ts'
 import { formatSeconds } from '../i18n/time.ts'
-import type { TypeView } from '../requests.ts'
 import { language } from '../state/preferences.ts'
 import { useServerState } from '../state/server-state.tsx'
 import { useStore } from '../state/store.ts'
@@ -36,7 +36,9 @@ export function TypesPage() {
                 <th>{text.types.defaults}</th>
                 <th>{text.types.counts}</th>
                 <th>{text.types.state}</th>
-                <th />
+                <th>
+                  <span className="visually-hidden">{text.app.actions}</span>
+                </th>
               </tr>
             </thead>
             <tbody>
@@ -51,12 +53,12 @@ export function TypesPage() {
   )
 }
 
-function TypeRow({ type, onChange }: { type: TypeView; onChange: () => void }) {
+function TypeRow({ type, onChange }: { type: TaskTypeView; onChange: () => void }) {
   const text = useText()
   const lang = useStore(language)
-  const { taskType, paused = false, maxRetries, timeoutSeconds, priority } = type
+  const { taskType, paused, maxRetries, timeoutSeconds, priority } = type
   const toggle = async () => {
-    const changed = await attempt<TypeView>(() =>
+    const changed = await attempt(() =>
       paused ? client.resumeTaskType(taskType) : client.pauseTaskType(taskType),
     )
     if (!changed) return

@@ -1,7 +1,12 @@
 import { createContext, type ReactNode, useContext, useEffect, useRef, useState } from 'react'
-import { type ExecutorView, type TaskStats, type TaskSummary, TasksApiError } from '../../client/index.ts'
+import {
+  type ExecutorView,
+  type TaskStats,
+  type TaskSummary,
+  TasksApiError,
+  type TaskTypeView,
+} from '../../client/index.ts'
 import { client } from '../client.ts'
-import type { TypeView } from '../requests.ts'
 import { type Query, useQuery } from './use-query.ts'
 import { useVisible } from './use-visible.ts'
 
@@ -14,7 +19,7 @@ type Listener = (change: Change) => void
 interface ServerState {
   readonly stats: Query<TaskStats>
   readonly executors: Query<ExecutorView[]>
-  readonly types: Query<TypeView[]>
+  readonly types: Query<TaskTypeView[]>
   readonly listeners: Set<Listener>
 }
 
@@ -24,7 +29,7 @@ const Context = createContext<ServerState | undefined>(undefined)
 export function ServerStateProvider({ children }: { children: ReactNode }) {
   const stats = useQuery('stats', (signal) => client.getStats({ signal }), { everyMs: 10_000 })
   const executors = useQuery('executors', (signal) => client.listExecutors({ signal }), { everyMs: 3_000 })
-  const types = useQuery<TypeView[]>('types', (signal) => client.listTaskTypes({ signal }), {
+  const types = useQuery('types', (signal) => client.listTaskTypes({ signal }), {
     everyMs: 30_000,
   })
   const [listeners] = useState(() => new Set<Listener>())

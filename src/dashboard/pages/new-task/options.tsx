@@ -1,9 +1,8 @@
-import type { TaskDetail, TaskTypeView } from '../../../client/index.ts'
+import type { NewTask, TaskDetail, TaskTypeView } from '../../../client/index.ts'
 import { FieldFrame } from '../../components/field.tsx'
 import { InstantInput } from '../../components/instant-input.tsx'
 import { useText } from '../../i18n/text.ts'
 import type { Problems } from '../../params/draft.ts'
-import type { TaskToCreate } from '../../requests.ts'
 
 const NUMBERS = ['priority', 'maxRetries', 'timeoutSeconds'] as const
 type NumberOption = (typeof NUMBERS)[number]
@@ -23,7 +22,7 @@ export function toOptionDrafts(original: TaskDetail | undefined, type: TaskTypeV
   }
 }
 
-export function readOptions(drafts: OptionDrafts): Omit<TaskToCreate, 'taskType' | 'params'> {
+export function readOptions(drafts: OptionDrafts): Omit<NewTask, 'taskType' | 'params'> {
   const given = NUMBERS.filter((name) => drafts[name].trim() !== '')
   return {
     ...Object.fromEntries(given.map((name) => [name, Number(drafts[name])])),

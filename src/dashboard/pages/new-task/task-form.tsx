@@ -1,12 +1,11 @@
 import { type FormEvent, useRef, useState } from 'react'
-import { type TaskDetail, TasksApiError, type TaskTypeView } from '../../../client/index.ts'
+import { type NewTask, type TaskDetail, TasksApiError, type TaskTypeView } from '../../../client/index.ts'
 import { client } from '../../client.ts'
 import { describeError, useText } from '../../i18n/text.ts'
 import { type Problems, sortProblems } from '../../params/draft.ts'
 import type { JsonSchema } from '../../params/field.ts'
 import { ParamsForm } from '../../params/params-form.tsx'
 import { useParams } from '../../params/use-params.ts'
-import type { TaskToCreate } from '../../requests.ts'
 import { go } from '../../state/route.ts'
 import { say } from '../../state/toasts.ts'
 import { type OptionDrafts, OptionFields, readOptions, toOptionDrafts } from './options.tsx'
@@ -38,7 +37,7 @@ export function TaskForm({ type, original }: { type: TaskTypeView; original?: Ta
     if (Object.keys(read.problems).length > 0) {
       return refuse({ params: read.problems, others: {}, message: text.form.problems })
     }
-    const task: TaskToCreate = { taskType: type.taskType, params: read.params, ...readOptions(options) }
+    const task: NewTask = { taskType: type.taskType, params: read.params, ...readOptions(options) }
     setBusy(true)
     try {
       const made = await client.createTask(task)

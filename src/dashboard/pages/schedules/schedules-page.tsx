@@ -80,7 +80,9 @@ function ScheduleTable({ list, onOpen }: { list: Query<ScheduleView[]>; onOpen: 
             <th>{text.schedules.next}</th>
             <th>{text.schedules.last}</th>
             <th>{text.schedules.enabled}</th>
-            <th />
+            <th>
+              <span className="visually-hidden">{text.app.actions}</span>
+            </th>
           </tr>
         </thead>
         <tbody>

@@ -21,7 +21,9 @@ export function Actions(props: {
   const [isBusy, setBusy] = useState(false)
   const isActive = task.status === 'pending' || task.status === 'running'
 
+  // The buttons stay enabled meanwhile: one that is disabled loses the focus.
   const steer = async (what: () => Promise<TaskDetail>, done: string) => {
+    if (isBusy) return
     setBusy(true)
     const changed = await attempt(what)
     setBusy(false)
@@ -47,7 +49,6 @@ export function Actions(props: {
         <button
           type="button"
           className="danger-quiet"
-          disabled={isBusy}
           onClick={() => void steer(() => client.cancelTask(task.taskId), text.detail.isCancelled)}
         >
           <Icon name="stop" />
@@ -56,9 +57,9 @@ export function Actions(props: {
       ) : (
         <button
           type="button"
-          disabled={isBusy || isStopping}
+          aria-disabled={isStopping}
           title={isStopping ? text.detail.stopping : ''}
-          onClick={() => void steer(() => client.retryTask(task.taskId), text.detail.isRetried)}
+          onClick={() => isStopping || void steer(() => client.retryTask(task.taskId), text.detail.isRetried)}
         >
           <Icon name="retry" />
           {text.actions.retry}
@@ -69,7 +70,7 @@ export function Actions(props: {
         {text.actions.duplicate}
       </Link>
       {!isActive && (
-        <button type="button" className="danger-quiet" disabled={isBusy} onClick={() => setAsking(true)}>
+        <button type="button" className="danger-quiet" onClick={() => setAsking(true)}>
           <Icon name="trash" />
           {text.actions.delete}
         </button>

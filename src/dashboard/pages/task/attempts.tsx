@@ -1,13 +1,12 @@
-import type { TaskDetail } from '../../../client/index.ts'
+import type { TaskAttempt, TaskDetail } from '../../../client/index.ts'
 import { CopyButton } from '../../components/copy-button.tsx'
 import { Elapsed, Instant } from '../../components/time.tsx'
 import { useText } from '../../i18n/text.ts'
-import type { AttemptView } from '../../requests.ts'
 
 /** Newest first; the one that failed last is open. */
 export function Attempts({ task }: { task: TaskDetail }) {
   const text = useText()
-  const attempts = task.attempts.toReversed() as AttemptView[]
+  const attempts = task.attempts.toReversed()
   const lastFailed = attempts.find(({ error }) => error !== null)
   return (
     <section className="card">
@@ -22,7 +21,7 @@ export function Attempts({ task }: { task: TaskDetail }) {
   )
 }
 
-function AttemptEntry({ attempt, isOpen }: { attempt: AttemptView; isOpen: boolean }) {
+function AttemptEntry({ attempt, isOpen }: { attempt: TaskAttempt; isOpen: boolean }) {
   const text = useText()
   const { error, stack } = attempt
   const head = <AttemptHead attempt={attempt} />
@@ -44,7 +43,7 @@ function AttemptEntry({ attempt, isOpen }: { attempt: AttemptView; isOpen: boole
   )
 }
 
-function AttemptHead({ attempt: { attempt, startedAt, endedAt, outcome } }: { attempt: AttemptView }) {
+function AttemptHead({ attempt: { attempt, startedAt, endedAt, outcome } }: { attempt: TaskAttempt }) {
   const text = useText()
   const kind =
     outcome === null ? 'running' : outcome === 'timed_out' || outcome === 'lost' ? 'failed' : outcome

@@ -22,6 +22,7 @@ export function Facts({ task }: { task: TaskDetail }) {
       executor ? `${executor.host} · ${executor.pid}` : (task.executorId ?? text.detail.none),
     ],
   ]
+  if (task.uniqueKey !== null) facts.push([text.form.uniqueKey, task.uniqueKey])
   return (
     <section className="card">
       <h2>{text.detail.facts}</h2>

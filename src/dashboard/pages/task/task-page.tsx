@@ -25,7 +25,7 @@ export function TaskPage({ taskId }: { taskId: string }) {
   const { task, error } = feed
   useTitle(task ? `${task.taskType} · ${text.status[task.status]}` : text.list.title)
   if (error?.code === 'TASK_NOT_FOUND') return <Gone />
-  if (error && !task) return <Failure error={error} onRetry={() => location.reload()} />
+  if (error && !task) return <Failure isPage error={error} onRetry={() => location.reload()} />
   if (!task) return <Skeleton lines={10} />
   return <Detail task={task} feed={feed} />
 }
@@ -33,7 +33,7 @@ export function TaskPage({ taskId }: { taskId: string }) {
 function Gone() {
   const text = useText()
   return (
-    <Empty title={text.app.notFound}>
+    <Empty isPage title={text.app.notFound}>
       <p>{text.app.notFoundText}</p>
       <Link className="button" to={{}}>
         {text.app.backToList}

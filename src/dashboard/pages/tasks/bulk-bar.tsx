@@ -36,7 +36,9 @@ export function BulkBar(props: {
   const capped = Math.min(total, MAX_TASKS)
   const isCapped = total > MAX_TASKS
 
+  // The buttons stay enabled meanwhile: one that is disabled loses the focus.
   const prepare = async (action: BulkAction) => {
+    if (isBusy) return
     setBusy(true)
     const answer = await attempt(() => client.bulkTasks({ action, ...chosen(), dryRun: true }))
     setBusy(false)
@@ -68,15 +70,15 @@ export function BulkBar(props: {
         </button>
       )}
       <span className="spacer" />
-      <button type="button" disabled={isBusy} onClick={() => void prepare('cancel')}>
+      <button type="button" onClick={() => void prepare('cancel')}>
         <Icon name="stop" />
         {text.actions.cancel}
       </button>
-      <button type="button" disabled={isBusy} onClick={() => void prepare('retry')}>
+      <button type="button" onClick={() => void prepare('retry')}>
         <Icon name="retry" />
         {text.actions.retry}
       </button>
-      <button type="button" className="danger-quiet" disabled={isBusy} onClick={() => void prepare('delete')}>
+      <button type="button" className="danger-quiet" onClick={() => void prepare('delete')}>
         <Icon name="trash" />
         {text.actions.delete}
       </button>
