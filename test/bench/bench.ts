@@ -1,0 +1,28 @@
+import { parseOptions, USAGE } from './options.ts'
+import { installPeers } from './peers.ts'
+import { describeMachine } from './report/machine.ts'
+import { summarise } from './report/summary.ts'
+import { renderTable } from './report/table.ts'
+import { writeReport } from './report/write.ts'
+import { takeRounds } from './rounds.ts'
+import { startBenchServer } from './server.ts'
+import { OWN_SYSTEMS } from './systems.ts'
+
+/** Measures this project and its peers on one PostgreSQL, in one run. */
+async function main(args: readonly string[]): Promise<void> {
+  const options = parseOptions(args)
+  if (options.help) return void process.stdout.write(USAGE)
+  if (options.systems.some((system) => !OWN_SYSTEMS.includes(system))) installPeers()
+  const server = await startBenchServer()
+  try {
+    const samples = await takeRounds(server, options)
+    const machine = describeMachine(server)
+    const summary = summarise(samples, options)
+    process.stdout.write(`\n${renderTable(summary)}\n`)
+    if (options.output !== undefined) writeReport(options.output, { machine, summary, samples })
+  } finally {
+    await server.stop()
+  }
+}
+
+await main(process.argv.slice(2))

@@ -1,0 +1,4 @@
+import type { Summary } from './summary.ts'
+export function renderPlot(_summary: Summary): string {
+  return ''
+}

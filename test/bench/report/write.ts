@@ -1,0 +1,27 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import type { TakenSample } from '../rounds.ts'
+import { describeInWords, type Machine } from './machine.ts'
+import { renderPlot } from './plot.ts'
+import type { Summary } from './summary.ts'
+import { renderTable } from './table.ts'
+
+export interface Report {
+  readonly machine: Machine
+  readonly summary: Summary
+  readonly samples: readonly TakenSample[]
+}
+
+/** bench.json with every round, bench.md with the table, bench.svg with the picture. */
+export function writeReport(folder: string, { machine, summary, samples }: Report): void {
+  const write = (name: string, text: string) => writeFileSync(path.join(folder, name), text)
+  mkdirSync(folder, { recursive: true })
+  write('bench.json', `${JSON.stringify({ machine, ...summary, samples }, null, 2)}\n`)
+  write('bench.md', `${renderTable(summary)}\n\n${describeRun(machine, summary)}\n`)
+  write('bench.svg', renderPlot(summary))
+}
+
+function describeRun(machine: Machine, { rounds, systems }: Summary): string {
+  const modes = systems.map(({ name, mode, rows }) => `- ${name}: ${mode}; finished rows are ${rows}`)
+  return `Medians of ${rounds} rounds. ${describeInWords(machine)}.\n\n${modes.join('\n')}`
+}
