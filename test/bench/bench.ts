@@ -1,4 +1,4 @@
-import { parseOptions, USAGE } from './options.ts'
+import { type BenchOptions, parseOptions, USAGE } from './options.ts'
 import { installPeers } from './peers.ts'
 import { describeMachine } from './report/machine.ts'
 import { summarise } from './report/summary.ts'
@@ -9,9 +9,7 @@ import { startBenchServer } from './server.ts'
 import { OWN_SYSTEMS } from './systems.ts'
 
 /** Measures this project and its peers on one PostgreSQL, in one run. */
-async function main(args: readonly string[]): Promise<void> {
-  const options = parseOptions(args)
-  if (options.help) return void process.stdout.write(USAGE)
+async function main(options: BenchOptions): Promise<void> {
   if (options.systems.some((system) => !OWN_SYSTEMS.includes(system))) installPeers()
   const server = await startBenchServer()
   try {
@@ -25,4 +23,19 @@ async function main(args: readonly string[]): Promise<void> {
   }
 }
 
-await main(process.argv.slice(2))
+/** Undefined: there is nothing to measure, and the reason has been said. */
+function readOptions(): BenchOptions | undefined {
+  try {
+    const options = parseOptions(process.argv.slice(2))
+    if (!options.help) return options
+    process.stdout.write(USAGE)
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error
+    process.stderr.write(`${error.message}\n\n${USAGE}`)
+    process.exitCode = 2
+  }
+  return undefined
+}
+
+const options = readOptions()
+if (options) await main(options)

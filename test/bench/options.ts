@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util'
 import type { Measure } from './measures/measure.ts'
 import { MEASURES } from './measures.ts'
-import type { System } from './system.ts'
+import type { RoundOptions } from './rounds.ts'
 import { findSystem, OWN_SYSTEMS, SYSTEMS } from './systems.ts'
 
 export const USAGE = `npm run bench -- [options]
@@ -16,13 +16,8 @@ export const USAGE = `npm run bench -- [options]
 BENCH_DATABASE_URL names a server to measure on; without it PostgreSQL is started for the run.
 `
 
-export interface BenchOptions {
+export interface BenchOptions extends RoundOptions {
   readonly help: boolean
-  readonly rounds: number
-  /** Length of a measurement against the usual one. */
-  readonly scale: number
-  readonly systems: readonly System[]
-  readonly measures: readonly Measure[]
   /** Undefined: nothing is written. */
   readonly output: string | undefined
 }
@@ -49,6 +44,7 @@ export function parseOptions(args: readonly string[]): BenchOptions {
     help: values.help,
     rounds,
     scale: values.quick ? 0.1 : 1,
+    warmUp: !values.quick,
     systems: values.systems?.split(',').map(findSystem) ?? (values.own ? OWN_SYSTEMS : SYSTEMS),
     measures: values.measures?.split(',').map(findMeasure) ?? MEASURES,
     output: values.output === 'none' ? undefined : values.output,

@@ -21,5 +21,5 @@ export const OWN_SYSTEMS: readonly System[] = [ours, ceiling]
 export function findSystem(name: string): System {
   const system = SYSTEMS.find((one) => one.name === name)
   if (system) return system
-  throw new Error(`there is no system '${name}'; there are: ${SYSTEMS.map((one) => one.name).join(', ')}`)
+  throw new TypeError(`there is no system '${name}'; there are: ${SYSTEMS.map((one) => one.name).join(', ')}`)
 }

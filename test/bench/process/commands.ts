@@ -9,8 +9,12 @@ export interface Commands {
   createMany(options: { batches: number; size: number }): Promise<Created>
   /** Creates one task at a time, every `everyMs` on average, whether the last one has been picked up or not. */
   createPaced(options: { tasks: number; everyMs: number }): Promise<Paced>
+  /** Creates tasks at a steady rate, ten milliseconds' worth a call, whether the database keeps up or not. */
+  offer(options: { perSecond: number; seconds: number }): Promise<Paced>
   /** What has been started since the last call. */
   takeStarts(): Promise<Starts>
+  /** Bytes in use after a garbage collection; the process must run with --expose-gc. */
+  readHeap(): Promise<number>
 }
 
 export interface Created {

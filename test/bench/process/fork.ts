@@ -25,7 +25,9 @@ export function forkProcess(system: System, url: string, execArgv: readonly stri
     createFor: (options) => ask('createFor', [options]),
     createMany: (options) => ask('createMany', [options]),
     createPaced: (options) => ask('createPaced', [options]),
+    offer: (options) => ask('offer', [options]),
     takeStarts: () => ask('takeStarts', []),
+    readHeap: () => ask('readHeap', []),
     async end() {
       if (child.connected) child.disconnect()
       await exited

@@ -2,6 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Session, System, Tuning } from '../system.ts'
 import { type Commands, type Created, now, type Paced, type Starts } from './commands.ts'
 
+const TICK_MS = 10
+
 /** Carries commands out on one system; at most one session is open at a time. */
 export class SessionCommands implements Commands {
   readonly #system: System
@@ -76,12 +78,36 @@ export class SessionCommands implements Commands {
     return { calledAt, callMs }
   }
 
+  async offer({ perSecond, seconds }: Parameters<Commands['offer']>[0]): Promise<Paced> {
+    const session = this.#opened
+    const perTick = Math.max(1, Math.round((perSecond * TICK_MS) / 1_000))
+    const calledAt: number[] = []
+    const callMs: number[] = []
+    const calls: Promise<void>[] = []
+    const from = now()
+    for (let tick = 0; tick < (perSecond * seconds) / perTick; tick += 1) {
+      await delay(Math.max(0, from + (tick * perTick * 1_000) / perSecond - now()))
+      const at = now()
+      const numbers = Array.from({ length: perTick }, (_, i) => tick * perTick + i)
+      for (const n of numbers) calledAt[n] = at
+      calls.push(session.createMany(numbers).then(() => void callMs.push(now() - at)))
+    }
+    await Promise.all(calls)
+    return { calledAt, callMs }
+  }
+
   async takeStarts(): Promise<Starts> {
     const starts = { count: this.#count, firstAt: this.#firstAt, each: this.#each }
     this.#count = 0
     this.#firstAt = null
     this.#each = []
     return starts
+  }
+
+  async readHeap(): Promise<number> {
+    if (!globalThis.gc) throw new Error('the process does not run with --expose-gc')
+    globalThis.gc()
+    return process.memoryUsage().heapUsed
   }
 
   get #opened(): Session {

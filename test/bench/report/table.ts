@@ -6,7 +6,7 @@ export function renderTable({ systems, measures }: Summary): string {
   const head = ['', ...names]
   const rows = measures.map(({ title, figures }) => [
     title,
-    ...names.map((name) => describe(figures.find(({ system }) => system === name))),
+    ...names.map((name) => formatFigure(figures.find(({ system }) => system === name))),
   ])
   const widths = head.map((_, column) =>
     Math.max(3, ...[head, ...rows].map((row) => row[column]?.length ?? 0)),
@@ -17,7 +17,7 @@ export function renderTable({ systems, measures }: Summary): string {
   return [line(head), rule, ...rows.map(line)].join('\n')
 }
 
-function describe(figure: Figure | undefined): string {
+export function formatFigure(figure: Figure | undefined): string {
   if (!figure) return '–'
   const { perSecond, p50Ms, p99Ms } = figure
   if (perSecond !== undefined) return `${toThreeDigits(perSecond)}/s`

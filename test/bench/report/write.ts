@@ -1,7 +1,8 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import type { TakenSample } from '../rounds.ts'
-import { describeInWords, type Machine } from './machine.ts'
+import type { BenchServer } from '../server.ts'
+import { describeInWords, describeMachine, type Machine } from './machine.ts'
 import { renderPlot } from './plot.ts'
 import type { Summary } from './summary.ts'
 import { renderTable } from './table.ts'
@@ -19,6 +20,13 @@ export function writeReport(folder: string, { machine, summary, samples }: Repor
   write('bench.json', `${JSON.stringify({ machine, ...summary, samples }, null, 2)}\n`)
   write('bench.md', `${renderTable(summary)}\n\n${describeRun(machine, summary)}\n`)
   write('bench.svg', renderPlot(summary))
+}
+
+/** What one of the scripts found out, with where it did. */
+export function writeResult(folder: string, name: string, result: object, server: BenchServer): void {
+  mkdirSync(folder, { recursive: true })
+  const text = JSON.stringify({ machine: describeMachine(server), ...result }, null, 2)
+  writeFileSync(path.join(folder, name), `${text}\n`)
 }
 
 function describeRun(machine: Machine, { rounds, systems }: Summary): string {

@@ -4,7 +4,7 @@ import { v7 as uuidv7 } from 'uuid'
 import { createPool } from '../../../src/db/client.ts'
 import { createDatabase, type Database } from '../../../src/db/database.ts'
 import { migrate } from '../../../src/db/migrate.ts'
-import { claimTasks } from '../../../src/tasks/store/claim.ts'
+import { type ClaimedTask, claimTasks } from '../../../src/tasks/store/claim.ts'
 import { completeTasks } from '../../../src/tasks/store/finish.ts'
 import { insertTasks } from '../../../src/tasks/store/insert.ts'
 import type { OpenOptions, Session, System } from '../system.ts'
@@ -36,17 +36,23 @@ async function loop(db: Database, onStart: (n: number) => void, stop: AbortSigna
     const claimed = await claimTasks(db, executorId, ['noop'], BATCH)
     for (const { params } of claimed) onStart(Number(params?.n))
     if (claimed.length === 0) await delay(5)
-    // Another loop's claim may have locked a row for a moment: it is passed over, and tried again.
-    let left = claimed.map(toRun)
-    while (left.length > 0) {
-      const written = await completeTasks(db, executorId, left)
-      left = left.filter((_, i) => !written[i])
-    }
+    else await completeAll(db, executorId, claimed)
   }
 }
 
-function toRun({ id, taskId, attempt }: { id: string; taskId: string; attempt: number }) {
-  return { id, taskId, attempt, result: null, last: undefined }
+/** Another loop's claim may have locked a row for a moment: it is passed over, and tried again. */
+export async function completeAll(
+  db: Database,
+  executorId: string,
+  claimed: readonly ClaimedTask[],
+): Promise<void> {
+  let left = claimed.map(({ id, taskId, attempt }) => {
+    return { id, taskId, attempt, result: null, last: undefined }
+  })
+  while (left.length > 0) {
+    const written = await completeTasks(db, executorId, left)
+    left = left.filter((_, i) => !written[i])
+  }
 }
 
 function newTask(n: number) {
@@ -67,7 +73,7 @@ export const ceiling: System = {
   mode: `our statements in a bare loop; runs: ${CONNECTIONS} connections, batches of ${BATCH}`,
   rows: 'kept',
   measures: ['create-1', 'bulk', 'run', 'pick-up'],
-  tasksToRun: 30_000,
+  tasksToRun: 50_000,
   concurrency: CONNECTIONS * BATCH,
   sql: OUR_SQL,
   prepare: (url) => migrate(url, 'tasks', { mode: 'auto' }),

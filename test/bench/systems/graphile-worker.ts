@@ -65,7 +65,7 @@ export const graphileBatched: System = {
   name: 'graphile-worker',
   mode: 'localQueue 500, batch delays 0',
   measures: ['create-50', 'create-1', 'bulk', 'run', 'pick-up'],
-  tasksToRun: 30_000,
+  tasksToRun: 50_000,
   concurrency: 500,
   open: (url, options) => open(url, options, true),
 }

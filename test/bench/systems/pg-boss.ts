@@ -116,7 +116,7 @@ export const pgBossWork: System = {
   name: 'pg-boss',
   mode: `work, ${LOCAL_CONCURRENCY} × ${BATCH}, burst; latency: notify`,
   measures: ['create-50', 'create-1', 'bulk', 'run', 'pick-up'],
-  tasksToRun: 12_000,
+  tasksToRun: 24_000,
   concurrency: LOCAL_CONCURRENCY * BATCH,
   open: (url, options) => open(url, options, work),
 }
@@ -126,7 +126,7 @@ export const pgBossRaw: System = {
   name: 'pg-boss-raw',
   mode: `2 loops of fetch + complete, batches of ${RAW_BATCH}`,
   measures: ['run'],
-  tasksToRun: 24_000,
+  tasksToRun: 40_000,
   concurrency: 2 * RAW_BATCH,
   open: (url, options) => open(url, options, fetchAndComplete),
 }
