@@ -7,7 +7,7 @@ export interface OpenOptions {
   readonly runs?: {
     readonly concurrency: number
     /** Is to be called with the task's number when its handler starts. */
-    onStart(n: number): void
+    readonly onStart: (n: number) => void
   }
 }
 

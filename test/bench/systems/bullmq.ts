@@ -23,7 +23,7 @@ interface BullMq {
     backend: unknown,
   ) => Closable
   createPostgresBackend: unknown
-  runMigrations(client: unknown): Promise<unknown>
+  runMigrations: (client: unknown) => Promise<unknown>
 }
 
 const load = () => importPeer<BullMq>('bullmq')

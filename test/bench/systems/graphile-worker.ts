@@ -4,14 +4,15 @@ import { importPeer, POOL_SIZE } from './peer.ts'
 interface Job {
   readonly n: number
 }
+interface WorkerUtils {
+  migrate(): Promise<void>
+  addJob(identifier: string, payload: Job): Promise<unknown>
+  addJobs(jobs: readonly { identifier: string; payload: Job }[]): Promise<unknown>
+  release(): Promise<void>
+}
 interface GraphileWorker {
-  makeWorkerUtils(options: object): Promise<{
-    migrate(): Promise<void>
-    addJob(identifier: string, payload: Job): Promise<unknown>
-    addJobs(jobs: readonly { identifier: string; payload: Job }[]): Promise<unknown>
-    release(): Promise<void>
-  }>
-  run(options: object): Promise<{ stop(): Promise<void> }>
+  makeWorkerUtils: (options: object) => Promise<WorkerUtils>
+  run: (options: object) => Promise<{ stop(): Promise<void> }>
   Logger: new (factory: () => () => void) => object
 }
 
