@@ -6,6 +6,7 @@ import { Batcher } from './batcher.ts'
 import type { CreatedTask, NewTaskItem } from './create-options.ts'
 import { TaskError } from './errors.ts'
 import type { TaskEvents } from './events.ts'
+import type { ManagerParts } from './manager-parts.ts'
 import { anyParams, prepareParams } from './params.ts'
 import { Redaction } from './redaction.ts'
 import type { TaskSettings } from './settings.ts'
@@ -42,12 +43,7 @@ export class TaskCreator {
   readonly #uniqueInserts: Batcher<NewTask, CreatedTask | undefined>
   readonly #uniqueCreates: UniqueCreates
 
-  constructor(options: {
-    db: Database
-    settings: TaskSettings
-    definitions: ReadonlyMap<string, TaskDefinition>
-    events: TaskEvents
-  }) {
+  constructor(options: ManagerParts) {
     this.#db = options.db
     this.#settings = options.settings
     this.#definitions = options.definitions

@@ -22,6 +22,7 @@ import { decodeCursor, encodeCursor } from './cursor.ts'
 import { TaskError } from './errors.ts'
 import type { TaskEvents } from './events.ts'
 import { isFinished } from './lifecycle.ts'
+import { keepParts, type ManagerParts } from './manager-parts.ts'
 import { toStorable } from './outcome.ts'
 import { Redaction } from './redaction.ts'
 import type { TaskSettings } from './settings.ts'
@@ -69,12 +70,8 @@ export class TaskManager {
   readonly #redaction: Redaction
   readonly #waiters: Waiters
 
-  constructor(options: {
-    db: Database
-    settings: TaskSettings
-    definitions: ReadonlyMap<string, TaskDefinition>
-    events: TaskEvents
-  }) {
+  constructor(options: ManagerParts) {
+    keepParts(this, options)
     this.#db = options.db
     this.#settings = options.settings
     this.#definitions = options.definitions
