@@ -86,7 +86,7 @@ export class TaskManager {
    *
    * @param task a handler, or a type's name; the params of an unregistered name are checked where it runs
    * @throws TaskError `INVALID_PARAMS`, `INVALID_ARGUMENT`, `DUPLICATE_TASK` where `onDuplicate` is `reject`, or
-   *   `UNIQUE_KEY_BUSY` when a transaction that has not ended for 30 s holds the key
+   *   `UNIQUE_KEY_BUSY` when a transaction holds the key and does not end for half a lease (at most 30 s)
    */
   createTask<T extends TaskReference>(
     task: T,

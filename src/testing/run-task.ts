@@ -188,6 +188,6 @@ async function findHandler({ handler, options }: TaskDefinition): Promise<TaskHa
   if (!('module' in options && options.module instanceof URL)) return handler
   const loaded: { default?: unknown } = await import(options.module.href)
   if (typeof loaded.default !== 'function')
-    throw new TypeError(`${options.module} must export its handler as default`)
+    throw new TypeError(`${options.module.href} must export its handler as default`)
   return loaded.default as TaskHandler
 }
