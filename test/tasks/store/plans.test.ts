@@ -165,6 +165,17 @@ describe('over 100,000 finished tasks', () => {
     }
   })
 
+  test('a create with a unique key finds who has it by that', async () => {
+    const { manager } = tables.createManager()
+    const create = () => manager.createTask('elsewhere', { a: 1 }, { uniqueKey: 'k' })
+    const [statement] = await captureStatements(tables.pool, create)
+    for (const kind of KINDS) {
+      const plan = await explainOne(statement, kind)
+      expect(indexesOf(plan), kind).toContain('idx_async_tasks_unique_key')
+      expect(scansOfTasks(plan), kind).toEqual([])
+    }
+  })
+
   test('what steers one task finds it by its id', async () => {
     const { manager } = tables.createManager()
     const taskId = await tables.insert(inStatus('running'))
