@@ -45,7 +45,6 @@ import {
   type AnyTask,
   type CreateArguments,
   requireTypeOf,
-  type TaskDefinition,
   type TaskReference,
 } from './task.ts'
 import { TaskTypes } from './task-types.ts'

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { createPool } from '../../../src/db/client.ts'
 import { createDatabase, type Database } from '../../../src/db/database.ts'
-import { claimTasks } from '../../../src/tasks/store/claim.ts'
+import type { ClaimedTask } from '../../../src/tasks/store/claim.ts'
+import { createClaims } from '../../support/claim-tasks.ts'
 import { now } from '../process/commands.ts'
 import { percentile } from '../statistics.ts'
 import type { Session } from '../system.ts'
@@ -15,21 +16,22 @@ const WARM_UP = 20
 interface Table {
   readonly db: Database
   readonly session: Session
+  readonly claim: (limit: number) => Promise<ClaimedTask[]>
   readonly claimMs: number[]
   readonly emptyMs: number[]
 }
 
 /** Claims, and looks that find nothing, on two databases by turns: what disturbs the machine meets both. */
 export async function measureClaims(emptyUrl: string, bigUrl: string) {
-  const tables = await Promise.all([emptyUrl, bigUrl].map(open))
   const executorId = randomUUID()
+  const tables = await Promise.all([emptyUrl, bigUrl].map((url) => open(url, executorId)))
   for (let round = 0; round < ROUNDS; round += 1) {
-    for (const { db, session, claimMs, emptyMs } of tables) {
+    for (const { db, session, claim, claimMs, emptyMs } of tables) {
       await session.createMany(Array.from({ length: LIMIT }, (_, i) => i))
-      const claimed = await timed(claimMs, () => claimTasks(db, executorId, ['noop'], LIMIT))
+      const claimed = await timed(claimMs, () => claim(LIMIT))
       if (claimed.length !== LIMIT) throw new Error(`a claim of ${LIMIT} took ${claimed.length}`)
       await completeAll(db, executorId, claimed)
-      await timed(emptyMs, () => claimTasks(db, executorId, ['noop'], LIMIT))
+      await timed(emptyMs, () => claim(LIMIT))
     }
   }
   for (const { db, session } of tables) {
@@ -43,9 +45,10 @@ export async function measureClaims(emptyUrl: string, bigUrl: string) {
   return { limit: LIMIT, empty, big, p99Ratio: (big?.claim.p99Ms ?? Number.NaN) / (empty?.claim.p99Ms ?? 1) }
 }
 
-async function open(url: string): Promise<Table> {
+async function open(url: string, executorId: string): Promise<Table> {
   const db = createDatabase(createPool({ connectionString: url, max: 1 }), { prepared: true })
-  return { db, session: await ceiling.open(url, { tuning: 'throughput' }), claimMs: [], emptyMs: [] }
+  const session = await ceiling.open(url, { tuning: 'throughput' })
+  return { db, session, claim: createClaims(db, executorId, ['noop']), claimMs: [], emptyMs: [] }
 }
 
 async function timed<T>(into: number[], work: () => Promise<T>): Promise<T> {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { createDatabase } from '../../../src/db/database.ts'
-import { claimTasks } from '../../../src/tasks/store/claim.ts'
+import { claimTasks } from '../../support/claim-tasks.ts'
 import { buffersOf, explain, nodesOf, noting, type SentStatement } from '../explain.ts'
 import type { Subject } from '../subject.ts'
 

@@ -4,9 +4,10 @@ import { v7 as uuidv7 } from 'uuid'
 import { createPool } from '../../../src/db/client.ts'
 import { createDatabase, type Database } from '../../../src/db/database.ts'
 import { migrate } from '../../../src/db/migrate.ts'
-import { type ClaimedTask, claimTasks } from '../../../src/tasks/store/claim.ts'
+import type { ClaimedTask } from '../../../src/tasks/store/claim.ts'
 import { completeTasks } from '../../../src/tasks/store/finish.ts'
 import { insertTasks } from '../../../src/tasks/store/insert.ts'
+import { createClaims } from '../../support/claim-tasks.ts'
 import type { OpenOptions, Session, System } from '../system.ts'
 import { OUR_SQL } from './ours.ts'
 
@@ -32,8 +33,9 @@ async function open(url: string, { runs }: OpenOptions): Promise<Session> {
 
 async function loop(db: Database, onStart: (n: number) => void, stop: AbortSignal): Promise<void> {
   const executorId = randomUUID()
+  const claim = createClaims(db, executorId, ['noop'])
   while (!stop.aborted) {
-    const claimed = await claimTasks(db, executorId, ['noop'], BATCH)
+    const claimed = await claim(BATCH)
     for (const { params } of claimed) onStart(Number(params?.n))
     if (claimed.length === 0) await delay(5)
     else await completeAll(db, executorId, claimed)
@@ -62,9 +64,13 @@ function newTask(n: number) {
     params: new Map([['n', String(n)]]),
     priority: 0,
     runAt: null,
+    delayMs: 0,
     maxRetries: 3,
     timeoutSeconds: 14_400,
     createdBy: null,
+    uniqueKey: null,
+    onDuplicate: 'return' as const,
+    concurrencyKey: null,
   }
 }
 

@@ -73,7 +73,9 @@ describe('a unique key', () => {
   test('makes one task of many creates at once, in one process or in two', async () => {
     const managers = [createManager(), createManager()]
     const answers = await Promise.all(
-      Array.from({ length: 200 }, (_, i) => managers[i % 2]?.createTask(plain, { i }, withKey(`k${i % 5}`))),
+      Array.from({ length: 200 }, (_, i) =>
+        (managers[i % 2] as TaskManager).createTask(plain, { i }, withKey(`k${i % 5}`)),
+      ),
     )
     expect(answers.filter((answer) => answer?.created)).toHaveLength(5)
     const { tasks, params } = await tables.read()
