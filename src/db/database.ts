@@ -41,11 +41,11 @@ export interface Statement {
 
 /**
  * Names carry a hash of their text: `pg` refuses one name for two texts, and two versions of this package
- * may share a host's pool.
+ * may share a host's pool. The text carries its name too, so that it can be told in the server's own views and logs.
  */
 export function statement(name: string, text: string): Statement {
   const hash = createHash('sha256').update(text).digest('hex').slice(0, 10)
-  return { name: `tasks_${name}_${hash}`, text }
+  return { name: `tasks_${name}_${hash}`, text: `/* tasks_${name} */ ${text}` }
 }
 
 /** Runs a statement; the rows' shape is what its own select or returning list says. */
