@@ -162,4 +162,6 @@ export const asyncTaskTypes = pgTable('async_task_types', {
   taskType: varchar('task_type', { length: 100 }).primaryKey(),
   /** Not claimed since then; null: claimed. */
   pausedAt: instant('paused_at'),
+  /** Claims that took tasks of it, where it has a limit over all processes: tells whether a count is still true. */
+  claims: bigint('claims', { mode: 'number' }).notNull().default(0),
 })

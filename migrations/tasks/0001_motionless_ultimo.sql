@@ -1,6 +1,7 @@
 CREATE TABLE "async_task_types" (
 	"task_type" varchar(100) PRIMARY KEY NOT NULL,
-	"paused_at" timestamp with time zone
+	"paused_at" timestamp with time zone,
+	"claims" bigint DEFAULT 0 NOT NULL
 );
 --> statement-breakpoint
 DROP INDEX "idx_async_tasks_due";--> statement-breakpoint
