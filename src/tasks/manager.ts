@@ -41,12 +41,7 @@ import {
   searchIds,
 } from './store/read.ts'
 import { toDetail, toLogLine, toSummary } from './store/rows.ts'
-import {
-  type AnyTask,
-  type CreateArguments,
-  requireTypeOf,
-  type TaskReference,
-} from './task.ts'
+import { type AnyTask, type CreateArguments, requireTypeOf, type TaskReference } from './task.ts'
 import { TaskTypes } from './task-types.ts'
 import { Waiters, type WaitOptions } from './waiters.ts'
 

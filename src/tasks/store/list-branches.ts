@@ -87,7 +87,8 @@ export function startsWith(q: string, values: Values, usesIdBounds: boolean): st
 }
 
 function boundsOf({ createdAfter, createdBefore }: TaskFilter, values: Values, after?: ListPosition): string {
-  let text = ''
+  // The predicate of the lists' own indexes.
+  let text = ` and created_at >= '-infinity'`
   if (createdAfter) text += ` and created_at >= ${values.add(createdAfter)}::timestamptz`
   if (createdBefore) text += ` and created_at < ${values.add(createdBefore)}::timestamptz`
   if (after) {
