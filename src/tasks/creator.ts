@@ -115,7 +115,9 @@ export class TaskCreator {
     const insertion = await insertUnique(this.#db, tasks, waitMs)
     if (!insertion) return tasks.map(() => undefined)
     this.#announce(tasks, insertion)
-    return tasks.map((task) => (isSettled(task, insertion) ? toAnswers([task], insertion)[0] : undefined))
+    const settled = tasks.filter((task) => isSettled(task, insertion))
+    const answers = new Map(toAnswers(settled, insertion).map((answer, i) => [settled[i], answer]))
+    return tasks.map((task) => answers.get(task))
   }
 
   /** Tries until another transaction no longer keeps a key of theirs in the balance. */
