@@ -9,6 +9,7 @@ export class FlushLoop {
   readonly #more: () => 'none' | 'later' | 'now'
   readonly #giveUp: AbortSignal
   #timer: NodeJS.Timeout | undefined
+  /** When the latest one began. */
   #flushedAt = Number.NEGATIVE_INFINITY
   #flushing: Promise<void> | undefined
 
@@ -21,11 +22,7 @@ export class FlushLoop {
 
   /** Joins the flush that is under way, or starts one. */
   now(): Promise<void> {
-    this.#flushing ??= this.#flush().finally(() => {
-      this.#flushing = undefined
-      this.#flushedAt = performance.now()
-      if (!this.#giveUp.aborted) this.#goOn()
-    })
+    this.#flushing ??= this.#flushOnce()
     return this.#flushing
   }
 
@@ -47,6 +44,16 @@ export class FlushLoop {
   stop(): void {
     clearTimeout(this.#timer)
     this.#timer = undefined
+  }
+
+  async #flushOnce(): Promise<void> {
+    this.#flushedAt = performance.now()
+    try {
+      await this.#flush()
+    } finally {
+      this.#flushing = undefined
+      if (!this.#giveUp.aborted) this.#goOn()
+    }
   }
 
   #goOn(): void {
