@@ -139,7 +139,9 @@ function checkOptions(options: AsyncTasksOptions): void {
   requirePath('prefix', options.prefix)
   if (!options.dashboard) return
   if (options.routes === false) throw refused('dashboard needs the routes, and routes is false')
-  if (options.dashboard !== true) requirePath('dashboard.prefix', options.dashboard.prefix)
+  const { prefix = '/admin' } = options.dashboard === true ? {} : options.dashboard
+  requirePath('dashboard.prefix', prefix)
+  if (prefix === (options.prefix ?? '/api/admin')) throw refused('dashboard.prefix must differ from prefix')
 }
 
 function requirePath(name: string, value: string | undefined): void {

@@ -1,7 +1,8 @@
 import type { TasksApiError } from '../../client/index.ts'
-import { type Language, language } from '../state/preferences.ts'
+import { language } from '../state/preferences.ts'
 import { useStore } from '../state/store.ts'
 import { type Dictionary, en } from './en.ts'
+import type { Language } from './languages.ts'
 import { zh } from './zh.ts'
 
 const dictionaries: Record<Language, Dictionary> = { en, zh }

@@ -1,4 +1,4 @@
-import type { Language } from '../state/preferences.ts'
+import type { Language } from './languages.ts'
 
 const UNITS = {
   en: { d: ' d', h: ' h', min: ' min', s: ' s', ms: ' ms', gap: ' ' },

@@ -1,7 +1,5 @@
+import { LANGUAGES, type Language } from '../i18n/languages.ts'
 import { Store } from './store.ts'
-
-export const LANGUAGES = ['en', 'zh'] as const
-export type Language = (typeof LANGUAGES)[number]
 
 export const THEMES = ['system', 'light', 'dark'] as const
 export type Theme = (typeof THEMES)[number]

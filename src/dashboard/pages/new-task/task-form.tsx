@@ -70,15 +70,22 @@ export function TaskForm({ type, original }: { type: TaskTypeView; original?: Ta
           onChange={(name, draft) => setOptions({ ...options, [name]: draft })}
         />
       </details>
-      <div className="form-end">
-        <p className="field-problem" role="alert">
-          {refusal.message}
-        </p>
-        <button type="submit" className="primary" disabled={isBusy}>
-          {text.form.create}
-        </button>
-      </div>
+      <FormEnd problem={refusal.message} isBusy={isBusy} />
     </form>
+  )
+}
+
+function FormEnd({ problem, isBusy }: { problem: string | undefined; isBusy: boolean }) {
+  const text = useText()
+  return (
+    <div className="form-end">
+      <p className="field-problem" role="alert">
+        {problem}
+      </p>
+      <button type="submit" className="primary" disabled={isBusy}>
+        {text.form.create}
+      </button>
+    </div>
   )
 }
 

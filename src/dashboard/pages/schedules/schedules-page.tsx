@@ -95,17 +95,18 @@ function ScheduleTable({ list, onOpen }: { list: Query<ScheduleView[]>; onOpen: 
   )
 }
 
-function ScheduleRow(props: { schedule: ScheduleView; onChange: () => void; onOpen: (open: Open) => void }) {
-  const { schedule, onChange, onOpen } = props
+interface RowProps {
+  schedule: ScheduleView
+  onChange: () => void
+  onOpen: (open: Open) => void
+}
+
+function ScheduleRow(props: RowProps) {
+  const { schedule, onChange } = props
   const text = useText()
-  const { name, cron, timeZone, taskType, enabled, nextRunAt, lastRunAt, lastTaskId } = schedule
+  const { name, cron, timeZone, taskType, enabled, nextRunAt } = schedule
   const toggle = async () => {
     if (await attempt(() => client.changeSchedule(name, { enabled: !enabled }))) onChange()
-  }
-  const run = async () => {
-    if (!(await attempt(() => client.runSchedule(name)))) return
-    say(text.schedules.runs)
-    onChange()
   }
   return (
     <tr>
@@ -123,13 +124,7 @@ function ScheduleRow(props: { schedule: ScheduleView; onChange: () => void; onOp
         {nextRunAt === null ? <span className="muted">{text.detail.none}</span> : <Ago at={nextRunAt} />}
       </td>
       <td data-label={text.schedules.last}>
-        {lastRunAt === null && <span className="muted">{text.schedules.never}</span>}
-        {lastRunAt !== null && lastTaskId === null && <Ago at={lastRunAt} />}
-        {lastRunAt !== null && lastTaskId !== null && (
-          <Link to={{ task: lastTaskId }}>
-            <Ago at={lastRunAt} />
-          </Link>
-        )}
+        <LastRun schedule={schedule} />
       </td>
       <td>
         <input
@@ -141,30 +136,56 @@ function ScheduleRow(props: { schedule: ScheduleView; onChange: () => void; onOp
         />
       </td>
       <td className="row-actions">
-        <button type="button" className="small" onClick={() => void run()}>
-          <Icon name="play" />
-          {text.schedules.runNow}
-          <span className="visually-hidden"> {name}</span>
-        </button>
-        <button
-          type="button"
-          className="ghost icon-only"
-          aria-label={`${text.schedules.edit}: ${name}`}
-          title={text.schedules.edit}
-          onClick={() => onOpen({ kind: 'edit', schedule })}
-        >
-          <Icon name="edit" />
-        </button>
-        <button
-          type="button"
-          className="ghost icon-only"
-          aria-label={`${text.actions.delete}: ${name}`}
-          title={text.actions.delete}
-          onClick={() => onOpen({ kind: 'delete', schedule })}
-        >
-          <Icon name="trash" />
-        </button>
+        <RowActions {...props} />
       </td>
     </tr>
+  )
+}
+
+function LastRun({ schedule: { lastRunAt, lastTaskId } }: { schedule: ScheduleView }) {
+  const text = useText()
+  if (lastRunAt === null) return <span className="muted">{text.schedules.never}</span>
+  if (lastTaskId === null) return <Ago at={lastRunAt} />
+  return (
+    <Link to={{ task: lastTaskId }}>
+      <Ago at={lastRunAt} />
+    </Link>
+  )
+}
+
+function RowActions({ schedule, onChange, onOpen }: RowProps) {
+  const text = useText()
+  const { name } = schedule
+  const run = async () => {
+    if (!(await attempt(() => client.runSchedule(name)))) return
+    say(text.schedules.runs)
+    onChange()
+  }
+  return (
+    <>
+      <button type="button" className="small" onClick={() => void run()}>
+        <Icon name="play" />
+        {text.schedules.runNow}
+        <span className="visually-hidden"> {name}</span>
+      </button>
+      <button
+        type="button"
+        className="ghost icon-only"
+        aria-label={`${text.schedules.edit}: ${name}`}
+        title={text.schedules.edit}
+        onClick={() => onOpen({ kind: 'edit', schedule })}
+      >
+        <Icon name="edit" />
+      </button>
+      <button
+        type="button"
+        className="ghost icon-only"
+        aria-label={`${text.actions.delete}: ${name}`}
+        title={text.actions.delete}
+        onClick={() => onOpen({ kind: 'delete', schedule })}
+      >
+        <Icon name="trash" />
+      </button>
+    </>
   )
 }

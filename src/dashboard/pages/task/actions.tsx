@@ -17,13 +17,12 @@ export function Actions(props: {
   const { task, isStopping, onChange } = props
   const text = useText()
   const { executors, stats } = useServerState()
-  const [isAsking, setAsking] = useState(false)
   const [isBusy, setBusy] = useState(false)
   const isActive = task.status === 'pending' || task.status === 'running'
 
   // The buttons stay enabled meanwhile: one that is disabled loses the focus.
   const steer = async (what: () => Promise<TaskDetail>, done: string) => {
-    if (isBusy) return
+    if (isBusy || isStopping) return
     setBusy(true)
     const changed = await attempt(what)
     setBusy(false)
@@ -33,24 +32,12 @@ export function Actions(props: {
     stats.refetch()
     say(done)
   }
-  const remove = async () => {
-    setBusy(true)
-    const isGone = await attempt(async () => (await client.deleteTask(task.taskId)) ?? true)
-    setBusy(false)
-    setAsking(false)
-    if (!isGone) return
-    say(text.detail.isDeleted)
-    stats.refetch()
-    go({}, { replace: true })
-  }
+  const cancel = () => steer(() => client.cancelTask(task.taskId), text.detail.isCancelled)
+  const retry = () => steer(() => client.retryTask(task.taskId), text.detail.isRetried)
   return (
     <div className="actions">
       {isActive ? (
-        <button
-          type="button"
-          className="danger-quiet"
-          onClick={() => void steer(() => client.cancelTask(task.taskId), text.detail.isCancelled)}
-        >
+        <button type="button" className="danger-quiet" onClick={() => void cancel()}>
           <Icon name="stop" />
           {text.actions.cancel}
         </button>
@@ -59,7 +46,7 @@ export function Actions(props: {
           type="button"
           aria-disabled={isStopping}
           title={isStopping ? text.detail.stopping : ''}
-          onClick={() => isStopping || void steer(() => client.retryTask(task.taskId), text.detail.isRetried)}
+          onClick={() => void retry()}
         >
           <Icon name="retry" />
           {text.actions.retry}
@@ -69,12 +56,32 @@ export function Actions(props: {
         <Icon name="duplicate" />
         {text.actions.duplicate}
       </Link>
-      {!isActive && (
-        <button type="button" className="danger-quiet" onClick={() => setAsking(true)}>
-          <Icon name="trash" />
-          {text.actions.delete}
-        </button>
-      )}
+      {!isActive && <DeleteButton taskId={task.taskId} />}
+    </div>
+  )
+}
+
+function DeleteButton({ taskId }: { taskId: string }) {
+  const text = useText()
+  const { stats } = useServerState()
+  const [isAsking, setAsking] = useState(false)
+  const [isBusy, setBusy] = useState(false)
+  const remove = async () => {
+    setBusy(true)
+    const isGone = await attempt(async () => (await client.deleteTask(taskId)) ?? true)
+    setBusy(false)
+    setAsking(false)
+    if (!isGone) return
+    say(text.detail.isDeleted)
+    stats.refetch()
+    go({}, { replace: true })
+  }
+  return (
+    <>
+      <button type="button" className="danger-quiet" onClick={() => setAsking(true)}>
+        <Icon name="trash" />
+        {text.actions.delete}
+      </button>
       {isAsking && (
         <Confirm
           title={text.actions.confirm.delete(1)}
@@ -86,6 +93,6 @@ export function Actions(props: {
           onClose={() => setAsking(false)}
         />
       )}
-    </div>
+    </>
   )
 }

@@ -20,45 +20,21 @@ interface Plan {
   readonly refused: string
 }
 
-/** Acts on what is selected, after naming how many tasks that are. */
-export function BulkBar(props: {
+interface BarProps {
   selection: Selection
   filter: TaskFilter
   total: number
   isPageSelected: boolean
   onDone: () => void
-}) {
-  const { selection, filter, total, isPageSelected, onDone } = props
+}
+
+/** Acts on what is selected, after naming how many tasks that are. */
+export function BulkBar(props: BarProps) {
+  const { selection, total, isPageSelected } = props
   const text = useText()
-  const [plan, setPlan] = useState<Plan>()
-  const [isBusy, setBusy] = useState(false)
-  const chosen = () => (selection.isAll ? { filter } : { taskIds: [...selection.ids] })
+  const { plan, isBusy, prepare, carryOut, giveUp } = useBulk(props)
   const capped = Math.min(total, MAX_TASKS)
   const isCapped = total > MAX_TASKS
-
-  // The buttons stay enabled meanwhile: one that is disabled loses the focus.
-  const prepare = async (action: BulkAction) => {
-    if (isBusy) return
-    setBusy(true)
-    const answer = await attempt(() => client.bulkTasks({ action, ...chosen(), dryRun: true }))
-    setBusy(false)
-    if (answer)
-      setPlan({
-        action,
-        count: answer.results.filter(({ ok }) => ok).length,
-        refused: listRefusals(answer, text),
-      })
-  }
-  const carryOut = async ({ action }: Plan) => {
-    setBusy(true)
-    const answer = await attempt(() => client.bulkTasks({ action, ...chosen() }))
-    setBusy(false)
-    setPlan(undefined)
-    if (!answer) return
-    tell(action, answer, text)
-    selection.clear()
-    onDone()
-  }
   return (
     <section className="bulk" aria-label={text.list.bulkActions}>
       <span className="bulk-count">
@@ -70,18 +46,7 @@ export function BulkBar(props: {
         </button>
       )}
       <span className="spacer" />
-      <button type="button" onClick={() => void prepare('cancel')}>
-        <Icon name="stop" />
-        {text.actions.cancel}
-      </button>
-      <button type="button" onClick={() => void prepare('retry')}>
-        <Icon name="retry" />
-        {text.actions.retry}
-      </button>
-      <button type="button" className="danger-quiet" onClick={() => void prepare('delete')}>
-        <Icon name="trash" />
-        {text.actions.delete}
-      </button>
+      <BulkButtons onAct={prepare} />
       <button
         type="button"
         className="ghost icon-only"
@@ -97,12 +62,69 @@ export function BulkBar(props: {
           action={text.actions.doIt[plan.action](plan.count)}
           danger={plan.action !== 'retry'}
           busy={isBusy || plan.count === 0}
-          onConfirm={() => void carryOut(plan)}
-          onClose={() => setPlan(undefined)}
+          onConfirm={carryOut}
+          onClose={giveUp}
         />
       )}
     </section>
   )
+}
+
+function BulkButtons({ onAct }: { onAct: (action: BulkAction) => void }) {
+  const text = useText()
+  return (
+    <>
+      <button type="button" onClick={() => onAct('cancel')}>
+        <Icon name="stop" />
+        {text.actions.cancel}
+      </button>
+      <button type="button" onClick={() => onAct('retry')}>
+        <Icon name="retry" />
+        {text.actions.retry}
+      </button>
+      <button type="button" className="danger-quiet" onClick={() => onAct('delete')}>
+        <Icon name="trash" />
+        {text.actions.delete}
+      </button>
+    </>
+  )
+}
+
+/** First without changing anything, to say what would happen; then, when a person says so, for good. */
+function useBulk({ selection, filter, onDone }: BarProps) {
+  const text = useText()
+  const [plan, setPlan] = useState<Plan>()
+  const [isBusy, setBusy] = useState(false)
+
+  // The buttons stay enabled meanwhile: one that is disabled loses the focus.
+  const ask = async (action: BulkAction, dryRun: boolean) => {
+    if (isBusy) return undefined
+    const chosen = selection.isAll ? { filter } : { taskIds: [...selection.ids] }
+    setBusy(true)
+    const answer = await attempt(() => client.bulkTasks({ action, ...chosen, dryRun }))
+    setBusy(false)
+    return answer
+  }
+  const prepare = async (action: BulkAction) => {
+    const answer = await ask(action, true)
+    const count = answer?.results.filter(({ ok }) => ok).length ?? 0
+    if (answer) setPlan({ action, count, refused: listRefusals(answer, text) })
+  }
+  const carryOut = async () => {
+    const answer = plan && (await ask(plan.action, false))
+    setPlan(undefined)
+    if (!answer) return
+    tell(plan.action, answer, text)
+    selection.clear()
+    onDone()
+  }
+  return {
+    plan,
+    isBusy,
+    prepare: (action: BulkAction) => void prepare(action),
+    carryOut: () => void carryOut(),
+    giveUp: () => setPlan(undefined),
+  }
 }
 
 function tell(action: BulkAction, answer: BulkAnswer, text: Dictionary): void {

@@ -1,0 +1,44 @@
+import { expect, test } from 'vitest'
+import { en } from '../../src/dashboard/i18n/en.ts'
+import { zh } from '../../src/dashboard/i18n/zh.ts'
+
+/** Every word of a dictionary by its path; a phrase that takes values is a function of as many. */
+function describeWords(value: unknown, path = ''): [path: string, kind: string][] {
+  if (typeof value === 'function') return [[path, `phrase of ${value.length}`]]
+  if (typeof value === 'string') return [[path, 'word']]
+  return Object.entries(value as object).flatMap(([key, child]) => describeWords(child, `${path}.${key}`))
+}
+
+/** What a person reads in the language, whatever the values. */
+function listTexts(value: unknown): string[] {
+  if (typeof value === 'function') return [String((value as (...args: unknown[]) => string)(3, 2, 1))]
+  if (typeof value === 'string') return [value]
+  return Object.values(value as object).flatMap(listTexts)
+}
+
+test('both languages have the same words', () => {
+  // Codes stand for the server's own English sentences.
+  const { codes: _english, ...english } = en
+  const { codes, ...chinese } = zh
+  expect(describeWords(chinese)).toEqual(describeWords(english))
+  expect(Object.keys(codes)).toContain('TASK_NOT_FOUND')
+})
+
+test('no word is empty, and the Chinese ones are Chinese', () => {
+  expect([...listTexts(en), ...listTexts(zh)].filter((text) => text.trim() === '')).toEqual([])
+  const latin = listTexts(zh).filter((text) => !/[\u4e00-\u9fff]/.test(text))
+  // Names and signs that are the same everywhere, and the name of the other language in itself.
+  expect(latin.filter((text) => !/^(English|Cron|JSON|null|[–…]|\d+ ?\/ ?\d+)$/.test(text))).toEqual([])
+})
+
+test('times are told in both', async () => {
+  const { formatDuration, formatRelative, formatSeconds } = await import('../../src/dashboard/i18n/time.ts')
+  expect(formatDuration(340, 'en')).toBe('340 ms')
+  expect(formatDuration(4_260, 'en')).toBe('4.2 s')
+  expect(formatDuration(42_900, 'zh')).toBe('42 秒')
+  expect(formatSeconds(185, 'en')).toBe('3 min 5 s')
+  expect(formatSeconds(7_200, 'en')).toBe('2 h')
+  expect(formatSeconds(90_061, 'zh')).toBe('1 天 1 小时')
+  expect(formatRelative(0, 120_000, 'en')).toBe('2 min. ago')
+  expect(formatRelative(10_800_000, 0, 'zh')).toBe('3小时后')
+})
