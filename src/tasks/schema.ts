@@ -74,12 +74,6 @@ export const asyncTasks = pgTable(
     uniqueIndex('idx_async_tasks_unique_key')
       .on(t.uniqueKey)
       .where(sql`${t.uniqueKey} is not null and ${t.status} in ('pending', 'running')`),
-    // A type's tasks, newest first, for its list and its count; the oldest first, for the pruner.
-    index('idx_async_tasks_task_type').on(
-      t.taskType,
-      t.createdAt.desc().nullsFirst(),
-      t.id.desc().nullsFirst(),
-    ),
     // What counts against a limit over all processes: nothing where no type has one.
     index('idx_async_tasks_limited')
       .on(t.taskType, t.concurrencyKey)

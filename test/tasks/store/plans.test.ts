@@ -117,14 +117,10 @@ describe('over 100,000 finished tasks', () => {
       const ofTasks = plan.filter((node) => node['Relation Name'] === 'async_tasks')
       expect(ofTasks.length).toBeGreaterThan(0)
       expect(scansOfTasks(plan), kind).toEqual([])
-      expect(indexesOf(plan), kind).not.toContain('idx_async_tasks_created_at')
       expect(indexesOf(plan), kind).toEqual(
-        expect.arrayContaining([
-          'idx_async_tasks_task_type',
-          'idx_async_tasks_due',
-          'idx_async_tasks_status',
-        ]),
+        expect.arrayContaining(['idx_async_tasks_created_at', 'idx_async_tasks_due']),
       )
+      expect(indexesOf(plan), kind).not.toContain('idx_async_tasks_status')
     }
   })
 
@@ -161,12 +157,12 @@ describe('over 100,000 finished tasks', () => {
       const plan = await explainOne(statement, kind)
       expect(indexesOf(plan), kind).toEqual(
         expect.arrayContaining([
-          'idx_async_tasks_task_type',
+          'idx_async_tasks_created_at',
           'async_tasks_pkey',
           'idx_async_task_logs_task_id',
         ]),
       )
-      expect(indexesOf(plan), kind).not.toContain('idx_async_tasks_created_at')
+      expect(indexesOf(plan), kind).not.toContain('idx_async_tasks_status')
       expect(scansOfTasks(plan), kind).toEqual([])
     }
     const types = await captureStatements(tables.pool, () => findTypesToPrune(db, ['type1']))
