@@ -1,7 +1,8 @@
+import { withTransaction } from '../../db/client.ts'
 import { type Database, execute, statement } from '../../db/database.ts'
 import { ALLOWED } from './operate.ts'
 import type { ListPosition } from './read.ts'
-import { ofType, TYPES } from './types-present.ts'
+import { TYPES } from './types-present.ts'
 
 /** Removal of tasks whose time is over, in steps so small that nobody notices them. */
 
@@ -56,17 +57,16 @@ export async function findTypesToPrune(db: Database, ownTypes: readonly string[]
 
 // Nothing ends before it is created: the walk goes along a type's tasks from the oldest and stops where they are too
 // young. It passes over what has not ended, or not long enough ago, and over what somebody holds. Lines go first, as
-// many as a step may take: the cascade would remove all of a task's at once. Losing a step in a crash is no loss, so
-// nobody's commit waits for this one's to reach the disk.
-const PRUNE = statement(
-  'prune',
-  `with looked as materialized (
+// many as a step may take: the cascade would remove all of a task's at once.
+//
+// The type is said twice, because the planner multiplies what it expects: a walk along the creation of tasks of all
+// types, on which it hopes to meet this one soon, then looks as dear as it is where the type's are at the other end.
+const PRUNE = `with looked as materialized (
      select t.id, t.created_at
        from async_tasks t
-      where ${ofType('$1::text')}
+      where t.task_type = $1 and t.task_type between $1 and $1
         and t.created_at < now() - $2::float8 * interval '1 millisecond'
         and (t.created_at, t.id) > (timestamptz 'epoch' + $3::bigint * interval '1 microsecond', $4::bigint)
-        and (select set_config('synchronous_commit', 'off', true)) is not null
       order by t.created_at, t.id
       limit ${PRUNE_BATCH}
    ), old as materialized (
@@ -95,11 +95,20 @@ const PRUNE = statement(
           (select count(*) from said)::int as lines,
           (extract(epoch from last.created_at) * 1000000)::bigint::text as "createdAtMicros", last.id::text as id
      from (select 1) as always
-     left join (select created_at, id from looked order by created_at desc, id desc limit 1) as last on true`,
-)
+     left join (select created_at, id from looked order by created_at desc, id desc limit 1) as last on true`
+
+// Few as it now expects them, the planner would gather all of a type's old tasks to sort them. And losing a step in a
+// crash is no loss: nobody's commit need wait for this one's to reach the disk.
+const SETTINGS = 'set local enable_bitmapscan = off; set local synchronous_commit = off'
 
 /** Before the oldest task. */
 export const PRUNE_START: ListPosition = { createdAtMicros: '0', id: '0' }
+
+interface StepRow extends ListPosition {
+  readonly looked: number
+  readonly pruned: number
+  readonly lines: number
+}
 
 export interface PruneStep {
   readonly pruned: number
@@ -114,12 +123,12 @@ export async function pruneStep(
   olderThanMs: number,
   from: ListPosition,
 ): Promise<PruneStep> {
-  const [step] = await execute<{ looked: number; pruned: number; lines: number } & ListPosition>(db, PRUNE, [
-    taskType,
-    olderThanMs,
-    from.createdAtMicros,
-    from.id,
-  ])
+  const values = [taskType, olderThanMs, from.createdAtMicros, from.id]
+  const step = await withTransaction(db.pool, async (client) => {
+    await client.query(SETTINGS)
+    const { rows } = await client.query<StepRow>({ text: PRUNE, values })
+    return rows[0]
+  })
   if (!step) throw new Error('the prune did not answer')
   const { looked, pruned, lines, createdAtMicros, id } = step
   // Some lines are left, so the tasks are too: once more from the same place.

@@ -8,10 +8,3 @@ export const TYPES = `types (task_type) as (
        from types
       where types.task_type is not null
    )`
-
-/**
- * Tasks `t` of one type, for a query that orders them by their creation. Said twice, because the planner multiplies
- * what it expects: a walk along the creation of tasks of all types, in which it hopes to meet this one soon, then looks
- * as dear as it is where the type's tasks are all at the other end.
- */
-export const ofType = (type: string) => `t.task_type = ${type} and t.task_type between ${type} and ${type}`

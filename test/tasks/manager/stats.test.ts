@@ -102,18 +102,18 @@ describe('a summary', () => {
   })
 
   test.each<[string, Partial<TypeCount>, number]>([
-    ['the planner expects', { counted: 10_001, rows: 1_000_000, share: 0.5 }, 500_000],
-    ['was counted, when the planner expects less', { counted: 10_001, rows: 100, share: 1 }, 10_001],
-    ['was counted, before there are statistics', { counted: 10_001 }, 10_001],
-    ['no other type has, when the planner does not name this one', { counted: 10_001, rows: 50_000 }, 50_000],
-    ['was counted, up to the bound', { counted: 10_000, rows: 1_000_000, share: 0.5 }, 10_000],
+    ['the planner expects', { counted: 5_001, rows: 1_000_000, share: 0.5 }, 500_000],
+    ['was counted, when the planner expects less', { counted: 5_001, rows: 100, share: 1 }, 5_001],
+    ['was counted, before there are statistics', { counted: 5_001 }, 5_001],
+    ['no other type has, when the planner does not name this one', { counted: 5_001, rows: 50_000 }, 50_000],
+    ['was counted, up to the bound', { counted: 5_000, rows: 1_000_000, share: 0.5 }, 5_000],
     ['is left of what was counted', { counted: 12, pending: 5, running: 3, failed: 2, cancelled: 1 }, 1],
   ])('says that as many completed as %s', (_what, columns, completed) => {
     expect(summarize([type(columns)]).byStatus.completed).toBe(completed)
   })
 
   test('scales failed tasks up where more than the bound were found', () => {
-    const shares = { rows: 1_000_000, failedShare: 0.3, share: 0.5, counted: 10_001 }
+    const shares = { rows: 1_000_000, failedShare: 0.3, share: 0.5, counted: 5_001 }
     const { byType, byStatus, isEstimate } = summarize([
       type({ taskType: 'a', failed: 75_000, ...shares }),
       type({ taskType: 'b', failed: 25_001, ...shares }),

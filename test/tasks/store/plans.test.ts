@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, test } from 'vitest'
 import { claimTasks } from '../../../src/tasks/store/claim.ts'
 import { findTypesToPrune, PRUNE_START, pruneStep } from '../../../src/tasks/store/prune.ts'
 import { rescueTasks } from '../../../src/tasks/store/rescue.ts'
-import { captureStatements, explain, type PlanNode } from '../../support/plans.ts'
+import { captureAllStatements, captureStatements, explain, type PlanNode } from '../../support/plans.ts'
 import { inStatus, SOME_EXECUTOR, useTaskTables } from '../../support/task-rows.ts'
 
 const tables = useTaskTables()
@@ -111,8 +111,10 @@ describe('over 100,000 finished tasks', () => {
 
   test('the pruner walks a type from its oldest task on', async () => {
     const { db } = tables.createManager()
-    const step = () => pruneStep(db, 'type1', 3_600_000, PRUNE_START)
-    const [statement] = await captureStatements(tables.pool, step)
+    const sent = await captureAllStatements(() => pruneStep(db, 'type1', 3_600_000, PRUNE_START))
+    const settings = sent.find(({ text }) => text.startsWith('set local'))?.text.replaceAll(' local', '')
+    const statement = sent.find(({ text }) => text.includes('looked'))
+    expect(settings).toBeDefined()
     for (const kind of KINDS) {
       const plan = await explainOne(statement, kind)
       expect(indexesOf(plan), kind).toEqual(
@@ -180,9 +182,10 @@ describe('over 100,000 finished tasks', () => {
 function explainOne(
   statement: Awaited<ReturnType<typeof captureStatements>>[number] | undefined,
   kind: (typeof KINDS)[number],
+  settings?: string,
 ): Promise<PlanNode[]> {
   if (!statement) throw new Error('the statement was not sent')
-  return explain(tables.pool, statement, kind)
+  return explain(tables.pool, statement, kind, settings)
 }
 
 const scansOfTasks = (plan: readonly PlanNode[]) =>
