@@ -64,9 +64,9 @@ export class Pruner {
     while (!signal.aborted) {
       await pause(jittered(this.#waitMs), signal)
       if (signal.aborted) return
-      // A failure must not become a rush.
-      this.#waitMs = this.#intervalMs
-      if (!(await this.prune(signal))) this.#waitMs = MINUTE_MS
+      // After a failure the supervisor's own wait is enough: an outage ends when every loop has passed again.
+      this.#waitMs = 0
+      this.#waitMs = (await this.prune(signal)) ? this.#intervalMs : MINUTE_MS
       passed()
     }
   }
