@@ -4,7 +4,7 @@ import { TYPES } from './types-present.ts'
 /** How the whole table stands, in a time that does not grow with its history. */
 
 /** Tasks of a type are counted up to here; beyond, the planner's statistics say how many there are. */
-export const MAX_COUNTED_OF_TYPE = 5_000
+export const MAX_COUNTED_OF_TYPE = 2_000
 /** Failed and cancelled tasks are counted up to here, each. */
 export const MAX_COUNTED_ENDS = 100_000
 
