@@ -237,12 +237,13 @@ export class TaskExecutor {
     events.off('created', this.#onCreated)
     events.off('rescued', this.#onRescued)
     events.off('resumed', this.#onResumed)
-    const polled = Promise.all([this.#poller.stop(), this.#scheduler.stop(), this.#pruner.stop()])
+    const polled = Promise.all([this.#poller.stop(), this.#scheduler.stop()])
+    const pruned = this.#pruner.stop()
     try {
       await this.#idleWithin(total * ABORT_AT)
       for (const attempt of this.#slots.attempts()) attempt.abort('shutdown')
       await this.#idleWithin(total * (HAND_BACK_AT - ABORT_AT))
-      await this.#beforeDeadline(this.#handOver(polled))
+      await this.#beforeDeadline(this.#handOver(polled, pruned))
     } finally {
       clearTimeout(deadline)
       // Whatever still waits to be written must not outlive the stop.
@@ -254,12 +255,12 @@ export class TaskExecutor {
     }
   }
 
-  async #handOver(polled: Promise<unknown>): Promise<void> {
+  async #handOver(polled: Promise<unknown>, pruned: Promise<void>): Promise<void> {
     const { db, settings } = this.#options
     await polled
     await Promise.all(this.#slots.attempts().map((attempt) => attempt.handBack(settings.cancelGraceMs)))
     await Promise.all([this.#logs.flushed(), this.#progress.flush()])
-    await Promise.all([this.#heart.stop(), this.#ears?.stop()])
+    await Promise.all([this.#heart.stop(), this.#ears?.stop(), pruned])
     await persist('the end of the executor', () => stopExecutor(db, this.id), this.#persistence)
   }
 
