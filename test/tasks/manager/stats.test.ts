@@ -7,7 +7,7 @@ import { FinishCounter } from '../../../src/tasks/finish-counter.ts'
 import { summarize } from '../../../src/tasks/statistics.ts'
 import type { TypeCount } from '../../../src/tasks/store/stats.ts'
 import { startFaultProxy } from '../../support/fault-proxy.ts'
-import { captureAllStatements } from '../../support/plans.ts'
+import { captureAllStatements, captureStatements } from '../../support/plans.ts'
 import { inStatus, useTaskTables } from '../../support/task-rows.ts'
 
 const tables = useTaskTables()
