@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto'
-import { hostname } from 'node:os'
 import type pg from 'pg'
 import { type Database, keepPlansWhile } from '../../db/database.ts'
 import { TaskError } from '../errors.ts'
@@ -21,7 +20,7 @@ import { type Claimed, Claimer } from './claimer.ts'
 import { Completions } from './completions.ts'
 import { assessHealth, type ExecutorHealth } from './health.ts'
 import { hearOthers } from './hearing.ts'
-import { Heartbeat } from './heartbeat.ts'
+import { describeExecutor, Heartbeat } from './heartbeat.ts'
 import { LogBuffer } from './log-buffer.ts'
 import { persist } from './persist.ts'
 import { poll } from './poller.ts'
@@ -113,18 +112,7 @@ export class TaskExecutor {
         this.#strays = true
         this.wake()
       },
-      row: {
-        executorId: this.id,
-        host: hostname(),
-        pid: process.pid,
-        version,
-        slots: settings.concurrency,
-        // Read when it registers: types may join until the app is ready.
-        get taskTypes() {
-          return [...definitions.keys()]
-        },
-        leaseMs: settings.leaseMs,
-      },
+      row: describeExecutor({ executorId: this.id, version, settings, definitions }),
     })
     this.#heart = new Supervisor(
       'heartbeat',
