@@ -46,7 +46,13 @@ test('the table of calls is that of the server', async () => {
 
 test('it fits on a few screens, and its links lead somewhere', () => {
   expect(readme.split('\n').length).toBeLessThanOrEqual(251)
-  for (const file of ['README.md', 'src/tasks/README.md', 'docs/operations.md', 'docs/market.md']) {
+  for (const file of [
+    'README.md',
+    'src/tasks/README.md',
+    'docs/operations.md',
+    'docs/market.md',
+    'docs/live.md',
+  ]) {
     const links = [...read(file).matchAll(/\]\((?!https?:)([^)#]+)/g)].map(([, link = '']) => link)
     expect(links.filter((link) => !existsSync(path.join(root, path.dirname(file), link)))).toEqual([])
   }

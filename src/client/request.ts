@@ -15,7 +15,7 @@ export interface TasksClientOptions {
    */
   baseUrl: string
   /** Sent as `Authorization: Bearer …`; a function is asked before every request. */
-  token?: Provided<string | undefined>
+  token?: Provided<string | undefined> | undefined
   /** Sent with every request; a function is asked before each. */
   headers?: Provided<Record<string, string>>
   /** As in `fetch`: whether cookies go along. Default `same-origin`. */
