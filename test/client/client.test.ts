@@ -124,12 +124,16 @@ async function startAnswering(
   answer: (url: string) => { status?: number; type?: string; body: string | Buffer },
 ) {
   const asked: string[] = []
-  const http = createServer(async (request, response) => {
+  const http = createServer((request, response) => {
     let sent = ''
-    for await (const chunk of request) sent += String(chunk)
-    asked.push(`${request.method} ${request.url} ${sent}`.trim())
-    const { status = 200, type = 'application/json', body } = answer(request.url ?? '')
-    response.writeHead(status, { 'content-type': type }).end(body)
+    request.on('data', (chunk) => {
+      sent += String(chunk)
+    })
+    request.on('end', () => {
+      asked.push(`${request.method} ${request.url} ${sent}`.trim())
+      const { status = 200, type = 'application/json', body } = answer(request.url ?? '')
+      response.writeHead(status, { 'content-type': type }).end(body)
+    })
   })
   await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve))
   onTestFinished(() => void http.close())
