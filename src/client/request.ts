@@ -189,7 +189,8 @@ function toSearch(query: object | undefined): string {
       if (one !== undefined) search.append(name, one instanceof Date ? one.toISOString() : String(one))
     }
   }
-  return search.size > 0 ? `?${search}` : ''
+  const text = search.toString()
+  return text === '' ? '' : `?${text}`
 }
 
 function provide<T>(provided: Provided<T>): T | Promise<T> {
