@@ -1,12 +1,15 @@
 import pg from 'pg'
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import type { TaskLogLine } from '../../../src/contract/task.ts'
+import { createPool } from '../../../src/db/client.ts'
 import { createDatabase } from '../../../src/db/database.ts'
+import { isOutage } from '../../../src/db/errors.ts'
 import { TaskEvents } from '../../../src/tasks/events.ts'
 import { type FeedEvent, type FeedStep, TaskFeed } from '../../../src/tasks/feed/feed.ts'
 import { createTaskRegistry } from '../../../src/tasks/registry.ts'
 import { createGate } from '../../support/engine.ts'
 import { useEngines } from '../../support/engines.ts'
+import { startFaultProxy } from '../../support/fault-proxy.ts'
 
 const engines = useEngines()
 const { task } = createTaskRegistry()
@@ -229,6 +232,34 @@ describe('the reader', () => {
     const messages = await messagesUntil(slow, '3.500')
     expect(messages).toHaveLength(1_500)
     expect(new Set(messages).size).toBe(1_500)
+  })
+
+  test('is over an outage when the database is back; whoever comes meanwhile is told', async () => {
+    const proxy = await startFaultProxy(engines.database.url)
+    const pool = createPool({ connectionString: proxy.url })
+    const events = new TaskEvents()
+    const said: string[] = []
+    events.on('loopFailed', ({ loop }) => said.push(`${loop} failed`))
+    events.on('loopRecovered', ({ loop }) => said.push(`${loop} recovered`))
+    const recovered = new Promise((resolve) => events.once('loopRecovered', resolve))
+    const behind = new TaskFeed(createDatabase(pool, { prepared: true }), events)
+    onTestFinished(async () => {
+      behind.close()
+      await pool.end()
+      await proxy.close()
+    })
+    const { manager } = engines.create([])
+    const [task, other] = await manager.createTasks([{ task: 'nobody' }, { task: 'nobody' }])
+    const options = { afterId: 0, signal: leaving().signal, idleMs: 60_000 }
+    const seen = eventsOf(await behind.follow(task.taskId, options))
+    await seen.next()
+    proxy.set('reset')
+    await expect(behind.follow(other.taskId, options)).rejects.toSatisfy(isOutage)
+    await insertLine(engines.database.pool, task.taskId, 'meanwhile')
+    proxy.set('none')
+    await recovered
+    expect(await messagesUntil(seen, 'meanwhile')).toEqual(['meanwhile'])
+    expect(said).toEqual(['feed failed', 'feed recovered'])
   })
 
   test('ends what is followed when it is closed', async () => {

@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, test } from 'vitest'
+import { readFeed } from '../../../src/tasks/store/feed.ts'
 import { findTypesToPrune, PRUNE_START, pruneStep } from '../../../src/tasks/store/prune.ts'
 import { failUnknownTypes, rescueTasks } from '../../../src/tasks/store/rescue.ts'
 import { claimTasks } from '../../support/claim-tasks.ts'
@@ -73,6 +74,24 @@ describe('over 100,000 finished tasks', () => {
       for (const statement of statements.filter(({ text }) => text.includes('async_tasks'))) {
         expect(scansOfTasks(await explainOne(statement, 'custom')), statement.text).toEqual([])
       }
+    }
+  })
+
+  test('what viewers are shown is found by ids, however long the logs are', async () => {
+    const lines = `insert into async_task_logs (task_id, level, message)
+      select 'task_h' || 1 + n % 10, 'INFO', 'line' from generate_series(1, 20000) n`
+    await tables.pool.query(lines)
+    await tables.pool.query('vacuum analyze async_task_logs')
+    const { db } = tables.createManager()
+    const watched = [
+      { taskId: 'task_h1', afterLine: 100 },
+      { taskId: 'task_h2', afterLine: null },
+    ]
+    const all = { unfinished: ['task_p1', 'task_p2'], afterTask: 101_990 }
+    const [statement] = await captureStatements(tables.pool, () => readFeed(db, watched, 500, all))
+    for (const kind of KINDS) {
+      const plan = await explainOne(statement, kind)
+      expect(plan.filter((node) => node['Node Type'] === 'Seq Scan' && isOurs(node))).toEqual([])
     }
   })
 
@@ -250,3 +269,7 @@ const indexesOf = (plan: readonly PlanNode[]) => plan.flatMap((node) => node['In
 
 const sortsAndScans = (plan: readonly PlanNode[]) =>
   plan.map((node) => node['Node Type']).filter((type) => /Sort|Seq Scan|Bitmap/.test(type))
+
+function isOurs(node: PlanNode): boolean {
+  return node['Relation Name']?.startsWith('async_task') ?? false
+}
