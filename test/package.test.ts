@@ -159,6 +159,28 @@ test('a handler runs in a thread, whose worker the package brings along', async 
   expect(stdout).toBe('42\n')
 })
 
+test('the testing kit runs handlers with a database and without one', async () => {
+  const database = await createTestDatabase('empty')
+  onTestFinished(() => database.drop())
+  const code = `
+    import asyncTasks, { task } from 'fastify-async-tasks'
+    import { drainTasks, expectTask, runTask } from 'fastify-async-tasks/testing'
+    import Fastify from 'fastify'
+    const double = task('double')(({ value }) => value * 2)
+    console.log((await runTask(double, { value: 4 })).result)
+    const app = Fastify()
+    const { DATABASE_URL: connectionString } = process.env
+    await app.register(asyncTasks, { connectionString, tasks: [double], routes: false, executor: false })
+    await app.tasks.createTask(double, { value: 21 })
+    await drainTasks(app)
+    console.log((await expectTask(app, double)).result)
+    await app.close()`
+  writeFileSync(path.join(host, 'testing.js'), code)
+  const env = { PATH: process.env.PATH, DATABASE_URL: database.url }
+  const { stdout } = await run(process.execPath, ['testing.js'], { cwd: host, env })
+  expect(stdout).toBe('8\n42\n')
+})
+
 test('the tables are a module of their own', async () => {
   const code = `
     import * as schema from 'fastify-async-tasks/schema'
@@ -186,7 +208,8 @@ test("the README's examples agree with the package's types, which are sound in t
 })
 
 const MISUSE = `
-import { task, type TaskManager } from 'fastify-async-tasks'
+import { task, type TaskManager, typedTasks } from 'fastify-async-tasks'
+import { drainTasks, runTask } from 'fastify-async-tasks/testing'
 import { z } from 'zod'
 declare const tasks: TaskManager
 const greet = task('greet', { params: z.object({ name: z.string() }) })(({ name }) => name)
@@ -195,4 +218,9 @@ await tasks.createTask(greet, { name: 'Ada' })
 await tasks.createTask(greet, { name: 7 })
 // @ts-expect-error and so are missing ones
 await tasks.createTask(greet, {})
+// @ts-expect-error and the names of a closed set
+await typedTasks(tasks, [greet]).createTask('great', { name: 'Ada' })
+const { result } = await runTask(greet, { name: 'Ada' })
+result satisfies string | null | undefined
+await drainTasks(tasks)
 `

@@ -41,16 +41,14 @@ export interface Statement {
 
 /**
  * Names carry a hash of their text: `pg` refuses one name for two texts, and two versions of this package
- * may share a host's pool.
+ * may share a host's pool. The text carries its name too, so that it can be told in the server's own views and logs.
  */
 export function statement(name: string, text: string): Statement {
   const hash = createHash('sha256').update(text).digest('hex').slice(0, 10)
-  return { name: `tasks_${name}_${hash}`, text }
+  return { name: `tasks_${name}_${hash}`, text: `/* tasks_${name} */ ${text}` }
 }
 
 /** Runs a statement; the rows' shape is what its own select or returning list says. */
-export type Run = <Row>(statement: Statement, values: readonly unknown[]) => Promise<Row[]>
-
 export async function execute<Row>(
   db: Database,
   statement: Statement,
@@ -62,28 +60,6 @@ export async function execute<Row>(
 /** Runs a text that is planned anew for its values each time: its shape depends on the caller. */
 export async function query<Row>(db: Database, text: string, values: readonly unknown[]): Promise<Row[]> {
   return (await db.pool.query<Row & pg.QueryResultRow>(toQuery(db, { text }, values))).rows
-}
-
-/** Runs statements in one transaction, each of which sees what others have committed before it. */
-export async function executeTogether<T>(db: Database, work: (run: Run) => Promise<T>): Promise<T> {
-  const client = await db.pool.connect()
-  // While checked out the pool's own listener is off; the failing query rejects, so the event adds nothing.
-  const ignore = () => {}
-  client.on('error', ignore)
-  let broken = true
-  try {
-    await client.query(toQuery(db, { text: 'begin isolation level read committed' }, []))
-    const answer = await work(async <Row>(statement: Statement, values: readonly unknown[]) => {
-      return (await client.query<Row & pg.QueryResultRow>(toQuery(db, statement, values))).rows
-    })
-    await client.query(toQuery(db, { text: 'commit' }, []))
-    broken = false
-    return answer
-  } finally {
-    client.off('error', ignore)
-    // The end of a connection also ends its transaction, and holds up nobody where an answer does not come.
-    client.release(broken)
-  }
 }
 
 function toQuery(db: Database, { name, text }: { name?: string; text: string }, values: readonly unknown[]) {

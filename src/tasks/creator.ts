@@ -7,6 +7,7 @@ import type { CreatedTask, NewTaskItem } from './create-options.ts'
 import { TaskError } from './errors.ts'
 import type { TaskEvents } from './events.ts'
 import { concurrencyKeyOf } from './limits.ts'
+import type { ManagerParts } from './manager-parts.ts'
 import { anyParams, decodeParams, prepareParams } from './params.ts'
 import { Redaction } from './redaction.ts'
 import type { TaskSettings } from './settings.ts'
@@ -28,9 +29,8 @@ import { type NewUniqueTask, UniqueCreates } from './unique-creates.ts'
 const BATCH = { maxItems: 1_000, maxBytes: 4 * 1_048_576 }
 /** What all tasks of a shared statement wait for a key that an open transaction holds; then each goes its own way. */
 const SHARED_WAIT_MS = 50
-/** One such wait, and all of them until the caller is told. In between the connection is free for others. */
+/** One wait of a task that goes its own way; then the connection is free for others, and the next one begins. */
 const KEY_WAIT_MS = 500
-const LONGEST_KEY_WAIT_MS = 30_000
 
 /** Checks new tasks and writes them; those that are created at the same time share a commit. */
 export class TaskCreator {
@@ -43,12 +43,7 @@ export class TaskCreator {
   readonly #uniqueInserts: Batcher<NewTask, CreatedTask | undefined>
   readonly #uniqueCreates: UniqueCreates
 
-  constructor(options: {
-    db: Database
-    settings: TaskSettings
-    definitions: ReadonlyMap<string, TaskDefinition>
-    events: TaskEvents
-  }) {
+  constructor(options: ManagerParts) {
     this.#db = options.db
     this.#settings = options.settings
     this.#definitions = options.definitions
@@ -104,7 +99,7 @@ export class TaskCreator {
 
   async #insertAllUnique(tasks: readonly NewTask[]): Promise<CreatedTask[]> {
     const check = (insertion: Insertion) => void acceptAll(tasks, insertion)
-    const insertion = await whileBusy(() => insertAllUnique(this.#db, tasks, KEY_WAIT_MS, check))
+    const insertion = await this.#whileBusy(() => insertAllUnique(this.#db, tasks, KEY_WAIT_MS, check))
     this.#announce(tasks, insertion)
     return toAnswers(tasks, insertion)
   }
@@ -112,7 +107,7 @@ export class TaskCreator {
   async #createUnique(task: NewUniqueTask): Promise<CreatedTask> {
     const shared = await this.#uniqueInserts.add(task)
     if (shared) return shared
-    return whileBusy(async () => (await this.#insertUnique([task], KEY_WAIT_MS))[0])
+    return this.#whileBusy(async () => (await this.#insertUnique([task], KEY_WAIT_MS))[0])
   }
 
   /** Undefined for those that must try again. */
@@ -120,7 +115,21 @@ export class TaskCreator {
     const insertion = await insertUnique(this.#db, tasks, waitMs)
     if (!insertion) return tasks.map(() => undefined)
     this.#announce(tasks, insertion)
-    return tasks.map((task) => (isSettled(task, insertion) ? toAnswers([task], insertion)[0] : undefined))
+    const settled = tasks.filter((task) => isSettled(task, insertion))
+    const answers = new Map(toAnswers(settled, insertion).map((answer, i) => [settled[i], answer]))
+    return tasks.map((task) => answers.get(task))
+  }
+
+  /** Tries until another transaction no longer keeps a key of theirs in the balance. */
+  async #whileBusy<T>(attempt: () => Promise<T | undefined>): Promise<T> {
+    const waitMs = this.#db.answerTimeoutMs
+    const deadline = performance.now() + waitMs
+    do {
+      const answer = await attempt()
+      if (answer !== undefined) return answer
+    } while (performance.now() < deadline)
+    const detail = `a transaction that has not ended for ${waitMs / 1_000} s holds the unique key`
+    throw new TaskError('UNIQUE_KEY_BUSY', detail)
   }
 
   #announce(tasks: readonly NewTask[], { created }: Insertion): void {
@@ -191,17 +200,6 @@ export class TaskCreator {
 
 function hasKey(task: NewTask): task is NewUniqueTask {
   return task.uniqueKey !== null
-}
-
-/** Tries until another transaction no longer keeps a key of theirs in the balance. */
-async function whileBusy<T>(attempt: () => Promise<T | undefined>): Promise<T> {
-  const deadline = performance.now() + LONGEST_KEY_WAIT_MS
-  do {
-    const answer = await attempt()
-    if (answer !== undefined) return answer
-  } while (performance.now() < deadline)
-  const detail = `a transaction that has not ended for ${LONGEST_KEY_WAIT_MS / 1_000} s holds the unique key`
-  throw new TaskError('UNIQUE_KEY_BUSY', detail)
 }
 
 /** @throws TaskError `INVALID_ARGUMENT` */

@@ -21,6 +21,7 @@ import { TaskError } from './errors.ts'
 import type { TaskEvents } from './events.ts'
 import { isFinished, TASK_ID } from './lifecycle.ts'
 import { LogCap } from './log-cap.ts'
+import { keepParts, type ManagerParts } from './manager-parts.ts'
 import { toStorable } from './outcome.ts'
 import { Redaction } from './redaction.ts'
 import { defineSchedule, type ScheduleChanges, type ScheduleOptions } from './schedule-options.ts'
@@ -40,13 +41,7 @@ import {
   searchIds,
 } from './store/read.ts'
 import { toDetail, toLogLine, toSummary } from './store/rows.ts'
-import {
-  type AnyTask,
-  type CreateArguments,
-  requireTypeOf,
-  type TaskDefinition,
-  type TaskReference,
-} from './task.ts'
+import { type AnyTask, type CreateArguments, requireTypeOf, type TaskReference } from './task.ts'
 import { TaskTypes } from './task-types.ts'
 import { Waiters, type WaitOptions } from './waiters.ts'
 
@@ -80,12 +75,8 @@ export class TaskManager {
   readonly #statistics: Statistics
   readonly #logCap: LogCap
 
-  constructor(options: {
-    db: Database
-    settings: TaskSettings
-    definitions: ReadonlyMap<string, TaskDefinition>
-    events: TaskEvents
-  }) {
+  constructor(options: ManagerParts) {
+    keepParts(this, options)
     this.#db = options.db
     this.#settings = options.settings
     this.#events = options.events
@@ -103,7 +94,7 @@ export class TaskManager {
    *
    * @param task a handler, or a type's name; the params of an unregistered name are checked where it runs
    * @throws TaskError `INVALID_PARAMS`, `INVALID_ARGUMENT`, `DUPLICATE_TASK` where `onDuplicate` is `reject`, or
-   *   `UNIQUE_KEY_BUSY` when a transaction that has not ended for 30 s holds the key
+   *   `UNIQUE_KEY_BUSY` when a transaction holds the key and does not end for half a lease (at most 30 s)
    */
   createTask<T extends TaskReference>(
     task: T,

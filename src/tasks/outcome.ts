@@ -31,9 +31,9 @@ export interface AttemptLimits {
   readonly maxRetries: number
   readonly timeoutSeconds: number
   /** What the type's policy says after a failure, `retry` retries having been spent before. */
-  retryDelayMs(retry: number, error: unknown): number
+  readonly retryDelayMs: (retry: number, error: unknown) => number
   /** Hides what nobody may read. */
-  scrub(text: string): string
+  readonly scrub: (text: string) => string
 }
 
 /** Abort cause first, then what the handler did, then the retries that are left. */

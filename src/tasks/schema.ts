@@ -74,12 +74,6 @@ export const asyncTasks = pgTable(
     uniqueIndex('idx_async_tasks_unique_key')
       .on(t.uniqueKey)
       .where(sql`${t.uniqueKey} is not null and ${t.status} in ('pending', 'running')`),
-    // A type's tasks, newest first, for its list and its count; the oldest first, for the pruner.
-    index('idx_async_tasks_task_type').on(
-      t.taskType,
-      t.createdAt.desc().nullsFirst(),
-      t.id.desc().nullsFirst(),
-    ),
     // What counts against a limit over all processes: nothing where no type has one.
     index('idx_async_tasks_limited')
       .on(t.taskType, t.concurrencyKey)
@@ -90,11 +84,14 @@ export const asyncTasks = pgTable(
       .where(sql`${t.concurrencyKey} <> '' and ${t.status} = 'pending'`),
     // The lists, newest first, read backwards: of one status, and of one status of one type; several are merged.
     // Ascending, because rows come in that order and full pages are then left behind. Running rows are few and would
-    // cost each claim two entries.
-    index('idx_async_tasks_status').on(t.status, t.createdAt, t.id).where(sql`${t.status} <> 'running'`),
+    // cost each claim two entries. The word about created_at, which is true of every row, keeps them for the lists,
+    // which repeat it: where no task is pending, a claim would find one of these as cheap as its own index.
+    index('idx_async_tasks_status')
+      .on(t.status, t.createdAt, t.id)
+      .where(sql`${t.status} <> 'running' and ${t.createdAt} >= '-infinity'`),
     index('idx_async_tasks_created_at')
       .on(t.taskType, t.status, t.createdAt, t.id)
-      .where(sql`${t.status} <> 'running'`),
+      .where(sql`${t.status} <> 'running' and ${t.createdAt} >= '-infinity'`),
   ],
 )
 
@@ -234,4 +231,6 @@ export const asyncTaskTypes = pgTable('async_task_types', {
   taskType: varchar('task_type', { length: 100 }).primaryKey(),
   /** Not claimed since then; null: claimed. */
   pausedAt: instant('paused_at'),
+  /** Claims that took tasks of it, where it has a limit over all processes: tells whether a count is still true. */
+  claims: bigint('claims', { mode: 'number' }).notNull().default(0),
 })

@@ -4,8 +4,8 @@ import type { Database } from '../db/database.ts'
 import {
   countByType,
   findLastHour,
+  MAX_COUNTED_COMPLETED,
   MAX_COUNTED_ENDS,
-  MAX_COUNTED_OF_TYPE,
   type TypeCount,
 } from './store/stats.ts'
 
@@ -50,20 +50,17 @@ export class Statistics {
 }
 
 /**
- * What waits and runs is exact. So are the ends up to a bound; beyond it they are estimated from the planner's
+ * What waits and runs is exact. So are the ends of a type up to a bound; beyond it they are estimated from the planner's
  * statistics, and never below what was counted.
  */
 export function summarize(counts: readonly TypeCount[]): Omit<TaskStats, 'finishedPerMinute'> {
-  const scale = {
-    failed: endsScale(counts, 'failed', 'failedShare'),
-    cancelled: endsScale(counts, 'cancelled', 'cancelledShare'),
-  }
-  const byType = counts.map((type) => {
+  const failed = estimateEnds(counts, 'failed', 'failedShare')
+  const cancelled = estimateEnds(counts, 'cancelled', 'cancelledShare')
+  const byType = counts.map((type, i) => {
     const { taskType, pending, running } = type
-    const failed = Math.round(type.failed * scale.failed)
-    const cancelled = Math.round(type.cancelled * scale.cancelled)
-    const completed = Math.max(0, totalOf(type, counts) - pending - running - failed - cancelled)
-    return { taskType, pending, running, completed, failed, cancelled }
+    const ends = { failed: failed[i] ?? type.failed, cancelled: cancelled[i] ?? type.cancelled }
+    const others = pending + running + ends.failed + ends.cancelled
+    return { taskType, pending, running, completed: completedOf(type, counts, others), ...ends }
   })
   const sum = (status: TaskStatus) => byType.reduce((total, type) => total + type[status], 0)
   const waits = counts.flatMap((type) => type.oldestDueSeconds ?? [])
@@ -76,17 +73,24 @@ export function summarize(counts: readonly TypeCount[]): Omit<TaskStats, 'finish
       cancelled: sum('cancelled'),
     },
     byType,
-    isEstimate:
-      scale.failed !== 1 ||
-      scale.cancelled !== 1 ||
-      counts.some((type) => type.counted > MAX_COUNTED_OF_TYPE),
+    isEstimate: counts.some(
+      (type) =>
+        type.completed > MAX_COUNTED_COMPLETED ||
+        type.failed > MAX_COUNTED_ENDS ||
+        type.cancelled > MAX_COUNTED_ENDS,
+    ),
     oldestDueSeconds: waits.length === 0 ? null : Math.max(...waits),
   }
 }
 
-function totalOf({ counted, share, rows }: TypeCount, counts: readonly TypeCount[]): number {
-  if (counted <= MAX_COUNTED_OF_TYPE || rows === null) return counted
-  return Math.max(counted, Math.round(rows * (share ?? unnamedShare(counts))))
+/** What is left of all tasks of the type. */
+function completedOf(
+  { completed, share, rows }: TypeCount,
+  counts: readonly TypeCount[],
+  others: number,
+): number {
+  if (completed <= MAX_COUNTED_COMPLETED || rows === null) return completed
+  return Math.max(completed, Math.round(rows * (share ?? unnamedShare(counts))) - others)
 }
 
 /** The statistics name the most common types; the others share what is left. */
@@ -96,16 +100,17 @@ function unnamedShare(counts: readonly TypeCount[]): number {
   return Math.max(0, left) / (counts.length - named.length)
 }
 
-/** How many ends each counted one stands for: 1 while all of them were counted. */
-function endsScale(
+/** Of each type: types with too many to count share what the statistics have beyond the others. */
+function estimateEnds(
   counts: readonly TypeCount[],
   status: 'failed' | 'cancelled',
   share: 'failedShare' | 'cancelledShare',
-): number {
-  const counted = counts.reduce((total, type) => total + type[status], 0)
-  if (counted <= MAX_COUNTED_ENDS) return 1
-  const [first] = counts
-  const estimate = (first?.rows ?? 0) * (first?.[share] ?? 0)
-  // Not 1 even where the estimate is no larger: there are more than were counted.
-  return Math.max(estimate, counted + 1) / counted
+): number[] {
+  const isCounted = (type: TypeCount) => type[status] <= MAX_COUNTED_ENDS
+  const counted = counts.filter(isCounted).reduce((total, type) => total + type[status], 0)
+  const left = (counts[0]?.rows ?? 0) * (counts[0]?.[share] ?? 0) - counted
+  const others = counts.filter((type) => !isCounted(type)).length
+  return counts.map((type) =>
+    isCounted(type) ? type[status] : Math.max(type[status], Math.round(left / others)),
+  )
 }

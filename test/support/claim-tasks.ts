@@ -1,23 +1,25 @@
 import type { Database } from '../../src/db/database.ts'
 import { type ClaimedTask, Claims } from '../../src/tasks/store/claim.ts'
 
-/** One claim of everything that is due, of types without limits. */
-export async function claimTasks(
+/** Claims everything that is due, of types without limits, so many at a time. */
+export function createClaims(
+  db: Database,
+  executorId: string,
+  taskTypes: readonly string[],
+): (limit: number) => Promise<ClaimedTask[]> {
+  const unlimited = { concurrency: null, globalConcurrency: null, keyed: false }
+  const types = taskTypes.map((taskType) => ({ taskType, ...unlimited }))
+  const claims = new Claims(db, executorId, types)
+  const all = types.map(() => null)
+  return async (limit) => (await claims.claim({ limit, places: all, since: all })).tasks
+}
+
+/** One such claim. */
+export function claimTasks(
   db: Database,
   executorId: string,
   taskTypes: readonly string[],
   limit: number,
 ): Promise<ClaimedTask[]> {
-  const unlimited = { concurrency: null, globalConcurrency: null, keyed: false }
-  const claims = new Claims(
-    db,
-    executorId,
-    taskTypes.map((taskType) => ({ taskType, ...unlimited })),
-  )
-  const answer = await claims.claim({
-    limit,
-    places: taskTypes.map(() => null),
-    since: taskTypes.map(() => null),
-  })
-  return answer.tasks
+  return createClaims(db, executorId, taskTypes)(limit)
 }

@@ -12,11 +12,15 @@ function linesOf(code: string): string[] {
     .filter((line) => line !== '' && !/^(import|\/\/) /.test(line))
 }
 
-/** The TypeScript examples of a page of `docs/` that are not, line by line, code of the test file at `testUrl`. */
+/**
+ * What is in the TypeScript examples of a page of `docs/` and is not, line by line, code of the test file at `testUrl`.
+ * The parts of an example that an empty line separates may stand in different places there.
+ */
 export function examplesNotRunBy(testUrl: string, page: string): string[] {
   const code = linesOf(readFileSync(fileURLToPath(testUrl), 'utf8')).join('\n')
   const text = readFileSync(path.join(root, 'docs', page), 'utf8')
   const examples = [...text.matchAll(/^```ts\n(.*?)^```$/gms)].map(([, example = '']) => example)
   if (examples.length === 0) throw new Error(`docs/${page} has no TypeScript example`)
-  return examples.filter((example) => !code.includes(linesOf(example).join('\n')))
+  const parts = examples.flatMap((example) => example.split('\n\n'))
+  return parts.filter((part) => !code.includes(linesOf(part).join('\n')))
 }

@@ -67,6 +67,6 @@ async function orNotFound<T>(work: () => Promise<T>): Promise<T> {
     return await work()
   } catch (error) {
     if (!(error instanceof TaskError) || error.code !== 'UNKNOWN_TASK_TYPE') throw error
-    throw new HttpProblem(404, error.code, error.message)
+    throw new HttpProblem(404, error.code, error.message, { errors: error.problems })
   }
 }

@@ -3,8 +3,9 @@ import type { Claimed } from './claimer.ts'
 import type { Slots } from './slots.ts'
 import type { WakeUp } from './wake-up.ts'
 
-/** Until another look at what a claim elsewhere held locked: longer than a claim takes, far shorter than an interval. */
-const SOON_MS = 15
+/** Until another look at what a claim elsewhere held: about as long as a claim takes, and then longer each time. */
+const SOON_MS = 2
+const MAX_SOON_MS = 64
 
 const NOTHING: Claimed = { tasks: [], next: 'later' }
 
@@ -33,6 +34,7 @@ export interface PollerParts {
 export async function poll(parts: PollerParts, signal: AbortSignal, passed: () => void): Promise<void> {
   const { slots, wakeUp } = parts
   let woken = false
+  let soonMs = SOON_MS
   while (!signal.aborted) {
     await parts.settleStrays()
     const limit = Math.min(slots.free, MAX_BATCH)
@@ -44,6 +46,7 @@ export async function poll(parts: PollerParts, signal: AbortSignal, passed: () =
     // What the wake-up was about may be locked by a claim that leaves it: one more look.
     const wasHidden = woken && parts.mayHideRows && limit > 0 && tasks.length < limit
     const isSoon = slots.free > 0 && (next === 'soon' || wasHidden)
-    woken = await wakeUp.wait(isSoon ? Math.min(SOON_MS, parts.pollIntervalMs) : parts.pollIntervalMs, signal)
+    woken = await wakeUp.wait(isSoon ? Math.min(soonMs, parts.pollIntervalMs) : parts.pollIntervalMs, signal)
+    soonMs = isSoon ? Math.min(2 * soonMs, MAX_SOON_MS) : SOON_MS
   }
 }

@@ -1,4 +1,4 @@
-import { type Database, execute, executeTogether, type Statement, statement } from '../../db/database.ts'
+import { type Database, execute, type Statement, statement } from '../../db/database.ts'
 import { isLimited, type TypeLimits } from '../limits.ts'
 import { HANDLER_IS_LEFT } from './fence.ts'
 
@@ -16,9 +16,10 @@ import { HANDLER_IS_LEFT } from './fence.ts'
  * - every limit is a sub-select, of which a plan for given values knows no more than a generic one: a branch that is
  *   known to give many rows would be sorted.
  *
- * A type with a limit over all processes takes part only in a transaction that has locked the type's row. The claim
- * comes in a second statement, whose snapshot is younger than the lock: it sees what earlier holders have claimed, so
- * the limit is never exceeded. Whoever finds the row locked leaves the type out: nobody waits.
+ * A type with a limit over all processes takes part only while the claim holds the lock of the type's row, and only when
+ * no claim has taken tasks of it since this statement's snapshot, which the number in that row tells: the newest one,
+ * which comes with the lock, must be the one that the snapshot shows. Then what the snapshot counts is the truth, and
+ * the limit is never exceeded. Whoever finds the row locked or changed leaves the type out: nobody waits.
  */
 
 export interface ClaimedTask {
@@ -53,7 +54,7 @@ export interface ClaimAnswer {
 }
 
 export interface LimitedClaimAnswer extends ClaimAnswer {
-  /** Types that another claim had locked. */
+  /** Types that another claim has taken, or has just taken tasks of: worth another try at once. */
   readonly busy: readonly string[]
 }
 
@@ -85,14 +86,15 @@ const processBranch = (i: number) => `(select place, due.id, priority, run_at
 const counting = (i: number) => `r.task_type = ($3::text[])[${i}] and r.concurrency_key is not null
                   and (r.status = 'running' or r.stopping) and (r.status = 'running' or ${HANDLER_IS_LEFT('r')})`
 
-const placesLeft = (i: number) => `(select least(($4::int[])[${i}], ($7::int[])[${i}] - (
-                select count(*) from async_tasks r where ${counting(i)})))`
+const placesLeft = (i: number) => `(select case when ($3::text[])[${i}] in (select task_type from held)
+                then greatest(0, least(($4::int[])[${i}], ($7::int[])[${i}] - (
+                       select count(*) from async_tasks r where ${counting(i)}))) else 0 end)`
 
 const busyKeys = (i: number) => `array(select r.concurrency_key from async_tasks r where ${counting(i)})`
 
 const globalBranch = (i: number) => `(select ctid as place, id, priority, run_at from async_tasks
               where ${due(i)}
-              ${ORDER} limit greatest(0, ${placesLeft(i)}))`
+              ${ORDER} limit ${placesLeft(i)})`
 
 /** The first of each key that does not run. A task that was created without a key shares one with its like. */
 const keyedBranch = (i: number) => `(select place, id, priority, run_at
@@ -101,7 +103,7 @@ const keyedBranch = (i: number) => `(select place, id, priority, run_at
                                from async_tasks where ${due(i)} ${ORDER} limit ${KEY_WINDOW}) due
                       where key <> all (${busyKeys(i)})
                       order by key, priority desc, run_at, id) firsts
-              ${ORDER} limit greatest(0, ${placesLeft(i)}))`
+              ${ORDER} limit ${placesLeft(i)})`
 
 /** The same without a window: one look a key, however many tasks wait behind it. */
 const hoppingBranch = (i: number) => {
@@ -118,7 +120,7 @@ const hoppingBranch = (i: number) => {
                         where ${due(i)} and concurrency_key = keys.key and concurrency_key <> ''
                         ${ORDER} limit 1) first
                where keys.key is not null and keys.key <> all (${busyKeys(i)})
-               ${ORDER} limit greatest(0, ${placesLeft(i)}))`
+               ${ORDER} limit ${placesLeft(i)})`
 }
 
 function branch(limits: TypeLimits, i: number): string {
@@ -127,18 +129,33 @@ function branch(limits: TypeLimits, i: number): string {
   return limits.concurrency === null ? freeBranch(i) : processBranch(i)
 }
 
+/** $8 names the types that are asked for. */
+const HELD = `held as materialized (
+     select locked.task_type
+       from (select task_type, claims from async_task_types
+              where task_type = any($8::text[])
+              order by task_type
+                for update skip locked) locked
+       join async_task_types seen on seen.task_type = locked.task_type and seen.claims = locked.claims
+   ), `
+
+const COUNTED = `, counted as (
+     update async_task_types set claims = claims + 1
+      where task_type in (select "taskType" from claimed) and task_type = any($6::text[])
+   )`
+
+/** Which types with a limit over all processes a claim's executor has, and whether this claim may take any. */
+type Limited = 'none' | 'told' | 'taken'
+
 /** $1 executor, $2 limit, $3 types, $4 places, $5 since, $6 types with a limit over all processes, $7 those limits. */
-function claimText(branches: readonly string[], mayBeLimited: boolean): string {
+function claimText(branches: readonly string[], limited: Limited): string {
   const merged = branches.join('\n             union all ')
-  return `with claimed as (
-     update async_tasks t
-        set status = 'running', attempt = t.attempt + 1, started_at = now(), executor_id = $1${
-          mayBeLimited
-            ? `,
+  const key = `,
             concurrency_key = case when t.task_type = any($6::text[]) then coalesce(t.concurrency_key, '')
                                    else t.concurrency_key end`
-            : ''
-        }
+  return `with ${limited === 'taken' ? HELD : ''}claimed as (
+     update async_tasks t
+        set status = 'running', attempt = t.attempt + 1, started_at = now(), executor_id = $1${limited === 'taken' ? key : ''}
       where t.id = any(array(
               select locked.id
                 from (select * from (${merged}) branches
@@ -151,9 +168,10 @@ function claimText(branches: readonly string[], mayBeLimited: boolean): string {
                (select json_object_agg(p.key, p.value)
                   from async_task_params p
                  where p.task_id = t.task_id) as params
-   )
-   select claim.at, claim.waiting, claimed.*
-     from (select extract(epoch from now())::float8 * 1000 as at, ${mayBeLimited ? WAITING : 'null'} as waiting) claim
+   )${limited === 'taken' ? COUNTED : ''}
+   select claim.*, claimed.*
+     from (select extract(epoch from now())::float8 * 1000 as at, ${limited === 'none' ? 'null' : WAITING} as waiting,
+                  ${limited === 'taken' ? 'array(select task_type from held)' : 'null'} as held) claim
      left join claimed on true`
 }
 
@@ -167,6 +185,7 @@ const WAITING = `array(select u.task_type from unnest($6::text[]) as u (task_typ
 interface ClaimRow extends ClaimedTask {
   readonly at: number
   readonly waiting: string[] | null
+  readonly held: string[] | null
   readonly priority: number
   readonly dueAt: number
 }
@@ -177,16 +196,6 @@ const NOTHING = `(select ctid as place, id, priority, run_at from async_tasks
 
 /** Where only the key counts. */
 const NO_LIMIT = 1_000_000_000
-
-// In one order everywhere, and without waiting: what another claim holds is left to it.
-const LOCK_TYPES = statement(
-  'lock_types',
-  `select task_type as "taskType"
-     from async_task_types
-    where task_type = any($1::text[])
-    order by task_type
-      for update skip locked`,
-)
 
 const KNOW_TYPES = statement(
   'know_types',
@@ -216,17 +225,14 @@ export class Claims {
     this.#limited = limited.map(({ taskType }) => taskType)
     const branches = types.map((type, i) => ({ type, text: branch(type, i + 1) }))
     const plain = branches.filter(({ type }) => !isLimited(type)).map(({ text }) => text)
-    const some = limited.length > 0
-    this.#plain = statement('claim', claimText(plain.length > 0 ? plain : [NOTHING], some))
-    this.#full = statement(
-      'claim_limited',
-      claimText(
-        branches.map(({ text }) => text),
-        some,
-      ),
+    this.#plain = statement(
+      'claim',
+      claimText(plain.length > 0 ? plain : [NOTHING], limited.length > 0 ? 'told' : 'none'),
     )
-    const keyed = types.flatMap(({ keyed }, i) => (keyed ? hoppingBranch(i + 1) : []))
-    this.#hopping = keyed.length > 0 ? statement('claim_keys', claimText(keyed, true)) : undefined
+    const all = branches.map(({ text }) => text)
+    this.#full = statement('claim_limited', claimText(all, 'taken'))
+    const keyed = types.flatMap((type, i) => (type.keyed ? hoppingBranch(i + 1) : []))
+    this.#hopping = keyed.length > 0 ? statement('claim_keys', claimText(keyed, 'taken')) : undefined
   }
 
   /** Takes due tasks of types without a limit over all processes: higher priority first, then the oldest due. */
@@ -234,35 +240,27 @@ export class Claims {
     return readAnswer(await execute<ClaimRow>(this.#db, this.#plain, this.#values(request)))
   }
 
-  /** The same, together with these types that have such a limit; what another claim holds is left out. */
+  /** The same, together with these types that have such a limit. */
   async claimLimited(request: ClaimRequest, open: ReadonlySet<string>): Promise<LimitedClaimAnswer> {
     if (!this.#typesAreKnown) await execute(this.#db, KNOW_TYPES, [this.#limited])
     this.#typesAreKnown = true
-    return executeTogether(this.#db, async (run) => {
-      const locked = await run<{ taskType: string }>(LOCK_TYPES, [[...open].toSorted()])
-      const held = new Set(locked.map(({ taskType }) => taskType))
-      const places = (places: ClaimRequest['places']) =>
-        places.map((count, i) => (this.#mayTake(i, held) ? count : 0))
-      const granted = { ...request, places: places(request.places) }
-      const answer = readAnswer(await run<ClaimRow>(this.#full, [...this.#values(granted), this.#globals]))
-      const tasks = [...answer.tasks]
-      if (this.#hopping && tasks.length < request.limit && this.#keysWait(answer.waiting, held)) {
-        const rest = { ...granted, limit: request.limit - tasks.length }
-        tasks.push(
-          ...readAnswer(await run<ClaimRow>(this.#hopping, [...this.#values(rest), this.#globals])).tasks,
-        )
-      }
-      return { ...answer, tasks, busy: [...open].filter((taskType) => !held.has(taskType)) }
-    })
+    const answer = await this.#takeLimited(this.#full, request, open)
+    const left = request.limit - answer.tasks.length
+    const keys = this.types.filter(({ keyed, taskType }) => keyed && answer.waiting.includes(taskType))
+    if (!this.#hopping || left === 0 || keys.length === 0) return answer
+    const more = await this.#takeLimited(this.#hopping, { ...request, limit: left }, open)
+    return { ...answer, tasks: [...answer.tasks, ...more.tasks] }
   }
 
-  #mayTake(i: number, held: ReadonlySet<string>): boolean {
-    const type = this.types[i]
-    return type !== undefined && (!isLimited(type) || held.has(type.taskType))
-  }
-
-  #keysWait(waiting: readonly string[], held: ReadonlySet<string>): boolean {
-    return this.types.some(({ keyed, taskType }) => keyed && held.has(taskType) && waiting.includes(taskType))
+  async #takeLimited(
+    statement: Statement,
+    request: ClaimRequest,
+    open: ReadonlySet<string>,
+  ): Promise<LimitedClaimAnswer> {
+    const values = [...this.#values(request), this.#globals, [...open]]
+    const rows = await execute<ClaimRow>(this.#db, statement, values)
+    const held = rows[0]?.held ?? []
+    return { ...readAnswer(rows), busy: [...open].filter((taskType) => !held.includes(taskType)) }
   }
 
   #values({ limit, places, since }: ClaimRequest): unknown[] {

@@ -129,7 +129,7 @@ const INSTANTS = ['createdAt', 'startedAt', 'completedAt', 'runAt', 'cancelledAt
 
 function parseAnswer(text: string): Answer {
   const row = JSON.parse(text) as Record<string, unknown>
-  for (const key of INSTANTS) if (row[key] !== null) row[key] = new Date(String(row[key]))
+  for (const key of INSTANTS) if (row[key] !== null) row[key] = new Date(row[key] as string)
   // Its shape is what the statement's own select list says.
   return row as unknown as Answer
 }

@@ -22,6 +22,9 @@ export interface ListPosition {
  */
 export type IdMatch = 'none' | 'all' | 'few' | 'many'
 
+/** True of every row: it names the lists' indexes, which the claim must not take for its own. */
+export const IS_LISTED = `created_at >= '-infinity'`
+
 const ID_PREFIX = 'task_'
 
 /** What an id may continue with: nothing else is looked for, and nothing of it means anything to `like` but `_`. */
@@ -87,7 +90,8 @@ export function startsWith(q: string, values: Values, usesIdBounds: boolean): st
 }
 
 function boundsOf({ createdAfter, createdBefore }: TaskFilter, values: Values, after?: ListPosition): string {
-  let text = ''
+  // The predicate of the lists' own indexes.
+  let text = ` and ${IS_LISTED}`
   if (createdAfter) text += ` and created_at >= ${values.add(createdAfter)}::timestamptz`
   if (createdBefore) text += ` and created_at < ${values.add(createdBefore)}::timestamptz`
   if (after) {

@@ -54,20 +54,25 @@ export async function findTypesToPrune(db: Database, ownTypes: readonly string[]
   return rows.map((row) => row.taskType)
 }
 
-// Nothing ends before it is created: the walk goes along a type's tasks from the oldest and stops where they are too
-// young. It passes over what has not ended, or not long enough ago, and over what somebody holds. Lines go first, as
+const oldest = (status: string) => `(select t.id, t.created_at
+               from async_tasks t
+              where ${ofType('$1::text', status)}
+                and t.created_at < now() - $2::float8 * interval '1 millisecond'
+                and (t.created_at, t.id) > (timestamptz 'epoch' + $3::bigint * interval '1 microsecond', $4::bigint)
+              order by t.created_at, t.id
+              limit ${PRUNE_BATCH})`
+
+// Nothing ends before it is created: the walk goes along a type's ended tasks from the oldest and stops where they are
+// too young. It passes over what has not ended long enough ago, and over what somebody holds. Lines go first, as
 // many as a step may take: the cascade would remove all of a task's at once. Losing a step in a crash is no loss, so
 // nobody's commit waits for this one's to reach the disk.
 const PRUNE = statement(
   'prune',
   `with looked as materialized (
-     select t.id, t.created_at
-       from async_tasks t
-      where ${ofType('$1::text')}
-        and t.created_at < now() - $2::float8 * interval '1 millisecond'
-        and (t.created_at, t.id) > (timestamptz 'epoch' + $3::bigint * interval '1 microsecond', $4::bigint)
-        and (select set_config('synchronous_commit', 'off', true)) is not null
-      order by t.created_at, t.id
+     select id, created_at
+       from (${['completed', 'failed', 'cancelled'].map(oldest).join(' union all ')}) as ends
+      where (select set_config('synchronous_commit', 'off', true)) is not null
+      order by created_at, id
       limit ${PRUNE_BATCH}
    ), old as materialized (
      select t.id, t.task_id

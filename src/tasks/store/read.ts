@@ -74,11 +74,12 @@ export async function listTasks(
 export async function countTasks(db: Database, filter: TaskFilter, search: IdSearch): Promise<number> {
   const values = new Values()
   const bound = values.add(MAX_EXACT_TOTAL + 1)
+  // In the list's order, so that its indexes are walked: without it the table would be, where that seems to end soon.
   const branches = branchesOf(filter, values, search).map(
-    (where) => `(select from async_tasks where ${where} limit ${bound})`,
+    (where) => `(select id from async_tasks where ${where} order by created_at desc, id desc limit ${bound})`,
   )
   if (branches.length === 0) return 0
-  const text = `select count(*)::int as count from (select from (${branches.join(' union all ')}) branches limit ${bound}) bounded`
+  const text = `select count(*)::int as count from (select id from (${branches.join(' union all ')}) branches limit ${bound}) bounded`
   const [row] = await query<{ count: number }>(db, text, values.all)
   return row?.count ?? 0
 }

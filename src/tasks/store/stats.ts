@@ -3,13 +3,22 @@ import { ofType, TYPES } from './types-present.ts'
 
 /** How the whole table stands, in a time that does not grow with its history. */
 
-/** Tasks of a type are counted up to here; beyond, the planner's statistics say how many there are. */
-export const MAX_COUNTED_OF_TYPE = 10_000
-/** Failed and cancelled tasks are counted up to here, each. */
+/** Completed tasks of a type are counted up to here; beyond, the planner's statistics say how many there are. */
+export const MAX_COUNTED_COMPLETED = 10_000
+/** Failed and cancelled tasks of a type are counted up to here, each. */
 export const MAX_COUNTED_ENDS = 100_000
 
 /** More types than that are no types. */
 const MAX_TYPES = 1_000
+
+const BOUND = { completed: MAX_COUNTED_COMPLETED, failed: MAX_COUNTED_ENDS, cancelled: MAX_COUNTED_ENDS }
+
+/** Ended tasks of a type in one status, up to its bound and one more. */
+const countOf = (status: keyof typeof BOUND) => `(select count(*)::int
+             from (select from async_tasks t
+                    where ${ofType('known.task_type', status)}
+                    order by t.created_at desc, t.id desc
+                    limit ${BOUND[status]} + 1) newest)`
 
 // Every part reads an index alone: the types hop along one, a step a type; the newest of a type, and the rare ends, are
 // counted up to a bound; what waits and what runs has indexes of its own. Each order is that of an index, so that no
@@ -23,18 +32,8 @@ const COUNT = statement(
       group by task_type
    ), under_way as (
      select task_type, count(*)::int as running from async_tasks where status = 'running' group by task_type
-   ), ended as (
-     select newest.task_type,
-            count(*) filter (where given.status = 'failed')::int as failed,
-            count(*) filter (where given.status = 'cancelled')::int as cancelled
-       from unnest(array['failed', 'cancelled']) as given (status)
-      cross join lateral (
-              select t.task_type
-                from async_tasks t
-               where t.status = given.status and t.status in ('failed', 'cancelled')
-               order by t.created_at desc, t.id desc
-               limit ${MAX_COUNTED_ENDS} + 1) newest
-      group by newest.task_type
+   ), known as (
+     select task_type from types where task_type is not null union select task_type from under_way
    ), relation as (
      select n.nspname, c.relname,
             case when c.reltuples > 0 and c.relpages > 0
@@ -50,27 +49,21 @@ const COUNT = statement(
       cross join lateral unnest(s.most_common_vals::text::text[], s.most_common_freqs) as common (value, share)
       where s.attname in ('task_type', 'status')
    )
-   select types.task_type as "taskType",
+   select known.task_type as "taskType",
           coalesce(w.pending, 0) as pending,
           extract(epoch from now() - w.oldest_due)::float8 as "oldestDueSeconds",
           coalesce(u.running, 0) as running,
-          coalesce(e.failed, 0) as failed,
-          coalesce(e.cancelled, 0) as cancelled,
-          (select count(*)::int
-             from (select from async_tasks t
-                    where ${ofType('types.task_type')}
-                    order by t.created_at desc, t.id desc
-                    limit ${MAX_COUNTED_OF_TYPE} + 1) newest) as counted,
-          (select share from shares where attname = 'task_type' and value = types.task_type)::float8 as share,
+          ${countOf('failed')} as failed,
+          ${countOf('cancelled')} as cancelled,
+          ${countOf('completed')} as completed,
+          (select share from shares where attname = 'task_type' and value = known.task_type)::float8 as share,
           (select rows from relation)::float8 as rows,
           (select share from shares where attname = 'status' and value = 'failed')::float8 as "failedShare",
           (select share from shares where attname = 'status' and value = 'cancelled')::float8 as "cancelledShare"
-     from types
+     from known
      left join waiting w using (task_type)
      left join under_way u using (task_type)
-     left join ended e using (task_type)
-    where types.task_type is not null
-    order by types.task_type
+    order by known.task_type
     limit ${MAX_TYPES}`,
 )
 
@@ -80,11 +73,11 @@ export interface TypeCount {
   /** How long the oldest due one has waited; null when none is due. */
   readonly oldestDueSeconds: number | null
   readonly running: number
-  /** Of the newest `MAX_COUNTED_ENDS` + 1 failed tasks, those of this type. */
+  /** Up to `MAX_COUNTED_ENDS` + 1; so are cancelled ones. */
   readonly failed: number
   readonly cancelled: number
-  /** All of the type, up to `MAX_COUNTED_OF_TYPE` + 1. */
-  readonly counted: number
+  /** Up to `MAX_COUNTED_COMPLETED` + 1. */
+  readonly completed: number
   /** The type's share of the table by the planner's statistics; null when they do not name it. */
   readonly share: number | null
   /** The table's rows by the planner's statistics; null before there are any. This and what follows: in every row. */

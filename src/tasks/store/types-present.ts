@@ -1,17 +1,23 @@
+import { IS_LISTED } from './list-branches.ts'
+
 /** Finds tasks by their type along the index of types, and nothing else. */
 
-/** A CTE, `types (task_type)`, for a recursive `with`: hops along the index, a step a type. It ends in a null. */
+/**
+ * A CTE, `types (task_type)`, for a recursive `with`: hops along the index, a step a type. It ends in a null. Types whose
+ * tasks all run are not among them.
+ */
 export const TYPES = `types (task_type) as (
-     (select task_type from async_tasks order by task_type limit 1)
+     (select task_type from async_tasks where status <> 'running' and ${IS_LISTED} order by task_type limit 1)
      union all
-     select (select t.task_type from async_tasks t where t.task_type > types.task_type order by t.task_type limit 1)
+     select (select t.task_type
+               from async_tasks t
+              where t.status <> 'running' and ${IS_LISTED} and t.task_type > types.task_type
+              order by t.task_type
+              limit 1)
        from types
       where types.task_type is not null
    )`
 
-/**
- * Tasks `t` of one type, for a query that orders them by their creation. Said twice, because the planner multiplies
- * what it expects: a walk along the creation of tasks of all types, in which it hopes to meet this one soon, then looks
- * as dear as it is where the type's tasks are all at the other end.
- */
-export const ofType = (type: string) => `t.task_type = ${type} and t.task_type between ${type} and ${type}`
+/** Tasks `t` of one type in one status, other than `running`, as their index has them: in the order of their creation. */
+export const ofType = (type: string, status: string) =>
+  `t.task_type = ${type} and t.status = '${status}' and t.${IS_LISTED}`

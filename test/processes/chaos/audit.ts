@@ -32,6 +32,18 @@ const OVERLAPS = `
    where (earlier.ended_at <= later.started_at) is not true
      and (deaths.at <= later.started_at) is not true`
 
+// At one instant ends come first: they were written before the next one could start.
+const MOST_AT_ONCE = `
+  with live as (
+    select started_at, coalesce(ended_at, deaths.at, 'infinity') as ended_at
+      from runs left join deaths using (worker)
+     where task_id = any($1)
+  ), steps as (
+    select started_at as at, 1 as step from live union all select ended_at, -1 from live
+  )
+  select coalesce(max(live), 0)::int as most
+    from (select sum(step) over (order by at, step) as live from steps) counted`
+
 export interface AuditedRun {
   readonly attempt: number
   readonly worker: string
@@ -104,6 +116,12 @@ export class Audit {
       'select count(distinct task_id)::int as tasks, count(*)::int as runs from runs',
     )
     return rows[0] ?? { tasks: 0, runs: 0 }
+  }
+
+  /** How many of these tasks were live at once at most. Whose process died counts until then. */
+  async mostAtOnce(taskIds: readonly string[]): Promise<number> {
+    const { rows } = await this.#pool.query<{ most: number }>(MOST_AT_ONCE, [taskIds])
+    return rows[0]?.most ?? 0
   }
 
   /** Pairs of attempts of one task that were live at once. */

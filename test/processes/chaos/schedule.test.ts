@@ -22,7 +22,7 @@ test(`${PROCESSES} processes, killed and started at random for ${SECONDS} s: eac
   await current.tasks.createSchedule({ ...options, name: 'skipping', cron: '*/2 * * * * *', missed: 'skip' })
   const first = every.nextRunAt as Date
 
-  const kills = await killAndStart(current, +first + SECONDS * 1_000)
+  const { kills, nobodyForMs } = await killAndStart(current, +first + SECONDS * 1_000)
   if (current.workers.length === 0) await current.startWorker({ logLevel: 'warn' })
   // What nobody was there for is made up for.
   const lastTick = async () => (await current.tasks.getSchedule('every'))?.lastRunAt ?? first
@@ -38,13 +38,28 @@ test(`${PROCESSES} processes, killed and started at random for ${SECONDS} s: eac
   expect(skipping).toEqual([...new Set(skipping)])
   await current.allEnded({ completed: ticks.length + skipping.length }, 60_000)
   expect(await current.audit.overlaps()).toEqual([])
-  console.log(`${count} ticks, ${kills} kills; ${await latency(current)}`)
+  console.log(
+    `${count} ticks, ${kills} kills, nobody ready for up to ${Math.round(nobodyForMs)} ms; ${await latency(current)}`,
+  )
 })
 
-/** Kills and starts workers until then, at times all of them; answers how many were killed. */
-async function killAndStart(current: Arena, until: number): Promise<number> {
+interface Chaos {
+  readonly kills: number
+  /** The longest time in which there was no process that was ready, in milliseconds. */
+  readonly nobodyForMs: number
+}
+
+/** Kills and starts workers until then, at times all of them. */
+async function killAndStart(current: Arena, until: number): Promise<Chaos> {
   const { random } = current
   let kills = 0
+  let lastReady = performance.now()
+  let nobodyForMs = 0
+  const look = () => {
+    if (current.workers.some((worker) => worker.told('ready').length > 0)) lastReady = performance.now()
+    nobodyForMs = Math.max(nobodyForMs, performance.now() - lastReady)
+  }
+  const looking = setInterval(look, 20)
   while (Date.now() < until) {
     await delay(between(random, 100, LONG ? 5_000 : 1_500))
     const alive = current.workers.length
@@ -57,7 +72,8 @@ async function killAndStart(current: Arena, until: number): Promise<number> {
     }
   }
   await Promise.all(current.workers.map((worker) => worker.tells('ready')))
-  return kills
+  clearInterval(looking)
+  return { kills, nobodyForMs }
 }
 
 /** As the logs of the tasks say: a rescue changes when a task is due. */

@@ -50,6 +50,12 @@ export function createWorkerTasks(surroundings: Surroundings): AnyTask[] {
     task('work', { params: duration })(({ ms }, ctx) =>
       audited(ctx, () => delay(ms, undefined, { signal: ctx.signal })),
     ),
+    /** Three at once over all processes; answers how long it took, the audit included. */
+    task('three', { params: duration, globalConcurrency: 3 })(async ({ ms }, ctx) => {
+      const begun = performance.now()
+      await audited(ctx, () => delay(ms, undefined, { signal: ctx.signal }))
+      return performance.now() - begun
+    }),
     /** Speaks while it works. */
     task('talk', { params: duration })(({ ms }, ctx) =>
       audited(ctx, async () => {

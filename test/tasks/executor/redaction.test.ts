@@ -62,10 +62,12 @@ test('what a type hides reaches the handler, and nothing else that anybody reads
 
 test('a secret is hidden before the text around it is cut', async () => {
   const { task } = createTaskRegistry()
-  const noisy = task('noisy', { redact: ['key'], maxRetries: 0 })(({ key }, ctx) => {
-    ctx.log.info(`${'x'.repeat(9_990)}${key}`)
-    throw new Error(`${'y'.repeat(1_990)}${key}`)
-  })
+  const noisy = task('noisy', { params: z.object({ key: z.string() }), redact: ['key'], maxRetries: 0 })(
+    ({ key }, ctx) => {
+      ctx.log.info(`${'x'.repeat(9_990)}${key}`)
+      throw new Error(`${'y'.repeat(1_990)}${key}`)
+    },
+  )
   const { manager } = engines.start([noisy])
   const { taskId } = await manager.createTask(noisy, { key: 'abcdefghijklmnop' })
   const { error } = await manager.waitFor(taskId)

@@ -184,7 +184,7 @@ describe("a type's retry policy", () => {
     })
     const ended = await manager.waitFor(taskId, { timeoutMs: 20_000 })
     expect(ended).toMatchObject({ status: 'failed', retryCount: 3, uniqueKey: 'failing' })
-    return { waits, problems, ended, types: manager.listTaskTypes() }
+    return { waits, problems, ended, types: await manager.listTaskTypes() }
   }
 
   test('as data says how long to wait', async () => {

@@ -149,10 +149,16 @@ describe('createTask', () => {
     expect(keyed && +keyed.runAt - +keyed.createdAt).toBe(250)
   })
 
-  test('with a concurrency key stores it', async () => {
-    const created = await createManager().createTask(plain, {}, { concurrencyKey: 'sz' })
-    expect(created.concurrencyKey).toBe('sz')
-    expect((await tables.row(created.taskId))?.concurrency_key).toBe('sz')
+  test("with a concurrency key stores it: the call's, else the type's", async () => {
+    const { task } = createTaskRegistry()
+    const keyed = task('keyed', { concurrencyKey: ({ market }) => String(market) })(() => 'done')
+    const { manager } = tables.createManager([keyed, plain])
+    const ofType = await manager.createTask(keyed, { market: 'sh' })
+    const ofCall = await manager.createTask(keyed, { market: 'sh' }, { concurrencyKey: 'sz' })
+    expect([ofType.concurrencyKey, ofCall.concurrencyKey]).toEqual(['sh', 'sz'])
+    expect((await tables.row(ofCall.taskId))?.concurrency_key).toBe('sz')
+    const refused = manager.createTask(plain, {}, { concurrencyKey: 'sz' })
+    await expect(refused).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
   })
 
   test('takes every time that a row can hold', async () => {

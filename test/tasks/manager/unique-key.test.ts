@@ -1,7 +1,10 @@
 import type pg from 'pg'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import type { TaskManager } from '../../../src/tasks/manager.ts'
+import { createDatabase } from '../../../src/db/database.ts'
+import { TaskEvents } from '../../../src/tasks/events.ts'
+import { TaskManager } from '../../../src/tasks/manager.ts'
 import { createTaskRegistry } from '../../../src/tasks/registry.ts'
+import { taskSettings } from '../../../src/tasks/settings.ts'
 import { nextEvent } from '../../support/engine.ts'
 import { inStatus, useTaskTables } from '../../support/task-rows.ts'
 
@@ -68,15 +71,17 @@ describe('a unique key', () => {
   )
 
   test('makes one task of many creates at once, in one process or in two', async () => {
-    const managers = [createManager(), createManager()]
+    const [left, right] = [createManager(), createManager()]
     const answers = await Promise.all(
-      Array.from({ length: 200 }, (_, i) => managers[i % 2]?.createTask(plain, { i }, withKey(`k${i % 5}`))),
+      Array.from({ length: 200 }, (_, i) =>
+        (i % 2 === 0 ? left : right).createTask(plain, { i }, withKey(`k${i % 5}`)),
+      ),
     )
-    expect(answers.filter((answer) => answer?.created)).toHaveLength(5)
+    expect(answers.filter((answer) => answer.created)).toHaveLength(5)
     const { tasks, params } = await tables.read()
     expect(tasks).toHaveLength(5)
     expect(params).toHaveLength(5)
-    expect(new Set(answers.map((answer) => answer?.taskId))).toEqual(new Set(tasks.map((row) => row.task_id)))
+    expect(new Set(answers.map((answer) => answer.taskId))).toEqual(new Set(tasks.map((row) => row.task_id)))
   })
 
   test('that meets the limit of its column is stored; what is longer or cannot be stored is refused', async () => {
@@ -178,6 +183,26 @@ describe('while another transaction has the key', () => {
     expect(new Set(answers.map(({ taskId, created }) => `${taskId} ${created}`))).toEqual(
       new Set(['task_held false']),
     )
+  })
+
+  test('a create is refused when that takes too long, and the key can be had afterwards', async () => {
+    const manager = new TaskManager({
+      db: createDatabase(tables.pool, { prepared: true, answerTimeoutMs: 700 }),
+      events: new TaskEvents(),
+      definitions: new Map(),
+      settings: taskSettings.parse({}),
+    })
+    const holder = await openTransaction()
+    await insertHeld(holder, 'k')
+    const busy = [
+      manager.createTask('elsewhere', {}, withKey('k')),
+      manager.createTasks([{ task: 'elsewhere', uniqueKey: 'k' }]),
+    ]
+    for (const answer of await Promise.allSettled(busy)) {
+      expect(answer).toMatchObject({ status: 'rejected', reason: { code: 'UNIQUE_KEY_BUSY' } })
+    }
+    await holder.query('rollback')
+    expect(await manager.createTask('elsewhere', {}, withKey('k'))).toMatchObject({ created: true })
   })
 
   test('createTasks waits for all of its keys', async () => {

@@ -1,11 +1,13 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { findTypesToPrune, PRUNE_START, pruneStep } from '../../../src/tasks/store/prune.ts'
-import { rescueTasks } from '../../../src/tasks/store/rescue.ts'
+import { failUnknownTypes, rescueTasks } from '../../../src/tasks/store/rescue.ts'
 import { claimTasks } from '../../support/claim-tasks.ts'
 import { captureStatements, explain, type PlanNode } from '../../support/plans.ts'
 import { inStatus, SOME_EXECUTOR, useTaskTables } from '../../support/task-rows.ts'
 
 const tables = useTaskTables()
+
+const PARAMS_KEY = 'async_task_params_task_id_key_key'
 
 const KINDS = ['custom', 'generic'] as const
 
@@ -24,16 +26,53 @@ beforeEach(async () => {
 })
 
 describe('over 100,000 finished tasks', () => {
-  test('the claim walks the due tasks in their order: no sort, no scan of the table', async () => {
+  test.for([1, 20])(
+    'the claim of %i types walks their due tasks in order: no sort, no scan of the table',
+    async (types) => {
+      const plans = await explainClaims(types)
+      for (const [kind, plan] of plans) {
+        expect(new Set(indexesOf(plan)), kind).toEqual(
+          new Set(['idx_async_tasks_due', 'async_tasks_pkey', 'async_task_types_pkey', PARAMS_KEY]),
+        )
+        expect(sortsAndScans(plan), kind).toEqual([])
+      }
+    },
+  )
+
+  test('the claim is the same with only few tasks due, and right after many more came', async () => {
+    await tables.pool.query(`delete from async_tasks where status = 'pending'`)
+    await tables.pool.query('vacuum analyze async_tasks')
+    for (const [kind, plan] of await explainClaims(2)) expect(sortsAndScans(plan), kind).toEqual([])
+    await tables.pool.query(BACKLOG.replace('2000', '50000'))
+    for (const [kind, plan] of await explainClaims(2)) expect(sortsAndScans(plan), kind).toEqual([])
+  })
+
+  test('the look for unknown types hops over the backlog of the known ones', async () => {
     const { db } = tables.createManager()
-    const claim = () => claimTasks(db, SOME_EXECUTOR, ['type1', 'type2'], 2)
-    const [statement] = await captureStatements(tables.pool, claim)
+    const [statement] = await captureStatements(tables.pool, () => failUnknownTypes(db, 1_000))
     for (const kind of KINDS) {
       const plan = await explainOne(statement, kind)
-      expect(indexesOf(plan), kind).toEqual(
-        expect.arrayContaining(['idx_async_tasks_due', 'async_tasks_pkey']),
-      )
-      expect(sortsAndScans(plan), kind).toEqual([])
+      expect(scansOfTasks(plan), kind).toEqual([])
+    }
+  })
+
+  test('a count ends at its bound', async () => {
+    const { manager } = tables.createManager()
+    const statements = await captureStatements(tables.pool, () => manager.listTasks({ taskType: 'type1' }))
+    const plan = await explainOne(
+      statements.find(({ text }) => /count\(\*\)/.test(text)),
+      'custom',
+    )
+    expect(scansOfTasks(plan)).toEqual([])
+  })
+
+  test('an id is found by its beginning, and a whole type by its name', async () => {
+    const { manager } = tables.createManager()
+    for (const q of ['task_h4711', 'type1']) {
+      const statements = await captureStatements(tables.pool, () => manager.listTasks({ q }))
+      for (const statement of statements.filter(({ text }) => text.includes('async_tasks'))) {
+        expect(scansOfTasks(await explainOne(statement, 'custom')), statement.text).toEqual([])
+      }
     }
   })
 
@@ -78,14 +117,10 @@ describe('over 100,000 finished tasks', () => {
       const ofTasks = plan.filter((node) => node['Relation Name'] === 'async_tasks')
       expect(ofTasks.length).toBeGreaterThan(0)
       expect(scansOfTasks(plan), kind).toEqual([])
-      expect(indexesOf(plan), kind).not.toContain('idx_async_tasks_created_at')
       expect(indexesOf(plan), kind).toEqual(
-        expect.arrayContaining([
-          'idx_async_tasks_task_type',
-          'idx_async_tasks_due',
-          'idx_async_tasks_status',
-        ]),
+        expect.arrayContaining(['idx_async_tasks_created_at', 'idx_async_tasks_due']),
       )
+      expect(indexesOf(plan), kind).not.toContain('idx_async_tasks_status')
     }
   })
 
@@ -122,12 +157,12 @@ describe('over 100,000 finished tasks', () => {
       const plan = await explainOne(statement, kind)
       expect(indexesOf(plan), kind).toEqual(
         expect.arrayContaining([
-          'idx_async_tasks_task_type',
+          'idx_async_tasks_created_at',
           'async_tasks_pkey',
           'idx_async_task_logs_task_id',
         ]),
       )
-      expect(indexesOf(plan), kind).not.toContain('idx_async_tasks_created_at')
+      expect(indexesOf(plan), kind).not.toContain('idx_async_tasks_status')
       expect(scansOfTasks(plan), kind).toEqual([])
     }
     const types = await captureStatements(tables.pool, () => findTypesToPrune(db, ['type1']))
@@ -165,6 +200,17 @@ describe('over 100,000 finished tasks', () => {
     }
   })
 
+  test('a create with a unique key finds who has it by that', async () => {
+    const { manager } = tables.createManager()
+    const create = () => manager.createTask('elsewhere', { a: 1 }, { uniqueKey: 'k' })
+    const [statement] = await captureStatements(tables.pool, create)
+    for (const kind of KINDS) {
+      const plan = await explainOne(statement, kind)
+      expect(indexesOf(plan), kind).toContain('idx_async_tasks_unique_key')
+      expect(scansOfTasks(plan), kind).toEqual([])
+    }
+  })
+
   test('what steers one task finds it by its id', async () => {
     const { manager } = tables.createManager()
     const taskId = await tables.insert(inStatus('running'))
@@ -181,6 +227,13 @@ describe('over 100,000 finished tasks', () => {
     }
   })
 })
+
+async function explainClaims(types: number) {
+  const { db } = tables.createManager()
+  const names = Array.from({ length: types }, (_, i) => `type${i}`)
+  const [statement] = await captureStatements(tables.pool, () => claimTasks(db, SOME_EXECUTOR, names, 2))
+  return Promise.all(KINDS.map(async (kind) => [kind, await explainOne(statement, kind)] as const))
+}
 
 function explainOne(
   statement: Awaited<ReturnType<typeof captureStatements>>[number] | undefined,

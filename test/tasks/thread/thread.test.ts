@@ -69,9 +69,9 @@ describe('a thread handler', () => {
     const listening = inThread('listening', 'listening')
     const { manager, executor } = engines.start([listening], { shutdownTimeoutMs: 3_000 })
     const { taskId } = await manager.createTask(listening)
-    await expect.poll(async () => (await manager.listLogs(taskId)).total).toBe(1)
+    await expect.poll(async () => (await manager.listLogs(taskId)).total, { timeout: 20_000 }).toBe(1)
     await manager.cancelTask(taskId)
-    await expect.poll(() => executor.runsAtOnce(['listening', 'listening'])).toBe(true)
+    await expect.poll(() => executor.runsAtOnce(['listening', 'listening']), { timeout: 20_000 }).toBe(true)
   })
 
   test('fails as it would in process: permanent, with its own delay, or for good when its result is no JSON', async () => {

@@ -1,0 +1,89 @@
+import type { TaskEventMap } from '../tasks/events.ts'
+import { TaskExecutor } from '../tasks/executor/executor.ts'
+import { WakeUp } from '../tasks/executor/wake-up.ts'
+import type { ManagerParts } from '../tasks/manager-parts.ts'
+import { ageTasks, findOpenTasks } from '../tasks/store/rehearse.ts'
+import { open, type TestTarget } from './target.ts'
+
+/** An end that nobody told of is looked for after so long. */
+const LOOK_AGAIN_MS = 25
+
+export interface DrainOptions {
+  /** Default 30,000. */
+  timeoutMs?: number
+}
+
+/** An attempt that ended while tasks were drained. */
+export type DrainedAttempt = Pick<
+  TaskEventMap['ended'][0],
+  'taskId' | 'taskType' | 'attempt' | 'outcome' | 'error' | 'retryInMs'
+>
+
+/**
+ * Runs all due tasks of the app's types in this process, with a real executor on the real database, and resolves when
+ * none is due or running, those included that they created. Answers the attempts that ended, in their order. A retry,
+ * or a task, that is due later stays: `advanceTime` makes it due.
+ *
+ * @throws Error naming tasks that had not ended when the time was over
+ */
+export async function drainTasks(
+  target: TestTarget,
+  { timeoutMs = 30_000 }: DrainOptions = {},
+): Promise<DrainedAttempt[]> {
+  const { manager, ...parts } = await open(target)
+  const { events } = parts
+  const settings = {
+    ...parts.settings,
+    pollIntervalMs: Math.min(parts.settings.pollIntervalMs, LOOK_AGAIN_MS),
+  }
+  const executor = new TaskExecutor({ ...parts, settings, manager, version: 'testing' })
+  const ended: DrainedAttempt[] = []
+  const progress = new WakeUp()
+  const onEnded = ({ durationMs: _durationMs, ...attempt }: TaskEventMap['ended'][0]) => {
+    ended.push(attempt)
+    progress.notify()
+  }
+  events.on('ended', onEnded)
+  executor.start()
+  try {
+    await untilDrained(parts, progress, timeoutMs)
+  } catch (error) {
+    // What has not ended keeps the executor from stopping in order, too: the first error says more.
+    await executor.stop().catch(() => {})
+    throw error
+  } finally {
+    events.off('ended', onEnded)
+  }
+  await executor.stop()
+  return ended
+}
+
+async function untilDrained(
+  { db, definitions }: Pick<ManagerParts, 'db' | 'definitions'>,
+  progress: WakeUp,
+  timeoutMs: number,
+): Promise<void> {
+  const never = new AbortController().signal
+  const deadline = performance.now() + timeoutMs
+  for (;;) {
+    const left = await findOpenTasks(db, [...definitions.keys()])
+    if (left.length === 0) return
+    if (performance.now() >= deadline) {
+      throw new Error(`still due or running after ${timeoutMs} ms: ${left.slice(0, 10).join(', ')}`)
+    }
+    await progress.wait(LOOK_AGAIN_MS, never)
+  }
+}
+
+/**
+ * Lets time pass for tasks, by making every row so many milliseconds older: what is due within that time is due now.
+ * No clock is touched, neither the process's nor the database's.
+ *
+ * @param ms 0 or more
+ */
+export async function advanceTime(target: TestTarget, ms: number): Promise<void> {
+  if (!(Number.isFinite(ms) && ms >= 0)) throw new RangeError(`advanceTime: ms must be 0 or more, got ${ms}`)
+  const { db } = await open(target)
+  await ageTasks(db, ms)
+  if ('tasks' in target) target.taskExecutor?.wake()
+}

@@ -1,0 +1,89 @@
+import { isDeepStrictEqual } from 'node:util'
+import type { TaskDetail } from '../contract/task.ts'
+import type { EndedTask } from '../tasks/create-options.ts'
+import { findTask } from '../tasks/store/read.ts'
+import { findTasksOf } from '../tasks/store/rehearse.ts'
+import { type AnyTask, findDefinitions, type ParamsOf, type TaskReference } from '../tasks/task.ts'
+import { open, type TestTarget } from './target.ts'
+
+/**
+ * Tasks of a handler, or of a type by its name, whose params hold these; the oldest first, at most 1,000. Params are
+ * shown as they are stored, redacted ones included.
+ */
+export async function findCreated<T extends TaskReference>(
+  target: TestTarget,
+  task: T,
+  params: Partial<ParamsOf<T>> = {},
+): Promise<TaskDetail[]> {
+  const wanted = toJson(params)
+  return (await findAll(target, task)).filter((one) => holds(one.params, wanted))
+}
+
+/**
+ * The one task of a handler whose params hold these.
+ *
+ * @throws Error that says what there is instead, when there is none, or more than one
+ */
+export async function expectTask<T extends TaskReference>(
+  target: TestTarget,
+  task: T,
+  params: Partial<ParamsOf<T>> = {},
+): Promise<TaskDetail> {
+  const all = await findAll(target, task)
+  const matching = toJson(params)
+  const [found, ...others] = all.filter((one) => holds(one.params, matching))
+  if (found && others.length === 0) return found
+  const wanted = `'${typesOf(task).join("' or '")}' with ${JSON.stringify(params)}`
+  const there = all.map((one) => `\n  ${one.taskId} ${one.status} ${JSON.stringify(one.params)}`).join('')
+  throw new Error(
+    `expected one task ${wanted}, found ${found ? others.length + 1 : 'none'}${there && `; there are:${there}`}`,
+  )
+}
+
+/**
+ * The end of the one task of a handler whose params hold these; somebody must be running it.
+ *
+ * @throws Error as `expectTask` does; TaskError `WAIT_TIMEOUT`
+ */
+export async function waitForTask<T extends AnyTask>(
+  target: TestTarget,
+  task: T,
+  params: Partial<ParamsOf<T>> = {},
+  { timeoutMs = 30_000 }: { timeoutMs?: number } = {},
+): Promise<EndedTask<T>> {
+  const { manager } = await open(target)
+  const { taskId } = await expectTask(target, task, params)
+  return manager.waitFor(taskId, { timeoutMs, task })
+}
+
+async function findAll(target: TestTarget, task: TaskReference): Promise<TaskDetail[]> {
+  const { db } = await open(target)
+  const tasks: TaskDetail[] = []
+  for (const taskId of await findTasksOf(db, typesOf(task))) {
+    const one = await findTask(db, taskId)
+    if (one) tasks.push(one)
+  }
+  return tasks
+}
+
+function typesOf(task: TaskReference): string[] {
+  if (typeof task === 'string') return [task]
+  const types = findDefinitions(task).map(({ type }) => type)
+  if (types.length === 0) throw new TypeError(`'${task.name}' was never passed to task()`)
+  return types
+}
+
+/** As params are stored. */
+function toJson(params: object): unknown {
+  return JSON.parse(JSON.stringify(params))
+}
+
+/** Objects may hold more than they are asked for; everything else must be equal. */
+function holds(value: unknown, wanted: unknown): boolean {
+  const areObjects = [value, wanted].every(
+    (one) => typeof one === 'object' && one !== null && !Array.isArray(one),
+  )
+  if (!areObjects) return isDeepStrictEqual(value, wanted)
+  const given = new Map(Object.entries(value as object))
+  return Object.entries(wanted as object).every(([key, item]) => holds(given.get(key), item))
+}

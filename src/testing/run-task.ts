@@ -1,0 +1,193 @@
+import type { LogLevel, TaskDetail } from '../contract/task.ts'
+import type { Transaction } from '../db/query-runner.ts'
+import type { LogData, TaskContext } from '../tasks/context.ts'
+import type { CreatedTask, CreateTaskOptions } from '../tasks/create-options.ts'
+import { TaskError } from '../tasks/errors.ts'
+import { encodeResult } from '../tasks/executor/result.ts'
+import { runningTask } from '../tasks/executor/running-task.ts'
+import { anyParams, prepareParams, restoreParams } from '../tasks/params.ts'
+import { checkCount } from '../tasks/progress.ts'
+import { taskSettings } from '../tasks/settings.ts'
+import {
+  type AnyTask,
+  findDefinitions,
+  type JsonOf,
+  type ParamsOf,
+  type ResultOf,
+  type TaskDefinition,
+  type TaskHandler,
+  type TaskReference,
+} from '../tasks/task.ts'
+
+export interface RunTaskOptions {
+  /** Which of the handler's types, where it has several. */
+  type?: string
+  /** Default 1. */
+  attempt?: number
+  /** Aborts as a cancel, a timeout or a stop would. Default: never. */
+  signal?: AbortSignal
+  /** What the handler passes to `ctx.guard` and `ctx.complete`, such as a fake: both take it without a database. */
+  tx?: Transaction
+}
+
+/** What one run did. */
+export interface TaskRun<Result> {
+  /** As it would be stored, null where there is none; undefined when the handler threw. */
+  readonly result: Result | null | undefined
+  /** What it threw. */
+  readonly error?: unknown
+  readonly logs: readonly { level: LogLevel; message: string; data: LogData | undefined }[]
+  /** Every call of `ctx.progress`. */
+  readonly progress: readonly { current: number; total: number | undefined; step: string | undefined }[]
+  /** Every call of `ctx.createTask`, whose params were checked. */
+  readonly created: readonly CreatedInRun[]
+}
+
+export interface CreatedInRun {
+  readonly taskType: string
+  readonly params: TaskDetail['params']
+  readonly options: Omit<CreateTaskOptions, 'createdBy'>
+}
+
+/**
+ * Runs one handler in this process, without a database: with params as they would come back from one, and with a
+ * context that keeps what it is told. It never rejects for what the handler throws; that is in `error`.
+ *
+ * @throws TaskError `INVALID_PARAMS` as `createTask` would, or `INVALID_ARGUMENT` for what is no task
+ */
+export async function runTask<T extends AnyTask>(
+  task: T,
+  params: ParamsOf<T>,
+  options: RunTaskOptions = {},
+): Promise<TaskRun<JsonOf<ResultOf<T>>>> {
+  const definition = requireDefinition(task, options.type)
+  const given = await toStored(definition, params)
+  const record = new Recorder(definition.type, options)
+  const { maxResultBytes } = taskSettings.parse({})
+  const run = { taskId: record.context.taskId, taskType: definition.type, attempt: record.context.attempt }
+  try {
+    const handler = await findHandler(definition)
+    const returned = await runningTask.run(run, () => handler(given, record.context))
+    const text = encodeResult(record.completed ? record.completed.result : returned, maxResultBytes)
+    return { ...record.said, result: text === null ? null : JSON.parse(text) }
+  } catch (error) {
+    return { ...record.said, result: undefined, error }
+  }
+}
+
+/** The context of one run, and what it was told. */
+class Recorder {
+  readonly said = {
+    logs: [] as { level: LogLevel; message: string; data: LogData | undefined }[],
+    progress: [] as { current: number; total: number | undefined; step: string | undefined }[],
+    created: [] as CreatedInRun[],
+  }
+  readonly context: TaskContext
+  completed: { readonly result: unknown } | undefined
+  readonly #tx: Transaction | undefined
+
+  constructor(taskType: string, { attempt = 1, signal = new AbortController().signal, tx }: RunTaskOptions) {
+    this.#tx = tx
+    const say = (level: LogLevel) => (message: string, data?: LogData) =>
+      void this.said.logs.push({ level, message, data })
+    this.context = {
+      taskId: 'task_inline',
+      taskType,
+      attempt,
+      signal,
+      log: { debug: say('DEBUG'), info: say('INFO'), warn: say('WARNING'), error: say('ERROR') },
+      progress: (current, total, step) => {
+        checkCount('current', current)
+        if (total !== undefined) checkCount('total', total)
+        this.said.progress.push({ current, total, step })
+      },
+      createTask: (reference, ...[params, options = {}]) => this.#create(reference, params, options),
+      guard: async (given) => this.#requireTx('guard', given),
+      complete: async (given, result) => {
+        this.#requireTx('complete', given)
+        this.completed = { result }
+      },
+    }
+  }
+
+  async #create(
+    task: TaskReference,
+    params: unknown,
+    options: Omit<CreateTaskOptions, 'createdBy'>,
+  ): Promise<CreatedTask> {
+    const definition = typeof task === 'string' ? undefined : requireDefinition(task)
+    const taskType = definition?.type ?? String(task)
+    const stored = await toStored(definition ?? { type: taskType, options: {} }, params ?? {})
+    // JSON, since it has been stored and read.
+    const made = { taskType, params: stored as TaskDetail['params'], options }
+    this.said.created.push(made)
+    return toCreated(made, this.said.created.length)
+  }
+
+  #requireTx(method: string, given: Transaction): void {
+    if (this.#tx !== undefined && given === this.#tx) return
+    throw new TaskError(
+      'INVALID_ARGUMENT',
+      `ctx.${method} needs a database: pass the transaction, or a fake of it, to runTask as tx, or use drainTasks`,
+    )
+  }
+}
+
+function toCreated({ taskType, params, options }: CreatedInRun, position: number): CreatedTask {
+  const now = new Date()
+  return {
+    taskId: `task_inline${position}`,
+    taskType,
+    params,
+    status: 'pending',
+    progress: 0,
+    total: 0,
+    percent: 0,
+    step: null,
+    createdAt: now,
+    startedAt: null,
+    completedAt: null,
+    cancelledAt: null,
+    runAt: options.runAt ?? new Date(now.getTime() + (options.delayMs ?? 0)),
+    retryCount: 0,
+    maxRetries: options.maxRetries ?? 0,
+    timeoutSeconds: options.timeoutSeconds ?? 0,
+    priority: options.priority ?? 0,
+    uniqueKey: options.uniqueKey ?? null,
+    concurrencyKey: options.concurrencyKey ?? null,
+    error: null,
+    result: null,
+    createdBy: null,
+    executorId: null,
+    attempts: [],
+    created: true,
+  }
+}
+
+/** Params as a handler gets them: parsed, stored as JSON, and parsed again. */
+async function toStored(
+  { type, options }: Pick<TaskDefinition, 'type' | 'options'>,
+  params: unknown,
+): Promise<Record<string, unknown>> {
+  const schema = options.params ?? anyParams
+  const { maxParamsBytes } = taskSettings.parse({})
+  const stored = await prepareParams(type, schema, params, maxParamsBytes)
+  return restoreParams(type, schema, Object.fromEntries(stored))
+}
+
+function requireDefinition(task: AnyTask, type?: string): TaskDefinition {
+  const all = findDefinitions(task).filter((definition) => type === undefined || definition.type === type)
+  const [definition] = all
+  if (definition && all.length === 1) return definition
+  const problem = definition ? 'handles several types: name one as type' : 'was never passed to task()'
+  throw new TaskError('INVALID_ARGUMENT', `'${task?.name || String(task)}' ${problem}`)
+}
+
+/** Of a thread handler its module's, which runs here and now. */
+async function findHandler({ handler, options }: TaskDefinition): Promise<TaskHandler> {
+  if (!('module' in options && options.module instanceof URL)) return handler
+  const loaded: { default?: unknown } = await import(options.module.href)
+  if (typeof loaded.default !== 'function')
+    throw new TypeError(`${options.module.href} must export its handler as default`)
+  return loaded.default as TaskHandler
+}

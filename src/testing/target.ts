@@ -1,0 +1,21 @@
+import type { TaskManager } from '../tasks/manager.ts'
+import { type ManagerParts, partsOf } from '../tasks/manager-parts.ts'
+import type { AnyTask } from '../tasks/task.ts'
+import type { TypedTasks } from '../tasks/typed-tasks.ts'
+
+/** Whatever holds a manager: the Fastify app, or `app.tasks` alone. */
+export type TestTarget = TaskManager | TestApp
+
+export interface TestApp {
+  readonly tasks: TaskManager | TypedTasks<AnyTask>
+  readonly taskExecutor?: { wake(): void } | null
+  ready?(): PromiseLike<unknown>
+}
+
+/** The manager and what it was made of; an app is made ready first, so that its types are known. */
+export async function open(target: TestTarget): Promise<ManagerParts & { manager: TaskManager }> {
+  if ('tasks' in target) await target.ready?.()
+  // Typed or not, it is the same object.
+  const manager = ('tasks' in target ? target.tasks : target) as TaskManager
+  return { manager, ...partsOf(manager) }
+}

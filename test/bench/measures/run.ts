@@ -1,0 +1,68 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { now, type Starts } from '../process/commands.ts'
+import type { MeasuringProcess } from '../process/fork.ts'
+import type { Subject } from '../subject.ts'
+import type { Measure, Sample } from './measure.ts'
+
+const BATCH = 1_000
+const LOOK_EVERY_MS = 5
+const DEADLINE_MS = 120_000
+
+/**
+ * Drains a backlog. Time runs from the first handler's start, so that nobody's start-up counts, to the moment at which
+ * the database shows no unfinished task.
+ */
+function drain(processCount: number) {
+  return async (subject: Subject, scale: number): Promise<Sample> => {
+    const { system } = subject
+    const tasks = Math.ceil((system.tasksToRun * scale) / BATCH) * BATCH
+    await subject.settle({ discard: true })
+    await fill(subject, tasks)
+    await subject.settle({ discard: false })
+
+    const processes = subject.processes(processCount)
+    await Promise.all(
+      processes.map((one) => one.open({ tuning: 'throughput', concurrency: system.concurrency })),
+    )
+    const firstAt = await untilStarted(processes, tasks, system.name)
+    await subject.whenFinished()
+    const seconds = (now() - firstAt) / 1_000
+    await Promise.all(processes.map((one) => one.close()))
+    return { perSecond: tasks / seconds }
+  }
+}
+
+async function fill(subject: Subject, tasks: number): Promise<void> {
+  const { process } = subject
+  await process.open({ tuning: 'throughput', concurrency: null })
+  await process.createMany({ batches: tasks / BATCH, size: BATCH })
+  await process.close()
+}
+
+/** Answers when the first handler started. */
+async function untilStarted(
+  processes: readonly MeasuringProcess[],
+  tasks: number,
+  name: string,
+): Promise<number> {
+  const deadline = now() + DEADLINE_MS
+  let started = 0
+  let firstAt = Number.POSITIVE_INFINITY
+  while (started < tasks) {
+    if (now() > deadline) throw new Error(`${name} started ${started} of ${tasks} tasks in ${DEADLINE_MS} ms`)
+    await delay(LOOK_EVERY_MS)
+    const news: Starts[] = await Promise.all(processes.map((one) => one.takeStarts()))
+    for (const starts of news) {
+      started += starts.count
+      firstAt = Math.min(firstAt, starts.firstAt ?? firstAt)
+    }
+  }
+  return firstAt
+}
+
+export const RUN_MEASURES: readonly Measure[] = [1, 2, 4].map((count) => ({
+  name: `run-${count}`,
+  of: 'run',
+  title: `no-op tasks processed, ${count} ${count === 1 ? 'process' : 'processes'}`,
+  take: drain(count),
+}))

@@ -1,0 +1,49 @@
+import Fastify from 'fastify'
+import { z } from 'zod'
+import { migrate } from '../../../src/db/migrate.ts'
+import asyncTasks, { createTaskRegistry } from '../../../src/index.ts'
+import type { OpenOptions, Session, System } from '../system.ts'
+
+export const OUR_SQL = {
+  // A question for each partial index; tasks that are scheduled for later are nobody's work yet.
+  busy: `select exists (select from async_tasks where status = 'pending' and run_at <= now())
+             or exists (select from async_tasks where status = 'running') as busy`,
+  discard: `delete from async_tasks where status in ('pending', 'running') and run_at <= now()`,
+  stored: 'select count(*)::int as count from async_tasks',
+}
+
+const params = z.object({ n: z.int() })
+
+/** As an app would boot it: the plugin, with its own pools, and no routes. */
+async function open(url: string, { runs }: OpenOptions): Promise<Session> {
+  // Of its own: a process opens many sessions, each with a handler of its own.
+  const registry = createTaskRegistry()
+  const noop = registry.task('noop', { params })(async ({ n }) => runs?.onStart(n))
+  const app = Fastify()
+  await app.register(asyncTasks, {
+    connectionString: url,
+    registry,
+    routes: false,
+    migrate: 'verify',
+    executor: runs !== undefined,
+    ...(runs && { concurrency: runs.concurrency }),
+  })
+  await app.ready()
+  return {
+    create: (n) => app.tasks.createTask(noop, { n }),
+    createMany: (numbers) => app.tasks.createTasks(numbers.map((n) => ({ task: noop, params: { n } }))),
+    close: () => app.close(),
+  }
+}
+
+export const ours: System = {
+  name: 'fastify-async-tasks',
+  mode: 'plugin as an app boots it',
+  rows: 'kept',
+  measures: ['create-50', 'create-1', 'bulk', 'run', 'pick-up'],
+  tasksToRun: 50_000,
+  concurrency: 500,
+  sql: OUR_SQL,
+  prepare: (url) => migrate(url, 'tasks', { mode: 'auto' }),
+  open,
+}

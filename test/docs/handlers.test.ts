@@ -1,0 +1,94 @@
+import Fastify from 'fastify'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { z } from 'zod'
+import asyncTasks, { createTaskRegistry, typedTasks } from '../../src/index.ts'
+import { drainTasks, runTask } from '../../src/testing/index.ts'
+import { createTestDatabase, type TestDatabase } from '../support/database.ts'
+import { examplesNotRunBy } from '../support/docs.ts'
+
+const { task } = createTaskRegistry()
+
+const syncOrders = task('sync_orders', {
+  maxRetries: 8,
+  retry: { baseMs: 500, factor: 3, maxMs: 600_000, jitter: 0.2 },
+})(async () => {
+  throw new Error('the shop is closed')
+})
+
+const pollPartner = task('poll_partner', {
+  retry: ({ retry, error }) => (error instanceof TypeError ? 60_000 : 1_000 * (retry + 1)),
+})(async () => {
+  throw new Error('not there yet')
+})
+
+const logIn = task('log_in', {
+  params: z.object({ user: z.string(), password: z.string() }),
+  redact: ['password'],
+})(async ({ user, password }, ctx) => {
+  ctx.log.info(`trying ${password}`, { user, password })
+})
+
+const countRows = task('count_rows', { params: z.object({ table: z.string() }) })<{ rows: number }>(
+  async ({ table }) => ({ rows: table.length }),
+)
+
+const app = Fastify()
+const tasks = [syncOrders, pollPartner, logIn, countRows]
+let database: TestDatabase
+
+beforeAll(async () => {
+  database = await createTestDatabase()
+  const { pool } = database
+  await app.register(asyncTasks, { pool, tasks, routes: false, maxParamsBytes: 100, maxResultBytes: 10_000 })
+})
+afterAll(async () => {
+  await app.close()
+  await database.drop()
+})
+
+test('every example of the page is code of this file', () => {
+  expect(examplesNotRunBy(import.meta.url, 'handlers.md')).toEqual([])
+})
+
+test('retries, and attempts with their stacks', async () => {
+  const { taskId } = await app.tasks.createTask(syncOrders)
+  const [attempt] = await drainTasks(app)
+  expect(attempt?.retryInMs).toBeGreaterThanOrEqual(400)
+  expect(attempt?.retryInMs).toBeLessThanOrEqual(600)
+  const task = await app.tasks.getTask(taskId)
+  const [first] = task?.attempts ?? []
+  expect(first).toMatchObject({ attempt: 1, outcome: 'failed', error: 'the shop is closed' })
+  expect(first?.stack).toMatch(/^Error: the shop is closed\n +at /)
+  await app.tasks.cancelTask(taskId)
+
+  const partner = await app.tasks.createTask(pollPartner)
+  expect(await drainTasks(app)).toMatchObject([{ taskId: partner.taskId, retryInMs: 1_000 }])
+  await app.tasks.cancelTask(partner.taskId)
+})
+
+test('secrets and sizes', async () => {
+  const created = await app.tasks.createTask(logIn, { user: 'ada', password: 'hunter22' })
+  expect(created.params).toEqual({ user: 'ada', password: '[redacted]' })
+  await app.tasks.waitFor(created.taskId, { timeoutMs: 20_000 })
+  const { logs } = await app.tasks.listLogs(created.taskId)
+  expect(logs).toMatchObject([
+    { message: 'trying [redacted]', data: { user: 'ada', password: '[redacted]' } },
+  ])
+  expect((await runTask(logIn, { user: 'ada', password: 'hunter22' })).logs[0]?.message).toBe(
+    'trying hunter22',
+  )
+
+  await expect(app.tasks.createTask(logIn, { user: 'x'.repeat(100), password: 'y' })).rejects.toMatchObject({
+    code: 'INVALID_PARAMS',
+    problems: [{ pointer: '/user' }],
+  })
+})
+
+test('types', async () => {
+  const typed = typedTasks(app.tasks, [countRows, logIn])
+  const { taskId } = await typed.createTask('count_rows', { table: 'stocks' })
+  // @ts-expect-error no such type
+  await typed.createTask('count_row', { table: 'stocks' }).catch(() => {})
+  const ended = await app.tasks.waitFor(taskId, { task: countRows })
+  expect(ended.result?.rows).toBe(6)
+})

@@ -1,0 +1,101 @@
+import { describe, expect, test } from 'vitest'
+import { z } from 'zod'
+import { currentTask } from '../../src/tasks/executor/running-task.ts'
+import { createTaskRegistry } from '../../src/tasks/registry.ts'
+import { runTask } from '../../src/testing/index.ts'
+
+const { task } = createTaskRegistry()
+
+describe('runTask', () => {
+  test('gives params as they come back from a database, and the result as it would be stored', async () => {
+    const echo = task('echo', { params: z.object({ at: z.coerce.date(), days: z.int().default(3) }) })(
+      ({ at, days }, ctx) => ({
+        at,
+        days,
+        gone: undefined,
+        run: [ctx.taskType, ctx.attempt, currentTask()?.attempt],
+      }),
+    )
+    const { result, error } = await runTask(echo, { at: '2026-01-01' }, { attempt: 2 })
+    expect(error).toBeUndefined()
+    expect(result).toStrictEqual({ at: '2026-01-01T00:00:00.000Z', days: 3, run: ['echo', 2, 2] })
+    expect(
+      (
+        await runTask(
+          task('nothing')(() => {}),
+          {},
+        )
+      ).result,
+    ).toBeNull()
+  })
+
+  test('tells what was thrown, beside what was said before', async () => {
+    const failing = task('failing')((_params, ctx) => {
+      ctx.log.warn('soon', { left: 1 })
+      throw new RangeError('broken')
+    })
+    const { result, error, logs } = await runTask(failing, {})
+    expect(result).toBeUndefined()
+    expect(error).toMatchObject({ message: 'broken' })
+    expect(logs).toEqual([{ level: 'WARNING', message: 'soon', data: { left: 1 } }])
+    const unstorable = await runTask(
+      task('unstorable')(() => 1n),
+      {},
+    )
+    expect(unstorable.error).toMatchObject({ message: expect.stringMatching(/^INVALID_RESULT/) })
+    const odd = await runTask(
+      task('odd')((_params, ctx) => ctx.progress(-1)),
+      {},
+    )
+    expect(odd.error).toBeInstanceOf(TypeError)
+  })
+
+  test('keeps the tasks that the handler creates, and refuses wrong params of theirs', async () => {
+    const child = task('child', { params: z.object({ size: z.int() }) })(() => {})
+    const parent = task('parent')(async ({ size }, ctx) => {
+      const made = await ctx.createTask(child, { size: size as number }, { priority: 5, uniqueKey: 'k' })
+      const other = await ctx.createTask('elsewhere')
+      return [made.status, made.priority, other.taskType]
+    })
+    const { created, result } = await runTask(parent, { size: 7 })
+    expect(result).toEqual(['pending', 5, 'elsewhere'])
+    expect(created).toEqual([
+      { taskType: 'child', params: { size: 7 }, options: { priority: 5, uniqueKey: 'k' } },
+      { taskType: 'elsewhere', params: {}, options: {} },
+    ])
+    expect((await runTask(parent, { size: 'x' })).error).toMatchObject({ code: 'INVALID_PARAMS' })
+  })
+
+  test('takes guard and complete with the transaction it was given, and with no other', async () => {
+    const tx = { query: async () => ({ rows: [] }) }
+    const paying = task('paying')(async (_params, ctx) => {
+      await ctx.guard(tx)
+      await ctx.complete(tx, { paid: true })
+      return 'ignored'
+    })
+    expect(await runTask(paying, {}, { tx })).toMatchObject({ result: { paid: true } })
+    for (const options of [{}, { tx: { ...tx } }]) {
+      expect((await runTask(paying, {}, options)).error).toMatchObject({
+        code: 'INVALID_ARGUMENT',
+        message: expect.stringContaining('ctx.guard needs a database'),
+      })
+    }
+  })
+
+  test("runs a thread handler's module in this thread", async () => {
+    const module = new URL('../tasks/thread/modules/failing.ts', import.meta.url)
+    const failing = task('in_thread', { run: 'thread', module })()
+    expect((await runTask(failing, { how: 'permanent' })).error).toMatchObject({ name: 'PermanentError' })
+  })
+
+  test('refuses what is no task, or several', async () => {
+    await expect(runTask((() => 1) as never, {} as never)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+    const both = () => 1
+    task('one')(both)
+    const two = task('two')(both)
+    await expect(runTask(two, {})).rejects.toMatchObject({
+      message: expect.stringContaining('several types'),
+    })
+    expect((await runTask(two, {}, { type: 'one' })).result).toBe(1)
+  })
+})
