@@ -1,5 +1,6 @@
 import type { Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
+import { createTestDatabase } from '../support/database.ts'
 import { logIn, openPage, PageServer } from './admin-page.ts'
 import type { WatchedBrowser } from './watched-browser.ts'
 
@@ -10,7 +11,7 @@ let browser: WatchedBrowser
 let page: Page
 
 beforeAll(async () => {
-  server = await PageServer.start()
+  server = await PageServer.start(await createTestDatabase('server'))
   await run('init_stocks')
   ;({ browser, page } = await openPage(server))
   await logIn(page)
@@ -31,7 +32,7 @@ async function run(taskType: string): Promise<void> {
   expect(status).toBe('completed')
 }
 
-const badge = () => page.locator('.task-title .badge').innerText()
+const badge = () => page.locator('.task-title .badge').textContent()
 const barValue = async () =>
   Number(await page.getByRole('progressbar', { name: 'Progress' }).getAttribute('aria-valuenow'))
 const countLines = () => page.locator('.log .line').count()

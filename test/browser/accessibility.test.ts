@@ -1,6 +1,7 @@
 import axe from 'axe-core'
 import type { Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
+import { createTestDatabase } from '../support/database.ts'
 import { logIn, openPage, PageServer } from './admin-page.ts'
 import { createDemoTasks } from './demo-tasks.ts'
 import type { WatchedBrowser } from './watched-browser.ts'
@@ -13,7 +14,7 @@ let page: Page
 const ids: Record<'failed' | 'running' | 'pending', string> = { failed: '', running: '', pending: '' }
 
 beforeAll(async () => {
-  server = await PageServer.start(createDemoTasks())
+  server = await PageServer.start(await createTestDatabase('server'), createDemoTasks())
   const { tasks } = server.app
   ids.failed = (await tasks.createTask('send_invoice', { invoice: 'A-17' })).taskId
   await tasks.waitFor(ids.failed)

@@ -4,25 +4,30 @@ import type { BrowserContextOptions, Page } from 'playwright-core'
 import { buildApp } from '../../src/app.ts'
 import { parseConfig } from '../../src/config.ts'
 import type { AnyTask } from '../../src/tasks/task.ts'
-import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { openBrowser, type WatchedBrowser } from './watched-browser.ts'
 
 export const ADMIN = { username: 'admin', password: 'correct horse battery staple' }
 
+/** An empty one, or with the server's tables. */
+interface PageDatabase {
+  readonly url: string
+  drop(): Promise<void>
+}
+
 /** The bundled server on a port, which can go away and come back on it. */
 export class PageServer {
-  readonly database: TestDatabase
+  readonly database: PageDatabase
   readonly #tasks: readonly AnyTask[]
   #app: FastifyInstance | undefined
   #port = 0
 
-  private constructor(database: TestDatabase, tasks: readonly AnyTask[]) {
+  private constructor(database: PageDatabase, tasks: readonly AnyTask[]) {
     this.database = database
     this.#tasks = tasks
   }
 
-  static async start(tasks: readonly AnyTask[] = []): Promise<PageServer> {
-    const server = new PageServer(await createTestDatabase('server'), tasks)
+  static async start(database: PageDatabase, tasks: readonly AnyTask[] = []): Promise<PageServer> {
+    const server = new PageServer(database, tasks)
     await server.start()
     return server
   }

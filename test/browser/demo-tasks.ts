@@ -10,7 +10,7 @@ export function createDemoTasks(): AnyTask[] {
       ctx.progress(1, 3, 'rendering')
       ctx.log.info('rendering', { invoice })
       ctx.log.warn('no address on file', { invoice })
-      throw new Error(`invoice ${invoice} has no address`)
+      throw withStack(new Error(`invoice ${invoice} has no address`))
     }),
     task('watch_inbox', { params: z.object({}) })(async (_params, ctx) => {
       ctx.progress(2, 5, 'listening')
@@ -34,4 +34,15 @@ export function createDemoTasks(): AnyTask[] {
       }),
     })((params) => params),
   ]
+}
+
+/** The same wherever the tests run: pictures show it. */
+function withStack(error: Error): Error {
+  error.stack = [
+    `Error: ${error.message}`,
+    '    at addressOf (file:///srv/shop/invoices/address.js:31:11)',
+    '    at renderInvoice (file:///srv/shop/invoices/render.js:84:19)',
+    '    at async sendInvoice (file:///srv/shop/tasks/send-invoice.js:17:3)',
+  ].join('\n')
+  return error
 }

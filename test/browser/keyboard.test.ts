@@ -1,5 +1,6 @@
 import type { Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
+import { createTestDatabase } from '../support/database.ts'
 import { ADMIN, openPage, PageServer } from './admin-page.ts'
 import { createDemoTasks } from './demo-tasks.ts'
 import type { WatchedBrowser } from './watched-browser.ts'
@@ -11,7 +12,7 @@ let browser: WatchedBrowser
 let page: Page
 
 beforeAll(async () => {
-  server = await PageServer.start(createDemoTasks())
+  server = await PageServer.start(await createTestDatabase('server'), createDemoTasks())
   const runAt = new Date(Date.now() + 3_600_000)
   await server.app.tasks.createTask('watch_inbox', {}, { runAt })
   await server.app.tasks.createTask('send_invoice', { invoice: 'B-2' }, { runAt })

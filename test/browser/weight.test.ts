@@ -3,6 +3,7 @@ import path from 'node:path'
 import { gzipSync } from 'node:zlib'
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { logIn, openPage, PageServer } from './admin-page.ts'
 import type { WatchedBrowser } from './watched-browser.ts'
 
@@ -19,8 +20,9 @@ let browser: WatchedBrowser
 let page: Page
 
 beforeAll(async () => {
-  server = await PageServer.start()
-  await fillTable()
+  const database = await createTestDatabase('server')
+  server = await PageServer.start(database)
+  await fillTable(database)
   ;({ browser, page } = await openPage(server))
   await logIn(page)
 })
@@ -30,8 +32,8 @@ afterAll(async () => {
 })
 
 /** Tasks of the past: rows as the engine leaves them. */
-async function fillTable(): Promise<void> {
-  await server.database.pool.query(
+async function fillTable({ pool }: TestDatabase): Promise<void> {
+  await pool.query(
     `insert into async_tasks (task_id, task_type, status, progress, total, error_message, retry_count, max_retries,
        timeout_seconds, created_at, run_at, started_at, completed_at)
      select 'task_' || md5(n::text), 'backfill_by_date', case when n % 7 = 0 then 'failed' else 'completed' end,

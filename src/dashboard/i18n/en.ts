@@ -165,7 +165,7 @@ export const en = {
     waits: (time: string) => `waiting for ${time}`,
     dueIn: (time: string) => `due ${time}`,
     attempt: (n: number) => `Attempt ${n}`,
-    took: (time: string) => `took ${time}`,
+    took: (time: string) => `after ${time}`,
     runs: (time: string) => `running for ${time}`,
     ended: { completed: 'Completed', failed: 'Failed', cancelled: 'Cancelled' },
     inAll: (time: string) => `${time} in all`,

@@ -70,6 +70,7 @@ function Progress({ task }: { task: TaskSummary }) {
       </span>
     ) : null
   }
+  if (total === 0 && status !== 'running') return null
   return (
     <>
       <ProgressBar task={task} label={`${text.list.progress} ${task.taskId}`} />

@@ -1,0 +1,235 @@
+import { readFileSync } from 'node:fs'
+import type { Page } from 'playwright-core'
+import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
+import { createTaskRegistry } from '../../src/tasks/registry.ts'
+import { createTestDatabase } from '../support/database.ts'
+import { createGate } from '../support/engine.ts'
+import { logIn, openPage, PageServer } from './admin-page.ts'
+import { createDemoTasks } from './demo-tasks.ts'
+import type { WatchedBrowser } from './watched-browser.ts'
+
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 90_000 })
+
+const gate = createGate()
+const stubborn = createTaskRegistry().task('ignore_signal')(async (_params, ctx) => {
+  ctx.log.info('not listening')
+  await gate.opened
+})
+
+let server: PageServer
+let browser: WatchedBrowser
+let page: Page
+
+beforeAll(async () => {
+  server = await PageServer.start(await createTestDatabase('server'), [...createDemoTasks(), stubborn])
+  ;({ browser, page } = await openPage(server))
+  await logIn(page)
+})
+afterAll(async () => {
+  gate.open()
+  await browser?.close()
+  await server?.remove()
+})
+afterEach(() => {
+  const misdeeds = [...browser.misdeeds]
+  browser.forgive(/./)
+  expect(misdeeds).toEqual([])
+})
+
+const visit = (query: string) => page.goto(`${server.origin}/admin/${query}`)
+const toast = (words: string) => page.locator('.toast', { hasText: words }).waitFor()
+const button = (name: string) => page.getByRole('button', { name, exact: true })
+
+async function createdTask() {
+  await page.waitForURL(/task=task_/)
+  const taskId = new URL(page.url()).searchParams.get('task') ?? ''
+  return server.app.tasks.waitFor(taskId)
+}
+
+test('the form sends every kind of param as what it is, and a duplicate starts from them', async () => {
+  await visit('?view=new&type=every_kind')
+  await page.getByLabel(/^name/).fill('007')
+  await page.getByLabel(/^size/).fill('7')
+  await page.getByLabel(/^ratio/).fill('0.5')
+  await page.getByLabel(/^mode/).selectOption('fast')
+  await page.getByLabel(/^day/).fill('2026-02-28')
+  await page.getByLabel(/^at/).fill('2026-02-28T08:00')
+  await page.getByLabel(/^dryRun/).uncheck()
+  await page.getByLabel(/^loud/).selectOption('yes')
+  await page.getByLabel('null comment').check()
+  await page.getByLabel(/^tags/).fill('a\nb c')
+  await page.getByLabel(/^numbers/).fill('1\n2')
+  await page.getByLabel(/^options/).fill('{"depth": 3}')
+  await page.getByText('Options', { exact: true }).click()
+  await page.getByLabel('Priority').fill('5')
+  await page.getByLabel('Unique key').fill('only one')
+  await button('Create task').click()
+  const made = await createdTask()
+  const { at, ...params } = made.params
+  expect(params).toEqual({
+    name: '007',
+    size: 7,
+    ratio: 0.5,
+    mode: 'fast',
+    day: '2026-02-28',
+    dryRun: false,
+    loud: true,
+    comment: null,
+    tags: ['a', 'b c'],
+    numbers: [1, 2],
+    options: { depth: 3 },
+  })
+  expect(new Date(String(at)).getTime()).toBe(new Date(2026, 1, 28, 8).getTime())
+  expect(made).toMatchObject({ priority: 5, uniqueKey: 'only one', status: 'completed' })
+
+  await page.getByRole('link', { name: 'Duplicate' }).click()
+  await page.getByLabel(/^size/).fill('8')
+  await button('Create task').click()
+  await expect.poll(() => page.url()).not.toContain(made.taskId)
+  const copy = await createdTask()
+  expect(copy.params).toEqual({ ...made.params, size: 8 })
+  expect(copy).toMatchObject({ priority: 5 })
+})
+
+test('what the server refuses stands at the field it is about', async () => {
+  await visit('?view=new&type=every_kind')
+  await page.getByLabel(/^name/).fill('x')
+  await page.getByLabel(/^size/).fill('99')
+  await button('Create task').click()
+  await expect.poll(() => page.locator('.has-problem').count()).toBe(2)
+  await page.getByText('Options', { exact: true }).click()
+  await page.getByLabel(/^name/).fill('xyz')
+  await page.getByLabel(/^size/).fill('9')
+  await page.getByLabel('Priority').fill('1000')
+  await button('Create task').click()
+  await page.locator('.has-problem', { hasText: 'Priority' }).waitFor()
+  expect(await page.locator('.has-problem').count()).toBe(1)
+  browser.forgive(/status of 400/)
+})
+
+test('a failed task shows its error and stack; its log can be filtered, searched and taken along', async () => {
+  const { taskId } = await server.app.tasks.createTask('send_invoice', { invoice: 'C-3' })
+  await server.app.tasks.waitFor(taskId)
+  await visit(`?task=${taskId}`)
+  await page.getByText('at renderInvoice').waitFor()
+  const lines = page.locator('.log .line')
+  await expect.poll(() => lines.count()).toBe(3)
+  await page.getByLabel('Level').selectOption('WARNING')
+  await expect.poll(() => lines.count()).toBe(1)
+  await page.getByLabel('Level').selectOption('All levels')
+  await expect.poll(() => lines.count()).toBe(3)
+  await page.getByLabel('Search in the log').fill('NO ADDRESS ON')
+  await expect.poll(() => lines.allTextContents()).toEqual([expect.stringContaining('no address on file')])
+
+  const [download] = await Promise.all([page.waitForEvent('download'), button('Download').click()])
+  expect(download.suggestedFilename()).toBe(`${taskId}.log`)
+  const saved = readFileSync(await download.path(), 'utf8')
+    .trimEnd()
+    .split('\n')
+  expect(saved).toHaveLength(3)
+  expect(saved[1]).toMatch(/^\d{4}-\d\d-\d\dT.*Z WARNING 1 no address on file \{"invoice":"C-3"\}$/)
+
+  await button('Delete').click()
+  await button('Delete 1 task').click()
+  await toast('Task deleted')
+  expect(await server.app.tasks.getTask(taskId)).toBeUndefined()
+})
+
+test('a cancelled task whose handler goes on says so, until it has returned', async () => {
+  const { taskId } = await server.app.tasks.createTask(stubborn, {})
+  await visit(`?task=${taskId}`)
+  await page.locator('.log .line').first().waitFor()
+  await button('Cancel').click()
+  await page.getByText('The handler has not stopped yet').waitFor()
+  const retry = button('Retry')
+  expect(await retry.getAttribute('aria-disabled')).toBe('true')
+  gate.open()
+  await page.getByText('The handler has not stopped yet').waitFor({ state: 'detached' })
+  expect(await retry.getAttribute('aria-disabled')).toBe('false')
+})
+
+test('a type is paused and goes on', async () => {
+  await visit('?view=types')
+  const row = page.getByRole('row', { name: /send_invoice/ })
+  await row.getByRole('button', { name: /Pause/ }).click()
+  await row.getByText('Paused').waitFor()
+  const isPaused = async () => {
+    const types = await server.app.tasks.listTaskTypes()
+    return types.find(({ taskType }) => taskType === 'send_invoice')?.paused
+  }
+  expect(await isPaused()).toBe(true)
+  await row.getByRole('button', { name: /Resume/ }).click()
+  await row.getByText('Active').waitFor()
+  expect(await isPaused()).toBe(false)
+})
+
+test('a schedule is made, run, paused, changed and deleted', async () => {
+  await visit('?view=schedules')
+  await button('New schedule').click()
+  const dialog = page.getByRole('dialog')
+  await dialog.getByLabel('Name').fill('every evening')
+  await dialog.getByLabel('Type').selectOption('send_invoice')
+  await dialog.getByLabel('Cron').fill('61 17 * * *')
+  await dialog.getByLabel('Time zone').fill('Asia/Shanghai')
+  await dialog.getByLabel(/^invoice/).fill('D-4')
+  await button('Create schedule').click()
+  await expect.poll(() => dialog.locator('.has-problem').count()).toBeGreaterThan(0)
+  browser.forgive(/status of 400/)
+  await dialog.getByLabel('Name').fill('every_evening')
+  await dialog.getByLabel('Cron').fill('30 17 * * *')
+  await button('Create schedule').click()
+  await toast('Schedule saved')
+
+  const row = page.getByRole('row', { name: /every_evening/ })
+  await row.getByRole('button', { name: /Run now/ }).click()
+  await toast('Task created')
+  const { tasks } = await server.app.tasks.listTasks({ taskType: 'send_invoice' })
+  expect(await server.app.tasks.getTask(tasks[0]?.taskId ?? '')).toMatchObject({ params: { invoice: 'D-4' } })
+
+  const enabled = row.getByRole('checkbox')
+  await enabled.click()
+  await expect.poll(() => enabled.isChecked()).toBe(false)
+  await row.getByRole('button', { name: /Edit/ }).click()
+  await dialog.getByLabel('Cron').fill('0 9 * * *')
+  await button('Save').click()
+  await row.getByText('0 9 * * *').waitFor()
+  await row.getByRole('button', { name: /Delete/ }).click()
+  await button('Delete').click()
+  await toast('Schedule deleted')
+  await row.waitFor({ state: 'detached' })
+})
+
+test('the language and the theme are chosen, and stay chosen', async () => {
+  await visit('')
+  await button('中文').click()
+  await page.getByRole('link', { name: '新建任务' }).waitFor()
+  await page.getByRole('button', { name: '主题：跟随系统' }).click()
+  await page.getByRole('button', { name: '主题：浅色' }).click()
+  await page.reload()
+  await page.getByRole('button', { name: '主题：深色' }).waitFor()
+  const look = () =>
+    page.evaluate(() => [document.documentElement.lang, document.documentElement.dataset.theme])
+  expect(await look()).toEqual(['zh-CN', 'dark'])
+  await button('English').click()
+  await button('Theme: dark').click()
+  expect(await look()).toEqual(['en', undefined])
+})
+
+test("a browser's own language is the first one", async () => {
+  const { browser: chinese, page: login } = await openPage(server, { locale: 'zh-CN' })
+  await login.getByRole('button', { name: '登录' }).waitFor()
+  expect(chinese.misdeeds).toEqual([])
+  await chinese.close()
+})
+
+test('an ended session brings the log-in, and the same page again after it', async () => {
+  const { taskId } = await server.app.tasks.createTask('send_invoice', { invoice: 'E-5' })
+  await visit(`?task=${taskId}`)
+  await page.locator('.log .line').first().waitFor()
+  await browser.context.clearCookies()
+  await page.getByLabel('Password').waitFor()
+  browser.forgive(/status of 401/)
+  await logIn(page)
+  await page.getByRole('heading', { level: 1, name: 'send_invoice' }).waitFor()
+  browser.forgive(/status of 401/)
+})
