@@ -187,7 +187,7 @@ describe('ends by minute', () => {
     const pool = createPool({ connectionString: proxy.url })
     try {
       const events = new TaskEvents()
-      const counter = new FinishCounter(createDatabase(pool, { prepared: true }), events)
+      const counter = new FinishCounter(createDatabase(pool, { prepared: tables.database.prepared }), events)
       proxy.set('reset')
       events.emit('cancelled', { taskId: 'task_a', attempt: 0 })
       await counter.flush()
