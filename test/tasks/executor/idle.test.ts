@@ -22,9 +22,9 @@ test('at rest, with the default settings, a process sends at most 1.5 statements
     version: 'test',
     executes: true,
     prepared: database.prepared,
-    listen: { connectionString: database.url },
+    listen: { connectionString: database.directUrl },
   })
-  runner.start()
+  await runner.start()
   onTestFinished(() => runner.stop())
   await expect
     .poll(() =>
