@@ -59,7 +59,7 @@ async function timed<T>(into: number[], work: () => Promise<T>): Promise<T> {
 }
 
 export function spread(all: readonly number[]): { p50Ms: number; p99Ms: number } {
-  const values = all.slice(Math.min(WARM_UP, all.length - 1))
+  const values = all.slice(Math.min(WARM_UP, Math.floor(all.length / 2)))
   const round = (share: number) => Number(percentile(values, share).toFixed(2))
   return { p50Ms: round(0.5), p99Ms: round(0.99) }
 }
