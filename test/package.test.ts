@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest'
+import { parseSource } from './support/architecture/source-file.ts'
 import { createTestDatabase } from './support/database.ts'
 
 vi.setConfig({ testTimeout: 90_000, hookTimeout: 240_000 })
@@ -17,6 +18,7 @@ const manifest = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'
   devDependencies: Record<string, string>
 }
 const readme = readFileSync(path.join(root, 'README.md'), 'utf8')
+const liveGuide = readFileSync(path.join(root, 'docs/live.md'), 'utf8')
 const folder = mkdtempSync(path.join(tmpdir(), 'fastify-async-tasks-package-'))
 /** An empty project of somebody else's, in which the package is installed. */
 const host = path.join(folder, 'host')
@@ -28,7 +30,9 @@ beforeAll(async () => {
   mkdirSync(host)
   writeFileSync(path.join(host, 'package.json'), JSON.stringify({ private: true, type: 'module' }))
   const peers = Object.entries(manifest.peerDependencies)
-  const types = Object.entries(manifest.devDependencies).filter(([name]) => /^@types\/(node|pg)$/.test(name))
+  const types = Object.entries(manifest.devDependencies).filter(([name]) =>
+    /^@types\/(node|pg|react)$/.test(name),
+  )
   const wanted = [...peers, ...types].map(([name, range]) => `${name}@${range}`)
   await run('npm', ['install', '--no-audit', '--no-fund', '--prefer-offline', tarball, ...wanted], {
     cwd: host,
@@ -52,11 +56,11 @@ async function pack(): Promise<string> {
   return tarball
 }
 
-/** The README's code block of a language that holds these words. */
-function example(language: string, words: string): string {
-  const blocks = [...readme.matchAll(/^```(\w+)\n(.*?)^```$/gms)]
+/** The code block of a language that holds these words; by default the README's. */
+function example(language: string, words: string, document = readme): string {
+  const blocks = [...document.matchAll(/^```(\w+)\n(.*?)^```$/gms)]
   const found = blocks.find(([, tag, code]) => tag === language && code?.includes(words))
-  if (!found?.[2]) throw new Error(`the README has no ${language} example with ${words}`)
+  if (!found?.[2]) throw new Error(`there is no ${language} example with ${words}`)
   return found[2]
 }
 
@@ -122,6 +126,53 @@ test('a stop in the middle of a task drains it', async () => {
   app.kill('SIGTERM')
   expect(await ended).toEqual([0, null])
   expect(await status()).toEqual([{ status: 'completed' }])
+})
+
+test('the example of the client follows a task of the embedding example', async () => {
+  const database = await createTestDatabase('empty')
+  onTestFinished(() => database.drop())
+  writeFileSync(path.join(host, 'watched.js'), embedding())
+  const app = spawn(process.execPath, ['watched.js'], {
+    cwd: host,
+    env: { PATH: process.env.PATH, DATABASE_URL: database.url, ADMIN_TOKEN: 'secret', PORT: '0' },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const ended = once(app, 'exit')
+  onTestFinished(async () => {
+    app.kill('SIGKILL')
+    await ended
+  })
+  const TASKS_URL = `${await listeningAddress(app)}/api/admin`
+  writeFileSync(path.join(host, 'watch.js'), example('js', 'client.watch', liveGuide))
+  const env = { PATH: process.env.PATH, TASKS_URL, ADMIN_TOKEN: 'secret' }
+  const { stdout } = await run(process.execPath, ['watch.js'], { cwd: host, env })
+  const said = stdout.trim().split('\n')
+  expect(said).toContain('INFO counting')
+  expect(said).toContain('100 % page 20')
+  expect(said.at(-1)).toBe("completed { title: 'untitled', pages: 20 }")
+})
+
+/** What a built module and all that it imports ask of others. */
+function packagesOf(entry: string, seen = new Set<string>()): string[] {
+  if (seen.has(entry)) return []
+  seen.add(entry)
+  const { imports } = parseSource(entry, readFileSync(entry, 'utf8'))
+  const targets = imports.map(({ target }) => target)
+  return targets.flatMap((target) => (path.isAbsolute(target) ? packagesOf(target, seen) : target))
+}
+
+test('the client needs no other package, and the hooks need React alone', async () => {
+  const dist = path.join(host, 'node_modules/fastify-async-tasks/dist')
+  expect(packagesOf(path.join(dist, 'client/index.js'))).toEqual([])
+  expect(new Set(packagesOf(path.join(dist, 'client/react/index.js')))).toEqual(new Set(['react']))
+  // Would be seen.
+  expect(packagesOf(path.join(dist, 'index.js'))).toEqual(expect.arrayContaining(['pg', 'fastify-plugin']))
+  const code = `
+    import { createTasksClient } from 'fastify-async-tasks/client'
+    import { useTaskStatus } from 'fastify-async-tasks/react'
+    console.log(typeof createTasksClient, typeof useTaskStatus)`
+  const { stdout } = await run(process.execPath, ['--input-type=module', '-e', code], { cwd: host })
+  expect(stdout).toBe('function function\n')
 })
 
 /** Fastify logs a line for each address. */
@@ -196,20 +247,25 @@ test("the README's examples agree with the package's types, which are sound in t
   writeFileSync(path.join(host, 'app.ts'), embedding())
   writeFileSync(path.join(host, 'handler.ts'), handler())
   writeFileSync(path.join(host, 'misuse.ts'), MISUSE)
+  writeFileSync(path.join(host, 'watch.ts'), example('js', 'client.watch', liveGuide))
+  writeFileSync(path.join(host, 'live.tsx'), example('tsx', 'useTaskStatus', liveGuide))
   const options = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2024', '--types', 'node']
+  options.push('--jsx', 'react-jsx')
+  const files = ['app.ts', 'handler.ts', 'misuse.ts', 'watch.ts', 'live.tsx']
   const tsc = path.join(root, 'node_modules/typescript/bin/tsc')
   // With the libraries checked: of what is wrong then, nothing may be ours.
-  const check = run(process.execPath, [tsc, ...options, 'app.ts', 'handler.ts', 'misuse.ts'], { cwd: host })
+  const check = run(process.execPath, [tsc, ...options, ...files], { cwd: host })
   const { stdout } = await check.catch((error: { stdout: string }) => error)
   const ours = stdout
     .split('\n')
-    .filter((line) => /^(app|handler|misuse|node_modules\/fastify-async-tasks)\b/.test(line))
+    .filter((line) => /^(app|handler|misuse|watch|live|node_modules\/fastify-async-tasks)\b/.test(line))
   expect(ours).toEqual([])
 })
 
 const MISUSE = `
 import { task, type TaskManager, typedTasks } from 'fastify-async-tasks'
 import { drainTasks, runTask } from 'fastify-async-tasks/testing'
+import { createTasksClient } from 'fastify-async-tasks/client'
 import { z } from 'zod'
 declare const tasks: TaskManager
 const greet = task('greet', { params: z.object({ name: z.string() }) })(({ name }) => name)
@@ -223,4 +279,8 @@ await typedTasks(tasks, [greet]).createTask('great', { name: 'Ada' })
 const { result } = await runTask(greet, { name: 'Ada' })
 result satisfies string | null | undefined
 await drainTasks(tasks)
+const client = createTasksClient({ baseUrl: '/api/admin' })
+// @ts-expect-error no other status exists
+await client.listTasks({ status: ['done'] })
+const ended: Date | null = (await client.getTask('task_1')).completedAt
 `

@@ -111,6 +111,11 @@ export class TasksClient {
     return decodeSchedules(await this.#get('/schedules', options))
   }
 
+  /** @throws TasksApiError `SCHEDULE_NOT_FOUND` */
+  async getSchedule(name: string, options?: CallOptions): Promise<ScheduleView> {
+    return decodeSchedule(await this.#get(schedulePath(name), options))
+  }
+
   async createSchedule(schedule: NewScheduleRequest, options?: CallOptions): Promise<ScheduleView> {
     return decodeSchedule(await this.#post('/schedules', { ...options, body: schedule }))
   }
@@ -129,7 +134,7 @@ export class TasksClient {
   }
 
   /** Creates the schedule's task now, whatever its cron says. */
-  async runSchedule(name: string, options?: CallOptions): Promise<TaskDetail> {
+  async runSchedule(name: string, options?: CallOptions): Promise<CreatedTask> {
     return decodeDetail(await this.#post(`${schedulePath(name)}/run`, options))
   }
 

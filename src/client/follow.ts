@@ -97,12 +97,15 @@ async function* readStream<Event>(
 
 async function openStream<Event>(
   requester: Requester,
-  { path, headers }: Source<Event>,
+  source: Source<Event>,
   signal: AbortSignal,
 ): Promise<Response> {
   const accept = { accept: 'text/event-stream, application/problem+json' }
   try {
-    const response = await requester.open('GET', path, { headers: { ...accept, ...headers() }, signal })
+    const response = await requester.open('GET', source.path, {
+      headers: { ...accept, ...source.headers() },
+      signal,
+    })
     if (response.headers.get('content-type')?.startsWith('text/event-stream')) return response
     await response.body?.cancel()
   } catch (error) {

@@ -15,7 +15,7 @@ export interface TasksClientOptions {
    */
   baseUrl: string
   /** Sent as `Authorization: Bearer …`; a function is asked before every request. */
-  token?: Provided<string | undefined>
+  token?: Provided<string | undefined> | undefined
   /** Sent with every request; a function is asked before each. */
   headers?: Provided<Record<string, string>>
   /** As in `fetch`: whether cookies go along. Default `same-origin`. */
@@ -189,7 +189,8 @@ function toSearch(query: object | undefined): string {
       if (one !== undefined) search.append(name, one instanceof Date ? one.toISOString() : String(one))
     }
   }
-  return search.size > 0 ? `?${search}` : ''
+  const text = search.toString()
+  return text === '' ? '' : `?${text}`
 }
 
 function provide<T>(provided: Provided<T>): T | Promise<T> {

@@ -27,9 +27,11 @@ interface OpenStream {
 export class EventStreams {
   readonly #open = new Set<OpenStream>()
   readonly #lifeMs: number
+  readonly #max: number
 
-  constructor(app: FastifyInstance, lifeMs = LIFE_MS) {
+  constructor(app: FastifyInstance, { lifeMs = LIFE_MS, max = MAX_STREAMS } = {}) {
     this.#lifeMs = lifeMs
+    this.#max = max
     app.addHook('preClose', async () => {
       for (const stream of this.#open) stream.end()
     })
@@ -44,8 +46,8 @@ export class EventStreams {
     reply: FastifyReply,
     follow: (options: FollowOptions) => Promise<AsyncIterable<FeedStep>>,
   ): Promise<void> {
-    if (this.#open.size >= MAX_STREAMS) {
-      const detail = `there are ${MAX_STREAMS} streams open already; ask for the task itself now and then`
+    if (this.#open.size >= this.#max) {
+      const detail = `there are ${this.#max} streams open already; ask for the task itself now and then`
       throw new HttpProblem(503, 'TOO_MANY_STREAMS', detail, { headers: { 'retry-after': '30' } })
     }
     const signal = this.#admit(reply)

@@ -10,6 +10,7 @@ import { TaskFeed } from './feed/feed.ts'
 import { FinishCounter } from './finish-counter.ts'
 import { TaskManager } from './manager.ts'
 import { Notifier } from './notifications.ts'
+import { Redaction } from './redaction.ts'
 import type { TaskRegistry } from './registry.ts'
 import type { ScheduleOptions } from './schedule-options.ts'
 import type { TaskSettings } from './settings.ts'
@@ -69,7 +70,7 @@ export class TaskRunner {
     const db = connect(pool)
     const manager = new TaskManager({ db, settings, definitions, events })
     const feedPool = createPrivatePool(pool, FEED_CONNECTIONS, answerTimeoutMs)
-    this.feed = new TaskFeed(connect(feedPool), events)
+    this.feed = new TaskFeed(connect(feedPool), events, new Redaction(settings.redact, definitions))
     const [writes, beats] = options.executes
       ? OWN_CONNECTIONS.map((max) => createPrivatePool(pool, max, answerTimeoutMs))
       : []

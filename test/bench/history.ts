@@ -22,10 +22,12 @@ export async function fillHistory(pool: Pool, size: HistorySize): Promise<void> 
     const { rows: indexes } = await client.query<{ name: string; definition: string }>(FREE_INDEXES)
     for (const { name } of indexes) await client.query(`drop index ${name}`)
     for (let from = 0; from < size.finished; from += CHUNK) {
+      console.log(`finished tasks: ${from} of ${size.finished}`)
       await client.query(FINISHED, [from, Math.min(CHUNK, size.finished - from), size.finished])
     }
     await client.query(SCHEDULED, [size.finished, size.scheduled])
     await client.query(PARAMS)
+    console.log('indexes')
     for (const { definition } of indexes) await client.query(definition)
     await client.query('vacuum (analyze)')
     await client.query('checkpoint')

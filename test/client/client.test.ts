@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { z } from 'zod'
@@ -126,15 +126,16 @@ async function startAnswering(
   answer: (url: string) => { status?: number; type?: string; body: string | Buffer },
 ) {
   const asked: string[] = []
-  const serve = async (request: IncomingMessage, response: ServerResponse) => {
-    let sent = ''
-    for await (const chunk of request) sent += String(chunk)
-    asked.push(`${request.method} ${request.url} ${sent}`.trim())
-    const { status = 200, type = 'application/json', body } = answer(request.url ?? '')
-    response.writeHead(status, { 'content-type': type }).end(body)
-  }
   const http = createServer((request, response) => {
-    serve(request, response).catch((error: Error) => response.destroy(error))
+    let sent = ''
+    request.on('data', (chunk) => {
+      sent += String(chunk)
+    })
+    request.on('end', () => {
+      asked.push(`${request.method} ${request.url} ${sent}`.trim())
+      const { status = 200, type = 'application/json', body } = answer(request.url ?? '')
+      response.writeHead(status, { 'content-type': type }).end(body)
+    })
   })
   await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve))
   onTestFinished(() => void http.close())

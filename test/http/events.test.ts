@@ -3,6 +3,7 @@ import net from 'node:net'
 import Fastify from 'fastify'
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import type { TaskDetail, TaskLogLine } from '../../src/contract/task.ts'
+import { handleError } from '../../src/http/error-handling.ts'
 import { EventStreams } from '../../src/http/event-stream.ts'
 import type { FeedStep } from '../../src/tasks/feed/feed.ts'
 import { createTaskRegistry } from '../../src/tasks/registry.ts'
@@ -200,9 +201,10 @@ test('a HEAD request is over with its headers', async () => {
 })
 
 /** Streams of a scope of their own, and one that says nothing until it is ended. */
-async function startSilentStream(lifeMs: number) {
+async function startSilentStream(limits: { lifeMs?: number; max?: number }) {
   const app = Fastify()
-  const streams = new EventStreams(app, lifeMs)
+  app.setErrorHandler(handleError)
+  const streams = new EventStreams(app, limits)
   async function* wait(signal: AbortSignal): AsyncGenerator<FeedStep> {
     yield []
     if (!signal.aborted) await once(signal, 'abort')
@@ -217,13 +219,27 @@ async function startSilentStream(lifeMs: number) {
 }
 
 test('a stream ends after a while, so that whoever opens it again is asked who it is', async () => {
-  const { url } = await startSilentStream(200)
+  const { url } = await startSilentStream({ lifeMs: 200 })
   await using stream = await openEvents(url)
   expect(await stream.rest()).toEqual([])
 })
 
+test('more streams than a process may hold are refused until one has ended', async () => {
+  const { url } = await startSilentStream({ max: 1 })
+  const first = await openEvents(url)
+  const refused = await fetch(url)
+  expect([refused.status, refused.headers.get('retry-after')]).toEqual([503, '30'])
+  expect(await refused.json()).toMatchObject({ code: 'TOO_MANY_STREAMS' })
+  await first.close()
+  const status = async () => {
+    await using stream = await openEvents(url)
+    return stream.response.status
+  }
+  await expect.poll(status).toBe(200)
+})
+
 test('open streams do not keep the app from closing', async () => {
-  const { app, url } = await startSilentStream(60_000)
+  const { app, url } = await startSilentStream({})
   await using stream = await openEvents(url)
   const ended = stream.rest()
   await app.close()

@@ -1,4 +1,4 @@
-import type pg from 'pg'
+import pg from 'pg'
 import { vi } from 'vitest'
 
 export interface PlanNode {
@@ -31,6 +31,21 @@ export async function captureStatements(
   }
 }
 
+/** The statements that `work` sends, each transaction's own among them. */
+export async function captureAllStatements(work: () => Promise<unknown>): Promise<SentStatement[]> {
+  const query = vi.spyOn(pg.Client.prototype, 'query')
+  try {
+    await work()
+    return query.mock.calls.map(([config]: unknown[]) => {
+      const { text, values = [] } =
+        typeof config === 'string' ? { text: config } : (config as Partial<SentStatement> & { text: string })
+      return { text, values }
+    })
+  } finally {
+    query.mockRestore()
+  }
+}
+
 /**
  * How PostgreSQL would run a statement, all nodes in a row. `generic`: with a plan made for any values, which is what
  * a prepared statement may get from its sixth execution on.
@@ -39,11 +54,13 @@ export async function explain(
   pool: pg.Pool,
   { text, values }: SentStatement,
   kind: 'generic' | 'custom',
+  settings = '',
 ): Promise<PlanNode[]> {
   const client = await pool.connect()
   try {
     // In one transaction: a pooler may change the session after each.
     await client.query('begin')
+    if (settings) await client.query(settings)
     await client.query(`set local plan_cache_mode = force_${kind}_plan`)
     await client.query(`prepare explained as ${text}`)
     const literals = values

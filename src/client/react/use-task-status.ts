@@ -80,7 +80,7 @@ function useAnnouncements(task: TaskDetail | undefined, options: UseTaskStatusOp
     const isProgress = now !== said.current.progress && said.current.progress.startsWith(`["${taskId}"`)
     said.current.progress = now
     if (isProgress) onProgress?.(task)
-    const end = isFinished(task) ? `${taskId} ${status} ${task.completedAt ?? task.cancelledAt}` : ''
+    const end = isFinished(task) ? JSON.stringify([taskId, status, task.completedAt, task.cancelledAt]) : ''
     if (end === said.current.end) return
     said.current.end = end
     if (status === 'completed') onComplete?.(task)

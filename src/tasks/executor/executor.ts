@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto'
-import { hostname } from 'node:os'
 import type pg from 'pg'
 import { type Database, keepPlansWhile } from '../../db/database.ts'
 import { TaskError } from '../errors.ts'
@@ -21,7 +20,7 @@ import { type Claimed, Claimer } from './claimer.ts'
 import { Completions } from './completions.ts'
 import { assessHealth, type ExecutorHealth } from './health.ts'
 import { hearOthers } from './hearing.ts'
-import { Heartbeat } from './heartbeat.ts'
+import { describeExecutor, Heartbeat } from './heartbeat.ts'
 import { LogBuffer } from './log-buffer.ts'
 import { persist } from './persist.ts'
 import { poll } from './poller.ts'
@@ -113,18 +112,7 @@ export class TaskExecutor {
         this.#strays = true
         this.wake()
       },
-      row: {
-        executorId: this.id,
-        host: hostname(),
-        pid: process.pid,
-        version,
-        slots: settings.concurrency,
-        // Read when it registers: types may join until the app is ready.
-        get taskTypes() {
-          return [...definitions.keys()]
-        },
-        leaseMs: settings.leaseMs,
-      },
+      row: describeExecutor({ executorId: this.id, version, settings, definitions }),
     })
     this.#heart = new Supervisor(
       'heartbeat',
@@ -237,12 +225,13 @@ export class TaskExecutor {
     events.off('created', this.#onCreated)
     events.off('rescued', this.#onRescued)
     events.off('resumed', this.#onResumed)
-    const polled = Promise.all([this.#poller.stop(), this.#scheduler.stop(), this.#pruner.stop()])
+    const polled = Promise.all([this.#poller.stop(), this.#scheduler.stop()])
+    const pruned = this.#pruner.stop()
     try {
       await this.#idleWithin(total * ABORT_AT)
       for (const attempt of this.#slots.attempts()) attempt.abort('shutdown')
       await this.#idleWithin(total * (HAND_BACK_AT - ABORT_AT))
-      await this.#beforeDeadline(this.#handOver(polled))
+      await this.#beforeDeadline(this.#handOver(polled, pruned))
     } finally {
       clearTimeout(deadline)
       // Whatever still waits to be written must not outlive the stop.
@@ -254,12 +243,12 @@ export class TaskExecutor {
     }
   }
 
-  async #handOver(polled: Promise<unknown>): Promise<void> {
+  async #handOver(polled: Promise<unknown>, pruned: Promise<void>): Promise<void> {
     const { db, settings } = this.#options
     await polled
     await Promise.all(this.#slots.attempts().map((attempt) => attempt.handBack(settings.cancelGraceMs)))
     await Promise.all([this.#logs.flushed(), this.#progress.flush()])
-    await Promise.all([this.#heart.stop(), this.#ears?.stop()])
+    await Promise.all([this.#heart.stop(), this.#ears?.stop(), pruned])
     await persist('the end of the executor', () => stopExecutor(db, this.id), this.#persistence)
   }
 

@@ -1,5 +1,7 @@
+import { hostname } from 'node:os'
 import type { Database } from '../../db/database.ts'
 import type { TaskEvents } from '../events.ts'
+import type { TaskSettings } from '../settings.ts'
 import {
   type BeatAnswer,
   beat,
@@ -9,6 +11,7 @@ import {
 } from '../store/executors.ts'
 import { runKey } from '../store/fence.ts'
 import { failUnknownTypes, rescueTasks } from '../store/rescue.ts'
+import type { TaskDefinition } from '../task.ts'
 import type { Attempt } from './attempt.ts'
 import type { Slots } from './slots.ts'
 import { pause } from './wake-up.ts'
@@ -25,6 +28,28 @@ const FORGET_INTERVAL_MS = 3_600_000
 /** Looks at what runs and waits take no more than a fiftieth of the time: a transaction held open makes them long. */
 const THINNING = 50
 const CHEAP_MS = 10
+
+/** How an executor shows itself to others. */
+export function describeExecutor(options: {
+  executorId: string
+  version: string
+  settings: TaskSettings
+  definitions: ReadonlyMap<string, TaskDefinition>
+}): ExecutorRow {
+  const { executorId, version, settings, definitions } = options
+  return {
+    executorId,
+    host: hostname(),
+    pid: process.pid,
+    version,
+    slots: settings.concurrency,
+    // Read when it registers: types may join until the app is ready.
+    get taskTypes() {
+      return [...definitions.keys()]
+    },
+    leaseMs: settings.leaseMs,
+  }
+}
 
 /**
  * Says that this executor lives, and learns which of its runs were cancelled or taken away: the one channel that

@@ -17,6 +17,10 @@ export class Slots {
     this.#idle.resolve()
   }
 
+  get size(): number {
+    return this.#size
+  }
+
   get free(): number {
     return this.#size - this.#attempts.size
   }

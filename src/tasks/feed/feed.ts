@@ -6,6 +6,7 @@ import type { TaskEvents } from '../events.ts'
 import { backoffMs } from '../executor/supervisor.ts'
 import { pause, WakeUp } from '../executor/wake-up.ts'
 import { TASK_ID } from '../lifecycle.ts'
+import type { Redaction } from '../redaction.ts'
 import { readFeed } from '../store/feed.ts'
 import { findTask, listLogs } from '../store/read.ts'
 import { toLogLine } from '../store/rows.ts'
@@ -42,6 +43,7 @@ export interface FollowOptions {
 export class TaskFeed {
   readonly #db: Database
   readonly #events: TaskEvents
+  readonly #redaction: Redaction
   readonly #watched = new Map<string, WatchedTask>()
   #all: AllTasks | undefined
   readonly #wakeUp = new WakeUp()
@@ -50,9 +52,10 @@ export class TaskFeed {
   #isRunning = false
 
   /** @param db two connections are enough: one for the loop, one for whoever is behind */
-  constructor(db: Database, events: TaskEvents) {
+  constructor(db: Database, events: TaskEvents, redaction: Redaction) {
     this.#db = db
     this.#events = events
+    this.#redaction = redaction
     events.on('started', this.#onChange)
     events.on('ended', this.#onChange)
     events.on('cancelled', this.#onChange)
@@ -259,7 +262,7 @@ export class TaskFeed {
       const isStale = watched.detailIsStale && !watched.isGone
       const detail = isStale ? await findTask(this.#db, watched.taskId) : watched.detail
       if (!detail || watched.isGone) watched.found.reject(notFound(watched.taskId))
-      else if (detail !== watched.detail) watched.takeDetail(detail)
+      else if (detail !== watched.detail) watched.takeDetail(this.#redaction.hide(detail))
       watched.found.resolve()
     } catch (error) {
       if (isTransient(error)) throw error

@@ -24,7 +24,7 @@ const FOREVER_DAYS = 36_500
 /** After this another process takes over from one that died while it pruned. */
 const DUTY_MS = 2 * MINUTE_MS
 /** Of the time, the part that is spent in statements: the rest belongs to tasks. */
-const BUSY = 1 / 5
+const BUSY = 1 / 3
 /** Turns are counted from different moments, so that the same process does not always come first. */
 const JITTER = 0.1
 
@@ -32,7 +32,7 @@ const JITTER = 0.1
  * Removes tasks that ended longer ago than they are kept, with their params, log and attempts.
  *
  * One process at a time does it for all, as a row in the database says. It goes over each type from its oldest task on,
- * in steps of a few hundred rows and a fifth of the time, until it has seen all that are old enough; the next time it
+ * in steps of a few hundred rows and a third of the time, until it has seen all that are old enough; the next time it
  * looks is an hour later, or a twenty-fourth of the shortest retention. A step waits for no lock, and touches nothing
  * that a claim wants.
  */
@@ -64,9 +64,9 @@ export class Pruner {
     while (!signal.aborted) {
       await pause(jittered(this.#waitMs), signal)
       if (signal.aborted) return
-      // A failure must not become a rush.
-      this.#waitMs = this.#intervalMs
-      if (!(await this.prune(signal))) this.#waitMs = MINUTE_MS
+      // After a failure the supervisor's own wait is enough: an outage ends when every loop has passed again.
+      this.#waitMs = 0
+      this.#waitMs = (await this.prune(signal)) ? this.#intervalMs : MINUTE_MS
       passed()
     }
   }

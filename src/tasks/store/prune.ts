@@ -1,7 +1,8 @@
+import { withTransaction } from '../../db/client.ts'
 import { type Database, execute, statement } from '../../db/database.ts'
 import type { ListPosition } from './list-branches.ts'
 import { ALLOWED } from './operate.ts'
-import { ofType, TYPES } from './types-present.ts'
+import { ofType, TYPES, WALK } from './types-present.ts'
 
 /** Removal of tasks whose time is over, in steps so small that nobody notices them. */
 
@@ -64,14 +65,10 @@ const oldest = (status: string) => `(select t.id, t.created_at
 
 // Nothing ends before it is created: the walk goes along a type's ended tasks from the oldest and stops where they are
 // too young. It passes over what has not ended long enough ago, and over what somebody holds. Lines go first, as
-// many as a step may take: the cascade would remove all of a task's at once. Losing a step in a crash is no loss, so
-// nobody's commit waits for this one's to reach the disk.
-const PRUNE = statement(
-  'prune',
-  `with looked as materialized (
+// many as a step may take: the cascade would remove all of a task's at once.
+const PRUNE = `with looked as materialized (
      select id, created_at
        from (${['completed', 'failed', 'cancelled'].map(oldest).join(' union all ')}) as ends
-      where (select set_config('synchronous_commit', 'off', true)) is not null
       order by created_at, id
       limit ${PRUNE_BATCH}
    ), old as materialized (
@@ -100,11 +97,19 @@ const PRUNE = statement(
           (select count(*) from said)::int as lines,
           (extract(epoch from last.created_at) * 1000000)::bigint::text as "createdAtMicros", last.id::text as id
      from (select 1) as always
-     left join (select created_at, id from looked order by created_at desc, id desc limit 1) as last on true`,
-)
+     left join (select created_at, id from looked order by created_at desc, id desc limit 1) as last on true`
+
+// Losing a step in a crash is no loss: nobody's commit need wait for this one's to reach the disk.
+const SETTINGS = `${WALK}; set local synchronous_commit = off`
 
 /** Before the oldest task. */
 export const PRUNE_START: ListPosition = { createdAtMicros: '0', id: '0' }
+
+interface StepRow extends ListPosition {
+  readonly looked: number
+  readonly pruned: number
+  readonly lines: number
+}
 
 export interface PruneStep {
   readonly pruned: number
@@ -119,12 +124,12 @@ export async function pruneStep(
   olderThanMs: number,
   from: ListPosition,
 ): Promise<PruneStep> {
-  const [step] = await execute<{ looked: number; pruned: number; lines: number } & ListPosition>(db, PRUNE, [
-    taskType,
-    olderThanMs,
-    from.createdAtMicros,
-    from.id,
-  ])
+  const values = [taskType, olderThanMs, from.createdAtMicros, from.id]
+  const step = await withTransaction(db.pool, async (client) => {
+    await client.query(SETTINGS)
+    const { rows } = await client.query<StepRow>({ text: PRUNE, values })
+    return rows[0]
+  })
   if (!step) throw new Error('the prune did not answer')
   const { looked, pruned, lines, createdAtMicros, id } = step
   // Some lines are left, so the tasks are too: once more from the same place.

@@ -1,5 +1,6 @@
+import { withTransaction } from '../../db/client.ts'
 import { type Database, execute, statement } from '../../db/database.ts'
-import { ofType, TYPES } from './types-present.ts'
+import { ofType, TYPES, WALK } from './types-present.ts'
 
 /** How the whole table stands, in a time that does not grow with its history. */
 
@@ -23,9 +24,7 @@ const countOf = (status: keyof typeof BOUND) => `(select count(*)::int
 // Every part reads an index alone: the types hop along one, a step a type; the newest of a type, and the rare ends, are
 // counted up to a bound; what waits and what runs has indexes of its own. Each order is that of an index, so that no
 // plan finds a scan of the table cheaper. Rows are estimated as the planner does: density times size.
-const COUNT = statement(
-  'stats_count',
-  `with recursive ${TYPES}, waiting as (
+const COUNT = `with recursive ${TYPES}, waiting as (
      select task_type, count(*)::int as pending, min(run_at) filter (where run_at <= now()) as oldest_due
        from async_tasks
       where status = 'pending'
@@ -64,8 +63,7 @@ const COUNT = statement(
      left join waiting w using (task_type)
      left join under_way u using (task_type)
     order by known.task_type
-    limit ${MAX_TYPES}`,
-)
+    limit ${MAX_TYPES}`
 
 export interface TypeCount {
   readonly taskType: string
@@ -88,7 +86,10 @@ export interface TypeCount {
 
 /** One row a type. */
 export function countByType(db: Database): Promise<TypeCount[]> {
-  return execute(db, COUNT, [])
+  return withTransaction(db.pool, async (client) => {
+    await client.query(WALK)
+    return (await client.query<TypeCount>(COUNT)).rows
+  })
 }
 
 const THIS_MINUTE = `date_trunc('minute', now(), 'UTC')`

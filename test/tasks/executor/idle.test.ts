@@ -21,7 +21,7 @@ test('at rest, with the default settings, a process sends at most 1.5 statements
     registry,
     version: 'test',
     executes: true,
-    prepared: true,
+    prepared: database.prepared,
     listen: { connectionString: database.url },
   })
   runner.start()

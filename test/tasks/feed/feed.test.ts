@@ -1,12 +1,16 @@
 import pg from 'pg'
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import type { TaskLogLine } from '../../../src/contract/task.ts'
+import { createPool } from '../../../src/db/client.ts'
 import { createDatabase } from '../../../src/db/database.ts'
+import { isOutage } from '../../../src/db/errors.ts'
 import { TaskEvents } from '../../../src/tasks/events.ts'
 import { type FeedEvent, type FeedStep, TaskFeed } from '../../../src/tasks/feed/feed.ts'
+import { Redaction } from '../../../src/tasks/redaction.ts'
 import { createTaskRegistry } from '../../../src/tasks/registry.ts'
 import { createGate } from '../../support/engine.ts'
 import { useEngines } from '../../support/engines.ts'
+import { startFaultProxy } from '../../support/fault-proxy.ts'
 
 const engines = useEngines()
 const { task } = createTaskRegistry()
@@ -14,9 +18,11 @@ const { task } = createTaskRegistry()
 let feed: TaskFeed
 let statements: string[]
 
+const redaction = new Redaction(['password'], new Map())
+
 /** The feed of a process that runs nothing: whatever it knows, it knows from the database. */
 beforeEach(() => {
-  const db = createDatabase(engines.database.pool, { prepared: true })
+  const db = createDatabase(engines.database.pool, { prepared: engines.database.prepared })
   statements = []
   const query = db.pool.query.bind(db.pool)
   const counted = new Proxy(db.pool, {
@@ -28,7 +34,7 @@ beforeEach(() => {
       }
     },
   })
-  feed = new TaskFeed({ ...db, pool: counted }, new TaskEvents())
+  feed = new TaskFeed({ ...db, pool: counted }, new TaskEvents(), redaction)
 })
 const clients: pg.Client[] = []
 afterEach(async () => {
@@ -94,6 +100,13 @@ describe('what another process does', () => {
     const lines = seen.flatMap((event) => (event.type === 'log' ? event.line.message : []))
     expect(lines).toEqual(['started', 'finishing'])
     expect(seen.at(-1)).toEqual({ type: 'end', task: await manager.getTask(taskId) })
+  })
+
+  test('is shown without the params that are kept out of sight', async () => {
+    const { manager } = engines.create([])
+    const { taskId } = await manager.createTask('elsewhere', { user: 'ada', password: 'secret' })
+    const { value } = await eventsOf(await follow(taskId)).next()
+    expect(value).toMatchObject({ type: 'task', task: { params: { user: 'ada', password: '[redacted]' } } })
   })
 
   test('a failed try and the next one are seen, with the attempts', async () => {
@@ -229,6 +242,38 @@ describe('the reader', () => {
     const messages = await messagesUntil(slow, '3.500')
     expect(messages).toHaveLength(1_500)
     expect(new Set(messages).size).toBe(1_500)
+  })
+
+  test('is over an outage when the database is back; whoever comes meanwhile is told', async () => {
+    const proxy = await startFaultProxy(engines.database.url)
+    const pool = createPool({ connectionString: proxy.url })
+    const events = new TaskEvents()
+    const said: string[] = []
+    events.on('loopFailed', ({ loop }) => said.push(`${loop} failed`))
+    events.on('loopRecovered', ({ loop }) => said.push(`${loop} recovered`))
+    const recovered = new Promise((resolve) => events.once('loopRecovered', resolve))
+    const behind = new TaskFeed(
+      createDatabase(pool, { prepared: engines.database.prepared }),
+      events,
+      redaction,
+    )
+    onTestFinished(async () => {
+      behind.close()
+      await pool.end()
+      await proxy.close()
+    })
+    const { manager } = engines.create([])
+    const [task, other] = await manager.createTasks([{ task: 'nobody' }, { task: 'nobody' }])
+    const options = { afterId: 0, signal: leaving().signal, idleMs: 60_000 }
+    const seen = eventsOf(await behind.follow(task.taskId, options))
+    await seen.next()
+    proxy.set('reset')
+    await expect(behind.follow(other.taskId, options)).rejects.toSatisfy(isOutage)
+    await insertLine(engines.database.pool, task.taskId, 'meanwhile')
+    proxy.set('none')
+    await recovered
+    expect(await messagesUntil(seen, 'meanwhile')).toEqual(['meanwhile'])
+    expect(said).toEqual(['feed failed', 'feed recovered'])
   })
 
   test('ends what is followed when it is closed', async () => {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { Supervisor } from '../../../src/tasks/executor/supervisor.ts'
 import { Pruner } from '../../../src/tasks/maintenance/pruner.ts'
 import { createTaskRegistry } from '../../../src/tasks/registry.ts'
 import { type TaskSettingsInput, taskSettings } from '../../../src/tasks/settings.ts'
@@ -244,6 +245,23 @@ test('an executor prunes by itself, beside the tasks that it runs', async () => 
   } finally {
     await executor.stop()
   }
+})
+
+test('a pruner that failed comes back at once, so that an outage is over for it as for all others', async () => {
+  const { db, events } = tables.createManager()
+  const settings = taskSettings.parse({ heartbeatIntervalMs: 50, leaseMs: 150 })
+  const pruner = new Pruner({ db, events, settings, definitions: new Map() })
+  const supervisor = new Supervisor('pruner', (signal, passed) => pruner.loop(signal, passed), events)
+  await tables.pool.query('alter table async_task_duties rename to elsewhere')
+  const failed = nextEvent(events, 'loopFailed')
+  supervisor.start()
+  try {
+    await failed
+  } finally {
+    await tables.pool.query('alter table elsewhere rename to async_task_duties')
+  }
+  await nextEvent(events, 'loopRecovered')
+  await supervisor.stop()
 })
 
 test.each([-1, 36_501, Number.NaN, Number.POSITIVE_INFINITY])(
