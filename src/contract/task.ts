@@ -71,6 +71,9 @@ export const taskDetail = taskSummary.extend({
   priority: z.int(),
   uniqueKey: z.string().nullable().describe('At most one unfinished task has it.'),
   concurrencyKey: z.string().nullable(),
+  stopping: z
+    .boolean()
+    .describe('It was cancelled, or given up, while its handler ran, and the handler has not returned.'),
   executorId: z.string().nullable().describe('Who runs it, or ran it last.'),
   attempts: z.array(taskAttempt),
 })

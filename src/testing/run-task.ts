@@ -155,6 +155,7 @@ function toCreated({ taskType, params, options }: CreatedInRun, position: number
     priority: options.priority ?? 0,
     uniqueKey: options.uniqueKey ?? null,
     concurrencyKey: options.concurrencyKey ?? null,
+    stopping: false,
     error: null,
     result: null,
     createdBy: null,

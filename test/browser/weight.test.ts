@@ -5,6 +5,7 @@ import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { logIn, openPage, PageServer } from './admin-page.ts'
+import { measureMainThread } from './main-thread.ts'
 import type { WatchedBrowser } from './watched-browser.ts'
 
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
@@ -13,7 +14,6 @@ const TASKS = 10_000
 const MAX_ROWS = 200
 const MAX_FRAME_MS = 50
 const MAX_LOAD_MS = 1_000
-const MAX_RUNS = 20
 
 let server: PageServer
 let browser: WatchedBrowser
@@ -44,15 +44,6 @@ async function fillTable({ pool }: TestDatabase): Promise<void> {
   )
 }
 
-/** On a machine that is busy with other things some runs are slow; what the page needs is what the best one took. */
-async function best(enough: number, measure: () => Promise<number>): Promise<number> {
-  let lowest = Number.POSITIVE_INFINITY
-  for (let runs = 0; runs < MAX_RUNS && lowest >= enough; runs += 1) {
-    lowest = Math.min(lowest, await measure())
-  }
-  return lowest
-}
-
 test('the scripts of the page are smaller than 150 kB, compressed', () => {
   const built = path.resolve(import.meta.dirname, '../../dist/dashboard')
   const html = readFileSync(path.join(built, 'index.html'), 'utf8')
@@ -68,19 +59,20 @@ test('the scripts of the page are smaller than 150 kB, compressed', () => {
   expect(readdirSync(built)).toContain('favicon.svg')
 })
 
-test(`a first load shows the tasks within ${MAX_LOAD_MS} ms`, async () => {
-  const load = async () => {
-    const client = await browser.context.newCDPSession(page)
-    await client.send('Network.clearBrowserCache')
-    await client.detach()
-    const startedAt = performance.now()
+test(`a first load takes less than ${MAX_LOAD_MS} ms of work`, async () => {
+  const client = await browser.context.newCDPSession(page)
+  await client.send('Network.clearBrowserCache')
+  await client.detach()
+  const startedAt = performance.now()
+  const { totalMs } = await measureMainThread(page, async () => {
     await page.goto(`${server.origin}/admin/`, { waitUntil: 'commit' })
     await page.locator('tr[data-task]').first().waitFor()
-    return performance.now() - startedAt
-  }
-  const ms = await best(MAX_LOAD_MS, load)
-  console.log(`first load: ${ms.toFixed(0)} ms`)
-  expect(ms).toBeLessThan(MAX_LOAD_MS)
+  })
+  console.log(
+    `first load: ${totalMs.toFixed(0)} ms of work, ${(performance.now() - startedAt).toFixed(0)} ms in all`,
+  )
+  expect(totalMs).toBeGreaterThan(0)
+  expect(totalMs).toBeLessThan(MAX_LOAD_MS)
 })
 
 test(`with ${TASKS} tasks at most ${MAX_ROWS} rows are in the document, and all of them can be reached`, async () => {
@@ -104,30 +96,36 @@ test(`with ${TASKS} tasks at most ${MAX_ROWS} rows are in the document, and all 
   await page.getByRole('button', { name: 'Newest' }).click()
 })
 
-test(`no frame of a scroll takes over ${MAX_FRAME_MS} ms`, async () => {
-  const scroll = () =>
-    page.evaluate(
-      () =>
-        new Promise<number>((resolve) => {
-          let longest = 0
-          let last = performance.now()
-          const step = () => {
-            const now = performance.now()
-            longest = Math.max(longest, now - last)
-            last = now
-            window.scrollBy(0, 60)
-            if (window.scrollY + window.innerHeight < document.documentElement.scrollHeight)
-              requestAnimationFrame(step)
-            else resolve(longest)
-          }
-          window.scrollTo(0, 0)
-          requestAnimationFrame(() => {
-            last = performance.now()
-            requestAnimationFrame(step)
-          })
-        }),
-    )
-  const ms = await best(MAX_FRAME_MS, scroll)
-  console.log(`longest frame: ${ms.toFixed(0)} ms`)
-  expect(ms).toBeLessThan(MAX_FRAME_MS)
+test(`no frame of a scroll takes over ${MAX_FRAME_MS} ms of work`, async () => {
+  await page.locator('tr[data-task]').first().waitFor()
+  let wallMs = 0
+  const { longestFrameMs, frames } = await measureMainThread(page, async () => {
+    wallMs = await scrollThrough()
+  })
+  console.log(
+    `longest of ${frames} frames: ${longestFrameMs.toFixed(0)} ms of work, ${wallMs.toFixed(0)} ms in all`,
+  )
+  expect(frames).toBeGreaterThan(20)
+  expect(longestFrameMs).toBeLessThan(MAX_FRAME_MS)
 })
+
+/** From the top of the page to its end, frame by frame. @returns the longest time between two frames */
+function scrollThrough(): Promise<number> {
+  return page.evaluate(
+    () =>
+      new Promise<number>((resolve) => {
+        let longest = 0
+        let last: number | undefined
+        const step = (now: number) => {
+          if (last !== undefined) longest = Math.max(longest, now - last)
+          last = now
+          window.scrollBy(0, 60)
+          const isAtEnd = window.scrollY + window.innerHeight >= document.documentElement.scrollHeight - 1
+          if (isAtEnd) resolve(longest)
+          else requestAnimationFrame(step)
+        }
+        window.scrollTo(0, 0)
+        requestAnimationFrame(step)
+      }),
+  )
+}

@@ -1,6 +1,7 @@
 import { createContext, type ReactNode, useContext, useEffect, useRef, useState } from 'react'
 import {
   type ExecutorView,
+  type TaskDetail,
   type TaskStats,
   type TaskSummary,
   TasksApiError,
@@ -99,12 +100,21 @@ function useRefreshOnChange(listeners: Set<Listener>, ...queries: Pick<Query<unk
   }, [listeners])
 }
 
-/** Whether a handler still works on a task whose row has ended, and whether it has ignored its signal for long. */
+/**
+ * Whether a handler still works on a task whose row has ended, and whether it has ignored its signal for long. What a
+ * dead executor had begun has stopped with it.
+ */
 export function stoppingState(
   executors: readonly ExecutorView[] | undefined,
-  taskId: string,
+  { taskId, executorId, stopping }: Pick<TaskDetail, 'taskId' | 'executorId' | 'stopping'>,
 ): 'no' | 'stopping' | 'stuck' {
-  const holder = executors?.find((one) => one.alive && one.runningTasks.includes(taskId))
-  if (executors?.some((one) => one.alive && one.stuck.includes(taskId))) return 'stuck'
-  return holder ? 'stopping' : 'no'
+  const executor = executors?.find(({ id }) => id === executorId)
+  if (!executor?.alive) return 'no'
+  if (executor.stuck.includes(taskId)) return 'stuck'
+  return stopping ? 'stopping' : 'no'
+}
+
+/** Tasks whose handlers ignore their signals, in living executors. */
+export function listStuck(executors: readonly ExecutorView[] | undefined): readonly string[] {
+  return executors?.filter(({ alive }) => alive).flatMap(({ stuck }) => stuck) ?? []
 }

@@ -9,7 +9,7 @@ export const TASK_COLUMNS = `t.task_id as "taskId", t.task_type as "taskType", t
           t.run_at as "runAt", t.retry_count as "retryCount", t.max_retries as "maxRetries",
           t.error_message as "error", t.result, t.created_by as "createdBy", t.cancelled_at as "cancelledAt",
           t.timeout_seconds as "timeoutSeconds", t.priority, t.executor_id as "executorId", t.attempt,
-          t.unique_key as "uniqueKey", t.concurrency_key as "concurrencyKey"`
+          t.unique_key as "uniqueKey", t.concurrency_key as "concurrencyKey", t.stopping`
 
 /** All that is known of a task, from a table named `t`. */
 export const DETAIL_COLUMNS = `${TASK_COLUMNS},
@@ -33,6 +33,7 @@ export interface TaskRow extends SummaryRow {
   readonly attempt: number
   readonly uniqueKey: string | null
   readonly concurrencyKey: string | null
+  readonly stopping: boolean
 }
 
 export interface DetailRow extends TaskRow {

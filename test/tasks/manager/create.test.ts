@@ -43,6 +43,7 @@ describe('createTask', () => {
       createdBy: 'u1',
       uniqueKey: null,
       concurrencyKey: null,
+      stopping: false,
       createdAt: expect.any(Date),
       runAt: created.createdAt,
       startedAt: null,

@@ -45,7 +45,7 @@ function Gone() {
 function Detail({ task, feed }: { task: TaskDetail; feed: TaskFeed }) {
   const text = useText()
   const executors = useServerState().executors.data
-  const stopping = task.status === 'running' ? 'no' : stoppingState(executors, task.taskId)
+  const stopping = task.status === 'running' ? 'no' : stoppingState(executors, task)
   return (
     <article className="task">
       <div className="page-head task-head">

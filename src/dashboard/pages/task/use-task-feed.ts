@@ -7,6 +7,7 @@ import { MAX_LINES } from './lines.ts'
 
 /** Lines join the page in batches: a handler may say thousands a second. */
 const BATCH_MS = 100
+const STOPPING_POLL_MS = 1_000
 
 export interface TaskFeed {
   readonly task: TaskDetail | undefined
@@ -46,6 +47,15 @@ export function useTaskFeed(taskId: string): TaskFeed {
     void follow(taskId, lastId, tell, ended.signal)
     return () => ended.abort()
   }, [taskId, isVisible, hasEnded])
+
+  // The stream has ended with the task; its handler may return later.
+  const isStopping = hasEnded && isVisible && state.task?.stopping === true
+  useEffect(() => {
+    if (!isStopping) return
+    const ended = new AbortController()
+    void awaitStop(taskId, tell, ended.signal)
+    return () => ended.abort()
+  }, [taskId, isStopping])
 
   useChanges((change) => {
     if (change.type !== 'task' || change.task.taskId !== taskId || !hasEnded) return
@@ -97,6 +107,19 @@ async function follow(
     tell({ type: 'error', error })
   } finally {
     lines.flush()
+  }
+}
+
+async function awaitStop(taskId: string, tell: (news: News) => void, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      tell({ type: 'task', task: await client.getTask(taskId, { signal }) })
+    } catch (error) {
+      if (signal.aborted) return
+      if (!(error instanceof TasksApiError)) throw error
+      if (!error.isTransient) return tell({ type: 'error', error })
+    }
+    await new Promise((resolve) => setTimeout(resolve, STOPPING_POLL_MS))
   }
 }
 

@@ -5,7 +5,7 @@ import { Link } from '../../components/link.tsx'
 import { Empty, Failure, Skeleton } from '../../components/notice.tsx'
 import { isTyping } from '../../components/shortcuts.tsx'
 import { useText } from '../../i18n/text.ts'
-import { stoppingState, useChanges, useServerState } from '../../state/server-state.tsx'
+import { listStuck, useChanges, useServerState } from '../../state/server-state.tsx'
 import { type Query, useQuery } from '../../state/use-query.ts'
 import { useTitle } from '../../state/use-title.ts'
 import { BulkBar } from './bulk-bar.tsx'
@@ -133,7 +133,7 @@ function TaskTable(props: {
 }) {
   const { page, state, selection, isPageSelected } = props
   const text = useText()
-  const executors = useServerState().executors.data
+  const stuck = listStuck(useServerState().executors.data)
   const body = useRef<HTMLTableSectionElement>(null)
   useRowKeys(body, selection)
   if (page.tasks.length === 0) return <Nothing state={state} />
@@ -164,7 +164,7 @@ function TaskTable(props: {
               key={task.taskId}
               task={task}
               isSelected={selection.has(task.taskId)}
-              isStopping={task.status !== 'running' && stoppingState(executors, task.taskId) !== 'no'}
+              isStopping={task.status !== 'running' && stuck.includes(task.taskId)}
               onToggle={selection.toggle}
             />
           ))}
