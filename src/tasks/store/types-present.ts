@@ -18,8 +18,8 @@ export const TYPES = `types (task_type) as (
       where types.task_type is not null
    )`
 
-/** A setting for a transaction that walks the index: few rows as it may expect, the planner is not to sort them all. */
-export const WALK = 'set local enable_bitmapscan = off'
+/** Settings for a transaction that walks the index: few rows as it may expect, the planner is not to sort them all. */
+export const WALK = 'set local enable_bitmapscan = off; set local enable_seqscan = off'
 
 /** Tasks `t` of one type in one status, other than `running`, as their index has them: in the order of their creation. */
 export const ofType = (type: string, status: string) =>

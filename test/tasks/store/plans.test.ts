@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, test } from 'vitest'
 import { readFeed } from '../../../src/tasks/store/feed.ts'
 import { findTypesToPrune, PRUNE_START, pruneStep } from '../../../src/tasks/store/prune.ts'
 import { failUnknownTypes, rescueTasks } from '../../../src/tasks/store/rescue.ts'
+import { WALK } from '../../../src/tasks/store/types-present.ts'
 import { claimTasks } from '../../support/claim-tasks.ts'
 import { captureAllStatements, captureStatements, explain, type PlanNode } from '../../support/plans.ts'
 import { inStatus, SOME_EXECUTOR, useTaskTables } from '../../support/task-rows.ts'
@@ -130,7 +131,7 @@ describe('over 100,000 finished tasks', () => {
     const sent = await captureAllStatements(() => manager.stats())
     const statement = sent.find(({ text }) => text.includes('recursive'))
     for (const kind of KINDS) {
-      const plan = await explainOne(statement, kind, 'set local enable_bitmapscan = off')
+      const plan = await explainOne(statement, kind, WALK)
       const ofTasks = plan.filter((node) => node['Relation Name'] === 'async_tasks')
       expect(ofTasks.length).toBeGreaterThan(0)
       expect(scansOfTasks(plan), kind).toEqual([])
