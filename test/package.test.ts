@@ -71,6 +71,8 @@ test('it holds the engine, the plugin and the migrations of the engine, and noth
   for (const name of ['dist/index.js', 'dist/index.d.ts', 'dist/tasks/schema.js', 'README.md', 'LICENSE']) {
     expect(packed).toContain(`package/${name}`)
   }
+  expect(packed).toContain('package/dist/dashboard/index.html')
+  expect(packed.some((name) => /^package\/dist\/dashboard\/assets\/[\w-]+\.js$/.test(name))).toBe(true)
   expect(packed.some((name) => /^package\/migrations\/tasks\/\d+_.*\.sql$/.test(name))).toBe(true)
   const foreign =
     /\/(market|accounts|cli|migrations\/server|src|test)\/|\/(app|server|config|embedded[\w-]*)\.(js|d\.ts)$/
@@ -230,6 +232,28 @@ test('the testing kit runs handlers with a database and without one', async () =
   const env = { PATH: process.env.PATH, DATABASE_URL: database.url }
   const { stdout } = await run(process.execPath, ['testing.js'], { cwd: host, env })
   expect(stdout).toBe('8\n42\n')
+})
+
+test('the admin page comes with it, built for production', async () => {
+  const database = await createTestDatabase('empty')
+  onTestFinished(() => database.drop())
+  const code = `
+    import Fastify from 'fastify'
+    import asyncTasks from 'fastify-async-tasks'
+    const app = Fastify()
+    const connectionString = process.env.DATABASE_URL
+    await app.register(asyncTasks, { connectionString, tasks: [], authorize: false, dashboard: { prefix: '/ops' } })
+    const { body } = await app.inject('/ops/')
+    const script = await app.inject('/ops/' + body.match(/assets\\/[\\w-]+\\.js/)[0])
+    console.log(script.statusCode, script.body.length)
+    await app.close()`
+  writeFileSync(path.join(host, 'page.js'), code)
+  const env = { PATH: process.env.PATH, DATABASE_URL: database.url }
+  const { stdout } = await run(process.execPath, ['page.js'], { cwd: host, env })
+  const [status, size] = stdout.trim().split(' ').map(Number)
+  expect(status).toBe(200)
+  // React for development would make it three times as large.
+  expect(size).toBeLessThan(500_000)
 })
 
 test('the tables are a module of their own', async () => {

@@ -34,7 +34,7 @@ export async function buildDashboardIfStale(log: BuildLog): Promise<void> {
     const vite = path.join(ROOT, 'node_modules/vite/bin/vite.js')
     const args = [vite, 'build', 'src/dashboard', '--outDir', draft, '--logLevel', 'warn']
     // Whatever this process is: the page is for production.
-    await run(process.execPath, args, { cwd: ROOT, env: { NODE_ENV: 'production' } })
+    await run(process.execPath, args, { cwd: ROOT, env: { NODE_ENV: 'production', NO_COLOR: '1' } })
     publish(draft)
     log.info(`built the admin page in ${Math.round(performance.now() - startedAt)} ms`)
   } catch (error) {

@@ -46,7 +46,8 @@ function addUp(events: readonly TraceEvent[]): MainThreadWork {
   let [total, frame, longest, frames] = [0, 0, 0, 0]
   for (const { name, tdur = 0 } of ofMain) {
     if (name === 'FireAnimationFrame') {
-      longest = Math.max(longest, frame)
+      // What came before the first one belongs to no frame.
+      if (frames > 0) longest = Math.max(longest, frame)
       frame = 0
       frames += 1
     } else if (name === 'RunTask') {
@@ -54,5 +55,5 @@ function addUp(events: readonly TraceEvent[]): MainThreadWork {
       frame += tdur
     }
   }
-  return { totalMs: total / 1_000, longestFrameMs: Math.max(longest, frame) / 1_000, frames }
+  return { totalMs: total / 1_000, longestFrameMs: longest / 1_000, frames }
 }

@@ -25,7 +25,7 @@ export function cloneProject(): string {
     await expect.poll(() => processesOf(folder), { timeout: 20_000 }).toEqual([])
     rmSync(folder, { recursive: true, force: true })
   })
-  for (const part of ['package.json', 'src', 'migrations']) {
+  for (const part of ['package.json', 'tsconfig.json', 'src', 'migrations']) {
     cpSync(path.join(root, part), path.join(folder, part), { recursive: true })
   }
   // Later than its sources, which are as new as the copy: nothing has to be built at the start.

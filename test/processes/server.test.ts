@@ -1,4 +1,4 @@
-import { existsSync, rmSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import path from 'node:path'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
@@ -223,3 +223,40 @@ test.runIf(asRoot)(
     expect(processesOf(home)).toEqual([])
   },
 )
+
+test('a start builds the admin page where it is missing, and where its sources have changed', async () => {
+  const folder = cloneProject()
+  rmSync(path.join(folder, 'dist'), { recursive: true })
+  const index = async (address: string) => (await fetch(`${address}/admin/`)).text()
+
+  const first = new ServerProcess(folder)
+  const address = await first.listening()
+  await first.says(/built the admin page in \d+ ms/)
+  expect(await index(address)).toContain('name="tasks-api" content="../api/admin"')
+  first.npm.kill('SIGTERM')
+  expect(await first.exitCode).toBe(0)
+
+  const html = path.join(folder, 'src/dashboard/index.html')
+  writeFileSync(html, readFileSync(html, 'utf8').replace('<title>Tasks</title>', '<title>Changed</title>'))
+  const second = new ServerProcess(folder)
+  const next = await second.listening()
+  await second.says(/its sources have changed/)
+  expect(await index(next)).toContain('<title>Changed</title>')
+  second.npm.kill('SIGTERM')
+  expect(await second.exitCode).toBe(0)
+})
+
+test('a page that cannot be built stops no server, and says where to look', async () => {
+  const folder = cloneProject()
+  rmSync(path.join(folder, 'dist'), { recursive: true })
+  writeFileSync(path.join(folder, 'src/dashboard/main.tsx'), "import './nowhere.ts'\n")
+  const server = new ServerProcess(folder)
+  const address = await server.listening()
+  await server.says(/nowhere\.ts[\s\S]*the admin page could not be built/)
+  expect(await isReady(address)).toBe(200)
+  const answer = await fetch(`${address}/admin/`)
+  expect(answer.status).toBe(503)
+  expect(await answer.text()).toContain('npm run build:dashboard')
+  server.npm.kill('SIGTERM')
+  expect(await server.exitCode).toBe(0)
+})

@@ -107,6 +107,16 @@ export const RULES: readonly Rule[] = [
     typesToo: true,
     broken: parseSource('src/client/stream.ts', `import type { Task } from '../tasks/task.ts'\n`),
   }),
+  importRule({
+    name: 'dashboard/ knows the server by client/ and types of contract/ alone',
+    forbidden: (target) =>
+      !isFolder('dashboard/', 'client/', 'contract/')(target) &&
+      !isPackage('react', 'react-dom')(target) &&
+      !target.endsWith('.css'),
+    allowed: (file) => !isIn(file, ['dashboard/']) || isIn(file, ['dashboard/vite.config.ts']),
+    typesToo: true,
+    broken: parseSource('src/dashboard/app.tsx', `import { version } from '../plugin.ts'\n`),
+  }),
   {
     name: 'the environment is read in config.ts alone',
     broken: parseSource('src/server.ts', `listen(process.env.PORT)\n`),
