@@ -144,7 +144,7 @@ describe('useTaskStatus', () => {
     expect(await text('#A b')).toBe('running')
     await setHidden(false)
     await sees('#A b', 'completed')
-    expect(await text('pre')).toBe('collecting\nprinting')
+    await sees('pre', 'collecting\nprinting')
   })
 
   test('cancels, and tells of a cancel and of a failure', async () => {
