@@ -1,6 +1,6 @@
 import { type BulkAction, type BulkAnswer, type BulkRequest, MAX_BULK_TASKS } from '../contract/bulk.ts'
 import type { Database } from '../db/database.ts'
-import { codeOf, UNIQUE_VIOLATION } from '../db/errors.ts'
+import { codeOf, DEADLOCK, LOCK_NOT_AVAILABLE, UNIQUE_VIOLATION } from '../db/errors.ts'
 import { bulkRequest, requireValid } from './arguments.ts'
 import type { TaskEvents } from './events.ts'
 import { isFinished, TASK_ID } from './lifecycle.ts'
@@ -14,6 +14,7 @@ type RefusalCode =
   | 'TASK_NOT_FINISHED'
   | 'TASK_STILL_STOPPING'
   | 'DUPLICATE_TASK'
+  | 'UNIQUE_KEY_BUSY'
 
 interface Context {
   readonly db: Database
@@ -85,7 +86,7 @@ const ACTIONS: Record<BulkAction, (context: Context, taskIds: readonly string[])
 
   async retry({ db, events }, taskIds) {
     const duplicates = new Map<string, RefusalCode>()
-    const rows = await retryUnique(db, taskIds, (taskId) => duplicates.set(taskId, 'DUPLICATE_TASK'))
+    const rows = await retryUnique(db, taskIds, (taskId, code) => duplicates.set(taskId, code))
     const changed = rows.map((row) => row.taskId)
     if (rows.length > 0) {
       const taskTypes = rows.map((row) => row.taskType)
@@ -103,15 +104,18 @@ const ACTIONS: Record<BulkAction, (context: Context, taskIds: readonly string[])
 async function retryUnique(
   db: Database,
   taskIds: readonly string[],
-  onDuplicate: (taskId: string) => void,
+  onDuplicate: (taskId: string, code: RefusalCode) => void,
 ): Promise<TaskRow[]> {
   try {
     return await retryTasks(db, taskIds)
   } catch (error) {
-    if (codeOf(error) !== UNIQUE_VIOLATION) throw error
+    const code = codeOf(error)
+    // Whoever waits for a key that is in the balance, or for us, must not fail the others.
+    const isBusy = code === LOCK_NOT_AVAILABLE || code === DEADLOCK
+    if (code !== UNIQUE_VIOLATION && !isBusy) throw error
     const [only, ...others] = taskIds
     if (only !== undefined && others.length === 0) {
-      onDuplicate(only)
+      onDuplicate(only, isBusy ? 'UNIQUE_KEY_BUSY' : 'DUPLICATE_TASK')
       return []
     }
     const middle = Math.ceil(taskIds.length / 2)

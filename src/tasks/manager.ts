@@ -81,8 +81,8 @@ export class TaskManager {
     this.#settings = options.settings
     this.#events = options.events
     this.#creator = new TaskCreator(options)
-    this.#schedules = new Schedules({ ...options, creator: this.#creator })
     this.#redaction = new Redaction(options.settings.redact, options.definitions)
+    this.#schedules = new Schedules({ ...options, creator: this.#creator, redaction: this.#redaction })
     this.#types = new TaskTypes(options)
     this.#waiters = new Waiters(options.db, options.events, options.settings.pollIntervalMs)
     this.#statistics = new Statistics(options.db)

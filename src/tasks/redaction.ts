@@ -75,11 +75,16 @@ export class Redaction {
     return paths.length === 0 ? task : { ...task, params: hideAt(task.params, paths) as T['params'] }
   }
 
+  /** Params that were shown hidden, and come back changed: what still says so is what it was. */
+  restore<T extends Record<string, unknown>>(taskType: string, given: T, before: Record<string, unknown>): T {
+    return this.#pathsOf(taskType).reduce<unknown>((left, path) => restoreAt(left, before, path), given) as T
+  }
+
   /** Undefined where nothing of the type is to be hidden. */
   scrubberFor(taskType: string, stored: Readonly<Record<string, string>> | null): Scrubber | undefined {
     const paths = this.#pathsOf(taskType)
     if (paths.length === 0) return undefined
-    const params = decodeParams(stored)
+    const params = decodeOrNone(stored)
     const secrets = new Set(paths.flatMap((path) => valuesAt(params, path)).flatMap(textsIn))
     return new Scrubber(paths, [...secrets])
   }
@@ -87,6 +92,15 @@ export class Redaction {
   #pathsOf(taskType: string): Paths {
     const own = this.#definitions.get(taskType)?.options.redact ?? []
     return [...this.#everywhere, ...own].map((path) => path.split('.'))
+  }
+}
+
+/** Params that are no JSON fail their task when it runs: nothing of them is said before. */
+function decodeOrNone(stored: Readonly<Record<string, string>> | null): Record<string, unknown> {
+  try {
+    return decodeParams(stored)
+  } catch {
+    return {}
   }
 }
 
@@ -100,6 +114,16 @@ function replaceAt(value: unknown, [key, ...rest]: readonly string[]): unknown {
   if (entries.length === 0) return value
   const copy = Array.isArray(value) ? [...value] : { ...(value as object) }
   for (const [name, item] of entries) Object.assign(copy, { [name]: replaceAt(item, rest) })
+  return copy
+}
+
+function restoreAt(value: unknown, before: unknown, [key, ...rest]: readonly string[]): unknown {
+  if (key === undefined) return value === REDACTED && before !== undefined ? before : value
+  const entries = entriesAt(value, key)
+  if (entries.length === 0) return value
+  const olds = new Map(entriesAt(before, key))
+  const copy = Array.isArray(value) ? [...value] : { ...(value as object) }
+  for (const [name, item] of entries) Object.assign(copy, { [name]: restoreAt(item, olds.get(name), rest) })
   return copy
 }
 

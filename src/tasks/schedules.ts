@@ -14,6 +14,7 @@ import { parseCron, requireNext } from './cron.ts'
 import { tickBeingParsed } from './current-tick.ts'
 import { TaskError } from './errors.ts'
 import type { TaskEvents } from './events.ts'
+import type { Redaction } from './redaction.ts'
 import type { ScheduleChanges, ScheduleOptions } from './schedule-options.ts'
 import {
   declareSchedule,
@@ -36,11 +37,13 @@ export class Schedules {
   readonly #db: Database
   readonly #events: TaskEvents
   readonly #creator: TaskCreator
+  readonly #redaction: Redaction
 
-  constructor(options: { db: Database; events: TaskEvents; creator: TaskCreator }) {
+  constructor(options: { db: Database; events: TaskEvents; creator: TaskCreator; redaction: Redaction }) {
     this.#db = options.db
     this.#events = options.events
     this.#creator = options.creator
+    this.#redaction = options.redaction
   }
 
   async create(options: ScheduleOptions): Promise<ScheduleView> {
@@ -58,13 +61,16 @@ export class Schedules {
     // Once more for each change of somebody else's that came in between.
     for (;;) {
       const before = await this.#require(name)
-      const settings = { ...before, ...change, ...(params === undefined ? {} : { params: toText(params) }) }
+      const kept = params && this.#redaction.restore(before.taskType, params, JSON.parse(before.params))
+      const settings = { ...before, ...change, ...(kept === undefined ? {} : { params: toText(kept) }) }
       const isNew =
         settings.cron !== before.cron ||
         settings.timeZone !== before.timeZone ||
         settings.enabled !== before.enabled ||
         before.nextRunAt === null
-      const { next } = await this.#check(settings)
+      // What is broken can still be switched off.
+      const isOff = Object.keys(changes).every((key) => key === 'enabled') && !settings.enabled
+      const next = isOff ? new Date() : (await this.#check(settings)).next
       const row = await updateSchedule(this.#db, before, settings, { at: next, isNew })
       if (row) return this.#changed(row)
     }
@@ -78,11 +84,11 @@ export class Schedules {
   /** Undefined when there is none. */
   async find(name: string): Promise<ScheduleView | undefined> {
     const row = isName(name) ? await findSchedule(this.#db, name) : undefined
-    return row && toView(row)
+    return row && this.#view(row)
   }
 
   async list(): Promise<ScheduleView[]> {
-    return (await listSchedules(this.#db)).map(toView)
+    return (await listSchedules(this.#db)).map((row) => this.#view(row))
   }
 
   /** Makes a task now, whatever the schedule's next tick is. */
@@ -128,7 +134,12 @@ export class Schedules {
 
   #changed(row: ScheduleRow): ScheduleView {
     this.#events.emit('schedulesChanged', { schedule: row.name })
-    return toView(row)
+    return this.#view(row)
+  }
+
+  /** As people and programs may see it. */
+  #view({ revision: _revision, params, ...row }: ScheduleRow): ScheduleView {
+    return this.#redaction.hide({ ...row, params: JSON.parse(params) })
   }
 
   async #require(name: string): Promise<ScheduleRow> {
@@ -142,10 +153,6 @@ export class Schedules {
       ? new TaskError('DUPLICATE_SCHEDULE', `there is a schedule '${name}' already`)
       : new TaskError('TOO_MANY_SCHEDULES', `there may be ${MAX_SCHEDULES} schedules`)
   }
-}
-
-function toView({ revision: _revision, params, ...row }: ScheduleRow): ScheduleView {
-  return { ...row, params: JSON.parse(params) }
 }
 
 function toText(params: Record<string, unknown>): string {

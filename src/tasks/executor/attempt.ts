@@ -40,7 +40,7 @@ export interface AttemptServices extends ContextServices {
   readonly maxResultBytes: number
   readonly redaction: Redaction
   /** A retry of this executor's own making is due after this long. */
-  onRetryDue(delayMs: number): void
+  onRetryDue(taskType: string, delayMs: number): void
 }
 
 /**
@@ -225,7 +225,7 @@ export class Attempt {
   }
 
   #announce(outcome: Outcome): void {
-    if (outcome.kind === 'retry') this.#services.onRetryDue(outcome.delayMs)
+    if (outcome.kind === 'retry') this.#services.onRetryDue(this.task.taskType, outcome.delayMs)
     this.#services.events.emit('ended', {
       ...this.event,
       outcome: attemptOutcome(outcome),

@@ -95,6 +95,11 @@ export class Claimer {
     this.#closedUntil.clear()
   }
 
+  /** A task of this type may have become due. */
+  lookAgainAt(taskType: string): void {
+    this.#closedUntil.delete(taskType)
+  }
+
   /** Old tasks may have become claimable. */
   lookAtEverything(): void {
     this.lookAgain()

@@ -138,7 +138,7 @@ export class TaskExecutor {
       retryBaseMs: settings.retryBaseMs,
       maxResultBytes: settings.maxResultBytes,
       redaction: new Redaction(settings.redact, definitions),
-      onRetryDue: (delayMs) => this.#wakeUp.notifyAfter(delayMs + RETRY_SLACK_MS),
+      onRetryDue: (taskType, delayMs) => this.#onRetryDue(taskType, delayMs),
     }
   }
 
@@ -360,6 +360,11 @@ export class TaskExecutor {
     if (this.#stopping && this.#claimer?.isLimited(taskType)) {
       this.#options.events.emit('roomLeft', { taskTypes: [taskType] })
     }
+  }
+
+  #onRetryDue(taskType: string, delayMs: number): void {
+    const ms = delayMs + RETRY_SLACK_MS
+    this.#wakeUp.notifyAfter(ms, () => this.#claimer?.lookAgainAt(taskType))
   }
 
   readonly #onCreated = ({ dueNow }: { dueNow: boolean }): void => {

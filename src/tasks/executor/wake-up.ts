@@ -15,10 +15,11 @@ export class WakeUp {
   }
 
   /** For the near future; what is due later than a minute from now is left to polling. */
-  notifyAfter(ms: number): void {
+  notifyAfter(ms: number, before = () => {}): void {
     if (ms > FAR_MS) return
     const timer = setTimeout(() => {
       this.#timers.delete(timer)
+      before()
       this.notify()
     }, ms)
     this.#timers.add(timer)

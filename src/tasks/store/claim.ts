@@ -202,6 +202,15 @@ const KNOW_TYPES = statement(
   `insert into async_task_types (task_type) select unnest($1::text[]) on conflict do nothing`,
 )
 
+/** Types of which more is due than the window shows: only of those keys may be missing. */
+const CROWDED = statement(
+  'crowded_types',
+  `select u.task_type as "taskType" from unnest($1::text[]) as u (task_type)
+    where (select true from async_tasks
+            where status = 'pending' and task_type = u.task_type and run_at <= now()
+            ${ORDER} offset ${KEY_WINDOW} limit 1)`,
+)
+
 /** The claims of one executor, for the types that it runs. */
 export class Claims {
   readonly types: readonly TypeLimits[]
@@ -248,7 +257,18 @@ export class Claims {
     const left = request.limit - answer.tasks.length
     const keys = this.types.filter(({ keyed, taskType }) => keyed && answer.waiting.includes(taskType))
     if (!this.#hopping || left === 0 || keys.length === 0) return answer
-    const more = await this.#takeLimited(this.#hopping, { ...request, limit: left }, open)
+    const rows = await execute<{ taskType: string }>(this.#db, CROWDED, [
+      keys.map(({ taskType }) => taskType),
+    ])
+    const crowded = new Set(rows.map(({ taskType }) => taskType).filter((taskType) => open.has(taskType)))
+    if (crowded.size === 0) return answer
+    const places = this.types.map(({ taskType }, i) => {
+      const before = request.places[i] ?? null
+      return before === null
+        ? null
+        : before - answer.tasks.filter((task) => task.taskType === taskType).length
+    })
+    const more = await this.#takeLimited(this.#hopping, { ...request, limit: left, places }, crowded)
     return { ...answer, tasks: [...answer.tasks, ...more.tasks] }
   }
 

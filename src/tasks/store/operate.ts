@@ -1,5 +1,5 @@
 import { type Database, execute, statement } from '../../db/database.ts'
-import { codeOf, UNIQUE_VIOLATION } from '../../db/errors.ts'
+import { codeOf, LOCK_NOT_AVAILABLE, UNIQUE_VIOLATION } from '../../db/errors.ts'
 import { TaskError } from '../errors.ts'
 import { BACK_TO_PENDING, HANDLER_IS_LEFT } from './fence.ts'
 import { TASK_COLUMNS, type TaskRow } from './rows.ts'
@@ -68,6 +68,7 @@ const retry = (rows: string) => `with ended as (
      select t.id, t.task_id, t.status, t.attempt, t.executor_id, t.started_at, t.completed_at
        from async_tasks t
       where ${rows} and ${ALLOWED.retry}
+          and (select set_config('lock_timeout', '500ms', true)) is not null
         for no key update
    ), recorded as (
      insert into async_task_attempts (task_id, attempt, executor_id, started_at, ended_at, outcome)
@@ -95,6 +96,12 @@ export async function retryTask(db: Database, taskId: string): Promise<TaskRow |
   try {
     return (await execute<TaskRow>(db, RETRY, [taskId]))[0]
   } catch (error) {
+    if (codeOf(error) === LOCK_NOT_AVAILABLE) {
+      throw new TaskError(
+        'UNIQUE_KEY_BUSY',
+        `a transaction that has not ended holds ${taskId}, or its unique key`,
+      )
+    }
     if (codeOf(error) !== UNIQUE_VIOLATION) throw error
     throw new TaskError('DUPLICATE_TASK', `another unfinished task has the unique key of ${taskId}`)
   }
