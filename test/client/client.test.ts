@@ -51,7 +51,8 @@ describe('against the server', () => {
     expect(later).toMatchObject({ created: true, status: 'pending', runAt, priority: 5 })
     expect((await client.cancelTask(later.taskId)).cancelledAt).toBeInstanceOf(Date)
     expect(await client.retryTask(later.taskId)).toMatchObject({ status: 'pending', cancelledAt: null })
-    await client.cancelTask(later.taskId)
+    // Due by now, it runs.
+    await server.app.tasks.waitFor(later.taskId)
     expect(await client.deleteTask(later.taskId)).toBeUndefined()
 
     const { taskId } = await client.createTask({ taskType: 'echo', params: { text: 'now' } })
