@@ -57,7 +57,10 @@ export function SchedulesPage() {
       {open?.kind === 'delete' && (
         <Confirm
           title={text.schedules.confirmDelete(open.schedule.name)}
-          details={text.schedules.confirmDeleteText}
+          details={[
+            text.schedules.confirmDeleteText,
+            ...(open.schedule.declared ? [text.schedules.inCodeText] : []),
+          ].join(' ')}
           action={text.actions.delete}
           danger
           onConfirm={() => void remove(open.schedule)}
@@ -104,14 +107,19 @@ interface RowProps {
 function ScheduleRow(props: RowProps) {
   const { schedule, onChange } = props
   const text = useText()
-  const { name, cron, timeZone, taskType, enabled, nextRunAt } = schedule
+  const { name, cron, timeZone, taskType, enabled, declared, nextRunAt } = schedule
   const toggle = async () => {
     if (await attempt(() => client.changeSchedule(name, { enabled: !enabled }))) onChange()
   }
   return (
     <tr>
       <td>
-        <span className="strong">{name}</span>
+        <span className="strong">{name}</span>{' '}
+        {declared && (
+          <span className="badge" title={text.schedules.inCodeText}>
+            {text.schedules.inCode}
+          </span>
+        )}
         <Link className="muted small block" to={{ type: taskType }}>
           {taskType}
         </Link>
