@@ -108,6 +108,7 @@ test('a server that goes away is missed, and found again without a reload', asyn
   await server.stop()
   const banner = page.getByText('No connection to the server')
   await banner.waitFor()
+  await page.locator('.pill', { hasText: 'Unknown' }).waitFor()
   // What was shown stays.
   expect(await page.locator('tr[data-task]').count()).toBeGreaterThan(0)
   await new Promise((resolve) => setTimeout(resolve, 2_000))

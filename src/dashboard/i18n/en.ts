@@ -85,7 +85,7 @@ export const en = {
     stuck: (n: number) => `${n} stuck`,
     stuckHint: 'A handler ignores its signal and keeps its slot',
     pid: (pid: number) => `process ${pid}`,
-    health: { ok: 'Running', stuck: 'Stuck handler', late: 'Late', down: 'Not running', unknown: '…' },
+    health: { ok: 'Healthy', stuck: 'Stuck handler', late: 'Late', down: 'Not running', unknown: 'Unknown' },
     estimate: 'Counts of finished tasks are estimates',
   },
   list: {
@@ -277,7 +277,7 @@ export const en = {
     missed: 'Missed ticks',
     missedOptions: { skip: 'Forget them', once: 'One task for all', all: 'One task each' },
     next: 'Next run',
-    last: 'Last run',
+    last: 'Last tick',
     runNow: 'Run now',
     runs: 'Task created',
     pause: 'Pause',

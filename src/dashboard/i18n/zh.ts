@@ -87,7 +87,7 @@ export const zh: Dictionary = {
     stuck: (n) => `${n} 个卡住`,
     stuckHint: '有处理函数忽略停止信号并占用槽位',
     pid: (pid) => `进程 ${pid}`,
-    health: { ok: '运行正常', stuck: '有任务卡住', late: '心跳延迟', down: '未运行', unknown: '…' },
+    health: { ok: '运行正常', stuck: '有任务卡住', late: '心跳延迟', down: '未运行', unknown: '未知' },
     estimate: '已结束任务的数量为估计值',
   },
   list: {
@@ -275,7 +275,7 @@ export const zh: Dictionary = {
     missed: '错过的时刻',
     missedOptions: { skip: '忽略', once: '合并为一个任务', all: '逐个补建任务' },
     next: '下次运行',
-    last: '上次运行',
+    last: '上次触发',
     runNow: '立即运行',
     runs: '任务已创建',
     pause: '暂停',

@@ -165,8 +165,9 @@ function RowActions({ schedule, onChange, onOpen }: RowProps) {
   const text = useText()
   const { name } = schedule
   const run = async () => {
-    if (!(await attempt(() => client.runSchedule(name)))) return
-    say(text.schedules.runs)
+    const made = await attempt(() => client.runSchedule(name))
+    if (!made) return
+    say(text.schedules.runs, 'done', { task: made.taskId })
     onChange()
   }
   return (
