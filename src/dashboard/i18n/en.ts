@@ -72,8 +72,8 @@ export const en = {
     lastHour: 'Last hour',
     hourSummary: (completed: number, failed: number, cancelled: number) =>
       `Last hour: ${completed} completed, ${failed} failed, ${cancelled} cancelled`,
-    perMinute: (time: string, completed: number, failed: number) =>
-      `${time}: ${completed} completed, ${failed} failed`,
+    perMinute: (time: string, completed: number, failed: number, cancelled: number) =>
+      `${time}: ${completed} completed, ${failed} failed, ${cancelled} cancelled`,
     waiting: 'Waiting',
     nothingWaits: 'Nothing is due',
     oldest: (time: string) => `oldest for ${time}`,
@@ -93,6 +93,7 @@ export const en = {
     states: 'Status',
     search: 'Search',
     searchHint: "Beginning of a task's id, or a whole type",
+    searchShort: 'Id or type',
     type: 'Type',
     anyType: 'Any type',
     after: 'Created after',
@@ -122,6 +123,7 @@ export const en = {
     updated: (n: number) => `${tasks(n)} in the list`,
     empty: 'No tasks yet',
     emptyText: 'Create one here, over REST, or from your own code.',
+    noneOf: (status: string) => `No ${status} tasks`,
     nothing: 'No task matches',
     nothingText: 'Loosen the filters, or clear them.',
     pageOver: 'No older tasks',

@@ -75,7 +75,8 @@ export const zh: Dictionary = {
     lastHour: '最近一小时',
     hourSummary: (completed, failed, cancelled) =>
       `最近一小时：完成 ${completed}，失败 ${failed}，取消 ${cancelled}`,
-    perMinute: (time, completed, failed) => `${time}：完成 ${completed}，失败 ${failed}`,
+    perMinute: (time, completed, failed, cancelled) =>
+      `${time}：完成 ${completed}，失败 ${failed}，取消 ${cancelled}`,
     waiting: '等待',
     nothingWaits: '没有到期的任务',
     oldest: (time) => `最久已等 ${time}`,
@@ -95,6 +96,7 @@ export const zh: Dictionary = {
     states: '状态',
     search: '搜索',
     searchHint: '任务编号的开头，或完整的类型名',
+    searchShort: '编号或类型',
     type: '类型',
     anyType: '所有类型',
     after: '创建时间晚于',
@@ -123,6 +125,7 @@ export const zh: Dictionary = {
     updated: (n) => `列表中有 ${tasks(n)}`,
     empty: '还没有任务',
     emptyText: '可以在这里新建，也可以通过 REST 或代码创建。',
+    noneOf: (status) => `没有${status}的任务`,
     nothing: '没有匹配的任务',
     nothingText: '请放宽或清除筛选条件。',
     pageOver: '没有更早的任务',

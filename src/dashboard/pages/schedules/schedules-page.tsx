@@ -75,7 +75,7 @@ function ScheduleTable({ list, onOpen }: { list: Query<ScheduleView[]>; onOpen: 
   const text = useText()
   return (
     <div className="card table-card">
-      <table className="plain">
+      <table className="plain schedules">
         <thead>
           <tr>
             <th>{text.schedules.name}</th>
@@ -134,7 +134,7 @@ function ScheduleRow(props: RowProps) {
       <td data-label={text.schedules.last}>
         <LastRun schedule={schedule} />
       </td>
-      <td>
+      <td data-label={text.schedules.enabled}>
         <input
           type="checkbox"
           className="switch"
