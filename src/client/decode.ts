@@ -19,8 +19,7 @@ import { TasksApiError } from './errors.ts'
 
 type DateKey<T> = { [K in keyof T]-?: Date extends T[K] ? K : never }[keyof T]
 
-const SUMMARY_DATES = ['createdAt', 'startedAt', 'completedAt', 'runAt'] as const
-const DETAIL_DATES = [...SUMMARY_DATES, 'cancelledAt'] as const
+const SUMMARY_DATES = ['createdAt', 'startedAt', 'completedAt', 'cancelledAt', 'runAt'] as const
 const SCHEDULE_DATES = ['nextRunAt', 'lastRunAt', 'createdAt', 'updatedAt'] as const
 
 export const decodeSummary = decoder<TaskSummary>(SUMMARY_DATES)
@@ -29,7 +28,7 @@ export const decodeSchedule = decoder<ScheduleView>(SCHEDULE_DATES)
 const decodeAttempt = decoder<TaskAttempt>(['startedAt', 'endedAt'])
 const decodeExecutor = decoder<ExecutorView>(['startedAt'])
 const decodeMinute = decoder<TaskStats['finishedPerMinute'][number]>(['minute'])
-const decodeDetailDates = decoder<TaskDetail>(DETAIL_DATES)
+const decodeDetailDates = decoder<TaskDetail>(SUMMARY_DATES)
 
 export function decodeDetail<T extends TaskDetail>(json: unknown): T {
   const detail = decodeDetailDates(json)

@@ -17,10 +17,10 @@ export const scheduleName = z
 
 const fields = {
   cron: storableText
-    .min(1)
+    .min(1, 'is required')
     .max(200)
     .describe('Five fields, six with seconds first, or a nickname such as @daily.'),
-  timeZone: storableText.min(1).max(100).describe('IANA, such as Asia/Shanghai.'),
+  timeZone: storableText.min(1, 'is required').max(100).describe('IANA, such as Asia/Shanghai.'),
   taskType: taskTypeName,
   params: taskParams.describe(
     'Parsed by the type at each tick: a default such as today means the day of the tick.',

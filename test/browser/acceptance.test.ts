@@ -69,11 +69,15 @@ test('fifty pending tasks are cancelled at once, after a question that names the
   await page.goto(`${server.origin}/admin/?status=pending`)
   await page.getByLabel('Select all on this page').check()
   await page.getByText('50 tasks selected').waitFor()
+  // Nothing that is pending can be retried or deleted.
+  const bar = page.getByRole('region', { name: 'Actions on the selected tasks' })
+  const inert = await bar.locator('[aria-disabled=true]').allTextContents()
+  expect(inert).toEqual(['Retry', 'Delete'])
   await page.getByRole('button', { name: 'Cancel', exact: true }).click()
   const dialog = page.getByRole('dialog', { name: 'Cancel 50 tasks?' })
   await dialog.getByRole('button', { name: 'Cancel 50 tasks' }).click()
   await page.getByText('50 tasks cancelled').waitFor()
-  await page.getByText('No task matches').waitFor()
+  await page.getByText('No pending tasks').waitFor()
   for (const { taskId } of made) {
     expect((await server.app.tasks.getTask(taskId))?.status).toBe('cancelled')
   }
@@ -108,6 +112,7 @@ test('a server that goes away is missed, and found again without a reload', asyn
   await server.stop()
   const banner = page.getByText('No connection to the server')
   await banner.waitFor()
+  await page.locator('.pill', { hasText: 'Unknown' }).waitFor()
   // What was shown stays.
   expect(await page.locator('tr[data-task]').count()).toBeGreaterThan(0)
   await new Promise((resolve) => setTimeout(resolve, 2_000))

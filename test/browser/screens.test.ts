@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import type { Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
 import { createTaskRegistry } from '../../src/tasks/registry.ts'
-import { createTestDatabase } from '../support/database.ts'
+import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { createGate } from '../support/engine.ts'
 import { logIn, openPage, PageServer } from './admin-page.ts'
 import { createDemoTasks } from './demo-tasks.ts'
@@ -19,9 +19,11 @@ const stubborn = createTaskRegistry().task('ignore_signal')(async (_params, ctx)
 let server: PageServer
 let browser: WatchedBrowser
 let page: Page
+let database: TestDatabase
 
 beforeAll(async () => {
-  server = await PageServer.start(await createTestDatabase('server'), [...createDemoTasks(), stubborn])
+  database = await createTestDatabase('server')
+  server = await PageServer.start(database, [...createDemoTasks(), stubborn])
   ;({ browser, page } = await openPage(server))
   await logIn(page)
 })
@@ -167,13 +169,20 @@ test('a schedule is made, run, paused, changed and deleted', async () => {
   await visit('?view=schedules')
   await button('New schedule').click()
   const dialog = page.getByRole('dialog')
-  await dialog.getByLabel('Name').fill('every evening')
+  await button('Create schedule').click()
+  const problems = dialog.locator('.field .field-problem')
+  await expect.poll(() => problems.allTextContents()).toContain('is required')
+  const name = dialog.getByLabel('Name')
+  await expect.poll(() => name.evaluate((field) => field.matches(':focus'))).toBe(true)
+  await name.fill('every evening')
   await dialog.getByLabel('Type').selectOption('send_invoice')
   await dialog.getByLabel('Cron').fill('61 17 * * *')
   await dialog.getByLabel('Time zone').fill('Asia/Shanghai')
   await dialog.getByLabel(/^invoice/).fill('D-4')
   await button('Create schedule').click()
-  await expect.poll(() => dialog.locator('.has-problem').count()).toBeGreaterThan(0)
+  await expect
+    .poll(() => problems.allTextContents())
+    .toContainEqual(expect.stringMatching(/^must be 1 to 100/))
   browser.forgive(/status of 400/)
   await dialog.getByLabel('Name').fill('every_evening')
   await dialog.getByLabel('Cron').fill('30 17 * * *')
@@ -184,6 +193,8 @@ test('a schedule is made, run, paused, changed and deleted', async () => {
   await row.getByRole('button', { name: /Run now/ }).click()
   await toast('Task created')
   const { tasks } = await server.app.tasks.listTasks({ taskType: 'send_invoice' })
+  const link = page.getByRole('link', { name: 'Task created' })
+  expect(await link.getAttribute('href')).toContain(tasks[0]?.taskId)
   expect(await server.app.tasks.getTask(tasks[0]?.taskId ?? '')).toMatchObject({ params: { invoice: 'D-4' } })
 
   const enabled = row.getByRole('checkbox')
@@ -193,7 +204,14 @@ test('a schedule is made, run, paused, changed and deleted', async () => {
   await dialog.getByLabel('Cron').fill('0 9 * * *')
   await button('Save').click()
   await row.getByText('0 9 * * *').waitFor()
+  await database.pool.query(`update async_task_schedules set declared = true where name = 'every_evening'`)
+  await page.reload()
+  await row.getByText('in code').waitFor()
+  await row.getByRole('button', { name: /Edit/ }).click()
+  await dialog.getByText('Declared in code').waitFor()
+  await page.keyboard.press('Escape')
   await row.getByRole('button', { name: /Delete/ }).click()
+  await dialog.getByText('Declared in code').waitFor()
   await button('Delete').click()
   await toast('Schedule deleted')
   await row.waitFor({ state: 'detached' })

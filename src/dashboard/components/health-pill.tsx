@@ -1,6 +1,8 @@
 import type { ExecutorView } from '../../client/index.ts'
 import { useText } from '../i18n/text.ts'
 import { useServerState } from '../state/server-state.tsx'
+import { connection } from '../state/session.ts'
+import { useStore } from '../state/store.ts'
 
 /** Heartbeats come every five seconds where nobody has said otherwise; one that is missed may be on its way. */
 const LATE_MS = 12_000
@@ -18,7 +20,8 @@ export function healthOf(executors: readonly ExecutorView[] | undefined): Health
 
 export function HealthPill() {
   const text = useText()
-  const executors = useServerState().executors.data
+  const known = useServerState().executors.data
+  const executors = useStore(connection) === 'lost' ? undefined : known
   const health = healthOf(executors)
   const alive = executors?.filter((one) => one.alive) ?? []
   const used = alive.reduce((sum, one) => sum + one.runningTasks.length, 0)

@@ -15,7 +15,7 @@ const PATHS = {
   right: 'm6 3 5 5-5 5',
   down: 'm3 6 5 5 5-5',
   download: 'M8 2v8.5M4.5 7.5 8 11l3.5-3.5M3 14h10',
-  follow: 'M8 2v7M5 6.5 8 9.5l3-3M3 13h10',
+  follow: 'm4 3.5 4 4 4-4M4 8.5l4 4 4-4',
   out: 'M6.5 2.5h-3v11h3M7 8h7m-3-3 3 3-3 3',
   pause: 'M5.5 3.5v9M10.5 3.5v9',
   play: 'M5 3.2v9.6L12.5 8z',

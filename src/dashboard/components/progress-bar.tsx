@@ -3,10 +3,11 @@ import { useText } from '../i18n/text.ts'
 import { formatSeconds } from '../i18n/time.ts'
 import { useNow } from '../state/clock.ts'
 import { language } from '../state/preferences.ts'
+import { connection } from '../state/session.ts'
 import { useStore } from '../state/store.ts'
 
 export function ProgressBar({ task, label }: { task: TaskSummary; label: string }) {
-  const { percent, status, total } = task
+  const { percent, status, total, retryCount } = task
   const isOpen = status === 'running' && total === 0
   return (
     <div
@@ -17,18 +18,24 @@ export function ProgressBar({ task, label }: { task: TaskSummary; label: string 
       aria-valuemax={100}
       {...(isOpen ? {} : { 'aria-valuenow': percent })}
     >
-      <div className="bar-fill" style={{ transform: `scaleX(${isOpen ? 1 : percent / 100})` }} />
+      {/* Another element for another attempt: it would slide from where the last one stood. */}
+      <div
+        key={`${retryCount} ${isOpen}`}
+        className="bar-fill"
+        style={{ transform: `scaleX(${isOpen ? 1 : percent / 100})` }}
+      />
     </div>
   )
 }
 
-/** From what the attempt has done so far; nothing until it has done something. */
+/** From what the attempt has done so far; nothing until it has done something, nor while nobody knows. */
 export function TimeLeft({ task }: { task: TaskSummary }) {
   const text = useText()
   const lang = useStore(language)
   const now = useNow()
+  const isLost = useStore(connection) === 'lost'
   const { status, progress, total, startedAt } = task
-  if (status !== 'running' || progress === 0 || progress >= total || startedAt === null) return null
+  if (isLost || status !== 'running' || progress === 0 || progress >= total || startedAt === null) return null
   const elapsed = (now - startedAt.getTime()) / 1_000
   if (elapsed < 1) return null
   const seconds = Math.ceil((elapsed * (total - progress)) / progress)

@@ -2,16 +2,17 @@ import { useText } from '../i18n/text.ts'
 import { useStore } from '../state/store.ts'
 import { dismiss, toasts } from '../state/toasts.ts'
 import { Icon } from './icon.tsx'
+import { Link } from './link.tsx'
 
 export function Toasts() {
   const text = useText()
   const shown = useStore(toasts)
   return (
     <div className="toasts" role="status" aria-live="polite">
-      {shown.map(({ id, kind, words }) => (
+      {shown.map(({ id, kind, words, to }) => (
         <div key={id} className={`toast toast-${kind}`}>
           <Icon name={kind === 'done' ? 'check' : 'warning'} />
-          <span>{words}</span>
+          {to ? <Link to={to}>{words}</Link> : <span>{words}</span>}
           <button
             type="button"
             className="ghost icon-only"

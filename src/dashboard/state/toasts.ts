@@ -1,11 +1,14 @@
 import { TasksApiError } from '../../client/index.ts'
 import { currentText, describeError } from '../i18n/text.ts'
+import type { Query } from './route.ts'
 import { Store } from './store.ts'
 
 export interface Toast {
   readonly id: number
   readonly kind: 'done' | 'problem'
   readonly words: string
+  /** What it is about. */
+  readonly to?: Query
 }
 
 export const toasts = new Store<readonly Toast[]>([])
@@ -14,9 +17,9 @@ const DONE_MS = 4_000
 const PROBLEM_MS = 10_000
 let lastId = 0
 
-export function say(words: string, kind: Toast['kind'] = 'done'): void {
+export function say(words: string, kind: Toast['kind'] = 'done', to?: Query): void {
   lastId += 1
-  const toast = { id: lastId, kind, words }
+  const toast = { id: lastId, kind, words, ...(to ? { to } : {}) }
   // What is said again takes the place of what was said before.
   toasts.set([...toasts.value.filter((one) => one.words !== words).slice(-3), toast])
   setTimeout(() => dismiss(toast.id), kind === 'done' ? DONE_MS : PROBLEM_MS)

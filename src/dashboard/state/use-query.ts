@@ -18,7 +18,8 @@ interface Answer<T> {
 /** Milliseconds between two readings; null: one is enough. */
 type Interval<T> = number | null | ((data: T) => number)
 
-const RETRY_MS = 1_000
+const FIRST_RETRY_MS = 1_000
+const MAX_RETRY_MS = 15_000
 
 /**
  * Reads again and again, as long as somebody looks: not while the tab is hidden, at once when it is shown again. What
@@ -72,6 +73,7 @@ class Poll<T> {
   #timer: ReturnType<typeof setTimeout> | undefined
   #isReading = false
   #isWanted = false
+  #failures = 0
 
   constructor(
     load: (signal: AbortSignal) => Promise<T>,
@@ -110,6 +112,7 @@ class Poll<T> {
     let pauseMs: number | null
     try {
       const data = await this.#load(this.#ended.signal)
+      this.#failures = 0
       if (!this.#ended.signal.aborted) this.#onData(data)
       pauseMs = typeof this.#everyMs === 'function' ? this.#everyMs(data) : this.#everyMs
     } catch (error) {
@@ -117,7 +120,9 @@ class Poll<T> {
       if (!(error instanceof TasksApiError)) throw error
       this.#onError(error)
       // What the server refuses, it refuses again; what it could not do, it may do soon.
-      pauseMs = error.status === 0 || error.status >= 500 ? RETRY_MS : null
+      const wait = Math.min(FIRST_RETRY_MS * 2 ** this.#failures, MAX_RETRY_MS)
+      this.#failures += 1
+      pauseMs = error.status === 0 || error.status >= 500 ? wait : null
     } finally {
       this.#isReading = false
     }

@@ -14,7 +14,7 @@ const MAX_NEW = 500
 const SUMMARY = `json_build_object(
             'taskId', t.task_id, 'taskType', t.task_type, 'status', t.status, 'progress', t.progress,
             'total', t.total, 'step', t.step, 'createdAt', t.created_at, 'startedAt', t.started_at,
-            'completedAt', t.completed_at, 'runAt', t.run_at, 'retryCount', t.retry_count,
+            'completedAt', t.completed_at, 'cancelledAt', t.cancelled_at, 'runAt', t.run_at, 'retryCount', t.retry_count,
             'maxRetries', t.max_retries, 'error', t.error_message, 'attempt', t.attempt)::text`
 
 // The age of the oldest transaction in flight leads to the next number that will be given out, without using one up.
@@ -149,6 +149,7 @@ export function parseSeen({ body }: SeenTask): SeenSummary {
       createdAt: new Date(row.createdAt),
       startedAt: toDate(row.startedAt),
       completedAt: toDate(row.completedAt),
+      cancelledAt: toDate(row.cancelledAt),
       runAt: new Date(row.runAt),
     }),
     attempt: row.attempt,

@@ -39,7 +39,7 @@ export interface ListedRow extends SummaryRow, ListPosition {}
 const LIST_COLUMNS = `t.id, (extract(epoch from t.created_at) * 1000000)::bigint as "createdAtMicros",
           t.task_id as "taskId", t.task_type as "taskType", t.status, t.progress, t.total, t.step,
           t.created_at as "createdAt", t.started_at as "startedAt", t.completed_at as "completedAt",
-          t.run_at as "runAt", t.retry_count as "retryCount", t.max_retries as "maxRetries",
+          t.cancelled_at as "cancelledAt", t.run_at as "runAt", t.retry_count as "retryCount", t.max_retries as "maxRetries",
           t.error_message as "error"`
 
 /** How the ids that a filter asks for are found, the same for a page and its count. */

@@ -26,7 +26,6 @@ export interface SummaryRow extends Omit<TaskSummary, 'percent' | 'status'> {
 export interface TaskRow extends SummaryRow {
   readonly result: string | null
   readonly createdBy: string | null
-  readonly cancelledAt: Date | null
   readonly timeoutSeconds: number
   readonly priority: number
   readonly executorId: string | null

@@ -39,6 +39,7 @@ describe('listTasks', () => {
           createdAt: new Date('2024-01-02T00:00:00.123Z'),
           startedAt: new Date('2024-01-01T00:00:01Z'),
           completedAt: new Date('2024-01-01T00:00:02Z'),
+          cancelledAt: null,
           runAt: expect.any(Date),
           retryCount: 0,
           maxRetries: 3,

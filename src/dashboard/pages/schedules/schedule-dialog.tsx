@@ -1,8 +1,9 @@
-import { type FormEvent, useState } from 'react'
+import { type FormEvent, useRef, useState } from 'react'
 import { type ScheduleView, TasksApiError, type TaskTypeView } from '../../../client/index.ts'
 import { client } from '../../client.ts'
 import { Dialog } from '../../components/dialog.tsx'
 import { FieldFrame } from '../../components/field.tsx'
+import type { Dictionary } from '../../i18n/en.ts'
 import { describeError, useText } from '../../i18n/text.ts'
 import { type Problems, sortProblems } from '../../params/draft.ts'
 import type { JsonSchema } from '../../params/field.ts'
@@ -41,9 +42,16 @@ export function ScheduleDialog(props: DialogProps) {
   const type = types.find(({ taskType }) => taskType === draft.taskType)
   return (
     <Dialog title={schedule ? text.schedules.edit : text.schedules.new} onClose={onClose} wide>
+      {schedule?.declared && <p className="hint">{text.schedules.inCodeText}</p>}
       <ScheduleForm {...props} type={type} types={types} draft={draft} onDraft={setDraft} />
     </Dialog>
   )
+}
+
+interface Refusal {
+  readonly message?: string
+  readonly params: Problems
+  readonly others: Problems
 }
 
 interface FormProps extends DialogProps {
@@ -56,17 +64,21 @@ interface FormProps extends DialogProps {
 function ScheduleForm(props: FormProps) {
   const { schedule, onClose, onSaved, type, draft } = props
   const text = useText()
+  const form = useRef<HTMLFormElement>(null)
   const start = schedule?.taskType === draft.taskType ? schedule.params : {}
   const params = useParams(draft.taskType, (type?.params ?? {}) as JsonSchema, start)
-  const [problems, setProblems] = useState<{ params: Problems; others: Problems; message?: string }>({
-    params: {},
-    others: {},
-  })
+  const [problems, setProblems] = useState<Refusal>({ params: {}, others: {} })
+  const refuse = (next: Refusal) => {
+    setProblems(next)
+    // Once the fields are marked.
+    requestAnimationFrame(() => form.current?.querySelector<HTMLElement>('[aria-invalid]')?.focus())
+  }
   const submit = async (event: FormEvent) => {
     event.preventDefault()
     const read = params.read(text)
-    if (Object.keys(read.problems).length > 0) {
-      return setProblems({ params: read.problems, others: {}, message: text.form.problems })
+    const others = findMissing(draft, text)
+    if (Object.keys({ ...read.problems, ...others }).length > 0) {
+      return refuse({ params: read.problems, others, message: text.form.problems })
     }
     try {
       await save(schedule, draft, read.params)
@@ -75,11 +87,11 @@ function ScheduleForm(props: FormProps) {
     } catch (error) {
       if (!(error instanceof TasksApiError)) throw error
       const message = error.errors.length > 0 ? text.form.problems : describeError(error, text)
-      setProblems({ ...sortProblems(error.errors), message })
+      refuse({ ...sortProblems(error.errors), message })
     }
   }
   return (
-    <form noValidate onSubmit={(event) => void submit(event)}>
+    <form ref={form} noValidate onSubmit={(event) => void submit(event)}>
       <ScheduleFields {...props} problems={problems.others} />
       <ScheduleParams params={params} problems={problems.params} />
       <p className="field-problem" role="alert">
@@ -95,6 +107,11 @@ function ScheduleForm(props: FormProps) {
       </footer>
     </form>
   )
+}
+
+function findMissing(draft: Draft, text: Dictionary): Problems {
+  const missing = Object.entries(draft).filter(([, value]) => value.trim() === '')
+  return Object.fromEntries(missing.map(([name]) => [name, text.form.required]))
 }
 
 function save(

@@ -57,7 +57,10 @@ export function SchedulesPage() {
       {open?.kind === 'delete' && (
         <Confirm
           title={text.schedules.confirmDelete(open.schedule.name)}
-          details={text.schedules.confirmDeleteText}
+          details={[
+            text.schedules.confirmDeleteText,
+            ...(open.schedule.declared ? [text.schedules.inCodeText] : []),
+          ].join(' ')}
           action={text.actions.delete}
           danger
           onConfirm={() => void remove(open.schedule)}
@@ -72,7 +75,7 @@ function ScheduleTable({ list, onOpen }: { list: Query<ScheduleView[]>; onOpen: 
   const text = useText()
   return (
     <div className="card table-card">
-      <table className="plain">
+      <table className="plain schedules">
         <thead>
           <tr>
             <th>{text.schedules.name}</th>
@@ -104,14 +107,19 @@ interface RowProps {
 function ScheduleRow(props: RowProps) {
   const { schedule, onChange } = props
   const text = useText()
-  const { name, cron, timeZone, taskType, enabled, nextRunAt } = schedule
+  const { name, cron, timeZone, taskType, enabled, declared, nextRunAt } = schedule
   const toggle = async () => {
     if (await attempt(() => client.changeSchedule(name, { enabled: !enabled }))) onChange()
   }
   return (
     <tr>
       <td>
-        <span className="strong">{name}</span>
+        <span className="strong">{name}</span>{' '}
+        {declared && (
+          <span className="badge" title={text.schedules.inCodeText}>
+            {text.schedules.inCode}
+          </span>
+        )}
         <Link className="muted small block" to={{ type: taskType }}>
           {taskType}
         </Link>
@@ -126,7 +134,7 @@ function ScheduleRow(props: RowProps) {
       <td data-label={text.schedules.last}>
         <LastRun schedule={schedule} />
       </td>
-      <td>
+      <td data-label={text.schedules.enabled}>
         <input
           type="checkbox"
           className="switch"
@@ -157,8 +165,9 @@ function RowActions({ schedule, onChange, onOpen }: RowProps) {
   const text = useText()
   const { name } = schedule
   const run = async () => {
-    if (!(await attempt(() => client.runSchedule(name)))) return
-    say(text.schedules.runs)
+    const made = await attempt(() => client.runSchedule(name))
+    if (!made) return
+    say(text.schedules.runs, 'done', { task: made.taskId })
     onChange()
   }
   return (

@@ -123,8 +123,9 @@ async function awaitStop(taskId: string, tell: (news: News) => void, signal: Abo
   }
 }
 
-/** The log shows what was before; only what comes after it is streamed. */
+/** The log shows what was before; only what comes after it is streamed. Of a task that is not there, no log is asked. */
 async function findNewestLine(taskId: string, signal: AbortSignal): Promise<number> {
+  await client.getTask(taskId, { signal })
   const { logs } = await client.listLogs(taskId, { order: 'desc', pageSize: 1 }, { signal })
   return logs[0]?.id ?? 0
 }

@@ -1,5 +1,5 @@
 import { useState } from 'react'
-import type { BulkAnswer } from '../../../client/index.ts'
+import type { BulkAnswer, TaskList, TaskStatus } from '../../../client/index.ts'
 import type { BulkAction } from '../../../contract/bulk.ts'
 import { client } from '../../client.ts'
 import { Confirm } from '../../components/dialog.tsx'
@@ -8,10 +8,18 @@ import type { Dictionary } from '../../i18n/en.ts'
 import { useText } from '../../i18n/text.ts'
 import type { TaskFilter } from '../../requests.ts'
 import { attempt, say } from '../../state/toasts.ts'
+import { TASK_STATUSES } from '../../statuses.ts'
 import type { Selection } from './selection.ts'
 
 /** What one call takes: `MAX_BULK_TASKS` of the contract, whose module would bring zod along. */
 const MAX_TASKS = 1_000
+
+/** `from`: what the server lets each of them change. */
+const BUTTONS = [
+  { action: 'cancel', icon: 'stop', from: ['pending', 'running'], className: '' },
+  { action: 'retry', icon: 'retry', from: ['completed', 'failed', 'cancelled'], className: '' },
+  { action: 'delete', icon: 'trash', from: ['completed', 'failed', 'cancelled'], className: 'danger-quiet' },
+] as const
 
 interface Plan {
   readonly action: BulkAction
@@ -23,14 +31,15 @@ interface Plan {
 interface BarProps {
   selection: Selection
   filter: TaskFilter
-  total: number
+  page: TaskList
   isPageSelected: boolean
   onDone: () => void
 }
 
 /** Acts on what is selected, after naming how many tasks that are. */
 export function BulkBar(props: BarProps) {
-  const { selection, total, isPageSelected } = props
+  const { selection, filter, page, isPageSelected } = props
+  const { total } = page
   const text = useText()
   const { plan, isBusy, prepare, carryOut, giveUp } = useBulk(props)
   const capped = Math.min(total, MAX_TASKS)
@@ -46,7 +55,7 @@ export function BulkBar(props: BarProps) {
         </button>
       )}
       <span className="spacer" />
-      <BulkButtons onAct={prepare} />
+      <BulkButtons statuses={statusesOf(selection, filter, page)} onAct={prepare} />
       <button
         type="button"
         className="ghost icon-only"
@@ -70,24 +79,32 @@ export function BulkBar(props: BarProps) {
   )
 }
 
-function BulkButtons({ onAct }: { onAct: (action: BulkAction) => void }) {
+/** The statuses that the selected tasks may have. */
+function statusesOf(selection: Selection, filter: TaskFilter, { tasks }: TaskList): readonly TaskStatus[] {
+  if (selection.isAll) return filter.status ?? TASK_STATUSES
+  const shown = tasks.filter(({ taskId }) => selection.has(taskId))
+  // Some have left the page, nobody knows how.
+  return shown.length < selection.ids.size ? TASK_STATUSES : shown.map(({ status }) => status)
+}
+
+function BulkButtons(props: { statuses: readonly TaskStatus[]; onAct: (action: BulkAction) => void }) {
+  const { statuses, onAct } = props
   const text = useText()
-  return (
-    <>
-      <button type="button" onClick={() => onAct('cancel')}>
-        <Icon name="stop" />
-        {text.actions.cancel}
+  return BUTTONS.map(({ action, icon, from, className }) => {
+    const isAllowed = from.some((status) => statuses.includes(status))
+    return (
+      <button
+        key={action}
+        type="button"
+        className={className}
+        aria-disabled={!isAllowed}
+        onClick={() => isAllowed && onAct(action)}
+      >
+        <Icon name={icon} />
+        {text.actions[action]}
       </button>
-      <button type="button" onClick={() => onAct('retry')}>
-        <Icon name="retry" />
-        {text.actions.retry}
-      </button>
-      <button type="button" className="danger-quiet" onClick={() => onAct('delete')}>
-        <Icon name="trash" />
-        {text.actions.delete}
-      </button>
-    </>
-  )
+    )
+  })
 }
 
 /** First without changing anything, to say what would happen; then, when a person says so, for good. */

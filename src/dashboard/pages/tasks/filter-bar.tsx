@@ -75,7 +75,7 @@ function SearchField({ value, onChange }: { value: string; onChange: (value: str
         type="search"
         value={typed}
         aria-label={text.list.search}
-        placeholder={text.list.searchHint}
+        placeholder={text.list.searchShort}
         title={text.list.searchHint}
         maxLength={100}
         spellCheck={false}

@@ -21,7 +21,8 @@ export function Overview() {
 function LastHour() {
   const text = useText()
   const minutes = useServerState().stats.data?.finishedPerMinute
-  const sum = (pick: 'completed' | 'failed') => minutes?.reduce((total, one) => total + one[pick], 0) ?? 0
+  const sum = (pick: 'completed' | 'failed' | 'cancelled') =>
+    minutes?.reduce((total, one) => total + one[pick], 0) ?? 0
   return (
     <div className="card tile tile-hour">
       <div className="tile-head">
@@ -31,10 +32,13 @@ function LastHour() {
             <span className="sum-completed">
               {sum('completed').toLocaleString()} {text.status.completed.toLowerCase()}
             </span>
-            {sum('failed') > 0 && (
-              <span className="sum-failed">
-                {sum('failed').toLocaleString()} {text.status.failed.toLowerCase()}
-              </span>
+            {(['failed', 'cancelled'] as const).map(
+              (status) =>
+                sum(status) > 0 && (
+                  <span key={status} className={`sum-${status}`}>
+                    {sum(status).toLocaleString()} {text.status[status].toLowerCase()}
+                  </span>
+                ),
             )}
           </span>
         )}

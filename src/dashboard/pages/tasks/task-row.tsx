@@ -99,8 +99,9 @@ function Due({ at }: { at: Date }) {
   )
 }
 
-function Duration({ task: { status, startedAt, completedAt } }: { task: TaskSummary }) {
+function Duration({ task: { status, startedAt, completedAt, cancelledAt } }: { task: TaskSummary }) {
+  const endedAt = completedAt ?? cancelledAt
   if (startedAt === null) return null
   if (status === 'running') return <Elapsed from={startedAt} to={null} />
-  return completedAt === null ? null : <Elapsed from={startedAt} to={completedAt} />
+  return endedAt === null ? null : <Elapsed from={startedAt} to={endedAt} />
 }

@@ -48,7 +48,7 @@ export function TasksPage({ params }: { params: URLSearchParams }) {
           <BulkBar
             selection={selection}
             filter={filter}
-            total={list.data.total}
+            page={list.data}
             isPageSelected={isPageSelected}
             onDone={refresh}
           />
@@ -200,6 +200,9 @@ function Nothing({ state: { filter, cursor } }: { state: ListState }) {
   const text = useText()
   if (cursor !== undefined) return <Empty title={text.list.pageOver} />
   const isFiltered = Object.keys(filter).length > 0
+  const [status, ...others] = filter.status ?? []
+  const isOneTab = Object.keys(filter).length === 1 && others.length === 0
+  if (status && isOneTab) return <Empty title={text.list.noneOf(text.status[status].toLowerCase())} />
   return (
     <Empty title={isFiltered ? text.list.nothing : text.list.empty}>
       <p>{isFiltered ? text.list.nothingText : text.list.emptyText}</p>
