@@ -5,50 +5,15 @@ import type pg from 'pg'
 import { createPool, endPool } from './db/client.ts'
 import { migrate } from './db/migrate.ts'
 import { adminRoutes } from './http/admin.ts'
-import type { Authorize } from './http/authorize.ts'
-import { type DashboardMount, mountDashboard } from './http/dashboard.ts'
-import { TaskError } from './tasks/errors.ts'
+import { mountDashboard } from './http/dashboard.ts'
+import { type AsyncTasksOptions, checkOptions } from './plugin-options.ts'
 import type { TaskExecutor } from './tasks/executor/executor.ts'
 import type { TaskManager } from './tasks/manager.ts'
-import { toPointer } from './tasks/params.ts'
 import { createTaskRegistry, defaultRegistry, type TaskRegistry } from './tasks/registry.ts'
 import { TaskRunner } from './tasks/runner.ts'
-import type { ScheduleOptions } from './tasks/schedule-options.ts'
-import { type TaskSettings, type TaskSettingsInput, taskSettings } from './tasks/settings.ts'
-import type { AnyTask } from './tasks/task.ts'
 import { logTaskEvents } from './telemetry/log.ts'
 
-export interface AsyncTasksOptions extends TaskSettingsInput {
-  /** Where the tables are. Either this or `pool`. */
-  connectionString?: string
-  /** A pool of the host's; used, never ended. */
-  pool?: pg.Pool
-  /** For LISTEN and migrations, where the other one leads through PgBouncer. Default: the same database. */
-  directConnectionString?: string
-  /** False: no named prepared statements, for poolers that do not keep them. Default true. */
-  prepared?: boolean
-  /** Exactly these handlers. Default: those of `registry`. */
-  tasks?: readonly AnyTask[]
-  /** Default: the registry that `task()` fills. */
-  registry?: TaskRegistry
-  /**
-   * Schedules that this code owns: they are made so at each start, but for `enabled`, which counts only while there is no
-   * such schedule yet. One that is no longer listed stays as it is; delete it.
-   */
-  schedules?: readonly ScheduleOptions[]
-  /** Required while routes are mounted; `false` only where the host already guards the prefix. */
-  authorize?: Authorize | false
-  /** False: no HTTP routes. Default true. */
-  routes?: boolean
-  /** Where the routes are, such as `/ops`; a path of their own. Default `/api/admin`. */
-  prefix?: string
-  /** True: the admin page at `/admin/`, or under the prefix given. Needs `routes`. Default false. */
-  dashboard?: boolean | DashboardMount
-  /** False: this process creates and shows tasks but runs none. Default true. */
-  executor?: boolean
-  /** `auto` applies the engine's migrations, `verify` refuses to start without them, false does neither. Default `auto`. */
-  migrate?: 'auto' | 'verify' | false
-}
+export type { AsyncTasksOptions }
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -65,8 +30,7 @@ export const { version } = JSON.parse(readFileSync(new URL('../package.json', im
 }
 
 async function asyncTasks(app: FastifyInstance, options: AsyncTasksOptions): Promise<void> {
-  const settings = parseSettings(options)
-  checkOptions(options)
+  const settings = checkOptions(options)
   const log = app.log.child({ component: 'tasks' })
   const pool = options.pool ?? createOwnPool(options, log)
   const endOwnPool = async () => {
@@ -112,45 +76,6 @@ function createOwnPool({ connectionString = '' }: AsyncTasksOptions, log: Fastif
   const onIdleError = (error: Error) =>
     log.debug({ reason: error.message }, 'an idle database connection broke')
   return createPool({ connectionString, onIdleError })
-}
-
-function parseSettings(options: AsyncTasksOptions): TaskSettings {
-  const answer = taskSettings.safeParse(options)
-  if (answer.success) return answer.data
-  const problems = answer.error.issues.map((issue) => ({
-    pointer: toPointer(issue.path),
-    detail: issue.message,
-  }))
-  throw refused(problems.map((problem) => `${problem.pointer.slice(1)}: ${problem.detail}`).join('; '))
-}
-
-function checkOptions(options: AsyncTasksOptions): void {
-  if ((options.pool === undefined) === (options.connectionString === undefined)) {
-    throw refused('give either connectionString or pool')
-  }
-  if (options.tasks && options.registry) throw refused('give either tasks or registry')
-  if (options.routes !== false && options.authorize === undefined) {
-    throw refused(
-      'authorize is required while routes are mounted: a function that returns who is asking, ' +
-        'or false where the prefix is guarded already',
-    )
-  }
-  // At the root our 404 would answer for the host's own paths.
-  requirePath('prefix', options.prefix)
-  if (!options.dashboard) return
-  if (options.routes === false) throw refused('dashboard needs the routes, and routes is false')
-  const { prefix = '/admin' } = options.dashboard === true ? {} : options.dashboard
-  requirePath('dashboard.prefix', prefix)
-  if (prefix === (options.prefix ?? '/api/admin')) throw refused('dashboard.prefix must differ from prefix')
-}
-
-function requirePath(name: string, value: string | undefined): void {
-  if (value === undefined || /^\/.*[^/]$/.test(value)) return
-  throw refused(`${name} must start with '/' and not end with one, got '${value}'`)
-}
-
-function refused(what: string): TaskError {
-  return new TaskError('INVALID_ARGUMENT', `fastify-async-tasks options: ${what}`)
 }
 
 async function applyMigrations(options: AsyncTasksOptions, pool: pg.Pool): Promise<void> {

@@ -85,21 +85,23 @@ class ServerProcess {
     this.#tellPassword(app)
     signal.throwIfAborted()
     const { host, port } = this.#config.http
-    await app.listen({
-      host,
-      port,
-      listenTextResolver: (address) =>
-        `listening at ${address}, admin page at ${address}/admin/, docs at ${address}/docs`,
-    })
+    const listenTextResolver = (address: string) =>
+      `listening at ${address}, admin page at ${address}/admin/, docs at ${address}/docs`
+    const address = await app.listen({ host, port, listenTextResolver })
+    // Otherwise the app has said it, of each address.
+    if (!this.#log.isLevelEnabled('info')) this.#tell(listenTextResolver(address))
   }
 
-  /** Whatever the log level, and before anything else can fail: it is not said a second time. */
+  /** Says what whoever started it has to know, whatever the log level. */
+  #tell(message: string): void {
+    this.#log.child({}, { level: 'info' }).info(message)
+  }
+
+  /** Before anything else can fail: it is not said a second time. */
   #tellPassword(app: FastifyInstance): void {
     if (app.firstBootPassword === undefined) return
     const { adminUsername } = this.#config.auth
-    this.#log
-      .child({}, { level: 'info' })
-      .info(`first boot: log in as "${adminUsername}" with the password ${app.firstBootPassword}`)
+    this.#tell(`first boot: log in as "${adminUsername}" with the password ${app.firstBootPassword}`)
   }
 
   #listenForSignals(): void {

@@ -7,8 +7,12 @@ export const MAX_OFFSET_ROWS = 10_000
 export const MAX_EXACT_TOTAL = 10_000
 export const MAX_PAGE_SIZE = 200
 
-const page = z.coerce.number().int().min(1).default(1)
-const pageSize = z.coerce.number().int().min(1).max(MAX_PAGE_SIZE).default(50)
+/** A number in a query string; an empty text is none, though JavaScript takes it for 0. */
+const inQuery = <T extends z.ZodType<number>>(number: T) =>
+  z.preprocess((value) => (typeof value === 'string' && value.trim() !== '' ? Number(value) : value), number)
+
+const page = inQuery(z.int().min(1)).default(1)
+const pageSize = inQuery(z.int().min(1).max(MAX_PAGE_SIZE)).default(50)
 
 const fromYear = (year: number) =>
   instant.refine((date) => date.getUTCFullYear() >= year, `must be in the year ${year} or later`)
@@ -83,7 +87,7 @@ export const listLogsQuery = z.strictObject({
   level: z.enum(LOG_LEVELS).optional(),
   page,
   pageSize,
-  afterId: z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER).optional(),
+  afterId: inQuery(z.int().min(0)).optional(),
   order: z.enum(['asc', 'desc']).default('asc'),
 })
 export type ListLogsQuery = z.output<typeof listLogsQuery>

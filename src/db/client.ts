@@ -1,4 +1,5 @@
 import pg from 'pg'
+import { isUnanswered } from './errors.ts'
 
 export interface PoolOptions {
   connectionString: string
@@ -58,25 +59,33 @@ export function createPrivatePool(other: pg.Pool, max: number, connectTimeoutMs:
  *
  * Drizzle's own `transaction` leaks the connection when BEGIN fails (0.45), so this one is used everywhere.
  * A connection whose ROLLBACK fails is destroyed: nobody knows what state it is in.
+ * `answerTimeoutMs` bounds the wait for each of these statements; those of `work` are its own to bound.
  */
 export async function withTransaction<T>(
   pool: pg.Pool,
   work: (client: pg.PoolClient) => Promise<T>,
+  answerTimeoutMs?: number,
 ): Promise<T> {
   const client = await pool.connect()
+  const run = (text: string) =>
+    client.query({ text, ...(answerTimeoutMs === undefined ? {} : { query_timeout: answerTimeoutMs }) })
   // While checked out the pool's own listener is off; the failing query rejects, so the event adds nothing.
   const ignore = () => {}
   client.on('error', ignore)
   let broken: Error | undefined
   try {
-    await client.query('begin')
+    await run('begin')
     const result = await work(client)
-    await client.query('commit')
+    await run('commit')
     return result
   } catch (error) {
-    await client.query('rollback').catch((rollbackError: Error) => {
-      broken = rollbackError
-    })
+    // Behind a statement that got no answer a rollback would get none either.
+    if (isUnanswered(error)) broken = error
+    else {
+      await run('rollback').catch((rollbackError: Error) => {
+        broken = rollbackError
+      })
+    }
     throw error
   } finally {
     client.off('error', ignore)

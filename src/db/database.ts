@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres'
 import type pg from 'pg'
+import { withTransaction } from './client.ts'
 
 /** Where the engine's statements run. */
 export interface Database {
@@ -60,6 +61,25 @@ export async function execute<Row>(
 /** Runs a text that is planned anew for its values each time: its shape depends on the caller. */
 export async function query<Row>(db: Database, text: string, values: readonly unknown[]): Promise<Row[]> {
   return (await db.pool.query<Row & pg.QueryResultRow>(toQuery(db, { text }, values))).rows
+}
+
+/** A transaction's connection, on which no statement waits for its answer for longer than the database says. */
+export interface BoundedClient {
+  query<Row extends pg.QueryResultRow>(text: string, values?: unknown[]): Promise<pg.QueryResult<Row>>
+}
+
+/** Runs `work` inside one transaction; a connection that no longer answers is destroyed. */
+export function transact<T>(db: Database, work: (client: BoundedClient) => Promise<T>): Promise<T> {
+  const bound = { query_timeout: db.answerTimeoutMs }
+  return withTransaction(
+    db.pool,
+    (client) =>
+      work({
+        query: <Row extends pg.QueryResultRow>(text: string, values: unknown[] = []) =>
+          client.query<Row>({ text, values, ...bound }),
+      }),
+    db.answerTimeoutMs,
+  )
 }
 
 function toQuery(db: Database, { name, text }: { name?: string; text: string }, values: readonly unknown[]) {

@@ -29,6 +29,11 @@ const SOCKET = new Set([
 const BROKEN_CONNECTION =
   /^(Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|Query read timeout)/
 
+/** `pg` gave up waiting for an answer: the connection is of no more use. */
+export function isUnanswered(error: unknown): error is Error {
+  return error instanceof Error && error.message === 'Query read timeout'
+}
+
 /** The SQLSTATE or socket code of an error, looked for in its causes too (Drizzle wraps the driver's error). */
 export function codeOf(error: unknown): string | undefined {
   for (let current = error; current instanceof Error; current = current.cause) {

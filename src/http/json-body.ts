@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { HttpProblem } from './problems.ts'
+import { invalidJson } from './problems.ts'
 
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
@@ -16,8 +16,7 @@ export function readJsonBodies(app: FastifyInstance): void {
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, bytes: Buffer, done) => {
     if (bytes.length === 0) return done(null, undefined)
     const text = decode(bytes)
-    if (text === undefined)
-      return done(new HttpProblem(400, 'INVALID_JSON', 'the body is not UTF-8'), undefined)
+    if (text === undefined) return done(invalidJson('the body is not UTF-8'), undefined)
     void parseJson(request as FastifyRequest, text, done)
   })
 }

@@ -73,10 +73,16 @@ const STATUS_CODE_NAMES: Record<number, string> = {
   431: 'HEADERS_TOO_LARGE',
 }
 
-const FRAMEWORK_CODES: Record<string, string> = {
-  FST_ERR_CTP_INVALID_JSON_BODY: 'INVALID_JSON',
-  FST_ERR_CTP_EMPTY_JSON_BODY: 'INVALID_JSON',
-  FST_ERR_BAD_URL: 'INVALID_URL',
+const INVALID_JSON_CODES: ReadonlySet<string> = new Set([
+  'FST_ERR_CTP_INVALID_JSON_BODY',
+  'FST_ERR_CTP_EMPTY_JSON_BODY',
+])
+
+const FRAMEWORK_CODES: Record<string, string> = { FST_ERR_BAD_URL: 'INVALID_URL' }
+
+/** Of the body as a whole. */
+export function invalidJson(detail: string): HttpProblem {
+  return new HttpProblem(400, 'INVALID_JSON', detail, { errors: [{ pointer: '', detail }] })
 }
 
 /** What the caller is told of an error. Of a 5xx that is nothing about our insides. */
@@ -92,6 +98,7 @@ export function toProblem(error: unknown): Problem {
   const { statusCode, code, message } =
     error instanceof Error ? (error as FastifyError) : ({} as FastifyError)
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
+    if (INVALID_JSON_CODES.has(code)) return toProblem(invalidJson(message))
     return makeProblem(statusCode, FRAMEWORK_CODES[code] ?? nameStatus(statusCode), message)
   }
   // Asked last: a client that breaks off while it sends looks much like a database that breaks off.

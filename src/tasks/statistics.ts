@@ -10,6 +10,8 @@ import {
 } from './store/stats.ts'
 
 const FRESH_MS = 1_000
+/** A count that has not ended after so many answers' time, for want of a connection, is shared no longer. */
+const ANSWERS_A_COUNT = 4
 /** Counting a long backlog takes its time: never more than this part of all time goes into it. */
 const SHARE_OF_TIME = 1 / 20
 
@@ -17,7 +19,7 @@ const SHARE_OF_TIME = 1 / 20
 export class Statistics {
   readonly #db: Database
   #latest: Promise<TaskStats> | undefined
-  #freshUntil = Number.POSITIVE_INFINITY
+  #freshUntil = 0
 
   constructor(db: Database) {
     this.#db = db
@@ -27,16 +29,17 @@ export class Statistics {
   read(): Promise<TaskStats> {
     if (this.#latest && performance.now() < this.#freshUntil) return this.#latest
     const begun = performance.now()
-    this.#freshUntil = Number.POSITIVE_INFINITY
-    this.#latest = this.#count()
+    this.#freshUntil = begun + ANSWERS_A_COUNT * this.#db.answerTimeoutMs
+    const count = this.#count()
+    this.#latest = count
     // A failure is its callers' alone: the next one tries again.
-    this.#latest.then(
-      () => this.#stayFresh(performance.now() - begun),
+    count.then(
+      () => this.#latest === count && this.#stayFresh(performance.now() - begun),
       () => {
-        this.#latest = undefined
+        if (this.#latest === count) this.#latest = undefined
       },
     )
-    return this.#latest
+    return count
   }
 
   #stayFresh(costMs: number): void {

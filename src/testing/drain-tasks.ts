@@ -2,7 +2,7 @@ import type { TaskEventMap } from '../tasks/events.ts'
 import { TaskExecutor } from '../tasks/executor/executor.ts'
 import { WakeUp } from '../tasks/executor/wake-up.ts'
 import type { ManagerParts } from '../tasks/manager-parts.ts'
-import { ageTasks, findOpenTasks } from '../tasks/store/rehearse.ts'
+import { ageTasks, findOpen } from '../tasks/store/rehearse.ts'
 import { open, type TestTarget } from './target.ts'
 
 /** An end that nobody told of is looked for after so long. */
@@ -21,8 +21,9 @@ export type DrainedAttempt = Pick<
 
 /**
  * Runs all due tasks of the app's types in this process, with a real executor on the real database, and resolves when
- * none is due or running, those included that they created. Answers the attempts that ended, in their order. A retry,
- * or a task, that is due later stays: `advanceTime` makes it due.
+ * none is due or running, those included that they created, and those of schedules whose tick is due. Answers the
+ * attempts that ended, in their order. A retry, or a task, that is due later stays: `advanceTime` makes it due. So do
+ * tasks of a paused type.
  *
  * @throws Error naming tasks that had not ended when the time was over
  */
@@ -66,7 +67,7 @@ async function untilDrained(
   const never = new AbortController().signal
   const deadline = performance.now() + timeoutMs
   for (;;) {
-    const left = await findOpenTasks(db, [...definitions.keys()])
+    const left = await findOpen(db, [...definitions.keys()])
     if (left.length === 0) return
     if (performance.now() >= deadline) {
       throw new Error(`still due or running after ${timeoutMs} ms: ${left.slice(0, 10).join(', ')}`)
@@ -76,8 +77,9 @@ async function untilDrained(
 }
 
 /**
- * Lets time pass for tasks, by making every row so many milliseconds older: what is due within that time is due now.
- * No clock is touched, neither the process's nor the database's.
+ * Lets time pass for tasks and schedules, by making every row so many milliseconds older: what is due within that time
+ * is due now. A schedule's next tick moves by whole seconds, rounded up; one that is then too late counts as missed. No
+ * clock is touched, neither the process's nor the database's.
  *
  * @param ms 0 or more
  */
@@ -85,5 +87,5 @@ export async function advanceTime(target: TestTarget, ms: number): Promise<void>
   if (!(Number.isFinite(ms) && ms >= 0)) throw new RangeError(`advanceTime: ms must be 0 or more, got ${ms}`)
   const { db } = await open(target)
   await ageTasks(db, ms)
-  if ('tasks' in target) target.taskExecutor?.wake()
+  if ('tasks' in target) target.taskExecutor?.lookAtEverything()
 }

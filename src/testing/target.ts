@@ -8,7 +8,7 @@ export type TestTarget = TaskManager | TestApp
 
 export interface TestApp {
   readonly tasks: TaskManager | TypedTasks<AnyTask>
-  readonly taskExecutor?: { wake(): void } | null
+  readonly taskExecutor?: { lookAtEverything(): void } | null
   ready?(): PromiseLike<unknown>
 }
 

@@ -63,6 +63,11 @@ test('filters narrow the list and its total', async () => {
 })
 
 test.each([
+  ['page=', 'INVALID_REQUEST', '/page'],
+  ['page=%20', 'INVALID_REQUEST', '/page'],
+  ['pageSize=', 'INVALID_REQUEST', '/pageSize'],
+  ['page=1.5', 'INVALID_REQUEST', '/page'],
+  ['page=one', 'INVALID_REQUEST', '/page'],
   ['page=0', 'INVALID_REQUEST', '/page'],
   ['pageSize=201', 'INVALID_REQUEST', '/pageSize'],
   ['status=done', 'INVALID_REQUEST', '/status/0'],

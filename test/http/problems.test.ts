@@ -35,7 +35,10 @@ describe('bodies that cannot be read', () => {
     ['a key that would poison a prototype', '{"taskType":"x","params":{"__proto__":{"admin":true}}}'],
     ['bytes that are not UTF-8', Buffer.from([0x22, 0xff, 0xfe, 0x22])],
   ])('%s: 400 INVALID_JSON', async (_name, payload) => {
-    expectProblem(await postTasks(payload), 400, 'INVALID_JSON')
+    const answer = await postTasks(payload)
+    expectProblem(answer, 400, 'INVALID_JSON')
+    const { detail, errors } = answer.json()
+    expect(errors).toEqual([{ pointer: '', detail }])
   })
 
   test.each(['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data', 'nonsense'])(

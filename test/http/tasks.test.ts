@@ -246,6 +246,12 @@ describe('logs', () => {
     const first = (await get(`/tasks/${taskId}/logs?pageSize=1`)).json().logs[0].id
     const rest = (await get(`/tasks/${taskId}/logs?afterId=${first}`)).json()
     expect(rest.logs).toHaveLength(5)
+    expect((await get(`/tasks/${taskId}/logs?afterId=0`)).json().logs).toHaveLength(6)
+  })
+
+  test.each(['', '%20', '-1', '1.5', 'x', '9007199254740993'])('afterId=%s is refused', async (afterId) => {
+    const refused = (await get(`/tasks/${taskId}/logs?afterId=${afterId}`)).json()
+    expect(refused).toMatchObject({ code: 'INVALID_REQUEST', errors: [{ pointer: '/afterId' }] })
   })
 })
 

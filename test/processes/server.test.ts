@@ -200,6 +200,19 @@ test('a wrong environment stops the start with every problem listed', async () =
   expect(server.output).not.toContain('hush')
 })
 
+test.each(['info', 'error'])(
+  'at log level %s it says once where it listens, and the password',
+  async (level) => {
+    const server = new ServerProcess(cloneProject(), { LOG_LEVEL: level })
+    expect(await isReady(await server.listening())).toBe(200)
+    server.npm.kill('SIGTERM')
+    expect(await server.exitCode).toBe(0)
+    expect(server.output.match(/listening at/g)).toHaveLength(1)
+    expect(server.output.match(/with the password/g)).toHaveLength(1)
+    await expectNothingLeft(server)
+  },
+)
+
 test('a port in use stops the start, and the password of a first boot is said all the same', async () => {
   const folder = cloneProject()
   const holder = new ServerProcess(cloneProject())

@@ -58,6 +58,15 @@ describe('drainTasks', () => {
     gate.open()
   })
 
+  test('leaves tasks of a paused type, and waits for none of them', async () => {
+    const { manager } = engines.create([chain])
+    await manager.pauseTaskType('chain')
+    const { taskId } = await manager.createTask(chain, { left: 0 })
+    expect(await drainTasks(manager, { timeoutMs: 5_000 })).toEqual([])
+    await manager.resumeTaskType('chain')
+    expect(await drainTasks(manager)).toMatchObject([{ taskId }])
+  })
+
   test('goes together with an executor of the app', async () => {
     const { manager } = engines.start([chain], { pollIntervalMs: 20 })
     await manager.createTask(chain, { left: 3 })
@@ -113,6 +122,43 @@ describe('finding what was created', () => {
     expect(result).toBe('noted')
     const { taskId } = await expectTask(manager, note)
     await expect(manager.waitFor(taskId, { task: chain })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+  })
+})
+
+describe('time that passes', () => {
+  test('makes ticks due, whose tasks are drained', async () => {
+    const { manager } = engines.create([chain])
+    await manager.createSchedule({
+      name: 'daily',
+      cron: '@daily',
+      task: chain,
+      params: { left: 1 },
+      missed: 'once',
+    })
+    expect(await drainTasks(manager)).toEqual([])
+    await advanceTime(manager, 86_399_500)
+    expect(await drainTasks(manager)).toHaveLength(2)
+    const schedule = await manager.getSchedule('daily')
+    expect(schedule?.lastRunAt?.getTime()).toBeLessThanOrEqual(Date.now())
+    expect(schedule?.nextRunAt?.getTime()).toBeGreaterThan(Date.now())
+  })
+
+  test("wakes the app's executor, which finds what has become due and what ticked", async () => {
+    const { manager, executor } = engines.start([chain], { pollIntervalMs: 60_000 })
+    const later = await manager.createTask(chain, { left: 0 }, { delayMs: 3_600_000 })
+    await manager.createSchedule({
+      name: 'daily',
+      cron: '@daily',
+      task: chain,
+      params: { left: 0 },
+      missed: 'once',
+    })
+    const app = { tasks: manager, taskExecutor: executor }
+    await advanceTime(app, 86_400_000)
+    expect(await manager.waitFor(later.taskId, { timeoutMs: 20_000 })).toMatchObject({ status: 'completed' })
+    await expect
+      .poll(async () => (await manager.listTasks({ status: ['completed'] })).total, { timeout: 20_000 })
+      .toBe(2)
   })
 })
 

@@ -89,6 +89,11 @@ export class AttemptOutput {
     })
   }
 
+  /** Drops what comes late without a word. */
+  hush(): void {
+    this.#lateWasSaid = true
+  }
+
   /** Says no more: the handler has returned. */
   close(): void {
     this.#closed = true

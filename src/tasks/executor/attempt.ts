@@ -116,6 +116,8 @@ export class Attempt {
   abort(cause: AbortCause): void {
     if (this.#cause !== undefined || this.#returned) return
     this.#cause = cause
+    // It is healthy, and has had no way to know.
+    if (cause === 'shutdown') this.#output.hush()
     clearTimeout(this.#timeout)
     const { cancelGraceMs } = this.#services
     this.#grace = setTimeout(() => this.#graceIsOver(cause), cancelGraceMs)

@@ -172,6 +172,13 @@ export class TaskExecutor {
     this.#wakeUp.notify()
   }
 
+  /** Rows may have changed behind its back: tasks may be due since long, and ticks too. */
+  lookAtEverything(): void {
+    this.#claimer?.lookAtEverything()
+    this.#scheduler.wake()
+    this.wake()
+  }
+
   /** There is a free slot for each of these tasks. */
   runsAtOnce(taskTypes: readonly string[]): boolean {
     if (!this.#started || this.#stopping) return false
@@ -371,10 +378,7 @@ export class TaskExecutor {
     if (dueNow) this.wake()
   }
 
-  readonly #onResumed = (): void => {
-    this.#claimer?.lookAtEverything()
-    this.wake()
-  }
+  readonly #onResumed = (): void => this.lookAtEverything()
 
   readonly #onRescued = (): void => this.wake()
 

@@ -254,22 +254,36 @@ export class Claims {
     if (!this.#typesAreKnown) await execute(this.#db, KNOW_TYPES, [this.#limited])
     this.#typesAreKnown = true
     const answer = await this.#takeLimited(this.#full, request, open)
+    try {
+      return { ...answer, tasks: [...answer.tasks, ...(await this.#takeOfOtherKeys(request, open, answer))] }
+    } catch (error) {
+      // What has been taken must run; what is left waits for the next claim, which hears of an outage by itself.
+      if (answer.tasks.length > 0) return answer
+      throw error
+    }
+  }
+
+  /** Where a type has more due tasks than its window shows, and places left, those of keys beyond the window. */
+  async #takeOfOtherKeys(
+    request: ClaimRequest,
+    open: ReadonlySet<string>,
+    answer: ClaimAnswer,
+  ): Promise<readonly ClaimedTask[]> {
     const left = request.limit - answer.tasks.length
     const keys = this.types.filter(({ keyed, taskType }) => keyed && answer.waiting.includes(taskType))
-    if (!this.#hopping || left === 0 || keys.length === 0) return answer
+    if (!this.#hopping || left === 0 || keys.length === 0) return []
     const rows = await execute<{ taskType: string }>(this.#db, CROWDED, [
       keys.map(({ taskType }) => taskType),
     ])
     const crowded = new Set(rows.map(({ taskType }) => taskType).filter((taskType) => open.has(taskType)))
-    if (crowded.size === 0) return answer
+    if (crowded.size === 0) return []
     const places = this.types.map(({ taskType }, i) => {
       const before = request.places[i] ?? null
       return before === null
         ? null
         : before - answer.tasks.filter((task) => task.taskType === taskType).length
     })
-    const more = await this.#takeLimited(this.#hopping, { ...request, limit: left, places }, crowded)
-    return { ...answer, tasks: [...answer.tasks, ...more.tasks] }
+    return (await this.#takeLimited(this.#hopping, { ...request, limit: left, places }, crowded)).tasks
   }
 
   async #takeLimited(

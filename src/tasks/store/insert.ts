@@ -1,5 +1,4 @@
-import { withTransaction } from '../../db/client.ts'
-import { type Database, execute, statement } from '../../db/database.ts'
+import { type Database, execute, statement, transact } from '../../db/database.ts'
 import { codeOf, DEADLOCK, LOCK_NOT_AVAILABLE } from '../../db/errors.ts'
 import { runIn, type Transaction } from '../../db/query-runner.ts'
 import { withoutStatement } from '../../db/statement-error.ts'
@@ -187,7 +186,7 @@ export async function insertAllUnique(
   check: (insertion: Insertion) => void,
 ): Promise<Insertion | undefined> {
   return orTimedOut(
-    withTransaction(db.pool, async (client) => {
+    transact(db, async (client) => {
       await client.query(`select set_config('lock_timeout', $1, true)`, [`${waitMs}ms`])
       const insertion = await insertIn(client, tasks, { notify: false })
       check(insertion)

@@ -1,5 +1,4 @@
-import { withTransaction } from '../../db/client.ts'
-import { type Database, execute, statement } from '../../db/database.ts'
+import { type Database, execute, statement, transact } from '../../db/database.ts'
 import type { ListPosition } from './list-branches.ts'
 import { ALLOWED } from './operate.ts'
 import { ofType, TYPES, WALK } from './types-present.ts'
@@ -125,9 +124,9 @@ export async function pruneStep(
   from: ListPosition,
 ): Promise<PruneStep> {
   const values = [taskType, olderThanMs, from.createdAtMicros, from.id]
-  const step = await withTransaction(db.pool, async (client) => {
+  const step = await transact(db, async (client) => {
     await client.query(SETTINGS)
-    const { rows } = await client.query<StepRow>({ text: PRUNE, values })
+    const { rows } = await client.query<StepRow>(PRUNE, values)
     return rows[0]
   })
   if (!step) throw new Error('the prune did not answer')

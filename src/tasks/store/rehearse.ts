@@ -4,18 +4,27 @@ import { type Database, execute, statement } from '../../db/database.ts'
 
 const FIND_OPEN = statement(
   'find_open',
-  `select task_id as "taskId"
-     from async_tasks
-    where task_type = any($1::text[])
-      and (status = 'running' or (status = 'pending' and run_at <= now()))
-    order by id
-    limit 100`,
+  `(select 'schedule ' || name as name
+      from async_task_schedules
+     where task_type = any($1::text[]) and enabled and next_run_at <= now()
+     order by name
+     limit 100)
+   union all
+   (select task_id
+      from async_tasks t
+     where task_type = any($1::text[])
+       and (status = 'running'
+            or (status = 'pending' and run_at <= now()
+                and not exists (select from async_task_types p
+                                 where p.task_type = t.task_type and p.paused_at is not null)))
+     order by id
+     limit 100)`,
 )
 
-/** Ids of tasks of these types that run or are due; at most 100. */
-export async function findOpenTasks(db: Database, taskTypes: readonly string[]): Promise<string[]> {
-  const rows = await execute<{ taskId: string }>(db, FIND_OPEN, [taskTypes])
-  return rows.map((row) => row.taskId)
+/** Schedules with a due tick, and ids of tasks that run or may be claimed, of these types; at most 100 of each. */
+export async function findOpen(db: Database, taskTypes: readonly string[]): Promise<string[]> {
+  const rows = await execute<{ name: string }>(db, FIND_OPEN, [taskTypes])
+  return rows.map((row) => row.name)
 }
 
 const FIND_OF_TYPE = statement(
@@ -30,20 +39,24 @@ export async function findTasksOf(db: Database, taskTypes: readonly string[]): P
 }
 
 const AGO = `- $1::float8 * interval '1 millisecond'`
-// Heartbeats stay: moved, they would make every executor dead.
+// Heartbeats stay: moved, they would make every executor dead. Ticks are whole seconds, and so they stay.
 const AGE = statement(
   'age',
   `with attempts as (
      update async_task_attempts set started_at = started_at ${AGO}, ended_at = ended_at ${AGO}
    ), logs as (
      update async_task_logs set created_at = created_at ${AGO}
+   ), schedules as (
+     update async_task_schedules
+        set next_run_at = date_trunc('second', next_run_at ${AGO}),
+            last_run_at = date_trunc('second', last_run_at ${AGO})
    )
    update async_tasks
       set run_at = run_at ${AGO}, created_at = created_at ${AGO}, started_at = started_at ${AGO},
           completed_at = completed_at ${AGO}, cancelled_at = cancelled_at ${AGO}`,
 )
 
-/** Makes every task, attempt and log line so many milliseconds older. */
+/** Makes every task, attempt, log line and tick so many milliseconds older. */
 export async function ageTasks(db: Database, ms: number): Promise<void> {
   await execute(db, AGE, [ms])
 }

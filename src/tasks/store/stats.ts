@@ -1,5 +1,4 @@
-import { withTransaction } from '../../db/client.ts'
-import { type Database, execute, statement } from '../../db/database.ts'
+import { type Database, execute, statement, transact } from '../../db/database.ts'
 import { ofType, TYPES, WALK } from './types-present.ts'
 
 /** How the whole table stands, in a time that does not grow with its history. */
@@ -86,7 +85,7 @@ export interface TypeCount {
 
 /** One row a type. */
 export function countByType(db: Database): Promise<TypeCount[]> {
-  return withTransaction(db.pool, async (client) => {
+  return transact(db, async (client) => {
     await client.query(WALK)
     return (await client.query<TypeCount>(COUNT)).rows
   })

@@ -77,6 +77,27 @@ describe('stop', () => {
     expect(await manager.getTask(second.taskId)).toEqual(kept)
   })
 
+  test('a task that is interrupted and still reports progress is no fault to tell of', async () => {
+    const { task } = createTaskRegistry()
+    const started = createGate()
+    const work = task('work')(async (_params, ctx) => {
+      ctx.progress(1, 2)
+      started.open()
+      await aborted(ctx.signal)
+      ctx.progress(2, 2)
+      ctx.log.info('on its way out')
+    })
+    const { manager, executor, events } = engines.start([work], { shutdownTimeoutMs: 300 })
+    const late: unknown[] = []
+    events.on('late', (event) => late.push(event))
+    const { taskId } = await manager.createTask(work)
+    await started.opened
+    await executor.stop()
+    const handedBack = await manager.getTask(taskId)
+    expect(handedBack).toMatchObject({ status: 'pending', attempts: [{ outcome: 'interrupted' }] })
+    expect(late).toEqual([])
+  })
+
   test('an interrupted task runs again in another executor, counting on', async () => {
     const { task } = createTaskRegistry()
     const started = createGate()

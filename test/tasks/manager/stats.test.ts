@@ -1,10 +1,11 @@
+import pg from 'pg'
 import { describe, expect, test } from 'vitest'
 import type { TaskStats } from '../../../src/contract/stats.ts'
 import { createPool, endPool } from '../../../src/db/client.ts'
 import { createDatabase } from '../../../src/db/database.ts'
 import { TaskEvents } from '../../../src/tasks/events.ts'
 import { FinishCounter } from '../../../src/tasks/finish-counter.ts'
-import { summarize } from '../../../src/tasks/statistics.ts'
+import { Statistics, summarize } from '../../../src/tasks/statistics.ts'
 import type { TypeCount } from '../../../src/tasks/store/stats.ts'
 import { startFaultProxy } from '../../support/fault-proxy.ts'
 import { captureAllStatements, captureStatements } from '../../support/plans.ts'
@@ -15,6 +16,21 @@ const tables = useTaskTables()
 const NONE = { pending: 0, running: 0, completed: 0, failed: 0, cancelled: 0 }
 
 describe('stats', () => {
+  test('are not waited for through a pool that gives no connection, but asked for anew', async () => {
+    const pool = new pg.Pool({ connectionString: tables.database.url, max: 1 })
+    const held = await pool.connect()
+    try {
+      const db = createDatabase(pool, { prepared: tables.database.prepared, answerTimeoutMs: 25 })
+      const statistics = new Statistics(db)
+      const first = statistics.read()
+      expect(statistics.read()).toBe(first)
+      await expect.poll(() => statistics.read() !== first).toBe(true)
+    } finally {
+      held.release()
+      await pool.end()
+    }
+  })
+
   test('of an empty table are zeros and sixty minutes', async () => {
     const { manager } = tables.createManager()
     const stats = await manager.stats()

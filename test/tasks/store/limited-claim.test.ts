@@ -1,6 +1,9 @@
 import { describe, expect, test } from 'vitest'
+import { createPool, endPool } from '../../../src/db/client.ts'
+import { createDatabase } from '../../../src/db/database.ts'
 import type { TypeLimits } from '../../../src/tasks/limits.ts'
 import { Claims } from '../../../src/tasks/store/claim.ts'
+import { startFaultProxy } from '../../support/fault-proxy.ts'
 import { inStatus, SOME_EXECUTOR, type StoredRow, useTaskTables } from '../../support/task-rows.ts'
 
 const tables = useTaskTables()
@@ -133,6 +136,30 @@ describe('a type with keys', () => {
     const { limited } = claims(keyed)
     expect(idsOf(await limited())).toEqual(['task_k1', last])
     expect(idsOf(await limited())).toEqual([])
+  })
+
+  test('keeps what it has taken when the look behind the backlog fails', async () => {
+    await tables.pool.query(
+      `insert into async_tasks (task_id, task_type, concurrency_key)
+       select 'task_k' || n, 'keyed', 'long' from generate_series(1, 300) n`,
+    )
+    const proxy = await startFaultProxy(tables.database.url)
+    const pool = createPool({ connectionString: proxy.url })
+    try {
+      const db = createDatabase(pool, { prepared: tables.database.prepared })
+      const made = new Claims(db, SOME_EXECUTOR, [keyed])
+      const request = { limit: 10, places: [null], since: [null] }
+      const failed = proxy.dropAnswerTo('tasks_crowded_types')
+      expect(idsOf(await made.claimLimited(request, new Set(['keyed'])))).toEqual(['task_k1'])
+      await failed
+      // With nothing taken nothing would be lost, and whoever polls hears of it.
+      const failedAgain = proxy.dropAnswerTo('tasks_crowded_types')
+      await expect(made.claimLimited(request, new Set(['keyed']))).rejects.toThrow('Connection terminated')
+      await failedAgain
+    } finally {
+      await endPool(pool, 1_000)
+      await proxy.close()
+    }
   })
 
   test('takes tasks without a key one at a time', async () => {

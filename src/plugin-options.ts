@@ -1,0 +1,149 @@
+import type pg from 'pg'
+import type { Authorize } from './http/authorize.ts'
+import type { DashboardMount } from './http/dashboard.ts'
+import { TaskError } from './tasks/errors.ts'
+import type { TaskRegistry } from './tasks/registry.ts'
+import type { ScheduleOptions } from './tasks/schedule-options.ts'
+import { type TaskSettings, type TaskSettingsInput, taskSettings } from './tasks/settings.ts'
+import type { AnyTask } from './tasks/task.ts'
+
+export interface AsyncTasksOptions extends TaskSettingsInput {
+  /** Where the tables are. Either this or `pool`. */
+  connectionString?: string
+  /** A pool of the host's; used, never ended. */
+  pool?: pg.Pool
+  /** For LISTEN and migrations, where the other one leads through PgBouncer. Default: the same database. */
+  directConnectionString?: string
+  /** False: no named prepared statements, for poolers that do not keep them. Default true. */
+  prepared?: boolean
+  /** Exactly these handlers. Default: those of `registry`. */
+  tasks?: readonly AnyTask[]
+  /** Default: the registry that `task()` fills. */
+  registry?: TaskRegistry
+  /**
+   * Schedules that this code owns: they are made so at each start, but for `enabled`, which counts only while there is no
+   * such schedule yet. One that is no longer listed stays as it is; delete it.
+   */
+  schedules?: readonly ScheduleOptions[]
+  /** Required while routes are mounted; `false` only where the host already guards the prefix. */
+  authorize?: Authorize | false
+  /** False: no HTTP routes. Default true. */
+  routes?: boolean
+  /** Where the routes are, such as `/ops`; a path of their own. Default `/api/admin`. */
+  prefix?: string
+  /** True: the admin page at `/admin/`, or under the prefix given. Needs `routes`. Default false. */
+  dashboard?: boolean | DashboardMount
+  /** False: this process creates and shows tasks but runs none. Default true. */
+  executor?: boolean
+  /** `auto` applies the engine's migrations, `verify` refuses to start without them, false does neither. Default `auto`. */
+  migrate?: 'auto' | 'verify' | false
+}
+
+/** What a value must be, in words that end a sentence, and whether it is. */
+type Rule = readonly [expected: string, fits: (value: unknown) => boolean]
+
+const isText = (value: unknown) => typeof value === 'string'
+const isFlag = (value: unknown) => typeof value === 'boolean'
+const isOneOf = (...values: unknown[]) => values.includes.bind(values)
+const isObject = (value: unknown) => typeof value === 'object' && value !== null && !Array.isArray(value)
+const hasMethods =
+  (...names: string[]) =>
+  (value: unknown) =>
+    isObject(value) && names.every((name) => typeof (value as Record<string, unknown>)[name] === 'function')
+
+const TEXT: Rule = ['a string', isText]
+const FLAG: Rule = ['true or false', isFlag]
+const PATH: Rule = ["a string such as '/ops'", isText]
+
+const OPTION_RULES: Record<Exclude<keyof AsyncTasksOptions, keyof TaskSettingsInput>, Rule> = {
+  connectionString: TEXT,
+  pool: ['a pool of pg', hasMethods('connect', 'query')],
+  directConnectionString: TEXT,
+  prepared: FLAG,
+  tasks: ['a list of handlers', Array.isArray],
+  registry: ['a registry, as createTaskRegistry() makes them', hasMethods('add', 'definitions')],
+  schedules: ['a list of schedules', (value) => Array.isArray(value) && value.every(isObject)],
+  authorize: ['a function or false', (value) => value === false || typeof value === 'function'],
+  routes: FLAG,
+  prefix: PATH,
+  dashboard: ['true, false or { prefix, login }', (value) => isFlag(value) || isObject(value)],
+  executor: FLAG,
+  migrate: ["'auto', 'verify' or false", isOneOf('auto', 'verify', false)],
+}
+
+const DASHBOARD_RULES: Record<keyof DashboardMount, Rule> = {
+  prefix: PATH,
+  login: ["'password' or 'host'", isOneOf('password', 'host')],
+}
+
+/** Fastify's own, for whatever is registered. */
+const FASTIFY_OPTIONS = ['logLevel', 'logSerializers']
+
+/**
+ * The settings among the options, when all options are right.
+ *
+ * @throws TaskError `INVALID_ARGUMENT`, naming each option at fault; never its value, which may be a secret
+ */
+export function checkOptions(options: AsyncTasksOptions): TaskSettings {
+  const answer = taskSettings.safeParse(options)
+  const problems = [
+    ...findMisfits(options, OPTION_RULES, [...Object.keys(taskSettings.shape), ...FASTIFY_OPTIONS]),
+    ...(answer.error?.issues ?? []).map(({ path, message }) => `${path.join('.')}: ${message}`),
+    ...(isObject(options.dashboard)
+      ? findMisfits(options.dashboard as object, DASHBOARD_RULES, [], 'dashboard.')
+      : []),
+  ]
+  if (problems.length > 0 || !answer.success) throw refused(problems.join('; '))
+  checkTogether(options)
+  return answer.data
+}
+
+function findMisfits(
+  given: object,
+  rules: Readonly<Record<string, Rule>>,
+  others: readonly string[],
+  base = '',
+): string[] {
+  return Object.entries(given).flatMap(([name, value]) => {
+    if (others.includes(name)) return []
+    if (!Object.hasOwn(rules, name)) return `${base}${name} is not a known option`
+    const [expected, fits] = rules[name] as Rule
+    return value === undefined || fits(value)
+      ? []
+      : `${base}${name} must be ${expected}, got ${typeName(value)}`
+  })
+}
+
+function typeName(value: unknown): string {
+  if (value === null) return 'null'
+  return Array.isArray(value) ? 'array' : typeof value
+}
+
+function checkTogether(options: AsyncTasksOptions): void {
+  if ((options.pool === undefined) === (options.connectionString === undefined)) {
+    throw refused('give either connectionString or pool')
+  }
+  if (options.tasks && options.registry) throw refused('give either tasks or registry')
+  if (options.routes !== false && options.authorize === undefined) {
+    throw refused(
+      'authorize is required while routes are mounted: a function that returns who is asking, ' +
+        'or false where the prefix is guarded already',
+    )
+  }
+  // At the root our 404 would answer for the host's own paths.
+  requirePath('prefix', options.prefix)
+  if (!options.dashboard) return
+  if (options.routes === false) throw refused('dashboard needs the routes, and routes is false')
+  const { prefix = '/admin' } = options.dashboard === true ? {} : options.dashboard
+  requirePath('dashboard.prefix', prefix)
+  if (prefix === (options.prefix ?? '/api/admin')) throw refused('dashboard.prefix must differ from prefix')
+}
+
+function requirePath(name: string, value: string | undefined): void {
+  if (value === undefined || /^\/.*[^/]$/.test(value)) return
+  throw refused(`${name} must start with '/' and not end with one, got '${value}'`)
+}
+
+function refused(what: string): TaskError {
+  return new TaskError('INVALID_ARGUMENT', `fastify-async-tasks options: ${what}`)
+}

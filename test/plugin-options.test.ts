@@ -1,0 +1,54 @@
+import { expect, test } from 'vitest'
+import { type AsyncTasksOptions, checkOptions } from '../src/plugin-options.ts'
+
+const secret = 'postgres://me:hunter2@db/app'
+const right = { connectionString: secret, authorize: false } as const
+
+/** As JavaScript may call it. */
+const check = (options: object) => checkOptions({ ...right, ...options } as AsyncTasksOptions)
+
+test.each([
+  [{ migrate: 'nope' }, "migrate must be 'auto', 'verify' or false, got string"],
+  [{ migrate: true }, "migrate must be 'auto', 'verify' or false, got boolean"],
+  [{ executor: 'x' }, 'executor must be true or false, got string'],
+  [{ prepared: null }, 'prepared must be true or false, got null'],
+  [{ routes: 0 }, 'routes must be true or false, got number'],
+  [{ connectionString: { secret } }, 'connectionString must be a string, got object'],
+  [{ directConnectionString: [secret] }, 'directConnectionString must be a string, got array'],
+  [{ pool: secret }, 'pool must be a pool of pg, got string'],
+  [{ tasks: {} }, 'tasks must be a list of handlers, got object'],
+  [{ registry: {} }, 'registry must be a registry, as createTaskRegistry() makes them, got object'],
+  [{ schedules: ['daily'] }, 'schedules must be a list of schedules, got array'],
+  [{ authorize: true }, 'authorize must be a function or false, got boolean'],
+  [{ prefix: 7 }, "prefix must be a string such as '/ops', got number"],
+  [{ dashboard: '/ops' }, 'dashboard must be true, false or { prefix, login }, got string'],
+  [{ dashboard: { login: 'none' } }, "dashboard.login must be 'password' or 'host', got string"],
+  [{ dashboard: { path: '/ops' } }, 'dashboard.path is not a known option'],
+  [{ concurrency: '8' }, 'concurrency: Invalid input: expected number, received string'],
+  [{ retires: 5 }, 'retires is not a known option'],
+  [{ toString: 5 }, 'toString is not a known option'],
+])('%o is refused', (options, message) => {
+  expect(() => check(options)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
+  expect(() => check(options)).toThrow(message)
+  expect(() => check(options)).not.toThrow('hunter2')
+})
+
+test('every option at fault is named, and no value', () => {
+  const message =
+    "fastify-async-tasks options: migrate must be 'auto', 'verify' or false, got string; retires is not a known option; " +
+    'leaseMs: Invalid input: expected number, received string'
+  expect(() => check({ migrate: 'hunter2', retires: 'hunter2', leaseMs: 'hunter2' })).toThrow(
+    expect.objectContaining({ message }),
+  )
+})
+
+test("what is left out, or Fastify's own, is no fault", () => {
+  const options = {
+    migrate: undefined,
+    prefix: '/ops',
+    logLevel: 'warn',
+    logSerializers: {},
+    retentionDays: 3,
+  }
+  expect(check(options)).toMatchObject({ retentionDays: 3, concurrency: 2 })
+})
