@@ -29,6 +29,8 @@ export class AllTasks {
   /** In the order in which they changed. */
   readonly #known = new Map<string, Known>()
   readonly #settled = new SettledIds()
+  /** The highest id of the first look, which shows no new ones: whatever is higher is new. */
+  #first: number | undefined
   #batches: Batch[] = []
   #kept = 0
   #number = 0
@@ -40,7 +42,10 @@ export class AllTasks {
   /** Where the next look starts. */
   get wanted(): AllTasksPosition {
     const unfinished = [...this.#known].filter(([, { task }]) => !isFinished(task.status))
-    return { unfinished: unfinished.map(([taskId]) => taskId), afterTask: this.#settled.settled ?? null }
+    return {
+      unfinished: unfinished.map(([taskId]) => taskId),
+      afterTask: this.#settled.settled ?? this.#first ?? null,
+    }
   }
 
   /** Counts the batches of changes. */
@@ -62,6 +67,7 @@ export class AllTasks {
       this.#known.set(taskId, { ...seen, task })
       tasks.push(task)
     }
+    this.#first ??= look.lastTask
     this.#forget(look, this.#settled.see(look.lastTask, look.snapshot, nowMs) ?? 0)
     if (tasks.length > 0) this.#publish(tasks)
     this.found.resolve()
