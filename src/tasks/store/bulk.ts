@@ -15,7 +15,14 @@ const STATUSES: Record<BulkAction, readonly TaskStatus[]> = {
 }
 const ALSO_WHEN_NAMED: readonly TaskStatus[] = ['completed']
 
-/** The newest that fit and allow the action. */
+// Whoever asks again until there are no more would ask for ever: such a task is refused each time. A limit, so that the
+// key is looked up task by task and not joined.
+const KEY_IS_FREE = `(select true from async_tasks holder
+           where holder.unique_key = t.unique_key and holder.status in ('pending', 'running')
+           limit 1) is null`
+const CHANGEABLE: Record<BulkAction, string> = { ...ALLOWED, retry: `${ALLOWED.retry} and ${KEY_IS_FREE}` }
+
+/** The newest that fit and allow the action; to be retried, only those whose unique key nobody else has. */
 export async function findActionable(
   db: Database,
   action: BulkAction,
@@ -34,7 +41,7 @@ export async function findActionable(
   const order = `order by created_at desc, id desc limit ${values.add(limit)}`
   const branches = branchesOf({ ...filter, status: statuses }, values, search).map(
     (where) =>
-      `(select task_id, created_at, id from async_tasks t where ${where} and ${ALLOWED[action]} ${order})`,
+      `(select task_id, created_at, id from async_tasks t where ${where} and ${CHANGEABLE[action]} ${order})`,
   )
   if (branches.length === 0) return []
   const text = `select task_id as "taskId" from (${branches.join(' union all ')}) fitting ${order}`

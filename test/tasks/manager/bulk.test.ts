@@ -237,6 +237,25 @@ describe('bulk retry', () => {
     expect(heard[0]?.taskTypes).toEqual(taskIds.map(() => 'many'))
   })
 
+  test('by filter leaves out tasks whose unique key is in use, so that asking again comes to an end', async () => {
+    const { manager } = tables.createManager()
+    const taskIds = await insertMany(1_105, 'failed')
+    const [others, twins] = [taskIds.slice(0, 5), taskIds.slice(5)]
+    const holder = await tables.insert({ unique_key: 'a' })
+    await tables.pool.query(`update async_tasks set unique_key = 'a' where task_id = any($1::text[])`, [
+      twins,
+    ])
+    const ask: BulkRequest = { action: 'retry', filter: { taskType: 'many' } }
+    const results = others.toReversed().map((taskId) => ({ taskId, ok: true }))
+    expect(await manager.bulk(ask)).toEqual({ results, more: false })
+    await manager.bulk({ action: 'delete', taskIds: twins.slice(10, 1_010) })
+    await manager.cancelTask(holder)
+    // One of them has the key from then on.
+    const once = await manager.bulk(ask)
+    expect(once.results.filter(({ ok }) => ok)).toHaveLength(1)
+    expect(await manager.bulk(ask)).toEqual({ results: [], more: false })
+  })
+
   test('retries all others beside one whose unique key is in use', async () => {
     const { manager } = tables.createManager()
     await tables.pool.query(
