@@ -73,7 +73,8 @@ describe('timeout', () => {
 
     leave.open()
     expect((await manager.waitFor(waiting.taskId)).status).toBe('completed')
-    expect(await manager.getTask(taskId)).toEqual(failed)
+    expect(failed.stopping).toBe(true)
+    expect(await manager.getTask(taskId)).toEqual({ ...failed, stopping: false })
     expect((await manager.retryTask(taskId)).status).toBe('pending')
   })
 })
