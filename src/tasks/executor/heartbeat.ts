@@ -25,7 +25,10 @@ const LONGEST_GAP = 1.5
 
 const FORGET_INTERVAL_MS = 3_600_000
 
-/** Looks at what runs and waits take no more than a fiftieth of the time: a transaction held open makes them long. */
+/**
+ * Looks at what runs and waits take no more than a fiftieth of the time, but for four of them in a lease: a transaction
+ * held open makes them long.
+ */
 const THINNING = 50
 const CHEAP_MS = 10
 
@@ -70,6 +73,7 @@ export class Heartbeat {
   #steadySince = Number.POSITIVE_INFINITY
   #lastForget = performance.now()
   #nextLook = 0
+  #lastLookMs = 0
   #tableBytes = 0
 
   constructor(options: {
@@ -155,8 +159,16 @@ export class Heartbeat {
     // It counts from when it was sent: the database dated it no earlier.
     this.#lastBeat = sentAt
     const cost = performance.now() - sentAt
-    if (strays && cost > CHEAP_MS) this.#nextLook = performance.now() + THINNING * cost
+    if (strays) this.#thinLooks(cost)
     return answer
+  }
+
+  /** Of two costs, so that a moment's delay counts for nothing; and never so long that a death stays unnoticed. */
+  #thinLooks(costMs: number): void {
+    const cost = Math.min(costMs, this.#lastLookMs)
+    this.#lastLookMs = costMs
+    if (cost <= CHEAP_MS) return
+    this.#nextLook = performance.now() + Math.min(THINNING * cost, this.#row.leaseMs / 4)
   }
 
   #noteGap(sentAt: number): void {
