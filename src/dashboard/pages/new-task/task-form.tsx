@@ -1,36 +1,23 @@
-import { type FormEvent, useRef, useState } from 'react'
+import { type FormEvent, useState } from 'react'
 import { type NewTask, type TaskDetail, TasksApiError, type TaskTypeView } from '../../../client/index.ts'
 import { client } from '../../client.ts'
 import { describeError, useText } from '../../i18n/text.ts'
-import { type Problems, sortProblems } from '../../params/draft.ts'
+import { sortProblems } from '../../params/draft.ts'
 import type { JsonSchema } from '../../params/field.ts'
 import { ParamsForm } from '../../params/params-form.tsx'
 import { useParams } from '../../params/use-params.ts'
+import { type Refusal, useRefusal } from '../../params/use-refusal.ts'
 import { go } from '../../state/route.ts'
 import { say } from '../../state/toasts.ts'
 import { type OptionDrafts, OptionFields, readOptions, toOptionDrafts } from './options.tsx'
 
-interface Refusal {
-  readonly message?: string
-  readonly params: Problems
-  readonly others: Problems
-}
-
-const NONE: Refusal = { params: {}, others: {} }
-
 export function TaskForm({ type, original }: { type: TaskTypeView; original?: TaskDetail }) {
   const text = useText()
-  const form = useRef<HTMLFormElement>(null)
+  const { form, refusal, refuse } = useRefusal()
   const params = useParams(type.taskType, type.params as JsonSchema, original?.params ?? {})
   const [options, setOptions] = useState<OptionDrafts>(() => toOptionDrafts(original, type))
-  const [refusal, setRefusal] = useState<Refusal>(NONE)
   const [isBusy, setBusy] = useState(false)
 
-  const refuse = (next: Refusal) => {
-    setRefusal(next)
-    // Once the fields are marked.
-    requestAnimationFrame(() => form.current?.querySelector<HTMLElement>('[aria-invalid]')?.focus())
-  }
   const submit = async (event: FormEvent) => {
     event.preventDefault()
     const read = params.read(text)

@@ -1,4 +1,4 @@
-import { type FormEvent, useRef, useState } from 'react'
+import { type FormEvent, useState } from 'react'
 import { type ScheduleView, TasksApiError, type TaskTypeView } from '../../../client/index.ts'
 import { client } from '../../client.ts'
 import { Dialog } from '../../components/dialog.tsx'
@@ -9,6 +9,7 @@ import { type Problems, sortProblems } from '../../params/draft.ts'
 import type { JsonSchema } from '../../params/field.ts'
 import { ParamsForm } from '../../params/params-form.tsx'
 import { type ParamsDraft, useParams } from '../../params/use-params.ts'
+import { useRefusal } from '../../params/use-refusal.ts'
 import { useServerState } from '../../state/server-state.tsx'
 import { say } from '../../state/toasts.ts'
 
@@ -48,12 +49,6 @@ export function ScheduleDialog(props: DialogProps) {
   )
 }
 
-interface Refusal {
-  readonly message?: string
-  readonly params: Problems
-  readonly others: Problems
-}
-
 interface FormProps extends DialogProps {
   type: TaskTypeView | undefined
   types: readonly TaskTypeView[]
@@ -64,15 +59,9 @@ interface FormProps extends DialogProps {
 function ScheduleForm(props: FormProps) {
   const { schedule, onClose, onSaved, type, draft } = props
   const text = useText()
-  const form = useRef<HTMLFormElement>(null)
+  const { form, refusal, refuse } = useRefusal()
   const start = schedule?.taskType === draft.taskType ? schedule.params : {}
   const params = useParams(draft.taskType, (type?.params ?? {}) as JsonSchema, start)
-  const [problems, setProblems] = useState<Refusal>({ params: {}, others: {} })
-  const refuse = (next: Refusal) => {
-    setProblems(next)
-    // Once the fields are marked.
-    requestAnimationFrame(() => form.current?.querySelector<HTMLElement>('[aria-invalid]')?.focus())
-  }
   const submit = async (event: FormEvent) => {
     event.preventDefault()
     const read = params.read(text)
@@ -92,10 +81,10 @@ function ScheduleForm(props: FormProps) {
   }
   return (
     <form ref={form} noValidate onSubmit={(event) => void submit(event)}>
-      <ScheduleFields {...props} problems={problems.others} />
-      <ScheduleParams params={params} problems={problems.params} />
+      <ScheduleFields {...props} problems={refusal.others} />
+      <ScheduleParams params={params} problems={refusal.params} />
       <p className="field-problem" role="alert">
-        {problems.message}
+        {refusal.message}
       </p>
       <footer>
         <button type="button" onClick={onClose}>

@@ -1,0 +1,25 @@
+import { type RefObject, useEffect, useRef, useState } from 'react'
+import type { Problems } from './draft.ts'
+
+/** Why a form was not accepted: what is wrong with params, with its other fields, and what to say about the whole. */
+export interface Refusal {
+  readonly message?: string
+  readonly params: Problems
+  readonly others: Problems
+}
+
+const NONE: Refusal = { params: {}, others: {} }
+
+/** What is wrong with a form, which the keyboard is then brought to: the first field that is marked. */
+export function useRefusal(): {
+  form: RefObject<HTMLFormElement | null>
+  refusal: Refusal
+  refuse: (refusal: Refusal) => void
+} {
+  const form = useRef<HTMLFormElement>(null)
+  const [refusal, refuse] = useState(NONE)
+  useEffect(() => {
+    if (refusal !== NONE) form.current?.querySelector<HTMLElement>('[aria-invalid]')?.focus()
+  }, [refusal])
+  return { form, refusal, refuse }
+}
