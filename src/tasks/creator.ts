@@ -1,4 +1,4 @@
-import { v7 as uuidv7 } from 'uuid'
+import { uuidv7obj } from 'uuidv7'
 import type { Database } from '../db/database.ts'
 import { findTransactionProblem, type Transaction } from '../db/query-runner.ts'
 import { createOptions, requireValid } from './arguments.ts'
@@ -157,7 +157,7 @@ export class TaskCreator {
       this.#settings.maxParamsBytes,
     )
     return {
-      taskId: `task_${uuidv7().replaceAll('-', '')}`,
+      taskId: `task_${uuidv7obj().toHex()}`,
       taskType,
       params: stored,
       priority: options.priority ?? defaults.priority ?? 0,

@@ -6,6 +6,7 @@ import { checkCount } from '../progress.ts'
 import type { Scrubber } from '../redaction.ts'
 import type { Fence } from '../store/fence.ts'
 import type { LastProgress } from '../store/finish.ts'
+import type { Cancellation } from './cancellation.ts'
 import type { LogBuffer } from './log-buffer.ts'
 import type { ProgressBuffer } from './progress-buffer.ts'
 
@@ -19,14 +20,14 @@ const MAX_STEP_CHARS = 200
  * Lines said before the signal aborted are kept; later ones are dropped and counted. Progress never falls.
  */
 export class AttemptOutput {
-  readonly log: TaskLog
   readonly #fence: Fence
   readonly #event: RunEvent
-  readonly #signal: AbortSignal
+  readonly #cancellation: Cancellation
   readonly #events: TaskEvents
   readonly #logs: LogBuffer
   readonly #reports: ProgressBuffer
   readonly #scrubber: Scrubber | undefined
+  #log: TaskLog | undefined
   #closed = false
   #lateWasSaid = false
   #lastLine = 0
@@ -36,29 +37,27 @@ export class AttemptOutput {
   #reported = false
 
   constructor(
-    fence: Fence,
-    event: RunEvent,
-    signal: AbortSignal,
-    services: {
-      events: TaskEvents
-      logs: LogBuffer
-      progress: ProgressBuffer
-      scrubber: Scrubber | undefined
-    },
+    run: { fence: Fence; event: RunEvent; cancellation: Cancellation },
+    services: { events: TaskEvents; logs: LogBuffer; progress: ProgressBuffer },
+    scrubber: Scrubber | undefined,
   ) {
-    this.#fence = fence
-    this.#event = event
-    this.#signal = signal
+    this.#fence = run.fence
+    this.#event = run.event
+    this.#cancellation = run.cancellation
     this.#events = services.events
     this.#logs = services.logs
     this.#reports = services.progress
-    this.#scrubber = services.scrubber
-    this.log = {
+    this.#scrubber = scrubber
+  }
+
+  get log(): TaskLog {
+    this.#log ??= {
       debug: (message, data) => this.#say('DEBUG', message, data),
       info: (message, data) => this.#say('INFO', message, data),
       warn: (message, data) => this.#say('WARNING', message, data),
       error: (message, data) => this.#say('ERROR', message, data),
     }
+    return this.#log
   }
 
   /** Undefined while the handler has reported none. */
@@ -99,6 +98,11 @@ export class AttemptOutput {
     this.#closed = true
   }
 
+  /** Nothing was said that would have to be written. */
+  get isSilent(): boolean {
+    return this.#lastLine === 0 && !this.#reported
+  }
+
   /** Resolves when what was said is in the database. */
   async flushed(options: { progress: boolean }): Promise<void> {
     if (options.progress) await this.#reports.flush()
@@ -122,7 +126,7 @@ export class AttemptOutput {
 
   /** Said once an attempt: a handler in a loop must not flood the log with what it may not log. */
   #isOver(what: 'progress' | 'log'): boolean {
-    if (!this.#closed && !this.#signal.aborted) return false
+    if (!this.#closed && !this.#cancellation.aborted) return false
     if (!this.#lateWasSaid) this.#events.emit('late', { ...this.#event, what })
     this.#lateWasSaid = true
     return true

@@ -18,7 +18,7 @@ import type { Fence } from '../store/fence.ts'
 import { failTask, findEnd, noteHandlerReturned, releaseTask, retryTaskLater } from '../store/finish.ts'
 import type { TaskDefinition } from '../task.ts'
 import { AttemptOutput } from './attempt-output.ts'
-import { abortReason } from './cancellation.ts'
+import { abortReason, Cancellation } from './cancellation.ts'
 import { Completion } from './completion.ts'
 import type { Completions } from './completions.ts'
 import type { LogBuffer } from './log-buffer.ts'
@@ -53,9 +53,10 @@ export interface AttemptServices extends ContextServices {
 export class Attempt {
   readonly task: ClaimedTask
   readonly fence: Fence
+  readonly event: RunEvent
   readonly #definition: TaskDefinition
   readonly #services: AttemptServices
-  readonly #abort = new AbortController()
+  readonly #cancellation = new Cancellation()
   readonly #output: AttemptOutput
   /** Undefined where the type hides nothing. */
   readonly #scrubber: Scrubber | undefined
@@ -77,15 +78,10 @@ export class Attempt {
     this.#definition = definition
     this.#services = services
     this.#scrubber = services.redaction.scrubberFor(task.taskType, task.params)
-    this.#output = new AttemptOutput(this.fence, this.event, this.#abort.signal, {
-      ...services,
-      scrubber: this.#scrubber,
-    })
-    this.#completion = new Completion(this.fence, this.#abort.signal, this.#output, services.maxResultBytes)
-  }
-
-  get event(): RunEvent {
-    return { taskId: this.task.taskId, taskType: this.task.taskType, attempt: this.task.attempt }
+    this.event = { taskId: task.taskId, taskType: task.taskType, attempt: task.attempt }
+    const run = { fence: this.fence, event: this.event, cancellation: this.#cancellation }
+    this.#output = new AttemptOutput(run, services, this.#scrubber)
+    this.#completion = new Completion(run, this.#output, services.maxResultBytes)
   }
 
   /** The handler has ignored its signal for the grace period. */
@@ -93,8 +89,8 @@ export class Attempt {
     return this.#stuck
   }
 
-  /** Resolves when the handler has returned and its end is written, or can no longer be. */
-  async run(): Promise<void> {
+  /** Resolves when the handler has returned, which `onReturned` is told, and its end is written or can no longer be. */
+  async run(onReturned: () => void): Promise<void> {
     this.#services.events.emit('started', this.event)
     this.#timeout = setTimeout(() => this.abort('timeout'), this.task.timeoutSeconds * 1_000)
     const end = await this.#execute()
@@ -103,6 +99,7 @@ export class Attempt {
     clearTimeout(this.#grace)
     // From here on a cancel changes the row alone; a line said after the end belongs to nobody.
     this.#output.close()
+    onReturned()
     await this.#overdue
     try {
       if (this.#completion.attempted) await this.#recordCompletion(end)
@@ -121,7 +118,7 @@ export class Attempt {
     clearTimeout(this.#timeout)
     const { cancelGraceMs } = this.#services
     this.#grace = setTimeout(() => this.#graceIsOver(cause), cancelGraceMs)
-    this.#abort.abort(abortReason(cause, this.task))
+    this.#cancellation.abort(abortReason(cause, this.task))
   }
 
   /** Gives the task back while the handler still runs: the process is about to end. */
@@ -135,12 +132,12 @@ export class Attempt {
   async #execute(): Promise<HandlerEnd> {
     const { handler } = this.#definition
     // Cancelled while the answer to its claim was under way.
-    if (this.#abort.signal.aborted) return { thrown: this.#abort.signal.reason }
+    if (this.#cancellation.aborted) return { thrown: this.#cancellation.signal.reason }
     try {
       const params = await this.#parseParams()
       const parts = {
         fence: this.fence,
-        signal: this.#abort.signal,
+        cancellation: this.#cancellation,
         output: this.#output,
         completion: this.#completion,
       }
@@ -168,7 +165,7 @@ export class Attempt {
 
   async #record(outcome: Outcome): Promise<void> {
     if (this.#handedBack) return
-    await this.#output.flushed({ progress: outcome.kind === 'fail' })
+    if (!this.#output.isSilent) await this.#output.flushed({ progress: outcome.kind === 'fail' })
     if (outcome.kind !== 'abandon') {
       if (await this.#isWritten(outcome)) return this.#announce(outcome)
       const what = outcome.kind === 'complete' ? 'completion' : 'failure'

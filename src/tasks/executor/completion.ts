@@ -3,6 +3,7 @@ import { TaskError } from '../errors.ts'
 import type { Fence } from '../store/fence.ts'
 import { completeInTransaction, guardFence } from '../store/guard.ts'
 import type { AttemptOutput } from './attempt-output.ts'
+import type { Cancellation } from './cancellation.ts'
 import { encodeResult } from './result.ts'
 
 /**
@@ -11,14 +12,18 @@ import { encodeResult } from './result.ts'
  */
 export class Completion {
   readonly #fence: Fence
-  readonly #signal: AbortSignal
+  readonly #cancellation: Cancellation
   readonly #output: AttemptOutput
   readonly #maxResultBytes: number
   #attempted = false
 
-  constructor(fence: Fence, signal: AbortSignal, output: AttemptOutput, maxResultBytes: number) {
-    this.#fence = fence
-    this.#signal = signal
+  constructor(
+    run: { fence: Fence; cancellation: Cancellation },
+    output: AttemptOutput,
+    maxResultBytes: number,
+  ) {
+    this.#fence = run.fence
+    this.#cancellation = run.cancellation
     this.#output = output
     this.#maxResultBytes = maxResultBytes
   }
@@ -29,14 +34,14 @@ export class Completion {
   }
 
   async guard(tx: Transaction): Promise<void> {
-    if (this.#signal.aborted || !(await guardFence(tx, this.#fence))) throw this.#lost()
+    if (this.#cancellation.aborted || !(await guardFence(tx, this.#fence))) throw this.#lost()
   }
 
   async complete(tx: Transaction, result: unknown): Promise<void> {
     const text = encodeResult(result, this.#maxResultBytes)
     // When the end is visible, the log must be complete.
     await this.#output.flushed({ progress: false })
-    if (this.#signal.aborted) throw this.#lost()
+    if (this.#cancellation.aborted) throw this.#lost()
     const last = this.#output.lastProgress
     if (!(await completeInTransaction(tx, this.#fence, text, last))) throw this.#lost()
     this.#attempted = true

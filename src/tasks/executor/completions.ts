@@ -9,9 +9,13 @@ const BATCH = {
   bytesOf: (run: CompletedRun) => run.result?.length ?? 0,
 }
 
+/** A claim of another executor locks rows that it then leaves, for as long as it takes. */
+const RIDES = 2
+
 /**
- * The completions of an executor: those of the same moment share a commit. A run whose row somebody has locked is
- * completed by itself, at most two at a time, so that it holds up no other and takes no more connections than that.
+ * The completions of an executor: those of the same moment share a commit. A run whose row somebody has locked may
+ * share the next one; then it is completed by itself, at most two at a time, so that it holds up no other and takes no
+ * more connections than that.
  */
 export class Completions {
   readonly #together: Batcher<CompletedRun, boolean>
@@ -26,6 +30,9 @@ export class Completions {
 
   /** Answers whether the fence held. */
   async complete(run: CompletedRun): Promise<boolean> {
-    return (await this.#together.add(run)) || (await this.#alone.add(run))
+    for (let ride = 0; ride < RIDES; ride += 1) {
+      if (await this.#together.add(run)) return true
+    }
+    return this.#alone.add(run)
   }
 }

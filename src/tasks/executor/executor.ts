@@ -94,7 +94,10 @@ export class TaskExecutor {
     const { settings, definitions, events, manager, version } = options
     const db = keepPlansWhile(options.db, () => this.#heartbeat.tableBytes >= LARGE_TABLE_BYTES)
     this.#options = { ...options, db }
-    this.#slots = new Slots(settings.concurrency, (attempt) => this.#onFreed(attempt.task.taskType))
+    this.#slots = new Slots(settings.concurrency, {
+      freed: () => this.#wakeUp.notify(),
+      ended: (attempt) => this.#onEnded(attempt.task.taskType),
+    })
     this.#logs = new LogBuffer(db, this.#persistence, settings.maxLogLines)
     this.#progress = new ProgressBuffer({
       db,
@@ -318,7 +321,7 @@ export class TaskExecutor {
     this.#slots.take(attempt)
     if (this.#cancelledEarly.has(runKey(task))) attempt.abort('cancelled')
     attempt
-      .run()
+      .run(() => this.#slots.vacate(attempt))
       .catch((error: unknown) => {
         this.#options.events.emit('writeFailed', { what: `the end of ${task.taskId}`, error })
       })
@@ -360,7 +363,7 @@ export class TaskExecutor {
     else if (this.#claiming) this.#cancelledEarly.add(runKey({ taskId, attempt }))
   }
 
-  #onFreed(taskType: string): void {
+  #onEnded(taskType: string): void {
     this.#claimer?.noteEnd(taskType)
     this.#wakeUp.notify()
     // Nothing more is claimed here: whoever has slots must hear of the room.

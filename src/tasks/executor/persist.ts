@@ -24,23 +24,26 @@ export async function persist<T>(
   context: { events: TaskEvents; giveUp: AbortSignal },
 ): Promise<Persisted<T>> {
   const { events, giveUp } = context
-  const id = Symbol(what)
+  let id: symbol | undefined
   let failures = 0
   const settle = (as: TaskEventMap['writeSettled'][0]['as']) => {
-    if (failures > 0) events.emit('writeSettled', { write: id, what, as })
+    if (id) events.emit('writeSettled', { write: id, what, as })
   }
   for (;;) {
     try {
       const value = await write()
       settle('written')
-      return { value, retried: failures > 0 }
+      return { value, retried: id !== undefined }
     } catch (error) {
       if (!isTransient(error)) {
         settle('refused')
         throw error
       }
       failures += 1
-      if (failures === 1) events.emit('writeDelayed', { write: id, what, error })
+      if (!id) {
+        id = Symbol(what)
+        events.emit('writeDelayed', { write: id, what, error })
+      }
       await pause(backoffMs(failures), giveUp)
       if (giveUp.aborted) {
         settle('given up')

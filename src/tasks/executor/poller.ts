@@ -11,8 +11,6 @@ const NOTHING: Claimed = { tasks: [], next: 'later' }
 
 /** Rows one claim takes at most: the knee of the measured throughput. */
 const MAX_BATCH = 500
-/** From so many rows on, a claim costs in proportion to them. */
-const LARGE_BATCH = 100
 
 export interface PollerParts {
   readonly slots: Slots
@@ -35,13 +33,11 @@ export interface PollerParts {
  */
 export async function poll(parts: PollerParts, signal: AbortSignal, passed: () => void): Promise<void> {
   const { slots, wakeUp } = parts
-  // Half of many slots: while one half is settled over a connection, the other one is claimed over another.
-  const most = Math.min(Math.max(Math.ceil(slots.size / 2), LARGE_BATCH), MAX_BATCH)
   let woken = false
   let soonMs = SOON_MS
   while (!signal.aborted) {
     await parts.settleStrays()
-    const limit = Math.min(slots.free, most)
+    const limit = Math.min(slots.free, MAX_BATCH)
     const { tasks, next } = limit > 0 ? await parts.claim(limit) : NOTHING
     if (signal.aborted) await Promise.all(tasks.map((task) => parts.handBack(task)))
     else for (const task of tasks) parts.start(task)

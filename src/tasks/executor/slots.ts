@@ -1,19 +1,33 @@
 import type { Attempt } from './attempt.ts'
 
+/** From so many slots on, what is claimed and what is completed are worth two connections at once. */
+const MANY = 32
+
+export interface SlotEvents {
+  /** A slot may be taken. */
+  freed(): void
+  /** The end of an attempt is written, or can no longer be. */
+  ended(attempt: Attempt): void
+}
+
 /**
- * The attempts whose handlers have not returned. Each holds one slot, whatever its row says: a handler that
- * ignores its signal goes on using the process.
+ * The attempts of an executor. Each takes a slot until its handler has returned, whatever its row says: a handler that
+ * ignores its signal goes on using the process. Each is held until its end is written. Where there are many slots the
+ * next tasks do not wait for that: as many ends as there are slots may be on their way to the database.
  */
 export class Slots {
   readonly #size: number
-  readonly #onFreed: (attempt: Attempt) => void
-  readonly #attempts = new Set<Attempt>()
+  readonly #events: SlotEvents
+  readonly #mostHeld: number
+  readonly #held = new Set<Attempt>()
+  readonly #running = new Set<Attempt>()
   readonly #counts = new Map<string, number>()
   #idle = Promise.withResolvers<void>()
 
-  constructor(size: number, onFreed: (attempt: Attempt) => void) {
+  constructor(size: number, events: SlotEvents) {
     this.#size = size
-    this.#onFreed = onFreed
+    this.#events = events
+    this.#mostHeld = size < MANY ? size : 2 * size
     this.#idle.resolve()
   }
 
@@ -22,37 +36,51 @@ export class Slots {
   }
 
   get free(): number {
-    return this.#size - this.#attempts.size
+    return Math.min(this.#size - this.#running.size, this.#mostHeld - this.#held.size)
   }
 
+  /** Those that are held. */
   attempts(): readonly Attempt[] {
-    return [...this.#attempts]
+    return [...this.#held]
   }
 
   find(taskId: string, attempt: number): Attempt | undefined {
     return this.attempts().find(({ fence }) => fence.taskId === taskId && fence.attempt === attempt)
   }
 
-  /** How many of a type there are. */
+  /** How many handlers of a type have not returned. */
   count(taskType: string): number {
     return this.#counts.get(taskType) ?? 0
   }
 
   take(attempt: Attempt): void {
-    if (this.#attempts.size === 0) this.#idle = Promise.withResolvers<void>()
-    this.#attempts.add(attempt)
-    this.#counts.set(attempt.task.taskType, this.count(attempt.task.taskType) + 1)
+    if (this.#held.size === 0) this.#idle = Promise.withResolvers<void>()
+    this.#held.add(attempt)
+    this.#running.add(attempt)
+    this.#count(attempt, 1)
   }
 
+  /** The handler has returned: another one may be called. */
+  vacate(attempt: Attempt): void {
+    if (!this.#running.delete(attempt)) return
+    this.#count(attempt, -1)
+    this.#events.freed()
+  }
+
+  /** Nothing more is written of the attempt. */
   release(attempt: Attempt): void {
-    this.#attempts.delete(attempt)
-    this.#counts.set(attempt.task.taskType, this.count(attempt.task.taskType) - 1)
-    if (this.#attempts.size === 0) this.#idle.resolve()
-    this.#onFreed(attempt)
+    this.vacate(attempt)
+    this.#held.delete(attempt)
+    if (this.#held.size === 0) this.#idle.resolve()
+    this.#events.ended(attempt)
   }
 
-  /** Resolves when no slot is taken. */
+  /** Resolves when none is held. */
   whenIdle(): Promise<void> {
     return this.#idle.promise
+  }
+
+  #count({ task: { taskType } }: Attempt, by: 1 | -1): void {
+    this.#counts.set(taskType, this.count(taskType) + by)
   }
 }

@@ -5,6 +5,7 @@ import type { ClaimedTask } from '../store/claim.ts'
 import type { Fence } from '../store/fence.ts'
 import type { LastProgress } from '../store/finish.ts'
 import type { AttemptOutput } from './attempt-output.ts'
+import type { Cancellation } from './cancellation.ts'
 import type { Completion } from './completion.ts'
 
 /** What a thread's end of a run needs of it, beside the context that handlers see. */
@@ -19,13 +20,17 @@ export interface RunInternals {
   reportStray(error: unknown): void
 }
 
-const internals = new WeakMap<TaskContext, RunInternals>()
+const INTERNALS = Symbol('internals')
+
+interface ExecutorContext extends TaskContext {
+  readonly [INTERNALS]: () => RunInternals
+}
 
 /** @throws TypeError for a context that no executor made */
 export function runInternals(ctx: TaskContext): RunInternals {
-  const found = internals.get(ctx)
+  const found = (ctx as Partial<ExecutorContext>)[INTERNALS]
   if (!found) throw new TypeError('a thread handler runs only in an executor; call its module in a unit test')
-  return found
+  return found()
 }
 
 export interface ContextServices {
@@ -36,7 +41,7 @@ export interface ContextServices {
 
 export interface ContextParts {
   readonly fence: Fence
-  readonly signal: AbortSignal
+  readonly cancellation: Cancellation
   readonly output: AttemptOutput
   readonly completion: Completion
 }
@@ -44,15 +49,19 @@ export interface ContextParts {
 /** What the handler of one attempt is given. */
 export function createContext(
   task: ClaimedTask,
-  { fence, signal, output, completion }: ContextParts,
+  { fence, cancellation, output, completion }: ContextParts,
   { manager, events, maxResultBytes }: ContextServices,
 ): TaskContext {
-  const context: TaskContext = {
+  const context: ExecutorContext = {
     taskId: task.taskId,
     taskType: task.taskType,
     attempt: task.attempt,
-    signal,
-    log: output.log,
+    get signal() {
+      return cancellation.signal
+    },
+    get log() {
+      return output.log
+    },
     progress: (current, total, step) => output.report(current, total, step),
     createTask: (reference, ...[params, options]) => {
       const known = { ...options, createdBy: task.createdBy }
@@ -61,13 +70,13 @@ export function createContext(
     },
     guard: (tx) => completion.guard(tx),
     complete: (tx, result) => completion.complete(tx, result),
+    [INTERNALS]: () => ({
+      fence,
+      maxResultBytes,
+      flush: () => output.flushed({ progress: false }).then(() => output.lastProgress),
+      noteCompletion: () => completion.noteAttempt(),
+      reportStray: (error) => events.emit('strayInThread', { error }),
+    }),
   }
-  internals.set(context, {
-    fence,
-    maxResultBytes,
-    flush: () => output.flushed({ progress: false }).then(() => output.lastProgress),
-    noteCompletion: () => completion.noteAttempt(),
-    reportStray: (error) => events.emit('strayInThread', { error }),
-  })
   return context
 }

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
-import { v7 as uuidv7 } from 'uuid'
+import { uuidv7obj } from 'uuidv7'
 import { createPool } from '../../../src/db/client.ts'
 import { createDatabase, type Database } from '../../../src/db/database.ts'
 import { migrate } from '../../../src/db/migrate.ts'
@@ -59,7 +59,7 @@ export async function completeAll(
 
 function newTask(n: number) {
   return {
-    taskId: `task_${uuidv7().replaceAll('-', '')}`,
+    taskId: `task_${uuidv7obj().toHex()}`,
     taskType: 'noop',
     params: new Map([['n', String(n)]]),
     priority: 0,
