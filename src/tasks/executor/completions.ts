@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Database } from '../../db/database.ts'
 import { Batcher } from '../batcher.ts'
 import { type CompletedRun, completeTask, completeTasks } from '../store/finish.ts'
@@ -9,12 +10,15 @@ const BATCH = {
   bytesOf: (run: CompletedRun) => run.result?.length ?? 0,
 }
 
-/** A claim of another executor locks rows that it then leaves, for as long as it takes. */
-const RIDES = 2
+/**
+ * When a run that was passed over is tried again with others, in milliseconds: claims of other executors lock rows for
+ * as long as they take, and leave those that have been taken since they began.
+ */
+const AGAIN_AFTER = [2, 8]
 
 /**
  * The completions of an executor: those of the same moment share a commit. A run whose row somebody has locked may
- * share the next one; then it is completed by itself, at most two at a time, so that it holds up no other and takes no
+ * share a later one; then it is completed by itself, at most two at a time, so that it holds up no other and takes no
  * more connections than that.
  */
 export class Completions {
@@ -30,7 +34,9 @@ export class Completions {
 
   /** Answers whether the fence held. */
   async complete(run: CompletedRun): Promise<boolean> {
-    for (let ride = 0; ride < RIDES; ride += 1) {
+    if (await this.#together.add(run)) return true
+    for (const ms of AGAIN_AFTER) {
+      await delay(ms)
       if (await this.#together.add(run)) return true
     }
     return this.#alone.add(run)
