@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { createTaskRegistry } from '../../../src/tasks/registry.ts'
 import { createGate } from '../../support/engine.ts'
@@ -49,6 +50,44 @@ describe('concurrency', () => {
     console.log(`1,000 no-op tasks at concurrency 2: ${seconds.toFixed(2)} s`)
     expect(seconds).toBeLessThan(10)
     expect((await manager.listTasks({ status: ['completed'] })).total).toBe(1_000)
+  })
+
+  test('many slots do not wait for ends that cannot be written, until there are as many of them', async () => {
+    const slots = 32
+    const { task } = createTaskRegistry()
+    const gates = [createGate(), createGate()] as const
+    const started: number[] = []
+    const hold = task('hold')(async ({ gate }: { gate?: unknown }) => {
+      started.push(Number(gate))
+      await gates[Number(gate)]?.opened
+    })
+    const { manager } = engines.start([hold], { concurrency: slots, pollIntervalMs: 50 })
+    const create = (gate: number) =>
+      manager.createTasks(Array.from({ length: slots }, () => ({ task: hold, params: { gate } })))
+    const client = await engines.database.pool.connect()
+    const lock = () =>
+      client.query(`select from async_tasks where status = 'running' and executor_id is not null for update`)
+    const startedOf = (gate: number) => started.filter((one) => one === gate).length
+    try {
+      await client.query('begin')
+      for (const gate of [0, 1]) {
+        await create(gate)
+        await expect.poll(() => startedOf(gate)).toBe(slots)
+        await lock()
+        gates[gate]?.open()
+      }
+      const last = await create(2)
+      // Every slot is free, and every end is on its way.
+      await delay(300)
+      expect(startedOf(2)).toBe(0)
+      await client.query('commit')
+      for (const { taskId } of last) expect((await manager.waitFor(taskId)).status).toBe('completed')
+      await expect
+        .poll(async () => (await manager.listTasks({ status: ['completed'] })).total)
+        .toBe(3 * slots)
+    } finally {
+      client.release(true)
+    }
   })
 
   test('two executors on one database never run a task twice', async () => {
