@@ -16,7 +16,7 @@ describe('the imports of src', () => {
     const creator = sources.find((file) => file.path === 'src/tasks/creator.ts')
     const targets = creator?.imports.map(({ target }) => target)
     expect(targets).toEqual(
-      expect.arrayContaining(['uuid', 'src/db/database.ts', 'src/tasks/store/insert.ts']),
+      expect.arrayContaining(['uuidv7', 'src/db/database.ts', 'src/tasks/store/insert.ts']),
     )
   })
 

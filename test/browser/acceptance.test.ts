@@ -6,6 +6,8 @@ import type { WatchedBrowser } from './watched-browser.ts'
 
 vi.setConfig({ testTimeout: 90_000, hookTimeout: 90_000 })
 
+const AWAY_MS = 10_000
+
 let server: PageServer
 let browser: WatchedBrowser
 let page: Page
@@ -115,7 +117,7 @@ test('a server that goes away is missed, and found again without a reload', asyn
   await page.locator('.pill', { hasText: 'Unknown' }).waitFor()
   // What was shown stays.
   expect(await page.locator('tr[data-task]').count()).toBeGreaterThan(0)
-  await new Promise((resolve) => setTimeout(resolve, 2_000))
+  await new Promise((resolve) => setTimeout(resolve, AWAY_MS))
   await server.start()
   await banner.waitFor({ state: 'detached' })
   const { taskId } = await server.app.tasks.createTask('init_stocks', {})

@@ -105,7 +105,7 @@ test('what the server refuses stands at the field it is about', async () => {
   await page.getByLabel('Priority').fill('1000')
   await button('Create task').click()
   await page.locator('.has-problem', { hasText: 'Priority' }).waitFor()
-  expect(await page.locator('.has-problem').count()).toBe(1)
+  await expect.poll(() => page.locator('.has-problem').count()).toBe(1)
   browser.forgive(/status of 400/)
 })
 

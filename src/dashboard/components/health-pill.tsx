@@ -24,7 +24,7 @@ export function HealthPill() {
   const executors = useStore(connection) === 'lost' ? undefined : known
   const health = healthOf(executors)
   const alive = executors?.filter((one) => one.alive) ?? []
-  const used = alive.reduce((sum, one) => sum + one.runningTasks.length, 0)
+  const used = alive.reduce((sum, one) => sum + Math.min(one.runningTasks.length, one.slots), 0)
   const slots = alive.reduce((sum, one) => sum + one.slots, 0)
   return (
     <span className={`pill pill-${health}`} title={health === 'down' ? text.overview.noExecutor : ''}>

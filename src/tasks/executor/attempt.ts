@@ -89,6 +89,11 @@ export class Attempt {
     return this.#stuck
   }
 
+  /** The handler has reported no progress and logged nothing. */
+  get isSilent(): boolean {
+    return this.#output.isSilent
+  }
+
   /** Resolves when the handler has returned, which `onReturned` is told, and its end is written or can no longer be. */
   async run(onReturned: () => void): Promise<void> {
     this.#services.events.emit('started', this.event)

@@ -18,6 +18,7 @@ import type { TaskDefinition } from '../task.ts'
 import { Attempt, type AttemptServices } from './attempt.ts'
 import { type Claimed, Claimer } from './claimer.ts'
 import { Completions } from './completions.ts'
+import { beforeAbort, within } from './deadline.ts'
 import { assessHealth, type ExecutorHealth } from './health.ts'
 import { hearOthers } from './hearing.ts'
 import { describeExecutor, Heartbeat } from './heartbeat.ts'
@@ -238,10 +239,10 @@ export class TaskExecutor {
     const polled = Promise.all([this.#poller.stop(), this.#scheduler.stop()])
     const pruned = this.#pruner.stop()
     try {
-      await this.#idleWithin(total * ABORT_AT)
+      await within(total * ABORT_AT, this.#slots.whenIdle())
       for (const attempt of this.#slots.attempts()) attempt.abort('shutdown')
-      await this.#idleWithin(total * (HAND_BACK_AT - ABORT_AT))
-      await this.#beforeDeadline(this.#handOver(polled, pruned))
+      await within(total * (HAND_BACK_AT - ABORT_AT), this.#slots.whenIdle())
+      await beforeAbort(this.#giveUp.signal, this.#handOver(polled, pruned))
     } finally {
       clearTimeout(deadline)
       // Whatever still waits to be written must not outlive the stop.
@@ -260,26 +261,6 @@ export class TaskExecutor {
     await Promise.all([this.#logs.flushed(), this.#progress.flush()])
     await Promise.all([this.#heart.stop(), this.#ears?.stop(), pruned])
     await persist('the end of the executor', () => stopExecutor(db, this.id), this.#persistence)
-  }
-
-  async #idleWithin(ms: number): Promise<void> {
-    const { promise: late, resolve } = Promise.withResolvers<void>()
-    const timer = setTimeout(resolve, ms)
-    await Promise.race([this.#slots.whenIdle(), late])
-    clearTimeout(timer)
-  }
-
-  /** A query on a dead connection may hang for longer than the stop may take. */
-  async #beforeDeadline(work: Promise<void>): Promise<void> {
-    const { promise: late, reject } = Promise.withResolvers<never>()
-    const tooLate = () =>
-      reject(new TaskError('SHUTTING_DOWN', 'the database did not take the last writes in time'))
-    this.#giveUp.signal.addEventListener('abort', tooLate, { once: true })
-    // The race's loser may still reject.
-    work.catch(() => {})
-    await Promise.race([work, late]).finally(() => {
-      this.#giveUp.signal.removeEventListener('abort', tooLate)
-    })
   }
 
   #poll(signal: AbortSignal, passed: () => void): Promise<void> {
@@ -321,7 +302,7 @@ export class TaskExecutor {
     this.#slots.take(attempt)
     if (this.#cancelledEarly.has(runKey(task))) attempt.abort('cancelled')
     attempt
-      .run(() => this.#slots.vacate(attempt))
+      .run(() => this.#onReturned(attempt))
       .catch((error: unknown) => {
         this.#options.events.emit('writeFailed', { what: `the end of ${task.taskId}`, error })
       })
@@ -363,9 +344,16 @@ export class TaskExecutor {
     else if (this.#claiming) this.#cancelledEarly.add(runKey({ taskId, attempt }))
   }
 
+  /**
+   * Tasks of types with limits keep their slots until their ends are written: there is room for the next one only then,
+   * and others would take the slot meanwhile. So do those with lines to write: that is what holds back who logs too fast.
+   */
+  #onReturned(attempt: Attempt): void {
+    if (attempt.isSilent && this.#claimer?.isUnlimited(attempt.task.taskType)) this.#slots.vacate(attempt)
+  }
+
   #onEnded(taskType: string): void {
     this.#claimer?.noteEnd(taskType)
-    this.#wakeUp.notify()
     // Nothing more is claimed here: whoever has slots must hear of the room.
     if (this.#stopping && this.#claimer?.isLimited(taskType)) {
       this.#options.events.emit('roomLeft', { taskTypes: [taskType] })

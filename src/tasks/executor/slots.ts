@@ -11,9 +11,9 @@ export interface SlotEvents {
 }
 
 /**
- * The attempts of an executor. Each takes a slot until its handler has returned, whatever its row says: a handler that
- * ignores its signal goes on using the process. Each is held until its end is written. Where there are many slots the
- * next tasks do not wait for that: as many ends as there are slots may be on their way to the database.
+ * The attempts of an executor. Each takes a slot at least until its handler has returned, whatever its row says: a
+ * handler that ignores its signal goes on using the process. Each is held until its end is written. Where there are
+ * many slots the next tasks need not wait for that: as many ends as there are slots may be on their way to the database.
  */
 export class Slots {
   readonly #size: number
@@ -48,7 +48,7 @@ export class Slots {
     return this.attempts().find(({ fence }) => fence.taskId === taskId && fence.attempt === attempt)
   }
 
-  /** How many handlers of a type have not returned. */
+  /** How many of a type take a slot. */
   count(taskType: string): number {
     return this.#counts.get(taskType) ?? 0
   }
@@ -60,24 +60,34 @@ export class Slots {
     this.#count(attempt, 1)
   }
 
-  /** The handler has returned: another one may be called. */
+  /** The handler has returned, and only its end is left to be written. */
   vacate(attempt: Attempt): void {
-    if (!this.#running.delete(attempt)) return
-    this.#count(attempt, -1)
-    this.#events.freed()
+    if (this.#size >= MANY) this.#freeing(() => this.#leave(attempt))
   }
 
   /** Nothing more is written of the attempt. */
   release(attempt: Attempt): void {
-    this.vacate(attempt)
-    this.#held.delete(attempt)
-    if (this.#held.size === 0) this.#idle.resolve()
-    this.#events.ended(attempt)
+    this.#freeing(() => {
+      this.#leave(attempt)
+      this.#held.delete(attempt)
+      if (this.#held.size === 0) this.#idle.resolve()
+      this.#events.ended(attempt)
+    })
   }
 
   /** Resolves when none is held. */
   whenIdle(): Promise<void> {
     return this.#idle.promise
+  }
+
+  #leave(attempt: Attempt): void {
+    if (this.#running.delete(attempt)) this.#count(attempt, -1)
+  }
+
+  #freeing(change: () => void): void {
+    const before = this.free
+    change()
+    if (this.free > before) this.#events.freed()
   }
 
   #count({ task: { taskType } }: Attempt, by: 1 | -1): void {

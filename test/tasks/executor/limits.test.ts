@@ -48,6 +48,26 @@ describe('limits', () => {
     expect(seen.most).toBeGreaterThan(1)
   })
 
+  test('globalConcurrency: with many slots, too, the next one takes the slot of the last, and no other task', async () => {
+    const slots = 32
+    const { task } = createTaskRegistry()
+    const gate = createGate()
+    const { handler, seen } = crowd({ globalConcurrency: 1, priority: 10 })
+    let others = 0
+    const slow = task('slow')(() => {
+      others += 1
+      return gate.opened
+    })
+    const { manager } = engines.start([handler, slow], { concurrency: slots, pollIntervalMs: 60_000 })
+    await manager.createTasks(times(200, { task: handler }))
+    await expect.poll(() => seen.done).toBeGreaterThan(0)
+    await manager.createTasks(times(2 * slots, { task: slow }))
+    await expect.poll(() => seen.done, { timeout: 20_000 }).toBe(200)
+    expect(others).toBeLessThanOrEqual(slots)
+    gate.open()
+    await expect.poll(() => others, { timeout: 20_000 }).toBe(2 * slots)
+  })
+
   test('globalConcurrency: a handler that ignores its cancel counts until it returns', async () => {
     const { task } = createTaskRegistry()
     const gate = createGate()

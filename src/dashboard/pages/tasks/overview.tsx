@@ -91,7 +91,8 @@ function ExecutorLine({ executor }: { executor: ExecutorView }) {
   const text = useText()
   const lang = useStore(language)
   const { id, host, pid, slots, runningTasks, heartbeatAgeMs, alive, stuck } = executor
-  const used = runningTasks.length
+  // A task may be running still in its row when its slot is free already.
+  const used = Math.min(runningTasks.length, slots)
   return (
     <li className={alive ? '' : 'is-dead'} title={id}>
       <span className="executor-name">
