@@ -27,6 +27,8 @@ import { type NewUniqueTask, UniqueCreates } from './unique-creates.ts'
 
 /** What one statement takes when single creates share it. */
 const BATCH = { maxItems: 1_000, maxBytes: 4 * 1_048_576 }
+/** Until a task that was due before it was created counts as overdue. */
+const OVERDUE_MS = 1_000
 /** What all tasks of a shared statement wait for a key that an open transaction holds; then each goes its own way. */
 const SHARED_WAIT_MS = 50
 /** One wait of a task that goes its own way; then the connection is free for others, and the next one begins. */
@@ -140,6 +142,7 @@ export class TaskCreator {
       taskIds: made.map((task) => task.taskId),
       taskTypes: made.map((task) => task.taskType),
       dueNow: made.some((task) => (task.runAt === null ? task.delayMs === 0 : task.runAt.getTime() <= now)),
+      overdue: made.some(isOverdue),
     })
   }
 
@@ -196,6 +199,11 @@ export class TaskCreator {
       : 'was never passed to task(): register it first'
     throw new TaskError('INVALID_ARGUMENT', `'${name}' ${problem}`)
   }
+}
+
+/** It has been due for longer than claims that look at the latest alone are sure to reach back. */
+export function isOverdue({ runAt }: NewTask): boolean {
+  return runAt !== null && runAt.getTime() < Date.now() - OVERDUE_MS
 }
 
 function hasKey(task: NewTask): task is NewUniqueTask {

@@ -11,8 +11,11 @@ export interface RunEvent {
 
 /** What happens in the engine. Nothing in it words a log line or counts a metric: listeners do. */
 export interface TaskEventMap {
-  /** Tasks were created, or made pending again, in this process; `dueNow`: one may run at once. */
-  created: [{ taskIds: readonly string[]; taskTypes: readonly string[]; dueNow: boolean }]
+  /**
+   * Tasks were created, or made pending again, in this process; `dueNow`: one may run at once; `overdue`: one has been
+   * due for longer than it has existed.
+   */
+  created: [{ taskIds: readonly string[]; taskTypes: readonly string[]; dueNow: boolean; overdue?: boolean }]
   cancelled: [{ taskId: string; attempt: number }]
   /** Tasks of a type that was paused may be claimed again. */
   resumed: [{ taskType: string }]

@@ -58,6 +58,8 @@ export class Claimer {
   readonly #since: (number | null)[]
   #nextFull = 0
   #lastFullMs = 0
+  /** Rises when old tasks may have become claimable: what a claim under way has seen is not everything then. */
+  #age = 0
 
   constructor(options: ClaimerOptions) {
     const { db, executorId, types } = options
@@ -104,6 +106,7 @@ export class Claimer {
   lookAtEverything(): void {
     this.lookAgain()
     this.#nextFull = 0
+    this.#age += 1
   }
 
   async claim(limit: number): Promise<Claimed> {
@@ -113,10 +116,11 @@ export class Claimer {
   }
 
   async #claimPlain(request: ClaimRequest): Promise<Claimed> {
+    const age = this.#age
     const begun = performance.now()
     const answer = await this.#claims.claim(request)
     const now = performance.now()
-    this.#noteCost(request, answer, now - begun)
+    if (age === this.#age) this.#noteCost(request, answer, now - begun)
     const opened = answer.waiting.filter(
       (taskType) => this.#placesOf(taskType) !== 0 && (this.#closedUntil.get(taskType) ?? 0) <= now,
     )

@@ -365,7 +365,9 @@ export class TaskExecutor {
     this.#wakeUp.notifyAfter(ms, () => this.#claimer?.lookAgainAt(taskType))
   }
 
-  readonly #onCreated = ({ dueNow }: { dueNow: boolean }): void => {
+  readonly #onCreated = ({ dueNow, overdue = false }: { dueNow: boolean; overdue?: boolean }): void => {
+    // A look at what became due lately would miss them.
+    if (overdue) this.#claimer?.lookAtEverything()
     if (dueNow) this.wake()
   }
 

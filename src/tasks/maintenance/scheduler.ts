@@ -1,6 +1,6 @@
 import type { Database } from '../../db/database.ts'
 import { isTransient } from '../../db/errors.ts'
-import { TaskCreator } from '../creator.ts'
+import { isOverdue, TaskCreator } from '../creator.ts'
 import { parseCron } from '../cron.ts'
 import { tickBeingParsed } from '../current-tick.ts'
 import type { TaskEvents } from '../events.ts'
@@ -183,7 +183,8 @@ export class Scheduler {
   #announce(schedule: string, made: readonly NewTask[]): void {
     const taskIds = made.map(({ taskId }) => taskId)
     const ticks = made.flatMap(({ runAt }) => runAt ?? [])
-    this.#events.emit('created', { taskIds, taskTypes: made.map(({ taskType }) => taskType), dueNow: true })
+    const taskTypes = made.map(({ taskType }) => taskType)
+    this.#events.emit('created', { taskIds, taskTypes, dueNow: true, overdue: made.some(isOverdue) })
     this.#events.emit('ticked', { schedule, ticks, taskIds })
   }
 

@@ -16,15 +16,16 @@ describe('progress', () => {
     const busy = task('busy')(async (_params, ctx) => {
       const begun = performance.now()
       let calls = 0
-      let spentMs = 0
+      const costs: number[] = []
       // Goes on for two seconds, and lets the writes happen in between as a real handler would.
       while (calls < CALLS || performance.now() - begun < 2_000) {
         const from = performance.now()
         for (let i = 0; i < BLOCK; i += 1) ctx.progress(Math.min(++calls, CALLS), CALLS)
-        spentMs += performance.now() - from
+        costs.push(((performance.now() - from) * 1_000) / BLOCK)
         await new Promise(setImmediate)
       }
-      microsecondsPerCall = (spentMs * 1_000) / calls
+      // The median: what else the machine does must not count.
+      microsecondsPerCall = costs.toSorted((a, b) => a - b)[Math.floor(costs.length / 2)] ?? Number.NaN
       seconds = (performance.now() - begun) / 1_000
     })
     const { manager } = engines.start([busy])
