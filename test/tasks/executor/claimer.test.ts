@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
+import type pg from 'pg'
 import { expect, test } from 'vitest'
 import { createDatabase, type Database } from '../../../src/db/database.ts'
 import { Claimer } from '../../../src/tasks/executor/claimer.ts'
@@ -14,8 +15,8 @@ const engines = useEngines()
 function slowDown(db: Database, onAnswer: () => void): Database {
   const pool = Object.create(db.pool, {
     query: {
-      value: async (...query: Parameters<typeof db.pool.query>) => {
-        const answer = await db.pool.query(...query)
+      value: async (query: pg.QueryConfig) => {
+        const answer = await db.pool.query(query)
         await delay(100)
         onAnswer()
         return answer
