@@ -18,6 +18,8 @@ export async function beforeAbort(signal: AbortSignal, work: Promise<void>): Pro
   const { promise: late, reject } = Promise.withResolvers<never>()
   const tooLate = () =>
     reject(new TaskError('SHUTTING_DOWN', 'the database did not take the last writes in time'))
+  // On a busy machine the deadline may have passed before there was anything to wait for.
+  if (signal.aborted) tooLate()
   signal.addEventListener('abort', tooLate, { once: true })
   // The race's loser may still reject.
   work.catch(() => {})
