@@ -141,10 +141,14 @@ describe('the cap', () => {
   test('costs no statement before a tenth of it was said', async () => {
     const { manager } = tables.createManager([], { maxLogLines: 1_000 })
     const taskId = await tables.insert()
-    const statements = await captureStatements(tables.pool, async () => {
+    let statements = await captureStatements(tables.pool, async () => {
       for (let i = 0; i < 99; i += 1) await manager.logMessage(taskId, 'INFO', 'x')
     })
-    expect(statements).toHaveLength(99)
+    // Of an executor of an earlier test one may be on its way still.
+    const looks = () => statements.filter(({ text }) => text.includes('tasks_trim_log'))
+    expect(looks()).toEqual([])
+    statements = await captureStatements(tables.pool, () => manager.logMessage(taskId, 'INFO', 'x'))
+    expect(looks()).toHaveLength(1)
   })
 
   test('that cannot be kept for the moment does not fail the line', async () => {
