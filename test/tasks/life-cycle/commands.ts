@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { expect } from 'vitest'
+import { expect, vi } from 'vitest'
 import { PermanentError } from '../../../src/tasks/errors.ts'
 import { isFinished } from '../../../src/tasks/lifecycle.ts'
 import { type Model, type ModelTask, TOTAL } from './model.ts'
@@ -100,7 +100,8 @@ const retryOf = (name: string, choices: (model: Readonly<Model>) => readonly Mod
   command(name, choices, async (task, model, real) => {
     const refusal = retryRefusal(task)
     if (refusal === undefined) {
-      await real.manager.retryTask(task.taskId)
+      // That its handler has returned is written a moment after it is seen.
+      await vi.waitFor(() => real.manager.retryTask(task.taskId), { timeout: 30_000, interval: 5 })
       model.retry(task)
     } else await expect(real.manager.retryTask(task.taskId)).rejects.toMatchObject({ code: refusal })
   })
