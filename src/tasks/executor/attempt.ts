@@ -69,6 +69,8 @@ export class Attempt {
   #grace: NodeJS.Timeout | undefined
   /** Ends the row of a timed-out handler that will not return. */
   #overdue: Promise<void> | undefined
+  /** Resolves with `run`. */
+  #ended: Promise<void> | undefined
   /** The row has been handed on without waiting for the handler. */
   #handedBack = false
 
@@ -95,7 +97,12 @@ export class Attempt {
   }
 
   /** Resolves when the handler has returned, which `onReturned` is told, and its end is written or can no longer be. */
-  async run(onReturned: () => void): Promise<void> {
+  run(onReturned: () => void): Promise<void> {
+    this.#ended = this.#run(onReturned)
+    return this.#ended
+  }
+
+  async #run(onReturned: () => void): Promise<void> {
     this.#services.events.emit('started', this.event)
     this.#timeout = setTimeout(() => this.abort('timeout'), this.task.timeoutSeconds * 1_000)
     const end = await this.#execute()
@@ -126,8 +133,12 @@ export class Attempt {
     this.#cancellation.abort(abortReason(cause, this.task))
   }
 
-  /** Gives the task back while the handler still runs: the process is about to end. */
+  /**
+   * The process is about to end: gives the task back, due after `delayMs`, while its handler still runs. Where that has
+   * returned, its own end is waited for: what is done must not be done again.
+   */
   async handBack(delayMs: number): Promise<void> {
+    if (this.#returned) return this.#ended
     this.#handedBack = true
     clearTimeout(this.#grace)
     const { db } = this.#services

@@ -12,7 +12,7 @@ const BATCH = {
 
 /**
  * When a run that was passed over is tried again with others, in milliseconds: claims of other executors lock rows for
- * as long as they take, and leave those that have been taken since they began.
+ * as long as they take, and leave those that have been taken since they began. Nothing tells of a lock that has gone.
  */
 const AGAIN_AFTER = [2, 8]
 

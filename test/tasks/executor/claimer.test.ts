@@ -1,39 +1,29 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
-import type pg from 'pg'
 import { expect, test } from 'vitest'
-import { createDatabase, type Database } from '../../../src/db/database.ts'
+import { createDatabase } from '../../../src/db/database.ts'
 import { Claimer } from '../../../src/tasks/executor/claimer.ts'
 import { Slots } from '../../../src/tasks/executor/slots.ts'
 import { limitsOf } from '../../../src/tasks/limits.ts'
 import { createTaskRegistry } from '../../../src/tasks/registry.ts'
 import { useEngines } from '../../support/engines.ts'
+import { slowPool } from '../../support/slow-pool.ts'
 
 const engines = useEngines()
-
-/** The same database at the end of a slow line: answers are late. */
-function slowDown(db: Database, onAnswer: () => void): Database {
-  const pool = Object.create(db.pool, {
-    query: {
-      value: async (query: pg.QueryConfig) => {
-        const answer = await db.pool.query(query)
-        await delay(100)
-        onAnswer()
-        return answer
-      },
-    },
-  })
-  return { ...db, pool }
-}
 
 test('old tasks that come while a slow claim is under way are looked for by the next one', async () => {
   const registry = createTaskRegistry()
   const noop = registry.task('noop')(() => {})
   const { manager } = engines.create([noop])
   const onAnswer: (() => void)[] = []
-  const db = createDatabase(engines.database.pool, { prepared: false })
+  const pool = slowPool(engines.database.pool, async (_query, send) => {
+    const answer = await send()
+    await delay(100)
+    onAnswer.shift()?.()
+    return answer
+  })
   const claimer = new Claimer({
-    db: slowDown(db, () => onAnswer.shift()?.()),
+    db: createDatabase(pool, { prepared: false }),
     executorId: randomUUID(),
     types: [...registry.definitions().values()].map(limitsOf),
     slots: new Slots(2, { freed: () => {}, ended: () => {} }),

@@ -1,7 +1,9 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { createTaskRegistry } from '../../../src/tasks/registry.ts'
-import { aborted, createGate } from '../../support/engine.ts'
+import { aborted, createEngine, createGate } from '../../support/engine.ts'
 import { useEngines } from '../../support/engines.ts'
+import { slowPool } from '../../support/slow-pool.ts'
 
 const engines = useEngines()
 
@@ -75,6 +77,35 @@ describe('stop', () => {
     leave.open()
     await expect.poll(() => executor.health().stuck).toEqual([])
     expect(await manager.getTask(second.taskId)).toEqual(kept)
+  })
+
+  test('does not hand back what is done: an end that is slow to be written is waited for', async () => {
+    const { task } = createTaskRegistry()
+    const started = createGate()
+    const finish = createGate()
+    const write = createGate()
+    const work = task('work')(async () => {
+      started.open()
+      await finish.opened
+      return 'done'
+    })
+    const pool = slowPool(engines.database.pool, async ({ text }, send) => {
+      if (text.includes('tasks_complete')) await write.opened
+      return send()
+    })
+    const { manager, executor } = createEngine({ ...engines.database, pool }, [work], {
+      shutdownTimeoutMs: 5_000,
+    })
+    executor.start()
+    const { taskId } = await manager.createTask(work)
+    await started.opened
+    const stopped = executor.stop()
+    finish.open()
+    // Between the hand-back, at 92 % of the time, and the end of it.
+    await delay(4_700)
+    write.open()
+    await stopped
+    expect(await manager.getTask(taskId)).toMatchObject({ status: 'completed', result: 'done' })
   })
 
   test('a task that is interrupted and still reports progress is no fault to tell of', async () => {
