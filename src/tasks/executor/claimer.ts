@@ -60,6 +60,8 @@ export class Claimer {
   #lastFullMs = 0
   /** Rises when old tasks may have become claimable: what a claim under way has seen is not everything then. */
   #age = 0
+  /** Rises when tasks may have come, or room: a claim under way may not have seen them. */
+  #hints = 0
 
   constructor(options: ClaimerOptions) {
     const { db, executorId, types } = options
@@ -79,6 +81,12 @@ export class Claimer {
     return this.#limited.has(taskType)
   }
 
+  /** A task of it that ends leaves its place to any other one of it. */
+  hasSharedPlaces(taskType: string): boolean {
+    const type = this.#claims.types.find((other) => other.taskType === taskType)
+    return type !== undefined && type.globalConcurrency !== null && !type.keyed
+  }
+
   /** A free slot is all that a task of this type needs. */
   isUnlimited(taskType: string): boolean {
     const type = this.#claims.types.find((other) => other.taskType === taskType)
@@ -95,11 +103,13 @@ export class Claimer {
   /** Tasks may have come, or room. */
   lookAgain(): void {
     this.#closedUntil.clear()
+    this.#hints += 1
   }
 
   /** A task of this type may have become due. */
   lookAgainAt(taskType: string): void {
     this.#closedUntil.delete(taskType)
+    this.#hints += 1
   }
 
   /** Old tasks may have become claimable. */
@@ -131,6 +141,7 @@ export class Claimer {
 
   async #claimLimited(request: ClaimRequest, open: ReadonlySet<string>): Promise<Claimed> {
     const ended = new Set(this.#ended)
+    const hints = this.#hints
     for (const taskType of open) this.#ended.delete(taskType)
     const answer = await this.#claims.claimLimited(request, open)
     const now = performance.now()
@@ -146,7 +157,8 @@ export class Claimer {
       if (taken.has(taskType) && isFull) continue
       // Otherwise it got what there was, or others came first and took every slot.
       if (!this.#ended.has(taskType)) this.#open.delete(taskType)
-      this.#closedUntil.set(taskType, now + (isFull ? NOT_NEXT_MS : pollIntervalMs))
+      const closedMs = isFull ? NOT_NEXT_MS : pollIntervalMs
+      if (hints === this.#hints) this.#closedUntil.set(taskType, now + closedMs)
       const isWaiting = answer.waiting.includes(taskType)
       if (ended.has(taskType) && !taken.has(taskType) && isWaiting) roomLeft.push(taskType)
     }

@@ -1,14 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Database } from '../../db/database.ts'
 import { Batcher } from '../batcher.ts'
-import { type CompletedRun, completeTask, completeTasks } from '../store/finish.ts'
-
-/** What one statement completes at most. */
-const BATCH = {
-  maxItems: 500,
-  maxBytes: 4 * 1_048_576,
-  bytesOf: (run: CompletedRun) => run.result?.length ?? 0,
-}
+import { COMPLETION_BATCH, type CompletedRun, completeTask, completeTasks } from '../store/finish.ts'
+import type { Exchanges } from './exchanges.ts'
 
 /**
  * When a run that was passed over is tried again with others, in milliseconds: claims of other executors lock rows for
@@ -22,18 +16,21 @@ const AGAIN_AFTER = [2, 8]
  * more connections than that.
  */
 export class Completions {
+  readonly #exchanges: Exchanges
   readonly #together: Batcher<CompletedRun, boolean>
   readonly #alone: Batcher<CompletedRun, boolean>
 
-  constructor(db: Database, executorId: string) {
-    this.#together = new Batcher(BATCH, (runs) => completeTasks(db, executorId, runs))
-    this.#alone = new Batcher({ ...BATCH, maxItems: 1 }, (runs) =>
+  constructor(db: Database, executorId: string, exchanges: Exchanges) {
+    this.#exchanges = exchanges
+    this.#together = new Batcher(COMPLETION_BATCH, (runs) => completeTasks(db, executorId, runs))
+    this.#alone = new Batcher({ ...COMPLETION_BATCH, maxItems: 1 }, (runs) =>
       Promise.all(runs.map((run) => completeTask(db, executorId, run))),
     )
   }
 
   /** Answers whether the fence held. */
-  async complete(run: CompletedRun): Promise<boolean> {
+  async complete(taskType: string, run: CompletedRun): Promise<boolean> {
+    if (await this.#exchanges.complete(taskType, run)) return true
     if (await this.#together.add(run)) return true
     for (const ms of AGAIN_AFTER) {
       await delay(ms)

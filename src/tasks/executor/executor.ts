@@ -11,17 +11,17 @@ import { Redaction } from '../redaction.ts'
 import type { TaskSettings } from '../settings.ts'
 import type { ClaimedTask } from '../store/claim.ts'
 import { stopExecutor } from '../store/executors.ts'
-import { runKey } from '../store/fence.ts'
-import { releaseTask } from '../store/finish.ts'
 import { handBackStrays } from '../store/rescue.ts'
 import type { TaskDefinition } from '../task.ts'
 import { Attempt, type AttemptServices } from './attempt.ts'
 import { type Claimed, Claimer } from './claimer.ts'
 import { Completions } from './completions.ts'
 import { beforeAbort, within } from './deadline.ts'
+import { Exchanges } from './exchanges.ts'
 import { assessHealth, type ExecutorHealth } from './health.ts'
 import { hearOthers } from './hearing.ts'
 import { describeExecutor, Heartbeat } from './heartbeat.ts'
+import { Intake } from './intake.ts'
 import { LogBuffer } from './log-buffer.ts'
 import { persist } from './persist.ts'
 import { poll } from './poller.ts'
@@ -81,23 +81,22 @@ export class TaskExecutor {
   readonly #pruner: Supervisor
   readonly #giveUp = new AbortController()
   readonly #services: AttemptServices
+  readonly #intake: Intake
+  readonly #exchanges: Exchanges
   /** A heartbeat saw rows that run in this executor's name without being held. */
   #strays = false
-  #claiming = false
   /** Made at the start: from then on the types are fixed. */
   #claimer: Claimer | undefined
-  /** Cancels of runs that are not held yet: the answer to their claim is under way. */
-  readonly #cancelledEarly = new Set<string>()
   #started = false
   #stopping: Promise<void> | undefined
 
   constructor(options: ExecutorOptions) {
-    const { settings, definitions, events, manager, version } = options
+    const { settings, definitions, events, version } = options
     const db = keepPlansWhile(options.db, () => this.#heartbeat.tableBytes >= LARGE_TABLE_BYTES)
     this.#options = { ...options, db }
     this.#slots = new Slots(settings.concurrency, {
       freed: () => this.#wakeUp.notify(),
-      ended: (attempt) => this.#onEnded(attempt.task.taskType),
+      ended: (attempt) => this.#onEnded(attempt.task),
     })
     this.#logs = new LogBuffer(db, this.#persistence, settings.maxLogLines)
     this.#progress = new ProgressBuffer({
@@ -130,13 +129,27 @@ export class TaskExecutor {
     const pruner = new Pruner({ db, settings, definitions, events })
     this.#pruner = new Supervisor('pruner', (signal, passed) => pruner.loop(signal, passed), events)
     this.#poller = new Supervisor('poller', (signal, passed) => this.#poll(signal, passed), events)
-    this.#services = {
+    const owned = { db, executorId: this.id }
+    this.#intake = new Intake({
+      ...owned,
+      context: this.#persistence,
+      start: (task, isCancelled) => this.#run(task, isCancelled),
+      onHandedBack: ({ taskType }) => this.#leaveRoom(taskType),
+    })
+    const mayPassOn = (taskType: string) => this.#mayPassOn(taskType)
+    this.#exchanges = new Exchanges({ ...owned, intake: this.#intake, mayPassOn })
+    this.#services = this.#createServices(db)
+  }
+
+  #createServices(db: Database): AttemptServices {
+    const { settings, definitions, events, manager } = this.#options
+    return {
       db,
       events,
       manager,
       logs: this.#logs,
       progress: this.#progress,
-      completions: new Completions(db, this.id),
+      completions: new Completions(db, this.id, this.#exchanges),
       giveUp: this.#giveUp.signal,
       cancelGraceMs: settings.cancelGraceMs,
       retryBaseMs: settings.retryBaseMs,
@@ -236,6 +249,7 @@ export class TaskExecutor {
     events.off('created', this.#onCreated)
     events.off('rescued', this.#onRescued)
     events.off('resumed', this.#onResumed)
+    this.#intake.close()
     const polled = Promise.all([this.#poller.stop(), this.#scheduler.stop()])
     const pruned = this.#pruner.stop()
     try {
@@ -257,6 +271,7 @@ export class TaskExecutor {
   async #handOver(polled: Promise<unknown>, pruned: Promise<void>): Promise<void> {
     const { db, settings } = this.#options
     await polled
+    await this.#intake.whenIdle()
     await Promise.all(this.#slots.attempts().map((attempt) => attempt.handBack(settings.cancelGraceMs)))
     await Promise.all([this.#logs.flushed(), this.#progress.flush()])
     await Promise.all([this.#heart.stop(), this.#ears?.stop(), pruned])
@@ -273,9 +288,7 @@ export class TaskExecutor {
         pollIntervalMs: this.#options.settings.pollIntervalMs,
         mayHideRows: claimer.mayHideRows,
         claim: (limit) => this.#claim(claimer, limit),
-        start: (task) => this.#run(task),
         settleStrays: () => this.#settleStrays(),
-        handBack: (task) => this.#handBack(task),
       },
       signal,
       passed,
@@ -284,23 +297,23 @@ export class TaskExecutor {
 
   async #claim(claimer: Claimer, limit: number): Promise<Claimed> {
     if (!this.#heartbeat.isVisible) return { tasks: [], next: 'later' }
-    this.#cancelledEarly.clear()
-    this.#claiming = true
-    try {
-      return await claimer.claim(limit)
-    } finally {
-      this.#claiming = false
-    }
+    return this.#intake.take(() => claimer.claim(limit))
   }
 
-  #run(task: ClaimedTask): void {
+  /** Only beside a free slot: where there is none, the order of all tasks says which one is next. */
+  #mayPassOn(taskType: string): boolean {
+    const isClaiming = !this.#stopping && !this.#strays && this.#heartbeat.isVisible
+    return isClaiming && this.#slots.free > 0 && this.#claimer?.hasSharedPlaces(taskType) === true
+  }
+
+  #run(task: ClaimedTask, isCancelled: boolean): void {
     const definition = this.#options.definitions.get(task.taskType)
     // Only registered types are claimed.
     if (!definition)
       throw new TaskError('UNKNOWN_TASK_TYPE', `claimed '${task.taskType}', which is not registered`)
     const attempt = new Attempt(task, definition, this.id, this.#services)
     this.#slots.take(attempt)
-    if (this.#cancelledEarly.has(runKey(task))) attempt.abort('cancelled')
+    if (isCancelled) attempt.abort('cancelled')
     attempt
       .run(() => this.#onReturned(attempt))
       .catch((error: unknown) => {
@@ -311,15 +324,11 @@ export class TaskExecutor {
 
   async #settleStrays(): Promise<void> {
     if (!this.#strays) return
+    await this.#intake.whenIdle()
     const held = this.#slots.attempts().map((attempt) => attempt.fence)
     const taskIds = await handBackStrays(this.#options.db, this.id, held)
     this.#strays = false
     if (taskIds.length > 0) this.#options.events.emit('straysHandedBack', { taskIds })
-  }
-
-  async #handBack(task: ClaimedTask): Promise<void> {
-    const fence = { taskId: task.taskId, attempt: task.attempt, executorId: this.id }
-    await persist('a hand-back', () => releaseTask(this.#options.db, fence, 0), this.#persistence)
   }
 
   #hear(connection: pg.ClientConfig): Loop {
@@ -341,7 +350,7 @@ export class TaskExecutor {
   #abortIf(taskId: string, attempt: number, cause: 'cancelled' | 'lost'): void {
     const held = this.#slots.find(taskId, attempt)
     if (held) held.abort(cause)
-    else if (this.#claiming) this.#cancelledEarly.add(runKey({ taskId, attempt }))
+    else this.#intake.noteCancel({ taskId, attempt })
   }
 
   /**
@@ -352,12 +361,17 @@ export class TaskExecutor {
     if (attempt.isSilent && this.#claimer?.isUnlimited(attempt.task.taskType)) this.#slots.vacate(attempt)
   }
 
-  #onEnded(taskType: string): void {
+  /** Answers whether another task has its place, and its slot. */
+  #onEnded({ id, taskType }: ClaimedTask): boolean {
+    if (this.#exchanges.hasPassedOn(id)) return true
     this.#claimer?.noteEnd(taskType)
-    // Nothing more is claimed here: whoever has slots must hear of the room.
-    if (this.#stopping && this.#claimer?.isLimited(taskType)) {
-      this.#options.events.emit('roomLeft', { taskTypes: [taskType] })
-    }
+    if (this.#stopping) this.#leaveRoom(taskType)
+    return false
+  }
+
+  /** Nothing more is claimed here: whoever has slots must hear of the room. */
+  #leaveRoom(taskType: string): void {
+    if (this.#claimer?.isLimited(taskType)) this.#options.events.emit('roomLeft', { taskTypes: [taskType] })
   }
 
   #onRetryDue(taskType: string, delayMs: number): void {

@@ -1,4 +1,3 @@
-import type { ClaimedTask } from '../store/claim.ts'
 import type { Claimed } from './claimer.ts'
 import type { Slots } from './slots.ts'
 import type { WakeUp } from './wake-up.ts'
@@ -18,12 +17,10 @@ export interface PollerParts {
   readonly pollIntervalMs: number
   /** Other claims may pass over rows for a moment that nobody takes. */
   readonly mayHideRows: boolean
+  /** What it answers has been started. */
   claim(limit: number): Promise<Claimed>
-  start(task: ClaimedTask): void
   /** Between two claims: what this executor holds is exactly what it should. */
   settleStrays(): Promise<void>
-  /** For tasks whose claim was answered after the stop began. */
-  handBack(task: ClaimedTask): Promise<void>
 }
 
 /**
@@ -39,8 +36,6 @@ export async function poll(parts: PollerParts, signal: AbortSignal, passed: () =
     await parts.settleStrays()
     const limit = Math.min(slots.free, MAX_BATCH)
     const { tasks, next } = limit > 0 ? await parts.claim(limit) : NOTHING
-    if (signal.aborted) await Promise.all(tasks.map((task) => parts.handBack(task)))
-    else for (const task of tasks) parts.start(task)
     passed()
     if (next === 'now' && slots.free > 0) continue
     // What the wake-up was about may be locked by a claim that leaves it: one more look.

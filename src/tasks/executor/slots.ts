@@ -6,8 +6,8 @@ const MANY = 32
 export interface SlotEvents {
   /** A slot may be taken. */
   freed(): void
-  /** The end of an attempt is written, or can no longer be. */
-  ended(attempt: Attempt): void
+  /** The end of an attempt is written, or can no longer be. Answers whether another one has taken its slot already. */
+  ended(attempt: Attempt): boolean
 }
 
 /**
@@ -62,17 +62,19 @@ export class Slots {
 
   /** The handler has returned, and only its end is left to be written. */
   vacate(attempt: Attempt): void {
-    if (this.#size >= MANY) this.#freeing(() => this.#leave(attempt))
+    if (this.#size < MANY) return
+    const before = this.free
+    this.#leave(attempt)
+    this.#noteFreed(before)
   }
 
   /** Nothing more is written of the attempt. */
   release(attempt: Attempt): void {
-    this.#freeing(() => {
-      this.#leave(attempt)
-      this.#held.delete(attempt)
-      if (this.#held.size === 0) this.#idle.resolve()
-      this.#events.ended(attempt)
-    })
+    const before = this.free
+    this.#leave(attempt)
+    this.#held.delete(attempt)
+    if (this.#held.size === 0) this.#idle.resolve()
+    if (!this.#events.ended(attempt)) this.#noteFreed(before)
   }
 
   /** Resolves when none is held. */
@@ -84,9 +86,7 @@ export class Slots {
     if (this.#running.delete(attempt)) this.#count(attempt, -1)
   }
 
-  #freeing(change: () => void): void {
-    const before = this.free
-    change()
+  #noteFreed(before: number): void {
     if (this.free > before) this.#events.freed()
   }
 

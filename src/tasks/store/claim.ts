@@ -61,7 +61,7 @@ export interface LimitedClaimAnswer extends ClaimAnswer {
 /** Due tasks looked at for keys of which none runs, before the keys are hopped over. */
 const KEY_WINDOW = 200
 
-const ORDER = 'order by priority desc, run_at, id'
+export const ORDER = 'order by priority desc, run_at, id'
 
 /** What a type's branch reads: $3 types, $5 since when. */
 const due = (i: number) => `status = 'pending' and task_type = ($3::text[])[${i}] and run_at <= now()
@@ -69,7 +69,8 @@ const due = (i: number) => `status = 'pending' and task_type = ($3::text[])[${i}
                 and not exists (select from async_task_types p
                                  where p.task_type = ($3::text[])[${i}] and p.paused_at is not null)`
 
-const LOCKED = (place: string) => `
+/** The row at `place`, locked, where it still waits and nobody else has locked it. */
+export const LOCKED = (place: string) => `
            cross join lateral (select c.id from async_tasks c
                                 where c.ctid = ${place} and c.status = 'pending' for update skip locked) locked`
 
@@ -144,6 +145,15 @@ const COUNTED = `, counted as (
       where task_type in (select "taskType" from claimed) and task_type = any($6::text[])
    )`
 
+/** What a claim answers of each row `t`. */
+export const CLAIMED = `t.id, t.task_id as "taskId", t.task_type as "taskType", t.attempt,
+               t.retry_count as "retryCount", t.max_retries as "maxRetries",
+               t.timeout_seconds as "timeoutSeconds", t.created_by as "createdBy",
+               t.priority, extract(epoch from t.run_at)::float8 as "dueAt",
+               (select json_object_agg(p.key, p.value)
+                  from async_task_params p
+                 where p.task_id = t.task_id) as params`
+
 /** Which types with a limit over all processes a claim's executor has, and whether this claim may take any. */
 type Limited = 'none' | 'told' | 'taken'
 
@@ -161,13 +171,7 @@ function claimText(branches: readonly string[], limited: Limited): string {
                 from (select * from (${merged}) branches
                        ${ORDER}) due${LOCKED('due.place')}
                limit (select $2::int)))
-     returning t.id, t.task_id as "taskId", t.task_type as "taskType", t.attempt,
-               t.retry_count as "retryCount", t.max_retries as "maxRetries",
-               t.timeout_seconds as "timeoutSeconds", t.created_by as "createdBy",
-               t.priority, extract(epoch from t.run_at)::float8 as "dueAt",
-               (select json_object_agg(p.key, p.value)
-                  from async_task_params p
-                 where p.task_id = t.task_id) as params
+     returning ${CLAIMED}
    )${limited === 'taken' ? COUNTED : ''}
    select claim.*, claimed.*
      from (select extract(epoch from now())::float8 * 1000 as at, ${limited === 'none' ? 'null' : WAITING} as waiting,
@@ -182,12 +186,15 @@ const WAITING = `array(select u.task_type from unnest($6::text[]) as u (task_typ
                        and not exists (select from async_task_types p
                                         where p.task_type = u.task_type and p.paused_at is not null))`
 
-interface ClaimRow extends ClaimedTask {
+export interface ClaimedRow extends ClaimedTask {
+  readonly priority: number
+  readonly dueAt: number
+}
+
+interface ClaimRow extends ClaimedRow {
   readonly at: number
   readonly waiting: string[] | null
   readonly held: string[] | null
-  readonly priority: number
-  readonly dueAt: number
 }
 
 /** Of an executor that runs no such type. */
@@ -305,9 +312,12 @@ export class Claims {
 
 function readAnswer(rows: ClaimRow[]): ClaimAnswer {
   const [{ at, waiting } = { at: 0, waiting: null }] = rows
-  // An update returns its rows in no promised order; without any there is one row, of the claim alone.
-  const tasks = rows
+  return { tasks: claimedOf(rows), at, waiting: waiting ?? [] }
+}
+
+/** In their order: an update returns its rows in none. Without any there is one row, of the claim alone. */
+export function claimedOf<T extends ClaimedRow>(rows: readonly T[]): T[] {
+  return rows
     .filter(({ id }) => id !== null)
     .sort((a, b) => b.priority - a.priority || a.dueAt - b.dueAt || Number(a.id) - Number(b.id))
-  return { tasks, at, waiting: waiting ?? [] }
 }

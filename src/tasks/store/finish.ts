@@ -30,10 +30,11 @@ const completeMany = (set: string) => `update async_tasks t
     where t.id = any(array(select id from async_tasks where id = any($1::bigint[]) for no key update skip locked))
       and t.attempt = ${at('$2::int[]')} and t.executor_id = $3 and t.status = 'running'
    returning t.id`
-const COMPLETE = statement(
-  'complete',
-  completeMany(completed(at('$4::text[]'), at('$5::int[]'), at('$6::int[]'), at('$7::text[]'))),
+/** Its parameters are the first seven of a statement: `manyCompletionValues`. Returns the ids of those written. */
+export const COMPLETE_MANY = completeMany(
+  completed(at('$4::text[]'), at('$5::int[]'), at('$6::int[]'), at('$7::text[]')),
 )
+const COMPLETE = statement('complete', COMPLETE_MANY)
 /** Of runs that leave neither a result nor progress. */
 const COMPLETE_SILENT = statement('complete_silent', completeMany(completed('null', 'null', '0', 'null')))
 
@@ -51,6 +52,13 @@ export interface CompletedRun {
   readonly last: LastProgress | undefined
 }
 
+/** What one statement completes at most. */
+export const COMPLETION_BATCH = {
+  maxItems: 500,
+  maxBytes: 4 * 1_048_576,
+  bytesOf: (run: CompletedRun) => run.result?.length ?? 0,
+}
+
 /**
  * Completes runs of one executor in one statement; answers for each, in their order, whether it is written. False:
  * its fence does not hold, or somebody has locked its row; `completeTask` waits for that one alone.
@@ -60,20 +68,26 @@ export async function completeTasks(
   executorId: string,
   runs: readonly CompletedRun[],
 ): Promise<boolean[]> {
-  const sorted = runs.toSorted((a, b) => Number(BigInt(a.id) - BigInt(b.id)))
-  const fences = [sorted.map((run) => run.id), sorted.map((run) => run.attempt), executorId]
-  const isSilent = sorted.every((run) => run.result === null && run.last === undefined)
+  const values = manyCompletionValues(executorId, runs)
+  const isSilent = runs.every((run) => run.result === null && run.last === undefined)
   const rows = isSilent
-    ? await execute<{ id: string }>(db, COMPLETE_SILENT, fences)
-    : await execute<{ id: string }>(db, COMPLETE, [
-        ...fences,
-        sorted.map((run) => run.result),
-        sorted.map((run) => run.last?.total ?? null),
-        sorted.map((run) => run.last?.progress ?? null),
-        sorted.map((run) => run.last?.step ?? null),
-      ])
+    ? await execute<{ id: string }>(db, COMPLETE_SILENT, values.slice(0, 3))
+    : await execute<{ id: string }>(db, COMPLETE, values)
   const written = new Set(rows.map((row) => row.id))
   return runs.map((run) => written.has(run.id))
+}
+
+export function manyCompletionValues(executorId: string, runs: readonly CompletedRun[]): unknown[] {
+  const sorted = runs.toSorted((a, b) => Number(BigInt(a.id) - BigInt(b.id)))
+  return [
+    sorted.map((run) => run.id),
+    sorted.map((run) => run.attempt),
+    executorId,
+    sorted.map((run) => run.result),
+    sorted.map((run) => run.last?.total ?? null),
+    sorted.map((run) => run.last?.progress ?? null),
+    sorted.map((run) => run.last?.step ?? null),
+  ]
 }
 
 const COMPLETE_WAITING = statement('complete_waiting', completeOne(false))

@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, test } from 'vitest'
+import { exchangeTasks } from '../../../src/tasks/store/exchange.ts'
 import { readFeed } from '../../../src/tasks/store/feed.ts'
 import { findTypesToPrune, PRUNE_START, pruneStep } from '../../../src/tasks/store/prune.ts'
 import { failUnknownTypes, rescueTasks } from '../../../src/tasks/store/rescue.ts'
@@ -47,6 +48,25 @@ describe('over 100,000 finished tasks', () => {
     for (const [kind, plan] of await explainClaims(2)) expect(sortsAndScans(plan), kind).toEqual([])
     await tables.pool.query(BACKLOG.replace('2000', '50000'))
     for (const [kind, plan] of await explainClaims(2)) expect(sortsAndScans(plan), kind).toEqual([])
+  })
+
+  test('an exchange walks the due tasks of its type in order', async () => {
+    const { db } = tables.createManager()
+    const taskId = await tables.insert({
+      ...inStatus('running'),
+      task_type: 'type1',
+      executor_id: SOME_EXECUTOR,
+    })
+    const id = String((await tables.row(taskId))?.id)
+    const run = { id, taskId, attempt: 1, result: null, last: undefined }
+    const [statement] = await captureStatements(tables.pool, () =>
+      exchangeTasks(db, SOME_EXECUTOR, 'type1', [run]),
+    )
+    for (const kind of KINDS) {
+      const plan = await explainOne(statement, kind)
+      expect(indexesOf(plan), kind).toContain('idx_async_tasks_due')
+      expect(sortsAndScans(plan), kind).toEqual([])
+    }
   })
 
   test('the look for unknown types hops over the backlog of the known ones', async () => {
