@@ -2,11 +2,13 @@ import { type Database, execute, statement } from '../../db/database.ts'
 
 /** What only tests do to tasks. */
 
+// By the clock, for now() is when the statement reached the server: it would not count a task that was created between
+// then and its snapshot, although it sees it, and sees the end of the task that created it.
 const FIND_OPEN = statement(
   'find_open',
   `(select 'schedule ' || name as name
       from async_task_schedules
-     where task_type = any($1::text[]) and enabled and next_run_at <= now()
+     where task_type = any($1::text[]) and enabled and next_run_at <= clock_timestamp()
      order by name
      limit 100)
    union all
@@ -14,7 +16,7 @@ const FIND_OPEN = statement(
       from async_tasks t
      where task_type = any($1::text[])
        and (status = 'running'
-            or (status = 'pending' and run_at <= now()
+            or (status = 'pending' and run_at <= clock_timestamp()
                 and not exists (select from async_task_types p
                                  where p.task_type = t.task_type and p.paused_at is not null)))
      order by id
