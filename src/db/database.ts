@@ -65,6 +65,7 @@ export async function query<Row>(db: Database, text: string, values: readonly un
 
 /** A transaction's connection, on which no statement waits for its answer for longer than the database says. */
 export interface BoundedClient {
+  execute<Row>(statement: Statement, values: readonly unknown[]): Promise<Row[]>
   query<Row extends pg.QueryResultRow>(text: string, values?: unknown[]): Promise<pg.QueryResult<Row>>
 }
 
@@ -75,6 +76,8 @@ export function transact<T>(db: Database, work: (client: BoundedClient) => Promi
     db.pool,
     (client) =>
       work({
+        execute: async <Row>(statement: Statement, values: readonly unknown[]) =>
+          (await client.query<Row & pg.QueryResultRow>(toQuery(db, statement, values))).rows,
         query: <Row extends pg.QueryResultRow>(text: string, values: unknown[] = []) =>
           client.query<Row>({ text, values, ...bound }),
       }),

@@ -5,10 +5,10 @@ import { ofType, TYPES, WALK } from './types-present.ts'
 
 /** Removal of tasks whose time is over, in steps so small that nobody notices them. */
 
-/** Tasks that one step looks at. */
-export const PRUNE_BATCH = 500
+/** Tasks that one step looks at: so few that it is over before a scheduler that is fair would have others wait for it. */
+const PRUNE_BATCH = 50
 /** Log lines that one step removes: a single task may have a hundred thousand. */
-const MAX_LINES = 5_000
+const MAX_LINES = 500
 
 const DUTY = 'prune'
 
@@ -65,7 +65,9 @@ const oldest = (status: string) => `(select t.id, t.created_at
 // Nothing ends before it is created: the walk goes along a type's ended tasks from the oldest and stops where they are
 // too young. It passes over what has not ended long enough ago, and over what somebody holds. Lines go first, as
 // many as a step may take: the cascade would remove all of a task's at once.
-const PRUNE = `with looked as materialized (
+const PRUNE = statement(
+  'prune',
+  `with looked as materialized (
      select id, created_at
        from (${['completed', 'failed', 'cancelled'].map(oldest).join(' union all ')}) as ends
       order by created_at, id
@@ -96,10 +98,12 @@ const PRUNE = `with looked as materialized (
           (select count(*) from said)::int as lines,
           (extract(epoch from last.created_at) * 1000000)::bigint::text as "createdAtMicros", last.id::text as id
      from (select 1) as always
-     left join (select created_at, id from looked order by created_at desc, id desc limit 1) as last on true`
+     left join (select created_at, id from looked order by created_at desc, id desc limit 1) as last on true`,
+)
 
-// Losing a step in a crash is no loss: nobody's commit need wait for this one's to reach the disk.
-const SETTINGS = `${WALK}; set local synchronous_commit = off`
+// Losing a step in a crash is no loss: nobody's commit need wait for this one's to reach the disk. The walk is the same
+// for all values, and planning it takes longer than a step of it: once a connection is enough.
+const SETTINGS = `${WALK}; set local synchronous_commit = off; set local plan_cache_mode = force_generic_plan`
 
 /** Before the oldest task. */
 export const PRUNE_START: ListPosition = { createdAtMicros: '0', id: '0' }
@@ -126,8 +130,7 @@ export async function pruneStep(
   const values = [taskType, olderThanMs, from.createdAtMicros, from.id]
   const step = await transact(db, async (client) => {
     await client.query(SETTINGS)
-    const { rows } = await client.query<StepRow>(PRUNE, values)
-    return rows[0]
+    return (await client.execute<StepRow>(PRUNE, values))[0]
   })
   if (!step) throw new Error('the prune did not answer')
   const { looked, pruned, lines, createdAtMicros, id } = step

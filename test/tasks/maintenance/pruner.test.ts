@@ -169,7 +169,7 @@ describe('pruning', () => {
       'select max(lines) as most, sum(lines)::int as all from removals',
     )
     await tables.pool.query('drop table removals; drop function count_removals cascade')
-    expect(rows).toEqual([{ most: 5_000, all: 12_001 }])
+    expect(rows).toEqual([{ most: 500, all: 12_001 }])
     const left = await tables.read()
     expect(left.tasks.map((row) => row.task_id)).toEqual([kept])
     expect(left.logs).toHaveLength(12_001)
