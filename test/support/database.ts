@@ -19,18 +19,17 @@ export interface TestDatabase {
 
 /**
  * A fresh database: with the engine's tables for `tasks`, with those of the bundled server as well for
- * `server`, without any for `empty`.
+ * `server`, without any for `empty`; or a copy of one to which nobody is connected.
  */
 export async function createTestDatabase(
-  history: MigrationHistory | 'empty' = 'tasks',
+  source: MigrationHistory | 'empty' | TestDatabase = 'tasks',
 ): Promise<TestDatabase> {
   const { adminUrl, templatePrefix, throughUrl } = inject('postgres')
   const name = `${templatePrefix}${randomBytes(6).toString('hex')}`
   await withAdmin(async (admin) => {
     // A template must have no connection, and copying it makes one: workers take turns.
     await admin.query(`select pg_advisory_lock(hashtextextended('fastify-async-tasks tests', 0))`)
-    const template = history === 'empty' ? 'template0' : `${templatePrefix}${history}`
-    await admin.query(`create database ${name} template ${template}`)
+    await admin.query(`create database ${name} template ${templateOf(source, templatePrefix)}`)
   })
   const url = databaseUrl(throughUrl ?? adminUrl, name)
   const pool = createPool({ connectionString: url })
@@ -44,6 +43,11 @@ export async function createTestDatabase(
       await withAdmin((admin) => admin.query(`drop database if exists ${name} with (force)`))
     },
   }
+}
+
+function templateOf(source: MigrationHistory | 'empty' | TestDatabase, prefix: string): string {
+  if (typeof source !== 'string') return new URL(source.directUrl).pathname.slice(1)
+  return source === 'empty' ? 'template0' : `${prefix}${source}`
 }
 
 async function withAdmin(work: (admin: pg.Client) => Promise<unknown>): Promise<void> {

@@ -1,5 +1,6 @@
 import type pg from 'pg'
-import { afterAll, beforeAll, beforeEach } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest'
+import { createPool, endPool } from '../../src/db/client.ts'
 import { createDatabase, type Database } from '../../src/db/database.ts'
 import { TaskEvents } from '../../src/tasks/events.ts'
 import { TaskManager } from '../../src/tasks/manager.ts'
@@ -38,21 +39,40 @@ export interface TaskTables {
   read(taskId?: string): Promise<StoredTables>
 }
 
-/** One database for the tests of a file, its tables empty before each. */
-export function useTaskTables(): TaskTables {
+/**
+ * One database for the tests of a file, its tables empty before each. With `fill`: a copy for each test of one that is
+ * filled once.
+ */
+export function useTaskTables(fill?: (pool: pg.Pool) => Promise<void>): TaskTables {
   let database: TestDatabase
+  let filled: TestDatabase | undefined
   let inserted = 0
   beforeAll(async () => {
     database = await createTestDatabase()
+    if (!fill) return
+    filled = database
+    // Of its own, and not through a pooler: while anybody is connected there is no copying.
+    const pool = createPool({ connectionString: filled.directUrl })
+    try {
+      await fill(pool)
+    } finally {
+      await endPool(pool, 5_000)
+    }
   })
   beforeEach(async () => {
-    await database.pool.query(
-      `truncate async_tasks, async_task_executors, async_task_types, async_task_schedules, async_task_minutes,
-                async_task_duties
-       cascade`,
-    )
+    if (filled) database = await createTestDatabase(filled)
+    else {
+      await database.pool.query(
+        `truncate async_tasks, async_task_executors, async_task_types, async_task_schedules, async_task_minutes,
+                  async_task_duties
+         cascade`,
+      )
+    }
   })
-  afterAll(() => database.drop())
+  afterEach(async () => {
+    if (filled) await database.drop()
+  })
+  afterAll(() => (filled ?? database).drop())
 
   const select = async (table: string, order: string, taskId: string | undefined): Promise<StoredRow[]> => {
     const { rows } = await database.pool.query<{ row: StoredRow }>(

@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { exchangeTasks } from '../../../src/tasks/store/exchange.ts'
 import { readFeed } from '../../../src/tasks/store/feed.ts'
 import { findTypesToPrune, PRUNE_START, pruneStep } from '../../../src/tasks/store/prune.ts'
@@ -7,8 +7,6 @@ import { WALK } from '../../../src/tasks/store/types-present.ts'
 import { claimTasks } from '../../support/claim-tasks.ts'
 import { captureAllStatements, captureStatements, explain, type PlanNode } from '../../support/plans.ts'
 import { inStatus, SOME_EXECUTOR, useTaskTables } from '../../support/task-rows.ts'
-
-const tables = useTaskTables()
 
 const PARAMS_KEY = 'async_task_params_task_id_key_key'
 
@@ -22,10 +20,10 @@ const HISTORY = `insert into async_tasks (task_id, task_type, status, created_at
 const BACKLOG = `insert into async_tasks (task_id, task_type, priority)
   select 'task_p' || n, 'type' || n % 5, n % 3 from generate_series(1, 2000) n`
 
-beforeEach(async () => {
-  await tables.pool.query(HISTORY)
-  await tables.pool.query(BACKLOG)
-  await tables.pool.query('vacuum analyze async_tasks')
+const tables = useTaskTables(async (pool) => {
+  await pool.query(HISTORY)
+  await pool.query(BACKLOG)
+  await pool.query('vacuum analyze async_tasks')
 })
 
 describe('over 100,000 finished tasks', () => {
