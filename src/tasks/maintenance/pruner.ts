@@ -32,7 +32,7 @@ const JITTER = 0.1
  * Removes tasks that ended longer ago than they are kept, with their params, log and attempts.
  *
  * One process at a time does it for all, as a row in the database says. It goes over each type from its oldest task on,
- * in steps of a few rows and a third of the time, until it has seen all that are old enough; the next time it
+ * in steps of a few dozen tasks and a third of the time, until it has seen all that are old enough; the next time it
  * looks is an hour later, or a twenty-fourth of the shortest retention. A step waits for no lock, and touches nothing
  * that a claim wants.
  */

@@ -5,7 +5,7 @@ import { ofType, TYPES, WALK } from './types-present.ts'
 
 /** Removal of tasks whose time is over, in steps so small that nobody notices them. */
 
-/** Tasks that one step looks at: so few that it is over before a scheduler that is fair would have others wait for it. */
+/** Tasks that one step looks at: few, since on a busy machine what runs beside a step waits until it has ended. */
 const PRUNE_BATCH = 50
 /** Log lines that one step removes: a single task may have a hundred thousand. */
 const MAX_LINES = 500
