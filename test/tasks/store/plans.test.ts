@@ -96,6 +96,24 @@ describe('over 100,000 finished tasks', () => {
     }
   })
 
+  test('very many ids that begin alike are met in the order of the list', async () => {
+    const made = Math.floor(Date.now() / 2 ** 20) * 2 ** 20
+    const q = `task_${made.toString(16).padStart(12, '0').slice(0, 7)}`
+    await tables.pool.query(
+      `insert into async_tasks (task_id, task_type, run_at) select $1 || n, 'later', now() + interval '1 day'
+         from generate_series(1, 30000) n`,
+      [q],
+    )
+    await tables.pool.query('vacuum analyze async_tasks')
+    const { manager } = tables.createManager()
+    const statements = await captureStatements(tables.pool, () => manager.listTasks({ q }))
+    const ofRanges = statements.filter(({ text }) => text.includes('union all'))
+    expect(ofRanges).toHaveLength(2)
+    for (const statement of ofRanges) {
+      expect(indexesOf(await explainOne(statement, 'custom'))).not.toContain('async_tasks_task_id_key')
+    }
+  })
+
   test('what viewers are shown is found by ids, however long the logs are', async () => {
     const lines = `insert into async_task_logs (task_id, level, message)
       select 'task_h' || 1 + n % 10, 'INFO', 'line' from generate_series(1, 20000) n`
