@@ -19,7 +19,10 @@ import {
 /** Instants are `timestamptz`; only the database's clock writes them. */
 const instant = (name: string) => timestamp(name, { withTimezone: true, mode: 'date' })
 
-/** One row a task. `(task_id, attempt, executor_id)` while `running` is the fence of every write of a run. */
+/**
+ * One row a task. `(task_id, attempt, executor_id)` while `running` is the fence of every write of a run. Its fillfactor,
+ * 90, is in the migration `0002_hot_table`: Drizzle has no word for it.
+ */
 export const asyncTasks = pgTable(
   'async_tasks',
   {
