@@ -1,6 +1,7 @@
 import { type Database, execute, type Statement, statement } from '../../db/database.ts'
 import { isLimited, type TypeLimits } from '../limits.ts'
 import { HANDLER_IS_LEFT } from './fence.ts'
+import { compareIds } from './rows.ts'
 
 /**
  * The claim: one statement, made for the types that an executor runs.
@@ -319,5 +320,5 @@ function readAnswer(rows: ClaimRow[]): ClaimAnswer {
 export function claimedOf<T extends ClaimedRow>(rows: readonly T[]): T[] {
   return rows
     .filter(({ id }) => id !== null)
-    .sort((a, b) => b.priority - a.priority || a.dueAt - b.dueAt || Number(a.id) - Number(b.id))
+    .sort((a, b) => b.priority - a.priority || a.dueAt - b.dueAt || compareIds(a.id, b.id))
 }

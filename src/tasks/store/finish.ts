@@ -1,5 +1,6 @@
-import { type Database, execute, statement } from '../../db/database.ts'
+import { type Database, execute, plainArray, statement } from '../../db/database.ts'
 import { BACK_TO_PENDING, type Fence, fenceValues, HOLDS_FENCE, HOLDS_FENCE_BRIEFLY } from './fence.ts'
+import { compareIds } from './rows.ts'
 
 /** Each function answers whether the fence held; false: the row was cancelled, taken away or has ended. */
 type Written = Promise<boolean>
@@ -78,10 +79,10 @@ export async function completeTasks(
 }
 
 export function manyCompletionValues(executorId: string, runs: readonly CompletedRun[]): unknown[] {
-  const sorted = runs.toSorted((a, b) => Number(BigInt(a.id) - BigInt(b.id)))
+  const sorted = runs.toSorted((a, b) => compareIds(a.id, b.id))
   return [
-    sorted.map((run) => run.id),
-    sorted.map((run) => run.attempt),
+    plainArray(sorted.map((run) => run.id)),
+    plainArray(sorted.map((run) => run.attempt)),
     executorId,
     sorted.map((run) => run.result),
     sorted.map((run) => run.last?.total ?? null),

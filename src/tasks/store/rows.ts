@@ -83,6 +83,11 @@ function latestAttempt(row: TaskRow, attempt: number, ended: readonly TaskAttemp
   return []
 }
 
+/** Of rows' numbers, kept as text: any may be too large for a number of JavaScript's. */
+export function compareIds(a: string, b: string): number {
+  return a.length - b.length || (a < b ? -1 : Number(a > b))
+}
+
 export function toLogLine({ data, ...line }: LogRow): TaskLogLine {
   return data === null ? line : { ...line, data: JSON.parse(data) }
 }
