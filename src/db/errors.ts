@@ -6,6 +6,8 @@ const FINAL = /^(0A|21|22|23|2F|34|3D|3F|42|P0)/
 export const LOCK_NOT_AVAILABLE = '55P03'
 /** Two transactions waited for each other, and this one was chosen to end. */
 export const DEADLOCK = '40P01'
+/** What PostgreSQL can take is full: among others the queue of notifications, while a listener keeps a transaction open. */
+export const LIMIT_EXCEEDED = '54000'
 /** A unique index has such a key already. */
 export const UNIQUE_VIOLATION = '23505'
 const SQLSTATE = /^[0-9A-Z]{5}$/

@@ -41,6 +41,7 @@ export class TaskCreator {
   readonly #definitions: ReadonlyMap<string, TaskDefinition>
   readonly #events: TaskEvents
   readonly #redaction: Redaction
+  readonly #tellsOf: (taskTypes: readonly string[]) => boolean
   readonly #inserts: Batcher<NewTask, CreatedTask>
   readonly #uniqueInserts: Batcher<NewTask, CreatedTask | undefined>
   readonly #uniqueCreates: UniqueCreates
@@ -51,6 +52,7 @@ export class TaskCreator {
     this.#definitions = options.definitions
     this.#events = options.events
     this.#redaction = new Redaction(options.settings.redact, options.definitions)
+    this.#tellsOf = options.tellsOf ?? (() => false)
     const limits = { ...BATCH, bytesOf }
     this.#inserts = new Batcher(limits, (tasks) => this.#insert(tasks))
     this.#uniqueInserts = new Batcher(limits, (tasks) => this.#insertUnique(tasks, SHARED_WAIT_MS))
@@ -82,8 +84,10 @@ export class TaskCreator {
   }
 
   async #insert(tasks: readonly NewTask[]): Promise<CreatedTask[]> {
-    const insertion = { created: await insertTasks(this.#db, tasks), holders: new Map() }
-    this.#announce(tasks, insertion)
+    const told = tasks.some(isDueNow) && this.#tellsOf(tasks.map((task) => task.taskType))
+    const created = await insertTasks(this.#db, tasks, { notify: told })
+    const insertion = { created, holders: new Map() }
+    this.#announce(tasks, insertion, told)
     return toAnswers(tasks, insertion)
   }
 
@@ -134,15 +138,15 @@ export class TaskCreator {
     throw new TaskError('UNIQUE_KEY_BUSY', detail)
   }
 
-  #announce(tasks: readonly NewTask[], { created }: Insertion): void {
+  #announce(tasks: readonly NewTask[], { created }: Insertion, told = false): void {
     const made = tasks.filter(({ taskId }) => created.has(taskId))
     if (made.length === 0) return
-    const now = Date.now()
     this.#events.emit('created', {
       taskIds: made.map((task) => task.taskId),
       taskTypes: made.map((task) => task.taskType),
-      dueNow: made.some((task) => (task.runAt === null ? task.delayMs === 0 : task.runAt.getTime() <= now)),
+      dueNow: made.some(isDueNow),
       overdue: made.some(isOverdue),
+      told,
     })
   }
 
@@ -199,6 +203,10 @@ export class TaskCreator {
       : 'was never passed to task(): register it first'
     throw new TaskError('INVALID_ARGUMENT', `'${name}' ${problem}`)
   }
+}
+
+function isDueNow({ runAt, delayMs }: NewTask): boolean {
+  return runAt === null ? delayMs === 0 : runAt.getTime() <= Date.now()
 }
 
 /** It has been due for longer than claims that look at the latest alone are sure to reach back. */

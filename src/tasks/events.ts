@@ -13,9 +13,17 @@ export interface RunEvent {
 export interface TaskEventMap {
   /**
    * Tasks were created, or made pending again, in this process; `dueNow`: one may run at once; `overdue`: one has been
-   * due for longer than it has existed.
+   * due for longer than it has existed; `told`: their commit has told other processes of them.
    */
-  created: [{ taskIds: readonly string[]; taskTypes: readonly string[]; dueNow: boolean; overdue?: boolean }]
+  created: [
+    {
+      taskIds: readonly string[]
+      taskTypes: readonly string[]
+      dueNow: boolean
+      overdue?: boolean
+      told?: boolean
+    },
+  ]
   cancelled: [{ taskId: string; attempt: number }]
   /** Tasks of a type that was paused may be claimed again. */
   resumed: [{ taskType: string }]

@@ -14,8 +14,12 @@ export interface CancelledRun {
   readonly attempt: number
 }
 
-/** Several hints of new tasks within this time become one: every NOTIFY takes a lock that all commits share. */
-const COALESCE_MS = 20
+/**
+ * How often others hear of due tasks: a few times at once, then at this interval at most. Every NOTIFY takes a lock
+ * that all commits share, and wakes everybody.
+ */
+const DUE_INTERVAL_MS = 10
+const DUE_BURST = 5
 
 /** PostgreSQL takes 8,000 bytes a payload: this many ids and attempts at their longest. */
 const MAX_RUNS = 128
@@ -43,11 +47,12 @@ export interface NotifierOptions {
   holds(taskId: string, attempt: number): boolean
 }
 
-/** Tells other processes what happened in this one. The first hint leaves at once, later ones are gathered. */
+/** Tells other processes what happened in this one. Hints of due tasks beyond what may be sent are gathered. */
 export class Notifier {
   readonly #options: NotifierOptions
+  /** When the next hint of due tasks may leave, but for the burst. */
+  #nextDue = 0
   #timer: NodeJS.Timeout | undefined
-  #again = false
   #cancelled: CancelledRun[] = []
 
   constructor(options: NotifierOptions) {
@@ -59,6 +64,11 @@ export class Notifier {
     options.events.on('resumed', this.#onResumed)
   }
 
+  /** Whether the commit of new tasks of these types should carry the hint: it counts as sent then. */
+  tellsOf(taskTypes: readonly string[]): boolean {
+    return !this.#options.runsHere(taskTypes) && this.#maySendDue()
+  }
+
   stop(): void {
     clearTimeout(this.#timer)
     this.#options.events.off('created', this.#onCreated)
@@ -68,21 +78,28 @@ export class Notifier {
     this.#options.events.off('resumed', this.#onResumed)
   }
 
-  readonly #onCreated = ({ dueNow, taskTypes }: TaskEventMap['created'][0]): void => {
-    if (dueNow && !this.#options.runsHere(taskTypes)) this.#onDue()
+  readonly #onCreated = ({ dueNow, taskTypes, told }: TaskEventMap['created'][0]): void => {
+    if (dueNow && !told && !this.#options.runsHere(taskTypes)) this.#onDue()
   }
 
   readonly #onDue = (): void => {
-    if (this.#timer) {
-      this.#again = true
-      return
+    if (this.#timer) return
+    if (this.#maySendDue()) this.#send({ kind: 'due' })
+    else {
+      const waitMs = Math.ceil(this.#nextDue - performance.now())
+      this.#timer = setTimeout(() => {
+        this.#timer = undefined
+        this.#onDue()
+      }, waitMs)
     }
-    this.#send({ kind: 'due' })
-    this.#timer = setTimeout(() => {
-      this.#timer = undefined
-      if (this.#again) this.#send({ kind: 'due' })
-      this.#again = false
-    }, COALESCE_MS)
+  }
+
+  #maySendDue(): boolean {
+    const now = performance.now()
+    const next = Math.max(this.#nextDue, now - (DUE_BURST - 1) * DUE_INTERVAL_MS)
+    if (next > now) return false
+    this.#nextDue = next + DUE_INTERVAL_MS
+    return true
   }
 
   /** Those of one turn of the event loop go together: a bulk call may cancel a thousand. */

@@ -68,7 +68,14 @@ export class TaskRunner {
     const connect = (to: pg.Pool) => createDatabase(to, { prepared, answerTimeoutMs })
     const definitions = new Map(registry.definitions())
     const db = connect(pool)
-    const manager = new TaskManager({ db, settings, definitions, events })
+    const notifier = new Notifier({
+      db,
+      events,
+      runsHere: (taskTypes) => this.executor?.runsAtOnce(taskTypes) ?? false,
+      holds: (taskId, attempt) => this.executor?.holds(taskId, attempt) ?? false,
+    })
+    const tellsOf = (taskTypes: readonly string[]) => notifier.tellsOf(taskTypes)
+    const manager = new TaskManager({ db, settings, definitions, events, tellsOf })
     const feedPool = createPrivatePool(pool, FEED_CONNECTIONS, answerTimeoutMs)
     this.feed = new TaskFeed(connect(feedPool), events, new Redaction(settings.redact, definitions))
     const [writes, beats] = options.executes
@@ -88,13 +95,8 @@ export class TaskRunner {
             ...(listen && { listen }),
           })
         : null
-    this.#notifier = new Notifier({
-      db,
-      events,
-      runsHere: (taskTypes) => executor?.runsAtOnce(taskTypes) ?? false,
-      holds: (taskId, attempt) => executor?.holds(taskId, attempt) ?? false,
-    })
     this.#finishes = new FinishCounter(db, events)
+    this.#notifier = notifier
     this.manager = manager
     this.executor = executor
     this.#registry = registry

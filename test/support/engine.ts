@@ -35,13 +35,18 @@ export function createEngine(
     answerTimeoutMs: resolved.leaseMs / 2,
   })
   const parts = { db, events, definitions, settings: resolved }
-  const manager = new TaskManager(parts)
+  const notifier = options.hears
+    ? new Notifier({
+        db,
+        events,
+        runsHere: (taskTypes) => executor.runsAtOnce(taskTypes),
+        holds: (taskId, attempt) => executor.holds(taskId, attempt),
+      })
+    : undefined
+  const tellsOf = (taskTypes: readonly string[]) => notifier?.tellsOf(taskTypes) ?? false
+  const manager = new TaskManager({ ...parts, tellsOf })
   const listen = options.hears ? { listen: { connectionString: database.directUrl } } : {}
-  const executor = new TaskExecutor({ ...parts, ...listen, manager, version: 'test' })
-  if (options.hears) {
-    const runsHere = (taskTypes: readonly string[]) => executor.runsAtOnce(taskTypes)
-    new Notifier({ db, events, runsHere, holds: (taskId, attempt) => executor.holds(taskId, attempt) })
-  }
+  const executor: TaskExecutor = new TaskExecutor({ ...parts, ...listen, manager, version: 'test' })
   return { db, events, manager, executor }
 }
 

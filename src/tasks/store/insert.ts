@@ -1,5 +1,5 @@
-import { type Database, execute, statement, transact } from '../../db/database.ts'
-import { codeOf, DEADLOCK, LOCK_NOT_AVAILABLE } from '../../db/errors.ts'
+import { type Database, execute, plainArray, statement, transact } from '../../db/database.ts'
+import { codeOf, DEADLOCK, LIMIT_EXCEEDED, LOCK_NOT_AVAILABLE } from '../../db/errors.ts'
 import { runIn, type Transaction } from '../../db/query-runner.ts'
 import { withoutStatement } from '../../db/statement-error.ts'
 import type { StoredParams } from '../params.ts'
@@ -55,10 +55,13 @@ export const INSERTION_PARAMETERS = 12
 
 // Only what the database decides, and as numbers: to read a thousand rows of all columns takes as long as to write them.
 const MS = (instant: string) => `(extract(epoch from ${instant}) * 1000)::float8`
-const INSERT = statement(
-  'insert',
-  `with ${insertion()}
-   select task_id as "taskId", ${MS('created_at')} as "createdAt", ${MS('run_at')} as "runAt" from created`,
+const insert = (told: string) => `with ${insertion()}
+   select task_id as "taskId", ${MS('created_at')} as "createdAt", ${MS('run_at')} as "runAt"${told} from created`
+const INSERT = statement('insert', insert(''))
+// A sub-select, which runs once and not for each row.
+const INSERT_AND_TELL = statement(
+  'insert_and_tell',
+  insert(`, (select pg_notify('${CHANNEL}', 'due'))::text as told`),
 )
 
 interface InsertedRow {
@@ -67,9 +70,21 @@ interface InsertedRow {
   readonly runAt: number
 }
 
-/** Inserts all of them or none; the rows come back by task id. For tasks without a unique key. */
-export async function insertTasks(db: Database, tasks: readonly NewTask[]): Promise<Map<string, TaskRow>> {
-  const rows = await execute<InsertedRow>(db, INSERT, insertValues(tasks))
+/**
+ * Inserts all of them or none; the rows come back by task id. For tasks without a unique key. `notify`: executors, with
+ * the commit. A statement of its own for that would be another commit, and they would hear that much later.
+ */
+export async function insertTasks(
+  db: Database,
+  tasks: readonly NewTask[],
+  { notify }: { notify: boolean },
+): Promise<Map<string, TaskRow>> {
+  const values = insertValues(tasks)
+  const rows = await execute<InsertedRow>(db, notify ? INSERT_AND_TELL : INSERT, values).catch((error) => {
+    // The queue of notifications is full. Nobody need miss a hint, nor a task.
+    if (notify && codeOf(error) === LIMIT_EXCEEDED) return execute<InsertedRow>(db, INSERT, values)
+    throw error
+  })
   const byId = new Map(rows.map((row) => [row.taskId, row]))
   return new Map(
     tasks.map((task) => {
@@ -114,16 +129,16 @@ function toPendingRow(task: NewTask, createdAt: Date, runAt: Date): TaskRow {
 export function insertValues(tasks: readonly NewTask[]): unknown[] {
   const params = paramsOf(tasks)
   return [
-    tasks.map((task) => task.taskId),
+    plainArray(tasks.map((task) => task.taskId)),
     tasks.map((task) => task.taskType),
-    tasks.map((task) => task.priority),
+    plainArray(tasks.map((task) => task.priority)),
     tasks.map((task) => task.runAt?.toISOString() ?? null),
-    tasks.map((task) => task.delayMs),
-    tasks.map((task) => task.maxRetries),
-    tasks.map((task) => task.timeoutSeconds),
+    plainArray(tasks.map((task) => task.delayMs)),
+    plainArray(tasks.map((task) => task.maxRetries)),
+    plainArray(tasks.map((task) => task.timeoutSeconds)),
     tasks.map((task) => task.createdBy),
     tasks.map((task) => task.concurrencyKey),
-    params.map((param) => param.task_id),
+    plainArray(params.map((param) => param.task_id)),
     params.map((param) => param.key),
     params.map((param) => param.value),
   ]

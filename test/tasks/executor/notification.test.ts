@@ -1,6 +1,13 @@
-import { describe, expect, test } from 'vitest'
+import { once } from 'node:events'
+import pg from 'pg'
+import { describe, expect, test, vi } from 'vitest'
+import { createPool } from '../../../src/db/client.ts'
+import { createDatabase } from '../../../src/db/database.ts'
+import { TaskManager } from '../../../src/tasks/manager.ts'
+import { partsOf } from '../../../src/tasks/manager-parts.ts'
 import { decodeNotification, encodeNotification } from '../../../src/tasks/notifications.ts'
 import { createTaskRegistry } from '../../../src/tasks/registry.ts'
+import { CHANNEL } from '../../../src/tasks/store/notify.ts'
 import { aborted, createGate, nextEvent } from '../../support/engine.ts'
 import { useEngines } from '../../support/engines.ts'
 import { captureStatements } from '../../support/plans.ts'
@@ -22,6 +29,52 @@ describe('notifications', () => {
       const { taskId } = await other.manager.createTask(work)
       expect(await ended).toMatchObject({ taskId })
     }
+  })
+
+  test('leave with the commit of the tasks, and not too often; the last task is told of, too', async () => {
+    const { task } = createTaskRegistry()
+    const work = task('work')(() => {})
+    const { manager } = engines.create([work], deafOtherwise, hears)
+    const client = new pg.Client({ connectionString: engines.database.directUrl })
+    await client.connect()
+    const heard = once(client, 'notification')
+    await client.query(`listen ${CHANNEL}`)
+    const { pool } = engines.database
+    const textsOf = (calls: readonly unknown[][]) =>
+      calls.map(([config]) => (config as { text: string }).text)
+    const tells = (text: string) => text.includes('pg_notify')
+    const inserts = (text: string) => text.includes('insert into async_tasks')
+    const from = performance.now()
+    const statements = await captureStatements(pool, async () => {
+      await manager.createTask(work)
+      await heard
+      for (let i = 0; i < 50; i += 1) await manager.createTask(work)
+      const sent = () => textsOf(vi.mocked(pool.query).mock.calls)
+      await expect.poll(() => sent().findLastIndex(tells) >= sent().findLastIndex(inserts)).toBe(true)
+    })
+    const telling = statements.map(({ text }) => text).filter(tells)
+    expect(telling[0]).toBe(statements[0]?.text)
+    expect(telling.filter(inserts).length).toBeGreaterThan(0)
+    expect(telling.length).toBeLessThanOrEqual(5 + (performance.now() - from) / 10 + 1)
+    await client.end()
+  })
+
+  test('that PostgreSQL has no room for are left out: the task is created all the same', async () => {
+    const { task } = createTaskRegistry()
+    const work = task('work')(() => {})
+    await engines.database.pool.query(
+      `create function public.pg_notify(text, text) returns void language plpgsql as
+         $$ begin raise 'too many notifications in the NOTIFY queue' using errcode = '54000'; end $$`,
+    )
+    const url = new URL(engines.database.directUrl)
+    url.searchParams.set('options', '-c search_path=public,pg_catalog')
+    const pool = createPool({ connectionString: url.href, max: 2 })
+    const db = createDatabase(pool, { prepared: true })
+    const { manager } = engines.create([work])
+    const given = { ...partsOf(manager), db, tellsOf: () => true }
+    const { taskId } = await new TaskManager(given).createTask(work)
+    expect(await manager.getTask(taskId)).toMatchObject({ taskId, status: 'pending' })
+    await pool.end()
   })
 
   test('carry a cancel to the process that runs the task', async () => {
