@@ -41,10 +41,11 @@ export class TaskCreator {
   readonly #definitions: ReadonlyMap<string, TaskDefinition>
   readonly #events: TaskEvents
   readonly #redaction: Redaction
-  readonly #tellsOf: (taskTypes: readonly string[]) => boolean
+  readonly #takeHint: (taskTypes: readonly string[]) => boolean
   readonly #inserts: Batcher<NewTask, CreatedTask>
   readonly #uniqueInserts: Batcher<NewTask, CreatedTask | undefined>
   readonly #uniqueCreates: UniqueCreates
+  #isTelling = false
 
   constructor(options: ManagerParts) {
     this.#db = options.db
@@ -52,7 +53,7 @@ export class TaskCreator {
     this.#definitions = options.definitions
     this.#events = options.events
     this.#redaction = new Redaction(options.settings.redact, options.definitions)
-    this.#tellsOf = options.tellsOf ?? (() => false)
+    this.#takeHint = options.takeHint ?? (() => false)
     const limits = { ...BATCH, bytesOf }
     this.#inserts = new Batcher(limits, (tasks) => this.#insert(tasks))
     this.#uniqueInserts = new Batcher(limits, (tasks) => this.#insertUnique(tasks, SHARED_WAIT_MS))
@@ -84,11 +85,23 @@ export class TaskCreator {
   }
 
   async #insert(tasks: readonly NewTask[]): Promise<CreatedTask[]> {
-    const told = tasks.some(isDueNow) && this.#tellsOf(tasks.map((task) => task.taskType))
-    const created = await insertTasks(this.#db, tasks, { notify: told })
+    const { created, told } = await this.#insertTelling(tasks)
     const insertion = { created, holders: new Map() }
     this.#announce(tasks, insertion, told)
     return toAnswers(tasks, insertion)
+  }
+
+  /** Commits that tell wait for each other, in all the server: one at a time, so that the others need not. */
+  async #insertTelling(tasks: readonly NewTask[]): ReturnType<typeof insertTasks> {
+    const tell =
+      !this.#isTelling && tasks.some(isDueNow) && this.#takeHint(tasks.map((task) => task.taskType))
+    if (!tell) return insertTasks(this.#db, tasks, { tell })
+    this.#isTelling = true
+    try {
+      return await insertTasks(this.#db, tasks, { tell })
+    } finally {
+      this.#isTelling = false
+    }
   }
 
   /** Nothing is announced: of the commit only the database hears, and it tells who listens. */

@@ -9,8 +9,8 @@ export interface ManagerParts {
   readonly settings: TaskSettings
   readonly definitions: ReadonlyMap<string, TaskDefinition>
   readonly events: TaskEvents
-  /** Whether the insert of due tasks of these types should tell other processes of them. Default: it does not. */
-  tellsOf?(taskTypes: readonly string[]): boolean
+  /** Whether the insert of due tasks of these types is to tell other processes of them now. Default: it never is. */
+  takeHint?(taskTypes: readonly string[]): boolean
 }
 
 const parts = new WeakMap<object, ManagerParts>()

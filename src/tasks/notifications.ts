@@ -50,7 +50,7 @@ export interface NotifierOptions {
 /** Tells other processes what happened in this one. Hints of due tasks beyond what may be sent are gathered. */
 export class Notifier {
   readonly #options: NotifierOptions
-  /** When the next hint of due tasks may leave, but for the burst. */
+  /** When the next hint of due tasks would leave if they came at the interval. Those of a burst leave before that. */
   #nextDue = 0
   #timer: NodeJS.Timeout | undefined
   #cancelled: CancelledRun[] = []
@@ -64,12 +64,14 @@ export class Notifier {
     options.events.on('resumed', this.#onResumed)
   }
 
-  /** Whether the commit of new tasks of these types should carry the hint: it counts as sent then. */
-  tellsOf(taskTypes: readonly string[]): boolean {
+  /** Whether the commit of new tasks of these types is to carry a hint, which counts as sent then. */
+  takeHint(taskTypes: readonly string[]): boolean {
     return !this.#options.runsHere(taskTypes) && this.#maySendDue()
   }
 
+  /** What was gathered leaves now. */
   stop(): void {
+    if (this.#timer) this.#send({ kind: 'due' })
     clearTimeout(this.#timer)
     this.#options.events.off('created', this.#onCreated)
     this.#options.events.off('cancelled', this.#onCancelled)

@@ -21,7 +21,7 @@ const instant = (name: string) => timestamp(name, { withTimezone: true, mode: 'd
 
 /**
  * One row a task. `(task_id, attempt, executor_id)` while `running` is the fence of every write of a run. Its fillfactor,
- * 90, is in the migration `0002_hot_table`: Drizzle has no word for it.
+ * 90, is in the migration `0002_fillfactor`: Drizzle has no word for it.
  */
 export const asyncTasks = pgTable(
   'async_tasks',

@@ -43,8 +43,8 @@ export function createEngine(
         holds: (taskId, attempt) => executor.holds(taskId, attempt),
       })
     : undefined
-  const tellsOf = (taskTypes: readonly string[]) => notifier?.tellsOf(taskTypes) ?? false
-  const manager = new TaskManager({ ...parts, tellsOf })
+  const takeHint = (taskTypes: readonly string[]) => notifier?.takeHint(taskTypes) ?? false
+  const manager = new TaskManager({ ...parts, takeHint })
   const listen = options.hears ? { listen: { connectionString: database.directUrl } } : {}
   const executor: TaskExecutor = new TaskExecutor({ ...parts, ...listen, manager, version: 'test' })
   return { db, events, manager, executor }

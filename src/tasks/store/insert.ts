@@ -71,20 +71,33 @@ interface InsertedRow {
 }
 
 /**
- * Inserts all of them or none; the rows come back by task id. For tasks without a unique key. `notify`: executors, with
- * the commit. A statement of its own for that would be another commit, and they would hear that much later.
+ * Inserts all of them or none; the rows come back by task id. For tasks without a unique key. `tell`: executors, with
+ * the commit, where PostgreSQL has room for another notification; `told` says whether it had. A statement of its own
+ * for that would be another commit, and they would hear that much later.
  */
 export async function insertTasks(
   db: Database,
   tasks: readonly NewTask[],
-  { notify }: { notify: boolean },
-): Promise<Map<string, TaskRow>> {
+  { tell }: { tell: boolean },
+): Promise<{ created: Map<string, TaskRow>; told: boolean }> {
   const values = insertValues(tasks)
-  const rows = await execute<InsertedRow>(db, notify ? INSERT_AND_TELL : INSERT, values).catch((error) => {
-    // The queue of notifications is full. Nobody need miss a hint, nor a task.
-    if (notify && codeOf(error) === LIMIT_EXCEEDED) return execute<InsertedRow>(db, INSERT, values)
+  const rows = tell ? await unlessCrowded(execute<InsertedRow>(db, INSERT_AND_TELL, values)) : undefined
+  const created = toRows(tasks, rows ?? (await execute<InsertedRow>(db, INSERT, values)))
+  return { created, told: rows !== undefined }
+}
+
+/** Undefined where the queue of notifications is full, or its lock was not to be had in time: nothing was inserted. */
+async function unlessCrowded<T>(work: Promise<T>): Promise<T | undefined> {
+  try {
+    return await work
+  } catch (error) {
+    const code = codeOf(error)
+    if (code === LIMIT_EXCEEDED || code === LOCK_NOT_AVAILABLE) return undefined
     throw error
-  })
+  }
+}
+
+function toRows(tasks: readonly NewTask[], rows: readonly InsertedRow[]): Map<string, TaskRow> {
   const byId = new Map(rows.map((row) => [row.taskId, row]))
   return new Map(
     tasks.map((task) => {

@@ -18,7 +18,7 @@ export interface ListPosition {
  * What `q` asks for: ids that begin with it, where any can.
  * - `all`: every id begins so.
  * - `few`: no more than can be sorted; they are found by their ids.
- * - `many`: they are met soon in the order of the list, within the time that their ids tell.
+ * - `many`: they are met in the order of the list, within the time that their ids tell.
  */
 export type IdMatch = 'none' | 'all' | 'few' | 'many'
 
@@ -34,8 +34,9 @@ const ID_START = /^task_[A-Za-z0-9]{0,45}$/
 const LAST = 'z'.repeat(46)
 
 /**
- * Ids tell the time of their maker's clock. Of very many ids that begin alike, those of a process whose clock is off by
- * more are not met; a longer beginning finds them. All rows of this time are read, so more would cost more.
+ * Ids tell the time of their maker's clock, a moment before their rows are written. Of very many that begin alike, those
+ * of a process whose clock is off by more are not met, until they are few. All rows of this time are read, so more would
+ * cost more.
  */
 const CLOCK_SLACK_MS = 5 * 60_000
 
@@ -120,9 +121,16 @@ function boundsOf({ createdAfter, createdBefore }: TaskFilter, values: Values, a
  * after, because that was by the clock of a process.
  */
 function madeAbout(q: string, values: Values): string {
-  const digits = q.slice(ID_PREFIX.length, ID_PREFIX.length + 12)
+  const digits = timeDigits(q)
   if (!/^[0-9a-f]{3,}$/.test(digits)) return ''
   const first = new Date(Number.parseInt(digits.padEnd(12, '0'), 16) - CLOCK_SLACK_MS)
   const last = new Date(Number.parseInt(digits.padEnd(12, 'f'), 16) + CLOCK_SLACK_MS)
   return ` and created_at >= ${values.add(first)}::timestamptz and created_at <= ${values.add(last)}::timestamptz`
 }
+
+/** Whether ids that begin so were all made within 66 seconds. */
+export function tellsMinute(q: string): boolean {
+  return /^[0-9a-f]{8,}$/.test(timeDigits(q))
+}
+
+const timeDigits = (q: string) => q.slice(ID_PREFIX.length, ID_PREFIX.length + 12)

@@ -10,6 +10,7 @@ import {
   matchIds,
   startsWith,
   type TaskFilter,
+  tellsMinute,
   Values,
 } from './list-branches.ts'
 import { DETAIL_COLUMNS, type DetailRow, fromDetailRow, type SummaryRow } from './rows.ts'
@@ -84,8 +85,11 @@ export async function countTasks(db: Database, filter: TaskFilter, search: IdSea
   return row?.count ?? 0
 }
 
-/** So many ids are sorted at once rather than met on the way. */
-const FEW = 5_000
+/**
+ * So many ids are sorted at once rather than met on the way, where all were made within a minute or in a longer time.
+ * The shorter it is, the more of what was made about that time would be met in vain.
+ */
+const FEW = { ofOneMinute: 200_000, others: 20_000 }
 
 /** How to find the tasks that `q` asks for. */
 export async function searchIds(db: Database, q: string | undefined): Promise<IdSearch> {
@@ -94,9 +98,10 @@ export async function searchIds(db: Database, q: string | undefined): Promise<Id
   const usesIdBounds = await ordersIdsPlainly(db)
   const values = new Values()
   const where = startsWith(q, values, usesIdBounds)
-  const text = `select count(*)::int as count from (select from async_tasks where ${where} limit ${FEW + 1}) bounded`
+  const few = tellsMinute(q) ? FEW.ofOneMinute : FEW.others
+  const text = `select count(*)::int as count from (select from async_tasks where ${where} limit ${few + 1}) bounded`
   const [row] = await query<{ count: number }>(db, text, values.all)
-  return { ids: (row?.count ?? 0) > FEW ? 'many' : 'few', usesIdBounds }
+  return { ids: (row?.count ?? 0) > few ? 'many' : 'few', usesIdBounds }
 }
 
 // Estonian has its z before t, Danish orders aa behind z.

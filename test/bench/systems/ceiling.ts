@@ -21,8 +21,8 @@ async function open(url: string, { runs }: OpenOptions): Promise<Session> {
   const stop = new AbortController()
   const loops = runs ? Array.from({ length: CONNECTIONS }, () => loop(db, runs.onStart, stop.signal)) : []
   return {
-    create: (n) => insertTasks(db, [newTask(n)], { notify: false }),
-    createMany: (numbers) => insertTasks(db, numbers.map(newTask), { notify: false }),
+    create: (n) => insertTasks(db, [newTask(n)], { tell: false }),
+    createMany: (numbers) => insertTasks(db, numbers.map(newTask), { tell: false }),
     async close() {
       stop.abort()
       await Promise.all(loops)

@@ -5,7 +5,7 @@ import { createPool } from '../../../src/db/client.ts'
 import { createDatabase } from '../../../src/db/database.ts'
 import { TaskManager } from '../../../src/tasks/manager.ts'
 import { partsOf } from '../../../src/tasks/manager-parts.ts'
-import { decodeNotification, encodeNotification } from '../../../src/tasks/notifications.ts'
+import { decodeNotification, encodeNotification, Notifier } from '../../../src/tasks/notifications.ts'
 import { createTaskRegistry } from '../../../src/tasks/registry.ts'
 import { CHANNEL } from '../../../src/tasks/store/notify.ts'
 import { aborted, createGate, nextEvent } from '../../support/engine.ts'
@@ -36,27 +36,30 @@ describe('notifications', () => {
     const work = task('work')(() => {})
     const { manager } = engines.create([work], deafOtherwise, hears)
     const client = new pg.Client({ connectionString: engines.database.directUrl })
-    await client.connect()
-    const heard = once(client, 'notification')
-    await client.query(`listen ${CHANNEL}`)
-    const { pool } = engines.database
-    const textsOf = (calls: readonly unknown[][]) =>
-      calls.map(([config]) => (config as { text: string }).text)
-    const tells = (text: string) => text.includes('pg_notify')
-    const inserts = (text: string) => text.includes('insert into async_tasks')
-    const from = performance.now()
-    const statements = await captureStatements(pool, async () => {
-      await manager.createTask(work)
-      await heard
-      for (let i = 0; i < 50; i += 1) await manager.createTask(work)
-      const sent = () => textsOf(vi.mocked(pool.query).mock.calls)
-      await expect.poll(() => sent().findLastIndex(tells) >= sent().findLastIndex(inserts)).toBe(true)
-    })
-    const telling = statements.map(({ text }) => text).filter(tells)
-    expect(telling[0]).toBe(statements[0]?.text)
-    expect(telling.filter(inserts).length).toBeGreaterThan(0)
-    expect(telling.length).toBeLessThanOrEqual(5 + (performance.now() - from) / 10 + 1)
-    await client.end()
+    try {
+      await client.connect()
+      const heard = once(client, 'notification')
+      await client.query(`listen ${CHANNEL}`)
+      const { pool } = engines.database
+      const textsOf = (calls: readonly unknown[][]) =>
+        calls.map(([config]) => (config as { text: string }).text)
+      const tells = (text: string) => text.includes('pg_notify')
+      const inserts = (text: string) => text.includes('insert into async_tasks')
+      const from = performance.now()
+      const statements = await captureStatements(pool, async () => {
+        await manager.createTask(work)
+        await heard
+        for (let i = 0; i < 50; i += 1) await manager.createTask(work)
+        const sent = () => textsOf(vi.mocked(pool.query).mock.calls)
+        await expect.poll(() => sent().findLastIndex(tells) >= sent().findLastIndex(inserts)).toBe(true)
+      })
+      const telling = statements.map(({ text }) => text).filter(tells)
+      expect(telling[0]).toBe(statements[0]?.text)
+      expect(telling.filter(inserts).length).toBeGreaterThan(0)
+      expect(telling.length).toBeLessThanOrEqual(5 + (performance.now() - from) / 10 + 1)
+    } finally {
+      await client.end()
+    }
   })
 
   test('that PostgreSQL has no room for are left out: the task is created all the same', async () => {
@@ -69,12 +72,20 @@ describe('notifications', () => {
     const url = new URL(engines.database.directUrl)
     url.searchParams.set('options', '-c search_path=public,pg_catalog')
     const pool = createPool({ connectionString: url.href, max: 2 })
-    const db = createDatabase(pool, { prepared: true })
-    const { manager } = engines.create([work])
-    const given = { ...partsOf(manager), db, tellsOf: () => true }
-    const { taskId } = await new TaskManager(given).createTask(work)
-    expect(await manager.getTask(taskId)).toMatchObject({ taskId, status: 'pending' })
-    await pool.end()
+    try {
+      const db = createDatabase(pool, { prepared: true })
+      const { manager, events } = engines.create([work])
+      const full = new TaskManager({ ...partsOf(manager), db, takeHint: () => true })
+      const announced = nextEvent(events, 'created')
+      const statements = await captureStatements(pool, () => full.createTask(work))
+      expect(statements.map(({ text }) => text.includes('pg_notify'))).toEqual([true, false])
+      // Others are still to hear of it.
+      const { taskIds, told } = await announced
+      expect(told).toBe(false)
+      expect(await manager.getTask(taskIds[0] ?? '')).toMatchObject({ status: 'pending' })
+    } finally {
+      await pool.end()
+    }
   })
 
   test('carry a cancel to the process that runs the task', async () => {
@@ -169,6 +180,22 @@ describe('notifications', () => {
     )
     await Promise.all([failed, recovered, heard.opened])
     expect(worker.executor.health().ok).toBe(true)
+  })
+
+  test('that were gathered leave when the process stops', async () => {
+    const { db, events } = engines.create([])
+    const notifier = new Notifier({ db, events, runsHere: () => false, holds: () => false })
+    let hints = 0
+    const statements = await captureStatements(db.pool, async () => {
+      // In one turn: no timer comes between.
+      do {
+        events.emit('roomLeft', { taskTypes: ['work'] })
+        hints += 1
+      } while (vi.mocked(db.pool.query).mock.calls.length === hints)
+      notifier.stop()
+    })
+    expect(hints).toBeGreaterThan(5)
+    expect(statements.map(({ values }) => values)).toEqual(Array.from({ length: hints }, () => ['due']))
   })
 
   test('are not sent for what this process takes at once by itself', async () => {
