@@ -11,6 +11,11 @@ export interface BatchLimits<In> {
   readonly maxItems: number
   /** One item may be larger: it goes alone. */
   readonly maxBytes: number
+  /**
+   * So many items and more are divided over the batches that may leave, so that the server works on both at once. Those
+   * of one batch come back together: without it they would leave together again, each time. Default: never divided.
+   */
+  readonly minShare?: number
   bytesOf(item: In): number
 }
 
@@ -55,9 +60,11 @@ export class Batcher<In, Out> {
   }
 
   #take(): Waiting<In, Out>[] {
-    const { maxItems, maxBytes, bytesOf } = this.#limits
+    const { maxItems, maxBytes, minShare = Number.POSITIVE_INFINITY, bytesOf } = this.#limits
+    const share = Math.max(minShare, Math.ceil(this.#waiting.length / (MAX_UNDER_WAY - this.#underWay)))
+    const most = Math.min(this.#waiting.length, maxItems, share)
     let count = 0
-    for (let bytes = 0; count < Math.min(this.#waiting.length, maxItems); count += 1) {
+    for (let bytes = 0; count < most; count += 1) {
       bytes += bytesOf(this.#waiting[count]?.item as In)
       if (bytes > maxBytes && count > 0) break
     }

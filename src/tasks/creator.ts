@@ -26,7 +26,7 @@ import { checkType, findDefinitions, type TaskDefinition, type TaskReference } f
 import { type NewUniqueTask, UniqueCreates } from './unique-creates.ts'
 
 /** What one statement takes when single creates share it. */
-const BATCH = { maxItems: 1_000, maxBytes: 4 * 1_048_576 }
+const BATCH = { maxItems: 1_000, maxBytes: 4 * 1_048_576, minShare: 8 }
 /** Until a task that was due before it was created counts as overdue. */
 const OVERDUE_MS = 1_000
 /** What all tasks of a shared statement wait for a key that an open transaction holds; then each goes its own way. */

@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest'
-import { Batcher } from '../../src/tasks/batcher.ts'
+import { Batcher, type BatchLimits } from '../../src/tasks/batcher.ts'
 import { createGate } from '../support/engine.ts'
 
 const LIMITS = { maxItems: 3, maxBytes: 10, bytesOf: (text: string) => text.length }
 
 /** A writer that shouts, says what it was given, and waits at a gate. */
-function createWriter() {
+function createWriter(limits: BatchLimits<string> = LIMITS) {
   const batches: (readonly string[])[] = []
   const gate = createGate()
   const write = async (items: readonly string[]) => {
@@ -14,7 +14,7 @@ function createWriter() {
     if (items.includes('bad')) throw new Error('refused')
     return items.map((item) => item.toUpperCase())
   }
-  return { batches, gate, batcher: new Batcher<string, string>(LIMITS, write) }
+  return { batches, gate, batcher: new Batcher<string, string>(limits, write) }
 }
 
 describe('a batcher', () => {
@@ -31,6 +31,23 @@ describe('a batcher', () => {
     gate.open()
     expect(await Promise.all(answers)).toEqual(['A', 'B', 'C', 'D', 'E', 'F'])
     expect(batches).toEqual([['a'], ['b'], ['c', 'd', 'e'], ['f']])
+  })
+
+  test('divides many over the batches that may leave, and a few not', async () => {
+    const { batches, gate, batcher } = createWriter({ ...LIMITS, maxItems: 10, minShare: 2 })
+    const add = (text: string) => [...text].map((item) => batcher.add(item))
+    const answers = add('abc')
+    await Promise.resolve()
+    await Promise.resolve()
+    expect(batches).toEqual([['a', 'b'], ['c']])
+    answers.push(...add('defgh'))
+    gate.open()
+    expect(await Promise.all(answers)).toEqual([...'ABCDEFGH'])
+    expect(batches.slice(2).flat()).toEqual([...'defgh'])
+    answers.length = 0
+    batches.length = 0
+    await Promise.all(add('ij'))
+    expect(batches).toEqual([['i', 'j']])
   })
 
   test('bounds a batch by its bytes, but lets a larger item go alone', async () => {

@@ -1,12 +1,18 @@
 import type { Database } from '../../db/database.ts'
 import { isLimited, type TypeLimits } from '../limits.ts'
-import { type ClaimAnswer, type ClaimedTask, type ClaimRequest, Claims } from '../store/claim.ts'
+import {
+  type ClaimAnswer,
+  type ClaimedTask,
+  type ClaimRequest,
+  Claims,
+  waitsSinceBefore,
+} from '../store/claim.ts'
 import type { Slots } from './slots.ts'
 
 /** A claim that takes longer, with nothing more to take, walks dead index entries. */
 const CHEAP_MS = 5
 
-/** Claims that look at everything take no more than a fiftieth of the time once they are not cheap. */
+/** Looks at what those claims leave out take no more than a fiftieth of the time. */
 const THINNING = 50
 
 /** How far claims that look at the latest alone reach back: a row becomes visible when its transaction commits. */
@@ -31,6 +37,8 @@ export interface ClaimerOptions {
   readonly pollIntervalMs: number
   /** Of these types a task ended here and none was taken instead, although some wait: others may have slots. */
   onRoomLeft(taskTypes: readonly string[]): void
+  /** A claim may take what the last one left out. */
+  onOverlooked(): void
 }
 
 /**
@@ -42,7 +50,8 @@ export interface ClaimerOptions {
  * no type starves another, and whoever has no such types never pays for them.
  *
  * A transaction that somebody holds open keeps dead entries in the index. When a claim that finds little takes long,
- * only tasks that became due lately are asked for; everything is looked at now and then, for a bounded share of time.
+ * only tasks that became due lately are asked for. Whether older ones wait after all is looked for now and then, beside
+ * the claims, so that none of them takes long, and for a bounded share of time.
  */
 export class Claimer {
   readonly #options: ClaimerOptions
@@ -56,7 +65,10 @@ export class Claimer {
   readonly #ended = new Set<string>()
   /** Of each type: everything that became due before has been seen. Milliseconds, by the database's clock. */
   readonly #since: (number | null)[]
-  #nextFull = 0
+  /** Claims ask for the latest alone. */
+  #isRecent = false
+  #nextLook = 0
+  #isLooking = false
   #lastFullMs = 0
   /** Rises when old tasks may have become claimable: what a claim under way has seen is not everything then. */
   #age = 0
@@ -115,11 +127,12 @@ export class Claimer {
   /** Old tasks may have become claimable. */
   lookAtEverything(): void {
     this.lookAgain()
-    this.#nextFull = 0
+    this.#isRecent = false
     this.#age += 1
   }
 
   async claim(limit: number): Promise<Claimed> {
+    if (this.#isRecent && !this.#isLooking && performance.now() >= this.#nextLook) void this.#lookBehind()
     const request = this.#request(limit)
     const open = new Set([...this.#open].filter((taskType) => this.#placesOf(taskType) !== 0))
     return open.size > 0 ? this.#claimLimited(request, open) : this.#claimPlain(request)
@@ -173,26 +186,56 @@ export class Claimer {
   }
 
   #request(limit: number): ClaimRequest {
-    const isRecent = performance.now() < this.#nextFull
     const places = this.#claims.types.map(({ taskType }) => this.#placesOf(taskType))
-    const since = this.#since.map((ms) => (isRecent && ms !== null ? new Date(ms).toISOString() : null))
+    const since = this.#since.map((ms) => (this.#isRecent && ms !== null ? instantOf(ms) : null))
     return { limit, places, since }
   }
 
   /** What a claim has seen of each type when it took fewer tasks than it might have, and what that cost. */
   #noteCost(request: ClaimRequest, answer: ClaimAnswer, costMs: number): void {
     if (answer.tasks.length === request.limit) return
-    if (request.since.every((since) => since === null)) {
-      // Of two, so that a moment's delay counts for nothing.
-      const cost = Math.min(costMs, this.#lastFullMs)
-      this.#lastFullMs = costMs
-      this.#nextFull = cost < CHEAP_MS ? 0 : performance.now() + THINNING * cost
-    }
-    if (this.#nextFull === 0) return
+    if (request.since.every((since) => since === null)) this.#noteFullCost(costMs)
+    if (!this.#isRecent) return
     this.#claims.types.forEach((type, i) => {
       const places = request.places[i] ?? Number.POSITIVE_INFINITY
       const taken = answer.tasks.filter(({ taskType }) => taskType === type.taskType).length
       if (!isLimited(type) && taken < places) this.#since[i] = answer.at - LOOK_BACK_MS
     })
   }
+
+  #noteFullCost(costMs: number): void {
+    // Of two, so that a moment's delay counts for nothing.
+    const cost = Math.min(costMs, this.#lastFullMs)
+    this.#lastFullMs = costMs
+    this.#isRecent = cost >= CHEAP_MS
+    this.#nextLook = performance.now() + THINNING * cost
+  }
+
+  /** Whether anything waits that claims of the latest leave out: then, and when it costs little, they ask for all again. */
+  async #lookBehind(): Promise<void> {
+    const age = this.#age
+    const types = this.#claims.types.flatMap(({ taskType }, i) => {
+      const since = this.#since[i] ?? null
+      return since === null ? [] : { taskType, since: instantOf(since) }
+    })
+    this.#isLooking = true
+    try {
+      const begun = performance.now()
+      const isOverlooked = await waitsSinceBefore(this.#options.db, types)
+      if (age !== this.#age) return
+      this.#noteFullCost(performance.now() - begun)
+      if (!isOverlooked) return
+      this.#isRecent = false
+      this.#options.onOverlooked()
+    } catch {
+      // The next claim asks for all, and tells what is wrong with the database.
+      this.#isRecent = false
+    } finally {
+      this.#isLooking = false
+    }
+  }
+}
+
+function instantOf(ms: number): string {
+  return new Date(ms).toISOString()
 }

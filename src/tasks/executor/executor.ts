@@ -171,6 +171,7 @@ export class TaskExecutor {
       slots: this.#slots,
       pollIntervalMs: settings.pollIntervalMs,
       onRoomLeft: (taskTypes) => events.emit('roomLeft', { taskTypes }),
+      onOverlooked: () => this.#wakeUp.notify(),
     })
     events.on('created', this.#onCreated)
     events.on('rescued', this.#onRescued)

@@ -219,6 +219,26 @@ const CROWDED = statement(
             ${ORDER} offset ${KEY_WINDOW} limit 1)`,
 )
 
+const WAITS_SINCE_BEFORE = statement(
+  'waits_since_before',
+  `select exists (
+     select from unnest($1::text[], $2::timestamptz[]) as u (task_type, instant)
+      where (select true from async_tasks
+              where status = 'pending' and task_type = u.task_type and run_at < u.instant limit 1)
+        and not exists (select from async_task_types p
+                         where p.task_type = u.task_type and p.paused_at is not null)) as waits`,
+)
+
+/** Whether a task waits that a claim of the latest ones leaves out. Reads alone, and locks nothing. */
+export async function waitsSinceBefore(
+  db: Database,
+  since: readonly { taskType: string; since: string }[],
+): Promise<boolean> {
+  const values = [since.map((type) => type.taskType), since.map((type) => type.since)]
+  const [row] = await execute<{ waits: boolean }>(db, WAITS_SINCE_BEFORE, values)
+  return row?.waits ?? false
+}
+
 /** The claims of one executor, for the types that it runs. */
 export class Claims {
   readonly types: readonly TypeLimits[]

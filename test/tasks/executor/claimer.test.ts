@@ -12,16 +12,26 @@ import { slowPool } from '../../support/slow-pool.ts'
 
 const engines = useEngines()
 
+/** Too long for a claim that finds nothing. */
+const SLOW_MS = 20
+
 /** A claimer of these types at the end of a slow line, and what happens before its next answers arrive. */
 function createClaimer(...tasks: AnyTask[]) {
   const registry = createTaskRegistry()
   registry.add(...tasks)
   const { manager } = engines.create(tasks)
   const onAnswer: (() => void)[] = []
+  const look = { begun: false, mayEnd: Promise.withResolvers<Error | undefined>() }
+  const overlooked = Promise.withResolvers<void>()
   const pool = slowPool(engines.database.pool, async (query, send) => {
+    if (query.text.includes('/* tasks_waits_since_before')) {
+      look.begun = true
+      const problem = await look.mayEnd.promise
+      if (problem) throw problem
+    }
     const answer = await send()
     if (!query.text.includes('/* tasks_claim')) return answer
-    await delay(100)
+    await delay(SLOW_MS)
     onAnswer.shift()?.()
     return answer
   })
@@ -32,9 +42,10 @@ function createClaimer(...tasks: AnyTask[]) {
     slots: new Slots(2, { freed: () => {}, ended: () => false }),
     pollIntervalMs: 60_000,
     onRoomLeft: () => {},
+    onOverlooked: () => overlooked.resolve(),
   })
   const taken = async () => (await claimer.claim(2)).tasks.map(({ taskId }) => taskId)
-  return { claimer, manager, onAnswer, taken }
+  return { claimer, manager, onAnswer, taken, look, overlooked: overlooked.promise }
 }
 
 test('old tasks that come while a slow claim is under way are looked for by the next one', async () => {
@@ -46,6 +57,29 @@ test('old tasks that come while a slow claim is under way are looked for by the 
   expect(await taken()).toEqual([])
   const late = await manager.createTask(noop, {}, { runAt: old })
   expect(await taken()).toEqual([late.taskId])
+})
+
+test('what claims of the latest tasks leave out is looked for beside them', async () => {
+  const noop = createTaskRegistry().task('noop')(() => {})
+  const { manager, taken, look, overlooked } = createClaimer(noop)
+  for (let i = 0; i < 2; i += 1) expect(await taken()).toEqual([])
+  const old = await manager.createTask(noop, {}, { runAt: new Date(Date.now() - 3_600_000) })
+  while (!look.begun) expect(await taken()).toEqual([])
+  const latest = await manager.createTask(noop)
+  expect(await taken()).toEqual([latest.taskId])
+  look.mayEnd.resolve(undefined)
+  await overlooked
+  expect(await taken()).toEqual([old.taskId])
+})
+
+test('claims ask for everything again when the look at what they leave out fails', async () => {
+  const noop = createTaskRegistry().task('noop')(() => {})
+  const { manager, taken, look } = createClaimer(noop)
+  for (let i = 0; i < 2; i += 1) expect(await taken()).toEqual([])
+  const old = await manager.createTask(noop, {}, { runAt: new Date(Date.now() - 3_600_000) })
+  look.mayEnd.resolve(new Error('the connection broke'))
+  while (!look.begun) expect(await taken()).toEqual([])
+  expect(await taken()).toEqual([old.taskId])
 })
 
 test('a task of a limited type that comes while a claim of it is under way does not wait for an interval', async () => {
