@@ -7,7 +7,7 @@ import type { CreatedTask, NewTaskItem } from './create-options.ts'
 import { TaskError } from './errors.ts'
 import type { TaskEvents } from './events.ts'
 import { concurrencyKeyOf } from './limits.ts'
-import type { ManagerParts } from './manager-parts.ts'
+import type { Hints, ManagerParts } from './manager-parts.ts'
 import { anyParams, decodeParams, prepareParams } from './params.ts'
 import { Redaction } from './redaction.ts'
 import type { TaskSettings } from './settings.ts'
@@ -41,7 +41,7 @@ export class TaskCreator {
   readonly #definitions: ReadonlyMap<string, TaskDefinition>
   readonly #events: TaskEvents
   readonly #redaction: Redaction
-  readonly #takeHint: (taskTypes: readonly string[]) => boolean
+  readonly #hints: Hints | undefined
   readonly #inserts: Batcher<NewTask, CreatedTask>
   readonly #uniqueInserts: Batcher<NewTask, CreatedTask | undefined>
   readonly #uniqueCreates: UniqueCreates
@@ -53,7 +53,7 @@ export class TaskCreator {
     this.#definitions = options.definitions
     this.#events = options.events
     this.#redaction = new Redaction(options.settings.redact, options.definitions)
-    this.#takeHint = options.takeHint ?? (() => false)
+    this.#hints = options.hints
     const limits = { ...BATCH, bytesOf }
     this.#inserts = new Batcher(limits, (tasks) => this.#insert(tasks))
     this.#uniqueInserts = new Batcher(limits, (tasks) => this.#insertUnique(tasks, SHARED_WAIT_MS))
@@ -93,12 +93,14 @@ export class TaskCreator {
 
   /** Commits that tell wait for each other, in all the server: one at a time, so that the others need not. */
   async #insertTelling(tasks: readonly NewTask[]): ReturnType<typeof insertTasks> {
-    const tell =
-      !this.#isTelling && tasks.some(isDueNow) && this.#takeHint(tasks.map((task) => task.taskType))
-    if (!tell) return insertTasks(this.#db, tasks, { tell })
+    const hints = this.#isTelling || !tasks.some(isDueNow) ? undefined : this.#hints
+    if (!hints?.take(tasks.map((task) => task.taskType))) return insertTasks(this.#db, tasks, { tell: false })
     this.#isTelling = true
     try {
-      return await insertTasks(this.#db, tasks, { tell })
+      return await insertTasks(this.#db, tasks, { tell: true })
+    } catch (error) {
+      hints.giveBack()
+      throw error
     } finally {
       this.#isTelling = false
     }

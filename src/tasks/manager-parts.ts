@@ -9,8 +9,16 @@ export interface ManagerParts {
   readonly settings: TaskSettings
   readonly definitions: ReadonlyMap<string, TaskDefinition>
   readonly events: TaskEvents
-  /** Whether the insert of due tasks of these types is to tell other processes of them now. Default: it never is. */
-  takeHint?(taskTypes: readonly string[]): boolean
+  /** Default: no insert tells other processes. */
+  readonly hints?: Hints | undefined
+}
+
+/** Inserts of due tasks may tell other processes with their commit. */
+export interface Hints {
+  /** Whether the insert of tasks of these types is to do so now. The hint counts as sent then. */
+  take(taskTypes: readonly string[]): boolean
+  /** It was taken, and nothing was inserted: others have not heard. */
+  giveBack(): void
 }
 
 const parts = new WeakMap<object, ManagerParts>()

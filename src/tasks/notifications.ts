@@ -1,5 +1,6 @@
 import type { Database } from '../db/database.ts'
 import type { TaskEventMap, TaskEvents } from './events.ts'
+import type { Hints } from './manager-parts.ts'
 import { sendNotification } from './store/notify.ts'
 
 /** What processes tell each other. Hints: polling and heartbeats find all of it, only later. */
@@ -20,6 +21,8 @@ export interface CancelledRun {
  */
 const DUE_INTERVAL_MS = 10
 const DUE_BURST = 5
+/** So much earlier the commit of other tasks takes along what was gathered, rather than that it makes one of its own. */
+const EARLY_MS = 5
 
 /** PostgreSQL takes 8,000 bytes a payload: this many ids and attempts at their longest. */
 const MAX_RUNS = 128
@@ -48,7 +51,7 @@ export interface NotifierOptions {
 }
 
 /** Tells other processes what happened in this one. Hints of due tasks beyond what may be sent are gathered. */
-export class Notifier {
+export class Notifier implements Hints {
   readonly #options: NotifierOptions
   /** When the next hint of due tasks would leave if they came at the interval. Those of a burst leave before that. */
   #nextDue = 0
@@ -64,15 +67,21 @@ export class Notifier {
     options.events.on('resumed', this.#onResumed)
   }
 
-  /** Whether the commit of new tasks of these types is to carry a hint, which counts as sent then. */
-  takeHint(taskTypes: readonly string[]): boolean {
-    return !this.#options.runsHere(taskTypes) && this.#maySendDue()
+  take(taskTypes: readonly string[]): boolean {
+    if (this.#options.runsHere(taskTypes) || !this.#maySendDue(this.#timer ? EARLY_MS : 0)) return false
+    // What was gathered was committed before.
+    this.#clearTimer()
+    return true
+  }
+
+  giveBack(): void {
+    this.#onDue()
   }
 
   /** What was gathered leaves now. */
   stop(): void {
     if (this.#timer) this.#send({ kind: 'due' })
-    clearTimeout(this.#timer)
+    this.#clearTimer()
     this.#options.events.off('created', this.#onCreated)
     this.#options.events.off('cancelled', this.#onCancelled)
     this.#options.events.off('schedulesChanged', this.#onSchedulesChanged)
@@ -96,10 +105,15 @@ export class Notifier {
     }
   }
 
-  #maySendDue(): boolean {
+  #clearTimer(): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+  }
+
+  #maySendDue(earlyMs = 0): boolean {
     const now = performance.now()
     const next = Math.max(this.#nextDue, now - (DUE_BURST - 1) * DUE_INTERVAL_MS)
-    if (next > now) return false
+    if (next > now + earlyMs) return false
     this.#nextDue = next + DUE_INTERVAL_MS
     return true
   }

@@ -74,8 +74,7 @@ export class TaskRunner {
       runsHere: (taskTypes) => this.executor?.runsAtOnce(taskTypes) ?? false,
       holds: (taskId, attempt) => this.executor?.holds(taskId, attempt) ?? false,
     })
-    const takeHint = (taskTypes: readonly string[]) => notifier.takeHint(taskTypes)
-    const manager = new TaskManager({ db, settings, definitions, events, takeHint })
+    const manager = new TaskManager({ db, settings, definitions, events, hints: notifier })
     const feedPool = createPrivatePool(pool, FEED_CONNECTIONS, answerTimeoutMs)
     this.feed = new TaskFeed(connect(feedPool), events, new Redaction(settings.redact, definitions))
     const [writes, beats] = options.executes

@@ -43,8 +43,7 @@ export function createEngine(
         holds: (taskId, attempt) => executor.holds(taskId, attempt),
       })
     : undefined
-  const takeHint = (taskTypes: readonly string[]) => notifier?.takeHint(taskTypes) ?? false
-  const manager = new TaskManager({ ...parts, takeHint })
+  const manager = new TaskManager({ ...parts, hints: notifier })
   const listen = options.hears ? { listen: { connectionString: database.directUrl } } : {}
   const executor: TaskExecutor = new TaskExecutor({ ...parts, ...listen, manager, version: 'test' })
   return { db, events, manager, executor }

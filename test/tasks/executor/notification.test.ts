@@ -3,6 +3,7 @@ import pg from 'pg'
 import { describe, expect, test, vi } from 'vitest'
 import { createPool } from '../../../src/db/client.ts'
 import { createDatabase } from '../../../src/db/database.ts'
+import { TaskEvents } from '../../../src/tasks/events.ts'
 import { TaskManager } from '../../../src/tasks/manager.ts'
 import { partsOf } from '../../../src/tasks/manager-parts.ts'
 import { decodeNotification, encodeNotification, Notifier } from '../../../src/tasks/notifications.ts'
@@ -11,6 +12,7 @@ import { CHANNEL } from '../../../src/tasks/store/notify.ts'
 import { aborted, createGate, nextEvent } from '../../support/engine.ts'
 import { useEngines } from '../../support/engines.ts'
 import { captureStatements } from '../../support/plans.ts'
+import { slowPool } from '../../support/slow-pool.ts'
 
 const engines = useEngines()
 /** Without a hint nothing would be found within the time of a test. */
@@ -75,7 +77,11 @@ describe('notifications', () => {
     try {
       const db = createDatabase(pool, { prepared: true })
       const { manager, events } = engines.create([work])
-      const full = new TaskManager({ ...partsOf(manager), db, takeHint: () => true })
+      const full = new TaskManager({
+        ...partsOf(manager),
+        db,
+        hints: { take: () => true, giveBack: () => {} },
+      })
       const announced = nextEvent(events, 'created')
       const statements = await captureStatements(pool, () => full.createTask(work))
       expect(statements.map(({ text }) => text.includes('pg_notify'))).toEqual([true, false])
@@ -86,6 +92,58 @@ describe('notifications', () => {
     } finally {
       await pool.end()
     }
+  })
+
+  test('that were gathered leave with the next commit of tasks, or by themselves where that fails', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
+    const sent: Promise<unknown>[] = []
+    const pool = slowPool(engines.database.pool, (_query, send) => {
+      const answer = send()
+      sent.push(answer)
+      return answer
+    })
+    const events = new TaskEvents()
+    const db = createDatabase(pool, { prepared: false })
+    const notifier = new Notifier({ db, events, runsHere: () => false, holds: () => false })
+    const spend = () => {
+      while (notifier.take(['work'])) {}
+      events.emit('created', { taskIds: ['task_1'], taskTypes: ['work'], dueNow: true, told: false })
+    }
+    try {
+      spend()
+      vi.advanceTimersByTime(4)
+      expect(notifier.take(['work'])).toBe(false)
+      vi.advanceTimersByTime(1)
+      expect(notifier.take(['work'])).toBe(true)
+      vi.advanceTimersByTime(1_000)
+      expect(sent).toHaveLength(0)
+      spend()
+      vi.advanceTimersByTime(5)
+      expect(notifier.take(['work'])).toBe(true)
+      notifier.giveBack()
+      vi.advanceTimersByTime(1_000)
+      expect(sent).toHaveLength(1)
+    } finally {
+      notifier.stop()
+      vi.useRealTimers()
+      await Promise.all(sent)
+    }
+  })
+
+  test('are given back by an insert that fails', async () => {
+    const { task } = createTaskRegistry()
+    const work = task('work')(() => {})
+    const { manager } = engines.create([work])
+    let given = 0
+    const hints = { take: () => true, giveBack: () => (given += 1) }
+    const broken = slowPool(engines.database.pool, async () => {
+      throw new Error('refused')
+    })
+    const db = createDatabase(broken, { prepared: false })
+    await expect(new TaskManager({ ...partsOf(manager), db, hints }).createTask(work)).rejects.toThrow(
+      'refused',
+    )
+    expect(given).toBe(1)
   })
 
   test('carry a cancel to the process that runs the task', async () => {
