@@ -12,8 +12,8 @@ export interface BatchLimits<In> {
   /** One item may be larger: it goes alone. */
   readonly maxBytes: number
   /**
-   * So many items and more are divided over the batches that may leave, so that the server works on both at once. Those
-   * of one batch come back together: without it they would leave together again, each time. Default: never divided.
+   * Twice as many and more are divided over the batches that may leave, so that the server works on both at once: whose
+   * answers come together would leave together again, each time. Default: never divided.
    */
   readonly minShare?: number
   bytesOf(item: In): number
@@ -61,8 +61,9 @@ export class Batcher<In, Out> {
 
   #take(): Waiting<In, Out>[] {
     const { maxItems, maxBytes, minShare = Number.POSITIVE_INFINITY, bytesOf } = this.#limits
-    const share = Math.max(minShare, Math.ceil(this.#waiting.length / (MAX_UNDER_WAY - this.#underWay)))
-    const most = Math.min(this.#waiting.length, maxItems, share)
+    const all = this.#waiting.length
+    const share = all < 2 * minShare ? all : Math.ceil(all / (MAX_UNDER_WAY - this.#underWay))
+    const most = Math.min(maxItems, share)
     let count = 0
     for (let bytes = 0; count < most; count += 1) {
       bytes += bytesOf(this.#waiting[count]?.item as In)

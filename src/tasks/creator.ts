@@ -97,7 +97,9 @@ export class TaskCreator {
     if (!hints?.take(tasks.map((task) => task.taskType))) return insertTasks(this.#db, tasks, { tell: false })
     this.#isTelling = true
     try {
-      return await insertTasks(this.#db, tasks, { tell: true })
+      const answer = await insertTasks(this.#db, tasks, { tell: true })
+      if (!answer.told) hints.giveBack()
+      return answer
     } catch (error) {
       hints.giveBack()
       throw error

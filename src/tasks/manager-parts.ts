@@ -17,7 +17,7 @@ export interface ManagerParts {
 export interface Hints {
   /** Whether the insert of tasks of these types is to do so now. The hint counts as sent then. */
   take(taskTypes: readonly string[]): boolean
-  /** It was taken, and nothing was inserted: others have not heard. */
+  /** It was taken, and others have not heard. */
   giveBack(): void
 }
 

@@ -23,6 +23,8 @@ const DUE_INTERVAL_MS = 10
 const DUE_BURST = 5
 /** So much earlier the commit of other tasks takes along what was gathered, rather than that it makes one of its own. */
 const EARLY_MS = 5
+/** The commit of more tasks than that takes longer than what was gathered need wait. */
+const MAX_TO_TAKE_ALONG = 100
 
 /** PostgreSQL takes 8,000 bytes a payload: this many ids and attempts at their longest. */
 const MAX_RUNS = 128
@@ -68,9 +70,10 @@ export class Notifier implements Hints {
   }
 
   take(taskTypes: readonly string[]): boolean {
-    if (this.#options.runsHere(taskTypes) || !this.#maySendDue(this.#timer ? EARLY_MS : 0)) return false
+    const takesAlong = this.#timer !== undefined && taskTypes.length <= MAX_TO_TAKE_ALONG
+    if (this.#options.runsHere(taskTypes) || !this.#maySendDue(takesAlong ? EARLY_MS : 0)) return false
     // What was gathered was committed before.
-    this.#clearTimer()
+    if (takesAlong) this.#clearTimer()
     return true
   }
 

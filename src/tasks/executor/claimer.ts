@@ -12,8 +12,14 @@ import type { Slots } from './slots.ts'
 /** A claim that takes longer, with nothing more to take, walks dead index entries. */
 const CHEAP_MS = 5
 
-/** Looks at what those claims leave out take no more than a fiftieth of the time. */
+/** Once claims ask for the latest alone, looks at what they leave out take no more than a fiftieth of the time. */
 const THINNING = 50
+
+/** Until another look where one has failed, at most. */
+const MAX_LOOK_AGAIN_MS = 10_000
+
+/** Where no task was taken for so long, a slow claim holds up nothing: it is the look. */
+const BUSY_MS = 1_000
 
 /** How far claims that look at the latest alone reach back: a row becomes visible when its transaction commits. */
 const LOOK_BACK_MS = 2_000
@@ -63,12 +69,13 @@ export class Claimer {
   readonly #closedUntil = new Map<string, number>()
   /** Limited types of which a task ended here since they were last claimed. */
   readonly #ended = new Set<string>()
-  /** Of each type: everything that became due before has been seen. Milliseconds, by the database's clock. */
+  /** Of each type: what became due before has been seen. Null: not all of it. Milliseconds, by the database's clock. */
   readonly #since: (number | null)[]
   /** Claims ask for the latest alone. */
   #isRecent = false
   #nextLook = 0
-  #isLooking = false
+  #look: Promise<void> | undefined
+  #lastTaken = Number.NEGATIVE_INFINITY
   #lastFullMs = 0
   /** Rises when old tasks may have become claimable: what a claim under way has seen is not everything then. */
   #age = 0
@@ -127,15 +134,22 @@ export class Claimer {
   /** Old tasks may have become claimable. */
   lookAtEverything(): void {
     this.lookAgain()
-    this.#isRecent = false
+    this.#askForAll()
     this.#age += 1
   }
 
   async claim(limit: number): Promise<Claimed> {
-    if (this.#isRecent && !this.#isLooking && performance.now() >= this.#nextLook) void this.#lookBehind()
+    this.#lookBehind()
     const request = this.#request(limit)
     const open = new Set([...this.#open].filter((taskType) => this.#placesOf(taskType) !== 0))
-    return open.size > 0 ? this.#claimLimited(request, open) : this.#claimPlain(request)
+    const claimed = await (open.size > 0 ? this.#claimLimited(request, open) : this.#claimPlain(request))
+    if (claimed.tasks.length > 0) this.#lastTaken = performance.now()
+    return claimed
+  }
+
+  /** Resolves when no look is under way beside the claims. */
+  async whenIdle(): Promise<void> {
+    await this.#look
   }
 
   async #claimPlain(request: ClaimRequest): Promise<Claimed> {
@@ -211,27 +225,36 @@ export class Claimer {
     this.#nextLook = performance.now() + THINNING * cost
   }
 
-  /** Whether anything waits that claims of the latest leave out: then, and when it costs little, they ask for all again. */
-  async #lookBehind(): Promise<void> {
-    const age = this.#age
+  #askForAll(): void {
+    this.#isRecent = false
+    this.#since.fill(null)
+  }
+
+  /** When it is time: whether anything waits that claims of the latest leave out. Then they ask for all again. */
+  #lookBehind(): void {
+    const now = performance.now()
+    if (!this.#isRecent || this.#look || now < this.#nextLook) return
     const types = this.#claims.types.flatMap(({ taskType }, i) => {
       const since = this.#since[i] ?? null
       return since === null ? [] : { taskType, since: instantOf(since) }
     })
-    this.#isLooking = true
+    if (types.length === 0 || now - this.#lastTaken > BUSY_MS) this.#isRecent = false
+    else this.#look = this.#lookFor(types).finally(() => (this.#look = undefined))
+  }
+
+  async #lookFor(types: readonly { taskType: string; since: string }[]): Promise<void> {
+    const age = this.#age
+    const begun = performance.now()
     try {
-      const begun = performance.now()
       const isOverlooked = await waitsSinceBefore(this.#options.db, types)
       if (age !== this.#age) return
-      this.#noteFullCost(performance.now() - begun)
-      if (!isOverlooked) return
-      this.#isRecent = false
+      if (!isOverlooked) return this.#noteFullCost(performance.now() - begun)
+      this.#askForAll()
       this.#options.onOverlooked()
     } catch {
-      // The next claim asks for all, and tells what is wrong with the database.
-      this.#isRecent = false
-    } finally {
-      this.#isLooking = false
+      // Of an outage the claims beside it tell. Where looks alone fail, as they take longer, the latest tasks are to start.
+      const now = performance.now()
+      this.#nextLook = now + Math.min(THINNING * (now - begun), MAX_LOOK_AGAIN_MS)
     }
   }
 }

@@ -271,7 +271,7 @@ export class TaskExecutor {
 
   async #handOver(polled: Promise<unknown>, pruned: Promise<void>): Promise<void> {
     const { db, settings } = this.#options
-    await polled
+    await Promise.all([polled, this.#claimer?.whenIdle()])
     await this.#intake.whenIdle()
     await Promise.all(this.#slots.attempts().map((attempt) => attempt.handBack(settings.cancelGraceMs)))
     await Promise.all([this.#logs.flushed(), this.#progress.flush()])

@@ -180,10 +180,10 @@ function claimText(branches: readonly string[], limited: Limited): string {
      left join claimed on true`
 }
 
-// A limit, so that this is looked up type by type and not joined.
+// A limit, so that this is looked up type by type and not joined; the order of the claim's index, so that it is used.
 const WAITING = `array(select u.task_type from unnest($6::text[]) as u (task_type)
                      where (select true from async_tasks
-                             where status = 'pending' and task_type = u.task_type and run_at <= now() limit 1)
+                             where status = 'pending' and task_type = u.task_type and run_at <= now() ${ORDER} limit 1)
                        and not exists (select from async_task_types p
                                         where p.task_type = u.task_type and p.paused_at is not null))`
 
@@ -224,7 +224,7 @@ const WAITS_SINCE_BEFORE = statement(
   `select exists (
      select from unnest($1::text[], $2::timestamptz[]) as u (task_type, instant)
       where (select true from async_tasks
-              where status = 'pending' and task_type = u.task_type and run_at < u.instant limit 1)
+              where status = 'pending' and task_type = u.task_type and run_at < u.instant ${ORDER} limit 1)
         and not exists (select from async_task_types p
                          where p.task_type = u.task_type and p.paused_at is not null)) as waits`,
 )

@@ -1,12 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { createDatabase } from '../../../src/db/database.ts'
 import { Claimer } from '../../../src/tasks/executor/claimer.ts'
 import { Slots } from '../../../src/tasks/executor/slots.ts'
 import { limitsOf } from '../../../src/tasks/limits.ts'
 import { createTaskRegistry } from '../../../src/tasks/registry.ts'
 import type { AnyTask } from '../../../src/tasks/task.ts'
+import { createGate } from '../../support/engine.ts'
 import { useEngines } from '../../support/engines.ts'
 import { slowPool } from '../../support/slow-pool.ts'
 
@@ -21,13 +22,13 @@ function createClaimer(...tasks: AnyTask[]) {
   registry.add(...tasks)
   const { manager } = engines.create(tasks)
   const onAnswer: (() => void)[] = []
-  const look = { begun: false, mayEnd: Promise.withResolvers<Error | undefined>() }
+  const look = { begun: 0, ended: createGate(), fails: false }
   const overlooked = Promise.withResolvers<void>()
   const pool = slowPool(engines.database.pool, async (query, send) => {
     if (query.text.includes('/* tasks_waits_since_before')) {
-      look.begun = true
-      const problem = await look.mayEnd.promise
-      if (problem) throw problem
+      look.begun += 1
+      if (look.fails) throw new Error('it took too long')
+      await look.ended.opened
     }
     const answer = await send()
     if (!query.text.includes('/* tasks_claim')) return answer
@@ -59,27 +60,59 @@ test('old tasks that come while a slow claim is under way are looked for by the 
   expect(await taken()).toEqual([late.taskId])
 })
 
-test('what claims of the latest tasks leave out is looked for beside them', async () => {
+describe('where claims are slow', () => {
   const noop = createTaskRegistry().task('noop')(() => {})
-  const { manager, taken, look, overlooked } = createClaimer(noop)
-  for (let i = 0; i < 2; i += 1) expect(await taken()).toEqual([])
-  const old = await manager.createTask(noop, {}, { runAt: new Date(Date.now() - 3_600_000) })
-  while (!look.begun) expect(await taken()).toEqual([])
-  const latest = await manager.createTask(noop)
-  expect(await taken()).toEqual([latest.taskId])
-  look.mayEnd.resolve(undefined)
-  await overlooked
-  expect(await taken()).toEqual([old.taskId])
-})
+  const old = new Date(Date.now() - 3_600_000)
 
-test('claims ask for everything again when the look at what they leave out fails', async () => {
-  const noop = createTaskRegistry().task('noop')(() => {})
-  const { manager, taken, look } = createClaimer(noop)
-  for (let i = 0; i < 2; i += 1) expect(await taken()).toEqual([])
-  const old = await manager.createTask(noop, {}, { runAt: new Date(Date.now() - 3_600_000) })
-  look.mayEnd.resolve(new Error('the connection broke'))
-  while (!look.begun) expect(await taken()).toEqual([])
-  expect(await taken()).toEqual([old.taskId])
+  test('what those of the latest tasks leave out is looked for beside them', async () => {
+    const { manager, taken, look, overlooked } = createClaimer(noop)
+    for (let i = 0; i < 2; i += 1) expect(await taken()).toEqual([])
+    const late = await manager.createTask(noop, {}, { runAt: old })
+    const takeLatest = async () => {
+      const { taskId } = await manager.createTask(noop)
+      expect(await taken()).toEqual([taskId])
+    }
+    while (look.begun === 0) await takeLatest()
+    await takeLatest()
+    expect(look.begun).toBe(1)
+    look.ended.open()
+    await overlooked
+    expect(await taken()).toEqual([late.taskId])
+  })
+
+  test('a look that fails keeps none of the latest tasks from being taken, and is made again', async () => {
+    const { manager, taken, look, overlooked } = createClaimer(noop)
+    for (let i = 0; i < 2; i += 1) expect(await taken()).toEqual([])
+    const late = await manager.createTask(noop, {}, { runAt: old })
+    look.fails = true
+    look.ended.open()
+    while (look.begun < 2) {
+      const { taskId } = await manager.createTask(noop)
+      expect(await taken()).toEqual([taskId])
+    }
+    look.fails = false
+    const found = overlooked.then(() => true)
+    while (!(await Promise.race([found, manager.createTask(noop).then(() => false)]))) await taken()
+    expect(await taken()).toContain(late.taskId)
+  })
+
+  test('and few tasks come, a claim is the look: nothing else is sent', async () => {
+    const { manager, taken, look } = createClaimer(noop)
+    for (let i = 0; i < 2; i += 1) expect(await taken()).toEqual([])
+    const late = await manager.createTask(noop, {}, { runAt: old })
+    await expect.poll(taken, { timeout: 10_000 }).toEqual([late.taskId])
+    expect(look.begun).toBe(0)
+  })
+
+  test('the rest of what has waited for long is not left out once one of it was taken', async () => {
+    const one = createTaskRegistry().task('one', { concurrency: 1 })(() => {})
+    const { claimer, manager, taken } = createClaimer(one)
+    for (let i = 0; i < 2; i += 1) expect(await taken()).toEqual([])
+    const runAt = [1, 2, 3].map((n) => new Date(old.getTime() + n))
+    const made = await manager.createTasks(runAt.map((at) => ({ task: one, runAt: at })))
+    claimer.lookAtEverything()
+    for (const { taskId } of made) expect(await taken()).toEqual([taskId])
+  })
 })
 
 test('a task of a limited type that comes while a claim of it is under way does not wait for an interval', async () => {

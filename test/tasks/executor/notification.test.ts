@@ -77,17 +77,16 @@ describe('notifications', () => {
     try {
       const db = createDatabase(pool, { prepared: true })
       const { manager, events } = engines.create([work])
-      const full = new TaskManager({
-        ...partsOf(manager),
-        db,
-        hints: { take: () => true, giveBack: () => {} },
-      })
+      let given = 0
+      const hints = { take: () => true, giveBack: () => (given += 1) }
+      const full = new TaskManager({ ...partsOf(manager), db, hints })
       const announced = nextEvent(events, 'created')
       const statements = await captureStatements(pool, () => full.createTask(work))
       expect(statements.map(({ text }) => text.includes('pg_notify'))).toEqual([true, false])
       // Others are still to hear of it.
       const { taskIds, told } = await announced
       expect(told).toBe(false)
+      expect(given).toBe(1)
       expect(await manager.getTask(taskIds[0] ?? '')).toMatchObject({ status: 'pending' })
     } finally {
       await pool.end()

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { waitsSinceBefore } from '../../../src/tasks/store/claim.ts'
 import { exchangeTasks } from '../../../src/tasks/store/exchange.ts'
 import { readFeed } from '../../../src/tasks/store/feed.ts'
 import { findTypesToPrune, PRUNE_START, pruneStep } from '../../../src/tasks/store/prune.ts'
@@ -46,6 +47,25 @@ describe('over 100,000 finished tasks', () => {
     for (const [kind, plan] of await explainClaims(2)) expect(sortsAndScans(plan), kind).toEqual([])
     await tables.pool.query(BACKLOG.replace('2000', '50000'))
     for (const [kind, plan] of await explainClaims(2)) expect(sortsAndScans(plan), kind).toEqual([])
+  })
+
+  test('the look for what claims leave out walks their index, also where a backlog has just gone', async () => {
+    const { db } = tables.createManager()
+    const [statement] = await captureStatements(tables.pool, () =>
+      waitsSinceBefore(db, [{ taskType: 'type1', since: new Date().toISOString() }]),
+    )
+    const expectWalk = async () => {
+      for (const kind of KINDS) {
+        const plan = await explainOne(statement, kind)
+        expect(indexesOf(plan), kind).toContain('idx_async_tasks_due')
+        expect(scansOfTasks(plan), kind).toEqual([])
+      }
+    }
+    await expectWalk()
+    await tables.pool.query(BACKLOG.replace('task_p', 'task_b').replace('2000', '100000'))
+    await tables.pool.query('vacuum analyze async_tasks')
+    await tables.pool.query(`delete from async_tasks where status = 'pending'`)
+    await expectWalk()
   })
 
   test('an exchange walks the due tasks of its type in order', async () => {
