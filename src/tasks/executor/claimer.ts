@@ -8,6 +8,7 @@ import {
   waitsSinceBefore,
 } from '../store/claim.ts'
 import type { Slots } from './slots.ts'
+import type { WakeUp } from './wake-up.ts'
 
 /** A claim that takes longer, with nothing more to take, walks dead index entries. */
 const CHEAP_MS = 5
@@ -27,6 +28,9 @@ const LOOK_BACK_MS = 2_000
 /** How long a limited type that was not next in the order is left out: its claim costs a transaction. */
 const NOT_NEXT_MS = 50
 
+/** Until a look after tasks that ended where few come. */
+const LOOK_AFTER_MS = 50
+
 /** `now`: more is likely. `soon`: what another claim held may be free in a moment. */
 export type NextClaim = 'now' | 'soon' | 'later'
 
@@ -43,8 +47,8 @@ export interface ClaimerOptions {
   readonly pollIntervalMs: number
   /** Of these types a task ended here and none was taken instead, although some wait: others may have slots. */
   onRoomLeft(taskTypes: readonly string[]): void
-  /** A claim may take what the last one left out. */
-  onOverlooked(): void
+  /** For when a claim may take something. */
+  readonly wakeUp: Pick<WakeUp, 'notify' | 'notifyAfter'>
 }
 
 /**
@@ -76,6 +80,9 @@ export class Claimer {
   #nextLook = 0
   #look: Promise<void> | undefined
   #lastTaken = Number.NEGATIVE_INFINITY
+  /** The last claim took one task at most, and there was room for more. */
+  #foundFew = false
+  #willLook = false
   #lastFullMs = 0
   /** Rises when old tasks may have become claimable: what a claim under way has seen is not everything then. */
   #age = 0
@@ -119,6 +126,22 @@ export class Claimer {
     this.#open.add(taskType)
   }
 
+  /**
+   * A slot is free again. That alone is worth a claim where none was free, where its type has a limit, and where tasks
+   * come faster than others tell of them: then more have come since. Otherwise what was due has been taken, and a claim
+   * would be in the way of the next task; one for many a moment later finds what nobody told of.
+   */
+  noteFreed(taskType: string, wasFull: boolean): void {
+    const { wakeUp } = this.#options
+    if (wasFull || !this.#foundFew || !this.isUnlimited(taskType)) wakeUp.notify()
+    else if (!this.#willLook) {
+      this.#willLook = true
+      wakeUp.notifyAfter(LOOK_AFTER_MS, () => {
+        this.#willLook = false
+      })
+    }
+  }
+
   /** Tasks may have come, or room. */
   lookAgain(): void {
     this.#closedUntil.clear()
@@ -144,6 +167,7 @@ export class Claimer {
     const open = new Set([...this.#open].filter((taskType) => this.#placesOf(taskType) !== 0))
     const claimed = await (open.size > 0 ? this.#claimLimited(request, open) : this.#claimPlain(request))
     if (claimed.tasks.length > 0) this.#lastTaken = performance.now()
+    this.#foundFew = claimed.tasks.length < Math.min(limit, 2)
     return claimed
   }
 
@@ -250,7 +274,7 @@ export class Claimer {
       if (age !== this.#age) return
       if (!isOverlooked) return this.#noteFullCost(performance.now() - begun)
       this.#askForAll()
-      this.#options.onOverlooked()
+      this.#options.wakeUp.notify()
     } catch {
       // Of an outage the claims beside it tell. Where looks alone fail, as they take longer, the latest tasks are to start.
       const now = performance.now()

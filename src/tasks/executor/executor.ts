@@ -95,7 +95,7 @@ export class TaskExecutor {
     const db = keepPlansWhile(options.db, () => this.#heartbeat.tableBytes >= LARGE_TABLE_BYTES)
     this.#options = { ...options, db }
     this.#slots = new Slots(settings.concurrency, {
-      freed: () => this.#wakeUp.notify(),
+      freed: ({ task }, wasFull) => this.#claimer?.noteFreed(task.taskType, wasFull),
       ended: (attempt) => this.#onEnded(attempt.task),
     })
     this.#logs = new LogBuffer(db, this.#persistence, settings.maxLogLines)
@@ -171,7 +171,7 @@ export class TaskExecutor {
       slots: this.#slots,
       pollIntervalMs: settings.pollIntervalMs,
       onRoomLeft: (taskTypes) => events.emit('roomLeft', { taskTypes }),
-      onOverlooked: () => this.#wakeUp.notify(),
+      wakeUp: this.#wakeUp,
     })
     events.on('created', this.#onCreated)
     events.on('rescued', this.#onRescued)
@@ -387,7 +387,6 @@ export class TaskExecutor {
   }
 
   readonly #onResumed = (): void => this.lookAtEverything()
-
   readonly #onRescued = (): void => this.wake()
 
   readonly #onCancelled = ({ taskId, attempt }: { taskId: string; attempt: number }): void => {

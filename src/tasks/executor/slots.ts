@@ -4,8 +4,8 @@ import type { Attempt } from './attempt.ts'
 const MANY = 32
 
 export interface SlotEvents {
-  /** A slot may be taken. */
-  freed(): void
+  /** A slot may be taken; `wasFull`: none could be before. */
+  freed(attempt: Attempt, wasFull: boolean): void
   /** The end of an attempt is written, or can no longer be. Answers whether another one has taken its slot already. */
   ended(attempt: Attempt): boolean
 }
@@ -65,7 +65,7 @@ export class Slots {
     if (this.#size < MANY) return
     const before = this.free
     this.#leave(attempt)
-    this.#noteFreed(before)
+    this.#noteFreed(attempt, before)
   }
 
   /** Nothing more is written of the attempt. */
@@ -74,7 +74,7 @@ export class Slots {
     this.#leave(attempt)
     this.#held.delete(attempt)
     if (this.#held.size === 0) this.#idle.resolve()
-    if (!this.#events.ended(attempt)) this.#noteFreed(before)
+    if (!this.#events.ended(attempt)) this.#noteFreed(attempt, before)
   }
 
   /** Resolves when none is held. */
@@ -86,8 +86,8 @@ export class Slots {
     if (this.#running.delete(attempt)) this.#count(attempt, -1)
   }
 
-  #noteFreed(before: number): void {
-    if (this.free > before) this.#events.freed()
+  #noteFreed(attempt: Attempt, before: number): void {
+    if (this.free > before) this.#events.freed(attempt, before <= 0)
   }
 
   #count({ task: { taskType } }: Attempt, by: 1 | -1): void {

@@ -43,7 +43,7 @@ function createClaimer(...tasks: AnyTask[]) {
     slots: new Slots(2, { freed: () => {}, ended: () => false }),
     pollIntervalMs: 60_000,
     onRoomLeft: () => {},
-    onOverlooked: () => overlooked.resolve(),
+    wakeUp: { notify: () => overlooked.resolve(), notifyAfter: () => {} },
   })
   const taken = async () => (await claimer.claim(2)).tasks.map(({ taskId }) => taskId)
   return { claimer, manager, onAnswer, taken, look, overlooked: overlooked.promise }

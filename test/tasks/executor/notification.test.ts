@@ -105,7 +105,9 @@ describe('notifications', () => {
     const db = createDatabase(pool, { prepared: false })
     const notifier = new Notifier({ db, events, runsHere: () => false, holds: () => false })
     const spend = () => {
-      while (notifier.take(['work'])) {}
+      let taken = 0
+      while (notifier.take(['work'])) taken += 1
+      expect(taken).toBeGreaterThan(0)
       events.emit('created', { taskIds: ['task_1'], taskTypes: ['work'], dueNow: true, told: false })
     }
     try {
@@ -143,6 +145,45 @@ describe('notifications', () => {
       'refused',
     )
     expect(given).toBe(1)
+  })
+
+  test('are enough for few tasks: for those that end beside free slots one look is taken, a moment later', async () => {
+    const { task } = createTaskRegistry()
+    const work = task('work')(() => {})
+    const worker = engines.start([work], { ...deafOtherwise, concurrency: 4 }, hears)
+    await listening(worker)
+    const other = engines.create([work], deafOtherwise, hears)
+    const run = async () => {
+      const ended = nextEvent(worker.events, 'ended')
+      await other.manager.createTask(work)
+      await ended
+    }
+    const from = performance.now()
+    const statements = await captureStatements(engines.database.pool, async () => {
+      for (let i = 0; i < 10; i += 1) await run()
+    })
+    const claims = statements.filter(({ text }) => text.includes('/* tasks_claim '))
+    expect(claims.length).toBeLessThanOrEqual(10 + Math.ceil((performance.now() - from) / 50))
+  })
+
+  test('that nobody sends are made up for by a look after the next task', async () => {
+    const { task } = createTaskRegistry()
+    const started = createGate()
+    const mayEnd = createGate()
+    const hold = task('hold')(async () => {
+      started.open()
+      await mayEnd.opened
+    })
+    const work = task('work')(() => {})
+    const worker = engines.start([hold, work], { ...deafOtherwise, concurrency: 4 }, hears)
+    await listening(worker)
+    const silent = engines.create([hold, work])
+    await engines.create([hold, work], deafOtherwise, hears).manager.createTask(hold)
+    await started.opened
+    const { taskId } = await silent.manager.createTask(work)
+    const ended = nextEvent(worker.events, 'ended', (event) => event.taskId === taskId)
+    mayEnd.open()
+    await ended
   })
 
   test('carry a cancel to the process that runs the task', async () => {
