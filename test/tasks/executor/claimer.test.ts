@@ -24,6 +24,8 @@ function createClaimer(...tasks: AnyTask[]) {
   const onAnswer: (() => void)[] = []
   const look = { begun: 0, ended: createGate(), fails: false }
   const overlooked = Promise.withResolvers<void>()
+  const wakeUps: string[] = []
+  const onLook: (() => void)[] = []
   const pool = slowPool(engines.database.pool, async (query, send) => {
     if (query.text.includes('/* tasks_waits_since_before')) {
       look.begun += 1
@@ -43,10 +45,19 @@ function createClaimer(...tasks: AnyTask[]) {
     slots: new Slots(2, { freed: () => {}, ended: () => false }),
     pollIntervalMs: 60_000,
     onRoomLeft: () => {},
-    wakeUp: { notify: () => overlooked.resolve(), notifyAfter: () => {} },
+    wakeUp: {
+      notify: () => {
+        wakeUps.push('now')
+        overlooked.resolve()
+      },
+      notifyAfter: (ms, before) => {
+        wakeUps.push(`in ${ms} ms`)
+        onLook.push(before ?? (() => {}))
+      },
+    },
   })
   const taken = async () => (await claimer.claim(2)).tasks.map(({ taskId }) => taskId)
-  return { claimer, manager, onAnswer, taken, look, overlooked: overlooked.promise }
+  return { claimer, manager, onAnswer, taken, look, overlooked: overlooked.promise, wakeUps, onLook }
 }
 
 test('old tasks that come while a slow claim is under way are looked for by the next one', async () => {
@@ -113,6 +124,27 @@ describe('where claims are slow', () => {
     claimer.lookAtEverything()
     for (const { taskId } of made) expect(await taken()).toEqual([taskId])
   })
+})
+
+test('a freed slot is looked for at once where more is likely, and otherwise once for many, a moment later', async () => {
+  const registry = createTaskRegistry()
+  const free = registry.task('free')(() => {})
+  const one = registry.task('one', { concurrency: 1 })(() => {})
+  const { claimer, manager, taken, wakeUps, onLook } = createClaimer(free, one)
+  await manager.createTask(free)
+  expect(await taken()).toHaveLength(1)
+  for (let i = 0; i < 3; i += 1) claimer.noteFreed('free', false)
+  expect(wakeUps).toEqual(['in 50 ms'])
+  onLook.shift()?.()
+  claimer.noteFreed('free', false)
+  expect(wakeUps.splice(0)).toEqual(['in 50 ms', 'in 50 ms'])
+  claimer.noteFreed('free', true)
+  claimer.noteFreed('one', false)
+  expect(wakeUps.splice(0)).toEqual(['now', 'now'])
+  await manager.createTasks([{ task: free }, { task: free }])
+  expect(await taken()).toHaveLength(2)
+  claimer.noteFreed('free', false)
+  expect(wakeUps).toEqual(['now'])
 })
 
 test('a task of a limited type that comes while a claim of it is under way does not wait for an interval', async () => {

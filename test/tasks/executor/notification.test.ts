@@ -147,25 +147,6 @@ describe('notifications', () => {
     expect(given).toBe(1)
   })
 
-  test('are enough for few tasks: for those that end beside free slots one look is taken, a moment later', async () => {
-    const { task } = createTaskRegistry()
-    const work = task('work')(() => {})
-    const worker = engines.start([work], { ...deafOtherwise, concurrency: 4 }, hears)
-    await listening(worker)
-    const other = engines.create([work], deafOtherwise, hears)
-    const run = async () => {
-      const ended = nextEvent(worker.events, 'ended')
-      await other.manager.createTask(work)
-      await ended
-    }
-    const from = performance.now()
-    const statements = await captureStatements(engines.database.pool, async () => {
-      for (let i = 0; i < 10; i += 1) await run()
-    })
-    const claims = statements.filter(({ text }) => text.includes('/* tasks_claim '))
-    expect(claims.length).toBeLessThanOrEqual(10 + Math.ceil((performance.now() - from) / 50))
-  })
-
   test('that nobody sends are made up for by a look after the next task', async () => {
     const { task } = createTaskRegistry()
     const started = createGate()
