@@ -1,6 +1,6 @@
 import type pg from 'pg'
 import { createPrivatePool, endPool } from '../db/client.ts'
-import { createDatabase } from '../db/database.ts'
+import { createDatabase, type Database } from '../db/database.ts'
 import { isOutage } from '../db/errors.ts'
 import { TaskEvents } from './events.ts'
 import { TaskExecutor } from './executor/executor.ts'
@@ -14,6 +14,7 @@ import { Redaction } from './redaction.ts'
 import type { TaskRegistry } from './registry.ts'
 import type { ScheduleOptions } from './schedule-options.ts'
 import type { TaskSettings } from './settings.ts'
+import { prepareInsert } from './store/insert.ts'
 import type { TaskDefinition } from './task.ts'
 
 export interface TaskRunnerOptions {
@@ -50,6 +51,7 @@ export class TaskRunner {
   readonly executor: TaskExecutor | null
   /** Shows viewers what happens, in whatever process. */
   readonly feed: TaskFeed
+  readonly #db: Database
   readonly #ownPools: readonly pg.Pool[]
   readonly #notifier: Notifier
   readonly #finishes: FinishCounter
@@ -94,6 +96,7 @@ export class TaskRunner {
             ...(listen && { listen }),
           })
         : null
+    this.#db = db
     this.#finishes = new FinishCounter(db, events)
     this.#notifier = notifier
     this.manager = manager
@@ -121,6 +124,8 @@ export class TaskRunner {
     for (const [type, definition] of this.#registry.definitions()) this.#definitions.set(type, definition)
     await this.#declareSchedules()
     this.executor?.start()
+    // For the first task's sake. Where the database is away, whoever needs it next hears of it.
+    prepareInsert(this.#db).catch(() => {})
   }
 
   /** Begins to stop and returns at once. Waits for tasks and what viewers follow end here: they would keep a

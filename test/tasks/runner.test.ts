@@ -54,3 +54,25 @@ test('handlers that hold every connection of the pool stop neither the heartbeat
   await runner.stop()
   await pool.end()
 })
+
+test('the first task finds a connection that is open', async () => {
+  const pool = createPool({ connectionString: database.url, max: 1 })
+  const runner = new TaskRunner({
+    pool,
+    registry: createTaskRegistry(),
+    settings: taskSettings.parse({}),
+    version: 'test',
+    executes: false,
+    prepared: database.prepared,
+    listen: undefined,
+  })
+  await runner.start()
+  await expect.poll(() => pool.idleCount).toBe(1)
+  const opened = new Promise((resolve) => pool.once('connect', resolve)).then(() => 'another was opened')
+  const created = runner.manager.createTask('first').then(({ status }) => status)
+  expect(await Promise.race([opened, created])).toBe('pending')
+  const { rows } = await pool.query('select count(*)::int as tasks from async_tasks')
+  expect(rows).toEqual([{ tasks: 1 }])
+  await runner.stop()
+  await pool.end()
+})
