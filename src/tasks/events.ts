@@ -27,7 +27,7 @@ export interface TaskEventMap {
   cancelled: [{ taskId: string; attempt: number }]
   /** Tasks of a type that was paused may be claimed again. */
   resumed: [{ taskType: string }]
-  /** Types with a limit over all processes have room that this process does not use. */
+  /** Tasks of these types may be due that this process has no room for: others may. */
   roomLeft: [{ taskTypes: readonly string[] }]
   started: [RunEvent]
   /** An attempt was written down. `retryInMs` when another one follows. */

@@ -66,6 +66,9 @@ export class Notifier implements Hints {
     options.events.on('cancelled', this.#onCancelled)
     options.events.on('schedulesChanged', this.#onSchedulesChanged)
     options.events.on('roomLeft', this.#onDue)
+    options.events.on('ended', this.#onEnded)
+    options.events.on('rescued', this.#onDue)
+    options.events.on('straysHandedBack', this.#onDue)
     options.events.on('resumed', this.#onResumed)
   }
 
@@ -89,11 +92,19 @@ export class Notifier implements Hints {
     this.#options.events.off('cancelled', this.#onCancelled)
     this.#options.events.off('schedulesChanged', this.#onSchedulesChanged)
     this.#options.events.off('roomLeft', this.#onDue)
+    this.#options.events.off('ended', this.#onEnded)
+    this.#options.events.off('rescued', this.#onDue)
+    this.#options.events.off('straysHandedBack', this.#onDue)
     this.#options.events.off('resumed', this.#onResumed)
   }
 
   readonly #onCreated = ({ dueNow, taskTypes, told }: TaskEventMap['created'][0]): void => {
     if (dueNow && !told && !this.#options.runsHere(taskTypes)) this.#onDue()
+  }
+
+  /** A stop gave it back: it is due. */
+  readonly #onEnded = ({ outcome }: TaskEventMap['ended'][0]): void => {
+    if (outcome === 'interrupted') this.#onDue()
   }
 
   readonly #onDue = (): void => {

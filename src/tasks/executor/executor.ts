@@ -134,7 +134,7 @@ export class TaskExecutor {
       ...owned,
       context: this.#persistence,
       start: (task, isCancelled) => this.#run(task, isCancelled),
-      onHandedBack: ({ taskType }) => this.#leaveRoom(taskType),
+      onHandedBack: ({ taskType }) => this.#options.events.emit('roomLeft', { taskTypes: [taskType] }),
     })
     const mayPassOn = (taskType: string) => this.#mayPassOn(taskType)
     this.#exchanges = new Exchanges({ ...owned, intake: this.#intake, mayPassOn })

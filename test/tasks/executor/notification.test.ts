@@ -167,6 +167,43 @@ describe('notifications', () => {
     await ended
   })
 
+  test('tell of what a stop gives back', async () => {
+    const { task } = createTaskRegistry()
+    const started = createGate()
+    const work = task('work')(async (_params, { attempt, signal }) => {
+      started.open()
+      if (attempt === 1) await aborted(signal)
+      return attempt
+    })
+    const settings = { ...deafOtherwise, shutdownTimeoutMs: 500 }
+    const first = engines.start([work], settings, hears)
+    const { taskId } = await first.manager.createTask(work)
+    await started.opened
+    const second = engines.start([work], deafOtherwise, hears)
+    await listening(second)
+    const ended = nextEvent(second.events, 'ended')
+    await first.executor.stop()
+    expect(await ended).toMatchObject({ taskId, attempt: 2, outcome: 'completed' })
+  })
+
+  test('tell of what was rescued, and of what a lost claim took: others may have room for it', async () => {
+    const sent: Promise<unknown>[] = []
+    const pool = slowPool(engines.database.pool, (_query, send) => {
+      const answer = send()
+      sent.push(answer)
+      return answer
+    })
+    const events = new TaskEvents()
+    const db = createDatabase(pool, { prepared: false })
+    const notifier = new Notifier({ db, events, runsHere: () => true, holds: () => false })
+    events.emit('rescued', { tasks: [] })
+    expect(sent).toHaveLength(1)
+    events.emit('straysHandedBack', { taskIds: [] })
+    expect(sent).toHaveLength(2)
+    notifier.stop()
+    await Promise.all(sent)
+  })
+
   test('carry a cancel to the process that runs the task', async () => {
     const { task } = createTaskRegistry()
     const started = createGate()
