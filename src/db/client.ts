@@ -17,8 +17,6 @@ const IDLE_ERROR_QUIET_MS = 10_000
 export function createPool(options: PoolOptions): pg.Pool {
   const pool = new pg.Pool({
     connectionString: options.connectionString,
-    // The first query after a quiet while need not wait for a connection.
-    min: 1,
     max: options.max ?? 10,
     application_name: options.applicationName ?? 'fastify-async-tasks',
     keepAlive: true,

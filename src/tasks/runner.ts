@@ -14,7 +14,7 @@ import { Redaction } from './redaction.ts'
 import type { TaskRegistry } from './registry.ts'
 import type { ScheduleOptions } from './schedule-options.ts'
 import type { TaskSettings } from './settings.ts'
-import { prepareInsert } from './store/insert.ts'
+import { rehearseInsert } from './store/insert.ts'
 import type { TaskDefinition } from './task.ts'
 
 export interface TaskRunnerOptions {
@@ -124,8 +124,8 @@ export class TaskRunner {
     for (const [type, definition] of this.#registry.definitions()) this.#definitions.set(type, definition)
     await this.#declareSchedules()
     this.executor?.start()
-    // For the first task's sake. Where the database is away, whoever needs it next hears of it.
-    prepareInsert(this.#db).catch(() => {})
+    // For the first task's sake. What is wrong its creator will hear.
+    rehearseInsert(this.#db).catch(() => {})
   }
 
   /** Begins to stop and returns at once. Waits for tasks and what viewers follow end here: they would keep a

@@ -1,8 +1,11 @@
+import { once } from 'node:events'
+import pg from 'pg'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { createPool, withTransaction } from '../../src/db/client.ts'
 import { createTaskRegistry } from '../../src/tasks/registry.ts'
 import { TaskRunner } from '../../src/tasks/runner.ts'
 import { taskSettings } from '../../src/tasks/settings.ts'
+import { CHANNEL } from '../../src/tasks/store/notify.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { createGate } from '../support/engine.ts'
 
@@ -55,7 +58,11 @@ test('handlers that hold every connection of the pool stop neither the heartbeat
   await pool.end()
 })
 
-test('the first task finds a connection that is open', async () => {
+test('the first task finds a connection that is open; nobody hears anything of that', async () => {
+  const listener = new pg.Client({ connectionString: database.directUrl })
+  await listener.connect()
+  await listener.query(`listen ${CHANNEL}`)
+  const heard = once(listener, 'notification')
   const pool = createPool({ connectionString: database.url, max: 1 })
   const runner = new TaskRunner({
     pool,
@@ -68,6 +75,9 @@ test('the first task finds a connection that is open', async () => {
   })
   await runner.start()
   await expect.poll(() => pool.idleCount).toBe(1)
+  await database.pool.query(`select pg_notify('${CHANNEL}', 'nothing before')`)
+  expect(await heard).toEqual([expect.objectContaining({ payload: 'nothing before' })])
+  await listener.end()
   const opened = new Promise((resolve) => pool.once('connect', resolve)).then(() => 'another was opened')
   const created = runner.manager.createTask('first').then(({ status }) => status)
   expect(await Promise.race([opened, created])).toBe('pending')

@@ -134,7 +134,7 @@ export class TaskExecutor {
       ...owned,
       context: this.#persistence,
       start: (task, isCancelled) => this.#run(task, isCancelled),
-      onHandedBack: ({ taskType }) => this.#options.events.emit('roomLeft', { taskTypes: [taskType] }),
+      onHandedBack: ({ taskType }) => events.emit('roomLeft', { taskTypes: [taskType] }),
     })
     const mayPassOn = (taskType: string) => this.#mayPassOn(taskType)
     this.#exchanges = new Exchanges({ ...owned, intake: this.#intake, mayPassOn })
@@ -270,13 +270,15 @@ export class TaskExecutor {
   }
 
   async #handOver(polled: Promise<unknown>, pruned: Promise<void>): Promise<void> {
-    const { db, settings } = this.#options
+    const { db, settings, definitions, events } = this.#options
     await Promise.all([polled, this.#claimer?.whenIdle()])
     await this.#intake.whenIdle()
     await Promise.all(this.#slots.attempts().map((attempt) => attempt.handBack(settings.cancelGraceMs)))
     await Promise.all([this.#logs.flushed(), this.#progress.flush()])
     await Promise.all([this.#heart.stop(), this.#ears?.stop(), pruned])
     await persist('the end of the executor', () => stopExecutor(db, this.id), this.#persistence)
+    // What it handed back, and what nobody was told of because it would run it, is left to others.
+    events.emit('roomLeft', { taskTypes: [...definitions.keys()] })
   }
 
   #poll(signal: AbortSignal, passed: () => void): Promise<void> {
@@ -366,13 +368,11 @@ export class TaskExecutor {
   #onEnded({ id, taskType }: ClaimedTask): boolean {
     if (this.#exchanges.hasPassedOn(id)) return true
     this.#claimer?.noteEnd(taskType)
-    if (this.#stopping) this.#leaveRoom(taskType)
+    if (this.#stopping && this.#claimer?.isLimited(taskType)) {
+      // Nothing more is claimed here: whoever has slots must hear of the room.
+      this.#options.events.emit('roomLeft', { taskTypes: [taskType] })
+    }
     return false
-  }
-
-  /** Nothing more is claimed here: whoever has slots must hear of the room. */
-  #leaveRoom(taskType: string): void {
-    if (this.#claimer?.isLimited(taskType)) this.#options.events.emit('roomLeft', { taskTypes: [taskType] })
   }
 
   #onRetryDue(taskType: string, delayMs: number): void {

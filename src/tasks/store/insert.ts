@@ -86,8 +86,8 @@ export async function insertTasks(
   return { created, told: rows !== undefined }
 }
 
-/** Opens a connection and plans the insert, which together take ten times as long as the insert of the first task. */
-export async function prepareInsert(db: Database): Promise<void> {
+/** Inserts nothing: opens a connection and fills its caches, which takes longer than the first task's insert itself. */
+export async function rehearseInsert(db: Database): Promise<void> {
   await execute(db, INSERT_AND_TELL, insertValues([]))
 }
 

@@ -180,16 +180,40 @@ describe('notifications', () => {
     const { taskId } = await first.manager.createTask(work)
     await started.opened
     const second = engines.start([work], deafOtherwise, hears)
-    await listening(second)
+    await listening(second, 2)
     const ended = nextEvent(second.events, 'ended')
     await first.executor.stop()
     expect(await ended).toMatchObject({ taskId, attempt: 2, outcome: 'completed' })
   })
 
+  test('tell at the end of a stop, because this process alone may know of more', async () => {
+    const { task } = createTaskRegistry()
+    const started = createGate()
+    const mayEnd = createGate()
+    const hold = task('hold')(async () => {
+      started.open()
+      await mayEnd.opened
+    })
+    const work = task('work')(() => {})
+    const first = engines.start([hold, work], { ...deafOtherwise, concurrency: 1 }, hears)
+    await first.manager.createTask(hold)
+    await started.opened
+    const second = engines.start([work], deafOtherwise, hears)
+    await listening(second, 2)
+    const ended = nextEvent(second.events, 'ended')
+    const { taskId } = await engines.create([work]).manager.createTask(work)
+    const stopped = first.executor.stop()
+    mayEnd.open()
+    await stopped
+    expect(await ended).toMatchObject({ taskId, attempt: 1 })
+  })
+
   test('tell of what was rescued, and of what a lost claim took: others may have room for it', async () => {
     const sent: Promise<unknown>[] = []
-    const pool = slowPool(engines.database.pool, (_query, send) => {
+    const payloads: unknown[] = []
+    const pool = slowPool(engines.database.pool, ({ values }, send) => {
       const answer = send()
+      payloads.push(values?.[0])
       sent.push(answer)
       return answer
     })
@@ -197,9 +221,9 @@ describe('notifications', () => {
     const db = createDatabase(pool, { prepared: false })
     const notifier = new Notifier({ db, events, runsHere: () => true, holds: () => false })
     events.emit('rescued', { tasks: [] })
-    expect(sent).toHaveLength(1)
+    expect(payloads).toEqual(['due'])
     events.emit('straysHandedBack', { taskIds: [] })
-    expect(sent).toHaveLength(2)
+    expect(payloads).toEqual(['due', 'due'])
     notifier.stop()
     await Promise.all(sent)
   })
@@ -328,7 +352,8 @@ describe('notifications', () => {
   })
 
   /** The listener has gone through its first probe. */
-  async function listening({ executor }: ReturnType<typeof engines.start>): Promise<void> {
+  /** `count`: so many executors listen, this one among them. */
+  async function listening({ executor }: ReturnType<typeof engines.start>, count = 1): Promise<void> {
     await expect
       .poll(async () => {
         const { rows } = await engines.database.pool.query(
@@ -337,7 +362,7 @@ describe('notifications', () => {
         )
         return rows.map(({ state, query }) => [state, query.startsWith('listen')])
       })
-      .toEqual([['idle', true]])
+      .toEqual(Array.from({ length: count }, () => ['idle', true]))
     expect(executor.health().loops.map(({ loop }) => loop)).toContain('listener')
   }
 })
