@@ -59,11 +59,7 @@ test('handlers that hold every connection of the pool stop neither the heartbeat
 })
 
 test('the first task finds a connection that is open; nobody hears anything of that', async () => {
-  const listener = new pg.Client({ connectionString: database.directUrl })
-  await listener.connect()
-  await listener.query(`listen ${CHANNEL}`)
-  const heard = once(listener, 'notification')
-  const pool = createPool({ connectionString: database.url, max: 1 })
+  const pool = createPool({ connectionString: database.url })
   const runner = new TaskRunner({
     pool,
     registry: createTaskRegistry(),
@@ -73,16 +69,20 @@ test('the first task finds a connection that is open; nobody hears anything of t
     prepared: database.prepared,
     listen: undefined,
   })
-  await runner.start()
-  await expect.poll(() => pool.idleCount).toBe(1)
-  await database.pool.query(`select pg_notify('${CHANNEL}', 'nothing before')`)
-  expect(await heard).toEqual([expect.objectContaining({ payload: 'nothing before' })])
-  await listener.end()
-  const opened = new Promise((resolve) => pool.once('connect', resolve)).then(() => 'another was opened')
-  const created = runner.manager.createTask('first').then(({ status }) => status)
-  expect(await Promise.race([opened, created])).toBe('pending')
-  const { rows } = await pool.query('select count(*)::int as tasks from async_tasks')
-  expect(rows).toEqual([{ tasks: 1 }])
-  await runner.stop()
-  await pool.end()
+  const listener = new pg.Client({ connectionString: database.directUrl })
+  try {
+    await listener.connect()
+    await listener.query(`listen ${CHANNEL}`)
+    const heard = once(listener, 'notification')
+    await runner.start()
+    await expect.poll(() => pool.idleCount, { timeout: 20_000 }).toBe(1)
+    await database.pool.query(`select pg_notify('${CHANNEL}', 'nothing before')`)
+    expect(await heard).toEqual([expect.objectContaining({ payload: 'nothing before' })])
+    expect(await runner.manager.createTask('first')).toMatchObject({ status: 'pending' })
+    expect(pool.totalCount).toBe(1)
+  } finally {
+    await listener.end()
+    await runner.stop()
+    await pool.end()
+  }
 })

@@ -277,7 +277,7 @@ export class TaskExecutor {
     await Promise.all([this.#logs.flushed(), this.#progress.flush()])
     await Promise.all([this.#heart.stop(), this.#ears?.stop(), pruned])
     await persist('the end of the executor', () => stopExecutor(db, this.id), this.#persistence)
-    // What it handed back, and what nobody was told of because it would run it, is left to others.
+    // Left to others: places of handlers that still run, and tasks that nobody was told of because it would run them.
     events.emit('roomLeft', { taskTypes: [...definitions.keys()] })
   }
 

@@ -92,7 +92,10 @@ describe('limits', () => {
     const one = createTaskRegistry().task('one', { globalConcurrency: 1 })(() => 'ran')
     const held = createTaskRegistry().task('one', { globalConcurrency: 1 })(() => gate.opened)
     const settings = { concurrency: 1, pollIntervalMs: 60_000 }
-    const leaving = engines.start([held], settings, { hears: true })
+    const other = createTaskRegistry().task('other')(() => {})
+    const leaving = engines.start([held, other], settings, { hears: true })
+    const left: (readonly string[])[] = []
+    leaving.events.on('roomLeft', ({ taskTypes }) => left.push(taskTypes))
     const started = nextEvent(leaving.events, 'started')
     const { taskId } = await leaving.manager.createTask(held)
     await started
@@ -103,6 +106,8 @@ describe('limits', () => {
     const stopped = leaving.executor.stop()
     gate.open()
     await stopped
+    // At the end of the task, and once more at that of the stop.
+    expect(left).toEqual([['one'], ['one', 'other']])
     expect(await staying.manager.getTask(taskId)).toMatchObject({ status: 'completed' })
     expect(await staying.manager.waitFor(next.taskId, { timeoutMs: 20_000 })).toMatchObject({ result: 'ran' })
   })

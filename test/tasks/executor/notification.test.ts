@@ -175,7 +175,7 @@ describe('notifications', () => {
       if (attempt === 1) await aborted(signal)
       return attempt
     })
-    const settings = { ...deafOtherwise, shutdownTimeoutMs: 500 }
+    const settings = { ...deafOtherwise, shutdownTimeoutMs: 100 }
     const first = engines.start([work], settings, hears)
     const { taskId } = await first.manager.createTask(work)
     await started.opened
@@ -188,27 +188,13 @@ describe('notifications', () => {
 
   test('tell at the end of a stop, because this process alone may know of more', async () => {
     const { task } = createTaskRegistry()
-    const started = createGate()
-    const mayEnd = createGate()
-    const hold = task('hold')(async () => {
-      started.open()
-      await mayEnd.opened
-    })
-    const work = task('work')(() => {})
-    const first = engines.start([hold, work], { ...deafOtherwise, concurrency: 1 }, hears)
-    await first.manager.createTask(hold)
-    await started.opened
-    const second = engines.start([work], deafOtherwise, hears)
-    await listening(second, 2)
-    const ended = nextEvent(second.events, 'ended')
-    const { taskId } = await engines.create([work]).manager.createTask(work)
-    const stopped = first.executor.stop()
-    mayEnd.open()
-    await stopped
-    expect(await ended).toMatchObject({ taskId, attempt: 1 })
+    const { executor } = engines.start([task('work')(() => {})], deafOtherwise, hears)
+    const statements = await captureStatements(engines.database.pool, () => executor.stop())
+    const sent = statements.map(({ text, values }) => (text.includes('pg_notify') ? values[0] : text))
+    expect(sent.slice(-2)).toEqual([expect.stringContaining('tasks_executor_stop'), 'due'])
   })
 
-  test('tell of what was rescued, and of what a lost claim took: others may have room for it', async () => {
+  test('tell of what was given back, rescued or taken by a lost claim: others may have room for it', async () => {
     const sent: Promise<unknown>[] = []
     const payloads: unknown[] = []
     const pool = slowPool(engines.database.pool, ({ values }, send) => {
@@ -220,12 +206,20 @@ describe('notifications', () => {
     const events = new TaskEvents()
     const db = createDatabase(pool, { prepared: false })
     const notifier = new Notifier({ db, events, runsHere: () => true, holds: () => false })
-    events.emit('rescued', { tasks: [] })
-    expect(payloads).toEqual(['due'])
-    events.emit('straysHandedBack', { taskIds: [] })
-    expect(payloads).toEqual(['due', 'due'])
-    notifier.stop()
-    await Promise.all(sent)
+    const run = { taskId: 'task_1', taskType: 'work', attempt: 1, durationMs: 1 }
+    try {
+      events.emit('rescued', { tasks: [] })
+      expect(payloads).toEqual(['due'])
+      events.emit('straysHandedBack', { taskIds: [] })
+      expect(payloads).toEqual(['due', 'due'])
+      events.emit('ended', { ...run, outcome: 'completed' })
+      expect(payloads).toEqual(['due', 'due'])
+      events.emit('ended', { ...run, outcome: 'interrupted' })
+      expect(payloads).toEqual(['due', 'due', 'due'])
+    } finally {
+      notifier.stop()
+      await Promise.all(sent)
+    }
   })
 
   test('carry a cancel to the process that runs the task', async () => {
@@ -351,8 +345,7 @@ describe('notifications', () => {
     hold.open()
   })
 
-  /** The listener has gone through its first probe. */
-  /** `count`: so many executors listen, this one among them. */
+  /** So many executors hear what is said, this one among them. */
   async function listening({ executor }: ReturnType<typeof engines.start>, count = 1): Promise<void> {
     await expect
       .poll(async () => {
