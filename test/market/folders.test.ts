@@ -7,11 +7,14 @@ import { type MarketServer, startMarketServer } from './support/market-server.ts
 const folders = await openMarketFolders()
 let server: MarketServer
 
+/** A year of real bars is written once and compared twice: that takes as long as the machine needs. */
+const TIMEOUT_MS = 120_000
+
 afterEach(() => server.close())
 afterAll(() => Promise.all(folders.map((folder) => folder.remove())))
 
 describe.each(folders)('$name', ({ folder, range, ...held }) => {
-  test('loads wholly, and a second run writes nothing', async () => {
+  test('loads wholly, and a second run writes nothing', { timeout: TIMEOUT_MS }, async () => {
     server = await startMarketServer(createMarketSource({ source: 'files', filesDir: folder }))
     expect(await server.run('init_sectors')).toMatchObject({
       status: 'completed',
