@@ -1,4 +1,4 @@
-import { afterAll, afterEach, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createMarketSource } from '../../src/market/sources/create-source.ts'
 import { createSampleSource } from '../../src/market/sources/sample.ts'
 import { openMarketFolders } from './support/market-folders.ts'
@@ -7,15 +7,15 @@ import { type MarketServer, startMarketServer } from './support/market-server.ts
 const folders = await openMarketFolders()
 let server: MarketServer
 
-/** A year of real bars is written once and compared twice: that takes as long as the machine needs. */
-const TIMEOUT_MS = 120_000
-
-afterEach(() => server.close())
 afterAll(() => Promise.all(folders.map((folder) => folder.remove())))
 
 describe.each(folders)('$name', ({ folder, range, ...held }) => {
-  test('loads wholly, and a second run writes nothing', { timeout: TIMEOUT_MS }, async () => {
+  beforeAll(async () => {
     server = await startMarketServer(createMarketSource({ source: 'files', filesDir: folder }))
+  })
+  afterAll(() => server.close())
+
+  test('loads wholly', async () => {
     expect(await server.run('init_sectors')).toMatchObject({
       status: 'completed',
       result: {
@@ -34,7 +34,9 @@ describe.each(folders)('$name', ({ folder, range, ...held }) => {
     expect(await server.count('sectors')).toBe(held.industries + held.concepts)
     expect(await server.count('sector_stocks')).toBe(held.relations)
     expect(await server.count('daily_market_data')).toBe(held.bars)
+  })
 
+  test('a second run writes nothing', async () => {
     const lastXmin = 'select max(xmin::text::bigint) as xmin from daily_market_data'
     const before = await server.database.pool.query(lastXmin)
     for (const overwrite of [false, true]) {
@@ -55,10 +57,13 @@ test('what was written down is what is stored: a generated folder gives the bars
   const stored: unknown[] = []
   for (const source of [createSampleSource(), createMarketSource({ source: 'files', filesDir: folder })]) {
     server = await startMarketServer(source)
-    await server.run('init_stocks')
-    await server.run('backfill_by_range', { startDate: range.startDate, endDate: '2019-05-08' })
-    stored.push((await server.database.pool.query(bars)).rows)
-    if (stored.length === 1) await server.close()
+    try {
+      await server.run('init_stocks')
+      await server.run('backfill_by_range', { startDate: range.startDate, endDate: '2019-05-08' })
+      stored.push((await server.database.pool.query(bars)).rows)
+    } finally {
+      await server.close()
+    }
   }
   expect(stored[0]).toEqual(stored[1])
   expect(stored[0]).not.toEqual([])
