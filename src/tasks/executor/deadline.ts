@@ -1,5 +1,34 @@
 import { TaskError } from '../errors.ts'
 
+const ABORT_AT = 0.8
+const HAND_BACK_AT = 0.92
+
+/** What the last writes take does not shrink with the time that a stop is given: a short one leaves them more of it. */
+const LAST_WRITES_MS = 250
+const EARLIEST_HAND_BACK_AT = 0.85
+
+/** What they get at least, however short that time. */
+const MIN_STOP_MS = 500
+
+/** From the start of a stop, in milliseconds. */
+export interface StopTimes {
+  /** Handlers are aborted. */
+  readonly abortMs: number
+  /** Nobody waits for handlers any more. */
+  readonly handBackMs: number
+  /** Nobody waits for the database any more. */
+  readonly giveUpMs: number
+}
+
+export function stopTimes(shutdownTimeoutMs: number): StopTimes {
+  const handBackMs = Math.min(shutdownTimeoutMs * HAND_BACK_AT, shutdownTimeoutMs - LAST_WRITES_MS)
+  return {
+    abortMs: shutdownTimeoutMs * ABORT_AT,
+    handBackMs: Math.max(shutdownTimeoutMs * EARLIEST_HAND_BACK_AT, handBackMs),
+    giveUpMs: Math.max(shutdownTimeoutMs, MIN_STOP_MS),
+  }
+}
+
 /** Resolves when `done` does, or after `ms`. */
 export async function within(ms: number, done: Promise<void>): Promise<void> {
   const { promise: late, resolve } = Promise.withResolvers<void>()

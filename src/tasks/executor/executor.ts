@@ -16,7 +16,7 @@ import type { TaskDefinition } from '../task.ts'
 import { Attempt, type AttemptServices } from './attempt.ts'
 import { type Claimed, Claimer } from './claimer.ts'
 import { Completions } from './completions.ts'
-import { beforeAbort, within } from './deadline.ts'
+import { beforeAbort, stopTimes, within } from './deadline.ts'
 import { Exchanges } from './exchanges.ts'
 import { assessHealth, type ExecutorHealth } from './health.ts'
 import { hearOthers } from './hearing.ts'
@@ -30,15 +30,8 @@ import { Slots } from './slots.ts'
 import { type Loop, Supervisor } from './supervisor.ts'
 import { WakeUp } from './wake-up.ts'
 
-/** Part of the shutdown time after which handlers are aborted, and after which nobody waits for them any more. */
-const ABORT_AT = 0.8
-const HAND_BACK_AT = 0.92
-
 /** A retry is looked for a little after it is due: the database's clock decides, and rounds. */
 const RETRY_SLACK_MS = 5
-
-/** What the last writes of a stop get at least, however short the time that it was given. */
-const MIN_STOP_MS = 500
 
 /** From this size on a plan of the table of tasks is that of a large one. */
 const LARGE_TABLE_BYTES = 1_048_576
@@ -245,8 +238,8 @@ export class TaskExecutor {
   async #stop(): Promise<void> {
     if (!this.#started) return
     const { events, settings } = this.#options
-    const total = settings.shutdownTimeoutMs
-    const deadline = setTimeout(() => this.#giveUp.abort(), Math.max(total, MIN_STOP_MS))
+    const times = stopTimes(settings.shutdownTimeoutMs)
+    const deadline = setTimeout(() => this.#giveUp.abort(), times.giveUpMs)
     events.off('created', this.#onCreated)
     events.off('rescued', this.#onRescued)
     events.off('resumed', this.#onResumed)
@@ -254,10 +247,12 @@ export class TaskExecutor {
     const polled = Promise.all([this.#poller.stop(), this.#scheduler.stop()])
     const pruned = this.#pruner.stop()
     try {
-      await within(total * ABORT_AT, this.#slots.whenIdle())
+      await within(times.abortMs, this.#slots.whenIdle())
       for (const attempt of this.#slots.attempts()) attempt.abort('shutdown')
-      await within(total * (HAND_BACK_AT - ABORT_AT), this.#slots.whenIdle())
-      await beforeAbort(this.#giveUp.signal, this.#handOver(polled, pruned))
+      // Every handler has been told: there is nothing left to hear.
+      const others = Promise.all([pruned, this.#ears?.stop()])
+      await within(times.handBackMs - times.abortMs, this.#slots.whenIdle())
+      await beforeAbort(this.#giveUp.signal, this.#handOver(polled, others))
     } finally {
       clearTimeout(deadline)
       // Whatever still waits to be written must not outlive the stop.
@@ -269,13 +264,13 @@ export class TaskExecutor {
     }
   }
 
-  async #handOver(polled: Promise<unknown>, pruned: Promise<void>): Promise<void> {
+  async #handOver(polled: Promise<unknown>, others: Promise<unknown>): Promise<void> {
     const { db, settings, definitions, events } = this.#options
     await Promise.all([polled, this.#claimer?.whenIdle()])
     await this.#intake.whenIdle()
     await Promise.all(this.#slots.attempts().map((attempt) => attempt.handBack(settings.cancelGraceMs)))
     await Promise.all([this.#logs.flushed(), this.#progress.flush()])
-    await Promise.all([this.#heart.stop(), this.#ears?.stop(), pruned])
+    await Promise.all([this.#heart.stop(), others])
     await persist('the end of the executor', () => stopExecutor(db, this.id), this.#persistence)
     // Left to others: places of handlers that still run, and tasks that nobody was told of because it would run them.
     events.emit('roomLeft', { taskTypes: [...definitions.keys()] })

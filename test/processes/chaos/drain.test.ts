@@ -30,7 +30,7 @@ test('SIGTERM: what runs is finished, what waits is left to others, and the proc
 
 test('SIGTERM past the deadline: handlers are aborted and handed back, no retry spent; those that ignore it later', async () => {
   const { current } = arena
-  const leaving = await current.startWorker({ settings: { shutdownTimeoutMs: 1_000, cancelGraceMs: 1_500 } })
+  const leaving = await current.startWorker({ settings: { shutdownTimeoutMs: 1_500, cancelGraceMs: 1_500 } })
   const polite = await current.create(3, 'hold')
   const deaf = await current.create(3, 'deaf')
   await expect.poll(() => leaving.told('started').length, { timeout: 10_000 }).toBe(6)

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { beforeAbort, within } from '../../../src/tasks/executor/deadline.ts'
+import { beforeAbort, stopTimes, within } from '../../../src/tasks/executor/deadline.ts'
 
 const never = new Promise<void>(() => {})
 const late = { code: 'SHUTTING_DOWN' }
@@ -21,4 +21,17 @@ test('nobody waits for work beyond the signal, also when it aborted before', asy
 test('within: until it is done, or the time is over', async () => {
   await within(60_000, Promise.resolve())
   await within(1, never)
+})
+
+test.each([
+  // total, abort, hand-back, give up
+  [25_000, 20_000, 23_000, 25_000],
+  [3_125, 2_500, 2_875, 3_125],
+  [2_000, 1_600, 1_750, 2_000],
+  [1_000, 800, 850, 1_000],
+  [300, 240, 255, 500],
+  [0, 0, 0, 500],
+])('a stop of %i ms aborts after %i, hands back after %i, gives up after %i', (total, ...times) => {
+  const { abortMs, handBackMs, giveUpMs } = stopTimes(total)
+  expect([abortMs, handBackMs, giveUpMs]).toEqual(times)
 })

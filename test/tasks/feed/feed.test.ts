@@ -1,5 +1,5 @@
 import pg from 'pg'
-import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import type { TaskLogLine } from '../../../src/contract/task.ts'
 import { createPool } from '../../../src/db/client.ts'
 import { createDatabase } from '../../../src/db/database.ts'
@@ -143,6 +143,9 @@ describe('what another process does', () => {
 
 describe('lines that become visible out of order', () => {
   test('wait for an earlier one that is not committed yet', async () => {
+    // The time for which they are held back stands still, however long the looks take.
+    vi.useFakeTimers({ toFake: ['performance'] })
+    onTestFinished(() => void vi.useRealTimers())
     const { manager } = engines.create([])
     const { taskId } = await manager.createTask('nobody')
     const events = eventsOf(await follow(taskId))
