@@ -48,6 +48,9 @@ export async function drainTasks(
   executor.start()
   try {
     await untilDrained(parts, progress, timeoutMs)
+    // An end may be in the table before its own process has heard so: the stop waits for that.
+    await executor.stop()
+    return ended
   } catch (error) {
     // What has not ended keeps the executor from stopping in order, too: the first error says more.
     await executor.stop().catch(() => {})
@@ -55,8 +58,6 @@ export async function drainTasks(
   } finally {
     events.off('ended', onEnded)
   }
-  await executor.stop()
-  return ended
 }
 
 async function untilDrained(

@@ -2,8 +2,9 @@ import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { createTaskRegistry } from '../../src/tasks/registry.ts'
 import { advanceTime, drainTasks, expectTask, findCreated, waitForTask } from '../../src/testing/index.ts'
-import { createGate } from '../support/engine.ts'
+import { createEngine, createGate } from '../support/engine.ts'
 import { useEngines } from '../support/engines.ts'
+import { slowPool } from '../support/slow-pool.ts'
 import { inStatus, useTaskTables } from '../support/task-rows.ts'
 
 const engines = useEngines()
@@ -56,6 +57,27 @@ describe('drainTasks', () => {
     const drained = drainTasks(manager, { timeoutMs: 100 })
     await expect(drained).rejects.toThrow(`still due or running after 100 ms: ${taskId}`)
     gate.open()
+  })
+
+  test('answers an attempt whose end is in the table before its own process has heard of it', async () => {
+    const written = createGate()
+    const drained = createGate()
+    const pool = slowPool(engines.database.pool, async ({ text }, send) => {
+      const answer = await send()
+      if (text.includes('tasks_complete')) {
+        written.open()
+        await drained.opened
+      }
+      // Until then every look finds the task, which is due or runs.
+      if (text.includes('next_run_at <= clock_timestamp()') && answer.rows.length === 0) {
+        await written.opened
+        setImmediate(drained.open)
+      }
+      return answer
+    })
+    const { manager } = createEngine({ ...engines.database, pool }, [chain])
+    const { taskId } = await manager.createTask(chain, { left: 0 })
+    expect(await drainTasks(manager)).toMatchObject([{ taskId, outcome: 'completed' }])
   })
 
   test('leaves tasks of a paused type, and waits for none of them', async () => {
