@@ -15,12 +15,15 @@ import {
   handleNotFound,
 } from './http/error-handling.ts'
 import { healthRoutes } from './http/health.ts'
+import { metricsRoute } from './http/metrics.ts'
 import securityHeaders from './http/security-headers.ts'
 import { marketSchedules } from './market/schedules.ts'
 import { createMarketSource } from './market/sources/create-source.ts'
 import { createMarketTasks } from './market/tasks/index.ts'
-import asyncTasks, { version } from './plugin.ts'
+import asyncTasks, { TASK_EVENTS, version } from './plugin.ts'
+import type { TaskEvents } from './tasks/events.ts'
 import type { AnyTask } from './tasks/task.ts'
+import { TaskMetrics } from './telemetry/metrics.ts'
 
 const PREFIX = '/api/admin'
 
@@ -110,6 +113,12 @@ async function compose(app: FastifyInstance, config: Config, options: AppOptions
     executorReasons: () => app.taskExecutor?.health().reasons ?? [],
     stuckTasks: () => app.taskExecutor?.health().stuck ?? [],
   })
+  const metrics = new TaskMetrics({
+    events: app.getDecorator<TaskEvents>(TASK_EVENTS),
+    executor: app.taskExecutor,
+    stats: () => app.tasks.stats(),
+  })
+  await app.register(metricsRoute, { metrics })
 
   // Last: a generated password is kept nowhere, and a boot that fails after this would lose it for good.
   const { adminUsername, adminPassword } = config.auth

@@ -24,6 +24,9 @@ declare module 'fastify' {
   }
 }
 
+/** Under this the bundled server finds what happens in the engine. Not for hosts: events come and go with the engine. */
+export const TASK_EVENTS = Symbol('task events')
+
 /** The same file from src and from dist. */
 export const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
   version: string
@@ -56,6 +59,7 @@ async function asyncTasks(app: FastifyInstance, options: AsyncTasksOptions): Pro
   logTaskEvents(runner.events, log)
   app.decorate('tasks', runner.manager)
   app.decorate('taskExecutor', runner.executor)
+  app.decorate(TASK_EVENTS, runner.events)
   app.addHook('onReady', async () => runner.start())
   app.addHook('preClose', async () => runner.beginStop())
   app.addHook('onClose', async () => {

@@ -13,6 +13,7 @@ import { provideDatabase } from './db/provide.ts'
 import { ServerRunningError } from './db/server-lock.ts'
 import { TaskError } from './tasks/errors.ts'
 import { described } from './telemetry/described.ts'
+import { measureProcess } from './telemetry/metrics.ts'
 import { watchStrayErrors } from './telemetry/stray-errors.ts'
 
 /**
@@ -51,6 +52,7 @@ class ServerProcess {
 
   start(): void {
     this.#listenForSignals()
+    measureProcess()
     watchStrayErrors({
       log: this.#log,
       logToTask: async ({ taskId }, message) => this.#app?.tasks.logMessage(taskId, 'ERROR', message),

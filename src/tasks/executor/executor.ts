@@ -200,6 +200,11 @@ export class TaskExecutor {
     return this.#slots.find(taskId, attempt) !== undefined
   }
 
+  /** How many handlers may run at once, and how many do. */
+  get slots(): { readonly size: number; readonly inUse: number } {
+    return this.#slots
+  }
+
   health(): ExecutorHealth {
     const { leaseMs, pollIntervalMs } = this.#options.settings
     const ears = this.#ears ? [{ health: this.#ears.health(), staleAfterMs: Number.POSITIVE_INFINITY }] : []

@@ -35,8 +35,12 @@ export class Slots {
     return this.#size
   }
 
+  get inUse(): number {
+    return this.#running.size
+  }
+
   get free(): number {
-    return Math.min(this.#size - this.#running.size, this.#mostHeld - this.#held.size)
+    return Math.min(this.#size - this.inUse, this.#mostHeld - this.#held.size)
   }
 
   /** Those that are held. */
