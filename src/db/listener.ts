@@ -53,7 +53,7 @@ export async function listen(
     await client.connect()
     await client.query(`listen ${pg.escapeIdentifier(options.channel)}`)
     await probe(options, arrived, over)
-    await options.onListening()
+    if (!over.aborted) await options.onListening()
     while (!over.aborted) {
       passed()
       await elapsed(PROBE_INTERVAL_MS, over)

@@ -5,9 +5,9 @@ const HAND_BACK_AT = 0.92
 
 /** What the last writes take does not shrink with the time that a stop is given: a short one leaves them more of it. */
 const LAST_WRITES_MS = 250
-const EARLIEST_HAND_BACK_AT = 0.85
+const EARLIEST_HAND_BACK_AT = 0.87
 
-/** What they get at least, however short that time. */
+/** Until nobody waits for the database any more, at least: a stop without any time still hands its tasks back. */
 const MIN_STOP_MS = 500
 
 /** From the start of a stop, in milliseconds. */
@@ -33,8 +33,7 @@ export function stopTimes(shutdownTimeoutMs: number): StopTimes {
 export async function within(ms: number, done: Promise<void>): Promise<void> {
   const { promise: late, resolve } = Promise.withResolvers<void>()
   const timer = setTimeout(resolve, ms)
-  await Promise.race([done, late])
-  clearTimeout(timer)
+  await Promise.race([done, late]).finally(() => clearTimeout(timer))
 }
 
 /**

@@ -200,17 +200,14 @@ export class TaskExecutor {
     return this.#slots.find(taskId, attempt) !== undefined
   }
 
-  /** How many handlers may run at once, and how many do. */
-  get slots(): { readonly size: number; readonly inUse: number } {
-    return this.#slots
-  }
-
   health(): ExecutorHealth {
     const { leaseMs, pollIntervalMs } = this.#options.settings
     const ears = this.#ears ? [{ health: this.#ears.health(), staleAfterMs: Number.POSITIVE_INFINITY }] : []
     return assessHealth({
       started: this.#started,
       stopping: this.#stopping !== undefined,
+      slots: this.#slots.size,
+      running: this.#slots.running,
       loops: [
         { health: this.#poller.health(), staleAfterMs: Math.max(5 * pollIntervalMs, MIN_STALE_MS) },
         { health: this.#heart.health(), staleAfterMs: leaseMs },
@@ -254,9 +251,10 @@ export class TaskExecutor {
     try {
       await within(times.abortMs, this.#slots.whenIdle())
       for (const attempt of this.#slots.attempts()) attempt.abort('shutdown')
-      // Every handler has been told: there is nothing left to hear.
-      const others = Promise.all([pruned, this.#ears?.stop()])
-      await within(times.handBackMs - times.abortMs, this.#slots.whenIdle())
+      const graceMs = times.handBackMs - times.abortMs
+      // Every handler has been told: there is nothing left to hear, and nobody waits for a farewell that hangs.
+      const others = Promise.all([pruned, this.#ears && within(graceMs, this.#ears.stop())])
+      await within(graceMs, this.#slots.whenIdle())
       await beforeAbort(this.#giveUp.signal, this.#handOver(polled, others))
     } finally {
       clearTimeout(deadline)

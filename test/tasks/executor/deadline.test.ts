@@ -28,8 +28,8 @@ test.each([
   [25_000, 20_000, 23_000, 25_000],
   [3_125, 2_500, 2_875, 3_125],
   [2_000, 1_600, 1_750, 2_000],
-  [1_000, 800, 850, 1_000],
-  [300, 240, 255, 500],
+  [1_000, 800, 870, 1_000],
+  [300, 240, 261, 500],
   [0, 0, 0, 500],
 ])('a stop of %i ms aborts after %i, hands back after %i, gives up after %i', (total, ...times) => {
   const { abortMs, handBackMs, giveUpMs } = stopTimes(total)

@@ -1,8 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { createTaskRegistry } from '../../../src/tasks/registry.ts'
-import { aborted, createEngine, createGate } from '../../support/engine.ts'
+import { aborted, createEngine, createGate, nextEvent } from '../../support/engine.ts'
 import { useEngines } from '../../support/engines.ts'
+import { startFaultProxy } from '../../support/fault-proxy.ts'
 import { slowPool } from '../../support/slow-pool.ts'
 
 const engines = useEngines()
@@ -77,6 +78,36 @@ describe('stop', () => {
     leave.open()
     await expect.poll(() => executor.health().stuck).toEqual([])
     expect(await manager.getTask(second.taskId)).toEqual(kept)
+  })
+
+  test('is not kept from its last writes by a connection that no longer answers a farewell', async () => {
+    const { task } = createTaskRegistry()
+    const deaf = task('deaf')(() => leave.opened)
+    const leave = createGate()
+    const proxy = await startFaultProxy(engines.database.directUrl)
+    const database = { ...engines.database, directUrl: proxy.url }
+    const { manager, executor, events } = createEngine(
+      database,
+      [deaf],
+      { shutdownTimeoutMs: 1_500 },
+      { hears: true },
+    )
+    executor.start()
+    try {
+      const listeners = `select from pg_stat_activity where datname = current_database() and query like 'listen%'`
+      await expect.poll(async () => (await engines.database.pool.query(listeners)).rowCount).toBe(1)
+      const started = nextEvent(events, 'started')
+      const { taskId } = await manager.createTask(deaf)
+      await started
+      proxy.set('silence')
+      await executor.stop()
+      expect(await manager.getTask(taskId)).toMatchObject({ status: 'pending', retryCount: 0 })
+      expect(await manager.listExecutors()).toEqual([])
+    } finally {
+      leave.open()
+      await executor.stop()
+      await proxy.close()
+    }
   })
 
   test('does not hand back what is done: an end that is slow to be written is waited for', async () => {

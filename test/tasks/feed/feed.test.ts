@@ -144,8 +144,8 @@ describe('what another process does', () => {
 describe('lines that become visible out of order', () => {
   test('wait for an earlier one that is not committed yet', async () => {
     // The time for which they are held back stands still, however long the looks take.
-    vi.useFakeTimers({ toFake: ['performance'] })
-    onTestFinished(() => void vi.useRealTimers())
+    const clock = vi.spyOn(performance, 'now').mockReturnValue(performance.now())
+    onTestFinished(() => clock.mockRestore())
     const { manager } = engines.create([])
     const { taskId } = await manager.createTask('nobody')
     const events = eventsOf(await follow(taskId))
