@@ -14,7 +14,7 @@ import {
   handleFrameworkError,
   handleNotFound,
 } from './http/error-handling.ts'
-import { healthRoutes } from './http/health.ts'
+import { healthRoutes, watchDatabase } from './http/health.ts'
 import { metricsRoute } from './http/metrics.ts'
 import securityHeaders from './http/security-headers.ts'
 import { marketSchedules } from './market/schedules.ts'
@@ -107,9 +107,10 @@ async function compose(app: FastifyInstance, config: Config, options: AppOptions
     migrate: false,
     dashboard: { prefix: '/admin', login: 'password' },
   })
+  const findDatabaseProblem = watchDatabase(() => ping(pool))
   await app.register(healthRoutes, {
     prefix: '/health',
-    ping: () => ping(pool),
+    findDatabaseProblem,
     executorReasons: () => app.taskExecutor?.health().reasons ?? [],
     stuckTasks: () => app.taskExecutor?.health().stuck ?? [],
   })
@@ -117,6 +118,7 @@ async function compose(app: FastifyInstance, config: Config, options: AppOptions
     events: app.getDecorator<TaskEvents>(TASK_EVENTS),
     executor: app.taskExecutor,
     stats: () => app.tasks.stats(),
+    findDatabaseProblem,
   })
   await app.register(metricsRoute, { metrics })
 

@@ -9,8 +9,8 @@ import { prepareScope } from './scope.ts'
 const PING_TIMEOUT_MS = 2_000
 
 export interface HealthOptions {
-  /** Asks the database something; rejects when it is away. */
-  ping: () => Promise<unknown>
+  /** What is wrong with the database; undefined when it answers. */
+  findDatabaseProblem: () => Promise<string | undefined>
   /** Why tasks do not run here; empty when they do. */
   executorReasons: () => readonly string[]
   /** Tasks whose handlers ignore their signal: each holds a slot, but the others run. */
@@ -48,10 +48,9 @@ const readySchema = {
 }
 
 export const healthRoutes: FastifyPluginAsyncZod<HealthOptions> = async (app, options) => {
-  const { ping, executorReasons, stuckTasks } = options
+  const { findDatabaseProblem, executorReasons, stuckTasks } = options
   prepareScope(app)
   const answerOtherMethods = trackMethods(app)
-  const findDatabaseProblem = watchDatabase(ping)
 
   app.get('/live', { config, schema: liveSchema }, async () => ({ status: 'ok' as const }))
 
@@ -68,10 +67,10 @@ export const healthRoutes: FastifyPluginAsyncZod<HealthOptions> = async (app, op
 }
 
 /**
- * Asks the database, but waits only so long. Probes share a question that is still open: against a database that
+ * Asks the database, by a `ping` that rejects when it is away, but waits only so long. Probes share a question that is still open: against a database that
  * hangs, each one of its own would take one more connection from the pool and keep it.
  */
-function watchDatabase(ping: () => Promise<unknown>): () => Promise<string | undefined> {
+export function watchDatabase(ping: () => Promise<unknown>): () => Promise<string | undefined> {
   let open: Promise<string | undefined> | undefined
   const ask = () =>
     ping()

@@ -32,14 +32,17 @@ export class Statistics {
     this.#freshUntil = begun + ANSWERS_A_COUNT * this.#db.answerTimeoutMs
     const count = this.#count()
     this.#latest = count
-    // A failure is its callers' alone: the next one tries again.
     count.then(
       () => this.#latest === count && this.#stayFresh(performance.now() - begun),
-      () => {
-        if (this.#latest === count) this.#latest = undefined
-      },
+      () => this.#latest === count && this.#forget(performance.now() - begun),
     )
     return count
+  }
+
+  /** A failure that comes at once is its callers' alone. Where counts fail after long, none begins right after another. */
+  #forget(costMs: number): void {
+    if (costMs < FRESH_MS) this.#latest = undefined
+    else this.#freshUntil = performance.now() + costMs
   }
 
   #stayFresh(costMs: number): void {

@@ -3,7 +3,7 @@ import { createServer, type Server, type Socket } from 'node:net'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { createPool, endPool, ping } from '../../src/db/client.ts'
-import { healthRoutes } from '../../src/http/health.ts'
+import { healthRoutes, watchDatabase } from '../../src/http/health.ts'
 import { createTaskRegistry } from '../../src/tasks/registry.ts'
 import { startBundledServer } from './bundled-server.ts'
 
@@ -60,7 +60,12 @@ describe('with a database that', () => {
       questions++
       return ping(pool)
     }
-    await app.register(healthRoutes, { ping: countedPing, executorReasons, stuckTasks: () => ['task_stuck'] })
+    const findDatabaseProblem = watchDatabase(countedPing)
+    await app.register(healthRoutes, {
+      findDatabaseProblem,
+      executorReasons,
+      stuckTasks: () => ['task_stuck'],
+    })
     await app.ready()
   }
 

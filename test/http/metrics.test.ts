@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest'
+import type { TaskStats } from '../../src/contract/stats.ts'
 import { TaskEvents } from '../../src/tasks/events.ts'
 import { createTaskRegistry } from '../../src/tasks/registry.ts'
 import { measureProcess, TaskMetrics } from '../../src/telemetry/metrics.ts'
@@ -9,24 +10,31 @@ const SAMPLE =
   /^([a-zA-Z_:][a-zA-Z0-9_:]*)(\{(?:[a-z_]+="(?:[^"\\\n]|\\.)*",?)+\})? (-?[0-9.]+(?:e[-+]?[0-9]+)?|[Nn]a[Nn]|[-+]Inf)$/
 
 /** The samples of a scrape by name and labels. Every line of the format is understood, and no metric comes twice. */
-function samplesOf(text: string): Map<string, number> {
+function samplesOf(text: string): Record<string, number> {
   expect(text.endsWith('\n')).toBe(true)
   const lines = text.split('\n').filter((line) => line !== '')
   const types = lines.filter((line) => line.startsWith('# TYPE ')).map((line) => line.split(' ')[2])
   expect(new Set(types).size).toBe(types.length)
   const samples = lines.filter((line) => !line.startsWith('# HELP ') && !line.startsWith('# TYPE '))
-  return new Map(
+  return Object.fromEntries(
     samples.map((line) => {
       const [, name = `not a sample: ${line}`, labels = '', value] = SAMPLE.exec(line) ?? []
-      expect(types, line).toContain(types.includes(name) ? name : name.replace(/_(bucket|sum|count)$/, ''))
+      expect(types).toContain(types.includes(name) ? name : name.replace(/_(bucket|sum|count)$/, ''))
       return [name + labels, Number(value)]
     }),
   )
 }
 
+const namesIn = (samples: Record<string, number>) =>
+  Object.keys(samples).map((name) => name.replace(/\{.*/, ''))
+
 describe('GET /metrics', () => {
   let server: BundledServer
-  afterEach(() => server.close())
+  const gate = createGate()
+  afterEach(async () => {
+    gate.open()
+    await server.close()
+  })
 
   const scrape = async () => {
     const answer = await server.app.inject('/metrics')
@@ -35,12 +43,11 @@ describe('GET /metrics', () => {
       'text/plain; version=0.0.4; charset=utf-8',
       'no-store',
     ])
-    return samplesOf(answer.body)
+    return answer.body
   }
 
   test('tells without credentials what has happened here and how the table stands, and names no task', async () => {
     const { task } = createTaskRegistry()
-    const gate = createGate()
     const started = createGate()
     const good = task('good')(() => 'done')
     const bad = task('bad', { maxRetries: 0 })(() => {
@@ -57,72 +64,133 @@ describe('GET /metrics', () => {
     const { taskId } = await tasks.createTask(slow)
     await started.opened
     await tasks.createTask(good, {}, { delayMs: 3_600_000 })
-    // Counts are shared for a moment.
-    const waiting = 'async_tasks_tasks{task_type="good",status="pending"}'
-    await expect.poll(async () => (await scrape()).get(waiting)).toBe(1)
 
-    const answer = await server.app.inject('/metrics')
-    const samples = samplesOf(answer.body)
-    const expected = {
-      'async_tasks_attempts_total{task_type="good",outcome="completed"}': 2,
-      'async_tasks_attempts_total{task_type="bad",outcome="failed"}': 1,
-      'async_tasks_attempt_duration_seconds_count{task_type="good"}': 2,
-      'async_tasks_attempt_duration_seconds_bucket{le="+Inf",task_type="good"}': 2,
-      async_tasks_slots: 3,
-      async_tasks_slots_in_use: 1,
-      async_tasks_stuck_handlers: 0,
-      async_tasks_executor_healthy: 1,
-      async_tasks_database_up: 1,
-      async_tasks_oldest_due_seconds: 0,
-      async_tasks_rescued_total: 0,
-      'async_tasks_tasks{task_type="good",status="completed"}': 2,
-      'async_tasks_tasks{task_type="slow",status="running"}': 1,
-      'async_tasks_tasks{task_type="bad",status="failed"}': 1,
-    }
-    expect(Object.fromEntries(samples)).toMatchObject(expected)
-    for (const told of [taskId, 'no address on file']) expect(answer.body).not.toContain(told)
-    gate.open()
+    // Answers, and counts of the table, are shared for a moment.
+    await expect
+      .poll(async () => samplesOf(await scrape()))
+      .toMatchObject({
+        'async_tasks_attempts_total{task_type="good",outcome="completed"}': 2,
+        'async_tasks_attempts_total{task_type="good",outcome="failed"}': 0,
+        'async_tasks_attempts_total{task_type="bad",outcome="failed"}': 1,
+        'async_tasks_attempt_duration_seconds_count{task_type="good"}': 2,
+        'async_tasks_attempt_duration_seconds_bucket{le="+Inf",task_type="good"}': 2,
+        async_tasks_slots: 3,
+        async_tasks_slots_in_use: 1,
+        async_tasks_stuck_handlers: 0,
+        async_tasks_executor_healthy: 1,
+        async_tasks_database_up: 1,
+        async_tasks_oldest_due_seconds: 0,
+        async_tasks_count_age_seconds: expect.any(Number),
+        'async_tasks_tasks{task_type="good",status="completed"}': 2,
+        'async_tasks_tasks{task_type="good",status="pending"}': 1,
+        'async_tasks_tasks{task_type="slow",status="running"}': 1,
+        'async_tasks_tasks{task_type="bad",status="failed"}': 1,
+      })
+    const text = await scrape()
+    for (const told of [taskId, 'no address on file']) expect(text).not.toContain(told)
   })
 
-  test('is still answered by a server that stops, which says that it does', async () => {
+  test('says that the executor stops, and is for GET without parameters', async () => {
     server = await startBundledServer()
-    await expect.poll(async () => (await scrape()).get('async_tasks_executor_healthy')).toBe(1)
+    const isHealthy = async () => samplesOf(await scrape()).async_tasks_executor_healthy
+    await expect.poll(isHealthy).toBe(1)
     server.app.taskExecutor?.beginStop()
-    expect((await scrape()).get('async_tasks_executor_healthy')).toBe(0)
+    await expect.poll(isHealthy).toBe(0)
     expect((await server.app.inject({ method: 'POST', url: '/metrics' })).statusCode).toBe(405)
     expect((await server.app.inject('/metrics?module=tasks')).statusCode).toBe(400)
   })
 })
 
-describe('with the database away', () => {
-  test.each([
-    ['fails', () => Promise.reject(new Error('away'))],
-    ['hangs', () => new Promise<never>(() => {})],
-  ])('a question that %s leaves out the table, and nothing else', async (_name, stats) => {
-    const events = new TaskEvents()
-    const metrics = new TaskMetrics({ events, executor: null, stats })
-    events.emit('rescued', { tasks: [{ taskId: 'task_1', taskType: 'lost', attempt: 1, status: 'pending' }] })
-    events.emit('loopFailed', { loop: 'poller', error: new Error('away') })
-    const samples = samplesOf(await metrics.read())
-    expect(Object.fromEntries(samples)).toMatchObject({
-      async_tasks_database_up: 0,
-      async_tasks_rescued_total: 1,
-      'async_tasks_loop_failures_total{loop="poller"}': 1,
+const STATS: TaskStats = {
+  byStatus: { pending: 1, running: 0, completed: 0, failed: 0, cancelled: 0 },
+  byType: [{ taskType: 'waits', pending: 1, running: 0, completed: 0, failed: 0, cancelled: 0 }],
+  isEstimate: false,
+  oldestDueSeconds: 12.5,
+  finishedPerMinute: [],
+}
+const OF_THE_TABLE = ['async_tasks_tasks', 'async_tasks_oldest_due_seconds', 'async_tasks_count_age_seconds']
+const isUp = async () => undefined
+const isAway = async () => 'the database cannot be reached'
+const outage = () => Promise.reject(Object.assign(new Error('refused'), { code: 'ECONNREFUSED' }))
+const executor = null
+
+test('every trouble is counted, from zero on', async () => {
+  const events = new TaskEvents()
+  const counters = () =>
+    new TaskMetrics({ events, executor, stats: outage, findDatabaseProblem: isAway }).read().then(samplesOf)
+  expect(await counters()).toMatchObject({
+    async_tasks_rescued_total: 0,
+    'async_tasks_late_writes_total{what="log"}': 0,
+    'async_tasks_loop_failures_total{loop="heartbeat"}': 0,
+  })
+  const metrics = new TaskMetrics({ events, executor, stats: outage, findDatabaseProblem: isAway })
+  const lost = { taskId: 'task_1', taskType: 'lost' }
+  events.emit('rescued', { tasks: [{ ...lost, attempt: 1, status: 'pending' }] })
+  events.emit('late', { ...lost, attempt: 1, what: 'completion' })
+  events.emit('logsDropped', { count: 3 })
+  events.emit('tickFailed', { schedule: 'nightly', tick: new Date(), error: new Error('no') })
+  events.emit('loopFailed', { loop: 'poller', error: new Error('away') })
+  events.emit('writeFailed', { what: 'an end', error: new Error('refused') })
+  expect(samplesOf(await metrics.read())).toMatchObject({
+    async_tasks_rescued_total: 1,
+    'async_tasks_late_writes_total{what="completion"}': 1,
+    async_tasks_log_lines_dropped_total: 3,
+    async_tasks_failed_ticks_total: 1,
+    'async_tasks_loop_failures_total{loop="poller"}': 1,
+    async_tasks_failed_writes_total: 1,
+  })
+})
+
+describe('the state of the table', () => {
+  const read = async (
+    sources: Pick<ConstructorParameters<typeof TaskMetrics>[0], 'stats' | 'findDatabaseProblem'>,
+  ) => samplesOf(await new TaskMetrics({ events: new TaskEvents(), executor, ...sources }).read())
+
+  test('is told with its age', async () => {
+    expect(await read({ stats: async () => STATS, findDatabaseProblem: isUp })).toMatchObject({
+      async_tasks_database_up: 1,
+      'async_tasks_tasks{task_type="waits",status="pending"}': 1,
+      async_tasks_oldest_due_seconds: 12.5,
+      async_tasks_count_age_seconds: expect.any(Number),
     })
-    const names = [...samples.keys()].map((name) => name.replace(/\{.*/, ''))
-    expect(names).not.toContain('async_tasks_tasks')
-    expect(names).not.toContain('async_tasks_oldest_due_seconds')
+  })
+
+  test.each([
+    ['fails', outage],
+    ['hangs', () => new Promise<never>(() => {})],
+  ])('is left out while the database is away and a count %s', async (_name, stats) => {
+    const begun = performance.now()
+    const samples = await read({ stats, findDatabaseProblem: isAway })
+    expect(performance.now() - begun).toBeLessThan(4_000)
+    expect(samples.async_tasks_database_up).toBe(0)
+    expect(namesIn(samples)).not.toEqual(expect.arrayContaining([expect.toBeOneOf(OF_THE_TABLE)]))
+  })
+
+  test('that cannot be read for another reason is an error, the next time too', async () => {
+    const stats = () => Promise.reject(Object.assign(new Error('permission denied'), { code: '42501' }))
+    const sources = { events: new TaskEvents(), executor, stats, findDatabaseProblem: isUp }
+    const metrics = new TaskMetrics(sources)
+    for (let i = 0; i < 2; i += 1) await expect(metrics.read()).rejects.toThrow('permission denied')
+  })
+
+  test('is that of the last count while the next one takes longer than a scrape waits', async () => {
+    const counts = [Promise.resolve(STATS), new Promise<TaskStats>(() => {})]
+    const stats = () => (counts.length > 1 ? counts.shift() : counts[0]) as Promise<TaskStats>
+    const metrics = new TaskMetrics({ events: new TaskEvents(), executor, stats, findDatabaseProblem: isUp })
+    const age = async () => samplesOf(await metrics.read()).async_tasks_count_age_seconds
+    expect(await age()).toBeLessThan(1)
+    await expect.poll(age).toBeGreaterThan(1)
+    const samples = samplesOf(await metrics.read())
+    expect(samples['async_tasks_tasks{task_type="waits",status="pending"}']).toBe(1)
   })
 })
 
 test('what Node tells of its process comes along once it is measured', async () => {
-  const metrics = new TaskMetrics({
-    events: new TaskEvents(),
-    executor: null,
-    stats: () => Promise.reject(new Error('away')),
-  })
+  const sources = { events: new TaskEvents(), executor, stats: outage, findDatabaseProblem: isAway }
+  const before = samplesOf(await new TaskMetrics(sources).read())
+  expect(namesIn(before).every((name) => name.startsWith('async_tasks_'))).toBe(true)
   measureProcess()
-  const samples = samplesOf(await metrics.read())
-  expect(samples.get('process_resident_memory_bytes')).toBeGreaterThan(10_000_000)
-  expect([...samples.keys()]).toContain('nodejs_eventloop_lag_p99_seconds')
+  const samples = samplesOf(await new TaskMetrics(sources).read())
+  expect(samples.process_resident_memory_bytes).toBeGreaterThan(10_000_000)
+  expect(namesIn(samples)).toContain('nodejs_eventloop_lag_p99_seconds')
 })

@@ -5,6 +5,10 @@ export interface ExecutorHealth {
   /** Why not, in words for people. */
   readonly reasons: readonly string[]
   readonly loops: readonly LoopHealth[]
+  /** Handlers that may run at once. */
+  readonly slots: number
+  /** Handlers that do. */
+  readonly running: number
   /** Tasks whose handlers ignore their signal; each holds a slot. */
   readonly stuck: readonly string[]
 }
@@ -19,11 +23,14 @@ export function assessHealth(executor: {
   readonly started: boolean
   readonly stopping: boolean
   readonly loops: readonly WatchedLoop[]
+  readonly slots: number
+  readonly running: number
   readonly stuck: readonly string[]
 }): ExecutorHealth {
-  const { started, stopping, stuck } = executor
+  const { started, stopping, slots, running, stuck } = executor
   const reasons = stopping ? ['shutting down'] : started ? staleness(executor.loops) : ['not started']
-  return { ok: reasons.length === 0, reasons, loops: executor.loops.map(({ health }) => health), stuck }
+  const loops = executor.loops.map(({ health }) => health)
+  return { ok: reasons.length === 0, reasons, loops, slots, running, stuck }
 }
 
 function staleness(loops: readonly WatchedLoop[]): string[] {

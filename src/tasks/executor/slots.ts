@@ -35,12 +35,13 @@ export class Slots {
     return this.#size
   }
 
-  get inUse(): number {
+  /** How many are taken. */
+  get running(): number {
     return this.#running.size
   }
 
   get free(): number {
-    return Math.min(this.#size - this.inUse, this.#mostHeld - this.#held.size)
+    return Math.min(this.#size - this.running, this.#mostHeld - this.#held.size)
   }
 
   /** Those that are held. */

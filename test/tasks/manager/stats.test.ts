@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
 import { describe, expect, test } from 'vitest'
 import type { TaskStats } from '../../../src/contract/stats.ts'
@@ -9,6 +10,7 @@ import { Statistics, summarize } from '../../../src/tasks/statistics.ts'
 import type { TypeCount } from '../../../src/tasks/store/stats.ts'
 import { startFaultProxy } from '../../support/fault-proxy.ts'
 import { captureAllStatements, captureStatements } from '../../support/plans.ts'
+import { slowPool } from '../../support/slow-pool.ts'
 import { inStatus, useTaskTables } from '../../support/task-rows.ts'
 
 const tables = useTaskTables()
@@ -85,6 +87,17 @@ describe('stats', () => {
     await expect(manager.stats()).rejects.toThrow(/async_task_minutes/)
     await tables.pool.query('alter table elsewhere rename to async_task_minutes')
     expect(await manager.stats()).toMatchObject({ byStatus: NONE })
+  })
+
+  test('that failed after long are not tried again at once', async () => {
+    const pool = slowPool(tables.pool, async () => {
+      await delay(1_100)
+      throw new Error('took too long')
+    })
+    const statistics = new Statistics(createDatabase(pool, { prepared: tables.database.prepared }))
+    const failed = statistics.read()
+    await expect(failed).rejects.toThrow('took too long')
+    expect(statistics.read()).toBe(failed)
   })
 
   test('estimate large counts of ended tasks, and say so; what waits and runs stays exact', async () => {
