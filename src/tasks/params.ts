@@ -30,7 +30,9 @@ export async function prepareParams(
 ): Promise<StoredParams> {
   const parsed = await parse(type, schema, input)
   const stored = toJson(type, parsed)
-  const pointer = findDifference(parsed, await parse(type, schema, stored))
+  // Where it is what came, it has been parsed.
+  const again = isDeepStrictEqual(stored, input) ? parsed : await parse(type, schema, stored)
+  const pointer = findDifference(parsed, again)
   if (pointer !== undefined) {
     const detail = 'would not come back as it is: the schema must parse its own output, as JSON, to itself'
     throw invalid(type, [{ pointer, detail }])
