@@ -30,9 +30,7 @@ export async function prepareParams(
 ): Promise<StoredParams> {
   const parsed = await parse(type, schema, input)
   const stored = toJson(type, parsed)
-  // Where it is what came, it has been parsed.
-  const again = isDeepStrictEqual(stored, input) ? parsed : await parse(type, schema, stored)
-  const pointer = findDifference(parsed, again)
+  const pointer = findDifference(parsed, await parse(type, schema, stored))
   if (pointer !== undefined) {
     const detail = 'would not come back as it is: the schema must parse its own output, as JSON, to itself'
     throw invalid(type, [{ pointer, detail }])
