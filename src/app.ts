@@ -22,7 +22,7 @@ import { createMarketSource } from './market/sources/create-source.ts'
 import { createMarketTasks } from './market/tasks/index.ts'
 import asyncTasks, { TASK_EVENTS, version } from './plugin.ts'
 import type { TaskEvents } from './tasks/events.ts'
-import type { AnyTask } from './tasks/task.ts'
+import { type AnyTask, findDefinitions } from './tasks/task.ts'
 import { TaskMetrics } from './telemetry/metrics.ts'
 
 const PREFIX = '/api/admin'
@@ -116,6 +116,7 @@ async function compose(app: FastifyInstance, config: Config, options: AppOptions
   })
   const metrics = new TaskMetrics({
     events: app.getDecorator<TaskEvents>(TASK_EVENTS),
+    taskTypes: tasks.flatMap((task) => findDefinitions(task)).map(({ type }) => type),
     executor: app.taskExecutor,
     stats: () => app.tasks.stats(),
     findDatabaseProblem,

@@ -67,8 +67,9 @@ export const healthRoutes: FastifyPluginAsyncZod<HealthOptions> = async (app, op
 }
 
 /**
- * Asks the database, by a `ping` that rejects when it is away, but waits only so long. Probes share a question that is still open: against a database that
- * hangs, each one of its own would take one more connection from the pool and keep it.
+ * Asks the database, by a `ping` that rejects when it is away, but waits only so long. Probes share a question that is
+ * still open: against a database that hangs, each one of its own would take one more connection from the pool and keep
+ * it.
  */
 export function watchDatabase(ping: () => Promise<unknown>): () => Promise<string | undefined> {
   let open: Promise<string | undefined> | undefined

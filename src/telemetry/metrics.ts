@@ -14,7 +14,7 @@ import { within } from '../tasks/executor/deadline.ts'
 import type { TaskExecutor } from '../tasks/executor/executor.ts'
 import type { ExecutorHealth } from '../tasks/executor/health.ts'
 
-/** However many scrape: after this time the answer is made anew. */
+/** However many scrape: after this time the answer is made anew. So long an error is shared, too. */
 const FRESH_MS = 1_000
 
 /** How long a scrape waits for the table to be counted. */
@@ -30,6 +30,8 @@ const LATE = ['completion', 'failure', 'progress', 'log'] as const
 
 export interface MetricsSources {
   readonly events: TaskEvents
+  /** The types that may run here: their counters begin at zero. */
+  readonly taskTypes: readonly string[]
   /** Null where this process runs no tasks. */
   readonly executor: Pick<TaskExecutor, 'health'> | null
   /** How the table stands: shared by those who ask at the same time, and for a while after. */
@@ -57,14 +59,17 @@ export class TaskMetrics {
   readonly #tasks: Gauge<'task_type' | 'status'>
   readonly #oldestDue: Gauge
   readonly #countAge: Gauge
+  readonly #failedCounts: Counter
   #counted: { readonly stats: TaskStats; readonly at: number } | undefined
+  /** Of the last count: an error that no later one will be spared. */
+  #failure: unknown
   #latest: Promise<string> | undefined
   #freshUntil = 0
 
   constructor(sources: MetricsSources) {
     this.#sources = sources
     const registers = [this.#registry]
-    countAttempts(sources.events, registers)
+    countAttempts(sources, registers)
     countTroubles(sources.events, registers)
     if (sources.executor) gaugeExecutor(sources.executor, registers)
     const gauge = (name: string, help: string) => new Gauge({ name: `async_tasks_${name}`, help, registers })
@@ -79,7 +84,12 @@ export class TaskMetrics {
       'oldest_due_seconds',
       'How long the oldest due task has waited; 0 when none waits.',
     )
-    this.#countAge = gauge('count_age_seconds', 'How long ago tasks were counted.')
+    this.#countAge = gauge('count_age_seconds', 'How long ago this process got the newest count of tasks.')
+    this.#failedCounts = new Counter({
+      name: 'async_tasks_failed_counts_total',
+      help: 'Scrapes for which the tasks in the table could not be counted.',
+      registers,
+    })
   }
 
   /** The type of the text that `read` resolves to. */
@@ -87,19 +97,14 @@ export class TaskMetrics {
     return this.#registry.contentType
   }
 
-  /** In Prometheus' text format. With the database away what is in the table is left out. */
+  /** In Prometheus' text format. With the database away the table is left out; what else is wrong is thrown. */
   read(): Promise<string> {
     if (this.#latest && performance.now() < this.#freshUntil) return this.#latest
     this.#freshUntil = Number.POSITIVE_INFINITY
-    const answer = this.#render().finally(() => {
+    this.#latest = this.#render().finally(() => {
       this.#freshUntil = performance.now() + FRESH_MS
     })
-    this.#latest = answer
-    // A failure is its callers' alone.
-    answer.catch(() => {
-      if (this.#latest === answer) this.#latest = undefined
-    })
-    return answer
+    return this.#latest
   }
 
   async #render(): Promise<string> {
@@ -107,6 +112,7 @@ export class TaskMetrics {
       this.#sources.findDatabaseProblem(),
       within(COUNT_TIMEOUT_MS, this.#count()),
     ])
+    if (this.#failure !== undefined) throw this.#failure
     this.#databaseIsUp.set(problem === undefined ? 1 : 0)
     this.#takeCounted(problem === undefined ? this.#counted : undefined)
     const [ofProcess, ofTasks] = await Promise.all([processRegistry.metrics(), this.#registry.metrics()])
@@ -118,9 +124,11 @@ export class TaskMetrics {
     try {
       const stats = await this.#sources.stats()
       if (stats !== this.#counted?.stats) this.#counted = { stats, at: performance.now() }
+      this.#failure = undefined
     } catch (error) {
+      this.#failedCounts.inc()
       // Whether the database is away the other question says.
-      if (!isTransient(error)) throw error
+      this.#failure = isTransient(error) ? undefined : error
     }
   }
 
@@ -158,7 +166,7 @@ function gaugeExecutor(executor: Pick<TaskExecutor, 'health'>, registers: Regist
   gauge('executor_healthy', '1 while this process is fit to run tasks, else 0.', ({ ok }) => (ok ? 1 : 0))
 }
 
-function countAttempts(events: TaskEvents, registers: Registry[]): void {
+function countAttempts({ events, taskTypes }: MetricsSources, registers: Registry[]): void {
   const attempts = new Counter({
     name: 'async_tasks_attempts_total',
     help: 'Attempts whose end this process has written.',
@@ -172,13 +180,10 @@ function countAttempts(events: TaskEvents, registers: Registry[]): void {
     buckets: DURATION_BUCKETS,
     registers,
   })
-  const known = new Set<string>()
-  events.on('started', ({ taskType }) => {
-    if (known.has(taskType)) return
-    known.add(taskType)
-    // From zero on: what begins with one has not risen for Prometheus, and the first failure would go unnoticed.
+  // From zero on: what begins with one has not risen for Prometheus, and the first failure would go unnoticed.
+  for (const taskType of taskTypes) {
     for (const outcome of OUTCOMES) attempts.inc({ task_type: taskType, outcome }, 0)
-  })
+  }
   events.on('ended', ({ taskType, outcome, durationMs }) => {
     attempts.inc({ task_type: taskType, outcome })
     durations.observe({ task_type: taskType }, durationMs / 1_000)

@@ -113,17 +113,21 @@ const isUp = async () => undefined
 const isAway = async () => 'the database cannot be reached'
 const outage = () => Promise.reject(Object.assign(new Error('refused'), { code: 'ECONNREFUSED' }))
 const executor = null
+const taskTypes = ['registered']
 
 test('every trouble is counted, from zero on', async () => {
   const events = new TaskEvents()
   const counters = () =>
-    new TaskMetrics({ events, executor, stats: outage, findDatabaseProblem: isAway }).read().then(samplesOf)
+    new TaskMetrics({ events, taskTypes, executor, stats: outage, findDatabaseProblem: isAway })
+      .read()
+      .then(samplesOf)
   expect(await counters()).toMatchObject({
     async_tasks_rescued_total: 0,
+    'async_tasks_attempts_total{task_type="registered",outcome="failed"}': 0,
     'async_tasks_late_writes_total{what="log"}': 0,
     'async_tasks_loop_failures_total{loop="heartbeat"}': 0,
   })
-  const metrics = new TaskMetrics({ events, executor, stats: outage, findDatabaseProblem: isAway })
+  const metrics = new TaskMetrics({ events, taskTypes, executor, stats: outage, findDatabaseProblem: isAway })
   const lost = { taskId: 'task_1', taskType: 'lost' }
   events.emit('rescued', { tasks: [{ ...lost, attempt: 1, status: 'pending' }] })
   events.emit('late', { ...lost, attempt: 1, what: 'completion' })
@@ -141,10 +145,22 @@ test('every trouble is counted, from zero on', async () => {
   })
 })
 
+/** The next answer that is made: in an object, because it may be an error. */
+async function otherThan(first: Promise<string>, metrics: TaskMetrics): Promise<{ answer: Promise<string> }> {
+  let answer = first
+  const isOther = () => {
+    answer = metrics.read()
+    answer.catch(() => {})
+    return answer !== first
+  }
+  await expect.poll(isOther).toBe(true)
+  return { answer }
+}
+
 describe('the state of the table', () => {
   const read = async (
     sources: Pick<ConstructorParameters<typeof TaskMetrics>[0], 'stats' | 'findDatabaseProblem'>,
-  ) => samplesOf(await new TaskMetrics({ events: new TaskEvents(), executor, ...sources }).read())
+  ) => samplesOf(await new TaskMetrics({ events: new TaskEvents(), taskTypes, executor, ...sources }).read())
 
   test('is told with its age', async () => {
     expect(await read({ stats: async () => STATS, findDatabaseProblem: isUp })).toMatchObject({
@@ -166,17 +182,59 @@ describe('the state of the table', () => {
     expect(namesIn(samples)).not.toEqual(expect.arrayContaining([expect.toBeOneOf(OF_THE_TABLE)]))
   })
 
+  test('goes with the database, although it was counted before', async () => {
+    let problem: string | undefined
+    const findDatabaseProblem = async () => problem
+    const sources = {
+      events: new TaskEvents(),
+      taskTypes,
+      executor,
+      stats: async () => STATS,
+      findDatabaseProblem,
+    }
+    const metrics = new TaskMetrics(sources)
+    expect(namesIn(samplesOf(await metrics.read()))).toEqual(expect.arrayContaining(OF_THE_TABLE))
+    problem = 'the database cannot be reached'
+    const names = async () => namesIn(samplesOf(await metrics.read()))
+    await expect.poll(names).not.toEqual(expect.arrayContaining([expect.toBeOneOf(OF_THE_TABLE)]))
+  })
+
+  test('and all the rest is made once for all who ask within a second, and so is an error', async () => {
+    let asked = 0
+    const stats = () => {
+      asked += 1
+      return asked === 1 ? Promise.resolve(STATS) : Promise.reject(new Error('no more'))
+    }
+    const sources = { events: new TaskEvents(), taskTypes, executor, stats, findDatabaseProblem: isUp }
+    const metrics = new TaskMetrics(sources)
+    const first = metrics.read()
+    expect(metrics.read()).toBe(first)
+    await first
+    const second = await otherThan(first, metrics)
+    await expect(second.answer).rejects.toThrow('no more')
+    expect([metrics.read() === second.answer, asked]).toEqual([true, 2])
+  })
+
   test('that cannot be read for another reason is an error, the next time too', async () => {
     const stats = () => Promise.reject(Object.assign(new Error('permission denied'), { code: '42501' }))
-    const sources = { events: new TaskEvents(), executor, stats, findDatabaseProblem: isUp }
+    const sources = { events: new TaskEvents(), taskTypes, executor, stats, findDatabaseProblem: isUp }
     const metrics = new TaskMetrics(sources)
-    for (let i = 0; i < 2; i += 1) await expect(metrics.read()).rejects.toThrow('permission denied')
+    const first = metrics.read()
+    await expect(first).rejects.toThrow('permission denied')
+    const { answer } = await otherThan(first, metrics)
+    await expect(answer).rejects.toThrow('permission denied')
   })
 
   test('is that of the last count while the next one takes longer than a scrape waits', async () => {
     const counts = [Promise.resolve(STATS), new Promise<TaskStats>(() => {})]
     const stats = () => (counts.length > 1 ? counts.shift() : counts[0]) as Promise<TaskStats>
-    const metrics = new TaskMetrics({ events: new TaskEvents(), executor, stats, findDatabaseProblem: isUp })
+    const metrics = new TaskMetrics({
+      events: new TaskEvents(),
+      taskTypes,
+      executor,
+      stats,
+      findDatabaseProblem: isUp,
+    })
     const age = async () => samplesOf(await metrics.read()).async_tasks_count_age_seconds
     expect(await age()).toBeLessThan(1)
     await expect.poll(age).toBeGreaterThan(1)
@@ -186,7 +244,13 @@ describe('the state of the table', () => {
 })
 
 test('what Node tells of its process comes along once it is measured', async () => {
-  const sources = { events: new TaskEvents(), executor, stats: outage, findDatabaseProblem: isAway }
+  const sources = {
+    events: new TaskEvents(),
+    taskTypes,
+    executor,
+    stats: outage,
+    findDatabaseProblem: isAway,
+  }
   const before = samplesOf(await new TaskMetrics(sources).read())
   expect(namesIn(before).every((name) => name.startsWith('async_tasks_'))).toBe(true)
   measureProcess()

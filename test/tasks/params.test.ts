@@ -195,7 +195,12 @@ describe('a schema', () => {
     expect(await refusedAt({ id: 8 }, schema)).toEqual(['/id'])
   })
 
+  const addOne = (params: Record<string, unknown>) => {
+    if (Array.isArray(params.list)) params.list.push('one more')
+    return params
+  }
   test.each<[string, ParamsSchema, unknown]>([
+    ['that changes what it is given', z.looseObject({}).transform(addOne), { list: [] }],
     ['that takes no text for the date it makes', z.object({ at: z.date() }), { at: new Date(0) }],
     ['that changes its own output', z.object({ n: z.int().transform((n) => n + 1) }), { n: 1 }],
     ['that makes another type', z.object({ n: z.string().transform((text) => text.length) }), { n: 'abc' }],

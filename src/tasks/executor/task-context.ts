@@ -59,12 +59,14 @@ export interface ContextParts {
  */
 const ON_DEMAND: PropertyDescriptorMap & ThisType<ExecutorContext> = {
   signal: {
+    configurable: true,
     enumerable: true,
     get() {
       return this[PARTS].cancellation.signal
     },
   },
   log: {
+    configurable: true,
     enumerable: true,
     get() {
       return this[PARTS].output.log

@@ -89,7 +89,7 @@ describe('stop', () => {
     const { manager, executor, events } = createEngine(
       database,
       [deaf],
-      { shutdownTimeoutMs: 1_500 },
+      { shutdownTimeoutMs: 4_000 },
       { hears: true },
     )
     executor.start()
@@ -105,8 +105,11 @@ describe('stop', () => {
       expect(await manager.listExecutors()).toEqual([])
     } finally {
       leave.open()
-      await executor.stop()
-      await proxy.close()
+      try {
+        await executor.stop()
+      } finally {
+        await proxy.close()
+      }
     }
   })
 
