@@ -11,7 +11,5 @@ export default defineConfig({
     maxWorkers: 2,
     testTimeout: 30_000,
     hookTimeout: 60_000,
-    // How long to wait for what never comes. How soon something must come is measured where it is promised.
-    expect: { poll: { timeout: 10_000 } },
   },
 })

@@ -25,6 +25,9 @@ function samplesOf(text: string): Record<string, number> {
   )
 }
 
+/** Answers are shared for a second, and a count is waited for two. */
+const PATIENCE = { timeout: 10_000 }
+
 const namesIn = (samples: Record<string, number>) =>
   Object.keys(samples).map((name) => name.replace(/\{.*/, ''))
 
@@ -67,7 +70,7 @@ describe('GET /metrics', () => {
 
     // Answers, and counts of the table, are shared for a moment.
     await expect
-      .poll(async () => samplesOf(await scrape()))
+      .poll(async () => samplesOf(await scrape()), PATIENCE)
       .toMatchObject({
         'async_tasks_attempts_total{task_type="good",outcome="completed"}': 2,
         'async_tasks_attempts_total{task_type="good",outcome="failed"}': 0,
@@ -93,9 +96,9 @@ describe('GET /metrics', () => {
   test('says that the executor stops, and is for GET without parameters', async () => {
     server = await startBundledServer()
     const isHealthy = async () => samplesOf(await scrape()).async_tasks_executor_healthy
-    await expect.poll(isHealthy).toBe(1)
+    await expect.poll(isHealthy, PATIENCE).toBe(1)
     server.app.taskExecutor?.beginStop()
-    await expect.poll(isHealthy).toBe(0)
+    await expect.poll(isHealthy, PATIENCE).toBe(0)
     expect((await server.app.inject({ method: 'POST', url: '/metrics' })).statusCode).toBe(405)
     expect((await server.app.inject('/metrics?module=tasks')).statusCode).toBe(400)
   })
@@ -153,7 +156,7 @@ async function otherThan(first: Promise<string>, metrics: TaskMetrics): Promise<
     answer.catch(() => {})
     return answer !== first
   }
-  await expect.poll(isOther).toBe(true)
+  await expect.poll(isOther, PATIENCE).toBe(true)
   return { answer }
 }
 
@@ -196,7 +199,7 @@ describe('the state of the table', () => {
     expect(namesIn(samplesOf(await metrics.read()))).toEqual(expect.arrayContaining(OF_THE_TABLE))
     problem = 'the database cannot be reached'
     const names = async () => namesIn(samplesOf(await metrics.read()))
-    await expect.poll(names).not.toEqual(expect.arrayContaining([expect.toBeOneOf(OF_THE_TABLE)]))
+    await expect.poll(names, PATIENCE).not.toEqual(expect.arrayContaining([expect.toBeOneOf(OF_THE_TABLE)]))
   })
 
   test('and all the rest is made once for all who ask within a second, and so is an error', async () => {
@@ -237,7 +240,7 @@ describe('the state of the table', () => {
     })
     const age = async () => samplesOf(await metrics.read()).async_tasks_count_age_seconds
     expect(await age()).toBeLessThan(1)
-    await expect.poll(age).toBeGreaterThan(1)
+    await expect.poll(age, PATIENCE).toBeGreaterThan(1)
     const samples = samplesOf(await metrics.read())
     expect(samples['async_tasks_tasks{task_type="waits",status="pending"}']).toBe(1)
   })

@@ -95,7 +95,9 @@ describe('stop', () => {
     executor.start()
     try {
       const listeners = `select from pg_stat_activity where datname = current_database() and query like 'listen%'`
-      await expect.poll(async () => (await engines.database.pool.query(listeners)).rowCount).toBe(1)
+      await expect
+        .poll(async () => (await engines.database.pool.query(listeners)).rowCount, { timeout: 10_000 })
+        .toBe(1)
       const started = nextEvent(events, 'started')
       const { taskId } = await manager.createTask(deaf)
       await started
