@@ -1,13 +1,10 @@
 import { createHash } from 'node:crypto'
-import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres'
 import type pg from 'pg'
 import { withTransaction } from './client.ts'
 
 /** Where the engine's statements run. */
 export interface Database {
   readonly pool: pg.Pool
-  /** For queries whose shape depends on the caller: filters, pages. */
-  readonly orm: NodePgDatabase
   /** False behind a pooler that does not keep prepared statements. */
   readonly prepared: boolean
   /** Until an answer that does not come counts as a broken connection. */
@@ -18,7 +15,7 @@ export function createDatabase(
   pool: pg.Pool,
   { prepared, answerTimeoutMs = 30_000 }: { prepared: boolean; answerTimeoutMs?: number },
 ): Database {
-  return { pool, orm: drizzle(pool), prepared, answerTimeoutMs }
+  return { pool, prepared, answerTimeoutMs }
 }
 
 /**

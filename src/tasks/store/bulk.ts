@@ -4,6 +4,7 @@ import { type Database, execute, query, statement } from '../../db/database.ts'
 import { branchesOf, type TaskFilter, Values } from './list-branches.ts'
 import { ALLOWED, STILL_STOPPING } from './operate.ts'
 import { searchIds } from './read.ts'
+import { TASKS } from './tables.ts'
 
 /** What bulk actions look up: the tasks of a filter, and why an action is not for a task. */
 
@@ -17,7 +18,7 @@ const ALSO_WHEN_NAMED: readonly TaskStatus[] = ['completed']
 
 // Whoever asks again until there are no more would ask for ever: such a task is refused each time. A limit, so that the
 // key is looked up task by task and not joined.
-const KEY_IS_FREE = `(select true from async_tasks holder
+const KEY_IS_FREE = `(select true from ${TASKS} holder
            where holder.unique_key = t.unique_key and holder.status in ('pending', 'running')
            limit 1) is null`
 const CHANGEABLE: Record<BulkAction, string> = { ...ALLOWED, retry: `${ALLOWED.retry} and ${KEY_IS_FREE}` }
@@ -41,7 +42,7 @@ export async function findActionable(
   const order = `order by created_at desc, id desc limit ${values.add(limit)}`
   const branches = branchesOf({ ...filter, status: statuses }, values, search).map(
     (where) =>
-      `(select task_id, created_at, id from async_tasks t where ${where} and ${CHANGEABLE[action]} ${order})`,
+      `(select task_id, created_at, id from ${TASKS} t where ${where} and ${CHANGEABLE[action]} ${order})`,
   )
   if (branches.length === 0) return []
   const text = `select task_id as "taskId" from (${branches.join(' union all ')}) fitting ${order}`
@@ -51,7 +52,7 @@ export async function findActionable(
 const LOOK = statement(
   'bulk_look',
   `select t.task_id as "taskId", t.status, ${STILL_STOPPING} as "stillStopping"
-     from async_tasks t
+     from ${TASKS} t
     where t.task_id = any($1::text[])`,
 )
 

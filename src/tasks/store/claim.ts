@@ -2,6 +2,7 @@ import { type Database, execute, type Statement, statement } from '../../db/data
 import { isLimited, type TypeLimits } from '../limits.ts'
 import { HANDLER_IS_LEFT } from './fence.ts'
 import { compareIds } from './rows.ts'
+import { PARAMS, TASKS, TYPES } from './tables.ts'
 
 /**
  * The claim: one statement, made for the types that an executor runs.
@@ -67,22 +68,22 @@ export const ORDER = 'order by priority desc, run_at, id'
 /** What a type's branch reads: $3 types, $5 since when. */
 const due = (i: number) => `status = 'pending' and task_type = ($3::text[])[${i}] and run_at <= now()
                 and run_at >= coalesce(($5::timestamptz[])[${i}], '-infinity')
-                and not exists (select from async_task_types p
+                and not exists (select from ${TYPES} p
                                  where p.task_type = ($3::text[])[${i}] and p.paused_at is not null)`
 
 /** The row at `place`, locked, where it still waits and nobody else has locked it. */
 export const LOCKED = (place: string) => `
-           cross join lateral (select c.id from async_tasks c
+           cross join lateral (select c.id from ${TASKS} c
                                 where c.ctid = ${place} and c.status = 'pending' for update skip locked) locked`
 
 /** A type with no limit: its rows are locked when they come out of the merge. */
-const freeBranch = (i: number) => `(select ctid as place, id, priority, run_at from async_tasks
+const freeBranch = (i: number) => `(select ctid as place, id, priority, run_at from ${TASKS}
               where ${due(i)}
               ${ORDER} limit (select ($4::int[])[${i}]))`
 
 // Locked here: among the first ones, those that another claim holds must not count.
 const processBranch = (i: number) => `(select place, due.id, priority, run_at
-               from (select ctid as place, id, priority, run_at from async_tasks where ${due(i)} ${ORDER}) due${LOCKED('due.place')}
+               from (select ctid as place, id, priority, run_at from ${TASKS} where ${due(i)} ${ORDER}) due${LOCKED('due.place')}
               ${ORDER.replace('id', 'due.id')} limit (select ($4::int[])[${i}]))`
 
 const counting = (i: number) => `r.task_type = ($3::text[])[${i}] and r.concurrency_key is not null
@@ -90,11 +91,11 @@ const counting = (i: number) => `r.task_type = ($3::text[])[${i}] and r.concurre
 
 const placesLeft = (i: number) => `(select case when ($3::text[])[${i}] in (select task_type from held)
                 then greatest(0, least(($4::int[])[${i}], ($7::int[])[${i}] - (
-                       select count(*) from async_tasks r where ${counting(i)}))) else 0 end)`
+                       select count(*) from ${TASKS} r where ${counting(i)}))) else 0 end)`
 
-const busyKeys = (i: number) => `array(select r.concurrency_key from async_tasks r where ${counting(i)})`
+const busyKeys = (i: number) => `array(select r.concurrency_key from ${TASKS} r where ${counting(i)})`
 
-const globalBranch = (i: number) => `(select ctid as place, id, priority, run_at from async_tasks
+const globalBranch = (i: number) => `(select ctid as place, id, priority, run_at from ${TASKS}
               where ${due(i)}
               ${ORDER} limit ${placesLeft(i)})`
 
@@ -102,14 +103,14 @@ const globalBranch = (i: number) => `(select ctid as place, id, priority, run_at
 const keyedBranch = (i: number) => `(select place, id, priority, run_at
                from (select distinct on (key) place, id, priority, run_at
                        from (select ctid as place, id, priority, run_at, coalesce(concurrency_key, '') as key
-                               from async_tasks where ${due(i)} ${ORDER} limit ${KEY_WINDOW}) due
+                               from ${TASKS} where ${due(i)} ${ORDER} limit ${KEY_WINDOW}) due
                       where key <> all (${busyKeys(i)})
                       order by key, priority desc, run_at, id) firsts
               ${ORDER} limit ${placesLeft(i)})`
 
 /** The same without a window: one look a key, however many tasks wait behind it. */
 const hoppingBranch = (i: number) => {
-  const next = (after: string) => `(select concurrency_key from async_tasks
+  const next = (after: string) => `(select concurrency_key from ${TASKS}
                         where status = 'pending' and task_type = ($3::text[])[${i}] and concurrency_key <> '' ${after}
                         order by concurrency_key limit 1)`
   return `(with recursive keys as (
@@ -118,7 +119,7 @@ const hoppingBranch = (i: number) => {
                 select ${next('and concurrency_key > keys.key')} from keys where keys.key is not null)
               select place, id, priority, run_at
                 from keys
-               cross join lateral (select ctid as place, id, priority, run_at from async_tasks
+               cross join lateral (select ctid as place, id, priority, run_at from ${TASKS}
                         where ${due(i)} and concurrency_key = keys.key and concurrency_key <> ''
                         ${ORDER} limit 1) first
                where keys.key is not null and keys.key <> all (${busyKeys(i)})
@@ -134,15 +135,15 @@ function branch(limits: TypeLimits, i: number): string {
 /** $8 names the types that are asked for. */
 const HELD = `held as materialized (
      select locked.task_type
-       from (select task_type, claims from async_task_types
+       from (select task_type, claims from ${TYPES}
               where task_type = any($8::text[])
               order by task_type
                 for update skip locked) locked
-       join async_task_types seen on seen.task_type = locked.task_type and seen.claims = locked.claims
+       join ${TYPES} seen on seen.task_type = locked.task_type and seen.claims = locked.claims
    ), `
 
 const COUNTED = `, counted as (
-     update async_task_types set claims = claims + 1
+     update ${TYPES} set claims = claims + 1
       where task_type in (select "taskType" from claimed) and task_type = any($6::text[])
    )`
 
@@ -152,7 +153,7 @@ export const CLAIMED = `t.id, t.task_id as "taskId", t.task_type as "taskType", 
                t.timeout_seconds as "timeoutSeconds", t.created_by as "createdBy",
                t.priority, extract(epoch from t.run_at)::float8 as "dueAt",
                (select json_object_agg(p.key, p.value)
-                  from async_task_params p
+                  from ${PARAMS} p
                  where p.task_id = t.task_id) as params`
 
 /** Which types with a limit over all processes a claim's executor has, and whether this claim may take any. */
@@ -165,7 +166,7 @@ function claimText(branches: readonly string[], limited: Limited): string {
             concurrency_key = case when t.task_type = any($6::text[]) then coalesce(t.concurrency_key, '')
                                    else t.concurrency_key end`
   return `with ${limited === 'taken' ? HELD : ''}claimed as (
-     update async_tasks t
+     update ${TASKS} t
         set status = 'running', attempt = t.attempt + 1, started_at = now(), executor_id = $1${limited === 'taken' ? key : ''}
       where t.id = any(array(
               select locked.id
@@ -182,9 +183,9 @@ function claimText(branches: readonly string[], limited: Limited): string {
 
 // A limit, so that this is looked up type by type and not joined; the order of the claim's index, so that it is used.
 const WAITING = `array(select u.task_type from unnest($6::text[]) as u (task_type)
-                     where (select true from async_tasks
+                     where (select true from ${TASKS}
                              where status = 'pending' and task_type = u.task_type and run_at <= now() ${ORDER} limit 1)
-                       and not exists (select from async_task_types p
+                       and not exists (select from ${TYPES} p
                                         where p.task_type = u.task_type and p.paused_at is not null))`
 
 export interface ClaimedRow extends ClaimedTask {
@@ -199,7 +200,7 @@ interface ClaimRow extends ClaimedRow {
 }
 
 /** Of an executor that runs no such type. */
-const NOTHING = `(select ctid as place, id, priority, run_at from async_tasks
+const NOTHING = `(select ctid as place, id, priority, run_at from ${TASKS}
               where $3::text[] is null and $4::int[] is null and $5::timestamptz[] is null)`
 
 /** Where only the key counts. */
@@ -207,14 +208,14 @@ const NO_LIMIT = 1_000_000_000
 
 const KNOW_TYPES = statement(
   'know_types',
-  `insert into async_task_types (task_type) select unnest($1::text[]) on conflict do nothing`,
+  `insert into ${TYPES} (task_type) select unnest($1::text[]) on conflict do nothing`,
 )
 
 /** Types of which more is due than the window shows: only of those keys may be missing. */
 const CROWDED = statement(
   'crowded_types',
   `select u.task_type as "taskType" from unnest($1::text[]) as u (task_type)
-    where (select true from async_tasks
+    where (select true from ${TASKS}
             where status = 'pending' and task_type = u.task_type and run_at <= now()
             ${ORDER} offset ${KEY_WINDOW} limit 1)`,
 )
@@ -223,9 +224,9 @@ const WAITS_SINCE_BEFORE = statement(
   'waits_since_before',
   `select exists (
      select from unnest($1::text[], $2::timestamptz[]) as u (task_type, instant)
-      where (select true from async_tasks
+      where (select true from ${TASKS}
               where status = 'pending' and task_type = u.task_type and run_at < u.instant ${ORDER} limit 1)
-        and not exists (select from async_task_types p
+        and not exists (select from ${TYPES} p
                          where p.task_type = u.task_type and p.paused_at is not null)) as waits`,
 )
 

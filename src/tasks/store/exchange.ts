@@ -1,6 +1,7 @@
 import { type Database, execute, statement } from '../../db/database.ts'
 import { CLAIMED, type ClaimedRow, type ClaimedTask, claimedOf, LOCKED, ORDER } from './claim.ts'
 import { COMPLETE_MANY, type CompletedRun, manyCompletionValues } from './finish.ts'
+import { TASKS, TYPES } from './tables.ts'
 
 /** Waiting tasks that others may hold at this moment. The bound keeps the plan from sorting all that wait. */
 const PASSED_OVER = 50
@@ -14,14 +15,14 @@ const EXCHANGE = statement(
   `with done as (
      ${COMPLETE_MANY}
    ), claimed as (
-     update async_tasks t
+     update ${TASKS} t
         set status = 'running', attempt = t.attempt + 1, started_at = now(), executor_id = $3,
             concurrency_key = coalesce(t.concurrency_key, '')
       where t.id = any(array(
               select locked.id
-                from (select ctid as place, id, priority, run_at from async_tasks
+                from (select ctid as place, id, priority, run_at from ${TASKS}
                        where status = 'pending' and task_type = $8 and run_at <= now()
-                         and not exists (select from async_task_types p
+                         and not exists (select from ${TYPES} p
                                           where p.task_type = $8 and p.paused_at is not null)
                        ${ORDER}
                        limit (select count(*) + ${PASSED_OVER} from done)) due${LOCKED('due.place')}

@@ -1,6 +1,7 @@
 import type { ExecutorView } from '../../contract/task.ts'
 import { type Database, execute, statement } from '../../db/database.ts'
 import { ORPHANS_EXIST, unknownTypesExist } from './rescue.ts'
+import { EXECUTORS, TASKS } from './tables.ts'
 
 /** Executors as rows: one heartbeat a process, whatever it runs. */
 
@@ -16,7 +17,7 @@ export interface ExecutorRow {
 
 const REGISTER = statement(
   'executor_register',
-  `insert into async_task_executors (executor_id, host, pid, version, slots, task_types, lease_ms)
+  `insert into ${EXECUTORS} (executor_id, host, pid, version, slots, task_types, lease_ms)
    values ($1, $2, $3, $4, $5, $6, $7)
    on conflict (executor_id) do update set heartbeat_at = now(), stopped_at = null`,
 )
@@ -30,24 +31,24 @@ export async function registerExecutor(db: Database, row: ExecutorRow): Promise<
 const BEAT = statement(
   'executor_beat',
   `with beat as (
-     update async_task_executors set heartbeat_at = now(), stuck = $2 where executor_id = $1 returning 1
+     update ${EXECUTORS} set heartbeat_at = now(), stuck = $2 where executor_id = $1 returning 1
    )
    select exists (select from beat) as known,
           array(select held.task_id || ' ' || held.attempt
                   from unnest($3::text[], $4::int[]) as held (task_id, attempt)
-                  left join async_tasks t on t.task_id = held.task_id
+                  left join ${TASKS} t on t.task_id = held.task_id
                  where (t.status in ('running', 'completed') and t.attempt = held.attempt and t.executor_id = $1) is not true
                    and (t.status = 'cancelled' and t.attempt = held.attempt) is not true) as lost,
           array(select held.task_id || ' ' || held.attempt
                   from unnest($3::text[], $4::int[]) as held (task_id, attempt)
-                  join async_tasks t on t.task_id = held.task_id
+                  join ${TASKS} t on t.task_id = held.task_id
                  where t.status = 'cancelled' and t.attempt = held.attempt) as cancelled,
-          $5::boolean and exists (select from async_tasks t
+          $5::boolean and exists (select from ${TASKS} t
                    where t.status = 'running' and t.executor_id = $1
                      and (t.task_id, t.attempt) not in (select * from unnest($3::text[], $4::int[]))) as strays,
           $6::boolean and ${ORPHANS_EXIST} as orphans,
           $6::boolean and ${unknownTypesExist('$7')} as "unknownTypes",
-          pg_relation_size('async_tasks')::float8 as "tableBytes"`,
+          pg_relation_size('${TASKS}')::float8 as "tableBytes"`,
 )
 
 export interface BeatAnswer {
@@ -95,7 +96,7 @@ export async function beat(
 
 const STOP = statement(
   'executor_stop',
-  `update async_task_executors set stopped_at = now(), heartbeat_at = now(), stuck = '{}' where executor_id = $1`,
+  `update ${EXECUTORS} set stopped_at = now(), heartbeat_at = now(), stuck = '{}' where executor_id = $1`,
 )
 
 /** The row stays: its types count as registered for one more lease, so that a restart fails nothing. */
@@ -105,9 +106,9 @@ export async function stopExecutor(db: Database, executorId: string): Promise<vo
 
 const FORGET = statement(
   'executor_forget',
-  `delete from async_task_executors e
+  `delete from ${EXECUTORS} e
     where e.heartbeat_at < now() - interval '1 day'
-      and not exists (select from async_tasks t where t.executor_id = e.executor_id and t.status = 'running')`,
+      and not exists (select from ${TASKS} t where t.executor_id = e.executor_id and t.status = 'running')`,
 )
 
 /** Removes the rows of executors that have been gone for a day and left nothing running. */
@@ -122,10 +123,10 @@ const LIST = statement(
           e.started_at as "startedAt", e.stuck,
           greatest(0, floor(extract(epoch from now() - e.heartbeat_at) * 1000))::float8 as "heartbeatAgeMs",
           e.heartbeat_at > now() - e.lease_ms * interval '1 millisecond' as alive,
-          array(select t.task_id from async_tasks t
+          array(select t.task_id from ${TASKS} t
                  where t.executor_id = e.executor_id and t.status = 'running'
                  order by t.id limit 1000) as "runningTasks"
-     from async_task_executors e
+     from ${EXECUTORS} e
     where e.stopped_at is null
     order by e.started_at, e.executor_id
     limit 1000`,

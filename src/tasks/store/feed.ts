@@ -3,6 +3,7 @@ import { type Database, execute, statement } from '../../db/database.ts'
 import type { Snapshot } from '../feed/settled-ids.ts'
 import type { LogRow } from './read.ts'
 import { type SummaryRow, toLogLine, toSummary } from './rows.ts'
+import { LOGS, TASKS } from './tables.ts'
 
 /** What viewers of tasks are shown: one statement for all of them. */
 
@@ -29,37 +30,37 @@ const FEED = statement(
             'nextXid', pg_snapshot_xmin(s)::text::float8 + age(pg_snapshot_xmin(s)::xid),
             'logIsWritten', case when age(pg_snapshot_xmin(s)::xid) = 0 then false else exists (
               select from pg_locks l
-               where l.relation = 'async_task_logs'::regclass and l.mode = 'RowExclusiveLock'
+               where l.relation = '${LOGS}'::regclass and l.mode = 'RowExclusiveLock'
                  and l.database = (select oid from pg_database where datname = current_database())) end
           )::text as body
      from pg_current_snapshot() s
    union all
-   select 'row', t.task_id, t.id, ${SUMMARY} from async_tasks t where t.task_id = any($1::text[])
+   select 'row', t.task_id, t.id, ${SUMMARY} from ${TASKS} t where t.task_id = any($1::text[])
    union all
    select 'line', watched.task_id, line.id, line.body
      from unnest($1::text[], $2::bigint[]) as watched (task_id, after_id)
     cross join lateral (
       select l.id, json_build_object('id', l.id, 'level', l.level, 'message', l.message,
                'createdAt', l.created_at, 'attempt', l.attempt, 'data', l.data)::text as body
-        from async_task_logs l
+        from ${LOGS} l
        where l.task_id = watched.task_id and l.id > watched.after_id
        order by l.id
        limit $3) line
    union all
    select 'lastLine', watched.task_id,
-          (select max(l.id) from async_task_logs l where l.task_id = watched.task_id), null
+          (select max(l.id) from ${LOGS} l where l.task_id = watched.task_id), null
      from unnest($1::text[], $2::bigint[]) as watched (task_id, after_id)
     where watched.after_id is null
    union all
    (select 'task', t.task_id, t.id, ${SUMMARY}
-      from async_tasks t where $4 and t.status = 'running' limit ${MAX_RUNNING})
+      from ${TASKS} t where $4 and t.status = 'running' limit ${MAX_RUNNING})
    union all
-   select 'task', t.task_id, t.id, ${SUMMARY} from async_tasks t where $4 and t.task_id = any($5::text[])
+   select 'task', t.task_id, t.id, ${SUMMARY} from ${TASKS} t where $4 and t.task_id = any($5::text[])
    union all
    (select 'task', t.task_id, t.id, ${SUMMARY}
-      from async_tasks t where $4 and t.id > $6::bigint order by t.id desc limit ${MAX_NEW})
+      from ${TASKS} t where $4 and t.id > $6::bigint order by t.id desc limit ${MAX_NEW})
    union all
-   select 'lastTask', null, (select max(id) from async_tasks), null where $4`,
+   select 'lastTask', null, (select max(id) from ${TASKS}), null where $4`,
 )
 
 export interface WatchedPosition {

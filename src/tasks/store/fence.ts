@@ -1,3 +1,4 @@
+import { EXECUTORS } from './tables.ts'
 /** Who may write about a run. Every write of a run carries it and takes effect only while it holds. */
 export interface Fence {
   readonly taskId: string
@@ -31,6 +32,6 @@ export const BACK_TO_PENDING = `status = 'pending', executor_id = null, stopping
 
 /** The row has ended or changed hands, and the handler of its last attempt runs on in an executor that lives. */
 export const HANDLER_IS_LEFT = (t: string) => `(${t}.stopping and exists (
-          select from async_task_executors e
+          select from ${EXECUTORS} e
            where e.executor_id = ${t}.executor_id and e.stopped_at is null
              and e.heartbeat_at > now() - e.lease_ms * interval '1 millisecond'))`

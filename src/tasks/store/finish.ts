@@ -1,6 +1,7 @@
 import { type Database, execute, plainArray, statement } from '../../db/database.ts'
 import { BACK_TO_PENDING, type Fence, fenceValues, HOLDS_FENCE, HOLDS_FENCE_BRIEFLY } from './fence.ts'
 import { compareIds } from './rows.ts'
+import { ATTEMPTS, LOGS, TASKS } from './tables.ts'
 
 /** Each function answers whether the fence held; false: the row was cancelled, taken away or has ended. */
 type Written = Promise<boolean>
@@ -13,7 +14,7 @@ const completed = (result: string, total: string, progress: string, step: string
           step = coalesce(${step}, step)`
 
 function completeOne(stopping: boolean): string {
-  return `update async_tasks
+  return `update ${TASKS}
       set ${completed('$4', '$5::int', '$6::int', '$7')}, stopping = ${stopping}
     where ${stopping ? HOLDS_FENCE : HOLDS_FENCE_BRIEFLY}
    returning true as written`
@@ -26,9 +27,9 @@ export const COMPLETE_ONE = completeOne(true)
 // so the guards stay on the target row and are checked again after a wait for its lock. A join with unnest may turn
 // into a nested loop over all running rows: 70 to 110 ms against 12 to 15 for 500 rows.
 const at = (array: string) => `(${array})[width_bucket(t.id, $1::bigint[])]`
-const completeMany = (set: string) => `update async_tasks t
+const completeMany = (set: string) => `update ${TASKS} t
       set ${set}
-    where t.id = any(array(select id from async_tasks where id = any($1::bigint[]) for no key update skip locked))
+    where t.id = any(array(select id from ${TASKS} where id = any($1::bigint[]) for no key update skip locked))
       and t.attempt = ${at('$2::int[]')} and t.executor_id = $3 and t.status = 'running'
    returning t.id`
 /** Its parameters are the first seven of a statement: `manyCompletionValues`. Returns the ids of those written. */
@@ -114,20 +115,20 @@ export function completionValues(
 /** An attempt that did not complete gets a row of its own, in the statement that ends it. */
 const recordAttempt = (outcome: string, error: string, stack: string) => `
    recorded as (
-     insert into async_task_attempts (task_id, attempt, executor_id, started_at, outcome, error, stack)
+     insert into ${ATTEMPTS} (task_id, attempt, executor_id, started_at, outcome, error, stack)
      select task_id, attempt, executor, started_at, ${outcome}, ${error}, ${stack} from ended
    )`
 
 const logError = (message: string) => `
    logged as (
-     insert into async_task_logs (task_id, attempt, level, message)
+     insert into ${LOGS} (task_id, attempt, level, message)
      select task_id, attempt, 'ERROR', ${message} from ended
    )`
 
 const RETRY_LATER = statement(
   'retry_later',
   `with ended as (
-     update async_tasks
+     update ${TASKS}
         set ${BACK_TO_PENDING}, retry_count = retry_count + 1, error_message = $4,
             run_at = now() + $6::float8 * interval '1 millisecond'
       where ${HOLDS_FENCE_BRIEFLY}
@@ -149,7 +150,7 @@ export async function retryTaskLater(
 const FAIL = statement(
   'fail',
   `with ended as (
-     update async_tasks
+     update ${TASKS}
         set status = 'failed', completed_at = now(), error_message = $4, stopping = $6
       where ${HOLDS_FENCE_BRIEFLY}
      returning task_id, attempt, $3::uuid as executor, started_at
@@ -171,7 +172,7 @@ export async function failTask(
 const RELEASE = statement(
   'release',
   `with ended as (
-     update async_tasks
+     update ${TASKS}
         set ${BACK_TO_PENDING}, run_at = now() + $4::float8 * interval '1 millisecond'
       where ${HOLDS_FENCE_BRIEFLY}
      returning task_id, attempt, $3::uuid as executor, started_at
@@ -186,7 +187,7 @@ export async function releaseTask(db: Database, fence: Fence, delayMs: number): 
 
 const HANDLER_RETURNED = statement(
   'handler_returned',
-  `update async_tasks
+  `update ${TASKS}
       set stopping = false
     where task_id = $1 and attempt = $2 and executor_id = $3 and stopping
    returning true as written`,
@@ -200,9 +201,9 @@ export async function noteHandlerReturned(db: Database, fence: Fence): Written {
 const FIND_END = statement(
   'find_end',
   `select (status = 'completed' and attempt = $2 and executor_id = $3) as completed,
-          (select outcome from async_task_attempts a
+          (select outcome from ${ATTEMPTS} a
             where a.task_id = t.task_id and a.attempt = $2 and a.executor_id = $3) as outcome
-     from async_tasks t
+     from ${TASKS} t
     where task_id = $1`,
 )
 

@@ -5,6 +5,7 @@ import { withoutStatement } from '../../db/statement-error.ts'
 import type { StoredParams } from '../params.ts'
 import { CHANNEL } from './notify.ts'
 import { DETAIL_COLUMNS, type DetailRow, TASK_COLUMNS, type TaskRow } from './rows.ts'
+import { PARAMS, TASKS } from './tables.ts'
 
 export interface NewTask {
   readonly taskId: string
@@ -35,7 +36,7 @@ const VALUES = `task_id, task_type, priority,
  * params: one commit, and the foreign keys are checked at its end.
  */
 export const insertion = (condition = '') => `created as (
-     insert into async_tasks (${COLUMNS})
+     insert into ${TASKS} (${COLUMNS})
      select ${VALUES}
        from unnest($1::text[], $2::text[], $3::smallint[], $4::timestamptz[], $5::float8[], $6::int[], $7::int[],
                    $8::text[], $9::text[])
@@ -44,7 +45,7 @@ export const insertion = (condition = '') => `created as (
       ${condition}
      returning *
    ), params as (
-     insert into async_task_params (task_id, key, value)
+     insert into ${PARAMS} (task_id, key, value)
      select task_id, key, value
        from unnest($10::text[], $11::text[], $12::text[]) as given (task_id, key, value)
       ${condition}
@@ -173,7 +174,7 @@ const INSERT_UNIQUE = statement(
          as given (position int, task_id text, task_type text, priority smallint, run_at timestamptz, delay_ms float8,
                    max_retries int, timeout_seconds int, created_by text, concurrency_key text, unique_key text)
    ), created as (
-     insert into async_tasks (${COLUMNS}, unique_key)
+     insert into ${TASKS} (${COLUMNS}, unique_key)
      select ${VALUES}, unique_key
        from given
       where $3::text is null or (select set_config('lock_timeout', $3::text, true)) is not null
@@ -181,7 +182,7 @@ const INSERT_UNIQUE = statement(
      on conflict (unique_key) where unique_key is not null and status in ('pending', 'running') do nothing
      returning *
    ), params as (
-     insert into async_task_params (task_id, key, value)
+     insert into ${PARAMS} (task_id, key, value)
      select p.task_id, p.key, p.value
        from json_to_recordset($2::text::json) as p (task_id text, key text, value text)
       where p.task_id in (select task_id from created)
@@ -192,7 +193,7 @@ const INSERT_UNIQUE = statement(
              from created t
            union all
            select ${DETAIL_COLUMNS}, false, null
-             from async_tasks t
+             from ${TASKS} t
             where t.unique_key = any(array(select unique_key from given))
               and t.status in ('pending', 'running')) as answer`,
 )
@@ -280,8 +281,7 @@ export async function insertAllUnique(
 
 /** Takes back, in the transaction that made them, tasks that nobody has seen yet. */
 export async function withdrawIn(tx: Transaction, taskIds: readonly string[]): Promise<void> {
-  if (taskIds.length > 0)
-    await runIn(tx, 'delete from async_tasks where task_id = any($1::text[])', [taskIds])
+  if (taskIds.length > 0) await runIn(tx, `delete from ${TASKS} where task_id = any($1::text[])`, [taskIds])
 }
 
 /** It has a row, or somebody has its key: perhaps another task of the same statement. */

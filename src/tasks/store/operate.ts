@@ -3,6 +3,7 @@ import { codeOf, LOCK_NOT_AVAILABLE, UNIQUE_VIOLATION } from '../../db/errors.ts
 import { TaskError } from '../errors.ts'
 import { BACK_TO_PENDING, HANDLER_IS_LEFT } from './fence.ts'
 import { TASK_COLUMNS, type TaskRow } from './rows.ts'
+import { ATTEMPTS, TASKS } from './tables.ts'
 
 /**
  * What an operator does to a task, or to many: cancel, retry, delete. Each is one guarded statement, and its text is
@@ -14,7 +15,7 @@ const ONE = 't.task_id = $1'
 // Locked in the order of their ids, so that no two calls wait for each other in a circle.
 const many = (allowed: string, lock = 'for no key update') => `t.id = any(array(
               select t.id
-                from async_tasks t
+                from ${TASKS} t
                where t.task_id = any($1::text[]) and ${allowed}
                order by t.id
                ${lock}))`
@@ -39,12 +40,12 @@ export interface CancelledRun {
 }
 
 const cancel = (rows: string) => `with cancelled as (
-     update async_tasks t
+     update ${TASKS} t
         set status = 'cancelled', cancelled_at = now(), stopping = (t.status = 'running')
       where ${rows} and ${ALLOWED.cancel}
      returning t.task_id, t.attempt, t.executor_id, t.started_at, t.stopping
    ), recorded as (
-     insert into async_task_attempts (task_id, attempt, executor_id, started_at, outcome)
+     insert into ${ATTEMPTS} (task_id, attempt, executor_id, started_at, outcome)
      select task_id, attempt, executor_id, started_at, 'cancelled' from cancelled where stopping
    )
    select task_id as "taskId", attempt, case when stopping then executor_id end as "executorId" from cancelled`
@@ -66,18 +67,18 @@ export function cancelTasks(db: Database, taskIds: readonly string[]): Promise<C
 // comes first: without it that insert could meet a row that another transaction deletes or retries meanwhile.
 const retry = (rows: string) => `with ended as (
      select t.id, t.task_id, t.status, t.attempt, t.executor_id, t.started_at, t.completed_at
-       from async_tasks t
+       from ${TASKS} t
       where ${rows} and ${ALLOWED.retry}
           and (select set_config('lock_timeout', '500ms', true)) is not null
         for no key update
    ), recorded as (
-     insert into async_task_attempts (task_id, attempt, executor_id, started_at, ended_at, outcome)
+     insert into ${ATTEMPTS} (task_id, attempt, executor_id, started_at, ended_at, outcome)
      select task_id, attempt, executor_id, started_at, completed_at, status
        from ended
       where status = 'completed'
      on conflict do nothing
    )
-   update async_tasks t
+   update ${TASKS} t
       set ${BACK_TO_PENDING}, run_at = now(), retry_count = 0, error_message = null, result = null,
           completed_at = null, cancelled_at = null
      from ended
@@ -112,7 +113,7 @@ export function retryTasks(db: Database, taskIds: readonly string[]): Promise<Ta
   return execute(db, RETRY_MANY, [taskIds])
 }
 
-const deletion = (rows: string) => `delete from async_tasks t
+const deletion = (rows: string) => `delete from ${TASKS} t
     where ${rows} and ${ALLOWED.delete}
    returning t.task_id as "taskId"`
 

@@ -2,6 +2,7 @@ import { type Database, execute, statement } from '../../db/database.ts'
 import { codeOf, LOCK_NOT_AVAILABLE } from '../../db/errors.ts'
 import type { LogLevel } from '../lifecycle.ts'
 import { type Fence, fenceValues, HOLDS_FENCE_BRIEFLY, runKey } from './fence.ts'
+import { LOGS, TASKS } from './tables.ts'
 
 /** What a running handler says: progress and log lines, many runs in one statement. */
 
@@ -20,12 +21,12 @@ const PROGRESS = statement(
        as given (task_id, attempt, progress, total, step)
    ), free as (
      select t.id
-       from async_tasks t
+       from ${TASKS} t
        join given on t.task_id = given.task_id and t.attempt = given.attempt
       where t.executor_id = $1 and t.status = 'running'
         for no key update of t skip locked
    ), written as (
-     update async_tasks t
+     update ${TASKS} t
         set progress = greatest(t.progress, given.progress),
             total = case when given.total = 0 then 0
                          else greatest(given.total, given.progress, t.progress) end,
@@ -41,7 +42,7 @@ const PROGRESS = statement(
                else 'lost' end as "end"
      from given
      left join written using (task_id)
-     left join async_tasks t on t.task_id = given.task_id and t.attempt = given.attempt`,
+     left join ${TASKS} t on t.task_id = given.task_id and t.attempt = given.attempt`,
 )
 
 /** `locked`: try again. `ended`: the run itself completed its task. `lost`: it is somebody else's, or has ended. */
@@ -66,7 +67,7 @@ export async function writeProgress(
 
 const PROGRESS_WAITING = statement(
   'progress_waiting',
-  `update async_tasks
+  `update ${TASKS}
       set progress = greatest(progress, $4),
           total = case when $5::int = 0 then 0 else greatest($5, $4, progress) end,
           step = $6
@@ -90,7 +91,7 @@ const BOUNDED = 'greatest(progress, case when $3::int > 0 then least($2::int, $3
 
 const OUTSIDE_PROGRESS = statement(
   'outside_progress',
-  `update async_tasks
+  `update ${TASKS}
       set progress = ${BOUNDED},
           total = case when coalesce($3, total) = 0 then 0 else greatest(coalesce($3, total), ${BOUNDED}) end,
           step = coalesce($4, step)
@@ -124,9 +125,9 @@ export interface NewLogLine {
 const APPEND_LOGS = statement(
   'append_logs',
   `with present as (
-     select task_id from async_tasks where task_id = any($1::text[]) for key share
+     select task_id from ${TASKS} where task_id = any($1::text[]) for key share
    )
-   insert into async_task_logs (task_id, attempt, level, message, data, created_at)
+   insert into ${LOGS} (task_id, attempt, level, message, data, created_at)
    select given.task_id, attempt, level, message, data, now() - age_ms * interval '1 millisecond'
      from unnest($1::text[], $2::int[], $3::text[], $4::text[], $5::text[], $6::float8[])
        with ordinality as given (task_id, attempt, level, message, data, age_ms, position)

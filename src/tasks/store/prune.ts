@@ -1,6 +1,7 @@
 import { type Database, execute, statement, transact } from '../../db/database.ts'
 import type { ListPosition } from './list-branches.ts'
 import { ALLOWED } from './operate.ts'
+import { DUTIES, EXECUTORS, LOGS, MINUTES, TASKS } from './tables.ts'
 import { ofType, TYPES, WALK } from './types-present.ts'
 
 /** Removal of tasks whose time is over, in steps so small that nobody notices them. */
@@ -14,7 +15,7 @@ const DUTY = 'prune'
 
 const TAKE = statement(
   'prune_take',
-  `insert into async_task_duties as d (name, holder, until)
+  `insert into ${DUTIES} as d (name, holder, until)
    values ('${DUTY}', $1, now() + $2::float8 * interval '1 millisecond')
    on conflict (name) do update set holder = excluded.holder, until = excluded.until
     where d.until <= now() or d.holder = excluded.holder
@@ -28,7 +29,7 @@ export async function takePruning(db: Database, holder: string, forMs: number): 
 
 const LEAVE = statement(
   'prune_leave',
-  `update async_task_duties set until = now() where name = '${DUTY}' and holder = $1`,
+  `update ${DUTIES} set until = now() where name = '${DUTY}' and holder = $1`,
 )
 
 /** Somebody else may prune. */
@@ -45,7 +46,7 @@ const FIND_TYPES = statement(
      from types
     where task_type is not null
       and (task_type = any($1::text[])
-           or not exists (select from async_task_executors e where types.task_type = any(e.task_types)))`,
+           or not exists (select from ${EXECUTORS} e where types.task_type = any(e.task_types)))`,
 )
 
 /** Types that have tasks and are this process's to prune: its own, and those that no executor has known for a day. */
@@ -55,7 +56,7 @@ export async function findTypesToPrune(db: Database, ownTypes: readonly string[]
 }
 
 const oldest = (status: string) => `(select t.id, t.created_at
-               from async_tasks t
+               from ${TASKS} t
               where ${ofType('$1::text', status)}
                 and t.created_at < now() - $2::float8 * interval '1 millisecond'
                 and (t.created_at, t.id) > (timestamptz 'epoch' + $3::bigint * interval '1 microsecond', $4::bigint)
@@ -74,22 +75,22 @@ const PRUNE = statement(
       limit ${PRUNE_BATCH}
    ), old as materialized (
      select t.id, t.task_id
-       from async_tasks t
+       from ${TASKS} t
       where t.id = any(array(select id from looked))
         and ${ALLOWED.delete}
         and coalesce(t.completed_at, t.cancelled_at) < now() - $2::float8 * interval '1 millisecond'
       order by t.id
         for update skip locked
    ), said as (
-     delete from async_task_logs
+     delete from ${LOGS}
       where id = any(array(
               select l.id
-                from async_task_logs l
+                from ${LOGS} l
                where l.task_id = any(array(select task_id from old))
                limit ${MAX_LINES}))
      returning 1
    ), gone as (
-     delete from async_tasks
+     delete from ${TASKS}
       where id = any(array(select id from old)) and (select count(*) from said) < ${MAX_LINES}
      returning 1
    )
@@ -141,7 +142,7 @@ export async function pruneStep(
 
 const FORGET_MINUTES = statement(
   'prune_minutes',
-  `delete from async_task_minutes where minute < now() - interval '3 hours'`,
+  `delete from ${MINUTES} where minute < now() - interval '3 hours'`,
 )
 
 /** Removes counts that no statistics show any more. */

@@ -1,8 +1,6 @@
-import { and, asc, desc, eq, gt, type SQL, sql } from 'drizzle-orm'
 import { MAX_EXACT_TOTAL } from '../../contract/requests.ts'
 import type { LogLevel, TaskDetail, TaskStatus } from '../../contract/task.ts'
 import { type Database, execute, query, statement } from '../../db/database.ts'
-import { asyncTaskLogs } from '../schema.ts'
 import {
   branchesOf,
   type IdMatch,
@@ -14,8 +12,9 @@ import {
   Values,
 } from './list-branches.ts'
 import { DETAIL_COLUMNS, type DetailRow, fromDetailRow, type SummaryRow } from './rows.ts'
+import { LOGS, TASKS } from './tables.ts'
 
-const FIND = statement('find', `select ${DETAIL_COLUMNS} from async_tasks t where t.task_id = $1`)
+const FIND = statement('find', `select ${DETAIL_COLUMNS} from ${TASKS} t where t.task_id = $1`)
 
 export async function findTask(db: Database, taskId: string): Promise<TaskDetail | undefined> {
   const [found] = await execute<DetailRow>(db, FIND, [taskId])
@@ -24,7 +23,7 @@ export async function findTask(db: Database, taskId: string): Promise<TaskDetail
 
 const STATUSES = statement(
   'statuses',
-  `select task_id as "taskId", status from async_tasks where task_id = any($1::text[])`,
+  `select task_id as "taskId", status from ${TASKS} where task_id = any($1::text[])`,
 )
 
 export async function findStatuses(
@@ -60,13 +59,13 @@ export async function listTasks(
   const depth = values.add(page.offset + page.limit)
   const order = 'order by created_at desc, id desc'
   const branches = branchesOf(filter, values, search, page.after).map(
-    (where) => `(select id, created_at from async_tasks where ${where} ${order} limit ${depth})`,
+    (where) => `(select id, created_at from ${TASKS} where ${where} ${order} limit ${depth})`,
   )
   if (branches.length === 0) return []
   const text = `select ${LIST_COLUMNS}
      from (select id from (${branches.join(' union all ')}) branches
            ${order} limit ${values.add(page.limit)} offset ${values.add(page.offset)}) page
-     join async_tasks t on t.id = page.id
+     join ${TASKS} t on t.id = page.id
     order by t.created_at desc, t.id desc`
   return query<ListedRow>(db, text, values.all)
 }
@@ -77,7 +76,7 @@ export async function countTasks(db: Database, filter: TaskFilter, search: IdSea
   const bound = values.add(MAX_EXACT_TOTAL + 1)
   // In the list's order, so that its indexes are walked: without it the table would be, where that seems to end soon.
   const branches = branchesOf(filter, values, search).map(
-    (where) => `(select id from async_tasks where ${where} order by created_at desc, id desc limit ${bound})`,
+    (where) => `(select id from ${TASKS} where ${where} order by created_at desc, id desc limit ${bound})`,
   )
   if (branches.length === 0) return 0
   const text = `select count(*)::int as count from (select id from (${branches.join(' union all ')}) branches limit ${bound}) bounded`
@@ -99,7 +98,7 @@ export async function searchIds(db: Database, q: string | undefined): Promise<Id
   const values = new Values()
   const where = startsWith(q, values, usesIdBounds)
   const few = tellsMinute(q) ? FEW.ofOneMinute : FEW.others
-  const text = `select count(*)::int as count from (select from async_tasks where ${where} limit ${few + 1}) bounded`
+  const text = `select count(*)::int as count from (select from ${TASKS} where ${where} limit ${few + 1}) bounded`
   const [row] = await query<{ count: number }>(db, text, values.all)
   return { ids: (row?.count ?? 0) > few ? 'many' : 'few', usesIdBounds }
 }
@@ -136,41 +135,30 @@ export interface LogFilter {
   readonly afterId?: number | undefined
 }
 
+const LOG_COLUMNS = 'id::float8 as id, level, message, created_at as "createdAt", attempt, data'
+
 export function listLogs(
   db: Database,
   taskId: string,
   filter: LogFilter,
   page: { limit: number; offset: number; order: 'asc' | 'desc' },
 ): Promise<LogRow[]> {
-  const l = asyncTaskLogs
-  return db.orm
-    .select({
-      id: l.id,
-      level: sql<LogLevel>`${l.level}`,
-      message: l.message,
-      createdAt: l.createdAt,
-      attempt: l.attempt,
-      data: l.data,
-    })
-    .from(l)
-    .where(and(...matchesLog(taskId, filter)))
-    .orderBy(page.order === 'asc' ? asc(l.id) : desc(l.id))
-    .limit(page.limit)
-    .offset(page.offset)
+  const values = new Values()
+  const text = `select ${LOG_COLUMNS} from ${LOGS} l where ${matchesLog(taskId, filter, values)}
+     order by l.id ${page.order} limit ${values.add(page.limit)} offset ${values.add(page.offset)}`
+  return query<LogRow>(db, text, values.all)
 }
 
 export async function countLogs(db: Database, taskId: string, filter: LogFilter): Promise<number> {
-  const [row] = await db.orm
-    .select({ count: sql<number>`count(*)::int` })
-    .from(asyncTaskLogs)
-    .where(and(...matchesLog(taskId, filter)))
+  const values = new Values()
+  const text = `select count(*)::int as count from ${LOGS} where ${matchesLog(taskId, filter, values)}`
+  const [row] = await query<{ count: number }>(db, text, values.all)
   return row?.count ?? 0
 }
 
-function matchesLog(taskId: string, filter: LogFilter): (SQL | undefined)[] {
-  return [
-    eq(asyncTaskLogs.taskId, taskId),
-    filter.level && eq(asyncTaskLogs.level, filter.level),
-    filter.afterId === undefined ? undefined : gt(asyncTaskLogs.id, filter.afterId),
-  ]
+function matchesLog(taskId: string, { level, afterId }: LogFilter, values: Values): string {
+  const conditions = [`task_id = ${values.add(taskId)}`]
+  if (level !== undefined) conditions.push(`level = ${values.add(level)}`)
+  if (afterId !== undefined) conditions.push(`id > ${values.add(afterId)}`)
+  return conditions.join(' and ')
 }

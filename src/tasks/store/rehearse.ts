@@ -1,4 +1,5 @@
 import { type Database, execute, statement } from '../../db/database.ts'
+import { ATTEMPTS, LOGS, SCHEDULES, TASKS, TYPES } from './tables.ts'
 
 /** What only tests do to tasks. */
 
@@ -7,17 +8,17 @@ import { type Database, execute, statement } from '../../db/database.ts'
 const FIND_OPEN = statement(
   'find_open',
   `(select 'schedule ' || name as name
-      from async_task_schedules
+      from ${SCHEDULES}
      where task_type = any($1::text[]) and enabled and next_run_at <= clock_timestamp()
      order by name
      limit 100)
    union all
    (select task_id
-      from async_tasks t
+      from ${TASKS} t
      where task_type = any($1::text[])
        and (status = 'running'
             or (status = 'pending' and run_at <= clock_timestamp()
-                and not exists (select from async_task_types p
+                and not exists (select from ${TYPES} p
                                  where p.task_type = t.task_type and p.paused_at is not null)))
      order by id
      limit 100)`,
@@ -31,7 +32,7 @@ export async function findOpen(db: Database, taskTypes: readonly string[]): Prom
 
 const FIND_OF_TYPE = statement(
   'find_of_types',
-  `select task_id as "taskId" from async_tasks where task_type = any($1::text[]) order by id limit 1000`,
+  `select task_id as "taskId" from ${TASKS} where task_type = any($1::text[]) order by id limit 1000`,
 )
 
 /** Ids of all tasks of these types, the oldest first; at most 1,000. */
@@ -45,15 +46,15 @@ const AGO = `- $1::float8 * interval '1 millisecond'`
 const AGE = statement(
   'age',
   `with attempts as (
-     update async_task_attempts set started_at = started_at ${AGO}, ended_at = ended_at ${AGO}
+     update ${ATTEMPTS} set started_at = started_at ${AGO}, ended_at = ended_at ${AGO}
    ), logs as (
-     update async_task_logs set created_at = created_at ${AGO}
+     update ${LOGS} set created_at = created_at ${AGO}
    ), schedules as (
-     update async_task_schedules
+     update ${SCHEDULES}
         set next_run_at = date_trunc('second', next_run_at ${AGO}),
             last_run_at = date_trunc('second', last_run_at ${AGO})
    )
-   update async_tasks
+   update ${TASKS}
       set run_at = run_at ${AGO}, created_at = created_at ${AGO}, started_at = started_at ${AGO},
           completed_at = completed_at ${AGO}, cancelled_at = cancelled_at ${AGO}`,
 )

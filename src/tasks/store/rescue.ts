@@ -1,16 +1,17 @@
 import { type Database, execute, statement } from '../../db/database.ts'
 import { BACK_TO_PENDING, type Fence } from './fence.ts'
+import { ATTEMPTS, EXECUTORS, LOGS, TASKS, TYPES } from './tables.ts'
 
 /** What happens to tasks that nobody will end: their executor died, forgot them, or none knows their type. */
 
 /** An executor is dead when its heartbeat is older than its own lease, or its row is gone. */
 const EXECUTOR_IS_DEAD = `not exists (
-              select from async_task_executors e
+              select from ${EXECUTORS} e
                where e.executor_id = t.executor_id
                  and e.heartbeat_at > now() - e.lease_ms * interval '1 millisecond')`
 
 /** Some executor that died runs something. */
-export const ORPHANS_EXIST = `exists (select from async_tasks t where t.status = 'running' and ${EXECUTOR_IS_DEAD})`
+export const ORPHANS_EXIST = `exists (select from ${TASKS} t where t.status = 'running' and ${EXECUTOR_IS_DEAD})`
 
 const BATCH = 500
 
@@ -22,13 +23,13 @@ const RESCUE = statement(
   'rescue',
   `with dead as (
      select t.id, t.executor_id
-       from async_tasks t
+       from ${TASKS} t
       where t.status = 'running' and ${EXECUTOR_IS_DEAD}
       order by t.id
       limit ${BATCH}
         for update skip locked
    ), ended as (
-     update async_tasks t
+     update ${TASKS} t
         set status = case when ${RETRY_IS_LEFT} then 'pending' else 'failed' end,
             executor_id = case when ${RETRY_IS_LEFT} then null else t.executor_id end,
             retry_count = t.retry_count + case when ${RETRY_IS_LEFT} then 1 else 0 end,
@@ -42,10 +43,10 @@ const RESCUE = statement(
       where t.id = dead.id
      returning t.task_id, t.task_type, t.attempt, dead.executor_id, t.started_at, t.status, t.error_message
    ), recorded as (
-     insert into async_task_attempts (task_id, attempt, executor_id, started_at, outcome, error)
+     insert into ${ATTEMPTS} (task_id, attempt, executor_id, started_at, outcome, error)
      select task_id, attempt, executor_id, started_at, 'lost', error_message from ended
    ), logged as (
-     insert into async_task_logs (task_id, attempt, level, message)
+     insert into ${LOGS} (task_id, attempt, level, message)
      select task_id, attempt, 'ERROR', error_message from ended
    )
    select task_id as "taskId", task_type as "taskType", attempt, status from ended`,
@@ -67,13 +68,13 @@ export function rescueTasks(db: Database): Promise<RescuedTask[]> {
 const HAND_BACK_STRAYS = statement(
   'hand_back_strays',
   `with ended as (
-     update async_tasks
+     update ${TASKS}
         set ${BACK_TO_PENDING}, run_at = now()
       where status = 'running' and executor_id = $1
           and (task_id, attempt) not in (select * from unnest($2::text[], $3::int[]))
      returning task_id, attempt, $1::uuid as executor, started_at
    ), recorded as (
-     insert into async_task_attempts (task_id, attempt, executor_id, started_at, outcome)
+     insert into ${ATTEMPTS} (task_id, attempt, executor_id, started_at, outcome)
      select task_id, attempt, executor, started_at, 'interrupted' from ended
    )
    select task_id as "taskId" from ended`,
@@ -101,26 +102,26 @@ export async function handBackStrays(
  * paused type is left alone: perhaps its executors were stopped on purpose.
  */
 const ofUnknownTypes = (leaseMs: string, locked: string) => `with recursive types as (
-                (select task_type from async_tasks where status = 'pending' order by task_type limit 1)
+                (select task_type from ${TASKS} where status = 'pending' order by task_type limit 1)
                 union all
-                select (select task_type from async_tasks
+                select (select task_type from ${TASKS}
                          where status = 'pending' and task_type > types.task_type order by task_type limit 1)
                   from types where task_type is not null)
               select p.id
                 from types
                cross join lateral (
-                       select id from async_tasks
+                       select id from ${TASKS}
                         where status = 'pending' and task_type = types.task_type
                           and run_at <= now() - ${leaseMs}::float8 * interval '1 millisecond'
                         order by priority desc, run_at, id
                         limit ${BATCH}${locked}) p
                where not exists (
-                       select from async_task_executors e
+                       select from ${EXECUTORS} e
                         where types.task_type = any(e.task_types)
                           and e.heartbeat_at > now() - e.lease_ms * interval '1 millisecond'
                               * case when e.stopped_at is null then 2 else 1 end)
                  and not exists (
-                       select from async_task_types q
+                       select from ${TYPES} q
                         where q.task_type = types.task_type and q.paused_at is not null)
                limit ${BATCH}`
 
@@ -131,14 +132,14 @@ export const unknownTypesExist = (leaseMs: string) => `exists (${ofUnknownTypes(
 const FAIL_UNKNOWN = statement(
   'fail_unknown_types',
   `with ended as (
-     update async_tasks t
+     update ${TASKS} t
         set status = 'failed', completed_at = now(),
             error_message = 'UNKNOWN_TASK_TYPE: no executor has registered ''' || t.task_type || ''''
       where t.id = any(array(
               ${ofUnknownTypes('$1', ' for update skip locked')}))
      returning t.task_id, t.task_type, t.error_message
    ), logged as (
-     insert into async_task_logs (task_id, level, message) select task_id, 'ERROR', error_message from ended
+     insert into ${LOGS} (task_id, level, message) select task_id, 'ERROR', error_message from ended
    )
    select task_id as "taskId", task_type as "taskType" from ended`,
 )

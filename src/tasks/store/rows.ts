@@ -2,6 +2,7 @@ import type { TaskAttempt, TaskDetail, TaskLogLine, TaskStatus, TaskSummary } fr
 import { percentOf } from '../lifecycle.ts'
 import { decodeParams } from '../params.ts'
 import type { LogRow } from './read.ts'
+import { ATTEMPTS, PARAMS } from './tables.ts'
 
 /** What the engine reads of a task, from a table or CTE named `t`. */
 export const TASK_COLUMNS = `t.task_id as "taskId", t.task_type as "taskType", t.status, t.progress, t.total,
@@ -13,11 +14,11 @@ export const TASK_COLUMNS = `t.task_id as "taskId", t.task_type as "taskType", t
 
 /** All that is known of a task, from a table named `t`. */
 export const DETAIL_COLUMNS = `${TASK_COLUMNS},
-          (select json_object_agg(p.key, p.value) from async_task_params p where p.task_id = t.task_id) as params,
+          (select json_object_agg(p.key, p.value) from ${PARAMS} p where p.task_id = t.task_id) as params,
           (select json_agg(json_build_object(
                     'attempt', a.attempt, 'startedAt', a.started_at, 'endedAt', a.ended_at,
                     'outcome', a.outcome, 'error', a.error, 'stack', a.stack) order by a.attempt)
-             from async_task_attempts a where a.task_id = t.task_id) as attempts`
+             from ${ATTEMPTS} a where a.task_id = t.task_id) as attempts`
 
 export interface SummaryRow extends Omit<TaskSummary, 'percent' | 'status'> {
   readonly status: TaskStatus

@@ -2,6 +2,7 @@ import type { MissedTicks } from '../../contract/schedule.ts'
 import { MAX_SCHEDULES } from '../../contract/schedule.ts'
 import { type Database, execute, statement } from '../../db/database.ts'
 import { INSERTION_PARAMETERS, insertion, insertValues, type NewTask } from './insert.ts'
+import { EXECUTORS, LOGS, SCHEDULES } from './tables.ts'
 
 /** What somebody says about a schedule. */
 export interface ScheduleSettings {
@@ -41,13 +42,13 @@ export async function readClock(db: Database): Promise<Date> {
   return row.now
 }
 
-const LIST = statement('schedule_list', `select ${COLUMNS} from async_task_schedules s order by s.name`)
+const LIST = statement('schedule_list', `select ${COLUMNS} from ${SCHEDULES} s order by s.name`)
 
 export function listSchedules(db: Database): Promise<ScheduleRow[]> {
   return execute<ScheduleRow>(db, LIST, [])
 }
 
-const FIND = statement('schedule_find', `select ${COLUMNS} from async_task_schedules s where s.name = $1`)
+const FIND = statement('schedule_find', `select ${COLUMNS} from ${SCHEDULES} s where s.name = $1`)
 
 export async function findSchedule(db: Database, name: string): Promise<ScheduleRow | undefined> {
   return (await execute<ScheduleRow>(db, FIND, [name]))[0]
@@ -55,10 +56,10 @@ export async function findSchedule(db: Database, name: string): Promise<Schedule
 
 const INSERT = statement(
   'schedule_insert',
-  `insert into async_task_schedules as s
+  `insert into ${SCHEDULES} as s
           (name, cron, time_zone, task_type, params, enabled, missed, next_run_at)
    select $1, $2, $3, $4, $5, $6::boolean, $7, case when $6::boolean then $8::timestamptz end
-    where (select count(*) from async_task_schedules) < ${MAX_SCHEDULES}
+    where (select count(*) from ${SCHEDULES}) < ${MAX_SCHEDULES}
    on conflict (name) do nothing
    returning ${COLUMNS}`,
 )
@@ -76,7 +77,7 @@ export async function insertSchedule(
 // expression begins anew.
 const DECLARE = statement(
   'schedule_declare',
-  `insert into async_task_schedules as s
+  `insert into ${SCHEDULES} as s
           (name, cron, time_zone, task_type, params, enabled, missed, next_run_at, declared)
    values ($1, $2, $3, $4, $5, $6::boolean, $7, case when $6::boolean then $8::timestamptz end, true)
    on conflict (name) do update
@@ -105,7 +106,7 @@ export async function declareSchedule(
 // A new next tick only where the change asks for one: ticks go on meanwhile.
 const UPDATE = statement(
   'schedule_update',
-  `update async_task_schedules s
+  `update ${SCHEDULES} s
       set cron = $2, time_zone = $3, task_type = $4, params = $5, enabled = $6::boolean, missed = $7,
           next_run_at = case when not $6::boolean then null
                              when $10::boolean then $8::timestamptz
@@ -133,7 +134,7 @@ function settingValues(settings: ScheduleSettings, nextRunAt: Date): unknown[] {
 
 const DELETE = statement(
   'schedule_delete',
-  'delete from async_task_schedules where name = $1 returning true as deleted',
+  `delete from ${SCHEDULES} where name = $1 returning true as deleted`,
 )
 
 /** False when there was none. */
@@ -155,14 +156,14 @@ const COMING = statement(
   'schedule_coming',
   `select ${COLUMNS}, here.known as "isKnown", now() as now,
           (extract(epoch from s.next_run_at + here.delay - now()) * 1000)::float8 as "inMs"
-     from async_task_schedules s
+     from ${SCHEDULES} s
     cross join lateral (
             select s.task_type = any($1::text[]) as known,
                    case when s.task_type = any($1::text[]) then interval '0'
                         else $2::float8 * interval '1 millisecond' end as delay) here
     where s.enabled and s.next_run_at is not null
       and (here.known or not exists (
-             select from async_task_executors e
+             select from ${EXECUTORS} e
               where s.task_type = any(e.task_types)
                 and e.heartbeat_at > now() - e.lease_ms * interval '1 millisecond'
                     * case when e.stopped_at is null then 2 else 1 end))
@@ -185,13 +186,13 @@ const parameter = (n: number) => `$${INSERTION_PARAMETERS + n}`
 const TAKE = statement(
   'schedule_take',
   `with advanced as (
-     update async_task_schedules
+     update ${SCHEDULES}
         set next_run_at = ${parameter(4)}, last_run_at = coalesce(${parameter(5)}, last_run_at),
             last_task_id = coalesce(${parameter(6)}, last_task_id), last_error = ${parameter(7)}
       where name = ${parameter(1)} and revision = ${parameter(2)} and next_run_at = ${parameter(3)} and enabled
      returning name
    ), ${insertion('where exists (select from advanced)')}, logged as (
-     insert into async_task_logs (task_id, level, message)
+     insert into ${LOGS} (task_id, level, message)
      select created.task_id, 'INFO',
             'created by schedule ''' || advanced.name || ''' for '
               || to_char(created.run_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')

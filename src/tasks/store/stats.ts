@@ -1,4 +1,5 @@
 import { type Database, execute, statement, transact } from '../../db/database.ts'
+import { MINUTES, TASKS } from './tables.ts'
 import { ofType, TYPES, WALK } from './types-present.ts'
 
 /** How the whole table stands, in a time that does not grow with its history. */
@@ -15,7 +16,7 @@ const BOUND = { completed: MAX_COUNTED_COMPLETED, failed: MAX_COUNTED_ENDS, canc
 
 /** Ended tasks of a type in one status, up to its bound and one more. */
 const countOf = (status: keyof typeof BOUND) => `(select count(*)::int
-             from (select from async_tasks t
+             from (select from ${TASKS} t
                     where ${ofType('known.task_type', status)}
                     order by t.created_at desc, t.id desc
                     limit ${BOUND[status]} + 1) newest)`
@@ -25,11 +26,11 @@ const countOf = (status: keyof typeof BOUND) => `(select count(*)::int
 // plan finds a scan of the table cheaper. Rows are estimated as the planner does: density times size.
 const COUNT = `with recursive ${TYPES}, waiting as (
      select task_type, count(*)::int as pending, min(run_at) filter (where run_at <= now()) as oldest_due
-       from async_tasks
+       from ${TASKS}
       where status = 'pending'
       group by task_type
    ), under_way as (
-     select task_type, count(*)::int as running from async_tasks where status = 'running' group by task_type
+     select task_type, count(*)::int as running from ${TASKS} where status = 'running' group by task_type
    ), known as (
      select task_type from types where task_type is not null union select task_type from under_way
    ), relation as (
@@ -39,7 +40,7 @@ const COUNT = `with recursive ${TYPES}, waiting as (
             end as rows
        from pg_class c
        join pg_namespace n on n.oid = c.relnamespace
-      where c.oid = 'async_tasks'::regclass
+      where c.oid = '${TASKS}'::regclass
    ), shares as (
      select s.attname, common.value, common.share
        from pg_stats s
@@ -100,7 +101,7 @@ const LAST_HOUR = statement(
           coalesce(sum(m.failed), 0)::int as failed,
           coalesce(sum(m.cancelled), 0)::int as cancelled
      from generate_series(${THIS_MINUTE} - interval '59 minutes', ${THIS_MINUTE}, interval '1 minute') as minute
-     left join async_task_minutes m using (minute)
+     left join ${MINUTES} m using (minute)
     group by minute
     order by minute`,
 )
@@ -119,7 +120,7 @@ export function findLastHour(db: Database): Promise<MinuteCount[]> {
 
 const ADD = statement(
   'stats_add',
-  `insert into async_task_minutes as m (minute, source, completed, failed, cancelled)
+  `insert into ${MINUTES} as m (minute, source, completed, failed, cancelled)
    select date_trunc('minute', now() - age_ms * interval '1 millisecond', 'UTC'), $1::uuid,
           sum(completed), sum(failed), sum(cancelled)
      from unnest($2::float8[], $3::int[], $4::int[], $5::int[]) as given (age_ms, completed, failed, cancelled)

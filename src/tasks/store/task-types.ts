@@ -1,11 +1,12 @@
 import { type Database, execute, statement } from '../../db/database.ts'
+import { EXECUTORS, TASKS, TYPES } from './tables.ts'
 
 /** What holds for all tasks of a type, in all processes. */
 
 const PAUSE = statement(
   'pause_type',
-  `insert into async_task_types (task_type, paused_at) values ($1, now())
-   on conflict (task_type) do update set paused_at = coalesce(async_task_types.paused_at, now())`,
+  `insert into ${TYPES} (task_type, paused_at) values ($1, now())
+   on conflict (task_type) do update set paused_at = coalesce(${TYPES}.paused_at, now())`,
 )
 
 // A claim that was on its way when the pause was committed has locked these two tables before it took its snapshot;
@@ -15,8 +16,8 @@ const CLAIMS_UNDER_WAY = statement(
   `select reading.virtualtransaction as id
      from pg_locks reading
      join pg_locks writing using (virtualtransaction)
-    where reading.locktype = 'relation' and reading.relation = 'async_task_types'::regclass
-      and writing.locktype = 'relation' and writing.relation = 'async_tasks'::regclass
+    where reading.locktype = 'relation' and reading.relation = '${TYPES}'::regclass
+      and writing.locktype = 'relation' and writing.relation = '${TASKS}'::regclass
       and writing.mode = 'RowExclusiveLock'
       and reading.database = (select oid from pg_database where datname = current_database())
       and writing.database = reading.database
@@ -35,7 +36,7 @@ export async function findClaimsUnderWay(db: Database): Promise<Set<string>> {
 
 const RESUME = statement(
   'resume_type',
-  `update async_task_types set paused_at = null where task_type = $1 and paused_at is not null`,
+  `update ${TYPES} set paused_at = null where task_type = $1 and paused_at is not null`,
 )
 
 export async function resumeType(db: Database, taskType: string): Promise<void> {
@@ -44,7 +45,7 @@ export async function resumeType(db: Database, taskType: string): Promise<void> 
 
 const PAUSED = statement(
   'paused_types',
-  `select task_type as "taskType" from async_task_types where paused_at is not null`,
+  `select task_type as "taskType" from ${TYPES} where paused_at is not null`,
 )
 
 export async function findPausedTypes(db: Database): Promise<Set<string>> {
@@ -54,8 +55,8 @@ export async function findPausedTypes(db: Database): Promise<Set<string>> {
 
 const IS_KNOWN = statement(
   'type_is_known',
-  `select exists (select from async_task_executors where $1 = any(task_types))
-       or exists (select from async_task_types where task_type = $1) as known`,
+  `select exists (select from ${EXECUTORS} where $1 = any(task_types))
+       or exists (select from ${TYPES} where task_type = $1) as known`,
 )
 
 /** An executor has registered the type, or had when it was paused. */

@@ -1,4 +1,5 @@
 import { type Database, execute, statement } from '../../db/database.ts'
+import { LOGS, TASKS } from './tables.ts'
 
 /** Lines that one statement removes. */
 const BATCH = 5_000
@@ -9,17 +10,17 @@ const BATCH = 5_000
 const TRIM = statement(
   'trim_log',
   `with present as materialized (
-     select from async_tasks where task_id = $1 for key share
+     select from ${TASKS} where task_id = $1 for key share
    ), excess as materialized (
      select id
-       from async_task_logs
+       from ${LOGS}
       where task_id = $1
         and exists (select from present)
-        and id <= (select id from async_task_logs where task_id = $1 order by id desc offset $2::int limit 1)
+        and id <= (select id from ${LOGS} where task_id = $1 order by id desc offset $2::int limit 1)
       order by id
       limit ${BATCH}
    ), gone as (
-     delete from async_task_logs
+     delete from ${LOGS}
       where id = any(array(select id from excess))
      returning id, attempt, data, created_at
    ), removed as (
@@ -28,7 +29,7 @@ const TRIM = statement(
                      then coalesce((data::json ->> 'removedLines')::bigint, 1) else 1 end) as total
        from gone
    ), noted as (
-     insert into async_task_logs (id, task_id, level, message, data, created_at)
+     insert into ${LOGS} (id, task_id, level, message, data, created_at)
             overriding system value
      select last, $1, 'WARNING', total || ' older lines were removed',
             json_build_object('removedLines', total), last_at

@@ -1,4 +1,5 @@
 import { IS_LISTED } from './list-branches.ts'
+import { TASKS } from './tables.ts'
 
 /** Finds tasks by their type along the index of types, and nothing else. */
 
@@ -7,10 +8,10 @@ import { IS_LISTED } from './list-branches.ts'
  * tasks all run are not among them.
  */
 export const TYPES = `types (task_type) as (
-     (select task_type from async_tasks where status <> 'running' and ${IS_LISTED} order by task_type limit 1)
+     (select task_type from ${TASKS} where status <> 'running' and ${IS_LISTED} order by task_type limit 1)
      union all
      select (select t.task_type
-               from async_tasks t
+               from ${TASKS} t
               where t.status <> 'running' and ${IS_LISTED} and t.task_type > types.task_type
               order by t.task_type
               limit 1)
