@@ -1,9 +1,8 @@
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { type BrowserContext, type BrowserContextOptions, chromium } from 'playwright-core'
-
-const executablePath = process.env.CHROMIUM_PATH ?? '/usr/bin/chromium'
+import { CHROMIUM, HAS_CHROMIUM } from './executable.ts'
 
 const ARGUMENTS = [
   '--no-sandbox',
@@ -16,18 +15,18 @@ const ARGUMENTS = [
   '--disable-sync',
 ]
 
-/** A headless browser with a fresh profile. @throws Error where there is none: these tests are not skipped */
+/** A headless browser with a fresh profile. @throws Error where there is none */
 export async function launchChromium(
   options: BrowserContextOptions = {},
 ): Promise<{ context: BrowserContext; close(): Promise<void> }> {
-  if (!existsSync(executablePath)) {
+  if (!HAS_CHROMIUM) {
     throw new Error(
-      `there is no browser at ${executablePath}: apt-get install chromium, or set CHROMIUM_PATH to one`,
+      `there is no browser at ${CHROMIUM}: apt-get install chromium, or set CHROMIUM_PATH to one`,
     )
   }
   const profile = mkdtempSync(path.join(tmpdir(), 'chromium-'))
   const context = await chromium.launchPersistentContext(profile, {
-    executablePath,
+    executablePath: CHROMIUM,
     headless: true,
     args: ARGUMENTS,
     timeout: 60_000,

@@ -7,8 +7,9 @@ import type { TestProject } from 'vitest/node'
 import { buildDashboardIfStale } from '../../src/cli/build-dashboard.ts'
 import { startEmbedded } from '../../src/db/embedded.ts'
 import { migrate } from '../../src/db/migrate.ts'
+import { CHROMIUM, HAS_CHROMIUM } from '../browser/executable.ts'
 import { databaseUrl } from './database-url.ts'
-import { startPgBouncer } from './pgbouncer-process.ts'
+import { HAS_PGBOUNCER, startPgBouncer } from './pgbouncer-process.ts'
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -36,6 +37,8 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const server = (await givenServer()) ?? (await containerServer()) ?? (await embeddedServer())
   const pgbouncer = process.env.TEST_PGBOUNCER ? await startPgBouncer(server.url) : undefined
   console.log(`tests run on ${server.description}${pgbouncer ? `, through ${pgbouncer.version}` : ''}`)
+  if (!HAS_CHROMIUM) console.log(`there is no browser at ${CHROMIUM}: the tests in test/browser are left out`)
+  if (!HAS_PGBOUNCER) console.log('there is no PgBouncer: the tests through it are left out')
   const prefix = `fat_${randomBytes(5).toString('hex')}_`
   const teardown = async () => {
     await pgbouncer?.stop()

@@ -1,0 +1,13 @@
+export type Run = 'quick' | 'slow' | 'long'
+
+const ALL = 'test/**/*.test.ts'
+export const BROWSER = 'test/browser/**/*.test.ts'
+const SLOW = [BROWSER, 'test/processes/**/*.test.ts', 'test/**/*.slow.test.ts']
+const LONG = ['test/**/*.long.test.ts']
+
+/** The one rule that says in which run a test file is: every file is in exactly one. */
+export const RUNS: Readonly<Record<Run, { include: string[]; exclude: string[] }>> = {
+  quick: { include: [ALL], exclude: [...SLOW, ...LONG] },
+  slow: { include: SLOW, exclude: LONG },
+  long: { include: LONG, exclude: [] },
+}
