@@ -84,7 +84,9 @@ export class TaskManager {
     this.#redaction = new Redaction(options.settings.redact, options.definitions)
     this.#schedules = new Schedules({ ...options, creator: this.#creator, redaction: this.#redaction })
     this.#types = new TaskTypes(options)
-    this.#waiters = new Waiters(options.db, options.events, options.settings.pollIntervalMs)
+    this.#waiters = new Waiters(options.db, options.events, options.settings.pollIntervalMs, (task) =>
+      this.#redaction.hide(task),
+    )
     this.#statistics = new Statistics(options.db)
     this.#logCap = new LogCap(options.db, options.events, options.settings.maxLogLines)
   }
@@ -277,13 +279,14 @@ export class TaskManager {
     options: WaitOptions & { task?: T } = {},
   ): Promise<EndedTask<T>> {
     requireValid('wait options', waitOptions, options)
-    const look = async () => {
-      const task = await this.#require(taskId)
+    if (!TASK_ID.test(taskId)) throw notFound(taskId)
+    const examine = (task: TaskDetail | undefined) => {
+      if (!task) throw notFound(taskId)
       if (options.task) requireTypeOf(options.task, task)
       return isFinished(task.status) ? task : undefined
     }
     // Stored by the handler that the type is checked against.
-    return (await this.#waiters.wait(taskId, look, options)) as EndedTask<T>
+    return (await this.#waiters.wait(taskId, examine, options)) as EndedTask<T>
   }
 
   /** The registered types, with the defaults that apply here, and whether they are paused. */

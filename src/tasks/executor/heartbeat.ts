@@ -137,9 +137,11 @@ export class Heartbeat {
     const answer = await this.#send(attempts)
     this.#registered = answer.known
     this.#tableBytes = answer.tableBytes
+    const [cancelled, lost] = [new Set(answer.cancelled), new Set(answer.lost)]
     for (const attempt of attempts) {
-      if (answer.cancelled.includes(runKey(attempt.fence))) attempt.abort('cancelled')
-      if (answer.lost.includes(runKey(attempt.fence))) attempt.abort('lost')
+      const key = runKey(attempt.fence)
+      if (cancelled.has(key)) attempt.abort('cancelled')
+      if (lost.has(key)) attempt.abort('lost')
     }
     if (answer.strays) this.#onStrays()
     await this.#judge(answer)

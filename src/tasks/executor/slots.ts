@@ -1,3 +1,4 @@
+import { runKey } from '../store/fence.ts'
 import type { Attempt } from './attempt.ts'
 
 /** From so many slots on, what is claimed and what is completed are worth two connections at once. */
@@ -20,6 +21,7 @@ export class Slots {
   readonly #events: SlotEvents
   readonly #mostHeld: number
   readonly #held = new Set<Attempt>()
+  readonly #byRun = new Map<string, Attempt>()
   readonly #running = new Set<Attempt>()
   readonly #counts = new Map<string, number>()
   #idle = Promise.withResolvers<void>()
@@ -50,7 +52,7 @@ export class Slots {
   }
 
   find(taskId: string, attempt: number): Attempt | undefined {
-    return this.attempts().find(({ fence }) => fence.taskId === taskId && fence.attempt === attempt)
+    return this.#byRun.get(runKey({ taskId, attempt }))
   }
 
   /** How many of a type take a slot. */
@@ -61,6 +63,7 @@ export class Slots {
   take(attempt: Attempt): void {
     if (this.#held.size === 0) this.#idle = Promise.withResolvers<void>()
     this.#held.add(attempt)
+    this.#byRun.set(runKey(attempt.fence), attempt)
     this.#running.add(attempt)
     this.#count(attempt, 1)
   }
@@ -78,6 +81,8 @@ export class Slots {
     const before = this.free
     this.#leave(attempt)
     this.#held.delete(attempt)
+    const key = runKey(attempt.fence)
+    if (this.#byRun.get(key) === attempt) this.#byRun.delete(key)
     if (this.#held.size === 0) this.#idle.resolve()
     if (!this.#events.ended(attempt)) this.#noteFreed(attempt, before)
   }

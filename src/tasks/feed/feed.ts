@@ -8,7 +8,7 @@ import { pause, WakeUp } from '../executor/wake-up.ts'
 import { TASK_ID } from '../lifecycle.ts'
 import type { Redaction } from '../redaction.ts'
 import { readFeed } from '../store/feed.ts'
-import { findTask, listLogs } from '../store/read.ts'
+import { findTasks, listLogs } from '../store/read.ts'
 import { toLogLine } from '../store/rows.ts'
 import { AllTasks } from './all-tasks.ts'
 import { LINES_A_LOOK, WatchedTask } from './watched-task.ts'
@@ -19,6 +19,8 @@ const INTERVAL_MS = 250
 const MIN_INTERVAL_MS = 50
 /** What one that is behind is handed at a time: a slow one holds no more than this. */
 const LINES_A_PAGE = 200
+/** Each may carry megabytes of params and result. */
+const DETAILS_A_READ = 100
 
 export type FeedEvent =
   | { readonly type: 'task'; readonly task: TaskDetail | TaskSummary }
@@ -253,21 +255,31 @@ export class TaskFeed {
     all?.take(look, nowMs)
     let more = false
     for (const task of watched) more = task.take(look, nowMs) || more
-    for (const task of watched) await this.#refresh(task)
+    const stale = watched.filter(({ detailIsStale, isGone }) => detailIsStale && !isGone)
+    for (let from = 0; from < stale.length; from += DETAILS_A_READ) {
+      await this.#refresh(stale.slice(from, from + DETAILS_A_READ))
+    }
+    for (const { taskId, found, isGone } of watched) isGone ? found.reject(notFound(taskId)) : found.resolve()
     return more
   }
 
-  async #refresh(watched: WatchedTask): Promise<void> {
+  async #refresh(stale: readonly WatchedTask[]): Promise<void> {
     try {
-      const isStale = watched.detailIsStale && !watched.isGone
-      const detail = isStale ? await findTask(this.#db, watched.taskId) : watched.detail
-      if (!detail || watched.isGone) watched.found.reject(notFound(watched.taskId))
-      else if (detail !== watched.detail) watched.takeDetail(this.#redaction.hide(detail))
-      watched.found.resolve()
+      const details = await findTasks(
+        this.#db,
+        stale.map(({ taskId }) => taskId),
+      )
+      for (const watched of stale) {
+        const detail = details.get(watched.taskId)
+        if (detail) watched.takeDetail(this.#redaction.hide(detail))
+        else watched.found.reject(notFound(watched.taskId))
+      }
     } catch (error) {
       if (isTransient(error)) throw error
       // What is wrong with one task alone must not end what others see.
-      watched.fail(error)
+      const [only] = stale
+      if (only && stale.length === 1) only.fail(error)
+      else for (const one of stale) await this.#refresh([one])
     }
   }
 

@@ -1,6 +1,6 @@
 import { MAX_EXACT_TOTAL } from '../../contract/requests.ts'
 import type { LogLevel, TaskDetail, TaskStatus } from '../../contract/task.ts'
-import { type Database, execute, query, statement } from '../../db/database.ts'
+import { type Database, execute, plainArray, query, statement } from '../../db/database.ts'
 import {
   branchesOf,
   type IdMatch,
@@ -19,6 +19,31 @@ const FIND = statement('find', `select ${DETAIL_COLUMNS} from ${TASKS} t where t
 export async function findTask(db: Database, taskId: string): Promise<TaskDetail | undefined> {
   const [found] = await execute<DetailRow>(db, FIND, [taskId])
   return found && fromDetailRow(found)
+}
+
+const FIND_MANY = statement(
+  'find_many',
+  `select ${DETAIL_COLUMNS} from ${TASKS} t where t.task_id = any($1::text[])`,
+)
+
+/** @param taskIds those that `TASK_ID` allows */
+export async function findTasks(db: Database, taskIds: readonly string[]): Promise<Map<string, TaskDetail>> {
+  const rows = await execute<DetailRow>(db, FIND_MANY, [plainArray(taskIds)])
+  return new Map(rows.map((row) => [row.taskId, fromDetailRow(row)]))
+}
+
+const ENDED = statement(
+  'ended',
+  `select asked.task_id as "taskId"
+     from unnest($1::text[]) as asked (task_id)
+     left join ${TASKS} t on t.task_id = asked.task_id
+    where (t.status in ('pending', 'running')) is not true`,
+)
+
+/** Those of the tasks that are finished or do not exist. @param taskIds those that `TASK_ID` allows */
+export async function findEnded(db: Database, taskIds: readonly string[]): Promise<string[]> {
+  const rows = await execute<{ taskId: string }>(db, ENDED, [plainArray(taskIds)])
+  return rows.map((row) => row.taskId)
 }
 
 const STATUSES = statement(

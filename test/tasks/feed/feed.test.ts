@@ -279,6 +279,17 @@ describe('the reader', () => {
     expect(said).toEqual(['feed failed', 'feed recovered'])
   })
 
+  test('reads many tasks that are opened together in few statements', async () => {
+    const { rows } = await engines.database.pool.query<{ taskId: string }>(
+      `insert into async_tasks (task_id, task_type) select 'task_many' || i, 'x' from generate_series(1, 300) i
+       returning task_id as "taskId"`,
+    )
+    const streams = await Promise.all(rows.map(({ taskId }) => follow(taskId)))
+    const first = await Promise.all(streams.map(async (stream) => (await stream.next()).value?.[0]))
+    expect(first).toMatchObject(rows.map(({ taskId }) => ({ type: 'task', task: { taskId } })))
+    expect(statements.length).toBeLessThan(30)
+  })
+
   test('ends what is followed when it is closed', async () => {
     const { manager } = engines.create([])
     const { taskId } = await manager.createTask('nobody')

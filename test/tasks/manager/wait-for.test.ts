@@ -47,6 +47,26 @@ describe('waitFor', () => {
     expect(ended.map((task) => task.taskId)).toEqual(ids.flatMap((taskId) => Array(5).fill(taskId)))
   })
 
+  test('reads tasks that end together in few statements, for callers that share a signal too', async () => {
+    const { manager } = createManager()
+    const { rows } = await tables.pool.query<{ taskId: string }>(
+      `insert into async_tasks (task_id, task_type, status, attempt)
+       select 'task_many' || i, 'inserted', 'running', 1 from generate_series(1, 5000) i
+       returning task_id as "taskId"`,
+    )
+    let statements = 0
+    const count = () => (statements += 1)
+    tables.pool.on('acquire', count)
+    const { signal } = new AbortController()
+    const waits = rows.map(({ taskId }) => manager.waitFor(taskId, { signal, timeoutMs: 600_000 }))
+    await tables.pool.query(`update async_tasks set status = 'completed', completed_at = now()`)
+    const ended = await Promise.all(waits)
+    tables.pool.off('acquire', count)
+    expect(ended.map((task) => task.taskId)).toEqual(rows.map(({ taskId }) => taskId))
+    // Two reads of each task, each with many others, and a few polls.
+    expect(statements).toBeLessThan(1_000)
+  })
+
   test('can be called again after all others have ended', async () => {
     const { manager } = createManager()
     for (let i = 0; i < 3; i++) {
@@ -114,6 +134,19 @@ describe('waitFor', () => {
     const waiting = handled(manager.waitFor(taskId, { signal: controller.signal }))
     controller.abort(reason)
     await expect(waiting).rejects.toBe(reason)
+  })
+
+  test('rejects all callers of one signal, and no other', async () => {
+    const { manager } = createManager()
+    const taskId = await tables.insert(inStatus('running'))
+    const reason = new Error('the caller left')
+    const controller = new AbortController()
+    const leaving = [1, 2, 3].map(() => handled(manager.waitFor(taskId, { signal: controller.signal })))
+    const staying = manager.waitFor(taskId)
+    controller.abort(reason)
+    for (const waiting of leaving) await expect(waiting).rejects.toBe(reason)
+    await tables.set(taskId, inStatus('completed'))
+    expect(await staying).toMatchObject({ taskId, status: 'completed' })
   })
 
   test('rejects when the manager closes, and from then on', async () => {
