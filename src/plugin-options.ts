@@ -1,6 +1,7 @@
 import type pg from 'pg'
 import type { Authorize } from './http/authorize.ts'
 import type { DashboardMount } from './http/dashboard.ts'
+import { isOrigin } from './http/origin.ts'
 import { TaskError } from './tasks/errors.ts'
 import type { TaskRegistry } from './tasks/registry.ts'
 import type { ScheduleOptions } from './tasks/schedule-options.ts'
@@ -25,8 +26,16 @@ export interface AsyncTasksOptions extends TaskSettingsInput {
    * such schedule yet. One that is no longer listed stays as it is; delete it.
    */
   schedules?: readonly ScheduleOptions[]
-  /** Required while routes are mounted; `false` only where the host already guards the prefix. */
+  /**
+   * Required while routes are mounted: returns who asks, or throws an error with `statusCode` 401 or 403. `false` only where
+   * a hook of the host's guards the scope that the plugin is registered in.
+   */
   authorize?: Authorize | false
+  /**
+   * Origins of other sites, such as `https://app.example`, whose pages may change things with the cookie of a visitor; for
+   * hosts that allow them by CORS as well. Default: none.
+   */
+  allowedOrigins?: readonly string[]
   /** False: no HTTP routes. Default true. */
   routes?: boolean
   /** Where the routes are, such as `/ops`; a path of their own. Default `/api/admin`. */
@@ -64,6 +73,7 @@ const OPTION_RULES: Record<Exclude<keyof AsyncTasksOptions, keyof TaskSettingsIn
   registry: ['a registry, as createTaskRegistry() makes them', hasMethods('add', 'definitions')],
   schedules: ['a list of schedules', (value) => Array.isArray(value) && value.every(isObject)],
   authorize: ['a function or false', (value) => value === false || typeof value === 'function'],
+  allowedOrigins: ['a list of origins', Array.isArray],
   routes: FLAG,
   prefix: PATH,
   dashboard: ['true, false or { prefix, login }', (value) => isFlag(value) || isObject(value)],
@@ -128,6 +138,13 @@ function checkTogether(options: AsyncTasksOptions): void {
     throw refused(
       'authorize is required while routes are mounted: a function that returns who is asking, ' +
         'or false where the prefix is guarded already',
+    )
+  }
+  for (const [index, origin] of (options.allowedOrigins ?? []).entries()) {
+    if (isOrigin(origin)) continue
+    const expected = "an origin such as 'https://app.example', without a path or a wildcard"
+    throw refused(
+      `allowedOrigins[${index}] must be ${expected}, got ${typeof origin === 'string' ? `'${origin}'` : typeName(origin)}`,
     )
   }
   // At the root our 404 would answer for the host's own paths.

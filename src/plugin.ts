@@ -71,8 +71,9 @@ async function asyncTasks(app: FastifyInstance, options: AsyncTasksOptions): Pro
   })
 
   if (options.routes === false) return
-  const { prefix = '/api/admin', authorize = false } = options
-  await app.register(adminRoutes, { prefix, manager: runner.manager, feed: runner.feed, authorize })
+  const { prefix = '/api/admin', authorize = false, allowedOrigins } = options
+  const { manager, feed } = runner
+  await app.register(adminRoutes, { prefix, manager, feed, authorize, allowedOrigins })
   await mountDashboard(app, options.dashboard, prefix)
 }
 

@@ -122,7 +122,12 @@ test('a stop in the middle of a task drains it', async () => {
   })
   onTestFinished(() => void app.kill('SIGKILL'))
   const ended = once(app, 'exit')
-  await fetch(`${await listeningAddress(app)}/books`, { method: 'POST' })
+  const address = await listeningAddress(app)
+  // ADMIN_TOKEN is not set here.
+  for (const authorization of ['Bearer undefined', 'Bearer ', 'Bearer']) {
+    expect((await fetch(`${address}/api/admin/tasks`, { headers: { authorization } })).status).toBe(401)
+  }
+  await fetch(`${address}/books`, { method: 'POST' })
   const status = async () => (await database.pool.query('select status from async_tasks')).rows
   await expect.poll(status, { timeout: 10_000 }).toEqual([{ status: 'running' }])
   app.kill('SIGTERM')

@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type pg from 'pg'
+import { requireOwnOriginOfCookie } from '../http/origin.ts'
 import { HttpProblem } from '../http/problems.ts'
 import { closeSession, deleteExpiredSessions, findSessionUser, openSession, type User } from './store.ts'
 
 export const SESSION_COOKIE = 'async_tasks_session'
-const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS'])
 
 export interface Session {
   readonly id: string
@@ -50,9 +50,7 @@ export class Sessions {
   async require(request: FastifyRequest): Promise<Session> {
     const found = readToken(request)
     if (!found) throw new HttpProblem(401, 'UNAUTHENTICATED', 'log in first')
-    if (found.isCookie && !SAFE_METHODS.has(request.method) && isForeign(request)) {
-      throw new HttpProblem(403, 'FOREIGN_ORIGIN', 'a page of another site may not do this with your cookie')
-    }
+    if (found.isCookie) requireOwnOriginOfCookie(request)
     const id = this.#verify(found.token)
     const user = id === undefined ? undefined : await findSessionUser(this.#pool, id)
     if (id === undefined || !user)
@@ -93,12 +91,4 @@ function readToken(request: FastifyRequest): { token: string; isCookie: boolean 
   if (bearer !== undefined) return { token: bearer, isCookie: false }
   const cookie = request.cookies[SESSION_COOKIE]
   return cookie ? { token: cookie, isCookie: true } : undefined
-}
-
-/** Behind SameSite=Strict, for browsers that let a sub-domain or an old rule through. No browser: no header. */
-function isForeign({ headers, host }: FastifyRequest): boolean {
-  const site = headers['sec-fetch-site']
-  if (site !== undefined) return site !== 'same-origin' && site !== 'none'
-  if (headers.origin === undefined) return false
-  return !URL.canParse(headers.origin) || new URL(headers.origin).host !== host
 }

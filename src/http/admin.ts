@@ -2,7 +2,7 @@ import type { FastifyPluginAsync } from 'fastify'
 import type { TaskFeed } from '../tasks/feed/feed.ts'
 import type { TaskManager } from '../tasks/manager.ts'
 import { trackMethods } from './allowed-methods.ts'
-import { type Authorize, guard } from './authorize.ts'
+import { type GuardOptions, guard } from './authorize.ts'
 import { handleNotFound } from './error-handling.ts'
 import { changeTaskRoutes } from './routes/change-tasks.ts'
 import { eventRoutes } from './routes/events.ts'
@@ -12,18 +12,16 @@ import { readTaskRoutes } from './routes/read-tasks.ts'
 import { scheduleRoutes } from './routes/schedules.ts'
 import { prepareScope } from './scope.ts'
 
-export interface AdminRoutesOptions {
+export interface AdminRoutesOptions extends GuardOptions {
   manager: TaskManager
   feed: TaskFeed
-  /** False only where the host already guards the prefix. */
-  authorize: Authorize | false
 }
 
 /** The REST interface, as a scope of its own: nothing of it reaches a host's app outside its prefix. */
 export const adminRoutes: FastifyPluginAsync<AdminRoutesOptions> = async (app, options) => {
-  const { manager, feed, authorize } = options
+  const { manager, feed } = options
   prepareScope(app)
-  guard(app, authorize)
+  guard(app, options)
   app.setNotFoundHandler(handleNotFound)
   const answerOtherMethods = trackMethods(app)
   await app.register(readTaskRoutes, { manager })

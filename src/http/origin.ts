@@ -1,0 +1,70 @@
+import type { IncomingMessage } from 'node:http'
+import type { FastifyRequest } from 'fastify'
+import { HttpProblem } from './problems.ts'
+
+const SAFE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
+/** Schemes of `Authorization` that a browser adds by itself, for pages of other sites too. */
+const AMBIENT_SCHEME = /^\s*(basic|digest|negotiate|ntlm)\b/i
+
+export interface ForeignOrigins {
+  /** Origins of other sites whose pages may change things with a visitor's cookie. Default: none. */
+  allowedOrigins?: readonly string[] | undefined
+}
+
+/**
+ * Cross-site request forgery: refuses to change anything for a page of another site with what the visitor's browser adds
+ * by itself (a cookie, a password of Basic authentication, a client certificate).
+ *
+ * A bearer token is added on purpose and proves the page's right; so does any header that needs a CORS preflight.
+ *
+ * @throws HttpProblem 403 `FOREIGN_ORIGIN`
+ */
+export function requireOwnOrigin(request: FastifyRequest, { allowedOrigins }: ForeignOrigins = {}): void {
+  if (SAFE_METHODS.has(request.method) || !hasAmbientCredentials(request)) return
+  refuseForeign(request, allowedOrigins)
+}
+
+/**
+ * The same for a request that is known to be authorized by a cookie, whatever else it carries.
+ *
+ * @throws HttpProblem 403 `FOREIGN_ORIGIN`
+ */
+export function requireOwnOriginOfCookie(request: FastifyRequest): void {
+  if (!SAFE_METHODS.has(request.method)) refuseForeign(request, [])
+}
+
+function refuseForeign(request: FastifyRequest, allowedOrigins: readonly string[] = []): void {
+  if (!isForeign(request) || allowedOrigins.includes(request.headers.origin ?? '')) return
+  throw new HttpProblem(403, 'FOREIGN_ORIGIN', 'a page of another site may not do this with your cookie')
+}
+
+function hasAmbientCredentials({ headers, raw }: FastifyRequest): boolean {
+  const { authorization = '', cookie } = headers
+  if (authorization.trim() !== '') return AMBIENT_SCHEME.test(authorization)
+  return cookie !== undefined || hasClientCertificate(raw)
+}
+
+function hasClientCertificate({ socket }: IncomingMessage): boolean {
+  const { getPeerCertificate } = socket as { getPeerCertificate?: () => object | null }
+  if (getPeerCertificate === undefined) return false
+  return Object.keys(getPeerCertificate.call(socket) ?? {}).length > 0
+}
+
+/** Browsers that are old, or on plain HTTP, send no Sec-Fetch-Site; a program sends neither header. */
+function isForeign({ headers, host }: FastifyRequest): boolean {
+  const site = headers['sec-fetch-site']
+  if (site !== undefined) return site !== 'same-origin' && site !== 'none'
+  const { origin } = headers
+  if (origin === undefined) return false
+  const scheme = /^https?:(?=\/\/)/i.exec(origin)?.[0]
+  if (scheme === undefined || !URL.canParse(origin)) return true
+  // Through the parser too: the port that the scheme implies, capitals and IPv6 have several spellings.
+  const own = `${scheme}//${host}`
+  return !URL.canParse(own) || new URL(own).host !== new URL(origin).host
+}
+
+/** Whether this is an origin as browsers write it: scheme, host and, where it is not the usual one, port. */
+export function isOrigin(value: unknown): value is string {
+  if (typeof value !== 'string' || value.includes('*') || !/^https?:/.test(value)) return false
+  return URL.canParse(value) && new URL(value).origin === value
+}

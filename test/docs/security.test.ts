@@ -1,0 +1,79 @@
+import Fastify, { type FastifyInstance } from 'fastify'
+import { afterEach, beforeAll, describe, expect, test } from 'vitest'
+import asyncTasks from '../../src/plugin.ts'
+import { createTaskRegistry } from '../../src/tasks/registry.ts'
+import { createTestDatabase, type TestDatabase } from '../support/database.ts'
+import { examplesNotRunBy } from '../support/docs.ts'
+
+const registry = createTaskRegistry()
+const tasks = [registry.task('hello')(() => 'world')]
+const findUser = (authorization: string | undefined) =>
+  authorization === 'Bearer secret' ? { id: 7 } : undefined
+
+let database: TestDatabase
+let connectionString: string
+let app: FastifyInstance
+
+beforeAll(async () => {
+  database = await createTestDatabase()
+  connectionString = database.directUrl
+  return () => database.drop()
+})
+afterEach(() => app.close())
+
+test('every example of docs/security.md is run here', () => {
+  app = Fastify()
+  expect(examplesNotRunBy(import.meta.url, 'security.md')).toEqual([])
+})
+
+const authorizing = async () => {
+  await app.register(asyncTasks, {
+    connectionString,
+    tasks,
+    authorize: (request) => findUser(request.headers.authorization), // { id: 7 }, or undefined: 401
+  })
+}
+const guardingScope = async () => {
+  await app.register(async (scope) => {
+    scope.addHook('onRequest', async (request) => {
+      if (!findUser(request.headers.authorization))
+        throw Object.assign(new Error('log in first'), { statusCode: 401 })
+    })
+    await scope.register(asyncTasks, { connectionString, tasks, authorize: false })
+  })
+}
+const guardingRoutes = async () => {
+  app.addHook('onRequest', async ({ headers, routeOptions }) => {
+    if (routeOptions.url?.startsWith('/api/admin') && !findUser(headers.authorization)) {
+      throw Object.assign(new Error('log in first'), { statusCode: 401 })
+    }
+  })
+  await app.register(asyncTasks, { connectionString, tasks, authorize: false })
+}
+
+describe.each([
+  ['authorize', authorizing],
+  ['a hook of the scope', guardingScope],
+  ['a hook of the app', guardingRoutes],
+])('%s', (_name, register) => {
+  test.each([
+    '/api/admin/tasks',
+    '/%61pi/admin/tasks',
+    '/api/admin/%74asks',
+    'http://x/api/admin/tasks',
+    '//api/admin/tasks',
+    '/API/ADMIN/tasks',
+    '/api/admin/tasks/',
+  ])('lets only users in, however they write %s', async (url) => {
+    app = Fastify({
+      routerOptions: { caseSensitive: false, ignoreDuplicateSlashes: true, ignoreTrailingSlash: true },
+    })
+    await register()
+    await app.ready()
+    const headers = { authorization: 'Bearer undefined' }
+    expect([401, 404]).toContain((await app.inject({ url })).statusCode)
+    expect([401, 404]).toContain((await app.inject({ url, headers })).statusCode)
+    const known = { authorization: 'Bearer secret' }
+    expect((await app.inject({ url: '/api/admin/tasks', headers: known })).statusCode).toBe(200)
+  })
+})

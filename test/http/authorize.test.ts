@@ -1,0 +1,221 @@
+import { Writable } from 'node:stream'
+import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
+import { afterEach, beforeAll, describe, expect, test } from 'vitest'
+import type { Authorize } from '../../src/http/authorize.ts'
+import asyncTasks, { type AsyncTasksOptions } from '../../src/plugin.ts'
+import { createTaskRegistry } from '../../src/tasks/registry.ts'
+import { createTestDatabase, type TestDatabase } from '../support/database.ts'
+
+const { task } = createTaskRegistry()
+const hello = task('hello')(() => 'world')
+
+let database: TestDatabase
+let app: FastifyInstance
+let logged: string[]
+
+beforeAll(async () => {
+  database = await createTestDatabase()
+  return () => database.drop()
+})
+afterEach(() => app.close())
+
+const create = { method: 'POST', url: '/api/admin/tasks', payload: { taskType: 'hello' } } as const
+
+async function startHost(
+  options: Pick<AsyncTasksOptions, 'authorize'>,
+  prepare: (host: FastifyInstance) => void = () => undefined,
+  server: FastifyServerOptions = {},
+): Promise<void> {
+  logged = []
+  const stream = new Writable({
+    write(chunk, _encoding, done) {
+      logged.push(String(chunk))
+      done()
+    },
+  })
+  app = Fastify({ ...server, logger: { level: 'warn', stream } })
+  // A scope of its own, as a host that guards it by a hook would have.
+  await app.register(async (scope) => {
+    prepare(scope)
+    await scope.register(asyncTasks, { pool: database.pool, tasks: [hello], executor: false, ...options })
+  })
+  await app.ready()
+}
+
+const startWith = (asker: unknown) => startHost({ authorize: (() => asker) as unknown as Authorize })
+
+describe('authorize', () => {
+  test.each<[string, unknown, string]>([
+    ['an empty id', { id: '' }, 'is empty'],
+    ['a blank id', { id: ' \t\u00a0\u200b' }, 'is empty'],
+    ['an id with NUL', { id: 'a\u0000b' }, 'cannot be stored'],
+    ['an id with a lone surrogate', { id: 'a\ud800' }, 'cannot be stored'],
+    ['an id of 201 characters', { id: 'a'.repeat(201) }, 'longer than 200'],
+    ['0', { id: 0 }, 'no positive whole number'],
+    ['a negative number', { id: -1 }, 'no positive whole number'],
+    ['a fraction', { id: 1.5 }, 'no positive whole number'],
+    ['NaN', { id: Number.NaN }, 'no positive whole number'],
+    ['infinity', { id: Number.POSITIVE_INFINITY }, 'no positive whole number'],
+    ['2^53', { id: 2 ** 53 }, 'no positive whole number'],
+    ['0n', { id: 0n }, 'no positive whole number'],
+    ['-1n', { id: -1n }, 'no positive whole number'],
+    ['a bigint of 201 digits', { id: 10n ** 200n }, 'longer than 200'],
+    ['false', { id: false }, 'is a boolean'],
+    ['true', { id: true }, 'is a boolean'],
+    ['null', { id: null }, 'is null'],
+    ['a symbol', { id: Symbol('x') }, 'is a symbol'],
+    ['a function', { id: () => 'x' }, 'is a function'],
+    ['an object', { id: {} }, 'is an object'],
+    ['an array', { id: ['x'] }, 'is an object'],
+    ['a boxed string', { id: Object('x') }, 'is an object'],
+    ['a promise', { id: Promise.resolve('x') }, 'is a promise'],
+    ['no id', {}, 'is missing'],
+    ['an array', [], 'is missing'],
+    ['true', true, 'a boolean instead of an object'],
+    ['a text', 'admin', 'a string instead of an object'],
+    ['a promise of an empty id', Promise.resolve({ id: '' }), 'is empty'],
+    [
+      'an id that throws',
+      {
+        get id() {
+          throw new Error('secret')
+        },
+      },
+      'id throws',
+    ],
+  ])('that returns %s lets nobody in, and the log names the fault once', async (_name, asker, fault) => {
+    await startWith(asker)
+    for (let request = 1; request <= 2; request++) {
+      const refused = await app.inject(create)
+      expect(refused.json()).toMatchObject({ status: 401, code: 'UNAUTHENTICATED' })
+    }
+    const warnings = logged.filter((line) => line.includes('authorize returned'))
+    expect(warnings).toHaveLength(1)
+    expect(warnings[0]).toContain(fault)
+    expect(warnings[0]).not.toContain('secret')
+  })
+
+  test.each([undefined, null])('that returns %s lets nobody in, which is no fault', async (asker) => {
+    await startWith(asker)
+    expect((await app.inject(create)).statusCode).toBe(401)
+    expect(logged).toEqual([])
+  })
+
+  test.each<[unknown, string]>([
+    ['root', 'root'],
+    [' ü😀', ' ü😀'],
+    ['a'.repeat(200), 'a'.repeat(200)],
+    [1, '1'],
+    [Number.MAX_SAFE_INTEGER, '9007199254740991'],
+    [2n ** 64n, '18446744073709551616'],
+  ])('that returns the id %s lets it in, and its tasks carry it', async (id, createdBy) => {
+    await startWith({ id })
+    const created = await app.inject(create)
+    expect([created.statusCode, created.json().createdBy]).toEqual([201, createdBy])
+    expect(logged).toEqual([])
+  })
+
+  test('may keep the id behind a getter, which is read once', async () => {
+    const ids = ['root', '']
+    await startWith({
+      get id() {
+        return ids.shift()
+      },
+    })
+    expect((await app.inject(create)).json().createdBy).toBe('root')
+  })
+})
+
+describe('with authorize: false', () => {
+  const refuse = () => {
+    throw Object.assign(new Error('not you'), { statusCode: 401 })
+  }
+  /** Ways to write a path that the router takes for the same one. */
+  const spellings = [
+    '/api/admin/tasks',
+    '/%61pi/admin/tasks',
+    '/api/%61dmin/tasks',
+    '/api/admin/%74asks',
+    'http://x/api/admin/tasks',
+    'http://x/%61pi/admin/tasks',
+    '//api/admin/tasks',
+    '/api//admin/tasks',
+    '/API/admin/tasks',
+    '/api/admin/tasks/',
+    '/api/admin/tasks;x',
+    '/api/admin/tasks#x',
+    '/./api/admin/tasks',
+  ]
+  const lenient: FastifyServerOptions = {
+    routerOptions: {
+      caseSensitive: false,
+      ignoreDuplicateSlashes: true,
+      ignoreTrailingSlash: true,
+    },
+  }
+
+  test.each(spellings)('a hook of the scope guards %s', async (url) => {
+    await startHost(
+      { authorize: false },
+      (scope) => scope.addHook('onRequest', async () => refuse()),
+      lenient,
+    )
+    expect([401, 404]).toContain((await app.inject({ url })).statusCode)
+  })
+
+  test.each(spellings)('a hook of the app that asks for the route guards %s', async (url) => {
+    const guardRoute = (scope: FastifyInstance) =>
+      scope.addHook('onRequest', async (request) => {
+        if (request.routeOptions.url?.startsWith('/api/admin')) refuse()
+      })
+    await startHost({ authorize: false }, guardRoute, lenient)
+    expect([401, 404]).toContain((await app.inject({ url })).statusCode)
+  })
+
+  test.each(spellings)('even a hook that compares request.url lets nobody in by %s', async (url) => {
+    const guardUrl = (scope: FastifyInstance) =>
+      scope.addHook('onRequest', async (request) => {
+        if (request.url.startsWith('/api/admin/tasks')) refuse()
+      })
+    await startHost({ authorize: false }, guardUrl, lenient)
+    expect([401, 404]).toContain((await app.inject({ url })).statusCode)
+  })
+
+  test.each([
+    '/api/admin/tasks',
+    '/api/admin/tasks?page=1&q=%61',
+    '/api/admin/task-types',
+    '/api/admin/tasks/',
+  ])('who passes the guard reads %s', async (url) => {
+    await startHost({ authorize: false }, undefined, lenient)
+    expect((await app.inject({ url })).statusCode).toBe(200)
+  })
+
+  test('a value inside a path may be escaped in any way', async () => {
+    await startHost({ authorize: false })
+    const { taskId } = (await app.inject(create)).json<{ taskId: string }>()
+    const url = `/api/admin/tasks/%74${taskId.slice(1)}`
+    expect((await app.inject({ url })).json().taskId).toBe(taskId)
+  })
+
+  test('a prefix may have parameters and letters that URLs escape', async () => {
+    logged = []
+    app = Fastify()
+    await app.register(
+      async (scope) => {
+        await scope.register(asyncTasks, {
+          pool: database.pool,
+          tasks: [hello],
+          executor: false,
+          authorize: false,
+          prefix: '/übersicht',
+        })
+      },
+      { prefix: '/of/:tenant' },
+    )
+    await app.ready()
+    const path = `/of/one/${encodeURIComponent('übersicht')}/tasks`
+    expect((await app.inject(path)).statusCode).toBe(200)
+    expect((await app.inject(path.replace('/of/', '/%6ff/'))).statusCode).toBe(404)
+  })
+})
