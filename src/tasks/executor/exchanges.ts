@@ -2,6 +2,7 @@ import type { Database } from '../../db/database.ts'
 import { isTransient } from '../../db/errors.ts'
 import { Batcher } from '../batcher.ts'
 import { exchangeTasks } from '../store/exchange.ts'
+import { type Fence, runKey } from '../store/fence.ts'
 import { COMPLETION_BATCH, type CompletedRun } from '../store/finish.ts'
 import type { Intake } from './intake.ts'
 
@@ -22,7 +23,7 @@ export class Exchanges {
   readonly #parts: ExchangeParts
   /** By type. */
   readonly #batchers = new Map<string, Batcher<CompletedRun, boolean>>()
-  /** Rows that have ended and whose place another task has. */
+  /** Runs that have ended and whose place another task has, by their keys. */
   readonly #passedOn = new Set<string>()
 
   constructor(parts: ExchangeParts) {
@@ -41,9 +42,9 @@ export class Exchanges {
     }
   }
 
-  /** Another task has the place of this row. Forgets it. */
-  hasPassedOn(id: string): boolean {
-    return this.#passedOn.delete(id)
+  /** Another task has the place of this run. Forgets it. */
+  hasPassedOn(run: Pick<Fence, 'taskId' | 'attempt'>): boolean {
+    return this.#passedOn.delete(runKey(run))
   }
 
   #batcherOf(taskType: string): Batcher<CompletedRun, boolean> {
@@ -58,7 +59,7 @@ export class Exchanges {
     // Some have waited for others, and much may have happened since.
     if (!mayPassOn(taskType)) return runs.map(() => false)
     const { done, tasks } = await intake.take(() => exchangeTasks(db, executorId, taskType, runs))
-    for (const id of done.slice(0, tasks.length)) this.#passedOn.add(id)
-    return runs.map(({ id }) => done.includes(id))
+    for (const run of done.slice(0, tasks.length)) this.#passedOn.add(runKey(run))
+    return runs.map((run) => done.includes(run))
   }
 }

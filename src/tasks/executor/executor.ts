@@ -363,8 +363,8 @@ export class TaskExecutor {
   }
 
   /** Answers whether another task has its place, and its slot. */
-  #onEnded({ id, taskType }: ClaimedTask): boolean {
-    if (this.#exchanges.hasPassedOn(id)) return true
+  #onEnded({ taskId, attempt, taskType }: ClaimedTask): boolean {
+    if (this.#exchanges.hasPassedOn({ taskId, attempt })) return true
     this.#claimer?.noteEnd(taskType)
     if (this.#stopping && this.#claimer?.isLimited(taskType)) {
       // Nothing more is claimed here: whoever has slots must hear of the room.

@@ -1,6 +1,6 @@
 import { type Database, execute, statement } from '../../db/database.ts'
 import { CLAIMED, type ClaimedRow, type ClaimedTask, claimedOf, LOCKED, ORDER } from './claim.ts'
-import { COMPLETE_MANY, type CompletedRun, manyCompletionValues } from './finish.ts'
+import { COMPLETE_MANY, type CompletedRun, completionBatch } from './finish.ts'
 import { TASKS, TYPES } from './tables.ts'
 
 /** Waiting tasks that others may hold at this moment. The bound keeps the plan from sorting all that wait. */
@@ -21,22 +21,22 @@ const EXCHANGE = statement(
       where t.id = any(array(
               select locked.id
                 from (select ctid as place, id, priority, run_at from ${TASKS}
-                       where status = 'pending' and task_type = $8 and run_at <= now()
+                       where status = 'pending' and task_type = $9 and run_at <= now()
                          and not exists (select from ${TYPES} p
-                                          where p.task_type = $8 and p.paused_at is not null)
+                                          where p.task_type = $9 and p.paused_at is not null)
                        ${ORDER}
                        limit (select count(*) + ${PASSED_OVER} from done)) due${LOCKED('due.place')}
                limit (select count(*) from done)))
      returning ${CLAIMED}
    )
    select one.*, claimed.*
-     from (select array(select id from done) as done) one
+     from (select array(select place from done) as done) one
      left join claimed on true`,
 )
 
 export interface Exchanged {
-  /** Ids of the rows that were completed: of each the fence held, and nobody had locked it. */
-  readonly done: readonly string[]
+  /** Those that were completed: of each the fence held, and its row was not locked. */
+  readonly done: readonly CompletedRun[]
   /** Of the same type, at most as many. */
   readonly tasks: readonly ClaimedTask[]
 }
@@ -51,7 +51,8 @@ export async function exchangeTasks(
   taskType: string,
   runs: readonly CompletedRun[],
 ): Promise<Exchanged> {
-  const values = [...manyCompletionValues(executorId, runs), taskType]
-  const rows = await execute<ClaimedRow & { done: string[] }>(db, EXCHANGE, values)
-  return { done: rows[0]?.done ?? [], tasks: claimedOf(rows) }
+  const { values, writtenAt } = completionBatch(executorId, runs)
+  const rows = await execute<ClaimedRow & { done: number[] }>(db, EXCHANGE, [...values, taskType])
+  const written = writtenAt(rows[0]?.done ?? [])
+  return { done: runs.filter((run) => written.has(run)), tasks: claimedOf(rows) }
 }

@@ -1,4 +1,5 @@
 import { type Database, execute, plainArray, statement } from '../../db/database.ts'
+import { TASK_ID } from '../lifecycle.ts'
 import { BACK_TO_PENDING, type Fence, fenceValues, HOLDS_FENCE, HOLDS_FENCE_BRIEFLY } from './fence.ts'
 import { compareIds } from './rows.ts'
 import { ATTEMPTS, LOGS, TASKS } from './tables.ts'
@@ -25,16 +26,19 @@ export const COMPLETE_ONE = completeOne(true)
 
 // $1 holds the ids in ascending order: width_bucket is then a binary search for a row's place in the other arrays,
 // so the guards stay on the target row and are checked again after a wait for its lock. A join with unnest may turn
-// into a nested loop over all running rows: 70 to 110 ms against 12 to 15 for 500 rows.
-const at = (array: string) => `(${array})[width_bucket(t.id, $1::bigint[])]`
+// into a nested loop over all running rows: 70 to 110 ms against 12 to 15 for 500 rows. The id only finds the row: after
+// a failover it may have been given to another task, so the fence is compared as everywhere.
+const PLACE = 'width_bucket(t.id, $1::bigint[])'
+const at = (array: string) => `(${array})[${PLACE}]`
 const completeMany = (set: string) => `update ${TASKS} t
       set ${set}
     where t.id = any(array(select id from ${TASKS} where id = any($1::bigint[]) for no key update skip locked))
-      and t.attempt = ${at('$2::int[]')} and t.executor_id = $3 and t.status = 'running'
-   returning t.id`
-/** Its parameters are the first seven of a statement: `manyCompletionValues`. Returns the ids of those written. */
+      and t.task_id = ${at('$4::text[]')} and t.attempt = ${at('$2::int[]')} and t.executor_id = $3
+      and t.status = 'running'
+   returning ${PLACE} as place`
+/** Its parameters are the first eight of a statement: `completionBatch`. Returns the places of those written. */
 export const COMPLETE_MANY = completeMany(
-  completed(at('$4::text[]'), at('$5::int[]'), at('$6::int[]'), at('$7::text[]')),
+  completed(at('$5::text[]'), at('$6::int[]'), at('$7::int[]'), at('$8::text[]')),
 )
 const COMPLETE = statement('complete', COMPLETE_MANY)
 /** Of runs that leave neither a result nor progress. */
@@ -70,26 +74,41 @@ export async function completeTasks(
   executorId: string,
   runs: readonly CompletedRun[],
 ): Promise<boolean[]> {
-  const values = manyCompletionValues(executorId, runs)
+  const { values, writtenAt } = completionBatch(executorId, runs)
   const isSilent = runs.every((run) => run.result === null && run.last === undefined)
   const rows = isSilent
-    ? await execute<{ id: string }>(db, COMPLETE_SILENT, values.slice(0, 3))
-    : await execute<{ id: string }>(db, COMPLETE, values)
-  const written = new Set(rows.map((row) => row.id))
-  return runs.map((run) => written.has(run.id))
+    ? await execute<{ place: number }>(db, COMPLETE_SILENT, values.slice(0, 4))
+    : await execute<{ place: number }>(db, COMPLETE, values)
+  const written = writtenAt(rows.map((row) => row.place))
+  return runs.map((run) => written.has(run))
 }
 
-export function manyCompletionValues(executorId: string, runs: readonly CompletedRun[]): unknown[] {
+export interface CompletionBatch {
+  readonly values: unknown[]
+  /** The runs at these places, which count from 1. Of two with the same row id, the statement sees the last one. */
+  writtenAt(places: readonly number[]): Set<CompletedRun | undefined>
+}
+
+export function completionBatch(executorId: string, runs: readonly CompletedRun[]): CompletionBatch {
   const sorted = runs.toSorted((a, b) => compareIds(a.id, b.id))
-  return [
-    plainArray(sorted.map((run) => run.id)),
-    plainArray(sorted.map((run) => run.attempt)),
-    executorId,
-    sorted.map((run) => run.result),
-    sorted.map((run) => run.last?.total ?? null),
-    sorted.map((run) => run.last?.progress ?? null),
-    sorted.map((run) => run.last?.step ?? null),
-  ]
+  return {
+    values: [
+      plainArray(sorted.map((run) => run.id)),
+      plainArray(sorted.map((run) => run.attempt)),
+      executorId,
+      taskIdArray(sorted.map((run) => run.taskId)),
+      sorted.map((run) => run.result),
+      sorted.map((run) => run.last?.total ?? null),
+      sorted.map((run) => run.last?.progress ?? null),
+      sorted.map((run) => run.last?.step ?? null),
+    ],
+    writtenAt: (places) => new Set(places.map((place) => sorted[place - 1])),
+  }
+}
+
+/** Rows that the engine did not create may have any text for an id. */
+function taskIdArray(taskIds: readonly string[]): string | readonly string[] {
+  return taskIds.every((taskId) => TASK_ID.test(taskId)) ? plainArray(taskIds) : taskIds
 }
 
 const COMPLETE_WAITING = statement('complete_waiting', completeOne(false))

@@ -19,7 +19,7 @@ async function running(columns: StoredRow = {}) {
 async function exchange(...runs: Awaited<ReturnType<typeof running>>[]) {
   const { done, tasks } = await exchangeTasks(tables.createManager().db, SOME_EXECUTOR, 'three', runs)
   const taken = tasks.map(({ taskId }) => taskId)
-  return { done: runs.filter(({ id }) => done.includes(id)).map(({ taskId }) => taskId), taken }
+  return { done: done.map(({ taskId }) => taskId), taken }
 }
 
 test('as many tasks are taken as are completed, of their type, in its order', async () => {
