@@ -6,7 +6,19 @@ import {
 } from 'fastify-type-provider-zod'
 import type { Problem } from '../contract/problem.ts'
 import { isOutage } from '../db/errors.ts'
-import { type FieldProblem, TaskError, type TaskErrorCode } from '../tasks/errors.ts'
+import {
+  cut,
+  describeProblems,
+  type FieldProblem,
+  shorten,
+  TaskError,
+  type TaskErrorCode,
+} from '../tasks/errors.ts'
+
+/** Anybody may ask with a body full of unknown keys: what is wrong with it must not become a larger response. */
+const MAX_PROBLEMS = 100
+const MAX_PROBLEM_BYTES = 20_000
+const MAX_DETAIL_CHARS = 1_500
 
 /** A failure that a route answers with on purpose; what it says is for the caller. */
 export class HttpProblem extends Error {
@@ -38,7 +50,20 @@ export function makeProblem(
   errors: readonly FieldProblem[] = [],
 ): Problem {
   const title = STATUS_CODES[status] ?? 'Error'
-  return { status, title, detail, code, ...(errors.length > 0 ? { errors: [...errors] } : {}) }
+  const listed = errors.length > 0 ? { errors: listProblems(errors) } : {}
+  return { status, title, detail: cut(detail, MAX_DETAIL_CHARS), code, ...listed }
+}
+
+function listProblems(errors: readonly FieldProblem[]): FieldProblem[] {
+  const listed: FieldProblem[] = []
+  let bytes = 0
+  for (const error of errors.slice(0, MAX_PROBLEMS)) {
+    const short = shorten(error)
+    bytes += Buffer.byteLength(JSON.stringify(short))
+    if (bytes > MAX_PROBLEM_BYTES) break
+    listed.push(short)
+  }
+  return listed
 }
 
 const INTERNAL = makeProblem(500, 'INTERNAL', 'something went wrong here; the log of the server knows more')
@@ -92,8 +117,8 @@ export function toProblem(error: unknown): Problem {
   }
   if (error instanceof TaskError) return fromTaskError(error)
   if (hasZodFastifySchemaValidationErrors(error)) {
-    const errors = error.validation.flatMap(toFieldProblems)
-    return makeProblem(400, nameValidation(error.validationContext, errors), summarize(errors), errors)
+    const errors = error.validation.slice(0, MAX_PROBLEMS).flatMap(toFieldProblems)
+    return makeProblem(400, nameValidation(error.validationContext, errors), describeProblems(errors), errors)
   }
   const { statusCode, code, message } =
     error instanceof Error ? (error as FastifyError) : ({} as FastifyError)
@@ -137,7 +162,7 @@ function toFieldProblems({
   // The path comes joined by '/'; without a path it is a lone '/', which as a pointer would name the key ''.
   const base = instancePath === '/' ? '' : instancePath
   if (keyword === 'unrecognized_keys' && Array.isArray(params.keys)) {
-    return params.keys.map((key) => ({
+    return params.keys.slice(0, MAX_PROBLEMS).map((key) => ({
       pointer: `${base}/${escapeKey(String(key))}`,
       detail: 'is not known here',
     }))
@@ -148,8 +173,4 @@ function toFieldProblems({
 /** RFC 6901. */
 function escapeKey(key: string): string {
   return key.replaceAll('~', '~0').replaceAll('/', '~1')
-}
-
-function summarize(errors: readonly FieldProblem[]): string {
-  return errors.map(({ pointer, detail }) => (pointer === '' ? detail : `${pointer}: ${detail}`)).join('; ')
 }

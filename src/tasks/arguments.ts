@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { BULK_ACTIONS, MAX_BULK_TASKS } from '../contract/bulk.ts'
 import { concurrencyKey, delayMs, ON_DUPLICATE, refuseTwoTimes, uniqueKey } from '../contract/requests.ts'
 import { LOG_LEVELS, storableText, TASK_STATUSES } from '../contract/task.ts'
-import { TaskError } from './errors.ts'
+import { describeProblems, TaskError } from './errors.ts'
 import { toPointer } from './params.ts'
 
 /**
@@ -89,6 +89,7 @@ export function requireValid<T>(what: string, schema: z.ZodType<T>, value: unkno
     pointer: toPointer(issue.path),
     detail: issue.message,
   }))
-  const list = problems.map((problem) => `${problem.pointer || '(all)'}: ${problem.detail}`).join('; ')
-  throw new TaskError('INVALID_ARGUMENT', `invalid ${what}: ${list}`, { problems })
+  throw new TaskError('INVALID_ARGUMENT', `invalid ${what}: ${describeProblems(problems, '(all)')}`, {
+    problems,
+  })
 }

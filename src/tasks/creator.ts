@@ -180,6 +180,7 @@ export class TaskCreator {
       params ?? {},
       this.#settings.maxParamsBytes,
     )
+    this.#redaction.refuseMarker(taskType, params)
     return {
       taskId: `task_${uuidv7obj().toHex()}`,
       taskType,

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import { z } from 'zod'
-import { type FieldProblem, TaskError } from './errors.ts'
+import { describeProblems, type FieldProblem, TaskError } from './errors.ts'
 import type { ParamsSchema } from './task.ts'
 
 const MAX_DEPTH = 100
@@ -33,7 +33,7 @@ export async function prepareParams(
   const pointer = findDifference(parsed, await parse(type, schema, stored))
   if (pointer !== undefined) {
     const detail = 'would not come back as it is: the schema must parse its own output, as JSON, to itself'
-    throw invalid(type, [{ pointer, detail }])
+    throw invalidParams(type, [{ pointer, detail }])
   }
   return encode(type, stored, maxBytes)
 }
@@ -59,20 +59,29 @@ export function decodeParams(
 }
 
 async function parse(type: string, schema: ParamsSchema, input: unknown): Promise<Record<string, unknown>> {
-  const unstorable = findUnstorable(input)
-  if (unstorable) throw invalid(type, [unstorable])
+  requireStorable(type, input)
   const answer = await schema.safeParseAsync(input)
   if (answer.success) return answer.data
   const problems = answer.error.issues.slice(0, MAX_PROBLEMS).flatMap((issue) =>
     // An unknown key is a problem of that key, not of the object around it.
     issue.code === 'unrecognized_keys'
-      ? issue.keys.map((key) => ({
+      ? issue.keys.slice(0, MAX_PROBLEMS).map((key) => ({
           pointer: toPointer([...issue.path, key]),
           detail: 'is not a known parameter',
         }))
       : [{ pointer: toPointer(issue.path), detail: issue.message }],
   )
-  throw invalid(type, problems.slice(0, MAX_PROBLEMS))
+  throw invalidParams(type, problems.slice(0, MAX_PROBLEMS))
+}
+
+/**
+ * Comes before anything that walks params or writes them as text: deep nesting overflows its stack.
+ *
+ * @throws TaskError `INVALID_PARAMS`
+ */
+export function requireStorable(type: string, params: unknown): void {
+  const unstorable = findUnstorable(params)
+  if (unstorable) throw invalidParams(type, [unstorable])
 }
 
 /**
@@ -129,7 +138,7 @@ function toJson(type: string, parsed: Record<string, unknown>): Record<string, u
     return JSON.parse(JSON.stringify(parsed))
   } catch (error) {
     const detail = error instanceof Error ? error.message : String(error)
-    throw invalid(type, [{ pointer: '', detail: `must be JSON: ${detail}` }])
+    throw invalidParams(type, [{ pointer: '', detail: `must be JSON: ${detail}` }])
   }
 }
 
@@ -140,12 +149,12 @@ function encode(type: string, stored: Record<string, unknown>, maxBytes: number)
     const text = JSON.stringify(value)
     bytes += Buffer.byteLength(text) + Buffer.byteLength(key)
     if (key.length > MAX_KEY_CHARS) {
-      throw invalid(type, [
+      throw invalidParams(type, [
         { pointer: toPointer([key]), detail: `key must have at most ${MAX_KEY_CHARS} characters` },
       ])
     }
     if (bytes > maxBytes) {
-      throw invalid(type, [
+      throw invalidParams(type, [
         {
           pointer: toPointer([key]),
           detail: `is too large: all params, keys and values, may take ${maxBytes} bytes of JSON`,
@@ -162,7 +171,7 @@ export function toPointer(path: readonly PropertyKey[]): string {
   return path.map((part) => `/${String(part).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('')
 }
 
-function invalid(type: string, problems: readonly FieldProblem[]): TaskError {
-  const list = problems.map((p) => `${p.pointer || '(params)'}: ${p.detail}`).join('; ')
+export function invalidParams(type: string, problems: readonly FieldProblem[]): TaskError {
+  const list = describeProblems(problems, '(params)')
   return new TaskError('INVALID_PARAMS', `params of '${type}' are invalid: ${list}`, { problems })
 }

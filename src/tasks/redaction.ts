@@ -1,6 +1,6 @@
 import type { TaskDetail } from '../contract/task.ts'
 import { withoutStatement } from '../db/statement-error.ts'
-import { decodeParams } from './params.ts'
+import { decodeParams, invalidParams, toPointer } from './params.ts'
 import type { TaskDefinition } from './task.ts'
 
 export const REDACTED = '[redacted]'
@@ -80,6 +80,27 @@ export class Redaction {
     return this.#pathsOf(taskType).reduce<unknown>((left, path) => restoreAt(left, before, path), given) as T
   }
 
+  /** Whether params of the type may hold what is hidden. */
+  hides(taskType: string): boolean {
+    return this.#pathsOf(taskType).length > 0
+  }
+
+  /**
+   * Params that were copied from where they are hidden would be stored with the marker in place of the value.
+   *
+   * @throws TaskError `INVALID_PARAMS`, with a pointer for each marker at a redacted path
+   */
+  refuseMarker(taskType: string, params: unknown): void {
+    const markers = this.#pathsOf(taskType).flatMap((path) => markersAt(params, path))
+    const pointers = [...new Set(markers.map(toPointer))]
+    if (pointers.length === 0) return
+    const detail = `must be the value itself, not ${REDACTED}`
+    throw invalidParams(
+      taskType,
+      pointers.map((pointer) => ({ pointer, detail })),
+    )
+  }
+
   /** Undefined where nothing of the type is to be hidden. */
   scrubberFor(taskType: string, stored: Readonly<Record<string, string>> | null): Scrubber | undefined {
     const paths = this.#pathsOf(taskType)
@@ -130,6 +151,12 @@ function restoreAt(value: unknown, before: unknown, [key, ...rest]: readonly str
 function valuesAt(value: unknown, [key, ...rest]: readonly string[]): unknown[] {
   if (key === undefined) return [value]
   return entriesAt(value, key).flatMap(([, item]) => valuesAt(item, rest))
+}
+
+/** Where the marker stands; where all of an object is hidden, anywhere in it. */
+function markersAt(value: unknown, [key = '*', ...rest]: readonly string[], at: string[] = []): string[][] {
+  if (value === REDACTED) return [at]
+  return entriesAt(value, key).flatMap(([name, item]) => markersAt(item, rest, [...at, name]))
 }
 
 function entriesAt(value: unknown, key: string): [string, unknown][] {

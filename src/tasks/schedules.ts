@@ -14,6 +14,7 @@ import { parseCron, requireNext } from './cron.ts'
 import { tickBeingParsed } from './current-tick.ts'
 import { TaskError } from './errors.ts'
 import type { TaskEvents } from './events.ts'
+import { invalidParams, requireStorable } from './params.ts'
 import type { Redaction } from './redaction.ts'
 import type { ScheduleChanges, ScheduleOptions } from './schedule-options.ts'
 import {
@@ -56,12 +57,14 @@ export class Schedules {
 
   async update(name: string, changes: ScheduleChanges): Promise<ScheduleView> {
     const { task, ...rest } = changes
-    const given = { ...rest, taskType: task === undefined ? undefined : this.#typeOf(task) }
+    const taskType = task === undefined ? undefined : this.#typeOf(task)
+    requireStorable(taskType ?? name, rest.params)
+    const given = { ...rest, taskType }
     const { params, ...change } = requireValid('schedule', changeScheduleBody, withoutUndefined(given))
     // Once more for each change of somebody else's that came in between.
     for (;;) {
       const before = await this.#require(name)
-      const kept = params && this.#redaction.restore(before.taskType, params, JSON.parse(before.params))
+      const kept = this.#keepHidden(before, change.taskType, params)
       const settings = { ...before, ...change, ...(kept === undefined ? {} : { params: toText(kept) }) }
       const isNew =
         settings.cron !== before.cron ||
@@ -113,9 +116,32 @@ export class Schedules {
   }
 
   #read({ task, ...rest }: ScheduleOptions): ScheduleSettings {
-    const given = withoutUndefined({ ...rest, taskType: this.#typeOf(task) })
+    const taskType = this.#typeOf(task)
+    requireStorable(taskType, rest.params)
+    const given = withoutUndefined({ ...rest, taskType })
     const { params = {}, ...settings } = requireValid('schedule', createScheduleBody, given)
     return { ...settings, params: toText(params) }
+  }
+
+  /**
+   * The given params, in which what was shown as hidden is again what it was. Another type must not show what the old one
+   * hides: where the type changes nothing is restored, and hidden params are not left to the new type.
+   */
+  #keepHidden(
+    before: ScheduleRow,
+    taskType: string | undefined,
+    params: Record<string, unknown> | undefined,
+  ): Record<string, unknown> | undefined {
+    if (taskType === undefined || taskType === before.taskType) {
+      return params && this.#redaction.restore(before.taskType, params, JSON.parse(before.params))
+    }
+    if (!this.#redaction.hides(before.taskType)) return params
+    if (!params) {
+      const detail = `is required where the type changes: '${before.taskType}' hides some of them`
+      throw invalidParams(taskType, [{ pointer: '', detail }])
+    }
+    this.#redaction.refuseMarker(before.taskType, params)
+    return params
   }
 
   #typeOf(task: TaskReference): string {
@@ -159,9 +185,7 @@ function toText(params: Record<string, unknown>): string {
   const text = JSON.stringify(params)
   if (Buffer.byteLength(text) <= MAX_SCHEDULE_PARAMS_BYTES) return text
   const detail = `is too large: the params of a schedule may take ${MAX_SCHEDULE_PARAMS_BYTES} bytes of JSON`
-  throw new TaskError('INVALID_PARAMS', `params of a schedule are invalid: ${detail}`, {
-    problems: [{ pointer: '', detail }],
-  })
+  throw invalidParams('a schedule', [{ pointer: '', detail }])
 }
 
 /** What is undefined was left out. */
