@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { instant, TASK_STATUSES } from './task.ts'
+import { instant, TASK_STATUSES, waitingFor } from './task.ts'
 
 const count = z.int().min(0)
 const statusCounts = z.object(
@@ -12,7 +12,14 @@ const statusCounts = z.object(
 /** How the whole table stands. */
 export const taskStats = z.object({
   byStatus: statusCounts,
-  byType: z.array(statusCounts.extend({ taskType: z.string() })),
+  byType: z.array(
+    statusCounts.extend({
+      taskType: z.string(),
+      waitingFor: waitingFor.describe(
+        'Tasks of it have been due for a second, and no living executor has registered it.',
+      ),
+    }),
+  ),
   /** Large counts of finished tasks are estimated: counting them would read the whole history. */
   isEstimate: z.boolean().describe('Counts of finished tasks are estimates.'),
   oldestDueSeconds: z

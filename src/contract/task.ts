@@ -32,6 +32,9 @@ export const storableText = z
     'must be text without NUL or lone surrogates',
   )
 
+/** What due tasks wait for, other than a slot; absent where it is nothing. */
+export const waitingFor = z.literal('executor').optional()
+
 /** A task as lists show it. */
 export const taskSummary = z.object({
   taskId: z.string(),
@@ -75,6 +78,9 @@ export const taskDetail = taskSummary.extend({
     .boolean()
     .describe('It was cancelled, or given up, while its handler ran, and the handler has not returned.'),
   executorId: z.string().nullable().describe('Who runs it, or ran it last.'),
+  waitingFor: waitingFor.describe(
+    'It has been due for a second, and no living executor has registered its type.',
+  ),
   attempts: z.array(taskAttempt),
 })
 export type TaskDetail = z.output<typeof taskDetail>
@@ -126,6 +132,9 @@ export const taskTypeView = z.object({
     .nullable()
     .describe('Tasks that run at once over all processes; null: no limit.'),
   paused: z.boolean().describe('Its tasks are not started; those that run go on.'),
+  waitingFor: waitingFor.describe(
+    'Tasks of it have been due for a second, and no living executor has registered it.',
+  ),
   params: z.record(z.string(), z.json()).describe('JSON Schema of the params.'),
 })
 export type TaskTypeView = z.output<typeof taskTypeView>

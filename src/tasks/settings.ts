@@ -24,6 +24,12 @@ export const taskSettings = z
     heartbeatIntervalMs: z.int().min(50).max(600_000).default(5_000),
     /** Age of a heartbeat after which an executor counts as dead; at least three heartbeats. */
     leaseMs: z.int().min(150).max(3_600_000).default(30_000),
+    /**
+     * How long a due task waits while no executor has registered its type, before it fails with `UNKNOWN_TASK_TYPE`. Lower
+     * finds misspelt types sooner; a service that is away for longer loses its backlog. Never less than two leases of
+     * the executor that had the type.
+     */
+    unknownTypeGraceSeconds: z.int().min(0).max(315_360_000).default(86_400),
     /** How long a handler may take to return after its signal aborted before it is reported as stuck. */
     cancelGraceMs: z.int().min(0).max(MAX_TIMER_MS).default(10_000),
     /** Bytes of JSON that the params of a task may take, keys and values. More needs more memory, here and in PostgreSQL. */

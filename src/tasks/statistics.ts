@@ -63,10 +63,11 @@ export function summarize(counts: readonly TypeCount[]): Omit<TaskStats, 'finish
   const failed = estimateEnds(counts, 'failed', 'failedShare')
   const cancelled = estimateEnds(counts, 'cancelled', 'cancelledShare')
   const byType = counts.map((type, i) => {
-    const { taskType, pending, running } = type
+    const { taskType, pending, running, waitingFor } = type
     const ends = { failed: failed[i] ?? type.failed, cancelled: cancelled[i] ?? type.cancelled }
     const others = pending + running + ends.failed + ends.cancelled
-    return { taskType, pending, running, completed: completedOf(type, counts, others), ...ends }
+    const completed = completedOf(type, counts, others)
+    return { taskType, pending, running, completed, ...ends, ...(waitingFor && { waitingFor }) }
   })
   const sum = (status: TaskStatus) => byType.reduce((total, type) => total + type[status], 0)
   const waits = counts.flatMap((type) => type.oldestDueSeconds ?? [])

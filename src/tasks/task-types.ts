@@ -8,6 +8,7 @@ import type { TaskSettings } from './settings.ts'
 import {
   findClaimsUnderWay,
   findPausedTypes,
+  findTypesWithoutExecutor,
   isKnownType,
   pauseType,
   resumeType,
@@ -37,8 +38,12 @@ export class TaskTypes {
   }
 
   async list(): Promise<TaskTypeView[]> {
-    const paused = await findPausedTypes(this.#db)
-    return [...this.#definitions.keys()].map((taskType) => this.#describe(taskType, paused.has(taskType)))
+    const taskTypes = [...this.#definitions.keys()]
+    const [paused, waiting] = await Promise.all([
+      findPausedTypes(this.#db),
+      findTypesWithoutExecutor(this.#db, taskTypes),
+    ])
+    return taskTypes.map((taskType) => this.#describe(taskType, paused, waiting))
   }
 
   async pause(taskType: string): Promise<TaskTypeView> {
@@ -51,14 +56,15 @@ export class TaskTypes {
       const now = await findClaimsUnderWay(this.#db)
       underWay = new Set([...underWay].filter((claim) => now.has(claim)))
     }
-    return this.#describe(taskType, true)
+    const waiting = await findTypesWithoutExecutor(this.#db, [taskType])
+    return this.#describe(taskType, new Set([taskType]), waiting)
   }
 
   async resume(taskType: string): Promise<TaskTypeView> {
     await this.#requireKnown(taskType)
     await resumeType(this.#db, taskType)
     this.#events.emit('resumed', { taskType })
-    return this.#describe(taskType, false)
+    return this.#describe(taskType, new Set(), await findTypesWithoutExecutor(this.#db, [taskType]))
   }
 
   /** @throws TaskError `UNKNOWN_TASK_TYPE` when this app has no handler for the type */
@@ -84,8 +90,9 @@ export class TaskTypes {
   }
 
   /** Of a type that only another process has registered, what applies to one that says nothing. */
-  #describe(taskType: string, paused: boolean): TaskTypeView {
+  #describe(taskType: string, paused: ReadonlySet<string>, waiting: ReadonlySet<string>): TaskTypeView {
     const options = this.#definitions.get(taskType)?.options ?? {}
-    return describeType({ type: taskType, options }, this.#settings, paused)
+    const view = describeType({ type: taskType, options }, this.#settings, paused.has(taskType))
+    return waiting.has(taskType) ? { ...view, waitingFor: 'executor' } : view
   }
 }

@@ -195,6 +195,7 @@ export const en = {
     stuck: 'The handler ignores its signal. It keeps its slot until it returns or its process ends.',
     executorGone: (time: string) =>
       `Its executor has not been heard of for ${time}. Another one takes the task over after the lease.`,
+    waitsForExecutor: 'No executor has this type. The task waits for one.',
     noLongerKnown: 'No living executor has this type.',
     isDeleted: 'Task deleted',
     isCancelled: 'Task cancelled',
@@ -265,6 +266,7 @@ export const en = {
     retries: (n: number) => `${n} ${n === 1 ? 'retry' : 'retries'}`,
     timeout: (time: string) => `timeout ${time}`,
     counts: 'Tasks',
+    withoutExecutor: (types: string) => `No executor has registered: ${types}. Their due tasks wait.`,
   },
   schedules: {
     title: 'Schedules',

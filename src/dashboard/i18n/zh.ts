@@ -196,6 +196,7 @@ export const zh: Dictionary = {
     stopping: '任务已取消。处理函数尚未停止，仍占用槽位。',
     stuck: '处理函数忽略了停止信号，在它返回或进程结束之前会一直占用槽位。',
     executorGone: (time) => `执行器已 ${time}没有心跳。租约到期后，另一个执行器会接管此任务。`,
+    waitsForExecutor: '没有执行器注册此类型，任务正在等待。',
     noLongerKnown: '没有存活的执行器注册此类型。',
     isDeleted: '任务已删除',
     isCancelled: '任务已取消',
@@ -264,6 +265,7 @@ export const zh: Dictionary = {
     retries: (n) => `重试 ${n} 次`,
     timeout: (time) => `超时 ${time}`,
     counts: '任务',
+    withoutExecutor: (types) => `没有执行器注册：${types}。其到期任务正在等待。`,
   },
   schedules: {
     title: '定时任务',

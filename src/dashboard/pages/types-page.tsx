@@ -2,7 +2,7 @@ import type { TaskTypeView } from '../../client/index.ts'
 import { client } from '../client.ts'
 import { Icon } from '../components/icon.tsx'
 import { Link } from '../components/link.tsx'
-import { Empty, Failure, Skeleton } from '../components/notice.tsx'
+import { Empty, Failure, Skeleton, Warning } from '../components/notice.tsx'
 import { useText } from '../i18n/text.ts'
 import { formatSeconds } from '../i18n/time.ts'
 import { language } from '../state/preferences.ts'
@@ -14,12 +14,16 @@ import { useTitle } from '../state/use-title.ts'
 export function TypesPage() {
   const text = useText()
   useTitle(text.types.title)
-  const { types } = useServerState()
+  const { types, stats } = useServerState()
+  const waiting = stats.data?.byType.filter((one) => one.waitingFor === 'executor') ?? []
   return (
     <>
       <div className="page-head">
         <h1>{text.types.title}</h1>
       </div>
+      {waiting.length > 0 && (
+        <Warning>{text.types.withoutExecutor(waiting.map((one) => one.taskType).join(', '))}</Warning>
+      )}
       {types.error && !types.data && <Failure error={types.error} onRetry={types.refetch} />}
       {!types.error && !types.data && <Skeleton lines={4} />}
       {types.data?.length === 0 && (

@@ -103,6 +103,7 @@ export class TaskExecutor {
       slots: this.#slots,
       events,
       intervalMs: settings.heartbeatIntervalMs,
+      unknownTypeGraceSeconds: settings.unknownTypeGraceSeconds,
       onRegistered: () => this.wake(),
       onStrays: () => {
         this.#strays = true

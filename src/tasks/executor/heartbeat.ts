@@ -25,6 +25,9 @@ const LONGEST_GAP = 1.5
 
 const FORGET_INTERVAL_MS = 3_600_000
 
+/** How often tasks of unknown types are looked for, at most; more often where they are to fail soon. */
+const UNKNOWN_TYPES_INTERVAL_MS = 60_000
+
 /**
  * Looks at what runs and waits take no more than a fiftieth of the time, but for four of them in a lease: a transaction
  * held open makes them long.
@@ -66,6 +69,7 @@ export class Heartbeat {
   readonly #slots: Slots
   readonly #events: TaskEvents
   readonly #intervalMs: number
+  readonly #unknownTypeGraceSeconds: number
   readonly #onRegistered: () => void
   readonly #onStrays: () => void
   #registered = false
@@ -73,6 +77,7 @@ export class Heartbeat {
   #steadySince = Number.POSITIVE_INFINITY
   #lastForget = performance.now()
   #nextLook = 0
+  #nextUnknownTypes = 0
   #lastLookMs = 0
   #tableBytes = 0
 
@@ -82,6 +87,7 @@ export class Heartbeat {
     slots: Slots
     events: TaskEvents
     intervalMs: number
+    unknownTypeGraceSeconds: number
     onRegistered: () => void
     /** Rows may run in this executor's name that it does not hold. */
     onStrays: () => void
@@ -91,6 +97,7 @@ export class Heartbeat {
     this.#slots = options.slots
     this.#events = options.events
     this.#intervalMs = options.intervalMs
+    this.#unknownTypeGraceSeconds = options.unknownTypeGraceSeconds
     this.#onRegistered = options.onRegistered
     this.#onStrays = options.onStrays
   }
@@ -153,7 +160,7 @@ export class Heartbeat {
     const strays = sentAt >= this.#nextLook
     const answer = await beat(
       this.#db,
-      this.#row,
+      this.#row.executorId,
       attempts.map((attempt) => attempt.fence),
       attempts.filter((attempt) => attempt.stuck).map((attempt) => attempt.fence.taskId),
       { strays, others: strays && this.#isSteady() },
@@ -186,13 +193,21 @@ export class Heartbeat {
       const rescued = await rescueTasks(this.#db)
       if (rescued.length > 0) this.#events.emit('rescued', { tasks: rescued })
     }
-    if (answer.unknownTypes) {
-      for (const failed of await failUnknownTypes(this.#db, this.#row.leaseMs)) {
-        this.#events.emit('unknownTypeFailed', failed)
-      }
-    }
-    if (!this.#isSteady() || performance.now() - this.#lastForget < FORGET_INTERVAL_MS) return
-    await forgetExecutors(this.#db)
+    if (!this.#isSteady()) return
+    if (performance.now() >= this.#nextUnknownTypes) await this.#failUnknownTypes()
+    if (performance.now() - this.#lastForget < FORGET_INTERVAL_MS) return
+    await forgetExecutors(this.#db, this.#unknownTypeGraceSeconds)
     this.#lastForget = performance.now()
+  }
+
+  async #failUnknownTypes(): Promise<void> {
+    const graceSeconds = this.#unknownTypeGraceSeconds
+    const begun = performance.now()
+    const failed = await failUnknownTypes(this.#db, this.#row.executorId, graceSeconds)
+    const now = performance.now()
+    const intervalMs = Math.min(UNKNOWN_TYPES_INTERVAL_MS, graceSeconds * 100)
+    // Where some failed, there may be more than a call takes.
+    this.#nextUnknownTypes = failed.length > 0 ? now : now + Math.max(intervalMs, THINNING * (now - begun))
+    for (const task of failed) this.#events.emit('unknownTypeFailed', task)
   }
 }

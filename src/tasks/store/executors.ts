@@ -1,6 +1,6 @@
 import type { ExecutorView } from '../../contract/task.ts'
 import { type Database, execute, statement } from '../../db/database.ts'
-import { ORPHANS_EXIST, unknownTypesExist } from './rescue.ts'
+import { ORPHANS_EXIST } from './rescue.ts'
 import { EXECUTORS, TASKS } from './tables.ts'
 
 /** Executors as rows: one heartbeat a process, whatever it runs. */
@@ -27,7 +27,7 @@ export async function registerExecutor(db: Database, row: ExecutorRow): Promise<
   await execute(db, REGISTER, [executorId, host, pid, version, slots, taskTypes, leaseMs])
 }
 
-// $5: look for strays; $6: look for what others left, with the lease $7. Not asked for, a look costs nothing.
+// $5: look for strays; $6: look for what others left. Not asked for, a look costs nothing.
 const BEAT = statement(
   'executor_beat',
   `with beat as (
@@ -47,7 +47,6 @@ const BEAT = statement(
                    where t.status = 'running' and t.executor_id = $1
                      and (t.task_id, t.attempt) not in (select * from unnest($3::text[], $4::int[]))) as strays,
           $6::boolean and ${ORPHANS_EXIST} as orphans,
-          $6::boolean and ${unknownTypesExist('$7')} as "unknownTypes",
           pg_relation_size('${TASKS}')::float8 as "tableBytes"`,
 )
 
@@ -62,8 +61,6 @@ export interface BeatAnswer {
   readonly strays: boolean
   /** Tasks run in the name of executors that are dead. */
   readonly orphans: boolean
-  /** Tasks have been due for a lease while no living executor knew their type. */
-  readonly unknownTypes: boolean
   /** Size of the table of tasks. */
   readonly tableBytes: number
 }
@@ -76,7 +73,7 @@ export interface BeatLooks {
 
 export async function beat(
   db: Database,
-  { executorId, leaseMs }: Pick<ExecutorRow, 'executorId' | 'leaseMs'>,
+  executorId: string,
   held: readonly { taskId: string; attempt: number }[],
   stuck: readonly string[],
   looks: BeatLooks,
@@ -88,7 +85,6 @@ export async function beat(
     held.map((run) => run.attempt),
     looks.strays,
     looks.others,
-    leaseMs,
   ])
   if (!answer) throw new Error('a heartbeat was not answered')
   return answer
@@ -99,7 +95,7 @@ const STOP = statement(
   `update ${EXECUTORS} set stopped_at = now(), heartbeat_at = now(), stuck = '{}' where executor_id = $1`,
 )
 
-/** The row stays: its types count as registered for one more lease, so that a restart fails nothing. */
+/** The row stays: until when its types were registered, tasks that wait for them are measured by. */
 export async function stopExecutor(db: Database, executorId: string): Promise<void> {
   await execute(db, STOP, [executorId])
 }
@@ -107,13 +103,16 @@ export async function stopExecutor(db: Database, executorId: string): Promise<vo
 const FORGET = statement(
   'executor_forget',
   `delete from ${EXECUTORS} e
-    where e.heartbeat_at < now() - interval '1 day'
+    where e.heartbeat_at < now() - greatest(interval '1 day', $1::float8 * interval '1 second')
       and not exists (select from ${TASKS} t where t.executor_id = e.executor_id and t.status = 'running')`,
 )
 
-/** Removes the rows of executors that have been gone for a day and left nothing running. */
-export async function forgetExecutors(db: Database): Promise<void> {
-  await execute(db, FORGET, [])
+/**
+ * Removes the rows of executors that left nothing running and have been gone for a day, or for as long as tasks of
+ * their types wait for another one.
+ */
+export async function forgetExecutors(db: Database, unknownTypeGraceSeconds: number): Promise<void> {
+  await execute(db, FORGET, [unknownTypeGraceSeconds])
 }
 
 // A dead executor's row stays while a task runs in its name: an int would hold its age for 24 days.

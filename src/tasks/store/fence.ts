@@ -30,6 +30,10 @@ export function fenceValues(fence: Fence): [string, number, string] {
 export const BACK_TO_PENDING = `status = 'pending', executor_id = null, stopping = false,
          progress = 0, total = 0, step = null`
 
+/** The executor `e` lives and has not stopped: it starts tasks of its types, sooner or later. */
+export const IS_SERVING = (e: string) => `${e}.stopped_at is null
+                      and ${e}.heartbeat_at > now() - ${e}.lease_ms * interval '1 millisecond'`
+
 /** The row has ended or changed hands, and the handler of its last attempt runs on in an executor that lives. */
 export const HANDLER_IS_LEFT = (t: string) => `(${t}.stopping and exists (
           select from ${EXECUTORS} e

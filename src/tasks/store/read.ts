@@ -1,6 +1,7 @@
 import { MAX_EXACT_TOTAL } from '../../contract/requests.ts'
 import type { LogLevel, TaskDetail, TaskStatus } from '../../contract/task.ts'
 import { type Database, execute, plainArray, query, statement } from '../../db/database.ts'
+import { IS_SERVING } from './fence.ts'
 import {
   branchesOf,
   type IdMatch,
@@ -12,9 +13,14 @@ import {
   Values,
 } from './list-branches.ts'
 import { DETAIL_COLUMNS, type DetailRow, fromDetailRow, type SummaryRow } from './rows.ts'
-import { LOGS, TASKS } from './tables.ts'
+import { EXECUTORS, LOGS, TASKS } from './tables.ts'
 
-const FIND = statement('find', `select ${DETAIL_COLUMNS} from ${TASKS} t where t.task_id = $1`)
+const FOUND_COLUMNS = `${DETAIL_COLUMNS},
+          case when t.status = 'pending' and t.run_at <= now() - interval '1 second' and not exists (
+                    select from ${EXECUTORS} e where ${IS_SERVING('e')} and t.task_type = any(e.task_types))
+               then 'executor' end as "waitingFor"`
+
+const FIND = statement('find', `select ${FOUND_COLUMNS} from ${TASKS} t where t.task_id = $1`)
 
 export async function findTask(db: Database, taskId: string): Promise<TaskDetail | undefined> {
   const [found] = await execute<DetailRow>(db, FIND, [taskId])
@@ -23,7 +29,7 @@ export async function findTask(db: Database, taskId: string): Promise<TaskDetail
 
 const FIND_MANY = statement(
   'find_many',
-  `select ${DETAIL_COLUMNS} from ${TASKS} t where t.task_id = any($1::text[])`,
+  `select ${FOUND_COLUMNS} from ${TASKS} t where t.task_id = any($1::text[])`,
 )
 
 /** @param taskIds those that `TASK_ID` allows */

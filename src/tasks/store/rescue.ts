@@ -98,45 +98,46 @@ export async function handBackStrays(
 }
 
 /**
- * Due tasks of types that no living executor knows, a type at a time: the backlog of the known ones is hopped over. A
- * paused type is left alone: perhaps its executors were stopped on purpose.
+ * $1: seconds without an executor; $2: the executor that asks. Types are hopped along, and those of executors are left
+ * out before any of their backlog is read; those of the asking one first, so that where all types are its own nothing
+ * else is. A paused type is left alone: perhaps its executors were stopped on purpose.
  */
-const ofUnknownTypes = (leaseMs: string, locked: string) => `with recursive types as (
-                (select task_type from ${TASKS} where status = 'pending' order by task_type limit 1)
-                union all
-                select (select task_type from ${TASKS}
-                         where status = 'pending' and task_type > types.task_type order by task_type limit 1)
-                  from types where task_type is not null)
-              select p.id
-                from types
-               cross join lateral (
-                       select id from ${TASKS}
-                        where status = 'pending' and task_type = types.task_type
-                          and run_at <= now() - ${leaseMs}::float8 * interval '1 millisecond'
-                        order by priority desc, run_at, id
-                        limit ${BATCH}${locked}) p
-               where not exists (
-                       select from ${EXECUTORS} e
-                        where types.task_type = any(e.task_types)
-                          and e.heartbeat_at > now() - e.lease_ms * interval '1 millisecond'
-                              * case when e.stopped_at is null then 2 else 1 end)
-                 and not exists (
-                       select from ${TYPES} q
-                        where q.task_type = types.task_type and q.paused_at is not null)
-               limit ${BATCH}`
-
-/** Some task has been due for a lease while no living executor knew its type. */
-export const unknownTypesExist = (leaseMs: string) => `exists (${ofUnknownTypes(leaseMs, '')})`
+const UNKNOWN_TYPES = `pending (task_type) as (
+     (select task_type from ${TASKS} where status = 'pending' order by task_type limit 1)
+     union all
+     select (select task_type from ${TASKS}
+              where status = 'pending' and task_type > pending.task_type order by task_type limit 1)
+       from pending where task_type is not null
+   ), others as materialized (
+     select task_type from pending
+      where task_type is not null
+        and task_type not in (select unnest(task_types) from ${EXECUTORS} where executor_id = $2)
+   ), registered as materialized (
+     select distinct unnest(task_types) as task_type from ${EXECUTORS}
+      where heartbeat_at > now() - greatest($1::float8 * interval '1 second', 2 * lease_ms * interval '1 millisecond')
+   ), unknown as materialized (
+     select task_type from others
+      where task_type not in (select task_type from registered)
+        and not exists (select from ${TYPES} q where q.task_type = others.task_type and q.paused_at is not null)
+   )`
 
 // In batches, so that a backlog of a removed type never holds locks for long.
 const FAIL_UNKNOWN = statement(
   'fail_unknown_types',
-  `with ended as (
+  `with recursive ${UNKNOWN_TYPES}, ended as (
      update ${TASKS} t
         set status = 'failed', completed_at = now(),
             error_message = 'UNKNOWN_TASK_TYPE: no executor has registered ''' || t.task_type || ''''
       where t.id = any(array(
-              ${ofUnknownTypes('$1', ' for update skip locked')}))
+              select p.id
+                from unknown
+               cross join lateral (
+                       select id from ${TASKS}
+                        where status = 'pending' and task_type = unknown.task_type
+                          and run_at <= now() - $1::float8 * interval '1 second'
+                        order by priority desc, run_at, id
+                        limit ${BATCH} for update skip locked) p
+               limit ${BATCH}))
      returning t.task_id, t.task_type, t.error_message
    ), logged as (
      insert into ${LOGS} (task_id, level, message) select task_id, 'ERROR', error_message from ended
@@ -144,10 +145,14 @@ const FAIL_UNKNOWN = statement(
    select task_id as "taskId", task_type as "taskType" from ended`,
 )
 
-/** Fails tasks that have been due for a lease while no living executor knew their type. */
+/**
+ * Fails tasks that have been due for as long as no executor has been there for their type: none that heartbeats, and
+ * none that did within that time. At most 500 a call.
+ */
 export function failUnknownTypes(
   db: Database,
-  leaseMs: number,
+  executorId: string,
+  graceSeconds: number,
 ): Promise<{ taskId: string; taskType: string }[]> {
-  return execute(db, FAIL_UNKNOWN, [leaseMs])
+  return execute(db, FAIL_UNKNOWN, [graceSeconds, executorId])
 }

@@ -37,6 +37,7 @@ export interface TaskRow extends SummaryRow {
 }
 
 export interface DetailRow extends TaskRow {
+  readonly waitingFor?: 'executor' | null
   readonly params: Readonly<Record<string, string>> | null
   /** Instants inside JSON arrive as text. */
   readonly attempts:
@@ -48,13 +49,13 @@ export function toSummary(row: SummaryRow): TaskSummary {
   return { ...row, percent: percentOf(row.status, row.progress, row.total) }
 }
 
-export function fromDetailRow({ params, attempts, ...row }: DetailRow): TaskDetail {
+export function fromDetailRow({ params, attempts, waitingFor, ...row }: DetailRow): TaskDetail {
   const ended = (attempts ?? []).map((attempt) => ({
     ...attempt,
     startedAt: new Date(attempt.startedAt),
     endedAt: new Date(attempt.endedAt),
   }))
-  return toDetail(row, params, ended)
+  return { ...toDetail(row, params, ended), ...(waitingFor && { waitingFor }) }
 }
 
 export function toDetail(

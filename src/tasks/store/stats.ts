@@ -1,5 +1,6 @@
 import { type Database, execute, statement, transact } from '../../db/database.ts'
-import { MINUTES, TASKS } from './tables.ts'
+import { IS_SERVING } from './fence.ts'
+import { EXECUTORS, MINUTES, TASKS } from './tables.ts'
 import { ofType, TYPES, WALK } from './types-present.ts'
 
 /** How the whole table stands, in a time that does not grow with its history. */
@@ -33,6 +34,8 @@ const COUNT = `with recursive ${TYPES}, waiting as (
      select task_type, count(*)::int as running from ${TASKS} where status = 'running' group by task_type
    ), known as (
      select task_type from types where task_type is not null union select task_type from under_way
+   ), served as materialized (
+     select distinct unnest(e.task_types) as task_type from ${EXECUTORS} e where ${IS_SERVING('e')}
    ), relation as (
      select n.nspname, c.relname,
             case when c.reltuples > 0 and c.relpages > 0
@@ -49,6 +52,8 @@ const COUNT = `with recursive ${TYPES}, waiting as (
       where s.attname in ('task_type', 'status')
    )
    select known.task_type as "taskType",
+          case when w.oldest_due <= now() - interval '1 second' and known.task_type not in (select task_type from served)
+               then 'executor' end as "waitingFor",
           coalesce(w.pending, 0) as pending,
           extract(epoch from now() - w.oldest_due)::float8 as "oldestDueSeconds",
           coalesce(u.running, 0) as running,
@@ -67,6 +72,8 @@ const COUNT = `with recursive ${TYPES}, waiting as (
 
 export interface TypeCount {
   readonly taskType: string
+  /** Tasks of it are due, and no living executor has registered it. */
+  readonly waitingFor?: 'executor' | null
   readonly pending: number
   /** How long the oldest due one has waited; null when none is due. */
   readonly oldestDueSeconds: number | null

@@ -1,4 +1,5 @@
 import { type Database, execute, statement } from '../../db/database.ts'
+import { IS_SERVING } from './fence.ts'
 import { EXECUTORS, TASKS, TYPES } from './tables.ts'
 
 /** What holds for all tasks of a type, in all processes. */
@@ -50,6 +51,25 @@ const PAUSED = statement(
 
 export async function findPausedTypes(db: Database): Promise<Set<string>> {
   const rows = await execute<{ taskType: string }>(db, PAUSED, [])
+  return new Set(rows.map(({ taskType }) => taskType))
+}
+
+const WITHOUT_EXECUTOR = statement(
+  'types_without_executor',
+  `select u.task_type as "taskType"
+     from unnest($1::text[]) as u (task_type)
+    where u.task_type not in (select unnest(e.task_types) from ${EXECUTORS} e where ${IS_SERVING('e')})
+      and (select true from ${TASKS}
+            where status = 'pending' and task_type = u.task_type and run_at <= now() - interval '1 second'
+            order by priority desc, run_at, id limit 1)`,
+)
+
+/** Those of the types that have due tasks while no living executor has registered them. */
+export async function findTypesWithoutExecutor(
+  db: Database,
+  taskTypes: readonly string[],
+): Promise<Set<string>> {
+  const rows = await execute<{ taskType: string }>(db, WITHOUT_EXECUTOR, [taskTypes])
   return new Set(rows.map(({ taskType }) => taskType))
 }
 

@@ -72,7 +72,7 @@ describe('listExecutors', () => {
 })
 
 describe('a heartbeat', () => {
-  const ME = { executorId: SOME_EXECUTOR, leaseMs: 1_000 }
+  const ME = SOME_EXECUTOR
   const LOOK = { strays: true, others: true }
 
   test('is told which runs were lost and which cancelled, and changes no task', async () => {
@@ -101,12 +101,11 @@ describe('a heartbeat', () => {
 
   test('tells of what others left, where it is asked to look', async () => {
     await register('0 s')
-    const nothing = { strays: false, orphans: false, unknownTypes: false }
+    const nothing = { strays: false, orphans: false }
     expect(await beat(db(), ME, [], [], LOOK)).toMatchObject(nothing)
     await tables.insert({ ...inStatus('running'), executor_id: OTHER_EXECUTOR })
-    await tables.insert({ task_type: 'nobody_knows', run_at: '2024-01-01T00:00:00Z' })
     const asked = await beat(db(), ME, [], [], LOOK)
-    expect(asked).toMatchObject({ strays: false, orphans: true, unknownTypes: true })
+    expect(asked).toMatchObject({ strays: false, orphans: true })
     expect(asked.tableBytes).toBeGreaterThan(0)
     const notAsked = { strays: false, others: false }
     expect(await beat(db(), ME, [], [], notAsked)).toMatchObject(nothing)
@@ -121,10 +120,12 @@ describe('a heartbeat', () => {
   })
 })
 
-test('forgetExecutors removes those gone for a day, but for those that left something running', async () => {
+test('forgetExecutors removes those gone for a day and for the grace of their types, but for those that left something running', async () => {
   await register('25 hours')
   await register('25 hours', OTHER_EXECUTOR)
   await tables.insert({ ...inStatus('running'), executor_id: OTHER_EXECUTOR })
-  await forgetExecutors(db())
+  await forgetExecutors(db(), 26 * 3_600)
+  expect(await listExecutors(db())).toHaveLength(2)
+  await forgetExecutors(db(), 0)
   expect((await listExecutors(db())).map((executor) => executor.id)).toEqual([OTHER_EXECUTOR])
 })

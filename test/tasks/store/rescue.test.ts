@@ -113,12 +113,15 @@ test('handBackStrays hands back what the executor does not hold, no retry spent,
 })
 
 describe('failUnknownTypes', () => {
+  const GRACE_SECONDS = 100
   const due = (age: string) => ({ run_at: new Date(Date.now() - Number.parseInt(age, 10) * 1_000) })
 
-  test('fails what has been due for a lease without anybody to run it, and says which type', async () => {
+  test('fails what has been due for the grace without an executor, and says which type', async () => {
     await register()
-    const taskId = await tables.insert({ task_type: 'unknown', ...due('31 s') })
-    expect(await failUnknownTypes(db(), LEASE_MS)).toEqual([{ taskId, taskType: 'unknown' }])
+    const taskId = await tables.insert({ task_type: 'unknown', ...due('101 s') })
+    expect(await failUnknownTypes(db(), SOME_EXECUTOR, GRACE_SECONDS)).toEqual([
+      { taskId, taskType: 'unknown' },
+    ])
     const error_message = "UNKNOWN_TASK_TYPE: no executor has registered 'unknown'"
     expect(await tables.row(taskId)).toMatchObject({
       status: 'failed',
@@ -132,19 +135,27 @@ describe('failUnknownTypes', () => {
 
   test('leaves alone what may still find its executor', async () => {
     await register()
-    await register('29 s', OTHER_EXECUTOR)
+    await register('99 s', OTHER_EXECUTOR)
     await tables.pool.query(`update async_task_executors set task_types = '{slow}' where executor_id = $1`, [
       OTHER_EXECUTOR,
     ])
-    await tables.insert({ task_type: 'known', ...due('99 s') })
-    await tables.insert({ task_type: 'slow', ...due('99 s') })
-    await tables.insert({ task_type: 'unknown', ...due('29 s') })
+    await tables.insert({ task_type: 'known', ...due('999 s') })
+    await tables.insert({ task_type: 'slow', ...due('999 s') })
+    await tables.insert({ task_type: 'unknown', ...due('99 s') })
     await tables.insert({ task_type: 'unknown', run_at: '2099-01-01T00:00:00Z' })
     for (const status of ['running', 'completed', 'failed', 'cancelled'] as const) {
-      await tables.insert({ ...inStatus(status), task_type: 'unknown', ...due('99 s') })
+      await tables.insert({ ...inStatus(status), task_type: 'unknown', ...due('999 s') })
     }
     const before = await tables.read()
-    expect(await failUnknownTypes(db(), LEASE_MS)).toEqual([])
+    for (const judge of [SOME_EXECUTOR, OTHER_EXECUTOR]) {
+      expect(await failUnknownTypes(db(), judge, GRACE_SECONDS)).toEqual([])
+    }
     expect(await tables.read()).toEqual(before)
+  })
+
+  test('a grace shorter than a lease does not fail tasks of executors that live', async () => {
+    await register('1 s', OTHER_EXECUTOR)
+    await tables.insert({ task_type: 'known', ...due('999 s') })
+    expect(await failUnknownTypes(db(), SOME_EXECUTOR, 0)).toEqual([])
   })
 })

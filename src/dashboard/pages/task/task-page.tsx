@@ -92,10 +92,15 @@ function Detail({ task, feed }: { task: TaskDetail; feed: TaskFeed }) {
 function Warnings({ task, stopping }: { task: TaskDetail; stopping: 'no' | 'stopping' | 'stuck' }) {
   const text = useText()
   const lang = useStore(language)
-  const executor = useServerState().executors.data?.find(({ id }) => id === task.executorId)
+  const { executors, stats } = useServerState()
+  const executor = executors.data?.find(({ id }) => id === task.executorId)
+  // Of the statistics, which are read again: a stream shows no change of the executors.
+  const ofType = stats.data?.byType.find(({ taskType }) => taskType === task.taskType)
+  const isDue = task.status === 'pending' && task.runAt.getTime() <= Date.now()
   const stuck = executor?.stuck.includes(task.taskId) || stopping === 'stuck'
   return (
     <>
+      {isDue && ofType?.waitingFor === 'executor' && <Warning>{text.detail.waitsForExecutor}</Warning>}
       {stopping !== 'no' && !stuck && <Warning>{text.detail.stopping}</Warning>}
       {stuck && <Warning>{text.detail.stuck}</Warning>}
       {task.status === 'running' && executor && !executor.alive && (
