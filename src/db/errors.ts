@@ -1,3 +1,5 @@
+import { chainOf, isError, readProperty } from '../tasks/thrown.ts'
+
 /** SQLSTATEs of a server that is away, starting, stopping or full: the same statement will work later. */
 const AWAY = /^(08...|57P0[1-5]|53...|25006|58030)$/
 /** A fault of the statement or its values: data, constraints, syntax, privileges, missing objects, code that raised. */
@@ -10,6 +12,8 @@ export const DEADLOCK = '40P01'
 export const LIMIT_EXCEEDED = '54000'
 /** A unique index has such a key already. */
 export const UNIQUE_VIOLATION = '23505'
+/** A host's error may hold anything as its code. */
+const MAX_CODE_CHARS = 200
 const SQLSTATE = /^[0-9A-Z]{5}$/
 const SOCKET = new Set([
   'ECONNREFUSED',
@@ -33,15 +37,15 @@ const BROKEN_CONNECTION =
 
 /** `pg` gave up waiting for an answer: the connection is of no more use. */
 export function isUnanswered(error: unknown): error is Error {
-  return error instanceof Error && error.message === 'Query read timeout'
+  return isError(error) && readProperty(error, 'message') === 'Query read timeout'
 }
 
 /** The SQLSTATE or socket code of an error, looked for in its causes too (Drizzle wraps the driver's error). */
 export function codeOf(error: unknown): string | undefined {
-  for (let current = error; current instanceof Error; current = current.cause) {
-    if ('code' in current && typeof current.code === 'string') return current.code
-    // Happy eyeballs: one refused address after the other.
-    if (current instanceof AggregateError && current.errors.length > 0) return codeOf(current.errors[0])
+  // Happy eyeballs fail with one error for each address: the first one counts.
+  for (const current of chainOf(error)) {
+    const code = readProperty(current, 'code')
+    if (typeof code === 'string') return code.slice(0, MAX_CODE_CHARS)
   }
   return undefined
 }
@@ -50,8 +54,9 @@ export function codeOf(error: unknown): string | undefined {
 export function isOutage(error: unknown): boolean {
   const code = codeOf(error)
   if (code !== undefined) return AWAY.test(code) || SOCKET.has(code)
-  for (let current = error; current instanceof Error; current = current.cause) {
-    if (BROKEN_CONNECTION.test(current.message)) return true
+  for (const current of chainOf(error)) {
+    const message = readProperty(current, 'message')
+    if (typeof message === 'string' && BROKEN_CONNECTION.test(message)) return true
   }
   return false
 }

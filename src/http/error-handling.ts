@@ -1,6 +1,7 @@
 import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyError, FastifyReply, FastifyRequest, FastifyServerOptions } from 'fastify'
+import { isInstance } from '../tasks/thrown.ts'
 import { described } from '../telemetry/described.ts'
 import { HttpProblem, makeProblem, nameStatus, toProblem } from './problems.ts'
 
@@ -10,7 +11,7 @@ const MEDIA_TYPE = 'application/problem+json'
 export function handleError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const problem = toProblem(error)
   if (problem.status >= 500) request.log.error(described(error), 'request failed')
-  if (error instanceof HttpProblem) reply.headers(error.headers)
+  if (isInstance(error, HttpProblem)) reply.headers(error.headers)
   if (problem.status === 401) reply.header('www-authenticate', 'Bearer')
   // Not through the route's response schema: an error must come out whatever the schema says.
   return reply.code(problem.status).type(MEDIA_TYPE).serializer(JSON.stringify).send(problem)

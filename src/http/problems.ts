@@ -14,6 +14,7 @@ import {
   TaskError,
   type TaskErrorCode,
 } from '../tasks/errors.ts'
+import { isError, isInstance, readThrown } from '../tasks/thrown.ts'
 
 /** Anybody may ask with a body full of unknown keys: what is wrong with it must not become a larger response. */
 const MAX_PROBLEMS = 100
@@ -98,12 +99,12 @@ const STATUS_CODE_NAMES: Record<number, string> = {
   431: 'HEADERS_TOO_LARGE',
 }
 
-const INVALID_JSON_CODES: ReadonlySet<string> = new Set([
+const INVALID_JSON_CODES: ReadonlySet<unknown> = new Set([
   'FST_ERR_CTP_INVALID_JSON_BODY',
   'FST_ERR_CTP_EMPTY_JSON_BODY',
 ])
 
-const FRAMEWORK_CODES: Record<string, string> = { FST_ERR_BAD_URL: 'INVALID_URL' }
+const FRAMEWORK_CODES: ReadonlyMap<unknown, string> = new Map([['FST_ERR_BAD_URL', 'INVALID_URL']])
 
 /** Of the body as a whole. */
 export function invalidJson(detail: string): HttpProblem {
@@ -112,19 +113,28 @@ export function invalidJson(detail: string): HttpProblem {
 
 /** What the caller is told of an error. Of a 5xx that is nothing about our insides. */
 export function toProblem(error: unknown): Problem {
-  if (error instanceof HttpProblem) {
+  try {
+    return readProblem(error)
+  } catch {
+    // A host's error may throw when it is read.
+    return INTERNAL
+  }
+}
+
+function readProblem(error: unknown): Problem {
+  if (isInstance(error, HttpProblem)) {
     return makeProblem(error.statusCode, error.code, error.message, error.errors)
   }
-  if (error instanceof TaskError) return fromTaskError(error)
+  if (isInstance(error, TaskError)) return fromTaskError(error)
   if (hasZodFastifySchemaValidationErrors(error)) {
     const errors = error.validation.slice(0, MAX_PROBLEMS).flatMap(toFieldProblems)
     return makeProblem(400, nameValidation(error.validationContext, errors), describeProblems(errors), errors)
   }
-  const { statusCode, code, message } =
-    error instanceof Error ? (error as FastifyError) : ({} as FastifyError)
-  if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
-    if (INVALID_JSON_CODES.has(code)) return toProblem(invalidJson(message))
-    return makeProblem(statusCode, FRAMEWORK_CODES[code] ?? nameStatus(statusCode), message)
+  const { statusCode = 500, code } = isError(error) ? (error as FastifyError) : ({} as Partial<FastifyError>)
+  if (Number.isInteger(statusCode) && statusCode >= 400 && statusCode < 500) {
+    const { message } = readThrown(error)
+    if (INVALID_JSON_CODES.has(code)) return readProblem(invalidJson(message))
+    return makeProblem(statusCode, FRAMEWORK_CODES.get(code) ?? nameStatus(statusCode), message)
   }
   // Asked last: a client that breaks off while it sends looks much like a database that breaks off.
   if (isOutage(error)) {

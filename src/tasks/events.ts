@@ -1,6 +1,8 @@
 import { EventEmitter } from 'node:events'
+import { types } from 'node:util'
 import type { LogData } from './context.ts'
 import type { AttemptOutcome, LogLevel } from './lifecycle.ts'
+import { describeError } from './outcome.ts'
 import type { RescuedTask } from './store/rescue.ts'
 
 export interface RunEvent {
@@ -61,6 +63,8 @@ export interface TaskEventMap {
   ticksSkipped: [{ schedule: string; from: Date; before: Date }]
   /** Ended tasks whose time was over were removed. */
   pruned: [{ count: number }]
+  /** A listener threw: once for each event of the name, at most. What the event is about goes on. */
+  listenerFailed: [{ event: string; error: unknown }]
   /** A loop of the executor died and will be started again. Once an outage, not once a try. */
   loopFailed: [{ loop: string; error: unknown }]
   loopRecovered: [{ loop: string; failures: number }]
@@ -72,10 +76,34 @@ export interface TaskEventMap {
   writeSettled: [{ write: symbol; what: string; as: 'written' | 'refused' | 'given up' }]
 }
 
+/** Listeners observe: one that throws, such as a host's logger, changes nothing for the emitter nor for the others. */
 export class TaskEvents extends EventEmitter<TaskEventMap> {
+  readonly #failed = new Set<string>()
+
   constructor() {
     super()
     // One listener a waiting caller is normal here.
     this.setMaxListeners(0)
+  }
+
+  override emit<Name extends keyof TaskEventMap>(name: Name, ...event: TaskEventMap[Name]): boolean {
+    const listeners = this.rawListeners(name)
+    for (const listener of listeners) {
+      try {
+        const returned: unknown = Reflect.apply(listener, this, event)
+        if (types.isPromise(returned)) returned.catch((error: unknown) => this.#report(name, error))
+      } catch (error) {
+        this.#report(name, error)
+      }
+    }
+    return listeners.length > 0
+  }
+
+  /** By the log, and where the log is what fails, by the process. */
+  #report(event: string, error: unknown): void {
+    if (this.#failed.has(event)) return
+    this.#failed.add(event)
+    if (event !== 'listenerFailed') this.emit('listenerFailed', { event, error })
+    else process.emitWarning(`the task log failed: ${describeError(error)}`)
   }
 }

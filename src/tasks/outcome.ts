@@ -1,5 +1,5 @@
-import { withoutStatement } from '../db/statement-error.ts'
-import { PermanentError, RetryAfter, TaskError } from './errors.ts'
+import { PermanentError, RetryAfter } from './errors.ts'
+import { isError, isInstance, readProperty, readThrown, type Thrown } from './thrown.ts'
 
 /** Why a handler's signal aborted. The first cause wins. */
 export type AbortCause = 'cancelled' | 'timeout' | 'lost' | 'shutdown'
@@ -32,8 +32,8 @@ export interface AttemptLimits {
   readonly timeoutSeconds: number
   /** What the type's policy says after a failure, `retry` retries having been spent before. */
   readonly retryDelayMs: (retry: number, error: unknown) => number
-  /** Hides what nobody may read. */
-  readonly scrub: (text: string) => string
+  /** Reads what was thrown, without what nobody may see. Default: all of it. */
+  readonly read?: (thrown: unknown) => Thrown
 }
 
 /** Abort cause first, then what the handler did, then the retries that are left. */
@@ -47,27 +47,26 @@ export function classify(end: HandlerEnd, cause: AbortCause | undefined, limits:
   }
   if ('returned' in end) return { kind: 'complete', result: end.returned }
   const { thrown } = end
-  const error = describeError(thrown, limits.scrub)
-  return failure({ error, stack: describeStack(thrown, limits.scrub), as: 'failed' }, thrown, limits)
+  const error = describeError(thrown, limits.read)
+  return failure({ error, stack: describeStack(thrown, limits.read), as: 'failed' }, thrown, limits)
 }
 
 function failure(what: Failure, thrown: unknown, limits: AttemptLimits): Outcome {
   const { retryCount, maxRetries } = limits
   if (isPermanent(thrown) || retryCount >= maxRetries) return { kind: 'fail', ...what }
-  return { kind: 'retry', ...what, delayMs: delayOf(thrown) ?? limits.retryDelayMs(retryCount, thrown) }
+  return { kind: 'retry', ...what, delayMs: retryDelayOf(thrown) ?? limits.retryDelayMs(retryCount, thrown) }
 }
 
-// Both by name too: a handler may have been bundled with another copy of this package.
-
-function isPermanent(thrown: unknown): boolean {
-  return thrown instanceof PermanentError || (thrown instanceof Error && thrown.name === 'PermanentError')
+/** By name too: a handler may have been bundled with another copy of this package. */
+export function isPermanent(thrown: unknown): boolean {
+  return isInstance(thrown, PermanentError) || readThrown(thrown).name === 'PermanentError'
 }
 
 /** The delay that a `RetryAfter` asks for. */
-function delayOf(thrown: unknown): number | undefined {
-  if (thrown instanceof RetryAfter) return thrown.delayMs
-  if (!(thrown instanceof Error && thrown.name === 'RetryAfter' && 'delayMs' in thrown)) return undefined
-  const { delayMs } = thrown
+export function retryDelayOf(thrown: unknown): number | undefined {
+  if (!isError(thrown)) return undefined
+  if (!isInstance(thrown, RetryAfter) && readThrown(thrown).name !== 'RetryAfter') return undefined
+  const delayMs = readProperty(thrown, 'delayMs')
   return typeof delayMs === 'number' && delayMs >= 0 && delayMs <= 2_147_483_647 ? delayMs : undefined
 }
 
@@ -80,54 +79,60 @@ const MAX_ERRORS = 5
 /** So that the last one, which is the reason, is never cut off by those before it. */
 const MAX_PART_CHARS = MAX_ERROR_CHARS / MAX_ERRORS - ': '.length
 
+const MAX_INNER_CHARS = 500
 const MAX_STACK_CHARS = 20_000
+/** Names that say no more than that something was thrown. */
+const SILENT_NAMES = new Set(['Error', 'PermanentError', 'RetryAfter'])
 
 /** One line and its causes; never a stack, which names files of the server, nor a statement. */
-export function describeError(thrown: unknown, scrub = asItIs): string {
-  const parts: string[] = []
-  let current = withoutStatement(thrown)
-  while (parts.length < MAX_ERRORS) {
-    parts.push(scrub(oneError(current)).slice(0, MAX_PART_CHARS))
-    if (!(current instanceof Error) || current.cause === undefined) break
-    current = withoutStatement(current.cause)
-  }
-  return toStorable(parts.join(': '))
+export function describeError(thrown: unknown, read: (thrown: unknown) => Thrown = readThrown): string {
+  return toStorable(inWords(read(thrown)))
 }
 
 /** Where an error and its causes were thrown; null for what is no error. At most 20,000 characters, no statement. */
-export function describeStack(thrown: unknown, scrub = asItIs): string | null {
-  const parts: string[] = []
-  let current = withoutStatement(thrown)
-  while (current instanceof Error && parts.length < MAX_ERRORS) {
-    parts.push(scrub(current.stack ?? oneError(current)))
-    current = withoutStatement(current.cause)
-  }
-  if (parts.length === 0) return null
+export function describeStack(
+  thrown: unknown,
+  read: (thrown: unknown) => Thrown = readThrown,
+): string | null {
+  const errors = withCauses(read(thrown)).filter(({ name }) => name !== undefined)
+  if (errors.length === 0) return null
   // The last one is the reason: none may push it out.
-  const room = Math.floor(MAX_STACK_CHARS / parts.length) - CAUSED_BY.length
-  return toStorable(parts.map((part) => part.slice(0, room)).join(CAUSED_BY))
+  const room = Math.floor(MAX_STACK_CHARS / errors.length) - CAUSED_BY.length
+  return toStorable(errors.map((error) => (error.stack ?? oneError(error)).slice(0, room)).join(CAUSED_BY))
+}
+
+/** What the innermost cause says. */
+export function reasonOf(thrown: Thrown): string {
+  return thrown.cause ? reasonOf(thrown.cause) : withInner(thrown)
 }
 
 const CAUSED_BY = '\ncaused by: '
 
-function asItIs(text: string): string {
-  return text
+function inWords(thrown: Thrown): string {
+  const causes = []
+  for (let at: Thrown | undefined = thrown; at; at = at.cause)
+    causes.push(oneError(at).slice(0, MAX_PART_CHARS))
+  return causes.join(': ')
 }
 
-function oneError(value: unknown): string {
-  if (value instanceof TaskError) return `${value.code}: ${value.message}`
-  if (value instanceof Error) {
-    const plain = value.name === 'Error' || value.name === 'PermanentError' || value.name === 'RetryAfter'
-    if (value.message === '') return value.name
-    return plain ? value.message : `${value.name}: ${value.message}`
-  }
-  if (typeof value === 'string') return value
-  try {
-    return `thrown: ${JSON.stringify(value) ?? String(value)}`
-  } catch {
-    // A cycle, a BigInt: its type still says more than nothing.
-    return `thrown: a value of type ${typeof value}`
-  }
+/** The errors of an aggregate before its cause. */
+function withCauses(thrown: Thrown): Thrown[] {
+  const { errors = [], cause } = thrown
+  return [thrown, ...errors.flatMap(withCauses), ...(cause ? withCauses(cause) : [])].slice(0, MAX_ERRORS)
+}
+
+function oneError(thrown: Thrown): string {
+  const { name, message, code } = thrown
+  const words = withInner(thrown)
+  if (name === undefined) return words
+  if (name === 'TaskError' && code !== undefined) return `${code}: ${words}`
+  if (message === '') return `${name} ${words}`.trim()
+  return SILENT_NAMES.has(name) ? words : `${name}: ${words}`
+}
+
+function withInner({ message, errors }: Thrown): string {
+  if (!errors) return message
+  return `${message} (${errors.map((one) => inWords(one).slice(0, MAX_INNER_CHARS)).join('; ')})`.trim()
 }
 
 /** What PostgreSQL can keep as text: NUL and lone surrogates become U+FFFD. */

@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { z } from 'zod'
 import { describeProblems, type FieldProblem, TaskError } from './errors.ts'
 import type { ParamsSchema } from './task.ts'
+import { readThrown } from './thrown.ts'
 
 const MAX_DEPTH = 100
 const MAX_KEY_CHARS = 100
@@ -137,8 +138,7 @@ function toJson(type: string, parsed: Record<string, unknown>): Record<string, u
   try {
     return JSON.parse(JSON.stringify(parsed))
   } catch (error) {
-    const detail = error instanceof Error ? error.message : String(error)
-    throw invalidParams(type, [{ pointer: '', detail: `must be JSON: ${detail}` }])
+    throw invalidParams(type, [{ pointer: '', detail: `must be JSON: ${readThrown(error).message}` }])
   }
 }
 

@@ -1,16 +1,16 @@
 import type { TaskDetail } from '../contract/task.ts'
-import { withoutStatement } from '../db/statement-error.ts'
+import { describeError } from './outcome.ts'
 import { decodeParams, invalidParams, toPointer } from './params.ts'
 import type { TaskDefinition } from './task.ts'
+import { type Hide, readThrown, toError } from './thrown.ts'
 
 export const REDACTED = '[redacted]'
 
 /** Shorter ones are words of any text: hiding them would make it unreadable and protect nobody. */
 const MIN_SECRET_CHARS = 4
-const MAX_CAUSES = 5
 
 /** Hides what an attempt's params hold at the redacted paths wherever the attempt says it. */
-export class Scrubber {
+export class Scrubber implements Hide {
   readonly #paths: Paths
   readonly #secrets: readonly string[]
 
@@ -18,6 +18,10 @@ export class Scrubber {
     this.#paths = paths
     // The longest first: one secret may be part of another.
     this.#secrets = secrets.toSorted((a, b) => b.length - a.length)
+  }
+
+  get longest(): number {
+    return this.#secrets[0]?.length ?? 0
   }
 
   text(text: string): string {
@@ -31,19 +35,13 @@ export class Scrubber {
       return this.#deep(hideAt(json, this.#paths)) as T
     } catch (error) {
       // A cycle or a BigInt in a log line must not fail the task that logs it.
-      return { unserialisable: this.text(String(error)) }
+      return { unserialisable: this.text(describeError(error)) }
     }
   }
 
-  /** An error of the same words, for the log of the server. */
-  error(thrown: unknown, depth = 0): unknown {
-    const error = withoutStatement(thrown)
-    if (!(error instanceof Error) || depth > MAX_CAUSES) return this.text(String(error))
-    const copy = new Error(this.text(error.message))
-    copy.name = error.name
-    if (error.stack !== undefined) copy.stack = this.text(error.stack)
-    if (error.cause !== undefined) copy.cause = this.error(error.cause, depth + 1)
-    return 'code' in error ? Object.assign(copy, { code: error.code }) : copy
+  /** What was thrown, in the same words, for the log of the server. */
+  error(thrown: unknown): Error | string {
+    return toError(readThrown(thrown, this))
   }
 
   #deep(value: unknown): unknown {

@@ -1,3 +1,4 @@
+import { types } from 'node:util'
 import { z } from 'zod'
 
 const HOUR_MS = 3_600_000
@@ -75,6 +76,8 @@ export function policyDelayMs(
   if (typeof policy !== 'function') return backoffDelayMs(completeBackoff(policy, baseMs), failure.retry)
   try {
     const delayMs: unknown = policy(failure)
+    // Of an async policy: nobody else waits for it, and its rejection would end the process.
+    if (types.isPromise(delayMs)) delayMs.catch(() => {})
     if (typeof delayMs === 'number' && delayMs >= 0 && delayMs <= MAX_DELAY_MS) return delayMs
     onProblem(new RangeError(`a retry policy must answer 0 … ${MAX_DELAY_MS} ms, got ${describe(delayMs)}`))
   } catch (error) {

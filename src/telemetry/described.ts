@@ -1,24 +1,21 @@
 import { codeOf } from '../db/errors.ts'
-import { withoutStatement } from '../db/statement-error.ts'
+import { reasonOf } from '../tasks/outcome.ts'
+import { type Hide, readThrown } from '../tasks/thrown.ts'
 
 const MAX_MESSAGE_CHARS = 2_000
 /** With its first line, which is the message once more. */
 const MAX_STACK_CHARS = 8_000
 
 /** An error for the log: its words and where it was thrown, not what it may carry beside them. */
-export function described(error: unknown) {
-  const reason = withoutStatement(error)
-  if (!(reason instanceof Error)) return { error: String(reason).slice(0, MAX_MESSAGE_CHARS) }
+export function described(error: unknown, hide?: Hide) {
+  const { name, message, stack, ...rest } = readThrown(error, hide)
+  if (name === undefined) return { error: message.slice(0, MAX_MESSAGE_CHARS) }
   return {
     error: {
-      name: reason.name,
-      message: innermost(reason).message.slice(0, MAX_MESSAGE_CHARS),
-      code: codeOf(reason),
-      stack: reason.stack?.slice(0, MAX_STACK_CHARS),
+      name,
+      message: reasonOf({ name, message, ...rest }).slice(0, MAX_MESSAGE_CHARS),
+      code: codeOf(error),
+      stack: stack?.slice(0, MAX_STACK_CHARS),
     },
   }
-}
-
-function innermost(error: Error): Error {
-  return error.cause instanceof Error ? innermost(error.cause) : error
 }

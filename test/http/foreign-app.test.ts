@@ -148,3 +148,54 @@ test.each(['', '/', 'ops', '/ops/'])('a prefix of %j is refused in words of our 
     message: expect.stringContaining('prefix must start with'),
   })
 })
+
+describe('an authorize that throws what is odd', () => {
+  const self = new Error('itself')
+  self.cause = self
+  const unreadable = (key: string) =>
+    Object.defineProperty(new Error('x'), key, {
+      get() {
+        throw new Error('no')
+      },
+    })
+  const { proxy, revoke } = Proxy.revocable(new Error('revoked'), {})
+  revoke()
+
+  test.each<[string, unknown]>([
+    ['an error that causes itself', self],
+    ['a status that throws', unreadable('statusCode')],
+    ['a message that throws', unreadable('message')],
+    ['a code that throws', unreadable('code')],
+    ['validation that throws', unreadable('validation')],
+    ['a broken status', Object.assign(new Error('x'), { statusCode: 404.5 })],
+    ['a revoked proxy', proxy],
+    ['a symbol', Symbol('s')],
+    ['nothing', undefined],
+  ])('%s answers 500, and lets nobody in', async (_what, thrown) => {
+    await startHost({
+      authorize: () => {
+        throw thrown
+      },
+    })
+    const response = await app.inject('/ops/tasks')
+    expect([response.statusCode, response.json()]).toEqual([
+      500,
+      expect.objectContaining({ code: 'INTERNAL' }),
+    ])
+  })
+
+  test('keeps a refusal whose text is odd', async () => {
+    const refusal = Object.assign(new Error('x'), {
+      statusCode: 403,
+      message: undefined,
+      code: 'constructor',
+    })
+    await startHost({
+      authorize: () => {
+        throw refusal
+      },
+    })
+    const response = await app.inject('/ops/tasks')
+    expect(response.json()).toEqual({ status: 403, title: 'Forbidden', detail: '', code: 'FORBIDDEN' })
+  })
+})

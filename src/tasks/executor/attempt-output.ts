@@ -1,11 +1,12 @@
 import type { LogData, TaskLog } from '../context.ts'
 import type { RunEvent, TaskEvents } from '../events.ts'
 import type { LogLevel } from '../lifecycle.ts'
-import { toStorable } from '../outcome.ts'
+import { describeError, toStorable } from '../outcome.ts'
 import { checkCount } from '../progress.ts'
 import type { Scrubber } from '../redaction.ts'
 import type { Fence } from '../store/fence.ts'
 import type { LastProgress } from '../store/finish.ts'
+import { toText } from '../thrown.ts'
 import type { Cancellation } from './cancellation.ts'
 import type { LogBuffer } from './log-buffer.ts'
 import type { ProgressBuffer } from './progress-buffer.ts'
@@ -78,7 +79,7 @@ export class AttemptOutput {
         ? Math.min(newProgress, Math.max(newTotal, this.#progress))
         : newProgress
     this.#total = newTotal === 0 ? 0 : Math.max(newTotal, this.#progress)
-    if (step !== undefined) this.#step = toStorable(this.#scrub(String(step)).slice(0, MAX_STEP_CHARS))
+    if (step !== undefined) this.#step = toStorable(this.#scrub(toText(step)).slice(0, MAX_STEP_CHARS))
     this.#reported = true
     this.#reports.report({
       ...this.#fence,
@@ -112,7 +113,7 @@ export class AttemptOutput {
 
   #say(level: LogLevel, message: string, given: LogData | undefined): void {
     if (this.#isOver('log')) return
-    const text = toStorable(this.#scrub(String(message)).slice(0, MAX_MESSAGE_CHARS))
+    const text = toStorable(this.#scrub(toText(message)).slice(0, MAX_MESSAGE_CHARS))
     const data = given !== undefined && this.#scrubber ? this.#scrubber.data(given) : given
     this.#lastLine = this.#logs.add(this.#fence, { level, message: text, data: encodeData(data) })
     if (this.#events.listenerCount('logged') > 0) {
@@ -141,6 +142,6 @@ function encodeData(data: LogData | undefined): string | null {
     return text.length <= MAX_DATA_CHARS ? text : JSON.stringify({ truncated: text.slice(0, MAX_DATA_CHARS) })
   } catch (error) {
     // A cycle or a BigInt in a log line must not fail the task that logs it.
-    return JSON.stringify({ unserialisable: String(error) })
+    return JSON.stringify({ unserialisable: describeError(error) })
   }
 }

@@ -12,11 +12,12 @@ import {
 } from '../outcome.ts'
 import { anyParams, restoreParams } from '../params.ts'
 import type { Redaction, Scrubber } from '../redaction.ts'
-import { policyDelayMs } from '../retry-policy.ts'
+import { backoffDelayMs, completeBackoff, policyDelayMs } from '../retry-policy.ts'
 import type { ClaimedTask } from '../store/claim.ts'
 import type { Fence } from '../store/fence.ts'
 import { failTask, findEnd, noteHandlerReturned, releaseTask, retryTaskLater } from '../store/finish.ts'
 import type { TaskDefinition } from '../task.ts'
+import { isInstance, readThrown } from '../thrown.ts'
 import { AttemptOutput } from './attempt-output.ts'
 import { abortReason, Cancellation } from './cancellation.ts'
 import { Completion } from './completion.ts'
@@ -102,6 +103,7 @@ export class Attempt {
     return this.#ended
   }
 
+  /** Whatever throws on the way, the attempt ends: its row must not stay running. */
   async #run(onReturned: () => void): Promise<void> {
     this.#services.events.emit('started', this.event)
     this.#timeout = setTimeout(() => this.abort('timeout'), this.task.timeoutSeconds * 1_000)
@@ -109,11 +111,11 @@ export class Attempt {
     this.#returned = true
     clearTimeout(this.#timeout)
     clearTimeout(this.#grace)
-    // From here on a cancel changes the row alone; a line said after the end belongs to nobody.
-    this.#output.close()
-    onReturned()
-    await this.#overdue
     try {
+      // From here on a cancel changes the row alone; a line said after the end belongs to nobody.
+      this.#output.close()
+      onReturned()
+      await this.#overdue
       if (this.#completion.attempted) await this.#recordCompletion(end)
       else await this.#record(classify(end, this.#cause, this.#limits))
     } catch (refused) {
@@ -162,8 +164,7 @@ export class Attempt {
       return { returned: encodeResult(result, this.#services.maxResultBytes) }
     } catch (thrown) {
       if (this.#cause === undefined) {
-        const error = this.#scrubber ? this.#scrubber.error(thrown) : thrown
-        this.#services.events.emit('threw', { ...this.event, error })
+        this.#services.events.emit('threw', { ...this.event, error: this.#scrubbed(thrown) })
       }
       return { thrown }
     }
@@ -174,7 +175,7 @@ export class Attempt {
     try {
       return await restoreParams(type, options.params ?? anyParams, this.task.params)
     } catch (error) {
-      if (!(error instanceof TaskError)) throw error
+      if (!isInstance(error, TaskError)) throw error
       throw new PermanentError(`${error.code}: ${error.message}`)
     }
   }
@@ -250,17 +251,20 @@ export class Attempt {
     })
   }
 
-  /** The database refused the record itself. The task fails rather than run for ever. */
+  /** The end could not be classified, or the database refused it. The attempt has failed rather than run for ever. */
   async #recordRefused(refused: unknown): Promise<void> {
-    const { db, events } = this.#services
-    events.emit('writeFailed', { what: `the end of ${this.task.taskId}`, error: refused })
-    if (refused instanceof GaveUp) return
-    const error = 'its end could not be written down'
-    const failure = { error, stack: null, outcome: 'failed', stillRunning: false }
+    const { events, retryBaseMs } = this.#services
+    events.emit('writeFailed', { what: `the end of ${this.task.taskId}`, error: this.#scrubbed(refused) })
+    if (refused instanceof GaveUp || this.#handedBack) return
+    // Without the type's policy, which may be what failed.
+    const retryDelayMs = (retry: number) => backoffDelayMs(completeBackoff({}, retryBaseMs), retry)
+    const end = { thrown: 'its end could not be written down' }
+    const outcome = classify(end, this.#cause, { ...this.#limits, retryDelayMs })
+    if (outcome.kind === 'abandon') return
     try {
-      await this.#persist('a failure', () => failTask(db, this.fence, failure))
+      if (await this.#isWritten(outcome)) this.#announce(outcome)
     } catch (again) {
-      events.emit('writeFailed', { what: `the failure of ${this.task.taskId}`, error: again })
+      events.emit('writeFailed', { what: `the failure of ${this.task.taskId}`, error: this.#scrubbed(again) })
     }
   }
 
@@ -292,9 +296,12 @@ export class Attempt {
     const { events, retryBaseMs } = this.#services
     const { retry: policy = {}, retryBaseMs: baseMs = retryBaseMs } = this.#definition.options
     return policyDelayMs(policy, { retry, error }, baseMs, (problem) => {
-      const scrubbed = this.#scrubber ? this.#scrubber.error(problem) : problem
-      events.emit('retryPolicyFailed', { ...this.event, error: scrubbed })
+      events.emit('retryPolicyFailed', { ...this.event, error: this.#scrubbed(problem) })
     })
+  }
+
+  #scrubbed(thrown: unknown): unknown {
+    return this.#scrubber ? this.#scrubber.error(thrown) : thrown
   }
 
   get #limits(): AttemptLimits {
@@ -304,7 +311,7 @@ export class Attempt {
       maxRetries,
       timeoutSeconds,
       retryDelayMs: (retry, error) => this.#retryDelayMs(retry, error),
-      scrub: (text) => this.#scrubber?.text(text) ?? text,
+      read: (thrown) => readThrown(thrown, this.#scrubber),
     }
   }
 }

@@ -1,4 +1,5 @@
 import { PermanentError } from '../errors.ts'
+import { describeError } from '../outcome.ts'
 
 /**
  * A handler's result as JSON text; null when there is none.
@@ -10,7 +11,7 @@ export function encodeResult(result: unknown, maxBytes: number): string | null {
   try {
     text = JSON.stringify(result)
   } catch (error) {
-    throw new PermanentError(`INVALID_RESULT: the handler returned what is not JSON: ${String(error)}`)
+    throw new PermanentError(`INVALID_RESULT: the handler returned what is not JSON: ${describeError(error)}`)
   }
   if (text !== undefined && Buffer.byteLength(text) > maxBytes) {
     throw new PermanentError(`INVALID_RESULT: the result takes more than ${maxBytes} bytes of JSON`)

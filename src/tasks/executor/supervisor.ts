@@ -1,4 +1,5 @@
 import type { TaskEvents } from '../events.ts'
+import { readThrown } from '../thrown.ts'
 import { pause } from './wake-up.ts'
 
 /** A loop runs until its signal aborts and calls `passed` after every pass that went through. */
@@ -57,7 +58,7 @@ export class Supervisor {
       running: this.#ended !== undefined && !this.#stop.signal.aborted,
       sinceLastPassMs: performance.now() - this.#lastPass,
       failures: this.#failures,
-      lastError: this.#lastError instanceof Error ? this.#lastError.message : undefined,
+      lastError: this.#failures > 0 ? readThrown(this.#lastError).message : undefined,
     }
   }
 

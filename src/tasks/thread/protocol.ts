@@ -1,7 +1,8 @@
 import type { MessagePort } from 'node:worker_threads'
-import { withoutStatement } from '../../db/statement-error.ts'
 import type { CreateTaskOptions } from '../create-options.ts'
+import { isPermanent, retryDelayOf } from '../outcome.ts'
 import type { Fence } from '../store/fence.ts'
+import { readThrown, type Thrown } from '../thrown.ts'
 
 /** What a thread is told when it takes a task. */
 export interface ThreadTask {
@@ -14,16 +15,12 @@ export interface ThreadTask {
   readonly port: MessagePort
 }
 
-/** An error on its way between threads: a clone would lose its class. */
+/** What was thrown, on its way between threads: a clone would lose its class. */
 export interface SentError {
-  readonly name: string
-  readonly message: string
-  readonly stack: string | undefined
-  readonly cause?: SentError
+  readonly thrown: Thrown
+  readonly isPermanent: boolean
   /** Of a `RetryAfter`. */
-  readonly delayMs?: number
-  /** Of a `TaskError`. */
-  readonly code?: string
+  readonly delayMs: number | undefined
 }
 
 export type FromThread =
@@ -66,14 +63,5 @@ export type ToThread =
   | { readonly kind: 'refusal'; readonly call: number; readonly error: SentError }
 
 export function packError(thrown: unknown): SentError {
-  const error = withoutStatement(thrown)
-  if (!(error instanceof Error)) return { name: 'Error', message: String(error), stack: undefined }
-  return {
-    name: error.name,
-    message: error.message,
-    stack: error.stack,
-    ...(error.cause === undefined ? {} : { cause: packError(error.cause) }),
-    ...('delayMs' in error && typeof error.delayMs === 'number' ? { delayMs: error.delayMs } : {}),
-    ...('code' in error && typeof error.code === 'string' ? { code: error.code } : {}),
-  }
+  return { thrown: readThrown(thrown), isPermanent: isPermanent(thrown), delayMs: retryDelayOf(thrown) }
 }

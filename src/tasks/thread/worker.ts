@@ -2,6 +2,7 @@ import { performance } from 'node:perf_hooks'
 import type { Transaction } from '../../db/query-runner.ts'
 import type { LogData, TaskContext } from '../context.ts'
 import { TaskError } from '../errors.ts'
+import { describeError } from '../outcome.ts'
 import { checkCount } from '../progress.ts'
 import type { LastProgress } from '../store/finish.ts'
 import { findDefinitions } from '../task.ts'
@@ -164,6 +165,6 @@ function toJson(data: LogData | undefined): LogData | undefined {
   try {
     return JSON.parse(JSON.stringify(data))
   } catch (error) {
-    return { unserialisable: String(error) }
+    return { unserialisable: describeError(error) }
   }
 }

@@ -1,0 +1,187 @@
+import { types } from 'node:util'
+
+/**
+ * The only reader of what was thrown. Code throws anything: errors whose properties throw, proxies, symbols, errors of
+ * another realm. Reading never throws, and returns plain data of bounded depth and size.
+ */
+
+/** What was thrown, as plain data. */
+export interface Thrown {
+  /** Undefined for what is no error. */
+  readonly name?: string
+  readonly message: string
+  readonly code?: string | number
+  readonly stack?: string
+  readonly cause?: Thrown
+  /** The first errors of an `AggregateError`, or the two of a `SuppressedError`. */
+  readonly errors?: readonly Thrown[]
+}
+
+/** Hides secrets in what is read. */
+export interface Hide {
+  text(text: string): string
+  /** Any value, as JSON. */
+  data(value: unknown): unknown
+  /** No secret takes more characters than that. */
+  readonly longest: number
+}
+
+const NOTHING: Hide = { text: (text) => text, data: (value) => value, longest: 0 }
+
+const MAX_TEXT_CHARS = 100_000
+const MAX_NAME_CHARS = 200
+/** An error and its causes, one below the other. */
+const MAX_DEPTH = 5
+/** With the errors of aggregates. */
+const MAX_ERRORS = 12
+const MAX_INNER = 3
+/** Codes are looked for further down than is shown. */
+const MAX_CHAIN = 20
+const UNREADABLE = '[unreadable]'
+
+/** Of any realm. */
+export function isError(value: unknown): value is Error {
+  return types.isNativeError(value) || isInstance(value, Error)
+}
+
+/** `instanceof`, which a proxy can make throw. */
+export function isInstance<T>(value: unknown, type: abstract new (...args: never[]) => T): value is T {
+  try {
+    return value instanceof type
+  } catch {
+    return false
+  }
+}
+
+/** A property of any object, whatever its getter does. */
+export function readProperty(value: object, key: string): unknown {
+  try {
+    return Reflect.get(value, key)
+  } catch {
+    return UNREADABLE
+  }
+}
+
+export function readThrown(value: unknown, hide: Hide = NOTHING): Thrown {
+  return readOne(value, hide, { left: MAX_ERRORS }, 1)
+}
+
+/** An error and its causes, outermost first; of several errors at once the first. */
+export function* chainOf(thrown: unknown): Generator<Error> {
+  let current = thrown
+  for (let length = 0; length < MAX_CHAIN && isError(current); length += 1) {
+    yield current
+    current = innerErrors(current)[0] ?? readProperty(current, 'cause')
+  }
+}
+
+/** An error of the same content; the message alone where none was thrown. */
+export function toError({ name, message, code, stack, cause, errors }: Thrown): Error | string {
+  if (name === undefined) return message
+  const error = errors ? new AggregateError(errors.map(toError), message) : new Error(message)
+  error.name = name
+  if (stack !== undefined) error.stack = stack
+  if (cause !== undefined) error.cause = toError(cause)
+  return code === undefined ? error : Object.assign(error, { code })
+}
+
+/** Any value in words. */
+export function toText(value: unknown, hide: Hide = NOTHING): string {
+  if (typeof value === 'string') return bounded(value, hide)
+  try {
+    const json = JSON.stringify(hide.data(value), (_key, inner) => (isError(inner) ? inBrief(inner) : inner))
+    if (json !== undefined) return json.slice(0, MAX_TEXT_CHARS)
+    // The text of a function is its source.
+    if (typeof value !== 'function') return hide.text(String(value))
+  } catch {
+    // A cycle, a BigInt, a `toJSON` that throws: its type still says more than nothing.
+  }
+  return `a value of type ${typeof value}`
+}
+
+/** Its words alone: an error inside what another one holds must not lead back to it. */
+function inBrief(error: Error) {
+  const [name, message] = ['name', 'message'].map((key) => readProperty(error, key))
+  return {
+    name: typeof name === 'string' ? name : 'Error',
+    message: typeof message === 'string' ? message : '',
+  }
+}
+
+function readOne(value: unknown, hide: Hide, budget: { left: number }, depth: number): Thrown {
+  budget.left -= 1
+  const error = withoutStatement(value)
+  if (!isError(error)) {
+    const isSaying = typeof error === 'string' && error !== ''
+    return {
+      message: isSaying ? toText(error, hide) : `thrown: ${error === '' ? '""' : toText(error, hide)}`,
+    }
+  }
+  const below = (other: unknown) => readOne(other, hide, budget, depth + 1)
+  const mayGoOn = () => depth < MAX_DEPTH && budget.left > 0
+  const [name, message, code, stack] = ['name', 'message', 'code', 'stack'].map((key) =>
+    readProperty(error, key),
+  )
+  const errors = innerErrors(error).flatMap((inner) => (mayGoOn() ? below(inner) : []))
+  const more = countInner(error) - MAX_INNER
+  if (more > 1 && errors.length > 0) errors.push({ message: `and ${more} more` })
+  const cause = readProperty(error, 'cause')
+  return {
+    name: (typeof name === 'string' && hide.text(name.slice(0, MAX_NAME_CHARS))) || 'Error',
+    message: message === undefined || message === null ? '' : toText(message, hide),
+    ...(typeof code === 'string' ? { code: hide.text(code.slice(0, MAX_NAME_CHARS)) } : {}),
+    ...(typeof code === 'number' ? { code } : {}),
+    ...(typeof stack === 'string' ? { stack: bounded(stack, hide) } : {}),
+    ...(errors.length > 0 ? { errors } : {}),
+    ...(cause !== undefined && mayGoOn() ? { cause: below(cause) } : {}),
+  }
+}
+
+function innerErrors(error: Error): unknown[] {
+  const name = readProperty(error, 'name')
+  if (name === 'SuppressedError') return [readProperty(error, 'error'), readProperty(error, 'suppressed')]
+  const errors = readProperty(error, 'errors')
+  // Rather one more than a line that says so.
+  const count = countInner(error)
+  const length = count > MAX_INNER + 1 ? MAX_INNER : count
+  return Array.from({ length }, (_, i) => readProperty(errors as object, String(i)))
+}
+
+function countInner(error: Error): number {
+  if (!isInstance(error, AggregateError) && readProperty(error, 'name') !== 'AggregateError') return 0
+  const errors = readProperty(error, 'errors')
+  const length = typeof errors === 'object' && errors !== null ? readProperty(errors, 'length') : 0
+  return typeof length === 'number' && length > 0 ? Math.floor(length) : 0
+}
+
+/**
+ * Drizzle's error holds the whole statement and its parameters, secrets and all, in its message and its stack. Its
+ * cause says why it was refused.
+ */
+export function withoutStatement(thrown: unknown): unknown {
+  let current = thrown
+  for (let length = 0; length < MAX_CHAIN; length += 1) {
+    if (!isError(current) || !holdsStatement(current)) return current
+    current = readProperty(current, 'cause')
+    if (current === undefined) break
+  }
+  return new Error('the database refused a statement')
+}
+
+/** By its message: a host's own errors may have a `query` and `params`, too. */
+function holdsStatement(error: Error): boolean {
+  const [query, params, message] = ['query', 'params', 'message'].map((key) => readProperty(error, key))
+  return (
+    typeof query === 'string' &&
+    params !== undefined &&
+    typeof message === 'string' &&
+    message.includes(`Failed query: ${query}`)
+  )
+}
+
+function bounded(text: string, hide: Hide): string {
+  if (text.length <= MAX_TEXT_CHARS) return hide.text(text)
+  const hidden = hide.text(text.slice(0, MAX_TEXT_CHARS))
+  // What was cut may have ended in a part of a secret.
+  return hidden.slice(0, Math.max(0, hidden.length - hide.longest))
+}
