@@ -52,8 +52,9 @@ export function judgeBars(answer: readonly DailyBar[], day: Day): JudgedBars {
   return { bars, suspended, faults }
 }
 
-function isSuspended(raw: DailyBar): boolean {
-  return raw.volume === null || raw.volume === 0
+/** A missing volume beside an amount is a fault: that stock was traded. */
+function isSuspended({ volume, amount, open }: DailyBar): boolean {
+  return volume === 0 || (volume === null && (open === null || amount === null || amount === 0))
 }
 
 /** The bar, or what is wrong with it. */

@@ -19,6 +19,18 @@ export function symbolOfTsCode(tsCode: string): Symbol6 | null {
   return home === null || home === parts[2] ? symbol : null
 }
 
+/** Suffixes of what Tushare lists beside the stocks of mainland China: other markets, funds, indices, boards, futures. */
+const FOREIGN = /^[0-9A-Z]+\.(HK|US|N|O|A|OF|CSI|MI|SI|SW|CI|TI|DC|KP|CFX|SHF|ZCE|DCE|INE|GFE)$/
+/** A number that no exchange gives to stocks, such as `T00018.SH` of a company that was merged. */
+const RETIRED = /^[A-Z]\d{5}\.(SH|SZ|BJ)$/
+
+/** What a Tushare code stands for. Codes of other programs (`000001`, `sz.000001`, `600519.SS`) are malformed. */
+export function classifyTsCode(tsCode: string): 'listed' | 'elsewhere' | 'malformed' {
+  if (symbolOfTsCode(tsCode) !== null) return 'listed'
+  const isElsewhere = /^\d{6}\.(SH|SZ|BJ)$/.test(tsCode) || FOREIGN.test(tsCode) || RETIRED.test(tsCode)
+  return isElsewhere ? 'elsewhere' : 'malformed'
+}
+
 /** The Tushare code of a stock; null for a number that no exchange gives to stocks. */
 export function tsCodeOf(symbol: Symbol6): string | null {
   const exchange = exchangeOf(symbol)

@@ -1,5 +1,5 @@
 import { type Day, isWeekend, listDays } from './days.ts'
-import type { MarketSource } from './sources/source.ts'
+import type { MarketSource, SourceCall } from './sources/source.ts'
 
 export interface TradingDays {
   /** In order. */
@@ -10,17 +10,18 @@ export interface TradingDays {
 
 /** Which days the exchange trades on. */
 export interface TradingCalendar {
-  between(from: Day, to: Day, signal: AbortSignal): Promise<TradingDays>
+  between(from: Day, to: Day, call: SourceCall): Promise<TradingDays>
 }
 
 interface KnownYear {
   readonly askedOn: Day
+  readonly version: string | undefined
   readonly isOpen: ReadonlyMap<Day, boolean>
 }
 
 /**
- * Asks the source for a whole year at once and remembers it: a past year's calendar never changes, the current
- * year's is asked for again the next day. Weekends are closed without asking. A weekday that the source's calendar
+ * Asks the source for a whole year at once and remembers it until the source's calendar has another version. Without
+ * versions a past year's calendar never changes, and the current year's is asked for again the next day. Weekends are closed without asking. A weekday that the source's calendar
  * leaves out counts as open: if it was closed, the source has no bars and nothing is stored.
  */
 export function createTradingCalendar(source: MarketSource, today: () => Day): TradingCalendar {
@@ -29,20 +30,21 @@ export function createTradingCalendar(source: MarketSource, today: () => Day): T
   const requireYear = async (
     year: string,
     wanted: readonly Day[],
-    signal: AbortSignal,
+    call: SourceCall,
   ): Promise<ReadonlyMap<Day, boolean>> => {
     const now = today()
+    const version = await source.calendarVersion?.()
     const known = years.get(year)
-    const lasts = known && (known.askedOn === now || year < now.slice(0, 4))
-    if (lasts && wanted.every((day) => known.isOpen.has(day))) return known.isOpen
-    const days = await source.calendar(`${year}-01-01`, `${year}-12-31`, signal)
+    const lasts = known?.version === version && (known?.askedOn === now || year < now.slice(0, 4))
+    if (known && lasts && wanted.every((day) => known.isOpen.has(day))) return known.isOpen
+    const days = await source.calendar(`${year}-01-01`, `${year}-12-31`, call)
     const isOpen = new Map(days.map((entry) => [entry.day, entry.isOpen]))
-    years.set(year, { askedOn: now, isOpen })
+    years.set(year, { askedOn: now, version, isOpen })
     return isOpen
   }
 
   return {
-    async between(from, to, signal) {
+    async between(from, to, call) {
       const weekdays = Map.groupBy(
         listDays(from, to).filter((day) => !isWeekend(day)),
         (day) => day.slice(0, 4),
@@ -50,7 +52,7 @@ export function createTradingCalendar(source: MarketSource, today: () => Day): T
       const days: Day[] = []
       const assumed: Day[] = []
       for (const [year, wanted] of weekdays) {
-        const isOpen = await requireYear(year, wanted, signal)
+        const isOpen = await requireYear(year, wanted, call)
         days.push(...wanted.filter((day) => isOpen.get(day) !== false))
         assumed.push(...wanted.filter((day) => !isOpen.has(day)))
       }

@@ -38,6 +38,7 @@ test("a day's bars are stored for the stocks that are loaded", async () => {
     updated: 0,
     skipped: 0,
     invalid: 0,
+    missing: 1,
     suspended: 0,
     unknown: 1,
     days: 1,

@@ -23,6 +23,11 @@ export type Fault =
   | 'hourly-quota'
   | 'throttled'
   | 'throttled-short'
+  | 'throttled-minute'
+  | 'passing-server'
+  | 'passing-system'
+  | 'passing-later'
+  | 'unheard-of'
   | 'bad-params'
   | 'lacks-column'
 
@@ -42,6 +47,11 @@ const REFUSALS: Partial<Record<Fault, { code: number; msg: string }>> = {
   },
   'throttled-short': { code: 40203, msg: '访问接口(daily)频率超限(300次/分钟)' },
   'bad-params': { code: -1, msg: '参数错误' },
+  'throttled-minute': { code: 40203, msg: '抱歉，您每分最多访问该接口80次' },
+  'passing-server': { code: -2001, msg: '服务器错误，请联系管理员' },
+  'passing-system': { code: 50000, msg: '系统内部错误' },
+  'passing-later': { code: 40203, msg: '访问的人太多，请稍后再试' },
+  'unheard-of': { code: 12345, msg: '' },
 }
 
 /** Tushare Pro as far as the adapter can tell: token, fields, paging, a limit a minute, and every way to fail. */
@@ -53,6 +63,10 @@ export class FakeTushare {
   readonly faults: (Fault | undefined)[] = []
   /** Requests answered until the throttle; a test's new minute sets it again. */
   allowance = Number.POSITIVE_INFINITY
+  /** Some mirrors give the first page whatever the offset says. */
+  ignoresOffset = false
+  /** Where every request is redirected to. */
+  redirectsTo: string | undefined
   /** Some mirrors leave it out. */
   sendHasMore = true
   /** The server's own cap of a page, whatever the limit says. */
@@ -79,6 +93,10 @@ export class FakeTushare {
     const body = JSON.parse(Buffer.concat(await request.toArray()).toString())
     const asked = { api: body.api_name, params: body.params, fields: body.fields.split(',') }
     this.requests.push(asked)
+    if (this.redirectsTo !== undefined) {
+      response.writeHead(307, { location: this.redirectsTo })
+      return void response.end()
+    }
     const fault = this.#nextFault(body.token)
     if (fault === 'reset') return void request.socket.resetAndDestroy()
     // The client gives up; closing the server ends the connection.
@@ -108,7 +126,7 @@ export class FakeTushare {
 
   #page({ api, params, fields }: Request, fault: Fault | undefined) {
     const matching = (this.tables[api] ?? []).filter((row) => matches(row, params))
-    const offset = Number(params.offset ?? 0)
+    const offset = this.ignoresOffset ? 0 : Number(params.offset ?? 0)
     const limit = Math.min(Number(params.limit ?? this.maxPage), this.maxPage)
     const page = matching.slice(offset, offset + (fault === 'short-page' ? Math.ceil(limit / 2) : limit))
     const columns = fault === 'lacks-column' ? fields.slice(1) : fields.toReversed()

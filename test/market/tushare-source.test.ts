@@ -5,8 +5,9 @@ import { createTushareSource } from '../../src/market/sources/tushare.ts'
 import type { TushareOptions } from '../../src/market/sources/tushare-client.ts'
 import { PermanentError } from '../../src/tasks/errors.ts'
 import { dailyRow, FakeTushare } from './fake-tushare.ts'
+import { recordingCall } from './support/scripted-source.ts'
 
-const { signal } = new AbortController()
+let call: ReturnType<typeof recordingCall>
 const DAY = '2026-04-15'
 
 let tushare: FakeTushare
@@ -16,6 +17,7 @@ let source: MarketSource
 let waits: number[]
 
 beforeEach(async () => {
+  call = recordingCall()
   tushare = new FakeTushare({
     daily: ['000001.SZ', '300750.SZ', '600519.SH', '920001.BJ'].map((code) => dailyRow(code, '20260415')),
     stock_basic: [
@@ -58,7 +60,7 @@ function createSource(options: Partial<TushareOptions> = {}): MarketSource {
 }
 
 test("a whole market's day is one request, in shares and yuan", async () => {
-  const bars = await source.dailyBars(DAY, signal)
+  const bars = await source.dailyBars(DAY, call)
   expect(bars.map(({ symbol }) => symbol)).toEqual(['000001', '300750', '600519', '920001'])
   expect(bars[0]).toEqual({
     symbol: '000001',
@@ -75,26 +77,21 @@ test("a whole market's day is one request, in shares and yuan", async () => {
 })
 
 test('single stocks are asked for by their codes', async () => {
-  const bars = await source.dailyBars(DAY, signal, ['600519', '920001'])
+  const bars = await source.dailyBars(DAY, call, ['600519', '920001'])
   expect(bars.map(({ symbol }) => symbol)).toEqual(['600519', '920001'])
   expect(tushare.requests[0]?.params).toMatchObject({ ts_code: '600519.SH,920001.BJ' })
 })
 
-test('missing values stay missing, and a wrong date is handed on as it is', async () => {
+test('missing values stay missing; a value that cannot be read costs its row', async () => {
   Object.assign(tushare.tables.daily ?? [], [
     dailyRow('000001.SZ', '20260415', { close: null, vol: null }),
     { ...dailyRow('300750.SZ', '20260415'), trade_date: '20260415', amount: 'n/a' },
   ])
-  expect(await source.dailyBars(DAY, signal)).toMatchObject([
-    { close: null, volume: null },
-    { amount: null },
-    {},
-    {},
-  ])
+  expect(await source.dailyBars(DAY, call)).toMatchObject([{ close: null, volume: null }, {}, {}])
 })
 
 test('the calendar takes is_open as text and as number', async () => {
-  expect(await source.calendar('2026-04-11', '2026-04-15', signal)).toEqual([
+  expect(await source.calendar('2026-04-11', '2026-04-15', call)).toEqual([
     { day: '2026-04-15', isOpen: true },
     { day: '2026-04-14', isOpen: true },
     { day: '2026-04-12', isOpen: false },
@@ -103,19 +100,17 @@ test('the calendar takes is_open as text and as number', async () => {
 })
 
 test('stocks are the listed A-shares', async () => {
-  expect(await source.stocks(signal)).toEqual([
-    { symbol: '000001', name: '平安银行', listDate: '1991-04-03' },
-  ])
+  expect(await source.stocks(call)).toEqual([{ symbol: '000001', name: '平安银行', listDate: '1991-04-03' }])
 })
 
 test('boards are those of Tonghuashun, members what trades in mainland China', async () => {
-  const boards = await source.boards(undefined, signal)
+  const boards = await source.boards(undefined, call)
   expect(boards).toEqual([
     { code: '881155.TI', name: '银行', type: 'industry' },
     { code: '885835.TI', name: '锂电池', type: 'concept' },
   ])
-  expect(await source.boards('concept', signal)).toEqual(boards.slice(1))
-  expect(await source.boardMembers({ code: '881155.TI', name: '银行', type: 'industry' }, signal)).toEqual([
+  expect(await source.boards('concept', call)).toEqual(boards.slice(1))
+  expect(await source.boardMembers({ code: '881155.TI', name: '银行', type: 'industry' }, call)).toEqual([
     '000001',
   ])
 })
@@ -123,14 +118,14 @@ test('boards are those of Tonghuashun, members what trades in mainland China', a
 test('pages are read to the end, short ones and repeated rows included', async () => {
   tushare.maxPage = 2
   tushare.faults.push('short-page')
-  const bars = await source.dailyBars(DAY, signal)
+  const bars = await source.dailyBars(DAY, call)
   expect(bars.map(({ symbol }) => symbol)).toEqual(['000001', '300750', '600519', '920001'])
   expect(tushare.requests.map(({ params }) => params.offset)).toEqual([0, 1, 3])
 })
 
 test('without has_more a page that is not full is the last', async () => {
   tushare.sendHasMore = false
-  expect(await source.dailyBars(DAY, signal)).toHaveLength(4)
+  expect(await source.dailyBars(DAY, call)).toHaveLength(4)
   expect(tushare.requests).toHaveLength(1)
 })
 
@@ -139,39 +134,71 @@ test.each([
   ['server-error', /HTTP 502/],
   ['truncated', /not JSON/],
   ['not-an-envelope', /not in Tushare's form/],
+  ['passing-server', /服务器错误/],
+  ['passing-system', /系统内部错误/],
+  ['passing-later', /稍后再试/],
+  ['unheard-of', /refused without a reason/],
 ] as const)(
   'after %s the request is tried again, 1, 2 and 4 s later, then given up',
   async (fault, message) => {
     tushare.faults.push(fault, fault)
-    expect(await source.dailyBars(DAY, signal)).toHaveLength(4)
+    expect(await source.dailyBars(DAY, call)).toHaveLength(4)
     expect(waits).toEqual([1_000, 2_000])
 
     tushare.faults.push(fault, fault, fault, fault)
     waits.length = 0
-    const failing = source.dailyBars(DAY, signal)
+    const failing = source.dailyBars(DAY, call)
     await expect(failing).rejects.toThrow(message)
     await expect(failing).rejects.not.toThrow(PermanentError)
     expect(waits).toEqual([1_000, 2_000, 4_000])
   },
 )
 
+test.each([true, false])(
+  'a server that ignores offsets ends at the first repeated page (has_more: %s)',
+  async (sent) => {
+    tushare.ignoresOffset = true
+    tushare.maxPage = 2
+    tushare.sendHasMore = sent
+    const failing = source.dailyBars(DAY, call)
+    if (sent) await expect(failing).rejects.toThrow(/the page at offset 2 repeats earlier rows/)
+    else await expect(failing).resolves.toHaveLength(2)
+    expect(tushare.requests.length).toBeLessThanOrEqual(2)
+  },
+)
+
+test('a redirect to another origin is named and not followed: the token stays here', async () => {
+  const other = new FakeTushare({})
+  const origin = await other.start()
+  tushare.redirectsTo = `${origin}/somewhere?secret=1`
+  const failing = source.dailyBars(DAY, call)
+  await expect(failing).rejects.toThrow(PermanentError)
+  await expect(failing).rejects.toThrow(`a redirect to ${origin}, is not followed; check TUSHARE_URL`)
+  expect(other.requests).toEqual([])
+  await other.stop()
+})
+
 test('an answer that lacks a column is refused by name', async () => {
   tushare.faults.push('lacks-column')
-  await expect(source.dailyBars(DAY, signal)).rejects.toThrow('tushare daily: the answer lacks ts_code')
+  await expect(source.dailyBars(DAY, call)).rejects.toThrow('tushare daily: the answer lacks ts_code')
 })
 
 test('a request without an answer counts as failed when its time is over', async () => {
   source = createSource({ requestTimeoutMs: 50 })
   tushare.faults.push('slow')
-  expect(await source.dailyBars(DAY, signal)).toHaveLength(4)
+  expect(await source.dailyBars(DAY, call)).toHaveLength(4)
   expect(waits).toEqual([1_000])
 })
 
-test.each(['throttled', 'throttled-short'] as const)('%s: the next minute is waited for', async (fault) => {
-  tushare.faults.push(fault)
-  expect(await source.dailyBars(DAY, signal)).toHaveLength(4)
-  expect(waits).toEqual([60_000])
-})
+test.each(['throttled', 'throttled-short', 'throttled-minute'] as const)(
+  '%s: the next minute is waited for',
+  async (fault) => {
+    tushare.faults.push(fault)
+    expect(await source.dailyBars(DAY, call)).toHaveLength(4)
+    expect(waits).toEqual([60_000])
+    expect(call.notes).toEqual([expect.stringContaining('waiting for the next minute')])
+  },
+)
 
 test('an allowance a minute is waited out as often as needed, and no more than ten times', async () => {
   tushare.allowance = 0
@@ -181,13 +208,13 @@ test('an allowance a minute is waited out as often as needed, and no more than t
       if (waits.length === 3) tushare.allowance = 5
     },
   })
-  expect(await source.dailyBars(DAY, signal)).toHaveLength(4)
+  expect(await source.dailyBars(DAY, call)).toHaveLength(4)
   expect(waits).toEqual([60_000, 60_000, 60_000])
 
   tushare.allowance = 0
   source = createSource()
   waits.length = 0
-  await expect(source.dailyBars(DAY, signal)).rejects.toThrow(/每分钟/)
+  await expect(source.dailyBars(DAY, call)).rejects.toThrow(/每分钟/)
   expect(waits).toHaveLength(10)
 })
 
@@ -198,7 +225,7 @@ test.each([
   ['bad-params', /参数错误/],
 ] as const)('%s is permanent, and asked for once', async (fault, message) => {
   tushare.faults.push(fault)
-  const failing = source.dailyBars(DAY, signal)
+  const failing = source.dailyBars(DAY, call)
   await expect(failing).rejects.toThrow(PermanentError)
   await expect(failing).rejects.toThrow(message)
   expect(tushare.requests).toHaveLength(1)
@@ -208,18 +235,18 @@ test.each([
 test('jitter lengthens a wait by up to a half', async () => {
   source = createSource({ random: () => 0.5 })
   tushare.faults.push('server-error')
-  await source.dailyBars(DAY, signal)
+  await source.dailyBars(DAY, call)
   expect(waits).toEqual([1_250])
 })
 
 test('no error holds the token', async () => {
   const token = 'a-token-of-somebody-else'
   source = createSource({ token })
-  const wrong = await source.stocks(signal).catch((error: unknown) => error)
+  const wrong = await source.stocks(call).catch((error: unknown) => error)
   expect(inspect(wrong, { depth: 5 })).not.toContain(token)
 
   source = createSource({ token, url: `http://user:${token}@127.0.0.1:1` })
-  const unreachable = await source.stocks(signal).catch((error: unknown) => error)
+  const unreachable = await source.stocks(call).catch((error: unknown) => error)
   expect(unreachable).toBeInstanceOf(Error)
   expect(inspect(unreachable, { depth: 5 })).not.toContain(token)
 })
@@ -228,7 +255,7 @@ test('an abort ends a request under way and a wait, with its reason', async () =
   const reason = new Error('cancelled')
   const first = new AbortController()
   tushare.faults.push('slow')
-  const hanging = source.stocks(first.signal)
+  const hanging = source.stocks(recordingCall(first.signal))
   await expect.poll(() => tushare.requests.length).toBe(1)
   first.abort(reason)
   await expect(hanging).rejects.toBe(reason)
@@ -237,18 +264,19 @@ test('an abort ends a request under way and a wait, with its reason', async () =
   source = createTushareSource({ token: tushare.token, url })
   const second = new AbortController()
   tushare.faults.push('throttled')
-  const waiting = source.stocks(second.signal)
+  const waiting = source.stocks(recordingCall(second.signal))
   await expect.poll(() => tushare.requests.length).toBe(2)
   second.abort(reason)
   await expect(waiting).rejects.toBe(reason)
 
-  await expect(source.stocks(AbortSignal.abort(reason))).rejects.toBe(reason)
+  await expect(source.stocks(recordingCall(AbortSignal.abort(reason)))).rejects.toBe(reason)
   expect(tushare.requests).toHaveLength(2)
 })
 
 test('one rate limit holds for all who use the source', async () => {
   source = createSource({ requestsPerMinute: 3 })
-  const { signal: closing, abort } = withAbort()
+  const { signal, abort } = withAbort()
+  const closing = recordingCall(signal)
   const asked = Array.from({ length: 5 }, () => source.dailyBars(DAY, closing))
   const outcomes = Promise.allSettled(asked)
   await Promise.all([Promise.any(asked), expect.poll(() => tushare.requests.length).toBe(3)])

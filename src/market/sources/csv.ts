@@ -2,124 +2,102 @@ import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { CsvError, parse } from 'csv-parse/sync'
 import { PermanentError } from '../../tasks/errors.ts'
-import { type Day, parseDay } from '../days.ts'
-
-/** One line of a file, read by column name. Whoever reads it need not know where it stands. */
-export interface CsvRow {
-  /** @throws PermanentError when the field is empty */
-  text(column: string): string
-  /** Null when the field is empty. */
-  number(column: string): number | null
-  /** Null when the field is empty. */
-  day(column: string): Day | null
-  /** What is wrong with this line, naming file, line and column. */
-  fault(column: string, problem: string): PermanentError
-}
+import { Row } from './row.ts'
+import type { SourceCall } from './source.ts'
 
 /**
- * Reads a CSV file with a header line; undefined when there is no such file.
+ * Reads a CSV file with a header line; undefined when there is no such file. Each line is parsed by itself, so that a
+ * broken one costs no other: it is reported with file and line, and left out. No field holds a line end.
  *
- * @throws PermanentError naming file, line and column when it is not what it should be: no retry mends a file
+ * @throws PermanentError when the file is not UTF-8 text or lacks a column: no retry mends a file
  */
-export async function readCsv<Row>(
+export async function readCsv(
   folder: string,
   file: string,
   columns: readonly string[],
-  signal: AbortSignal,
-  read: (row: CsvRow) => Row,
+  call: SourceCall,
 ): Promise<Row[] | undefined> {
-  const text = await readText(join(folder, file), signal)
-  if (text === undefined) return undefined
-  const lines = parseLines(file, text)
-  const header = lines[0]?.record ?? []
+  const bytes = await readBytes(join(folder, file), call.signal)
+  if (bytes === undefined) return undefined
+  const lines = decode(folder, file, bytes).split(/\r\n|\n|\r/)
+  const first = lines.findIndex((line) => line.trim() !== '')
+  const header = fieldsOf(lines[first] ?? '') ?? []
   const missing = columns.filter((column) => !header.includes(column))
   if (missing.length > 0) {
+    const named = missing.map((name) => `'${name}'`).join(', ')
     throw new PermanentError(
-      `${file}, line 1: column ${missing.map((name) => `'${name}'`).join(', ')} is missing`,
+      `${file}, line ${Math.max(first, 0) + 1}: column ${named} is missing (in ${folder})`,
     )
   }
   const positions = new Map(header.map((name, index) => [name, index]))
-  return lines.slice(1).map(({ record, line }) => read(createRow(file, line, record, positions)))
+  const rows: Row[] = []
+  for (const [index, line] of lines.entries()) {
+    if (index <= first || line.trim() === '') continue
+    const place = `${file}, line ${index + 1}`
+    const fields = fieldsOf(line)
+    if (fields === undefined) call.fault(`${place}: has a quote that is not closed`)
+    else if (fields.length !== header.length) {
+      call.fault(`${place}: has ${fields.length} fields, not ${header.length}`)
+    } else rows.push(new Row(place, (column) => fields[positions.get(column) ?? -1]))
+  }
+  return rows
 }
 
 /** What tells one version of a file from the next; undefined when there is no such file. */
 export async function versionOf(folder: string, file: string): Promise<string | undefined> {
   try {
-    const { mtimeMs, size } = await stat(join(folder, file))
-    return `${mtimeMs}:${size}`
+    const { mtimeMs, ctimeMs, size, ino } = await stat(join(folder, file))
+    return `${ino}:${mtimeMs}:${ctimeMs}:${size}`
   } catch (error) {
     if (isMissing(error)) return undefined
     throw error
   }
 }
 
-async function readText(path: string, signal: AbortSignal): Promise<string | undefined> {
+async function readBytes(path: string, signal: AbortSignal): Promise<Buffer | undefined> {
   try {
-    return await readFile(path, { encoding: 'utf8', signal })
+    return await readFile(path, { signal })
   } catch (error) {
     signal.throwIfAborted()
     if (isMissing(error)) return undefined
-    throw error
+    throw new Error(`${path} cannot be read: ${error instanceof Error ? error.message : error}`)
   }
 }
 
-interface Line {
-  readonly record: readonly string[]
-  readonly line: number
-}
-
-function parseLines(file: string, text: string): Line[] {
+function decode(folder: string, file: string, bytes: Buffer): string {
   try {
-    const lineNumbers: number[] = []
-    const records = parse(text, {
-      bom: true,
-      skip_empty_lines: true,
-      trim: true,
-      on_record: (record: string[], { lines }) => {
-        lineNumbers.push(lines)
-        return record
-      },
-    })
-    return records.map((record, index) => ({ record, line: lineNumbers[index] ?? 0 }))
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+  } catch {
+    throw new PermanentError(
+      `${file}, line ${firstUndecodableLine(bytes)}: is not UTF-8; save ${join(folder, file)} as UTF-8 (in Excel: 'CSV UTF-8')`,
+    )
+  }
+}
+
+function firstUndecodableLine(bytes: Buffer): number {
+  const decoder = new TextDecoder('utf-8', { fatal: true })
+  for (let line = 1, start = 0; start < bytes.length; line += 1) {
+    const newline = bytes.indexOf(0x0a, start)
+    const end = newline === -1 ? bytes.length : newline + 1
+    try {
+      decoder.decode(bytes.subarray(start, end))
+    } catch {
+      return line
+    }
+    start = end
+  }
+  return 1
+}
+
+/** Undefined where a quote is not closed. */
+function fieldsOf(line: string): string[] | undefined {
+  if (!line.includes('"')) return line.split(',').map((field) => field.trim())
+  try {
+    return parse(line, { trim: true, relax_column_count: true })[0]
   } catch (error) {
-    if (error instanceof CsvError) throw new PermanentError(`${file}: ${error.message}`)
+    if (error instanceof CsvError) return undefined
     throw error
   }
-}
-
-function createRow(
-  file: string,
-  line: number,
-  record: readonly string[],
-  positions: ReadonlyMap<string, number>,
-): CsvRow {
-  const field = (column: string) => record[positions.get(column) ?? -1] ?? ''
-  const fault = (column: string, problem: string) =>
-    new PermanentError(`${file}, line ${line}, column '${column}': ${problem}`)
-  return {
-    fault,
-    text(column) {
-      const value = field(column)
-      if (value === '') throw fault(column, 'is empty')
-      return value
-    },
-    number(column) {
-      const value = field(column)
-      if (value === '') return null
-      const number = Number(value)
-      if (!Number.isFinite(number)) throw fault(column, `'${value}' is not a number`)
-      return number
-    },
-    day(column) {
-      const value = field(column)
-      if (value === '') return null
-      return parseDay(value) ?? raise(fault(column, `'${value}' is not a date (YYYYMMDD)`))
-    },
-  }
-}
-
-function raise(error: Error): never {
-  throw error
 }
 
 function isMissing(error: unknown): boolean {

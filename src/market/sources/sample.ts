@@ -25,23 +25,23 @@ const SUSPENDED_ONE_IN = 97
 export function createSampleSource(): MarketSource {
   return {
     name: 'sample',
-    async calendar(from, to, signal) {
+    async calendar(from, to, { signal }) {
       signal.throwIfAborted()
       return listDays(from, to).map((day) => ({ day, isOpen: isOpen(day) }))
     },
-    async stocks(signal) {
+    async stocks({ signal }) {
       signal.throwIfAborted()
       return [...SAMPLE_STOCKS]
     },
-    async boards(type, signal) {
+    async boards(type, { signal }) {
       signal.throwIfAborted()
       return SAMPLE_BOARDS.filter((board) => type === undefined || board.type === type)
     },
-    async boardMembers(board, signal) {
+    async boardMembers(board, { signal }) {
       signal.throwIfAborted()
       return SAMPLE_STOCKS.filter((stock) => isMember(stock, board)).map((stock) => stock.symbol)
     },
-    async dailyBars(date, signal, symbols) {
+    async dailyBars(date, { signal }, symbols) {
       signal.throwIfAborted()
       if (!isOpen(date)) return []
       const wanted = symbols && new Set(symbols)

@@ -1,6 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import Bottleneck from 'bottleneck'
 import { z } from 'zod'
+import { PermanentError } from '../../tasks/errors.ts'
+import type { SourceCall } from './source.ts'
 import { classifyRefusal, classifyStatus, ThrottledError, TransportError } from './tushare-errors.ts'
 
 export interface TushareOptions {
@@ -81,10 +83,18 @@ export class TushareClient {
   }
 
   /** All rows that answer the question, page by page. */
-  async query(question: TushareQuery, signal: AbortSignal): Promise<TushareRow[]> {
+  async query(question: TushareQuery, call: SourceCall): Promise<TushareRow[]> {
     const rows: TushareRow[] = []
+    const seen = new Set<string>()
     for (;;) {
-      const page = await this.#requestPage(question, rows.length, signal)
+      const page = await this.#requestPage(question, rows.length, call)
+      const known = seen.size
+      for (const item of page.items) seen.add(JSON.stringify(item))
+      if (page.items.length > 0 && seen.size === known) {
+        throw new PermanentError(
+          `tushare ${question.api}: the page at offset ${rows.length} repeats earlier rows; TUSHARE_URL ignores offsets`,
+        )
+      }
       rows.push(...toRows(question, page))
       // Some mirrors leave has_more out: then only a full page can have a next one. A short page that says there is
       // more goes on from the rows that came, not from those that were asked for.
@@ -96,7 +106,8 @@ export class TushareClient {
     }
   }
 
-  async #requestPage(question: TushareQuery, offset: number, signal: AbortSignal): Promise<Page> {
+  async #requestPage(question: TushareQuery, offset: number, call: SourceCall): Promise<Page> {
+    const { signal } = call
     let retries = 0
     let throttled = 0
     for (;;) {
@@ -106,12 +117,14 @@ export class TushareClient {
         signal.throwIfAborted()
         if (error instanceof ThrottledError && throttled < MAX_THROTTLE_WAITS) {
           throttled += 1
+          call.note(`${error.message}; waiting for the next minute`)
           await this.#pause(THROTTLE_DELAY_MS, signal)
           continue
         }
         const backoff = RETRY_DELAYS_MS[retries]
         if (!(error instanceof TransportError) || backoff === undefined) throw error
         retries += 1
+        call.note(`${error.message}; trying again in ${backoff / 1_000} s`)
         await this.#pause(backoff, signal)
       }
     }
@@ -167,9 +180,12 @@ export class TushareClient {
         method: 'POST',
         headers: { 'content-type': 'application/json' },
         body,
+        // The body has the token: no other origin may get it.
+        redirect: 'manual',
         signal: AbortSignal.any([signal, AbortSignal.timeout(requestTimeoutMs)]),
       })
       const text = await response.text()
+      if (response.status >= 300 && response.status < 400) throw redirected(api, url, response)
       if (!response.ok) throw classifyStatus(api, response.status)
       return JSON.parse(text)
     } catch (error) {
@@ -192,6 +208,14 @@ export class TushareClient {
     const { token } = this.#options
     return token === '' ? text : text.replaceAll(token, '***')
   }
+}
+
+function redirected(api: string, url: string, response: Response): PermanentError {
+  const target = response.headers.get('location') ?? ''
+  const origin = URL.canParse(target, url) ? new URL(target, url).origin : 'an unreadable address'
+  return new PermanentError(
+    `tushare ${api}: HTTP ${response.status}, a redirect to ${origin}, is not followed; check TUSHARE_URL`,
+  )
 }
 
 function describeCause(cause: unknown): string {

@@ -77,6 +77,33 @@ export async function saveBars(
   return { created, updated, skipped: known - created - updated, unknown: bars.length - known }
 }
 
+const WITHOUT_BAR = `select count(*)::int as listed,
+         count(*) filter (where stocks.symbol <> all ($3::text[]) and d.id is null)::int as missing
+    from stocks
+    left join daily_market_data d
+      on d.entity_type = 'stock' and d.entity_id = stocks.symbol and d.date = $1::date
+   where ($2::text[] is null or stocks.symbol = any ($2))
+     and (stocks.list_date is null or stocks.list_date <= $1::date)`
+
+/**
+ * How many stocks were listed on a day, and how many of them have no bar, those that the source had a row of left out.
+ *
+ * @param symbols these stocks only; null for all
+ */
+export async function countStocksWithoutBar(
+  client: pg.PoolClient,
+  day: Day,
+  symbols: readonly Symbol6[] | null,
+  answered: readonly string[],
+): Promise<{ listed: number; missing: number }> {
+  const { rows } = await client.query<{ listed: number; missing: number }>(WITHOUT_BAR, [
+    day,
+    symbols,
+    answered,
+  ])
+  return rows[0] ?? { listed: 0, missing: 0 }
+}
+
 /**
  * Those of `days` on which a listed stock has no bar yet. A suspended stock makes a day look incomplete for ever,
  * which costs a request and writes nothing.

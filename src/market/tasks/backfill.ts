@@ -1,10 +1,8 @@
 import type { TaskContext } from '../../tasks/context.ts'
 import { PermanentError } from '../../tasks/errors.ts'
-import { judgeBars } from '../bars.ts'
 import type { Day } from '../days.ts'
-import type { DailyBar } from '../sources/source.ts'
-import { findIncompleteDays, saveBars } from '../store/bars.ts'
-import { findFinishedUnits, forgetFinishedUnits, markUnitFinished } from '../store/finished-units.ts'
+import { findIncompleteDays } from '../store/bars.ts'
+import { findFinishedUnits, forgetFinishedUnits } from '../store/finished-units.ts'
 import { countStocks } from '../store/stocks.ts'
 import { findBoardStocks, isKnownStock } from '../store/targets.ts'
 import { writeUnit } from '../store/write-unit.ts'
@@ -12,10 +10,9 @@ import type { Symbol6 } from '../symbols.ts'
 import type { Market } from './market.ts'
 import type { BackfillTarget } from './params.ts'
 import { runUnits } from './run-units.ts'
+import { createCall, warnOfFaults } from './source-call.ts'
+import { type DayResult, type SourceDay, storeDay, unitOfDay } from './store-day.ts'
 import { addCounts, noCounts } from './summary.ts'
-
-/** Faulty bars named in a day's warning. */
-const MAX_NAMED_FAULTS = 20
 
 /** What a backfill did, counted in bars; kept as the task's result. */
 export interface BackfillResult {
@@ -23,12 +20,14 @@ export interface BackfillResult {
   readonly updated: number
   /** Were there already: untouched, or the same. */
   readonly skipped: number
-  /** Refused for what is in them. */
+  /** Refused for what is in them, or not readable. */
   readonly invalid: number
   /** Did not trade that day. */
   readonly suspended: number
   /** Of stocks that are not in `stocks`. */
   readonly unknown: number
+  /** Stocks that were listed and have no bar, summed over the days: suspended, delisted, or not published yet. */
+  readonly missing: number
   /** Trading days in the range. */
   readonly days: number
   /** Trading days that needed no request. */
@@ -47,7 +46,9 @@ export async function backfill(
   const { from, to } = range
   const span = from === to ? from : `${from} to ${to}`
   ctx.log.info(`backfilling ${span} from source '${market.source.name}'`, { ...target })
-  const { days, assumed } = await market.calendar.between(from, to, ctx.signal)
+  const call = createCall(ctx)
+  const { days, assumed } = await market.calendar.between(from, to, call)
+  warnOfFaults(ctx, 'the calendar', call.faults)
   if (assumed.length > 0) {
     ctx.log.warn(
       `the calendar says nothing of ${assumed.length} weekdays (${assumed[0]} …); they count as trading days`,
@@ -62,14 +63,21 @@ export async function backfill(
   const symbols = await resolveTarget(market, target)
   const todo = await findDaysToDo(market, ctx, days, symbols, target.overwrite)
   result = { ...result, daysComplete: days.length - todo.length }
-  await runUnits<Day, DailyBar[]>(ctx, {
+  await runUnits<Day, SourceDay>(ctx, {
     noun: 'trading days',
     units: todo,
     done: days.length - todo.length,
     nameOf: (day) => day,
-    fetch: (day, signal) => market.source.dailyBars(day, signal, symbols ?? undefined),
-    async write(day, bars) {
-      result = addDay(result, await storeDay(market, ctx, { day, bars, symbols, target }))
+    async fetch(day, signal) {
+      const call = createCall(ctx, signal)
+      return {
+        day,
+        bars: await market.source.dailyBars(day, call, symbols ?? undefined),
+        unreadable: call.faults,
+      }
+    },
+    async write(_day, given) {
+      result = addDay(result, await storeDay(market, ctx, given, { symbols, overwrite: target.overwrite }))
     },
   })
   await writeUnit(market.pool, ctx, (client) => forgetFinishedUnits(client, ctx.taskId))
@@ -107,7 +115,7 @@ async function findDaysToDo(
   overwrite: boolean,
 ): Promise<Day[]> {
   const finished = await findFinishedUnits(pool, ctx.taskId)
-  const left = days.filter((day) => !finished.has(unitOf(day)))
+  const left = days.filter((day) => !finished.has(unitOfDay(day)))
   if (left.length < days.length) {
     ctx.log.info(
       `${days.length - left.length} of ${days.length} trading days were done by an earlier attempt`,
@@ -118,48 +126,17 @@ async function findDaysToDo(
   return left.filter((day) => incomplete.has(day))
 }
 
-interface DayAnswer {
-  readonly day: Day
-  readonly bars: readonly DailyBar[]
-  readonly symbols: readonly Symbol6[] | null
-  readonly target: BackfillTarget
-}
-
-type DayResult = Omit<BackfillResult, 'days' | 'daysComplete'>
-
-async function storeDay(market: Market, ctx: TaskContext, answer: DayAnswer): Promise<DayResult> {
-  const { day, symbols, target } = answer
-  const { bars, suspended, faults } = judgeBars(answer.bars, day)
-  if (faults.length > 0) {
-    const named = faults.slice(0, MAX_NAMED_FAULTS)
-    ctx.log.warn(`${day}: ${faults.length} bars are refused`, { faults: named })
-  }
-  const isEmpty = answer.bars.length === 0
-  if (isEmpty) reportEmptyDay(market, ctx, day, symbols)
-  const saved = await writeUnit(market.pool, ctx, async (client) => {
-    const counts = await saveBars(client, day, bars, target.overwrite)
-    // A day without bars is asked for again, should there be another attempt.
-    if (!isEmpty) await markUnitFinished(client, ctx.taskId, unitOf(day))
-    return counts
-  })
-  return { ...saved, invalid: faults.length, suspended, daysEmpty: isEmpty ? 1 : 0 }
-}
-
-/** One stock without a bar was suspended; a whole market without bars is a source that is not ready. */
-function reportEmptyDay(
-  { source, today }: Market,
-  ctx: TaskContext,
-  day: Day,
-  symbols: readonly Symbol6[] | null,
-): void {
-  const said = `${day}: source '${source.name}' has no bars`
-  if (day === today()) ctx.log.warn(`${said} yet; load the day again after the close`)
-  else if (symbols === null) ctx.log.warn(`${said} for this trading day`)
-  else ctx.log.debug(`${said} of these stocks: suspended, or not listed then`)
-}
-
 function noResult(days: number): BackfillResult {
-  return { ...noCounts(), invalid: 0, suspended: 0, unknown: 0, days, daysComplete: 0, daysEmpty: 0 }
+  return {
+    ...noCounts(),
+    invalid: 0,
+    suspended: 0,
+    unknown: 0,
+    missing: 0,
+    days,
+    daysComplete: 0,
+    daysEmpty: 0,
+  }
 }
 
 function addDay(sum: BackfillResult, day: DayResult): BackfillResult {
@@ -169,18 +146,21 @@ function addDay(sum: BackfillResult, day: DayResult): BackfillResult {
     invalid: sum.invalid + day.invalid,
     suspended: sum.suspended + day.suspended,
     unknown: sum.unknown + day.unknown,
+    missing: sum.missing + day.missing,
     daysEmpty: sum.daysEmpty + day.daysEmpty,
   }
 }
 
 function logSummary(ctx: TaskContext, result: BackfillResult): void {
-  const { created, updated, skipped, invalid, days, daysComplete } = result
+  const { created, updated, skipped, invalid, suspended, unknown, missing, days, daysComplete } = result
   ctx.log.info(
-    `${created} bars created, ${updated} updated, ${skipped} already there, ${invalid} refused; ${days} trading days, ${daysComplete} of them complete before`,
+    `${created} bars created, ${updated} updated, ${skipped} already there, ${invalid} refused, ` +
+      `${suspended} suspended, ${unknown} of unknown stocks; ${days} trading days, ${daysComplete} of them complete before`,
     { ...result },
   )
-}
-
-function unitOf(day: Day): string {
-  return `day ${day}`
+  if (missing > 0) {
+    ctx.log.warn(
+      `${missing} bars are missing of stocks that were listed: suspended, delisted, or not published by the source`,
+    )
+  }
 }

@@ -1,5 +1,6 @@
 import type { TaskContext } from '../../tasks/context.ts'
 import type { TaskRegistry } from '../../tasks/registry.ts'
+import { isUsableName } from '../names.ts'
 import type { Board, BoardType } from '../sources/source.ts'
 import { saveBoards, saveMembers } from '../store/boards.ts'
 import { findFinishedUnits, forgetFinishedUnits, markUnitFinished } from '../store/finished-units.ts'
@@ -8,8 +9,11 @@ import type { Symbol6 } from '../symbols.ts'
 import type { Market } from './market.ts'
 import { initSectorsParams } from './params.ts'
 import { runUnits } from './run-units.ts'
+import { createCall, warnOfFaults } from './source-call.ts'
 import { addCounts, noCounts } from './summary.ts'
 
+/** Boards named in a warning. */
+const MAX_NAMED = 20
 /** As wide as the column. */
 const MAX_CODE_CHARS = 20
 
@@ -30,7 +34,7 @@ export function registerInitSectors(registry: TaskRegistry, market: Market) {
     await writeUnit(market.pool, ctx, (client) => forgetFinishedUnits(client, ctx.taskId))
     const result = {
       ...counts,
-      invalid,
+      invalid: invalid + members.invalid,
       industries: boards.filter((board) => board.type === 'industry').length,
       concepts: boards.filter((board) => board.type === 'concept').length,
       relationsCreated: members.created,
@@ -54,31 +58,42 @@ async function listBoards(
   ctx: TaskContext,
   type: BoardType | undefined,
 ): Promise<{ boards: Board[]; invalid: number }> {
-  const listed = await source.boards(type, ctx.signal)
+  const call = createCall(ctx)
+  const listed = await source.boards(type, call)
+  warnOfFaults(ctx, 'the list of boards', call.faults)
   if (listed.length === 0) throw new Error(`source '${source.name}' answered with an empty list of boards`)
   const boards = listed.filter(
-    ({ code, name }) => code !== '' && code.length <= MAX_CODE_CHARS && name.trim() !== '',
+    ({ code, name }) => code !== '' && code.length <= MAX_CODE_CHARS && isUsableName(name),
   )
-  const invalid = listed.length - boards.length
-  if (invalid > 0) ctx.log.warn(`${invalid} boards without a usable code and name are left out`)
-  return { boards, invalid }
+  const unusable = listed.filter((board) => !boards.includes(board))
+  if (unusable.length > 0) {
+    const named = unusable.slice(0, MAX_NAMED).map(({ code, name }) => `'${code}' '${name}'`)
+    ctx.log.warn(`${unusable.length} boards without a usable code and name are left out: ${named.join(', ')}`)
+  }
+  return { boards, invalid: unusable.length + call.faults.length }
 }
 
 async function loadMembers(
   { pool, source }: Market,
   ctx: TaskContext,
   boards: readonly Board[],
-): Promise<WriteCounts> {
+): Promise<WriteCounts & { readonly invalid: number }> {
   const finished = await findFinishedUnits(pool, ctx.taskId)
   const units = boards.filter((board) => !finished.has(unitOf(board)))
   let counts = noCounts()
-  await runUnits<Board, Symbol6[]>(ctx, {
+  let invalid = 0
+  await runUnits<Board, { symbols: Symbol6[]; faults: readonly string[] }>(ctx, {
     noun: 'boards',
     units,
     done: boards.length - units.length,
     nameOf: (board) => `${board.code} ${board.name}`,
-    fetch: (board, signal) => source.boardMembers(board, signal),
-    async write(board, symbols) {
+    async fetch(board, signal) {
+      const call = createCall(ctx, signal)
+      return { symbols: await source.boardMembers(board, call), faults: call.faults }
+    },
+    async write(board, { symbols, faults }) {
+      warnOfFaults(ctx, `members of ${board.code} ${board.name}`, faults)
+      invalid += faults.length
       const written = await writeUnit(pool, ctx, async (client) => {
         const saved = await saveMembers(client, board.code, symbols)
         await markUnitFinished(client, ctx.taskId, unitOf(board))
@@ -87,7 +102,13 @@ async function loadMembers(
       counts = addCounts(counts, written)
     },
   })
-  return counts
+  const found = counts.created + counts.skipped
+  if (found === 0 && units.length === boards.length) {
+    ctx.log.warn(
+      `none of ${units.length} boards has a member in source '${source.name}'; no relation is stored`,
+    )
+  }
+  return { ...counts, invalid }
 }
 
 function unitOf(board: Board): string {

@@ -1,14 +1,18 @@
 import type { TaskContext } from '../../tasks/context.ts'
 import type { TaskRegistry } from '../../tasks/registry.ts'
+import { isUsableName } from '../names.ts'
 import type { Stock } from '../sources/source.ts'
 import { countStocks, saveStocks } from '../store/stocks.ts'
 import { writeUnit } from '../store/write-unit.ts'
 import type { Market } from './market.ts'
 import { initStocksParams } from './params.ts'
+import { createCall, warnOfFaults } from './source-call.ts'
 import { addCounts, noCounts } from './summary.ts'
 
 /** Stocks committed at once. */
 const CHUNK = 500
+/** Symbols named in a warning. */
+const MAX_NAMED = 20
 /** A list shorter than this part of what is known is worth a warning. */
 const EXPECTED_PART = 0.9
 
@@ -45,14 +49,20 @@ async function listStocks(
   { pool, source }: Market,
   ctx: TaskContext,
 ): Promise<{ stocks: Stock[]; invalid: number }> {
-  const listed = await source.stocks(ctx.signal)
+  const call = createCall(ctx)
+  const listed = await source.stocks(call)
+  warnOfFaults(ctx, 'the list of stocks', call.faults)
   if (listed.length === 0) throw new Error(`source '${source.name}' answered with an empty list of stocks`)
-  const stocks = listed.filter((stock) => stock.name.trim() !== '')
-  const invalid = listed.length - stocks.length
-  if (invalid > 0) ctx.log.warn(`${invalid} stocks without a name are left out`)
+  const stocks = listed.filter((stock) => isUsableName(stock.name))
+  const nameless = listed.filter((stock) => !stocks.includes(stock)).map(({ symbol }) => symbol)
+  if (nameless.length > 0) {
+    ctx.log.warn(
+      `${nameless.length} stocks without a usable name are left out: ${nameless.slice(0, MAX_NAMED)}`,
+    )
+  }
   const known = await countStocks(pool)
   if (stocks.length < EXPECTED_PART * known) {
     ctx.log.warn(`the list names ${stocks.length} stocks where ${known} are known; none is removed`)
   }
-  return { stocks, invalid }
+  return { stocks, invalid: nameless.length + call.faults.length }
 }

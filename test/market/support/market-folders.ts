@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { createSampleSource } from '../../../src/market/sources/sample.ts'
+import { recordingCall } from './scripted-source.ts'
 
 /** What a folder of market files holds. */
 export interface MarketFolder {
@@ -45,7 +46,7 @@ function realFolder(): MarketFolder {
 
 /** The sample market, written down in Tushare's columns and units. */
 async function generateFolder(startDate: string, endDate: string): Promise<MarketFolder> {
-  const { signal } = new AbortController()
+  const call = recordingCall()
   const sample = createSampleSource()
   const folder = await mkdtemp(join(tmpdir(), 'market-folder-'))
   const write = (file: string, header: string, lines: readonly string[]) =>
@@ -54,13 +55,13 @@ async function generateFolder(startDate: string, endDate: string): Promise<Marke
     `${symbol}.${symbol.startsWith('6') ? 'SH' : symbol.startsWith('9') ? 'BJ' : 'SZ'}`
   const compact = (day: string | null) => (day ?? '').replaceAll('-', '')
 
-  const stocks = await sample.stocks(signal)
+  const stocks = await sample.stocks(call)
   await write(
     'stock_basic.csv',
     'ts_code,symbol,name,area,industry,list_date',
     stocks.map((s) => `${code(s.symbol)},${s.symbol},${s.name},,,${compact(s.listDate)}`),
   )
-  const boards = await sample.boards(undefined, signal)
+  const boards = await sample.boards(undefined, call)
   await write(
     'boards.csv',
     'code,name,type',
@@ -68,11 +69,11 @@ async function generateFolder(startDate: string, endDate: string): Promise<Marke
   )
   const members = await Promise.all(
     boards.map(async (board) =>
-      (await sample.boardMembers(board, signal)).map((symbol) => `${board.code},${code(symbol)}`),
+      (await sample.boardMembers(board, call)).map((symbol) => `${board.code},${code(symbol)}`),
     ),
   )
   await write('board_members.csv', 'board_code,ts_code', members.flat())
-  const calendar = await sample.calendar('2019-01-01', '2019-12-31', signal)
+  const calendar = await sample.calendar('2019-01-01', '2019-12-31', call)
   await write(
     'trade_cal.csv',
     'exchange,cal_date,is_open',
@@ -83,7 +84,7 @@ async function generateFolder(startDate: string, endDate: string): Promise<Marke
   const days = calendar.filter(({ day, isOpen }) => isOpen && day >= startDate && day <= endDate)
   let bars = 0
   for (const { day } of days) {
-    const rows = await sample.dailyBars(day, signal)
+    const rows = await sample.dailyBars(day, call)
     bars += rows.length
     await write(
       `daily/${compact(day)}.csv`,

@@ -1,5 +1,5 @@
 import { type Day, isWeekend, listDays } from '../../../src/market/days.ts'
-import type { Board, DailyBar, MarketSource, Stock } from '../../../src/market/sources/source.ts'
+import type { Board, DailyBar, MarketSource, SourceCall, Stock } from '../../../src/market/sources/source.ts'
 
 export interface Script {
   stocks: Stock[]
@@ -34,7 +34,7 @@ export class ScriptedSource implements MarketSource {
     }
   }
 
-  async calendar(from: Day, to: Day, signal: AbortSignal) {
+  async calendar(from: Day, to: Day, { signal }: SourceCall) {
     await this.#ask(`calendar ${from.slice(0, 4)}`, signal)
     return listDays(from, to).map((day) => ({
       day,
@@ -42,22 +42,22 @@ export class ScriptedSource implements MarketSource {
     }))
   }
 
-  async stocks(signal: AbortSignal) {
+  async stocks({ signal }: SourceCall) {
     await this.#ask('stocks', signal)
     return this.script.stocks
   }
 
-  async boards(type: Board['type'] | undefined, signal: AbortSignal) {
+  async boards(type: Board['type'] | undefined, { signal }: SourceCall) {
     await this.#ask('boards', signal)
     return this.script.boards.filter((board) => type === undefined || board.type === type)
   }
 
-  async boardMembers(board: Board, signal: AbortSignal) {
+  async boardMembers(board: Board, { signal }: SourceCall) {
     await this.#ask(`members ${board.code}`, signal)
     return this.script.members[board.code] ?? []
   }
 
-  async dailyBars(date: Day, signal: AbortSignal, symbols?: readonly string[]) {
+  async dailyBars(date: Day, { signal }: SourceCall, symbols?: readonly string[]) {
     await this.#ask(`bars ${date}`, signal)
     const bars = this.script.bars[date] ?? this.script.stocks.map(({ symbol }) => bar(symbol, date))
     return symbols ? bars.filter(({ symbol }) => symbols.includes(symbol)) : bars
@@ -99,4 +99,17 @@ export function hang(signal: AbortSignal): Promise<never> {
   return new Promise((_resolve, reject) => {
     signal.addEventListener('abort', () => reject(signal.reason), { once: true })
   })
+}
+
+/** A call that fails the test where a row cannot be read; `faults` and `notes` keep what the source reported. */
+export function recordingCall(signal = new AbortController().signal) {
+  const faults: string[] = []
+  const notes: string[] = []
+  return {
+    signal,
+    faults,
+    notes,
+    fault: (problem: string) => void faults.push(problem),
+    note: (message: string) => void notes.push(message),
+  }
 }
