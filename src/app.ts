@@ -140,6 +140,7 @@ function openPool(app: FastifyInstance, config: Config, connectionString: string
   const pool = createPool({
     connectionString,
     max: config.database.poolMax,
+    searchPath: 'public',
     onIdleError: (error) => app.log.debug({ reason: error.message }, 'an idle database connection broke'),
   })
   app.addHook('onClose', () => endPool(pool, 1_000))

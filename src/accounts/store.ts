@@ -1,5 +1,5 @@
 import type pg from 'pg'
-import { withTransaction } from '../db/client.ts'
+import { queryPool, withTransaction } from '../db/client.ts'
 
 export type Role = 'admin' | 'user'
 
@@ -13,7 +13,8 @@ export async function findCredentials(
   pool: pg.Pool,
   username: string,
 ): Promise<(User & { passwordHash: string }) | undefined> {
-  const { rows } = await pool.query<User & { passwordHash: string }>(
+  const { rows } = await queryPool<User & { passwordHash: string }>(
+    pool,
     `select id, username, role, password_hash as "passwordHash"
        from users
       where username = $1`,
@@ -34,7 +35,8 @@ export async function openSession(
   pool: pg.Pool,
   session: { id: string; userId: string; passwordHash: string; ttlSeconds: number },
 ): Promise<boolean> {
-  const { rowCount } = await pool.query(
+  const { rowCount } = await queryPool(
+    pool,
     `with verified as (
        select id from users where id = $2 and password_hash = $3 for share
      )
@@ -47,7 +49,8 @@ export async function openSession(
 
 /** Who a session belongs to, with the role they have now. */
 export async function findSessionUser(pool: pg.Pool, sessionId: string): Promise<User | undefined> {
-  const { rows } = await pool.query<User>(
+  const { rows } = await queryPool<User>(
+    pool,
     `select u.id, u.username, u.role
        from sessions s
        join users u on u.id = s.user_id
@@ -59,16 +62,17 @@ export async function findSessionUser(pool: pg.Pool, sessionId: string): Promise
 }
 
 export async function closeSession(pool: pg.Pool, sessionId: string): Promise<void> {
-  await pool.query('delete from sessions where id = $1', [sessionId])
+  await queryPool(pool, 'delete from sessions where id = $1', [sessionId])
 }
 
 export async function deleteExpiredSessions(pool: pg.Pool): Promise<void> {
-  await pool.query('delete from sessions where expires_at <= now()')
+  await queryPool(pool, 'delete from sessions where expires_at <= now()')
 }
 
 /** @returns false when the name is taken, perhaps by a process that boots at the same time */
 export async function insertUser(pool: pg.Pool, user: User & { passwordHash: string }): Promise<boolean> {
-  const { rowCount } = await pool.query(
+  const { rowCount } = await queryPool(
+    pool,
     `insert into users (id, username, password_hash, role)
      values ($1, $2, $3, $4)
      on conflict (username) do nothing`,
@@ -93,5 +97,5 @@ export async function replacePassword(
 }
 
 export async function setRole(pool: pg.Pool, userId: string, role: Role): Promise<void> {
-  await pool.query('update users set role = $2 where id = $1', [userId, role])
+  await queryPool(pool, 'update users set role = $2 where id = $1', [userId, role])
 }

@@ -1,11 +1,16 @@
 import pg from 'pg'
-import { isUnanswered } from './errors.ts'
+import { TaskError } from '../tasks/errors.ts'
+import { isUnanswered, whileConnecting } from './errors.ts'
+import { ENGINE_TYPES } from './reading.ts'
+import { prepareSession } from './session.ts'
 
 export interface PoolOptions {
   connectionString: string
   /** Connections at most. Default 10. */
   max?: number
   applicationName?: string
+  /** Where unqualified tables are. Default: what the role says. */
+  searchPath?: string
   /** Hears of connections that broke while idle, once for many; the pool replaces them by itself. */
   onIdleError?: (error: Error) => void
 }
@@ -25,6 +30,9 @@ export function createPool(options: PoolOptions): pg.Pool {
     idleTimeoutMillis: 30_000,
     // The last resort where packets vanish; whoever knows better sets less for a query.
     query_timeout: 60_000,
+    onConnect: awaited((client) =>
+      prepareSession(client, options.searchPath === undefined ? {} : { search_path: options.searchPath }),
+    ),
   })
   let quietUntil = Number.NEGATIVE_INFINITY
   pool.on('error', (error) => {
@@ -36,10 +44,17 @@ export function createPool(options: PoolOptions): pg.Pool {
   return pool
 }
 
+type OnConnect = NonNullable<pg.PoolConfig['onConnect']>
+
+/** The pool awaits it; its types do not say so. */
+function awaited(onConnect: (client: pg.ClientBase) => Promise<void>): OnConnect {
+  return onConnect as OnConnect
+}
+
 /** A small pool of one's own to the same database: whoever empties the other one takes nothing from it. */
 export function createPrivatePool(other: pg.Pool, max: number, connectTimeoutMs: number): pg.Pool {
   // The pool hides its password from a copy.
-  const { password } = other.options
+  const { password, onConnect } = other.options
   const pool = new pg.Pool({
     ...other.options,
     ...(password === undefined ? {} : { password }),
@@ -48,10 +63,63 @@ export function createPrivatePool(other: pg.Pool, max: number, connectTimeoutMs:
     keepAlive: true,
     connectionTimeoutMillis: Math.min(connectTimeoutMs, 10_000),
     idleTimeoutMillis: 30_000,
+    onConnect: awaited(async (client) => {
+      // The host's may be asynchronous too.
+      await Promise.resolve(onConnect?.(client))
+      await prepareSession(client)
+    }),
   })
   // The pool replaces it by itself, and whoever runs a query meanwhile hears of it there.
   pool.on('error', () => {})
   return pool
+}
+
+/**
+ * A connection of the pool.
+ *
+ * @throws TaskError `SHUTTING_DOWN` when the pool has ended; any other error is an outage
+ */
+async function connect(pool: pg.Pool): Promise<pg.PoolClient> {
+  refuseEnded(pool)
+  try {
+    return await pool.connect()
+  } catch (error) {
+    throw whileConnecting(error)
+  }
+}
+
+/**
+ * Runs one statement, read by the engine's own parsers.
+ *
+ * @throws TaskError `SHUTTING_DOWN` when the pool has ended; an error from before it was sent is an outage
+ */
+export async function queryPool<Row extends pg.QueryResultRow>(
+  pool: pg.Pool,
+  text: string,
+  values: unknown[] = [],
+  options: { name?: string; query_timeout?: number } = {},
+): Promise<pg.QueryResult<Row>> {
+  refuseEnded(pool)
+  let isSent = false
+  const config = {
+    ...options,
+    // Read by the connection that is to send it: of a pool's error nothing else says whether there was one.
+    get text() {
+      isSent = true
+      return text
+    },
+    values,
+    types: ENGINE_TYPES,
+  }
+  try {
+    return await pool.query<Row>(config)
+  } catch (error) {
+    throw isSent ? error : whileConnecting(error)
+  }
+}
+
+function refuseEnded(pool: pg.Pool): void {
+  if (pool.ending) throw new TaskError('SHUTTING_DOWN', 'the connections to the database have been closed')
 }
 
 /**
@@ -66,7 +134,7 @@ export async function withTransaction<T>(
   work: (client: pg.PoolClient) => Promise<T>,
   answerTimeoutMs?: number,
 ): Promise<T> {
-  const client = await pool.connect()
+  const client = await connect(pool)
   const run = (text: string) =>
     client.query({ text, ...(answerTimeoutMs === undefined ? {} : { query_timeout: answerTimeoutMs }) })
   // While checked out the pool's own listener is off; the failing query rejects, so the event adds nothing.
@@ -74,7 +142,8 @@ export async function withTransaction<T>(
   client.on('error', ignore)
   let broken: Error | undefined
   try {
-    await run('begin')
+    // A role's default may be stricter; then every conflict would be an error.
+    await run('begin isolation level read committed')
     const result = await work(client)
     await run('commit')
     return result
@@ -95,7 +164,7 @@ export async function withTransaction<T>(
 
 /** Rejects when the database is away. */
 export async function ping(pool: pg.Pool): Promise<void> {
-  await pool.query('select 1')
+  await queryPool(pool, 'select 1')
 }
 
 /**

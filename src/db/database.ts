@@ -1,6 +1,9 @@
 import { createHash } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
 import type pg from 'pg'
-import { withTransaction } from './client.ts'
+import { queryPool, withTransaction } from './client.ts'
+import { codeOf, SERIALIZATION_FAILURE } from './errors.ts'
+import { ENGINE_TYPES } from './reading.ts'
 
 /** Where the engine's statements run. */
 export interface Database {
@@ -52,12 +55,27 @@ export async function execute<Row>(
   statement: Statement,
   values: readonly unknown[],
 ): Promise<Row[]> {
-  return (await db.pool.query<Row & pg.QueryResultRow>(toQuery(db, statement, values))).rows
+  return run<Row>(db, toQuery(db, statement, values))
 }
 
 /** Runs a text that is planned anew for its values each time: its shape depends on the caller. */
 export async function query<Row>(db: Database, text: string, values: readonly unknown[]): Promise<Row[]> {
-  return (await db.pool.query<Row & pg.QueryResultRow>(toQuery(db, { text }, values))).rows
+  return run<Row>(db, toQuery(db, { text }, values))
+}
+
+/** A host's pool may run its statements under a stricter isolation than the engine's own connections. */
+const MAX_CONFLICTS = 20
+
+async function run<Row>(db: Database, { text, values, ...options }: SentQuery): Promise<Row[]> {
+  for (let conflicts = 0; ; conflicts += 1) {
+    try {
+      return (await queryPool<Row & pg.QueryResultRow>(db.pool, text, values, options)).rows
+    } catch (error) {
+      // A statement is a transaction of its own here, so nothing of it has taken effect.
+      if (codeOf(error) !== SERIALIZATION_FAILURE || conflicts === MAX_CONFLICTS) throw error
+      await delay(Math.random() * conflicts * 5)
+    }
+  }
 }
 
 /** A transaction's connection, on which no statement waits for its answer for longer than the database says. */
@@ -68,13 +86,18 @@ export interface BoundedClient {
 
 /** Runs `work` inside one transaction; a connection that no longer answers is destroyed. */
 export function transact<T>(db: Database, work: (client: BoundedClient) => Promise<T>): Promise<T> {
-  const bound = { query_timeout: db.answerTimeoutMs }
+  const bound = { query_timeout: db.answerTimeoutMs, types: ENGINE_TYPES }
   return withTransaction(
     db.pool,
     (client) =>
       work({
         execute: async <Row>(statement: Statement, values: readonly unknown[]) =>
-          (await client.query<Row & pg.QueryResultRow>(toQuery(db, statement, values))).rows,
+          (
+            await client.query<Row & pg.QueryResultRow>({
+              ...toQuery(db, statement, values),
+              types: ENGINE_TYPES,
+            })
+          ).rows,
         query: <Row extends pg.QueryResultRow>(text: string, values: unknown[] = []) =>
           client.query<Row>({ text, values, ...bound }),
       }),
@@ -90,7 +113,18 @@ export function plainArray(items: readonly (string | number)[]): string {
   return `{${items.join(',')}}`
 }
 
-function toQuery(db: Database, { name, text }: { name?: string; text: string }, values: readonly unknown[]) {
+interface SentQuery {
+  readonly text: string
+  readonly values: unknown[]
+  readonly name?: string
+  readonly query_timeout: number
+}
+
+function toQuery(
+  db: Database,
+  { name, text }: { name?: string; text: string },
+  values: readonly unknown[],
+): SentQuery {
   return {
     text,
     values: [...values],

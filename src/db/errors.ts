@@ -1,11 +1,16 @@
 import { chainOf, isError, readProperty } from '../tasks/thrown.ts'
 
-/** SQLSTATEs of a server that is away, starting, stopping or full: the same statement will work later. */
-const AWAY = /^(08...|57P0[1-5]|53...|25006|58030)$/
+/**
+ * SQLSTATEs of a server that is away, starting, stopping, full, too slow, or that lets nobody in: the same statement
+ * will work later.
+ */
+const AWAY = /^(08...|28...|3D...|57P0[1-5]|57014|53...|25006|25P0[34]|58030)$/
 /** A fault of the statement or its values: data, constraints, syntax, privileges, missing objects, code that raised. */
-const FINAL = /^(0A|21|22|23|2F|34|3D|3F|42|P0)/
+const FINAL = /^(0A|21|22|23|2F|34|3F|42|P0)/
 /** A wait for a lock took longer than `lock_timeout`. */
 export const LOCK_NOT_AVAILABLE = '55P03'
+/** Under `repeatable read` or `serializable`: another transaction changed what this one has read. */
+export const SERIALIZATION_FAILURE = '40001'
 /** Two transactions waited for each other, and this one was chosen to end. */
 export const DEADLOCK = '40P01'
 /** What PostgreSQL can take is full: among others the queue of notifications, while a listener keeps a transaction open. */
@@ -35,6 +40,16 @@ const SOCKET = new Set([
 const BROKEN_CONNECTION =
   /^(Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|Query read timeout)/
 
+/** Errors from before a connection was ready. */
+const connecting = new WeakSet<object>()
+
+/** Whatever fails before a connection is ready is an outage: a wrong password by now, a database renamed away, TLS. */
+export function whileConnecting(error: unknown): Error {
+  const known = isError(error) ? error : new Error('no connection to the database', { cause: error })
+  connecting.add(known)
+  return known
+}
+
 /** `pg` gave up waiting for an answer: the connection is of no more use. */
 export function isUnanswered(error: unknown): error is Error {
   return isError(error) && readProperty(error, 'message') === 'Query read timeout'
@@ -52,6 +67,7 @@ export function codeOf(error: unknown): string | undefined {
 
 /** The database could not be reached or could not serve: an outage, not a fault of the statement. */
 export function isOutage(error: unknown): boolean {
+  for (const current of chainOf(error)) if (connecting.has(current)) return true
   const code = codeOf(error)
   if (code !== undefined) return AWAY.test(code) || SOCKET.has(code)
   for (const current of chainOf(error)) {

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
+import { prepareSession } from './session.ts'
 
 /** How often a notification is sent to oneself: a connection that died in silence gives no other sign. */
 const PROBE_INTERVAL_MS = 10_000
@@ -51,6 +52,8 @@ export async function listen(
   const over = AbortSignal.any([signal, broken.signal])
   try {
     await client.connect()
+    // Idle is what it is for: no session limit may cut it.
+    await prepareSession(client)
     await client.query(`listen ${pg.escapeIdentifier(options.channel)}`)
     await probe(options, arrived, over)
     if (!over.aborted) await options.onListening()

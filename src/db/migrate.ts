@@ -1,8 +1,13 @@
 import { readFileSync } from 'node:fs'
+import { hostname } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { type MigrationMeta, readMigrationFiles } from 'drizzle-orm/migrator'
 import pg from 'pg'
 import { TaskError } from '../tasks/errors.ts'
+import { type OnNotice, reportingMigration, takeMigrationLock } from './migration-lock.ts'
+import { ENGINE_TYPES } from './reading.ts'
+import { requireUsable } from './requirements.ts'
+import { prepareSession } from './session.ts'
 
 /**
  * Brings a database to what the code expects, or checks that it is there.
@@ -21,7 +26,14 @@ export type MigrationHistory = 'tasks' | 'server'
 export interface MigrateOptions {
   /** `auto` applies what is missing; `verify` throws when something is, and changes nothing. */
   mode: 'auto' | 'verify'
+  /** Called with what a wait of more than a second is for, again and again, at most once a minute. */
+  onNotice?: OnNotice
+  /** Gives up: nothing is applied. */
+  signal?: AbortSignal
 }
+
+/** `pg` bounds each query where the host's defaults say so. A migration takes as long as it takes. */
+const UNBOUNDED_MS = 2_147_483_647
 
 interface Migration extends MigrationMeta {
   readonly name: string
@@ -42,37 +54,47 @@ export async function migrate(
   history: MigrationHistory,
   options: MigrateOptions,
 ): Promise<string[]> {
-  const client = new pg.Client({
+  const config: pg.ClientConfig = {
     connectionTimeoutMillis: 10_000,
-    application_name: 'fastify-async-tasks migrations',
     ...(typeof connection === 'string' ? { connectionString: connection } : connection),
-  })
+    application_name: `fastify-async-tasks migrations of ${process.pid} on ${hostname()}`.slice(0, 63),
+    query_timeout: UNBOUNDED_MS,
+  }
+  const client = new pg.Client(config)
+  // Also while a statement waits: its backend notices, and releases the lock.
+  const abort = () => void client.end().catch(() => {})
+  options.signal?.addEventListener('abort', abort, { once: true })
   // The query under way rejects when the connection breaks; without a listener the event ends the process.
   client.on('error', () => {})
   try {
     await client.connect()
-    return await run(client, history, options)
+    return await run(client, config, history, options)
   } catch (error) {
+    if (options.signal?.aborted) throw options.signal.reason
     if (error instanceof TaskError) throw error
     throw failure(`the ${history} migrations failed: ${reason(error)}`, error)
   } finally {
+    options.signal?.removeEventListener('abort', abort)
     // Also releases the lock.
-    await client.end()
+    await client.end().catch(() => {})
   }
 }
 
+const LIMITS = 'statement_timeout,lock_timeout,transaction_timeout,idle_in_transaction_session_timeout'
+
 async function run(
   client: pg.Client,
+  config: pg.ClientConfig,
   history: MigrationHistory,
-  { mode }: MigrateOptions,
+  { mode, onNotice = () => {}, signal = new AbortController().signal }: MigrateOptions,
 ): Promise<string[]> {
-  // A role's own limits are meant for requests: waiting for another process's migration may take longer.
-  await client.query(
-    `select set_config('statement_timeout', '0', false), set_config('lock_timeout', '0', false)`,
-  )
+  await prepareSession(client)
+  await requireUsable(client)
+  // A role's own limits are meant for requests: a migration may take longer.
+  await client.query(`select set_config(name, '0', false) from pg_settings where name = any('{${LIMITS}}')`)
   // drizzle-kit's foreign keys name the schema public and its tables none: both must mean the same.
   await client.query(`select set_config('search_path', 'public', false)`)
-  await client.query(`select pg_advisory_lock(hashtextextended('fastify-async-tasks migrations', 0))`)
+  await takeMigrationLock(client, onNotice, signal)
 
   const known = readMigrations(history)
   const missing = findMissing(history, known, await readApplied(client, history))
@@ -81,7 +103,7 @@ async function run(
   if (mode === 'verify') {
     throw failure(`the database lacks the ${history} migrations ${names.join(', ')}; apply them first`)
   }
-  await apply(client, history, missing)
+  await reportingMigration(client, config, names, onNotice, () => apply(client, history, missing))
   const left = findMissing(history, known, await readApplied(client, history))
   if (left.length > 0) {
     throw failure(`still not applied after migrating: ${left.map((migration) => migration.name).join(', ')}`)
@@ -116,17 +138,22 @@ function findMissing(history: MigrationHistory, known: Migration[], applied: num
 
 async function readApplied(client: pg.Client, history: MigrationHistory): Promise<number[]> {
   const table = journalTables[history]
-  const exists = await client.query<{ exists: boolean }>('select to_regclass($1) is not null as exists', [
-    table,
-  ])
+  const exists = await client.query<{ exists: boolean }>({
+    text: 'select to_regclass($1) is not null as exists',
+    values: [table],
+    types: ENGINE_TYPES,
+  })
   if (exists.rows[0]?.exists !== true) return []
-  const { rows } = await client.query<{ created_at: string }>(`select created_at from ${table} order by 1`)
+  const { rows } = await client.query<{ created_at: string }>({
+    text: `select created_at from ${table} order by 1`,
+    types: ENGINE_TYPES,
+  })
   return rows.map((row) => Number(row.created_at))
 }
 
 async function apply(client: pg.Client, history: MigrationHistory, missing: Migration[]): Promise<void> {
   const table = journalTables[history]
-  await client.query('begin')
+  await client.query('begin isolation level read committed')
   await client.query(
     `create table if not exists ${table} (id serial primary key, hash text not null, created_at bigint)`,
   )

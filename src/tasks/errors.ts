@@ -20,6 +20,7 @@ export type TaskErrorCode =
   | 'WAIT_TIMEOUT'
   | 'SHUTTING_DOWN'
   | 'MIGRATION_FAILED'
+  | 'UNSUPPORTED_DATABASE'
 
 /** One problem of a rejected input: where it is (a JSON pointer) and what was expected. */
 export interface FieldProblem {

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { migrate } from '../../src/db/migrate.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
+import { databaseUrl } from '../support/database-url.ts'
 
 let database: TestDatabase
 beforeEach(async () => {
@@ -111,4 +112,32 @@ test('a task outlives the user who asked for it', async () => {
   await pool.query(`delete from users where id = 'u1'`)
   const { rows } = await pool.query('select task_id, created_by from async_tasks')
   expect(rows).toEqual([{ task_id: 'task_1', created_by: null }])
+})
+
+test.each([
+  ['default_transaction_read_only', 'on'],
+  ['session_replication_role', 'replica'],
+])('%s = %s is refused by its name, and nothing is applied', async (setting, value) => {
+  const name = new URL(database.url).pathname.slice(1)
+  await database.pool.query(`alter database ${name} set ${setting} = '${value}'`)
+  await expect(migrate(database.url, 'tasks', auto)).rejects.toMatchObject({
+    code: 'UNSUPPORTED_DATABASE',
+    message: expect.stringContaining(setting),
+  })
+  expect(await tables()).toEqual([])
+})
+
+test.each(['LATIN1', 'SQL_ASCII'])('a database encoded as %s is refused by that name', async (encoding) => {
+  const name = `${new URL(database.url).pathname.slice(1)}_${encoding.toLowerCase()}`
+  await database.pool.query(
+    `create database ${name} template template0 encoding '${encoding}' locale 'C' locale_provider libc`,
+  )
+  try {
+    await expect(migrate(databaseUrl(database.directUrl, name), 'tasks', auto)).rejects.toMatchObject({
+      code: 'UNSUPPORTED_DATABASE',
+      message: expect.stringContaining(`encoding is ${encoding}, and must be UTF8`),
+    })
+  } finally {
+    await database.pool.query(`drop database ${name} with (force)`)
+  }
 })

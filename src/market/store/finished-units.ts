@@ -1,8 +1,10 @@
 import type pg from 'pg'
+import { queryPool } from '../../db/client.ts'
 
 /** What earlier attempts of a task have committed, so that this one leaves it out. */
 export async function findFinishedUnits(pool: pg.Pool, taskId: string): Promise<ReadonlySet<string>> {
-  const { rows } = await pool.query<{ unit: string }>(
+  const { rows } = await queryPool<{ unit: string }>(
+    pool,
     `select unit
        from market_finished_units
       where task_id = $1`,

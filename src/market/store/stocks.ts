@@ -1,4 +1,5 @@
 import type pg from 'pg'
+import { queryPool } from '../../db/client.ts'
 import type { Stock } from '../sources/source.ts'
 import { uniqueBy } from './unique.ts'
 import type { WriteCounts } from './write-unit.ts'
@@ -28,6 +29,6 @@ export async function saveStocks(client: pg.PoolClient, stocks: readonly Stock[]
 }
 
 export async function countStocks(pool: pg.Pool): Promise<number> {
-  const { rows } = await pool.query<{ count: number }>('select count(*)::int as count from stocks')
+  const { rows } = await queryPool<{ count: number }>(pool, 'select count(*)::int as count from stocks')
   return rows[0]?.count ?? 0
 }

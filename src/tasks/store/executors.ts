@@ -1,5 +1,6 @@
 import type { ExecutorView } from '../../contract/task.ts'
 import { type Database, execute, statement } from '../../db/database.ts'
+import { instant } from '../../db/reading.ts'
 import { ORPHANS_EXIST } from './rescue.ts'
 import { EXECUTORS, TASKS } from './tables.ts'
 
@@ -119,7 +120,7 @@ export async function forgetExecutors(db: Database, unknownTypeGraceSeconds: num
 const LIST = statement(
   'executor_list',
   `select e.executor_id as id, e.host, e.pid, e.version, e.slots, e.task_types as "taskTypes",
-          e.started_at as "startedAt", e.stuck,
+          ${instant('e.started_at')} as "startedAt", e.stuck,
           greatest(0, floor(extract(epoch from now() - e.heartbeat_at) * 1000))::float8 as "heartbeatAgeMs",
           e.heartbeat_at > now() - e.lease_ms * interval '1 millisecond' as alive,
           array(select t.task_id from ${TASKS} t

@@ -1,6 +1,7 @@
 import { MAX_EXACT_TOTAL } from '../../contract/requests.ts'
 import type { LogLevel, TaskDetail, TaskStatus } from '../../contract/task.ts'
 import { type Database, execute, plainArray, query, statement } from '../../db/database.ts'
+import { instant } from '../../db/reading.ts'
 import { IS_SERVING } from './fence.ts'
 import {
   branchesOf,
@@ -69,8 +70,8 @@ export interface ListedRow extends SummaryRow, ListPosition {}
 
 const LIST_COLUMNS = `t.id, (extract(epoch from t.created_at) * 1000000)::bigint as "createdAtMicros",
           t.task_id as "taskId", t.task_type as "taskType", t.status, t.progress, t.total, t.step,
-          t.created_at as "createdAt", t.started_at as "startedAt", t.completed_at as "completedAt",
-          t.cancelled_at as "cancelledAt", t.run_at as "runAt", t.retry_count as "retryCount", t.max_retries as "maxRetries",
+          ${instant('t.created_at')} as "createdAt", ${instant('t.started_at')} as "startedAt", ${instant('t.completed_at')} as "completedAt",
+          ${instant('t.cancelled_at')} as "cancelledAt", ${instant('t.run_at')} as "runAt", t.retry_count as "retryCount", t.max_retries as "maxRetries",
           t.error_message as "error"`
 
 /** How the ids that a filter asks for are found, the same for a page and its count. */
@@ -166,7 +167,7 @@ export interface LogFilter {
   readonly afterId?: number | undefined
 }
 
-const LOG_COLUMNS = 'id::float8 as id, level, message, created_at as "createdAt", attempt, data'
+const LOG_COLUMNS = `id::float8 as id, level, message, ${instant('created_at')} as "createdAt", attempt, data`
 
 export function listLogs(
   db: Database,

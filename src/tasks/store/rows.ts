@@ -1,4 +1,5 @@
 import type { TaskAttempt, TaskDetail, TaskLogLine, TaskStatus, TaskSummary } from '../../contract/task.ts'
+import { instant } from '../../db/reading.ts'
 import { percentOf } from '../lifecycle.ts'
 import { decodeParams } from '../params.ts'
 import type { LogRow } from './read.ts'
@@ -6,9 +7,9 @@ import { ATTEMPTS, PARAMS } from './tables.ts'
 
 /** What the engine reads of a task, from a table or CTE named `t`. */
 export const TASK_COLUMNS = `t.task_id as "taskId", t.task_type as "taskType", t.status, t.progress, t.total,
-          t.step, t.created_at as "createdAt", t.started_at as "startedAt", t.completed_at as "completedAt",
-          t.run_at as "runAt", t.retry_count as "retryCount", t.max_retries as "maxRetries",
-          t.error_message as "error", t.result, t.created_by as "createdBy", t.cancelled_at as "cancelledAt",
+          t.step, ${instant('t.created_at')} as "createdAt", ${instant('t.started_at')} as "startedAt", ${instant('t.completed_at')} as "completedAt",
+          ${instant('t.run_at')} as "runAt", t.retry_count as "retryCount", t.max_retries as "maxRetries",
+          t.error_message as "error", t.result, t.created_by as "createdBy", ${instant('t.cancelled_at')} as "cancelledAt",
           t.timeout_seconds as "timeoutSeconds", t.priority, t.executor_id as "executorId", t.attempt,
           t.unique_key as "uniqueKey", t.concurrency_key as "concurrencyKey", t.stopping`
 

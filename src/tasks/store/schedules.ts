@@ -1,6 +1,7 @@
 import type { MissedTicks } from '../../contract/schedule.ts'
 import { MAX_SCHEDULES } from '../../contract/schedule.ts'
 import { type Database, execute, statement } from '../../db/database.ts'
+import { instant } from '../../db/reading.ts'
 import { INSERTION_PARAMETERS, insertion, insertValues, type NewTask } from './insert.ts'
 import { EXECUTORS, LOGS, SCHEDULES } from './tables.ts'
 
@@ -29,11 +30,11 @@ export interface ScheduleRow extends ScheduleSettings {
 
 /** From a table named `s`. */
 const COLUMNS = `s.name, s.cron, s.time_zone as "timeZone", s.task_type as "taskType", s.params, s.enabled, s.missed,
-          s.declared, s.revision, s.next_run_at as "nextRunAt", s.last_run_at as "lastRunAt",
-          s.last_task_id as "lastTaskId", s.last_error as "lastError", s.created_at as "createdAt",
-          s.updated_at as "updatedAt"`
+          s.declared, s.revision, ${instant('s.next_run_at')} as "nextRunAt", ${instant('s.last_run_at')} as "lastRunAt",
+          s.last_task_id as "lastTaskId", s.last_error as "lastError", ${instant('s.created_at')} as "createdAt",
+          ${instant('s.updated_at')} as "updatedAt"`
 
-const NOW = statement('now', 'select now() as now')
+const NOW = statement('now', `select ${instant('now()')} as now`)
 
 /** The database's clock, which decides what is due. */
 export async function readClock(db: Database): Promise<Date> {
@@ -154,7 +155,7 @@ export interface ComingSchedule extends ScheduleRow {
 // A type that an executor elsewhere knows is that one's business.
 const COMING = statement(
   'schedule_coming',
-  `select ${COLUMNS}, here.known as "isKnown", now() as now,
+  `select ${COLUMNS}, here.known as "isKnown", ${instant('now()')} as now,
           (extract(epoch from s.next_run_at + here.delay - now()) * 1000)::float8 as "inMs"
      from ${SCHEDULES} s
     cross join lateral (

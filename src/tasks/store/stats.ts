@@ -1,4 +1,5 @@
 import { type Database, execute, statement, transact } from '../../db/database.ts'
+import { instant } from '../../db/reading.ts'
 import { IS_SERVING } from './fence.ts'
 import { EXECUTORS, MINUTES, TASKS } from './tables.ts'
 import { ofType, TYPES, WALK } from './types-present.ts'
@@ -103,14 +104,14 @@ const THIS_MINUTE = `date_trunc('minute', now(), 'UTC')`
 
 const LAST_HOUR = statement(
   'stats_last_hour',
-  `select minute,
+  `select ${instant('given.minute')} as minute,
           coalesce(sum(m.completed), 0)::int as completed,
           coalesce(sum(m.failed), 0)::int as failed,
           coalesce(sum(m.cancelled), 0)::int as cancelled
-     from generate_series(${THIS_MINUTE} - interval '59 minutes', ${THIS_MINUTE}, interval '1 minute') as minute
+     from generate_series(${THIS_MINUTE} - interval '59 minutes', ${THIS_MINUTE}, interval '1 minute') as given (minute)
      left join ${MINUTES} m using (minute)
-    group by minute
-    order by minute`,
+    group by given.minute
+    order by given.minute`,
 )
 
 export interface MinuteCount {

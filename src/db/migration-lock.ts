@@ -1,0 +1,121 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import pg from 'pg'
+import { ENGINE_TYPES, instant } from './reading.ts'
+
+/** What a start waits for, in words for its log. */
+export type OnNotice = (message: string) => void
+
+const KEY = `hashtextextended('fastify-async-tasks migrations', 0)`
+const MAX_PAUSE_MS = 500
+/** The first notice of a wait; each further one comes after twice the time, at most a minute later. */
+const FIRST_NOTICE_MS = 1_000
+const MAX_NOTICE_MS = 60_000
+
+/** Calls `notice` after a second, two more, four more and so on; resolves when the signal aborts. */
+async function repeatNotice(notice: () => Promise<void>, signal: AbortSignal): Promise<void> {
+  for (let ms = FIRST_NOTICE_MS; ; ms = Math.min(ms * 2, MAX_NOTICE_MS)) {
+    await delay(ms, undefined, { signal }).catch(() => {})
+    if (signal.aborted) return
+    await notice()
+  }
+}
+
+/**
+ * Takes the session lock that migrations run under. It is asked for again and again rather than waited for: a statement
+ * that waits keeps a snapshot, and would be ended by a limit of the session.
+ */
+export async function takeMigrationLock(
+  client: pg.Client,
+  onNotice: OnNotice,
+  signal: AbortSignal,
+): Promise<void> {
+  const began = performance.now()
+  let noticeAt = began + FIRST_NOTICE_MS
+  for (let pauseMs = 20; ; pauseMs = Math.min(pauseMs * 1.5, MAX_PAUSE_MS)) {
+    signal.throwIfAborted()
+    const [row] = await read<{ taken: boolean }>(client, `select pg_try_advisory_lock(${KEY}) as taken`)
+    if (row?.taken) return
+    const now = performance.now()
+    if (now >= noticeAt) {
+      noticeAt = now + Math.min(now - began, MAX_NOTICE_MS)
+      const holder = describe(await read<Session>(client, HOLDERS))
+      onNotice(`waiting for another process's migrations for ${seconds(began)}: ${holder}`)
+    }
+    await delay(pauseMs, undefined, { signal })
+  }
+}
+
+/** While `work` runs: reports how long it takes and which sessions hold what it waits for. */
+export async function reportingMigration<T>(
+  client: pg.Client,
+  config: pg.ClientConfig,
+  names: readonly string[],
+  onNotice: OnNotice,
+  work: () => Promise<T>,
+): Promise<T> {
+  const began = performance.now()
+  const [row] = await read<{ pid: number }>(client, 'select pg_backend_pid() as pid')
+  const done = new AbortController()
+  const report = async () => {
+    const blockers = await findBlockers(config, row?.pid ?? 0)
+    const reason = blockers.length > 0 ? `, waiting for ${describe(blockers)}` : ''
+    onNotice(`applying the migrations ${names.join(', ')} for ${seconds(began)}${reason}`)
+  }
+  const reporting = repeatNotice(report, done.signal)
+  try {
+    return await work()
+  } finally {
+    done.abort()
+    await reporting
+  }
+}
+
+interface Session {
+  readonly pid: number
+  readonly application: string | null
+  readonly address: string | null
+  readonly since: Date | null
+}
+
+const SESSION = `a.pid, a.application_name as application, host(a.client_addr) as address,
+            ${instant('coalesce(a.xact_start, a.backend_start)')} as since`
+
+const HOLDERS = `select ${SESSION}
+       from pg_locks l
+       join pg_stat_activity a on a.pid = l.pid
+      where l.locktype = 'advisory' and l.granted and l.objsubid = 1
+        and l.database = (select oid from pg_database where datname = current_database())
+        and ((l.classid::bigint << 32) | l.objid::bigint) = ${KEY}`
+
+/** By a connection of its own: the one that migrates is waiting. */
+async function findBlockers(config: pg.ClientConfig, pid: number): Promise<Session[]> {
+  const client = new pg.Client({ ...config, connectionTimeoutMillis: 5_000, query_timeout: 5_000 })
+  client.on('error', () => {})
+  try {
+    await client.connect()
+    const text = `select ${SESSION} from pg_stat_activity a where a.pid = any(pg_blocking_pids($1))`
+    return (await client.query<Session>({ text, values: [pid], types: ENGINE_TYPES })).rows
+  } catch {
+    // It only adds the reason to a report; the migration itself meets what is wrong.
+    return []
+  } finally {
+    await client.end()
+  }
+}
+
+async function read<Row extends pg.QueryResultRow>(client: pg.Client, text: string): Promise<Row[]> {
+  return (await client.query<Row>({ text, types: ENGINE_TYPES })).rows
+}
+
+function describe(sessions: readonly Session[]): string {
+  const words = sessions.map(({ pid, application, address, since }) => {
+    const from = address === null ? '' : ` from ${address}`
+    const at = since === null ? '' : ` since ${since.toISOString()}`
+    return `PostgreSQL session ${pid} (${application || 'unnamed'}${from})${at}`
+  })
+  return words.length > 0 ? words.join(', ') : 'it has just ended'
+}
+
+function seconds(began: number): string {
+  return `${Math.round((performance.now() - began) / 1000)} s`
+}

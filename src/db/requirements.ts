@@ -1,0 +1,53 @@
+import type pg from 'pg'
+import { TaskError } from '../tasks/errors.ts'
+import { ENGINE_TYPES } from './reading.ts'
+
+interface Answer {
+  readonly encoding: string
+  readonly readOnly: string
+  readonly isStandby: boolean
+  readonly arrayNulls: string
+  readonly floatDigits: string
+  readonly replicationRole: string
+}
+
+const ASK = `select current_setting('server_encoding') as encoding,
+            current_setting('transaction_read_only') as "readOnly", pg_is_in_recovery() as "isStandby",
+            current_setting('array_nulls') as "arrayNulls",
+            current_setting('extra_float_digits') as "floatDigits",
+            current_setting('session_replication_role') as "replicationRole"`
+
+/**
+ * Refuses a database, or a session of it, on which the engine cannot work.
+ *
+ * @throws TaskError `UNSUPPORTED_DATABASE` naming the setting
+ */
+export async function requireUsable(
+  client: Pick<pg.Client, 'query'> | Pick<pg.Pool, 'query'>,
+): Promise<void> {
+  const { rows } = await client.query<Answer>({ text: ASK, types: ENGINE_TYPES })
+  const [answer] = rows
+  const problem = answer && findProblem(answer)
+  if (problem !== undefined) throw new TaskError('UNSUPPORTED_DATABASE', problem)
+}
+
+function findProblem(answer: Answer): string | undefined {
+  const { encoding, readOnly, isStandby, arrayNulls, floatDigits, replicationRole } = answer
+  if (encoding !== 'UTF8') {
+    return `the database's encoding is ${encoding}, and must be UTF8: params, results and log lines may hold any text`
+  }
+  if (isStandby) return 'the database is a standby, which cannot be written to: connect to the primary'
+  if (readOnly !== 'off') {
+    return 'default_transaction_read_only is on for this role, database or connection, and must be off'
+  }
+  if (arrayNulls !== 'on') {
+    return 'array_nulls is off for this role, database or connection, and must be on'
+  }
+  if (Number(floatDigits) < 0) {
+    return `extra_float_digits is ${floatDigits} for this role, database or connection, and must be 0 or more`
+  }
+  if (replicationRole !== 'origin') {
+    return `session_replication_role is ${replicationRole} for this role, database or connection, and must be origin: foreign keys would not hold`
+  }
+  return undefined
+}
