@@ -1,4 +1,5 @@
 import type pg from 'pg'
+import { suggest } from './client/option-names.ts'
 import type { Authorize } from './http/authorize.ts'
 import type { DashboardMount } from './http/dashboard.ts'
 import { isOrigin } from './http/origin.ts'
@@ -114,9 +115,10 @@ function findMisfits(
   others: readonly string[],
   base = '',
 ): string[] {
+  const known = [...Object.keys(rules), ...others]
   return Object.entries(given).flatMap(([name, value]) => {
     if (others.includes(name)) return []
-    if (!Object.hasOwn(rules, name)) return `${base}${name} is not a known option`
+    if (!Object.hasOwn(rules, name)) return `${base}${name} is not a known option${suggest(name, known)}`
     const [expected, fits] = rules[name] as Rule
     return value === undefined || fits(value)
       ? []

@@ -1,11 +1,12 @@
 import { uuidv7obj } from 'uuidv7'
 import type { Database } from '../db/database.ts'
 import { findTransactionProblem, type Transaction } from '../db/query-runner.ts'
-import { createOptions, requireValid } from './arguments.ts'
+import { createManyOptions, requireValid, taskItem, taskList } from './arguments.ts'
 import { Batcher } from './batcher.ts'
-import type { CreatedTask, NewTaskItem } from './create-options.ts'
+import type { CreatedTask, CreateTaskOptions, NewTaskItem } from './create-options.ts'
 import { TaskError } from './errors.ts'
 import type { TaskEvents } from './events.ts'
+import { KnownTypes } from './known-types.ts'
 import { concurrencyKeyOf } from './limits.ts'
 import type { Hints, ManagerParts } from './manager-parts.ts'
 import { anyParams, decodeParams, prepareParams } from './params.ts'
@@ -22,7 +23,8 @@ import {
   withdrawIn,
 } from './store/insert.ts'
 import { fromDetailRow, toDetail } from './store/rows.ts'
-import { checkType, findDefinitions, type TaskDefinition, type TaskReference } from './task.ts'
+import { requireDefinitions, type TaskDefinition, type TaskReference } from './task.ts'
+import { checkType } from './task-options.ts'
 import { type NewUniqueTask, UniqueCreates } from './unique-creates.ts'
 
 /** What one statement takes when single creates share it. */
@@ -42,6 +44,7 @@ export class TaskCreator {
   readonly #events: TaskEvents
   readonly #redaction: Redaction
   readonly #hints: Hints | undefined
+  readonly #knownTypes: KnownTypes
   readonly #inserts: Batcher<NewTask, CreatedTask>
   readonly #uniqueInserts: Batcher<NewTask, CreatedTask | undefined>
   readonly #uniqueCreates: UniqueCreates
@@ -54,6 +57,7 @@ export class TaskCreator {
     this.#events = options.events
     this.#redaction = new Redaction(options.settings.redact, options.definitions)
     this.#hints = options.hints
+    this.#knownTypes = new KnownTypes(options)
     const limits = { ...BATCH, bytesOf }
     this.#inserts = new Batcher(limits, (tasks) => this.#insert(tasks))
     this.#uniqueInserts = new Batcher(limits, (tasks) => this.#insertUnique(tasks, SHARED_WAIT_MS))
@@ -64,6 +68,7 @@ export class TaskCreator {
   async create(item: NewTaskItem, tx?: Transaction): Promise<CreatedTask> {
     requireTransaction(tx)
     const task = await this.prepare(item)
+    await this.requireKnown([item.task], tx)
     // One task, one answer.
     if (tx) return this.#redaction.hide((await this.#insertIn(tx, [task]))[0] as CreatedTask)
     if (!hasKey(task)) return this.#redaction.hide(await this.#inserts.add(task))
@@ -71,12 +76,31 @@ export class TaskCreator {
   }
 
   /** All of them or none. */
-  async createAll(items: readonly NewTaskItem[], tx?: Transaction): Promise<CreatedTask[]> {
+  async createAll(
+    items: readonly NewTaskItem[],
+    options: Pick<CreateTaskOptions, 'tx'> = {},
+  ): Promise<CreatedTask[]> {
+    const { tx } = requireValid('create options', createManyOptions, options)
     requireTransaction(tx)
+    requireValid('list of tasks', taskList, items)
     if (items.length === 0) return []
     const tasks = await Promise.all(items.map((item) => this.prepare(item)))
+    await this.requireKnown(
+      items.map(({ task }) => task),
+      tx,
+    )
     const created = await this.#createAll(tasks, tx)
     return created.map((one) => this.#redaction.hide(one))
+  }
+
+  /**
+   * Handlers pass: they are no names that could be misspelt, and their task may wait for another process.
+   *
+   * @throws TaskError `UNKNOWN_TASK_TYPE`
+   */
+  async requireKnown(tasks: readonly TaskReference[], tx?: Transaction): Promise<void> {
+    const names = tasks.filter((task) => typeof task === 'string')
+    if (names.length > 0) await this.#knownTypes.require([...new Set(names)], tx)
   }
 
   #createAll(tasks: readonly NewTask[], tx: Transaction | undefined): Promise<CreatedTask[]> {
@@ -169,15 +193,15 @@ export class TaskCreator {
 
   /** Checks a task without writing it. @throws TaskError `INVALID_PARAMS`, `INVALID_ARGUMENT` */
   async prepare(item: NewTaskItem): Promise<NewTask> {
+    requireValid('task options', taskItem, item)
     const { task, params, ...options } = item
-    requireValid('task options', createOptions, options)
     const definition = this.findDefinition(task)
     const taskType = definition?.type ?? String(task)
     const defaults = definition?.options ?? {}
     const stored = await prepareParams(
       taskType,
       defaults.params ?? anyParams,
-      params ?? {},
+      params === undefined ? {} : params,
       this.#settings.maxParamsBytes,
     )
     this.#redaction.refuseMarker(taskType, params)
@@ -208,18 +232,14 @@ export class TaskCreator {
       checkType(task)
       return this.#definitions.get(task)
     }
-    const all = findDefinitions(task)
+    const all = requireDefinitions(task)
     const here = all
       .flatMap(({ type }) => this.#definitions.get(type) ?? [])
       .filter(({ handler }) => handler === task)
     const candidates = here.length > 0 ? here : all
     const [definition] = candidates
     if (definition && candidates.length === 1) return definition
-    const name = task?.name || String(task)
-    const problem = definition
-      ? 'handles several types: name one'
-      : 'was never passed to task(): register it first'
-    throw new TaskError('INVALID_ARGUMENT', `'${name}' ${problem}`)
+    throw new TaskError('INVALID_ARGUMENT', `'${task.name}' handles several types: name one`)
   }
 }
 

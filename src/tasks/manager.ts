@@ -12,7 +12,15 @@ import type {
   TaskTypeView,
 } from '../contract/task.ts'
 import type { Database } from '../db/database.ts'
-import { logLine, logQuery, progressReport, requireValid, taskQuery, waitOptions } from './arguments.ts'
+import {
+  logLine,
+  logQuery,
+  progressReport,
+  requireCreateOptions,
+  requireValid,
+  taskQuery,
+  waitOptions,
+} from './arguments.ts'
 import { runBulk } from './bulk.ts'
 import type { CreatedTask, CreateTaskOptions, EndedTask, NewTaskItems } from './create-options.ts'
 import { TaskCreator } from './creator.ts'
@@ -95,24 +103,25 @@ export class TaskManager {
    * Creates a task and resolves once its row is durable; with `tx`, once it is written in that transaction.
    *
    * @param task a handler, or a type's name; the params of an unregistered name are checked where it runs
-   * @throws TaskError `INVALID_PARAMS`, `INVALID_ARGUMENT`, `DUPLICATE_TASK` where `onDuplicate` is `reject`, or
+   * @throws TaskError `UNKNOWN_TASK_TYPE` for a name that neither this app nor any executor of the last day has
+   *   registered, `INVALID_PARAMS`, `INVALID_ARGUMENT`, `DUPLICATE_TASK` where `onDuplicate` is `reject`, or
    *   `UNIQUE_KEY_BUSY` when a transaction holds the key and does not end for half a lease (at most 30 s)
    */
-  createTask<T extends TaskReference>(
+  async createTask<T extends TaskReference>(
     task: T,
     ...[params, options = {}]: CreateArguments<T, CreateTaskOptions>
   ): Promise<CreatedTask> {
-    const { tx, ...others } = options
+    const { tx, ...others } = requireCreateOptions(options)
     return this.#creator.create({ ...others, task, ...(params === undefined ? {} : { params }) }, tx)
   }
 
   /** Creates many tasks, of any types: all of them or none. One answer each, in their order. */
   async createTasks<const T extends readonly TaskReference[]>(
     items: NewTaskItems<T>,
-    { tx }: Pick<CreateTaskOptions, 'tx'> = {},
+    options: Pick<CreateTaskOptions, 'tx'> = {},
   ): Promise<{ [Index in keyof T]: CreatedTask }> {
     // As many as there are items: a mapped tuple type says so, an array of rows cannot.
-    return (await this.#creator.createAll(items, tx)) as { [Index in keyof T]: CreatedTask }
+    return (await this.#creator.createAll(items, options)) as { [Index in keyof T]: CreatedTask }
   }
 
   /** Undefined when there is none. */
@@ -309,9 +318,9 @@ export class TaskManager {
     return this.#types.resume(taskType)
   }
 
-  /** @throws TaskError `UNKNOWN_TASK_TYPE` when this app has no handler for the type */
-  requireTaskType(taskType: string): void {
-    this.#types.require(taskType)
+  /** @throws TaskError `UNKNOWN_TASK_TYPE` when neither this app nor any executor of the last day has registered it */
+  requireTaskType(taskType: string): Promise<void> {
+    return this.#creator.requireKnown([taskType])
   }
 
   /** What a request that creates a task may have to carry. */
@@ -326,7 +335,7 @@ export class TaskManager {
   /**
    * Creates a schedule: a task of the type at each of its ticks, whichever process is there for it.
    *
-   * @throws TaskError `DUPLICATE_SCHEDULE`, `TOO_MANY_SCHEDULES`, `INVALID_PARAMS`, `INVALID_ARGUMENT` (a cron
+   * @throws TaskError `DUPLICATE_SCHEDULE`, `TOO_MANY_SCHEDULES`, `UNKNOWN_TASK_TYPE`, `INVALID_PARAMS`, `INVALID_ARGUMENT` (a cron
    *   expression that means nothing or never fires, an unknown time zone)
    */
   createSchedule<const T extends TaskReference>(schedule: ScheduleOptions<T>): Promise<ScheduleView> {
@@ -336,7 +345,7 @@ export class TaskManager {
   /**
    * Changes what is given. The next tick stays, unless cron, zone or `enabled` change: then it is the next one from now.
    *
-   * @throws TaskError `SCHEDULE_NOT_FOUND`, `INVALID_PARAMS`, `INVALID_ARGUMENT`
+   * @throws TaskError `SCHEDULE_NOT_FOUND`, `UNKNOWN_TASK_TYPE`, `INVALID_PARAMS`, `INVALID_ARGUMENT`
    */
   updateSchedule<const T extends TaskReference>(
     name: string,
@@ -363,10 +372,10 @@ export class TaskManager {
   /**
    * Makes a task of the schedule now, also of a disabled one; its next tick stays.
    *
-   * @throws TaskError `SCHEDULE_NOT_FOUND`, `INVALID_PARAMS`
+   * @throws TaskError `SCHEDULE_NOT_FOUND`, `UNKNOWN_TASK_TYPE`, `INVALID_PARAMS`
    */
   runSchedule(name: string, options: { createdBy?: string | null } = {}): Promise<CreatedTask> {
-    return this.#schedules.run(name, options.createdBy ?? null)
+    return this.#schedules.run(name, options)
   }
 
   /** Makes schedules as an app's code says, which owns them but for `enabled`; see the plugin's `schedules`. */

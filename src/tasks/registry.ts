@@ -3,14 +3,16 @@ import { TaskError } from './errors.ts'
 import {
   type AnyTask,
   defineTask,
-  findDefinitions,
+  keepUnapplied,
   type ParamsSchema,
+  requireDefinitions,
   type Task,
   type TaskDefinition,
   type TaskHandler,
   type TaskOptions,
   type ThreadTaskOptions,
 } from './task.ts'
+import { checkTaskOptions } from './task-options.ts'
 
 /** Applied to a function, registers it and returns that same function. */
 export type TaskDecorator<Schema extends ParamsSchema, Type extends string = string> = <Result>(
@@ -58,40 +60,35 @@ export function createTaskRegistry(): TaskRegistry {
   }
 
   const task = (type: string, options: TaskOptions | ThreadTaskOptions = {}) => {
-    return (given?: TaskHandler) => {
-      const handler = 'run' in options && options.run === 'thread' ? threadHandler(type, options) : given
+    checkTaskOptions(type, options)
+    const decorate = (given?: TaskHandler) => {
+      const handler =
+        'run' in options && options.run === 'thread' ? threadHandler(type, options, given) : given
       // Before the function is bound to the type: one that is refused must stay a plain function.
       requireFree(type, handler)
       register(defineTask(type, options, handler as TaskHandler))
       return handler
     }
+    keepUnapplied(decorate, type)
+    return decorate
   }
 
   return {
     // The definition forgets the params' type; the schema brings it back before each run.
     task: task as unknown as TaskRegistry['task'],
     add(...tasks) {
-      for (const handler of tasks) {
-        const found = findDefinitions(handler)
-        if (found.length === 0) {
-          throw new TaskError(
-            'INVALID_ARGUMENT',
-            `'${handler?.name || String(handler)}' was never passed to task(): register it first`,
-          )
-        }
-        found.forEach(register)
-      }
+      for (const handler of tasks) requireDefinitions(handler).forEach(register)
     },
     definitions: () => byType,
   }
 }
 
 /** A handler that runs a module in a thread. Threads are loaded when the first one runs. */
-function threadHandler(type: string, { module }: ThreadTaskOptions): TaskHandler {
-  if (!(module instanceof URL)) {
+function threadHandler(type: string, { module }: ThreadTaskOptions, given: unknown): TaskHandler {
+  if (given !== undefined) {
     throw new TaskError(
       'INVALID_ARGUMENT',
-      `task('${type}', { run: 'thread' }) needs module: a URL, got ${module}`,
+      `task('${type}', { run: 'thread' }) takes no handler: it is the default export of its module`,
     )
   }
   return async (params, ctx) => {

@@ -1,5 +1,6 @@
 import { types } from 'node:util'
 import { z } from 'zod'
+import { describeUnknownOptions } from '../client/option-names.ts'
 
 const HOUR_MS = 3_600_000
 const MAX_DELAY_MS = 2_147_483_647
@@ -38,9 +39,15 @@ const backoff = z.strictObject({
 /** What is wrong with a policy; undefined when nothing is. */
 export function findRetryPolicyProblem(policy: unknown): string | undefined {
   if (typeof policy === 'function') return undefined
+  const [unknown] = isObject(policy) ? describeUnknownOptions(policy, Object.keys(backoff.shape)) : []
+  if (unknown !== undefined) return `retry: ${unknown}`
   const answer = backoff.safeParse(policy)
   const [issue] = answer.error?.issues ?? []
   return issue && `retry${issue.path.map((key) => `.${String(key)}`).join('')}: ${issue.message}`
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null
 }
 
 /** A policy as data, its defaults filled in. */

@@ -7,7 +7,7 @@ import {
   scheduleName,
 } from '../contract/schedule.ts'
 import type { Database } from '../db/database.ts'
-import { requireValid } from './arguments.ts'
+import { requireKnownKeys, requireValid, runScheduleOptions } from './arguments.ts'
 import type { CreatedTask } from './create-options.ts'
 import type { TaskCreator } from './creator.ts'
 import { parseCron, requireNext } from './cron.ts'
@@ -30,6 +30,9 @@ import {
 } from './store/schedules.ts'
 import type { TaskReference } from './task.ts'
 
+/** What may be changed of a schedule. The contract's body names the type, code names the task. */
+const CHANGE_KEYS: (keyof ScheduleChanges)[] = ['cron', 'timeZone', 'task', 'params', 'enabled', 'missed']
+
 /**
  * Schedules as people and code see them: checked, written, read. What they make at their ticks is the scheduler's
  * business. Params are kept as they were given, because the type parses them anew at each tick.
@@ -49,6 +52,7 @@ export class Schedules {
 
   async create(options: ScheduleOptions): Promise<ScheduleView> {
     const settings = this.#read(options)
+    await this.#creator.requireKnown([options.task])
     const { next } = await this.#check(settings)
     const row = await insertSchedule(this.#db, settings, next)
     if (!row) throw await this.#whyNot(settings.name)
@@ -56,11 +60,13 @@ export class Schedules {
   }
 
   async update(name: string, changes: ScheduleChanges): Promise<ScheduleView> {
+    requireKnownKeys('schedule', changes, CHANGE_KEYS)
     const { task, ...rest } = changes
     const taskType = task === undefined ? undefined : this.#typeOf(task)
     requireStorable(taskType ?? name, rest.params)
     const given = { ...rest, taskType }
     const { params, ...change } = requireValid('schedule', changeScheduleBody, withoutUndefined(given))
+    if (task !== undefined) await this.#creator.requireKnown([task])
     // Once more for each change of somebody else's that came in between.
     for (;;) {
       const before = await this.#require(name)
@@ -95,7 +101,8 @@ export class Schedules {
   }
 
   /** Makes a task now, whatever the schedule's next tick is. */
-  async run(name: string, createdBy: string | null): Promise<CreatedTask> {
+  async run(name: string, options: { createdBy?: string | null }): Promise<CreatedTask> {
+    const { createdBy = null } = requireValid('schedule run options', runScheduleOptions, options)
     const { taskType, params } = await this.#require(name)
     return this.#creator.create({ task: taskType, params: JSON.parse(params), createdBy })
   }
@@ -106,6 +113,7 @@ export class Schedules {
     const twice = settings.find(({ name }, i) => settings.findIndex((other) => other.name === name) !== i)
     if (twice) throw new TaskError('DUPLICATE_SCHEDULE', `schedule '${twice.name}' is declared twice`)
     // All are checked before any is written.
+    await this.#creator.requireKnown(all.map(({ task }) => task))
     const checked = []
     for (const one of settings) checked.push({ settings: one, ...(await this.#check(one)) })
     for (const { settings: one, next } of checked) {
@@ -115,7 +123,9 @@ export class Schedules {
     }
   }
 
-  #read({ task, ...rest }: ScheduleOptions): ScheduleSettings {
+  #read(options: ScheduleOptions): ScheduleSettings {
+    requireKnownKeys('schedule', options, ['name', ...CHANGE_KEYS])
+    const { task, ...rest } = options
     const taskType = this.#typeOf(task)
     requireStorable(taskType, rest.params)
     const given = withoutUndefined({ ...rest, taskType })

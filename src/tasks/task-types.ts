@@ -2,8 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { TaskTypeView } from '../contract/task.ts'
 import type { Database } from '../db/database.ts'
 import { describeType } from './create-options.ts'
-import { TaskError } from './errors.ts'
 import type { TaskEvents } from './events.ts'
+import { unknownType } from './known-types.ts'
 import type { TaskSettings } from './settings.ts'
 import {
   findClaimsUnderWay,
@@ -67,26 +67,10 @@ export class TaskTypes {
     return this.#describe(taskType, new Set(), await findTypesWithoutExecutor(this.#db, [taskType]))
   }
 
-  /** @throws TaskError `UNKNOWN_TASK_TYPE` when this app has no handler for the type */
-  require(taskType: string): void {
-    if (!this.#definitions.has(taskType)) throw this.#unknown(taskType)
-  }
-
   /** Another process's executor may know it. */
   async #requireKnown(taskType: string): Promise<void> {
     if (this.#definitions.has(taskType) || (await isKnownType(this.#db, taskType))) return
-    throw this.#unknown(taskType)
-  }
-
-  #unknown(taskType: string): TaskError {
-    const known = [...this.#definitions.keys()].join(', ') || 'none'
-    return new TaskError(
-      'UNKNOWN_TASK_TYPE',
-      `task type '${taskType}' is not registered; registered: ${known}`,
-      {
-        problems: [{ pointer: '/taskType', detail: `must be one of: ${known}` }],
-      },
-    )
+    throw unknownType(taskType, [...this.#definitions.keys()])
   }
 
   /** Of a type that only another process has registered, what applies to one that says nothing. */

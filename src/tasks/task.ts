@@ -2,7 +2,7 @@ import type { z } from 'zod'
 import type { TaskDetail } from '../contract/task.ts'
 import type { TaskContext } from './context.ts'
 import { TaskError } from './errors.ts'
-import { findRetryPolicyProblem, type RetryPolicy } from './retry-policy.ts'
+import type { RetryPolicy } from './retry-policy.ts'
 
 /** A schema of params: any zod schema of a JSON object. */
 export type ParamsSchema = z.ZodType<Record<string, unknown>, Record<string, unknown>>
@@ -124,14 +124,40 @@ type Flat<T> = { [Key in keyof T]: T[Key] }
 // biome-ignore lint/suspicious/noConfusingVoidType: a handler that returns nothing has the result type void
 type NotJson = undefined | void | symbol | ((...args: never[]) => unknown)
 
-const TYPE_PATTERN = /^[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}$/
-
 /** A function may serve several types; each of them once. */
 const definitions = new WeakMap<object, Map<string, TaskDefinition>>()
+
+/** What `task()` returned and nobody has applied to a handler yet, and its type. */
+const unapplied = new WeakMap<object, string>()
 
 /** The definitions behind a registered handler; none for any other function. */
 export function findDefinitions(handler: unknown): readonly TaskDefinition[] {
   return typeof handler === 'function' ? [...(definitions.get(handler)?.values() ?? [])] : []
+}
+
+/** @throws TaskError `INVALID_ARGUMENT` for what is no task, saying what it is */
+export function requireDefinitions(handler: unknown): readonly TaskDefinition[] {
+  const found = findDefinitions(handler)
+  if (found.length > 0) return found
+  throw new TaskError('INVALID_ARGUMENT', describeNonTask(handler))
+}
+
+/** Remembers a decorator, so that its use as a handler is recognized. */
+export function keepUnapplied(decorator: object, type: string): void {
+  unapplied.set(decorator, type)
+}
+
+/** Names it; never quotes its source. */
+function describeNonTask(value: unknown): string {
+  const type = typeof value === 'function' ? unapplied.get(value) : undefined
+  if (type !== undefined) {
+    return `task('${type}', …) was not given its handler: task('${type}', …)(async (params, ctx) => …)`
+  }
+  if (typeof value === 'function') {
+    return `${value.name === '' ? 'an unnamed function' : `'${value.name}'`} was never passed to task(): register it first`
+  }
+  const what = value === null || value === undefined ? String(value) : `a value of type ${typeof value}`
+  return `expected a handler that was passed to task(), got ${what}`
 }
 
 /** @throws TaskError `INVALID_ARGUMENT` for a task that is not the handler's */
@@ -148,73 +174,21 @@ export function requireTypeOf(
   )
 }
 
-/** Binds a function to a type. */
+/** Binds a function to a type, whose options `checkTaskOptions` has checked. */
 export function defineTask(type: string, options: TaskOptions, handler: TaskHandler): TaskDefinition {
-  checkOptions(type, options)
-  if (typeof handler !== 'function') {
-    throw new TaskError('INVALID_ARGUMENT', `task('${type}') must be applied to a function`)
-  }
+  const problem = findHandlerProblem(handler)
+  if (problem) throw new TaskError('INVALID_ARGUMENT', `task('${type}') ${problem}`)
   const definition = Object.freeze({ type, options: Object.freeze({ ...options }), handler })
   const byType = definitions.get(handler) ?? new Map<string, TaskDefinition>()
   definitions.set(handler, byType.set(type, definition))
   return definition
 }
 
-/** @throws TaskError `INVALID_ARGUMENT` for a name that no type can have */
-export function checkType(type: string): void {
-  if (TYPE_PATTERN.test(type)) return
-  throw new TaskError(
-    'INVALID_ARGUMENT',
-    `task type ${JSON.stringify(type)} must be 1 to 100 letters, digits, '_', '.', ':' or '-'`,
-  )
-}
-
-function checkOptions(type: string, options: TaskOptions): void {
-  checkType(type)
-  checkInteger(type, 'timeoutSeconds', options.timeoutSeconds, 1, 2_147_483)
-  checkInteger(type, 'maxRetries', options.maxRetries, 0, 100)
-  checkInteger(type, 'retryBaseMs', options.retryBaseMs, 0, 3_600_000)
-  checkInteger(type, 'priority', options.priority, -100, 100)
-  checkInteger(type, 'concurrency', options.concurrency, 1, 10_000)
-  checkInteger(type, 'globalConcurrency', options.globalConcurrency, 1, 10_000)
-  const problem =
-    findRetryProblem(options) ??
-    findRedactProblem(options.redact) ??
-    findRetentionProblem(options.retentionDays) ??
-    findKeyProblem(options.concurrencyKey)
-  if (problem) throw new TaskError('INVALID_ARGUMENT', `task('${type}'): ${problem}`)
-}
-
-function findRetryProblem({ retry, retryBaseMs }: TaskOptions): string | undefined {
-  if (retry === undefined) return undefined
-  return retryBaseMs === undefined ? findRetryPolicyProblem(retry) : 'give either retry or retryBaseMs'
-}
-
-function findRedactProblem(redact: unknown): string | undefined {
-  const isFine = redact === undefined || (Array.isArray(redact) && redact.every(isPath))
-  return isFine ? undefined : "redact must be a list of paths such as 'password' or 'card.number'"
-}
-
-function findRetentionProblem(days: number | undefined): string | undefined {
-  if (days === undefined || (days >= 0 && days <= 36_500)) return undefined
-  return `retentionDays must be a number from 0 to 36500, got ${days}`
-}
-
-function findKeyProblem(key: unknown): string | undefined {
-  return key === undefined || typeof key === 'function'
-    ? undefined
-    : 'concurrencyKey must be a function of the params'
-}
-
-function isPath(value: unknown): boolean {
-  return typeof value === 'string' && value.split('.').every((key) => key !== '')
-}
-
-function checkInteger(type: string, name: string, value: number | undefined, min: number, max: number): void {
-  if (value !== undefined && !(Number.isInteger(value) && value >= min && value <= max)) {
-    throw new TaskError(
-      'INVALID_ARGUMENT',
-      `task('${type}'): ${name} must be an integer from ${min} to ${max}, got ${value}`,
-    )
-  }
+function findHandlerProblem(handler: unknown): string | undefined {
+  if (typeof handler !== 'function') return 'must be applied to a function'
+  if (unapplied.has(handler)) return 'must be applied to a handler, got what another task() returned'
+  // Calling one only makes its iterator: the body would never run.
+  return /Generator/.test(Object.prototype.toString.call(handler))
+    ? 'must be applied to a function that is no generator'
+    : undefined
 }

@@ -1,7 +1,6 @@
 import type { CreatedTask, CreateTaskOptions, NewTaskItem } from './create-options.ts'
-import { TaskError } from './errors.ts'
 import type { TaskManager } from './manager.ts'
-import { type AnyTask, type CreateArguments, findDefinitions, type TypeOf } from './task.ts'
+import { type AnyTask, type CreateArguments, requireDefinitions, type TypeOf } from './task.ts'
 
 /** What names one of these handlers: itself, or its type. */
 type ReferenceOf<T extends AnyTask> = T | TypeOf<T>
@@ -42,13 +41,7 @@ export function typedTasks<const T extends readonly AnyTask[]>(
   manager: TaskManager,
   handlers: T,
 ): TypedTasks<T[number]> {
-  for (const handler of handlers) {
-    if (findDefinitions(handler).length > 0) continue
-    throw new TaskError(
-      'INVALID_ARGUMENT',
-      `'${handler?.name}' was never passed to task(): register it first`,
-    )
-  }
+  handlers.forEach(requireDefinitions)
   // It takes these calls, and more that the caller has chosen not to make.
   return manager as unknown as TypedTasks<T[number]>
 }

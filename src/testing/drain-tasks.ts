@@ -1,3 +1,4 @@
+import { drainOptions, requireValid } from '../tasks/arguments.ts'
 import type { TaskEventMap } from '../tasks/events.ts'
 import { TaskExecutor } from '../tasks/executor/executor.ts'
 import { WakeUp } from '../tasks/executor/wake-up.ts'
@@ -27,10 +28,9 @@ export type DrainedAttempt = Pick<
  *
  * @throws Error naming tasks that had not ended when the time was over
  */
-export async function drainTasks(
-  target: TestTarget,
-  { timeoutMs = 30_000 }: DrainOptions = {},
-): Promise<DrainedAttempt[]> {
+export async function drainTasks(target: TestTarget, options: DrainOptions = {}): Promise<DrainedAttempt[]> {
+  requireValid('drainTasks options', drainOptions, options)
+  const { timeoutMs = 30_000 } = options
   const { manager, ...parts } = await open(target)
   const { events } = parts
   const settings = {

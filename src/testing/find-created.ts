@@ -1,9 +1,10 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { TaskDetail } from '../contract/task.ts'
+import { drainOptions, requireValid } from '../tasks/arguments.ts'
 import type { EndedTask } from '../tasks/create-options.ts'
 import { findTask } from '../tasks/store/read.ts'
 import { findTasksOf } from '../tasks/store/rehearse.ts'
-import { type AnyTask, findDefinitions, type ParamsOf, type TaskReference } from '../tasks/task.ts'
+import { type AnyTask, type ParamsOf, requireDefinitions, type TaskReference } from '../tasks/task.ts'
 import { open, type TestTarget } from './target.ts'
 
 /**
@@ -49,8 +50,10 @@ export async function waitForTask<T extends AnyTask>(
   target: TestTarget,
   task: T,
   params: Partial<ParamsOf<T>> = {},
-  { timeoutMs = 30_000 }: { timeoutMs?: number } = {},
+  options: { timeoutMs?: number } = {},
 ): Promise<EndedTask<T>> {
+  requireValid('waitForTask options', drainOptions, options)
+  const { timeoutMs = 30_000 } = options
   const { manager } = await open(target)
   const { taskId } = await expectTask(target, task, params)
   return manager.waitFor(taskId, { timeoutMs, task })
@@ -68,9 +71,7 @@ async function findAll(target: TestTarget, task: TaskReference): Promise<TaskDet
 
 function typesOf(task: TaskReference): string[] {
   if (typeof task === 'string') return [task]
-  const types = findDefinitions(task).map(({ type }) => type)
-  if (types.length === 0) throw new TypeError(`'${task.name}' was never passed to task()`)
-  return types
+  return requireDefinitions(task).map(({ type }) => type)
 }
 
 /** As params are stored. */

@@ -1,5 +1,6 @@
 import type { LogLevel, TaskDetail } from '../contract/task.ts'
 import type { Transaction } from '../db/query-runner.ts'
+import { requireCreateOptions, requireKnownKeys, requireValid, taskItem } from '../tasks/arguments.ts'
 import type { LogData, TaskContext } from '../tasks/context.ts'
 import type { CreatedTask, CreateTaskOptions } from '../tasks/create-options.ts'
 import { TaskError } from '../tasks/errors.ts'
@@ -10,10 +11,10 @@ import { checkCount } from '../tasks/progress.ts'
 import { taskSettings } from '../tasks/settings.ts'
 import {
   type AnyTask,
-  findDefinitions,
   type JsonOf,
   type ParamsOf,
   type ResultOf,
+  requireDefinitions,
   type TaskDefinition,
   type TaskHandler,
   type TaskReference,
@@ -60,6 +61,7 @@ export async function runTask<T extends AnyTask>(
   params: ParamsOf<T>,
   options: RunTaskOptions = {},
 ): Promise<TaskRun<JsonOf<ResultOf<T>>>> {
+  requireKnownKeys('runTask options', options, ['type', 'attempt', 'signal', 'tx'])
   const definition = requireDefinition(task, options.type)
   const given = await toStored(definition, params)
   const record = new Recorder(definition.type, options)
@@ -115,6 +117,8 @@ class Recorder {
     params: unknown,
     options: Omit<CreateTaskOptions, 'createdBy'>,
   ): Promise<CreatedTask> {
+    const { tx: _tx, ...checked } = requireCreateOptions<CreateTaskOptions>(options)
+    requireValid('task options', taskItem, checked)
     const definition = typeof task === 'string' ? undefined : requireDefinition(task)
     const taskType = definition?.type ?? String(task)
     const stored = await toStored(definition ?? { type: taskType, options: {} }, params ?? {})
@@ -177,11 +181,11 @@ async function toStored(
 }
 
 function requireDefinition(task: AnyTask, type?: string): TaskDefinition {
-  const all = findDefinitions(task).filter((definition) => type === undefined || definition.type === type)
+  const all = requireDefinitions(task).filter((definition) => type === undefined || definition.type === type)
   const [definition] = all
   if (definition && all.length === 1) return definition
-  const problem = definition ? 'handles several types: name one as type' : 'was never passed to task()'
-  throw new TaskError('INVALID_ARGUMENT', `'${task?.name || String(task)}' ${problem}`)
+  const problem = definition ? 'handles several types: name one as type' : `has no type '${type}'`
+  throw new TaskError('INVALID_ARGUMENT', `'${task.name}' ${problem}`)
 }
 
 /** Of a thread handler its module's, which runs here and now. */

@@ -14,6 +14,9 @@ export interface TestApp {
 
 /** The manager and what it was made of; an app is made ready first, so that its types are known. */
 export async function open(target: TestTarget): Promise<ManagerParts & { manager: TaskManager }> {
+  if (typeof target !== 'object' || target === null) {
+    throw new TypeError('expected a Fastify app with tasks, or a TaskManager, such as app.tasks')
+  }
   if ('tasks' in target) await target.ready?.()
   // Typed or not, it is the same object.
   const manager = ('tasks' in target ? target.tasks : target) as TaskManager

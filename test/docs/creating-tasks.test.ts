@@ -6,6 +6,7 @@ import { z } from 'zod'
 import asyncTasks, { createTaskRegistry } from '../../src/index.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { examplesNotRunBy } from '../support/docs.ts'
+import { rememberTypes } from '../support/remember-types.ts'
 
 const { task } = createTaskRegistry()
 const sendReport = task('send_report', { params: z.object({ userId: z.int() }) })(({ userId }) => userId)
@@ -18,6 +19,7 @@ let database: TestDatabase
 
 beforeAll(async () => {
   database = await createTestDatabase()
+  await rememberTypes(database.pool, 'remind')
   await database.pool.query('create table orders (id int primary key)')
   const { url: connectionString } = database
   await app.register(asyncTasks, { connectionString, tasks: [sendReport, confirmOrder], routes: false })

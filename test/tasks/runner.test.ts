@@ -8,6 +8,7 @@ import { taskSettings } from '../../src/tasks/settings.ts'
 import { CHANNEL } from '../../src/tasks/store/notify.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { createGate } from '../support/engine.ts'
+import { rememberTypes } from '../support/remember-types.ts'
 
 let database: TestDatabase
 
@@ -74,6 +75,7 @@ test('the first task finds a connection that is open; nobody hears anything of t
     await listener.connect()
     await listener.query(`listen ${CHANNEL}`)
     const heard = once(listener, 'notification')
+    await rememberTypes(database.pool, 'first')
     await runner.start()
     await expect.poll(() => pool.idleCount, { timeout: 20_000 }).toBe(1)
     await database.pool.query(`select pg_notify('${CHANNEL}', 'nothing before')`)

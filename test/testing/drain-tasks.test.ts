@@ -4,6 +4,7 @@ import { createTaskRegistry } from '../../src/tasks/registry.ts'
 import { advanceTime, drainTasks, expectTask, findCreated, waitForTask } from '../../src/testing/index.ts'
 import { createEngine, createGate } from '../support/engine.ts'
 import { useEngines } from '../support/engines.ts'
+import { rememberTypes } from '../support/remember-types.ts'
 import { slowPool } from '../support/slow-pool.ts'
 import { inStatus, useTaskTables } from '../support/task-rows.ts'
 
@@ -19,6 +20,7 @@ const flaky = task('flaky', { maxRetries: 1 })((_params, ctx) => {
 
 describe('drainTasks', () => {
   test('runs what is due and what that creates, and leaves other types and later tasks alone', async () => {
+    await rememberTypes(engines.database.pool, 'elsewhere')
     const { manager } = engines.create([chain])
     await manager.createTask(chain, { left: 5 })
     const later = await manager.createTask(chain, { left: 0 }, { delayMs: 60_000 })

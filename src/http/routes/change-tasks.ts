@@ -35,7 +35,7 @@ export const changeTaskRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> =
     { config, bodyLimit: manager.maxParamsBytes + ROOM_BYTES, schema: createSchema },
     async (request, reply) => {
       const { taskType, params, ...options } = request.body
-      manager.requireTaskType(taskType)
+      await manager.requireTaskType(taskType)
       const created = await manager.createTask(taskType, params, {
         ...options,
         createdBy: findAskerId(request),

@@ -61,7 +61,7 @@ const changeRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> = async (app
   }
   app.post('/schedules', { config, bodyLimit, schema: createSchema }, async (request, reply) => {
     const { taskType, ...options } = request.body
-    manager.requireTaskType(taskType)
+    await manager.requireTaskType(taskType)
     const schedule = await manager.createSchedule({ ...options, task: taskType })
     return reply
       .code(201)
@@ -78,7 +78,7 @@ const changeRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> = async (app
   app.patch('/schedules/:name', { config, bodyLimit, schema: changeSchema }, async (request) => {
     const { taskType, ...changes } = request.body
     if (taskType === undefined) return manager.updateSchedule(request.params.name, changes)
-    manager.requireTaskType(taskType)
+    await manager.requireTaskType(taskType)
     return manager.updateSchedule(request.params.name, { ...changes, task: taskType })
   })
 

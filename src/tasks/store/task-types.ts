@@ -1,4 +1,5 @@
-import { type Database, execute, statement } from '../../db/database.ts'
+import { type Database, execute, query, statement } from '../../db/database.ts'
+import { runIn, type Transaction } from '../../db/query-runner.ts'
 import { IS_SERVING } from './fence.ts'
 import { EXECUTORS, TASKS, TYPES } from './tables.ts'
 
@@ -83,4 +84,18 @@ const IS_KNOWN = statement(
 export async function isKnownType(db: Database, taskType: string): Promise<boolean> {
   const [row] = await execute<{ known: boolean }>(db, IS_KNOWN, [taskType])
   return row?.known ?? false
+}
+
+const IN_USE = `select distinct name
+     from ${EXECUTORS} e, unnest(e.task_types) as name
+    where name = any($1::text[]) and e.heartbeat_at > now() - interval '1 day'`
+
+/** Those of the types that an executor of the last day has registered, as a transaction sees it, if one is given. */
+export async function findTypesInUse(
+  db: Database,
+  taskTypes: readonly string[],
+  tx?: Transaction,
+): Promise<string[]> {
+  const rows = tx ? await runIn(tx, IN_USE, [taskTypes]) : await query(db, IN_USE, [taskTypes])
+  return (rows as { name: string }[]).map(({ name }) => name)
 }

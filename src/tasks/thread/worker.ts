@@ -5,7 +5,7 @@ import { TaskError } from '../errors.ts'
 import { describeError } from '../outcome.ts'
 import { checkCount } from '../progress.ts'
 import type { LastProgress } from '../store/finish.ts'
-import { findDefinitions } from '../task.ts'
+import { requireDefinitions } from '../task.ts'
 import { type FromThread, packError, type ThreadTask, type ToThread } from './protocol.ts'
 import { unpackError } from './unpack-error.ts'
 
@@ -69,8 +69,8 @@ class Link {
       log: { debug: say('debug'), info: say('info'), warn: say('warn'), error: say('error') },
       progress: (current, total, step) => this.#report(current, total, step),
       createTask: async (reference, ...[params, given = {}]) => {
-        const [definition] = findDefinitions(reference)
-        const name = typeof reference === 'string' ? reference : (definition?.type ?? String(reference))
+        const name =
+          typeof reference === 'string' ? reference : (requireDefinitions(reference)[0]?.type ?? '')
         const { tx, ...options } = given
         const inTransaction = tx !== undefined
         // The main thread's manager answers what createTask promises.

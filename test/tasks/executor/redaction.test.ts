@@ -4,6 +4,7 @@ import type { TaskEventMap } from '../../../src/tasks/events.ts'
 import { createTaskRegistry } from '../../../src/tasks/registry.ts'
 import { logTaskEvents } from '../../../src/telemetry/log.ts'
 import { useEngines } from '../../support/engines.ts'
+import { rememberTypes } from '../../support/remember-types.ts'
 
 const engines = useEngines()
 
@@ -29,6 +30,7 @@ test('what a type hides reaches the handler, and nothing else that anybody reads
   const said: TaskEventMap['logged'][0][] = []
   events.on('logged', (event) => said.push(event))
 
+  await rememberTypes(engines.database.pool, 'elsewhere')
   const params = { user: 'ada', password: 'hunter22' }
   const created = await manager.createTask(logIn, params)
   const [other] = await manager.createTasks([{ task: 'elsewhere', params: { token: 'abc', list: ['abc'] } }])

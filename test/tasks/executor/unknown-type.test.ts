@@ -1,9 +1,12 @@
-import { describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, test } from 'vitest'
 import { createTaskRegistry } from '../../../src/tasks/registry.ts'
 import { createGate, nextEvent } from '../../support/engine.ts'
 import { useEngines } from '../../support/engines.ts'
+import { rememberTypes } from '../../support/remember-types.ts'
 
 const engines = useEngines()
+
+beforeEach(() => rememberTypes(engines.database.pool, 'nobody_knows', 'theirs'))
 
 describe('unknown types', () => {
   const fast = { heartbeatIntervalMs: 100, leaseMs: 500, pollIntervalMs: 50, unknownTypeGraceSeconds: 1 }

@@ -11,8 +11,10 @@ import { createTaskRegistry } from '../../../src/tasks/registry.ts'
 import { createGate } from '../../support/engine.ts'
 import { useEngines } from '../../support/engines.ts'
 import { startFaultProxy } from '../../support/fault-proxy.ts'
+import { rememberTypes } from '../../support/remember-types.ts'
 
 const engines = useEngines()
+beforeEach(() => rememberTypes(engines.database.pool, 'elsewhere', 'nobody', 'done_before'))
 const { task } = createTaskRegistry()
 
 let feed: TaskFeed

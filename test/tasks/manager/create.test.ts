@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { createDatabase } from '../../../src/db/database.ts'
 import { TaskEvents } from '../../../src/tasks/events.ts'
@@ -6,9 +6,11 @@ import { TaskManager } from '../../../src/tasks/manager.ts'
 import { createTaskRegistry } from '../../../src/tasks/registry.ts'
 import { taskSettings } from '../../../src/tasks/settings.ts'
 import { nextEvent } from '../../support/engine.ts'
+import { rememberTypes } from '../../support/remember-types.ts'
 import { useTaskTables } from '../../support/task-rows.ts'
 
 const tables = useTaskTables()
+beforeEach(() => rememberTypes(tables.pool, 'elsewhere'))
 
 const { task } = createTaskRegistry()
 const sendReport = task('send_report', {

@@ -6,6 +6,7 @@ import { TaskManager } from '../../../src/tasks/manager.ts'
 import { createTaskRegistry } from '../../../src/tasks/registry.ts'
 import { taskSettings } from '../../../src/tasks/settings.ts'
 import { nextEvent } from '../../support/engine.ts'
+import { rememberTypes } from '../../support/remember-types.ts'
 import { inStatus, useTaskTables } from '../../support/task-rows.ts'
 
 const tables = useTaskTables()
@@ -192,6 +193,7 @@ describe('while another transaction has the key', () => {
       definitions: new Map(),
       settings: taskSettings.parse({}),
     })
+    await rememberTypes(tables.pool, 'elsewhere')
     const holder = await openTransaction()
     await insertHeld(holder, 'k')
     const busy = [

@@ -4,6 +4,7 @@ import { MAX_SCHEDULE_PARAMS_BYTES, MAX_SCHEDULES } from '../../../src/contract/
 import { currentTick } from '../../../src/tasks/current-tick.ts'
 import { TaskError } from '../../../src/tasks/errors.ts'
 import { createTaskRegistry } from '../../../src/tasks/registry.ts'
+import { rememberTypes } from '../../support/remember-types.ts'
 import { useTaskTables } from '../../support/task-rows.ts'
 
 const tables = useTaskTables()
@@ -76,6 +77,7 @@ describe('createSchedule', () => {
   })
 
   test('takes a type that is registered elsewhere, whose params are parsed there', async () => {
+    await rememberTypes(tables.pool, 'elsewhere')
     const { manager } = create()
     const options = { name: 'a', cron: '@daily', task: 'elsewhere', params: { any: [1] } }
     expect(await manager.createSchedule(options)).toMatchObject({

@@ -7,6 +7,7 @@ import { failUnknownTypes, rescueTasks } from '../../../src/tasks/store/rescue.t
 import { WALK } from '../../../src/tasks/store/types-present.ts'
 import { claimTasks } from '../../support/claim-tasks.ts'
 import { captureAllStatements, captureStatements, explain, type PlanNode } from '../../support/plans.ts'
+import { rememberTypes } from '../../support/remember-types.ts'
 import { inStatus, SOME_EXECUTOR, useTaskTables } from '../../support/task-rows.ts'
 
 const PARAMS_KEY = 'async_task_params_task_id_key_key'
@@ -279,9 +280,10 @@ describe('over 100,000 finished tasks', () => {
   })
 
   test('a create with a unique key finds who has it by that', async () => {
+    await rememberTypes(tables.pool, 'elsewhere')
     const { manager } = tables.createManager()
     const create = () => manager.createTask('elsewhere', { a: 1 }, { uniqueKey: 'k' })
-    const [statement] = await captureStatements(tables.pool, create)
+    const [, statement] = await captureStatements(tables.pool, create)
     for (const kind of KINDS) {
       const plan = await explainOne(statement, kind)
       expect(indexesOf(plan), kind).toContain('idx_async_tasks_unique_key')

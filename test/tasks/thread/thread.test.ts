@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { createTaskRegistry } from '../../../src/tasks/registry.ts'
 import { nextEvent } from '../../support/engine.ts'
 import { useEngines } from '../../support/engines.ts'
+import { rememberTypes } from '../../support/remember-types.ts'
 
 const engines = useEngines()
 const { task } = createTaskRegistry()
@@ -115,6 +116,7 @@ describe('a thread handler', () => {
   })
 
   test.for([true, false])('creates tasks inside its own transaction (committed: %s)', async (commit) => {
+    await rememberTypes(engines.database.pool, 'child')
     const enqueuing = inThread(`enqueuing_${commit}`, 'enqueuing', { maxRetries: 0 })
     const { manager } = engines.start([enqueuing])
     const { taskId } = await manager.createTask(enqueuing, { url: engines.database.url, commit })
