@@ -13,7 +13,7 @@ export type {
 export type { DrizzleTransaction, QueryRunner, Transaction } from './db/query-runner.ts'
 export type { Authorize } from './http/authorize.ts'
 export { type AsyncTasksOptions, default } from './plugin.ts'
-export type { LogData, TaskContext, TaskLog } from './tasks/context.ts'
+export type { LogData, LogMethod, TaskContext, TaskLog } from './tasks/context.ts'
 export { currentTick } from './tasks/current-tick.ts'
 export {
   type FieldProblem,

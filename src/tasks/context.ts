@@ -2,15 +2,26 @@ import type { Transaction } from '../db/query-runner.ts'
 import type { CreatedTask, CreateTaskOptions } from './create-options.ts'
 import type { CreateArguments, TaskReference } from './task.ts'
 
-/** Structured fields of a log line; stored as JSON, so values must be serialisable. */
+/**
+ * Structured fields of a log line, stored as JSON of at most 10,000 characters. Errors anywhere in them keep their name,
+ * message, code, stack and causes; a Map becomes its entries, a Set a list.
+ */
 export type LogData = Readonly<Record<string, unknown>>
 
-/** Writes to the task's own log (`async_task_logs`) and to the server's logger. Never blocks. */
+/** The words and the fields of a line, in either order: `('saved', { rows })` or pino's `({ rows }, 'saved')`. */
+export interface LogMethod {
+  /** An error becomes the field `err`. */
+  (message: string, data?: LogData | Error): void
+  /** An error says the words where none are given. */
+  (data: LogData | Error, message?: string): void
+}
+
+/** Writes to the task's own log (`async_task_logs`) and to the server's logger. Never blocks, never throws. */
 export interface TaskLog {
-  debug(message: string, data?: LogData): void
-  info(message: string, data?: LogData): void
-  warn(message: string, data?: LogData): void
-  error(message: string, data?: LogData): void
+  readonly debug: LogMethod
+  readonly info: LogMethod
+  readonly warn: LogMethod
+  readonly error: LogMethod
 }
 
 /** What a handler is given beside its params. */
@@ -52,7 +63,7 @@ export interface TaskContext {
    * Return soon afterwards; what the handler returns then is ignored. If the transaction is rolled back, the attempt
    * has failed (`COMPLETION_ROLLED_BACK`).
    *
-   * @param result JSON, at most 1 MiB
+   * @param result JSON, at most 1 MiB; a Map, a Set or an Error as in what a handler returns
    * @throws TaskError `TASK_LOST`
    */
   complete(tx: Transaction, result?: unknown): Promise<void>

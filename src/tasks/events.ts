@@ -1,6 +1,5 @@
 import { EventEmitter } from 'node:events'
 import { types } from 'node:util'
-import type { LogData } from './context.ts'
 import type { AttemptOutcome, LogLevel } from './lifecycle.ts'
 import { describeError } from './outcome.ts'
 import type { RescuedTask } from './store/rescue.ts'
@@ -35,7 +34,7 @@ export interface TaskEventMap {
   /** An attempt was written down. `retryInMs` when another one follows. */
   ended: [RunEvent & { outcome: AttemptOutcome; durationMs: number; error?: string; retryInMs?: number }]
   /** A line of a handler's own log. */
-  logged: [RunEvent & { level: LogLevel; message: string; data: LogData | undefined }]
+  logged: [RunEvent & { level: LogLevel; message: string; data: unknown }]
   /** A handler threw; `error` carries the stack that the row does not keep. */
   threw: [RunEvent & { error: unknown }]
   /** A type's own retry policy threw, or answered nonsense: the default applied. */

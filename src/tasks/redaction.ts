@@ -1,6 +1,6 @@
 import type { TaskDetail } from '../contract/task.ts'
-import { describeError } from './outcome.ts'
 import { decodeParams, invalidParams, toPointer } from './params.ts'
+import { serializeFields } from './serialize.ts'
 import type { TaskDefinition } from './task.ts'
 import { type Hide, readThrown, toError } from './thrown.ts'
 
@@ -28,15 +28,9 @@ export class Scrubber implements Hide {
     return this.#secrets.reduce((left, secret) => left.replaceAll(secret, REDACTED), text)
   }
 
-  /** Of a log line; as the JSON that it is stored as. */
-  data<T>(data: T): T | { unserialisable: string } {
-    try {
-      const json: unknown = JSON.parse(JSON.stringify(data) ?? 'null')
-      return this.#deep(hideAt(json, this.#paths)) as T
-    } catch (error) {
-      // A cycle or a BigInt in a log line must not fail the task that logs it.
-      return { unserialisable: this.text(describeError(error)) }
-    }
+  /** Fields of a log line, or another value, as the JSON that they are stored as. */
+  data(data: unknown): unknown {
+    return this.#deep(hideAt(JSON.parse(serializeFields(data) ?? 'null'), this.#paths))
   }
 
   /** What was thrown, in the same words, for the log of the server. */

@@ -95,7 +95,10 @@ export type CreateArguments<T, Options> =
 /** The result of `T`'s handler. */
 export type ResultOf<T> = T extends (...args: never[]) => infer Result ? Awaited<Result> : unknown
 
-/** What a value is once it has been JSON: a `Date` is text, what is undefined is absent, and nothing at all is null. */
+/**
+ * What a value is once it has been JSON: a `Date` is text, a `Map` its entries, a `Set` a list, what is undefined is
+ * absent, and nothing at all is null.
+ */
 export type JsonOf<T> = unknown extends T
   ? TaskDetail['result']
   : T extends { toJSON(): infer Json }
@@ -104,9 +107,11 @@ export type JsonOf<T> = unknown extends T
       ? T
       : T extends NotJson
         ? null
-        : T extends readonly (infer Item)[]
-          ? JsonOf<Item>[]
-          : JsonObjectOf<T>
+        : T extends ReadonlyMap<infer Key, infer Value>
+          ? [JsonOf<Key>, JsonOf<Value>][]
+          : T extends readonly (infer Item)[] | ReadonlySet<infer Item>
+            ? JsonOf<Item>[]
+            : JsonObjectOf<T>
 
 type JsonObjectOf<T> = Flat<
   {

@@ -6,6 +6,7 @@ import type { CreatedTask, CreateTaskOptions } from '../tasks/create-options.ts'
 import { TaskError } from '../tasks/errors.ts'
 import { encodeResult } from '../tasks/executor/result.ts'
 import { runningTask } from '../tasks/executor/running-task.ts'
+import { readLogCall } from '../tasks/log-call.ts'
 import { anyParams, prepareParams, restoreParams } from '../tasks/params.ts'
 import { checkCount } from '../tasks/progress.ts'
 import { taskSettings } from '../tasks/settings.ts'
@@ -70,7 +71,8 @@ export async function runTask<T extends AnyTask>(
   try {
     const handler = await findHandler(definition)
     const returned = await runningTask.run(run, () => handler(given, record.context))
-    const text = encodeResult(record.completed ? record.completed.result : returned, maxResultBytes)
+    const result = record.completed ? record.completed.result : returned
+    const text = encodeResult(result, maxResultBytes, (line) => record.context.log.warn(line))
     return { ...record.said, result: text === null ? null : JSON.parse(text) }
   } catch (error) {
     return { ...record.said, result: undefined, error }
@@ -90,14 +92,14 @@ class Recorder {
 
   constructor(taskType: string, { attempt = 1, signal = new AbortController().signal, tx }: RunTaskOptions) {
     this.#tx = tx
-    const say = (level: LogLevel) => (message: string, data?: LogData) =>
-      void this.said.logs.push({ level, message, data })
+    const write = (level: LogLevel) => (first: unknown, second?: unknown) =>
+      void this.said.logs.push({ level, ...readLogCall(first, second) })
     this.context = {
       taskId: 'task_inline',
       taskType,
       attempt,
       signal,
-      log: { debug: say('DEBUG'), info: say('INFO'), warn: say('WARNING'), error: say('ERROR') },
+      log: { debug: write('DEBUG'), info: write('INFO'), warn: write('WARNING'), error: write('ERROR') },
       progress: (current, total, step) => {
         checkCount('current', current)
         if (total !== undefined) checkCount('total', total)

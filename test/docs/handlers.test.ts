@@ -28,6 +28,15 @@ const logIn = task('log_in', {
   ctx.log.info(`trying ${password}`, { user, password })
 })
 
+const publish = task('publish')(async (_params, ctx) => {
+  ctx.log.info('started', { rows: 7 })
+  ctx.log.info({ rows: 7 }, 'started') // the same, in pino's order
+  const err = new Error('the printer is out of paper')
+  ctx.log.warn('not printed', { err })
+  ctx.log.warn(err) // its words are the line's
+  return { byCity: new Map([['Oslo', 3]]), tags: new Set(['new']) }
+})
+
 const countRows = task('count_rows', { params: z.object({ table: z.string() }) })<{ rows: number }>(
   async ({ table }) => ({ rows: table.length }),
 )
@@ -97,4 +106,15 @@ test('types', async () => {
   await typed.createTask('count_row', { table: 'stocks' }).catch(() => {})
   const ended = await app.tasks.waitFor(taskId, { task: countRows })
   expect(ended.result?.rows).toBe(6)
+})
+
+test('logs and results', async () => {
+  const run = await runTask(publish, {})
+  expect(run.result).toEqual({ byCity: [['Oslo', 3]], tags: ['new'] })
+  expect(run.logs.map(({ message }) => message)).toEqual([
+    'started',
+    'started',
+    'not printed',
+    'the printer is out of paper',
+  ])
 })

@@ -1,9 +1,11 @@
-import type { LogData, TaskLog } from '../context.ts'
+import type { TaskLog } from '../context.ts'
 import type { RunEvent, TaskEvents } from '../events.ts'
 import type { LogLevel } from '../lifecycle.ts'
-import { describeError, toStorable } from '../outcome.ts'
+import { readLogCall } from '../log-call.ts'
+import { toStorable } from '../outcome.ts'
 import { checkCount } from '../progress.ts'
 import type { Scrubber } from '../redaction.ts'
+import { serializeFields } from '../serialize.ts'
 import type { Fence } from '../store/fence.ts'
 import type { LastProgress } from '../store/finish.ts'
 import { toText } from '../thrown.ts'
@@ -53,10 +55,10 @@ export class AttemptOutput {
 
   get log(): TaskLog {
     this.#log ??= {
-      debug: (message, data) => this.#say('DEBUG', message, data),
-      info: (message, data) => this.#say('INFO', message, data),
-      warn: (message, data) => this.#say('WARNING', message, data),
-      error: (message, data) => this.#say('ERROR', message, data),
+      debug: (first: unknown, second?: unknown) => this.#write('DEBUG', first, second),
+      info: (first: unknown, second?: unknown) => this.#write('INFO', first, second),
+      warn: (first: unknown, second?: unknown) => this.#write('WARNING', first, second),
+      error: (first: unknown, second?: unknown) => this.#write('ERROR', first, second),
     }
     return this.#log
   }
@@ -111,13 +113,17 @@ export class AttemptOutput {
     await this.#logs.flushed(this.#lastLine)
   }
 
-  #say(level: LogLevel, message: string, given: LogData | undefined): void {
+  #write(level: LogLevel, first: unknown, second: unknown): void {
     if (this.#isOver('log')) return
-    const text = toStorable(this.#scrub(toText(message)).slice(0, MAX_MESSAGE_CHARS))
+    const { message, data: given } = readLogCall(first, second)
+    const text = toStorable(this.#scrub(message).slice(0, MAX_MESSAGE_CHARS))
     const data = given !== undefined && this.#scrubber ? this.#scrubber.data(given) : given
-    this.#lastLine = this.#logs.add(this.#fence, { level, message: text, data: encodeData(data) })
+    const json = serializeFields(data)
+    this.#lastLine = this.#logs.add(this.#fence, { level, message: text, data: bounded(json) })
     if (this.#events.listenerCount('logged') > 0) {
-      this.#events.emit('logged', { ...this.#event, level, message: text, data })
+      // As JSON: a host's logger would lose what is in errors and Maps.
+      const fields = json === undefined ? undefined : JSON.parse(json)
+      this.#events.emit('logged', { ...this.#event, level, message: text, data: fields })
     }
   }
 
@@ -134,14 +140,7 @@ export class AttemptOutput {
   }
 }
 
-function encodeData(data: LogData | undefined): string | null {
-  if (data === undefined) return null
-  try {
-    const text = JSON.stringify(data)
-    if (text === undefined) return null
-    return text.length <= MAX_DATA_CHARS ? text : JSON.stringify({ truncated: text.slice(0, MAX_DATA_CHARS) })
-  } catch (error) {
-    // A cycle or a BigInt in a log line must not fail the task that logs it.
-    return JSON.stringify({ unserialisable: describeError(error) })
-  }
+function bounded(json: string | undefined): string | null {
+  if (json === undefined || json.length <= MAX_DATA_CHARS) return json ?? null
+  return JSON.stringify({ truncated: json.slice(0, MAX_DATA_CHARS) })
 }

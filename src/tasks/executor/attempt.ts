@@ -161,7 +161,8 @@ export class Attempt {
       }
       const context = createContext(this.task, parts, this.#services)
       const result = await runningTask.run(this.event, () => handler(params, context))
-      return { returned: encodeResult(result, this.#services.maxResultBytes) }
+      const warn = (line: string) => this.#output.log.warn(line)
+      return { returned: encodeResult(result, this.#services.maxResultBytes, warn) }
     } catch (thrown) {
       if (this.#cause === undefined) {
         this.#services.events.emit('threw', { ...this.event, error: this.#scrubbed(thrown) })

@@ -38,7 +38,7 @@ export class Completion {
   }
 
   async complete(tx: Transaction, result: unknown): Promise<void> {
-    const text = encodeResult(result, this.#maxResultBytes)
+    const text = encodeResult(result, this.#maxResultBytes, (line) => this.#output.log.warn(line))
     // When the end is visible, the log must be complete.
     await this.#output.flushed({ progress: false })
     if (this.#cancellation.aborted) throw this.#lost()

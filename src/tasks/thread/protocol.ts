@@ -1,4 +1,5 @@
 import type { MessagePort } from 'node:worker_threads'
+import type { TaskLog } from '../context.ts'
 import type { CreateTaskOptions } from '../create-options.ts'
 import { isPermanent, retryDelayOf } from '../outcome.ts'
 import type { Fence } from '../store/fence.ts'
@@ -27,7 +28,7 @@ export type FromThread =
   | { readonly kind: 'progress'; readonly args: readonly [number, number | undefined, string | undefined] }
   | {
       readonly kind: 'log'
-      readonly level: 'debug' | 'info' | 'warn' | 'error'
+      readonly level: keyof TaskLog
       readonly message: string
       readonly data: Readonly<Record<string, unknown>> | undefined
     }

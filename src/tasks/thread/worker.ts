@@ -1,9 +1,10 @@
 import { performance } from 'node:perf_hooks'
 import type { Transaction } from '../../db/query-runner.ts'
-import type { LogData, TaskContext } from '../context.ts'
+import type { LogData, TaskContext, TaskLog } from '../context.ts'
 import { TaskError } from '../errors.ts'
-import { describeError } from '../outcome.ts'
+import { readLogCall } from '../log-call.ts'
 import { checkCount } from '../progress.ts'
+import { serializeFields } from '../serialize.ts'
 import type { LastProgress } from '../store/finish.ts'
 import { requireDefinitions } from '../task.ts'
 import { type FromThread, packError, type ThreadTask, type ToThread } from './protocol.ts'
@@ -59,14 +60,16 @@ class Link {
 
   #createContext(): TaskContext {
     const { fence, taskType } = this.#task
-    const say = (level: 'debug' | 'info' | 'warn' | 'error') => (message: string, data?: LogData) =>
-      this.#send({ kind: 'log', level, message: String(message), data: toJson(data) })
+    const write = (level: keyof TaskLog) => (first: unknown, second?: unknown) => {
+      const { message, data } = readLogCall(first, second)
+      this.#send({ kind: 'log', level, message, data: toJson(data) })
+    }
     return {
       taskId: fence.taskId,
       taskType,
       attempt: fence.attempt,
       signal: this.#abort.signal,
-      log: { debug: say('debug'), info: say('info'), warn: say('warn'), error: say('error') },
+      log: { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') },
       progress: (current, total, step) => this.#report(current, total, step),
       createTask: async (reference, ...[params, given = {}]) => {
         const name =
@@ -84,7 +87,8 @@ class Link {
       complete: async (tx, result) => {
         const { completeInTransaction } = await import('../store/guard.ts')
         const { encodeResult } = await import('../executor/result.ts')
-        const text = encodeResult(result, this.#task.maxResultBytes)
+        const warn = (line: string) => this.context.log.warn(line)
+        const text = encodeResult(result, this.#task.maxResultBytes, warn)
         this.#sendProgress()
         // What the main thread has heard of the progress goes into the same row.
         const last = (await this.#call({ kind: 'flush' })) as LastProgress | undefined
@@ -159,12 +163,7 @@ class Link {
 
 type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never
 
-/** Fields of a log line become JSON anyway; what cannot be cloned must not fail the handler that logs it. */
+/** Fields of a log line become JSON anyway; a clone would fail for some, and lose errors of others. */
 function toJson(data: LogData | undefined): LogData | undefined {
-  if (data === undefined) return undefined
-  try {
-    return JSON.parse(JSON.stringify(data))
-  } catch (error) {
-    return { unserialisable: describeError(error) }
-  }
+  return data === undefined ? undefined : JSON.parse(serializeFields(data) ?? 'null')
 }
