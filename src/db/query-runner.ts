@@ -1,4 +1,9 @@
 import { type SQL, sql } from 'drizzle-orm'
+import type pg from 'pg'
+import { TaskError } from '../tasks/errors.ts'
+import { TASKS } from '../tasks/store/tables.ts'
+import { codeOf, isOutage } from './errors.ts'
+import { ENGINE_TYPES } from './reading.ts'
 
 /** Anything that runs SQL inside an open transaction, such as a `pg` client. */
 export interface QueryRunner {
@@ -15,20 +20,86 @@ export type Transaction = QueryRunner | DrizzleTransaction
 
 /** Runs a statement with `$n` parameters in the caller's transaction. */
 export async function runIn(tx: Transaction, text: string, values: unknown[]): Promise<unknown[]> {
-  // Drizzle has a `query` too, but it is an object of relational queries.
-  if ('query' in tx && typeof tx.query === 'function') return (await tx.query(text, values)).rows
-  if ('execute' in tx && typeof tx.execute === 'function')
-    return (await tx.execute(toDrizzle(text, values))).rows
-  throw new TypeError(`tx ${NO_TRANSACTION}`)
+  return rowsOf(await send(tx, text, values))
 }
 
-const NO_TRANSACTION = 'must be a Drizzle transaction, a pg client, or have query(text, values)'
+function send(tx: Transaction, text: string, values: unknown[]): PromiseLike<unknown> {
+  if (isClient(tx)) return tx.query({ text, values, types: ENGINE_TYPES })
+  // Drizzle has a `query` too, but it is an object of relational queries.
+  if ('query' in tx && typeof tx.query === 'function') return tx.query(text, values)
+  if ('execute' in tx && typeof tx.execute === 'function') return tx.execute(toDrizzle(text, values))
+  throw refuse(NO_TRANSACTION)
+}
 
-/** Why a value cannot run statements; undefined when it can. */
+function rowsOf(result: unknown): unknown[] {
+  const rows = typeof result === 'object' && result !== null ? Reflect.get(result, 'rows') : undefined
+  if (!Array.isArray(rows)) throw refuse(`${NO_TRANSACTION}; the one given does not return { rows }`)
+  return rows
+}
+
+const NO_TRANSACTION =
+  'must be a transaction: a pg client between begin and commit, the tx of Drizzle on node-postgres, ' +
+  'or an object in one with query(text, values) that resolves to { rows }'
+
+const AUTOCOMMITS = `${NO_TRANSACTION}; the one given is in no transaction, and would commit by itself`
+
+/** Why a value cannot be a transaction, by its shape; undefined when it can. */
 export function findTransactionProblem(value: unknown): string | undefined {
   if (typeof value !== 'object' || value === null) return NO_TRANSACTION
   const runs = ['query', 'execute'].some((name) => typeof Reflect.get(value, name) === 'function')
-  return runs ? undefined : NO_TRANSACTION
+  if (!runs) return NO_TRANSACTION
+  return isPool(value) || isPool(drizzleClientOf(value)) ? AUTOCOMMITS : undefined
+}
+
+// Allowed only between begin and commit, takes nothing that the next statement does not take, and returns no rows.
+const PROBE = `lock table ${TASKS} in access share mode`
+const NO_ACTIVE_TRANSACTION = '25P01'
+
+/**
+ * A statement outside a transaction would commit by itself, whatever becomes of the caller's. The driver knows after
+ * each answer whether its connection is in one; what it does not know, such as a `begin` on its way, is asked for.
+ *
+ * @throws TaskError `INVALID_ARGUMENT`, before anything is written
+ */
+export async function requireTransaction(tx: Transaction): Promise<void> {
+  const problem = findTransactionProblem(tx)
+  if (problem !== undefined) throw refuse(problem)
+  const client = isClient(tx) ? tx : drizzleClientOf(tx)
+  // `E`: it has failed, and the statement's own error says so.
+  if (isClient(client) && ['T', 'E'].includes(client.getTransactionStatus() ?? '')) return
+  try {
+    await runIn(tx, PROBE, [])
+  } catch (error) {
+    if (codeOf(error) === NO_ACTIVE_TRANSACTION) throw refuse(AUTOCOMMITS, error)
+    // Without a code it is neither PostgreSQL's nor the network's: the object does not run SQL as is asked here.
+    if (codeOf(error) === undefined && !isOutage(error)) throw refuse(NO_TRANSACTION, error)
+    throw error
+  }
+}
+
+function refuse(detail: string, cause?: unknown): TaskError {
+  return new TaskError('INVALID_ARGUMENT', `tx ${detail}`, {
+    cause,
+    problems: [{ pointer: '/tx', detail }],
+  })
+}
+
+function isClient(value: unknown): value is pg.ClientBase {
+  return has(value, 'getTransactionStatus') && has(value, 'query')
+}
+
+function isPool(value: unknown): boolean {
+  return has(value, 'connect') && has(value, 'query') && 'totalCount' in (value as object)
+}
+
+function has(value: unknown, method: string): boolean {
+  return typeof value === 'object' && value !== null && typeof Reflect.get(value, method) === 'function'
+}
+
+/** What Drizzle on node-postgres sends its statements to. */
+function drizzleClientOf(tx: object): unknown {
+  const session: unknown = Reflect.get(tx, 'session') ?? Reflect.get(Reflect.get(tx, '_') ?? {}, 'session')
+  return typeof session === 'object' && session !== null ? Reflect.get(session, 'client') : undefined
 }
 
 /** Every `$n` becomes a bound parameter of Drizzle's; arrays stay one parameter each. */

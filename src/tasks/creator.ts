@@ -1,6 +1,6 @@
 import { uuidv7obj } from 'uuidv7'
 import type { Database } from '../db/database.ts'
-import { findTransactionProblem, type Transaction } from '../db/query-runner.ts'
+import { findTransactionProblem, requireTransaction, type Transaction } from '../db/query-runner.ts'
 import { createManyOptions, requireValid, taskItem, taskList } from './arguments.ts'
 import { Batcher } from './batcher.ts'
 import type { CreatedTask, CreateTaskOptions, NewTaskItem } from './create-options.ts'
@@ -66,7 +66,7 @@ export class TaskCreator {
 
   /** Resolves once the row is durable; in a transaction of the caller's, once it is written there. */
   async create(item: NewTaskItem, tx?: Transaction): Promise<CreatedTask> {
-    requireTransaction(tx)
+    checkTransaction(tx)
     const task = await this.prepare(item)
     await this.requireKnown([item.task], tx)
     // One task, one answer.
@@ -81,7 +81,7 @@ export class TaskCreator {
     options: Pick<CreateTaskOptions, 'tx'> = {},
   ): Promise<CreatedTask[]> {
     const { tx } = requireValid('create options', createManyOptions, options)
-    requireTransaction(tx)
+    checkTransaction(tx)
     requireValid('list of tasks', taskList, items)
     if (items.length === 0) return []
     const tasks = await Promise.all(items.map((item) => this.prepare(item)))
@@ -134,6 +134,7 @@ export class TaskCreator {
 
   /** Nothing is announced: of the commit only the database hears, and it tells who listens. */
   async #insertIn(tx: Transaction, tasks: readonly NewTask[]): Promise<CreatedTask[]> {
+    await requireTransaction(tx)
     const insertion = await insertIn(tx, tasks, { notify: true })
     try {
       return acceptAll(tasks, insertion)
@@ -257,7 +258,7 @@ function hasKey(task: NewTask): task is NewUniqueTask {
 }
 
 /** @throws TaskError `INVALID_ARGUMENT` */
-function requireTransaction(tx: unknown): void {
+function checkTransaction(tx: unknown): void {
   const detail = tx === undefined ? undefined : findTransactionProblem(tx)
   if (detail === undefined) return
   const problems = [{ pointer: '/tx', detail }]

@@ -1,4 +1,4 @@
-import { runIn, type Transaction } from '../../db/query-runner.ts'
+import { requireTransaction, runIn, type Transaction } from '../../db/query-runner.ts'
 import { type Fence, fenceValues, HOLDS_FENCE } from './fence.ts'
 import { COMPLETE_ONE, completionValues, type LastProgress } from './finish.ts'
 import { TASKS } from './tables.ts'
@@ -11,6 +11,7 @@ const GUARD = `select 1 as held from ${TASKS} where ${HOLDS_FENCE} for no key up
 
 /** Checks and locks the fence; false when it does not hold. */
 export async function guardFence(tx: Transaction, fence: Fence): Promise<boolean> {
+  await requireTransaction(tx)
   return (await runIn(tx, GUARD, fenceValues(fence))).length > 0
 }
 
@@ -21,5 +22,6 @@ export async function completeInTransaction(
   result: string | null,
   last: LastProgress | undefined,
 ): Promise<boolean> {
+  await requireTransaction(tx)
   return (await runIn(tx, COMPLETE_ONE, completionValues(fence, result, last))).length > 0
 }

@@ -113,7 +113,8 @@ test('one statement writes the tasks, their params and the notification', async 
       { tx },
     )
   })
-  expect(statements).toHaveLength(1)
+  // What is behind `query` says only by a statement whether it is in a transaction.
+  expect(statements.filter((text) => !text.startsWith('lock table'))).toHaveLength(1)
 })
 
 test('a task is due and created when it was asked for, not when the transaction began', async () => {
