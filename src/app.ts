@@ -112,6 +112,7 @@ async function compose(app: FastifyInstance, config: Config, options: AppOptions
     prefix: '/health',
     findDatabaseProblem,
     executorReasons: () => app.taskExecutor?.health().reasons ?? [],
+    executorWarnings: () => app.taskExecutor?.health().warnings ?? [],
     stuckTasks: () => app.taskExecutor?.health().stuck ?? [],
   })
   const metrics = new TaskMetrics({

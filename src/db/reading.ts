@@ -8,6 +8,7 @@ const READERS: ReadonlyMap<number, (text: string) => unknown> = new Map<number, 
   [700, Number],
   [701, Number],
   [114, (text) => JSON.parse(text)],
+  [1007, (text) => readTextArray(text).map(Number)],
   // Arrays of text, varchar and int8.
   [1009, readTextArray],
   [1015, readTextArray],

@@ -13,6 +13,8 @@ export interface HealthOptions {
   findDatabaseProblem: () => Promise<string | undefined>
   /** Why tasks do not run here; empty when they do. */
   executorReasons: () => readonly string[]
+  /** What makes tasks wait although the executor is fit. */
+  executorWarnings?: () => readonly string[]
   /** Tasks whose handlers ignore their signal: each holds a slot, but the others run. */
   stuckTasks: () => readonly string[]
 }
@@ -29,6 +31,10 @@ const liveSchema = {
 }
 const details = {
   reasons: z.array(z.string()),
+  warnings: z
+    .array(z.string())
+    .optional()
+    .describe("What makes tasks wait, such as a database's clock that went back; no reason by itself."),
   stuck: z.array(z.string()).describe('Tasks whose handlers ignore their signal; no reason by itself.'),
 }
 const notReady = problem.extend(details)
@@ -48,7 +54,7 @@ const readySchema = {
 }
 
 export const healthRoutes: FastifyPluginAsyncZod<HealthOptions> = async (app, options) => {
-  const { findDatabaseProblem, executorReasons, stuckTasks } = options
+  const { findDatabaseProblem, executorReasons, executorWarnings, stuckTasks } = options
   prepareScope(app)
   const answerOtherMethods = trackMethods(app)
 
@@ -57,9 +63,14 @@ export const healthRoutes: FastifyPluginAsyncZod<HealthOptions> = async (app, op
   app.get('/ready', { config, schema: readySchema }, async (_request, reply) => {
     const database = await findDatabaseProblem()
     const reasons = [...(database === undefined ? [] : [database]), ...executorReasons()]
-    const stuck = [...stuckTasks()]
-    if (reasons.length === 0) return { status: 'ok' as const, reasons, stuck }
-    const answer = { ...makeProblem(503, 'NOT_READY', reasons.join('; ')), reasons, stuck }
+    const warnings = executorWarnings?.() ?? []
+    const details = {
+      reasons,
+      ...(warnings.length > 0 && { warnings: [...warnings] }),
+      stuck: [...stuckTasks()],
+    }
+    if (reasons.length === 0) return { status: 'ok' as const, ...details }
+    const answer = { ...makeProblem(503, 'NOT_READY', reasons.join('; ')), ...details }
     return reply.code(503).type('application/problem+json').serializer(JSON.stringify).send(answer)
   })
 

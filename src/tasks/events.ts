@@ -64,6 +64,11 @@ export interface TaskEventMap {
   pruned: [{ count: number }]
   /** A listener threw: once for each event of the name, at most. What the event is about goes on. */
   listenerFailed: [{ event: string; error: unknown }]
+  /**
+   * The database's clock jumped between two heartbeats, or is behind heartbeats that were written before this executor's
+   * first one: forward, or back where `byMs` is negative. `behindMs`: until it shows again what it had shown.
+   */
+  clockJumped: [{ byMs: number; behindMs: number }]
   /** A loop of the executor died and will be started again. Once an outage, not once a try. */
   loopFailed: [{ loop: string; error: unknown }]
   loopRecovered: [{ loop: string; failures: number }]

@@ -69,6 +69,11 @@ export function logTaskEvents(
 
 /** Loops and writes that fail: one outage of the database is one matter, anything else each its own. */
 function logTroubles(events: TaskEvents, log: Pick<Logger, 'info' | 'warn' | 'error'>): void {
+  events.on('clockJumped', ({ byMs, behindMs }) => {
+    const fields = { byMs: Math.round(byMs), behindMs: Math.round(behindMs) }
+    if (behindMs === 0) log.warn(fields, "the database's clock went forward, or this machine slept")
+    else log.warn(fields, "the database's clock went back: what was due by its earlier time waits")
+  })
   const outage = new OutageLog({
     began: (error) => log.error(described(error), 'the database is away; handlers go on, writes wait'),
     ended: (ms) => log.info({ forMs: Math.round(ms) }, 'the database is back'),

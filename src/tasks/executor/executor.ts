@@ -119,8 +119,9 @@ export class TaskExecutor {
       settings.heartbeatIntervalMs,
     )
     this.#ears = options.listen && new Supervisor('listener', this.#hear(options.listen), events)
-    this.#scheduler = new Scheduler({ db, settings, definitions, events })
-    const pruner = new Pruner({ db, settings, definitions, events })
+    this.#scheduler = new Scheduler({ db, settings, definitions, events, judge: this.#heartbeat })
+    const mayPrune = () => this.#heartbeat.isSteady
+    const pruner = new Pruner({ db, settings, definitions, events, mayPrune })
     this.#pruner = new Supervisor('pruner', (signal, passed) => pruner.loop(signal, passed), events)
     this.#poller = new Supervisor('poller', (signal, passed) => this.#poll(signal, passed), events)
     const owned = { db, executorId: this.id }
@@ -209,6 +210,7 @@ export class TaskExecutor {
       stopping: this.#stopping !== undefined,
       slots: this.#slots.size,
       running: this.#slots.running,
+      clockBehindMs: this.#heartbeat.clockBehindMs,
       loops: [
         { health: this.#poller.health(), staleAfterMs: Math.max(5 * pollIntervalMs, MIN_STALE_MS) },
         { health: this.#heart.health(), staleAfterMs: leaseMs },

@@ -4,6 +4,8 @@ export interface ExecutorHealth {
   readonly ok: boolean
   /** Why not, in words for people. */
   readonly reasons: readonly string[]
+  /** What makes tasks wait although this executor is fit. */
+  readonly warnings: readonly string[]
   readonly loops: readonly LoopHealth[]
   /** Handlers that may run at once. */
   readonly slots: number
@@ -26,11 +28,19 @@ export function assessHealth(executor: {
   readonly slots: number
   readonly running: number
   readonly stuck: readonly string[]
+  /** How far the database's clock is behind what it had shown. */
+  readonly clockBehindMs: number
 }): ExecutorHealth {
-  const { started, stopping, slots, running, stuck } = executor
+  const { started, stopping, slots, running, stuck, clockBehindMs } = executor
   const reasons = stopping ? ['shutting down'] : started ? staleness(executor.loops) : ['not started']
   const loops = executor.loops.map(({ health }) => health)
-  return { ok: reasons.length === 0, reasons, loops, slots, running, stuck }
+  const warnings = clockBehindMs > 0 ? [clockWarning(clockBehindMs)] : []
+  return { ok: reasons.length === 0, reasons, warnings, loops, slots, running, stuck }
+}
+
+function clockWarning(behindMs: number): string {
+  const seconds = Math.ceil(behindMs / 1_000)
+  return `the database's clock went back: tasks and schedules that were due by its earlier time wait for up to ${seconds} s`
 }
 
 function staleness(loops: readonly WatchedLoop[]): string[] {

@@ -13,6 +13,7 @@ import { runKey } from '../store/fence.ts'
 import { failUnknownTypes, rescueTasks } from '../store/rescue.ts'
 import type { TaskDefinition } from '../task.ts'
 import type { Attempt } from './attempt.ts'
+import { type ClockReading, DatabaseClock } from './database-clock.ts'
 import type { Slots } from './slots.ts'
 import { pause } from './wake-up.ts'
 
@@ -70,10 +71,13 @@ export class Heartbeat {
   readonly #events: TaskEvents
   readonly #intervalMs: number
   readonly #unknownTypeGraceSeconds: number
+  readonly #clock = new DatabaseClock()
   readonly #onRegistered: () => void
   readonly #onStrays: () => void
   #registered = false
   #lastBeat = Number.NEGATIVE_INFINITY
+  #lastBeatDate = 0
+  #clockIsBehind = false
   #steadySince = Number.POSITIVE_INFINITY
   #lastForget = performance.now()
   #nextLook = 0
@@ -105,10 +109,29 @@ export class Heartbeat {
   /**
    * Others can see that this executor lives, and will see it until a claim sent now has been answered. Before the
    * first heartbeat, and when none has gone through for half a lease (an outage of its own, a process that was
-   * paused), it must claim nothing: they would rescue it at once, and run it a second time.
+   * paused), it must claim nothing: they would rescue it at once, and run it a second time. The date counts the time
+   * that a machine sleeps, too.
    */
   get isVisible(): boolean {
-    return this.#registered && performance.now() - this.#lastBeat < this.#row.leaseMs / 2
+    const ageMs = Math.max(performance.now() - this.#lastBeat, Date.now() - this.#lastBeatDate)
+    return this.#registered && ageMs < this.#row.leaseMs / 2
+  }
+
+  get executorId(): string {
+    return this.#row.executorId
+  }
+
+  /**
+   * Others may be judged by their heartbeats: those of this executor have gone through for a lease, without a gap and
+   * without a jump of the database's clock.
+   */
+  get isSteady(): boolean {
+    return performance.now() - this.#steadySince >= this.#row.leaseMs
+  }
+
+  /** How far the database's clock is behind an instant that it had shown before, in milliseconds. */
+  get clockBehindMs(): number {
+    return this.#clock.behindMs
   }
 
   /** Of the table of tasks, as of the last heartbeat. */
@@ -137,7 +160,7 @@ export class Heartbeat {
       await registerExecutor(this.#db, this.#row)
       this.#registered = true
       this.#noteGap(sentAt)
-      this.#lastBeat = sentAt
+      this.#noteBeat(sentAt)
       this.#onRegistered()
     }
     const attempts = this.#slots.attempts()
@@ -156,6 +179,7 @@ export class Heartbeat {
 
   async #send(attempts: readonly Attempt[]): Promise<BeatAnswer> {
     const sentAt = performance.now()
+    const sentOn = Date.now()
     this.#noteGap(sentAt)
     const strays = sentAt >= this.#nextLook
     const answer = await beat(
@@ -163,11 +187,12 @@ export class Heartbeat {
       this.#row.executorId,
       attempts.map((attempt) => attempt.fence),
       attempts.filter((attempt) => attempt.stuck).map((attempt) => attempt.fence.taskId),
-      { strays, others: strays && this.#isSteady() },
+      { strays, others: strays && this.isSteady },
     )
-    // It counts from when it was sent: the database dated it no earlier.
-    this.#lastBeat = sentAt
-    const cost = performance.now() - sentAt
+    const answeredAt = performance.now()
+    this.#noteClock(answer, { sentAt, answeredAt })
+    this.#noteBeat(sentAt, sentOn)
+    const cost = answeredAt - sentAt
     if (strays) this.#thinLooks(cost)
     return answer
   }
@@ -184,16 +209,30 @@ export class Heartbeat {
     if (sentAt - this.#lastBeat > LONGEST_GAP * this.#intervalMs) this.#steadySince = sentAt
   }
 
-  #isSteady(): boolean {
-    return performance.now() - this.#steadySince >= this.#row.leaseMs
+  /** It counts from when it was sent: the database dated it no earlier. */
+  #noteBeat(sentAt: number, sentOn = Date.now()): void {
+    this.#lastBeat = sentAt
+    this.#lastBeatDate = sentOn
+  }
+
+  /** After a jump of the clock, heartbeats that others sent before it say nothing until each has sent another one. */
+  #noteClock({ at, latest }: BeatAnswer, times: Pick<ClockReading, 'sentAt' | 'answeredAt'>): void {
+    const { gapMs, jumpMs } = this.#clock.read({ at, ...times }, latest ?? at)
+    const hasJumped = Math.abs(jumpMs) > this.#intervalMs / 2
+    if (hasJumped || gapMs > LONGEST_GAP * this.#intervalMs) this.#steadySince = times.sentAt
+    const behindMs = this.#clock.behindMs
+    if (hasJumped || (behindMs > 0 && !this.#clockIsBehind)) {
+      this.#events.emit('clockJumped', { byMs: hasJumped ? jumpMs : -behindMs, behindMs })
+    }
+    this.#clockIsBehind = behindMs > 0
   }
 
   async #judge(answer: BeatAnswer): Promise<void> {
+    if (!this.isSteady) return
     if (answer.orphans) {
-      const rescued = await rescueTasks(this.#db)
+      const rescued = await rescueTasks(this.#db, this.executorId)
       if (rescued.length > 0) this.#events.emit('rescued', { tasks: rescued })
     }
-    if (!this.#isSteady()) return
     if (performance.now() >= this.#nextUnknownTypes) await this.#failUnknownTypes()
     if (performance.now() - this.#lastForget < FORGET_INTERVAL_MS) return
     await forgetExecutors(this.#db, this.#unknownTypeGraceSeconds)

@@ -41,6 +41,7 @@ export class Pruner {
   readonly #settings: TaskSettings
   readonly #definitions: ReadonlyMap<string, TaskDefinition>
   readonly #events: TaskEvents
+  readonly #mayPrune: () => boolean
   readonly #holder = randomUUID()
   #waitMs: number
   #takenUntil = 0
@@ -50,11 +51,14 @@ export class Pruner {
     settings: TaskSettings
     definitions: ReadonlyMap<string, TaskDefinition>
     events: TaskEvents
+    /** False while the database's clock may have jumped. Default: never. */
+    mayPrune?: () => boolean
   }) {
     this.#db = options.db
     this.#settings = options.settings
     this.#definitions = options.definitions
     this.#events = options.events
+    this.#mayPrune = options.mayPrune ?? (() => true)
     // By then every living executor has said which types it knows.
     this.#waitMs = options.settings.leaseMs
   }
@@ -64,6 +68,10 @@ export class Pruner {
     while (!signal.aborted) {
       await pause(jittered(this.#waitMs), signal)
       if (signal.aborted) return
+      if (!this.#mayPrune()) {
+        this.#waitMs = this.#settings.leaseMs / 4
+        continue
+      }
       // After a failure the supervisor's own wait is enough: an outage ends when every loop has passed again.
       this.#waitMs = 0
       this.#waitMs = (await this.prune(signal)) ? this.#intervalMs : MINUTE_MS

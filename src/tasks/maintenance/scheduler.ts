@@ -29,6 +29,13 @@ interface MadeTick {
   readonly error: unknown
 }
 
+/** The executor that takes ticks of types which no living executor knows. */
+export interface Judge {
+  readonly executorId: string
+  /** The heartbeats of others can be told from those of the dead. */
+  readonly isSteady: boolean
+}
+
 /**
  * Makes the tasks of schedules at their ticks. Each process has one; all of them try, and whoever moves a schedule's
  * next tick on, in the statement that makes the task, is the one. It sleeps until the next tick, or for a minute.
@@ -42,6 +49,7 @@ export class Scheduler {
   readonly #definitions: ReadonlyMap<string, TaskDefinition>
   readonly #settings: TaskSettings
   readonly #creator: TaskCreator
+  readonly #judge: Judge | undefined
   readonly #wakeUp = new WakeUp()
   readonly #supervisor: Supervisor
 
@@ -50,7 +58,10 @@ export class Scheduler {
     settings: TaskSettings
     definitions: ReadonlyMap<string, TaskDefinition>
     events: TaskEvents
+    /** Default: the heartbeats of others always count. */
+    judge?: Judge
   }) {
+    this.#judge = options.judge
     this.#db = options.db
     this.#events = options.events
     this.#definitions = options.definitions
@@ -97,13 +108,16 @@ export class Scheduler {
   async tickOnce(): Promise<number> {
     const { leaseMs } = this.#settings
     const taskTypes = [...this.#definitions.keys()]
-    const coming = await listComing(this.#db, { taskTypes, leaseMs, limit: MAX_COMING })
+    const { executorId = null, isSteady = true } = this.#judge ?? {}
+    const who = { judges: isSteady, judge: executorId }
+    const coming = await listComing(this.#db, { taskTypes, leaseMs, limit: MAX_COMING, ...who })
     const due = coming.filter(({ inMs }) => inMs <= 0)
     const taken = await Promise.allSettled(due.map((schedule) => this.#take(schedule)))
     for (const one of taken) if (one.status === 'rejected') throw one.reason
     if (due.length > 0) return 0
     // A timer may be a little early; the database's clock decides.
-    return Math.min(Math.ceil(coming[0]?.inMs ?? MAX_SLEEP_MS) + 1, MAX_SLEEP_MS)
+    const longestMs = isSteady ? MAX_SLEEP_MS : Math.min(leaseMs, MAX_SLEEP_MS)
+    return Math.min(Math.ceil(coming[0]?.inMs ?? longestMs) + 1, longestMs)
   }
 
   async #take(schedule: ComingSchedule): Promise<void> {

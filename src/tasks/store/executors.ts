@@ -1,6 +1,7 @@
 import type { ExecutorView } from '../../contract/task.ts'
 import { type Database, execute, statement } from '../../db/database.ts'
 import { instant } from '../../db/reading.ts'
+import { LIVES } from './liveness.ts'
 import { ORPHANS_EXIST } from './rescue.ts'
 import { EXECUTORS, TASKS } from './tables.ts'
 
@@ -48,7 +49,10 @@ const BEAT = statement(
                    where t.status = 'running' and t.executor_id = $1
                      and (t.task_id, t.attempt) not in (select * from unnest($3::text[], $4::int[]))) as strays,
           $6::boolean and ${ORPHANS_EXIST} as orphans,
-          pg_relation_size('${TASKS}')::float8 as "tableBytes"`,
+          pg_relation_size('${TASKS}')::float8 as "tableBytes",
+          extract(epoch from now())::float8 * 1000 as at,
+          (select extract(epoch from max(heartbeat_at))::float8 * 1000
+             from ${EXECUTORS} where isfinite(heartbeat_at)) as latest`,
 )
 
 export interface BeatAnswer {
@@ -64,6 +68,10 @@ export interface BeatAnswer {
   readonly orphans: boolean
   /** Size of the table of tasks. */
   readonly tableBytes: number
+  /** The database's time of this heartbeat, in milliseconds. */
+  readonly at: number
+  /** That of the latest one before it, of whatever executor; null where there was none. */
+  readonly latest: number | null
 }
 
 /** What a heartbeat looks at beside its own runs. */
@@ -121,8 +129,9 @@ const LIST = statement(
   'executor_list',
   `select e.executor_id as id, e.host, e.pid, e.version, e.slots, e.task_types as "taskTypes",
           ${instant('e.started_at')} as "startedAt", e.stuck,
-          greatest(0, floor(extract(epoch from now() - e.heartbeat_at) * 1000))::float8 as "heartbeatAgeMs",
-          e.heartbeat_at > now() - e.lease_ms * interval '1 millisecond' as alive,
+          greatest(0, floor((extract(epoch from now()) - extract(epoch from e.heartbeat_at)) * 1000))::float8
+            as "heartbeatAgeMs",
+          ${LIVES('e')} as alive,
           array(select t.task_id from ${TASKS} t
                  where t.executor_id = e.executor_id and t.status = 'running'
                  order by t.id limit 1000) as "runningTasks"

@@ -1,4 +1,6 @@
+import { LIVES } from './liveness.ts'
 import { EXECUTORS } from './tables.ts'
+
 /** Who may write about a run. Every write of a run carries it and takes effect only while it holds. */
 export interface Fence {
   readonly taskId: string
@@ -31,11 +33,9 @@ export const BACK_TO_PENDING = `status = 'pending', executor_id = null, stopping
          progress = 0, total = 0, step = null`
 
 /** The executor `e` lives and has not stopped: it starts tasks of its types, sooner or later. */
-export const IS_SERVING = (e: string) => `${e}.stopped_at is null
-                      and ${e}.heartbeat_at > now() - ${e}.lease_ms * interval '1 millisecond'`
+export const IS_SERVING = (e: string) => `${e}.stopped_at is null and ${LIVES(e)}`
 
 /** The row has ended or changed hands, and the handler of its last attempt runs on in an executor that lives. */
 export const HANDLER_IS_LEFT = (t: string) => `(${t}.stopping and exists (
           select from ${EXECUTORS} e
-           where e.executor_id = ${t}.executor_id and e.stopped_at is null
-             and e.heartbeat_at > now() - e.lease_ms * interval '1 millisecond'))`
+           where e.executor_id = ${t}.executor_id and ${IS_SERVING('e')}))`

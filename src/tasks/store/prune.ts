@@ -13,12 +13,13 @@ const MAX_LINES = 500
 
 const DUTY = 'prune'
 
+// Nobody takes it for longer than that: an instant further ahead is of a clock that was set back since.
 const TAKE = statement(
   'prune_take',
   `insert into ${DUTIES} as d (name, holder, until)
    values ('${DUTY}', $1, now() + $2::float8 * interval '1 millisecond')
    on conflict (name) do update set holder = excluded.holder, until = excluded.until
-    where d.until <= now() or d.holder = excluded.holder
+    where d.until <= now() or d.holder = excluded.holder or d.until > excluded.until + interval '1 minute'
    returning true as taken`,
 )
 

@@ -1,5 +1,6 @@
 import { type Database, execute, statement } from '../../db/database.ts'
 import { BACK_TO_PENDING, type Fence } from './fence.ts'
+import { CLOCK_IS_STEADY, LIVES } from './liveness.ts'
 import { ATTEMPTS, EXECUTORS, LOGS, TASKS, TYPES } from './tables.ts'
 
 /** What happens to tasks that nobody will end: their executor died, forgot them, or none knows their type. */
@@ -7,8 +8,7 @@ import { ATTEMPTS, EXECUTORS, LOGS, TASKS, TYPES } from './tables.ts'
 /** An executor is dead when its heartbeat is older than its own lease, or its row is gone. */
 const EXECUTOR_IS_DEAD = `not exists (
               select from ${EXECUTORS} e
-               where e.executor_id = t.executor_id
-                 and e.heartbeat_at > now() - e.lease_ms * interval '1 millisecond')`
+               where e.executor_id = t.executor_id and ${LIVES('e')})`
 
 /** Some executor that died runs something. */
 export const ORPHANS_EXIST = `exists (select from ${TASKS} t where t.status = 'running' and ${EXECUTOR_IS_DEAD})`
@@ -24,7 +24,7 @@ const RESCUE = statement(
   `with dead as (
      select t.id, t.executor_id
        from ${TASKS} t
-      where t.status = 'running' and ${EXECUTOR_IS_DEAD}
+      where t.status = 'running' and ${CLOCK_IS_STEADY('$1')} and ${EXECUTOR_IS_DEAD}
       order by t.id
       limit ${BATCH}
         for update skip locked
@@ -60,9 +60,12 @@ export interface RescuedTask {
   readonly status: 'pending' | 'failed'
 }
 
-/** Puts the tasks of dead executors back, due at once, one retry spent. At most 500 a call. */
-export function rescueTasks(db: Database): Promise<RescuedTask[]> {
-  return execute(db, RESCUE, [])
+/**
+ * Puts the tasks of dead executors back, due at once, one retry spent. At most 500 a call, and none when the clock has
+ * jumped since the heartbeat of `judge`, the executor that asks.
+ */
+export function rescueTasks(db: Database, judge: string | null = null): Promise<RescuedTask[]> {
+  return execute(db, RESCUE, [judge])
 }
 
 const HAND_BACK_STRAYS = statement(
@@ -128,7 +131,8 @@ const FAIL_UNKNOWN = statement(
      update ${TASKS} t
         set status = 'failed', completed_at = now(),
             error_message = 'UNKNOWN_TASK_TYPE: no executor has registered ''' || t.task_type || ''''
-      where t.id = any(array(
+      where ${CLOCK_IS_STEADY('$2')}
+        and t.id = any(array(
               select p.id
                 from unknown
                cross join lateral (

@@ -3,6 +3,7 @@ import { MAX_SCHEDULES } from '../../contract/schedule.ts'
 import { type Database, execute, statement } from '../../db/database.ts'
 import { instant } from '../../db/reading.ts'
 import { INSERTION_PARAMETERS, insertion, insertValues, type NewTask } from './insert.ts'
+import { CLOCK_IS_STEADY, REGISTERS_TYPES } from './liveness.ts'
 import { EXECUTORS, LOGS, SCHEDULES } from './tables.ts'
 
 /** What somebody says about a schedule. */
@@ -163,11 +164,9 @@ const COMING = statement(
                    case when s.task_type = any($1::text[]) then interval '0'
                         else $2::float8 * interval '1 millisecond' end as delay) here
     where s.enabled and s.next_run_at is not null
-      and (here.known or not exists (
+      and (here.known or $4::boolean and ${CLOCK_IS_STEADY('$5')} and not exists (
              select from ${EXECUTORS} e
-              where s.task_type = any(e.task_types)
-                and e.heartbeat_at > now() - e.lease_ms * interval '1 millisecond'
-                    * case when e.stopped_at is null then 2 else 1 end))
+              where s.task_type = any(e.task_types) and ${REGISTERS_TYPES('e')}))
     order by s.next_run_at + here.delay, s.name
     limit $3::int`,
 )
@@ -175,9 +174,17 @@ const COMING = statement(
 /** The schedules that are due here next, or due already, in their order. */
 export function listComing(
   db: Database,
-  options: { readonly taskTypes: readonly string[]; readonly leaseMs: number; readonly limit: number },
+  options: {
+    readonly taskTypes: readonly string[]
+    readonly leaseMs: number
+    readonly limit: number
+    /** Whether types that no executor here knows may be taken, and by whose heartbeat that is judged. */
+    readonly judges: boolean
+    readonly judge: string | null
+  },
 ): Promise<ComingSchedule[]> {
-  return execute<ComingSchedule>(db, COMING, [options.taskTypes, options.leaseMs, options.limit])
+  const { taskTypes, leaseMs, limit, judges, judge } = options
+  return execute<ComingSchedule>(db, COMING, [taskTypes, leaseMs, limit, judges, judge])
 }
 
 const parameter = (n: number) => `$${INSERTION_PARAMETERS + n}`

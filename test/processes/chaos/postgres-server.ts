@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
+import { chmodSync, globSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -19,6 +19,8 @@ export interface PostgresServer {
   restart(mode: 'fast' | 'immediate'): Promise<void>
   /** A database with the engine's tables. */
   createDatabase(): Promise<TestDatabase>
+  /** Sets the server's clock to so many seconds from the right time. Needs `clock`. */
+  setClock(offsetSeconds: number): void
   remove(): Promise<void>
 }
 
@@ -33,8 +35,15 @@ const SETTINGS = [
 /** Ends the server if this process dies without doing so. */
 const GUARD = 'read -r _; kill -QUIT "$(head -n 1 "$0")"'
 
-/** A PostgreSQL of a test's own, to be restarted. */
-export async function startPostgres(options: { maxConnections: number }): Promise<PostgresServer> {
+/** Of Debian's package `faketime`: preloaded into a program, it reads how wrong the program's clock is from a file. */
+const FAKETIME = globSync('/usr/lib/*/faketime/libfaketime.so.1')[0]
+export const HAS_FAKETIME = FAKETIME !== undefined
+
+/** A PostgreSQL of a test's own, to be restarted; with `clock`, its clock can be set. */
+export async function startPostgres(options: {
+  maxConnections: number
+  clock?: boolean
+}): Promise<PostgresServer> {
   const folder = mkdtempSync(path.join(tmpdir(), 'chaos-postgres-'))
   // As root the user postgres has to reach it.
   chmodSync(folder, 0o755)
@@ -49,11 +58,19 @@ export async function startPostgres(options: { maxConnections: number }): Promis
     path.join(dataPath, 'log'),
   ]
 
+  const offset = path.join(folder, 'clock-offset')
+  const setClock = (seconds: number) => writeFileSync(offset, `${seconds < 0 ? '' : '+'}${seconds}\n`)
+  setClock(0)
+  const clock = { LD_PRELOAD: FAKETIME, FAKETIME_TIMESTAMP_FILE: offset, FAKETIME_NO_CACHE: '1' }
+  const owner = asOwner(home.owner)
+  const env = options.clock ? { ...owner.env, ...clock, FAKETIME_DONT_FAKE_MONOTONIC: '1' } : owner.env
+
   const control = async (...args: string[]) => {
     // Its output would stay open as long as the server that inherits it.
     const program = path.join(home.binaries, 'bin/pg_ctl')
     const child = spawn(program, [...args, '-w', '-s', '-D', dataPath], {
-      ...asOwner(home.owner),
+      ...owner,
+      env,
       stdio: 'ignore',
     })
     const [code] = (await once(child, 'exit')) as [number | null]
@@ -69,6 +86,7 @@ export async function startPostgres(options: { maxConnections: number }): Promis
   return {
     url,
     createDatabase: () => createDatabaseOn(url),
+    setClock,
     restart: (mode) => control('restart', '-m', mode, ...server),
     async remove() {
       await control('stop', '-m', 'immediate')
