@@ -6,10 +6,11 @@ import pg from 'pg'
 import type { TestProject } from 'vitest/node'
 import { buildDashboardIfStale } from '../../src/cli/build-dashboard.ts'
 import { startEmbedded } from '../../src/db/embedded.ts'
-import { migrate } from '../../src/db/migrate.ts'
+import { type MigrationHistory, migrate } from '../../src/db/migrate.ts'
 import { CHROMIUM, HAS_CHROMIUM } from '../browser/executable.ts'
 import { databaseUrl } from './database-url.ts'
 import { HAS_PGBOUNCER, startPgBouncer } from './pgbouncer-process.ts'
+import { describePristine, type Pristine } from './pristine.ts'
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -18,6 +19,8 @@ declare module 'vitest' {
       templatePrefix: string
       /** A way to the same server through PgBouncer, where TEST_PGBOUNCER asks for one. */
       throughUrl: string | undefined
+      /** What the templates look like. */
+      pristine: Record<MigrationHistory, Pristine>
     }
   }
 }
@@ -42,11 +45,12 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const prefix = `fat_${randomBytes(5).toString('hex')}_`
   const teardown = async () => {
     await pgbouncer?.stop()
-    await withAdmin(server.url, (admin) => dropDatabases(admin, prefix))
+    await withClient(server.url, (admin) => dropDatabases(admin, prefix))
     await server.stop()
   }
+  let pristine: Record<MigrationHistory, Pristine>
   try {
-    await createTemplates(server.url, prefix)
+    pristine = await createTemplates(server.url, prefix)
   } catch (error) {
     // Vitest calls the teardown only of a set-up that succeeded.
     await teardown()
@@ -56,17 +60,20 @@ export default async function setup(project: TestProject): Promise<() => Promise
     adminUrl: server.url,
     templatePrefix: prefix,
     throughUrl: pgbouncer?.urlOf(server.url),
+    pristine,
   })
   return teardown
 }
 
-async function createTemplates(adminUrl: string, prefix: string): Promise<void> {
-  await withAdmin(adminUrl, async (admin) => {
+async function createTemplates(adminUrl: string, prefix: string) {
+  await withClient(adminUrl, async (admin) => {
     for (const name of ['tasks', 'server']) await admin.query(`create database ${prefix}${name}`)
   })
   await migrate(databaseUrl(adminUrl, `${prefix}tasks`), 'tasks', { mode: 'auto' })
   await migrate(databaseUrl(adminUrl, `${prefix}server`), 'tasks', { mode: 'auto' })
   await migrate(databaseUrl(adminUrl, `${prefix}server`), 'server', { mode: 'auto' })
+  const describe = (name: string) => withClient(databaseUrl(adminUrl, `${prefix}${name}`), describePristine)
+  return { tasks: await describe('tasks'), server: await describe('server') }
 }
 
 async function givenServer(): Promise<TestServer | undefined> {
@@ -119,7 +126,7 @@ async function embeddedServer(): Promise<TestServer> {
 }
 
 async function version(url: string): Promise<string> {
-  return withAdmin(url, async (admin) => {
+  return withClient(url, async (admin) => {
     const { rows } = await admin.query<{ server_version: string }>('show server_version')
     return rows[0]?.server_version ?? 'unknown version'
   })
@@ -134,12 +141,12 @@ async function dropDatabases(admin: pg.Client, prefix: string): Promise<void> {
   for (const { datname } of rows) await admin.query(`drop database ${datname} with (force)`)
 }
 
-async function withAdmin<T>(url: string, work: (admin: pg.Client) => Promise<T>): Promise<T> {
-  const admin = new pg.Client({ connectionString: url })
-  await admin.connect()
+async function withClient<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
+  const client = new pg.Client({ connectionString: url })
+  await client.connect()
   try {
-    return await work(admin)
+    return await work(client)
   } finally {
-    await admin.end()
+    await client.end()
   }
 }
