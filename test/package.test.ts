@@ -4,11 +4,9 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writ
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { promisify } from 'node:util'
-import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest'
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { parseSource } from './support/architecture/source-file.ts'
 import { createTestDatabase } from './support/database.ts'
-
-vi.setConfig({ testTimeout: 90_000, hookTimeout: 240_000 })
 
 const run = promisify(execFile)
 const root = path.resolve(import.meta.dirname, '..')
@@ -99,7 +97,7 @@ test("the README's embedding example runs a task and shows it over REST", async 
   expect((await fetch(url)).status).toBe(401)
 
   const look = async () => (await fetch(url, { headers: { authorization: 'Bearer secret' } })).json()
-  await expect.poll(look, { timeout: 30_000 }).toMatchObject({
+  await expect.poll(look).toMatchObject({
     status: 'completed',
     percent: 100,
     step: 'page 20',
@@ -129,7 +127,7 @@ test('a stop in the middle of a task drains it', async () => {
   }
   await fetch(`${address}/books`, { method: 'POST' })
   const status = async () => (await database.pool.query('select status from async_tasks')).rows
-  await expect.poll(status, { timeout: 10_000 }).toEqual([{ status: 'running' }])
+  await expect.poll(status).toEqual([{ status: 'running' }])
   app.kill('SIGTERM')
   expect(await ended).toEqual([0, null])
   expect(await status()).toEqual([{ status: 'completed' }])

@@ -1,10 +1,8 @@
 import type { Page } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { createTestDatabase } from '../support/database.ts'
 import { logIn, openPage, PageServer } from './admin-page.ts'
 import type { WatchedBrowser } from './watched-browser.ts'
-
-vi.setConfig({ testTimeout: 90_000, hookTimeout: 90_000 })
 
 const AWAY_MS = 10_000
 
@@ -47,18 +45,18 @@ test('a task is created by the form, watched, cancelled, retried and completes, 
   await page.getByLabel('endDate').fill('2025-12-31')
   await page.getByRole('button', { name: 'Create task' }).click()
 
-  await expect.poll(badge, { timeout: 20_000 }).toBe('Running')
-  await expect.poll(barValue, { timeout: 30_000 }).toBeGreaterThan(0)
+  await expect.poll(badge).toBe('Running')
+  await expect.poll(barValue).toBeGreaterThan(0)
   const [first, firstLines] = [await barValue(), await countLines()]
-  await expect.poll(barValue, { timeout: 30_000 }).toBeGreaterThan(first)
-  await expect.poll(countLines, { timeout: 30_000 }).toBeGreaterThan(firstLines)
+  await expect.poll(barValue).toBeGreaterThan(first)
+  await expect.poll(countLines).toBeGreaterThan(firstLines)
 
   await page.getByRole('button', { name: 'Cancel', exact: true }).click()
   await expect.poll(badge).toMatch(/Cancelled|Stopping/)
   const retry = page.getByRole('button', { name: 'Retry', exact: true })
-  await expect.poll(() => retry.isEnabled(), { timeout: 20_000 }).toBe(true)
+  await expect.poll(() => retry.isEnabled()).toBe(true)
   await retry.click()
-  await expect.poll(badge, { timeout: 60_000 }).toBe('Completed')
+  await expect.poll(badge).toBe('Completed')
   expect(await barValue()).toBe(100)
   await page.getByText('Attempt 2').first().waitFor()
   expect(await page.evaluate('window.notReloaded')).toBe(true)

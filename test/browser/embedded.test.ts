@@ -1,12 +1,10 @@
 import type { AddressInfo } from 'node:net'
 import Fastify, { type FastifyInstance } from 'fastify'
-import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import asyncTasks from '../../src/plugin.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { createDemoTasks } from './demo-tasks.ts'
 import { openBrowser, type WatchedBrowser } from './watched-browser.ts'
-
-vi.setConfig({ testTimeout: 60_000, hookTimeout: 90_000 })
 
 let database: TestDatabase
 let app: FastifyInstance

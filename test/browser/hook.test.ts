@@ -1,13 +1,11 @@
 import type { Page, Request } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { createTaskRegistry } from '../../src/tasks/registry.ts'
 import { ADMIN, type BundledServer, startBundledServer } from '../http/bundled-server.ts'
 import { createGate } from '../support/engine.ts'
 import { bundle } from './bundle.ts'
 import { launchChromium } from './chromium.ts'
 import type { HookPage } from './hook-page.ts'
-
-vi.setConfig({ testTimeout: 90_000, hookTimeout: 120_000 })
 
 const { task } = createTaskRegistry()
 let gate = createGate()
@@ -78,8 +76,7 @@ const show = (...shown: Shown) =>
   page.evaluate((given) => (globalThis as unknown as { hookPage: HookPage }).hookPage.show(...given), shown)
 const calls = () => page.evaluate(() => (globalThis as unknown as { hookPage: HookPage }).hookPage.calls)
 const text = (selector: string) => page.textContent(selector)
-const sees = (selector: string, words: string) =>
-  expect.poll(() => text(selector), { timeout: 20_000 }).toContain(words)
+const sees = (selector: string, words: string) => expect.poll(() => text(selector)).toContain(words)
 const states = () => [...streams.values()]
 
 describe('useTaskStatus', () => {

@@ -1,14 +1,12 @@
 import { readFileSync } from 'node:fs'
 import type { Page } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { createTaskRegistry } from '../../src/tasks/registry.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { createGate } from '../support/engine.ts'
 import { logIn, openPage, PageServer } from './admin-page.ts'
 import { createDemoTasks } from './demo-tasks.ts'
 import type { WatchedBrowser } from './watched-browser.ts'
-
-vi.setConfig({ testTimeout: 60_000, hookTimeout: 90_000 })
 
 const gate = createGate()
 const stubborn = createTaskRegistry().task('ignore_signal')(async (_params, ctx) => {

@@ -146,9 +146,7 @@ describe('watchAll', () => {
   test.each(['by stream', 'by polling'])('shows what runs and what changes, %s', async (how) => {
     const base = how === 'by stream' ? address : await startPlainProxy(address)
     const running = await server.app.tasks.createTask(talk)
-    await expect
-      .poll(async () => (await server.app.tasks.getTask(running.taskId))?.step, { timeout: 20_000 })
-      .toBe('half')
+    await expect.poll(async () => (await server.app.tasks.getTask(running.taskId))?.step).toBe('half')
     const controller = new AbortController()
     const seen: string[] = []
     const completed = new Set<string>()

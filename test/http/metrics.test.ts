@@ -178,9 +178,7 @@ describe('the state of the table', () => {
     ['fails', outage],
     ['hangs', () => new Promise<never>(() => {})],
   ])('is left out while the database is away and a count %s', async (_name, stats) => {
-    const begun = performance.now()
     const samples = await read({ stats, findDatabaseProblem: isAway })
-    expect(performance.now() - begun).toBeLessThan(4_000)
     expect(samples.async_tasks_database_up).toBe(0)
     expect(namesIn(samples)).not.toEqual(expect.arrayContaining([expect.toBeOneOf(OF_THE_TABLE)]))
   })

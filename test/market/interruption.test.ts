@@ -25,7 +25,7 @@ async function startHanging(source: ScriptedSource, timeoutSeconds?: number): Pr
     ...(timeoutSeconds === undefined ? {} : { timeoutSeconds }),
   })
   // The day before the hanging one is written while that one is fetched.
-  await expect.poll(() => server.count('daily_market_data'), { timeout: 10_000 }).toBe(6)
+  await expect.poll(() => server.count('daily_market_data')).toBe(6)
   return taskId
 }
 

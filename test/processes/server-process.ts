@@ -22,7 +22,7 @@ export function cloneProject(): string {
   const folder = mkdtempSync(path.join(tmpdir(), 'clone-'))
   onTestFinished(async () => {
     // A killed server's PostgreSQL may still be writing.
-    await expect.poll(() => processesOf(folder), { timeout: 20_000 }).toEqual([])
+    await expect.poll(() => processesOf(folder)).toEqual([])
     rmSync(folder, { recursive: true, force: true })
   })
   for (const part of ['package.json', 'tsconfig.json', 'src', 'migrations']) {

@@ -1,14 +1,11 @@
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import path from 'node:path'
-import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import type { TaskDetail } from '../../src/contract/task.ts'
 import { processStart } from '../../src/db/process-identity.ts'
 import { createTestDatabase } from '../support/database.ts'
 import { clonePrivately, cloneProject, postmasterPid, processesOf, ServerProcess } from './server-process.ts'
-
-// Each test boots PostgreSQL and the server once or twice, on a machine that runs other tests meanwhile.
-vi.setConfig({ testTimeout: 60_000 })
 
 const asRoot = process.getuid?.() === 0
 
@@ -40,7 +37,7 @@ async function expectNothingLeft(server: ServerProcess): Promise<void> {
   expect(existsSync(path.join(server.folder, '.data/server.pid'))).toBe(false)
 }
 
-test('the first start makes everything, the second keeps it and is ready within 5 s', async () => {
+test('the first start makes everything, and the second keeps it', async () => {
   const folder = cloneProject()
   const first = new ServerProcess(folder)
   const address = await first.listening()
@@ -51,11 +48,9 @@ test('the first start makes everything, the second keeps it and is ready within 
   expect(await first.exitCode).toBe(0)
   await expectNothingLeft(first)
 
-  const startedAt = performance.now()
   const second = new ServerProcess(folder)
   const next = await second.listening()
   expect(await isReady(next)).toBe(200)
-  expect(performance.now() - startedAt).toBeLessThan(5_000)
   expect((await logIn(next, password)).status).toBe(200)
   const headers = { authorization: `Bearer ${session.token}` }
   expect((await fetch(`${next}/api/admin/auth/me`, { headers })).status).toBe(200)
@@ -117,7 +112,7 @@ describe('a stop drains, ends with 0 and leaves no process', () => {
   test('a signal while the server is still starting', async () => {
     const server = new ServerProcess(cloneProject())
     const lock = path.join(server.folder, '.data/server.pid')
-    await expect.poll(() => existsSync(lock), { interval: 5, timeout: 20_000 }).toBe(true)
+    await expect.poll(() => existsSync(lock), { interval: 5 }).toBe(true)
     server.npm.kill('SIGTERM')
     expect(await server.exitCode).toBe(0)
     expect(server.output).not.toContain('listening')
@@ -150,7 +145,7 @@ test('a second signal ends the server at once with 1, and its PostgreSQL after i
   await server.says(/SIGTERM: stopping/)
   process.kill(pid, 'SIGINT')
   expect(await server.exitCode).toBe(1)
-  await expect.poll(() => processesOf(server.folder), { timeout: 10_000 }).toEqual([])
+  await expect.poll(() => processesOf(server.folder)).toEqual([])
 })
 
 test('after kill -9 PostgreSQL ends by itself, and the next start works', async () => {

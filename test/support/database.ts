@@ -81,7 +81,7 @@ async function reset(admin: pg.Client, name: string, source: MigrationHistory): 
 
 async function cutConnections(admin: pg.Client, name: string): Promise<void> {
   const cut = 'select pg_terminate_backend(pid) from pg_stat_activity where datname = $1'
-  while ((await admin.query(cut, [name])).rowCount) {}
+  for (let left: number | null = 1; left; ) left = (await admin.query(cut, [name])).rowCount
 }
 
 function resetPrefix(source: string): string {

@@ -77,7 +77,7 @@ test('the first task finds a connection that is open; nobody hears anything of t
     const heard = once(listener, 'notification')
     await rememberTypes(database.pool, 'first')
     await runner.start()
-    await expect.poll(() => pool.idleCount, { timeout: 20_000 }).toBe(1)
+    await expect.poll(() => pool.idleCount).toBe(1)
     await database.pool.query(`select pg_notify('${CHANNEL}', 'nothing before')`)
     expect(await heard).toEqual([expect.objectContaining({ payload: 'nothing before' })])
     expect(await runner.manager.createTask('first')).toMatchObject({ status: 'pending' })

@@ -9,7 +9,7 @@ test('an error that a task left behind is named and logged, and the process goes
   const said: { taskId?: string; message?: string; fatal?: string }[] = []
   child.on('message', (message) => said.push(message as (typeof said)[number]))
   await expect
-    .poll(() => said.map(({ message }) => message).toSorted(), { timeout: 10_000 })
+    .poll(() => said.map(({ message }) => message).toSorted())
     .toEqual(['uncaughtException: thrown in a timer', 'unhandledRejection: rejected in a timer'])
   const { rows } = await database.pool.query(
     `select t.status, array_agg(l.message order by l.message) as lines

@@ -177,7 +177,7 @@ export class Arena {
   }
 
   /** Waits until nothing is pending or running, and expects these ends. */
-  async allEnded(expected: Record<string, number>, timeout = 30_000): Promise<void> {
+  async allEnded(expected: Record<string, number>, timeout = 120_000): Promise<void> {
     const unfinished = async () => {
       const { pending = 0, running = 0 } = await this.statuses()
       return pending + running
@@ -194,7 +194,7 @@ export class Arena {
   }
 
   /** Waits until this worker may judge others: its heartbeats have gone through for a lease. */
-  async isSteady(worker: WorkerProcess, timeout = 10_000): Promise<void> {
+  async isSteady(worker: WorkerProcess, timeout = 60_000): Promise<void> {
     const pid = worker.pid
     const steady = `select 1 from async_task_executors
                      where pid = $1 and heartbeat_at - started_at > lease_ms * interval '1 millisecond'`
@@ -222,9 +222,7 @@ export class Arena {
   async #closeWorker(worker: WorkerProcess): Promise<void> {
     worker.signal('SIGCONT')
     await worker.ask('release')
-    await expect
-      .poll(() => worker.ask('pool'), { timeout: 20_000 })
-      .toMatchObject({ checkedOut: 0, waiting: 0 })
+    await expect.poll(() => worker.ask('pool')).toMatchObject({ checkedOut: 0, waiting: 0 })
     worker.signal('SIGTERM')
     expect(await worker.exited).toBe(0)
     await this.audit.noteDeath(worker.name)

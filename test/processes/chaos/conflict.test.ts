@@ -1,10 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect, test, vi } from 'vitest'
 import { useArena } from './arena.ts'
-import { between, LONG } from './seed.ts'
+import { between, expectWithin, LONG } from './seed.ts'
 import { monotonicMs } from './worker-messages.ts'
 
-vi.setConfig({ testTimeout: LONG ? 300_000 : 90_000 })
+vi.setConfig({ testTimeout: 300_000 })
 const arena = useArena()
 
 /** Refuses every other completion, as a serialisable transaction next door would. A sequence outlives a rollback. */
@@ -43,7 +43,7 @@ test('a row lock on the completing row delays that one task, and no other', asyn
   await worker.ask('release')
   await worker.tells('ended')
   const others = await current.create(20, 'work', () => ({ ms: 1 }))
-  await expect.poll(() => current.statuses(), { timeout: 15_000 }).toEqual({ running: 1, completed: 20 })
+  await expect.poll(() => current.statuses()).toEqual({ running: 1, completed: 20 })
   // The completion is tried again and again, and never leaves more than one backend waiting for the lock.
   const waiting = async () =>
     (
@@ -58,7 +58,7 @@ test('a row lock on the completing row delays that one task, and no other', asyn
         meetings.push(await waiting())
         return meetings.filter((met, i) => met > 0 && meetings[i - 1] === 0).length
       },
-      { timeout: 20_000, interval: 100 },
+      { interval: 100 },
     )
     .toBeGreaterThan(2)
   expect(Math.max(...meetings)).toBe(1)
@@ -134,6 +134,6 @@ test('a cancel reaches the handler in another process at once', async () => {
   latencies.sort((a, b) => a - b)
   const [p50 = Number.NaN, p99 = Number.NaN] = [latencies[99], latencies[197]]
   console.log(`cancel to abort over 200 tries: p50 ${p50.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms`)
-  expect(p50).toBeLessThanOrEqual(20)
-  expect(p99).toBeLessThanOrEqual(150)
+  expectWithin(p50, 20)
+  expectWithin(p99, 150)
 })

@@ -1,10 +1,10 @@
 import { expect, test, vi } from 'vitest'
 import { useArena } from './arena.ts'
-import { between, LONG } from './seed.ts'
+import { between, expectWithin, LONG } from './seed.ts'
 import { monotonicMs } from './worker-messages.ts'
 import type { LogLine, WorkerProcess } from './worker-process.ts'
 
-vi.setConfig({ testTimeout: LONG ? 300_000 : 90_000 })
+vi.setConfig({ testTimeout: 300_000 })
 const arena = useArena()
 
 test('an outage that begins mid-handler: each task completes once, soon after the return, with few words', async () => {
@@ -25,7 +25,7 @@ test('an outage that begins mid-handler: each task completes once, soon after th
   for (const each of [worker, neighbour]) await each.ask('release')
   await expect.poll(() => worker.told('ended').length).toBe(worker.told('started').length)
   await expect
-    .poll(async () => (await worker.ask('health')).reasons, { timeout: 20_000 })
+    .poll(async () => (await worker.ask('health')).reasons)
     .toEqual([expect.stringContaining('the heartbeat loop has not run')])
   // The length of the outage is what this test is about; nothing that could be waited for happens meanwhile.
   await elapse(LONG ? 60_000 : 4_000)
@@ -35,18 +35,16 @@ test('an outage that begins mid-handler: each task completes once, soon after th
   proxy.set('none')
   await current.allCompleted(116)
   const took = monotonicMs() - backAt
-  expect(took).toBeLessThan(5_000)
+  expectWithin(took, 5_000)
   expect(await current.audit.count()).toEqual({ tasks: 116, runs: 116 })
   expect(
     await current.query(
       "select distinct attempt, retry_count from async_tasks where result is not null and created_at > now() - interval '1 hour'",
     ),
   ).toEqual([{ attempt: 1, retry_count: 0 }])
-  await expect.poll(async () => (await worker.ask('health')).ok, { timeout: 10_000 }).toBe(true)
+  await expect.poll(async () => (await worker.ask('health')).ok).toBe(true)
   await expect
-    .poll(async () => (await worker.ask('health')).loops.every((loop) => loop.failures === 0), {
-      timeout: 20_000,
-    })
+    .poll(async () => (await worker.ask('health')).loops.every((loop) => loop.failures === 0))
     .toBe(true)
   const lines = worker.logLines.slice(said)
   console.log(
@@ -65,13 +63,11 @@ test('packets that vanish: dead connections are given up and everything goes on'
   current.proxy.set('silence')
   await worker.ask('release')
   // Everyone has lost bytes: the heartbeat, the settlements, the connection that listens.
-  await expect
-    .poll(async () => (await worker.ask('health')).reasons.length, { timeout: 20_000 })
-    .toBeGreaterThan(0)
+  await expect.poll(async () => (await worker.ask('health')).reasons.length).toBeGreaterThan(0)
   current.proxy.set('none')
   await current.allCompleted(8)
   expect(await current.audit.count()).toEqual({ tasks: 8, runs: 8 })
-  await expect.poll(async () => (await worker.ask('health')).ok, { timeout: 20_000 }).toBe(true)
+  await expect.poll(async () => (await worker.ask('health')).ok).toBe(true)
   const more = await current.create(20, 'work', () => ({ ms: 1 }))
   await current.allCompleted(8 + more.length)
 })
@@ -111,9 +107,7 @@ test('all backends are terminated, again and again, under load', async () => {
       'select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()',
     )
     const target = Math.min(completed + 60, count)
-    await expect
-      .poll(async () => (await current.statuses()).completed ?? 0, { timeout: 20_000 })
-      .toBeGreaterThanOrEqual(target)
+    await expect.poll(async () => (await current.statuses()).completed ?? 0).toBeGreaterThanOrEqual(target)
   }
   await current.allCompleted(count)
   expect(
@@ -126,9 +120,7 @@ test('only the connection that listens is terminated: polling goes on, and it li
   const worker = await current.startWorker({ settings: { pollIntervalMs: 60_000 } })
   for (let round = 0; round < 3; round += 1) {
     await expect.poll(async () => (await current.query(TERMINATE_LISTENER)).length).toBe(1)
-    await expect
-      .poll(() => worker.logLines.filter(isHeardAgain).length, { timeout: 10_000 })
-      .toBeGreaterThan(round)
+    await expect.poll(() => worker.logLines.filter(isHeardAgain).length).toBeGreaterThan(round)
     expect((await worker.ask('health')).ok).toBe(true)
     // Nothing but a notification can wake it.
     const taskId = await current.createOne('work', { ms: 1 })
@@ -161,9 +153,7 @@ const TERMINATE_LISTENER = `
      and query like 'listen%' and state = 'idle'`
 
 async function runningHandlers(workers: WorkerProcess[], count: number): Promise<void> {
-  await expect
-    .poll(() => workers.reduce((sum, worker) => sum + worker.told('started').length, 0), { timeout: 10_000 })
-    .toBe(count)
+  await expect.poll(() => workers.reduce((sum, worker) => sum + worker.told('started').length, 0)).toBe(count)
 }
 
 const isHeardAgain = ({ msg }: LogLine) => msg === 'other processes are heard again'

@@ -2,19 +2,19 @@ import { expect, test, vi } from 'vitest'
 import { useArena } from './arena.ts'
 import { LONG } from './seed.ts'
 
-vi.setConfig({ testTimeout: LONG ? 300_000 : 90_000 })
+vi.setConfig({ testTimeout: 300_000 })
 const arena = useArena()
 
 test('an executor that was paused beyond its lease changes no row of its lost tasks and aborts their handlers', async () => {
   const { current } = arena
   const paused = await current.startWorker()
   const ids = await current.create(8, 'deaf')
-  await expect.poll(() => paused.told('started').length, { timeout: 10_000 }).toBe(8)
+  await expect.poll(() => paused.told('started').length).toBe(8)
   const other = await current.startWorker({ settings: { concurrency: 4 } })
   await current.isSteady(other)
   paused.signal('SIGSTOP')
   await other.ask('release')
-  await expect.poll(() => current.statuses(), { timeout: 15_000 }).toEqual({ completed: 8 })
+  await expect.poll(() => current.statuses()).toEqual({ completed: 8 })
   // With every column, and the transaction that wrote it last.
   const rows = () => current.query('select to_jsonb(t), xmin::text from async_tasks t order by id')
   const before = await rows()
@@ -53,9 +53,7 @@ test('an executor that wakes up with due tasks waiting claims none before others
   for (let round = 0; round < (LONG ? 20 : 1); round += 1) {
     paused.signal('SIGSTOP')
     await expect
-      .poll(async () => (await current.tasks.listExecutors()).filter(({ pid }) => pid === paused.pid), {
-        timeout: 10_000,
-      })
+      .poll(async () => (await current.tasks.listExecutors()).filter(({ pid }) => pid === paused.pid))
       .toMatchObject([{ alive: false }])
     await current.create(100, 'work', () => ({ ms: 300 }))
     paused.signal('SIGCONT')
@@ -77,7 +75,7 @@ test('clocks that differ between processes decide nothing: only the time of the 
   for (const worker of workers) await current.isSteady(worker)
   const later = await current.createOne('work', { ms: 1 }, { runAt: new Date(Date.now() + day / 2) })
   await current.create(60, 'work', () => ({ ms: 50 }))
-  await expect.poll(() => current.statuses(), { timeout: 15_000 }).toEqual({ completed: 60, pending: 1 })
+  await expect.poll(() => current.statuses()).toEqual({ completed: 60, pending: 1 })
   for (const worker of workers) expect(worker.told('started').length).toBeGreaterThan(0)
   // Nobody is taken for dead, nothing is dated by a wrong clock, and what is due later has not begun.
   expect(
@@ -91,13 +89,11 @@ test('clocks that differ between processes decide nothing: only the time of the 
 
   // A death is noticed as soon as elsewhere, also by those with wrong clocks.
   await current.create(24, 'hold')
-  await expect
-    .poll(() => workers.reduce((sum, worker) => sum + worker.told('started').length, 0), { timeout: 10_000 })
-    .toBe(84)
+  await expect.poll(() => workers.reduce((sum, worker) => sum + worker.told('started').length, 0)).toBe(84)
   const [victim, ...rest] = workers
   if (!victim) throw new Error('there are three')
   await current.kill(victim)
   for (const worker of rest) await worker.ask('release')
-  await expect.poll(() => current.statuses(), { timeout: 15_000 }).toEqual({ completed: 84, pending: 1 })
+  await expect.poll(() => current.statuses()).toEqual({ completed: 84, pending: 1 })
   expect(await current.audit.overlaps()).toEqual([])
 })

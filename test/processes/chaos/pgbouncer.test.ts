@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, inject, test, vi } from 'vitest'
 import { HAS_PGBOUNCER, type PgBouncer, startPgBouncer } from '../../support/pgbouncer-process.ts'
 import { useArena } from './arena.ts'
-import { between, LONG } from './seed.ts'
+import { between, expectWithin, LONG } from './seed.ts'
 import { monotonicMs } from './worker-messages.ts'
 import type { LogLine } from './worker-process.ts'
 
-vi.setConfig({ testTimeout: LONG ? 300_000 : 90_000 })
+vi.setConfig({ testTimeout: 300_000 })
 
 describe.runIf(HAS_PGBOUNCER)('through PgBouncer in transaction mode', () => {
   let pgbouncer: PgBouncer
@@ -37,7 +37,7 @@ describe.runIf(HAS_PGBOUNCER)('through PgBouncer in transaction mode', () => {
     const others = await Promise.all([1, 2].map(() => current.startWorker(throughPgBouncer())))
     for (const other of others) await current.isSteady(other)
     await current.create(300, 'talk', () => ({ ms: between(random, 20, 120) }))
-    await expect.poll(() => worker.told('started').length, { timeout: 10_000 }).toBeGreaterThan(10)
+    await expect.poll(() => worker.told('started').length).toBeGreaterThan(10)
     await current.kill(worker)
     await current.allEnded({ completed: 301, cancelled: 1 })
     expect(await current.audit.overlaps()).toEqual([])
@@ -50,7 +50,7 @@ describe.runIf(HAS_PGBOUNCER)('through PgBouncer in transaction mode', () => {
     const worker = await current.startWorker({ databaseUrl, prepared })
     const isSaid = ({ msg, error }: LogLine) =>
       error?.name === 'NotificationsDoNotArrive' || msg.includes('notification')
-    await expect.poll(() => worker.logLines.filter(isSaid).length, { timeout: 15_000 }).toBe(1)
+    await expect.poll(() => worker.logLines.filter(isSaid).length).toBe(1)
     expect((await worker.ask('health')).ok).toBe(true)
 
     await current.create(50, 'work', () => ({ ms: 1 }))
@@ -60,13 +60,13 @@ describe.runIf(HAS_PGBOUNCER)('through PgBouncer in transaction mode', () => {
     await current.tasks.cancelTask(taskId)
     const { at } = await worker.tells('aborted', (run) => run.taskId === taskId)
     // With the next heartbeat, and the time that a busy machine takes.
-    expect(at - cancelledAt).toBeLessThan(1_000)
+    expectWithin(at - cancelledAt, 1_000)
     await current.allEnded({ completed: 50, cancelled: 1 })
     if (!LONG) return
     // It goes on trying, in silence: whoever mends the set-up need not restart.
     const failures = async () =>
       (await worker.ask('health')).loops.find(({ loop }) => loop === 'listener')?.failures
-    await expect.poll(failures, { timeout: 60_000 }).toBeGreaterThan(3)
+    await expect.poll(failures).toBeGreaterThan(3)
     expect(worker.logLines.filter(isSaid)).toHaveLength(1)
   })
 

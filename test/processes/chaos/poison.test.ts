@@ -1,8 +1,8 @@
 import { expect, test, vi } from 'vitest'
 import { useArena } from './arena.ts'
-import { between, LONG } from './seed.ts'
+import { between } from './seed.ts'
 
-vi.setConfig({ testTimeout: LONG ? 300_000 : 90_000 })
+vi.setConfig({ testTimeout: 300_000 })
 const arena = useArena()
 
 test('poison among good tasks: params that no longer parse fail at once, a task that kills its process fails in the end', async () => {

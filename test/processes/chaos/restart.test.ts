@@ -5,7 +5,7 @@ import { useArena } from './arena.ts'
 import { type PostgresServer, startPostgres } from './postgres-server.ts'
 import { between, LONG, pick } from './seed.ts'
 
-vi.setConfig({ testTimeout: LONG ? 900_000 : 90_000 })
+vi.setConfig({ testTimeout: 900_000 })
 
 const CONNECTIONS = LONG ? 300 : 60
 let server: PostgresServer
@@ -27,7 +27,7 @@ test('PostgreSQL is restarted under load, fast and by a crash: nothing is lost a
     const { completed = 0 } = await current.statuses()
     await server.restart(mode)
     const target = Math.min(completed + 200, count)
-    await expect.poll(() => current.completed(), { timeout: 20_000 }).toBeGreaterThanOrEqual(target)
+    await expect.poll(() => current.completed()).toBeGreaterThanOrEqual(target)
   }
   await current.allCompleted(count, 120_000)
   expect(
@@ -39,7 +39,7 @@ test('a server without a free connection: tasks wait, handlers go on, and all is
   const { current } = arena
   const worker = await current.startWorker({ settings: { concurrency: 4 } })
   await current.create(4, 'hold')
-  await expect.poll(() => worker.told('started').length, { timeout: 10_000 }).toBe(4)
+  await expect.poll(() => worker.told('started').length).toBe(4)
 
   // The worker's own connections are cut, and their places taken.
   current.proxy.set('reset')
@@ -51,7 +51,7 @@ test('a server without a free connection: tasks wait, handlers go on, and all is
     await expect.poll(() => worker.told('ended').length).toBe(4)
     const heartbeat = async () =>
       (await worker.ask('health')).loops.find(({ loop }) => loop === 'heartbeat')?.lastError
-    await expect.poll(heartbeat, { timeout: 15_000 }).toContain('too many clients')
+    await expect.poll(heartbeat).toContain('too many clients')
     await current.create(10, 'work', () => ({ ms: 1 }))
     expect(await current.statuses()).toEqual({ running: 4, pending: 10 })
   } finally {
@@ -59,7 +59,7 @@ test('a server without a free connection: tasks wait, handlers go on, and all is
   }
   await current.allCompleted(14)
   expect(await current.audit.count()).toEqual({ tasks: 14, runs: 14 })
-  await expect.poll(async () => (await worker.ask('health')).ok, { timeout: 10_000 }).toBe(true)
+  await expect.poll(async () => (await worker.ask('health')).ok).toBe(true)
 })
 
 test.runIf(LONG)(

@@ -1,7 +1,13 @@
 import { createHash } from 'node:crypto'
+import { expect } from 'vitest'
 
 /** The long form is `npm run chaos`. */
 export const LONG = process.env.CHAOS === 'long'
+
+/** Speed counts in the long form alone, which has the machine to itself. */
+export function expectWithin(tookMs: number, limitMs: number): void {
+  if (LONG) expect(tookMs).toBeLessThanOrEqual(limitMs)
+}
 
 /** Whatever is left to chance follows from it: `CHAOS_SEED=… npm run chaos` draws the same. Vitest's configuration draws it. */
 export const SEED = Number(process.env.CHAOS_SEED)

@@ -32,10 +32,10 @@ describe('concurrency', () => {
     },
   )
 
-  test('1,000 tasks at concurrency 2 finish in seconds: a freed slot claims at once', async () => {
+  test('1,000 tasks at concurrency 2 finish without a poll: a freed slot claims at once', async () => {
     const { task } = createTaskRegistry()
     const noop = task('noop')(() => {})
-    const { manager, events, executor } = engines.create([noop])
+    const { manager, events, executor } = engines.create([noop], { pollIntervalMs: 60_000 })
     const done = createGate()
     let ended = 0
     events.on('ended', () => {
@@ -43,12 +43,8 @@ describe('concurrency', () => {
       if (ended === 1_000) done.open()
     })
     await manager.createTasks(Array.from({ length: 1_000 }, () => ({ task: noop })))
-    const begun = performance.now()
     executor.start()
     await done.opened
-    const seconds = (performance.now() - begun) / 1_000
-    console.log(`1,000 no-op tasks at concurrency 2: ${seconds.toFixed(2)} s`)
-    expect(seconds).toBeLessThan(10)
     expect((await manager.listTasks({ status: ['completed'] })).total).toBe(1_000)
   })
 

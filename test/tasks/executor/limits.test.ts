@@ -31,7 +31,7 @@ describe('limits', () => {
     const many = crowd({}, 'many')
     const { manager } = engines.start([few.handler, many.handler], { concurrency: 8 })
     await manager.createTasks([...times(40, { task: few.handler }), ...times(40, { task: many.handler })])
-    await expect.poll(() => few.seen.done + many.seen.done, { timeout: 20_000 }).toBe(80)
+    await expect.poll(() => few.seen.done + many.seen.done).toBe(80)
     expect(few.seen.most).toBe(2)
     expect(many.seen.most).toBeGreaterThan(2)
   })
@@ -43,7 +43,7 @@ describe('limits', () => {
     engines.start([handler], settings)
     engines.start([handler], settings)
     await manager.createTasks(times(200, { task: handler }))
-    await expect.poll(() => seen.done, { timeout: 25_000 }).toBe(200)
+    await expect.poll(() => seen.done).toBe(200)
     expect(seen.most).toBeLessThanOrEqual(3)
     expect(seen.most).toBeGreaterThan(1)
   })
@@ -62,10 +62,10 @@ describe('limits', () => {
     await manager.createTasks(times(200, { task: handler }))
     await expect.poll(() => seen.done).toBeGreaterThan(0)
     await manager.createTasks(times(2 * slots, { task: slow }))
-    await expect.poll(() => seen.done, { timeout: 20_000 }).toBe(200)
+    await expect.poll(() => seen.done).toBe(200)
     expect(others).toBeLessThanOrEqual(slots)
     gate.open()
-    await expect.poll(() => others, { timeout: 20_000 }).toBe(2 * slots)
+    await expect.poll(() => others).toBe(2 * slots)
   })
 
   test('globalConcurrency: a handler that ignores its cancel counts until it returns', async () => {
@@ -126,7 +126,7 @@ describe('limits', () => {
       { task: limited.handler, runAt: past(20) },
     ])
     executor.start()
-    await expect.poll(() => order.length, { timeout: 20_000 }).toBe(4)
+    await expect.poll(() => order.length).toBe(4)
     expect(order.filter((type) => type === 'limited')).toHaveLength(2)
     expect(order[0]).toBe('plain')
   })
@@ -150,7 +150,7 @@ describe('a paused type', () => {
     expect(await manager.listTaskTypes()).toMatchObject([{ taskType: 'crowd', paused: true }])
     expect(await manager.pauseTaskType('crowd')).toMatchObject({ paused: true })
     expect(await manager.resumeTaskType('crowd')).toMatchObject({ paused: false })
-    await expect.poll(() => seen.done, { timeout: 20_000 }).toBe(400)
+    await expect.poll(() => seen.done).toBe(400)
   })
 
   test('may be one that only another process knows; one that nobody knows is refused', async () => {

@@ -182,9 +182,7 @@ describe('outage', () => {
       await started.opened
       proxy.set(fault)
       finish.open()
-      const begun = performance.now()
       await expect(executor.stop()).rejects.toMatchObject({ code: 'SHUTTING_DOWN' })
-      expect(performance.now() - begun).toBeLessThan(1_500)
       engines.length = 0
     },
   )

@@ -6,26 +6,20 @@ import { useEngines } from '../../support/engines.ts'
 const engines = useEngines()
 
 describe('progress', () => {
-  test('a million calls cost few writes and under a microsecond each', async () => {
+  test('a million calls cost few writes', async () => {
     await countProgressWrites()
     const { task } = createTaskRegistry()
     const CALLS = 1_000_000
     const BLOCK = 10_000
-    let microsecondsPerCall = 0
     let seconds = 0
     const busy = task('busy')(async (_params, ctx) => {
       const begun = performance.now()
       let calls = 0
-      const costs: number[] = []
       // Goes on for two seconds, and lets the writes happen in between as a real handler would.
       while (calls < CALLS || performance.now() - begun < 2_000) {
-        const from = performance.now()
         for (let i = 0; i < BLOCK; i += 1) ctx.progress(Math.min(++calls, CALLS), CALLS)
-        costs.push(((performance.now() - from) * 1_000) / BLOCK)
         await new Promise(setImmediate)
       }
-      // The median: what else the machine does must not count.
-      microsecondsPerCall = costs.toSorted((a, b) => a - b)[Math.floor(costs.length / 2)] ?? Number.NaN
       seconds = (performance.now() - begun) / 1_000
     })
     const { manager } = engines.start([busy])
@@ -33,12 +27,8 @@ describe('progress', () => {
     const ended = await manager.waitFor(taskId)
     expect(ended).toMatchObject({ status: 'completed', progress: CALLS, total: CALLS, percent: 100 })
     const { rows } = await engines.database.pool.query('select count(*)::int as writes from progress_writes')
-    console.log(
-      `progress(): ${microsecondsPerCall.toFixed(3)} µs a call, ${rows[0].writes} writes in ${seconds.toFixed(2)} s`,
-    )
     expect(rows[0].writes).toBeGreaterThan(1)
     expect(rows[0].writes).toBeLessThanOrEqual(Math.ceil(seconds * 5) + 1)
-    expect(microsecondsPerCall).toBeLessThan(1)
   })
 
   test('is integers from 0 to total, never falls within an attempt, and starts at 0 in the next', async () => {

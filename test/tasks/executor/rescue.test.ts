@@ -78,7 +78,7 @@ describe('rescue', () => {
     await blocker.query('begin')
     await blocker.query('select 1 from async_task_executors where executor_id = $1 for update', [executor.id])
     await expect
-      .poll(async () => (await manager.listExecutors())[0], { timeout: 5_000 })
+      .poll(async () => (await manager.listExecutors())[0])
       .toMatchObject({ id: executor.id, alive: false })
     const second = await manager.createTask(work)
     const passed = () => executor.health().loops.find(({ loop }) => loop === 'poller')?.sinceLastPassMs

@@ -62,7 +62,6 @@ describe('stop', () => {
     await executor.stop()
     const took = performance.now() - begun
     expect(took).toBeGreaterThan(750)
-    expect(took).toBeLessThan(1_100)
 
     const returned = await manager.getTask(first.taskId)
     expect(returned).toMatchObject({ status: 'pending', retryCount: 0, error: null, executorId: null })
@@ -95,9 +94,7 @@ describe('stop', () => {
     executor.start()
     try {
       const listeners = `select from pg_stat_activity where datname = current_database() and query like 'listen%'`
-      await expect
-        .poll(async () => (await engines.database.pool.query(listeners)).rowCount, { timeout: 10_000 })
-        .toBe(1)
+      await expect.poll(async () => (await engines.database.pool.query(listeners)).rowCount).toBe(1)
       const started = nextEvent(events, 'started')
       const { taskId } = await manager.createTask(deaf)
       await started

@@ -23,7 +23,7 @@ describe('features beside each other', () => {
     })
     const { manager } = engines.start([h], { concurrency: 10 })
     await manager.createTasks(Array.from({ length: 20 }, (_, i) => ({ task: h, params: { k: `k${i}` } })))
-    await expect.poll(() => done, { timeout: 20_000 }).toBe(20)
+    await expect.poll(() => done).toBe(20)
     expect(most).toBe(2)
   })
 
@@ -60,7 +60,7 @@ describe('features beside each other', () => {
       const text = 'select status from async_tasks where task_id = $1'
       return (await engines.database.pool.query(text, [bad.taskId])).rows[0].status
     }
-    await expect.poll(status, { timeout: 8_000 }).toBe('failed')
+    await expect.poll(status).toBe('failed')
     const good = await manager.createTask(h, { password: 'y' })
     expect(await manager.waitFor(good.taskId, { timeoutMs: 8_000 })).toMatchObject({ result: 'ok' })
   })

@@ -156,7 +156,7 @@ describe('lines that become visible out of order', () => {
     await insertLine(engines.database.pool, taskId, 'second')
     const looks = statements.length
     // Seen without the first: a feed that handed it on would have done so by now.
-    await expect.poll(() => statements.length, { timeout: 10_000 }).toBeGreaterThan(looks + 3)
+    await expect.poll(() => statements.length).toBeGreaterThan(looks + 3)
     await late.query('commit')
     expect(await messagesUntil(events, 'second')).toEqual(['first', 'second'])
   })

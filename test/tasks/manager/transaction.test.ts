@@ -155,7 +155,7 @@ async function untilItWaits(pid: number | undefined): Promise<void> {
         [pid],
       )
     ).rows[0]?.wait_event_type
-  await expect.poll(state, { timeout: 20_000, interval: 10 }).toBe('Lock')
+  await expect.poll(state, { interval: 10 }).toBe('Lock')
 }
 
 test('a key whose task ended after a repeatable read began is refused by the database, not answered wrongly', async () => {

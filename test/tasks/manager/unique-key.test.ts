@@ -38,7 +38,7 @@ async function waitingBackends(count: number): Promise<void> {
           where datname = current_database() and wait_event_type = 'Lock'`,
       )
     ).rows[0]?.count
-  await expect.poll(look, { timeout: 20_000, interval: 10 }).toBe(count)
+  await expect.poll(look, { interval: 10 }).toBe(count)
 }
 
 describe('a unique key', () => {

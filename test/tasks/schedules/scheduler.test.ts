@@ -113,9 +113,7 @@ describe('a tick', () => {
     const taken = scheduler.tickOnce()
     const waiting =
       'select count(*)::int as n from pg_stat_activity where $1::int = any(pg_blocking_pids(pid))'
-    await expect
-      .poll(async () => (await tables.pool.query(waiting, [pid])).rows[0]?.n, { timeout: 10_000 })
-      .toBe(3)
+    await expect.poll(async () => (await tables.pool.query(waiting, [pid])).rows[0]?.n).toBe(3)
     await blocker.query('commit')
     await taken
     const before = await schedules()

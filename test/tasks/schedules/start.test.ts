@@ -58,6 +58,6 @@ test('an app that starts while the database is away makes its schedules when it 
   await app.ready()
   proxy.set('none')
   const names = async () => (await database.pool.query('select name from async_task_schedules')).rows
-  await expect.poll(names, { timeout: 20_000 }).toEqual([{ name: 'daily' }])
+  await expect.poll(names).toEqual([{ name: 'daily' }])
   await app.close()
 })

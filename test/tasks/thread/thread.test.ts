@@ -41,20 +41,16 @@ describe('a thread handler', () => {
     expect(logs[0]?.data).toEqual({ name: 'Ada' })
   })
 
-  test('in an endless loop is cancelled within a second, and its slot is free', async () => {
+  test('in an endless loop is cancelled, and its slot is free at once', async () => {
     const endless = inThread('endless', 'endless')
     const noop = task('noop')(() => {})
-    const { manager, events } = engines.start([endless, noop], { concurrency: 1 })
+    const { manager, events } = engines.start([endless, noop], { concurrency: 1, cancelGraceMs: 600_000 })
     const started = nextEvent(events, 'started')
     const { taskId } = await manager.createTask(endless)
     await started
-    const begun = performance.now()
     await manager.cancelTask(taskId)
     const next = await manager.createTask(noop)
     expect(await manager.waitFor(next.taskId)).toMatchObject({ status: 'completed' })
-    const ms = performance.now() - begun
-    console.log(`an endless thread was cancelled and its slot free after ${ms.toFixed(0)} ms`)
-    expect(ms).toBeLessThan(1_000)
     expect(await manager.retryTask(taskId)).toMatchObject({ status: 'pending' })
     await manager.cancelTask(taskId)
   })
@@ -70,9 +66,9 @@ describe('a thread handler', () => {
     const listening = inThread('listening', 'listening')
     const { manager, executor } = engines.start([listening], { shutdownTimeoutMs: 3_000 })
     const { taskId } = await manager.createTask(listening)
-    await expect.poll(async () => (await manager.listLogs(taskId)).total, { timeout: 20_000 }).toBe(1)
+    await expect.poll(async () => (await manager.listLogs(taskId)).total).toBe(1)
     await manager.cancelTask(taskId)
-    await expect.poll(() => executor.runsAtOnce(['listening', 'listening']), { timeout: 20_000 }).toBe(true)
+    await expect.poll(() => executor.runsAtOnce(['listening', 'listening'])).toBe(true)
   })
 
   test('fails as it would in process: permanent, with its own delay, or for good when its result is no JSON', async () => {
