@@ -5,7 +5,7 @@ import { LogCap } from '../log-cap.ts'
 import type { Fence } from '../store/fence.ts'
 import { appendLogs, type NewLogLine } from '../store/output.ts'
 import { FlushLoop } from './flush-loop.ts'
-import { persistOrDrop } from './persist-or-drop.ts'
+import { persistEachOrDrop } from './persist-or-drop.ts'
 
 const MAX_LINES_A_WRITE = 1_000
 /** What may wait: a handler that writes faster than the database takes it must not fill the memory. */
@@ -79,7 +79,7 @@ export class LogBuffer {
     const batch = this.#lines.slice(0, MAX_LINES_A_WRITE)
     const now = performance.now()
     const lines = batch.map(({ saidAt, ...line }) => ({ ...line, ageMs: now - saidAt }))
-    await persistOrDrop('log lines', () => appendLogs(this.#db, lines), this.#context)
+    await persistEachOrDrop('log lines', lines, (some) => appendLogs(this.#db, some), this.#context)
     this.#lines = this.#lines.slice(batch.length)
     this.#written += batch.length
     for (const line of batch) this.#chars -= sizeOf(line)

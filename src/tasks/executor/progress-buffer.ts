@@ -3,7 +3,7 @@ import type { TaskEvents } from '../events.ts'
 import { type Fence, runKey } from '../store/fence.ts'
 import { type ProgressUpdate, writeLockedProgress, writeProgress } from '../store/output.ts'
 import { FlushLoop } from './flush-loop.ts'
-import { persistOrDrop } from './persist-or-drop.ts'
+import { persistEachOrDrop, persistOrDrop } from './persist-or-drop.ts'
 
 /** Locked rows that one flush waits for, half a second each at most. */
 const MAX_WAITS = 4
@@ -61,12 +61,13 @@ export class ProgressBuffer {
     if (this.#waiting.size === 0) return
     const updates = [...this.#waiting.values()]
     this.#waiting.clear()
-    const write = () => writeProgress(this.#db, this.#executorId, updates)
-    const ends = await persistOrDrop('progress', write, this.#context)
+    const write = (some: readonly ProgressUpdate[]) => writeProgress(this.#db, this.#executorId, some)
+    const answers = await persistEachOrDrop('progress', updates, write, this.#context)
+    const ends = new Map(answers.flatMap((answer) => [...answer]))
     for (const update of updates) {
-      if (ends?.get(runKey(update)) === 'lost') this.#onLost(update)
+      if (ends.get(runKey(update)) === 'lost') this.#onLost(update)
     }
-    const locked = updates.filter((update) => ends?.get(runKey(update)) === 'locked')
+    const locked = updates.filter((update) => ends.get(runKey(update)) === 'locked')
     for (const [i, update] of locked.entries()) {
       // A handler that writes in one transaction after the other leaves only moments between them.
       const written = i < MAX_WAITS && (await this.#writeLocked(update))
