@@ -4,6 +4,7 @@ import type pg from 'pg'
 import { ensureAdmin } from './accounts/admin.ts'
 import accounts from './accounts/plugin.ts'
 import { SESSION_COOKIE } from './accounts/sessions.ts'
+import type { Appointment } from './accounts/store.ts'
 import type { Config } from './config.ts'
 import { createPool, endPool, ping } from './db/client.ts'
 import { migrate } from './db/migrate.ts'
@@ -16,6 +17,7 @@ import {
 } from './http/error-handling.ts'
 import { healthRoutes, watchDatabase } from './http/health.ts'
 import { metricsRoute } from './http/metrics.ts'
+import { warnOfProxies } from './http/proxies.ts'
 import securityHeaders from './http/security-headers.ts'
 import { marketSchedules } from './market/schedules.ts'
 import { createMarketSource } from './market/sources/create-source.ts'
@@ -73,6 +75,7 @@ function createServer(config: Config, options: AppOptions): FastifyInstance {
   })
   app.setErrorHandler(handleError)
   app.setNotFoundHandler(handleNotFound)
+  if (!config.http.trustProxy) warnOfProxies(app)
   return app
 }
 
@@ -126,8 +129,24 @@ async function compose(app: FastifyInstance, config: Config, options: AppOptions
 
   // Last: a generated password is kept nowhere, and a boot that fails after this would lose it for good.
   const { adminUsername, adminPassword } = config.auth
-  const firstBootPassword = await ensureAdmin(pool, { username: adminUsername, password: adminPassword })
+  const firstBootPassword = await ensureAdmin(pool, {
+    username: adminUsername,
+    password: adminPassword,
+    onAppointed: (appointment) => logAppointment(app, appointment),
+  })
   app.decorate('firstBootPassword', firstBootPassword)
+}
+
+/** An administrator who is left over is worth knowing about. */
+function logAppointment({ log }: FastifyInstance, { demoted, others }: Appointment): void {
+  if (demoted.length > 0) {
+    log.warn(
+      { users: demoted },
+      'ADMIN_USERNAME has changed: these are no admins any more, their sessions ended',
+    )
+  }
+  if (others.length > 0)
+    log.info({ users: others }, 'there are other admins, whom ADMIN_USERNAME does not manage')
 }
 
 /** Fastify takes a number of proxies for none at all: it cannot know that they are the right ones. The operator does. */

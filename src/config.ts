@@ -1,4 +1,6 @@
+import { isIP } from 'node:net'
 import { z } from 'zod'
+import { loginBody } from './contract/session.ts'
 import { type TaskSettings, taskSettings } from './tasks/settings.ts'
 
 /**
@@ -76,15 +78,40 @@ function setting(schema: z.ZodDefault<z.ZodNumber>) {
   return number({ min: minValue ?? 0, max: maxValue ?? Number.MAX_SAFE_INTEGER, isInt }).default(fallback)
 }
 
+const MAX_PROXIES = 20
+const proxies =
+  'the number of proxies in front of the server (such as 1), or their addresses separated by commas'
+
 const trustProxy = () =>
   z
     .string()
-    .regex(/^(true|false|\d+|[\da-fA-F.:/]+(,\s*[\da-fA-F.:/]+)*)$/)
-    .transform((value) => {
-      if (value === 'true' || value === 'false') return value === 'true'
-      return /^\d+$/.test(value) ? Number(value) : value
+    .refine((value) => value !== 'true', {
+      error: `${proxies}: true would believe any address that a client writes into X-Forwarded-For`,
+      abort: true,
     })
-    .register(notes, { expected: 'true, false, a number of proxies, or their addresses separated by commas' })
+    .refine(
+      (value) => value === 'false' || isProxyCount(value) || value.split(',').every(isProxyRange),
+      `false, ${proxies}`,
+    )
+    .transform((value) => {
+      if (value === 'false') return false
+      return isProxyCount(value) ? Number(value) : value
+    })
+    .register(notes, { expected: `false, ${proxies}` })
+
+const isProxyCount = (value: string) => /^\d{1,2}$/.test(value) && Number(value) <= MAX_PROXIES
+
+/** An address, or a range of them that is not most of the Internet: that would be true in other words. */
+function isProxyRange(value: string): boolean {
+  const [address = '', bits, ...rest] = value.trim().split('/')
+  const version = isIP(address)
+  if (version === 0 || rest.length > 0) return false
+  return bits === undefined || (/^\d{1,3}$/.test(bits) && +bits >= 7 && +bits <= (version === 4 ? 32 : 128))
+}
+
+/** What the log-in takes; a longer one would be set, and never be right. */
+const credential = (name: 'username' | 'password', note: { expected: string; secret?: boolean }) =>
+  loginBody.shape[name].refine((value) => value.trim() !== '', note.expected).register(notes, note)
 
 const of = taskSettings.shape
 
@@ -118,8 +145,13 @@ export const environment = z
       .register(notes, { expected: 'at least 32 characters', secret: true })
       .optional(),
     SESSION_TTL_HOURS: number({ min: 0.01, max: 8_760, isInt: false }).default(12),
-    ADMIN_USERNAME: text('a name').default('admin'),
-    ADMIN_PASSWORD: secret('a password').optional(),
+    ADMIN_USERNAME: credential('username', {
+      expected: 'a name of 1 to 100 characters that is not blank',
+    }).default('admin'),
+    ADMIN_PASSWORD: credential('password', {
+      expected: 'a password of 1 to 1000 characters that is not blank',
+      secret: true,
+    }).optional(),
     MARKET_SOURCE: oneOf(['sample', 'files', 'tushare']).default('sample'),
     MARKET_FILES_DIR: text('a folder').optional(),
     TUSHARE_TOKEN: secret('the token of a Tushare account').optional(),

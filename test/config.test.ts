@@ -60,9 +60,11 @@ test('migrations and LISTEN use DATABASE_URL where no direct one is given', () =
 })
 
 test.each([
-  ['true', true],
   ['false', false],
+  ['0', 0],
   ['2', 2],
+  ['::1', '::1'],
+  ['10.0.0.0/8, fd00::/8', '10.0.0.0/8, fd00::/8'],
   ['10.0.0.1, 10.1.0.0/16', '10.0.0.1, 10.1.0.0/16'],
 ])('TRUST_PROXY=%s', (value, parsed) => {
   expect(parseConfig({ TRUST_PROXY: value }).http.trustProxy).toBe(parsed)
@@ -75,6 +77,18 @@ test.each([
   ['PORT', '0x10'],
   ['LOG_LEVEL', 'loud'],
   ['TRUST_PROXY', 'yes'],
+  ['TRUST_PROXY', 'true'],
+  ['TRUST_PROXY', '0.0.0.0/0'],
+  ['TRUST_PROXY', '10.0.0.1, ::/0'],
+  ['TRUST_PROXY', '0.0.0.0/1,128.0.0.0/1'],
+  ['TRUST_PROXY', '10.0.0.256'],
+  ['TRUST_PROXY', '10.0.0.0/33'],
+  ['TRUST_PROXY', '1000'],
+  ['ADMIN_USERNAME', ' '],
+  ['ADMIN_USERNAME', 'x'.repeat(101)],
+  ['ADMIN_USERNAME', 'a\u0000'],
+  ['ADMIN_PASSWORD', ' \t'],
+  ['ADMIN_PASSWORD', 'x'.repeat(1_001)],
   ['DATABASE_URL', 'mysql://db/app'],
   ['DATABASE_URL', 'db'],
   ['DATABASE_PREPARED', '1'],
@@ -117,6 +131,18 @@ test('every problem is listed with its variable, its value and what was expected
     '  TASK_LEASE_MS=150: expected at least 3 × TASK_HEARTBEAT_INTERVAL_MS, which is 5000',
     '  MARKET_FILES_DIR: expected the folder of the CSV files, because MARKET_SOURCE is files',
   ])
+})
+
+test('TRUST_PROXY=true is refused with what to write instead', () => {
+  expect(problemsOf({ TRUST_PROXY: 'true' }).message).toContain(
+    'TRUST_PROXY=true: expected the number of proxies in front of the server (such as 1), or their addresses',
+  )
+})
+
+test('the longest name and password that the log-in takes are accepted', () => {
+  const auth = { adminUsername: 'x'.repeat(100), adminPassword: 'y'.repeat(1_000) }
+  const env = { ADMIN_USERNAME: auth.adminUsername, ADMIN_PASSWORD: auth.adminPassword }
+  expect(parseConfig(env).auth).toMatchObject(auth)
 })
 
 test('secrets are never shown', () => {

@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import type pg from 'pg'
 import { generatePassword, hashPassword, verifyPassword } from './passwords.ts'
-import { findCredentials, insertUser, replacePassword, setRole } from './store.ts'
+import { type Appointment, appointAdmin, findCredentials } from './store.ts'
 
 /**
- * Sees to it that the admin exists.
+ * Sees to it that the admin of the environment exists, and is the only one that the environment made: one that an
+ * earlier name made becomes a user, and their sessions end.
  *
  * With a password, it is the admin's from now on: a changed one ends their sessions. Without one, a password is
  * generated when the admin is made, and never again. Processes that boot at once agree: one of them makes the
@@ -14,22 +15,26 @@ import { findCredentials, insertUser, replacePassword, setRole } from './store.t
  */
 export async function ensureAdmin(
   pool: pg.Pool,
-  { username, password }: { username: string; password?: string | undefined },
+  {
+    username,
+    password,
+    onAppointed,
+  }: {
+    username: string
+    password?: string | undefined
+    /** Receives who else was or is an admin. */
+    onAppointed?: (appointment: Appointment) => void
+  },
 ): Promise<string | undefined> {
-  const admin = await findCredentials(pool, username)
-  if (!admin) {
-    const first = password ?? generatePassword()
-    const passwordHash = await hashPassword(first)
-    const isOurs = await insertUser(pool, { id: randomUUID(), username, role: 'admin', passwordHash })
-    if (isOurs) return password === undefined ? first : undefined
-    // Somebody else made it between the look and the insert.
-    return ensureAdmin(pool, { username, password })
-  }
-  if (password === undefined) return undefined
-  if (admin.role !== 'admin') await setRole(pool, admin.id, 'admin')
-  if (!(await verifyPassword(password, admin.passwordHash))) {
-    const newHash = await hashPassword(password)
-    await replacePassword(pool, { userId: admin.id, oldHash: admin.passwordHash, newHash })
-  }
-  return undefined
+  const before = await findCredentials(pool, username)
+  const first = password ?? generatePassword()
+  // A new hash of the same password would end the sessions.
+  const isKept = before && (password === undefined || (await verifyPassword(password, before.passwordHash)))
+  const newHash = isKept ? before.passwordHash : await hashPassword(first)
+  const id = before?.id ?? randomUUID()
+  const appointment = await appointAdmin(pool, { id, username, oldHash: before?.passwordHash, newHash })
+  // Another process changed the user since.
+  if (!appointment) return ensureAdmin(pool, { username, password, ...(onAppointed && { onAppointed }) })
+  onAppointed?.(appointment)
+  return before || password !== undefined ? undefined : first
 }

@@ -1,7 +1,9 @@
-import { isIPv6 } from 'node:net'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { Credentials } from '../contract/session.ts'
 import { HttpProblem } from '../http/problems.ts'
 import { QueueFull } from './bounded-queue.ts'
+import { networkOf } from './network.ts'
+import { hashName, TooManyGuesses } from './password-check.ts'
 
 const MAX_FAILURES = 5
 /** Of one address with whatever names; several people may share one. */
@@ -13,13 +15,13 @@ const BUSY_SECONDS = 5
 type Count = ReturnType<FastifyInstance['createRateLimit']>
 
 /**
- * Stops guessing: after five failures for an address and a name, both wait until a minute has passed since the
- * first one; after fifty for an address, it waits with every name. Successes do not count. 5,000 counters are kept,
- * the latest ones (the plugin's bound).
+ * Stops guessing from one address: after five failures for an address and a name, both wait until a minute has passed
+ * since the first one; after fifty for an address, it waits with every name. Successes do not count. 5,000 counters are
+ * kept, the latest ones (the plugin's bound). Guesses at one name from many addresses are the matter of `PasswordCheck`.
  *
- * Attempts for one pair take turns. Otherwise a hundred guesses that arrive together would all be looked at
- * before the first one has failed. Those of one address with different names do not: the queue of the passwords
- * bounds how many of them can be on their way.
+ * Attempts for one pair take turns. Otherwise a hundred guesses that arrive together would all be checked before the
+ * first one has failed. Those of one address with different names do not: the queue of the passwords serves addresses
+ * in turn.
  */
 export class LoginLimit {
   readonly #counts: readonly Count[]
@@ -30,13 +32,13 @@ export class LoginLimit {
       app.createRateLimit({ max, timeWindow: WINDOW_MS, keyGenerator })
     this.#counts = [
       count(MAX_FAILURES_OF_ADDRESS, ({ ip }) => networkOf(ip)),
-      count(MAX_FAILURES, (request) => keyOf(request, usernameOf(request))),
+      count(MAX_FAILURES, (request) => pairOf(request)),
     ]
   }
 
   /** @throws HttpProblem 429 instead of calling `check`; counts when `check` resolves to undefined */
   async attempt<T>(request: FastifyRequest, check: () => Promise<T | undefined>): Promise<T | undefined> {
-    const key = keyOf(request, usernameOf(request))
+    const key = pairOf(request)
     const attempt = (this.#turns.get(key) ?? Promise.resolve()).then(() => this.#try(request, check))
     // The next in line does not care how this one ends; the caller does.
     const turn = attempt.catch(() => undefined)
@@ -56,13 +58,19 @@ export class LoginLimit {
       }
     }
     const answer = await check().catch((error: unknown) => {
-      throw error instanceof QueueFull
-        ? tooMany('TOO_MANY_LOGINS', 'too many log-ins at once', BUSY_SECONDS)
-        : error
+      throw toProblem(error)
     })
     if (answer === undefined) await Promise.all(this.#counts.map((count) => count(request)))
     return answer
   }
+}
+
+function toProblem(error: unknown): unknown {
+  if (error instanceof QueueFull) return tooMany('TOO_MANY_LOGINS', 'too many log-ins at once', BUSY_SECONDS)
+  if (error instanceof TooManyGuesses) {
+    return tooMany('TOO_MANY_FAILURES', 'too many failures for this name', error.retrySeconds)
+  }
+  return error
 }
 
 function tooMany(code: string, what: string, seconds: number): HttpProblem {
@@ -71,21 +79,7 @@ function tooMany(code: string, what: string, seconds: number): HttpProblem {
   })
 }
 
-/** The route's schema has checked the body by now. */
-function usernameOf(request: FastifyRequest): string {
-  return (request.body as { username: string }).username
-}
-
-function keyOf({ ip }: FastifyRequest, username: string): string {
-  return `${networkOf(ip)} ${username}`
-}
-
-/** An IPv6 customer has a /64 at least, so all of it is one address; IPv4 inside IPv6 stays apart. */
-function networkOf(ip: string): string {
-  if (!isIPv6(ip) || ip.includes('.')) return ip
-  const [head = '', tail] = ip.split('::')
-  const groups = head.split(':')
-  const rest = tail === undefined || tail === '' ? [] : tail.split(':')
-  const zeros = tail === undefined ? [] : Array.from({ length: 8 - groups.length - rest.length }, () => '0')
-  return [...groups, ...zeros, ...rest].slice(0, 4).join(':')
+function pairOf({ ip, body }: FastifyRequest): string {
+  // The route's schema has checked the body by now.
+  return `${networkOf(ip)} ${hashName((body as Credentials).username)}`
 }

@@ -1,5 +1,5 @@
 import { randomBytes, scrypt, timingSafeEqual } from 'node:crypto'
-import { BoundedQueue } from './bounded-queue.ts'
+import { BoundedQueue, type Turn } from './bounded-queue.ts'
 
 /**
  * Cost of a hash: 32 MiB and some 100 ms, one of the equivalent settings that OWASP's Password Storage Cheat
@@ -10,6 +10,11 @@ const SALT_BYTES = 16
 const HASH_BYTES = 32
 /** Twice what COST needs (128 × N × r); a stored hash that asks for more is refused. */
 const MAX_MEMORY_BYTES = 64 * 1024 * 1024
+
+export interface CheckTurn extends Turn {
+  /** Runs when the turn has come, before the password is hashed; when it rejects, nothing is. */
+  begin(): Promise<void>
+}
 
 /**
  * A derivation keeps one of libuv's four threads, which DNS and files need too: log-ins get two of them. Behind
@@ -26,17 +31,18 @@ export async function hashPassword(password: string): Promise<string> {
   return `$scrypt$ln=${COST.log2N},r=${COST.r},p=${COST.p}$${encode(salt)}$${encode(hash)}`
 }
 
-export async function verifyPassword(password: string, stored: string): Promise<boolean> {
+export async function verifyPassword(password: string, stored: string, turn?: CheckTurn): Promise<boolean> {
   const [, log2N, r, p, salt, hash] = STORED.exec(stored) ?? []
   if (salt === undefined || hash === undefined) return false
   const expected = Buffer.from(hash, 'base64')
   const cost = { log2N: Number(log2N), r: Number(r), p: Number(p) }
-  return timingSafeEqual(await derive(password, Buffer.from(salt, 'base64'), expected.length, cost), expected)
+  const given = await derive(password, Buffer.from(salt, 'base64'), expected.length, cost, turn)
+  return timingSafeEqual(given, expected)
 }
 
 /** Takes as long as a real check does: the time of an answer must not tell whether a name exists. */
-export async function verifyNobody(password: string): Promise<false> {
-  await derive(password, Buffer.alloc(SALT_BYTES), HASH_BYTES, COST)
+export async function verifyNobody(password: string, turn?: CheckTurn): Promise<false> {
+  await derive(password, Buffer.alloc(SALT_BYTES), HASH_BYTES, COST, turn)
   return false
 }
 
@@ -52,8 +58,17 @@ interface Cost {
 }
 
 /** @throws QueueFull */
-function derive(password: string, salt: Buffer, bytes: number, cost: Cost): Promise<Buffer> {
-  return derivations.run(() => deriveNow(password, salt, bytes, cost))
+function derive(
+  password: string,
+  salt: Buffer,
+  bytes: number,
+  cost: Cost,
+  turn?: CheckTurn,
+): Promise<Buffer> {
+  return derivations.run(async () => {
+    await turn?.begin()
+    return deriveNow(password, salt, bytes, cost)
+  }, turn)
 }
 
 function deriveNow(password: string, salt: Buffer, bytes: number, cost: Cost): Promise<Buffer> {

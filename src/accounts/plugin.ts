@@ -6,6 +6,7 @@ import fp from 'fastify-plugin'
 import type pg from 'pg'
 import { HttpProblem } from '../http/problems.ts'
 import { LoginLimit } from './login-limit.ts'
+import { PasswordCheck } from './password-check.ts'
 import { authRoutes } from './routes.ts'
 import { Sessions } from './sessions.ts'
 
@@ -38,7 +39,13 @@ async function accounts(app: FastifyInstance, options: AccountsOptions): Promise
     if (user.role !== 'admin') throw new HttpProblem(403, 'FORBIDDEN', 'only an admin may do this')
     return { id: user.id }
   })
-  await app.register(authRoutes, { prefix: `${prefix}/auth`, pool, sessions, limit: new LoginLimit(app) })
+  const passwords = new PasswordCheck(pool)
+  await app.register(authRoutes, {
+    prefix: `${prefix}/auth`,
+    passwords,
+    sessions,
+    limit: new LoginLimit(app),
+  })
 }
 
 /** Log-in, log-out and who is asking, for the bundled server. */

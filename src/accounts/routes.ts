@@ -1,5 +1,4 @@
 import { type FastifyPluginAsyncZod, jsonSchemaTransform } from 'fastify-type-provider-zod'
-import type pg from 'pg'
 import { z } from 'zod'
 import { loginBody, sessionView, userView } from '../contract/session.ts'
 import { trackMethods } from '../http/allowed-methods.ts'
@@ -7,9 +6,9 @@ import { HttpProblem } from '../http/problems.ts'
 import { noBody, noContent, noQuery, problems } from '../http/responses.ts'
 import { prepareScope } from '../http/scope.ts'
 import type { LoginLimit } from './login-limit.ts'
-import { verifyNobody, verifyPassword } from './passwords.ts'
+import { networkOf } from './network.ts'
+import type { PasswordCheck } from './password-check.ts'
 import type { Sessions } from './sessions.ts'
-import { findCredentials, type User } from './store.ts'
 
 const config = { swaggerTransform: jsonSchemaTransform }
 const tags = ['auth']
@@ -38,14 +37,14 @@ const meSchema = {
 }
 
 export interface AuthRoutesOptions {
-  pool: pg.Pool
+  passwords: PasswordCheck
   sessions: Sessions
   limit: LoginLimit
 }
 
 export const authRoutes: FastifyPluginAsyncZod<AuthRoutesOptions> = async (
   app,
-  { pool, sessions, limit },
+  { passwords, sessions, limit },
 ) => {
   prepareScope(app)
   const answerOtherMethods = trackMethods(app)
@@ -53,9 +52,12 @@ export const authRoutes: FastifyPluginAsyncZod<AuthRoutesOptions> = async (
   app.post('/login', { config, schema: loginSchema }, async (request, reply) => {
     const { username, password } = request.body
     const session = await limit.attempt(request, async () => {
-      const known = await findKnown(pool, username, password)
-      const token = known && (await sessions.open(known))
-      return token && { token, user: known }
+      const network = networkOf(request.ip)
+      const user = await passwords.findUser(username, password, network)
+      const token = user && (await sessions.open(user))
+      if (!token) return undefined
+      await passwords.remember(user, network)
+      return { token, user }
     })
     if (!session) throw new HttpProblem(401, 'INVALID_CREDENTIALS', 'the name or the password is wrong')
     sessions.setCookie(request, reply, session.token)
@@ -74,14 +76,4 @@ export const authRoutes: FastifyPluginAsyncZod<AuthRoutesOptions> = async (
   })
 
   answerOtherMethods()
-}
-
-async function findKnown(
-  pool: pg.Pool,
-  username: string,
-  password: string,
-): Promise<(User & { passwordHash: string }) | undefined> {
-  const found = await findCredentials(pool, username)
-  const isRight = found ? await verifyPassword(password, found.passwordHash) : await verifyNobody(password)
-  return isRight ? found : undefined
 }

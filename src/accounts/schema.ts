@@ -1,5 +1,5 @@
 import { sql } from 'drizzle-orm'
-import { check, index, pgTable, text, timestamp } from 'drizzle-orm/pg-core'
+import { boolean, check, index, pgTable, primaryKey, text, timestamp } from 'drizzle-orm/pg-core'
 
 const instant = (name: string) => timestamp(name, { withTimezone: true, mode: 'date' })
 
@@ -14,6 +14,8 @@ export const users = pgTable(
     role: text('role', { enum: ['admin', 'user'] })
       .notNull()
       .default('user'),
+    /** The admin of ADMIN_USERNAME: there is one, and a start with another name makes it a user. */
+    managed: boolean('managed').notNull().default(false),
     createdAt: instant('created_at').notNull().defaultNow(),
   },
   (t) => [check('users_role_check', sql`${t.role} in ('admin', 'user')`)],
@@ -37,4 +39,30 @@ export const sessions = pgTable(
     // Removing those that expired.
     index('idx_sessions_expires_at').on(t.expiresAt),
   ],
+)
+
+/** Where users have logged in from: there, guesses of strangers do not slow them down. A few for each user. */
+export const loginNetworks = pgTable(
+  'login_networks',
+  {
+    userId: text('user_id')
+      .notNull()
+      .references(() => users.id, { onDelete: 'cascade' }),
+    /** An IPv4 address or the /64 of an IPv6 address. */
+    network: text('network').notNull(),
+    lastLoginAt: instant('last_login_at').notNull().defaultNow(),
+  },
+  (t) => [primaryKey({ columns: [t.userId, t.network] })],
+)
+
+/** How many guesses at a name, known or not, are taken. A row means nothing once its time has come. */
+export const loginGuesses = pgTable(
+  'login_guesses',
+  {
+    nameHash: text('name_hash').primaryKey(),
+    /** When all guesses are free again, if none is made until then. */
+    freeAt: instant('free_at').notNull(),
+  },
+  // Removing rows that mean nothing any more.
+  (t) => [index('idx_login_guesses_free_at').on(t.freeAt)],
 )

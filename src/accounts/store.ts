@@ -9,11 +9,12 @@ export interface User {
   readonly role: Role
 }
 
-export async function findCredentials(
-  pool: pg.Pool,
-  username: string,
-): Promise<(User & { passwordHash: string }) | undefined> {
-  const { rows } = await queryPool<User & { passwordHash: string }>(
+export interface UserWithHash extends User {
+  readonly passwordHash: string
+}
+
+export async function findCredentials(pool: pg.Pool, username: string): Promise<UserWithHash | undefined> {
+  const { rows } = await queryPool<UserWithHash>(
     pool,
     `select id, username, role, password_hash as "passwordHash"
        from users
@@ -70,9 +71,8 @@ export async function deleteExpiredSessions(pool: pg.Pool): Promise<void> {
 }
 
 /** @returns false when the name is taken, perhaps by a process that boots at the same time */
-export async function insertUser(pool: pg.Pool, user: User & { passwordHash: string }): Promise<boolean> {
-  const { rowCount } = await queryPool(
-    pool,
+export async function insertUser(db: pg.Pool | pg.PoolClient, user: UserWithHash): Promise<boolean> {
+  const { rowCount } = await db.query(
     `insert into users (id, username, password_hash, role)
      values ($1, $2, $3, $4)
      on conflict (username) do nothing`,
@@ -81,21 +81,158 @@ export async function insertUser(pool: pg.Pool, user: User & { passwordHash: str
   return rowCount === 1
 }
 
-/** Sets a user's password and ends their sessions, unless another process changed `oldHash` first. */
-export async function replacePassword(
+export async function setRole(db: pg.Pool | pg.PoolClient, userId: string, role: Role): Promise<void> {
+  await db.query('update users set role = $2 where id = $1 and role <> $2', [userId, role])
+}
+
+/** Who was admin by the environment and is a user now, and other admins, whom the environment does not manage. */
+export interface Appointment {
+  readonly demoted: readonly string[]
+  readonly others: readonly string[]
+}
+
+/**
+ * Makes this user the one admin that the environment manages: sets the password, and makes the former one a user without
+ * sessions. All of it happens or nothing, and processes that start together take turns.
+ *
+ * @returns undefined when another process has made the user, or changed their password, since `oldHash` was read
+ */
+export function appointAdmin(
   pool: pg.Pool,
-  change: { userId: string; oldHash: string; newHash: string },
-): Promise<void> {
-  await withTransaction(pool, async (client) => {
-    const { rowCount } = await client.query(
-      'update users set password_hash = $3 where id = $1 and password_hash = $2',
-      [change.userId, change.oldHash, change.newHash],
+  admin: { id: string; username: string; oldHash: string | undefined; newHash: string },
+): Promise<Appointment | undefined> {
+  const { id, username, oldHash, newHash } = admin
+  return withTransaction(pool, async (client) => {
+    // Keeps others from writing users; reads and new sessions go on.
+    await client.query('lock table users in share row exclusive mode')
+    if (oldHash === undefined) {
+      if (!(await insertUser(client, { id, username, role: 'admin', passwordHash: newHash })))
+        return undefined
+    } else if (!(await setPassword(client, id, oldHash, newHash))) return undefined
+    await setRole(client, id, 'admin')
+    const { rows: admins } = await client.query<{ id: string; username: string; managed: boolean }>(
+      `select id, username, managed from users where id <> $1 and role = 'admin' order by username`,
+      [id],
     )
-    // A statement of its own, so that it sees the sessions that the row lock waited for.
-    if (rowCount === 1) await client.query('delete from sessions where user_id = $1', [change.userId])
+    const demoted = admins.filter(({ managed }) => managed)
+    for (const former of demoted) {
+      await setRole(client, former.id, 'user')
+      await endSessions(client, former.id)
+    }
+    await client.query('update users set managed = (id = $1) where managed <> (id = $1)', [id])
+    const nameOf = (one: { username: string }) => one.username
+    return { demoted: demoted.map(nameOf), others: admins.filter((one) => !one.managed).map(nameOf) }
   })
 }
 
-export async function setRole(pool: pg.Pool, userId: string, role: Role): Promise<void> {
-  await queryPool(pool, 'update users set role = $2 where id = $1', [userId, role])
+/** @returns false when the password is not the one that was read */
+async function setPassword(
+  client: pg.PoolClient,
+  userId: string,
+  oldHash: string,
+  newHash: string,
+): Promise<boolean> {
+  const { rowCount } = await client.query('select from users where id = $1 and password_hash = $2', [
+    userId,
+    oldHash,
+  ])
+  if (rowCount === 1 && newHash !== oldHash) {
+    await client.query('update users set password_hash = $2 where id = $1', [userId, newHash])
+    // A statement of its own, so that it sees the sessions that the row lock waited for.
+    await endSessions(client, userId)
+  }
+  return rowCount === 1
+}
+
+async function endSessions(client: pg.PoolClient, userId: string): Promise<void> {
+  await client.query('delete from sessions where user_id = $1', [userId])
+}
+
+export interface Login {
+  readonly user: UserWithHash | undefined
+  /** Where the user has logged in from. */
+  readonly networks: readonly string[]
+}
+
+export async function findLogin(pool: pg.Pool, username: string): Promise<Login> {
+  const { rows } = await queryPool<UserWithHash & { networks: string[] }>(
+    pool,
+    `select id, username, role, password_hash as "passwordHash",
+            array(select network from login_networks n where n.user_id = u.id) as networks
+       from users u
+      where username = $1`,
+    [username],
+  )
+  if (!rows[0]) return { user: undefined, networks: [] }
+  const { networks, ...user } = rows[0]
+  return { user, networks }
+}
+
+/** So many guesses at a name are free after a rest, and one more after so many seconds. */
+export interface GuessRate {
+  readonly burst: number
+  readonly seconds: number
+}
+
+/**
+ * Takes one of the free guesses at a name. (The generic cell rate algorithm: one instant holds all that counts.)
+ *
+ * @returns false when none is free
+ */
+export async function takeGuess(pool: pg.Pool, nameHash: string, rate: GuessRate): Promise<boolean> {
+  await queryPool(
+    pool,
+    `delete from login_guesses
+      where ctid = any(array(select ctid from login_guesses where free_at < now() limit 100 for update skip locked))`,
+  )
+  // An instant that cannot be was written before the clock of the database stepped back: none is free, as far as is known.
+  const { rowCount } = await queryPool(
+    pool,
+    `insert into login_guesses as g (name_hash, free_at)
+     values ($1, now() + $3 * interval '1 second')
+     on conflict (name_hash) do update
+        set free_at = case when g.free_at > now() + ($2 * $3 + 60) * interval '1 second'
+                           then now() + $2 * $3 * interval '1 second'
+                           else greatest(g.free_at, now()) + $3 * interval '1 second' end
+      where g.free_at <= now() + ($2 - 1) * $3 * interval '1 second'
+         or g.free_at > now() + ($2 * $3 + 60) * interval '1 second'`,
+    [nameHash, rate.burst, rate.seconds],
+  )
+  return rowCount === 1
+}
+
+const MAX_NETWORKS = 20
+const NETWORK_DAYS = 90
+
+/** Keeps where a user has logged in from, and gives the guess back that the log-in took there for the first time. */
+export async function rememberLogin(
+  pool: pg.Pool,
+  login: { userId: string; network: string; nameHash: string } & GuessRate,
+): Promise<void> {
+  const { userId, network, nameHash, seconds } = login
+  const { rows } = await queryPool<{ isNew: boolean }>(
+    pool,
+    `insert into login_networks as n (user_id, network)
+     select id, $2 from users where id = $1
+     on conflict (user_id, network) do update set last_login_at = now()
+     returning xmax = 0 as "isNew"`,
+    [userId, network],
+  )
+  if (!rows[0]?.isNew) return
+  await queryPool(
+    pool,
+    `update login_guesses set free_at = free_at - $2 * interval '1 second' where name_hash = $1`,
+    [nameHash, seconds],
+  )
+  await queryPool(
+    pool,
+    `delete from login_networks
+      where user_id = $1
+        and (last_login_at < now() - $3 * interval '1 day'
+             or network not in (select network from login_networks
+                                 where user_id = $1
+                                 order by last_login_at desc
+                                 limit $2))`,
+    [userId, MAX_NETWORKS, NETWORK_DAYS],
+  )
 }

@@ -1,7 +1,15 @@
+import { readFileSync } from 'node:fs'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { ensureAdmin } from '../../src/accounts/admin.ts'
-import { verifyPassword } from '../../src/accounts/passwords.ts'
-import { findCredentials, findSessionUser, openSession, setRole } from '../../src/accounts/store.ts'
+import { hashPassword, verifyPassword } from '../../src/accounts/passwords.ts'
+import {
+  type Appointment,
+  findCredentials,
+  findSessionUser,
+  insertUser,
+  openSession,
+  setRole,
+} from '../../src/accounts/store.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 
 let database: TestDatabase
@@ -81,5 +89,92 @@ describe('with a given password', () => {
     await setRole(database.pool, (await requireAdmin()).id, 'user')
     await ensureAdmin(database.pool, { username: 'admin', password: 'same' })
     expect((await requireAdmin()).role).toBe('admin')
+  })
+})
+
+describe('with another name', () => {
+  const roles = async () => {
+    const { rows } = await database.pool.query('select username, role, managed from users order by username')
+    return rows.map(({ username, role, managed }) => `${username}: ${role}${managed ? ', managed' : ''}`)
+  }
+  const addUser = async (username: string, role: 'admin' | 'user') =>
+    insertUser(database.pool, { id: username, username, role, passwordHash: await hashPassword('own') })
+  async function start(username: string, password?: string): Promise<Appointment> {
+    let appointment: Appointment | undefined
+    await ensureAdmin(database.pool, {
+      username,
+      password,
+      onAppointed: (one) => {
+        appointment = one
+      },
+    })
+    if (!appointment) throw new Error('there was no appointment')
+    return appointment
+  }
+
+  test('the former admin becomes a user and their sessions end, with or without passwords', async () => {
+    await start('admin')
+    const isSessionOpen = await openAdminSession()
+    expect(await start('ops', 'second')).toEqual({ demoted: ['admin'], others: [] })
+    expect(await roles()).toEqual(['admin: user', 'ops: admin, managed'])
+    expect(await isSessionOpen()).toBe(false)
+    expect(await start('third')).toEqual({ demoted: ['ops'], others: [] })
+    expect(await start('admin')).toEqual({ demoted: ['third'], others: [] })
+    expect(await roles()).toEqual(['admin: admin, managed', 'ops: user', 'third: user'])
+  })
+
+  test('that an ordinary user has, that user becomes the admin, with or without a new password', async () => {
+    await start('admin', 'first')
+    await addUser('ops', 'user')
+    await addUser('more', 'user')
+    expect(await start('ops')).toEqual({ demoted: ['admin'], others: [] })
+    const ops = await findCredentials(database.pool, 'ops')
+    expect(await verifyPassword('own', ops?.passwordHash ?? '')).toBe(true)
+    expect(await start('more', 'new')).toEqual({ demoted: ['ops'], others: [] })
+    expect(await roles()).toEqual(['admin: user', 'more: admin, managed', 'ops: user'])
+  })
+
+  test('admins of the operator stay, with their sessions, and are named', async () => {
+    await start('admin', 'first')
+    await addUser('operator', 'admin')
+    const { id: userId, passwordHash } =
+      (await findCredentials(database.pool, 'operator')) ?? (await requireAdmin())
+    await openSession(database.pool, { id: 'theirs', userId, passwordHash, ttlSeconds: 60 })
+    expect(await start('admin', 'first')).toEqual({ demoted: [], others: ['operator'] })
+    expect(await start('ops', 'second')).toEqual({ demoted: ['admin'], others: ['operator'] })
+    expect(await findSessionUser(database.pool, 'theirs')).toMatchObject({ role: 'admin' })
+  })
+
+  test('an unchanged start changes nothing', async () => {
+    await start('admin', 'first')
+    await openAdminSession()
+    const state = async () =>
+      (await database.pool.query('select ctid, xmin, u.*, (select count(*) from sessions) from users u')).rows
+    const before = await state()
+    await start('admin', 'first')
+    await start('admin')
+    expect(await state()).toEqual(before)
+  })
+
+  test('processes that start together leave exactly one, of one of the names', async () => {
+    await start('admin', 'first')
+    const names = ['one', 'two', 'three', 'four', 'one', 'two']
+    await Promise.all(names.map((name) => start(name, `password of ${name}`)))
+    const managed = (await roles()).filter((role) => role.includes('admin,'))
+    expect(managed).toHaveLength(1)
+    expect((await roles()).filter((role) => role.endsWith(': user'))).toHaveLength(4)
+  })
+
+  test('the admin that an earlier version made is known as the one of the environment', async () => {
+    await addUser('admin', 'admin')
+    await addUser('operator', 'admin')
+    const migration = readFileSync('migrations/server/0002_accounts.sql', 'utf8')
+      .split('--> statement-breakpoint')
+      .at(-1)
+    await database.pool.query(
+      `update users set created_at = now() - interval '1 day' where username = 'admin'`,
+    )
+    await database.pool.query(migration ?? '')
+    expect(await start('ops')).toEqual({ demoted: ['admin'], others: ['operator'] })
   })
 })

@@ -1,0 +1,169 @@
+import type { LightMyRequestResponse } from 'fastify'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { GUESSES, hashName } from '../../src/accounts/password-check.ts'
+import { takeGuess } from '../../src/accounts/store.ts'
+import { buildApp } from '../../src/app.ts'
+import { parseConfig } from '../../src/config.ts'
+import { ADMIN, addUser, type BundledServer, startBundledServer, USER } from '../http/bundled-server.ts'
+
+const HOME = '203.0.113.7'
+let server: BundledServer
+
+beforeEach(async () => {
+  server = await startBundledServer({ env: { TRUST_PROXY: '1' } })
+  expect((await logIn(ADMIN, HOME)).statusCode).toBe(200)
+})
+afterEach(() => server.close())
+
+const logIn = (payload: { username: string; password: string }, from: string, app = server.app) =>
+  app.inject({
+    method: 'POST',
+    url: '/api/admin/auth/login',
+    payload,
+    headers: { 'x-forwarded-for': from },
+  })
+const guess = (from: string, username = 'admin', app = server.app) =>
+  logIn({ username, password: `guess from ${from}` }, from, app)
+
+/** As many addresses as there are; the last octets differ. */
+const addresses = (count: number, first = 10) =>
+  Array.from({ length: count }, (_, index) => `${first}.${index >> 16}.${(index >> 8) & 255}.${index & 255}`)
+const statuses = (answers: readonly LightMyRequestResponse[]) => {
+  const counts: Record<number, number> = {}
+  for (const { statusCode } of answers) counts[statusCode] = (counts[statusCode] ?? 0) + 1
+  return counts
+}
+/** Moves the guesses into the past, as if so much time had gone by. */
+const letPass = (seconds: number) =>
+  server.database.pool.query(`update login_guesses set free_at = free_at - $1 * interval '1 second'`, [
+    seconds,
+  ])
+
+/** Takes every free guess at the admin without hashing a password for each. */
+async function exhaust(): Promise<number> {
+  let taken = 0
+  while (await takeGuess(server.database.pool, hashName('admin'), GUESSES)) taken++
+  return taken
+}
+
+async function guessInTurn(count: number, first: number, username = 'admin', app = server.app) {
+  const answers = []
+  for (const address of addresses(count, first)) answers.push(await guess(address, username, app))
+  return statuses(answers)
+}
+
+describe('guesses at one account from ever other addresses', () => {
+  test('10,000 at once: few are checked, and the owner logs in from where they have been', async () => {
+    const guesses = Promise.all(addresses(10_000).map((address) => guess(address)))
+    const home = await logIn(ADMIN, HOME)
+    expect(home.statusCode).toBe(200)
+    const counts = statuses(await guesses)
+    expect(counts[401] ?? 0).toBeGreaterThan(0)
+    expect(counts[401]).toBeLessThanOrEqual(20)
+    expect((counts[401] ?? 0) + (counts[429] ?? 0)).toBe(10_000)
+    // The owner is not slowed after it either, from any place of the same network.
+    expect((await logIn(ADMIN, HOME)).statusCode).toBe(200)
+  })
+
+  test('at most 100 of an hour are checked, however they are spread, and the next in 45 s', async () => {
+    let checked = await exhaust()
+    expect(checked).toBe(20)
+    const refused = await guess('11.0.0.1')
+    expect(refused.json()).toMatchObject({ status: 429, code: 'TOO_MANY_FAILURES' })
+    expect(refused.headers['retry-after']).toBe('45')
+    for (let step = 1; step <= 120; step++) {
+      await letPass(30)
+      checked += await exhaust()
+    }
+    expect(checked).toBeGreaterThan(95)
+    // One more for each 45 s that the test itself may have taken.
+    expect(checked).toBeLessThanOrEqual(103)
+    await letPass(44 * 60)
+    expect(await exhaust()).toBeLessThanOrEqual(21)
+  })
+
+  test('other processes and restarts go on counting', async () => {
+    await guessInTurn(12, 10)
+    const config = parseConfig({ LOG_LEVEL: 'silent', TRUST_PROXY: '1', ADMIN_PASSWORD: ADMIN.password })
+    const other = await buildApp(config, { databaseUrl: server.database.url })
+    try {
+      expect((await guessInTurn(12, 12, 'admin', other))[401]).toBe(8)
+      expect((await logIn(ADMIN, HOME, other)).statusCode).toBe(200)
+    } finally {
+      await other.close()
+    }
+  })
+
+  test('other spellings of the name count with it, and names that do not exist count alike', async () => {
+    const spellings = ['admin', 'ADMIN', 'Admin', 'ａｄｍｉｎ']
+    const answers = []
+    for (const [index, address] of addresses(24).entries()) {
+      answers.push(await guess(address, spellings[index % spellings.length]))
+    }
+    expect(statuses(answers)).toEqual({ 401: 20, 429: 4 })
+    expect(await guessInTurn(24, 11, 'no-such-user')).toEqual({ 401: 20, 429: 4 })
+    const [known, unknown] = [await guess('12.0.0.1'), await guess('12.0.0.1', 'no-such-user')]
+    expect(unknown.json()).toEqual(known.json())
+  })
+
+  test('do not slow down other accounts', async () => {
+    await exhaust()
+    expect((await logIn(USER, '198.51.100.1')).statusCode).toBe(200)
+  })
+
+  test('a log-in from a new place succeeds once a guess is free, and makes it a known one', async () => {
+    await exhaust()
+    expect((await logIn(ADMIN, '198.51.100.1')).statusCode).toBe(429)
+    await letPass(60)
+    expect((await logIn(ADMIN, '198.51.100.1')).statusCode).toBe(200)
+    // It was no guess: the free one is still there.
+    expect(await guessInTurn(2, 13)).toEqual({ 401: 1, 429: 1 })
+    expect((await logIn(ADMIN, '198.51.100.1')).statusCode).toBe(200)
+  })
+
+  test('right passwords from ever new places are not slowed down', async () => {
+    for (const address of addresses(30, 14)) expect((await logIn(ADMIN, address)).statusCode).toBe(200)
+    const { rows } = await server.database.pool.query(
+      'select user_id, count(*)::int from login_networks group by 1',
+    )
+    for (const { count } of rows) expect(count).toBeLessThanOrEqual(20)
+  })
+
+  test('a clock of the database that was set back locks nobody out', async () => {
+    await exhaust()
+    await letPass(-3_600)
+    await exhaust()
+    await letPass(60)
+    expect((await logIn(ADMIN, '198.51.100.1')).statusCode).toBe(200)
+  })
+
+  test('rows of names that are not guessed at any more are removed', async () => {
+    await server.database.pool.query(
+      `insert into login_guesses select 'old-' || n, now() - interval '1 minute' from generate_series(1, 150) n`,
+    )
+    await guess('10.0.0.1', 'one')
+    await guess('10.0.0.2', 'two')
+    const { rows } = await server.database.pool.query('select count(*)::int from login_guesses')
+    expect(rows[0].count).toBe(2)
+  })
+})
+
+describe('120 wrong log-ins at once from one address, each with another name', () => {
+  test('keep nobody else out, be they known or new', async () => {
+    await addUser(server.database, { username: 'new', password: 'never seen before' }, 'user')
+    const crowd = Promise.all(
+      Array.from({ length: 120 }, (_, index) => guess('198.51.100.9', `crowd-${index}`)),
+    )
+    let isOver = false
+    void crowd.then(() => {
+      isOver = true
+    })
+    const known = await logIn(ADMIN, HOME)
+    const fresh = await logIn({ username: 'new', password: 'never seen before' }, '198.51.100.10')
+    expect([known.statusCode, fresh.statusCode]).toEqual([200, 200])
+    // Both were checked in between, not behind.
+    expect(isOver).toBe(false)
+    const counts = statuses(await crowd)
+    expect((counts[401] ?? 0) + (counts[429] ?? 0)).toBe(120)
+  })
+})
