@@ -21,7 +21,7 @@ export interface TaskOptions<Schema extends ParamsSchema = ParamsSchema> {
   retry?: RetryPolicy
   /**
    * Params to keep out of sight, such as `password`, `card.number` or `users.*.token`: stored, and given to the
-   * handler, but shown as `[redacted]`, and hidden in log lines and errors. Beside the plugin's `redact`.
+   * handler, but shown as `[redacted]`, and hidden in log lines, errors, results and keys. Beside the plugin's `redact`.
    */
   redact?: readonly string[]
   /** −100 … 100, higher first. Default 0. */

@@ -89,12 +89,16 @@ export function toError({ name, message, code, stack, cause, errors }: Thrown): 
 export function toText(value: unknown, hide: Hide = NOTHING): string {
   if (typeof value === 'string') return bounded(value, hide)
   try {
-    const json = JSON.stringify(hide.data(value), (_key, inner) => (isError(inner) ? inBrief(inner) : inner))
-    if (json !== undefined) return json.slice(0, MAX_TEXT_CHARS)
-    // The text of a function is its source.
-    if (typeof value !== 'function') return hide.text(String(value))
+    if (typeof value === 'object' && value !== null) {
+      const json = JSON.stringify(hide.data(value), (_key, inner) =>
+        isError(inner) ? inBrief(inner) : inner,
+      )
+      return json.slice(0, MAX_TEXT_CHARS)
+    }
+    // The text of a function is its source; JSON has no form for a BigInt.
+    if (typeof value !== 'function' && typeof value !== 'bigint') return hide.text(String(value))
   } catch {
-    // A cycle, a BigInt, a `toJSON` that throws: its type still says more than nothing.
+    // A cycle, a `toJSON` that throws or leaves nothing: its type still says more than nothing.
   }
   return `a value of type ${typeof value}`
 }

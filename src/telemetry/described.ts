@@ -9,12 +9,13 @@ const MAX_STACK_CHARS = 8_000
 /** An error for the log: its words and where it was thrown, not what it may carry beside them. */
 export function described(error: unknown, hide?: Hide) {
   const { name, message, stack, ...rest } = readThrown(error, hide)
+  const code = codeOf(error)
   if (name === undefined) return { error: message.slice(0, MAX_MESSAGE_CHARS) }
   return {
     error: {
       name,
       message: reasonOf({ name, message, ...rest }).slice(0, MAX_MESSAGE_CHARS),
-      code: codeOf(error),
+      code: code === undefined ? undefined : (hide?.text(code) ?? code),
       stack: stack?.slice(0, MAX_STACK_CHARS),
     },
   }

@@ -1,6 +1,7 @@
 import type { RunEvent } from '../tasks/events.ts'
-import { currentTask } from '../tasks/executor/running-task.ts'
+import { currentScrubber, currentTask } from '../tasks/executor/running-task.ts'
 import { describeError } from '../tasks/outcome.ts'
+import { readThrown } from '../tasks/thrown.ts'
 import { described } from './described.ts'
 import type { Logger } from './logger.ts'
 
@@ -20,9 +21,10 @@ export function watchStrayErrors(options: {
     process.on(event, (error: unknown) => {
       const run = currentTask()
       if (!run) return options.onFatal(error, event)
-      options.log.error({ ...run, ...described(error) }, `${event}: a task left an error behind`)
+      const scrubber = currentScrubber()
+      options.log.error({ ...run, ...described(error, scrubber) }, `${event}: a task left an error behind`)
       options
-        .logToTask(run, `${event}: ${describeError(error)}`)
+        .logToTask(run, `${event}: ${describeError(error, (thrown) => readThrown(thrown, scrubber))}`)
         .catch((err: unknown) =>
           options.log.error({ ...run, ...described(err) }, 'the error could not be written to the task'),
         )

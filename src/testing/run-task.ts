@@ -70,7 +70,7 @@ export async function runTask<T extends AnyTask>(
   const run = { taskId: record.context.taskId, taskType: definition.type, attempt: record.context.attempt }
   try {
     const handler = await findHandler(definition)
-    const returned = await runningTask.run(run, () => handler(given, record.context))
+    const returned = await runningTask.run({ event: run }, () => handler(given, record.context))
     const result = record.completed ? record.completed.result : returned
     const text = encodeResult(result, maxResultBytes, (line) => record.context.log.warn(line))
     return { ...record.said, result: text === null ? null : JSON.parse(text) }

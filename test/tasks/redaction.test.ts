@@ -1,7 +1,11 @@
+import { inspect } from 'node:util'
 import { DrizzleQueryError } from 'drizzle-orm/errors'
 import { describe, expect, test } from 'vitest'
+import { REDACTED } from '../../src/tasks/redacted-paths.ts'
 import { Redaction } from '../../src/tasks/redaction.ts'
 import { createTaskRegistry } from '../../src/tasks/registry.ts'
+import { readThrown } from '../../src/tasks/thrown.ts'
+import { described } from '../../src/telemetry/described.ts'
 
 const { task, definitions } = createTaskRegistry()
 task('pay', { redact: ['card.number', 'users.*.token'] })(() => undefined)
@@ -88,4 +92,90 @@ describe('what an attempt says', () => {
     expect(`${error.stack} ${error.cause.stack}`).not.toContain('hunter22')
     expect(hidden.error('hunter22!')).toBe('[redacted]!')
   })
+})
+
+describe('a secret is found', () => {
+  const secret = 'p"ä\\s\ns/w+rd 7'
+  const hidden = scrubber({ password: secret, card: { number: 123_456 }, users: [{ token: 'hunter22' }] })
+  const base64 = (text: string) => Buffer.from(text).toString('base64')
+
+  test.each<[string, string]>([
+    ['as it is', secret],
+    ['in JSON', JSON.stringify({ a: secret })],
+    ['in JSON in JSON', JSON.stringify({ body: JSON.stringify({ a: secret }) })],
+    ['as inspected', inspect({ a: secret })],
+    ['in a URL', `https://host/?a=${encodeURIComponent(secret)}`],
+    ['in a URL, in lower case', `https://host/?a=${encodeURIComponent(secret).toLowerCase()}`],
+    ['in a form', new URLSearchParams({ a: secret }).toString()],
+    ['in hex', Buffer.from(secret).toString('hex')],
+    ['in base64', base64(secret)],
+    ['in base64url', Buffer.from(secret).toString('base64url')],
+    ...['u', 'us', 'ada', 'user'].map((name): [string, string] => [
+      `in the Basic authorization of ${name}`,
+      `Basic ${base64(`${name}:${secret}`)}`,
+    ]),
+  ])('%s', (_what, text) => {
+    expect(text).not.toContain(REDACTED)
+    expect(hidden.text(`before ${text} behind`)).toMatch(/^before .*\[redacted\].* behind$/s)
+    expect(hidden.text(text)).not.toMatch(/rd|cmQ|Mgcm|7264|72642037/)
+  })
+
+  test('as a number of 4 or more digits, and not within another one', () => {
+    expect(hidden.text('pin 123456, -123456. or 1234567')).toBe('pin [redacted], -[redacted]. or 1234567')
+    expect(hidden.data({ a: 123_456, b: [-123_456], c: 1_234_567, d: 'no 123456' })).toEqual({
+      a: '[redacted]',
+      b: ['[redacted]'],
+      c: 1_234_567,
+      d: 'no [redacted]',
+    })
+  })
+
+  test('in thrown objects, messages that are no text, codes, and inner errors', () => {
+    const thrown = [
+      { password: 42, note: secret },
+      Object.assign(new Error('x'), { message: { secret } }),
+      Object.assign(new Error('x'), { code: 'hunter22', name: 'hunter22' }),
+      new AggregateError([new Error(secret)], 'all', { cause: { secret } }),
+      Symbol(secret),
+      [secret],
+    ]
+    for (const one of thrown) {
+      const read = readThrown(one, hidden)
+      expect(JSON.stringify(read)).toContain(REDACTED)
+      expect(JSON.stringify(read)).not.toMatch(/w\+rd|hunter|42/)
+    }
+    expect(
+      JSON.stringify(described(Object.assign(new Error('x'), { code: 'hunter22' }), hidden)),
+    ).not.toContain('hunter')
+  })
+
+  test('in a text that is cut within it', () => {
+    const long = scrubber({ password: `${'s'.repeat(3_000)}!`, card: {}, users: [] })
+    const text = `${'s'.repeat(3_000)}! `.repeat(40)
+    expect(readThrown(new Error(text), long).message).not.toContain('ss')
+  })
+
+  test('at any depth of the params', () => {
+    const depth = 20_000
+    const stored = { password: `${'['.repeat(depth)}"deepest"${']'.repeat(depth)}` }
+    expect(redaction.scrubberFor('pay', stored)?.text('the deepest')).toBe('the [redacted]')
+  })
+})
+
+test("a task's keys and result are shown without what its params hide", () => {
+  const task = {
+    taskType: 'pay',
+    params: { password: 'hunter22', card: { number: 123_456 } },
+    concurrencyKey: 'of hunter22',
+    uniqueKey: null,
+    result: { echo: 'hunter22', rows: [123_456, 7], password: 'a new one' },
+  }
+  expect(redaction.hide(task as never)).toEqual({
+    taskType: 'pay',
+    params: { password: '[redacted]', card: { number: '[redacted]' } },
+    concurrencyKey: 'of [redacted]',
+    uniqueKey: null,
+    result: { echo: '[redacted]', rows: ['[redacted]', 7], password: 'a new one' },
+  })
+  expect(task.concurrencyKey).toBe('of hunter22')
 })

@@ -7,7 +7,9 @@ test('an error that a task left behind is named and logged, and the process goes
   const database = await createTestDatabase()
   const child = fork(new URL('./stray-process.ts', import.meta.url), [database.url])
   const said: { taskId?: string; message?: string; fatal?: string }[] = []
-  child.on('message', (message) => said.push(message as (typeof said)[number]))
+  child.on('message', (message: (typeof said)[number]) => {
+    if (!('logged' in message)) said.push(message)
+  })
   await expect
     .poll(() => said.map(({ message }) => message).toSorted())
     .toEqual(['uncaughtException: thrown in a timer', 'unhandledRejection: rejected in a timer'])
@@ -26,5 +28,23 @@ test('an error that a task left behind is named and logged, and the process goes
   child.send('throw')
   expect(await ended).toEqual([1, null])
   expect(said.at(-1)).toEqual({ fatal: 'Error: of nobody' })
+  await database.drop()
+})
+
+test('what a task left behind is logged, and written to its log, without its secrets', async () => {
+  const database = await createTestDatabase()
+  const child = fork(new URL('./stray-process.ts', import.meta.url), [database.url, ' of "Ada"'])
+  const said: { message?: string; logged?: string }[] = []
+  child.on('message', (message) => said.push(message as (typeof said)[number]))
+  await expect
+    .poll(() => said.flatMap(({ message }) => message ?? []).toSorted(), { timeout: 20_000 })
+    .toEqual([
+      'uncaughtException: thrown in a timer[redacted]',
+      'unhandledRejection: rejected in a timer[redacted]',
+    ])
+  expect(said.filter(({ logged }) => logged?.includes('in a timer[redacted]'))).toHaveLength(2)
+  expect(JSON.stringify(said)).not.toContain('Ada')
+  child.kill()
+  await once(child, 'exit')
   await database.drop()
 })

@@ -6,18 +6,18 @@ import { createEngine } from '../support/engine.ts'
 /** A process whose tasks leave errors behind; it tells its parent what its watch saw. */
 const url = process.argv[2] ?? ''
 const { task } = createTaskRegistry()
-const stray = task('stray')(async () => {
+const stray = task('stray', { redact: ['token'] })(async ({ token }: { token?: unknown }) => {
   setTimeout(() => {
-    throw new Error('thrown in a timer')
+    throw new Error(`thrown in a timer${token ?? ''}`)
   }, 1)
-  setTimeout(() => void Promise.reject(new Error('rejected in a timer')), 1)
+  setTimeout(() => void Promise.reject(new Error(`rejected in a timer${token ?? ''}`)), 1)
   return 'done'
 })
 const pool = createPool({ connectionString: url })
 const database = { url, directUrl: url, pool, prepared: true, drop: () => pool.end() }
 const engine = createEngine(database, [stray])
 watchStrayErrors({
-  log: { error: () => {} },
+  log: { error: (fields) => void process.send?.({ logged: JSON.stringify(fields) }) },
   logToTask: async ({ taskId }, message) => {
     await engine.manager.logMessage(taskId, 'ERROR', message)
     process.send?.({ taskId, message })
@@ -27,7 +27,7 @@ watchStrayErrors({
   },
 })
 engine.executor.start()
-await engine.manager.createTask(stray)
+await engine.manager.createTask(stray, process.argv[3] ? { token: process.argv[3] } : {})
 process.on('message', () => {
   setTimeout(() => {
     throw new Error('of nobody')

@@ -11,8 +11,9 @@ import {
   timeoutText,
 } from '../outcome.ts'
 import { anyParams, restoreParams } from '../params.ts'
-import type { Redaction, Scrubber } from '../redaction.ts'
+import type { Redaction } from '../redaction.ts'
 import { backoffDelayMs, completeBackoff, policyDelayMs } from '../retry-policy.ts'
+import type { Scrubber } from '../scrubber.ts'
 import type { ClaimedTask } from '../store/claim.ts'
 import type { Fence } from '../store/fence.ts'
 import { failTask, findEnd, noteHandlerReturned, releaseTask, retryTaskLater } from '../store/finish.ts'
@@ -160,7 +161,8 @@ export class Attempt {
         completion: this.#completion,
       }
       const context = createContext(this.task, parts, this.#services)
-      const result = await runningTask.run(this.event, () => handler(params, context))
+      const run = { event: this.event, scrubber: this.#scrubber }
+      const result = await runningTask.run(run, () => handler(params, context))
       const warn = (line: string) => this.#output.log.warn(line)
       return { returned: encodeResult(result, this.#services.maxResultBytes, warn) }
     } catch (thrown) {

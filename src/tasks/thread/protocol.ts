@@ -2,6 +2,7 @@ import type { MessagePort } from 'node:worker_threads'
 import type { TaskLog } from '../context.ts'
 import type { CreateTaskOptions } from '../create-options.ts'
 import { isPermanent, retryDelayOf } from '../outcome.ts'
+import type { Hidden } from '../scrubber.ts'
 import type { Fence } from '../store/fence.ts'
 import { readThrown, type Thrown } from '../thrown.ts'
 
@@ -13,6 +14,8 @@ export interface ThreadTask {
   readonly taskType: string
   readonly fence: Fence
   readonly maxResultBytes: number
+  /** What nobody may see of its params; undefined where nothing is hidden. */
+  readonly hidden: Hidden | undefined
   readonly port: MessagePort
 }
 

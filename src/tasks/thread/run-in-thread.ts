@@ -1,6 +1,7 @@
 import { MessageChannel } from 'node:worker_threads'
 import { Piscina } from 'piscina'
 import type { TaskContext } from '../context.ts'
+import { currentScrubber } from '../executor/running-task.ts'
 import { runInternals } from '../executor/task-context.ts'
 import type { FromThread, ThreadTask, ToThread } from './protocol.ts'
 import { packError } from './protocol.ts'
@@ -73,6 +74,7 @@ export async function runInThread(
       taskType: ctx.taskType,
       fence,
       maxResultBytes,
+      hidden: currentScrubber()?.hidden,
       port: port2,
     }
     threads()

@@ -2,8 +2,10 @@ import { performance } from 'node:perf_hooks'
 import type { Transaction } from '../../db/query-runner.ts'
 import type { LogData, TaskContext, TaskLog } from '../context.ts'
 import { TaskError } from '../errors.ts'
+import { currentScrubber, runningTask } from '../executor/running-task.ts'
 import { readLogCall } from '../log-call.ts'
 import { checkCount } from '../progress.ts'
+import { Scrubber } from '../scrubber.ts'
 import { serializeFields } from '../serialize.ts'
 import type { LastProgress } from '../store/finish.ts'
 import { requireDefinitions } from '../task.ts'
@@ -13,15 +15,25 @@ import { unpackError } from './unpack-error.ts'
 /** A handler in a loop must not fill the channel with progress that nobody will see. */
 const PROGRESS_INTERVAL_MS = 50
 
+/** An error that nobody caught ends the thread, and leaves it without the secrets of the run that left it behind. */
+process.on('uncaughtException', (error: unknown) => {
+  // A handler's own listener may keep the thread alive, as without this one.
+  if (process.listenerCount('uncaughtException') === 1) throw currentScrubber()?.error(error) ?? error
+})
+
 /** What a pool thread runs: loads the handler's module and gives it a context that speaks over the port. */
 export default async function runHandler(task: ThreadTask): Promise<void> {
   const link = new Link(task)
   try {
     const loaded: { default?: unknown } = await import(task.module)
-    if (typeof loaded.default !== 'function') {
+    const handler = loaded.default
+    if (typeof handler !== 'function') {
       throw new TypeError(`${task.module} must export its handler as default`)
     }
-    const result: unknown = await loaded.default(task.params, link.context)
+    const { taskType, hidden } = task
+    const { taskId, attempt } = task.fence
+    const run = { event: { taskId, taskType, attempt }, scrubber: hidden && new Scrubber(hidden) }
+    const result: unknown = await runningTask.run(run, () => handler(task.params, link.context))
     link.end({ kind: 'returned', result })
   } catch (thrown) {
     link.end({ kind: 'threw', error: packError(thrown) })

@@ -1,8 +1,10 @@
+import { inspect } from 'node:util'
 import { expect, test } from 'vitest'
 import { z } from 'zod'
 import type { TaskEventMap } from '../../../src/tasks/events.ts'
 import { createTaskRegistry } from '../../../src/tasks/registry.ts'
 import { logTaskEvents } from '../../../src/telemetry/log.ts'
+import { nextEvent } from '../../support/engine.ts'
 import { useEngines } from '../../support/engines.ts'
 import { rememberTypes } from '../../support/remember-types.ts'
 
@@ -77,3 +79,71 @@ test('a secret is hidden before the text around it is cut', async () => {
   expect(error).toMatch(/y\[redac/)
   expect(logs[0]?.message).toMatch(/x\[redacted\]$/)
 })
+
+test('a secret is hidden in other forms, in keys and in results, wherever the task is shown', async () => {
+  const { task } = createTaskRegistry()
+  const params = z.object({ token: z.string(), pin: z.int() })
+  const options = { params, redact: ['token', 'pin'], maxRetries: 0 }
+  const secret = 'a"b\\c/d e+f'
+  const call = task('call', { ...options, concurrencyKey: ({ token }) => `of ${token}` })((given, ctx) => {
+    ctx.log.info(JSON.stringify(given), {
+      url: `http://x/?t=${encodeURIComponent(given.token)}`,
+      tries: given.pin,
+    })
+    ctx.log.warn({ authorization: `Basic ${Buffer.from(`me:${given.token}`).toString('base64')}` }, 'calling')
+    return { echo: given.token, list: [given.pin, 7] }
+  })
+  const fail = task(
+    'fail',
+    options,
+  )((given) => {
+    throw { given, body: JSON.stringify(given) }
+  })
+  const { manager, events } = engines.start([call, fail])
+  const lines: unknown[] = []
+  const write = (...line: unknown[]) => void lines.push(line)
+  logTaskEvents(events, { debug: write, info: write, warn: write, error: write })
+  const given = { token: secret, pin: 472_931 }
+  const called = await manager.createTask(call, given, { uniqueKey: `once ${secret}` })
+  const failed = await manager.createTask(fail, given)
+  const ended = [await manager.waitFor(called.taskId), await manager.waitFor(failed.taskId)]
+  const logs = [await manager.listLogs(called.taskId), await manager.listLogs(failed.taskId)]
+  expect(ended[0]).toMatchObject({
+    status: 'completed',
+    concurrencyKey: 'of [redacted]',
+    uniqueKey: 'once [redacted]',
+    result: { echo: '[redacted]', list: ['[redacted]', 7] },
+  })
+  expect(ended[1]).toMatchObject({
+    status: 'failed',
+    error: expect.stringMatching(/^thrown: \{.*\[redacted\]/),
+  })
+  expect(lines.length).toBeGreaterThan(4)
+  const seen = inspect([called, failed, ended, logs, lines], { depth: 10, maxStringLength: null })
+  for (const form of [/a(\\)*"b/, /a%22b/, /YSJi|EiYl|hImJ/, /472931/]) expect(seen).not.toMatch(form)
+  // Stored as it is: claims compare it.
+  const { rows } = await engines.database.pool.query(
+    'select concurrency_key as key from async_tasks where concurrency_key is not null',
+  )
+  expect(rows).toEqual([{ key: `of ${secret}` }])
+})
+
+test.each(['throw', 'reject'])(
+  'a thread says nothing secret in an error that it left behind: %s',
+  async (how) => {
+    const { task } = createTaskRegistry()
+    const leaking = task(`leaking_${how}`, {
+      params: z.object({ token: z.string(), how: z.string() }),
+      redact: ['token'],
+      run: 'thread',
+      module: new URL('../thread/modules/leaking.ts', import.meta.url),
+    })()
+    const { manager, events } = engines.start([leaking])
+    const stray = nextEvent(events, 'strayInThread')
+    const { taskId } = await manager.createTask(leaking, { token: 'say "friend"', how })
+    expect(await manager.waitFor(taskId)).toMatchObject({ status: 'completed', result: `leaking_${how}` })
+    const { error } = await stray
+    expect(error).toMatchObject({ message: expect.stringMatching(/^left behind: "?\[redacted\]"?$/) })
+    expect(inspect(error)).not.toContain('friend')
+  },
+)
