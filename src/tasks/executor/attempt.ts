@@ -75,6 +75,8 @@ export class Attempt {
   #ended: Promise<void> | undefined
   /** The row has been handed on without waiting for the handler. */
   #handedBack = false
+  /** Its fence is that of a later claim, too. */
+  #isClaimedAgain = false
 
   constructor(task: ClaimedTask, definition: TaskDefinition, executorId: string, services: AttemptServices) {
     this.task = task
@@ -118,7 +120,7 @@ export class Attempt {
       onReturned()
       await this.#overdue
       if (this.#completion.attempted) await this.#recordCompletion(end)
-      else await this.#record(classify(end, this.#cause, this.#limits))
+      else await this.#record(this.#classify(end))
     } catch (refused) {
       await this.#recordRefused(refused)
     }
@@ -134,6 +136,16 @@ export class Attempt {
     const { cancelGraceMs } = this.#services
     this.#grace = setTimeout(() => this.#graceIsOver(cause), cancelGraceMs)
     this.#cancellation.abort(abortReason(cause, this.task))
+  }
+
+  /**
+   * The database has lost the claim of this run, and has given its task to this executor again under the same fence. The
+   * run is lost; what it releases at its end, or when it ignores its signal for too long, is that later claim.
+   */
+  noteClaimedAgain(): void {
+    this.#isClaimedAgain = true
+    this.abort('lost')
+    if (this.#stuck) this.#releaseClaim()
   }
 
   /**
@@ -183,6 +195,11 @@ export class Attempt {
     }
   }
 
+  #classify(end: HandlerEnd, limits = this.#limits): Outcome {
+    const outcome = classify(end, this.#cause, limits)
+    return outcome.kind === 'abandon' && this.#isClaimedAgain ? { kind: 'release' } : outcome
+  }
+
   async #record(outcome: Outcome): Promise<void> {
     if (this.#handedBack) return
     if (!this.#output.isSilent) await this.#output.flushed({ progress: outcome.kind === 'fail' })
@@ -212,7 +229,7 @@ export class Attempt {
       'COMPLETION_ROLLED_BACK',
       'the transaction that completed the task was rolled back',
     )
-    await this.#record(classify('thrown' in end ? end : { thrown: rolledBack }, this.#cause, this.#limits))
+    await this.#record(this.#classify('thrown' in end ? end : { thrown: rolledBack }))
   }
 
   async #isWritten(outcome: Exclude<Outcome, { kind: 'abandon' }>): Promise<boolean> {
@@ -262,7 +279,7 @@ export class Attempt {
     // Without the type's policy, which may be what failed.
     const retryDelayMs = (retry: number) => backoffDelayMs(completeBackoff({}, retryBaseMs), retry)
     const end = { thrown: 'its end could not be written down' }
-    const outcome = classify(end, this.#cause, { ...this.#limits, retryDelayMs })
+    const outcome = this.#classify(end, { ...this.#limits, retryDelayMs })
     if (outcome.kind === 'abandon') return
     try {
       if (await this.#isWritten(outcome)) this.#announce(outcome)
@@ -276,6 +293,13 @@ export class Attempt {
     this.#stuck = true
     events.emit('stuck', { ...this.event, forMs: cancelGraceMs })
     if (cause === 'timeout') this.#overdue = this.#failOverdue()
+    else if (this.#isClaimedAgain) this.#releaseClaim()
+  }
+
+  #releaseClaim(): void {
+    this.handBack(0).catch((error: unknown) => {
+      this.#services.events.emit('writeFailed', { what: `the release of ${this.task.taskId}`, error })
+    })
   }
 
   async #failOverdue(): Promise<void> {

@@ -120,14 +120,14 @@ export class TaskExecutor {
     )
     this.#ears = options.listen && new Supervisor('listener', this.#hear(options.listen), events)
     this.#scheduler = new Scheduler({ db, settings, definitions, events, judge: this.#heartbeat })
-    const mayPrune = () => this.#heartbeat.isSteady
-    const pruner = new Pruner({ db, settings, definitions, events, mayPrune })
+    const pruner = new Pruner({ db, settings, definitions, events, judge: this.#heartbeat })
     this.#pruner = new Supervisor('pruner', (signal, passed) => pruner.loop(signal, passed), events)
     this.#poller = new Supervisor('poller', (signal, passed) => this.#poll(signal, passed), events)
     const owned = { db, executorId: this.id }
     this.#intake = new Intake({
       ...owned,
       context: this.#persistence,
+      findHeld: ({ taskId, attempt }) => this.#slots.find(taskId, attempt),
       start: (task, isCancelled) => this.#run(task, isCancelled),
       onHandedBack: ({ taskType }) => events.emit('roomLeft', { taskTypes: [taskType] }),
     })

@@ -5,10 +5,16 @@ import { type Fence, runKey } from '../store/fence.ts'
 import { releaseTask } from '../store/finish.ts'
 import { persist } from './persist.ts'
 
+/** A run that this executor holds. */
+export interface HeldRun {
+  noteClaimedAgain(): void
+}
+
 export interface IntakeParts {
   readonly db: Database
   readonly executorId: string
   readonly context: { events: TaskEvents; giveUp: AbortSignal }
+  findHeld(run: Pick<Fence, 'taskId' | 'attempt'>): HeldRun | undefined
   /** `isCancelled`: while the answer to its claim was under way. */
   start(task: ClaimedTask, isCancelled: boolean): void
   /** Its claim was answered after the stop had begun. */
@@ -38,8 +44,9 @@ export class Intake {
     this.#underWay.add(cancelled)
     try {
       const answer = await claim()
-      if (this.#isClosed) await Promise.all(answer.tasks.map((task) => this.#handBack(task)))
-      else for (const task of answer.tasks) this.#parts.start(task, cancelled.has(runKey(task)))
+      const fresh = answer.tasks.filter((task) => !this.#isHeld(task))
+      if (this.#isClosed) await Promise.all(fresh.map((task) => this.#handBack(task)))
+      else for (const task of fresh) this.#parts.start(task, cancelled.has(runKey(task)))
       return answer
     } finally {
       this.#underWay.delete(cancelled)
@@ -60,6 +67,13 @@ export class Intake {
   /** Resolves when no claim is under way. */
   whenIdle(): Promise<void> {
     return this.#idle.promise
+  }
+
+  /** A failover may lose the claim of a run that is under way here, and number the next one alike. */
+  #isHeld(task: ClaimedTask): boolean {
+    const held = this.#parts.findHeld(task)
+    held?.noteClaimedAgain()
+    return held !== undefined
   }
 
   async #handBack(task: ClaimedTask): Promise<void> {

@@ -41,7 +41,7 @@ export class Pruner {
   readonly #settings: TaskSettings
   readonly #definitions: ReadonlyMap<string, TaskDefinition>
   readonly #events: TaskEvents
-  readonly #mayPrune: () => boolean
+  readonly #judge: { readonly isSteady: boolean }
   readonly #holder = randomUUID()
   #waitMs: number
   #takenUntil = 0
@@ -51,14 +51,14 @@ export class Pruner {
     settings: TaskSettings
     definitions: ReadonlyMap<string, TaskDefinition>
     events: TaskEvents
-    /** False while the database's clock may have jumped. Default: never. */
-    mayPrune?: () => boolean
+    /** Not steady while the database's clock may have jumped. Default: always steady. */
+    judge?: { readonly isSteady: boolean }
   }) {
     this.#db = options.db
     this.#settings = options.settings
     this.#definitions = options.definitions
     this.#events = options.events
-    this.#mayPrune = options.mayPrune ?? (() => true)
+    this.#judge = options.judge ?? { isSteady: true }
     // By then every living executor has said which types it knows.
     this.#waitMs = options.settings.leaseMs
   }
@@ -68,7 +68,7 @@ export class Pruner {
     while (!signal.aborted) {
       await pause(jittered(this.#waitMs), signal)
       if (signal.aborted) return
-      if (!this.#mayPrune()) {
+      if (!this.#judge.isSteady) {
         this.#waitMs = this.#settings.leaseMs / 4
         continue
       }
