@@ -121,7 +121,7 @@ export class TaskCreator {
     if (!hints?.take(tasks.map((task) => task.taskType))) return insertTasks(this.#db, tasks, { tell: false })
     this.#isTelling = true
     try {
-      const answer = await insertTasks(this.#db, tasks, { tell: true })
+      const answer = await insertTasks(this.#db, tasks, { tell: true, others: hints.takenAlong ?? 0 })
       if (!answer.told) hints.giveBack()
       return answer
     } catch (error) {

@@ -17,6 +17,8 @@ export interface ManagerParts {
 export interface Hints {
   /** Whether the insert of tasks of these types is to do so now. The hint counts as sent then. */
   take(taskTypes: readonly string[]): boolean
+  /** Due tasks that the hint taken last is about, beside those of its insert. Default: none. */
+  readonly takenAlong?: number
   /** It was taken, and others have not heard. */
   giveBack(): void
 }

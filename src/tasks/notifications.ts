@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto'
 import type { Database } from '../db/database.ts'
 import type { TaskEventMap, TaskEvents } from './events.ts'
 import type { Hints } from './manager-parts.ts'
@@ -5,10 +6,17 @@ import { sendNotification } from './store/notify.ts'
 
 /** What processes tell each other. Hints: polling and heartbeats find all of it, only later. */
 export type Notification =
-  | { readonly kind: 'due' }
+  /** Without `tasks`: any number of them. */
+  | { readonly kind: 'due'; readonly tasks?: DueTasks }
   | { readonly kind: 'schedules' }
   | { readonly kind: 'resumed' }
   | { readonly kind: 'cancelled'; readonly runs: readonly CancelledRun[] }
+
+export interface DueTasks {
+  readonly count: number
+  /** Random: chooses the executors that claim them. */
+  readonly seed: number
+}
 
 export interface CancelledRun {
   readonly taskId: string
@@ -26,10 +34,16 @@ const EARLY_MS = 5
 /** The commit of more tasks than that takes longer than what was gathered need wait. */
 const MAX_TO_TAKE_ALONG = 100
 
+/** More tasks are any number: they wake every executor. */
+const MAX_COUNT = 1_000_000
+
 /** PostgreSQL takes 8,000 bytes a payload: this many ids and attempts at their longest. */
 const MAX_RUNS = 128
 
 export function encodeNotification(notification: Notification): string {
+  if (notification.kind === 'due' && notification.tasks) {
+    return `due ${notification.tasks.count} ${notification.tasks.seed}`
+  }
   if (notification.kind !== 'cancelled') return notification.kind
   return ['cancelled', ...notification.runs.map(({ taskId, attempt }) => `${taskId} ${attempt}`)].join(' ')
 }
@@ -37,6 +51,8 @@ export function encodeNotification(notification: Notification): string {
 /** Undefined for what another version, or somebody else, said on the channel. */
 export function decodeNotification(payload: string): Notification | undefined {
   if (payload === 'due' || payload === 'resumed' || payload === 'schedules') return { kind: payload }
+  const [, count, seed] = /^due (\d{1,9}) (\d{1,9})$/.exec(payload) ?? []
+  if (count && seed) return { kind: 'due', tasks: { count: Number(count), seed: Number(seed) } }
   if (!/^cancelled( \S+ \d+)+$/.test(payload)) return undefined
   const pairs = [...payload.matchAll(/ (\S+) (\d+)/g)]
   const runs = pairs.map(([, taskId = '', attempt]) => ({ taskId, attempt: Number(attempt) }))
@@ -58,6 +74,9 @@ export class Notifier implements Hints {
   /** When the next hint of due tasks would leave if they came at the interval. Those of a burst leave before that. */
   #nextDue = 0
   #timer: NodeJS.Timeout | undefined
+  /** Due tasks that are gathered for the next hint; Infinity: any number. */
+  #gathered = 0
+  #takenAlong = 0
   #cancelled: CancelledRun[] = []
 
   constructor(options: NotifierOptions) {
@@ -65,10 +84,10 @@ export class Notifier implements Hints {
     options.events.on('created', this.#onCreated)
     options.events.on('cancelled', this.#onCancelled)
     options.events.on('schedulesChanged', this.#onSchedulesChanged)
-    options.events.on('roomLeft', this.#onDue)
+    options.events.on('roomLeft', this.#onAnyDue)
     options.events.on('ended', this.#onEnded)
-    options.events.on('rescued', this.#onDue)
-    options.events.on('straysHandedBack', this.#onDue)
+    options.events.on('rescued', this.#onAnyDue)
+    options.events.on('straysHandedBack', this.#onAnyDue)
     options.events.on('resumed', this.#onResumed)
   }
 
@@ -76,52 +95,69 @@ export class Notifier implements Hints {
     const takesAlong = this.#timer !== undefined && taskTypes.length <= MAX_TO_TAKE_ALONG
     if (this.#options.runsHere(taskTypes) || !this.#maySendDue(takesAlong ? EARLY_MS : 0)) return false
     // What was gathered was committed before.
+    this.#takenAlong = this.#gathered
     if (takesAlong) this.#clearTimer()
     return true
   }
 
+  get takenAlong(): number {
+    return this.#takenAlong
+  }
+
   giveBack(): void {
-    this.#onDue()
+    this.#onAnyDue()
   }
 
   /** What was gathered leaves now. */
   stop(): void {
-    if (this.#timer) this.#send({ kind: 'due' })
+    if (this.#timer) this.#sendDue()
     this.#clearTimer()
     this.#options.events.off('created', this.#onCreated)
     this.#options.events.off('cancelled', this.#onCancelled)
     this.#options.events.off('schedulesChanged', this.#onSchedulesChanged)
-    this.#options.events.off('roomLeft', this.#onDue)
+    this.#options.events.off('roomLeft', this.#onAnyDue)
     this.#options.events.off('ended', this.#onEnded)
-    this.#options.events.off('rescued', this.#onDue)
-    this.#options.events.off('straysHandedBack', this.#onDue)
+    this.#options.events.off('rescued', this.#onAnyDue)
+    this.#options.events.off('straysHandedBack', this.#onAnyDue)
     this.#options.events.off('resumed', this.#onResumed)
   }
 
   readonly #onCreated = ({ dueNow, taskTypes, told }: TaskEventMap['created'][0]): void => {
-    if (dueNow && !told && !this.#options.runsHere(taskTypes)) this.#onDue()
+    if (dueNow && !told && !this.#options.runsHere(taskTypes)) this.#onDue(taskTypes.length)
   }
 
   /** A stop gave it back: it is due. */
   readonly #onEnded = ({ outcome }: TaskEventMap['ended'][0]): void => {
-    if (outcome === 'interrupted') this.#onDue()
+    if (outcome === 'interrupted') this.#onAnyDue()
   }
 
-  readonly #onDue = (): void => {
+  /** Rare, and urgent: every executor may have a slot for it. */
+  readonly #onAnyDue = (): void => this.#onDue(Number.POSITIVE_INFINITY)
+
+  #onDue(count: number): void {
+    this.#gathered += count
     if (this.#timer) return
-    if (this.#maySendDue()) this.#send({ kind: 'due' })
+    if (this.#maySendDue()) this.#sendDue()
     else {
       const waitMs = Math.ceil(this.#nextDue - performance.now())
       this.#timer = setTimeout(() => {
         this.#timer = undefined
-        this.#onDue()
+        this.#onDue(0)
       }, waitMs)
     }
+  }
+
+  #sendDue(): void {
+    const count = this.#gathered
+    this.#gathered = 0
+    const isCounted = count <= MAX_COUNT
+    this.#send(isCounted ? { kind: 'due', tasks: { count, seed: randomInt(MAX_COUNT) } } : { kind: 'due' })
   }
 
   #clearTimer(): void {
     clearTimeout(this.#timer)
     this.#timer = undefined
+    this.#gathered = 0
   }
 
   #maySendDue(earlyMs = 0): boolean {

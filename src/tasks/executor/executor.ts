@@ -131,8 +131,8 @@ export class TaskExecutor {
       start: (task, isCancelled) => this.#run(task, isCancelled),
       onHandedBack: ({ taskType }) => events.emit('roomLeft', { taskTypes: [taskType] }),
     })
-    const mayPassOn = (taskType: string) => this.#mayPassOn(taskType)
-    this.#exchanges = new Exchanges({ ...owned, intake: this.#intake, mayPassOn })
+    const exchanged = { ...owned, intake: this.#intake }
+    this.#exchanges = new Exchanges({ ...exchanged, mayPassOn: (taskType) => this.#mayPassOn(taskType) })
     this.#services = this.#createServices(db)
   }
 
@@ -339,7 +339,8 @@ export class TaskExecutor {
     return hearOthers({
       db: this.#options.db,
       connection,
-      onDue: () => this.wake(),
+      fleet: () => this.#heartbeat.fleet,
+      onDue: (delayMs) => this.#wakeUp.notifyAfter(delayMs, () => this.#claimer?.lookAgain()),
       onSchedules: () => this.#scheduler.wake(),
       onResumed: () => this.#onResumed(),
       onCancelled: (taskId, attempt) => this.#abortIf(taskId, attempt, 'cancelled'),
@@ -389,7 +390,6 @@ export class TaskExecutor {
 
   readonly #onResumed = (): void => this.lookAtEverything()
   readonly #onRescued = (): void => this.wake()
-
   readonly #onCancelled = ({ taskId, attempt }: { taskId: string; attempt: number }): void => {
     this.#abortIf(taskId, attempt, 'cancelled')
   }

@@ -3,13 +3,17 @@ import type { Database } from '../../db/database.ts'
 import { listen } from '../../db/listener.ts'
 import { decodeNotification } from '../notifications.ts'
 import { CHANNEL, sendNotification } from '../store/notify.ts'
+import { type Fleet, wakeUpDelay } from './fleet.ts'
 import type { Loop } from './supervisor.ts'
 
 /** What other processes say, and what an executor does about it. */
 export function hearOthers(options: {
   readonly db: Database
   readonly connection: pg.ClientConfig
-  onDue(): void
+  /** As this executor knows it now. */
+  fleet(): Fleet
+  /** Tasks are due, and this executor is to claim some after so many milliseconds. */
+  onDue(delayMs: number): void
   onSchedules(): void
   /** Tasks of a type that was paused may be due since long. */
   onResumed(): void
@@ -24,7 +28,10 @@ export function hearOthers(options: {
     onListening: options.onListening,
     onMessage(payload: string) {
       const heard = decodeNotification(payload)
-      if (heard?.kind === 'due') options.onDue()
+      if (heard?.kind === 'due') {
+        const delayMs = heard.tasks ? wakeUpDelay(options.fleet(), heard.tasks) : 0
+        if (delayMs !== undefined) options.onDue(delayMs)
+      }
       if (heard?.kind === 'schedules') options.onSchedules()
       if (heard?.kind === 'cancelled') {
         for (const { taskId, attempt } of heard.runs) options.onCancelled(taskId, attempt)

@@ -14,6 +14,7 @@ import { failUnknownTypes, rescueTasks } from '../store/rescue.ts'
 import type { TaskDefinition } from '../task.ts'
 import type { Attempt } from './attempt.ts'
 import { type ClockReading, DatabaseClock } from './database-clock.ts'
+import type { Fleet } from './fleet.ts'
 import type { Slots } from './slots.ts'
 import { pause } from './wake-up.ts'
 
@@ -84,6 +85,7 @@ export class Heartbeat {
   #nextUnknownTypes = 0
   #lastLookMs = 0
   #tableBytes = 0
+  #fleet: Fleet = { size: 1, position: 0 }
 
   constructor(options: {
     db: Database
@@ -134,6 +136,11 @@ export class Heartbeat {
     return this.#clock.behindMs
   }
 
+  /** As of the last heartbeat. */
+  get fleet(): Fleet {
+    return this.#fleet
+  }
+
   /** Of the table of tasks, as of the last heartbeat. */
   get tableBytes(): number {
     return this.#tableBytes
@@ -167,6 +174,7 @@ export class Heartbeat {
     const answer = await this.#send(attempts)
     this.#registered = answer.known
     this.#tableBytes = answer.tableBytes
+    this.#fleet = { size: answer.fleetSize, position: answer.fleetPosition }
     const [cancelled, lost] = [new Set(answer.cancelled), new Set(answer.lost)]
     for (const attempt of attempts) {
       const key = runKey(attempt.fence)

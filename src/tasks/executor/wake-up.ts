@@ -17,10 +17,17 @@ export class WakeUp {
   /** For the near future; what is due later than a minute from now is left to polling. */
   notifyAfter(ms: number, before = () => {}): void {
     if (ms > FAR_MS) return
-    const timer = setTimeout(() => {
-      this.#timers.delete(timer)
+    const notify = () => {
       before()
       this.notify()
+    }
+    if (ms === 0) {
+      notify()
+      return
+    }
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer)
+      notify()
     }, ms)
     this.#timers.add(timer)
   }

@@ -1,6 +1,7 @@
 import type { ExecutorView } from '../../contract/task.ts'
 import { type Database, execute, statement } from '../../db/database.ts'
 import { instant } from '../../db/reading.ts'
+import { IS_SERVING } from './fence.ts'
 import { LIVES } from './liveness.ts'
 import { ORPHANS_EXIST } from './rescue.ts'
 import { EXECUTORS, TASKS } from './tables.ts'
@@ -49,10 +50,15 @@ const BEAT = statement(
                    where t.status = 'running' and t.executor_id = $1
                      and (t.task_id, t.attempt) not in (select * from unnest($3::text[], $4::int[]))) as strays,
           $6::boolean and ${ORPHANS_EXIST} as orphans,
+          fleet.size as "fleetSize", fleet.position as "fleetPosition",
           pg_relation_size('${TASKS}')::float8 as "tableBytes",
           extract(epoch from now())::float8 * 1000 as at,
           (select extract(epoch from max(heartbeat_at))::float8 * 1000
-             from ${EXECUTORS} where isfinite(heartbeat_at)) as latest`,
+             from ${EXECUTORS} where isfinite(heartbeat_at)) as latest
+     from (select count(*)::int as size, (count(*) filter (where e.executor_id < $1))::int as position
+             from ${EXECUTORS} e
+            where ${IS_SERVING('e')}
+              and e.task_types = (select own.task_types from ${EXECUTORS} own where own.executor_id = $1)) fleet`,
 )
 
 export interface BeatAnswer {
@@ -66,6 +72,9 @@ export interface BeatAnswer {
   readonly strays: boolean
   /** Tasks run in the name of executors that are dead. */
   readonly orphans: boolean
+  /** Living executors with the same types, this one included, and how many of them come before it. */
+  readonly fleetSize: number
+  readonly fleetPosition: number
   /** Size of the table of tasks. */
   readonly tableBytes: number
   /** The database's time of this heartbeat, in milliseconds. */

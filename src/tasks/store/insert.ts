@@ -56,13 +56,18 @@ export const INSERTION_PARAMETERS = 12
 
 // Only what the database decides, and as numbers: to read a thousand rows of all columns takes as long as to write them.
 const MS = (instant: string) => `(extract(epoch from ${instant}) * 1000)::float8`
+/** A notification of the tasks created here and `others`; see `notifications.ts`. */
+const dueTasks = (others: string) => `'due ' || least((select count(*) from created) + ${others}, 1000000)
+                    || ' ' || (random() * 1000000)::int`
 const insert = (told: string) => `with ${insertion()}
    select task_id as "taskId", ${MS('created_at')} as "createdAt", ${MS('run_at')} as "runAt"${told} from created`
 const INSERT = statement('insert', insert(''))
 // A sub-select, which runs once and not for each row.
 const INSERT_AND_TELL = statement(
   'insert_and_tell',
-  insert(`, (select pg_notify('${CHANNEL}', 'due'))::text as told`),
+  insert(
+    `, (select pg_notify('${CHANNEL}', ${dueTasks(`$${INSERTION_PARAMETERS + 1}::float8`)}))::text as told`,
+  ),
 )
 
 interface InsertedRow {
@@ -72,24 +77,26 @@ interface InsertedRow {
 }
 
 /**
- * Inserts all of them or none; the rows come back by task id. For tasks without a unique key. `tell`: executors, with
- * the commit, where PostgreSQL has room for another notification; `told` says whether it had. A statement of its own
+ * Inserts all of them or none; the rows come back by task id. For tasks without a unique key. `tell`: executors, of these and
+ * so many others, with the commit, where PostgreSQL has room for another notification; `told` says whether it had. A statement of its own
  * for that would be another commit, and they would hear that much later.
  */
 export async function insertTasks(
   db: Database,
   tasks: readonly NewTask[],
-  { tell }: { tell: boolean },
+  { tell, others = 0 }: { tell: boolean; others?: number },
 ): Promise<{ created: Map<string, TaskRow>; told: boolean }> {
   const values = insertValues(tasks)
-  const rows = tell ? await unlessCrowded(execute<InsertedRow>(db, INSERT_AND_TELL, values)) : undefined
+  const rows = tell
+    ? await unlessCrowded(execute<InsertedRow>(db, INSERT_AND_TELL, [...values, others]))
+    : undefined
   const created = toRows(tasks, rows ?? (await execute<InsertedRow>(db, INSERT, values)))
   return { created, told: rows !== undefined }
 }
 
 /** Inserts nothing: opens a connection and fills its caches, which takes longer than the first task's insert itself. */
 export async function rehearseInsert(db: Database): Promise<void> {
-  await execute(db, INSERT_AND_TELL, insertValues([]))
+  await execute(db, INSERT_AND_TELL, [...insertValues([]), 0])
 }
 
 /** Undefined where the queue of notifications is full, or its lock was not to be had in time: nothing was inserted. */
@@ -189,7 +196,7 @@ const INSERT_UNIQUE = statement(
    )
    select row_to_json(answer)::text as answer
      from (select ${TASK_COLUMNS}, null::json as params, null::json as attempts, true as created,
-                  case when $4::boolean then (select pg_notify('${CHANNEL}', 'due'))::text end as told
+                  case when $4::boolean then (select pg_notify('${CHANNEL}', ${dueTasks('0')}))::text end as told
              from created t
            union all
            select ${DETAIL_COLUMNS}, false, null
