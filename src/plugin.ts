@@ -7,6 +7,7 @@ import { migrate } from './db/migrate.ts'
 import { adminRoutes } from './http/admin.ts'
 import { mountDashboard } from './http/dashboard.ts'
 import { type AsyncTasksOptions, checkOptions } from './plugin-options.ts'
+import { TaskError } from './tasks/errors.ts'
 import type { TaskExecutor } from './tasks/executor/executor.ts'
 import type { TaskManager } from './tasks/manager.ts'
 import { createTaskRegistry, defaultRegistry, type TaskRegistry } from './tasks/registry.ts'
@@ -34,6 +35,7 @@ export const { version } = JSON.parse(readFileSync(new URL('../package.json', im
 
 async function asyncTasks(app: FastifyInstance, options: AsyncTasksOptions): Promise<void> {
   const settings = checkOptions(options)
+  requireFreeDecorators(app)
   const log = app.log.child({ component: 'tasks' })
   const pool = options.pool ?? createOwnPool(options, log)
   const endOwnPool = async () => {
@@ -61,7 +63,11 @@ async function asyncTasks(app: FastifyInstance, options: AsyncTasksOptions): Pro
   app.decorate('taskExecutor', runner.executor)
   app.decorate(TASK_EVENTS, runner.events)
   app.addHook('onReady', async () => runner.start())
-  app.addHook('preClose', async () => runner.beginStop())
+  app.addHook('preClose', async () => {
+    runner.beginStop()
+    // Fastify goes on with a `listen` that had begun before the close: that server would keep the process alive.
+    app.server.once('listening', () => setImmediate(() => app.server.close()))
+  })
   app.addHook('onClose', async () => {
     try {
       await runner.stop()
@@ -75,6 +81,17 @@ async function asyncTasks(app: FastifyInstance, options: AsyncTasksOptions): Pro
   const { manager, feed } = runner
   await app.register(adminRoutes, { prefix, manager, feed, authorize, allowedOrigins })
   await mountDashboard(app, options.dashboard, prefix)
+}
+
+/** Before anything is opened: Fastify would refuse them when the pool and the engine are there. */
+function requireFreeDecorators(app: FastifyInstance): void {
+  const taken = ['tasks', 'taskExecutor'].find((name) => app.hasDecorator(name))
+  if (taken === undefined) return
+  throw new TaskError(
+    'INVALID_ARGUMENT',
+    `app.${taken} exists already: fastify-async-tasks was registered before, or the name is taken; ` +
+      'register it once, or in a scope of its own',
+  )
 }
 
 function createOwnPool({ connectionString = '' }: AsyncTasksOptions, log: FastifyBaseLogger): pg.Pool {

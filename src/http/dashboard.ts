@@ -68,15 +68,16 @@ const dashboardRoutes: FastifyPluginAsync<DashboardOptions> = async (app, option
   })
   // Relative, for the same reason.
   const withSlash = `${path.posix.basename(app.prefix)}/`
-  app.get('', { schema }, async (request, reply) =>
-    reply.redirect(withSlash + (/\?.*/.exec(request.url)?.[0] ?? ''), 302),
-  )
-  const page = { schema, prefixTrailingSlash: 'slash' } as const
+  /** One route with and without the slash: a host that ignores trailing slashes has but one. */
+  const servePage = (send: (reply: FastifyReply) => FastifyReply) =>
+    app.get('/', { schema }, async (request, reply) => {
+      const [pathname = '', query] = request.url.split(/\?(.*)/s)
+      if (pathname.endsWith('/')) return send(reply)
+      return reply.redirect(query === undefined ? withSlash : `${withSlash}?${query}`, 302)
+    })
   const index = path.join(FOLDER, 'index.html')
   if (!existsSync(index)) {
-    app.get('/', page, async (_request, reply) =>
-      sendPage(reply.code(503).header('cache-control', 'no-store'), NOT_BUILT),
-    )
+    servePage((reply) => sendPage(reply.code(503).header('cache-control', 'no-store'), NOT_BUILT))
     return
   }
 
@@ -84,7 +85,7 @@ const dashboardRoutes: FastifyPluginAsync<DashboardOptions> = async (app, option
     'tasks-api': path.posix.relative(app.prefix, options.apiPrefix),
     'tasks-login': options.login,
   })
-  app.get('/', page, async (_request, reply) => sendPage(reply.header('cache-control', 'no-cache'), html))
+  servePage((reply) => sendPage(reply.header('cache-control', 'no-cache'), html))
   await app.register(fastifyStatic, {
     root: FOLDER,
     // A host may have registered it, too.

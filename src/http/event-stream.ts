@@ -52,12 +52,13 @@ export class EventStreams {
     }
     const signal = this.#admit(reply)
     const steps = await follow({ signal, idleMs: COMMENT_EVERY_MS })
-    // A connection that is kept for another request after a stream would keep a closing app waiting for that.
-    reply.headers({
-      'content-type': 'text/event-stream',
-      'x-accel-buffering': 'no',
-      connection: 'close',
-    })
+    reply.headers({ 'content-type': 'text/event-stream', 'x-accel-buffering': 'no' })
+    // A connection that is kept for another request after a stream would keep a closing app waiting for that. HTTP/2
+    // has one connection for all, and no such header.
+    if (request.raw.httpVersionMajor < 2) reply.header('connection', 'close')
+    // A host's limit for idle connections would cut a stream on which nothing happens. Injected requests have none.
+    const { socket } = request.raw
+    if (typeof socket.setTimeout === 'function') socket.setTimeout(0)
     // A HEAD request is over with its headers.
     reply.send(request.method === 'HEAD' ? '' : Readable.from(encode(steps, request), { objectMode: false }))
   }

@@ -10,6 +10,8 @@ import { readJsonBodies } from './json-body.ts'
 export function prepareScope(app: FastifyInstance): void {
   app.setValidatorCompiler(validatorCompiler)
   app.setSerializerCompiler(serializerCompiler)
+  // None: with one of the host's, Fastify would leave out the serializers above. The type does not know that.
+  app.setReplySerializer(undefined as never)
   app.setErrorHandler(handleError)
   readJsonBodies(app)
   app.addHook('onRequest', async (_request, reply) => {

@@ -61,6 +61,7 @@ export class TaskRunner {
   /** Declares the schedules when the database is back. */
   readonly #lateDeclaration: Supervisor
   #declaresLate = false
+  #isStopping = false
 
   constructor(options: TaskRunnerOptions) {
     const { pool, prepared, registry, settings, version, listen } = options
@@ -121,8 +122,15 @@ export class TaskRunner {
    * @throws TaskError for a declared schedule that is wrong
    */
   async start(): Promise<void> {
+    if (this.#isStopping) return
     for (const [type, definition] of this.#registry.definitions()) this.#definitions.set(type, definition)
-    await this.#declareSchedules()
+    try {
+      await this.#declareSchedules()
+    } catch (error) {
+      // An app may be closed while it starts: its pools have ended then, and nothing is to be started.
+      if (!this.#isStopping) throw error
+    }
+    if (this.#isStopping) return
     this.executor?.start()
     // For the first task's sake. What is wrong its creator will hear.
     rehearseInsert(this.#db).catch(() => {})
@@ -131,6 +139,7 @@ export class TaskRunner {
   /** Begins to stop and returns at once. Waits for tasks and what viewers follow end here: they would keep a
    * server from closing. */
   beginStop(): void {
+    this.#isStopping = true
     // Nobody waits for it: with the database away it would take its time.
     if (this.#declaresLate) void this.#lateDeclaration.stop()
     this.executor?.beginStop()
@@ -156,7 +165,7 @@ export class TaskRunner {
     try {
       await this.manager.declareSchedules(this.#schedules)
     } catch (error) {
-      if (!isOutage(error)) throw error
+      if (!isOutage(error) || this.#isStopping) throw error
       this.#declaresLate = true
       this.#lateDeclaration.start()
     }

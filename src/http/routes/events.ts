@@ -5,6 +5,8 @@ import { EventStreams } from '../event-stream.ts'
 import { noQuery, problems, taskIdPath } from '../responses.ts'
 
 const config = { swaggerTransform: jsonSchemaTransform }
+/** For @fastify/compress: it would hold events back until enough of them have gathered. */
+const uncompressed = { compress: false } as const
 const tags = ['tasks']
 
 /** What came before is not sent again. An empty one is what a client sends that has seen nothing. */
@@ -34,7 +36,7 @@ export const eventRoutes: FastifyPluginAsyncZod<{ feed: TaskFeed }> = async (app
       ...problems(400, 401, 403, 503),
     },
   }
-  app.get('/tasks/events', { config, schema: allSchema }, async (request, reply) => {
+  app.get('/tasks/events', { ...uncompressed, config, schema: allSchema }, async (request, reply) => {
     await streams.send(request, reply, (options) => feed.followAll(options))
     return reply
   })
@@ -50,7 +52,7 @@ export const eventRoutes: FastifyPluginAsyncZod<{ feed: TaskFeed }> = async (app
       ...problems(400, 401, 403, 404, 503),
     },
   }
-  app.get('/tasks/:taskId/events', { config, schema: oneSchema }, async (request, reply) => {
+  app.get('/tasks/:taskId/events', { ...uncompressed, config, schema: oneSchema }, async (request, reply) => {
     const { taskId } = request.params
     const afterId = request.headers['last-event-id']
     await streams.send(request, reply, (options) => feed.follow(taskId, { ...options, afterId }))

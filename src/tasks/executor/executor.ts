@@ -156,7 +156,7 @@ export class TaskExecutor {
 
   /** Starts polling. With the database away it starts all the same and goes on trying. */
   start(): void {
-    if (this.#started) return
+    if (this.#started || this.#stopping) return
     this.#started = true
     const { db, definitions, events, settings } = this.#options
     this.#claimer = new Claimer({
