@@ -22,10 +22,11 @@ import securityHeaders from './http/security-headers.ts'
 import { marketSchedules } from './market/schedules.ts'
 import { createMarketSource } from './market/sources/create-source.ts'
 import { createMarketTasks } from './market/tasks/index.ts'
-import asyncTasks, { TASK_EVENTS, version } from './plugin.ts'
+import asyncTasks, { TASK_EVENTS } from './plugin.ts'
 import type { TaskEvents } from './tasks/events.ts'
 import { type AnyTask, findDefinitions } from './tasks/task.ts'
 import { TaskMetrics } from './telemetry/metrics.ts'
+import { version } from './version.ts'
 
 const PREFIX = '/api/admin'
 

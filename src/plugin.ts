@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import type pg from 'pg'
@@ -13,6 +12,7 @@ import type { TaskManager } from './tasks/manager.ts'
 import { createTaskRegistry, defaultRegistry, type TaskRegistry } from './tasks/registry.ts'
 import { TaskRunner } from './tasks/runner.ts'
 import { logTaskEvents } from './telemetry/log.ts'
+import { version } from './version.ts'
 
 export type { AsyncTasksOptions }
 
@@ -27,11 +27,6 @@ declare module 'fastify' {
 
 /** Under this the bundled server finds what happens in the engine. Not for hosts: events come and go with the engine. */
 export const TASK_EVENTS = Symbol('task events')
-
-/** The same file from src and from dist. */
-export const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
-  version: string
-}
 
 async function asyncTasks(app: FastifyInstance, options: AsyncTasksOptions): Promise<void> {
   const settings = checkOptions(options)

@@ -1,9 +1,11 @@
+import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { type MigrationMeta, readMigrationFiles } from 'drizzle-orm/migrator'
 import pg from 'pg'
 import { TaskError } from '../tasks/errors.ts'
+import { ENGINE_MIGRATIONS } from './engine-migrations.ts'
 import { type OnNotice, reportingMigration, takeMigrationLock } from './migration-lock.ts'
 import { ENGINE_TYPES } from './reading.ts'
 import { requireUsable } from './requirements.ts'
@@ -172,8 +174,17 @@ async function apply(client: pg.Client, history: MigrationHistory, missing: Migr
 }
 
 function readMigrations(history: MigrationHistory): Migration[] {
-  // Two levels up from src/db as well as from dist/db.
-  const folder = fileURLToPath(new URL(`../../migrations/${history}`, import.meta.url))
+  return history === 'tasks' ? ENGINE_MIGRATIONS.map(toMigration) : readServerMigrations()
+}
+
+/** As Drizzle reads a file: whether it has been applied is told by `when`. */
+function toMigration({ name, when, text }: (typeof ENGINE_MIGRATIONS)[number]): Migration {
+  const hash = createHash('sha256').update(text).digest('hex')
+  return { name, folderMillis: when, hash, sql: text.split('--> statement-breakpoint'), bps: true }
+}
+
+function readServerMigrations(): Migration[] {
+  const folder = fileURLToPath(new URL('../../migrations/server', import.meta.url))
   const journal = JSON.parse(readFileSync(`${folder}/meta/_journal.json`, 'utf8')) as {
     entries: { tag: string }[]
   }

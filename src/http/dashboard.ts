@@ -4,8 +4,8 @@ import { fileURLToPath } from 'node:url'
 import fastifyStatic from '@fastify/static'
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply } from 'fastify'
 
-/** Where `npm run build` puts the page; the same from src and from dist. */
-const FOLDER = fileURLToPath(new URL('../../dist/dashboard/', import.meta.url))
+/** Where `npm run build` puts the page; the same from src and from dist. A bundle as CommonJS has no URL of its own. */
+const FOLDER = import.meta.url ? fileURLToPath(new URL('../../dist/dashboard/', import.meta.url)) : ''
 
 export interface DashboardMount {
   /** Where the page is, such as `/ops`; a path of its own, beside that of the routes. Default `/admin`. */
@@ -54,7 +54,8 @@ const HEADERS = {
 const NOT_BUILT = `<!doctype html><html lang="en"><meta charset="utf-8"><title>Tasks: the page is not built</title>
 <h1>The admin page is not built</h1>
 <p>The server runs, and so do tasks and the REST interface. Its log says why the page could not be built at the start.
-Run <code>npm run build:dashboard</code> to try again, then start the server again.</p></html>`
+Run <code>npm run build:dashboard</code> to try again, then start the server again. An app that is bundled into one file
+has to leave <code>fastify-async-tasks</code> out of its bundle to show this page.</p></html>`
 
 const schema = { hide: true }
 
@@ -77,6 +78,10 @@ const dashboardRoutes: FastifyPluginAsync<DashboardOptions> = async (app, option
     })
   const index = path.join(FOLDER, 'index.html')
   if (!existsSync(index)) {
+    app.log.error(
+      `the admin page is not in ${FOLDER || 'this bundle'}: build it (npm run build:dashboard), or leave ` +
+        'fastify-async-tasks out of your bundle, which cannot hold its files; see docs/operations.md, Bundles',
+    )
     servePage((reply) => sendPage(reply.code(503).header('cache-control', 'no-store'), NOT_BUILT))
     return
   }

@@ -28,6 +28,8 @@ export interface SentError {
 }
 
 export type FromThread =
+  /** The thread has the run. */
+  | { readonly kind: 'begun' }
   | { readonly kind: 'progress'; readonly args: readonly [number, number | undefined, string | undefined] }
   | {
       readonly kind: 'log'

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { MessageChannel } from 'node:worker_threads'
 import { Piscina } from 'piscina'
 import type { TaskContext } from '../context.ts'
@@ -12,8 +13,17 @@ import { unpackError } from './unpack-error.ts'
 const THREAD_GRACE_MS = 500
 const IDLE_THREAD_MS = 30_000
 
-/** The worker stands beside this file, as TypeScript in the sources and as JavaScript in the package. */
-const WORKER = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url)
+/** The worker is beside this file, as TypeScript in the sources and as JavaScript in the package. */
+function findWorker(): string {
+  // In a bundle as CommonJS there is no URL of this file.
+  const here: string | undefined = import.meta.url
+  const worker = here && new URL(here.endsWith('.ts') ? './worker.ts' : './worker.js', here)
+  if (worker && existsSync(worker)) return worker.href
+  throw new Error(
+    `the module that runs threads is not ${worker ? `at ${worker.href}` : 'in this bundle'}: ` +
+      'leave fastify-async-tasks out of your bundle, which cannot hold its threads; see docs/operations.md, Bundles',
+  )
+}
 
 let pool: Piscina | undefined
 
@@ -21,7 +31,7 @@ let pool: Piscina | undefined
 function threads(): Piscina {
   if (pool) return pool
   pool = new Piscina({
-    filename: WORKER.href,
+    filename: findWorker(),
     minThreads: 0,
     maxThreads: 1_024,
     idleTimeout: IDLE_THREAD_MS,
@@ -30,9 +40,16 @@ function threads(): Piscina {
     recordTiming: false,
   })
   // From a thread whose handler has returned: nobody waits for it, and without a listener it would end the process.
-  pool.on('error', (error) => reportStray?.(error))
+  pool.on('error', (error) => {
+    reportStray?.(error)
+    // A thread that cannot load takes no run with it: without another one on its way, the run would never end.
+    if (threads().queueSize > 0) for (const reject of waiting) reject(error)
+  })
   return pool
 }
+
+/** Reject the runs that no thread has begun. */
+const waiting = new Set<(error: Error) => void>()
 
 /** Of the executor that used the pool last: a stray error does not say which task left it behind. */
 let reportStray: ((error: unknown) => void) | undefined
@@ -59,6 +76,7 @@ export async function runInThread(
   const end = Promise.withResolvers<unknown>()
   // The end comes over the same port as the lines said before it, so it cannot overtake them.
   port.on('message', (message: FromThread) => {
+    waiting.delete(end.reject)
     if (message.kind === 'returned') end.resolve(message.result)
     else if (message.kind === 'threw') end.reject(unpackError(message.error))
     else if (message.kind === 'rows' || message.kind === 'queryFailed') transactions.hear(message)
@@ -77,6 +95,7 @@ export async function runInThread(
       hidden: currentScrubber()?.hidden,
       port: port2,
     }
+    waiting.add(end.reject)
     threads()
       .run(task, { transferList: [port2], signal: terminate.signal })
       .catch(end.reject)
@@ -85,6 +104,7 @@ export async function runInThread(
   } finally {
     ctx.signal.removeEventListener('abort', onAbort)
     clearTimeout(grace)
+    waiting.delete(end.reject)
     port.close()
     transactions.close()
   }

@@ -56,6 +56,7 @@ class Link {
     this.#task = task
     task.port.on('message', (message: ToThread) => this.#hear(message))
     this.context = this.#createContext()
+    this.#send({ kind: 'begun' })
   }
 
   /** The last word: whatever the handler still says afterwards is nobody's. */
