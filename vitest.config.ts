@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto'
 import { defineConfig, type TestProjectConfiguration } from 'vitest/config'
+import { BaseSequencer, type TestSpecification } from 'vitest/node'
 import { HAS_CHROMIUM } from './test/browser/executable.ts'
 import { BROWSER, RUNS, type Run } from './test/runs.ts'
 
@@ -14,14 +15,24 @@ function project(name: Run): TestProjectConfiguration {
   return { extends: true, test: { name, include, exclude: [...exclude, ...leftOut], ...parallel } }
 }
 
+/** What takes longest starts first, so that no worker is left alone with it at the end. */
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const rank = ({ moduleId, project }: TestSpecification) =>
+      moduleId.includes('/test/processes/') ? 0 : project.name === 'slow' ? 1 : 2
+    return (await super.sort(files)).toSorted((one, other) => rank(one) - rank(other))
+  }
+}
+
 export default defineConfig({
   test: {
     projects: (Object.keys(RUNS) as Run[]).map(project),
     globalSetup: ['test/support/global-setup.ts'],
     // One seed a run, the same in every file.
     env: { CHAOS_SEED: process.env.CHAOS_SEED ?? String(randomInt(2 ** 31)) },
-    // Most tests wait for processes and for PostgreSQL; one worker would leave a small machine idle.
-    maxWorkers: 2,
+    // Most tests wait for processes and for PostgreSQL; two workers leave a small machine idle.
+    maxWorkers: 4,
+    sequence: { sequencer: LongestFirst },
     // Waits end at their event. These limits end a test that hangs, on a busy machine too.
     testTimeout: 120_000,
     hookTimeout: 240_000,
