@@ -8,11 +8,12 @@ import type { TaskManager } from '../../../src/tasks/manager.ts'
 import type { TaskSettingsInput } from '../../../src/tasks/settings.ts'
 import { createTestDatabase, type TestDatabase } from '../../support/database.ts'
 import { type FaultProxy, startFaultProxy } from '../../support/fault-proxy.ts'
-import { Audit } from './audit.ts'
+import { Audit, AuditWriter } from './audit.ts'
 import { addBystanders, readBystanders } from './bystanders.ts'
 import { createRandom, type Random, SEED } from './seed.ts'
 import type { WorkerConfig } from './worker-messages.ts'
 import { WorkerProcess } from './worker-process.ts'
+import { createWorkerTasks } from './worker-tasks.ts'
 
 /** A lease of 2 s, and everything else in proportion. */
 export const QUICK: TaskSettingsInput = {
@@ -71,8 +72,12 @@ export class Arena {
   static async open(name: string, database: TestDatabase): Promise<Arena> {
     const auditDatabase = await createTestDatabase('empty')
     const app = Fastify({ logger: false })
+    // Creates the workers' tasks and runs none.
+    const audit = new AuditWriter(auditDatabase.url, 'arena')
+    app.addHook('onClose', () => audit.close())
     await app.register(asyncTasks, {
       connectionString: database.url,
+      tasks: createWorkerTasks({ audit, gate: AbortSignal.abort(), tell: () => {} }),
       executor: false,
       routes: false,
       migrate: false,
