@@ -83,8 +83,9 @@ function createServer(config: Config, options: AppOptions): FastifyInstance {
 async function compose(app: FastifyInstance, config: Config, options: AppOptions): Promise<void> {
   const { databaseUrl } = options
   const directUrl = config.database.directUrl ?? databaseUrl
-  await migrate(directUrl, 'tasks', { mode: 'auto' })
-  await migrate(directUrl, 'server', { mode: 'auto' })
+  const onNotice = (message: string) => app.log.warn(message)
+  await migrate(directUrl, 'tasks', { mode: 'auto', onNotice })
+  await migrate(directUrl, 'server', { mode: 'auto', onNotice })
   const pool = openPool(app, config, databaseUrl)
 
   const { secret, sessionTtlHours } = config.auth

@@ -1,8 +1,10 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import type pg from 'pg'
 import { createPool, endPool } from './db/client.ts'
 import { migrate } from './db/migrate.ts'
+import { requireReady } from './db/requirements.ts'
 import { adminRoutes } from './http/admin.ts'
 import { mountDashboard } from './http/dashboard.ts'
 import { type AsyncTasksOptions, checkOptions } from './plugin-options.ts'
@@ -11,6 +13,7 @@ import type { TaskExecutor } from './tasks/executor/executor.ts'
 import type { TaskManager } from './tasks/manager.ts'
 import { createTaskRegistry, defaultRegistry, type TaskRegistry } from './tasks/registry.ts'
 import { TaskRunner } from './tasks/runner.ts'
+import { ENGINE_TABLES } from './tasks/store/tables.ts'
 import { logTaskEvents } from './telemetry/log.ts'
 import { version } from './version.ts'
 
@@ -36,8 +39,10 @@ async function asyncTasks(app: FastifyInstance, options: AsyncTasksOptions): Pro
   const endOwnPool = async () => {
     if (!options.pool) await endPool(pool, 1_000)
   }
+  const closing = new AbortController()
+  const opened = openDatabase(options, pool, log, closing.signal)
   try {
-    await applyMigrations(options, pool)
+    await settledWithin(opened, (app.initialConfig.pluginTimeout ?? 10_000) * START_SHARE)
   } catch (error) {
     await endOwnPool()
     throw error
@@ -52,19 +57,25 @@ async function asyncTasks(app: FastifyInstance, options: AsyncTasksOptions): Pro
     executes: options.executor ?? true,
     prepared: options.prepared ?? true,
     listen: directConnection(options, pool),
+    opened,
   })
   logTaskEvents(runner.events, log)
   app.decorate('tasks', runner.manager)
   app.decorate('taskExecutor', runner.executor)
   app.decorate(TASK_EVENTS, runner.events)
   app.addHook('onReady', async () => runner.start())
-  app.addHook('preClose', async () => {
+  const beginStop = () => {
+    closing.abort(new TaskError('SHUTTING_DOWN', 'the app is closing'))
     runner.beginStop()
+  }
+  app.addHook('preClose', async () => {
+    beginStop()
     // Fastify goes on with a `listen` that had begun before the close: that server would keep the process alive.
     app.server.once('listening', () => setImmediate(() => app.server.close()))
   })
   app.addHook('onClose', async () => {
     try {
+      beginStop()
       await runner.stop()
     } finally {
       await endOwnPool()
@@ -74,7 +85,8 @@ async function asyncTasks(app: FastifyInstance, options: AsyncTasksOptions): Pro
   if (options.routes === false) return
   const { prefix = '/api/admin', authorize = false, allowedOrigins } = options
   const { manager, feed } = runner
-  await app.register(adminRoutes, { prefix, manager, feed, authorize, allowedOrigins })
+  const isOpen = () => runner.isOpen
+  await app.register(adminRoutes, { prefix, manager, feed, authorize, allowedOrigins, isOpen })
   await mountDashboard(app, options.dashboard, prefix)
 }
 
@@ -95,9 +107,36 @@ function createOwnPool({ connectionString = '' }: AsyncTasksOptions, log: Fastif
   return createPool({ connectionString, onIdleError })
 }
 
-async function applyMigrations(options: AsyncTasksOptions, pool: pg.Pool): Promise<void> {
+/** Applies or checks the migrations, and refuses a database on which nothing could work. */
+async function openDatabase(
+  options: AsyncTasksOptions,
+  pool: pg.Pool,
+  log: FastifyBaseLogger,
+  signal: AbortSignal,
+): Promise<void> {
   const mode = options.migrate ?? 'auto'
-  if (mode !== false) await migrate(directConnection(options, pool), 'tasks', { mode })
+  const onNotice = (message: string) => log.warn(message)
+  if (mode !== false) await migrate(directConnection(options, pool), 'tasks', { mode, onNotice, signal })
+  await requireReady(pool, ENGINE_TABLES)
+}
+
+/**
+ * What a start waits for the database, as a share of Fastify's `pluginTimeout`: other plugins around this one share it.
+ * A migration that takes longer goes on; until it has ended, statements wait and the routes return 503.
+ */
+const START_SHARE = 0.25
+
+/** @throws what `work` throws within that time; a later error is for those who wait for it then */
+async function settledWithin(work: Promise<void>, ms: number): Promise<void> {
+  const over = new AbortController()
+  work.catch(() => {})
+  // Zero: Fastify waits without a limit.
+  if (ms === 0) return work
+  try {
+    await Promise.race([work, delay(ms, undefined, { signal: over.signal })])
+  } finally {
+    over.abort()
+  }
 }
 
 /** A way to the database that keeps its session. */

@@ -13,7 +13,7 @@ async function main(): Promise<void> {
   })
   try {
     for (const history of ['tasks', 'server'] as const) {
-      const applied = await migrate(database.directUrl, history, { mode: 'auto' })
+      const applied = await migrate(database.directUrl, history, { mode: 'auto', onNotice: console.log })
       console.log(`${history}: ${applied.length > 0 ? `applied ${applied.join(', ')}` : 'up to date'}`)
     }
   } finally {

@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import type pg from 'pg'
+import { TaskError } from '../tasks/errors.ts'
 import { queryPool, withTransaction } from './client.ts'
 import { codeOf, SERIALIZATION_FAILURE } from './errors.ts'
+import { Gate } from './gate.ts'
 import { ENGINE_TYPES } from './reading.ts'
 
 /** Where the engine's statements run. */
@@ -12,13 +14,18 @@ export interface Database {
   readonly prepared: boolean
   /** Until an answer that does not come counts as a broken connection. */
   readonly answerTimeoutMs: number
+  readonly gate: Gate
 }
 
 export function createDatabase(
   pool: pg.Pool,
-  { prepared, answerTimeoutMs = 30_000 }: { prepared: boolean; answerTimeoutMs?: number },
+  {
+    prepared,
+    answerTimeoutMs = 30_000,
+    gate = new Gate(),
+  }: { prepared: boolean; answerTimeoutMs?: number; gate?: Gate },
 ): Database {
-  return { pool, prepared, answerTimeoutMs }
+  return { pool, prepared, answerTimeoutMs, gate }
 }
 
 /**
@@ -65,17 +72,27 @@ export async function query<Row>(db: Database, text: string, values: readonly un
 
 /** A host's pool may run its statements under a stricter isolation than the engine's own connections. */
 const MAX_CONFLICTS = 20
+/** A table, a column or the schema is not there. */
+const MISSING: ReadonlySet<string> = new Set(['42P01', '42703', '3F000'])
 
 async function run<Row>(db: Database, { text, values, ...options }: SentQuery): Promise<Row[]> {
+  if (!db.gate.isOpen) await db.gate.held
   for (let conflicts = 0; ; conflicts += 1) {
     try {
       return (await queryPool<Row & pg.QueryResultRow>(db.pool, text, values, options)).rows
     } catch (error) {
       // A statement is a transaction of its own here, so nothing of it has taken effect.
-      if (codeOf(error) !== SERIALIZATION_FAILURE || conflicts === MAX_CONFLICTS) throw error
+      if (codeOf(error) !== SERIALIZATION_FAILURE || conflicts === MAX_CONFLICTS) throw missingTables(error)
       await delay(Math.random() * conflicts * 5)
     }
   }
+}
+
+/** Of statements that are fixed, only a schema that is not theirs makes these errors. */
+function missingTables(error: unknown): unknown {
+  if (!MISSING.has(codeOf(error) ?? '')) return error
+  const message = `the database lacks tables or columns of the engine: apply its migrations first (${(error as Error).message})`
+  return new TaskError('MIGRATION_FAILED', message, { cause: error })
 }
 
 /** A transaction's connection, on which no statement waits for its answer for longer than the database says. */
@@ -85,7 +102,8 @@ export interface BoundedClient {
 }
 
 /** Runs `work` inside one transaction; a connection that no longer answers is destroyed. */
-export function transact<T>(db: Database, work: (client: BoundedClient) => Promise<T>): Promise<T> {
+export async function transact<T>(db: Database, work: (client: BoundedClient) => Promise<T>): Promise<T> {
+  if (!db.gate.isOpen) await db.gate.held
   const bound = { query_timeout: db.answerTimeoutMs, types: ENGINE_TYPES }
   return withTransaction(
     db.pool,

@@ -50,6 +50,11 @@ export function whileConnecting(error: unknown): Error {
   return known
 }
 
+/** A connection is refused for what the app says of itself: at its start that is a mistake, later an outage. */
+export function isRefusedLogin(error: unknown): boolean {
+  return /^(28|3D)/.test(codeOf(error) ?? '')
+}
+
 /** `pg` gave up waiting for an answer: the connection is of no more use. */
 export function isUnanswered(error: unknown): error is Error {
   return isError(error) && readProperty(error, 'message') === 'Query read timeout'

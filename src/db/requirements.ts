@@ -1,5 +1,8 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import type pg from 'pg'
 import { TaskError } from '../tasks/errors.ts'
+import { queryPool } from './client.ts'
+import { isOutage, isRefusedLogin } from './errors.ts'
 import { ENGINE_TYPES } from './reading.ts'
 
 interface Answer {
@@ -22,11 +25,11 @@ const ASK = `select current_setting('server_encoding') as encoding,
  *
  * @throws TaskError `UNSUPPORTED_DATABASE` naming the setting
  */
-export async function requireUsable(
-  client: Pick<pg.Client, 'query'> | Pick<pg.Pool, 'query'>,
-): Promise<void> {
-  const { rows } = await client.query<Answer>({ text: ASK, types: ENGINE_TYPES })
-  const [answer] = rows
+export async function requireUsable(client: pg.Client): Promise<void> {
+  refuseProblem((await client.query<Answer>({ text: ASK, types: ENGINE_TYPES })).rows)
+}
+
+function refuseProblem([answer]: readonly Answer[]): void {
   const problem = answer && findProblem(answer)
   if (problem !== undefined) throw new TaskError('UNSUPPORTED_DATABASE', problem)
 }
@@ -50,4 +53,36 @@ function findProblem(answer: Answer): string | undefined {
     return `session_replication_role is ${replicationRole} for this role, database or connection, and must be origin: foreign keys would not hold`
   }
   return undefined
+}
+
+/** An app starts with the database away, too: what does not answer in this time counts as away. */
+const CHECK_TIMEOUT_MS = 5_000
+
+const MISSING_TABLES = 'select name from unnest($1::text[]) as given (name) where to_regclass(name) is null'
+
+/**
+ * Refuses a pool whose sessions the engine cannot work in, or whose database has not the tables. One that is away
+ * passes: its statements will say so.
+ *
+ * @throws TaskError `UNSUPPORTED_DATABASE`, `MIGRATION_FAILED`; the server's own error for a wrong login or database
+ */
+export async function requireReady(pool: pg.Pool, tables: readonly string[]): Promise<void> {
+  const over = new AbortController()
+  const check = async () => {
+    refuseProblem((await queryPool<Answer>(pool, ASK)).rows)
+    const { rows } = await queryPool<{ name: string }>(pool, MISSING_TABLES, [tables])
+    if (rows.length === 0) return
+    const names = rows.map(({ name }) => name).join(', ')
+    throw new TaskError(
+      'MIGRATION_FAILED',
+      `the database lacks the tables ${names}: apply the tasks migrations first (migrate: 'auto' does)`,
+    )
+  }
+  try {
+    await Promise.race([check(), delay(CHECK_TIMEOUT_MS, undefined, { signal: over.signal })])
+  } catch (error) {
+    if (!isOutage(error) || isRefusedLogin(error)) throw error
+  } finally {
+    over.abort()
+  }
 }

@@ -4,6 +4,7 @@ import type { TaskManager } from '../tasks/manager.ts'
 import { trackMethods } from './allowed-methods.ts'
 import { type GuardOptions, guard } from './authorize.ts'
 import { handleNotFound } from './error-handling.ts'
+import { HttpProblem } from './problems.ts'
 import { changeTaskRoutes } from './routes/change-tasks.ts'
 import { eventRoutes } from './routes/events.ts'
 import { manyTasksRoutes } from './routes/many-tasks.ts'
@@ -15,12 +16,21 @@ import { prepareScope } from './scope.ts'
 export interface AdminRoutesOptions extends GuardOptions {
   manager: TaskManager
   feed: TaskFeed
+  /** False while the database's tables are still being made. */
+  isOpen: () => boolean
 }
 
 /** The REST interface, as a scope of its own: nothing of it reaches a host's app outside its prefix. */
 export const adminRoutes: FastifyPluginAsync<AdminRoutesOptions> = async (app, options) => {
   const { manager, feed } = options
   prepareScope(app)
+  app.addHook('onRequest', async () => {
+    if (options.isOpen()) return
+    const headers = { 'retry-after': '5' }
+    throw new HttpProblem(503, 'DATABASE_UNAVAILABLE', 'the database is not ready yet; try again later', {
+      headers,
+    })
+  })
   guard(app, options)
   app.setNotFoundHandler(handleNotFound)
   const answerOtherMethods = trackMethods(app)

@@ -154,6 +154,13 @@ function nameValidation(part: string | undefined, errors: readonly FieldProblem[
 }
 
 function fromTaskError(error: TaskError): Problem {
+  if (error.code === 'MIGRATION_FAILED' || error.code === 'UNSUPPORTED_DATABASE') {
+    return makeProblem(
+      503,
+      'DATABASE_UNAVAILABLE',
+      'the database is not ready; the log of the server knows more',
+    )
+  }
   const status = TASK_ERROR_STATUS[error.code]
   if (status === undefined) return INTERNAL
   // The engine's pointers start at the params; the caller sent a body that holds them.

@@ -2,6 +2,8 @@ import type pg from 'pg'
 import { createPrivatePool, endPool } from '../db/client.ts'
 import { createDatabase, type Database } from '../db/database.ts'
 import { isOutage } from '../db/errors.ts'
+import { Gate } from '../db/gate.ts'
+import { TaskError } from './errors.ts'
 import { TaskEvents } from './events.ts'
 import { TaskExecutor } from './executor/executor.ts'
 import { Supervisor } from './executor/supervisor.ts'
@@ -30,6 +32,8 @@ export interface TaskRunnerOptions {
   readonly prepared: boolean
   /** Where to LISTEN; undefined: polling only. */
   readonly listen: pg.ClientConfig | undefined
+  /** Resolves when the tables are there; until then statements wait. Default: they are. */
+  readonly opened?: Promise<void>
 }
 
 /**
@@ -52,6 +56,7 @@ export class TaskRunner {
   /** Shows viewers what happens, in whatever process. */
   readonly feed: TaskFeed
   readonly #db: Database
+  readonly #gate = new Gate()
   readonly #ownPools: readonly pg.Pool[]
   readonly #notifier: Notifier
   readonly #finishes: FinishCounter
@@ -68,7 +73,8 @@ export class TaskRunner {
     const { events } = this
     // An executor must learn that a connection is dead while others still count on it.
     const answerTimeoutMs = Math.min(settings.leaseMs / 2, 30_000)
-    const connect = (to: pg.Pool) => createDatabase(to, { prepared, answerTimeoutMs })
+    if (options.opened) this.#gate.holdUntil(options.opened)
+    const connect = (to: pg.Pool) => createDatabase(to, { prepared, answerTimeoutMs, gate: this.#gate })
     const definitions = new Map(registry.definitions())
     const db = connect(pool)
     const notifier = new Notifier({
@@ -124,6 +130,26 @@ export class TaskRunner {
   async start(): Promise<void> {
     if (this.#isStopping) return
     for (const [type, definition] of this.#registry.definitions()) this.#definitions.set(type, definition)
+    // Fastify gives up a hook that takes longer than a plugin may, as a migration may well.
+    if (this.#gate.isOpen) await this.#begin()
+    else void this.#beginLate()
+  }
+
+  /** False while a start still waits for the database's tables. */
+  get isOpen(): boolean {
+    return this.#gate.isOpen
+  }
+
+  async #beginLate(): Promise<void> {
+    try {
+      await this.#gate.held
+      await this.#begin()
+    } catch (error) {
+      if (!this.#isStopping) this.events.emit('loopFailed', { loop: 'start', error })
+    }
+  }
+
+  async #begin(): Promise<void> {
     try {
       await this.#declareSchedules()
     } catch (error) {
@@ -155,6 +181,7 @@ export class TaskRunner {
     } finally {
       this.#notifier.stop()
       await this.#finishes.stop()
+      this.#gate.close(new TaskError('SHUTTING_DOWN', 'the app has closed'))
       await Promise.all(this.#ownPools.map((pool) => endPool(pool, 1_000)))
     }
   }

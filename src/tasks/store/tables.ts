@@ -24,3 +24,16 @@ export const EXECUTORS = qualified(asyncTaskExecutors)
 export const SCHEDULES = qualified(asyncTaskSchedules)
 export const MINUTES = qualified(asyncTaskMinutes)
 export const DUTIES = qualified(asyncTaskDuties)
+
+/** All of them. */
+export const ENGINE_TABLES: readonly string[] = [
+  TASKS,
+  PARAMS,
+  LOGS,
+  ATTEMPTS,
+  TYPES,
+  EXECUTORS,
+  SCHEDULES,
+  MINUTES,
+  DUTIES,
+]
