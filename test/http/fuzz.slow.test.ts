@@ -124,12 +124,15 @@ function checkAnswer(
     expect(detail).not.toBe('')
     // Only a body that is no object at all is at fault as a whole.
     if (pointer === '') expect(detail).toMatch(/expected object/)
-    else expect(fields, `${pointer}: ${detail}`).toContain(firstKey(pointer))
+    else
+      expect([...fields].map(toKey), `${pointer}: ${detail}`).toContain(pointer.toWellFormed().split('/')[1])
   }
 }
 
-function firstKey(pointer: string): string {
-  return (pointer.split('/')[1] ?? '').replaceAll('~1', '/').replaceAll('~0', '~').toWellFormed()
+/** The field as pointers name it: escaped, and of a long name the first 100 characters. */
+function toKey(field: string): string {
+  const key = field.replaceAll('~', '~0').replaceAll('/', '~1').toWellFormed()
+  return key.length > 101 ? `${key.slice(0, 100)}…` : key
 }
 
 /** A path that cannot be decoded is answered before any operation is found. */
