@@ -9,9 +9,11 @@ import { buildApp } from './app.ts'
 import { buildDashboardIfStale } from './cli/build-dashboard.ts'
 import { type Config, ConfigError, readConfig } from './config.ts'
 import { EmbeddedPostgresError } from './db/embedded-error.ts'
+import { codeOf } from './db/errors.ts'
 import { provideDatabase } from './db/provide.ts'
 import { ServerRunningError } from './db/server-lock.ts'
 import { TaskError } from './tasks/errors.ts'
+import { isInstance } from './tasks/thrown.ts'
 import { described } from './telemetry/described.ts'
 import { measureProcess } from './telemetry/metrics.ts'
 import { watchStrayErrors } from './telemetry/stray-errors.ts'
@@ -158,10 +160,10 @@ class ServerProcess {
 /** Errors whose message says what to do; a stack would only bury it. */
 function isForPeople(error: unknown): error is Error {
   return (
-    error instanceof ServerRunningError ||
-    error instanceof EmbeddedPostgresError ||
-    error instanceof TaskError ||
-    (error as NodeJS.ErrnoException).code === 'EADDRINUSE'
+    isInstance(error, ServerRunningError) ||
+    isInstance(error, EmbeddedPostgresError) ||
+    isInstance(error, TaskError) ||
+    codeOf(error) === 'EADDRINUSE'
   )
 }
 

@@ -48,3 +48,16 @@ test('what a task left behind is logged, and written to its log, without its sec
   await once(child, 'exit')
   await database.drop()
 })
+
+test("what a handler's listener of its signal throws is the task's, and ends no process", async () => {
+  const database = await createTestDatabase()
+  const child = fork(new URL('./stray-process.ts', import.meta.url), [database.url, 'aborted'])
+  const said: { message?: string; fatal?: string }[] = []
+  child.on('message', (message) => said.push(message as (typeof said)[number]))
+  await expect
+    .poll(() => said.flatMap(({ message, fatal }) => message ?? fatal ?? []), { timeout: 20_000 })
+    .toEqual(['uncaughtException: thrown by a listener'])
+  child.kill()
+  await once(child, 'exit')
+  await database.drop()
+})

@@ -13,9 +13,17 @@ const stray = task('stray', { redact: ['token'] })(async ({ token }: { token?: u
   setTimeout(() => void Promise.reject(new Error(`rejected in a timer${token ?? ''}`)), 1)
   return 'done'
 })
+const aborted = task('aborted', { timeoutSeconds: 1, maxRetries: 0 })(async (_params, { signal }) => {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  signal.addEventListener('abort', () => {
+    resolve()
+    throw new Error('thrown by a listener')
+  })
+  await promise
+})
 const pool = createPool({ connectionString: url })
 const database = { url, directUrl: url, pool, prepared: true, drop: () => pool.end() }
-const engine = createEngine(database, [stray])
+const engine = createEngine(database, [stray, aborted])
 watchStrayErrors({
   log: { error: (fields) => void process.send?.({ logged: JSON.stringify(fields) }) },
   logToTask: async ({ taskId }, message) => {
@@ -27,7 +35,8 @@ watchStrayErrors({
   },
 })
 engine.executor.start()
-await engine.manager.createTask(stray, process.argv[3] ? { token: process.argv[3] } : {})
+if (process.argv[3] === 'aborted') await engine.manager.createTask(aborted)
+else await engine.manager.createTask(stray, process.argv[3] ? { token: process.argv[3] } : {})
 process.on('message', () => {
   setTimeout(() => {
     throw new Error('of nobody')

@@ -27,7 +27,7 @@ import type { LogBuffer } from './log-buffer.ts'
 import { GaveUp, type Persisted, persist } from './persist.ts'
 import type { ProgressBuffer } from './progress-buffer.ts'
 import { encodeResult } from './result.ts'
-import { runningTask } from './running-task.ts'
+import { type RunningTask, runningTask } from './running-task.ts'
 import { type ContextServices, createContext } from './task-context.ts'
 
 export interface AttemptServices extends ContextServices {
@@ -135,7 +135,8 @@ export class Attempt {
     clearTimeout(this.#timeout)
     const { cancelGraceMs } = this.#services
     this.#grace = setTimeout(() => this.#graceIsOver(cause), cancelGraceMs)
-    this.#cancellation.abort(abortReason(cause, this.task))
+    // What a handler's listener throws is reported outside of all calls: as of this run, not of nobody.
+    runningTask.run(this.#running, () => this.#cancellation.abort(abortReason(cause, this.task)))
   }
 
   /**
@@ -173,8 +174,7 @@ export class Attempt {
         completion: this.#completion,
       }
       const context = createContext(this.task, parts, this.#services)
-      const run = { event: this.event, scrubber: this.#scrubber }
-      const result = await runningTask.run(run, () => handler(params, context))
+      const result = await runningTask.run(this.#running, () => handler(params, context))
       const warn = (line: string) => this.#output.log.warn(line)
       return { returned: encodeResult(result, this.#services.maxResultBytes, warn) }
     } catch (thrown) {
@@ -329,6 +329,10 @@ export class Attempt {
 
   #scrubbed(thrown: unknown): unknown {
     return this.#scrubber ? this.#scrubber.error(thrown) : thrown
+  }
+
+  get #running(): RunningTask {
+    return { event: this.event, scrubber: this.#scrubber }
   }
 
   get #limits(): AttemptLimits {

@@ -2,12 +2,14 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import type { RunEvent } from '../events.ts'
 import type { Scrubber } from '../scrubber.ts'
 
-/** Of the handler that is executing now, its timers and the promises that it left behind. */
-export const runningTask = new AsyncLocalStorage<{
+export interface RunningTask {
   readonly event: RunEvent
   /** Undefined where the type hides nothing. */
   readonly scrubber?: Scrubber | undefined
-}>()
+}
+
+/** Of the handler that is executing now, its timers, listeners and the promises that it left behind. */
+export const runningTask = new AsyncLocalStorage<RunningTask>()
 
 /**
  * The run whose handler, or whose timers and stray promises, is executing now; undefined outside of any. A process's
