@@ -6,6 +6,7 @@ import type { changeScheduleBody, createScheduleBody, ScheduleView } from '../co
 import type { Credentials, SessionView, UserView } from '../contract/session.ts'
 import type { TaskStats } from '../contract/stats.ts'
 import type { ExecutorView, TaskDetail, TaskList, TaskLogPage, TaskTypeView } from '../contract/task.ts'
+import { checkOptions } from './check-options.ts'
 import {
   decodeBulk,
   decodeDetail,
@@ -37,6 +38,9 @@ export interface BulkTasksRequest extends Omit<BulkBody, 'filter'> {
 }
 /** `created` is false where a unique key found a task that was there already. */
 export type CreatedTask = TaskDetail & { created: boolean }
+
+const WATCH_ALL_OPTIONS: (keyof WatchAllOptions)[] = ['signal', 'pollIntervalMs', 'onConnection']
+const WATCH_OPTIONS: (keyof WatchOptions)[] = [...WATCH_ALL_OPTIONS, 'afterId', 'logs']
 
 /** The REST interface as functions. Whatever goes wrong is a `TasksApiError`, but for a signal that aborted. */
 export class TasksClient {
@@ -159,6 +163,7 @@ export class TasksClient {
    * @throws TasksApiError what no further try can mend: `TASK_NOT_FOUND`, also when it is deleted; 401; 403
    */
   watch(taskId: string, options?: WatchOptions): AsyncGenerator<TaskStreamEvent, void, undefined> {
+    checkOptions('watch', options, WATCH_OPTIONS)
     return watchTask(this.#requester, taskId, options)
   }
 
@@ -168,6 +173,7 @@ export class TasksClient {
    * @throws TasksApiError what no further try can mend, such as 401 and 403
    */
   watchAll(options?: WatchAllOptions): AsyncGenerator<TasksWatchEvent, void, undefined> {
+    checkOptions('watchAll', options, WATCH_ALL_OPTIONS)
     return watchTasks(this.#requester, options)
   }
 

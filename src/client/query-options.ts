@@ -1,4 +1,5 @@
 import type { TaskDetail } from '../contract/task.ts'
+import { checkOptions } from './check-options.ts'
 import type { TasksClient } from './client.ts'
 import { isFinished } from './watch.ts'
 
@@ -6,8 +7,10 @@ import { isFinished } from './watch.ts'
 export function taskStatusQueryOptions(
   client: TasksClient,
   taskId: string,
-  { pollIntervalMs = 1_000 }: { pollIntervalMs?: number } = {},
+  options: { pollIntervalMs?: number } = {},
 ) {
+  checkOptions('taskStatusQueryOptions', options, ['pollIntervalMs'])
+  const { pollIntervalMs = 1_000 } = options
   return {
     queryKey: ['fastify-async-tasks', 'task', taskId] as const,
     queryFn: ({ signal }: { signal: AbortSignal }): Promise<TaskDetail> => client.getTask(taskId, { signal }),

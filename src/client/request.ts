@@ -1,4 +1,5 @@
 import type { Problem } from '../contract/problem.ts'
+import { checkOptions } from './check-options.ts'
 import { TasksApiError } from './errors.ts'
 
 /** The largest answer that is read, unless told otherwise: several times the largest task with its result. */
@@ -37,6 +38,16 @@ export interface RequestOptions extends CallOptions {
   headers?: Record<string, string>
 }
 
+const CLIENT_OPTIONS: (keyof TasksClientOptions)[] = [
+  'baseUrl',
+  'token',
+  'headers',
+  'credentials',
+  'fetch',
+  'maxResponseBytes',
+]
+const CALL_OPTIONS: (keyof RequestOptions)[] = ['signal', 'query', 'body', 'headers']
+
 /** Sends requests, and turns whatever is no proper answer into a `TasksApiError`. */
 export class Requester {
   readonly #options: TasksClientOptions
@@ -44,6 +55,10 @@ export class Requester {
   readonly maxBytes: number
 
   constructor(options: TasksClientOptions) {
+    checkOptions('createTasksClient', options, CLIENT_OPTIONS)
+    if (typeof options?.baseUrl !== 'string') {
+      throw new TypeError("createTasksClient: baseUrl must be a string such as '/api/admin'")
+    }
     this.#options = options
     this.#baseUrl = options.baseUrl.replace(/\/+$/, '')
     this.maxBytes = options.maxResponseBytes ?? MAX_RESPONSE_BYTES
@@ -63,6 +78,7 @@ export class Requester {
 
   /** A good answer whose body has not been read. */
   async open(method: string, path: string, options: RequestOptions = {}): Promise<Response> {
+    checkOptions('the call', options, CALL_OPTIONS)
     const { query, body, signal } = options
     const response = await this.#send(`${this.#baseUrl}${path}${toSearch(query)}`, {
       method,

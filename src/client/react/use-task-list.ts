@@ -1,5 +1,6 @@
 import { useMemo, useSyncExternalStore } from 'react'
 import type { TaskList, TaskSummary } from '../../contract/task.ts'
+import { checkOptions } from '../check-options.ts'
 import type { TaskListQuery } from '../client.ts'
 import { ListStore, NO_LIST } from '../list-store.ts'
 import type { WatchConnection } from '../watch.ts'
@@ -22,8 +23,10 @@ const nothing = () => () => {}
 /** A page of tasks whose rows are live; what comes or goes appears within a second or so. */
 export function useTaskList(
   query: TaskListQuery = {},
-  { enabled = true }: { enabled?: boolean | undefined } = {},
+  options: { enabled?: boolean | undefined } = {},
 ): TaskListResult {
+  checkOptions('useTaskList', options, ['enabled'])
+  const { enabled = true } = options
   const client = useTasksClient()
   // The same words are the same query, whether or not it is the same object; a date's words are what is sent.
   const words = JSON.stringify(query)

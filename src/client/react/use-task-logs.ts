@@ -1,5 +1,6 @@
 import { useMemo } from 'react'
 import type { LogLevel, TaskLogLine } from '../../contract/task.ts'
+import { checkOptions } from '../check-options.ts'
 import type { WatchConnection } from '../watch.ts'
 import { useTaskSnapshot } from './use-task-snapshot.ts'
 
@@ -27,8 +28,10 @@ export interface TaskLogsResult {
 /** A task's log as it is written, over the same connection as `useTaskStatus` of that task. */
 export function useTaskLogs(
   taskId: string | null | undefined,
-  { enabled = true, minLevel = 'DEBUG', pollIntervalMs }: UseTaskLogsOptions = {},
+  options: UseTaskLogsOptions = {},
 ): TaskLogsResult {
+  checkOptions('useTaskLogs', options, ['enabled', 'minLevel', 'pollIntervalMs'])
+  const { enabled = true, minLevel = 'DEBUG', pollIntervalMs } = options
   const wanted = enabled && taskId ? taskId : undefined
   const { lines, linesDropped, error, connection } = useTaskSnapshot(wanted, { logs: true, pollIntervalMs })
   const shown = useMemo(() => {

@@ -1,5 +1,6 @@
 import { useCallback, useEffect, useRef } from 'react'
 import type { TaskDetail } from '../../contract/task.ts'
+import { checkOptions } from '../check-options.ts'
 import { cancelTask, refetchTask } from '../shared-tasks.ts'
 import { isFinished, type WatchConnection } from '../watch.ts'
 import { useTasksClient } from './provider.ts'
@@ -17,6 +18,15 @@ export interface UseTaskStatusOptions {
   /** Called whenever progress, total or step has changed. */
   onProgress?: ((task: TaskDetail) => void) | undefined
 }
+
+const OPTION_NAMES: (keyof UseTaskStatusOptions)[] = [
+  'enabled',
+  'pollIntervalMs',
+  'onComplete',
+  'onFailed',
+  'onCancelled',
+  'onProgress',
+]
 
 export interface TaskStatusResult {
   /** Undefined until it is known. */
@@ -44,6 +54,7 @@ export function useTaskStatus(
   taskId: string | null | undefined,
   options: UseTaskStatusOptions = {},
 ): TaskStatusResult {
+  checkOptions('useTaskStatus', options, OPTION_NAMES)
   const client = useTasksClient()
   const { enabled = true, pollIntervalMs } = options
   const wanted = enabled && taskId ? taskId : undefined
