@@ -65,17 +65,22 @@ export class TasksClient {
     return decodeDetail(await this.#get(taskPath(taskId), options))
   }
 
-  /** Cancelling twice is no error. @throws TasksApiError `TASK_NOT_FOUND`, `TASK_ALREADY_FINISHED` */
+  /**
+   * Cancelling twice is no error.
+   *
+   * @throws TasksApiError `TASK_NOT_FOUND`, `TASK_ALREADY_FINISHED`; `CANCEL_PENDING` where a transaction holds the
+   *   task: it becomes cancelled when that has ended, unless it completes the task
+   */
   async cancelTask(taskId: string, options?: CallOptions): Promise<TaskDetail> {
     return decodeDetail(await this.#post(`${taskPath(taskId)}/cancel`, options))
   }
 
-  /** @throws TasksApiError `TASK_NOT_FOUND`, `TASK_NOT_FINISHED`, `TASK_STILL_STOPPING`, `DUPLICATE_TASK` */
+  /** @throws TasksApiError `TASK_NOT_FOUND`, `TASK_NOT_FINISHED`, `TASK_STILL_STOPPING`, `DUPLICATE_TASK`, `TASK_BUSY` */
   async retryTask(taskId: string, options?: CallOptions): Promise<TaskDetail> {
     return decodeDetail(await this.#post(`${taskPath(taskId)}/retry`, options))
   }
 
-  /** @throws TasksApiError `TASK_NOT_FOUND`, `TASK_NOT_FINISHED` */
+  /** @throws TasksApiError `TASK_NOT_FOUND`, `TASK_NOT_FINISHED`, `TASK_BUSY` */
   async deleteTask(taskId: string, options?: CallOptions): Promise<void> {
     await this.#requester.json('DELETE', taskPath(taskId), options)
   }

@@ -151,4 +151,13 @@ CREATE INDEX "idx_async_tasks_created_at" ON "async_tasks" USING btree ("task_ty
 ALTER TABLE "async_tasks" SET (fillfactor = 90);
 `,
   },
+  {
+    name: '0003_cancel_requests',
+    when: 1_795_897_744_410,
+    text: `CREATE TABLE "async_task_cancel_requests" (
+	"task_id" varchar(50) PRIMARY KEY NOT NULL,
+	"requested_at" timestamp with time zone DEFAULT now() NOT NULL
+);
+`,
+  },
 ]

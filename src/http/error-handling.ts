@@ -7,11 +7,21 @@ import { HttpProblem, makeProblem, nameStatus, toProblem } from './problems.ts'
 
 const MEDIA_TYPE = 'application/problem+json'
 
+/** A transaction that has not ended was in the way. */
+const TRY_AGAIN: ReadonlySet<string> = new Set([
+  'TASK_BUSY',
+  'CANCEL_PENDING',
+  'TASK_TYPE_BUSY',
+  'SCHEDULE_BUSY',
+  'UNIQUE_KEY_BUSY',
+])
+
 /** Answers any error as problem details; logs those that are ours. */
 export function handleError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const problem = toProblem(error)
   if (problem.status >= 500) request.log.error(described(error), 'request failed')
   if (isInstance(error, HttpProblem)) reply.headers(error.headers)
+  if (TRY_AGAIN.has(problem.code)) reply.header('retry-after', '1')
   if (problem.status === 401) reply.header('www-authenticate', 'Bearer')
   // Not through the route's response schema: an error must come out whatever the schema says.
   return reply.code(problem.status).type(MEDIA_TYPE).serializer(JSON.stringify).send(problem)

@@ -26,6 +26,8 @@ export interface TaskEventMap {
     },
   ]
   cancelled: [{ taskId: string; attempt: number }]
+  /** A transaction holds the row of a running task: it becomes cancelled later, and its handler is to stop now. */
+  cancelRequested: [{ taskId: string; attempt: number }]
   /** Tasks of a type that was paused may be claimed again. */
   resumed: [{ taskType: string }]
   /** Tasks of these types may be due that this process has no room for: others may. */

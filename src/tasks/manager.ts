@@ -22,11 +22,11 @@ import {
   waitOptions,
 } from './arguments.ts'
 import { runBulk } from './bulk.ts'
+import { orBusy } from './busy.ts'
 import type { CreatedTask, CreateTaskOptions, EndedTask, NewTaskItems } from './create-options.ts'
 import { TaskCreator } from './creator.ts'
 import { decodeCursor, encodeCursor } from './cursor.ts'
 import { TaskError } from './errors.ts'
-import type { TaskEvents } from './events.ts'
 import { isFinished, TASK_ID } from './lifecycle.ts'
 import { LogCap } from './log-cap.ts'
 import { keepParts, type ManagerParts } from './manager-parts.ts'
@@ -36,8 +36,8 @@ import { defineSchedule, type ScheduleChanges, type ScheduleOptions } from './sc
 import { Schedules } from './schedules.ts'
 import type { TaskSettings } from './settings.ts'
 import { Statistics } from './statistics.ts'
+import { type SteeringContext, steerOne } from './steering.ts'
 import { listExecutors } from './store/executors.ts'
-import { cancelTask, deleteTask, retryTask } from './store/operate.ts'
 import { appendLogs, updateProgress } from './store/output.ts'
 import {
   countLogs,
@@ -74,7 +74,6 @@ const DEFAULT_PAGE_SIZE = 50
 export class TaskManager {
   readonly #db: Database
   readonly #settings: TaskSettings
-  readonly #events: TaskEvents
   readonly #creator: TaskCreator
   readonly #schedules: Schedules
   readonly #redaction: Redaction
@@ -82,12 +81,12 @@ export class TaskManager {
   readonly #waiters: Waiters
   readonly #statistics: Statistics
   readonly #logCap: LogCap
+  readonly #steering: SteeringContext
 
   constructor(options: ManagerParts) {
     keepParts(this, options)
     this.#db = options.db
     this.#settings = options.settings
-    this.#events = options.events
     this.#creator = new TaskCreator(options)
     this.#redaction = new Redaction(options.settings.redact, options.definitions)
     this.#schedules = new Schedules({ ...options, creator: this.#creator, redaction: this.#redaction })
@@ -96,6 +95,7 @@ export class TaskManager {
       this.#redaction.hide(task),
     )
     this.#statistics = new Statistics(options.db)
+    this.#steering = { db: options.db, events: options.events, isWaiting: false }
     this.#logCap = new LogCap(options.db, options.events, options.settings.maxLogLines)
   }
 
@@ -161,45 +161,34 @@ export class TaskManager {
   /**
    * Cancels a pending or running task; a running handler's signal aborts. Cancelling twice is no error.
    *
-   * @throws TaskError `TASK_NOT_FOUND`, `TASK_ALREADY_FINISHED`
+   * @throws TaskError `TASK_NOT_FOUND`, `TASK_ALREADY_FINISHED`, or `CANCEL_PENDING` when a transaction holds the row
+   *   for longer than 0.7 s: the signal is aborted, and the task becomes cancelled when that transaction has ended,
+   *   unless it completes the task
    */
   async cancelTask(taskId: string): Promise<TaskDetail> {
-    const run = TASK_ID.test(taskId) ? await cancelTask(this.#db, taskId) : undefined
-    if (run) this.#events.emit('cancelled', { taskId, attempt: run.attempt })
-    const task = await this.#require(taskId)
-    if (!run && task.status !== 'cancelled') {
-      throw new TaskError('TASK_ALREADY_FINISHED', `${taskId} is already ${task.status}`)
-    }
-    return task
+    await steerOne(this.#steering, 'cancel', taskId)
+    return this.#require(taskId)
   }
 
   /**
    * Makes a finished task pending again, with all its retries.
    *
    * @throws TaskError `TASK_NOT_FOUND`, `TASK_NOT_FINISHED`, `TASK_STILL_STOPPING` while the handler of its last
-   *   attempt has not returned in a living executor, or `DUPLICATE_TASK` while another task has its unique key
+   *   attempt has not returned in a living executor, `DUPLICATE_TASK` while another task has its unique key, or
+   *   `TASK_BUSY` when a transaction holds the row for longer than 0.7 s
    */
   async retryTask(taskId: string): Promise<TaskDetail> {
-    const pending = TASK_ID.test(taskId) ? await retryTask(this.#db, taskId) : undefined
+    const [pending] = (await steerOne(this.#steering, 'retry', taskId)).pending
     const task = await this.#require(taskId)
-    if (pending) {
-      this.#events.emit('created', { taskIds: [taskId], taskTypes: [task.taskType], dueNow: true })
-      // By now it may run again: the answer is what this call has made of it.
-      const attempts = task.attempts.filter(({ attempt }) => attempt <= pending.attempt)
-      return { ...toDetail(pending, null, attempts), params: task.params }
-    }
-    if (!isFinished(task.status)) throw new TaskError('TASK_NOT_FINISHED', `${taskId} is ${task.status}`)
-    throw new TaskError(
-      'TASK_STILL_STOPPING',
-      `the handler of ${taskId} has not returned yet; try again later`,
-    )
+    if (!pending) return task
+    // By now it may run again: the answer is what this call has made of it.
+    const attempts = task.attempts.filter(({ attempt }) => attempt <= pending.attempt)
+    return { ...toDetail(pending, null, attempts), params: task.params }
   }
 
-  /** @throws TaskError `TASK_NOT_FOUND`, `TASK_NOT_FINISHED` */
+  /** @throws TaskError `TASK_NOT_FOUND`, `TASK_NOT_FINISHED`, `TASK_BUSY` when a transaction holds it for over 0.7 s */
   async deleteTask(taskId: string): Promise<void> {
-    if (TASK_ID.test(taskId) && (await deleteTask(this.#db, taskId))) return
-    const { status } = await this.#require(taskId)
-    throw new TaskError('TASK_NOT_FINISHED', `${taskId} is ${status}; cancel it first`)
+    await steerOne(this.#steering, 'delete', taskId)
   }
 
   /**
@@ -209,7 +198,7 @@ export class TaskManager {
    * @throws TaskError `INVALID_ARGUMENT`
    */
   bulk(request: BulkRequest): Promise<BulkAnswer> {
-    return runBulk({ db: this.#db, events: this.#events }, request)
+    return runBulk(this.#steering, request)
   }
 
   /**
@@ -224,7 +213,7 @@ export class TaskManager {
    * Reports progress of a running task from outside its handler.
    *
    * @param current integer, 0 … total; never lowers what was reported before
-   * @throws TaskError `TASK_NOT_FOUND`, `TASK_NOT_RUNNING`, `INVALID_ARGUMENT`
+   * @throws TaskError `TASK_NOT_FOUND`, `TASK_NOT_RUNNING`, `TASK_BUSY`, `INVALID_ARGUMENT`
    */
   async updateProgress(taskId: string, current: number, total?: number, step?: string): Promise<TaskDetail> {
     requireValid('progress', progressReport, { current, total, step })
@@ -233,7 +222,8 @@ export class TaskManager {
       total: total ?? null,
       step: step === undefined ? null : toStorable(step.slice(0, 200)),
     }
-    const written = TASK_ID.test(taskId) && (await updateProgress(this.#db, taskId, progress))
+    const written =
+      TASK_ID.test(taskId) && (await orBusy('TASK_BUSY', taskId, updateProgress(this.#db, taskId, progress)))
     const task = await this.#require(taskId)
     if (!written) throw new TaskError('TASK_NOT_RUNNING', `${taskId} is ${task.status}`)
     return task
@@ -242,7 +232,7 @@ export class TaskManager {
   /**
    * Adds a line to a task's log, whatever its status.
    *
-   * @throws TaskError `TASK_NOT_FOUND`, `INVALID_ARGUMENT`
+   * @throws TaskError `TASK_NOT_FOUND`, `TASK_BUSY` (a transaction of the host's holds the row for update), `INVALID_ARGUMENT`
    */
   async logMessage(taskId: string, level: LogLevel, message: string): Promise<void> {
     requireValid('log line', logLine, { level, message })
@@ -254,8 +244,12 @@ export class TaskManager {
       data: null,
       ageMs: 0,
     }
-    const written = TASK_ID.test(taskId) && (await appendLogs(this.#db, [line])) > 0
-    if (!written) throw notFound(taskId)
+    if (!TASK_ID.test(taskId)) throw notFound(taskId)
+    let appended = await appendLogs(this.#db, [line])
+    if (appended.locked.size > 0) {
+      appended = await orBusy('TASK_BUSY', taskId, appendLogs(this.#db, [line], 'wait'))
+    }
+    if (appended.written.size === 0) throw notFound(taskId)
     await this.#logCap.afterWrite([line])
   }
 

@@ -83,6 +83,7 @@ export class Notifier implements Hints {
     this.#options = options
     options.events.on('created', this.#onCreated)
     options.events.on('cancelled', this.#onCancelled)
+    options.events.on('cancelRequested', this.#onCancelled)
     options.events.on('schedulesChanged', this.#onSchedulesChanged)
     options.events.on('roomLeft', this.#onAnyDue)
     options.events.on('ended', this.#onEnded)
@@ -114,6 +115,7 @@ export class Notifier implements Hints {
     this.#clearTimer()
     this.#options.events.off('created', this.#onCreated)
     this.#options.events.off('cancelled', this.#onCancelled)
+    this.#options.events.off('cancelRequested', this.#onCancelled)
     this.#options.events.off('schedulesChanged', this.#onSchedulesChanged)
     this.#options.events.off('roomLeft', this.#onAnyDue)
     this.#options.events.off('ended', this.#onEnded)

@@ -8,6 +8,7 @@ import {
 } from '../contract/schedule.ts'
 import type { Database } from '../db/database.ts'
 import { requireKnownKeys, requireValid, runScheduleOptions } from './arguments.ts'
+import { orBusy } from './busy.ts'
 import type { CreatedTask } from './create-options.ts'
 import type { TaskCreator } from './creator.ts'
 import { parseCron, requireNext } from './cron.ts'
@@ -80,13 +81,16 @@ export class Schedules {
       // What is broken can still be switched off.
       const isOff = Object.keys(changes).every((key) => key === 'enabled') && !settings.enabled
       const next = isOff ? new Date() : (await this.#check(settings)).next
-      const row = await updateSchedule(this.#db, before, settings, { at: next, isNew })
+      const written = updateSchedule(this.#db, before, settings, { at: next, isNew })
+      const row = await orBusy('SCHEDULE_BUSY', `schedule '${name}'`, written)
       if (row) return this.#changed(row)
     }
   }
 
   async delete(name: string): Promise<void> {
-    if (!isName(name) || !(await deleteSchedule(this.#db, name))) throw notFound(name)
+    if (!isName(name)) throw notFound(name)
+    const deleted = await orBusy('SCHEDULE_BUSY', `schedule '${name}'`, deleteSchedule(this.#db, name))
+    if (!deleted) throw notFound(name)
     this.#events.emit('schedulesChanged', { schedule: name })
   }
 

@@ -229,6 +229,15 @@ export const asyncTaskDuties = pgTable('async_task_duties', {
   until: instant('until').notNull(),
 })
 
+/**
+ * Cancels of tasks whose rows were locked. No foreign key: its check would wait for the row that is locked. Rows go when
+ * the task is cancelled, retried or has ended otherwise.
+ */
+export const asyncTaskCancelRequests = pgTable('async_task_cancel_requests', {
+  taskId: varchar('task_id', { length: 50 }).primaryKey(),
+  requestedAt: instant('requested_at').notNull().defaultNow(),
+})
+
 /** What holds for all tasks of a type, in all processes. A type without a row is not paused. */
 export const asyncTaskTypes = pgTable('async_task_types', {
   taskType: varchar('task_type', { length: 100 }).primaryKey(),

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { TaskTypeView } from '../contract/task.ts'
 import type { Database } from '../db/database.ts'
+import { orBusy } from './busy.ts'
 import { describeType } from './create-options.ts'
 import type { TaskEvents } from './events.ts'
 import { unknownType } from './known-types.ts'
@@ -48,7 +49,7 @@ export class TaskTypes {
 
   async pause(taskType: string): Promise<TaskTypeView> {
     await this.#requireKnown(taskType)
-    await pauseType(this.#db, taskType)
+    await orBusy('TASK_TYPE_BUSY', `type '${taskType}'`, pauseType(this.#db, taskType))
     // Those that began before the pause was committed may still take some.
     let underWay = await findClaimsUnderWay(this.#db)
     while (underWay.size > 0) {
@@ -62,7 +63,7 @@ export class TaskTypes {
 
   async resume(taskType: string): Promise<TaskTypeView> {
     await this.#requireKnown(taskType)
-    await resumeType(this.#db, taskType)
+    await orBusy('TASK_TYPE_BUSY', `type '${taskType}'`, resumeType(this.#db, taskType))
     this.#events.emit('resumed', { taskType })
     return this.#describe(taskType, new Set(), await findTypesWithoutExecutor(this.#db, [taskType]))
   }

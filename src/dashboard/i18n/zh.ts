@@ -322,6 +322,8 @@ export const zh: Dictionary = {
     TASK_ALREADY_FINISHED: '任务已经结束',
     TASK_NOT_FINISHED: '任务尚未结束',
     TASK_STILL_STOPPING: '上一次尝试的处理函数还没有停止',
+    TASK_BUSY: '任务被一个尚未结束的事务占用，请稍后再试',
+    CANCEL_PENDING: '已请求取消：占用任务的事务结束后生效',
     DUPLICATE_TASK: '已有使用同一唯一键的未结束任务',
     UNKNOWN_TASK_TYPE: '未知的任务类型',
     INVALID_PARAMS: '参数不正确',

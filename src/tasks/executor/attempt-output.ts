@@ -110,7 +110,7 @@ export class AttemptOutput {
   async flushed(options: { progress: boolean }): Promise<void> {
     if (options.progress) await this.#reports.flush()
     else this.#reports.drop(this.#fence)
-    await this.#logs.flushed(this.#lastLine)
+    await this.#logs.flushed(this.#lastLine, this.#fence.taskId)
   }
 
   #write(level: LogLevel, first: unknown, second: unknown): void {

@@ -14,6 +14,7 @@ import { anyParams, restoreParams } from '../params.ts'
 import type { Redaction } from '../redaction.ts'
 import { backoffDelayMs, completeBackoff, policyDelayMs } from '../retry-policy.ts'
 import type { Scrubber } from '../scrubber.ts'
+import { endCancelledRun } from '../store/cancel-requests.ts'
 import type { ClaimedTask } from '../store/claim.ts'
 import type { Fence } from '../store/fence.ts'
 import { failTask, findEnd, noteHandlerReturned, releaseTask, retryTaskLater } from '../store/finish.ts'
@@ -211,10 +212,18 @@ export class Attempt {
     await this.#noteReturn()
   }
 
-  /** The row ended before its handler returned. From now on it may be retried. */
+  /** The row ended before its handler returned, or is cancelled now. From now on it may be retried. */
   async #noteReturn(): Promise<void> {
     const { db } = this.#services
+    if (this.#cause === 'cancelled') return this.#endCancelled()
     await this.#persist('the return of a handler', () => noteHandlerReturned(db, this.fence))
+  }
+
+  /** A transaction may have held the row when it was to be cancelled. */
+  async #endCancelled(): Promise<void> {
+    const { db, events } = this.#services
+    const { value } = await this.#persist('a cancel', () => endCancelledRun(db, this.fence))
+    if (value) events.emit('cancelled', { taskId: this.task.taskId, attempt: this.fence.attempt })
   }
 
   /** Whatever the handler did after its own completion: what counts is whether that one was committed. */

@@ -172,6 +172,7 @@ export class TaskExecutor {
     events.on('rescued', this.#onRescued)
     events.on('resumed', this.#onResumed)
     events.on('cancelled', this.#onCancelled)
+    events.on('cancelRequested', this.#onCancelled)
     this.#heart.start()
     this.#poller.start()
     this.#scheduler.start()
@@ -267,6 +268,7 @@ export class TaskExecutor {
       this.#progress.stop()
       this.#wakeUp.clear()
       events.off('cancelled', this.#onCancelled)
+      events.off('cancelRequested', this.#onCancelled)
     }
   }
 
@@ -378,8 +380,7 @@ export class TaskExecutor {
   }
 
   #onRetryDue(taskType: string, delayMs: number): void {
-    const ms = delayMs + RETRY_SLACK_MS
-    this.#wakeUp.notifyAfter(ms, () => this.#claimer?.lookAgainAt(taskType))
+    this.#wakeUp.notifyAfter(delayMs + RETRY_SLACK_MS, () => this.#claimer?.lookAgainAt(taskType))
   }
 
   readonly #onCreated = ({ dueNow, overdue = false }: { dueNow: boolean; overdue?: boolean }): void => {
@@ -390,9 +391,8 @@ export class TaskExecutor {
 
   readonly #onResumed = (): void => this.lookAtEverything()
   readonly #onRescued = (): void => this.wake()
-  readonly #onCancelled = ({ taskId, attempt }: { taskId: string; attempt: number }): void => {
+  readonly #onCancelled = ({ taskId, attempt }: Pick<ClaimedTask, 'taskId' | 'attempt'>): void =>
     this.#abortIf(taskId, attempt, 'cancelled')
-  }
 
   get #persistence() {
     return { events: this.#options.events, giveUp: this.#giveUp.signal }

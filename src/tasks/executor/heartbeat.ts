@@ -2,6 +2,7 @@ import { hostname } from 'node:os'
 import type { Database } from '../../db/database.ts'
 import type { TaskEvents } from '../events.ts'
 import type { TaskSettings } from '../settings.ts'
+import { carryOutCancels } from '../store/cancel-requests.ts'
 import {
   type BeatAnswer,
   beat,
@@ -182,6 +183,9 @@ export class Heartbeat {
       if (lost.has(key)) attempt.abort('lost')
     }
     if (answer.strays) this.#onStrays()
+    if (answer.cancelRequests) {
+      for (const run of await carryOutCancels(this.#db)) this.#events.emit('cancelled', run)
+    }
     await this.#judge(answer)
   }
 

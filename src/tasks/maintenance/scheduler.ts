@@ -1,5 +1,5 @@
 import type { Database } from '../../db/database.ts'
-import { isTransient } from '../../db/errors.ts'
+import { codeOf, isTransient, LOCK_NOT_AVAILABLE } from '../../db/errors.ts'
 import { isOverdue, TaskCreator } from '../creator.ts'
 import { parseCron } from '../cron.ts'
 import { tickBeingParsed } from '../current-tick.ts'
@@ -124,6 +124,8 @@ export class Scheduler {
     try {
       await this.#runTicks(schedule, this.#plan(schedule))
     } catch (error) {
+      // Held by a transaction of the host's: the tick stays due, and the other schedules go on.
+      if (codeOf(error) === LOCK_NOT_AVAILABLE) return
       if (isTransient(error)) throw error
       await this.#giveUpTick(schedule, error)
     }

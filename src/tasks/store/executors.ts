@@ -4,7 +4,7 @@ import { instant } from '../../db/reading.ts'
 import { IS_SERVING } from './fence.ts'
 import { LIVES } from './liveness.ts'
 import { ORPHANS_EXIST } from './rescue.ts'
-import { EXECUTORS, TASKS } from './tables.ts'
+import { CANCEL_REQUESTS, EXECUTORS, TASKS } from './tables.ts'
 
 /** Executors as rows: one heartbeat a process, whatever it runs. */
 
@@ -45,12 +45,15 @@ const BEAT = statement(
           array(select held.task_id || ' ' || held.attempt
                   from unnest($3::text[], $4::int[]) as held (task_id, attempt)
                   join ${TASKS} t on t.task_id = held.task_id
-                 where t.status = 'cancelled' and t.attempt = held.attempt) as cancelled,
+                 where t.attempt = held.attempt
+                   and (t.status = 'cancelled' or (t.status = 'running' and exists (
+                          select from ${CANCEL_REQUESTS} r where r.task_id = t.task_id)))) as cancelled,
           $5::boolean and exists (select from ${TASKS} t
                    where t.status = 'running' and t.executor_id = $1
                      and (t.task_id, t.attempt) not in (select * from unnest($3::text[], $4::int[]))) as strays,
           $6::boolean and ${ORPHANS_EXIST} as orphans,
           fleet.size as "fleetSize", fleet.position as "fleetPosition",
+          exists (select from ${CANCEL_REQUESTS}) as "cancelRequests",
           pg_relation_size('${TASKS}')::float8 as "tableBytes",
           extract(epoch from now())::float8 * 1000 as at,
           (select extract(epoch from max(heartbeat_at))::float8 * 1000
@@ -66,7 +69,7 @@ export interface BeatAnswer {
   readonly known: boolean
   /** Held runs, by their keys, that are no longer this executor's. */
   readonly lost: string[]
-  /** Held runs, by their keys, that were cancelled. */
+  /** Held runs, by their keys, that were cancelled, or are to be. */
   readonly cancelled: string[]
   /** Rows run in this executor's name that it did not name: a claim under way, or one whose answer was lost. */
   readonly strays: boolean
@@ -75,6 +78,8 @@ export interface BeatAnswer {
   /** Living executors with the same types, this one included, and how many of them come before it. */
   readonly fleetSize: number
   readonly fleetPosition: number
+  /** Cancels wait for rows that were locked. */
+  readonly cancelRequests: boolean
   /** Size of the table of tasks. */
   readonly tableBytes: number
   /** The database's time of this heartbeat, in milliseconds. */

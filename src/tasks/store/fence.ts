@@ -21,8 +21,10 @@ export const HOLDS_FENCE = `task_id = $1 and attempt = $2 and executor_id = $3 a
  * an answer that does not come and leave the backend waiting, one more with every try. The setting ends with the
  * statement's own transaction.
  */
+export const WAITS_BRIEFLY = `(select set_config('lock_timeout', '500ms', true)) is not null`
+
 export const HOLDS_FENCE_BRIEFLY = `${HOLDS_FENCE}
-      and (select set_config('lock_timeout', '500ms', true)) is not null`
+      and ${WAITS_BRIEFLY}`
 
 export function fenceValues(fence: Fence): [string, number, string] {
   return [fence.taskId, fence.attempt, fence.executorId]

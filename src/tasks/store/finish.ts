@@ -1,6 +1,13 @@
 import { type Database, execute, plainArray, statement } from '../../db/database.ts'
 import { TASK_ID } from '../lifecycle.ts'
-import { BACK_TO_PENDING, type Fence, fenceValues, HOLDS_FENCE, HOLDS_FENCE_BRIEFLY } from './fence.ts'
+import {
+  BACK_TO_PENDING,
+  type Fence,
+  fenceValues,
+  HOLDS_FENCE,
+  HOLDS_FENCE_BRIEFLY,
+  WAITS_BRIEFLY,
+} from './fence.ts'
 import { compareIds } from './rows.ts'
 import { ATTEMPTS, LOGS, TASKS } from './tables.ts'
 
@@ -208,7 +215,7 @@ const HANDLER_RETURNED = statement(
   'handler_returned',
   `update ${TASKS}
       set stopping = false
-    where task_id = $1 and attempt = $2 and executor_id = $3 and stopping
+    where task_id = $1 and attempt = $2 and executor_id = $3 and stopping and ${WAITS_BRIEFLY}
    returning true as written`,
 )
 

@@ -1,7 +1,8 @@
 import { type Database, execute, statement } from '../../db/database.ts'
 import { codeOf, LOCK_NOT_AVAILABLE } from '../../db/errors.ts'
 import type { LogLevel } from '../lifecycle.ts'
-import { type Fence, fenceValues, HOLDS_FENCE_BRIEFLY, runKey } from './fence.ts'
+import { type Fence, fenceValues, HOLDS_FENCE_BRIEFLY, runKey, WAITS_BRIEFLY } from './fence.ts'
+import type { LockedRows } from './operate.ts'
 import { LOGS, TASKS } from './tables.ts'
 
 /** What a running handler says: progress and log lines, many runs in one statement. */
@@ -95,7 +96,7 @@ const OUTSIDE_PROGRESS = statement(
       set progress = ${BOUNDED},
           total = case when coalesce($3, total) = 0 then 0 else greatest(coalesce($3, total), ${BOUNDED}) end,
           step = coalesce($4, step)
-    where task_id = $1 and status = 'running'
+    where task_id = $1 and status = 'running' and ${WAITS_BRIEFLY}
    returning true as written`,
 )
 
@@ -121,24 +122,42 @@ export interface NewLogLine {
 }
 
 // A task may be deleted while its lines wait here; they go with it. The lock keeps it until they are in: it is the
-// one that the foreign key takes, but taken before the look, so that the look stays true.
-const APPEND_LOGS = statement(
-  'append_logs',
-  `with present as (
-     select task_id from ${TASKS} where task_id = any($1::text[]) for key share
-   )
+// one that the foreign key takes, but taken before the look, so that the look stays true. Lines of a task that a
+// transaction holds for update must not keep those of others waiting: they are left out.
+const appendTo = (locked: string) => `with present as (
+     select task_id from ${TASKS} where task_id = any($1::text[]) ${locked}
+   ), appended as (
    insert into ${LOGS} (task_id, attempt, level, message, data, created_at)
    select given.task_id, attempt, level, message, data, now() - age_ms * interval '1 millisecond'
      from unnest($1::text[], $2::int[], $3::text[], $4::text[], $5::text[], $6::float8[])
        with ordinality as given (task_id, attempt, level, message, data, age_ms, position)
     where given.task_id in (select task_id from present)
     order by position
-   returning 1`,
-)
+   )
+   select t.task_id as "taskId", t.task_id not in (select task_id from present) as locked
+     from ${TASKS} t
+    where t.task_id = any($1::text[])`
+const APPEND_LOGS = {
+  skip: statement('append_logs', appendTo('for key share skip locked')),
+  wait: statement('append_logs_waiting', appendTo(`and ${WAITS_BRIEFLY} for key share`)),
+}
 
-/** Appends lines in their order; answers how many found their task. */
-export async function appendLogs(db: Database, lines: readonly NewLogLine[]): Promise<number> {
-  const rows = await execute(db, APPEND_LOGS, [
+/** Tasks that are there: whether their lines are written, or left out because a transaction holds the row. */
+export interface AppendedLogs {
+  readonly written: ReadonlySet<string>
+  readonly locked: ReadonlySet<string>
+}
+
+/**
+ * Appends lines in their order. Those of a task that is in neither set are gone with it. Having waited, so are those of
+ * a task that is not written.
+ */
+export async function appendLogs(
+  db: Database,
+  lines: readonly NewLogLine[],
+  lockedRows: LockedRows = 'skip',
+): Promise<AppendedLogs> {
+  const rows = await execute<{ taskId: string; locked: boolean }>(db, APPEND_LOGS[lockedRows], [
     lines.map((line) => line.taskId),
     lines.map((line) => line.attempt),
     lines.map((line) => line.level),
@@ -146,5 +165,7 @@ export async function appendLogs(db: Database, lines: readonly NewLogLine[]): Pr
     lines.map((line) => line.data),
     lines.map((line) => line.ageMs),
   ])
-  return rows.length
+  const ids = (locked: boolean) =>
+    new Set(rows.filter((row) => row.locked === locked).map((row) => row.taskId))
+  return { written: ids(false), locked: ids(true) }
 }

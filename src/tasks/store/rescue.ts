@@ -73,8 +73,13 @@ const HAND_BACK_STRAYS = statement(
   `with ended as (
      update ${TASKS}
         set ${BACK_TO_PENDING}, run_at = now()
-      where status = 'running' and executor_id = $1
-          and (task_id, attempt) not in (select * from unnest($2::text[], $3::int[]))
+      where id = any(array(
+              select id
+                from ${TASKS}
+               where status = 'running' and executor_id = $1
+                 and (task_id, attempt) not in (select * from unnest($2::text[], $3::int[]))
+               order by id
+                 for no key update skip locked))
      returning task_id, attempt, $1::uuid as executor, started_at
    ), recorded as (
      insert into ${ATTEMPTS} (task_id, attempt, executor_id, started_at, outcome)

@@ -2,6 +2,7 @@ import type { MissedTicks } from '../../contract/schedule.ts'
 import { MAX_SCHEDULES } from '../../contract/schedule.ts'
 import { type Database, execute, statement } from '../../db/database.ts'
 import { instant } from '../../db/reading.ts'
+import { WAITS_BRIEFLY } from './fence.ts'
 import { INSERTION_PARAMETERS, insertion, insertValues, type NewTask } from './insert.ts'
 import { CLOCK_IS_STEADY, REGISTERS_TYPES } from './liveness.ts'
 import { EXECUTORS, LOGS, SCHEDULES } from './tables.ts'
@@ -81,7 +82,8 @@ const DECLARE = statement(
   'schedule_declare',
   `insert into ${SCHEDULES} as s
           (name, cron, time_zone, task_type, params, enabled, missed, next_run_at, declared)
-   values ($1, $2, $3, $4, $5, $6::boolean, $7, case when $6::boolean then $8::timestamptz end, true)
+   select $1, $2, $3, $4, $5, $6::boolean, $7, case when $6::boolean then $8::timestamptz end, true
+    where ${WAITS_BRIEFLY}
    on conflict (name) do update
       set cron = excluded.cron, time_zone = excluded.time_zone, task_type = excluded.task_type,
           params = excluded.params, missed = excluded.missed, declared = true,
@@ -114,7 +116,7 @@ const UPDATE = statement(
                              when $10::boolean then $8::timestamptz
                              else s.next_run_at end,
           last_error = null, revision = gen_random_uuid(), updated_at = now()
-    where s.name = $1 and s.revision = $9
+    where s.name = $1 and s.revision = $9 and ${WAITS_BRIEFLY}
    returning ${COLUMNS}`,
 )
 
@@ -136,7 +138,7 @@ function settingValues(settings: ScheduleSettings, nextRunAt: Date): unknown[] {
 
 const DELETE = statement(
   'schedule_delete',
-  `delete from ${SCHEDULES} where name = $1 returning true as deleted`,
+  `delete from ${SCHEDULES} where name = $1 and ${WAITS_BRIEFLY} returning true as deleted`,
 )
 
 /** False when there was none. */
@@ -198,6 +200,7 @@ const TAKE = statement(
         set next_run_at = ${parameter(4)}, last_run_at = coalesce(${parameter(5)}, last_run_at),
             last_task_id = coalesce(${parameter(6)}, last_task_id), last_error = ${parameter(7)}
       where name = ${parameter(1)} and revision = ${parameter(2)} and next_run_at = ${parameter(3)} and enabled
+        and ${WAITS_BRIEFLY}
      returning name
    ), ${insertion('where exists (select from advanced)')}, logged as (
      insert into ${LOGS} (task_id, level, message)

@@ -2,6 +2,7 @@ import { getTableName } from 'drizzle-orm'
 import type { PgTable } from 'drizzle-orm/pg-core'
 import {
   asyncTaskAttempts,
+  asyncTaskCancelRequests,
   asyncTaskDuties,
   asyncTaskExecutors,
   asyncTaskLogs,
@@ -19,6 +20,7 @@ export const TASKS = qualified(asyncTasks)
 export const PARAMS = qualified(asyncTaskParams)
 export const LOGS = qualified(asyncTaskLogs)
 export const ATTEMPTS = qualified(asyncTaskAttempts)
+export const CANCEL_REQUESTS = qualified(asyncTaskCancelRequests)
 export const TYPES = qualified(asyncTaskTypes)
 export const EXECUTORS = qualified(asyncTaskExecutors)
 export const SCHEDULES = qualified(asyncTaskSchedules)

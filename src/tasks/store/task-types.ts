@@ -1,13 +1,13 @@
 import { type Database, execute, query, statement } from '../../db/database.ts'
 import { runIn, type Transaction } from '../../db/query-runner.ts'
-import { IS_SERVING } from './fence.ts'
+import { IS_SERVING, WAITS_BRIEFLY } from './fence.ts'
 import { EXECUTORS, TASKS, TYPES } from './tables.ts'
 
 /** What holds for all tasks of a type, in all processes. */
 
 const PAUSE = statement(
   'pause_type',
-  `insert into ${TYPES} (task_type, paused_at) values ($1, now())
+  `insert into ${TYPES} (task_type, paused_at) select $1, now() where ${WAITS_BRIEFLY}
    on conflict (task_type) do update set paused_at = coalesce(${TYPES}.paused_at, now())`,
 )
 
@@ -38,7 +38,7 @@ export async function findClaimsUnderWay(db: Database): Promise<Set<string>> {
 
 const RESUME = statement(
   'resume_type',
-  `update ${TYPES} set paused_at = null where task_type = $1 and paused_at is not null`,
+  `update ${TYPES} set paused_at = null where task_type = $1 and paused_at is not null and ${WAITS_BRIEFLY}`,
 )
 
 export async function resumeType(db: Database, taskType: string): Promise<void> {

@@ -10,7 +10,7 @@ const BATCH = 5_000
 const TRIM = statement(
   'trim_log',
   `with present as materialized (
-     select from ${TASKS} where task_id = $1 for key share
+     select from ${TASKS} where task_id = $1 for key share skip locked
    ), excess as materialized (
      select id
        from ${LOGS}
