@@ -1,4 +1,5 @@
 import type { Problem } from '../contract/problem.ts'
+import { backoffMs } from './patience.ts'
 
 /** Codes of failures that no server named. */
 export type ClientErrorCode =
@@ -36,8 +37,25 @@ export class TasksApiError extends Error {
     this.retryAfterSeconds = details.retryAfterSeconds
   }
 
-  /** The same call may work later: nobody answered, or a server that is away or overloaded. */
+  /** The same call may work later: no response, or a server that is away or overloaded. */
   get isTransient(): boolean {
     return this.code === 'NETWORK_ERROR' || this.status === 408 || this.status === 429 || this.status >= 500
   }
+}
+
+/**
+ * Whether a watch ends with this error: 401, 403, and what the server itself refuses by name with 400 or 404. Anything
+ * else, such as the 404 of a proxy while the server restarts, may be another answer next time.
+ */
+export function isFinal(error: unknown): boolean {
+  if (!(error instanceof TasksApiError)) return false
+  const { status, code } = error
+  if (status === 401 || status === 403) return true
+  return (status === 400 || status === 404) && code !== 'UNEXPECTED_STATUS'
+}
+
+/** How long to wait before the next try after this error. */
+export function failureWaitMs(error: unknown, failures: number): number {
+  const seconds = error instanceof TasksApiError ? error.retryAfterSeconds : undefined
+  return backoffMs(failures, (seconds ?? 0) * 1_000)
 }

@@ -10,30 +10,41 @@ export interface StreamMessage {
 
 /** Reads `text/event-stream` as the HTML standard says, from chunks that may end anywhere. */
 export class EventStreamParser {
-  /** How long the server asks to wait before the next connection. */
+  /** How long the server asks to wait before the next connection, in milliseconds. */
   retryMs: number | undefined
-  #rest = ''
+  /** Parts of the line that has not ended yet: joined once, however small the chunks are. */
+  #parts: string[] = []
+  #chars = 0
   #started = false
+  /** The last character was a carriage return: a line feed after it belongs to it. */
+  #skipsLineFeed = false
   #event = ''
   #data: string[] = []
   #id: string | undefined
 
   /** Characters that wait for the rest of their event. */
   get waitingChars(): number {
-    return this.#data.reduce((chars, line) => chars + line.length, this.#rest.length)
+    return this.#chars
   }
 
-  push(text: string): StreamMessage[] {
-    let all = this.#rest + text
-    if (!this.#started && all !== '') {
-      this.#started = true
-      all = all.replace(/^\uFEFF/, '')
+  push(chunk: string): StreamMessage[] {
+    let text = chunk
+    if (text === '') return []
+    if (!this.#started) text = text.replace(/^\uFEFF/, '')
+    this.#started = true
+    if (this.#skipsLineFeed && text.startsWith('\n')) text = text.slice(1)
+    this.#skipsLineFeed = chunk.endsWith('\r')
+    this.#chars += text.length
+    const messages: StreamMessage[] = []
+    const lines = text.split(/\r\n|\n|\r/)
+    const rest = lines.pop() ?? ''
+    for (const end of lines) {
+      const message = this.#take(this.#parts.join('') + end)
+      this.#parts = []
+      if (message) messages.push(message)
     }
-    // A carriage return at the end may be the first half of a line's end.
-    const usable = all.endsWith('\r') ? all.slice(0, -1) : all
-    const lines = usable.split(/\r\n|\n|\r/)
-    this.#rest = (lines.pop() ?? '') + all.slice(usable.length)
-    return lines.flatMap((line) => this.#take(line) ?? [])
+    if (rest !== '') this.#parts.push(rest)
+    return messages
   }
 
   #take(line: string): StreamMessage | undefined {
@@ -53,11 +64,12 @@ export class EventStreamParser {
     const event = this.#event === '' ? 'message' : this.#event
     this.#data = []
     this.#event = ''
+    this.#chars = 0
     return data.length === 0 ? undefined : { event, data: data.join('\n'), id: this.#id }
   }
 }
 
-/** The messages of a response until it ends. `onBytes` hears of every sign of life, comments too. */
+/** The messages of a response until it ends. `onBytes` is called for every chunk, comments too. */
 export async function* readMessages(
   response: Response,
   parser: EventStreamParser,

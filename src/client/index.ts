@@ -29,6 +29,7 @@ export {
   TasksClient,
 } from './client.ts'
 export { type ClientErrorCode, TasksApiError } from './errors.ts'
+export { taskStatusQueryOptions } from './query-options.ts'
 export type { CallOptions, TasksClientOptions } from './request.ts'
 export { isFinished, type WatchAllOptions, type WatchConnection, type WatchOptions } from './watch.ts'
 export type { TasksWatchEvent } from './watch-all.ts'

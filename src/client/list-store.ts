@@ -1,7 +1,8 @@
 import type { TaskList, TaskSummary } from '../contract/task.ts'
+import { Activity } from './activity.ts'
 import { type AllListener, allOf } from './all-store.ts'
 import type { TaskListQuery, TasksClient } from './client.ts'
-import { TasksApiError } from './errors.ts'
+import { failureWaitMs, isFinal } from './errors.ts'
 import { pause } from './patience.ts'
 import type { WatchConnection } from './watch.ts'
 
@@ -20,57 +21,58 @@ export const NO_LIST: ListSnapshot = { list: undefined, error: undefined, connec
 export class ListStore implements AllListener {
   readonly #client: TasksClient
   readonly #query: TaskListQuery
-  readonly #onChanges = new Set<() => void>()
-  #snapshot = NO_LIST
-  #leave: (() => void) | undefined
-  #left = new AbortController()
-  #reading: Promise<void> | undefined
+  readonly #reading = new Activity<() => void>({
+    work: (signal) => this.#readUntilFresh(signal),
+    onRefused: (error) => this.#set({ error }),
+    onRest: () => this.#settle(),
+    onUnused: () => {
+      this.#leaveAll?.()
+      this.#leaveAll = undefined
+    },
+  })
+  #snapshot: ListSnapshot
+  #leaveAll: (() => void) | undefined
   #isStale = false
+  /** Rows that changed since the read under way began: newer than what it returns. */
+  #changed = new Map<string, TaskSummary>()
+  #waiting: (() => void)[] = []
 
-  constructor(client: TasksClient, query: TaskListQuery) {
+  /** `before`: shown until the list is read. */
+  constructor(client: TasksClient, query: TaskListQuery, before: TaskList | undefined) {
     this.#client = client
     this.#query = query
+    this.#snapshot = { ...NO_LIST, list: before }
   }
 
   readonly read = (): ListSnapshot => this.#snapshot
 
   readonly subscribe = (onChange: () => void): (() => void) => {
-    this.#onChanges.add(onChange)
-    if (!this.#leave) {
-      this.#left = new AbortController()
-      this.#leave = allOf(this.#client).enter(this)
-    }
-    return () => {
-      this.#onChanges.delete(onChange)
-      if (this.#onChanges.size > 0) return
-      this.#leave?.()
-      this.#leave = undefined
-      this.#left.abort()
-    }
+    const leave = this.#reading.enter(onChange)
+    this.#leaveAll ??= allOf(this.#client).enter(this)
+    return leave
   }
 
-  /** Resolves when it has been read anew. */
+  /** Resolves when it has been read anew, or could not be, which `error` tells. */
   readonly refetch = async (): Promise<void> => {
-    this.#isStale = true
-    this.#reading ??= this.#readUntilFresh().finally(() => {
-      this.#reading = undefined
-    })
-    await this.#reading
+    if (!this.#reading.isWanted) {
+      await this.#readOnce(undefined).catch((error: Error) => this.#set({ error }))
+      return
+    }
+    const settled = new Promise<void>((resolve) => this.#waiting.push(resolve))
+    this.#markStale()
+    await settled
   }
 
   onOpen(): void {
-    void this.refetch()
+    this.#markStale()
   }
 
   onTask(task: TaskSummary): void {
+    this.#changed.set(task.taskId, task)
     const { list } = this.#snapshot
-    const { status } = this.#query
     const isShown = list?.tasks.some(({ taskId }) => taskId === task.taskId) ?? false
-    const stillFits = !status || status.length === 0 || status.includes(task.status)
-    if (list && isShown && stillFits) {
-      const tasks = list.tasks.map((row) => (row.taskId === task.taskId ? task : row))
-      this.#set({ list: { ...list, tasks } })
-    } else if (isShown || (stillFits && this.#mayShow(task))) void this.refetch()
+    if (list && isShown && this.#fits(task)) this.#set({ list: withRows(list, this.#changed) })
+    else if (isShown || (this.#fits(task) && this.#mayShow(task))) this.#markStale()
   }
 
   onConnection(connection: WatchConnection | 'idle'): void {
@@ -81,29 +83,59 @@ export class ListStore implements AllListener {
     this.#set({ error })
   }
 
+  #markStale(): void {
+    this.#isStale = true
+    this.#reading.resume()
+  }
+
+  #fits({ status }: TaskSummary): boolean {
+    const wanted = this.#query.status
+    return !wanted || wanted.length === 0 || wanted.includes(status)
+  }
+
   /** Whether a task that is not on this page might belong there. */
   #mayShow({ taskType }: TaskSummary): boolean {
     return this.#query.taskType === undefined || this.#query.taskType === taskType
   }
 
-  async #readUntilFresh(): Promise<void> {
-    const { signal } = this.#left
-    while (this.#isStale && !signal.aborted) {
-      this.#isStale = false
+  async #readUntilFresh(signal: AbortSignal): Promise<void> {
+    for (let failures = 0; ; ) {
       try {
-        this.#set({ list: await this.#client.listTasks(this.#query, { signal }), error: undefined })
+        await this.#readOnce(signal)
+        if (!this.#isStale) return
+        failures = 0
+        await pause(REREAD_MS, signal)
       } catch (error) {
-        if (signal.aborted) return
+        if (signal.aborted || isFinal(error)) throw error
+        failures += 1
         this.#set({ error: error instanceof Error ? error : new Error(String(error)) })
-        // The stream says when the server is back; until then there is nothing to read.
-        if (!(error instanceof TasksApiError && error.isTransient)) return
+        this.#settle()
+        await pause(failureWaitMs(error, failures), signal)
       }
-      if (this.#isStale) await pause(REREAD_MS, signal).catch(() => {})
     }
+  }
+
+  async #readOnce(signal: AbortSignal | undefined): Promise<void> {
+    this.#isStale = false
+    this.#changed = new Map()
+    const list = await this.#client.listTasks(this.#query, { signal })
+    signal?.throwIfAborted()
+    // A row that left the filter while the list was read is on the page that comes next.
+    this.#set({ list: withRows(list, this.#changed), error: undefined })
+    this.#settle()
+    allOf(this.#client).resume()
+  }
+
+  #settle(): void {
+    for (const resolve of this.#waiting.splice(0)) resolve()
   }
 
   #set(change: Partial<ListSnapshot>): void {
     this.#snapshot = { ...this.#snapshot, ...change }
-    for (const onChange of this.#onChanges) onChange()
+    for (const onChange of this.#reading.listeners) onChange()
   }
+}
+
+function withRows(list: TaskList, changed: ReadonlyMap<string, TaskSummary>): TaskList {
+  return { ...list, tasks: list.tasks.map((row) => changed.get(row.taskId) ?? row) }
 }

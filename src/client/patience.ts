@@ -1,27 +1,36 @@
 const FIRST_BACKOFF_MS = 500
-const MAX_BACKOFF_MS = 15_000
+const MAX_BACKOFF_MS = 6_000
+/** A server that asks for more may be back sooner; and timers take 2^31 ms at most. */
+const MAX_ASKED_MS = 12_000
 
-/** Doubles up to 15 s; half fixed, half random, so that many pages do not come back as one. */
-export function backoffMs(failures: number): number {
-  const full = Math.min(FIRST_BACKOFF_MS * 2 ** (failures - 1), MAX_BACKOFF_MS)
-  return full / 2 + (Math.random() * full) / 2
+/**
+ * How long to wait after so many failures in a row: doubled up to 6 s, a quarter of it random, so that many pages do not
+ * come back as one. `askedMs`: what the server asked for, at least; it counts up to 12 s.
+ */
+export function backoffMs(failures: number, askedMs = 0): number {
+  const full = Math.min(FIRST_BACKOFF_MS * 2 ** (Math.max(1, failures) - 1), MAX_BACKOFF_MS)
+  const asked = Number.isFinite(askedMs) ? Math.min(askedMs, MAX_ASKED_MS) : MAX_ASKED_MS
+  return Math.max(asked, full * (0.75 + Math.random() / 4))
 }
 
 /** Resolves after `ms`. @throws the signal's reason when it aborts */
-export async function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
-  signal?.throwIfAborted()
-  const { promise, resolve } = Promise.withResolvers<void>()
-  const timer = setTimeout(resolve, ms)
-  const onAbort = () => resolve()
-  signal?.addEventListener('abort', onAbort)
-  await promise
-  signal?.removeEventListener('abort', onAbort)
-  clearTimeout(timer)
-  signal?.throwIfAborted()
+export function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) return reject(signal.reason)
+    const onAbort = () => {
+      clearTimeout(timer)
+      reject(signal?.reason)
+    }
+    const timer = setTimeout(() => {
+      signal?.removeEventListener('abort', onAbort)
+      resolve()
+    }, ms)
+    signal?.addEventListener('abort', onAbort, { once: true })
+  })
 }
 
-/** Aborts when it was not touched for `ms`, or with `parent`. */
-export class Silence {
+/** A signal that aborts with `parent`, or when a time has passed that nothing has extended. */
+export class Deadline {
   readonly #controller = new AbortController()
   readonly #parent: AbortSignal | undefined
   readonly #follow = () => this.#controller.abort(this.#parent?.reason)
@@ -31,20 +40,20 @@ export class Silence {
     this.#parent = parent
     if (parent?.aborted) this.#follow()
     parent?.addEventListener('abort', this.#follow)
-    this.allow(ms)
+    this.extend(ms)
   }
 
   get signal(): AbortSignal {
     return this.#controller.signal
   }
 
-  /** Starts to count anew. */
-  allow(ms: number): void {
+  /** Counts anew from now. */
+  extend(ms: number): void {
     clearTimeout(this.#timer)
-    this.#timer = setTimeout(() => this.#controller.abort(new Error(`silent for ${ms} ms`)), ms)
+    this.#timer = setTimeout(() => this.#controller.abort(new Error(`no response within ${ms} ms`)), ms)
   }
 
-  stop(): void {
+  clear(): void {
     clearTimeout(this.#timer)
     this.#parent?.removeEventListener('abort', this.#follow)
   }

@@ -1,7 +1,15 @@
 import type { TaskDetail } from '../contract/task.ts'
 import { checkOptions } from './check-options.ts'
 import type { TasksClient } from './client.ts'
+import { failureWaitMs, isFinal } from './errors.ts'
 import { isFinished } from './watch.ts'
+
+/** TanStack Query has its own back-off for the first failures; after them the longest wait is due. */
+const MANY = 10
+
+interface QueryState {
+  state: { data?: TaskDetail | undefined; error?: Error | null }
+}
 
 /** What TanStack Query needs to poll a task until it has ended: `useQuery(taskStatusQueryOptions(client, id))`. */
 export function taskStatusQueryOptions(
@@ -14,9 +22,12 @@ export function taskStatusQueryOptions(
   return {
     queryKey: ['fastify-async-tasks', 'task', taskId] as const,
     queryFn: ({ signal }: { signal: AbortSignal }): Promise<TaskDetail> => client.getTask(taskId, { signal }),
-    refetchInterval: (query: { state: { data?: TaskDetail | undefined } }): number | false => {
-      const { data } = query.state
-      return data && isFinished(data) ? false : pollIntervalMs
+    // What is final, such as 404 for a task that is gone, is asked once.
+    retry: (failures: number, error: Error): boolean => failures < 3 && !isFinal(error),
+    refetchInterval: (query: QueryState): number | false => {
+      const { data, error } = query.state
+      if (isFinal(error) || (data && isFinished(data))) return false
+      return error ? Math.max(pollIntervalMs, failureWaitMs(error, MANY)) : pollIntervalMs
     },
   }
 }

@@ -1,9 +1,13 @@
 import type { Problem } from '../contract/problem.ts'
 import { checkOptions } from './check-options.ts'
 import { TasksApiError } from './errors.ts'
+import { Deadline } from './patience.ts'
 
 /** The largest answer that is read, unless told otherwise: several times the largest task with its result. */
 const MAX_RESPONSE_BYTES = 32 * 1_048_576
+/** Of a poll: short, so that a network that swallows requests is noticed soon. */
+export const POLL_TIMEOUT_MS = 8_000
+const TIMEOUT_MS = 30_000
 /** Of a page that is no problem details, such as a proxy's, this much is quoted. */
 const QUOTED_CHARS = 200
 
@@ -25,6 +29,8 @@ export interface TasksClientOptions {
   fetch?: typeof globalThis.fetch
   /** Larger answers are refused with `RESPONSE_TOO_LARGE`. Default 32 MiB. */
   maxResponseBytes?: number
+  /** A call without a complete response after this fails with `NETWORK_ERROR`. Default 30,000 ms. */
+  timeoutMs?: number
 }
 
 export interface CallOptions {
@@ -36,6 +42,7 @@ export interface RequestOptions extends CallOptions {
   query?: object | undefined
   body?: object | undefined
   headers?: Record<string, string>
+  timeoutMs?: number
 }
 
 const CLIENT_OPTIONS: (keyof TasksClientOptions)[] = [
@@ -66,6 +73,19 @@ export class Requester {
 
   /** The answer's JSON; undefined where there is none to expect. */
   async json(method: string, path: string, options: RequestOptions = {}): Promise<unknown> {
+    const timeoutMs = options.timeoutMs ?? this.#options.timeoutMs ?? TIMEOUT_MS
+    const deadline = new Deadline(timeoutMs, options.signal)
+    try {
+      return await this.#json(method, path, { ...options, signal: deadline.signal })
+    } catch (error) {
+      options.signal?.throwIfAborted()
+      throw deadline.signal.aborted ? toNetworkError(deadline.signal.reason) : error
+    } finally {
+      deadline.clear()
+    }
+  }
+
+  async #json(method: string, path: string, options: RequestOptions): Promise<unknown> {
     const response = await this.open(method, path, options)
     if (response.status === 204) return undefined
     const text = await this.#read(response, options.signal)
@@ -113,6 +133,7 @@ export class Requester {
   }
 
   async #read(response: Response, signal: AbortSignal | undefined): Promise<string> {
+    if (!response.body) return this.#readWhole(response)
     const decoder = new TextDecoder()
     let text = ''
     let bytes = 0
@@ -126,6 +147,13 @@ export class Requester {
       throw cause instanceof TasksApiError ? cause : toNetworkError(cause, signal)
     }
     return text + decoder.decode()
+  }
+
+  /** Where bodies cannot be read in parts, as in React Native. */
+  async #readWhole(response: Response): Promise<string> {
+    const text = await response.text()
+    if (text.length > this.maxBytes) throw tooLarge(response.status, this.maxBytes)
+    return text
   }
 }
 
@@ -169,8 +197,7 @@ function unreadable(response: Response, text: string, cause: unknown): TasksApiE
 
 function toError(response: Response, text: string): TasksApiError {
   const { status } = response
-  const retryAfter = Number(response.headers.get('retry-after') ?? Number.NaN)
-  const retryAfterSeconds = Number.isFinite(retryAfter) ? retryAfter : undefined
+  const retryAfterSeconds = toSeconds(response.headers.get('retry-after'))
   const problem = parseProblem(text)
   if (problem) {
     const { detail, code, errors } = problem
@@ -178,6 +205,13 @@ function toError(response: Response, text: string): TasksApiError {
   }
   const message = `answered with ${status} and no problem details: ${quote(text)}`
   return new TasksApiError(message, { status, code: 'UNEXPECTED_STATUS', retryAfterSeconds })
+}
+
+/** `Retry-After`: seconds, or a date. */
+function toSeconds(header: string | null): number | undefined {
+  if (header === null || header.trim() === '') return undefined
+  const seconds = /^\s*\d+\s*$/.test(header) ? Number(header) : (Date.parse(header) - Date.now()) / 1_000
+  return Number.isFinite(seconds) ? Math.max(0, seconds) : undefined
 }
 
 /** Undefined for what is none, such as the page of a proxy. */

@@ -1,12 +1,10 @@
 import type { TaskDetail, TaskLogLine } from '../contract/task.ts'
+import { Activity } from './activity.ts'
 import type { TasksClient } from './client.ts'
-import { isHidden, onVisibility } from './visibility.ts'
 import { isFinished, type WatchConnection } from './watch.ts'
 
 /** Lines that are kept for a page; the newest. The whole log can be read with `listLogs`. */
 const MAX_LINES = 5_000
-/** A page that is looked away from for a moment, or a component that is put elsewhere, keeps the connection. */
-const GRACE_MS = 100
 /** A log may come in thousands of lines: components are not shown each of them on its own. */
 const GATHER_MS = 30
 
@@ -16,7 +14,7 @@ export interface TaskSnapshot {
   /** Lines before these were let go. */
   readonly linesDropped: number
   readonly error: Error | undefined
-  /** `idle`: not followed, as the task has ended, the tab is hidden, or nobody looks. */
+  /** `idle`: not followed, as the task has ended, the tab is hidden, or no component needs it. */
   readonly connection: WatchConnection | 'idle'
 }
 
@@ -35,119 +33,97 @@ export const NOTHING: TaskSnapshot = {
 }
 
 /**
- * One task on a page: however many components look at it share one connection. It is opened for the first of them,
+ * One task on a page: however many components show it share one connection. It is opened for the first of them,
  * rests while the tab is hidden, and is closed when the task has ended or the last of them has gone.
  */
 export class TaskStore {
   readonly #client: TasksClient
   readonly #taskId: string
-  readonly #onUnused: () => void
-  readonly #interests = new Set<TaskInterest>()
+  readonly #activity: Activity<TaskInterest>
   #snapshot = NOTHING
-  #following: AbortController | undefined
-  #withLogs = false
-  #grace: ReturnType<typeof setTimeout> | undefined
-  #stopWatchingTab: (() => void) | undefined
+  /** Counts what was shown of the task: tells an answer that was asked for before something newer came. */
+  #version = 0
+  #hasLogs = false
   #gathered: TaskLogLine[] = []
   #gathering: ReturnType<typeof setTimeout> | undefined
 
   constructor(client: TasksClient, taskId: string, onUnused: () => void) {
     this.#client = client
     this.#taskId = taskId
-    this.#onUnused = onUnused
+    this.#activity = new Activity({
+      work: (signal) => this.#follow(signal),
+      onRefused: (error) => this.#set({ error }),
+      onRest: () => this.#set({ connection: 'idle' }),
+      onUnused,
+    })
   }
 
   get snapshot(): TaskSnapshot {
     return this.#snapshot
   }
 
-  /** Answers how to lose interest again. */
+  /** Returns a function that gives the interest up again. */
   enter(interest: TaskInterest): () => void {
-    this.#interests.add(interest)
-    clearTimeout(this.#grace)
-    this.#stopWatchingTab ??= onVisibility(() => this.#reconsider())
-    this.#reconsider()
-    return () => {
-      this.#interests.delete(interest)
-      this.#reconsider()
-    }
+    const needsLogs = interest.logs && !this.#hasLogs
+    const leave = this.#activity.enter(interest)
+    // What it followed, or had followed to the end, was without lines.
+    if (needsLogs && !this.#hasLogs) this.#activity.restart()
+    return leave
   }
 
   /** Reads the task now. A task that goes on again is followed again. */
-  async refetch(): Promise<TaskDetail> {
-    return this.#takeAnswer(await this.#client.getTask(this.#taskId))
+  refetch(): Promise<TaskDetail> {
+    return this.#ask(() => this.#client.getTask(this.#taskId))
   }
 
-  async cancel(): Promise<TaskDetail> {
-    return this.#takeAnswer(await this.#client.cancelTask(this.#taskId))
+  cancel(): Promise<TaskDetail> {
+    return this.#ask(() => this.#client.cancelTask(this.#taskId))
   }
 
-  #takeAnswer(task: TaskDetail): TaskDetail {
-    this.#set({ task, error: undefined })
-    this.#reconsider()
+  async #ask(request: () => Promise<TaskDetail>): Promise<TaskDetail> {
+    const version = this.#version
+    const task = await request()
+    // What was shown meanwhile is newer, or as new.
+    if (version !== this.#version) return task
+    const wasRefused = this.#snapshot.error !== undefined
+    this.#show(task)
+    if (wasRefused || !isFinished(task)) this.#activity.resume()
     return task
   }
 
-  /** Opens or closes the connection, as whoever looks and the tab want it. */
-  #reconsider(): void {
-    const wantsLogs = [...this.#interests].some(({ logs }) => logs)
-    const isOver = this.#snapshot.task !== undefined && isFinished(this.#snapshot.task)
-    const isComplete = isOver && (!wantsLogs || this.#withLogs) && !this.#following
-    const isFatal = this.#snapshot.error !== undefined && !this.#following
-    if (this.#interests.size === 0 || isHidden()) {
-      clearTimeout(this.#grace)
-      this.#grace = setTimeout(() => this.#rest(), GRACE_MS)
-      return
-    }
-    clearTimeout(this.#grace)
-    if (isComplete || isFatal) return
-    if (this.#following && (this.#withLogs || !wantsLogs)) return
-    this.#following?.abort()
-    this.#withLogs = wantsLogs
-    void this.#follow(wantsLogs)
-  }
-
-  #rest(): void {
-    this.#following?.abort()
-    this.#following = undefined
-    this.#set({ connection: 'idle' })
-    if (this.#interests.size > 0) return
-    this.#stopWatchingTab?.()
-    this.#stopWatchingTab = undefined
-    this.#onUnused()
-  }
-
-  async #follow(logs: boolean): Promise<void> {
-    const following = new AbortController()
-    const { signal } = following
-    this.#following = following
-    const intervals = [...this.#interests].flatMap(({ pollIntervalMs }) => pollIntervalMs ?? [])
-    const afterId = (this.#gathered.at(-1) ?? this.#snapshot.lines.at(-1))?.id ?? 0
-    try {
-      const events = this.#client.watch(this.#taskId, {
-        signal,
-        logs,
-        afterId,
-        ...(intervals.length > 0 ? { pollIntervalMs: Math.min(...intervals) } : {}),
-        onConnection: (connection, error) => this.#takeConnection(connection, error, signal),
-      })
-      for await (const event of events) {
-        if (signal.aborted) return
-        if (event.type === 'log') this.#gather(event.line)
-        else this.#set({ task: event.task, error: undefined })
-      }
-    } catch (error) {
+  async #follow(signal: AbortSignal): Promise<void> {
+    const interests = [...this.#activity.listeners]
+    this.#hasLogs = interests.some(({ logs }) => logs)
+    const intervals = interests.flatMap(({ pollIntervalMs }) => pollIntervalMs ?? [])
+    const events = this.#client.watch(this.#taskId, {
+      signal,
+      logs: this.#hasLogs,
+      afterId: (this.#gathered.at(-1) ?? this.#snapshot.lines.at(-1))?.id ?? 0,
+      ...(intervals.length > 0 ? { pollIntervalMs: Math.min(...intervals) } : {}),
+      onConnection: (connection, error) => this.#takeConnection(connection, error, signal),
+    })
+    for await (const event of events) {
       if (signal.aborted) return
-      this.#set({ error: error instanceof Error ? error : new Error(String(error)) })
+      if (event.type === 'log') this.#gather(event.line)
+      else if (!this.#isOutdated(event.task)) this.#show(event.task)
     }
-    if (this.#following !== following) return
-    this.#following = undefined
-    this.#set({ connection: 'idle' })
+  }
+
+  /** An attempt that has ended, as the answer to a cancel said, does not run again: the event was on its way before. */
+  #isOutdated(task: TaskDetail): boolean {
+    const shown = this.#snapshot.task
+    if (!shown || !isFinished(shown) || task.status !== 'running') return false
+    return task.attempts.at(-1)?.attempt === shown.attempts.at(-1)?.attempt
+  }
+
+  #show(task: TaskDetail): void {
+    this.#version += 1
+    this.#set({ task, error: undefined })
   }
 
   #takeConnection(connection: WatchConnection, error: Error | undefined, signal: AbortSignal): void {
     if (signal.aborted) return
-    // What is known stays valid while the connection is lost; who knows nothing yet is told why.
+    // What is known stays valid while the connection is lost; where nothing is known yet, the reason is shown.
     this.#set({ connection, ...(this.#snapshot.task ? {} : { error }) })
   }
 
@@ -165,6 +141,6 @@ export class TaskStore {
     this.#gathered = []
     clearTimeout(this.#gathering)
     this.#gathering = undefined
-    for (const { onChange } of this.#interests) onChange()
+    for (const { onChange } of this.#activity.listeners) onChange()
   }
 }

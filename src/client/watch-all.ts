@@ -1,7 +1,9 @@
 import type { TaskSummary } from '../contract/task.ts'
 import { decodeList, decodeSummary } from './decode.ts'
-import { follow } from './follow.ts'
-import type { Requester } from './request.ts'
+import type { StreamMessage } from './event-stream.ts'
+import { follow, type Received } from './follow.ts'
+import { interruptible } from './interruptible.ts'
+import { POLL_TIMEOUT_MS, type Requester } from './request.ts'
 import type { WatchAllOptions } from './watch.ts'
 
 export type TasksWatchEvent =
@@ -14,16 +16,28 @@ const POLLED = [{ pageSize: 50 }, { status: ['running'], pageSize: 200 }]
 /**
  * Follows all tasks: those that run when it starts, then whatever changes. It ends only with its signal.
  *
- * @throws TasksApiError what no further try can mend, such as 401 and 403
+ * @throws TasksApiError what is final, such as 401 and 403
  */
-export async function* watchTasks(
+export function watchTasks(
   requester: Requester,
   options: WatchAllOptions = {},
 ): AsyncGenerator<TasksWatchEvent, void, undefined> {
+  return interruptible(options.signal, (signal) => watchAll(requester, { ...options, signal }))
+}
+
+async function* watchAll(
+  requester: Requester,
+  options: WatchAllOptions & { signal: AbortSignal },
+): AsyncGenerator<TasksWatchEvent, void, undefined> {
   let known = new Map<string, string>()
-  const poll = async function* (signal: AbortSignal | undefined): AsyncGenerator<TasksWatchEvent> {
-    const answers = POLLED.map((query) => requester.json('GET', '/tasks', { query, signal }))
-    const found = (await Promise.all(answers)).flatMap((json) => decodeList(json).tasks)
+  const list = async (query: object, signal: AbortSignal): Promise<TaskSummary[]> => {
+    const answer = await requester.json('GET', '/tasks', { query, signal, timeoutMs: POLL_TIMEOUT_MS })
+    return decodeList(answer).tasks
+  }
+  const poll = async function* (signal: AbortSignal): AsyncGenerator<TasksWatchEvent> {
+    const found: TaskSummary[] = []
+    // One after the other: where the first fails, the second would too.
+    for (const query of POLLED) found.push(...(await list(query, signal)))
     const now = new Map(found.map((task) => [task.taskId, JSON.stringify(task)]))
     const isFirst = known.size === 0
     const changed = new Map(found.map((task) => [task.taskId, task]))
@@ -36,14 +50,15 @@ export async function* watchTasks(
     )
     for (const [taskId] of left) {
       const query = { q: taskId }
-      for (const task of decodeList(await requester.json('GET', '/tasks', { query, signal })).tasks) {
-        yield { type: 'task', task }
-      }
+      for (const task of await list(query, signal)) yield { type: 'task', task }
     }
     known = now
   }
-  const decode = ({ event, data }: { event: string; data: string }): TasksWatchEvent | undefined =>
-    event === 'task' ? { type: 'task', task: decodeSummary(JSON.parse(data)) } : undefined
+  // Each connection begins with what runs: such events say nothing of whether the stream works.
+  const decode = ({ event, data }: StreamMessage): Received<TasksWatchEvent> | undefined =>
+    event === 'task'
+      ? { event: { type: 'task', task: decodeSummary(JSON.parse(data)) }, isNews: false }
+      : undefined
   for await (const event of follow(
     requester,
     { path: '/tasks/events', headers: () => ({}), decode, poll },

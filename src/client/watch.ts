@@ -2,18 +2,19 @@ import type { TaskStreamEvent } from '../contract/events.ts'
 import type { TaskDetail, TaskLogLine } from '../contract/task.ts'
 import { decodeDetail, decodeLine, decodeLogPage } from './decode.ts'
 import type { StreamMessage } from './event-stream.ts'
-import { follow } from './follow.ts'
-import type { Requester } from './request.ts'
+import { follow, type Received } from './follow.ts'
+import { interruptible } from './interruptible.ts'
+import { POLL_TIMEOUT_MS, type Requester } from './request.ts'
 
-/** `live`: by stream; `polling`: streams do not work here; `lost`: nobody answers, and it is tried again. */
+/** `live`: by stream; `polling`: streams do not work here; `lost`: the server does not respond, and is tried again. */
 export type WatchConnection = 'connecting' | 'live' | 'polling' | 'lost'
 
 export interface WatchAllOptions {
   /** Ends the watch; the iterator then throws the signal's reason. */
   signal?: AbortSignal | undefined
-  /** Between two looks where streams do not work. Default 1,000 ms. */
+  /** Between two polls where streams do not work; up to ten times as long while nothing changes. Default 1,000 ms. */
   pollIntervalMs?: number | undefined
-  /** Hears of every change of the connection; why, when it is lost. */
+  /** Called at every change of the connection; with the reason when it is lost. */
   onConnection?: ((connection: WatchConnection, error?: Error) => void) | undefined
 }
 
@@ -30,27 +31,47 @@ const LOG_PAGE_SIZE = 200
  * Follows one task until it has ended, which `end` says. Lines come in the order of their ids, each once, over any
  * number of lost connections.
  *
- * @throws TasksApiError what no further try can mend: `TASK_NOT_FOUND`, also when it is deleted; 401; 403
+ * @throws TasksApiError what is final: `TASK_NOT_FOUND`, also when it is deleted; 401; 403
  */
-export async function* watchTask(
+export function watchTask(
   requester: Requester,
   taskId: string,
   options: WatchOptions = {},
+): AsyncGenerator<TaskStreamEvent, void, undefined> {
+  return interruptible(options.signal, (signal) => watchUntilEnd(requester, taskId, { ...options, signal }))
+}
+
+async function* watchUntilEnd(
+  requester: Requester,
+  taskId: string,
+  options: WatchOptions & { signal: AbortSignal },
 ): AsyncGenerator<TaskStreamEvent, void, undefined> {
   const path = `/tasks/${encodeURIComponent(taskId)}`
   const { logs: wantsLogs = true } = options
   let lastId = options.afterId ?? 0
 
-  const decode = ({ event, data }: StreamMessage): TaskStreamEvent | undefined => {
-    if (event === 'task' || event === 'end') return { type: event, task: decodeDetail(JSON.parse(data)) }
+  let shown = ''
+  const isNewTask = (task: TaskDetail) => {
+    const before = shown
+    shown = JSON.stringify(task)
+    return shown !== before
+  }
+
+  const decode = ({ event, data }: StreamMessage): Received<TaskStreamEvent> | undefined => {
+    if (event === 'end') return { event: { type: 'end', task: decodeDetail(JSON.parse(data)) }, isNews: true }
+    if (event === 'task') {
+      const task: TaskDetail = decodeDetail(JSON.parse(data))
+      return isNewTask(task) ? { event: { type: 'task', task }, isNews: true } : undefined
+    }
     if (event !== 'log') return undefined
     const line = decodeLine(JSON.parse(data))
-    return line.id > lastId ? { type: 'log', line } : undefined
+    return line.id > lastId ? { event: { type: 'log', line }, isNews: true } : undefined
   }
-  const poll = async function* (signal: AbortSignal | undefined): AsyncGenerator<TaskStreamEvent> {
+  const poll = async function* (signal: AbortSignal): AsyncGenerator<TaskStreamEvent> {
     // The task first: when its end is visible, its log is complete.
-    const task: TaskDetail = decodeDetail(await requester.json('GET', path, { signal }))
-    yield { type: 'task', task }
+    const answer = await requester.json('GET', path, { signal, timeoutMs: POLL_TIMEOUT_MS })
+    const task: TaskDetail = decodeDetail(answer)
+    if (isNewTask(task)) yield { type: 'task', task }
     if (wantsLogs)
       for await (const line of readLog(requester, path, lastId, signal)) yield { type: 'log', line }
     if (isFinished(task)) yield { type: 'end', task }
@@ -59,13 +80,10 @@ export async function* watchTask(
   // Without lines the stream starts behind all of them.
   const headers = wantsLogs ? resume : () => ({ 'last-event-id': String(Number.MAX_SAFE_INTEGER) })
 
-  let shown = ''
   for await (const event of follow(requester, { path: `${path}/events`, headers, decode, poll }, options)) {
     if (event === 'open') continue
     if (event.type === 'log') lastId = event.line.id
-    const isNews = event.type !== 'task' || JSON.stringify(event.task) !== shown
-    if (event.type === 'task') shown = JSON.stringify(event.task)
-    if (isNews) yield event
+    yield event
     if (event.type === 'end') return
   }
 }
@@ -74,13 +92,15 @@ async function* readLog(
   requester: Requester,
   path: string,
   afterId: number,
-  signal: AbortSignal | undefined,
+  signal: AbortSignal,
 ): AsyncGenerator<TaskLogLine> {
   for (let after = afterId; ; ) {
     const query = { afterId: after, pageSize: LOG_PAGE_SIZE }
-    const { logs } = decodeLogPage(await requester.json('GET', `${path}/logs`, { query, signal }))
-    yield* logs
-    const last = logs.at(-1)
+    const options = { query, signal, timeoutMs: POLL_TIMEOUT_MS }
+    const { logs } = decodeLogPage(await requester.json('GET', `${path}/logs`, options))
+    const news = logs.filter(({ id }) => id > after)
+    yield* news
+    const last = news.at(-1)
     if (!last || logs.length < LOG_PAGE_SIZE) return
     after = last.id
   }

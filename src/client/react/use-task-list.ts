@@ -1,7 +1,7 @@
-import { useMemo, useSyncExternalStore } from 'react'
+import { useEffect, useMemo, useRef, useSyncExternalStore } from 'react'
 import type { TaskList, TaskSummary } from '../../contract/task.ts'
 import { checkOptions } from '../check-options.ts'
-import type { TaskListQuery } from '../client.ts'
+import type { TaskListQuery, TasksClient } from '../client.ts'
 import { ListStore, NO_LIST } from '../list-store.ts'
 import type { WatchConnection } from '../watch.ts'
 import { useTasksClient } from './provider.ts'
@@ -19,6 +19,33 @@ export interface TaskListResult {
 }
 
 const nothing = () => () => {}
+const DATE_STEP_MS = 60_000
+
+/**
+ * The same words are the same query, whether or not it is the same object. A date counts by the minute: one that is made
+ * anew in every render, such as an hour ago, keeps its list for a minute, and shows it until the next one is read.
+ */
+function useListStore(client: TasksClient, query: TaskListQuery): ListStore {
+  const dates = Object.entries(query).flatMap(([name, value]) =>
+    value instanceof Date ? [[name, Math.floor(value.getTime() / DATE_STEP_MS)]] : [],
+  )
+  const shape = JSON.stringify(query, (name, value) =>
+    dates.some(([date]) => date === name) ? undefined : value,
+  )
+  const words = `${shape} ${JSON.stringify(dates)}`
+  const before = useRef<{ shape: string; store: ListStore }>(undefined)
+  const latest = useRef(query)
+  latest.current = query
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the query counts by its words
+  const store = useMemo(() => {
+    const shown = before.current?.shape === shape ? before.current.store.read().list : undefined
+    return new ListStore(client, latest.current, shown)
+  }, [client, words])
+  useEffect(() => {
+    before.current = { shape, store }
+  })
+  return store
+}
 
 /** A page of tasks whose rows are live; what comes or goes appears within a second or so. */
 export function useTaskList(
@@ -28,9 +55,7 @@ export function useTaskList(
   checkOptions('useTaskList', options, ['enabled'])
   const { enabled = true } = options
   const client = useTasksClient()
-  // The same words are the same query, whether or not it is the same object; a date's words are what is sent.
-  const words = JSON.stringify(query)
-  const store = useMemo(() => new ListStore(client, JSON.parse(words) as TaskListQuery), [client, words])
+  const store = useListStore(client, query)
   const { list, error, connection } = useSyncExternalStore(
     enabled ? store.subscribe : nothing,
     store.read,

@@ -75,7 +75,7 @@ export function useTaskStatus(
   }
 }
 
-/** Tells of each end, and of each step, once. */
+/** Calls back once for each end and each step. */
 function useAnnouncements(task: TaskDetail | undefined, options: UseTaskStatusOptions): void {
   const latest = useRef(options)
   const said = useRef({ end: '', progress: '' })
@@ -91,7 +91,8 @@ function useAnnouncements(task: TaskDetail | undefined, options: UseTaskStatusOp
     const isProgress = now !== said.current.progress && said.current.progress.startsWith(`["${taskId}"`)
     said.current.progress = now
     if (isProgress) onProgress?.(task)
-    const end = isFinished(task) ? JSON.stringify([taskId, status, task.completedAt, task.cancelledAt]) : ''
+    if (!isFinished(task)) return
+    const end = JSON.stringify([taskId, status, task.completedAt, task.cancelledAt])
     if (end === said.current.end) return
     said.current.end = end
     if (status === 'completed') onComplete?.(task)
