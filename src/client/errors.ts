@@ -54,8 +54,12 @@ export function isFinal(error: unknown): boolean {
   return (status === 400 || status === 404) && code !== 'UNEXPECTED_STATUS'
 }
 
-/** How long to wait before the next try after this error. */
-export function failureWaitMs(error: unknown, failures: number): number {
+/**
+ * How long to wait after this error. It counts from `startedAt`, when the failed try began: one that hung until its
+ * deadline has waited already.
+ */
+export function failureWaitMs(error: unknown, failures: number, startedAt = performance.now()): number {
   const seconds = error instanceof TasksApiError ? error.retryAfterSeconds : undefined
-  return backoffMs(failures, (seconds ?? 0) * 1_000)
+  const elapsedMs = performance.now() - startedAt
+  return Math.max(backoffMs(1), backoffMs(failures, (seconds ?? 0) * 1_000) - elapsedMs)
 }

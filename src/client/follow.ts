@@ -14,7 +14,7 @@ const SOUND_AFTER_MS = 10_000
 const TRY_STREAM_AGAIN_MS = 60_000
 const POLL_INTERVAL_MS = 1_000
 /** While polls bring nothing new, the interval grows up to this many times. */
-const MAX_POLL_FACTOR = 10
+const MAX_POLL_FACTOR = 12
 
 /** An event, and whether it shows something that was not known before. */
 export interface Received<Event> {
@@ -53,6 +53,7 @@ export async function* follow<Event>(
   report('connecting')
   for (let failures = 0; ; ) {
     const stream = new Stream(requester, source, signal, report)
+    const startedAt = performance.now()
     try {
       yield* stream.read()
       failures = stream.isSound ? 0 : failures + 1
@@ -66,7 +67,7 @@ export async function* follow<Event>(
       if (isFinal(error)) throw error
       failures = stream.isSound ? 1 : failures + 1
       report('lost', toError(error))
-      await pause(failureWaitMs(error, failures), signal)
+      await pause(failureWaitMs(error, failures, startedAt), signal)
     }
   }
 }
@@ -156,15 +157,20 @@ async function* pollFor<Event>(
   report: Report,
 ): AsyncGenerator<Event | 'open', void, undefined> {
   const until = performance.now() + ms
-  yield 'open'
+  let isOpen = false
   for (let failures = 0, factor = 1; performance.now() < until; ) {
+    const startedAt = performance.now()
     try {
       factor = Math.min(factor * 2, MAX_POLL_FACTOR)
       for await (const event of source.poll(signal)) {
         report('polling')
+        if (!isOpen) yield 'open'
+        isOpen = true
         factor = 1
         yield event
       }
+      if (!isOpen) yield 'open'
+      isOpen = true
       failures = 0
       report('polling')
       await pause(pollIntervalMs * factor, signal)
@@ -172,8 +178,9 @@ async function* pollFor<Event>(
       signal.throwIfAborted()
       if (isFinal(error)) throw error
       failures += 1
+      isOpen = false
       report('lost', toError(error))
-      await pause(failureWaitMs(error, failures), signal)
+      await pause(failureWaitMs(error, failures, startedAt), signal)
     }
   }
 }

@@ -100,6 +100,7 @@ export class ListStore implements AllListener {
 
   async #readUntilFresh(signal: AbortSignal): Promise<void> {
     for (let failures = 0; ; ) {
+      const startedAt = performance.now()
       try {
         await this.#readOnce(signal)
         if (!this.#isStale) return
@@ -110,7 +111,9 @@ export class ListStore implements AllListener {
         failures += 1
         this.#set({ error: error instanceof Error ? error : new Error(String(error)) })
         this.#settle()
-        await pause(failureWaitMs(error, failures), signal)
+        // While the stream is lost, too, its next connection says when the server is back.
+        if (this.#snapshot.connection === 'lost' || this.#snapshot.connection === 'connecting') return
+        await pause(failureWaitMs(error, failures, startedAt), signal)
       }
     }
   }

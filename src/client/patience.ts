@@ -1,10 +1,10 @@
-const FIRST_BACKOFF_MS = 500
-const MAX_BACKOFF_MS = 6_000
+const FIRST_BACKOFF_MS = 1_000
+const MAX_BACKOFF_MS = 12_000
 /** A server that asks for more may be back sooner; and timers take 2^31 ms at most. */
 const MAX_ASKED_MS = 12_000
 
 /**
- * How long to wait after so many failures in a row: doubled up to 6 s, a quarter of it random, so that many pages do not
+ * How long to wait after so many failures in a row: doubled up to 12 s, a quarter of it random, so that many pages do not
  * come back as one. `askedMs`: what the server asked for, at least; it counts up to 12 s.
  */
 export function backoffMs(failures: number, askedMs = 0): number {

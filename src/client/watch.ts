@@ -12,7 +12,7 @@ export type WatchConnection = 'connecting' | 'live' | 'polling' | 'lost'
 export interface WatchAllOptions {
   /** Ends the watch; the iterator then throws the signal's reason. */
   signal?: AbortSignal | undefined
-  /** Between two polls where streams do not work; up to ten times as long while nothing changes. Default 1,000 ms. */
+  /** Between two polls where streams do not work; up to twelve times as long while nothing changes. Default 1,000 ms. */
   pollIntervalMs?: number | undefined
   /** Called at every change of the connection; with the reason when it is lost. */
   onConnection?: ((connection: WatchConnection, error?: Error) => void) | undefined

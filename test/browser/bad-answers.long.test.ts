@@ -1,3 +1,5 @@
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createTasksClient } from '../../src/client/index.ts'
 import { BAD_ANSWERS } from '../client/bad-answers.ts'
@@ -28,6 +30,8 @@ interface Case {
   readonly baseUrl: string
 }
 
+let pageServer: Server
+let address: string
 let browser: Awaited<ReturnType<typeof launchChromium>>
 const cases: Case[] = []
 const pictures: Record<string, string> = {}
@@ -36,6 +40,12 @@ const reads: Record<string, number> = {}
 const stop = new AbortController()
 
 beforeAll(async () => {
+  pageServer = createServer((_request, response) => {
+    response.writeHead(200, { 'content-type': 'text/html' })
+    response.end('<!doctype html><body></body>')
+  })
+  await new Promise<void>((resolve) => pageServer.listen(0, '127.0.0.1', resolve))
+  address = `http://127.0.0.1:${(pageServer.address() as AddressInfo).port}`
   browser = await launchChromium()
   for (const [name, bad] of Object.entries(BAD_ANSWERS)) {
     for (const kind of KINDS) {
@@ -48,6 +58,7 @@ afterAll(async () => {
   stop.abort()
   await browser?.close()
   await Promise.all(cases.map(({ server }) => server.stop()))
+  pageServer.close()
 })
 
 async function follow({ key, kind, baseUrl }: Case): Promise<void> {
@@ -75,10 +86,8 @@ async function follow({ key, kind, baseUrl }: Case): Promise<void> {
 
 test('after any bad answers the picture is right soon, few requests were sent, and callbacks came once', async () => {
   const page = await browser.context.newPage()
-  await page.route('**/bad-answers', (route) =>
-    route.fulfill({ contentType: 'text/html', body: '<!doctype html><body></body>' }),
-  )
-  await page.goto('http://127.0.0.1:9/bad-answers')
+  // A page of a server here may ask other servers here; one that is made up may not.
+  await page.goto(address)
   await page.addScriptTag({ content: await bundle('bad-answers-page.ts'), type: 'module' })
   await page.waitForFunction(() => 'badAnswersPage' in globalThis)
   const inBrowser = cases.filter(({ kind }) => kind !== 'watch' && kind !== 'watchAll')
