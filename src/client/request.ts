@@ -52,8 +52,9 @@ const CLIENT_OPTIONS: (keyof TasksClientOptions)[] = [
   'credentials',
   'fetch',
   'maxResponseBytes',
+  'timeoutMs',
 ]
-const CALL_OPTIONS: (keyof RequestOptions)[] = ['signal', 'query', 'body', 'headers']
+const CALL_OPTIONS: (keyof RequestOptions)[] = ['signal', 'query', 'body', 'headers', 'timeoutMs']
 
 /** Sends requests, and turns whatever is no proper answer into a `TasksApiError`. */
 export class Requester {
