@@ -1,8 +1,12 @@
 import { randomInt } from 'node:crypto'
+import path from 'node:path'
 import { defineConfig, type TestProjectConfiguration } from 'vitest/config'
 import { BaseSequencer, type TestSpecification } from 'vitest/node'
 import { HAS_CHROMIUM } from './test/browser/executable.ts'
 import { BROWSER, RUNS, type Run } from './test/runs.ts'
+
+// Workers and the processes that tests start load the same modules: compiled once.
+process.env.NODE_COMPILE_CACHE ??= path.resolve(import.meta.dirname, 'node_modules/.cache/node')
 
 // A machine without a browser runs all other tests. In CI they fail.
 const leftOut = HAS_CHROMIUM || process.env.CI ? [] : [BROWSER]

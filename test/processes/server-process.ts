@@ -63,10 +63,10 @@ export class ServerProcess {
 
   constructor(folder: string, env: Record<string, string> = {}) {
     this.folder = folder
-    const { PATH = '', HOME = '' } = process.env
+    const { PATH = '', HOME = '', NODE_COMPILE_CACHE = '' } = process.env
     this.npm = spawn('npm', ['start'], {
       cwd: folder,
-      env: { PATH, HOME, PORT: '0', NO_UPDATE_NOTIFIER: '1', ...env },
+      env: { PATH, HOME, NODE_COMPILE_CACHE, PORT: '0', NO_UPDATE_NOTIFIER: '1', ...env },
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe'],
     })

@@ -17,6 +17,7 @@ test('the defaults are those of the contract', () => {
     retentionDays: 30,
     maxLogLines: 100_000,
     shutdownTimeoutMs: 25_000,
+    unknownTypeGraceSeconds: 86_400,
   })
 })
 

@@ -1,14 +1,11 @@
-import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { createSampleSource } from '../../../src/market/sources/sample.ts'
 import { recordingCall } from './scripted-source.ts'
 
 /** What a folder of market files holds. */
 export interface MarketFolder {
-  readonly name: string
   readonly folder: string
   readonly range: { readonly startDate: string; readonly endDate: string }
   readonly industries: number
@@ -17,35 +14,13 @@ export interface MarketFolder {
   readonly stocks: number
   readonly days: number
   readonly bars: number
-  remove(): Promise<void>
-}
-
-/** Real bars of 2019, kept beside the clone: too big, and not ours, to be committed. */
-const REAL_FOLDER = fileURLToPath(new URL('../../../../shared/market-data', import.meta.url))
-
-/** The real folder where it is there, and always a small generated one of the same layout. */
-export async function openMarketFolders(): Promise<MarketFolder[]> {
-  const generated = await generateFolder('2019-04-29', '2019-05-17')
-  return existsSync(REAL_FOLDER) ? [generated, realFolder()] : [generated]
-}
-
-function realFolder(): MarketFolder {
-  return {
-    name: 'real bars of 2019',
-    folder: REAL_FOLDER,
-    range: { startDate: '2019-01-01', endDate: '2019-06-28' },
-    industries: 71,
-    concepts: 163,
-    relations: 16_000,
-    stocks: 1_000,
-    days: 118,
-    bars: 117_002,
-    remove: async () => {},
-  }
 }
 
 /** The sample market, written down in Tushare's columns and units. */
-async function generateFolder(startDate: string, endDate: string): Promise<MarketFolder> {
+export async function generateFolder(
+  startDate: string,
+  endDate: string,
+): Promise<MarketFolder & { remove(): Promise<void> }> {
   const call = recordingCall()
   const sample = createSampleSource()
   const folder = await mkdtemp(join(tmpdir(), 'market-folder-'))
@@ -104,7 +79,6 @@ async function generateFolder(startDate: string, endDate: string): Promise<Marke
     )
   }
   return {
-    name: 'a generated folder',
     folder,
     range: { startDate, endDate },
     industries: 20,

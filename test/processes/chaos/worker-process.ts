@@ -29,10 +29,10 @@ export class WorkerProcess {
   constructor(config: WorkerConfig, options: { clockOffsetMs?: number } = {}) {
     this.name = config.name
     const preload = fileURLToPath(new URL('./wrong-clock.ts', import.meta.url))
-    const { PATH = '' } = process.env
+    const { PATH = '', NODE_COMPILE_CACHE = '' } = process.env
     this.#child = fork(fileURLToPath(new URL('./worker.ts', import.meta.url)), [JSON.stringify(config)], {
       execArgv: options.clockOffsetMs === undefined ? [] : ['--import', preload],
-      env: { PATH, CLOCK_OFFSET_MS: String(options.clockOffsetMs ?? 0) },
+      env: { PATH, NODE_COMPILE_CACHE, CLOCK_OFFSET_MS: String(options.clockOffsetMs ?? 0) },
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     })
     this.#child.on('message', (message: WorkerMessage) => {

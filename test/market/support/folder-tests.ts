@@ -1,15 +1,11 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { createMarketSource } from '../../src/market/sources/create-source.ts'
-import { createSampleSource } from '../../src/market/sources/sample.ts'
-import { openMarketFolders } from './support/market-folders.ts'
-import { type MarketServer, startMarketServer } from './support/market-server.ts'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { createMarketSource } from '../../../src/market/sources/create-source.ts'
+import type { MarketFolder } from './market-folders.ts'
+import { type MarketServer, startMarketServer } from './market-server.ts'
 
-const folders = await openMarketFolders()
-let server: MarketServer
-
-afterAll(() => Promise.all(folders.map((folder) => folder.remove())))
-
-describe.each(folders)('$name', ({ folder, range, ...held }) => {
+/** Loads a folder in an empty database, twice. */
+export function testFolder({ folder, range, ...held }: MarketFolder): void {
+  let server: MarketServer
   beforeAll(async () => {
     server = await startMarketServer(createMarketSource({ source: 'files', filesDir: folder }))
   })
@@ -47,24 +43,4 @@ describe.each(folders)('$name', ({ folder, range, ...held }) => {
     expect((await server.run('init_sectors')).result).toMatchObject({ created: 0, relationsCreated: 0 })
     expect((await server.run('init_stocks')).result).toMatchObject({ created: 0, updated: 0 })
   })
-})
-
-test('what was written down is what is stored: a generated folder gives the bars of the sample', async () => {
-  const [generated] = folders
-  if (!generated) throw new Error('there is always a generated folder')
-  const { folder, range } = generated
-  const bars = `select symbol, date::text, open, high, low, close, volume, amount from daily_market_data order by 2, 1`
-  const stored: unknown[] = []
-  for (const source of [createSampleSource(), createMarketSource({ source: 'files', filesDir: folder })]) {
-    server = await startMarketServer(source)
-    try {
-      await server.run('init_stocks')
-      await server.run('backfill_by_range', { startDate: range.startDate, endDate: '2019-05-08' })
-      stored.push((await server.database.pool.query(bars)).rows)
-    } finally {
-      await server.close()
-    }
-  }
-  expect(stored[0]).toEqual(stored[1])
-  expect(stored[0]).not.toEqual([])
-})
+}
