@@ -44,6 +44,77 @@ const values: [string, unknown][] = [
   ['a date', '2019-01-01T00:00:00.000Z'],
 ]
 
+describe('an integer that JavaScript cannot keep', () => {
+  test.each([
+    ['{"id": 9007199254740993}', '/params/id'],
+    ['{"id": -9007199254740993}', '/params/id'],
+    ['{"list": [1, [12345678901234567891]]}', '/params/list/1/0'],
+    ['{"a/b": {"~": 9007199254740993.0}}', '/params/a~1b/~0'],
+    ['{"id": 9007199254740993e0}', '/params/id'],
+    ['{"id": 9.007199254740993E+15}', '/params/id'],
+    ['{"id": 1e400}', '/params/id'],
+    ['{"id": -1E0400}', '/params/id'],
+  ])('%s is refused where it is', async (params, pointer) => {
+    const refused = await postText(params)
+    expect(refused.statusCode, refused.body).toBe(400)
+    expect(refused.json()).toMatchObject({ code: 'INVALID_PARAMS', errors: [{ pointer }] })
+  })
+
+  test.each([
+    ['9007199254740991', 9007199254740991],
+    ['-9007199254740992', -9007199254740992],
+    ['100000000000000000000', 1e20],
+    ['1e300', 1e300],
+    ['0e99999999999', 0],
+    ['0.12345678901234567890123', 0.12345678901234568],
+    ['9007199254740993.5', 9007199254740994],
+    ['1e-400', 0],
+    ['-0', 0],
+    ['"9007199254740993"', '9007199254740993'],
+  ])('%s is kept', async (text, value) => {
+    const created = await postText(`{"value": ${text}}`)
+    expect(created.statusCode, created.body).toBe(201)
+    expect(created.json().params).toEqual({ value })
+  })
+
+  test('is refused in every body', async () => {
+    const headers = { 'content-type': 'application/json' }
+    const send = (method: 'POST' | 'PATCH', path: string, payload: string) =>
+      server.asAdmin({ method, url: `/api/admin${path}`, headers, payload })
+    const schedule = { name: 'large', cron: '0 0 1 1 *', taskType: 'echo', params: { id: 1 } }
+    expect((await send('POST', '/schedules', JSON.stringify(schedule))).statusCode).toBe(201)
+    const large = '"params": {"id": 9007199254740993}'
+    const refusals = [
+      await send(
+        'POST',
+        '/schedules',
+        `{"name": "other", "cron": "0 0 1 1 *", "taskType": "echo", ${large}}`,
+      ),
+      await send('PATCH', '/schedules/large', `{${large}}`),
+      await send('POST', '/tasks', `{"taskType": "echo", "priority": 9007199254740993}`),
+      await send('POST', '/tasks/bulk', `{"action": "cancel", "taskIds": [9007199254740993]}`),
+    ]
+    expect(refusals.map((refused) => refused.statusCode)).toEqual([400, 400, 400, 400])
+    expect(refusals.map((refused) => refused.json().errors[0].pointer)).toEqual([
+      '/params/id',
+      '/params/id',
+      '/priority',
+      '/taskIds/0',
+    ])
+    const { schedules } = (await server.asAdmin({ url: '/api/admin/schedules' })).json()
+    expect(schedules.map(({ name, params }: typeof schedule) => ({ name, params }))).toContainEqual({
+      name: 'large',
+      params: { id: 1 },
+    })
+  })
+
+  test('nested too deeply to be found is refused', async () => {
+    const depth = 100_000
+    const refused = await postText(`{"a": ${'['.repeat(depth)}9007199254740993${']'.repeat(depth)}}`)
+    expect(refused.statusCode).toBe(400)
+  })
+})
+
 describe('params come back as they went in', () => {
   test.each(values)('%s', async (_name, value) => {
     const created = await postText(JSON.stringify({ value, 'key 键': value }))

@@ -1,0 +1,59 @@
+/** What cannot be kept has at least 16 digits, or an exponent of at least three. */
+const MAY_CHANGE = /[\d.]{16}|\d[eE]\+?\d{3}/
+const NUMBER = /^-?(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/
+
+/**
+ * JSON pointers (RFC 6901) to integers that are others once they are read: beyond 2^53 not every integer is a number of
+ * JavaScript's, and 1e400 is none. Fractions are rounded everywhere, and so they are here.
+ *
+ * @param text JSON
+ * @throws RangeError where it is nested too deeply to be read
+ */
+export function findChangedIntegers(text: string): string[] {
+  if (!MAY_CHANGE.test(text)) return []
+  const changed = new Map<unknown, Set<string>>()
+  const root: unknown = JSON.parse(text, function (this: unknown, key, value, context?: { source?: string }) {
+    if (typeof value === 'number' && context?.source !== undefined && isChanged(context.source, value)) {
+      changed.set(this, (changed.get(this) ?? new Set()).add(key))
+    }
+    return value as unknown
+  })
+  if (changed.size === 0) return []
+  return typeof root === 'number' ? [''] : findPointers(root, changed)
+}
+
+/** `value` is what was read from `source`, a number of JSON: an integer changes where it would be written as another one. */
+function isChanged(source: string, value: number): boolean {
+  if (!Number.isFinite(value)) return true
+  const given = decimal(source)
+  const kept = decimal(String(value))
+  return given.zeros >= 0 && (given.digits !== kept.digits || given.zeros !== kept.zeros)
+}
+
+/** Without a sign: its digits up to the last that is not 0, and the zeros that follow them; negative for a fraction. */
+function decimal(source: string): { digits: string; zeros: number } {
+  const [, whole = '', fraction = '', exponent = '0'] = NUMBER.exec(source) ?? []
+  const all = `${whole}${fraction}`.replace(/^0+/, '')
+  // Not by an expression: over many zeros that no end follows it would take the square of their number.
+  let end = all.length
+  while (all[end - 1] === '0') end -= 1
+  const digits = all.slice(0, end)
+  if (digits === '') return { digits, zeros: 0 }
+  return { digits, zeros: Number(exponent) + all.length - digits.length - fraction.length }
+}
+
+function findPointers(root: unknown, changed: ReadonlyMap<unknown, ReadonlySet<string>>): string[] {
+  const pointers: string[] = []
+  const open: { readonly value: unknown; readonly pointer: string }[] = [{ value: root, pointer: '' }]
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    const { value, pointer } = next
+    if (typeof value !== 'object' || value === null) continue
+    const keys = changed.get(value)
+    for (const [key, member] of Object.entries(value)) {
+      const below = `${pointer}/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`
+      if (keys?.has(key)) pointers.push(below)
+      open.push({ value: member, pointer: below })
+    }
+  }
+  return pointers.sort()
+}
