@@ -33,7 +33,19 @@ export const ENGINE_TYPES: pg.CustomTypesConfig = {
 export const instant = (expression: string): string => `to_jsonb(${expression})`
 
 function readInstant(json: string): Date {
-  return new Date(JSON.parse(json) as string)
+  return parseInstant(JSON.parse(json) as string)
+}
+
+const [FIRST, LAST] = [Date.parse('0000-01-01T00:00:00.000Z'), Date.parse('9999-12-31T23:59:59.999Z')]
+
+/**
+ * An instant as PostgreSQL writes it into JSON. What no `Date` or RFC 3339 holds, such as infinity, becomes the last or
+ * the first instant that they do.
+ */
+export function parseInstant(text: string): Date {
+  const ms = Date.parse(text)
+  const isEarly = text.startsWith('-') || text.endsWith('BC')
+  return new Date(Number.isNaN(ms) ? (isEarly ? FIRST : LAST) : Math.min(Math.max(ms, FIRST), LAST))
 }
 
 /** Of one dimension. Elements are quoted where they hold anything but plain letters; an unquoted NULL is null. */

@@ -15,7 +15,7 @@ import type { Redaction } from '../redaction.ts'
 import { backoffDelayMs, completeBackoff, policyDelayMs } from '../retry-policy.ts'
 import type { Scrubber } from '../scrubber.ts'
 import { endCancelledRun } from '../store/cancel-requests.ts'
-import type { ClaimedTask } from '../store/claim.ts'
+import { type ClaimedTask, LAST_ATTEMPT } from '../store/claim.ts'
 import type { Fence } from '../store/fence.ts'
 import { failTask, findEnd, noteHandlerReturned, releaseTask, retryTaskLater } from '../store/finish.ts'
 import type { TaskDefinition } from '../task.ts'
@@ -30,6 +30,11 @@ import type { ProgressBuffer } from './progress-buffer.ts'
 import { encodeResult } from './result.ts'
 import { type RunningTask, runningTask } from './running-task.ts'
 import { type ContextServices, createContext } from './task-context.ts'
+
+/** Of a row that somebody else has written: a longer timer would fire at once. */
+const MAX_TIMER_MS = 2_147_483_647
+
+const TOO_MANY_ATTEMPTS = `TOO_MANY_ATTEMPTS: an attempt after number ${LAST_ATTEMPT} has no fence of its own`
 
 export interface AttemptServices extends ContextServices {
   readonly db: Database
@@ -110,7 +115,8 @@ export class Attempt {
   /** Whatever throws on the way, the attempt ends: its row must not stay running. */
   async #run(onReturned: () => void): Promise<void> {
     this.#services.events.emit('started', this.event)
-    this.#timeout = setTimeout(() => this.abort('timeout'), this.task.timeoutSeconds * 1_000)
+    const timeoutMs = Math.min(Math.max(1, this.task.timeoutSeconds * 1_000), MAX_TIMER_MS)
+    this.#timeout = setTimeout(() => this.abort('timeout'), timeoutMs)
     const end = await this.#execute()
     this.#returned = true
     clearTimeout(this.#timeout)
@@ -167,6 +173,7 @@ export class Attempt {
     // Cancelled while the answer to its claim was under way.
     if (this.#cancellation.aborted) return { thrown: this.#cancellation.signal.reason }
     try {
+      if (this.fence.attempt >= LAST_ATTEMPT) throw new PermanentError(TOO_MANY_ATTEMPTS)
       const params = await this.#parseParams()
       const parts = {
         fence: this.fence,

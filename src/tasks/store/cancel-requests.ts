@@ -1,7 +1,8 @@
 import { type Database, execute, statement } from '../../db/database.ts'
+import { recordAttempts } from './attempts.ts'
 import { type Fence, fenceValues, WAITS_BRIEFLY } from './fence.ts'
 import { type CancelledRun, cancelTasks, IS_UNFINISHED } from './operate.ts'
-import { ATTEMPTS, CANCEL_REQUESTS, TASKS } from './tables.ts'
+import { CANCEL_REQUESTS, TASKS } from './tables.ts'
 
 /**
  * The cancel of a task whose row a transaction holds, of its handler (`ctx.guard`, `ctx.complete`) or of the host.
@@ -79,10 +80,7 @@ const CANCELLED_RETURNED = statement(
             cancelled_at = case when run.status = 'running' then now() else t.cancelled_at end
        from run
       where t.id = run.id
-   ), recorded as (
-     insert into ${ATTEMPTS} (task_id, attempt, executor_id, started_at, outcome)
-     select task_id, attempt, $3::uuid, started_at, 'cancelled' from run where status = 'running'
-   ), carried_out as (
+   ), ${recordAttempts('run', { executor: '$3::uuid', outcome: `'cancelled'`, where: `status = 'running'` })}, carried_out as (
      delete from ${CANCEL_REQUESTS} where task_id = any(array(select task_id from run where status = 'running'))
    )
    select true as cancelled from run where status = 'running'`,

@@ -63,6 +63,11 @@ export interface LimitedClaimAnswer extends ClaimAnswer {
 /** Due tasks looked at for keys of which none runs, before the keys are hopped over. */
 const KEY_WINDOW = 200
 
+/** The last number of an attempt: it can be claimed, and is not run. */
+export const LAST_ATTEMPT = 2_147_483_647
+
+export const NEXT_ATTEMPT = `least(t.attempt, ${LAST_ATTEMPT - 1}) + 1`
+
 export const ORDER = 'order by priority desc, run_at, id'
 
 /** What a type's branch reads: $3 types, $5 since when. */
@@ -167,7 +172,7 @@ function claimText(branches: readonly string[], limited: Limited): string {
                                    else t.concurrency_key end`
   return `with ${limited === 'taken' ? HELD : ''}claimed as (
      update ${TASKS} t
-        set status = 'running', attempt = t.attempt + 1, started_at = now(), executor_id = $1${limited === 'taken' ? key : ''}
+        set status = 'running', attempt = ${NEXT_ATTEMPT}, started_at = now(), executor_id = $1${limited === 'taken' ? key : ''}
       where t.id = any(array(
               select locked.id
                 from (select * from (${merged}) branches

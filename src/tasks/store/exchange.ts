@@ -1,5 +1,13 @@
 import { type Database, execute, statement } from '../../db/database.ts'
-import { CLAIMED, type ClaimedRow, type ClaimedTask, claimedOf, LOCKED, ORDER } from './claim.ts'
+import {
+  CLAIMED,
+  type ClaimedRow,
+  type ClaimedTask,
+  claimedOf,
+  LOCKED,
+  NEXT_ATTEMPT,
+  ORDER,
+} from './claim.ts'
 import { COMPLETE_MANY, type CompletedRun, completionBatch } from './finish.ts'
 import { TASKS, TYPES } from './tables.ts'
 
@@ -16,7 +24,7 @@ const EXCHANGE = statement(
      ${COMPLETE_MANY}
    ), claimed as (
      update ${TASKS} t
-        set status = 'running', attempt = t.attempt + 1, started_at = now(), executor_id = $3,
+        set status = 'running', attempt = ${NEXT_ATTEMPT}, started_at = now(), executor_id = $3,
             concurrency_key = coalesce(t.concurrency_key, '')
       where t.id = any(array(
               select locked.id

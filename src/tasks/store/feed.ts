@@ -1,5 +1,6 @@
 import type { TaskLogLine, TaskSummary } from '../../contract/task.ts'
 import { type Database, execute, statement } from '../../db/database.ts'
+import { parseInstant } from '../../db/reading.ts'
 import type { Snapshot } from '../feed/settled-ids.ts'
 import type { LogRow } from './read.ts'
 import { type SummaryRow, toLogLine, toSummary } from './rows.ts'
@@ -143,15 +144,15 @@ export interface SeenSummary extends TaskSummary {
 
 export function parseSeen({ body }: SeenTask): SeenSummary {
   const row: AsText<SummaryRow & { attempt: number }> = JSON.parse(body)
-  const toDate = (text: string | null) => (text === null ? null : new Date(text))
+  const toDate = (text: string | null) => (text === null ? null : parseInstant(text))
   return {
     ...toSummary({
       ...row,
-      createdAt: new Date(row.createdAt),
+      createdAt: parseInstant(row.createdAt),
       startedAt: toDate(row.startedAt),
       completedAt: toDate(row.completedAt),
       cancelledAt: toDate(row.cancelledAt),
-      runAt: new Date(row.runAt),
+      runAt: parseInstant(row.runAt),
     }),
     attempt: row.attempt,
   }
@@ -159,5 +160,5 @@ export function parseSeen({ body }: SeenTask): SeenSummary {
 
 function parseLine(body: string): TaskLogLine {
   const row: AsText<LogRow> = JSON.parse(body)
-  return toLogLine({ ...row, createdAt: new Date(row.createdAt) })
+  return toLogLine({ ...row, createdAt: parseInstant(row.createdAt) })
 }

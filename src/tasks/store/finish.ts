@@ -1,5 +1,6 @@
 import { type Database, execute, plainArray, statement } from '../../db/database.ts'
 import { TASK_ID } from '../lifecycle.ts'
+import { recordAttempts } from './attempts.ts'
 import {
   BACK_TO_PENDING,
   type Fence,
@@ -140,10 +141,7 @@ export function completionValues(
 
 /** An attempt that did not complete gets a row of its own, in the statement that ends it. */
 const recordAttempt = (outcome: string, error: string, stack: string) => `
-   recorded as (
-     insert into ${ATTEMPTS} (task_id, attempt, executor_id, started_at, outcome, error, stack)
-     select task_id, attempt, executor, started_at, ${outcome}, ${error}, ${stack} from ended
-   )`
+   ${recordAttempts('ended', { executor: 'executor', outcome, error, stack })}`
 
 const logError = (message: string) => `
    logged as (

@@ -22,6 +22,10 @@ export interface ListPosition {
  */
 export type IdMatch = 'none' | 'all' | 'few' | 'many'
 
+/** Microseconds of an instant, as a cursor has them: from 1970 to 9999, which no row leaves that the engine wrote. */
+export const MICROS = (instant: string) =>
+  `(extract(epoch from least(greatest(${instant}, 'epoch'), '9999-12-31Z'::timestamptz)) * 1000000)::bigint`
+
 /** True of every row: it names the lists' indexes, which the claim must not take for its own. */
 export const IS_LISTED = `created_at >= '-infinity'`
 

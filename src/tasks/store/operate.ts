@@ -1,4 +1,5 @@
 import { type Database, execute, statement } from '../../db/database.ts'
+import { recordAttempts } from './attempts.ts'
 import { BACK_TO_PENDING, HANDLER_IS_LEFT, WAITS_BRIEFLY } from './fence.ts'
 import { TASK_COLUMNS, type TaskRow } from './rows.ts'
 import { ATTEMPTS, CANCEL_REQUESTS, TASKS } from './tables.ts'
@@ -53,10 +54,7 @@ const CANCEL = forBoth(
         set status = 'cancelled', cancelled_at = now(), stopping = (t.status = 'running')
       where ${free(ALLOWED.cancel)}
      returning t.task_id, t.attempt, t.executor_id, t.started_at, t.stopping
-   ), recorded as (
-     insert into ${ATTEMPTS} (task_id, attempt, executor_id, started_at, outcome)
-     select task_id, attempt, executor_id, started_at, 'cancelled' from cancelled where stopping
-   ), carried_out as (
+   ), ${recordAttempts('cancelled', { executor: 'executor_id', outcome: `'cancelled'`, where: 'stopping' })}, carried_out as (
      delete from ${CANCEL_REQUESTS} where task_id = any(array(select task_id from cancelled))
    )
    select task_id as "taskId", attempt from cancelled`,
@@ -82,7 +80,7 @@ const RETRY = forBoth(
         for no key update
    ), recorded as (
      insert into ${ATTEMPTS} (task_id, attempt, executor_id, started_at, ended_at, outcome)
-     select task_id, attempt, executor_id, started_at, completed_at, status
+     select task_id, attempt, executor_id, coalesce(started_at, completed_at, now()), coalesce(completed_at, now()), status
        from ended
       where status = 'completed'
      on conflict do nothing

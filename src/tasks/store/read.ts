@@ -7,6 +7,7 @@ import {
   branchesOf,
   type IdMatch,
   type ListPosition,
+  MICROS,
   matchIds,
   startsWith,
   type TaskFilter,
@@ -68,7 +69,7 @@ export async function findStatuses(
 
 export interface ListedRow extends SummaryRow, ListPosition {}
 
-const LIST_COLUMNS = `t.id, (extract(epoch from t.created_at) * 1000000)::bigint as "createdAtMicros",
+const LIST_COLUMNS = `t.id, ${MICROS('t.created_at')} as "createdAtMicros",
           t.task_id as "taskId", t.task_type as "taskType", t.status, t.progress, t.total, t.step,
           ${instant('t.created_at')} as "createdAt", ${instant('t.started_at')} as "startedAt", ${instant('t.completed_at')} as "completedAt",
           ${instant('t.cancelled_at')} as "cancelledAt", ${instant('t.run_at')} as "runAt", t.retry_count as "retryCount", t.max_retries as "maxRetries",

@@ -1,7 +1,8 @@
 import { type Database, execute, statement } from '../../db/database.ts'
+import { recordAttempts } from './attempts.ts'
 import { BACK_TO_PENDING, type Fence } from './fence.ts'
 import { CLOCK_IS_STEADY, LIVES } from './liveness.ts'
-import { ATTEMPTS, EXECUTORS, LOGS, TASKS, TYPES } from './tables.ts'
+import { EXECUTORS, LOGS, TASKS, TYPES } from './tables.ts'
 
 /** What happens to tasks that nobody will end: their executor died, forgot them, or none knows their type. */
 
@@ -42,10 +43,7 @@ const RESCUE = statement(
        from dead
       where t.id = dead.id
      returning t.task_id, t.task_type, t.attempt, dead.executor_id, t.started_at, t.status, t.error_message
-   ), recorded as (
-     insert into ${ATTEMPTS} (task_id, attempt, executor_id, started_at, outcome, error)
-     select task_id, attempt, executor_id, started_at, 'lost', error_message from ended
-   ), logged as (
+   ), ${recordAttempts('ended', { executor: 'executor_id', outcome: `'lost'`, error: 'error_message' })}, logged as (
      insert into ${LOGS} (task_id, attempt, level, message)
      select task_id, attempt, 'ERROR', error_message from ended
    )
@@ -81,10 +79,7 @@ const HAND_BACK_STRAYS = statement(
                order by id
                  for no key update skip locked))
      returning task_id, attempt, $1::uuid as executor, started_at
-   ), recorded as (
-     insert into ${ATTEMPTS} (task_id, attempt, executor_id, started_at, outcome)
-     select task_id, attempt, executor, started_at, 'interrupted' from ended
-   )
+   ), ${recordAttempts('ended', { executor: 'executor', outcome: `'interrupted'` })}
    select task_id as "taskId" from ended`,
 )
 

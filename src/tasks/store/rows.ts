@@ -1,5 +1,6 @@
+import type { z } from 'zod'
 import type { TaskAttempt, TaskDetail, TaskLogLine, TaskStatus, TaskSummary } from '../../contract/task.ts'
-import { instant } from '../../db/reading.ts'
+import { instant, parseInstant } from '../../db/reading.ts'
 import { percentOf } from '../lifecycle.ts'
 import { decodeParams } from '../params.ts'
 import type { LogRow } from './read.ts'
@@ -47,14 +48,16 @@ export interface DetailRow extends TaskRow {
 }
 
 export function toSummary(row: SummaryRow): TaskSummary {
-  return { ...row, percent: percentOf(row.status, row.progress, row.total) }
+  const percent = percentOf(row.status, row.progress, row.total)
+  // A count that somebody else has set below 0 must not fail a page of tasks.
+  return { ...row, percent, retryCount: Math.max(0, row.retryCount), maxRetries: Math.max(0, row.maxRetries) }
 }
 
 export function fromDetailRow({ params, attempts, waitingFor, ...row }: DetailRow): TaskDetail {
   const ended = (attempts ?? []).map((attempt) => ({
     ...attempt,
-    startedAt: new Date(attempt.startedAt),
-    endedAt: new Date(attempt.endedAt),
+    startedAt: parseInstant(attempt.startedAt),
+    endedAt: parseInstant(attempt.endedAt),
   }))
   return { ...toDetail(row, params, ended), ...(waitingFor && { waitingFor }) }
 }
@@ -69,7 +72,7 @@ export function toDetail(
     ...columns,
     percent: percentOf(row.status, row.progress, row.total),
     params: decodeParams(params),
-    result: result === null ? null : JSON.parse(result),
+    result: result === null ? null : readJson(result),
     attempts: [...ended, ...latestAttempt(row, attempt, ended)],
   }
 }
@@ -92,5 +95,14 @@ export function compareIds(a: string, b: string): number {
 }
 
 export function toLogLine({ data, ...line }: LogRow): TaskLogLine {
-  return data === null ? line : { ...line, data: JSON.parse(data) }
+  return data === null ? line : { ...line, data: readJson(data) }
+}
+
+/** JSON text as its value. What somebody else has written is shown as it is: it must not hide other rows. */
+export function readJson(text: string): z.core.util.JSONType {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return text
+  }
 }

@@ -165,7 +165,7 @@ const COMING = statement(
             select s.task_type = any($1::text[]) as known,
                    case when s.task_type = any($1::text[]) then interval '0'
                         else $2::float8 * interval '1 millisecond' end as delay) here
-    where s.enabled and s.next_run_at is not null
+    where s.enabled and isfinite(s.next_run_at)
       and (here.known or $4::boolean and ${CLOCK_IS_STEADY('$5')} and not exists (
              select from ${EXECUTORS} e
               where s.task_type = any(e.task_types) and ${REGISTERS_TYPES('e')}))

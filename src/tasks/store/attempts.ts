@@ -1,0 +1,20 @@
+import { ATTEMPTS } from './tables.ts'
+
+type Values = Readonly<
+  Record<'executor' | 'outcome', string> & Partial<Record<'error' | 'stack' | 'where', string>>
+>
+
+/**
+ * Records the attempts of the rows of a CTE that ended them. Rows that somebody else has written may lack their start, or
+ * count their attempts anew: one of them must not fail the statement, which may end many.
+ */
+export function recordAttempts(from: string, { executor, outcome, error, stack, where }: Values): string {
+  return `recorded as (
+     insert into ${ATTEMPTS} (task_id, attempt, executor_id, started_at, outcome, error, stack)
+     select task_id, attempt, ${executor}, coalesce(started_at, now()), ${outcome}, ${error ?? 'null'}, ${stack ?? 'null'}
+       from ${from}${where === undefined ? '' : ` where ${where}`}
+     on conflict (task_id, attempt) do update
+        set executor_id = excluded.executor_id, started_at = excluded.started_at, ended_at = now(),
+            outcome = excluded.outcome, error = excluded.error, stack = excluded.stack
+   )`
+}
