@@ -1,6 +1,7 @@
 import pg from 'pg'
 import { TaskError } from '../tasks/errors.ts'
 import { isUnanswered, whileConnecting } from './errors.ts'
+import { awaitRoom } from './full-server.ts'
 import { ENGINE_TYPES } from './reading.ts'
 import { prepareSession } from './session.ts'
 
@@ -15,6 +16,12 @@ export interface PoolOptions {
   onIdleError?: (error: Error) => void
 }
 
+/** Until a connection must be had. A pool that waits without a limit turns an outage into a hang. */
+const CONNECT_TIMEOUT_MS = 10_000
+
+/** Until an unused connection is closed: at rest a process holds few. */
+const IDLE_MS = 10_000
+
 /** An outage breaks all idle connections of a pool within moments: one report stands for all of them. */
 const IDLE_ERROR_QUIET_MS = 10_000
 
@@ -25,9 +32,8 @@ export function createPool(options: PoolOptions): pg.Pool {
     max: options.max ?? 10,
     application_name: options.applicationName ?? 'fastify-async-tasks',
     keepAlive: true,
-    // A pool that waits for ever turns an outage into a hang.
-    connectionTimeoutMillis: 10_000,
-    idleTimeoutMillis: 30_000,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    idleTimeoutMillis: IDLE_MS,
     // The last resort where packets vanish; whoever knows better sets less for a query.
     query_timeout: 60_000,
     onConnect: awaited((client) =>
@@ -51,8 +57,17 @@ function awaited(onConnect: (client: pg.ClientBase) => Promise<void>): OnConnect
   return onConnect as OnConnect
 }
 
-/** A small pool of one's own to the same database: whoever empties the other one takes nothing from it. */
-export function createPrivatePool(other: pg.Pool, max: number, connectTimeoutMs: number): pg.Pool {
+export interface PrivatePoolOptions {
+  /** Connections at most. */
+  readonly max: number
+  readonly connectTimeoutMs: number
+  /** Until an unused connection is closed. */
+  readonly idleMs: number
+}
+
+/** A small pool of its own to the same database: statements of the other one take no connection from it. */
+export function createPrivatePool(other: pg.Pool, options: PrivatePoolOptions): pg.Pool {
+  const { max, connectTimeoutMs, idleMs } = options
   // The pool hides its password from a copy.
   const { password, onConnect } = other.options
   const pool = new pg.Pool({
@@ -61,8 +76,8 @@ export function createPrivatePool(other: pg.Pool, max: number, connectTimeoutMs:
     min: 0,
     max,
     keepAlive: true,
-    connectionTimeoutMillis: Math.min(connectTimeoutMs, 10_000),
-    idleTimeoutMillis: 30_000,
+    connectionTimeoutMillis: Math.min(connectTimeoutMs, CONNECT_TIMEOUT_MS),
+    idleTimeoutMillis: idleMs,
     onConnect: awaited(async (client) => {
       // The host's may be asynchronous too.
       await Promise.resolve(onConnect?.(client))
@@ -80,9 +95,8 @@ export function createPrivatePool(other: pg.Pool, max: number, connectTimeoutMs:
  * @throws TaskError `SHUTTING_DOWN` when the pool has ended; any other error is an outage
  */
 async function connect(pool: pg.Pool): Promise<pg.PoolClient> {
-  refuseEnded(pool)
   try {
-    return await pool.connect()
+    return await whileFull(pool, () => pool.connect())
   } catch (error) {
     throw whileConnecting(error)
   }
@@ -99,7 +113,6 @@ export async function queryPool<Row extends pg.QueryResultRow>(
   values: unknown[] = [],
   options: { name?: string; query_timeout?: number } = {},
 ): Promise<pg.QueryResult<Row>> {
-  refuseEnded(pool)
   let isSent = false
   const config = {
     ...options,
@@ -112,10 +125,22 @@ export async function queryPool<Row extends pg.QueryResultRow>(
     types: ENGINE_TYPES,
   }
   try {
-    return await pool.query<Row>(config)
+    return await whileFull(pool, () => pool.query<Row>(config))
   } catch (error) {
     throw isSent ? error : whileConnecting(error)
   }
+}
+
+/** Waits for a connection as long as for one of the pool's own: another process may close one, or the pool have one free. */
+function whileFull<T>(pool: pg.Pool, work: () => Promise<T>): Promise<T> {
+  const withinMs = pool.options.connectionTimeoutMillis || CONNECT_TIMEOUT_MS
+  return awaitRoom(
+    () => {
+      refuseEnded(pool)
+      return work()
+    },
+    { withinMs },
+  )
 }
 
 function refuseEnded(pool: pg.Pool): void {

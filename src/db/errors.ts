@@ -15,6 +15,8 @@ export const SERIALIZATION_FAILURE = '40001'
 export const DEADLOCK = '40P01'
 /** What PostgreSQL can take is full: among others the queue of notifications, while a listener keeps a transaction open. */
 export const LIMIT_EXCEEDED = '54000'
+/** The server has no connection left, or the role or the database may have no more. */
+export const TOO_MANY_CONNECTIONS = '53300'
 /** A unique index has such a key already. */
 export const UNIQUE_VIOLATION = '23505'
 /** A host's error may hold anything as its code. */

@@ -6,6 +6,7 @@ import { type MigrationMeta, readMigrationFiles } from 'drizzle-orm/migrator'
 import pg from 'pg'
 import { TaskError } from '../tasks/errors.ts'
 import { ENGINE_MIGRATIONS } from './engine-migrations.ts'
+import { awaitRoom } from './full-server.ts'
 import { type OnNotice, reportingMigration, takeMigrationLock } from './migration-lock.ts'
 import { ENGINE_TYPES } from './reading.ts'
 import { requireUsable } from './requirements.ts'
@@ -34,6 +35,8 @@ export interface MigrateOptions {
   signal?: AbortSignal
 }
 
+const CONNECT_TIMEOUT_MS = 60_000
+
 /** `pg` bounds each query where the host's defaults say so. A migration takes as long as it takes. */
 const UNBOUNDED_MS = 2_147_483_647
 
@@ -57,19 +60,26 @@ export async function migrate(
   options: MigrateOptions,
 ): Promise<string[]> {
   const config: pg.ClientConfig = {
-    connectionTimeoutMillis: 10_000,
     ...(typeof connection === 'string' ? { connectionString: connection } : connection),
     application_name: `fastify-async-tasks migrations of ${process.pid} on ${hostname()}`.slice(0, 63),
     query_timeout: UNBOUNDED_MS,
+    // A server that many processes start with may take its time.
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
   }
-  const client = new pg.Client(config)
+  const { signal, onNotice } = options
+  let client = new pg.Client(config)
+  const connect = async () => {
+    client = new pg.Client(config)
+    // The query under way rejects when the connection breaks; without a listener the event ends the process.
+    client.on('error', () => {})
+    await client.connect()
+  }
+  const onWait = () => onNotice?.('the database has no connection left: waiting for one')
   // Also while a statement waits: its backend notices, and releases the lock.
   const abort = () => void client.end().catch(() => {})
-  options.signal?.addEventListener('abort', abort, { once: true })
-  // The query under way rejects when the connection breaks; without a listener the event ends the process.
-  client.on('error', () => {})
+  signal?.addEventListener('abort', abort, { once: true })
   try {
-    await client.connect()
+    await awaitRoom(connect, { signal, onWait })
     return await run(client, config, history, options)
   } catch (error) {
     if (options.signal?.aborted) throw options.signal.reason

@@ -41,9 +41,13 @@ export interface TaskRunnerOptions {
  * app's pool while they wait for the engine, and locked rows every connection of the writes: neither may stop the
  * heartbeat.
  */
-const OWN_CONNECTIONS = [5, 1] as const
+const OWN_CONNECTIONS = [
+  // Polls keep one of them open; what a burst opened is closed soon.
+  { max: 5, idleMs: 5_000 },
+  { max: 1, idleMs: 60_000 },
+] as const
 /** Opened when somebody watches: viewers and the app do not wait for each other. */
-const FEED_CONNECTIONS = 2
+const FEED_CONNECTIONS = { max: 2, idleMs: 5_000 }
 
 const MAX_TIMER_MS = 2_147_483_647
 
@@ -75,6 +79,7 @@ export class TaskRunner {
     const answerTimeoutMs = Math.min(settings.leaseMs / 2, 30_000)
     if (options.opened) this.#gate.holdUntil(options.opened)
     const connect = (to: pg.Pool) => createDatabase(to, { prepared, answerTimeoutMs, gate: this.#gate })
+    const connectTimeoutMs = answerTimeoutMs
     const definitions = new Map(registry.definitions())
     const db = connect(pool)
     const notifier = new Notifier({
@@ -84,10 +89,10 @@ export class TaskRunner {
       holds: (taskId, attempt) => this.executor?.holds(taskId, attempt) ?? false,
     })
     const manager = new TaskManager({ db, settings, definitions, events, hints: notifier })
-    const feedPool = createPrivatePool(pool, FEED_CONNECTIONS, answerTimeoutMs)
+    const feedPool = createPrivatePool(pool, { ...FEED_CONNECTIONS, connectTimeoutMs })
     this.feed = new TaskFeed(connect(feedPool), events, new Redaction(settings.redact, definitions))
     const [writes, beats] = options.executes
-      ? OWN_CONNECTIONS.map((max) => createPrivatePool(pool, max, answerTimeoutMs))
+      ? OWN_CONNECTIONS.map((own) => createPrivatePool(pool, { ...own, connectTimeoutMs }))
       : []
     this.#ownPools = [writes, beats, feedPool].filter((own) => own !== undefined)
     const executor =
