@@ -88,6 +88,7 @@ const TASK_ERROR_STATUS: Partial<Record<TaskErrorCode, number>> = {
   DUPLICATE_SCHEDULE: 409,
   TOO_MANY_SCHEDULES: 409,
   SHUTTING_DOWN: 503,
+  NO_CONNECTION: 503,
 }
 
 const STATUS_CODE_NAMES: Record<number, string> = {

@@ -23,6 +23,7 @@ export type TaskErrorCode =
   | 'TOO_MANY_SCHEDULES'
   | 'WAIT_TIMEOUT'
   | 'SHUTTING_DOWN'
+  | 'NO_CONNECTION'
   | 'MIGRATION_FAILED'
   | 'UNSUPPORTED_DATABASE'
 

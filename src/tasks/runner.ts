@@ -3,6 +3,7 @@ import { createPrivatePool, endPool } from '../db/client.ts'
 import { createDatabase, type Database } from '../db/database.ts'
 import { isOutage } from '../db/errors.ts'
 import { Gate } from '../db/gate.ts'
+import { sharePool } from '../db/shared-pool.ts'
 import { TaskError } from './errors.ts'
 import { TaskEvents } from './events.ts'
 import { TaskExecutor } from './executor/executor.ts'
@@ -46,6 +47,8 @@ const OWN_CONNECTIONS = [
   { max: 5, idleMs: 5_000 },
   { max: 1, idleMs: 60_000 },
 ] as const
+/** Opened where handlers, or routes, hold every connection of the app's pool. */
+const SPARE_CONNECTIONS = { max: 2, idleMs: 5_000 }
 /** Opened when somebody watches: viewers and the app do not wait for each other. */
 const FEED_CONNECTIONS = { max: 2, idleMs: 5_000 }
 
@@ -81,7 +84,9 @@ export class TaskRunner {
     const connect = (to: pg.Pool) => createDatabase(to, { prepared, answerTimeoutMs, gate: this.#gate })
     const connectTimeoutMs = answerTimeoutMs
     const definitions = new Map(registry.definitions())
-    const db = connect(pool)
+    const spare = createPrivatePool(pool, { ...SPARE_CONNECTIONS, connectTimeoutMs })
+    const shared = sharePool(pool, spare, Math.min(connectTimeoutMs, 10_000))
+    const db = connect(shared.pool)
     const notifier = new Notifier({
       db,
       events,
@@ -94,7 +99,7 @@ export class TaskRunner {
     const [writes, beats] = options.executes
       ? OWN_CONNECTIONS.map((own) => createPrivatePool(pool, { ...own, connectTimeoutMs }))
       : []
-    this.#ownPools = [writes, beats, feedPool].filter((own) => own !== undefined)
+    this.#ownPools = [writes, beats, feedPool, spare].filter((own) => own !== undefined)
     const executor =
       writes && beats
         ? new TaskExecutor({
@@ -105,6 +110,7 @@ export class TaskRunner {
             manager,
             events,
             version,
+            findShortage: shared.findShortage,
             ...(listen && { listen }),
           })
         : null

@@ -50,6 +50,8 @@ export interface ExecutorOptions {
   readonly version: string
   /** Where to LISTEN for wake-ups and cancels of other processes. Default: nowhere; polling finds them all. */
   readonly listen?: pg.ClientConfig
+  /** What is wrong with the app's pool, for `health`. */
+  findShortage?(): string | undefined
 }
 
 /**
@@ -218,10 +220,8 @@ export class TaskExecutor {
         { health: this.#scheduler.health(), staleAfterMs: 3 * MAX_SLEEP_MS },
         ...ears,
       ],
-      stuck: this.#slots
-        .attempts()
-        .filter((attempt) => attempt.stuck)
-        .map((attempt) => attempt.fence.taskId),
+      stuck: this.#slots.stuck,
+      shortage: this.#options.findShortage?.(),
     })
   }
 

@@ -30,11 +30,16 @@ export function assessHealth(executor: {
   readonly stuck: readonly string[]
   /** How far the database's clock is behind what it had shown. */
   readonly clockBehindMs: number
+  /** Of connections of the app's pool. */
+  readonly shortage: string | undefined
 }): ExecutorHealth {
-  const { started, stopping, slots, running, stuck, clockBehindMs } = executor
+  const { started, stopping, slots, running, stuck, clockBehindMs, shortage } = executor
   const reasons = stopping ? ['shutting down'] : started ? staleness(executor.loops) : ['not started']
   const loops = executor.loops.map(({ health }) => health)
-  const warnings = clockBehindMs > 0 ? [clockWarning(clockBehindMs)] : []
+  const warnings = [
+    ...(clockBehindMs > 0 ? [clockWarning(clockBehindMs)] : []),
+    ...(shortage === undefined ? [] : [shortage]),
+  ]
   return { ok: reasons.length === 0, reasons, warnings, loops, slots, running, stuck }
 }
 

@@ -198,7 +198,7 @@ export class Heartbeat {
       this.#db,
       this.#row.executorId,
       attempts.map((attempt) => attempt.fence),
-      attempts.filter((attempt) => attempt.stuck).map((attempt) => attempt.fence.taskId),
+      this.#slots.stuck,
       { strays, others: strays && this.isSteady },
     )
     const answeredAt = performance.now()

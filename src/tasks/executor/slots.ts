@@ -51,6 +51,13 @@ export class Slots {
     return [...this.#held]
   }
 
+  /** Tasks whose handlers have ignored their signal for the grace period. */
+  get stuck(): string[] {
+    return this.attempts()
+      .filter((attempt) => attempt.stuck)
+      .map((attempt) => attempt.fence.taskId)
+  }
+
   find(taskId: string, attempt: number): Attempt | undefined {
     return this.#byRun.get(runKey({ taskId, attempt }))
   }
