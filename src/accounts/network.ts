@@ -7,8 +7,6 @@ import { isIPv4, isIPv6 } from 'node:net'
 export function networkOf(ip: string): string {
   // Some proxies forward the port as well.
   const address = /^\[(.*)\](?::\d+)?$/.exec(ip)?.[1] ?? ip.replace(/^(\d+\.\d+\.\d+\.\d+):\d+$/, '$1')
-  const inIPv6 = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1]
-  if (inIPv6 !== undefined) return inIPv6
   if (isIPv4(address)) return address
   const [plain = ''] = address.split('%')
   return isIPv6(plain) ? prefixOf(plain) : 'unknown'
@@ -21,6 +19,17 @@ function prefixOf(address: string): string {
   const rest = (tail ?? '').split(':').filter((group) => group !== '')
   const zeros = tail === undefined ? [] : Array.from({ length: 8 - groups.length - rest.length }, () => '0')
   const all = [...groups, ...zeros, ...rest]
-  // An IPv4 address inside IPv6: its /64 would be all of IPv4.
-  return all.slice(0, all[5] === 'ffff' ? 8 : 4).join(':')
+  return isIPv4Mapped(all) ? toIPv4(all.slice(6)) : all.slice(0, 4).join(':')
+}
+
+/** Its /64 would be all of IPv4. The zeros matter: the owner of a /64 chooses the other groups. */
+function isIPv4Mapped(groups: readonly string[]): boolean {
+  return groups.slice(0, 5).every((group) => group === '0') && groups[5] === 'ffff'
+}
+
+function toIPv4(groups: readonly string[]): string {
+  return groups
+    .map((group) => Number.parseInt(group, 16))
+    .flatMap((bits) => [bits >> 8, bits & 0xff])
+    .join('.')
 }
