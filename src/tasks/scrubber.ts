@@ -30,7 +30,12 @@ export class Scrubber implements Hide {
 
   /** Fields of a log line, or another value, as the JSON that they are stored as. */
   data(data: unknown): unknown {
-    return this.values(hideAt(JSON.parse(serializeFields(data) ?? 'null'), this.hidden.paths))
+    return this.#json(serializeFields(data) ?? 'null')
+  }
+
+  /** Any value as JSON. */
+  json(text: string): string {
+    return JSON.stringify(this.#json(text))
   }
 
   /** JSON without the hidden values; what stands at the paths may be another one, and stays. */
@@ -52,6 +57,10 @@ export class Scrubber implements Hide {
   get #secrets(): SecretForms {
     this.#forms ??= formsOf(this.hidden.values)
     return this.#forms
+  }
+
+  #json(text: string): unknown {
+    return this.values(hideAt(JSON.parse(text), this.hidden.paths))
   }
 
   #deep(value: unknown): unknown {

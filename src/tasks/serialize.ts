@@ -1,6 +1,6 @@
 import { types } from 'node:util'
 import { describeError } from './outcome.ts'
-import { isError, readThrown, type Thrown } from './thrown.ts'
+import { findErrorAt, isError, readThrown, type Thrown } from './thrown.ts'
 
 /**
  * JSON of what handlers return and log. `JSON.stringify` makes `{}` of Maps, Sets and Errors and drops functions in
@@ -65,9 +65,8 @@ function serializable(key: string, value: unknown): [string, unknown][] {
 /** Errors with their stacks, and without what they carry beside. */
 function toLogJson(value: unknown): string | undefined {
   return JSON.stringify(value, function (this: object, key: string, json: unknown) {
-    // An error may have a `toJSON`, which need not keep its words.
-    const given = typeof json === 'object' ? Reflect.get(this, key) : json
-    return isError(given) ? readThrown(given) : replace(json)
+    const error = findErrorAt(this, key, json)
+    return error ? readThrown(error) : replace(json)
   })
 }
 

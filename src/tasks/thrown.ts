@@ -20,13 +20,12 @@ export interface Thrown {
 /** Hides secrets in what is read. */
 export interface Hide {
   text(text: string): string
-  /** Any value, as JSON. */
-  data(value: unknown): unknown
+  json(text: string): string
   /** No secret takes more characters than that. */
   readonly longest: number
 }
 
-const NOTHING: Hide = { text: (text) => text, data: (value) => value, longest: 0 }
+const NOTHING: Hide = { text: (text) => text, json: (text) => text, longest: 0 }
 
 const MAX_TEXT_CHARS = 100_000
 const MAX_NAME_CHARS = 200
@@ -90,10 +89,7 @@ export function toText(value: unknown, hide: Hide = NOTHING): string {
   if (typeof value === 'string') return bounded(value, hide)
   try {
     if (typeof value === 'object' && value !== null) {
-      const json = JSON.stringify(hide.data(value), (_key, inner) =>
-        isError(inner) ? inBrief(inner) : inner,
-      )
-      return json.slice(0, MAX_TEXT_CHARS)
+      return hide.json(JSON.stringify(value, withErrorsInBrief)).slice(0, MAX_TEXT_CHARS)
     }
     // The text of a function is its source; JSON has no form for a BigInt.
     if (typeof value !== 'function' && typeof value !== 'bigint') return hide.text(String(value))
@@ -103,7 +99,18 @@ export function toText(value: unknown, hide: Hide = NOTHING): string {
   return `a value of type ${typeof value}`
 }
 
-/** Its words alone: an error inside what another one holds must not lead back to it. */
+/** For a replacer of JSON: the error at a key, of which its own `toJSON` need not keep the words. */
+export function findErrorAt(holder: object, key: string, json: unknown): Error | undefined {
+  const given = typeof json === 'object' ? Reflect.get(holder, key) : json
+  return isError(given) ? given : undefined
+}
+
+function withErrorsInBrief(this: object, key: string, json: unknown): unknown {
+  const error = findErrorAt(this, key, json)
+  return error ? inBrief(error) : json
+}
+
+/** Its words alone: no stack, and an error inside what another one holds must not lead back to it. */
 function inBrief(error: Error) {
   const [name, message] = ['name', 'message'].map((key) => readProperty(error, key))
   return {
@@ -131,9 +138,9 @@ function readOne(value: unknown, hide: Hide, budget: { left: number }, depth: nu
   if (more > 1 && errors.length > 0) errors.push({ message: `and ${more} more` })
   const cause = readProperty(error, 'cause')
   return {
-    name: (typeof name === 'string' && hide.text(name.slice(0, MAX_NAME_CHARS))) || 'Error',
+    name: (typeof name === 'string' && bounded(name, hide).slice(0, MAX_NAME_CHARS)) || 'Error',
     message: message === undefined || message === null ? '' : toText(message, hide),
-    ...(typeof code === 'string' ? { code: hide.text(code.slice(0, MAX_NAME_CHARS)) } : {}),
+    ...(typeof code === 'string' ? { code: bounded(code, hide).slice(0, MAX_NAME_CHARS) } : {}),
     ...(typeof code === 'number' ? { code } : {}),
     ...(typeof stack === 'string' ? { stack: bounded(stack, hide) } : {}),
     ...(errors.length > 0 ? { errors } : {}),
@@ -142,8 +149,10 @@ function readOne(value: unknown, hide: Hide, budget: { left: number }, depth: nu
 }
 
 function innerErrors(error: Error): unknown[] {
-  const name = readProperty(error, 'name')
-  if (name === 'SuppressedError') return [readProperty(error, 'error'), readProperty(error, 'suppressed')]
+  // `toError` makes an aggregate of it.
+  if (readProperty(error, 'name') === 'SuppressedError' && !isInstance(error, AggregateError)) {
+    return ['error', 'suppressed'].map((key) => readProperty(error, key))
+  }
   const errors = readProperty(error, 'errors')
   // Rather one more than a line that says so.
   const count = countInner(error)

@@ -138,12 +138,17 @@ describe('a secret is found', () => {
       new AggregateError([new Error(secret)], 'all', { cause: { secret } }),
       Symbol(secret),
       [secret],
+      { err: new Error(secret) },
+      { err: Object.assign(new Error('x'), { toJSON: () => ({ secret }) }), password: 42, secret },
     ]
     for (const one of thrown) {
       const read = readThrown(one, hidden)
       expect(JSON.stringify(read)).toContain(REDACTED)
       expect(JSON.stringify(read)).not.toMatch(/w\+rd|hunter|42/)
     }
+    expect(readThrown({ err: new TypeError('inside') }, hidden).message).toBe(
+      'thrown: {"err":{"name":"TypeError","message":"inside"}}',
+    )
     expect(
       JSON.stringify(described(Object.assign(new Error('x'), { code: 'hunter22' }), hidden)),
     ).not.toContain('hunter')
@@ -153,6 +158,11 @@ describe('a secret is found', () => {
     const long = scrubber({ password: `${'s'.repeat(3_000)}!`, card: {}, users: [] })
     const text = `${'s'.repeat(3_000)}! `.repeat(40)
     expect(readThrown(new Error(text), long).message).not.toContain('ss')
+    const named = Object.assign(new Error('x'), { name: `${'n'.repeat(190)}hunter22-and-more` })
+    Object.assign(named, { code: named.name })
+    expect(JSON.stringify(readThrown(named, scrubber({ password: 'hunter22-and-more' })))).not.toContain(
+      'hunter22',
+    )
   })
 
   test('at any depth of the params', () => {

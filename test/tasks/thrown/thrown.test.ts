@@ -62,6 +62,11 @@ describe('an error keeps its words', () => {
       { err: new TypeError('inside') },
       'thrown: {"err":{"name":"TypeError","message":"inside"}}',
     ],
+    [
+      'inside an object, whatever its toJSON gives',
+      { err: Object.assign(new Error('inside'), { toJSON: () => ({ stack: 'at server.ts:1' }) }) },
+      'thrown: {"err":{"name":"Error","message":"inside"}}',
+    ],
     ['when it is empty text', '', 'thrown: ""'],
   ])('%s', (_what, thrown, text) => {
     expect(describeError(thrown)).toBe(text)
@@ -94,6 +99,9 @@ test('what a thread throws arrives with its code, its class and its inner errors
     cause: 'why',
   })
   expect(sent(new AggregateError([new Error('a')]))).toMatchObject({ errors: [{ message: 'a' }] })
+  expect(describeError(sent(new SuppressedError(new Error('a'), new Error('b'), 'both')))).toBe(
+    'SuppressedError: both (a; b)',
+  )
   expect(sent('text')).toBe('text')
 })
 
