@@ -1,4 +1,5 @@
 import type { ComponentProps } from 'react'
+import { toInstant, toLocal } from '../params/instants.ts'
 
 /** An instant in UTC, shown and entered in the browser's time zone. Empty: none. */
 export function InstantInput(
@@ -12,19 +13,9 @@ export function InstantInput(
     <input
       {...rest}
       type="datetime-local"
+      step="any"
       value={toLocal(value)}
       onChange={(event) => onChange(toInstant(event.target.value))}
     />
   )
-}
-
-function toLocal(instant: string): string {
-  const at = Date.parse(instant)
-  if (Number.isNaN(at)) return ''
-  return new Date(at - new Date(at).getTimezoneOffset() * 60_000).toISOString().slice(0, 16)
-}
-
-function toInstant(local: string): string {
-  const at = Date.parse(local)
-  return Number.isNaN(at) ? '' : new Date(at).toISOString()
 }

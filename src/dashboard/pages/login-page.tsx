@@ -5,7 +5,8 @@ import { Switches } from '../components/header.tsx'
 import type { Dictionary } from '../i18n/en.ts'
 import { describeError, useText } from '../i18n/text.ts'
 import { HAS_LOGIN } from '../settings.ts'
-import { beginSession } from '../state/session.ts'
+import { dropKept } from '../state/kept.ts'
+import { beginHostSession, beginSession, lastPerson } from '../state/session.ts'
 
 export function LoginPage() {
   return (
@@ -26,8 +27,10 @@ function PasswordForm() {
     const data = new FormData(event.currentTarget)
     setBusy(true)
     try {
-      await client.login({ username: readText(data, 'username'), password: readText(data, 'password') })
-      beginSession()
+      const username = readText(data, 'username')
+      await client.login({ username, password: readText(data, 'password') })
+      if (username !== lastPerson()) dropKept()
+      beginSession(username)
     } catch (error) {
       if (!(error instanceof TasksApiError)) throw error
       setProblem(describeLogin(error, text))
@@ -80,7 +83,7 @@ function HostLogin() {
   const submit = (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault()
     const token = readText(new FormData(event.currentTarget), 'token').trim()
-    beginSession(token === '' ? null : token)
+    beginHostSession(token === '' ? null : token)
   }
   return (
     <form onSubmit={submit}>

@@ -1,8 +1,13 @@
 import type { Dictionary } from '../i18n/en.ts'
+import { escapeInvisible } from '../i18n/visible.ts'
 import type { Field } from './field.ts'
+import { findInexact, isExact, readDecimal } from './numbers.ts'
 
-/** What stands in a field: text, as the browser has it. Empty: left out. Null: JSON's null. */
-export type Draft = string | null
+/**
+ * What stands in a field: text, as the browser has it. Empty: left out, or the empty value of a required field. Null:
+ * JSON's null. Undefined: left out by choice.
+ */
+export type Draft = string | null | undefined
 export type Drafts = Readonly<Record<string, Draft>>
 /** By the field's name. */
 export type Problems = Readonly<Record<string, string>>
@@ -13,7 +18,7 @@ export function toDrafts(fields: readonly Field[], params: Readonly<Record<strin
   return Object.fromEntries(known.map((field) => [field.name, toDraft(field, params[field.name])]))
 }
 
-function toDraft(field: Field, value: unknown): Draft {
+export function toDraft(field: Field, value: unknown): Draft {
   if (value === null && field.isNullable) return null
   switch (field.kind) {
     case 'text':
@@ -22,9 +27,16 @@ function toDraft(field: Field, value: unknown): Draft {
       return typeof value === 'string' ? value : JSON.stringify(value)
     case 'list':
       return Array.isArray(value) ? value.map(String).join('\n') : ''
+    case 'json':
+      return escapeInvisible(JSON.stringify(value, null, 2))
     default:
       return JSON.stringify(value)
   }
+}
+
+/** The draft of a field; a name such as `constructor` is no property of the drafts before somebody enters it. */
+export function draftOf(drafts: Drafts, name: string): Draft {
+  return Object.hasOwn(drafts, name) ? drafts[name] : ''
 }
 
 /** The params to send, and what cannot be sent. Whether the values are right, the server says. */
@@ -33,20 +45,23 @@ export function toParams(
   drafts: Drafts,
   text: Dictionary,
 ): { params: Record<string, unknown>; problems: Problems } {
-  const params: Record<string, unknown> = {}
-  const problems: Record<string, string> = {}
+  const params: [string, unknown][] = []
+  const problems: [string, string][] = []
   for (const field of fields) {
-    const answer = readDraft(field, drafts[field.name] ?? (field.name in drafts ? null : ''), text)
-    if ('problem' in answer) problems[field.name] = answer.problem
-    else if (answer.value !== undefined) params[field.name] = answer.value
+    const reading = readDraft(field, draftOf(drafts, field.name), text)
+    if ('problem' in reading) problems.push([field.name, reading.problem])
+    else if (reading.value !== undefined) params.push([field.name, reading.value])
   }
-  return { params, problems }
+  // Not by assignment: a param may be called `__proto__`.
+  return { params: Object.fromEntries(params), problems: Object.fromEntries(problems) }
 }
 
 type Reading = { value: unknown } | { problem: string }
 
-function readDraft(field: Field, draft: Draft, text: Dictionary): Reading {
+export function readDraft(field: Field, draft: Draft, text: Dictionary): Reading {
+  if (draft === undefined) return { value: undefined }
   if (draft === null) return { value: null }
+  if (field.reason === 'asked' && draft.trim() === '') return { problem: text.form.enterHidden }
   if (draft.trim() === '' && field.kind !== 'text') return readNothing(field, text)
   switch (field.kind) {
     case 'text':
@@ -60,7 +75,7 @@ function readDraft(field: Field, draft: Draft, text: Dictionary): Reading {
     case 'instant':
       return { value: draft }
     default:
-      return readJson(draft, text)
+      return readJson(field, draft, text)
   }
 }
 
@@ -71,23 +86,30 @@ function readNothing({ isRequired, kind }: Field, text: Dictionary): Reading {
 }
 
 function readNumber(draft: string, text: Dictionary): Reading {
-  const value = Number(draft)
-  return Number.isFinite(value) ? { value } : { problem: text.form.notNumber }
+  const value = readDecimal(draft)
+  if (value === undefined) return { problem: text.form.notNumber }
+  return isExact(draft, value) ? { value } : { problem: text.form.tooPrecise(draft.trim()) }
 }
 
 function readList({ itemKind }: Field, draft: string, text: Dictionary): Reading {
   const lines = draft.split('\n').filter((line) => line.trim() !== '')
   if (itemKind === 'text') return { value: lines }
-  const numbers = lines.map(Number)
-  return numbers.every(Number.isFinite) ? { value: numbers } : { problem: text.form.notNumber }
+  const readings = lines.map((line) => readNumber(line, text))
+  const problem = readings.find((reading) => 'problem' in reading)
+  return problem ?? { value: readings.map((reading) => 'value' in reading && reading.value) }
 }
 
-function readJson(draft: string, text: Dictionary): Reading {
+function readJson(field: Field, draft: string, text: Dictionary): Reading {
+  let value: unknown
   try {
-    return { value: JSON.parse(draft) as unknown }
+    value = JSON.parse(draft)
   } catch {
     return { problem: text.form.notJson }
   }
+  const inexact = findInexact(draft)
+  if (inexact !== undefined) return { problem: text.form.tooPrecise(inexact) }
+  const isObject = typeof value === 'object' && value !== null && !Array.isArray(value)
+  return field.reason === 'rest' && !isObject ? { problem: text.form.notObject } : { value }
 }
 
 /** The server's problems by field: `/params/startDate` and `/params/list/3` belong to a param, `/runAt` does not. */
@@ -95,14 +117,16 @@ export function sortProblems(errors: readonly { pointer: string; detail: string 
   params: Problems
   others: Problems
 } {
-  const params: Record<string, string> = {}
-  const others: Record<string, string> = {}
+  const params = new Map<string, string>()
+  const others = new Map<string, string>()
   for (const { pointer, detail } of errors) {
     const [first = '', second] = pointer.split('/').slice(1).map(unescapePointer)
-    const [place, name] = first === 'params' && second !== undefined ? [params, second] : [others, first]
-    place[name] = place[name] === undefined ? detail : `${place[name]}; ${detail}`
+    const [place, name] =
+      first === 'params' && second !== undefined ? ([params, second] as const) : ([others, first] as const)
+    const before = place.get(name)
+    place.set(name, before === undefined ? detail : `${before}; ${detail}`)
   }
-  return { params, others }
+  return { params: Object.fromEntries(params), others: Object.fromEntries(others) }
 }
 
 const unescapePointer = (part: string) => part.replaceAll('~1', '/').replaceAll('~0', '~')

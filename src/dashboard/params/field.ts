@@ -14,6 +14,7 @@ export interface JsonSchema {
   readonly maxLength?: number
   readonly default?: unknown
   readonly description?: string
+  readonly additionalProperties?: boolean | JsonSchema
 }
 
 export type FieldKind =
@@ -39,7 +40,15 @@ export interface Field {
   /** Of a list: what each of its lines is. */
   readonly itemKind: 'text' | 'number' | 'integer'
   readonly limits: { min?: number; max?: number; maxLength?: number }
+  /** Why the field is not the plain control of its kind. */
+  readonly reason?: FieldReason
 }
+
+/**
+ * `raw`: a value that the control of its kind would alter or hide, edited as JSON. `asked`: a hidden value, which has
+ * to be entered again. `kept`: a hidden value that stays while its marker stays. `rest`: keys that the schema does not name.
+ */
+export type FieldReason = 'raw' | 'asked' | 'kept' | 'rest'
 
 /** The fields of an object's schema; undefined where it does not name its keys: then only JSON text will do. */
 export function listFields(schema: JsonSchema): Field[] | undefined {

@@ -1,8 +1,11 @@
 import { type ControlProps, FieldFrame } from '../components/field.tsx'
 import { InstantInput } from '../components/instant-input.tsx'
+import type { Dictionary } from '../i18n/en.ts'
 import { useText } from '../i18n/text.ts'
-import type { Draft, Drafts, Problems } from './draft.ts'
+import { visible } from '../i18n/visible.ts'
+import { type Draft, type Drafts, draftOf, type Problems } from './draft.ts'
 import type { Field } from './field.ts'
+import { TextControl } from './text-control.tsx'
 
 /** A form for the params of a task type. */
 export function ParamsForm(props: {
@@ -18,8 +21,8 @@ export function ParamsForm(props: {
         <ParamField
           key={field.name}
           field={field}
-          draft={drafts[field.name] === undefined ? '' : (drafts[field.name] ?? null)}
-          problem={problems[field.name]}
+          draft={draftOf(drafts, field.name)}
+          problem={Object.hasOwn(problems, field.name) ? problems[field.name] : undefined}
           onChange={(draft) => onChange(field.name, draft)}
         />
       ))}
@@ -36,16 +39,14 @@ interface ParamProps {
 function ParamField({ problem, ...props }: ParamProps & { problem: string | undefined }) {
   const text = useText()
   const { field, draft, onChange } = props
-  const { name, description, fallback, isRequired, isNullable, kind } = field
-  const hints = [description]
-  if (fallback !== undefined && kind !== 'choice') hints.push(text.form.defaultIs(showValue(fallback)))
-  if (kind === 'list') hints.push(text.form.lines)
-  const hasNullBox = isNullable && kind !== 'choice'
+  const { isRequired, isNullable, kind, reason } = field
+  const label = reason === 'rest' ? text.form.otherParams : visible(field.name)
+  const hasNullBox = isNullable && kind !== 'choice' && kind !== 'json'
   return (
     <FieldFrame
-      label={name}
+      label={label}
       note={isRequired ? undefined : text.form.optional}
-      hint={hints.filter((hint) => hint !== undefined).join(' ')}
+      hint={describeField(field, text)}
       problem={problem}
     >
       {(control) => (
@@ -59,7 +60,18 @@ function ParamField({ problem, ...props }: ParamProps & { problem: string | unde
                 onChange={(event) => onChange(event.target.checked ? null : '')}
               />
               <code>{text.form.nullValue}</code>
-              <span className="visually-hidden"> {name}</span>
+              <span className="visually-hidden"> {label}</span>
+            </label>
+          )}
+          {reason === 'asked' && !isRequired && (
+            <label className="null-box">
+              <input
+                type="checkbox"
+                checked={draft === undefined}
+                onChange={(event) => onChange(event.target.checked ? undefined : '')}
+              />
+              {text.form.leaveOut}
+              <span className="visually-hidden"> {label}</span>
             </label>
           )}
         </div>
@@ -68,12 +80,20 @@ function ParamField({ problem, ...props }: ParamProps & { problem: string | unde
   )
 }
 
+function describeField({ description, fallback, kind, reason }: Field, text: Dictionary): string {
+  const hints = [description]
+  if (fallback !== undefined && kind !== 'choice') hints.push(text.form.defaultIs(showValue(fallback)))
+  if (kind === 'list') hints.push(text.form.lines)
+  if (reason !== undefined) hints.push(text.form.reasons[reason])
+  return visible(hints.filter((hint) => hint !== undefined).join(' '))
+}
+
 function Control({ field, draft, onChange, control }: ParamProps & { control: ControlProps }) {
-  const { kind, limits, isRequired } = field
+  const { kind, isRequired } = field
   const common = {
     ...control,
     value: draft ?? '',
-    disabled: draft === null,
+    disabled: draft === null || draft === undefined,
     onChange: (event: { target: { value: string } }) => onChange(event.target.value),
   }
   switch (kind) {
@@ -87,14 +107,13 @@ function Control({ field, draft, onChange, control }: ParamProps & { control: Co
       return <InstantInput {...common} value={draft ?? ''} onChange={onChange} />
     case 'number':
     case 'integer':
+      // As text: a number control hides what it cannot read, and its wheel changes values.
       return (
         <input
           {...common}
-          type="number"
+          type="text"
           inputMode={kind === 'integer' ? 'numeric' : 'decimal'}
-          step={kind === 'integer' ? 1 : 'any'}
-          {...(limits.min === undefined ? {} : { min: limits.min })}
-          {...(limits.max === undefined ? {} : { max: limits.max })}
+          autoComplete="off"
         />
       )
     case 'list':
@@ -102,15 +121,7 @@ function Control({ field, draft, onChange, control }: ParamProps & { control: Co
     case 'json':
       return <textarea {...common} rows={4} className="code" placeholder="{ }" spellCheck={false} />
     default:
-      return (
-        <input
-          {...common}
-          type="text"
-          spellCheck={false}
-          autoComplete="off"
-          {...(limits.maxLength === undefined ? {} : { maxLength: limits.maxLength })}
-        />
-      )
+      return <TextControl field={field} draft={draft} onChange={onChange} control={control} />
   }
 }
 
@@ -119,14 +130,14 @@ function Flag({ field, draft, onChange, control }: ParamProps & { control: Contr
   const text = useText()
   const { fallback, isRequired } = field
   if (isRequired || typeof fallback === 'boolean') {
-    const isOn = draft === '' || draft === null ? fallback === true : draft === 'true'
+    const isOn = !draft ? fallback === true : draft === 'true'
     return (
       <input
         {...control}
         type="checkbox"
         className="switch"
         checked={isOn}
-        disabled={draft === null}
+        disabled={draft === null || draft === undefined}
         onChange={(event) => onChange(event.target.checked === fallback ? '' : String(event.target.checked))}
       />
     )
@@ -135,7 +146,7 @@ function Flag({ field, draft, onChange, control }: ParamProps & { control: Contr
     <select
       {...control}
       value={draft ?? ''}
-      disabled={draft === null}
+      disabled={draft === null || draft === undefined}
       onChange={(event) => onChange(event.target.value)}
     >
       <option value="">{text.form.notSet}</option>
@@ -154,7 +165,8 @@ function Choice({ field, draft, onChange, control }: ParamProps & { control: Con
   return (
     <select
       {...control}
-      value={draft ?? NULL_OPTION}
+      value={draft === undefined ? '' : (draft ?? NULL_OPTION)}
+      disabled={draft === undefined}
       required={isRequired}
       onChange={({ target }) => onChange(isNullable && target.value === NULL_OPTION ? null : target.value)}
     >
@@ -169,6 +181,10 @@ function Choice({ field, draft, onChange, control }: ParamProps & { control: Con
   )
 }
 
+/** A default may be as long as it likes. */
+const MAX_SHOWN = 100
+
 function showValue(value: unknown): string {
-  return typeof value === 'string' ? value : JSON.stringify(value)
+  const text = visible(typeof value === 'string' ? value : JSON.stringify(value))
+  return text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}…` : text
 }

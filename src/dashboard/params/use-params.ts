@@ -1,6 +1,8 @@
-import { useState } from 'react'
+import { useMemo } from 'react'
 import type { Dictionary } from '../i18n/en.ts'
-import { type Draft, type Drafts, type Problems, toDrafts, toParams } from './draft.ts'
+import { useKept } from '../state/kept.ts'
+import { type Draft, type Drafts, type Problems, toParams } from './draft.ts'
+import { REST, startForm, WHOLE } from './faithful.ts'
 import { type Field, type JsonSchema, listFields } from './field.ts'
 
 export interface ParamsDraft {
@@ -10,40 +12,41 @@ export interface ParamsDraft {
   readonly read: (text: Dictionary) => { params: Record<string, unknown>; problems: Problems }
 }
 
-/** All params as one text, for a type whose schema does not name them. */
-const WHOLE: Field = {
-  name: 'params',
-  kind: 'json',
-  isRequired: false,
-  isNullable: false,
-  fallback: undefined,
-  description: undefined,
-  options: [],
-  itemKind: 'text',
-  limits: {},
+interface Options {
+  /** Of the form: what is entered in it outlasts a log-in. */
+  readonly key: string
+  readonly taskType: string
+  readonly schema: JsonSchema
+  /** Params that are there already. */
+  readonly start: Readonly<Record<string, unknown>>
+  /** Values that the server hides: entered again in a copy, kept in a change. */
+  readonly hidden: 'asked' | 'kept'
 }
 
-/**
- * What a person enters for the params of one type, starting from params that are there. Another type starts afresh.
- */
-export function useParams(
-  taskType: string,
-  schema: JsonSchema,
-  start: Readonly<Record<string, unknown>>,
-): ParamsDraft {
-  const named = listFields(schema)
-  const fields = named ?? [WHOLE]
-  const initial = named ? start : Object.keys(start).length > 0 ? { params: start } : {}
-  const fresh = () => ({ taskType, drafts: toDrafts(fields, initial) })
-  const [state, setState] = useState<{ taskType: string; drafts: Drafts }>(fresh)
-  const { drafts } = state.taskType === taskType ? state : fresh()
+/** What a person enters for the params of one type. Another type starts afresh. */
+export function useParams({ key, taskType, schema, start, hidden }: Options): ParamsDraft {
+  const { named, form } = useMemo(() => {
+    const named = listFields(schema)
+    const initial = named ? start : Object.keys(start).length > 0 ? { [WHOLE.name]: start } : {}
+    return { named, form: startForm(named ?? [WHOLE], initial, hidden) }
+  }, [schema, start, hidden])
+  const [state, setState] = useKept<{ taskType: string; drafts: Drafts }>(`${key} params`, () => ({
+    taskType,
+    drafts: form.drafts,
+  }))
+  const drafts = state.taskType === taskType ? state.drafts : form.drafts
   return {
-    fields,
+    fields: form.fields,
     drafts,
     change: (name, draft) => setState({ taskType, drafts: { ...drafts, [name]: draft } }),
     read(text) {
-      const { params, problems } = toParams(fields, drafts, text)
-      return { params: named ? params : ((params.params ?? {}) as Record<string, unknown>), problems }
+      const { params, problems } = toParams(form.fields, drafts, text)
+      if (!named) {
+        const { params: whole = {} } = params
+        return { params: whole as Record<string, unknown>, problems }
+      }
+      const { [REST]: rest = {}, ...known } = params
+      return { params: { ...(rest as object), ...known }, problems }
     },
   }
 }

@@ -1,6 +1,7 @@
 import { HAS_LOGIN } from '../settings.ts'
 import { Store } from './store.ts'
 
+/** Holds the name of the person where the page has a log-in of its own. */
 const LOGGED_IN = 'tasks.loggedIn'
 const TOKEN = 'tasks.token'
 
@@ -18,17 +19,33 @@ export const session = new Store(firstGuess())
 /** `lost` while requests do not get through to the server; whatever gets through says `ok`. */
 export const connection = new Store<'ok' | 'lost'>('ok')
 
-export function beginSession(token: string | null = null): void {
-  if (token !== null) sessionStorage.setItem(TOKEN, token)
-  if (HAS_LOGIN) localStorage.setItem(LOGGED_IN, 'yes')
+/** Who logged in on this page last; null where nobody has, or the host knows. */
+let person = localStorage.getItem(LOGGED_IN)
+
+export function beginSession(username: string): void {
+  localStorage.setItem(LOGGED_IN, username)
+  person = username
   session.set(true)
 }
+
+export function beginHostSession(token: string | null): void {
+  if (token !== null) sessionStorage.setItem(TOKEN, token)
+  session.set(true)
+}
+
+export const lastPerson = (): string | null => person
 
 /** Any answer 401 does this. */
 export function forgetSession(): void {
   localStorage.removeItem(LOGGED_IN)
   sessionStorage.removeItem(TOKEN)
   session.set(false)
+}
+
+/** A log-out: whoever logs in next is somebody else. */
+export function leaveSession(): void {
+  person = null
+  forgetSession()
 }
 
 /** For servers whose host gives out bearer tokens. Gone with the tab. */

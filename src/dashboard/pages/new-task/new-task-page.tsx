@@ -3,6 +3,7 @@ import { client } from '../../client.ts'
 import { FieldFrame } from '../../components/field.tsx'
 import { Empty, Failure, Skeleton } from '../../components/notice.tsx'
 import { useText } from '../../i18n/text.ts'
+import { visible } from '../../i18n/visible.ts'
 import { go } from '../../state/route.ts'
 import { useServerState } from '../../state/server-state.tsx'
 import { useQuery } from '../../state/use-query.ts'
@@ -60,13 +61,14 @@ function Chooser({ chosen, original }: { chosen: string | null; original: TaskDe
             </option>
             {types.map((one) => (
               <option key={one.taskType} value={one.taskType}>
-                {one.taskType}
+                {visible(one.taskType)}
                 {one.paused ? ` (${text.list.pausedType})` : ''}
               </option>
             ))}
           </select>
         )}
       </FieldFrame>
+      {!type && taskType !== '' && <p className="hint">{text.form.unknownType(visible(taskType))}</p>}
       {type && <TaskForm key={taskType} type={type} {...(isSame && original ? { original } : {})} />}
     </div>
   )

@@ -6,20 +6,31 @@ import { sortProblems } from '../../params/draft.ts'
 import type { JsonSchema } from '../../params/field.ts'
 import { ParamsForm } from '../../params/params-form.tsx'
 import { useParams } from '../../params/use-params.ts'
-import { type Refusal, useRefusal } from '../../params/use-refusal.ts'
+import { findUnreadable, type Refusal, useRefusal } from '../../params/use-refusal.ts'
+import { useKept } from '../../state/kept.ts'
 import { go } from '../../state/route.ts'
 import { say } from '../../state/toasts.ts'
 import { type OptionDrafts, OptionFields, readOptions, toOptionDrafts } from './options.tsx'
 
+const NO_PARAMS = {}
+
 export function TaskForm({ type, original }: { type: TaskTypeView; original?: TaskDetail }) {
   const text = useText()
   const { form, refusal, refuse } = useRefusal()
-  const params = useParams(type.taskType, type.params as JsonSchema, original?.params ?? {})
-  const [options, setOptions] = useState<OptionDrafts>(() => toOptionDrafts(original, type))
+  const key = `new ${type.taskType} ${original?.taskId ?? ''}`
+  const params = useParams({
+    key,
+    taskType: type.taskType,
+    schema: type.params as JsonSchema,
+    start: original?.params ?? NO_PARAMS,
+    hidden: 'asked',
+  })
+  const [options, setOptions] = useKept<OptionDrafts>(`${key} options`, () => toOptionDrafts(original, type))
   const [isBusy, setBusy] = useState(false)
 
   const submit = async (event: FormEvent) => {
     event.preventDefault()
+    if (findUnreadable(form.current)) return refuse({ params: {}, others: {}, message: text.form.unreadable })
     const read = params.read(text)
     if (Object.keys(read.problems).length > 0) {
       return refuse({ params: read.problems, others: {}, message: text.form.problems })
@@ -36,6 +47,7 @@ export function TaskForm({ type, original }: { type: TaskTypeView; original?: Ta
       refuse(toRefusal(error, params.fields, text.form.problems, describeError(error, text)))
     }
   }
+  const hasOptions = original !== undefined || Object.values(options).some((draft) => draft !== '')
   return (
     <form ref={form} noValidate onSubmit={(event) => void submit(event)}>
       <fieldset>
@@ -48,7 +60,7 @@ export function TaskForm({ type, original }: { type: TaskTypeView; original?: Ta
           onChange={params.change}
         />
       </fieldset>
-      <details open={original !== undefined || Object.keys(refusal.others).length > 0 || undefined}>
+      <details open={hasOptions || Object.keys(refusal.others).length > 0 || undefined}>
         <summary>{text.form.options}</summary>
         <OptionFields
           drafts={options}

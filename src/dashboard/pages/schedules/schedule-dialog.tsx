@@ -1,4 +1,4 @@
-import { type FormEvent, useState } from 'react'
+import type { FormEvent } from 'react'
 import { type ScheduleView, TasksApiError, type TaskTypeView } from '../../../client/index.ts'
 import { client } from '../../client.ts'
 import { Dialog } from '../../components/dialog.tsx'
@@ -9,11 +9,14 @@ import { type Problems, sortProblems } from '../../params/draft.ts'
 import type { JsonSchema } from '../../params/field.ts'
 import { ParamsForm } from '../../params/params-form.tsx'
 import { type ParamsDraft, useParams } from '../../params/use-params.ts'
-import { useRefusal } from '../../params/use-refusal.ts'
+import { findUnreadable, useRefusal } from '../../params/use-refusal.ts'
+import { useKept } from '../../state/kept.ts'
 import { useServerState } from '../../state/server-state.tsx'
 import { say } from '../../state/toasts.ts'
 
 const MISSED = ['skip', 'once', 'all'] as const
+
+const NOTHING = {}
 
 interface Draft {
   readonly name: string
@@ -33,7 +36,7 @@ export function ScheduleDialog(props: DialogProps) {
   const { schedule, onClose } = props
   const text = useText()
   const types = useServerState().types.data ?? []
-  const [draft, setDraft] = useState<Draft>(() => ({
+  const [draft, setDraft] = useKept<Draft>(`schedule ${schedule?.name ?? ''} fields`, () => ({
     name: schedule?.name ?? '',
     cron: schedule?.cron ?? '',
     timeZone: schedule?.timeZone ?? Intl.DateTimeFormat().resolvedOptions().timeZone,
@@ -60,10 +63,16 @@ function ScheduleForm(props: FormProps) {
   const { schedule, onClose, onSaved, type, draft } = props
   const text = useText()
   const { form, refusal, refuse } = useRefusal()
-  const start = schedule?.taskType === draft.taskType ? schedule.params : {}
-  const params = useParams(draft.taskType, (type?.params ?? {}) as JsonSchema, start)
+  const params = useParams({
+    key: `schedule ${schedule?.name ?? ''}`,
+    taskType: draft.taskType,
+    schema: (type?.params ?? NOTHING) as JsonSchema,
+    start: schedule?.taskType === draft.taskType ? schedule.params : NOTHING,
+    hidden: 'kept',
+  })
   const submit = async (event: FormEvent) => {
     event.preventDefault()
+    if (findUnreadable(form.current)) return refuse({ params: {}, others: {}, message: text.form.unreadable })
     const read = params.read(text)
     const others = findMissing(draft, text)
     if (Object.keys({ ...read.problems, ...others }).length > 0) {
