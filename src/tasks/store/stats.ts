@@ -56,7 +56,9 @@ const COUNT = `with recursive ${TYPES}, waiting as (
           case when w.oldest_due <= now() - interval '1 second' and known.task_type not in (select task_type from served)
                then 'executor' end as "waitingFor",
           coalesce(w.pending, 0) as pending,
-          (extract(epoch from now()) - extract(epoch from greatest(w.oldest_due, 'epoch')))::float8 as "oldestDueSeconds",
+          case when w.oldest_due is not null
+               then extract(epoch from now()) - extract(epoch from greatest(w.oldest_due, 'epoch'))
+          end::float8 as "oldestDueSeconds",
           coalesce(u.running, 0) as running,
           ${countOf('failed')} as failed,
           ${countOf('cancelled')} as cancelled,

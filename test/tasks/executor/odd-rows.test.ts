@@ -90,15 +90,19 @@ const ROWS: Readonly<Record<string, readonly [Columns, ...string[]]>> = {
 }
 
 async function insertOdd(columns: Columns, statements: readonly string[]): Promise<string> {
-  const { pool } = database
   const row: Columns = { task_id: 'task_odd', task_type: 'work', ...columns }
   const names = Object.keys(row)
-  await pool.query(
+  // In one transaction: the executor must not claim the row before it is complete.
+  const client = await database.pool.connect()
+  await client.query('begin')
+  await client.query(
     `insert into async_tasks (${names.join(', ')}) overriding system value
      values (${names.map((_, i) => `$${i + 1}`).join(', ')})`,
     Object.values(row),
   )
-  for (const statement of statements) await pool.query(statement)
+  for (const statement of statements) await client.query(statement)
+  await client.query('commit')
+  client.release()
   return String(row.task_id)
 }
 
