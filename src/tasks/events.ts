@@ -55,7 +55,9 @@ export interface TaskEventMap {
   straysHandedBack: [{ taskIds: readonly string[] }]
   unknownTypeFailed: [{ taskId: string; taskType: string }]
   /** A schedule was created, changed or deleted in this process. */
-  schedulesChanged: [{ schedule: string }]
+  schedulesChanged: [{ schedule: string; deleted?: boolean }]
+  /** It was deleted through the API, in whatever process. */
+  scheduleDeleted: [{ schedule: string }]
   /** Ticks of a schedule made tasks. */
   ticked: [{ schedule: string; ticks: readonly Date[]; taskIds: readonly string[] }]
   /** A tick made no task; the schedule goes on with its next one. */

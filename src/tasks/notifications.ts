@@ -8,7 +8,8 @@ import { sendNotification } from './store/notify.ts'
 export type Notification =
   /** Without `tasks`: any number of them. */
   | { readonly kind: 'due'; readonly tasks?: DueTasks }
-  | { readonly kind: 'schedules' }
+  /** One has changed, or this one was deleted. */
+  | { readonly kind: 'schedules'; readonly deleted?: string }
   | { readonly kind: 'resumed' }
   | { readonly kind: 'cancelled'; readonly runs: readonly CancelledRun[] }
 
@@ -44,6 +45,9 @@ export function encodeNotification(notification: Notification): string {
   if (notification.kind === 'due' && notification.tasks) {
     return `due ${notification.tasks.count} ${notification.tasks.seed}`
   }
+  if (notification.kind === 'schedules' && notification.deleted !== undefined) {
+    return `schedules deleted ${notification.deleted}`
+  }
   if (notification.kind !== 'cancelled') return notification.kind
   return ['cancelled', ...notification.runs.map(({ taskId, attempt }) => `${taskId} ${attempt}`)].join(' ')
 }
@@ -53,6 +57,8 @@ export function decodeNotification(payload: string): Notification | undefined {
   if (payload === 'due' || payload === 'resumed' || payload === 'schedules') return { kind: payload }
   const [, count, seed] = /^due (\d{1,9}) (\d{1,9})$/.exec(payload) ?? []
   if (count && seed) return { kind: 'due', tasks: { count: Number(count), seed: Number(seed) } }
+  const [, deleted] = /^schedules deleted ([\w.:-]{1,100})$/.exec(payload) ?? []
+  if (deleted) return { kind: 'schedules', deleted }
   if (!/^cancelled( \S+ \d+)+$/.test(payload)) return undefined
   const pairs = [...payload.matchAll(/ (\S+) (\d+)/g)]
   const runs = pairs.map(([, taskId = '', attempt]) => ({ taskId, attempt: Number(attempt) }))
@@ -183,7 +189,8 @@ export class Notifier implements Hints {
     })
   }
 
-  readonly #onSchedulesChanged = (): void => this.#send({ kind: 'schedules' })
+  readonly #onSchedulesChanged = ({ schedule, deleted }: TaskEventMap['schedulesChanged'][0]): void =>
+    this.#send({ kind: 'schedules', ...(deleted && { deleted: schedule }) })
   readonly #onResumed = (): void => this.#send({ kind: 'resumed' })
 
   #send(notification: Notification): void {

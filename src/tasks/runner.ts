@@ -1,14 +1,12 @@
 import type pg from 'pg'
 import { createPrivatePool, endPool } from '../db/client.ts'
 import { createDatabase, type Database } from '../db/database.ts'
-import { isOutage } from '../db/errors.ts'
 import { Gate } from '../db/gate.ts'
 import { sharePool } from '../db/shared-pool.ts'
+import { DeclaredSchedules } from './declared-schedules.ts'
 import { TaskError } from './errors.ts'
 import { TaskEvents } from './events.ts'
 import { TaskExecutor } from './executor/executor.ts'
-import { Supervisor } from './executor/supervisor.ts'
-import { pause } from './executor/wake-up.ts'
 import { TaskFeed } from './feed/feed.ts'
 import { FinishCounter } from './finish-counter.ts'
 import { TaskManager } from './manager.ts'
@@ -52,8 +50,6 @@ const SPARE_CONNECTIONS = { max: 2, idleMs: 5_000 }
 /** Opened when somebody watches: viewers and the app do not wait for each other. */
 const FEED_CONNECTIONS = { max: 2, idleMs: 5_000 }
 
-const MAX_TIMER_MS = 2_147_483_647
-
 /** The engine of one app: its parts, put together, and the order in which they start and stop. */
 export class TaskRunner {
   readonly events = new TaskEvents()
@@ -69,10 +65,7 @@ export class TaskRunner {
   readonly #finishes: FinishCounter
   readonly #registry: TaskRegistry
   readonly #definitions: Map<string, TaskDefinition>
-  readonly #schedules: readonly ScheduleOptions[]
-  /** Declares the schedules when the database is back. */
-  readonly #lateDeclaration: Supervisor
-  #declaresLate = false
+  readonly #schedules: DeclaredSchedules
   #isStopping = false
 
   constructor(options: TaskRunnerOptions) {
@@ -121,16 +114,14 @@ export class TaskRunner {
     this.executor = executor
     this.#registry = registry
     this.#definitions = definitions
-    this.#schedules = options.schedules ?? []
-    this.#lateDeclaration = new Supervisor(
-      'schedules',
-      async (signal, passed) => {
-        await manager.declareSchedules(this.#schedules)
-        passed()
-        await pause(MAX_TIMER_MS, signal)
-      },
+    const checks = executor !== null && listen !== undefined
+    this.#schedules = new DeclaredSchedules({
+      db,
       events,
-    )
+      manager,
+      schedules: options.schedules ?? [],
+      checks,
+    })
   }
 
   /**
@@ -162,7 +153,7 @@ export class TaskRunner {
 
   async #begin(): Promise<void> {
     try {
-      await this.#declareSchedules()
+      await this.#schedules.start(() => !this.#isStopping)
     } catch (error) {
       // An app may be closed while it starts: its pools have ended then, and nothing is to be started.
       if (!this.#isStopping) throw error
@@ -177,8 +168,7 @@ export class TaskRunner {
    * server from closing. */
   beginStop(): void {
     this.#isStopping = true
-    // Nobody waits for it: with the database away it would take its time.
-    if (this.#declaresLate) void this.#lateDeclaration.stop()
+    this.#schedules.beginStop()
     this.executor?.beginStop()
     this.manager.close()
     this.feed.close()
@@ -194,18 +184,6 @@ export class TaskRunner {
       await this.#finishes.stop()
       this.#gate.close(new TaskError('SHUTTING_DOWN', 'the app has closed'))
       await Promise.all(this.#ownPools.map((pool) => endPool(pool, 1_000)))
-    }
-  }
-
-  /** An app starts with the database away, too. */
-  async #declareSchedules(): Promise<void> {
-    if (this.#schedules.length === 0) return
-    try {
-      await this.manager.declareSchedules(this.#schedules)
-    } catch (error) {
-      if (!isOutage(error) || this.#isStopping) throw error
-      this.#declaresLate = true
-      this.#lateDeclaration.start()
     }
   }
 }

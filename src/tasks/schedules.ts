@@ -91,7 +91,8 @@ export class Schedules {
     if (!isName(name)) throw notFound(name)
     const deleted = await orBusy('SCHEDULE_BUSY', `schedule '${name}'`, deleteSchedule(this.#db, name))
     if (!deleted) throw notFound(name)
-    this.#events.emit('schedulesChanged', { schedule: name })
+    this.#events.emit('scheduleDeleted', { schedule: name })
+    this.#events.emit('schedulesChanged', { schedule: name, deleted: true })
   }
 
   /** Undefined when there is none. */

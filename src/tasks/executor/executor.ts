@@ -343,7 +343,7 @@ export class TaskExecutor {
       connection,
       fleet: () => this.#heartbeat.fleet,
       onDue: (delayMs) => this.#wakeUp.notifyAfter(delayMs, () => this.#claimer?.lookAgain()),
-      onSchedules: () => this.#scheduler.wake(),
+      onSchedules: (deleted) => this.#scheduler.noteChange(deleted),
       onResumed: () => this.#onResumed(),
       onCancelled: (taskId, attempt) => this.#abortIf(taskId, attempt, 'cancelled'),
       onListening: async () => {

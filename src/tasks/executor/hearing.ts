@@ -14,7 +14,8 @@ export function hearOthers(options: {
   fleet(): Fleet
   /** Tasks are due, and this executor is to claim some after so many milliseconds. */
   onDue(delayMs: number): void
-  onSchedules(): void
+  /** `deleted`: the schedule of this name was. */
+  onSchedules(deleted: string | undefined): void
   /** Tasks of a type that was paused may be due since long. */
   onResumed(): void
   onCancelled(taskId: string, attempt: number): void
@@ -32,7 +33,7 @@ export function hearOthers(options: {
         const delayMs = heard.tasks ? wakeUpDelay(options.fleet(), heard.tasks) : 0
         if (delayMs !== undefined) options.onDue(delayMs)
       }
-      if (heard?.kind === 'schedules') options.onSchedules()
+      if (heard?.kind === 'schedules') options.onSchedules(heard.deleted)
       if (heard?.kind === 'cancelled') {
         for (const { taskId, attempt } of heard.runs) options.onCancelled(taskId, attempt)
       }

@@ -83,6 +83,7 @@ export class Heartbeat {
   #steadySince = Number.POSITIVE_INFINITY
   #lastForget = performance.now()
   #nextLook = 0
+  #orphansSince: number | undefined
   #nextUnknownTypes = 0
   #lastLookMs = 0
   #tableBytes = 0
@@ -163,17 +164,12 @@ export class Heartbeat {
   }
 
   async beatOnce(): Promise<void> {
-    if (!this.#registered) {
-      const sentAt = performance.now()
-      await registerExecutor(this.#db, this.#row)
-      this.#registered = true
-      this.#noteGap(sentAt)
-      this.#noteBeat(sentAt)
-      this.#onRegistered()
-    }
+    if (!this.#registered) await this.#register()
     const attempts = this.#slots.attempts()
     const answer = await this.#send(attempts)
     this.#registered = answer.known
+    // Its row has vanished: others are to see at once that it lives.
+    if (!answer.known) await this.#register()
     this.#tableBytes = answer.tableBytes
     this.#fleet = { size: answer.fleetSize, position: answer.fleetPosition }
     const [cancelled, lost] = [new Set(answer.cancelled), new Set(answer.lost)]
@@ -187,6 +183,15 @@ export class Heartbeat {
       for (const run of await carryOutCancels(this.#db)) this.#events.emit('cancelled', run)
     }
     await this.#judge(answer)
+  }
+
+  async #register(): Promise<void> {
+    const sentAt = performance.now()
+    await registerExecutor(this.#db, this.#row)
+    this.#registered = true
+    this.#noteGap(sentAt)
+    this.#noteBeat(sentAt)
+    this.#onRegistered()
   }
 
   async #send(attempts: readonly Attempt[]): Promise<BeatAnswer> {
@@ -241,8 +246,12 @@ export class Heartbeat {
 
   async #judge(answer: BeatAnswer): Promise<void> {
     if (!this.isSteady) return
-    if (answer.orphans) {
-      const rescued = await rescueTasks(this.#db, this.executorId)
+    if (!answer.orphans) this.#orphansSince = undefined
+    else {
+      this.#orphansSince ??= performance.now()
+      // An executor whose row was removed has time to make it again.
+      const unlisted = performance.now() - this.#orphansSince >= this.#row.leaseMs
+      const rescued = await rescueTasks(this.#db, this.executorId, { unlisted })
       if (rescued.length > 0) this.#events.emit('rescued', { tasks: rescued })
     }
     if (performance.now() >= this.#nextUnknownTypes) await this.#failUnknownTypes()

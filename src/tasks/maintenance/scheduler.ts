@@ -94,6 +94,12 @@ export class Scheduler {
     this.#wakeUp.notify()
   }
 
+  /** Another process has changed a schedule, or deleted the one of this name. */
+  noteChange(deleted: string | undefined): void {
+    if (deleted !== undefined) this.#events.emit('scheduleDeleted', { schedule: deleted })
+    this.wake()
+  }
+
   readonly #onChanged = (): void => this.wake()
 
   async #loop(signal: AbortSignal, passed: () => void): Promise<void> {

@@ -211,6 +211,9 @@ const NOTHING = `(select ctid as place, id, priority, run_at from ${TASKS}
 /** Where only the key counts. */
 const NO_LIMIT = 1_000_000_000
 
+/** So often at most the rows of types are made again where one cannot be locked. */
+const KNOW_TYPES_INTERVAL_MS = 1_000
+
 const KNOW_TYPES = statement(
   'know_types',
   `insert into ${TYPES} (task_type) select unnest($1::text[]) on conflict do nothing`,
@@ -256,7 +259,7 @@ export class Claims {
   readonly #plain: Statement
   readonly #full: Statement
   readonly #hopping: Statement | undefined
-  #typesAreKnown = false
+  #typesKnownAt = Number.NEGATIVE_INFINITY
 
   constructor(db: Database, executorId: string, types: readonly TypeLimits[]) {
     this.#db = db
@@ -285,9 +288,12 @@ export class Claims {
 
   /** The same, together with these types that have such a limit. */
   async claimLimited(request: ClaimRequest, open: ReadonlySet<string>): Promise<LimitedClaimAnswer> {
-    if (!this.#typesAreKnown) await execute(this.#db, KNOW_TYPES, [this.#limited])
-    this.#typesAreKnown = true
+    if (this.#typesKnownAt === Number.NEGATIVE_INFINITY) await this.#makeTypesKnown()
     const answer = await this.#takeLimited(this.#full, request, open)
+    // A row that cannot be locked is held by another claim, or is gone.
+    const mayBeGone =
+      answer.busy.length > 0 && performance.now() - this.#typesKnownAt > KNOW_TYPES_INTERVAL_MS
+    if (mayBeGone) this.#typesKnownAt = Number.NEGATIVE_INFINITY
     try {
       return { ...answer, tasks: [...answer.tasks, ...(await this.#takeOfOtherKeys(request, open, answer))] }
     } catch (error) {
@@ -295,6 +301,11 @@ export class Claims {
       if (answer.tasks.length > 0) return answer
       throw error
     }
+  }
+
+  async #makeTypesKnown(): Promise<void> {
+    await execute(this.#db, KNOW_TYPES, [this.#limited])
+    this.#typesKnownAt = performance.now()
   }
 
   /** Where a type has more due tasks than its window shows, and places left, those of keys beyond the window. */

@@ -26,6 +26,7 @@ const RESCUE = statement(
      select t.id, t.executor_id
        from ${TASKS} t
       where t.status = 'running' and ${CLOCK_IS_STEADY('$1')} and ${EXECUTOR_IS_DEAD}
+        and ($2::boolean or exists (select from ${EXECUTORS} e where e.executor_id = t.executor_id))
       order by t.id
       limit ${BATCH}
         for update skip locked
@@ -60,10 +61,14 @@ export interface RescuedTask {
 
 /**
  * Puts the tasks of dead executors back, due at once, one retry spent. At most 500 a call, and none when the clock has
- * jumped since the heartbeat of `judge`, the executor that asks.
+ * jumped since the heartbeat of `judge`, the executor that asks. `unlisted`: those, too, whose executor has no row.
  */
-export function rescueTasks(db: Database, judge: string | null = null): Promise<RescuedTask[]> {
-  return execute(db, RESCUE, [judge])
+export function rescueTasks(
+  db: Database,
+  judge: string | null = null,
+  { unlisted = true }: { unlisted?: boolean } = {},
+): Promise<RescuedTask[]> {
+  return execute(db, RESCUE, [judge, unlisted])
 }
 
 const HAND_BACK_STRAYS = statement(

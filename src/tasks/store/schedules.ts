@@ -51,6 +51,19 @@ export function listSchedules(db: Database): Promise<ScheduleRow[]> {
   return execute<ScheduleRow>(db, LIST, [])
 }
 
+const MISSING = statement(
+  'schedules_missing',
+  `select given.name
+     from unnest($1::text[]) as given (name)
+    where not exists (select from ${SCHEDULES} s where s.name = given.name)`,
+)
+
+/** Those of the names that no schedule has. */
+export async function findMissingSchedules(db: Database, names: readonly string[]): Promise<Set<string>> {
+  const rows = await execute<{ name: string }>(db, MISSING, [names])
+  return new Set(rows.map(({ name }) => name))
+}
+
 const FIND = statement('schedule_find', `select ${COLUMNS} from ${SCHEDULES} s where s.name = $1`)
 
 export async function findSchedule(db: Database, name: string): Promise<ScheduleRow | undefined> {
