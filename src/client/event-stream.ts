@@ -73,10 +73,10 @@ export class EventStreamParser {
 export async function* readMessages(
   response: Response,
   parser: EventStreamParser,
-  options: { maxBytes: number; onBytes: () => void },
+  options: { maxBytes: number; signal?: AbortSignal; onBytes: () => void },
 ): AsyncGenerator<StreamMessage> {
   const decoder = new TextDecoder()
-  for await (const chunk of readChunks(response)) {
+  for await (const chunk of readChunks(response, options.signal)) {
     options.onBytes()
     yield* parser.push(decoder.decode(chunk, { stream: true }))
     if (parser.waitingChars > options.maxBytes) throw tooLarge(response.status, options.maxBytes)

@@ -1,6 +1,6 @@
 import { failureWaitMs, isFinal, TasksApiError } from './errors.ts'
 import { EventStreamParser, readMessages, type StreamMessage } from './event-stream.ts'
-import { backoffMs, Deadline, pause } from './patience.ts'
+import { backoffMs, Deadline, pause, untilAborted } from './patience.ts'
 import { type Requester, toNetworkError } from './request.ts'
 import type { WatchAllOptions, WatchConnection } from './watch.ts'
 
@@ -112,7 +112,7 @@ class Stream<Event> {
       const response = await this.#open(silence.signal)
       this.#openedAt = performance.now()
       yield 'open'
-      const limits = { maxBytes: this.#requester.maxBytes, onBytes }
+      const limits = { maxBytes: this.#requester.maxBytes, signal: silence.signal, onBytes }
       for await (const message of readMessages(response, this.#parser, limits)) {
         const received = this.#source.decode(message)
         this.#hadNews ||= received?.isNews ?? false
@@ -132,10 +132,11 @@ class Stream<Event> {
   async #open(signal: AbortSignal): Promise<Response> {
     const accept = { accept: 'text/event-stream, application/problem+json' }
     try {
-      const response = await this.#requester.open('GET', this.#source.path, {
+      const opening = this.#requester.open('GET', this.#source.path, {
         headers: { ...accept, ...this.#source.headers() },
         signal,
       })
+      const response = await untilAborted(opening, signal)
       const isStream = response.headers.get('content-type')?.startsWith('text/event-stream')
       // Some platforms read whole bodies alone.
       if (isStream && response.body) return response

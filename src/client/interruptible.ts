@@ -18,6 +18,7 @@ export function interruptible<T>(
         if (result.done) signal?.removeEventListener('abort', follow)
         return result
       } catch (error) {
+        signal?.removeEventListener('abort', follow)
         if (returned) return { done: true as const, value: undefined }
         throw error
       }

@@ -33,8 +33,8 @@ export class ListStore implements AllListener {
   #snapshot: ListSnapshot
   #leaveAll: (() => void) | undefined
   #isStale = false
-  /** Rows that changed since the read under way began: newer than what it returns. */
-  #changed = new Map<string, TaskSummary>()
+  /** Rows that changed since the read under way began: newer than what it returns. Undefined while nothing is read. */
+  #changed: Map<string, TaskSummary> | undefined
   #waiting: (() => void)[] = []
 
   /** `before`: shown until the list is read. */
@@ -68,10 +68,11 @@ export class ListStore implements AllListener {
   }
 
   onTask(task: TaskSummary): void {
-    this.#changed.set(task.taskId, task)
+    this.#changed?.set(task.taskId, task)
     const { list } = this.#snapshot
     const isShown = list?.tasks.some(({ taskId }) => taskId === task.taskId) ?? false
-    if (list && isShown && this.#fits(task)) this.#set({ list: withRows(list, this.#changed) })
+    if (list && isShown && this.#fits(task))
+      this.#set({ list: withRows(list, new Map([[task.taskId, task]])) })
     else if (isShown || (this.#fits(task) && this.#mayShow(task))) this.#markStale()
   }
 
@@ -120,13 +121,22 @@ export class ListStore implements AllListener {
 
   async #readOnce(signal: AbortSignal | undefined): Promise<void> {
     this.#isStale = false
-    this.#changed = new Map()
-    const list = await this.#client.listTasks(this.#query, { signal })
+    const list = await this.#readFresh(signal)
     signal?.throwIfAborted()
     // A row that left the filter while the list was read is on the page that comes next.
-    this.#set({ list: withRows(list, this.#changed), error: undefined })
+    this.#set({ list, error: undefined })
     this.#settle()
     allOf(this.#client).resume()
+  }
+
+  async #readFresh(signal: AbortSignal | undefined): Promise<TaskList> {
+    const changed = new Map<string, TaskSummary>()
+    this.#changed = changed
+    try {
+      return withRows(await this.#client.listTasks(this.#query, { signal }), changed)
+    } finally {
+      if (this.#changed === changed) this.#changed = undefined
+    }
   }
 
   #settle(): void {

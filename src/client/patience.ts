@@ -13,6 +13,9 @@ export function backoffMs(failures: number, askedMs = 0): number {
   return Math.max(asked, full * (0.75 + Math.random() / 4))
 }
 
+/** Longer timers overflow, and fire at once. */
+const MAX_TIMER_MS = 2_147_483_647
+
 /** Resolves after `ms`. @throws the signal's reason when it aborts */
 export function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve, reject) => {
@@ -21,11 +24,25 @@ export function pause(ms: number, signal: AbortSignal | undefined): Promise<void
       clearTimeout(timer)
       reject(signal?.reason)
     }
-    const timer = setTimeout(() => {
-      signal?.removeEventListener('abort', onAbort)
-      resolve()
-    }, ms)
+    const timer = setTimeout(
+      () => {
+        signal?.removeEventListener('abort', onAbort)
+        resolve()
+      },
+      Math.min(ms, MAX_TIMER_MS),
+    )
     signal?.addEventListener('abort', onAbort, { once: true })
+  })
+}
+
+/** Ends a wait for what an app provides, such as its `fetch` or token, which need not heed signals. */
+export function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (!signal) return work
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(signal.reason)
+    if (signal.aborted) onAbort()
+    signal.addEventListener('abort', onAbort, { once: true })
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
   })
 }
 
@@ -50,7 +67,8 @@ export class Deadline {
   /** Counts anew from now. */
   extend(ms: number): void {
     clearTimeout(this.#timer)
-    this.#timer = setTimeout(() => this.#controller.abort(new Error(`no response within ${ms} ms`)), ms)
+    const abort = () => this.#controller.abort(new Error(`no response within ${ms} ms`))
+    this.#timer = setTimeout(abort, Math.min(ms, MAX_TIMER_MS))
   }
 
   clear(): void {

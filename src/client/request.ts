@@ -1,7 +1,7 @@
 import type { Problem } from '../contract/problem.ts'
 import { checkOptions } from './check-options.ts'
 import { TasksApiError } from './errors.ts'
-import { Deadline } from './patience.ts'
+import { Deadline, untilAborted } from './patience.ts'
 
 /** The largest answer that is read, unless told otherwise: several times the largest task with its result. */
 const MAX_RESPONSE_BYTES = 32 * 1_048_576
@@ -77,7 +77,8 @@ export class Requester {
     const timeoutMs = options.timeoutMs ?? this.#options.timeoutMs ?? TIMEOUT_MS
     const deadline = new Deadline(timeoutMs, options.signal)
     try {
-      return await this.#json(method, path, { ...options, signal: deadline.signal })
+      const request = this.#json(method, path, { ...options, signal: deadline.signal })
+      return await untilAborted(request, deadline.signal)
     } catch (error) {
       options.signal?.throwIfAborted()
       throw deadline.signal.aborted ? toNetworkError(deadline.signal.reason) : error
@@ -108,6 +109,9 @@ export class Requester {
       ...(this.#options.credentials ? { credentials: this.#options.credentials } : {}),
       ...(signal ? { signal } : {}),
     })
+    // Of a fetch that heeds no signal.
+    if (signal?.aborted) response.body?.cancel().catch(() => {})
+    signal?.throwIfAborted()
     if (response.ok) return response
     throw toError(response, await this.#read(response, signal))
   }
@@ -117,7 +121,8 @@ export class Requester {
     return {
       accept: 'application/json, application/problem+json',
       ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-      ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+      // Storages of browsers return null for what is not there.
+      ...(token ? { authorization: `Bearer ${token}` } : {}),
       ...common,
       ...headers,
     }
@@ -139,7 +144,7 @@ export class Requester {
     let text = ''
     let bytes = 0
     try {
-      for await (const chunk of readChunks(response)) {
+      for await (const chunk of readChunks(response, signal)) {
         bytes += chunk.byteLength
         if (bytes > this.maxBytes) throw tooLarge(response.status, this.maxBytes)
         text += decoder.decode(chunk, { stream: true })
@@ -159,12 +164,15 @@ export class Requester {
 }
 
 /** The body's chunks; whoever stops early gives up the rest. Not every browser iterates over bodies by itself. */
-export async function* readChunks(response: Response): AsyncGenerator<Uint8Array> {
+export async function* readChunks(
+  response: Response,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Uint8Array> {
   const reader = response.body?.getReader()
   if (!reader) return
   try {
     for (;;) {
-      const { done, value } = await reader.read()
+      const { done, value } = await untilAborted(reader.read(), signal)
       if (done) return
       yield value
     }

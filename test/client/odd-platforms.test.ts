@@ -1,5 +1,8 @@
-import { expect, onTestFinished, test } from 'vitest'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { createTasksClient, TasksApiError, taskStatusQueryOptions } from '../../src/client/index.ts'
+import { ListStore } from '../../src/client/list-store.ts'
 import { BAD_ANSWERS } from './bad-answers.ts'
 import { ScriptedServer } from './scripted-server.ts'
 
@@ -71,6 +74,90 @@ test('a token that cannot be had once ends no watch', async () => {
   const types: string[] = []
   for await (const { type } of createTasksClient({ baseUrl, token }).watch('task_1')) types.push(type)
   expect(types.at(-1)).toBe('end')
+})
+
+describe('what an app provides and never gives', () => {
+  /** A fetch that heeds no signal. */
+  const deaf: typeof fetch = (input, { signal: _signal, ...init } = {}) => fetch(input, init)
+  const never = () => new Promise<never>(() => {})
+  const late = { code: 'NETWORK_ERROR', message: 'no answer: no response within 50 ms' }
+
+  test.each([
+    ['a fetch that heeds no signal', { fetch: deaf }],
+    ['a fetch without end', { fetch: never }],
+    ['a token', { token: never }],
+    ['headers', { headers: never }],
+    ['a body', { fetch: async () => new Response(new ReadableStream()) }],
+    [
+      'a text',
+      { fetch: async () => ({ ok: true, status: 200, body: null, text: never }) as never as Response },
+    ],
+  ])(
+    '%s: a call fails by its deadline, a watch ends with its signal and by return()',
+    async (_name, options) => {
+      const { baseUrl } = await startServer('no answer', false)
+      const client = createTasksClient({ baseUrl, timeoutMs: 50, ...options })
+      await expect(client.getTask('task_1')).rejects.toMatchObject(late)
+      const stop = new AbortController()
+      const watching = client.watch('task_1', { signal: stop.signal }).next()
+      stop.abort(new Error('enough'))
+      await expect(watching).rejects.toThrow('enough')
+      const events = client.watchAll()
+      const waiting = events.next()
+      await events.return(undefined)
+      expect(await waiting).toEqual({ done: true, value: undefined })
+    },
+  )
+
+  test('a stream is closed all the same', async () => {
+    const { server, baseUrl } = await startServer('streams of headers alone', false)
+    const events = createTasksClient({ baseUrl, fetch: deaf }).watchAll()
+    await events.next()
+    await events.return(undefined)
+    await expect.poll(() => server.openConnections()).toBe(0)
+  })
+})
+
+test('a time beyond the longest timer is no time at all', async () => {
+  const { baseUrl } = await startServer()
+  for (const timeoutMs of [2 ** 31, Number.POSITIVE_INFINITY]) {
+    const client = createTasksClient({ baseUrl, timeoutMs })
+    expect(await client.getTask('task_1')).toMatchObject({ status: 'completed' })
+  }
+})
+
+test.each([undefined, null, ''])('where the token is %j none is sent', async (token) => {
+  const { baseUrl } = await startServer()
+  const sent: (string | null)[] = []
+  const listening: typeof fetch = (input, init) => {
+    sent.push(new Headers(init?.headers).get('authorization'))
+    return fetch(input, init)
+  }
+  await createTasksClient({ baseUrl, token: () => token as string, fetch: listening }).getTask('task_1')
+  expect(sent).toEqual([null])
+})
+
+test('a list keeps no task that it does not show', async () => {
+  const { baseUrl } = await startServer()
+  const client = createTasksClient({ baseUrl })
+  const list = new ListStore(client, { status: ['failed'] }, undefined)
+  await list.refetch()
+  const task = (await client.listTasks()).tasks[0]
+  if (!task) throw new Error('the server has a task')
+  const passed = Array.from({ length: 100 }, (_, i) => {
+    const other = { ...task, taskId: `other_${i}` }
+    list.onTask(other)
+    return new WeakRef(other)
+  })
+  setFlagsFromString('--expose-gc')
+  const collect: () => void = runInNewContext('gc')
+  await expect
+    .poll(() => {
+      collect()
+      return passed.filter((ref) => ref.deref()).length
+    })
+    .toBe(0)
+  expect(list.read().error).toBeUndefined()
 })
 
 test('a call that gets no response fails by its deadline', async () => {

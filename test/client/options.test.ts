@@ -47,6 +47,25 @@ describe('an option that does not exist is named, with the nearest one', () => {
     expect(call).toThrow(message)
   })
 
+  test.each<[string, () => unknown, string]>([
+    ['the client', () => createTasksClient({ baseUrl, timeoutMs: 0 }), 'timeoutMs'],
+    ['watch', () => client.watch('task_1', { pollIntervalMs: 0 }), 'pollIntervalMs'],
+    ['watchAll', () => client.watchAll({ pollIntervalMs: -1 }), 'pollIntervalMs'],
+    [
+      'query options',
+      () => taskStatusQueryOptions(client, 't', { pollIntervalMs: Number.NaN }),
+      'pollIntervalMs',
+    ],
+    [
+      'useTaskStatus',
+      () => render(() => useTaskStatus('t', { pollIntervalMs: '5' as never })),
+      'pollIntervalMs',
+    ],
+    ['useTaskLogs', () => render(() => useTaskLogs('t', { pollIntervalMs: 0 })), 'pollIntervalMs'],
+  ])('a time that is none, of %s', (_name, call, option) => {
+    expect(call).toThrow(`${option} must be a positive number of milliseconds, got `)
+  })
+
   test('of a call', async () => {
     const call = client.getTask('task_1', { abort: new AbortController().signal } as never)
     await expect(call).rejects.toThrow(/abort is not a known option/)
