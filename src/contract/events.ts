@@ -9,9 +9,11 @@ export type TaskStreamEvent =
   /** The task has ended, and all of its log was sent; the stream closes. */
   | { readonly type: 'end'; readonly task: TaskDetail }
 
-/** What the stream of all tasks says: what runs when it opens, then whatever changes. */
-export interface TasksStreamEvent {
-  readonly type: 'task'
-  /** As lists show it. */
-  readonly task: TaskSummary
-}
+/** Events of the stream of all tasks: what runs when it opens, then every change. */
+export type TasksStreamEvent =
+  /** A task was created or has changed; its data is the task as lists show it. */
+  | { readonly type: 'task'; readonly task: TaskSummary }
+  /** A task was deleted; its data is `{ taskId }`. */
+  | { readonly type: 'deleted'; readonly taskId: string }
+  /** A type was paused or resumed; its data is `{ taskType, paused }`. */
+  | { readonly type: 'type'; readonly taskType: string; readonly paused: boolean }

@@ -99,7 +99,7 @@ async function* encode(steps: AsyncIterable<FeedStep>, request: FastifyRequest):
 const encoded = new WeakMap<object, string>()
 
 function toText(event: FeedEvent): string {
-  const data = event.type === 'log' ? event.line : event.task
+  const data = dataOf(event)
   let json = encoded.get(data)
   if (json === undefined) {
     json = JSON.stringify(data)
@@ -107,4 +107,11 @@ function toText(event: FeedEvent): string {
   }
   const id = event.type === 'log' ? `id: ${event.line.id}\n` : ''
   return `event: ${event.type}\n${id}data: ${json}\n\n`
+}
+
+function dataOf(event: FeedEvent): object {
+  if (event.type === 'log') return event.line
+  if (event.type === 'task' || event.type === 'end') return event.task
+  const { type: _type, ...data } = event
+  return data
 }

@@ -8,6 +8,7 @@ import { TaskError } from './errors.ts'
 import { TaskEvents } from './events.ts'
 import { TaskExecutor } from './executor/executor.ts'
 import { TaskFeed } from './feed/feed.ts'
+import { ChangeReporter } from './feed/reporter.ts'
 import { FinishCounter } from './finish-counter.ts'
 import { TaskManager } from './manager.ts'
 import { Notifier } from './notifications.ts'
@@ -63,6 +64,7 @@ export class TaskRunner {
   readonly #ownPools: readonly pg.Pool[]
   readonly #notifier: Notifier
   readonly #finishes: FinishCounter
+  readonly #reporter: ChangeReporter
   readonly #registry: TaskRegistry
   readonly #definitions: Map<string, TaskDefinition>
   readonly #schedules: DeclaredSchedules
@@ -109,6 +111,7 @@ export class TaskRunner {
         : null
     this.#db = db
     this.#finishes = new FinishCounter(db, events)
+    this.#reporter = new ChangeReporter(db, events)
     this.#notifier = notifier
     this.manager = manager
     this.executor = executor
@@ -181,7 +184,7 @@ export class TaskRunner {
       await this.executor?.stop()
     } finally {
       this.#notifier.stop()
-      await this.#finishes.stop()
+      await Promise.all([this.#finishes.stop(), this.#reporter.stop()])
       this.#gate.close(new TaskError('SHUTTING_DOWN', 'the app has closed'))
       await Promise.all(this.#ownPools.map((pool) => endPool(pool, 1_000)))
     }

@@ -3,6 +3,7 @@ import {
   bigint,
   boolean,
   check,
+  customType,
   index,
   integer,
   pgTable,
@@ -18,6 +19,9 @@ import {
 
 /** Instants are `timestamptz`; only the database's clock writes them. */
 const instant = (name: string) => timestamp(name, { withTimezone: true, mode: 'date' })
+
+/** The number of a transaction, which never wraps around. */
+const transactionId = customType<{ data: string }>({ dataType: () => 'xid8' })
 
 /**
  * One row a task. `(task_id, attempt, executor_id)` while `running` is the fence of every write of a run. Its fillfactor,
@@ -246,3 +250,19 @@ export const asyncTaskTypes = pgTable('async_task_types', {
   /** Claims that took tasks of it, where it has a limit over all processes: tells whether a count is still true. */
   claims: bigint('claims', { mode: 'number' }).notNull().default(0),
 })
+
+/**
+ * Tasks that changed, for those who watch all tasks: what polling a few indexes cannot find. Kept for minutes. Found by
+ * the transactions that one snapshot shows and an earlier one did not: however late they commit, none is missed.
+ */
+export const asyncTaskChanges = pgTable(
+  'async_task_changes',
+  {
+    id: bigint('id', { mode: 'number' }).generatedAlwaysAsIdentity().primaryKey(),
+    xid: transactionId('xid').notNull().default(sql`pg_current_xact_id()`),
+    /** No references: tasks that were deleted are among them. */
+    taskIds: text('task_ids').array().notNull(),
+    createdAt: instant('created_at').notNull().defaultNow(),
+  },
+  (t) => [index('idx_async_task_changes_xid').on(t.xid)],
+)

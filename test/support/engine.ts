@@ -1,6 +1,7 @@
 import { createDatabase, type Database } from '../../src/db/database.ts'
 import { type TaskEventMap, TaskEvents } from '../../src/tasks/events.ts'
 import { TaskExecutor } from '../../src/tasks/executor/executor.ts'
+import { ChangeReporter } from '../../src/tasks/feed/reporter.ts'
 import { TaskManager } from '../../src/tasks/manager.ts'
 import { Notifier } from '../../src/tasks/notifications.ts'
 import { createTaskRegistry } from '../../src/tasks/registry.ts'
@@ -13,6 +14,7 @@ export interface Engine {
   readonly events: TaskEvents
   readonly manager: TaskManager
   readonly executor: TaskExecutor
+  readonly reporter: ChangeReporter
 }
 
 /**
@@ -46,7 +48,7 @@ export function createEngine(
   const manager = new TaskManager({ ...parts, hints: notifier })
   const listen = options.hears ? { listen: { connectionString: database.directUrl } } : {}
   const executor: TaskExecutor = new TaskExecutor({ ...parts, ...listen, manager, version: 'test' })
-  return { db, events, manager, executor }
+  return { db, events, manager, executor, reporter: new ChangeReporter(db, events) }
 }
 
 /** The next event of this name that fits. */

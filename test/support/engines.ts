@@ -20,7 +20,12 @@ export function useEngines(): Engines {
     database = await createTestDatabase()
   })
   afterEach(async () => {
-    await Promise.all(engines.splice(0).map(({ executor }) => executor.stop()))
+    await Promise.all(
+      engines.splice(0).map(async ({ executor, reporter }) => {
+        await executor.stop()
+        await reporter.stop()
+      }),
+    )
     await database.drop()
   })
   const create: Engines['create'] = (tasks, settings, options) => {

@@ -32,7 +32,10 @@ export const eventRoutes: FastifyPluginAsyncZod<{ feed: TaskFeed }> = async (app
     tags,
     querystring: noQuery,
     response: {
-      200: events('`task`: a task as in the list; those that run first, then whatever changes.'),
+      200: events(
+        '`task`: a task as in the list; those that run first, then every change. `deleted`: the `taskId` of a task ' +
+          'that was deleted. `type`: a `taskType` that was paused or resumed, and whether it is `paused`.',
+      ),
       ...problems(400, 401, 403, 503),
     },
   }

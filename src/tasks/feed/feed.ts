@@ -1,4 +1,5 @@
-import type { TaskDetail, TaskLogLine, TaskSummary } from '../../contract/task.ts'
+import type { TaskStreamEvent, TasksStreamEvent } from '../../contract/events.ts'
+import type { TaskDetail, TaskLogLine } from '../../contract/task.ts'
 import type { Database } from '../../db/database.ts'
 import { isTransient } from '../../db/errors.ts'
 import { TaskError } from '../errors.ts'
@@ -7,6 +8,7 @@ import { backoffMs } from '../executor/supervisor.ts'
 import { pause, WakeUp } from '../executor/wake-up.ts'
 import { TASK_ID } from '../lifecycle.ts'
 import type { Redaction } from '../redaction.ts'
+import { forgetChanges, readFleetState, requestReports } from '../store/changes.ts'
 import { readFeed } from '../store/feed.ts'
 import { findTasks, listLogs } from '../store/read.ts'
 import { toLogLine } from '../store/rows.ts'
@@ -19,13 +21,14 @@ const INTERVAL_MS = 250
 const MIN_INTERVAL_MS = 50
 /** What one that is behind is handed at a time: a slow one holds no more than this. */
 const LINES_A_PAGE = 200
+/** Often enough for requests that last a minute. */
+const REQUEST_REPORTS_MS = 10_000
+/** Types that are paused, executors that die. */
+const READ_FLEET_MS = 1_000
 /** Each may carry megabytes of params and result. */
 const DETAILS_A_READ = 100
 
-export type FeedEvent =
-  | { readonly type: 'task'; readonly task: TaskDetail | TaskSummary }
-  | { readonly type: 'log'; readonly line: TaskLogLine }
-  | { readonly type: 'end'; readonly task: TaskDetail }
+export type FeedEvent = TaskStreamEvent | TasksStreamEvent
 
 /** Nothing, once nothing has happened for `idleMs`. */
 export type FeedStep = readonly FeedEvent[]
@@ -91,7 +94,8 @@ export class TaskFeed {
   }
 
   /**
-   * All tasks: those that run, then whatever changes. It ends for a viewer that has fallen too far behind.
+   * All tasks: those that run, then every change. It ends for a viewer that has fallen too far behind, and for all where a
+   * change may have been missed: they read what they show again.
    *
    * @throws TaskError `SHUTTING_DOWN`
    */
@@ -163,16 +167,15 @@ export class TaskFeed {
     { signal, idleMs }: FollowOptions,
     leave: () => void,
   ): AsyncGenerator<FeedStep, void, undefined> {
-    const toEvent = (task: TaskSummary): FeedEvent => ({ type: 'task', task })
     try {
       let { number } = all
-      yield all.running.map(toEvent)
+      yield all.running.map((task) => ({ type: 'task', task }))
       while (!this.#isOver(signal)) {
         const { count } = all.changes
-        const changed = all.changedAfter(number)
-        if (!changed) return
+        const events = all.eventsAfter(number)
+        if (!events) return
         number = all.number
-        if (changed.length > 0) yield changed.map(toEvent)
+        if (events.length > 0) yield events
         else if ((await all.changes.after(count, idleMs, signal)) === 'idle') yield []
       }
     } finally {
@@ -230,7 +233,11 @@ export class TaskFeed {
     while (!signal.aborted && this.#isWatched) {
       try {
         const more = await this.#look()
-        if (failures > 0) this.#events.emit('loopRecovered', { loop: 'feed', failures })
+        if (failures > 0) {
+          this.#events.emit('loopRecovered', { loop: 'feed', failures })
+          // Reports may have been removed meanwhile.
+          this.#all?.restart()
+        }
         failures = 0
         if (more) continue
         await pause(MIN_INTERVAL_MS, signal)
@@ -249,11 +256,11 @@ export class TaskFeed {
   async #look(): Promise<boolean> {
     const all = this.#all
     const watched = [...this.#watched.values()]
+    if (all) await this.#lookAround(all)
     const positions = watched.map(({ taskId, position }) => ({ taskId, afterLine: position ?? null }))
     const look = await readFeed(this.#db, positions, LINES_A_LOOK, all?.wanted)
     const nowMs = performance.now()
-    all?.take(look, nowMs)
-    let more = false
+    let more = all !== undefined && look.all !== undefined && all.take(look.all, look.snapshot)
     for (const task of watched) more = task.take(look, nowMs) || more
     const stale = watched.filter(({ detailIsStale, isGone }) => detailIsStale && !isGone)
     for (let from = 0; from < stale.length; from += DETAILS_A_READ) {
@@ -261,6 +268,19 @@ export class TaskFeed {
     }
     for (const { taskId, found, isGone } of watched) isGone ? found.reject(notFound(taskId)) : found.resolve()
     return more
+  }
+
+  /** What all tasks need now and then. Before the first look: what ends after that is reported. */
+  async #lookAround(all: AllTasks): Promise<void> {
+    const now = performance.now()
+    if (now >= all.requestReportsAt) {
+      await requestReports(this.#db)
+      await forgetChanges(this.#db)
+      all.requestReportsAt = now + REQUEST_REPORTS_MS
+    }
+    if (now < all.readFleetAt) return
+    all.takeFleet(await readFleetState(this.#db))
+    all.readFleetAt = now + READ_FLEET_MS
   }
 
   async #refresh(stale: readonly WatchedTask[]): Promise<void> {

@@ -3,6 +3,7 @@ import type { Database } from '../../db/database.ts'
 import type { TaskEvents } from '../events.ts'
 import { pause } from '../executor/wake-up.ts'
 import type { TaskSettings } from '../settings.ts'
+import { forgetChanges } from '../store/changes.ts'
 import type { ListPosition } from '../store/list-branches.ts'
 import {
   findTypesToPrune,
@@ -88,6 +89,7 @@ export class Pruner {
       if (olderThanMs !== undefined) count += await this.#pruneType(taskType, olderThanMs, signal)
     }
     await forgetMinutes(this.#db)
+    await forgetChanges(this.#db)
     this.#takenUntil = 0
     await leavePruning(this.#db, this.#holder)
     if (count > 0) this.#events.emit('pruned', { count })

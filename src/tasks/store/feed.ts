@@ -4,14 +4,18 @@ import { parseInstant } from '../../db/reading.ts'
 import type { Snapshot } from '../feed/settled-ids.ts'
 import type { LogRow } from './read.ts'
 import { type SummaryRow, toLogLine, toSummary } from './rows.ts'
-import { LOGS, TASKS } from './tables.ts'
+import { CHANGES, LOGS, TASKS } from './tables.ts'
 
 /** What viewers of tasks are shown: one statement for all of them. */
 
 /** More running tasks than this are not followed in the stream of all tasks. */
 const MAX_RUNNING = 2_000
-/** Of tasks that were created since the last look, the newest. */
-const MAX_NEW = 500
+/** New tasks that a look reads; a full look is followed by another one at once. */
+export const MAX_NEW = 1_000
+/** Of the newest tasks so many are known from the first look on. */
+const MAX_FIRST = 500
+/** Changed tasks that a look reads. Where reports name more, viewers are sent away. */
+export const MAX_CHANGED = 5_000
 
 const SUMMARY = `json_build_object(
             'taskId', t.task_id, 'taskType', t.task_type, 'status', t.status, 'progress', t.progress,
@@ -25,8 +29,15 @@ const SUMMARY = `json_build_object(
 // writes at all. See feed/settled-ids.ts.
 const FEED = statement(
   'feed',
-  `select 'snapshot' as kind, null as "taskId", null::float8 as id,
+  `with changed as materialized (
+     select distinct unnest(c.task_ids) as task_id
+       from ${CHANGES} c
+      where $4 and c.xid >= pg_snapshot_xmin($8::pg_snapshot) and not pg_visible_in_snapshot(c.xid, $8::pg_snapshot)
+      limit ${MAX_CHANGED} + 1
+   )
+   select 'snapshot' as kind, null as "taskId", null::float8 as id,
           json_build_object(
+            'text', s::text,
             'oldestXid', pg_snapshot_xmin(s)::text::float8,
             'nextXid', pg_snapshot_xmin(s)::text::float8 + age(pg_snapshot_xmin(s)::xid),
             'logIsWritten', case when age(pg_snapshot_xmin(s)::xid) = 0 then false else exists (
@@ -58,8 +69,18 @@ const FEED = statement(
    union all
    select 'task', t.task_id, t.id, ${SUMMARY} from ${TASKS} t where $4 and t.task_id = any($5::text[])
    union all
-   (select 'task', t.task_id, t.id, ${SUMMARY}
-      from ${TASKS} t where $4 and t.id > $6::bigint order by t.id desc limit ${MAX_NEW})
+   select 'changed', task_id, null, null from changed
+   union all
+   select 'task', t.task_id, t.id, ${SUMMARY}
+     from ${TASKS} t where $4 and t.task_id = any(array(select task_id from changed))
+   union all
+   select 'task', t.task_id, t.id, ${SUMMARY} from ${TASKS} t where $4 and t.id = any($7::bigint[])
+   union all
+   (select 'new', t.task_id, t.id, ${SUMMARY}
+      from ${TASKS} t
+     where $4 and t.id > coalesce($6::bigint, (select max(id) from ${TASKS}) - ${MAX_FIRST})
+     order by t.id
+     limit ${MAX_NEW})
    union all
    select 'lastTask', null, (select max(id) from ${TASKS}), null where $4`,
 )
@@ -73,8 +94,12 @@ export interface WatchedPosition {
 export interface AllTasksPosition {
   /** Tasks that were not finished at the last look. */
   readonly unfinished: readonly string[]
-  /** Tasks up to this one are known; null: nothing is. */
+  /** Tasks up to this id were read; null: none. */
   readonly afterTask: number | null
+  /** Ids up to there that may still show. */
+  readonly missing: readonly number[]
+  /** Reports that it shows are known; null: none is to be read. */
+  readonly snapshot: string | null
 }
 
 /** A task as the statement found it; `body` is what two looks differ by. */
@@ -91,12 +116,22 @@ export interface FeedLook {
   readonly lines: ReadonlyMap<string, readonly TaskLogLine[]>
   /** The highest id of a log, where it was not known. */
   readonly lastLines: ReadonlyMap<string, number>
+  /** Undefined where nobody watches all tasks. */
+  readonly all: AllTasksLook | undefined
+}
+
+export interface AllTasksLook {
+  readonly snapshot: string
   readonly tasks: ReadonlyMap<string, SeenTask>
+  /** Of the tasks, the ids above the position, ascending. */
+  readonly newIds: readonly number[]
   readonly lastTask: number
+  /** Tasks that reports name; those that are not among the tasks were deleted. */
+  readonly changed: readonly string[]
 }
 
 interface FeedRow {
-  readonly kind: 'snapshot' | 'row' | 'line' | 'lastLine' | 'task' | 'lastTask'
+  readonly kind: 'snapshot' | 'row' | 'line' | 'lastLine' | 'task' | 'new' | 'lastTask' | 'changed'
   readonly taskId: string
   readonly id: number | null
   readonly body: string
@@ -115,6 +150,8 @@ export async function readFeed(
     all !== undefined,
     all?.unfinished ?? [],
     all?.afterTask ?? null,
+    all?.missing ?? [],
+    all?.snapshot ?? null,
   ])
   const of = (kind: FeedRow['kind']) => found.filter((row) => row.kind === kind)
   const seen = ({ taskId, id, body }: FeedRow): [string, SeenTask] => [taskId, { id: id ?? 0, body }]
@@ -125,13 +162,19 @@ export async function readFeed(
     if (before) before.push(line)
     else lines.set(taskId, [line])
   }
+  const { text, ...snapshot }: Snapshot & { text: string } = JSON.parse(of('snapshot')[0]?.body ?? '')
   return {
-    snapshot: JSON.parse(of('snapshot')[0]?.body ?? ''),
+    snapshot,
     rows: new Map(of('row').map(seen)),
     lines,
     lastLines: new Map(of('lastLine').map(({ taskId, id }) => [taskId, id ?? 0])),
-    tasks: new Map(of('task').map(seen)),
-    lastTask: of('lastTask')[0]?.id ?? 0,
+    all: all && {
+      snapshot: text,
+      tasks: new Map([...of('task'), ...of('new')].map(seen)),
+      newIds: of('new').map(({ id }) => id ?? 0),
+      lastTask: of('lastTask')[0]?.id ?? 0,
+      changed: of('changed').map(({ taskId }) => taskId),
+    },
   }
 }
 

@@ -1,4 +1,5 @@
 import { type Database, execute, statement, transact } from '../../db/database.ts'
+import { IS_WATCHED, reportOf } from './changes.ts'
 import type { ListPosition } from './list-branches.ts'
 import { ALLOWED } from './operate.ts'
 import { DUTIES, EXECUTORS, LOGS, MINUTES, TASKS } from './tables.ts'
@@ -93,8 +94,8 @@ const PRUNE = statement(
    ), gone as (
      delete from ${TASKS}
       where id = any(array(select id from old)) and (select count(*) from said) < ${MAX_LINES}
-     returning 1
-   )
+     returning task_id
+   ), ${reportOf('gone', IS_WATCHED)}
    select (select count(*) from looked)::int as looked,
           (select count(*) from gone)::int as pruned,
           (select count(*) from said)::int as lines,

@@ -3,6 +3,7 @@ import type { PgTable } from 'drizzle-orm/pg-core'
 import {
   asyncTaskAttempts,
   asyncTaskCancelRequests,
+  asyncTaskChanges,
   asyncTaskDuties,
   asyncTaskExecutors,
   asyncTaskLogs,
@@ -21,6 +22,7 @@ export const PARAMS = qualified(asyncTaskParams)
 export const LOGS = qualified(asyncTaskLogs)
 export const ATTEMPTS = qualified(asyncTaskAttempts)
 export const CANCEL_REQUESTS = qualified(asyncTaskCancelRequests)
+export const CHANGES = qualified(asyncTaskChanges)
 export const TYPES = qualified(asyncTaskTypes)
 export const EXECUTORS = qualified(asyncTaskExecutors)
 export const SCHEDULES = qualified(asyncTaskSchedules)
@@ -33,6 +35,7 @@ export const ENGINE_TABLES: readonly string[] = [
   PARAMS,
   LOGS,
   ATTEMPTS,
+  CHANGES,
   TYPES,
   EXECUTORS,
   SCHEDULES,

@@ -151,7 +151,12 @@ describe('over 100,000 finished tasks', () => {
       { taskId: 'task_h1', afterLine: 100 },
       { taskId: 'task_h2', afterLine: null },
     ]
-    const all = { unfinished: ['task_p1', 'task_p2'], afterTask: 101_990 }
+    const all = {
+      unfinished: ['task_p1', 'task_p2'],
+      afterTask: 101_990,
+      missing: [101_980, 101_985],
+      snapshot: '700:700:',
+    }
     const [statement] = await captureStatements(tables.pool, () => readFeed(db, watched, 500, all))
     for (const kind of KINDS) {
       const plan = await explainOne(statement, kind)

@@ -1,0 +1,77 @@
+import { type Database, execute, statement } from '../../db/database.ts'
+import { LIVES } from './liveness.ts'
+import { CHANGES, DUTIES, EXECUTORS, TYPES } from './tables.ts'
+
+/**
+ * Reports of changed tasks, for the stream of all tasks.
+ *
+ * Polling finds what runs and what is new. A report names the rest: what ends between two polls, and what operators
+ * change. Operators' statements report in any case, as they are rare; executors and the pruner only while a process
+ * watches, which a row says.
+ */
+
+const DUTY = 'watch'
+/** Longer than the longest wait for a statement's result. */
+const WATCH_MS = 60_000
+
+/** Reports of the CTE `source`, in the statement that changes the tasks. */
+export const reportOf = (source: string, condition = 'true') => `reported as (
+     insert into ${CHANGES} (task_ids) select array_agg(task_id) from ${source} having count(*) > 0 and ${condition}
+   )`
+
+export const IS_WATCHED = `exists (select from ${DUTIES} where name = '${DUTY}' and until > now())`
+
+const WATCH = statement(
+  'watch',
+  `insert into ${DUTIES} (name, holder, until)
+   values ('${DUTY}', gen_random_uuid(), now() + ${WATCH_MS} * interval '1 millisecond')
+   on conflict (name) do update set holder = excluded.holder, until = excluded.until`,
+)
+
+/** Has all processes report changes for the next minute. */
+export async function requestReports(db: Database): Promise<void> {
+  await execute(db, WATCH, [])
+}
+
+const REPORT = statement(
+  'report_changes',
+  `with watched as (select where ${IS_WATCHED}), reported as (
+     insert into ${CHANGES} (task_ids) select $1::text[] from watched where cardinality($1::text[]) > 0
+   )
+   select exists (select from watched) as watched`,
+)
+
+/** Reports changed tasks if a process watches; returns whether one does. */
+export async function reportChanges(db: Database, taskIds: readonly string[]): Promise<boolean> {
+  const [row] = await execute<{ watched: boolean }>(db, REPORT, [taskIds])
+  return row?.watched ?? false
+}
+
+const FORGET = statement(
+  'forget_changes',
+  `delete from ${CHANGES} where created_at < now() - interval '5 minutes'`,
+)
+
+/** Removes reports that every process which watches has read by now. */
+export async function forgetChanges(db: Database): Promise<void> {
+  await execute(db, FORGET, [])
+}
+
+const FLEET = statement(
+  'fleet_state',
+  `select array(select task_type from ${TYPES} where paused_at is not null) as paused,
+          array(select e.executor_id::text from ${EXECUTORS} e where e.stopped_at is null and not ${LIVES('e')}) as dead`,
+)
+
+export interface FleetState {
+  /** Types. */
+  readonly paused: readonly string[]
+  /** Executors that have died and are not forgotten yet. */
+  readonly dead: readonly string[]
+}
+
+/** What viewers of all tasks are shown, or sent away for, beside the tasks. */
+export async function readFleetState(db: Database): Promise<FleetState> {
+  const [state] = await execute<FleetState>(db, FLEET, [])
+  return state ?? { paused: [], dead: [] }
+}
