@@ -1,5 +1,8 @@
 /** Words of a camelCase name shorter than this say nothing about what was meant. */
 const MIN_WORD_CHARS = 4
+/** Names that are compared letter by letter, and their length: task types may be thousands. */
+const MAX_COMPARED = 100
+const MAX_COMPARED_CHARS = 40
 
 /**
  * Describes the options that do not exist: the name, the nearest known one, and all that are known.
@@ -24,11 +27,19 @@ export function suggest(name: string, known: readonly string[]): string {
 }
 
 function findNearest(name: string, known: readonly string[]): string | undefined {
+  const isShort = name.length <= MAX_COMPARED_CHARS
   const ranked = known
+    .filter((other) => isShort && Math.abs(name.length - other.length) <= mayDiffer(name, other))
+    .slice(0, MAX_COMPARED)
     .map((other) => ({ other, edits: countEdits(name.toLowerCase(), other.toLowerCase()) }))
-    .filter(({ other, edits }) => edits <= Math.max(1, Math.floor(Math.max(name.length, other.length) / 3)))
+    .filter(({ other, edits }) => edits <= mayDiffer(name, other))
     .sort((a, b) => a.edits - b.edits)
-  return ranked[0]?.other ?? known.find((other) => shareWord(name, other))
+  return ranked[0]?.other ?? known.slice(0, MAX_COMPARED).find((other) => shareWord(name, other))
+}
+
+/** A third of the letters, at least one. */
+function mayDiffer(name: string, other: string): number {
+  return Math.max(1, Math.floor(Math.max(name.length, other.length) / 3))
 }
 
 /** Insertions, removals and replacements that turn one text into the other. */

@@ -61,13 +61,22 @@ export class KnownTypes {
   }
 }
 
+/** Types named in a message: an app may have thousands. */
+const MAX_NAMED_TYPES = 20
+
 /** @param registered the types of this app */
 export function unknownType(taskType: string, registered: readonly string[]): TaskError {
-  const known = registered.join(', ') || 'none'
+  const known = listTypes(registered)
   return new TaskError(
     'UNKNOWN_TASK_TYPE',
     `task type '${taskType}' is not registered here, nor by any executor of the last day${suggest(taskType, registered)} ` +
       `(registered here: ${known})`,
     { problems: [{ pointer: '/taskType', detail: `must be one of: ${known}` }] },
   )
+}
+
+function listTypes(types: readonly string[]): string {
+  const named = types.slice(0, MAX_NAMED_TYPES).join(', ') || 'none'
+  const more = types.length - MAX_NAMED_TYPES
+  return more > 0 ? `${named} and ${more} more` : named
 }

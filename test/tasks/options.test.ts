@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream'
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
+import { unknownType } from '../../src/tasks/known-types.ts'
 import { createTaskRegistry } from '../../src/tasks/registry.ts'
 import type { AnyTask } from '../../src/tasks/task.ts'
 import { typedTasks } from '../../src/tasks/typed-tasks.ts'
@@ -204,6 +205,14 @@ describe('a name that neither this app nor any executor of the last day knows', 
     await tasks.createSchedule({ ...schedule, task: plain })
     await expect(tasks.updateSchedule('a', { task: 'nobody' })).rejects.toEqual(unknown("'nobody'"))
     expect((await tables.read()).tasks).toEqual([])
+  })
+
+  test('is refused in a short sentence, however many types there are', async () => {
+    const many = Array.from({ length: 5_000 }, (_, i) => `tenant_${i}_${'x'.repeat(80)}`)
+    const { message, problems } = unknownType('tenant_1_y', many)
+    expect(message).toContain('and 4980 more')
+    expect(message.length + JSON.stringify(problems).length).toBeLessThan(6_000)
+    expect(unknownType('tenamt_7', ['other', 'tenant_7']).message).toContain('did you mean tenant_7?')
   })
 
   test('is refused in a transaction too, which may go on', async () => {
