@@ -167,6 +167,16 @@ test.each([true, false])(
   },
 )
 
+test('a server that sends new rows without end is refused', async () => {
+  const row = dailyRow('000001.SZ', '20260415')
+  const endless = new FakeTushare({
+    daily: Array.from({ length: 120_000 }, (_, index) => ({ ...row, vol: index })),
+  })
+  const source = createSource({ token: endless.token, url: await endless.start() })
+  await expect(source.dailyBars(DAY, call)).rejects.toThrow(/daily: more than 100000 rows/)
+  await endless.stop()
+})
+
 test('a redirect to another origin is named and not followed: the token stays here', async () => {
   const other = new FakeTushare({})
   const origin = await other.start()

@@ -33,6 +33,8 @@ export interface TushareQuery {
   readonly pageSize: number
 }
 
+/** Several times the largest answer there is: a server that sends new rows without end must not fill the memory. */
+const MAX_ROWS = 100_000
 const RETRY_DELAYS_MS = [1_000, 2_000, 4_000]
 /** The allowance is counted by the minute. */
 const THROTTLE_DELAY_MS = 60_000
@@ -93,6 +95,11 @@ export class TushareClient {
       if (page.items.length > 0 && seen.size === known) {
         throw new PermanentError(
           `tushare ${question.api}: the page at offset ${rows.length} repeats earlier rows; TUSHARE_URL ignores offsets`,
+        )
+      }
+      if (rows.length + page.items.length > MAX_ROWS) {
+        throw new PermanentError(
+          `tushare ${question.api}: more than ${MAX_ROWS} rows; TUSHARE_URL does not end its answers`,
         )
       }
       rows.push(...toRows(question, page))
