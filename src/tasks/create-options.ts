@@ -1,10 +1,11 @@
 import { z } from 'zod'
 import type { TaskDetail, TaskTypeView } from '../contract/task.ts'
 import type { Transaction } from '../db/query-runner.ts'
+import { describeError } from './outcome.ts'
 import { anyParams } from './params.ts'
 import { completeBackoff } from './retry-policy.ts'
 import type { TaskSettings } from './settings.ts'
-import type { JsonOf, ParamsOf, ResultOf, TaskDefinition, TaskReference } from './task.ts'
+import type { JsonOf, ParamsOf, ParamsSchema, ResultOf, TaskDefinition, TaskReference } from './task.ts'
 
 /** What a call may say about the task it creates; it wins over the type's and the plugin's defaults. */
 export interface CreateTaskOptions {
@@ -61,7 +62,6 @@ export function describeType(
 ): TaskTypeView {
   const { retry: policy = { baseMs: options.retryBaseMs ?? settings.retryBaseMs } } = options
   const retry = typeof policy === 'function' ? null : completeBackoff(policy, settings.retryBaseMs)
-  const schema = z.toJSONSchema(options.params ?? anyParams, { io: 'input', unrepresentable: 'any' })
   return {
     taskType: type,
     timeoutSeconds: options.timeoutSeconds ?? settings.timeoutSeconds,
@@ -72,7 +72,17 @@ export function describeType(
     concurrency: options.concurrency ?? null,
     globalConcurrency: options.globalConcurrency ?? null,
     paused,
+    params: describeParams(options.params ?? anyParams),
+  }
+}
+
+/** As JSON Schema. One that has no such form, as with a default that throws, must not hide the other types. */
+function describeParams(params: ParamsSchema): TaskTypeView['params'] {
+  try {
+    const schema = z.toJSONSchema(params, { io: 'input', unrepresentable: 'any' })
     // Through text: the generated schema carries properties that are not JSON.
-    params: JSON.parse(JSON.stringify(schema)),
+    return JSON.parse(JSON.stringify(schema))
+  } catch (error) {
+    return { description: `The schema has no form as JSON Schema: ${describeError(error)}` }
   }
 }

@@ -5,6 +5,8 @@ import type { ParamsSchema } from './task.ts'
 import { readThrown } from './thrown.ts'
 
 const MAX_DEPTH = 100
+/** Far below where writing JSON overflows the stack. */
+const MAX_SHOWN_DEPTH = 1_000
 const MAX_KEY_CHARS = 100
 /** A list of very many wrong values gets an answer that people can still read. */
 const MAX_PROBLEMS = 100
@@ -49,14 +51,72 @@ export function restoreParams(
   schema: ParamsSchema,
   stored: Readonly<Record<string, string>> | null,
 ): Promise<Record<string, unknown>> {
-  return parse(type, schema, decodeParams(stored))
+  return parse(type, schema, requireJson(type, stored))
 }
 
-/** Stored params as the JSON object they were. */
+/** Stored params as the JSON object they were. What is no JSON, which only others write, stays text. */
 export function decodeParams(
   stored: Readonly<Record<string, string>> | null,
+  decode = readJson,
 ): Record<string, z.core.util.JSONType> {
-  return Object.fromEntries(Object.entries(stored ?? {}).map(([key, text]) => [key, JSON.parse(text)]))
+  return Object.fromEntries(Object.entries(stored ?? {}).map(([key, text]) => [key, decode(text)]))
+}
+
+function readJson(text: string): z.core.util.JSONType {
+  const value = parseJson(text)
+  return value === undefined ? text : value
+}
+
+/** JSON text as a value that can be sent: what is no JSON, or too deep, is shown as text. */
+export function showJson(text: string): z.core.util.JSONType {
+  const value = readJson(text)
+  // So deep takes that many brackets.
+  return text.length > MAX_SHOWN_DEPTH && isTooDeep(value) ? text : value
+}
+
+function isTooDeep(value: unknown, depth = 0): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  return depth > MAX_SHOWN_DEPTH || Object.values(value).some((item) => isTooDeep(item, depth + 1))
+}
+
+/** The problem never quotes the text: it may hold what is redacted. */
+function requireJson(
+  type: string,
+  stored: Readonly<Record<string, string>> | null,
+): Record<string, z.core.util.JSONType> {
+  const broken = Object.entries(stored ?? {}).filter(([, text]) => parseJson(text) === undefined)
+  if (broken.length === 0) return decodeParams(stored)
+  throw invalidParams(
+    type,
+    broken.map(([key]) => ({ pointer: toPointer([key]), detail: 'is stored as text that is not JSON' })),
+  )
+}
+
+/**
+ * A schedule's params from their JSON text.
+ *
+ * @throws TaskError `INVALID_PARAMS`, without quoting the text
+ */
+export function decodeScheduleParams(type: string, text: string): Record<string, z.core.util.JSONType> {
+  const params = parseJson(text)
+  if (params === undefined || !isJsonObject(params)) {
+    throw invalidParams(type, [{ pointer: '', detail: 'are stored as text that is not a JSON object' }])
+  }
+  requireStorable(type, params)
+  return params
+}
+
+/** Undefined for what is no JSON. */
+function parseJson(text: string): z.core.util.JSONType | undefined {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+function isJsonObject(value: z.core.util.JSONType): value is Record<string, z.core.util.JSONType> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 async function parse(type: string, schema: ParamsSchema, input: unknown): Promise<Record<string, unknown>> {

@@ -1,8 +1,10 @@
 import type { TaskDetail } from '../contract/task.ts'
+import { TaskError } from './errors.ts'
 import { decodeParams, invalidParams, toPointer } from './params.ts'
 import { hideAt, markersAt, type Paths, REDACTED, restoreAt, valuesAt } from './redacted-paths.ts'
 import { Scrubber } from './scrubber.ts'
 import type { TaskDefinition } from './task.ts'
+import { isInstance } from './thrown.ts'
 
 type Visible = Pick<TaskDetail, 'taskType' | 'params'> &
   Partial<Pick<TaskDetail, 'concurrencyKey' | 'uniqueKey' | 'result'>>
@@ -22,8 +24,9 @@ export class Redaction {
 
   /** A task, or a schedule, as people and programs may see it. */
   hide<T extends Visible>(task: T): T {
-    const paths = this.#pathsOf(task.taskType)
-    if (paths.length === 0) return task
+    const named = this.#pathsOf(task.taskType)
+    if (named.length === 0) return task
+    const paths = [...named, ...unreadAt(task.params, named)]
     const hidden = { ...task, params: hideAt(task.params, paths) as T['params'] }
     const scrubber = createScrubber(paths, task.params)
     for (const key of ['concurrencyKey', 'uniqueKey'] as const) {
@@ -62,9 +65,24 @@ export class Redaction {
 
   /** Undefined where nothing of the type is to be hidden. */
   scrubberFor(taskType: string, stored: Readonly<Record<string, string>> | null): Scrubber | undefined {
-    const paths = this.#pathsOf(taskType)
-    if (paths.length === 0) return undefined
-    return createScrubber(paths, decodeOrNone(stored))
+    return this.hides(taskType) ? this.#scrubberOf(taskType, decodeParams(stored)) : undefined
+  }
+
+  /** What was thrown about such params, without what is hidden of them: a schema's message may quote its input. */
+  hideInError(taskType: string, params: Record<string, unknown>, thrown: unknown): unknown {
+    const scrubber = this.#scrubberOf(taskType, params)
+    if (!scrubber) return thrown
+    if (!isInstance(thrown, TaskError)) return scrubber.error(thrown)
+    const problems = thrown.problems.map(({ pointer, detail }) => ({
+      pointer,
+      detail: scrubber.text(detail),
+    }))
+    return new TaskError(thrown.code, scrubber.text(thrown.message), { problems })
+  }
+
+  #scrubberOf(taskType: string, params: Record<string, unknown>): Scrubber | undefined {
+    const named = this.#pathsOf(taskType)
+    return named.length === 0 ? undefined : createScrubber([...named, ...unreadAt(params, named)], params)
   }
 
   #pathsOf(taskType: string): Paths {
@@ -73,13 +91,15 @@ export class Redaction {
   }
 }
 
-/** Params that are no JSON fail their task when it runs: nothing of them is said before. */
-function decodeOrNone(stored: Readonly<Record<string, string>> | null): Record<string, unknown> {
-  try {
-    return decodeParams(stored)
-  } catch {
-    return {}
-  }
+/** Params stored as text that is not JSON, where a path leads into them: nobody can say what of it is to be hidden. */
+function unreadAt(params: Record<string, unknown>, paths: Paths): Paths {
+  const roots = new Set(
+    paths.flatMap(([root, ...rest]) => (root === undefined || rest.length === 0 ? [] : root)),
+  )
+  return Object.entries(params).flatMap(([key, value]) => {
+    const isUnread = typeof value === 'string' && /^\s*[[{]/.test(value)
+    return isUnread && (roots.has(key) || roots.has('*')) ? [[key]] : []
+  })
 }
 
 function createScrubber(paths: Paths, params: unknown): Scrubber {

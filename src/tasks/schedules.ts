@@ -4,8 +4,8 @@ import {
   MAX_SCHEDULE_PARAMS_BYTES,
   MAX_SCHEDULES,
   type ScheduleView,
-  scheduleName,
 } from '../contract/schedule.ts'
+import { storableText } from '../contract/task.ts'
 import type { Database } from '../db/database.ts'
 import { requireKnownKeys, requireValid, runScheduleOptions } from './arguments.ts'
 import { orBusy } from './busy.ts'
@@ -15,8 +15,9 @@ import { parseCron, requireNext } from './cron.ts'
 import { tickBeingParsed } from './current-tick.ts'
 import { TaskError } from './errors.ts'
 import type { TaskEvents } from './events.ts'
-import { invalidParams, requireStorable } from './params.ts'
+import { decodeScheduleParams, invalidParams, requireStorable } from './params.ts'
 import type { Redaction } from './redaction.ts'
+import { readSchedule } from './schedule-faults.ts'
 import type { ScheduleChanges, ScheduleOptions } from './schedule-options.ts'
 import {
   declareSchedule,
@@ -88,7 +89,7 @@ export class Schedules {
   }
 
   async delete(name: string): Promise<void> {
-    if (!isName(name)) throw notFound(name)
+    if (!isStorable(name)) throw notFound(name)
     const deleted = await orBusy('SCHEDULE_BUSY', `schedule '${name}'`, deleteSchedule(this.#db, name))
     if (!deleted) throw notFound(name)
     this.#events.emit('scheduleDeleted', { schedule: name })
@@ -97,7 +98,7 @@ export class Schedules {
 
   /** Undefined when there is none. */
   async find(name: string): Promise<ScheduleView | undefined> {
-    const row = isName(name) ? await findSchedule(this.#db, name) : undefined
+    const row = await this.#find(name)
     return row && this.#view(row)
   }
 
@@ -109,7 +110,8 @@ export class Schedules {
   async run(name: string, options: { createdBy?: string | null }): Promise<CreatedTask> {
     const { createdBy = null } = requireValid('schedule run options', runScheduleOptions, options)
     const { taskType, params } = await this.#require(name)
-    return this.#creator.create({ task: taskType, params: JSON.parse(params), createdBy })
+    await this.#tryParams(taskType, params)
+    return this.#creator.create({ task: taskType, params: decodeScheduleParams(taskType, params), createdBy })
   }
 
   /** Makes the rows as the code says; `enabled` only where there was no row. */
@@ -148,7 +150,7 @@ export class Schedules {
     params: Record<string, unknown> | undefined,
   ): Record<string, unknown> | undefined {
     if (taskType === undefined || taskType === before.taskType) {
-      return params && this.#redaction.restore(before.taskType, params, JSON.parse(before.params))
+      return params && this.#redaction.restore(before.taskType, params, readSchedule(before).params)
     }
     if (!this.#redaction.hides(before.taskType)) return params
     if (!params) {
@@ -167,10 +169,18 @@ export class Schedules {
   async #check({ cron, timeZone, taskType, params }: ScheduleSettings): Promise<{ next: Date }> {
     const times = parseCron(cron, timeZone)
     const next = requireNext(times, cron, await readClock(this.#db))
-    await tickBeingParsed.run(next, () =>
-      this.#creator.prepare({ task: taskType, params: JSON.parse(params) }),
-    )
+    await tickBeingParsed.run(next, () => this.#tryParams(taskType, params))
     return { next }
+  }
+
+  /** Refuses what no task could be made of. The caller may not see all of the params that the error is about. */
+  async #tryParams(taskType: string, text: string): Promise<void> {
+    const params = decodeScheduleParams(taskType, text)
+    try {
+      await this.#creator.prepare({ task: taskType, params })
+    } catch (error) {
+      throw this.#redaction.hideInError(taskType, params, error)
+    }
   }
 
   #changed(row: ScheduleRow): ScheduleView {
@@ -179,14 +189,18 @@ export class Schedules {
   }
 
   /** As people and programs may see it. */
-  #view({ revision: _revision, params, ...row }: ScheduleRow): ScheduleView {
-    return this.#redaction.hide({ ...row, params: JSON.parse(params) })
+  #view(row: ScheduleRow): ScheduleView {
+    return this.#redaction.hide(readSchedule(row))
   }
 
   async #require(name: string): Promise<ScheduleRow> {
-    const row = isName(name) ? await findSchedule(this.#db, name) : undefined
+    const row = await this.#find(name)
     if (!row) throw notFound(name)
     return row
+  }
+
+  async #find(name: string): Promise<ScheduleRow | undefined> {
+    return isStorable(name) ? findSchedule(this.#db, name) : undefined
   }
 
   async #whyNot(name: string): Promise<TaskError> {
@@ -208,8 +222,9 @@ function withoutUndefined(given: object): object {
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
 }
 
-function isName(name: string): boolean {
-  return scheduleName.safeParse(name).success
+/** A name that others have given may be any text, and must be found to be deleted. */
+function isStorable(name: string): boolean {
+  return storableText.safeParse(name).success
 }
 
 function notFound(name: string): TaskError {

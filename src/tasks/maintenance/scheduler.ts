@@ -7,6 +7,9 @@ import type { TaskEvents } from '../events.ts'
 import { type LoopHealth, Supervisor } from '../executor/supervisor.ts'
 import { WakeUp } from '../executor/wake-up.ts'
 import { describeError } from '../outcome.ts'
+import { decodeScheduleParams } from '../params.ts'
+import { Redaction } from '../redaction.ts'
+import { readSchedule } from '../schedule-faults.ts'
 import type { TaskSettings } from '../settings.ts'
 import type { NewTask } from '../store/insert.ts'
 import { type ComingSchedule, listComing, takeStep } from '../store/schedules.ts'
@@ -49,6 +52,7 @@ export class Scheduler {
   readonly #definitions: ReadonlyMap<string, TaskDefinition>
   readonly #settings: TaskSettings
   readonly #creator: TaskCreator
+  readonly #redaction: Redaction
   readonly #judge: Judge | undefined
   readonly #wakeUp = new WakeUp()
   readonly #supervisor: Supervisor
@@ -67,6 +71,7 @@ export class Scheduler {
     this.#definitions = options.definitions
     this.#settings = options.settings
     this.#creator = new TaskCreator(options)
+    this.#redaction = new Redaction(options.settings.redact, options.definitions)
     this.#supervisor = new Supervisor(
       'scheduler',
       (signal, passed) => this.#loop(signal, passed),
@@ -174,14 +179,19 @@ export class Scheduler {
     return made
   }
 
-  async #make({ taskType, params }: ComingSchedule, tick: Date): Promise<MadeTick> {
-    const item = { task: taskType, params: JSON.parse(params), runAt: tick }
+  async #make(schedule: ComingSchedule, tick: Date): Promise<MadeTick> {
+    const { taskType, params } = schedule
     try {
+      const item = { task: taskType, params: decodeScheduleParams(taskType, params), runAt: tick }
       const task = await inTime(tickBeingParsed.run(tick, () => this.#creator.prepare(item)))
       return { tick, task, error: undefined }
     } catch (error) {
-      return { tick, task: undefined, error }
+      return { tick, task: undefined, error: this.#hide(schedule, error) }
     }
+  }
+
+  #hide(schedule: ComingSchedule, error: unknown): unknown {
+    return this.#redaction.hideInError(schedule.taskType, readSchedule(schedule).params, error)
   }
 
   async #takeStep(
@@ -211,7 +221,8 @@ export class Scheduler {
   }
 
   /** An expression that no longer means anything ends the schedule until it is changed; else it waits for its next tick. */
-  async #giveUpTick(schedule: ComingSchedule, error: unknown): Promise<void> {
+  async #giveUpTick(schedule: ComingSchedule, thrown: unknown): Promise<void> {
+    const error = this.#hide(schedule, thrown)
     const { name, nextRunAt: from, now } = schedule
     const step = { schedule, from, to: findNext(schedule, now), tasks: [], error: describeError(error) }
     if (await takeStep(this.#db, step)) this.#events.emit('tickFailed', { schedule: name, tick: from, error })

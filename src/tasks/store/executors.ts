@@ -141,10 +141,12 @@ export async function forgetExecutors(db: Database, unknownTypeGraceSeconds: num
 // A dead executor's row stays while a task runs in its name: an int would hold its age for 24 days.
 const LIST = statement(
   'executor_list',
-  `select e.executor_id as id, e.host, e.pid, e.version, e.slots, e.task_types as "taskTypes",
-          ${instant('e.started_at')} as "startedAt", e.stuck,
-          greatest(0, floor((extract(epoch from now()) - extract(epoch from e.heartbeat_at)) * 1000))::float8
-            as "heartbeatAgeMs",
+  `select e.executor_id as id, e.host, e.pid, e.version, e.slots,
+          array(select name from unnest(e.task_types) as name where name is not null) as "taskTypes",
+          ${instant('e.started_at')} as "startedAt",
+          array(select task_id from unnest(e.stuck) as task_id where task_id is not null) as stuck,
+          least(greatest(0, floor((extract(epoch from now()) - extract(epoch from e.heartbeat_at)) * 1000)),
+                ${Number.MAX_SAFE_INTEGER})::float8 as "heartbeatAgeMs",
           ${LIVES('e')} as alive,
           array(select t.task_id from ${TASKS} t
                  where t.executor_id = e.executor_id and t.status = 'running'

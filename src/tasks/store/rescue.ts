@@ -119,10 +119,12 @@ const UNKNOWN_TYPES = `pending (task_type) as (
    ), others as materialized (
      select task_type from pending
       where task_type is not null
-        and task_type not in (select unnest(task_types) from ${EXECUTORS} where executor_id = $2)
+        and task_type not in (
+              select name from ${EXECUTORS}, unnest(task_types) as name where executor_id = $2 and name is not null)
    ), registered as materialized (
-     select distinct unnest(task_types) as task_type from ${EXECUTORS}
-      where heartbeat_at > now() - greatest($1::float8 * interval '1 second', 2 * lease_ms * interval '1 millisecond')
+     select distinct name as task_type from ${EXECUTORS}, unnest(task_types) as name
+      where name is not null
+        and heartbeat_at > now() - greatest($1::float8 * interval '1 second', 2 * lease_ms * interval '1 millisecond')
    ), unknown as materialized (
      select task_type from others
       where task_type not in (select task_type from registered)

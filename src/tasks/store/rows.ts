@@ -1,8 +1,14 @@
-import type { z } from 'zod'
-import type { TaskAttempt, TaskDetail, TaskLogLine, TaskStatus, TaskSummary } from '../../contract/task.ts'
+import {
+  ATTEMPT_OUTCOMES,
+  type TaskAttempt,
+  type TaskDetail,
+  type TaskLogLine,
+  type TaskStatus,
+  type TaskSummary,
+} from '../../contract/task.ts'
 import { instant, parseInstant } from '../../db/reading.ts'
 import { percentOf } from '../lifecycle.ts'
-import { decodeParams } from '../params.ts'
+import { decodeParams, showJson } from '../params.ts'
 import type { LogRow } from './read.ts'
 import { ATTEMPTS, PARAMS } from './tables.ts'
 
@@ -47,7 +53,7 @@ export interface DetailRow extends TaskRow {
     | null
 }
 
-export function toSummary(row: SummaryRow): TaskSummary {
+export function toSummary<T extends SummaryRow>(row: T): T & Pick<TaskSummary, 'percent'> {
   const percent = percentOf(row.status, row.progress, row.total)
   // A count that somebody else has set below 0 must not fail a page of tasks.
   return { ...row, percent, retryCount: Math.max(0, row.retryCount), maxRetries: Math.max(0, row.maxRetries) }
@@ -56,6 +62,8 @@ export function toSummary(row: SummaryRow): TaskSummary {
 export function fromDetailRow({ params, attempts, waitingFor, ...row }: DetailRow): TaskDetail {
   const ended = (attempts ?? []).map((attempt) => ({
     ...attempt,
+    attempt: Math.max(1, attempt.attempt),
+    outcome: ATTEMPT_OUTCOMES.includes(attempt.outcome ?? 'failed') ? attempt.outcome : ('failed' as const),
     startedAt: parseInstant(attempt.startedAt),
     endedAt: parseInstant(attempt.endedAt),
   }))
@@ -67,12 +75,12 @@ export function toDetail(
   params: Readonly<Record<string, string>> | null,
   ended: readonly TaskAttempt[],
 ): TaskDetail {
-  const { attempt, result, ...columns } = row
+  const { attempt: last, result, ...columns } = row
+  const attempt = Math.max(1, last)
   return {
-    ...columns,
-    percent: percentOf(row.status, row.progress, row.total),
-    params: decodeParams(params),
-    result: result === null ? null : readJson(result),
+    ...toSummary(columns),
+    params: decodeParams(params, showJson),
+    result: result === null ? null : showJson(result),
     attempts: [...ended, ...latestAttempt(row, attempt, ended)],
   }
 }
@@ -95,14 +103,5 @@ export function compareIds(a: string, b: string): number {
 }
 
 export function toLogLine({ data, ...line }: LogRow): TaskLogLine {
-  return data === null ? line : { ...line, data: readJson(data) }
-}
-
-/** JSON text as its value. What somebody else has written is shown as it is: it must not hide other rows. */
-export function readJson(text: string): z.core.util.JSONType {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return text
-  }
+  return data === null ? line : { ...line, data: showJson(data) }
 }

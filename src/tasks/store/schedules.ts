@@ -30,9 +30,13 @@ export interface ScheduleRow extends ScheduleSettings {
   readonly updatedAt: Date
 }
 
+/** False for infinity and what no step can be compared with, which others have written: there is no such tick. */
+const IS_TICK = `s.next_run_at between '0001-01-01T00:00:00Z' and '9999-12-31T00:00:00Z'`
+
 /** From a table named `s`. */
 const COLUMNS = `s.name, s.cron, s.time_zone as "timeZone", s.task_type as "taskType", s.params, s.enabled, s.missed,
-          s.declared, s.revision, ${instant('s.next_run_at')} as "nextRunAt", ${instant('s.last_run_at')} as "lastRunAt",
+          s.declared, s.revision, case when ${IS_TICK} then ${instant('s.next_run_at')} end as "nextRunAt",
+          ${instant('s.last_run_at')} as "lastRunAt",
           s.last_task_id as "lastTaskId", s.last_error as "lastError", ${instant('s.created_at')} as "createdAt",
           ${instant('s.updated_at')} as "updatedAt"`
 
@@ -89,8 +93,8 @@ export async function insertSchedule(
   return (await execute<ScheduleRow>(db, INSERT, settingValues(settings, nextRunAt)))[0]
 }
 
-// The row's `enabled` stays. Its next tick moves only when cron or zone do; one that had to be given up for a broken
-// expression begins anew.
+// The row's `enabled` stays. Its next tick moves only when cron or zone do; one that has none, for whatever was wrong
+// with it, begins anew.
 const DECLARE = statement(
   'schedule_declare',
   `insert into ${SCHEDULES} as s
@@ -103,9 +107,11 @@ const DECLARE = statement(
           next_run_at = case when not s.enabled then null
                              when (s.cron, s.time_zone) is distinct from (excluded.cron, excluded.time_zone)
                              then $8::timestamptz
-                             else coalesce(s.next_run_at, $8::timestamptz) end,
+                             when ${IS_TICK} then s.next_run_at
+                             else $8::timestamptz end,
           last_error = null, revision = gen_random_uuid(), updated_at = now()
-    where (s.cron, s.time_zone, s.task_type, s.params, s.missed, s.declared)
+    where (s.enabled and (${IS_TICK}) is not true)
+       or (s.cron, s.time_zone, s.task_type, s.params, s.missed, s.declared)
           is distinct from
           (excluded.cron, excluded.time_zone, excluded.task_type, excluded.params, excluded.missed, true)
    returning ${COLUMNS}`,
@@ -178,7 +184,7 @@ const COMING = statement(
             select s.task_type = any($1::text[]) as known,
                    case when s.task_type = any($1::text[]) then interval '0'
                         else $2::float8 * interval '1 millisecond' end as delay) here
-    where s.enabled and isfinite(s.next_run_at)
+    where s.enabled and ${IS_TICK}
       and (here.known or $4::boolean and ${CLOCK_IS_STEADY('$5')} and not exists (
              select from ${EXECUTORS} e
               where s.task_type = any(e.task_types) and ${REGISTERS_TYPES('e')}))

@@ -36,7 +36,9 @@ const COUNT = `with recursive ${TYPES}, waiting as (
    ), known as (
      select task_type from types where task_type is not null union select task_type from under_way
    ), served as materialized (
-     select distinct unnest(e.task_types) as task_type from ${EXECUTORS} e where ${IS_SERVING('e')}
+     select distinct name as task_type
+       from ${EXECUTORS} e cross join lateral unnest(e.task_types) as name
+      where ${IS_SERVING('e')} and name is not null
    ), relation as (
      select n.nspname, c.relname,
             case when c.reltuples > 0 and c.relpages > 0
@@ -107,9 +109,9 @@ const THIS_MINUTE = `date_trunc('minute', now(), 'UTC')`
 const LAST_HOUR = statement(
   'stats_last_hour',
   `select ${instant('given.minute')} as minute,
-          coalesce(sum(m.completed), 0)::int as completed,
-          coalesce(sum(m.failed), 0)::int as failed,
-          coalesce(sum(m.cancelled), 0)::int as cancelled
+          greatest(sum(m.completed), 0)::float8 as completed,
+          greatest(sum(m.failed), 0)::float8 as failed,
+          greatest(sum(m.cancelled), 0)::float8 as cancelled
      from generate_series(${THIS_MINUTE} - interval '59 minutes', ${THIS_MINUTE}, interval '1 minute') as given (minute)
      left join ${MINUTES} m using (minute)
     group by given.minute

@@ -59,7 +59,9 @@ const WITHOUT_EXECUTOR = statement(
   'types_without_executor',
   `select u.task_type as "taskType"
      from unnest($1::text[]) as u (task_type)
-    where u.task_type not in (select unnest(e.task_types) from ${EXECUTORS} e where ${IS_SERVING('e')})
+    where u.task_type not in (
+          select name from ${EXECUTORS} e cross join lateral unnest(e.task_types) as name
+           where ${IS_SERVING('e')} and name is not null)
       and (select true from ${TASKS}
             where status = 'pending' and task_type = u.task_type and run_at <= now() - interval '1 second'
             order by priority desc, run_at, id limit 1)`,

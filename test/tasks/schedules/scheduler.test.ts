@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { z } from 'zod'
 import { currentTick } from '../../../src/tasks/current-tick.ts'
@@ -7,6 +8,7 @@ import { createTaskRegistry } from '../../../src/tasks/registry.ts'
 import { taskSettings } from '../../../src/tasks/settings.ts'
 import { registerExecutor, stopExecutor } from '../../../src/tasks/store/executors.ts'
 import type { AnyTask } from '../../../src/tasks/task.ts'
+import { logTaskEvents } from '../../../src/telemetry/log.ts'
 import { captureStatements } from '../../support/plans.ts'
 import { SOME_EXECUTOR, useTaskTables } from '../../support/task-rows.ts'
 
@@ -246,6 +248,49 @@ describe('what is wrong with one schedule', () => {
     await setNext('picky', '0 s')
     await scheduler.tickOnce()
     expect(await manager.getSchedule('picky')).toMatchObject({ lastError: null, lastRunAt: expect.any(Date) })
+  })
+})
+
+describe('an error of a tick', () => {
+  const SECRET = 'Sched"ule-Secret-77'
+  const quoting = task('quoting', {
+    params: z.object({ password: z.string() }).superRefine(({ password }, context) => {
+      context.addIssue({ code: 'custom', message: `wrong: ${password}`, path: ['password'] })
+    }),
+    redact: ['password'],
+  })(() => {})
+  const throwing = task('throwing', {
+    params: z.looseObject({}).refine((params) => {
+      throw new TypeError(`cannot read ${JSON.stringify(params)}`)
+    }),
+    redact: ['card.number'],
+  })(() => {})
+
+  test.each([
+    ['quoting', { password: SECRET }, /INVALID_PARAMS.*wrong: \[redacted\]/],
+    ['throwing', { card: { number: SECRET } }, /TypeError: cannot read .*\[redacted\]/],
+    ['quoting', `{"password":"${SECRET}`, /INVALID_PARAMS/],
+    ['throwing', `{"card":"{${SECRET}"}`, /INVALID_PARAMS/],
+  ])('%s shows nothing that is redacted, in lastError or in the log', async (taskType, params, words) => {
+    const { manager, scheduler, events } = createScheduler([tick, quoting, throwing])
+    const logged: string[] = []
+    const write = (...line: unknown[]) => void logged.push(inspect(line, { depth: 10 }))
+    logTaskEvents(events, { debug: write, info: write, warn: write, error: write })
+    await manager.createSchedule({ name: 'leak', cron: '@yearly', task: tick })
+    await tables.pool.query(
+      `update async_task_schedules set task_type = $1, params = $2, missed = 'once', next_run_at = date_trunc('second', now())`,
+      [taskType, typeof params === 'string' ? params : JSON.stringify(params)],
+    )
+    await scheduler.tickOnce()
+    const { lastError } = (await manager.getSchedule('leak')) ?? {}
+    expect(lastError).toMatch(words)
+    const refusals = await Promise.allSettled([
+      manager.updateSchedule('leak', { cron: '@daily' }),
+      manager.runSchedule('leak'),
+    ])
+    const reasons = refusals.map((one) => (one.status === 'rejected' ? inspect(one.reason) : 'accepted'))
+    expect(logged.join('')).toContain('leak')
+    expect([lastError, ...logged, ...reasons].join('\n')).not.toMatch(/Secret-77|accepted/)
   })
 })
 
