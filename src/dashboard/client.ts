@@ -2,6 +2,7 @@ import { createTasksClient } from '../client/index.ts'
 import { API } from './settings.ts'
 import { noteServerTime } from './state/clock.ts'
 import { bearerToken, connection, forgetSession } from './state/session.ts'
+import { openWithPermit, refuseStream } from './state/stream-permits.ts'
 
 /** A proxy whose server is away, or a server whose database is. */
 const OUTAGES = new Set([502, 503, 504])
@@ -10,7 +11,10 @@ const OUTAGES = new Set([502, 503, 504])
 const watchedFetch: typeof fetch = async (input, init) => {
   let response: Response
   try {
-    response = await fetch(input, init)
+    const isStream = new Headers(init?.headers).get('accept')?.startsWith('text/event-stream')
+    const opened = isStream ? await openWithPermit(() => fetch(input, init)) : await fetch(input, init)
+    if (!opened) return refuseStream()
+    response = opened
   } catch (error) {
     if (!init?.signal?.aborted) connection.set('lost')
     throw error

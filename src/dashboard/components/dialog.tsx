@@ -1,5 +1,6 @@
 import { type ReactNode, useId, useLayoutEffect, useRef } from 'react'
 import { useText } from '../i18n/text.ts'
+import { visible } from '../i18n/visible.ts'
 import { Icon } from './icon.tsx'
 
 /** A modal window. The browser keeps the focus in it, closes it at Escape, and gives the focus back. */
@@ -30,7 +31,7 @@ export function Dialog(props: { title: string; onClose: () => void; children: Re
     >
       <div className="dialog-body">
         <header>
-          <h2 id={titleId}>{title}</h2>
+          <h2 id={titleId}>{visible(title)}</h2>
           <button type="button" className="ghost icon-only" aria-label={text.app.close} onClick={onClose}>
             <Icon name="x" />
           </button>

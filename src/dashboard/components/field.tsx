@@ -1,4 +1,5 @@
 import { type ReactNode, useId } from 'react'
+import { visible } from '../i18n/visible.ts'
 
 export interface ControlProps {
   id: string
@@ -32,7 +33,7 @@ export function FieldFrame(props: {
       })}
       {problem && (
         <p className="field-problem" id={`${id}-problem`}>
-          {problem}
+          {visible(problem)}
         </p>
       )}
       {hint && (

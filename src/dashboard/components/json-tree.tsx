@@ -1,5 +1,7 @@
 import { useState } from 'react'
 import { useText } from '../i18n/text.ts'
+import { escapeInvisible, visible } from '../i18n/visible.ts'
+import { LongText, Name } from './foreign.tsx'
 import { Icon } from './icon.tsx'
 
 /** Entries shown at once: a result may hold tens of thousands. */
@@ -20,7 +22,7 @@ function Node({ value, name, depth }: { value: unknown; name?: string; depth: nu
   }
   return (
     <div className="json-leaf">
-      {name !== undefined && <span className="json-key">{name}: </span>}
+      {name !== undefined && <Key name={name} />}
       <Leaf value={value} />
     </div>
   )
@@ -38,12 +40,12 @@ function Branch({ value, name, depth }: { value: object; name?: string; depth: n
         type="button"
         className="json-toggle"
         aria-expanded={isOpen}
-        aria-label={`${isOpen ? text.json.collapse : text.json.expand} ${name ?? ''}`}
+        aria-label={`${isOpen ? text.json.collapse : text.json.expand} ${visible(name ?? '').slice(0, 100)}`}
         onClick={() => setOpen(!isOpen)}
       >
         <Icon name={isOpen ? 'down' : 'right'} />
       </button>
-      {name !== undefined && <span className="json-key">{name}: </span>}
+      {name !== undefined && <Key name={name} />}
       <span className="json-mark">{open}</span>
       {isOpen ? (
         <div className="json-children">
@@ -64,7 +66,15 @@ function Branch({ value, name, depth }: { value: object; name?: string; depth: n
   )
 }
 
+function Key({ name }: { name: string }) {
+  return (
+    <span className="json-key">
+      <Name text={name} />:{' '}
+    </span>
+  )
+}
+
 function Leaf({ value }: { value: unknown }) {
   const kind = value === null ? 'null' : typeof value
-  return <span className={`json-${kind}`}>{JSON.stringify(value)}</span>
+  return <LongText className={`json-${kind}`} text={escapeInvisible(JSON.stringify(value))} />
 }

@@ -1,6 +1,7 @@
 import type { ReactNode } from 'react'
 import type { TasksApiError } from '../../client/index.ts'
 import { describeError, useText } from '../i18n/text.ts'
+import { visible } from '../i18n/visible.ts'
 import { Icon } from './icon.tsx'
 
 /** What a place says that has nothing to show; `isPage`: a page that has no other title. */
@@ -32,7 +33,7 @@ export function Failure(props: { error: TasksApiError; onRetry: () => void; isPa
   const isMissing = error.code === 'NOT_FOUND' || error.code === 'METHOD_NOT_ALLOWED'
   return (
     <Empty isPage={isPage} title={isMissing ? text.app.unsupported : text.app.failed}>
-      {isMissing || <p>{describeError(error, text)}</p>}
+      {isMissing || <p>{visible(describeError(error, text))}</p>}
       <button type="button" onClick={onRetry}>
         {text.app.retryNow}
       </button>

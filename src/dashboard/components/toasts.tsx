@@ -1,6 +1,7 @@
 import { useText } from '../i18n/text.ts'
 import { useStore } from '../state/store.ts'
 import { dismiss, toasts } from '../state/toasts.ts'
+import { titleOf } from './foreign.tsx'
 import { Icon } from './icon.tsx'
 import { Link } from './link.tsx'
 
@@ -12,7 +13,7 @@ export function Toasts() {
       {shown.map(({ id, kind, words, to }) => (
         <div key={id} className={`toast toast-${kind}`}>
           <Icon name={kind === 'done' ? 'check' : 'warning'} />
-          {to ? <Link to={to}>{words}</Link> : <span>{words}</span>}
+          {to ? <Link to={to}>{titleOf(words)}</Link> : <span>{titleOf(words)}</span>}
           <button
             type="button"
             className="ghost icon-only"

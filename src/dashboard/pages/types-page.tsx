@@ -5,6 +5,7 @@ import { Link } from '../components/link.tsx'
 import { Empty, Failure, Skeleton, Warning } from '../components/notice.tsx'
 import { useText } from '../i18n/text.ts'
 import { formatSeconds } from '../i18n/time.ts'
+import { visible } from '../i18n/visible.ts'
 import { language } from '../state/preferences.ts'
 import { useServerState } from '../state/server-state.tsx'
 import { useStore } from '../state/store.ts'
@@ -22,7 +23,9 @@ export function TypesPage() {
         <h1>{text.types.title}</h1>
       </div>
       {waiting.length > 0 && (
-        <Warning>{text.types.withoutExecutor(waiting.map((one) => one.taskType).join(', '))}</Warning>
+        <Warning>
+          {text.types.withoutExecutor(waiting.map((one) => visible(one.taskType)).join(', '))}
+        </Warning>
       )}
       {types.error && !types.data && <Failure error={types.error} onRetry={types.refetch} />}
       {!types.error && !types.data && <Skeleton lines={4} />}
@@ -71,9 +74,9 @@ function TypeRow({ type, onChange }: { type: TaskTypeView; onChange: () => void 
   }
   return (
     <tr>
-      <td>
+      <td className="foreign">
         <Link className="strong" to={{ type: taskType }}>
-          {taskType}
+          {visible(taskType)}
         </Link>
       </td>
       <td className="muted">

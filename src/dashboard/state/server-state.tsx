@@ -6,8 +6,11 @@ import {
   type TaskSummary,
   TasksApiError,
   type TaskTypeView,
+  type UserView,
 } from '../../client/index.ts'
 import { client } from '../client.ts'
+import { HAS_LOGIN } from '../settings.ts'
+import { useRoute } from './route.ts'
 import { type Query, useQuery } from './use-query.ts'
 import { useVisible } from './use-visible.ts'
 
@@ -21,21 +24,32 @@ interface ServerState {
   readonly stats: Query<TaskStats>
   readonly executors: Query<ExecutorView[]>
   readonly types: Query<TaskTypeView[]>
+  /** Who looks, where the page has a log-in of its own. */
+  readonly me: Query<UserView>
   readonly listeners: Set<Listener>
+  /** The task that is shown and has ended: its stream has closed, and the stream of all tasks takes its place. */
+  readonly endedTask: string | undefined
+  readonly setEndedTask: (taskId: string | undefined) => void
 }
 
 const Context = createContext<ServerState | undefined>(undefined)
 
-/** What every page looks at is read once for all of them, and so is the stream of all tasks. */
+/**
+ * What every page looks at is read once for all of them. A window has one stream at a time: that of the task that is
+ * shown while it goes on, else that of all tasks.
+ */
 export function ServerStateProvider({ children }: { children: ReactNode }) {
   const stats = useQuery('stats', (signal) => client.getStats({ signal }), { everyMs: 10_000 })
   const executors = useQuery('executors', (signal) => client.listExecutors({ signal }), { everyMs: 3_000 })
   const types = useQuery('types', (signal) => client.listTaskTypes({ signal }), {
     everyMs: 30_000,
   })
+  const me = useQuery(HAS_LOGIN ? 'me' : null, (signal) => client.me({ signal }), { everyMs: null })
   const [listeners] = useState(() => new Set<Listener>())
-  useStream(listeners)
-  const state = { stats, executors, types, listeners }
+  const [endedTask, setEndedTask] = useState<string>()
+  const { view, params } = useRoute()
+  useStream(listeners, view !== 'task' || params.get('task') === endedTask)
+  const state = { stats, executors, types, me, listeners, endedTask, setEndedTask }
   useRefreshOnChange(listeners, stats, executors)
   return <Context value={state}>{children}</Context>
 }
@@ -58,14 +72,14 @@ export function useChanges(listener: Listener): void {
   }, [listeners])
 }
 
-function useStream(listeners: ReadonlySet<Listener>): void {
+function useStream(listeners: ReadonlySet<Listener>, isWanted: boolean): void {
   const isVisible = useVisible()
   useEffect(() => {
-    if (!isVisible) return
+    if (!isVisible || !isWanted) return
     const ended = new AbortController()
     void follow(listeners, ended.signal)
     return () => ended.abort()
-  }, [isVisible, listeners])
+  }, [isVisible, isWanted, listeners])
 }
 
 async function follow(listeners: ReadonlySet<Listener>, signal: AbortSignal): Promise<void> {

@@ -5,6 +5,7 @@ import { Dialog } from '../../components/dialog.tsx'
 import { FieldFrame } from '../../components/field.tsx'
 import type { Dictionary } from '../../i18n/en.ts'
 import { describeError, useText } from '../../i18n/text.ts'
+import { visible } from '../../i18n/visible.ts'
 import { type Problems, sortProblems } from '../../params/draft.ts'
 import type { JsonSchema } from '../../params/field.ts'
 import { ParamsForm } from '../../params/params-form.tsx'
@@ -166,7 +167,9 @@ function ScheduleFields({ schedule, types, draft, onDraft, problems }: FormProps
             onChange={(event) => change({ taskType: event.target.value })}
           >
             {offered.map((one) => (
-              <option key={one}>{one}</option>
+              <option key={one} value={one}>
+                {visible(one)}
+              </option>
             ))}
           </select>
         )}

@@ -2,11 +2,13 @@ import { useState } from 'react'
 import type { ScheduleView } from '../../../client/index.ts'
 import { client } from '../../client.ts'
 import { Confirm } from '../../components/dialog.tsx'
+import { titleOf } from '../../components/foreign.tsx'
 import { Icon } from '../../components/icon.tsx'
 import { Link } from '../../components/link.tsx'
 import { Empty, Failure, Skeleton } from '../../components/notice.tsx'
 import { Ago } from '../../components/time.tsx'
 import { useText } from '../../i18n/text.ts'
+import { visible } from '../../i18n/visible.ts'
 import { attempt, say } from '../../state/toasts.ts'
 import { type Query, useQuery } from '../../state/use-query.ts'
 import { useTitle } from '../../state/use-title.ts'
@@ -107,26 +109,31 @@ interface RowProps {
 function ScheduleRow(props: RowProps) {
   const { schedule, onChange } = props
   const text = useText()
-  const { name, cron, timeZone, taskType, enabled, declared, nextRunAt } = schedule
+  const { name, cron, timeZone, taskType, enabled, declared, nextRunAt, lastError } = schedule
   const toggle = async () => {
     if (await attempt(() => client.changeSchedule(name, { enabled: !enabled }))) onChange()
   }
   return (
     <tr>
-      <td>
-        <span className="strong">{name}</span>{' '}
+      <td className="foreign">
+        <span className="strong">{visible(name)}</span>{' '}
         {declared && (
           <span className="badge" title={text.schedules.inCodeText}>
             {text.schedules.inCode}
           </span>
         )}
         <Link className="muted small block" to={{ type: taskType }}>
-          {taskType}
+          {visible(taskType)}
         </Link>
+        {lastError !== null && (
+          <span className="schedule-error small" title={titleOf(lastError)}>
+            {text.schedules.lastError(titleOf(lastError))}
+          </span>
+        )}
       </td>
-      <td>
-        <code>{cron}</code>
-        <span className="muted small block">{timeZone}</span>
+      <td className="foreign">
+        <code>{visible(cron)}</code>
+        <span className="muted small block">{visible(timeZone)}</span>
       </td>
       <td data-label={text.schedules.next}>
         {nextRunAt === null ? <span className="muted">{text.detail.none}</span> : <Ago at={nextRunAt} />}

@@ -1,7 +1,10 @@
 import type { TaskAttempt, TaskDetail } from '../../../client/index.ts'
 import { CopyButton } from '../../components/copy-button.tsx'
+import { LongText } from '../../components/foreign.tsx'
 import { Elapsed, Instant } from '../../components/time.tsx'
 import { useText } from '../../i18n/text.ts'
+import { visible } from '../../i18n/visible.ts'
+import { isActive } from './use-task-feed.ts'
 
 /** Newest first; the one that failed last is open. */
 export function Attempts({ task }: { task: TaskDetail }) {
@@ -11,7 +14,9 @@ export function Attempts({ task }: { task: TaskDetail }) {
   return (
     <section className="card">
       <h2>{text.detail.attempts}</h2>
-      {attempts.length === 0 && <p className="muted">{text.detail.noAttempts}</p>}
+      {attempts.length === 0 && (
+        <p className="muted">{isActive(task) ? text.detail.noAttempts : text.detail.neverStarted}</p>
+      )}
       <div className="attempts">
         {attempts.slice(0, 50).map((attempt) => (
           <AttemptEntry key={attempt.attempt} attempt={attempt} isOpen={attempt === lastFailed} />
@@ -30,13 +35,17 @@ function AttemptEntry({ attempt, isOpen }: { attempt: TaskAttempt; isOpen: boole
     <details className="attempt" open={isOpen}>
       <summary>{head}</summary>
       <div className="attempt-error">
-        <pre>{error}</pre>
+        <pre>
+          <LongText text={visible(error)} />
+        </pre>
         <CopyButton value={stack ?? error} what={stack ? text.detail.stack : text.detail.error} />
       </div>
       {stack && (
         // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reached by the keyboard
         <section className="stack" tabIndex={0} aria-label={text.detail.stack}>
-          <pre>{stack}</pre>
+          <pre>
+            <LongText text={visible(stack)} />
+          </pre>
         </section>
       )}
     </details>

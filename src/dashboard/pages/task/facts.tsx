@@ -3,6 +3,7 @@ import type { TaskDetail } from '../../../client/index.ts'
 import { Instant } from '../../components/time.tsx'
 import { useText } from '../../i18n/text.ts'
 import { formatSeconds } from '../../i18n/time.ts'
+import { visible } from '../../i18n/visible.ts'
 import { language } from '../../state/preferences.ts'
 import { useServerState } from '../../state/server-state.tsx'
 import { useStore } from '../../state/store.ts'
@@ -16,13 +17,13 @@ export function Facts({ task }: { task: TaskDetail }) {
     [text.detail.retries, text.detail.retriesOf(task.retryCount, task.maxRetries)],
     [text.detail.timeout, formatSeconds(task.timeoutSeconds, lang)],
     [text.detail.priority, task.priority],
-    [text.detail.createdByLabel, task.createdBy ?? text.detail.none],
+    [text.detail.createdByLabel, <Creator key="by" id={task.createdBy} />],
     [
       text.detail.executor,
-      executor ? `${executor.host} · ${executor.pid}` : (task.executorId ?? text.detail.none),
+      visible(executor ? `${executor.host} · ${executor.pid}` : (task.executorId ?? text.detail.none)),
     ],
   ]
-  if (task.uniqueKey !== null) facts.push([text.form.uniqueKey, task.uniqueKey])
+  if (task.uniqueKey !== null) facts.push([text.form.uniqueKey, visible(task.uniqueKey)])
   return (
     <section className="card">
       <h2>{text.detail.facts}</h2>
@@ -30,10 +31,21 @@ export function Facts({ task }: { task: TaskDetail }) {
         {facts.map(([label, value]) => (
           <div key={label}>
             <dt>{label}</dt>
-            <dd>{value}</dd>
+            <dd className="foreign">{value}</dd>
           </div>
         ))}
       </dl>
     </section>
   )
+}
+
+const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
+
+/** The name of the person who looks, where the server knows it; of other ids the part that tells them apart. */
+function Creator({ id }: { id: string | null }) {
+  const text = useText()
+  const me = useServerState().me.data
+  if (id === null) return text.detail.none
+  if (me?.id === id) return visible(me.username)
+  return <span title={visible(id)}>{UUID.test(id) ? `${id.slice(0, 8)}…` : visible(id)}</span>
 }

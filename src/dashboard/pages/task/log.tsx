@@ -1,8 +1,10 @@
 import { useLayoutEffect, useMemo, useRef, useState } from 'react'
 import type { LogLevel, TaskDetail, TaskLogLine } from '../../../client/index.ts'
+import { LongText } from '../../components/foreign.tsx'
 import { Icon } from '../../components/icon.tsx'
 import { useText } from '../../i18n/text.ts'
 import { formatClock } from '../../i18n/time.ts'
+import { escapeInvisible, visible } from '../../i18n/visible.ts'
 import { attempt } from '../../state/toasts.ts'
 import { useQuery } from '../../state/use-query.ts'
 import { downloadLog, LOG_LEVELS, MAX_LINES, mergeLines, readNewest, readOlder } from './lines.ts'
@@ -158,8 +160,13 @@ function Line({ line, isFirst }: { line: TaskLogLine; isFirst: boolean }) {
         </time>
         <span className="line-level">{level}</span>
         <span className="line-message">
-          {message}
-          {data !== undefined && <span className="line-data"> {JSON.stringify(data)}</span>}
+          <LongText text={visible(message)} />
+          {data !== undefined && (
+            <span className="line-data">
+              {' '}
+              <LongText text={escapeInvisible(JSON.stringify(data))} />
+            </span>
+          )}
         </span>
       </div>
     </>

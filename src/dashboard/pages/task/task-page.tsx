@@ -1,5 +1,6 @@
 import type { TaskDetail } from '../../../client/index.ts'
 import { CopyButton } from '../../components/copy-button.tsx'
+import { LongText, Name } from '../../components/foreign.tsx'
 import { Icon } from '../../components/icon.tsx'
 import { JsonTree } from '../../components/json-tree.tsx'
 import { Link } from '../../components/link.tsx'
@@ -8,6 +9,7 @@ import { ProgressBar, TimeLeft } from '../../components/progress-bar.tsx'
 import { StatusBadge, shadeOf } from '../../components/status-badge.tsx'
 import { useText } from '../../i18n/text.ts'
 import { formatSeconds } from '../../i18n/time.ts'
+import { visible } from '../../i18n/visible.ts'
 import { language } from '../../state/preferences.ts'
 import { stoppingState, useServerState } from '../../state/server-state.tsx'
 import { useStore } from '../../state/store.ts'
@@ -23,7 +25,7 @@ export function TaskPage({ taskId }: { taskId: string }) {
   const text = useText()
   const feed = useTaskFeed(taskId)
   const { task, error } = feed
-  useTitle(task ? `${task.taskType} · ${text.status[task.status]}` : text.list.title)
+  useTitle(task ? `${visible(task.taskType)} · ${text.status[task.status]}` : text.list.title)
   if (error?.code === 'TASK_NOT_FOUND') return <Gone />
   if (error && !task) return <Failure isPage error={error} onRetry={() => location.reload()} />
   if (!task) return <Skeleton lines={10} />
@@ -50,7 +52,7 @@ function Detail({ task, feed }: { task: TaskDetail; feed: TaskFeed }) {
     <article className="task">
       <div className="page-head task-head">
         <div className="task-title">
-          <h1>{task.taskType}</h1>
+          <h1 className="foreign">{visible(task.taskType)}</h1>
           <StatusBadge shade={shadeOf(task, stopping !== 'no')} />
           <span className="task-id">
             <code>{task.taskId}</code>
@@ -63,7 +65,9 @@ function Detail({ task, feed }: { task: TaskDetail; feed: TaskFeed }) {
       {task.error !== null && task.status !== 'completed' && (
         <section className="card error-card" aria-label={text.detail.error}>
           <Icon name="warning" />
-          <pre>{task.error}</pre>
+          <pre>
+            <LongText text={visible(task.error)} />
+          </pre>
           <CopyButton value={task.error} what={text.detail.error} />
         </section>
       )}
@@ -117,11 +121,11 @@ function ProgressCard({ task }: { task: TaskDetail }) {
   return (
     <section className="card progress-card" aria-label={text.detail.progress}>
       <div className="progress-line">
-        <span className="percent num">{total > 0 ? `${percent} %` : ''}</span>
+        <span className="percent num">{total > 0 ? `${percent}\u00a0%` : ''}</span>
         <span className="muted num">
           {total > 0 ? `${progress.toLocaleString()} / ${total.toLocaleString()}` : text.detail.noProgress}
         </span>
-        <span className="step">{step}</span>
+        {step !== null && <Name className="step" text={step} />}
         <span className="spacer" />
         <span className="muted">
           <TimeLeft task={task} />

@@ -1,5 +1,6 @@
 import type { ReactNode } from 'react'
 import type { TaskAttempt, TaskDetail } from '../../../client/index.ts'
+import { titleOf } from '../../components/foreign.tsx'
 import { Ago, Elapsed, Instant } from '../../components/time.tsx'
 import { useText } from '../../i18n/text.ts'
 
@@ -89,7 +90,7 @@ function ofAttempt(attempt: TaskAttempt, since: Date | null, text: ReturnType<ty
         <Around words={words}>
           <Elapsed from={startedAt} to={endedAt} />
         </Around>
-        {error !== null && outcome !== 'completed' && <span className="moment-error">{error}</span>}
+        {error !== null && outcome !== 'completed' && <span className="moment-error">{titleOf(error)}</span>}
       </>
     ),
   }

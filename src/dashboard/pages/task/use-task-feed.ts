@@ -1,7 +1,7 @@
-import { useEffect, useReducer, useRef } from 'react'
+import { useCallback, useEffect, useReducer, useRef } from 'react'
 import { type TaskDetail, type TaskLogLine, TasksApiError } from '../../../client/index.ts'
 import { client } from '../../client.ts'
-import { useChanges } from '../../state/server-state.tsx'
+import { useChanges, useServerState } from '../../state/server-state.tsx'
 import { useVisible } from '../../state/use-visible.ts'
 import { MAX_LINES } from './lines.ts'
 
@@ -22,31 +22,37 @@ interface State {
   readonly task: TaskDetail | undefined
   readonly error: TasksApiError | undefined
   readonly fresh: readonly TaskLogLine[]
-  /** All of its log has come, and nothing more is to come but by a retry. */
-  readonly hasEnded: boolean
 }
 
 type News =
   | { type: 'task' | 'end'; task: TaskDetail }
   | { type: 'lines'; lines: readonly TaskLogLine[] }
   | { type: 'error'; error: TasksApiError }
-  | { type: 'restarted' }
 
-const START: State = { task: undefined, error: undefined, fresh: [], hasEnded: false }
+const START: State = { task: undefined, error: undefined, fresh: [] }
 
 /** One task and its log, live. The stream ends with the task and is opened again when somebody retries it. */
 export function useTaskFeed(taskId: string): TaskFeed {
-  const [state, tell] = useReducer(reduce, START)
+  const [state, add] = useReducer(reduce, START)
+  const { endedTask, setEndedTask } = useServerState()
+  // All of its log has come, and nothing more is to come but by a retry.
+  const hasEnded = endedTask === taskId
+  const latest = useRef<(news: News) => void>(add)
+  latest.current = (news) => {
+    add(news)
+    if (news.type === 'end') setEndedTask(taskId)
+    else if (news.type === 'task' && hasEnded && isActive(news.task)) setEndedTask(undefined)
+  }
+  const tell = useCallback((news: News) => latest.current(news), [])
   const isVisible = useVisible()
   const lastId = useRef<number>(undefined)
-  const { hasEnded } = state
 
   useEffect(() => {
     if (!isVisible || hasEnded) return
     const ended = new AbortController()
     void follow(taskId, lastId, tell, ended.signal)
     return () => ended.abort()
-  }, [taskId, isVisible, hasEnded])
+  }, [taskId, isVisible, hasEnded, tell])
 
   // The stream has ended with the task; its handler may return later.
   const isStopping = hasEnded && isVisible && state.task?.stopping === true
@@ -55,11 +61,13 @@ export function useTaskFeed(taskId: string): TaskFeed {
     const ended = new AbortController()
     void awaitStop(taskId, tell, ended.signal)
     return () => ended.abort()
-  }, [taskId, isStopping])
+  }, [taskId, isStopping, tell])
 
+  useEffect(() => () => setEndedTask(undefined), [setEndedTask])
   useChanges((change) => {
-    if (change.type !== 'task' || change.task.taskId !== taskId || !hasEnded) return
-    if (isActive(change.task)) tell({ type: 'restarted' })
+    if (!hasEnded) return
+    if (change.type === 'reconnected') void reread(taskId, tell)
+    else if (change.task.taskId === taskId && isActive(change.task)) void reread(taskId, tell)
   })
   return { ...state, put: (task) => tell({ type: 'task', task }) }
 }
@@ -71,15 +79,12 @@ export function isActive({ status }: Pick<TaskDetail, 'status'>): boolean {
 function reduce(state: State, news: News): State {
   switch (news.type) {
     case 'task':
-      return { ...state, task: news.task, error: undefined, hasEnded: state.hasEnded && !isActive(news.task) }
     case 'end':
-      return { ...state, task: news.task, error: undefined, hasEnded: true }
+      return { ...state, task: news.task, error: undefined }
     case 'lines':
       return { ...state, fresh: [...state.fresh, ...news.lines].slice(-MAX_LINES) }
     case 'error':
       return { ...state, error: news.error }
-    case 'restarted':
-      return { ...state, hasEnded: false }
   }
 }
 
@@ -107,6 +112,16 @@ async function follow(
     tell({ type: 'error', error })
   } finally {
     lines.flush()
+  }
+}
+
+/** What changed while no stream was open, or what the stream of all tasks tells in short. */
+async function reread(taskId: string, tell: (news: News) => void): Promise<void> {
+  try {
+    tell({ type: 'task', task: await client.getTask(taskId) })
+  } catch (error) {
+    if (!(error instanceof TasksApiError)) throw error
+    if (!error.isTransient) tell({ type: 'error', error })
   }
 }
 

@@ -2,6 +2,7 @@ import { useEffect, useId, useState } from 'react'
 import { Icon } from '../../components/icon.tsx'
 import { InstantInput } from '../../components/instant-input.tsx'
 import { useText } from '../../i18n/text.ts'
+import { visible } from '../../i18n/visible.ts'
 import type { TaskFilter } from '../../requests.ts'
 import { go } from '../../state/route.ts'
 import { useServerState } from '../../state/server-state.tsx'
@@ -96,7 +97,9 @@ function TypeField({ value, onChange }: { value: string; onChange: (value: strin
     <select value={value} aria-label={text.list.type} onChange={(event) => onChange(event.target.value)}>
       <option value="">{text.list.anyType}</option>
       {offered.map((type) => (
-        <option key={type}>{type}</option>
+        <option key={type} value={type}>
+          {visible(type)}
+        </option>
       ))}
     </select>
   )

@@ -1,4 +1,6 @@
+import { useState } from 'react'
 import type { ExecutorView } from '../../../client/index.ts'
+import { Name } from '../../components/foreign.tsx'
 import { Sparkline } from '../../components/sparkline.tsx'
 import { useText } from '../../i18n/text.ts'
 import { formatSeconds } from '../../i18n/time.ts'
@@ -70,6 +72,8 @@ function Waiting() {
 function Executors() {
   const text = useText()
   const executors = useServerState().executors.data
+  const [isWhole, setWhole] = useState(false)
+  const sorted = aliveFirst(executors)
   return (
     <div className="card tile tile-executors">
       <div className="tile-head">
@@ -79,12 +83,25 @@ function Executors() {
         <p className="problem-words">{text.overview.noExecutor}</p>
       )}
       <ul>
-        {executors?.map((executor) => (
+        {(isWhole ? sorted : sorted.slice(0, SHOWN)).map((executor) => (
           <ExecutorLine key={executor.id} executor={executor} />
         ))}
       </ul>
+      {sorted.length > SHOWN && (
+        <button type="button" className="link small" onClick={() => setWhole(!isWhole)}>
+          {isWhole ? text.json.showLess : text.overview.allExecutors(sorted.length)}
+        </button>
+      )}
     </div>
   )
+}
+
+/** Executors shown at once; dead ones stay in the list for a day. */
+const SHOWN = 3
+
+function aliveFirst(executors: readonly ExecutorView[] = []): readonly ExecutorView[] {
+  const dead = executors.filter(({ alive }) => !alive).sort((a, b) => a.heartbeatAgeMs - b.heartbeatAgeMs)
+  return [...executors.filter(({ alive }) => alive), ...dead]
 }
 
 function ExecutorLine({ executor }: { executor: ExecutorView }) {
@@ -95,9 +112,7 @@ function ExecutorLine({ executor }: { executor: ExecutorView }) {
   const used = Math.min(runningTasks.length, slots)
   return (
     <li className={alive ? '' : 'is-dead'} title={id}>
-      <span className="executor-name">
-        {host} <span className="muted num">· {pid}</span>
-      </span>
+      <Name className="executor-name" text={`${host} · ${pid}`} />
       <span
         className="slots"
         role="img"
@@ -110,7 +125,7 @@ function ExecutorLine({ executor }: { executor: ExecutorView }) {
         ))}
       </span>
       <span className="muted small num">
-        {alive ? text.overview.heartbeat(formatSeconds(heartbeatAgeMs / 1_000, lang)) : text.overview.dead}
+        {(alive ? text.overview.heartbeat : text.overview.dead)(formatSeconds(heartbeatAgeMs / 1_000, lang))}
       </span>
       {stuck.length > 0 && (
         <span className="badge badge-failed" title={text.overview.stuckHint}>

@@ -1,6 +1,7 @@
 import { memo } from 'react'
 import type { TaskSummary } from '../../../client/index.ts'
 import { CopyButton } from '../../components/copy-button.tsx'
+import { Name } from '../../components/foreign.tsx'
 import { Link } from '../../components/link.tsx'
 import { ProgressBar, TimeLeft } from '../../components/progress-bar.tsx'
 import { StatusBadge, shadeOf } from '../../components/status-badge.tsx'
@@ -29,17 +30,13 @@ export const TaskRow = memo(function TaskRow(props: {
       </td>
       <td className="cell-task">
         <Link to={{ task: taskId }} state={{ fromList: true }} className="task-link">
-          {taskType}
+          <Name text={taskType} />
         </Link>
         <span className="task-id">
           <code>{taskId}</code>
           <CopyButton value={taskId} what={text.detail.id} />
         </span>
-        {task.error !== null && (
-          <span className="task-error" title={task.error}>
-            {task.error}
-          </span>
-        )}
+        {task.error !== null && <Name className="task-error" text={task.error} />}
       </td>
       <td className="cell-status">
         <StatusBadge shade={shade} />
@@ -80,7 +77,7 @@ function Progress({ task }: { task: TaskSummary }) {
             {percent} % · {progress.toLocaleString()}/{total.toLocaleString()}
           </span>
         )}
-        {step !== null && <span className="step">{step}</span>}
+        {step !== null && <Name className="step" text={step} />}
         <TimeLeft task={task} />
       </span>
     </>

@@ -1,0 +1,133 @@
+import path from 'node:path'
+import type { Page } from 'playwright-core'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { createTestDatabase, type TestDatabase } from '../support/database.ts'
+import { logIn, openPage, PageServer } from './admin-page.ts'
+import { createHostileTasks, HOSTILE_PARAMS, HUGE, LONG_TYPE, OVERRIDE } from './hostile-tasks.ts'
+import { findLayoutFaults } from './layout.ts'
+import type { WatchedBrowser } from './watched-browser.ts'
+
+/** Pictures for the eye go there, if it is set. */
+const PICTURES = process.env.FOREIGN_TEXT_PICTURES
+
+let database: TestDatabase
+let server: PageServer
+let browser: WatchedBrowser
+let page: Page
+const ids = { failed: '', running: '', pending: '', spoofed: '' }
+
+beforeAll(async () => {
+  database = await createTestDatabase('server')
+  server = await PageServer.start(database, createHostileTasks())
+  const { tasks } = server.app
+  ids.failed = (await tasks.createTask(LONG_TYPE, HOSTILE_PARAMS, { uniqueKey: 'u'.repeat(255) })).taskId
+  await tasks.waitFor(ids.failed)
+  ids.running = (await tasks.createTask(`${LONG_TYPE.slice(0, 96)}_run`, {})).taskId
+  ids.pending = (
+    await tasks.createTask(LONG_TYPE, {}, { runAt: new Date(Date.now() + 3_600_000), uniqueKey: OVERRIDE })
+  ).taskId
+  ids.spoofed = (await tasks.createTask(LONG_TYPE, {}, { runAt: new Date(Date.now() + 3_600_000) })).taskId
+  // What a definition may not be called, a row may.
+  await database.pool.query('update async_tasks set task_type = $1 where task_id = $2', [
+    `type${OVERRIDE}`,
+    ids.spoofed,
+  ])
+  await tasks.createSchedule({
+    name: `s${'_long'.repeat(19)}`,
+    cron: '0 0 1 1 *',
+    timeZone: 'America/Argentina/ComodRivadavia',
+    task: 'described',
+    params: { mode: OVERRIDE },
+  })
+  await database.pool.query(`update async_task_schedules set last_error = $1`, [
+    `${OVERRIDE} ${'e'.repeat(900)}`,
+  ])
+  await database.pool.query(
+    `insert into async_task_executors (executor_id, host, pid, version, slots, task_types, lease_ms, started_at, heartbeat_at)
+     select gen_random_uuid(), repeat('h', 200) || n, n, '1', 32, '{}', 30000, now(), now() - interval '20 minutes' from generate_series(1, 5) n`,
+  )
+  ;({ browser, page } = await openPage(server))
+  await logIn(page)
+})
+afterAll(async () => {
+  await browser?.close()
+  await server?.remove()
+})
+afterEach(() => {
+  const misdeeds = [...browser.misdeeds]
+  browser.forgive(/./)
+  expect(misdeeds).toEqual([])
+})
+
+const SCREENS: [name: string, query: () => string, ready: string][] = [
+  ['list', () => '', 'tr[data-task]'],
+  ['filtered list', () => `?type=${LONG_TYPE}`, 'tr[data-task]'],
+  ['failed task', () => `?task=${ids.failed}`, '.log .line'],
+  ['running task', () => `?task=${ids.running}`, '.progress-card'],
+  ['pending task', () => `?task=${ids.pending}`, '.timeline'],
+  ['task of another name', () => `?task=${ids.spoofed}`, '.timeline'],
+  ['new task', () => '?view=new&type=described', 'form'],
+  ['copy', () => `?view=new&from=${ids.failed}`, 'form'],
+  ['types', () => '?view=types', 'tbody tr'],
+  ['schedules', () => '?view=schedules', 'tbody tr'],
+]
+
+describe.each([390, 768, 1440])('at a width of %i pixels', (width) => {
+  test.each(SCREENS)('nothing of the %s is cut off, covered or turned round', async (name, query, ready) => {
+    await page.setViewportSize({ width, height: 900 })
+    await page.goto(`${server.origin}/admin/${query()}`)
+    await page.locator(ready).first().waitFor()
+    // The numbers of the header and the overview.
+    await page.locator('.pill-slots').waitFor({ state: 'attached' })
+    if (PICTURES)
+      await page.screenshot({
+        path: path.join(PICTURES, `${name.replaceAll(' ', '-')}-${width}.png`),
+        fullPage: true,
+      })
+    expect(await findLayoutFaults(page)).toEqual([])
+    const text = await page.evaluate(() => `${document.body.textContent}${document.title}`)
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: none of them may be left
+    expect(text).not.toMatch(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b\u202a-\u202e\u2066-\u2069]/)
+  })
+
+  test('nothing of a selection and of dialogs is cut off, covered or turned round', async () => {
+    await page.setViewportSize({ width, height: 900 })
+    await page.goto(`${server.origin}/admin/`)
+    await page.getByLabel('Select all on this page').or(page.locator('.cell-select input')).last().check()
+    await page.locator('.bulk').waitFor()
+    expect(await findLayoutFaults(page)).toEqual([])
+    await page.goto(`${server.origin}/admin/?view=schedules`)
+    await page.getByRole('button', { name: /^Edit schedule: s_long/ }).click()
+    await page.getByRole('dialog').waitFor()
+    if (PICTURES) await page.screenshot({ path: path.join(PICTURES, `dialog-${width}.png`) })
+    expect(await findLayoutFaults(page)).toEqual([])
+    await page.keyboard.press('Escape')
+  })
+})
+
+test('characters that turn text round are shown, and colour codes are not', async () => {
+  await page.goto(`${server.origin}/admin/?task=${ids.failed}`)
+  const log = page.locator('.log')
+  await log.getByText('before ⟨U+202E⟩gnp.exe⟨U+202C⟩ after').waitFor()
+  await log.getByText('green and red', { exact: true }).waitFor()
+  await log.getByText('bell ␇, back ␈').waitFor()
+  await page.locator('.error-card').getByText('cannot open ⟨U+202E⟩gnp.exe').waitFor()
+  // Text that runs from right to left by itself leaves what stands around it where it is.
+  const isolation = await page
+    .locator('.line-message bdi')
+    .first()
+    .evaluate((one) => getComputedStyle(one).unicodeBidi)
+  expect(isolation).toMatch(/isolate/)
+})
+
+test('a text of 500 kB is shown in part, and whole on demand', async () => {
+  await page.goto(`${server.origin}/admin/?task=${ids.failed}`)
+  const tree = page.locator('.json').first()
+  await tree.waitFor()
+  const lengthOf = () => tree.evaluate((one) => one.textContent?.length ?? 0)
+  expect(await lengthOf()).toBeLessThan(20_000)
+  await tree.getByRole('button', { name: /Show all 500,/ }).click()
+  await expect.poll(lengthOf).toBeGreaterThan(HUGE.length)
+  await tree.getByRole('button', { name: 'Show less' }).click()
+  await expect.poll(lengthOf).toBeLessThan(20_000)
+})
