@@ -52,7 +52,8 @@ export type FromThread =
   | { readonly kind: 'flush'; readonly call: number }
   /** The task was completed in a transaction of the handler's. */
   | { readonly kind: 'completing' }
-  | { readonly kind: 'returned'; readonly result: unknown }
+  /** As JSON: a clone would lose what errors hold and what a `toJSON` gives, and fail for a function. */
+  | { readonly kind: 'returned'; readonly result: string | null }
   | { readonly kind: 'threw'; readonly error: SentError }
 
 export type ToThread =

@@ -77,7 +77,7 @@ export async function runInThread(
   // The end comes over the same port as the lines said before it, so it cannot overtake them.
   port.on('message', (message: FromThread) => {
     waiting.delete(end.reject)
-    if (message.kind === 'returned') end.resolve(message.result)
+    if (message.kind === 'returned') end.resolve(parseResult(message.result))
     else if (message.kind === 'threw') end.reject(unpackError(message.error))
     else if (message.kind === 'rows' || message.kind === 'queryFailed') transactions.hear(message)
     else hear(message, ctx, send, transactions)
@@ -108,6 +108,10 @@ export async function runInThread(
     port.close()
     transactions.close()
   }
+}
+
+function parseResult(json: string | null): unknown {
+  return json === null ? undefined : JSON.parse(json)
 }
 
 function hear(

@@ -2,6 +2,7 @@ import { performance } from 'node:perf_hooks'
 import type { Transaction } from '../../db/query-runner.ts'
 import type { LogData, TaskContext, TaskLog } from '../context.ts'
 import { TaskError } from '../errors.ts'
+import { encodeResult } from '../executor/result.ts'
 import { currentScrubber, runningTask } from '../executor/running-task.ts'
 import { readLogCall } from '../log-call.ts'
 import { checkCount } from '../progress.ts'
@@ -34,7 +35,9 @@ export default async function runHandler(task: ThreadTask): Promise<void> {
     const { taskId, attempt } = task.fence
     const run = { event: { taskId, taskType, attempt }, scrubber: hidden && new Scrubber(hidden) }
     const result: unknown = await runningTask.run(run, () => handler(task.params, link.context))
-    link.end({ kind: 'returned', result })
+    // Inside a result these are named in the log; as a whole they are none, and what cloning throws says so.
+    if (typeof result === 'function' || typeof result === 'symbol') structuredClone(result)
+    link.end({ kind: 'returned', result: link.encode(result) })
   } catch (thrown) {
     link.end({ kind: 'threw', error: packError(thrown) })
   }
@@ -59,15 +62,15 @@ class Link {
     this.#send({ kind: 'begun' })
   }
 
-  /** The last word: whatever the handler still says afterwards is nobody's. */
+  /** @throws PermanentError for a result that is not JSON, or too large */
+  encode(result: unknown): string | null {
+    return encodeResult(result, this.#task.maxResultBytes, (line) => this.context.log.warn(line))
+  }
+
+  /** Sends the outcome: what the handler logs or reports afterwards is dropped. */
   end(last: FromThread): void {
     this.#sendProgress()
-    try {
-      this.#send(last)
-    } catch (error) {
-      // A result that cannot be cloned, a function for example.
-      this.#send({ kind: 'threw', error: packError(error) })
-    }
+    this.#send(last)
     this.#task.port.close()
   }
 
@@ -99,9 +102,7 @@ class Link {
       },
       complete: async (tx, result) => {
         const { completeInTransaction } = await import('../store/guard.ts')
-        const { encodeResult } = await import('../executor/result.ts')
-        const warn = (line: string) => this.context.log.warn(line)
-        const text = encodeResult(result, this.#task.maxResultBytes, warn)
+        const text = this.encode(result)
         this.#sendProgress()
         // What the main thread has heard of the progress goes into the same row.
         const last = (await this.#call({ kind: 'flush' })) as LastProgress | undefined

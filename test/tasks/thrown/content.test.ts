@@ -6,6 +6,7 @@ import { createTaskRegistry } from '../../../src/tasks/registry.ts'
 import type { JsonOf } from '../../../src/tasks/task.ts'
 import { runTask } from '../../../src/testing/run-task.ts'
 import { useEngines } from '../../support/engines.ts'
+import produce from '../thread/modules/returning.ts'
 
 const engines = useEngines()
 
@@ -222,6 +223,26 @@ describe('a result', () => {
     expect((await resultOf(new Date(Number.NaN), 'returning_date')).warnings).toEqual([
       'WARNING the result holds what JSON cannot: it is an invalid date, stored as null',
     ])
+  })
+
+  test('is the same from a thread', async () => {
+    const { task } = createTaskRegistry()
+    const module = new URL('../thread/modules/returning.ts', import.meta.url)
+    const returning = task('returning_in_thread', { run: 'thread', module, maxRetries: 0 })()
+    const { manager } = engines.start([returning])
+    const { taskId } = await manager.createTask(returning)
+    const ended = await manager.waitFor(taskId)
+    expect(ended).toMatchObject({ status: 'completed', error: null })
+    const inProcess = await resultOf(produce(), 'returning_in_process')
+    expect(ended.result).toEqual(inProcess.result)
+    expect(inProcess.result).toMatchObject({
+      failed: { name: 'TypeError', code: 'E1', field: 'x', cause: { message: 'why' } },
+      money: { euros: 1.5 },
+      proxy: { a: 1 },
+    })
+    const { logs } = await manager.listLogs(taskId)
+    expect(logs.map(({ level, message }) => `${level} ${message}`)).toEqual(inProcess.warnings)
+    expect(inProcess.warnings).toEqual([expect.stringContaining('/list/0 is a function, left out')])
   })
 
   test('has the type of its JSON', () => {
