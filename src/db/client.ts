@@ -133,7 +133,9 @@ export async function queryPool<Row extends pg.QueryResultRow>(
 
 /** Waits for a connection as long as for one of the pool's own: another process may close one, or the pool have one free. */
 function whileFull<T>(pool: pg.Pool, work: () => Promise<T>): Promise<T> {
-  const withinMs = pool.options.connectionTimeoutMillis || CONNECT_TIMEOUT_MS
+  // What a host passes as its pool may have no more than the methods of one.
+  const options: pg.PoolOptions | undefined = pool.options
+  const withinMs = options?.connectionTimeoutMillis || CONNECT_TIMEOUT_MS
   return awaitRoom(
     () => {
       refuseEnded(pool)

@@ -72,8 +72,17 @@ export function describeType(
     concurrency: options.concurrency ?? null,
     globalConcurrency: options.globalConcurrency ?? null,
     paused,
-    params: describeParams(options.params ?? anyParams),
+    params: jsonSchemaOf(options.params ?? anyParams),
   }
+}
+
+/** By schema: to generate those of thousands of types takes long. */
+const jsonSchemas = new WeakMap<ParamsSchema, TaskTypeView['params']>()
+
+function jsonSchemaOf(params: ParamsSchema): TaskTypeView['params'] {
+  const made = jsonSchemas.get(params) ?? describeParams(params)
+  jsonSchemas.set(params, made)
+  return made
 }
 
 /** As JSON Schema. One that has no such form, as with a default that throws, must not hide the other types. */

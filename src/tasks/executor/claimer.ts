@@ -5,8 +5,10 @@ import {
   type ClaimedTask,
   type ClaimRequest,
   Claims,
+  type TypeClaims,
   waitsSinceBefore,
 } from '../store/claim.ts'
+import { MANY_TYPES, ManyTypeClaims } from '../store/claim-many.ts'
 import type { Slots } from './slots.ts'
 import type { WakeUp } from './wake-up.ts'
 
@@ -65,10 +67,16 @@ export interface ClaimerOptions {
  */
 export class Claimer {
   readonly #options: ClaimerOptions
-  readonly #claims: Claims
+  readonly #claims: TypeClaims
+  readonly #types: ReadonlyMap<string, TypeLimits>
+  /** Positions of the types that have a limit in this process. */
+  readonly #counted: readonly number[]
+  readonly #hasMany: boolean
   readonly #limited: ReadonlySet<string>
   /** Limited types that may have both room and due tasks. */
   readonly #open = new Set<string>()
+  /** Rows that this executor does not take may be locked by its claims for a moment, and other claims pass them over. */
+  readonly mayHideRows: boolean
   /** When limited types that had no room, or were not next, may be opened again. */
   readonly #closedUntil = new Map<string, number>()
   /** Limited types of which a task ended here since they were last claimed. */
@@ -92,14 +100,13 @@ export class Claimer {
   constructor(options: ClaimerOptions) {
     const { db, executorId, types } = options
     this.#options = options
-    this.#claims = new Claims(db, executorId, types)
+    this.#hasMany = types.length > MANY_TYPES
+    this.#claims = new (this.#hasMany ? ManyTypeClaims : Claims)(db, executorId, types)
+    this.#types = new Map(types.map((type) => [type.taskType, type]))
+    this.#counted = types.flatMap(({ concurrency }, i) => (concurrency === null ? [] : i))
+    this.mayHideRows = types.some((type) => type.concurrency !== null && !isLimited(type))
     this.#limited = new Set(types.filter(isLimited).map(({ taskType }) => taskType))
     this.#since = types.map(() => null)
-  }
-
-  /** Rows that this executor does not take may be locked by its claims for a moment, and other claims pass them over. */
-  get mayHideRows(): boolean {
-    return this.#claims.types.some((type) => type.concurrency !== null && !isLimited(type))
   }
 
   /** It has a limit over all processes. */
@@ -109,13 +116,13 @@ export class Claimer {
 
   /** A task of it that ends leaves its place to any other one of it. */
   hasSharedPlaces(taskType: string): boolean {
-    const type = this.#claims.types.find((other) => other.taskType === taskType)
+    const type = this.#types.get(taskType)
     return type !== undefined && type.globalConcurrency !== null && !type.keyed
   }
 
   /** A free slot is all that a task of this type needs. */
   isUnlimited(taskType: string): boolean {
-    const type = this.#claims.types.find((other) => other.taskType === taskType)
+    const type = this.#types.get(taskType)
     return type !== undefined && type.concurrency === null && !isLimited(type)
   }
 
@@ -186,7 +193,7 @@ export class Claimer {
       (taskType) => this.#placesOf(taskType) !== 0 && (this.#closedUntil.get(taskType) ?? 0) <= now,
     )
     for (const taskType of opened) this.#open.add(taskType)
-    const moreIsLikely = answer.tasks.length === request.limit || opened.length > 0
+    const moreIsLikely = isFullAnswer(request, answer) || opened.length > 0
     return { tasks: answer.tasks, next: moreIsLikely ? 'now' : 'later' }
   }
 
@@ -197,10 +204,10 @@ export class Claimer {
     const answer = await this.#claims.claimLimited(request, open)
     const now = performance.now()
     const taken = new Set(answer.tasks.map(({ taskType }) => taskType))
-    const isFull = answer.tasks.length === request.limit
+    const isFull = isFullAnswer(request, answer)
     const { pollIntervalMs, onRoomLeft } = this.#options
     const roomLeft: string[] = []
-    for (const taskType of open) {
+    for (const taskType of answer.asked ?? open) {
       if (answer.busy.includes(taskType)) {
         if (ended.has(taskType)) this.#ended.add(taskType)
         continue
@@ -219,14 +226,20 @@ export class Claimer {
 
   /** Free places of a type in this process; null: any number. */
   #placesOf(taskType: string): number | null {
-    const concurrency = this.#claims.types.find((type) => type.taskType === taskType)?.concurrency ?? null
+    const concurrency = this.#types.get(taskType)?.concurrency ?? null
     return concurrency === null ? null : Math.max(0, concurrency - this.#options.slots.count(taskType))
   }
 
   #request(limit: number): ClaimRequest {
-    const places = this.#claims.types.map(({ taskType }) => this.#placesOf(taskType))
+    const { types } = this.#claims
+    const places = types.map((): number | null => null)
+    for (const i of this.#counted) places[i] = this.#placesOf(types[i]?.taskType ?? '')
     const since = this.#since.map((ms) => (this.#isRecent && ms !== null ? instantOf(ms) : null))
-    return { limit, places, since }
+    const now = performance.now()
+    const closed = [...this.#closedUntil].filter(
+      ([taskType, until]) => until > now && !this.#open.has(taskType),
+    )
+    return { limit, places, since, closed: closed.map(([taskType]) => taskType) }
   }
 
   /** What a claim has seen of each type when it took fewer tasks than it might have, and what that cost. */
@@ -245,7 +258,7 @@ export class Claimer {
     // Of two, so that a moment's delay counts for nothing.
     const cost = Math.min(costMs, this.#lastFullMs)
     this.#lastFullMs = costMs
-    this.#isRecent = cost >= CHEAP_MS
+    this.#isRecent = cost >= CHEAP_MS && !this.#hasMany
     this.#nextLook = performance.now() + THINNING * cost
   }
 
@@ -281,6 +294,11 @@ export class Claimer {
       this.#nextLook = now + Math.min(THINNING * (now - begun), MAX_LOOK_AGAIN_MS)
     }
   }
+}
+
+/** It took as many tasks as it asked for. */
+function isFullAnswer({ limit }: ClaimRequest, { tasks, isPartial = false }: ClaimAnswer): boolean {
+  return tasks.length === limit || (isPartial && tasks.length > 0)
 }
 
 function instantOf(ms: number): string {

@@ -22,6 +22,9 @@ import { PARAMS, TASKS, TYPES } from './tables.ts'
  * no claim has taken tasks of it since this statement's snapshot, which the number in that row tells: the newest one,
  * which comes with the lock, must be the one that the snapshot shows. Then what the snapshot counts is the truth, and
  * the limit is never exceeded. Whoever finds the row locked or changed leaves the type out: nobody waits.
+ *
+ * Planning grows with the branches: an executor of many types claims from those alone that have due tasks, see
+ * `claim-many.ts`.
  */
 
 export interface ClaimedTask {
@@ -45,6 +48,8 @@ export interface ClaimRequest {
   readonly places: readonly (number | null)[]
   /** Of each type, only tasks due since then, an instant of the database's; null: all. */
   readonly since: readonly (string | null)[]
+  /** Types with a limit over all processes that had no permit lately. */
+  readonly closed?: readonly string[]
 }
 
 export interface ClaimAnswer {
@@ -53,11 +58,15 @@ export interface ClaimAnswer {
   readonly at: number
   /** Types with a limit over all processes that have due tasks, as of before the claim. */
   readonly waiting: readonly string[]
+  /** It asked for fewer tasks than it might have: another claim may take more. */
+  readonly isPartial?: boolean
 }
 
 export interface LimitedClaimAnswer extends ClaimAnswer {
   /** Types that another claim has taken, or has just taken tasks of: worth another try at once. */
   readonly busy: readonly string[]
+  /** Types whose due tasks it has seen. Default: those that were given. */
+  readonly asked?: readonly string[]
 }
 
 /** Due tasks looked at for keys of which none runs, before the keys are hopped over. */
@@ -248,17 +257,28 @@ export async function waitsSinceBefore(
   return row?.waits ?? false
 }
 
+export interface TypeClaims {
+  readonly types: readonly TypeLimits[]
+  /** Takes due tasks of types without a limit over all processes: higher priority first, then the oldest due. */
+  claim(request: ClaimRequest): Promise<ClaimAnswer>
+  /** The same, together with these types that have such a limit. */
+  claimLimited(request: ClaimRequest, open: ReadonlySet<string>): Promise<LimitedClaimAnswer>
+}
+
+/** Fills up lists of types: no task has it. */
+export const NO_TYPE = ''
+
 /** The claims of one executor, for the types that it runs. */
-export class Claims {
+export class Claims implements TypeClaims {
   readonly types: readonly TypeLimits[]
   readonly #db: Database
   readonly #executorId: string
   readonly #names: readonly string[]
   readonly #globals: readonly number[]
   readonly #limited: readonly string[]
-  readonly #plain: Statement
-  readonly #full: Statement
-  readonly #hopping: Statement | undefined
+  #plain: Statement | undefined
+  #full: Statement | undefined
+  #hopping: Statement | undefined
   #typesKnownAt = Number.NEGATIVE_INFINITY
 
   constructor(db: Database, executorId: string, types: readonly TypeLimits[]) {
@@ -269,26 +289,18 @@ export class Claims {
     this.#globals = types.map(({ globalConcurrency }) => globalConcurrency ?? NO_LIMIT)
     const limited = types.filter(isLimited)
     this.#limited = limited.map(({ taskType }) => taskType)
-    const branches = types.map((type, i) => ({ type, text: branch(type, i + 1) }))
-    const plain = branches.filter(({ type }) => !isLimited(type)).map(({ text }) => text)
-    this.#plain = statement(
-      'claim',
-      claimText(plain.length > 0 ? plain : [NOTHING], limited.length > 0 ? 'told' : 'none'),
-    )
-    const all = branches.map(({ text }) => text)
-    this.#full = statement('claim_limited', claimText(all, 'taken'))
-    const keyed = types.flatMap((type, i) => (type.keyed ? hoppingBranch(i + 1) : []))
-    this.#hopping = keyed.length > 0 ? statement('claim_keys', claimText(keyed, 'taken')) : undefined
   }
 
-  /** Takes due tasks of types without a limit over all processes: higher priority first, then the oldest due. */
   async claim(request: ClaimRequest): Promise<ClaimAnswer> {
+    this.#plain ??= this.#statement('claim', this.#limited.length > 0 ? 'told' : 'none', (type, i) =>
+      isLimited(type) ? [] : branch(type, i),
+    )
     return readAnswer(await execute<ClaimRow>(this.#db, this.#plain, this.#values(request)))
   }
 
-  /** The same, together with these types that have such a limit. */
   async claimLimited(request: ClaimRequest, open: ReadonlySet<string>): Promise<LimitedClaimAnswer> {
     if (this.#typesKnownAt === Number.NEGATIVE_INFINITY) await this.#makeTypesKnown()
+    this.#full ??= this.#statement('claim_limited', 'taken', branch)
     const answer = await this.#takeLimited(this.#full, request, open)
     // A row that cannot be locked is held by another claim, or is gone.
     const mayBeGone =
@@ -304,7 +316,7 @@ export class Claims {
   }
 
   async #makeTypesKnown(): Promise<void> {
-    await execute(this.#db, KNOW_TYPES, [this.#limited])
+    await execute(this.#db, KNOW_TYPES, [this.#limited.filter((taskType) => taskType !== NO_TYPE)])
     this.#typesKnownAt = performance.now()
   }
 
@@ -316,7 +328,7 @@ export class Claims {
   ): Promise<readonly ClaimedTask[]> {
     const left = request.limit - answer.tasks.length
     const keys = this.types.filter(({ keyed, taskType }) => keyed && answer.waiting.includes(taskType))
-    if (!this.#hopping || left === 0 || keys.length === 0) return []
+    if (left === 0 || keys.length === 0) return []
     const rows = await execute<{ taskType: string }>(this.#db, CROWDED, [
       keys.map(({ taskType }) => taskType),
     ])
@@ -328,7 +340,19 @@ export class Claims {
         ? null
         : before - answer.tasks.filter((task) => task.taskType === taskType).length
     })
+    this.#hopping ??= this.#statement('claim_keys', 'taken', (type, i) =>
+      type.keyed ? hoppingBranch(i) : [],
+    )
     return (await this.#takeLimited(this.#hopping, { ...request, limit: left, places }, crowded)).tasks
+  }
+
+  #statement(
+    name: string,
+    limited: Limited,
+    branchOf: (type: TypeLimits, i: number) => string | string[],
+  ): Statement {
+    const branches = this.types.flatMap((type, i) => branchOf(type, i + 1))
+    return statement(name, claimText(branches.length > 0 ? branches : [NOTHING], limited))
   }
 
   async #takeLimited(

@@ -12,7 +12,7 @@ export const MAX_COUNTED_COMPLETED = 10_000
 export const MAX_COUNTED_ENDS = 100_000
 
 /** More types than that are no types. */
-const MAX_TYPES = 1_000
+const MAX_TYPES = 10_000
 
 const BOUND = { completed: MAX_COUNTED_COMPLETED, failed: MAX_COUNTED_ENDS, cancelled: MAX_COUNTED_ENDS }
 
