@@ -87,6 +87,9 @@ const DASHBOARD_RULES: Record<keyof DashboardMount, Rule> = {
   login: ["'password' or 'host'", isOneOf('password', 'host')],
 }
 
+/** What pg reads as it was meant: a URL, or the folder of a socket. It takes any other text for a relative URL. */
+const CONNECTION_STRING = /^(postgres(ql)?:\/\/|socket:|\/)/i
+
 /** Fastify's own, for whatever is registered. */
 const FASTIFY_OPTIONS = ['logLevel', 'logSerializers']
 
@@ -133,7 +136,14 @@ function typeName(value: unknown): string {
 
 function checkTogether(options: AsyncTasksOptions): void {
   if ((options.pool === undefined) === (options.connectionString === undefined)) {
-    throw refused('give either connectionString or pool')
+    throw refused(
+      `give either connectionString or pool, got ${options.pool === undefined ? 'neither' : 'both'}`,
+    )
+  }
+  for (const name of ['connectionString', 'directConnectionString'] as const) {
+    const value = options[name]
+    if (value === undefined || CONNECTION_STRING.test(value)) continue
+    throw refused(`${name} must be a URL such as postgres://user:password@host:5432/database`)
   }
   if (options.tasks && options.registry) throw refused('give either tasks or registry')
   if (options.routes !== false && options.authorize === undefined) {

@@ -15,7 +15,7 @@ import { createTaskRegistry, defaultRegistry, type TaskRegistry } from './tasks/
 import { TaskRunner } from './tasks/runner.ts'
 import { ENGINE_TABLES } from './tasks/store/tables.ts'
 import { logTaskEvents } from './telemetry/log.ts'
-import { version } from './version.ts'
+import { requireNode, version } from './version.ts'
 
 export type { AsyncTasksOptions }
 
@@ -32,6 +32,7 @@ declare module 'fastify' {
 export const TASK_EVENTS = Symbol('task events')
 
 async function asyncTasks(app: FastifyInstance, options: AsyncTasksOptions): Promise<void> {
+  requireNode()
   const settings = checkOptions(options)
   requireFreeDecorators(app)
   const log = app.log.child({ component: 'tasks' })

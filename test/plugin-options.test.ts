@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { type AsyncTasksOptions, checkOptions } from '../src/plugin-options.ts'
+import { requireNode } from '../src/version.ts'
 
 const secret = 'postgres://me:hunter2@db/app'
 const right = { connectionString: secret, authorize: false } as const
@@ -15,6 +16,15 @@ test.each([
   [{ routes: 0 }, 'routes must be true or false, got number'],
   [{ connectionString: { secret } }, 'connectionString must be a string, got object'],
   [{ directConnectionString: [secret] }, 'directConnectionString must be a string, got array'],
+  [{ connectionString: 'hunter2@db:5432/app' }, 'connectionString must be a URL such as postgres://user:'],
+  [
+    { connectionString: 'mysql://me:hunter2@db/app' },
+    'connectionString must be a URL such as postgres://user:',
+  ],
+  [{ connectionString: '' }, 'connectionString must be a URL such as postgres://user:'],
+  [{ directConnectionString: 'db' }, 'directConnectionString must be a URL such as postgres://user:'],
+  [{ connectionString: undefined }, 'give either connectionString or pool, got neither'],
+  [{ pool: { connect() {}, query() {} } }, 'give either connectionString or pool, got both'],
   [{ pool: secret }, 'pool must be a pool of pg, got string'],
   [{ tasks: {} }, 'tasks must be a list of handlers, got object'],
   [{ registry: {} }, 'registry must be a registry, as createTaskRegistry() makes them, got object'],
@@ -51,4 +61,24 @@ test("what is left out, or Fastify's own, is no fault", () => {
     retentionDays: 3,
   }
   expect(check(options)).toMatchObject({ retentionDays: 3, concurrency: 2 })
+})
+
+test.each([
+  'postgres://db/app',
+  'postgresql://me@db:6432/app?sslmode=require',
+  'POSTGRES://db/app',
+  'postgres:///app?host=/run/postgresql',
+  'socket:/run/postgresql?db=app',
+  '/run/postgresql app',
+])('%s is what pg reads', (connectionString) => {
+  expect(() => check({ connectionString, directConnectionString: connectionString })).not.toThrow()
+})
+
+test('an older Node is refused by its version, a newer one is not', () => {
+  for (const old of ['18.20.4', '20.20.2', '22.17.1']) {
+    expect(() => requireNode(old)).toThrow(`needs Node.js 22.18 or later, and this is ${old}`)
+  }
+  for (const recent of ['22.18.0', '22.20.0', '24.0.0', '26.1.0', process.versions.node]) {
+    expect(() => requireNode(recent)).not.toThrow()
+  }
 })

@@ -184,8 +184,15 @@ export async function* readChunks(
 
 export function toNetworkError(cause: unknown, signal?: AbortSignal | null): unknown {
   if (signal?.aborted) return signal.reason
-  const reason = cause instanceof Error ? cause.message : String(cause)
-  return new TasksApiError(`no answer: ${reason}`, { status: 0, code: 'NETWORK_ERROR', cause })
+  return new TasksApiError(`no answer: ${describe(cause)}`, { status: 0, code: 'NETWORK_ERROR', cause })
+}
+
+/** `fetch` says "fetch failed", and why in the error's cause; with several addresses only a code is there. */
+function describe(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  const { cause } = error
+  const why = cause instanceof Error ? cause.message || (cause as { code?: unknown }).code : undefined
+  return why ? `${error.message}: ${why}` : error.message
 }
 
 export function tooLarge(status: number, maxBytes: number): TasksApiError {

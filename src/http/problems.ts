@@ -109,6 +109,8 @@ const INVALID_JSON_CODES: ReadonlySet<unknown> = new Set([
   'FST_ERR_CTP_EMPTY_JSON_BODY',
 ])
 
+const JSON_EXPECTED = 'the body must be JSON, sent with the header Content-Type: application/json'
+
 const FRAMEWORK_CODES: ReadonlyMap<unknown, string> = new Map([['FST_ERR_BAD_URL', 'INVALID_URL']])
 
 /** Of the body as a whole. */
@@ -139,6 +141,7 @@ function readProblem(error: unknown): Problem {
   if (Number.isInteger(statusCode) && statusCode >= 400 && statusCode < 500) {
     const { message } = readThrown(error)
     if (INVALID_JSON_CODES.has(code)) return readProblem(invalidJson(message))
+    if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return makeProblem(415, nameStatus(415), JSON_EXPECTED)
     return makeProblem(statusCode, FRAMEWORK_CODES.get(code) ?? nameStatus(statusCode), message)
   }
   // Asked last: a client that breaks off while it sends looks much like a database that breaks off.

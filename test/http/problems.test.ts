@@ -44,7 +44,9 @@ describe('bodies that cannot be read', () => {
   test.each(['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data', 'nonsense'])(
     '%s: 415',
     async (contentType) => {
-      expectProblem(await postTasks('{}', { 'content-type': contentType }), 415, 'UNSUPPORTED_MEDIA_TYPE')
+      const refused = await postTasks('{}', { 'content-type': contentType })
+      expectProblem(refused, 415, 'UNSUPPORTED_MEDIA_TYPE')
+      expect(refused.json().detail).toContain('Content-Type: application/json')
     },
   )
 
