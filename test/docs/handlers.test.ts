@@ -33,7 +33,7 @@ const publish = task('publish')(async (_params, ctx) => {
   ctx.log.info({ rows: 7 }, 'started') // the same, in pino's order
   const err = new Error('the printer is out of paper')
   ctx.log.warn('not printed', { err })
-  ctx.log.warn(err) // its words are the line's
+  ctx.log.warn(err) // its message is the line's
   return { byCity: new Map([['Oslo', 3]]), tags: new Set(['new']) }
 })
 
