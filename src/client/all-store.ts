@@ -2,11 +2,13 @@ import type { TaskSummary } from '../contract/task.ts'
 import { Activity } from './activity.ts'
 import type { TasksClient } from './client.ts'
 import type { WatchConnection } from './watch.ts'
+import type { TasksWatchEvent } from './watch-all.ts'
 
 export interface AllListener {
   /** What changed before may have been missed: read what is shown. */
   onOpen(): void
   onTask(task: TaskSummary): void
+  onDeleted(taskId: string): void
   onConnection(connection: WatchConnection | 'idle'): void
   /** A final refusal, such as a session that has ended. */
   onError(error: Error): void
@@ -20,6 +22,8 @@ export class AllStore {
     onRefused: (error) => this.#each((listener) => listener.onError(error)),
     onRest: () => this.#setConnection('idle'),
   })
+  /** They learn what others follow. */
+  readonly #observers = new Set<(event: TasksWatchEvent) => void>()
   #connection: WatchConnection | 'idle' = 'idle'
 
   constructor(client: TasksClient) {
@@ -30,6 +34,12 @@ export class AllStore {
   enter(listener: AllListener): () => void {
     listener.onConnection(this.#connection)
     return this.#activity.enter(listener)
+  }
+
+  /** Calls back with each event while there are listeners; opens no connection. Returns a function that ends it. */
+  observe(observer: (event: TasksWatchEvent) => void): () => void {
+    this.#observers.add(observer)
+    return () => void this.#observers.delete(observer)
   }
 
   /** Follows again after a refusal: something else was answered meanwhile. */
@@ -43,7 +53,12 @@ export class AllStore {
     }
     for await (const event of this.#client.watchAll({ signal, onConnection })) {
       if (signal.aborted) return
-      this.#each((listener) => (event.type === 'open' ? listener.onOpen() : listener.onTask(event.task)))
+      this.#each((listener) => {
+        if (event.type === 'open') listener.onOpen()
+        else if (event.type === 'task') listener.onTask(event.task)
+        else if (event.type === 'deleted') listener.onDeleted(event.taskId)
+      })
+      for (const observer of this.#observers) observer(event)
     }
   }
 

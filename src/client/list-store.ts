@@ -1,4 +1,4 @@
-import type { TaskList, TaskSummary } from '../contract/task.ts'
+import type { TaskList, TaskStatus, TaskSummary } from '../contract/task.ts'
 import { Activity } from './activity.ts'
 import { type AllListener, allOf } from './all-store.ts'
 import type { TaskListQuery, TasksClient } from './client.ts'
@@ -8,6 +8,7 @@ import type { WatchConnection } from './watch.ts'
 
 /** Tasks that come and go are shown by reading the list again, this often at most. */
 const REREAD_MS = 1_000
+const MAX_STATUSES = 2_000
 
 export interface ListSnapshot {
   readonly list: TaskList | undefined
@@ -35,6 +36,8 @@ export class ListStore implements AllListener {
   #isStale = false
   /** Rows that changed since the read under way began: newer than what it returns. Undefined while nothing is read. */
   #changed: Map<string, TaskSummary> | undefined
+  /** The latest status of tasks that are not shown: while it stays the same the page does, too. */
+  readonly #statuses = new Map<string, TaskStatus>()
   #waiting: (() => void)[] = []
 
   /** `before`: shown until the list is read. */
@@ -73,7 +76,18 @@ export class ListStore implements AllListener {
     const isShown = list?.tasks.some(({ taskId }) => taskId === task.taskId) ?? false
     if (list && isShown && this.#fits(task))
       this.#set({ list: withRows(list, new Map([[task.taskId, task]])) })
-    else if (isShown || (this.#fits(task) && this.#mayShow(task))) this.#markStale()
+    // One that is on another page, or leaves it, changes the total.
+    else if (isShown || (this.#mayShow(task) && this.#statuses.get(task.taskId) !== task.status))
+      this.#markStale()
+    this.#noteStatus(task)
+  }
+
+  onDeleted(taskId: string): void {
+    this.#changed?.delete(taskId)
+    const { list } = this.#snapshot
+    const left = list?.tasks.filter((task) => task.taskId !== taskId)
+    if (list && left && left.length < list.tasks.length) this.#set({ list: { ...list, tasks: left } })
+    this.#markStale()
   }
 
   onConnection(connection: WatchConnection | 'idle'): void {
@@ -87,6 +101,15 @@ export class ListStore implements AllListener {
   #markStale(): void {
     this.#isStale = true
     this.#reading.resume()
+  }
+
+  #noteStatus({ taskId, status }: TaskSummary): void {
+    this.#statuses.delete(taskId)
+    this.#statuses.set(taskId, status)
+    for (const oldest of this.#statuses.keys()) {
+      if (this.#statuses.size <= MAX_STATUSES) return
+      this.#statuses.delete(oldest)
+    }
   }
 
   #fits({ status }: TaskSummary): boolean {

@@ -1,7 +1,9 @@
-import type { TaskDetail, TaskLogLine } from '../contract/task.ts'
+import type { TaskDetail, TaskLogLine, TaskSummary } from '../contract/task.ts'
 import { Activity } from './activity.ts'
+import { allOf } from './all-store.ts'
 import type { TasksClient } from './client.ts'
 import { isFinished, type WatchConnection } from './watch.ts'
+import type { TasksWatchEvent } from './watch-all.ts'
 
 /** Lines that are kept for a page; the newest. The whole log can be read with `listLogs`. */
 const MAX_LINES = 5_000
@@ -40,6 +42,7 @@ export class TaskStore {
   readonly #client: TasksClient
   readonly #taskId: string
   readonly #activity: Activity<TaskInterest>
+  readonly #unobserve: () => void
   #snapshot = NOTHING
   /** Counts what was shown of the task: tells an answer that was asked for before something newer came. */
   #version = 0
@@ -54,8 +57,12 @@ export class TaskStore {
       work: (signal) => this.#follow(signal),
       onRefused: (error) => this.#set({ error }),
       onRest: () => this.#set({ connection: 'idle' }),
-      onUnused,
+      onUnused: () => {
+        this.#unobserve()
+        onUnused()
+      },
     })
+    this.#unobserve = allOf(client).observe((event) => this.#observe(event))
   }
 
   get snapshot(): TaskSnapshot {
@@ -107,6 +114,20 @@ export class TaskStore {
       if (event.type === 'log') this.#gather(event.line)
       else if (!this.#isOutdated(event.task)) this.#show(event.task)
     }
+  }
+
+  /** A task that has ended is followed no more: where lists show that it goes on, or is deleted, it is followed again. */
+  #observe(event: TasksWatchEvent): void {
+    const { task: shown } = this.#snapshot
+    if (!shown || !isFinished(shown)) return
+    const endOf = (task: TaskSummary) => (task.completedAt ?? task.cancelledAt)?.getTime()
+    const isNews =
+      event.type === 'open' ||
+      (event.type === 'deleted' && event.taskId === this.#taskId) ||
+      (event.type === 'task' &&
+        event.task.taskId === this.#taskId &&
+        (event.task.status !== shown.status || endOf(event.task) !== endOf(shown)))
+    if (isNews) this.#activity.resume()
   }
 
   /** An attempt that has ended, as the answer to a cancel said, does not run again: the event was on its way before. */

@@ -1,5 +1,5 @@
 import type { TaskSummary } from '../contract/task.ts'
-import { decodeList, decodeSummary } from './decode.ts'
+import { decodeList, decodeSummary, requireObject } from './decode.ts'
 import type { StreamMessage } from './event-stream.ts'
 import { follow, type Received } from './follow.ts'
 import { interruptible } from './interruptible.ts'
@@ -8,13 +8,25 @@ import type { WatchAllOptions } from './watch.ts'
 
 export type TasksWatchEvent =
   /** A new connection, after which everything that runs follows: what changed before it may have been missed. */
-  { readonly type: 'open' } | { readonly type: 'task'; readonly task: TaskSummary }
+  | { readonly type: 'open' }
+  /** A task was created or has changed. */
+  | { readonly type: 'task'; readonly task: TaskSummary }
+  | { readonly type: 'deleted'; readonly taskId: string }
+  /** A type was paused or resumed. */
+  | { readonly type: 'type'; readonly taskType: string; readonly paused: boolean }
 
 /** While polling: the newest tasks, and those that run. */
-const POLLED = [{ pageSize: 50 }, { status: ['running'], pageSize: 200 }]
+const NEWEST = { pageSize: 50 }
+const RUNNING = { status: ['running'], pageSize: 200 }
+
+interface Polled {
+  readonly task: TaskSummary
+  readonly text: string
+}
 
 /**
- * Follows all tasks: those that run when it starts, then whatever changes. It ends only with its signal.
+ * Follows all tasks: those that run when it starts, then every change. It ends only with its signal. While it polls it
+ * shows changes of the newest tasks and of those that run.
  *
  * @throws TasksApiError what is final, such as 401 and 403
  */
@@ -29,36 +41,39 @@ async function* watchAll(
   requester: Requester,
   options: WatchAllOptions & { signal: AbortSignal },
 ): AsyncGenerator<TasksWatchEvent, void, undefined> {
-  let known = new Map<string, string>()
+  let known = new Map<string, Polled>()
   const list = async (query: object, signal: AbortSignal): Promise<TaskSummary[]> => {
     const answer = await requester.json('GET', '/tasks', { query, signal, timeoutMs: POLL_TIMEOUT_MS })
     return decodeList(answer).tasks
   }
   const poll = async function* (signal: AbortSignal): AsyncGenerator<TasksWatchEvent> {
-    const found: TaskSummary[] = []
     // One after the other: where the first fails, the second would too.
-    for (const query of POLLED) found.push(...(await list(query, signal)))
-    const now = new Map(found.map((task) => [task.taskId, JSON.stringify(task)]))
+    const newest = await list(NEWEST, signal)
+    const found = [...newest, ...(await list(RUNNING, signal))]
+    const now = new Map(found.map((task) => [task.taskId, { task, text: JSON.stringify(task) }]))
     const isFirst = known.size === 0
-    const changed = new Map(found.map((task) => [task.taskId, task]))
-    for (const task of changed.values()) {
-      const isNews = known.get(task.taskId) !== now.get(task.taskId)
+    for (const [taskId, { task, text }] of now) {
+      const isNews = known.get(taskId)?.text !== text
       if (isNews && !(isFirst && task.status !== 'running')) yield { type: 'task', task }
     }
-    const left = [...known].filter(
-      ([taskId, text]) => !now.has(taskId) && text.includes('"status":"running"'),
-    )
-    for (const [taskId] of left) {
-      const query = { q: taskId }
-      for (const task of await list(query, signal)) yield { type: 'task', task }
+    const oldest = newest.length < NEWEST.pageSize ? undefined : newest.at(-1)?.createdAt
+    for (const [taskId, { task }] of known) {
+      if (now.has(taskId)) continue
+      // A task that is newer than others on the page would be on it.
+      const isDeleted = oldest === undefined || task.createdAt > oldest
+      if (isDeleted) yield { type: 'deleted', taskId }
+      else if (task.status === 'running') {
+        const [left] = await list({ q: taskId }, signal)
+        yield left ? { type: 'task', task: left } : { type: 'deleted', taskId }
+      }
     }
     known = now
   }
   // Each connection begins with what runs: such events say nothing of whether the stream works.
-  const decode = ({ event, data }: StreamMessage): Received<TasksWatchEvent> | undefined =>
-    event === 'task'
-      ? { event: { type: 'task', task: decodeSummary(JSON.parse(data)) }, isNews: false }
-      : undefined
+  const decode = ({ event, data }: StreamMessage): Received<TasksWatchEvent> | undefined => {
+    const decoded = decodeEvent(event, data)
+    return decoded && { event: decoded, isNews: event !== 'task' }
+  }
   for await (const event of follow(
     requester,
     { path: '/tasks/events', headers: () => ({}), decode, poll },
@@ -66,4 +81,12 @@ async function* watchAll(
   )) {
     yield event === 'open' ? { type: 'open' } : event
   }
+}
+
+function decodeEvent(event: string, data: string): TasksWatchEvent | undefined {
+  if (event === 'task') return { type: 'task', task: decodeSummary(JSON.parse(data)) }
+  if (event !== 'deleted' && event !== 'type') return undefined
+  const { taskId, taskType, paused }: Record<string, unknown> = { ...requireObject(JSON.parse(data)) }
+  if (event === 'deleted') return { type: 'deleted', taskId: String(taskId) }
+  return { type: 'type', taskType: String(taskType), paused: paused === true }
 }

@@ -183,6 +183,22 @@ describe('useTaskStatus', () => {
   })
 })
 
+test('a task that has ended is followed again when the list beside it shows that it was retried', async () => {
+  gate.open()
+  const { taskId } = await server.app.tasks.createTask(work)
+  await server.app.tasks.waitFor(taskId)
+  await show({ A: taskId }, { list: true })
+  await sees('#A', 'completed')
+  gate = createGate()
+  await server.app.tasks.retryTask(taskId)
+  await sees('#A', 'running')
+  gate.open()
+  await sees('#A', 'completed')
+  await server.app.tasks.deleteTask(taskId)
+  await sees('#A', 'there is no task')
+  complaints = []
+})
+
 test('useTaskList shows what comes, changes and ends, over one connection', async () => {
   await show({}, { list: true })
   await expect.poll(() => page.getAttribute('ul', 'data-connection')).toBe('live')

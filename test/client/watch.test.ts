@@ -1,7 +1,12 @@
 import { createServer, request as sendOn } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
-import { createTasksClient, type TaskStreamEvent, type WatchConnection } from '../../src/client/index.ts'
+import {
+  createTasksClient,
+  type TaskStreamEvent,
+  type TasksWatchEvent,
+  type WatchConnection,
+} from '../../src/client/index.ts'
 import { createTaskRegistry } from '../../src/tasks/registry.ts'
 import { ADMIN, type BundledServer, logIn, startBundledServer } from '../http/bundled-server.ts'
 import { createGate } from '../support/engine.ts'
@@ -156,6 +161,7 @@ describe('watchAll', () => {
         seen.push('open')
         continue
       }
+      if (event.type !== 'task') continue
       const { taskId, status } = event.task
       if (taskId === running.taskId) seen.push(status)
       if (taskId === running.taskId && status === 'running' && !created) {
@@ -169,7 +175,60 @@ describe('watchAll', () => {
     expect(seen.slice(-2)).toEqual(['running', 'completed'])
     controller.abort()
   })
+
+  test.each(['by stream', 'by polling'])('shows that tasks are deleted, %s', async (how) => {
+    const base = how === 'by stream' ? address : await startPlainProxy(address)
+    const { tasks } = server.app
+    const { taskId } = await tasks.createTask(talk, {}, { delayMs: 3_600_000 })
+    const controller = new AbortController()
+    const events = clientOf(base).watchAll({ signal: controller.signal, pollIntervalMs: 50 })
+    const marker = await nextTask(events, async () => (await tasks.createTask(talk, {}, LATER)).taskId)
+    for (const one of [taskId, marker]) {
+      await tasks.cancelTask(one)
+      await tasks.deleteTask(one)
+      for await (const event of { [Symbol.asyncIterator]: () => keepOpen(events) }) {
+        if (event.type === 'deleted' && event.taskId === one) break
+      }
+    }
+    controller.abort()
+  })
+
+  test('shows that types are paused and resumed', async () => {
+    const controller = new AbortController()
+    const events = clientOf(address).watchAll({ signal: controller.signal })
+    await nextTask(events, async () => (await server.app.tasks.createTask(talk, {}, LATER)).taskId)
+    for (const paused of [true, false]) {
+      if (paused) await server.app.tasks.pauseTaskType('talk')
+      else await server.app.tasks.resumeTaskType('talk')
+      for await (const event of { [Symbol.asyncIterator]: () => keepOpen(events) }) {
+        if (event.type !== 'type') continue
+        expect(event).toEqual({ type: 'type', taskType: 'talk', paused })
+        break
+      }
+    }
+    controller.abort()
+  })
 })
+
+const LATER = { delayMs: 3_600_000 }
+
+/** A loop that is left does not end the watch. */
+function keepOpen(events: AsyncGenerator<TasksWatchEvent>): AsyncIterator<TasksWatchEvent> {
+  return { next: () => events.next() }
+}
+
+/** Once this task is shown, everything after it is. */
+async function nextTask(
+  events: AsyncGenerator<TasksWatchEvent>,
+  create: () => Promise<string>,
+): Promise<string> {
+  await events.next()
+  const taskId = await create()
+  for await (const event of { [Symbol.asyncIterator]: () => keepOpen(events) }) {
+    if (event.type === 'task' && event.task.taskId === taskId) break
+  }
+  return taskId
+}
 
 /** Something in between that knows of no streams: it answers when an answer is complete. */
 async function startPlainProxy(target: string): Promise<string> {

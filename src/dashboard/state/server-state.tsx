@@ -3,8 +3,8 @@ import {
   type ExecutorView,
   type TaskDetail,
   type TaskStats,
-  type TaskSummary,
   TasksApiError,
+  type TasksWatchEvent,
   type TaskTypeView,
   type UserView,
 } from '../../client/index.ts'
@@ -17,7 +17,7 @@ import { useVisible } from './use-visible.ts'
 /** Changes of tasks come one by one; counts and executors are read again only so often. */
 const SETTLE_MS = 500
 
-export type Change = { type: 'reconnected' } | { type: 'task'; task: TaskSummary }
+export type Change = { type: 'reconnected' } | Exclude<TasksWatchEvent, { type: 'open' }>
 type Listener = (change: Change) => void
 
 interface ServerState {
@@ -50,7 +50,7 @@ export function ServerStateProvider({ children }: { children: ReactNode }) {
   const { view, params } = useRoute()
   useStream(listeners, view !== 'task' || params.get('task') === endedTask)
   const state = { stats, executors, types, me, listeners, endedTask, setEndedTask }
-  useRefreshOnChange(listeners, stats, executors)
+  useRefreshOnChange(listeners, { stats, executors, types })
   return <Context value={state}>{children}</Context>
 }
 
@@ -94,16 +94,21 @@ async function follow(listeners: ReadonlySet<Listener>, signal: AbortSignal): Pr
   }
 }
 
-function useRefreshOnChange(listeners: Set<Listener>, ...queries: Pick<Query<unknown>, 'refetch'>[]): void {
-  const refetches = useRef<(() => void)[]>([])
-  refetches.current = queries.map(({ refetch }) => refetch)
+function useRefreshOnChange(
+  listeners: Set<Listener>,
+  queries: Pick<ServerState, 'stats' | 'executors' | 'types'>,
+): void {
+  const latest = useRef(queries)
+  latest.current = queries
   useEffect(() => {
     let timer: ReturnType<typeof setTimeout> | undefined
     const refetch = () => {
       timer = undefined
-      for (const one of refetches.current) one()
+      latest.current.stats.refetch()
+      latest.current.executors.refetch()
     }
-    const hear = () => {
+    const hear = (change: Change) => {
+      if (change.type === 'type' || change.type === 'reconnected') latest.current.types.refetch()
       timer ??= setTimeout(refetch, SETTLE_MS)
     }
     listeners.add(hear)

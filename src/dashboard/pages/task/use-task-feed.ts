@@ -1,5 +1,5 @@
 import { useCallback, useEffect, useReducer, useRef } from 'react'
-import { type TaskDetail, type TaskLogLine, TasksApiError } from '../../../client/index.ts'
+import { type TaskDetail, type TaskLogLine, type TaskSummary, TasksApiError } from '../../../client/index.ts'
 import { client } from '../../client.ts'
 import { useChanges, useServerState } from '../../state/server-state.tsx'
 import { useVisible } from '../../state/use-visible.ts'
@@ -66,10 +66,19 @@ export function useTaskFeed(taskId: string): TaskFeed {
   useEffect(() => () => setEndedTask(undefined), [setEndedTask])
   useChanges((change) => {
     if (!hasEnded) return
-    if (change.type === 'reconnected') void reread(taskId, tell)
-    else if (change.task.taskId === taskId && isActive(change.task)) void reread(taskId, tell)
+    if (change.type === 'task' && change.task.taskId === taskId && isAnother(state.task, change.task)) {
+      setEndedTask(undefined)
+    }
+    const mayBeGone = change.type === 'deleted' && change.taskId === taskId
+    if (change.type === 'reconnected' || mayBeGone) void reread(taskId, tell)
   })
   return { ...state, put: (task) => tell({ type: 'task', task }) }
+}
+
+/** The task goes on, or has gone on and ended again. */
+function isAnother(shown: TaskDetail | undefined, task: TaskSummary): boolean {
+  const endOf = (one: TaskSummary) => (one.completedAt ?? one.cancelledAt)?.getTime()
+  return shown === undefined || task.status !== shown.status || endOf(task) !== endOf(shown)
 }
 
 export function isActive({ status }: Pick<TaskDetail, 'status'>): boolean {
