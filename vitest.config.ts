@@ -8,8 +8,11 @@ import { BROWSER, RUNS, type Run } from './test/runs.ts'
 // Workers and the processes that tests start load the same modules: compiled once.
 process.env.NODE_COMPILE_CACHE ??= path.resolve(import.meta.dirname, 'node_modules/.cache/node')
 
-// A machine without a browser runs all other tests. In CI they fail.
-const leftOut = HAS_CHROMIUM || process.env.CI ? [] : [BROWSER]
+// A machine without a browser runs all other tests. In CI they fail. Projects do not take the command's --exclude.
+const leftOut = [
+  ...(HAS_CHROMIUM || process.env.CI ? [] : [BROWSER]),
+  ...(process.env.TEST_EXCLUDE?.split(' ') ?? []),
+]
 
 /** A run is a project of its name; test/README.md says which files are in which. */
 function project(name: Run): TestProjectConfiguration {
