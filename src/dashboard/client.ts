@@ -1,7 +1,7 @@
 import { createTasksClient } from '../client/index.ts'
 import { API } from './settings.ts'
 import { noteServerTime } from './state/clock.ts'
-import { bearerToken, connection, forgetSession } from './state/session.ts'
+import { bearerToken, connection, forgetSession, noteAccess } from './state/session.ts'
 import { openWithPermit, refuseStream } from './state/stream-permits.ts'
 
 /** A proxy whose server is away, or a server whose database is. */
@@ -22,6 +22,7 @@ const watchedFetch: typeof fetch = async (input, init) => {
   noteServerTime(response.headers.get('date'))
   connection.set(OUTAGES.has(response.status) ? 'lost' : 'ok')
   if (response.status === 401) forgetSession()
+  else if (response.ok) noteAccess()
   return response
 }
 

@@ -1,11 +1,20 @@
-import { type ReactNode, useId, useLayoutEffect, useRef } from 'react'
+import { type ReactNode, useId, useLayoutEffect, useRef, useState } from 'react'
 import { useText } from '../i18n/text.ts'
 import { visible } from '../i18n/visible.ts'
 import { Icon } from './icon.tsx'
 
 /** A modal window. The browser keeps the focus in it, closes it at Escape, and gives the focus back. */
-export function Dialog(props: { title: string; onClose: () => void; children: ReactNode; wide?: boolean }) {
-  const { title, onClose, children, wide = false } = props
+export function Dialog(props: {
+  title: string
+  onClose: () => void
+  children: ReactNode
+  wide?: boolean
+  /** What is entered in it is not lost by a click beside it, and not by Escape without a question. */
+  isForm?: boolean
+}) {
+  const { title, onClose, children, wide = false, isForm = false } = props
+  const [isFilled, setFilled] = useState(false)
+  const [isAsking, setAsking] = useState(false)
   const text = useText()
   const ref = useRef<HTMLDialogElement>(null)
   const titleId = useId()
@@ -22,12 +31,15 @@ export function Dialog(props: { title: string; onClose: () => void; children: Re
       aria-labelledby={titleId}
       className={wide ? 'wide' : ''}
       onCancel={(event) => {
+        if (event.target !== event.currentTarget) return
         event.preventDefault()
-        onClose()
+        if (isForm && isFilled) setAsking(true)
+        else onClose()
       }}
       onPointerDown={(event) => {
-        if (event.target === event.currentTarget) onClose()
+        if (event.target === event.currentTarget && !isForm) onClose()
       }}
+      onInput={() => setFilled(true)}
     >
       <div className="dialog-body">
         <header>
@@ -38,6 +50,16 @@ export function Dialog(props: { title: string; onClose: () => void; children: Re
         </header>
         {children}
       </div>
+      {isAsking && (
+        <Confirm
+          title={text.app.discard}
+          details={text.app.discardText}
+          action={text.app.discardIt}
+          danger
+          onConfirm={onClose}
+          onClose={() => setAsking(false)}
+        />
+      )}
     </dialog>
   )
 }

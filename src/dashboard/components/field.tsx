@@ -1,4 +1,4 @@
-import { type ReactNode, useId } from 'react'
+import { createContext, type ReactNode, useContext, useId, useState } from 'react'
 import { visible } from '../i18n/visible.ts'
 
 export interface ControlProps {
@@ -6,6 +6,9 @@ export interface ControlProps {
   'aria-describedby': string | undefined
   'aria-invalid': boolean | undefined
 }
+
+/** Why the form was refused last: a problem is that of what was entered then. */
+export const RefusalContext = createContext<unknown>(undefined)
 
 /** A label, a control, what there is to know about it, and what is wrong with it. */
 export function FieldFrame(props: {
@@ -15,13 +18,16 @@ export function FieldFrame(props: {
   problem?: string | undefined
   children: (control: ControlProps) => ReactNode
 }) {
-  const { label, note, hint, problem, children } = props
+  const { label, note, hint, children } = props
   const id = useId()
+  const refusal = useContext(RefusalContext)
+  const [changedSince, setChangedSince] = useState<unknown>()
+  const problem = refusal !== undefined && changedSince === refusal ? undefined : props.problem
   const described = [hint ? `${id}-hint` : '', problem ? `${id}-problem` : '']
     .filter((one) => one !== '')
     .join(' ')
   return (
-    <div className={problem ? 'field has-problem' : 'field'}>
+    <div className={problem ? 'field has-problem' : 'field'} onInput={() => setChangedSince(refusal)}>
       <label htmlFor={id}>
         {label}
         {note && <span className="note">{note}</span>}

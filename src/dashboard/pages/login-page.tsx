@@ -6,7 +6,7 @@ import type { Dictionary } from '../i18n/en.ts'
 import { describeError, useText } from '../i18n/text.ts'
 import { HAS_LOGIN } from '../settings.ts'
 import { dropKept } from '../state/kept.ts'
-import { beginHostSession, beginSession, lastPerson } from '../state/session.ts'
+import { beginHostSession, beginSession, hasEnded, lastPerson, tryToken } from '../state/session.ts'
 
 export function LoginPage() {
   return (
@@ -40,6 +40,7 @@ function PasswordForm() {
   return (
     <form onSubmit={(event) => void submit(event)}>
       <h1>{text.login.title}</h1>
+      {hasEnded() && <p role="status">{text.login.ended}</p>}
       <label>
         {text.login.username}
         <input
@@ -77,17 +78,35 @@ function describeLogin(error: TasksApiError, text: Dictionary): string {
   return error.status === 0 ? text.login.unreachable : describeError(error, text)
 }
 
+function describeHostLogin(error: TasksApiError, hadToken: boolean, text: Dictionary): string {
+  if (error.status === 401) return hadToken ? text.login.refusedToken : text.login.stillOut
+  if (error.status === 403) return text.login.notAllowed
+  return error.status === 0 ? text.login.unreachable : describeError(error, text)
+}
+
 /** The host decides who gets in, in its own way; a program's token is one that works here, too. */
 function HostLogin() {
   const text = useText()
-  const submit = (event: FormEvent<HTMLFormElement>) => {
+  const [problem, setProblem] = useState<string>()
+  const [isBusy, setBusy] = useState(false)
+  const submit = async (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault()
     const token = readText(new FormData(event.currentTarget), 'token').trim()
-    beginHostSession(token === '' ? null : token)
+    tryToken(token === '' ? null : token)
+    setBusy(true)
+    try {
+      await client.getStats()
+      beginHostSession()
+    } catch (error) {
+      if (!(error instanceof TasksApiError)) throw error
+      setProblem(describeHostLogin(error, token !== '', text))
+      setBusy(false)
+    }
   }
   return (
-    <form onSubmit={submit}>
+    <form onSubmit={(event) => void submit(event)}>
       <h1>{text.login.hostTitle}</h1>
+      {hasEnded() && <p role="status">{text.login.ended}</p>}
       <p>{text.login.hostText}</p>
       <label>
         {text.login.token}
@@ -102,7 +121,10 @@ function HostLogin() {
       <p id="token-hint" className="hint">
         {text.login.tokenHint}
       </p>
-      <button type="submit" className="primary">
+      <p className="field-problem" role="alert">
+        {problem}
+      </p>
+      <button type="submit" className="primary" disabled={isBusy}>
         {text.login.useToken}
       </button>
     </form>

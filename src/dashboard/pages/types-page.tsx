@@ -6,6 +6,7 @@ import { Empty, Failure, Skeleton, Warning } from '../components/notice.tsx'
 import { useText } from '../i18n/text.ts'
 import { formatSeconds } from '../i18n/time.ts'
 import { visible } from '../i18n/visible.ts'
+import { useFormerPlace } from '../state/place.ts'
 import { language } from '../state/preferences.ts'
 import { useServerState } from '../state/server-state.tsx'
 import { useStore } from '../state/store.ts'
@@ -16,6 +17,7 @@ export function TypesPage() {
   const text = useText()
   useTitle(text.types.title)
   const { types, stats } = useServerState()
+  useFormerPlace(types.data !== undefined)
   const waiting = stats.data?.byType.filter((one) => one.waitingFor === 'executor') ?? []
   return (
     <>

@@ -1,4 +1,5 @@
 import { useMemo } from 'react'
+import { hasPlace, keepPlace } from './place.ts'
 import { Store, useStore } from './store.ts'
 
 /**
@@ -15,7 +16,10 @@ export const hasMoved = () => moves > 0
 search.subscribe(() => {
   moves += 1
 })
-window.addEventListener('popstate', () => search.set(location.search))
+window.addEventListener('popstate', () => {
+  if (!hasPlace()) scrollTo(0, 0)
+  search.set(location.search)
+})
 
 export type View = 'tasks' | 'task' | 'new' | 'types' | 'schedules'
 
@@ -53,6 +57,7 @@ export function go(query: Query, options: { replace?: boolean; state?: unknown }
   const url = href(query)
   if (options.replace) history.replaceState(options.state ?? history.state, '', url)
   else {
+    keepPlace()
     history.pushState(options.state ?? null, '', url)
     scrollTo(0, 0)
   }

@@ -133,6 +133,11 @@ export function stoppingState(
   return stopping ? 'stopping' : 'no'
 }
 
+/** Types whose tasks do not start. */
+export function listPaused(types: readonly TaskTypeView[] | undefined): ReadonlySet<string> {
+  return new Set(types?.filter(({ paused }) => paused).map(({ taskType }) => taskType))
+}
+
 /** Tasks whose handlers ignore their signals, in living executors. */
 export function listStuck(executors: readonly ExecutorView[] | undefined): readonly string[] {
   return executors?.filter(({ alive }) => alive).flatMap(({ stuck }) => stuck) ?? []

@@ -28,9 +28,22 @@ export function beginSession(username: string): void {
   session.set(true)
 }
 
-export function beginHostSession(token: string | null): void {
+/** A token to try; the next request sends it, and an answer 401 forgets it. */
+export function tryToken(token: string | null): void {
   if (token !== null) sessionStorage.setItem(TOKEN, token)
+}
+
+export function beginHostSession(): void {
   session.set(true)
+}
+
+/** Whether somebody was logged in before this log-in. */
+let hasBeenIn = false
+export const hasEnded = (): boolean => hasBeenIn
+
+/** Of any answer but 401. */
+export function noteAccess(): void {
+  hasBeenIn ||= session.value
 }
 
 export const lastPerson = (): string | null => person
@@ -46,6 +59,7 @@ export function forgetSession(): void {
 export function leaveSession(): void {
   person = null
   forgetSession()
+  hasBeenIn = false
 }
 
 /** For servers whose host gives out bearer tokens. Gone with the tab. */

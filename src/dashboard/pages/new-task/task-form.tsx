@@ -1,11 +1,12 @@
 import { type FormEvent, useState } from 'react'
 import { type NewTask, type TaskDetail, TasksApiError, type TaskTypeView } from '../../../client/index.ts'
 import { client } from '../../client.ts'
+import { RefusalContext } from '../../components/field.tsx'
 import { describeError, useText } from '../../i18n/text.ts'
-import { sortProblems } from '../../params/draft.ts'
+import { type Problems, sortProblems } from '../../params/draft.ts'
 import type { JsonSchema } from '../../params/field.ts'
 import { ParamsForm } from '../../params/params-form.tsx'
-import { useParams } from '../../params/use-params.ts'
+import { type ParamsDraft, useParams } from '../../params/use-params.ts'
 import { findUnreadable, type Refusal, useRefusal } from '../../params/use-refusal.ts'
 import { useKept } from '../../state/kept.ts'
 import { go } from '../../state/route.ts'
@@ -49,28 +50,37 @@ export function TaskForm({ type, original }: { type: TaskTypeView; original?: Ta
   }
   const hasOptions = original !== undefined || Object.values(options).some((draft) => draft !== '')
   return (
-    <form ref={form} noValidate onSubmit={(event) => void submit(event)}>
-      <fieldset>
-        <legend>{text.form.params}</legend>
-        {params.fields.length === 0 && <p className="hint">{text.form.noParams}</p>}
-        <ParamsForm
-          fields={params.fields}
-          drafts={params.drafts}
-          problems={refusal.params}
-          onChange={params.change}
-        />
-      </fieldset>
-      <details open={hasOptions || Object.keys(refusal.others).length > 0 || undefined}>
-        <summary>{text.form.options}</summary>
-        <OptionFields
-          drafts={options}
-          type={type}
-          problems={refusal.others}
-          onChange={(name, draft) => setOptions({ ...options, [name]: draft })}
-        />
-      </details>
-      <FormEnd problem={refusal.message} isBusy={isBusy} />
-    </form>
+    <RefusalContext value={refusal}>
+      <form ref={form} noValidate onSubmit={(event) => void submit(event)}>
+        <ParamsPart params={params} problems={refusal.params} />
+        <details open={hasOptions || Object.keys(refusal.others).length > 0 || undefined}>
+          <summary>{text.form.options}</summary>
+          <OptionFields
+            drafts={options}
+            type={type}
+            problems={refusal.others}
+            onChange={(name, draft) => setOptions({ ...options, [name]: draft })}
+          />
+        </details>
+        <FormEnd problem={refusal.message} isBusy={isBusy} />
+      </form>
+    </RefusalContext>
+  )
+}
+
+function ParamsPart({ params, problems }: { params: ParamsDraft; problems: Problems }) {
+  const text = useText()
+  return (
+    <fieldset>
+      <legend>{text.form.params}</legend>
+      {params.fields.length === 0 && <p className="hint">{text.form.noParams}</p>}
+      <ParamsForm
+        fields={params.fields}
+        drafts={params.drafts}
+        problems={problems}
+        onChange={params.change}
+      />
+    </fieldset>
   )
 }
 

@@ -2,7 +2,7 @@ import type { FormEvent } from 'react'
 import { type ScheduleView, TasksApiError, type TaskTypeView } from '../../../client/index.ts'
 import { client } from '../../client.ts'
 import { Dialog } from '../../components/dialog.tsx'
-import { FieldFrame } from '../../components/field.tsx'
+import { FieldFrame, RefusalContext } from '../../components/field.tsx'
 import type { Dictionary } from '../../i18n/en.ts'
 import { describeError, useText } from '../../i18n/text.ts'
 import { visible } from '../../i18n/visible.ts'
@@ -46,7 +46,7 @@ export function ScheduleDialog(props: DialogProps) {
   }))
   const type = types.find(({ taskType }) => taskType === draft.taskType)
   return (
-    <Dialog title={schedule ? text.schedules.edit : text.schedules.new} onClose={onClose} wide>
+    <Dialog title={schedule ? text.schedules.edit : text.schedules.new} onClose={onClose} wide isForm>
       {schedule?.declared && <p className="hint">{text.schedules.inCodeText}</p>}
       <ScheduleForm {...props} type={type} types={types} draft={draft} onDraft={setDraft} />
     </Dialog>
@@ -90,21 +90,23 @@ function ScheduleForm(props: FormProps) {
     }
   }
   return (
-    <form ref={form} noValidate onSubmit={(event) => void submit(event)}>
-      <ScheduleFields {...props} problems={refusal.others} />
-      <ScheduleParams params={params} problems={refusal.params} />
-      <p className="field-problem" role="alert">
-        {refusal.message}
-      </p>
-      <footer>
-        <button type="button" onClick={onClose}>
-          {text.app.cancel}
-        </button>
-        <button type="submit" className="primary">
-          {schedule ? text.schedules.save : text.schedules.create}
-        </button>
-      </footer>
-    </form>
+    <RefusalContext value={refusal}>
+      <form ref={form} noValidate onSubmit={(event) => void submit(event)}>
+        <ScheduleFields {...props} problems={refusal.others} />
+        <ScheduleParams params={params} problems={refusal.params} />
+        <p className="field-problem" role="alert">
+          {refusal.message}
+        </p>
+        <footer>
+          <button type="button" onClick={onClose}>
+            {text.app.cancel}
+          </button>
+          <button type="submit" className="primary">
+            {schedule ? text.schedules.save : text.schedules.create}
+          </button>
+        </footer>
+      </form>
+    </RefusalContext>
   )
 }
 

@@ -1,4 +1,3 @@
-import { useState } from 'react'
 import type { ScheduleView } from '../../../client/index.ts'
 import { client } from '../../client.ts'
 import { Confirm } from '../../components/dialog.tsx'
@@ -9,6 +8,8 @@ import { Empty, Failure, Skeleton } from '../../components/notice.tsx'
 import { Ago } from '../../components/time.tsx'
 import { useText } from '../../i18n/text.ts'
 import { visible } from '../../i18n/visible.ts'
+import { useKept } from '../../state/kept.ts'
+import { useFormerPlace } from '../../state/place.ts'
 import { attempt, say } from '../../state/toasts.ts'
 import { type Query, useQuery } from '../../state/use-query.ts'
 import { useTitle } from '../../state/use-title.ts'
@@ -20,7 +21,8 @@ export function SchedulesPage() {
   const text = useText()
   useTitle(text.schedules.title)
   const list = useQuery('schedules', (signal) => client.listSchedules({ signal }), { everyMs: 5_000 })
-  const [open, setOpen] = useState<Open>()
+  useFormerPlace(list.data !== undefined)
+  const [open, setOpen] = useKept<Open | undefined>('schedules open', () => undefined)
   const close = () => setOpen(undefined)
   const remove = async ({ name }: ScheduleView) => {
     const isGone = await attempt(async () => (await client.deleteSchedule(name)) ?? true)

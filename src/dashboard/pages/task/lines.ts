@@ -1,7 +1,7 @@
 import type { LogLevel, TaskLogLine } from '../../../client/index.ts'
 import { client } from '../../client.ts'
 
-const PAGE_SIZE = 200
+export const PAGE_SIZE = 200
 /** Lines kept in the page; the download has all. */
 export const MAX_LINES = 2_000
 
@@ -20,6 +20,13 @@ export async function readNewest(
 ): Promise<LogPart> {
   const { logs, total } = await client.listLogs(taskId, newestFirst(level), { signal })
   return { lines: logs.toReversed(), total }
+}
+
+/** How many lines there are by now, and the newest of them. */
+export async function countLines(taskId: string, level: LogLevel | '', signal: AbortSignal) {
+  const query = { ...newestFirst(level), pageSize: 1 }
+  const { logs, total } = await client.listLogs(taskId, query, { signal })
+  return { total, lastId: logs[0]?.id ?? 0 }
 }
 
 /** The page before these lines. Pages are counted from the newest one, and lines may have joined: see `mergeLines`. */

@@ -7,8 +7,12 @@ import { formatClock } from '../../i18n/time.ts'
 import { escapeInvisible, visible } from '../../i18n/visible.ts'
 import { attempt } from '../../state/toasts.ts'
 import { useQuery } from '../../state/use-query.ts'
-import { downloadLog, LOG_LEVELS, MAX_LINES, mergeLines, readNewest, readOlder } from './lines.ts'
+import { countLines, downloadLog, LOG_LEVELS, MAX_LINES, mergeLines, readNewest, readOlder } from './lines.ts'
+import { type LogSearch, matchesLine, useLogSearch } from './search-log.ts'
+import { isActive } from './use-task-feed.ts'
 
+/** Lines join by the stream; how many there are in all is counted anew this often. */
+const COUNT_MS = 3_000
 /** From the end: whoever is this near to it is at it. */
 const NEAR_END_PX = 30
 
@@ -16,42 +20,30 @@ export function Log({ task, fresh }: { task: TaskDetail; fresh: readonly TaskLog
   const text = useText()
   const [level, setLevel] = useState<LogLevel | ''>('')
   const [search, setSearch] = useState('')
-  const [isFollowing, setFollowing] = useState(task.status === 'running' || task.status === 'pending')
-  const log = useLines(task.taskId, level, fresh)
+  // Also of a log that has ended: its end is what one comes for.
+  const [isFollowing, setFollowing] = useState(true)
+  const canGrow = isActive(task)
+  const log = useLines(task.taskId, level, fresh, canGrow)
   const wanted = search.trim().toLowerCase()
-  const lines = wanted === '' ? log.lines : log.lines.filter((line) => matches(line, wanted))
+  const deep = useLogSearch(task.taskId, level, wanted)
+  const lines = useMemo(
+    () =>
+      wanted === ''
+        ? log.lines
+        : mergeLines(
+            deep.found,
+            log.lines.filter((line) => matchesLine(line, wanted)),
+          ),
+    [wanted, log.lines, deep.found],
+  )
   return (
     <section className="card log-card">
       <div className="card-head log-head">
         <h2>{text.log.title}</h2>
         <span className="muted small num">{text.log.lines(lines.length, log.total)}</span>
         <span className="spacer" />
-        <select
-          value={level}
-          aria-label={text.log.level}
-          onChange={({ target }) => setLevel(LOG_LEVELS.find((one) => one === target.value) ?? '')}
-        >
-          <option value="">{text.log.anyLevel}</option>
-          {LOG_LEVELS.map((one) => (
-            <option key={one}>{one}</option>
-          ))}
-        </select>
-        <input
-          type="search"
-          value={search}
-          aria-label={text.log.search}
-          placeholder={text.log.search}
-          onChange={(event) => setSearch(event.target.value)}
-        />
-        <button
-          type="button"
-          className="toggle"
-          aria-pressed={isFollowing}
-          onClick={() => setFollowing(!isFollowing)}
-        >
-          <Icon name="follow" />
-          {text.log.follow}
-        </button>
+        <LogFilter level={level} onLevel={setLevel} search={search} onSearch={setSearch} />
+        {canGrow && <FollowButton isFollowing={isFollowing} onFollow={setFollowing} />}
         <button
           type="button"
           className="icon-only"
@@ -63,8 +55,83 @@ export function Log({ task, fresh }: { task: TaskDetail; fresh: readonly TaskLog
           <Icon name="download" />
         </button>
       </div>
-      <LogLines log={log} lines={lines} isFollowing={isFollowing} onFollow={setFollowing} />
+      {wanted !== '' && log.lines.length < log.total && <SearchState log={log} search={deep} />}
+      <LogLines
+        log={log}
+        lines={lines}
+        isFollowing={isFollowing}
+        onFollow={setFollowing}
+        isSearch={wanted !== ''}
+        empty={log.lines.length > 0 ? text.log.nothing : canGrow ? text.log.empty : text.log.none}
+      />
     </section>
+  )
+}
+
+function LogFilter(props: {
+  level: LogLevel | ''
+  onLevel: (level: LogLevel | '') => void
+  search: string
+  onSearch: (search: string) => void
+}) {
+  const { level, onLevel, search, onSearch } = props
+  const text = useText()
+  return (
+    <>
+      <select
+        value={level}
+        aria-label={text.log.level}
+        onChange={({ target }) => onLevel(LOG_LEVELS.find((one) => one === target.value) ?? '')}
+      >
+        <option value="">{text.log.anyLevel}</option>
+        {LOG_LEVELS.map((one) => (
+          <option key={one}>{one}</option>
+        ))}
+      </select>
+      <input
+        type="search"
+        value={search}
+        aria-label={text.log.search}
+        placeholder={text.log.search}
+        onChange={(event) => onSearch(event.target.value)}
+      />
+    </>
+  )
+}
+
+function FollowButton(props: { isFollowing: boolean; onFollow: (isFollowing: boolean) => void }) {
+  const { isFollowing, onFollow } = props
+  const text = useText()
+  return (
+    <button
+      type="button"
+      className="toggle"
+      aria-pressed={isFollowing}
+      onClick={() => onFollow(!isFollowing)}
+    >
+      <Icon name="follow" />
+      {text.log.follow}
+    </button>
+  )
+}
+
+/** How much of the log the search has seen, and the way to the rest. */
+function SearchState({ log, search }: { log: Lines; search: LogSearch }) {
+  const text = useText()
+  const { searched, isSearching, start } = search
+  return (
+    <div className="log-search" role="status">
+      <span>
+        {searched === undefined
+          ? text.log.searchedNewest(log.lines.length, log.total)
+          : text.log.searched(Math.min(searched, log.total), log.total)}
+      </span>
+      {!isSearching && (searched ?? 0) < log.total && (
+        <button type="button" className="small" onClick={start}>
+          {text.log.searchAll}
+        </button>
+      )}
+    </div>
   )
 }
 
@@ -77,7 +144,12 @@ interface Lines {
 }
 
 /** What was there, what was loaded on demand, and what has joined since. */
-function useLines(taskId: string, level: LogLevel | '', fresh: readonly TaskLogLine[]): Lines {
+function useLines(
+  taskId: string,
+  level: LogLevel | '',
+  fresh: readonly TaskLogLine[],
+  canGrow: boolean,
+): Lines {
   const key = `${taskId} ${level}`
   const newest = useQuery(key, (signal) => readNewest(taskId, level, signal), { everyMs: null })
   const [older, setOlder] = useState<{ key: string; lines: readonly TaskLogLine[] }>({ key, lines: [] })
@@ -85,8 +157,12 @@ function useLines(taskId: string, level: LogLevel | '', fresh: readonly TaskLogL
     const joined = level === '' ? fresh : fresh.filter((line) => line.level === level)
     return mergeLines(older.key === key ? older.lines : [], newest.data?.lines ?? [], joined)
   }, [older, key, newest.data, fresh, level])
-  const lastRead = newest.data?.lines.at(-1)?.id ?? 0
-  const total = (newest.data?.total ?? 0) + lines.filter(({ id }) => id > lastRead).length
+  const count = useQuery(`${key} ${canGrow}`, (signal) => countLines(taskId, level, signal), {
+    everyMs: canGrow ? COUNT_MS : null,
+    keepPrevious: true,
+  })
+  const { total: counted, lastId } = count.data ?? { total: 0, lastId: Number.POSITIVE_INFINITY }
+  const total = Math.max(counted + lines.filter(({ id }) => id > lastId).length, lines.length)
   return {
     lines,
     total,
@@ -104,10 +180,13 @@ function LogLines(props: {
   lines: readonly TaskLogLine[]
   isFollowing: boolean
   onFollow: (isFollowing: boolean) => void
+  isSearch: boolean
+  empty: string
 }) {
-  const { log, lines, isFollowing, onFollow } = props
+  const { log, lines, isFollowing, onFollow, isSearch, empty } = props
   const text = useText()
   const box = useRef<HTMLDivElement>(null)
+  const lastTop = useRef(0)
   const lastId = lines.at(-1)?.id
   // biome-ignore lint/correctness/useExhaustiveDependencies: whatever has joined, the end is shown
   useLayoutEffect(() => {
@@ -115,9 +194,15 @@ function LogLines(props: {
   }, [isFollowing, lastId])
   /** Whoever scrolls up wants to read; whoever comes back to the end, to follow. */
   const onScroll = () => {
-    const { scrollTop, scrollHeight, clientHeight } = box.current ?? NOTHING
+    const log = box.current
+    if (!log) return
+    const { scrollTop, scrollHeight, clientHeight } = log
     const isAtEnd = scrollHeight - scrollTop - clientHeight < NEAR_END_PX
-    if (isAtEnd !== isFollowing && scrollHeight > clientHeight) onFollow(isAtEnd)
+    const hasGoneUp = scrollTop < lastTop.current
+    lastTop.current = scrollTop
+    if (isAtEnd || hasGoneUp) return onFollow(isAtEnd)
+    // Lines that came into sight were higher than estimated: the end has moved away.
+    if (isFollowing) log.scrollTop = scrollHeight
   }
   return (
     <div
@@ -130,23 +215,19 @@ function LogLines(props: {
       tabIndex={0}
       onScroll={onScroll}
     >
-      {log.hasOlder && (
+      {log.hasOlder && !isSearch && (
         <button type="button" className="small" onClick={() => void attempt(log.loadOlder)}>
           {text.log.older}
         </button>
       )}
       {log.lines.length >= MAX_LINES && <p className="hint">{text.log.limit(MAX_LINES)}</p>}
-      {lines.length === 0 && !log.isLoading && (
-        <p className="muted log-empty">{log.lines.length === 0 ? text.log.empty : text.log.nothing}</p>
-      )}
+      {lines.length === 0 && !log.isLoading && <p className="muted log-empty">{empty}</p>}
       {lines.map((line, index) => (
         <Line key={line.id} line={line} isFirst={index > 0 && lines[index - 1]?.attempt !== line.attempt} />
       ))}
     </div>
   )
 }
-
-const NOTHING = { scrollTop: 0, scrollHeight: 0, clientHeight: 0 }
 
 function Line({ line, isFirst }: { line: TaskLogLine; isFirst: boolean }) {
   const text = useText()
@@ -171,8 +252,4 @@ function Line({ line, isFirst }: { line: TaskLogLine; isFirst: boolean }) {
       </div>
     </>
   )
-}
-
-function matches({ message, data }: TaskLogLine, wanted: string): boolean {
-  return `${message} ${data === undefined ? '' : JSON.stringify(data)}`.toLowerCase().includes(wanted)
 }

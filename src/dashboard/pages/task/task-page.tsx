@@ -10,8 +10,9 @@ import { StatusBadge, shadeOf } from '../../components/status-badge.tsx'
 import { useText } from '../../i18n/text.ts'
 import { formatSeconds } from '../../i18n/time.ts'
 import { visible } from '../../i18n/visible.ts'
+import { useFormerPlace } from '../../state/place.ts'
 import { language } from '../../state/preferences.ts'
-import { stoppingState, useServerState } from '../../state/server-state.tsx'
+import { listPaused, stoppingState, useServerState } from '../../state/server-state.tsx'
 import { useStore } from '../../state/store.ts'
 import { useTitle } from '../../state/use-title.ts'
 import { Actions } from './actions.tsx'
@@ -46,6 +47,7 @@ function Gone() {
 
 function Detail({ task, feed }: { task: TaskDetail; feed: TaskFeed }) {
   const text = useText()
+  useFormerPlace(true)
   const executors = useServerState().executors.data
   const stopping = task.status === 'running' ? 'no' : stoppingState(executors, task)
   return (
@@ -96,7 +98,7 @@ function Detail({ task, feed }: { task: TaskDetail; feed: TaskFeed }) {
 function Warnings({ task, stopping }: { task: TaskDetail; stopping: 'no' | 'stopping' | 'stuck' }) {
   const text = useText()
   const lang = useStore(language)
-  const { executors, stats } = useServerState()
+  const { executors, stats, types } = useServerState()
   const executor = executors.data?.find(({ id }) => id === task.executorId)
   // Of the statistics, which are read again: a stream shows no change of the executors.
   const ofType = stats.data?.byType.find(({ taskType }) => taskType === task.taskType)
@@ -104,6 +106,9 @@ function Warnings({ task, stopping }: { task: TaskDetail; stopping: 'no' | 'stop
   const stuck = executor?.stuck.includes(task.taskId) || stopping === 'stuck'
   return (
     <>
+      {task.status === 'pending' && listPaused(types.data).has(task.taskType) && (
+        <Warning>{text.detail.waitsForResume}</Warning>
+      )}
       {isDue && ofType?.waitingFor === 'executor' && <Warning>{text.detail.waitsForExecutor}</Warning>}
       {stopping !== 'no' && !stuck && <Warning>{text.detail.stopping}</Warning>}
       {stuck && <Warning>{text.detail.stuck}</Warning>}

@@ -3,6 +3,7 @@ import type { TaskAttempt, TaskDetail } from '../../../client/index.ts'
 import { titleOf } from '../../components/foreign.tsx'
 import { Ago, Elapsed, Instant } from '../../components/time.tsx'
 import { useText } from '../../i18n/text.ts'
+import { findManualRetries } from './manual-retries.ts'
 
 /** Attempts shown: a task that was retried for weeks has hundreds. */
 const SHOWN = 8
@@ -51,15 +52,19 @@ function useMoments(task: TaskDetail): Moment[] {
     details: null,
   }
   const moments = [created]
+  const retriedBefore = findManualRetries(task)
   for (const [index, attempt] of shown.entries()) {
     const before = index === 0 ? attempts.at(-SHOWN - 1) : shown[index - 1]
     const since = before ? before.endedAt : createdAt
-    moments.push(ofAttempt(attempt, since, text))
+    moments.push(ofAttempt(attempt, since, retriedBefore.has(attempt.attempt), text))
   }
   const last = attempts.at(-1)
   const endedAt = task.completedAt ?? task.cancelledAt
-  if (status === 'pending') moments.push(ofWaiting(task, last?.endedAt ?? createdAt, text))
-  else if (status !== 'running' && endedAt !== null) {
+  if (status === 'pending') {
+    // A retry by hand makes it due at once.
+    const since = retriedBefore.has(attempts.length + 1) ? task.runAt : (last?.endedAt ?? createdAt)
+    moments.push(ofWaiting(task, since, text))
+  } else if (status !== 'running' && endedAt !== null) {
     moments.push({
       key: 'ended',
       kind: status,
@@ -71,7 +76,12 @@ function useMoments(task: TaskDetail): Moment[] {
   return moments
 }
 
-function ofAttempt(attempt: TaskAttempt, since: Date | null, text: ReturnType<typeof useText>): Moment {
+function ofAttempt(
+  attempt: TaskAttempt,
+  since: Date | null,
+  isManual: boolean,
+  text: ReturnType<typeof useText>,
+): Moment {
   const { startedAt, endedAt, outcome, error } = attempt
   const words = outcome === null ? text.detail.runs : text.detail.took
   return {
@@ -80,7 +90,7 @@ function ofAttempt(attempt: TaskAttempt, since: Date | null, text: ReturnType<ty
     title: text.detail.attempt(attempt.attempt),
     at: startedAt,
     gap: since !== null && startedAt.getTime() - since.getTime() >= 1 && (
-      <Around words={text.detail.waited}>
+      <Around words={isManual ? text.detail.retriedAfter : text.detail.waited}>
         <Elapsed from={since} to={startedAt} />
       </Around>
     ),

@@ -7,8 +7,10 @@ import { Icon } from '../../components/icon.tsx'
 import type { Dictionary } from '../../i18n/en.ts'
 import { useText } from '../../i18n/text.ts'
 import type { TaskFilter } from '../../requests.ts'
+import type { Query } from '../../state/route.ts'
 import { attempt, say } from '../../state/toasts.ts'
 import { TASK_STATUSES } from '../../statuses.ts'
+import { toQuery } from './filter.ts'
 import type { Selection } from './selection.ts'
 
 /** What one call takes: `MAX_BULK_TASKS` of the contract, whose module would bring zod along. */
@@ -33,8 +35,16 @@ interface BarProps {
   filter: TaskFilter
   page: TaskList
   isPageSelected: boolean
-  onDone: () => void
+  onDone: (outcome: BulkOutcome) => void
 }
+
+/** What was done, and where the tasks are now. */
+export interface BulkOutcome {
+  readonly words: string
+  readonly to: Query | undefined
+}
+
+const STATUS_AFTER = { cancel: ['cancelled'], retry: ['pending', 'running'], delete: undefined } as const
 
 /** Acts on what is selected, after naming how many tasks that are. */
 export function BulkBar(props: BarProps) {
@@ -131,9 +141,10 @@ function useBulk({ selection, filter, onDone }: BarProps) {
     const answer = plan && (await ask(plan.action, false))
     setPlan(undefined)
     if (!answer) return
-    tell(plan.action, answer, text)
+    const words = tell(plan.action, answer, text)
     selection.clear()
-    onDone()
+    const status = STATUS_AFTER[plan.action]
+    onDone({ words, to: status && toQuery({ ...filter, status: [...status] }) })
   }
   return {
     plan,
@@ -144,14 +155,13 @@ function useBulk({ selection, filter, onDone }: BarProps) {
   }
 }
 
-function tell(action: BulkAction, answer: BulkAnswer, text: Dictionary): void {
+function tell(action: BulkAction, answer: BulkAnswer, text: Dictionary): string {
   const done = answer.results.filter(({ ok }) => ok).length
   const words = [text.actions.done[action](done), listRefusals(answer, text)]
   if (answer.more) words.push(text.actions.more)
-  say(
-    words.filter((one) => one !== '').join('. '),
-    done > 0 || answer.results.length === 0 ? 'done' : 'problem',
-  )
+  const sentence = words.filter((one) => one !== '').join('. ')
+  say(sentence, done > 0 || answer.results.length === 0 ? 'done' : 'problem')
+  return sentence
 }
 
 /** How many were refused, and the reasons. */

@@ -5,7 +5,7 @@ import { Sparkline } from '../../components/sparkline.tsx'
 import { useText } from '../../i18n/text.ts'
 import { formatSeconds } from '../../i18n/time.ts'
 import { language } from '../../state/preferences.ts'
-import { useServerState } from '../../state/server-state.tsx'
+import { listPaused, useServerState } from '../../state/server-state.tsx'
 import { useStore } from '../../state/store.ts'
 
 /** How things stand: the last hour, what waits, and who works. */
@@ -53,18 +53,22 @@ function LastHour() {
 function Waiting() {
   const text = useText()
   const lang = useStore(language)
-  const stats = useServerState().stats.data
+  const { stats: counted, types } = useServerState()
+  const stats = counted.data
   const oldest = stats?.oldestDueSeconds ?? null
+  const paused = listPaused(types.data)
+  const held = stats?.byType.reduce((sum, one) => sum + (paused.has(one.taskType) ? one.pending : 0), 0) ?? 0
   return (
     <div className="card tile">
       <div className="tile-head">
         <h2>{text.overview.waiting}</h2>
       </div>
-      <p className="tile-figure num">{stats ? stats.byStatus.pending.toLocaleString() : '–'}</p>
+      <p className="tile-figure num">{stats ? (stats.byStatus.pending - held).toLocaleString() : '–'}</p>
       <p className="muted small num">
         {stats &&
           (oldest === null ? text.overview.nothingWaits : text.overview.oldest(formatSeconds(oldest, lang)))}
       </p>
+      {held > 0 && <p className="muted small num">{text.overview.held(held)}</p>}
     </div>
   )
 }

@@ -12,9 +12,11 @@ export const TaskRow = memo(function TaskRow(props: {
   task: TaskSummary
   isSelected: boolean
   isStopping: boolean
+  /** Its type does not start new tasks. */
+  isPaused: boolean
   onToggle: (taskId: string) => void
 }) {
-  const { task, isSelected, isStopping, onToggle } = props
+  const { task, isSelected, isStopping, isPaused, onToggle } = props
   const text = useText()
   const { taskId, taskType } = task
   const shade = shadeOf(task, isStopping)
@@ -42,6 +44,7 @@ export const TaskRow = memo(function TaskRow(props: {
         <StatusBadge shade={shade} />
       </td>
       <td className="cell-progress">
+        {isPaused && <span className="muted small block">{text.list.typeIsPaused}</span>}
         <Progress task={task} />
       </td>
       <td className="cell-attempt num">

@@ -1,14 +1,15 @@
-import { useEffect, useRef } from 'react'
+import { useEffect, useRef, useState } from 'react'
 import type { TaskList, TaskSummary } from '../../../client/index.ts'
 import { client } from '../../client.ts'
 import { Link } from '../../components/link.tsx'
 import { Empty, Failure, Skeleton } from '../../components/notice.tsx'
 import { isTyping } from '../../components/shortcuts.tsx'
 import { useText } from '../../i18n/text.ts'
-import { listStuck, useChanges, useServerState } from '../../state/server-state.tsx'
+import { useFormerPlace } from '../../state/place.ts'
+import { listPaused, listStuck, useChanges, useServerState } from '../../state/server-state.tsx'
 import { type Query, useQuery } from '../../state/use-query.ts'
 import { useTitle } from '../../state/use-title.ts'
-import { BulkBar } from './bulk-bar.tsx'
+import { BulkBar, type BulkOutcome } from './bulk-bar.tsx'
 import { type ListState, readListState } from './filter.ts'
 import { FilterBar } from './filter-bar.tsx'
 import { Overview } from './overview.tsx'
@@ -29,8 +30,10 @@ export function TasksPage({ params }: { params: URLSearchParams }) {
   const { filter } = state
   const scope = JSON.stringify(state)
   const list = useTaskList(scope, state)
-  const selection = useSelection(scope, list.data?.tasks)
   const { stats, executors } = useServerState()
+  useFormerPlace(list.data !== undefined && stats.data !== undefined && executors.data !== undefined)
+  const selection = useSelection(scope, list.data?.tasks)
+  const [outcome, setOutcome] = useState<BulkOutcome & { scope: string }>()
   const refresh = () => {
     list.refetch()
     stats.refetch()
@@ -50,7 +53,10 @@ export function TasksPage({ params }: { params: URLSearchParams }) {
             filter={filter}
             page={list.data}
             isPageSelected={isPageSelected}
-            onDone={refresh}
+            onDone={(done) => {
+              setOutcome({ ...done, scope })
+              refresh()
+            }}
           />
         ) : (
           <FilterBar filter={filter} />
@@ -58,7 +64,13 @@ export function TasksPage({ params }: { params: URLSearchParams }) {
         {list.error && !list.data && <Failure error={list.error} onRetry={list.refetch} />}
         {!list.error && !list.data && <Skeleton lines={8} />}
         {list.data && (
-          <TaskTable page={list.data} state={state} selection={selection} isPageSelected={isPageSelected} />
+          <TaskTable
+            page={list.data}
+            state={state}
+            selection={selection}
+            isPageSelected={isPageSelected}
+            outcome={outcome?.scope === scope ? outcome : undefined}
+          />
         )}
       </section>
     </>
@@ -130,13 +142,16 @@ function TaskTable(props: {
   state: ListState
   selection: Selection
   isPageSelected: boolean
+  outcome: BulkOutcome | undefined
 }) {
-  const { page, state, selection, isPageSelected } = props
+  const { page, state, selection, isPageSelected, outcome } = props
   const text = useText()
-  const stuck = listStuck(useServerState().executors.data)
+  const { executors, types } = useServerState()
+  const stuck = listStuck(executors.data)
+  const paused = listPaused(types.data)
   const body = useRef<HTMLTableSectionElement>(null)
   useRowKeys(body, selection)
-  if (page.tasks.length === 0) return <Nothing state={state} />
+  if (page.tasks.length === 0) return <Nothing state={state} outcome={outcome} />
   return (
     <>
       <table className="tasks">
@@ -164,6 +179,7 @@ function TaskTable(props: {
               key={task.taskId}
               task={task}
               isSelected={selection.has(task.taskId)}
+              isPaused={task.status === 'pending' && paused.has(task.taskType)}
               isStopping={task.status !== 'running' && stuck.includes(task.taskId)}
               onToggle={selection.toggle}
             />
@@ -196,13 +212,28 @@ function useRowKeys(body: React.RefObject<HTMLTableSectionElement | null>, selec
   }, [body, toggle])
 }
 
-function Nothing({ state: { filter, cursor } }: { state: ListState }) {
+function Nothing(props: { state: ListState; outcome: BulkOutcome | undefined }) {
+  const { state, outcome } = props
+  const { filter, cursor } = state
   const text = useText()
   if (cursor !== undefined) return <Empty title={text.list.pageOver} />
   const isFiltered = Object.keys(filter).length > 0
   const [status, ...others] = filter.status ?? []
   const isOneTab = Object.keys(filter).length === 1 && others.length === 0
-  if (status && isOneTab) return <Empty title={text.list.noneOf(text.status[status].toLowerCase())} />
+  const title = status && isOneTab ? text.list.noneOf(text.status[status].toLowerCase()) : undefined
+  if (outcome) {
+    return (
+      <Empty title={title ?? text.list.nothingLeft}>
+        <p>{outcome.words}</p>
+        {outcome.to && (
+          <Link className="button" to={outcome.to}>
+            {text.list.showThem}
+          </Link>
+        )}
+      </Empty>
+    )
+  }
+  if (title !== undefined) return <Empty title={title} />
   return (
     <Empty title={isFiltered ? text.list.nothing : text.list.empty}>
       <p>{isFiltered ? text.list.nothingText : text.list.emptyText}</p>
