@@ -1,3 +1,4 @@
+import { toError } from './errors.ts'
 import { isHidden, onVisibility } from './visibility.ts'
 
 /** A tab that is hidden for a moment, or a component that is moved, keeps the connection. */
@@ -36,10 +37,6 @@ export class Activity<Listener> {
 
   get isWanted(): boolean {
     return this.listeners.size > 0 && !isHidden()
-  }
-
-  get isWorking(): boolean {
-    return this.#state === 'working'
   }
 
   /** Returns a function that removes the listener again. */
@@ -99,7 +96,7 @@ export class Activity<Listener> {
     } catch (error) {
       if (signal.aborted) return
       this.#state = 'refused'
-      this.#parts.onRefused(error instanceof Error ? error : new Error(String(error)))
+      this.#parts.onRefused(toError(error))
     }
     this.#parts.onRest()
   }

@@ -8,7 +8,7 @@ import type { TaskStats } from '../contract/stats.ts'
 import type { ExecutorView, TaskDetail, TaskList, TaskLogPage, TaskTypeView } from '../contract/task.ts'
 import { checkOptions } from './check-options.ts'
 import {
-  decodeBulk,
+  decodeCreated,
   decodeDetail,
   decodeExecutors,
   decodeList,
@@ -18,6 +18,7 @@ import {
   decodeStats,
   requireObject,
 } from './decode.ts'
+import { interruptible } from './interruptible.ts'
 import { type CallOptions, Requester, type RequestOptions, type TasksClientOptions } from './request.ts'
 import { type WatchAllOptions, type WatchOptions, watchTask } from './watch.ts'
 import { type TasksWatchEvent, watchTasks } from './watch-all.ts'
@@ -57,7 +58,7 @@ export class TasksClient {
 
   /** @throws TasksApiError `UNKNOWN_TASK_TYPE`, `INVALID_PARAMS`, `DUPLICATE_TASK` */
   async createTask(task: NewTask, options?: CallOptions): Promise<CreatedTask> {
-    return decodeDetail(await this.#post('/tasks', { ...options, body: task }))
+    return decodeCreated(await this.#post('/tasks', { ...options, body: task }))
   }
 
   /** @throws TasksApiError `TASK_NOT_FOUND` */
@@ -92,7 +93,7 @@ export class TasksClient {
 
   /** Cancels, retries or deletes up to 1,000 tasks; each has its own answer. */
   async bulkTasks(request: BulkTasksRequest, options?: CallOptions): Promise<BulkAnswer> {
-    return decodeBulk(await this.#post('/tasks/bulk', { ...options, body: request }))
+    return requireObject(await this.#post('/tasks/bulk', { ...options, body: request }))
   }
 
   async getStats(options?: CallOptions): Promise<TaskStats> {
@@ -113,11 +114,11 @@ export class TasksClient {
   }
 
   async listExecutors(options?: CallOptions): Promise<ExecutorView[]> {
-    return decodeExecutors(await this.#get('/executors', options))
+    return decodeExecutors(await this.#get('/executors', options)).executors
   }
 
   async listSchedules(options?: CallOptions): Promise<ScheduleView[]> {
-    return decodeSchedules(await this.#get('/schedules', options))
+    return decodeSchedules(await this.#get('/schedules', options)).schedules
   }
 
   /** @throws TasksApiError `SCHEDULE_NOT_FOUND` */
@@ -144,7 +145,7 @@ export class TasksClient {
 
   /** Creates the schedule's task now, whatever its cron says. */
   async runSchedule(name: string, options?: CallOptions): Promise<CreatedTask> {
-    return decodeDetail(await this.#post(`${schedulePath(name)}/run`, options))
+    return decodeCreated(await this.#post(`${schedulePath(name)}/run`, options))
   }
 
   /** Of the bundled server: a browser gets a session cookie with it, a program uses the token. */
@@ -167,9 +168,9 @@ export class TasksClient {
    *
    * @throws TasksApiError what no further try can mend: `TASK_NOT_FOUND`, also when it is deleted; 401; 403
    */
-  watch(taskId: string, options?: WatchOptions): AsyncGenerator<TaskStreamEvent, void, undefined> {
+  watch(taskId: string, options: WatchOptions = {}): AsyncGenerator<TaskStreamEvent, void, undefined> {
     checkOptions('watch', options, WATCH_OPTIONS)
-    return watchTask(this.#requester, taskId, options)
+    return interruptible(options, (each) => watchTask(this.#requester, taskId, each))
   }
 
   /**
@@ -177,9 +178,9 @@ export class TasksClient {
    *
    * @throws TasksApiError what no further try can mend, such as 401 and 403
    */
-  watchAll(options?: WatchAllOptions): AsyncGenerator<TasksWatchEvent, void, undefined> {
+  watchAll(options: WatchAllOptions = {}): AsyncGenerator<TasksWatchEvent, void, undefined> {
     checkOptions('watchAll', options, WATCH_ALL_OPTIONS)
-    return watchTasks(this.#requester, options)
+    return interruptible(options, (each) => watchTasks(this.#requester, each))
   }
 
   #get(path: string, options?: RequestOptions): Promise<unknown> {

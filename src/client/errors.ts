@@ -63,3 +63,12 @@ export function failureWaitMs(error: unknown, failures: number, startedAt = perf
   const elapsedMs = performance.now() - startedAt
   return Math.max(backoffMs(1), backoffMs(failures, (seconds ?? 0) * 1_000) - elapsedMs)
 }
+
+/** A response that is not what a server of this package sends. */
+export function invalidResponse(message: string, cause?: unknown, status = 200): TasksApiError {
+  return new TasksApiError(message, { status, code: 'INVALID_RESPONSE', cause })
+}
+
+export function toError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown))
+}

@@ -1,4 +1,4 @@
-import { failureWaitMs, isFinal, TasksApiError } from './errors.ts'
+import { failureWaitMs, invalidResponse, isFinal, TasksApiError, toError } from './errors.ts'
 import { EventStreamParser, readMessages, type StreamMessage } from './event-stream.ts'
 import { backoffMs, Deadline, pause, untilAborted } from './patience.ts'
 import { type Requester, toNetworkError } from './request.ts'
@@ -22,6 +22,10 @@ export interface Received<Event> {
   readonly isNews: boolean
 }
 
+export interface Signalled {
+  readonly signal: AbortSignal
+}
+
 /** Where a stream comes from, and what to do without it. */
 export interface Source<Event> {
   readonly path: string
@@ -32,7 +36,12 @@ export interface Source<Event> {
   poll(signal: AbortSignal): AsyncIterable<Event>
 }
 
-type Report = (connection: WatchConnection, error?: Error) => void
+interface Parts<Event> {
+  readonly requester: Requester
+  readonly source: Source<Event>
+  readonly signal: AbortSignal
+  readonly report: (connection: WatchConnection, error?: Error) => void
+}
 
 /** Streams do not work here: another server, or something on the way that does not let them pass. */
 class NoStream extends Error {
@@ -41,32 +50,34 @@ class NoStream extends Error {
 
 /**
  * A stream that does not end: after a lost connection it is opened again, with back-off, and where streams do not
- * work the source is polled. `'open'` stands before the first event of every connection and of polling.
+ * work the source is polled for a while. `'open'` stands before the first event of every connection and of polling.
  */
 export async function* follow<Event>(
   requester: Requester,
   source: Source<Event>,
-  options: WatchAllOptions & { signal: AbortSignal },
+  { signal, onConnection, pollIntervalMs = POLL_INTERVAL_MS }: WatchAllOptions & Signalled,
 ): AsyncGenerator<Event | 'open', void, undefined> {
-  const { signal } = options
-  const report = reporter(options.onConnection)
-  report('connecting')
+  const parts = { requester, source, signal, report: reporter(onConnection) }
+  parts.report('connecting')
+  let polling: Polling<Event> | undefined
   for (let failures = 0; ; ) {
-    const stream = new Stream(requester, source, signal, report)
+    if (polling?.isOver) polling = undefined
+    const connection = polling ?? new Stream(parts)
     const startedAt = performance.now()
     try {
-      yield* stream.read()
-      failures = stream.isSound ? 0 : failures + 1
-      await pause(backoffMs(failures, stream.retryMs), signal)
+      yield* connection.read()
+      failures = connection.isSound ? 0 : failures + 1
+      await pause(connection.restMs(failures), signal)
     } catch (error) {
       signal.throwIfAborted()
       if (error instanceof NoStream) {
-        yield* pollFor(TRY_STREAM_AGAIN_MS, source, options, report)
+        polling = new Polling(parts, pollIntervalMs)
+        failures = 0
         continue
       }
       if (isFinal(error)) throw error
-      failures = stream.isSound ? 1 : failures + 1
-      report('lost', toError(error))
+      failures = connection.isSound ? 1 : failures + 1
+      parts.report('lost', toError(error))
       await pause(failureWaitMs(error, failures, startedAt), signal)
     }
   }
@@ -74,20 +85,14 @@ export async function* follow<Event>(
 
 /** One connection. */
 class Stream<Event> {
-  readonly #requester: Requester
-  readonly #source: Source<Event>
-  readonly #signal: AbortSignal
-  readonly #report: Report
+  readonly #parts: Parts<Event>
   readonly #parser = new EventStreamParser()
   #openedAt = Number.POSITIVE_INFINITY
   #hasSpoken = false
   #hadNews = false
 
-  constructor(requester: Requester, source: Source<Event>, signal: AbortSignal, report: Report) {
-    this.#requester = requester
-    this.#source = source
-    this.#signal = signal
-    this.#report = report
+  constructor(parts: Parts<Event>) {
+    this.#parts = parts
   }
 
   /** It brought news, or lasted: the next connection need not wait for long. */
@@ -95,34 +100,36 @@ class Stream<Event> {
     return this.#hadNews || performance.now() - this.#openedAt > SOUND_AFTER_MS
   }
 
-  /** How long the server asked to wait before the next connection. */
-  get retryMs(): number {
-    return this.#parser.retryMs ?? 0
+  /** Until the next connection; the server may ask for longer. */
+  restMs(failures: number): number {
+    return backoffMs(failures, this.#parser.retryMs ?? 0)
   }
 
   /** @throws NoStream where none comes */
   async *read(): AsyncGenerator<Event | 'open', void, undefined> {
-    const silence = new Deadline(FIRST_BYTE_MS, this.#signal)
+    const { requester, source, signal, report } = this.#parts
+    const silence = new Deadline(FIRST_BYTE_MS, signal)
     const onBytes = () => {
       silence.extend(SILENCE_MS)
       this.#hasSpoken = true
-      this.#report('live')
+      report('live')
     }
     try {
       const response = await this.#open(silence.signal)
       this.#openedAt = performance.now()
       yield 'open'
-      const limits = { maxBytes: this.#requester.maxBytes, signal: silence.signal, onBytes }
+      const limits = { maxBytes: requester.maxBytes, signal: silence.signal, onBytes }
       for await (const message of readMessages(response, this.#parser, limits)) {
-        const received = this.#source.decode(message)
+        const received = source.decode(message)
         this.#hadNews ||= received?.isNews ?? false
         if (received) yield received.event
       }
     } catch (error) {
-      this.#signal.throwIfAborted()
+      signal.throwIfAborted()
       if (silence.signal.aborted && !this.#hasSpoken) throw new NoStream('nothing came', { cause: error })
       if (error instanceof TasksApiError || error instanceof NoStream) throw error
-      throw error instanceof SyntaxError ? notJson(error) : toNetworkError(error)
+      if (error instanceof SyntaxError) throw invalidResponse('an event of the stream holds no JSON', error)
+      throw toNetworkError(error)
     } finally {
       silence.clear()
     }
@@ -130,13 +137,10 @@ class Stream<Event> {
   }
 
   async #open(signal: AbortSignal): Promise<Response> {
-    const accept = { accept: 'text/event-stream, application/problem+json' }
+    const { requester, source } = this.#parts
+    const headers = { accept: 'text/event-stream, application/problem+json', ...source.headers() }
     try {
-      const opening = this.#requester.open('GET', this.#source.path, {
-        headers: { ...accept, ...this.#source.headers() },
-        signal,
-      })
-      const response = await untilAborted(opening, signal)
+      const response = await untilAborted(requester.open('GET', source.path, { headers, signal }), signal)
       const isStream = response.headers.get('content-type')?.startsWith('text/event-stream')
       // Some platforms read whole bodies alone.
       if (isStream && response.body) return response
@@ -150,59 +154,52 @@ class Stream<Event> {
   }
 }
 
-/** Polls for a while, over outages too. */
-async function* pollFor<Event>(
-  ms: number,
-  source: Source<Event>,
-  { signal, pollIntervalMs = POLL_INTERVAL_MS }: WatchAllOptions & { signal: AbortSignal },
-  report: Report,
-): AsyncGenerator<Event | 'open', void, undefined> {
-  const until = performance.now() + ms
-  let isOpen = false
-  for (let failures = 0, factor = 1; performance.now() < until; ) {
-    const startedAt = performance.now()
-    try {
-      factor = Math.min(factor * 2, MAX_POLL_FACTOR)
-      for await (const event of source.poll(signal)) {
-        report('polling')
-        if (!isOpen) yield 'open'
-        isOpen = true
-        factor = 1
-        yield event
-      }
+/** In place of a stream, until it is time to try one again. */
+class Polling<Event> {
+  readonly #parts: Parts<Event>
+  readonly #intervalMs: number
+  readonly #until = performance.now() + TRY_STREAM_AGAIN_MS
+  #factor = 1
+  /** The latest poll returned all. */
+  isSound = false
+
+  constructor(parts: Parts<Event>, intervalMs: number) {
+    this.#parts = parts
+    this.#intervalMs = intervalMs
+  }
+
+  get isOver(): boolean {
+    return performance.now() >= this.#until
+  }
+
+  /** Until the next poll: longer while nothing changes. */
+  restMs(): number {
+    return this.#intervalMs * this.#factor
+  }
+
+  async *read(): AsyncGenerator<Event | 'open', void, undefined> {
+    const { source, signal, report } = this.#parts
+    let isOpen = this.isSound
+    this.isSound = false
+    this.#factor = Math.min(this.#factor * 2, MAX_POLL_FACTOR)
+    for await (const event of source.poll(signal)) {
+      report('polling')
       if (!isOpen) yield 'open'
       isOpen = true
-      failures = 0
-      report('polling')
-      await pause(pollIntervalMs * factor, signal)
-    } catch (error) {
-      signal.throwIfAborted()
-      if (isFinal(error)) throw error
-      failures += 1
-      isOpen = false
-      report('lost', toError(error))
-      await pause(failureWaitMs(error, failures, startedAt), signal)
+      this.#factor = 1
+      yield event
     }
+    report('polling')
+    if (!isOpen) yield 'open'
+    this.isSound = true
   }
 }
 
-function reporter(listener: WatchAllOptions['onConnection']): Report {
+function reporter(listener: WatchAllOptions['onConnection']): Parts<never>['report'] {
   let last: WatchConnection | undefined
   return (connection, error) => {
     if (connection === last) return
     last = connection
     listener?.(connection, error)
   }
-}
-
-function toError(error: unknown): Error {
-  return error instanceof Error ? error : new Error(String(error))
-}
-
-function notJson(cause: unknown): TasksApiError {
-  return new TasksApiError('an event of the stream holds no JSON', {
-    status: 200,
-    code: 'INVALID_RESPONSE',
-    cause,
-  })
 }

@@ -1,35 +1,44 @@
+import { onAbort } from './patience.ts'
+
+const DONE = { done: true, value: undefined } as const
+
 /** A generator whose `return` ends it at once, also while it waits for its next value. `signal` ends it with its reason. */
-export function interruptible<T>(
-  signal: AbortSignal | undefined,
-  run: (signal: AbortSignal) => AsyncGenerator<T, void, undefined>,
+export function interruptible<T, Options extends { signal?: AbortSignal | undefined }>(
+  options: Options,
+  run: (options: Options & { signal: AbortSignal }) => AsyncGenerator<T, void, undefined>,
 ): AsyncGenerator<T, void, undefined> {
   const controller = new AbortController()
-  const follow = () => controller.abort(signal?.reason)
-  if (signal?.aborted) follow()
-  signal?.addEventListener('abort', follow, { once: true })
-  const inner = run(controller.signal)
+  const leave = onAbort(options.signal, (reason) => controller.abort(reason))
+  const inner = leaving(run({ ...options, signal: controller.signal }), leave)
   const { next, return: end } = inner
-  let returned = false
-
+  let isReturned = false
   return Object.assign(inner, {
     async next() {
       try {
-        const result = await next.call(inner)
-        if (result.done) signal?.removeEventListener('abort', follow)
-        return result
+        return await next.call(inner)
       } catch (error) {
-        signal?.removeEventListener('abort', follow)
-        if (returned) return { done: true as const, value: undefined }
+        if (isReturned) return DONE
         throw error
       }
     },
     async return() {
-      returned = true
-      signal?.removeEventListener('abort', follow)
+      isReturned = true
+      leave()
       controller.abort()
       // A value that is waited for is given up: what the abort makes it throw has been asked for.
       await end.call(inner).catch(() => {})
-      return { done: true as const, value: undefined }
+      return DONE
     },
   })
+}
+
+async function* leaving<T>(
+  values: AsyncGenerator<T, void, undefined>,
+  leave: () => void,
+): AsyncGenerator<T, void, undefined> {
+  try {
+    yield* values
+  } finally {
+    leave()
+  }
 }

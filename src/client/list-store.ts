@@ -2,7 +2,7 @@ import type { TaskList, TaskStatus, TaskSummary } from '../contract/task.ts'
 import { Activity } from './activity.ts'
 import { type AllListener, allOf } from './all-store.ts'
 import type { TaskListQuery, TasksClient } from './client.ts'
-import { failureWaitMs, isFinal } from './errors.ts'
+import { failureWaitMs, isFinal, toError } from './errors.ts'
 import { pause } from './patience.ts'
 import type { WatchConnection } from './watch.ts'
 
@@ -133,7 +133,7 @@ export class ListStore implements AllListener {
       } catch (error) {
         if (signal.aborted || isFinal(error)) throw error
         failures += 1
-        this.#set({ error: error instanceof Error ? error : new Error(String(error)) })
+        this.#set({ error: toError(error) })
         this.#settle()
         // While the stream is lost, too, its next connection says when the server is back.
         if (this.#snapshot.connection === 'lost' || this.#snapshot.connection === 'connecting') return

@@ -16,47 +16,40 @@ export function backoffMs(failures: number, askedMs = 0): number {
 /** Longer timers overflow, and fire at once. */
 const MAX_TIMER_MS = 2_147_483_647
 
+/** Calls back when the signal aborts, at once where it has. Returns a function that ends it. */
+export function onAbort(signal: AbortSignal | undefined, callback: (reason: unknown) => void): () => void {
+  const call = () => callback(signal?.reason)
+  if (signal?.aborted) call()
+  else signal?.addEventListener('abort', call, { once: true })
+  return () => signal?.removeEventListener('abort', call)
+}
+
 /** Resolves after `ms`. @throws the signal's reason when it aborts */
-export function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
-  return new Promise((resolve, reject) => {
-    if (signal?.aborted) return reject(signal.reason)
-    const onAbort = () => {
-      clearTimeout(timer)
-      reject(signal?.reason)
-    }
-    const timer = setTimeout(
-      () => {
-        signal?.removeEventListener('abort', onAbort)
-        resolve()
-      },
-      Math.min(ms, MAX_TIMER_MS),
-    )
-    signal?.addEventListener('abort', onAbort, { once: true })
+export function pause(ms: number, signal: AbortSignal): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined
+  const elapsed = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, Math.min(ms, MAX_TIMER_MS))
   })
+  return untilAborted(elapsed, signal).finally(() => clearTimeout(timer))
 }
 
 /** Ends a wait for what an app provides, such as its `fetch` or token, which need not heed signals. */
 export function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (!signal) return work
   return new Promise((resolve, reject) => {
-    const onAbort = () => reject(signal.reason)
-    if (signal.aborted) onAbort()
-    signal.addEventListener('abort', onAbort, { once: true })
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
+    const leave = onAbort(signal, reject)
+    work.then(resolve, reject).finally(leave)
   })
 }
 
 /** A signal that aborts with `parent`, or when a time has passed that nothing has extended. */
 export class Deadline {
   readonly #controller = new AbortController()
-  readonly #parent: AbortSignal | undefined
-  readonly #follow = () => this.#controller.abort(this.#parent?.reason)
+  readonly #leave: () => void
   #timer: ReturnType<typeof setTimeout> | undefined
 
   constructor(ms: number, parent: AbortSignal | undefined) {
-    this.#parent = parent
-    if (parent?.aborted) this.#follow()
-    parent?.addEventListener('abort', this.#follow)
+    this.#leave = onAbort(parent, (reason) => this.#controller.abort(reason))
     this.extend(ms)
   }
 
@@ -73,6 +66,6 @@ export class Deadline {
 
   clear(): void {
     clearTimeout(this.#timer)
-    this.#parent?.removeEventListener('abort', this.#follow)
+    this.#leave()
   }
 }

@@ -1,6 +1,6 @@
 import type { Problem } from '../contract/problem.ts'
 import { checkOptions } from './check-options.ts'
-import { TasksApiError } from './errors.ts'
+import { invalidResponse, TasksApiError } from './errors.ts'
 import { Deadline, untilAborted } from './patience.ts'
 
 /** The largest answer that is read, unless told otherwise: several times the largest task with its result. */
@@ -94,7 +94,8 @@ export class Requester {
     try {
       return JSON.parse(text)
     } catch (cause) {
-      throw unreadable(response, text, cause)
+      const type = response.headers.get('content-type') ?? 'nothing'
+      throw invalidResponse(`expected JSON, got ${type}: ${quote(text)}`, cause, response.status)
     }
   }
 
@@ -113,7 +114,7 @@ export class Requester {
     if (signal?.aborted) response.body?.cancel().catch(() => {})
     signal?.throwIfAborted()
     if (response.ok) return response
-    throw toError(response, await this.#read(response, signal))
+    throw refusal(response, await this.#read(response, signal))
   }
 
   async #headers({ body, headers }: RequestOptions): Promise<Record<string, string>> {
@@ -202,23 +203,12 @@ export function tooLarge(status: number, maxBytes: number): TasksApiError {
   })
 }
 
-function unreadable(response: Response, text: string, cause: unknown): TasksApiError {
-  const type = response.headers.get('content-type') ?? 'nothing'
-  return new TasksApiError(`expected JSON, got ${type}: ${quote(text)}`, {
-    status: response.status,
-    code: 'INVALID_RESPONSE',
-    cause,
-  })
-}
-
-function toError(response: Response, text: string): TasksApiError {
+/** What a server, or something on the way to it, refused with. */
+function refusal(response: Response, text: string): TasksApiError {
   const { status } = response
   const retryAfterSeconds = toSeconds(response.headers.get('retry-after'))
   const problem = parseProblem(text)
-  if (problem) {
-    const { detail, code, errors } = problem
-    return new TasksApiError(detail, { status, code, errors, retryAfterSeconds })
-  }
+  if (problem) return new TasksApiError(problem.detail, { ...problem, status, retryAfterSeconds })
   const message = `answered with ${status} and no problem details: ${quote(text)}`
   return new TasksApiError(message, { status, code: 'UNEXPECTED_STATUS', retryAfterSeconds })
 }
@@ -231,12 +221,11 @@ function toSeconds(header: string | null): number | undefined {
 }
 
 /** Undefined for what is none, such as the page of a proxy. */
-function parseProblem(text: string): Problem | undefined {
+function parseProblem(text: string): Pick<Problem, 'code' | 'detail' | 'errors'> | undefined {
   try {
-    const { detail, code, errors, ...rest } = JSON.parse(text) as Partial<Problem>
+    const { code, detail, errors } = JSON.parse(text) as Partial<Problem>
     if (typeof code !== 'string' || typeof detail !== 'string') return undefined
-    // The other fields are not looked at here.
-    return { ...rest, detail, code, ...(Array.isArray(errors) ? { errors } : {}) } as Problem
+    return { code, detail, errors: Array.isArray(errors) ? errors : undefined }
   } catch {
     return undefined
   }

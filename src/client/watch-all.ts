@@ -1,8 +1,7 @@
 import type { TaskSummary } from '../contract/task.ts'
 import { decodeList, decodeSummary, requireObject } from './decode.ts'
 import type { StreamMessage } from './event-stream.ts'
-import { follow, type Received } from './follow.ts'
-import { interruptible } from './interruptible.ts'
+import { follow, type Received, type Signalled } from './follow.ts'
 import { POLL_TIMEOUT_MS, type Requester } from './request.ts'
 import type { WatchAllOptions } from './watch.ts'
 
@@ -24,22 +23,10 @@ interface Polled {
   readonly text: string
 }
 
-/**
- * Follows all tasks: those that run when it starts, then every change. It ends only with its signal. While it polls it
- * shows changes of the newest tasks and of those that run.
- *
- * @throws TasksApiError what is final, such as 401 and 403
- */
-export function watchTasks(
+/** See `TasksClient.watchAll`. */
+export async function* watchTasks(
   requester: Requester,
-  options: WatchAllOptions = {},
-): AsyncGenerator<TasksWatchEvent, void, undefined> {
-  return interruptible(options.signal, (signal) => watchAll(requester, { ...options, signal }))
-}
-
-async function* watchAll(
-  requester: Requester,
-  options: WatchAllOptions & { signal: AbortSignal },
+  options: WatchAllOptions & Signalled,
 ): AsyncGenerator<TasksWatchEvent, void, undefined> {
   let known = new Map<string, Polled>()
   const list = async (query: object, signal: AbortSignal): Promise<TaskSummary[]> => {

@@ -2,8 +2,7 @@ import type { TaskStreamEvent } from '../contract/events.ts'
 import type { TaskDetail, TaskLogLine } from '../contract/task.ts'
 import { decodeDetail, decodeLine, decodeLogPage } from './decode.ts'
 import type { StreamMessage } from './event-stream.ts'
-import { follow, type Received } from './follow.ts'
-import { interruptible } from './interruptible.ts'
+import { follow, type Received, type Signalled } from './follow.ts'
 import { POLL_TIMEOUT_MS, type Requester } from './request.ts'
 
 /** `live`: by stream; `polling`: streams do not work here; `lost`: the server does not respond, and is tried again. */
@@ -27,24 +26,11 @@ export interface WatchOptions extends WatchAllOptions {
 
 const LOG_PAGE_SIZE = 200
 
-/**
- * Follows one task until it has ended, which `end` says. Lines come in the order of their ids, each once, over any
- * number of lost connections.
- *
- * @throws TasksApiError what is final: `TASK_NOT_FOUND`, also when it is deleted; 401; 403
- */
-export function watchTask(
+/** See `TasksClient.watch`. */
+export async function* watchTask(
   requester: Requester,
   taskId: string,
-  options: WatchOptions = {},
-): AsyncGenerator<TaskStreamEvent, void, undefined> {
-  return interruptible(options.signal, (signal) => watchUntilEnd(requester, taskId, { ...options, signal }))
-}
-
-async function* watchUntilEnd(
-  requester: Requester,
-  taskId: string,
-  options: WatchOptions & { signal: AbortSignal },
+  options: WatchOptions & Signalled,
 ): AsyncGenerator<TaskStreamEvent, void, undefined> {
   const path = `/tasks/${encodeURIComponent(taskId)}`
   const { logs: wantsLogs = true } = options
@@ -60,7 +46,7 @@ async function* watchUntilEnd(
   const decode = ({ event, data }: StreamMessage): Received<TaskStreamEvent> | undefined => {
     if (event === 'end') return { event: { type: 'end', task: decodeDetail(JSON.parse(data)) }, isNews: true }
     if (event === 'task') {
-      const task: TaskDetail = decodeDetail(JSON.parse(data))
+      const task = decodeDetail(JSON.parse(data))
       return isNewTask(task) ? { event: { type: 'task', task }, isNews: true } : undefined
     }
     if (event !== 'log') return undefined
@@ -70,7 +56,7 @@ async function* watchUntilEnd(
   const poll = async function* (signal: AbortSignal): AsyncGenerator<TaskStreamEvent> {
     // The task first: when its end is visible, its log is complete.
     const answer = await requester.json('GET', path, { signal, timeoutMs: POLL_TIMEOUT_MS })
-    const task: TaskDetail = decodeDetail(answer)
+    const task = decodeDetail(answer)
     if (isNewTask(task)) yield { type: 'task', task }
     if (wantsLogs)
       for await (const line of readLog(requester, path, lastId, signal)) yield { type: 'log', line }
