@@ -1,37 +1,24 @@
 import type { TaskList, TaskStatus, TaskSummary } from '../contract/task.ts'
-import { Activity } from './activity.ts'
-import { type AllListener, allOf } from './all-store.ts'
+import { allOf } from './all-store.ts'
 import type { TaskListQuery, TasksClient } from './client.ts'
 import { failureWaitMs, isFinal, toError } from './errors.ts'
 import { pause } from './patience.ts'
-import type { WatchConnection } from './watch.ts'
+import { type Known, Store } from './store.ts'
 
 /** Tasks that come and go are shown by reading the list again, this often at most. */
 const REREAD_MS = 1_000
 const MAX_STATUSES = 2_000
 
-export interface ListSnapshot {
+export interface ListSnapshot extends Known {
   readonly list: TaskList | undefined
-  readonly error: Error | undefined
-  readonly connection: WatchConnection | 'idle'
 }
 
 export const NO_LIST: ListSnapshot = { list: undefined, error: undefined, connection: 'idle' }
 
 /** One page of a list: read once, its rows kept fresh by the stream of all tasks. */
-export class ListStore implements AllListener {
+export class ListStore extends Store<ListSnapshot> {
   readonly #client: TasksClient
   readonly #query: TaskListQuery
-  readonly #reading = new Activity<() => void>({
-    work: (signal) => this.#readUntilFresh(signal),
-    onRefused: (error) => this.#set({ error }),
-    onRest: () => this.#settle(),
-    onUnused: () => {
-      this.#leaveAll?.()
-      this.#leaveAll = undefined
-    },
-  })
-  #snapshot: ListSnapshot
   #leaveAll: (() => void) | undefined
   #isStale = false
   /** Rows that changed since the read under way began: newer than what it returns. Undefined while nothing is read. */
@@ -42,23 +29,23 @@ export class ListStore implements AllListener {
 
   /** `before`: shown until the list is read. */
   constructor(client: TasksClient, query: TaskListQuery, before: TaskList | undefined) {
+    super({ ...NO_LIST, list: before })
     this.#client = client
     this.#query = query
-    this.#snapshot = { ...NO_LIST, list: before }
   }
 
-  readonly read = (): ListSnapshot => this.#snapshot
+  readonly read = (): ListSnapshot => this.snapshot
 
   readonly subscribe = (onChange: () => void): (() => void) => {
-    const leave = this.#reading.enter(onChange)
-    this.#leaveAll ??= allOf(this.#client).enter(this)
+    const leave = this.enter({ onChange })
+    this.#leaveAll ??= this.#enterAll()
     return leave
   }
 
   /** Resolves when it has been read anew, or could not be, which `error` tells. */
   readonly refetch = async (): Promise<void> => {
-    if (!this.#reading.isWanted) {
-      await this.#readOnce(undefined).catch((error: Error) => this.#set({ error }))
+    if (!this.isWanted) {
+      await this.#readOnce(undefined).catch((error: Error) => this.set({ error }))
       return
     }
     const settled = new Promise<void>((resolve) => this.#waiting.push(resolve))
@@ -66,41 +53,49 @@ export class ListStore implements AllListener {
     await settled
   }
 
-  onOpen(): void {
-    this.#markStale()
+  #enterAll(): () => void {
+    const all = allOf(this.#client)
+    const onChange = () => {
+      const { connection, error } = all.snapshot
+      this.set({ connection, ...(error && { error }) })
+    }
+    const leave = all.enter({ onChange })
+    const unobserve = all.observe((event) => {
+      // What changed before a connection opened may have been missed.
+      if (event.type === 'open') this.#markStale()
+      if (event.type === 'task') this.onTask(event.task)
+      if (event.type === 'deleted') this.#onDeleted(event.taskId)
+    })
+    onChange()
+    return () => {
+      leave()
+      unobserve()
+    }
   }
 
   onTask(task: TaskSummary): void {
     this.#changed?.set(task.taskId, task)
-    const { list } = this.#snapshot
+    const { list } = this.snapshot
     const isShown = list?.tasks.some(({ taskId }) => taskId === task.taskId) ?? false
     if (list && isShown && this.#fits(task))
-      this.#set({ list: withRows(list, new Map([[task.taskId, task]])) })
+      this.set({ list: withRows(list, new Map([[task.taskId, task]])) })
     // One that is on another page, or leaves it, changes the total.
     else if (isShown || (this.#mayShow(task) && this.#statuses.get(task.taskId) !== task.status))
       this.#markStale()
     this.#noteStatus(task)
   }
 
-  onDeleted(taskId: string): void {
+  #onDeleted(taskId: string): void {
     this.#changed?.delete(taskId)
-    const { list } = this.#snapshot
+    const { list } = this.snapshot
     const left = list?.tasks.filter((task) => task.taskId !== taskId)
-    if (list && left && left.length < list.tasks.length) this.#set({ list: { ...list, tasks: left } })
+    if (list && left && left.length < list.tasks.length) this.set({ list: { ...list, tasks: left } })
     this.#markStale()
-  }
-
-  onConnection(connection: WatchConnection | 'idle'): void {
-    this.#set({ connection })
-  }
-
-  onError(error: Error): void {
-    this.#set({ error })
   }
 
   #markStale(): void {
     this.#isStale = true
-    this.#reading.resume()
+    this.resume()
   }
 
   #noteStatus({ taskId, status }: TaskSummary): void {
@@ -122,7 +117,7 @@ export class ListStore implements AllListener {
     return this.#query.taskType === undefined || this.#query.taskType === taskType
   }
 
-  async #readUntilFresh(signal: AbortSignal): Promise<void> {
+  protected async work(signal: AbortSignal): Promise<void> {
     for (let failures = 0; ; ) {
       const startedAt = performance.now()
       try {
@@ -133,10 +128,10 @@ export class ListStore implements AllListener {
       } catch (error) {
         if (signal.aborted || isFinal(error)) throw error
         failures += 1
-        this.#set({ error: toError(error) })
+        this.set({ error: toError(error) })
         this.#settle()
         // While the stream is lost, too, its next connection says when the server is back.
-        if (this.#snapshot.connection === 'lost' || this.#snapshot.connection === 'connecting') return
+        if (this.snapshot.connection === 'lost' || this.snapshot.connection === 'connecting') return
         await pause(failureWaitMs(error, failures, startedAt), signal)
       }
     }
@@ -147,7 +142,7 @@ export class ListStore implements AllListener {
     const list = await this.#readFresh(signal)
     signal?.throwIfAborted()
     // A row that left the filter while the list was read is on the page that comes next.
-    this.#set({ list, error: undefined })
+    this.set({ list, error: undefined })
     this.#settle()
     allOf(this.#client).resume()
   }
@@ -162,13 +157,17 @@ export class ListStore implements AllListener {
     }
   }
 
-  #settle(): void {
-    for (const resolve of this.#waiting.splice(0)) resolve()
+  protected override rest(): void {
+    this.#settle()
   }
 
-  #set(change: Partial<ListSnapshot>): void {
-    this.#snapshot = { ...this.#snapshot, ...change }
-    for (const onChange of this.#reading.listeners) onChange()
+  protected override abandon(): void {
+    this.#leaveAll?.()
+    this.#leaveAll = undefined
+  }
+
+  #settle(): void {
+    for (const resolve of this.#waiting.splice(0)) resolve()
   }
 }
 

@@ -1,7 +1,7 @@
 import type { TaskDetail, TaskLogLine, TaskSummary } from '../contract/task.ts'
-import { Activity } from './activity.ts'
 import { allOf } from './all-store.ts'
 import type { TasksClient } from './client.ts'
+import { type Interest, type Known, Store } from './store.ts'
 import { isFinished, type WatchConnection } from './watch.ts'
 import type { TasksWatchEvent } from './watch-all.ts'
 
@@ -10,20 +10,16 @@ const MAX_LINES = 5_000
 /** A log may come in thousands of lines: components are not shown each of them on its own. */
 const GATHER_MS = 30
 
-export interface TaskSnapshot {
+export interface TaskSnapshot extends Known {
   readonly task: TaskDetail | undefined
   readonly lines: readonly TaskLogLine[]
   /** Lines before these were let go. */
   readonly linesDropped: number
-  readonly error: Error | undefined
-  /** `idle`: not followed, as the task has ended, the tab is hidden, or no component needs it. */
-  readonly connection: WatchConnection | 'idle'
 }
 
-export interface TaskInterest {
+export interface TaskInterest extends Interest {
   readonly logs: boolean
   readonly pollIntervalMs?: number | undefined
-  readonly onChange: () => void
 }
 
 export const NOTHING: TaskSnapshot = {
@@ -38,44 +34,36 @@ export const NOTHING: TaskSnapshot = {
  * One task on a page: however many components show it share one connection. It is opened for the first of them,
  * rests while the tab is hidden, and is closed when the task has ended or the last of them has gone.
  */
-export class TaskStore {
+export class TaskStore extends Store<TaskSnapshot, TaskInterest> {
   readonly #client: TasksClient
   readonly #taskId: string
-  readonly #activity: Activity<TaskInterest>
+  readonly #onAbandoned: () => void
   readonly #unobserve: () => void
-  #snapshot = NOTHING
   /** Counts what was shown of the task: tells an answer that was asked for before something newer came. */
   #version = 0
   #hasLogs = false
   #gathered: TaskLogLine[] = []
   #gathering: ReturnType<typeof setTimeout> | undefined
 
-  constructor(client: TasksClient, taskId: string, onUnused: () => void) {
+  constructor(client: TasksClient, taskId: string, onAbandoned: () => void) {
+    super(NOTHING)
     this.#client = client
     this.#taskId = taskId
-    this.#activity = new Activity({
-      work: (signal) => this.#follow(signal),
-      onRefused: (error) => this.#set({ error }),
-      onRest: () => this.#set({ connection: 'idle' }),
-      onUnused: () => {
-        this.#unobserve()
-        onUnused()
-      },
-    })
+    this.#onAbandoned = onAbandoned
     this.#unobserve = allOf(client).observe((event) => this.#observe(event))
   }
 
-  get snapshot(): TaskSnapshot {
-    return this.#snapshot
+  override enter(interest: TaskInterest): () => void {
+    const needsLogs = interest.logs && !this.#hasLogs
+    const leave = super.enter(interest)
+    // What it followed, or had followed to the end, was without lines.
+    if (needsLogs && !this.#hasLogs) this.restart()
+    return leave
   }
 
-  /** Returns a function that gives the interest up again. */
-  enter(interest: TaskInterest): () => void {
-    const needsLogs = interest.logs && !this.#hasLogs
-    const leave = this.#activity.enter(interest)
-    // What it followed, or had followed to the end, was without lines.
-    if (needsLogs && !this.#hasLogs) this.#activity.restart()
-    return leave
+  protected override abandon(): void {
+    this.#unobserve()
+    this.#onAbandoned()
   }
 
   /** Reads the task now. A task that goes on again is followed again. */
@@ -92,20 +80,20 @@ export class TaskStore {
     const task = await request()
     // What was shown meanwhile is newer, or as new.
     if (version !== this.#version) return task
-    const wasRefused = this.#snapshot.error !== undefined
+    const wasRefused = this.snapshot.error !== undefined
     this.#show(task)
-    if (wasRefused || !isFinished(task)) this.#activity.resume()
+    if (wasRefused || !isFinished(task)) this.resume()
     return task
   }
 
-  async #follow(signal: AbortSignal): Promise<void> {
-    const interests = [...this.#activity.listeners]
+  protected async work(signal: AbortSignal): Promise<void> {
+    const interests = [...this.interests]
     this.#hasLogs = interests.some(({ logs }) => logs)
     const intervals = interests.flatMap(({ pollIntervalMs }) => pollIntervalMs ?? [])
     const events = this.#client.watch(this.#taskId, {
       signal,
       logs: this.#hasLogs,
-      afterId: (this.#gathered.at(-1) ?? this.#snapshot.lines.at(-1))?.id ?? 0,
+      afterId: (this.#gathered.at(-1) ?? this.snapshot.lines.at(-1))?.id ?? 0,
       ...(intervals.length > 0 ? { pollIntervalMs: Math.min(...intervals) } : {}),
       onConnection: (connection, error) => this.#takeConnection(connection, error, signal),
     })
@@ -118,7 +106,7 @@ export class TaskStore {
 
   /** A task that has ended is followed no more: where lists show that it goes on, or is deleted, it is followed again. */
   #observe(event: TasksWatchEvent): void {
-    const { task: shown } = this.#snapshot
+    const { task: shown } = this.snapshot
     if (!shown || !isFinished(shown)) return
     const endOf = (task: TaskSummary) => (task.completedAt ?? task.cancelledAt)?.getTime()
     const isNews =
@@ -127,41 +115,40 @@ export class TaskStore {
       (event.type === 'task' &&
         event.task.taskId === this.#taskId &&
         (event.task.status !== shown.status || endOf(event.task) !== endOf(shown)))
-    if (isNews) this.#activity.resume()
+    if (isNews) this.resume()
   }
 
   /** An attempt that has ended, as the answer to a cancel said, does not run again: the event was on its way before. */
   #isOutdated(task: TaskDetail): boolean {
-    const shown = this.#snapshot.task
+    const shown = this.snapshot.task
     if (!shown || !isFinished(shown) || task.status !== 'running') return false
     return task.attempts.at(-1)?.attempt === shown.attempts.at(-1)?.attempt
   }
 
   #show(task: TaskDetail): void {
     this.#version += 1
-    this.#set({ task, error: undefined })
+    this.set({ task, error: undefined })
   }
 
   #takeConnection(connection: WatchConnection, error: Error | undefined, signal: AbortSignal): void {
     if (signal.aborted) return
     // What is known stays valid while the connection is lost; where nothing is known yet, the reason is shown.
-    this.#set({ connection, ...(this.#snapshot.task ? {} : { error }) })
+    this.set({ connection, ...(this.snapshot.task ? {} : { error }) })
   }
 
   #gather(line: TaskLogLine): void {
     this.#gathered.push(line)
-    this.#gathering ??= setTimeout(() => this.#set({}), GATHER_MS)
+    this.#gathering ??= setTimeout(() => this.set({}), GATHER_MS)
   }
 
-  #set(change: Partial<TaskSnapshot>): void {
-    const before = this.#snapshot
-    const all = this.#gathered.length > 0 ? [...before.lines, ...this.#gathered] : before.lines
+  protected override set(change: Partial<TaskSnapshot>): void {
+    const { lines: before, linesDropped } = this.snapshot
+    const all = this.#gathered.length > 0 ? [...before, ...this.#gathered] : before
     const surplus = Math.max(0, all.length - MAX_LINES)
     const lines = surplus > 0 ? all.slice(surplus) : all
-    this.#snapshot = { ...before, lines, linesDropped: before.linesDropped + surplus, ...change }
     this.#gathered = []
     clearTimeout(this.#gathering)
     this.#gathering = undefined
-    for (const { onChange } of this.#activity.listeners) onChange()
+    super.set({ lines, linesDropped: linesDropped + surplus, ...change })
   }
 }
