@@ -9,17 +9,18 @@ export function interruptible<T, Options extends { signal?: AbortSignal | undefi
 ): AsyncGenerator<T, void, undefined> {
   const controller = new AbortController()
   const leave = onAbort(options.signal, (reason) => controller.abort(reason))
-  const inner = leaving(run({ ...options, signal: controller.signal }), leave)
+  const inner = run({ ...options, signal: controller.signal })
   const { next, return: end } = inner
   let isReturned = false
   return Object.assign(inner, {
     async next() {
-      try {
-        return await next.call(inner)
-      } catch (error) {
-        if (isReturned) return DONE
-        throw error
-      }
+      const result = await next.call(inner).catch((error: unknown) => {
+        leave()
+        if (!isReturned) throw error
+        return DONE
+      })
+      if (result.done) leave()
+      return result
     },
     async return() {
       isReturned = true
@@ -30,15 +31,4 @@ export function interruptible<T, Options extends { signal?: AbortSignal | undefi
       return DONE
     },
   })
-}
-
-async function* leaving<T>(
-  values: AsyncGenerator<T, void, undefined>,
-  leave: () => void,
-): AsyncGenerator<T, void, undefined> {
-  try {
-    yield* values
-  } finally {
-    leave()
-  }
 }

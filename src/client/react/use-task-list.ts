@@ -19,20 +19,18 @@ export interface TaskListResult {
 }
 
 const nothing = () => () => {}
-const DATE_STEP_MS = 60_000
+const minuteOf = (date: Date) => Math.floor(date.getTime() / 60_000)
 
 /**
  * The same words are the same query, whether or not it is the same object. A date counts by the minute: one that is made
  * anew in every render, such as an hour ago, keeps its list for a minute, and shows it until the next one is read.
  */
 function useListStore(client: TasksClient, query: TaskListQuery): ListStore {
-  const dates = Object.entries(query).flatMap(([name, value]) =>
-    value instanceof Date ? [[name, Math.floor(value.getTime() / DATE_STEP_MS)]] : [],
+  const given = Object.entries(query).filter(([, value]) => value !== undefined)
+  const shape = JSON.stringify(given.filter(([, value]) => !(value instanceof Date)))
+  const words = JSON.stringify(
+    given.map(([name, value]) => [name, value instanceof Date ? minuteOf(value) : value]),
   )
-  const shape = JSON.stringify(query, (name, value) =>
-    dates.some(([date]) => date === name) ? undefined : value,
-  )
-  const words = `${shape} ${JSON.stringify(dates)}`
   const before = useRef<{ shape: string; store: ListStore }>(undefined)
   const latest = useRef(query)
   latest.current = query
