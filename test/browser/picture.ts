@@ -1,0 +1,100 @@
+import { expect, onTestFinished } from 'vitest'
+import { createTasksClient, type TasksClient } from '../../src/client/index.ts'
+import { ADMIN, logIn, startBundledServer } from '../http/bundled-server.ts'
+import { createEngine } from '../support/engine.ts'
+import { bundle } from './bundle.ts'
+import { launchChromium } from './chromium.ts'
+import type { HookPage } from './hook-page.ts'
+import { changeAtRandom, quick, steps } from './random-changes.ts'
+
+type Statuses = Map<string, string>
+
+/**
+ * Two processes make random changes of tasks while a client watches all tasks and a page shows a list. Returns how long
+ * after the last change both showed what the table holds, in milliseconds.
+ */
+export async function compareAfter(changes: number): Promise<number> {
+  const server = await startBundledServer({ tasks: [quick, steps] })
+  onTestFinished(() => server.close())
+  const address = await server.app.listen({ port: 0, host: '127.0.0.1' })
+  const other = createEngine(server.database, [quick, steps])
+  other.executor.start()
+  onTestFinished(async () => {
+    await other.executor.stop()
+    await other.reporter.stop()
+  })
+  const token = await logIn(server.app, ADMIN)
+  const client = createTasksClient({ baseUrl: `${address}/api/admin`, token })
+  const ended = new AbortController()
+  onTestFinished(() => ended.abort())
+  const watched = await watch(client, ended.signal)
+  const shown = await showList(address)
+
+  await changeAtRandom([server.app.tasks, other.manager], changes)
+  await expect.poll(async () => (await client.listTasks({ status: ['running'] })).total).toBe(0)
+  await expect.poll(async () => dueTasks(server.database.pool)).toBe(0)
+  const begun = performance.now()
+  const table = await readAll(client)
+  const { tasks } = await client.listTasks({ pageSize: 5 })
+  await expect.poll(() => Object.fromEntries(watched)).toEqual(Object.fromEntries(table))
+  await expect.poll(shown).toEqual(tasks.map(({ taskId, status }) => `row-${taskId} ${status}`))
+  return performance.now() - begun
+}
+
+async function dueTasks(pool: { query(text: string): Promise<{ rows: unknown[] }> }): Promise<number> {
+  const text = `select from async_tasks where status = 'pending' and run_at <= now()`
+  return (await pool.query(text)).rows.length
+}
+
+/** What a viewer holds: it reads all tasks after each connect, and then follows events alone. */
+async function watch(client: TasksClient, signal: AbortSignal): Promise<Statuses> {
+  const statuses: Statuses = new Map()
+  const opened = Promise.withResolvers<void>()
+  const follow = async () => {
+    for await (const event of client.watchAll({ signal })) {
+      if (event.type === 'open') {
+        const all = await readAll(client)
+        statuses.clear()
+        for (const [taskId, status] of all) statuses.set(taskId, status)
+        opened.resolve()
+      }
+      if (event.type === 'task') statuses.set(event.task.taskId, event.task.status)
+      if (event.type === 'deleted') statuses.delete(event.taskId)
+    }
+  }
+  follow().catch((error) => {
+    if (!signal.aborted) opened.reject(error)
+  })
+  await opened.promise
+  return statuses
+}
+
+async function readAll(client: TasksClient): Promise<Statuses> {
+  const statuses: Statuses = new Map()
+  for (let cursor: string | undefined; ; ) {
+    const page = await client.listTasks({ pageSize: 200, ...(cursor ? { cursor } : {}) })
+    for (const { taskId, status } of page.tasks) statuses.set(taskId, status)
+    if (!page.nextCursor) return statuses
+    cursor = page.nextCursor
+  }
+}
+
+/** A page with `useTaskList`; returns what reads its rows. */
+async function showList(address: string): Promise<() => Promise<string[]>> {
+  const browser = await launchChromium()
+  onTestFinished(() => browser.close())
+  const page = await browser.context.newPage()
+  await page.route('**/hook-page', (route) =>
+    route.fulfill({ contentType: 'text/html', body: '<!doctype html><body></body>' }),
+  )
+  await page.goto(`${address}/hook-page`)
+  await page.addScriptTag({ content: await bundle('hook-page.ts'), type: 'module' })
+  await page.waitForFunction(() => 'hookPage' in globalThis)
+  await page.evaluate(async (admin) => {
+    const { hookPage } = globalThis as unknown as { hookPage: HookPage }
+    await hookPage.client.login(admin)
+    hookPage.show({}, { list: true })
+  }, ADMIN)
+  await page.waitForSelector('ul[data-connection=live]', { state: 'attached' })
+  return () => page.$$eval('li', (rows) => rows.map((row) => `${row.id} ${row.textContent}`))
+}
