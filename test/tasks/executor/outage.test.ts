@@ -159,7 +159,7 @@ describe('outage', () => {
     })
     const { manager, executor } = create([work], { heartbeatIntervalMs: 100, leaseMs: 60_000 })
     const { taskId } = await manager.createTask(work)
-    const dropped = proxy.dropAnswerTo('attempt = t.attempt + 1')
+    const dropped = proxy.dropAnswerTo("set status = 'running', attempt = ")
     executor.start()
     await dropped
     expect(await manager.waitFor(taskId)).toMatchObject({ status: 'completed', retryCount: 0 })
