@@ -30,8 +30,10 @@ export function readJsonBodies(app: FastifyInstance): void {
 }
 
 function findProblem(text: string): HttpProblem | undefined {
-  const pointers = readAgain(text)
-  if (pointers === undefined) return invalidJson('the body is nested too deeply')
+  const found = readAgain(text)
+  if (found === undefined) return invalidJson('the body is nested too deeply')
+  // A body that is a number as a whole is refused for being none of the objects that are expected.
+  const pointers = found.filter((pointer) => pointer !== '')
   if (pointers.length === 0) return undefined
   const errors = pointers.map((pointer) => ({ pointer, detail: CHANGED_INTEGER }))
   const code = pointers.every((pointer) => pointer.startsWith('/params'))

@@ -213,7 +213,7 @@ test.each(OUTAGES)(
       const status = async () => (await app.inject({ url: '/api/admin/tasks' })).statusCode
       await expect.poll(status).toBe(503)
       // The first ones met connections that broke; later ones are refused while they connect.
-      for (let i = 0; i < 5; i += 1) expect(await status()).toBe(503)
+      expect(await Promise.all(Array.from({ length: 5 }, status))).toEqual(Array(5).fill(503))
       goOn.open()
       await expect.poll(() => lines.some((line) => line.includes('the database is away'))).toBe(true)
       await sql(back(name))

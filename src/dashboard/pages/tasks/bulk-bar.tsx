@@ -38,9 +38,8 @@ interface BarProps {
   onDone: (outcome: BulkOutcome) => void
 }
 
-/** What was done, and where the tasks are now. */
+/** Where the tasks are now; undefined where they are gone. */
 export interface BulkOutcome {
-  readonly words: string
   readonly to: Query | undefined
 }
 
@@ -141,10 +140,10 @@ function useBulk({ selection, filter, onDone }: BarProps) {
     const answer = plan && (await ask(plan.action, false))
     setPlan(undefined)
     if (!answer) return
-    const words = tell(plan.action, answer, text)
+    tell(plan.action, answer, text)
     selection.clear()
     const status = STATUS_AFTER[plan.action]
-    onDone({ words, to: status && toQuery({ ...filter, status: [...status] }) })
+    onDone({ to: status && toQuery({ ...filter, status: [...status] }) })
   }
   return {
     plan,
@@ -155,13 +154,12 @@ function useBulk({ selection, filter, onDone }: BarProps) {
   }
 }
 
-function tell(action: BulkAction, answer: BulkAnswer, text: Dictionary): string {
+function tell(action: BulkAction, answer: BulkAnswer, text: Dictionary): void {
   const done = answer.results.filter(({ ok }) => ok).length
   const words = [text.actions.done[action](done), listRefusals(answer, text)]
   if (answer.more) words.push(text.actions.more)
   const sentence = words.filter((one) => one !== '').join('. ')
   say(sentence, done > 0 || answer.results.length === 0 ? 'done' : 'problem')
-  return sentence
 }
 
 /** How many were refused, and the reasons. */

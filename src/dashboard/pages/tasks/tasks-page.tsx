@@ -224,7 +224,6 @@ function Nothing(props: { state: ListState; outcome: BulkOutcome | undefined }) 
   if (outcome) {
     return (
       <Empty title={title ?? text.list.nothingLeft}>
-        <p>{outcome.words}</p>
         {outcome.to && (
           <Link className="button" to={outcome.to}>
             {text.list.showThem}
