@@ -79,10 +79,10 @@ export class AllTasks {
   take(look: AllTasksLook, snapshot: Snapshot): boolean {
     const events = [...this.#takeTasks(look), ...this.#takeDeleted(look)]
     const found = new Set([...look.tasks.values()].map(({ id }) => id))
-    this.#ids.take(look.newIds, found, look.lastTask, snapshot)
+    const hasAll = this.#ids.take(look.newIds, found, look.lastTask, snapshot)
     this.#snapshot = look.snapshot
     if (events.length > 0) this.#publish(events)
-    if (look.changed.length > MAX_CHANGED) this.restart()
+    if (look.changed.length > MAX_CHANGED || !hasAll) this.restart()
     this.#forget()
     this.found.resolve()
     return look.newIds.length >= MAX_NEW

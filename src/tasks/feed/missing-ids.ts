@@ -1,7 +1,7 @@
 import type { Snapshot } from './settled-ids.ts'
 
-/** A sequence that was set forward leaves a gap in which nothing will show. */
-const MAX_MISSING = 1_000
+/** Several large creates at once skip as many; a sequence that was set forward skips any number. */
+const MAX_MISSING = 10_000
 
 /**
  * How far a table has been read in the order of its ids, and which ids before that may still show: an id is given out
@@ -21,8 +21,11 @@ export class MissingIds {
     return [...this.#missing.keys()]
   }
 
-  /** Takes ids above the position, ascending; `found`, those of the missing ids; `last`, the highest id of the table. */
-  take(page: readonly number[], found: ReadonlySet<number>, last: number, snapshot: Snapshot): void {
+  /**
+   * Takes ids above the position, ascending; `found`, those of the missing ids; `last`, the highest id of the table.
+   * Returns false where too many are missing: some of them are given up.
+   */
+  take(page: readonly number[], found: ReadonlySet<number>, last: number, snapshot: Snapshot): boolean {
     for (const [id, bound] of this.#missing) {
       // An id is given out a moment before its transaction has a number: the bound is that of the next poll.
       if (found.has(id) || (bound !== undefined && bound <= snapshot.oldestXid)) this.#missing.delete(id)
@@ -34,10 +37,9 @@ export class MissingIds {
     for (let id = Math.max(start + 1, end - MAX_MISSING); id < end; id += 1) {
       if (!read.has(id)) this.#missing.set(id, undefined)
     }
-    for (const id of this.#missing.keys()) {
-      if (this.#missing.size <= MAX_MISSING) break
-      this.#missing.delete(id)
-    }
+    const surplus = this.#missing.size - MAX_MISSING
+    for (const id of [...this.#missing.keys()].slice(0, Math.max(0, surplus))) this.#missing.delete(id)
     this.#position = end
+    return surplus <= 0 && end - start <= MAX_MISSING
   }
 }

@@ -177,6 +177,22 @@ describe('a viewer of all tasks is shown that another process', () => {
     await expect.poll(() => shown.get(taskId)).toBe('pending')
   })
 
+  test('creates thousands of tasks in transactions that others overtake', async () => {
+    const { manager } = engines.create([quick])
+    const { shown } = await watch()
+    const late = await Promise.all([openTransaction(), openTransaction()])
+    for (const tx of late) {
+      await manager.createTasks(
+        Array.from({ length: 1_000 }, () => ({ task: quick, ...DELAYED })),
+        { tx },
+      )
+    }
+    const other = await manager.createTask(quick, {}, DELAYED)
+    await expect.poll(() => shown.get(other.taskId)).toBe('pending')
+    for (const tx of late) await tx.query('commit')
+    await expect.poll(() => shown.size).toBe(2_001)
+  })
+
   test('pauses and resumes a type', async () => {
     const { manager } = engines.create([quick])
     const { events } = await watch()
