@@ -1,7 +1,8 @@
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
 import { expect, onTestFinished } from 'vitest'
 import { createTasksClient, type TasksClient } from '../../src/client/index.ts'
 import { ADMIN, logIn, startBundledServer } from '../http/bundled-server.ts'
-import { createEngine } from '../support/engine.ts'
 import { bundle } from './bundle.ts'
 import { launchChromium } from './chromium.ts'
 import type { HookPage } from './hook-page.ts'
@@ -17,12 +18,6 @@ export async function compareAfter(changes: number): Promise<number> {
   const server = await startBundledServer({ tasks: [quick, steps] })
   onTestFinished(() => server.close())
   const address = await server.app.listen({ port: 0, host: '127.0.0.1' })
-  const other = createEngine(server.database, [quick, steps])
-  other.executor.start()
-  onTestFinished(async () => {
-    await other.executor.stop()
-    await other.reporter.stop()
-  })
   const token = await logIn(server.app, ADMIN)
   const client = createTasksClient({ baseUrl: `${address}/api/admin`, token })
   const ended = new AbortController()
@@ -30,7 +25,15 @@ export async function compareAfter(changes: number): Promise<number> {
   const watched = await watch(client, ended.signal)
   const shown = await showList(address)
 
-  await changeAtRandom([server.app.tasks, other.manager], changes)
+  // Both processes change these, beside their own.
+  const shared = await server.app.tasks.createTasks(
+    Array.from({ length: 50 }, () => ({ task: quick, delayMs: 3_600_000 })),
+  )
+  const taskIds = shared.map(({ taskId }) => taskId)
+  await Promise.all([
+    changeAtRandom([server.app.tasks], changes / 2, taskIds),
+    changeElsewhere(server.database.directUrl, changes / 2, taskIds),
+  ])
   await expect.poll(async () => (await client.listTasks({ status: ['running'] })).total).toBe(0)
   await expect.poll(async () => dueTasks(server.database.pool)).toBe(0)
   const begun = performance.now()
@@ -39,6 +42,19 @@ export async function compareAfter(changes: number): Promise<number> {
   await expect.poll(() => Object.fromEntries(watched)).toEqual(Object.fromEntries(table))
   await expect.poll(shown).toEqual(tasks.map(({ taskId, status }) => `row-${taskId} ${status}`))
   return performance.now() - begun
+}
+
+/** Resolves when the other process has made its changes; it goes on running tasks until the test has finished. */
+async function changeElsewhere(url: string, changes: number, taskIds: readonly string[]): Promise<void> {
+  const child = fork(new URL('./changing-process.ts', import.meta.url), [url, String(changes), ...taskIds])
+  const exited = once(child, 'exit')
+  onTestFinished(async () => {
+    if (child.connected) child.disconnect()
+    await exited
+  })
+  const failed = exited.then(([code]) => Promise.reject(new Error(`the other process ended with ${code}`)))
+  await Promise.race([once(child, 'message'), failed])
+  failed.catch(() => {})
 }
 
 async function dueTasks(pool: { query(text: string): Promise<{ rows: unknown[] }> }): Promise<number> {

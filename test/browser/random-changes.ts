@@ -16,9 +16,16 @@ type Manager = Pick<
   'createTask' | 'createTasks' | 'cancelTask' | 'retryTask' | 'deleteTask' | 'bulk'
 >
 
-/** Makes about so many random changes, each by one of the managers. What a task does not allow is no change. */
-export async function changeAtRandom(managers: readonly Manager[], count: number): Promise<void> {
-  const ids: string[] = []
+/**
+ * Makes about so many random changes, each by one of the managers, of the tasks that it creates and of those given.
+ * What a task does not allow is no change.
+ */
+export async function changeAtRandom(
+  managers: readonly Manager[],
+  count: number,
+  taskIds: readonly string[] = [],
+): Promise<void> {
+  const ids = [...taskIds]
   const pick = <T>(all: readonly T[]): T => all[Math.floor(Math.random() * all.length)] as T
   const create = async (manager: Manager) => {
     const delayMs = pick([0, 0, 3_600_000])

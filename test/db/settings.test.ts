@@ -36,6 +36,27 @@ afterEach(async () => {
   await database.drop()
 })
 
+/** Without those that this server has not: older ones lack some, and small images lack the compiler of `jit`. */
+async function supported(settings: object): Promise<[string, string][]> {
+  const known: [string, string][] = []
+  for (const [setting, value] of Object.entries(settings)) {
+    const client = await database.pool.connect()
+    try {
+      await client.query(`set ${setting} = '${value}'`)
+      await client.query('set jit_above_cost = 0')
+      await client.query('select count(*) from pg_class')
+      known.push([setting, value])
+    } catch (error) {
+      const { code } = error as { code?: string }
+      if (code !== '42704' && code !== '58P01') throw error
+      console.log(`this server has no ${setting}`)
+    } finally {
+      client.release(true)
+    }
+  }
+  return known
+}
+
 test.each<[name: string, settings: Record<string, string>]>([
   ['none', {}],
   ['dates as in German', { DateStyle: 'German', TimeZone: 'Europe/Berlin' }],
@@ -60,7 +81,7 @@ test.each<[name: string, settings: Record<string, string>]>([
   ['row security', { row_security: 'off', extra_float_digits: '0', transform_null_equals: 'on' }],
 ])('everything works whatever the database sets: %s', async (_name, settings) => {
   const name = new URL(database.url).pathname.slice(1)
-  for (const [setting, value] of Object.entries(settings)) {
+  for (const [setting, value] of await supported(settings)) {
     await database.pool.query(`alter database ${name} set ${setting} = '${value}'`)
   }
   hostPool = new pg.Pool({ connectionString: database.url, max: 4 })
