@@ -20,6 +20,10 @@ export class FlushLoop {
     this.#giveUp = giveUp
   }
 
+  get isFlushing(): boolean {
+    return this.#flushing !== undefined
+  }
+
   /** Joins the flush that is under way, or starts one. */
   now(): Promise<void> {
     this.#flushing ??= this.#flushOnce()

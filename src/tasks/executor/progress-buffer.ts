@@ -48,9 +48,9 @@ export class ProgressBuffer {
 
   /** Writes what waits now, but for rows that are locked. */
   async flush(): Promise<void> {
-    // A flush that is under way may have taken its share before the newest word.
+    // A flush under way may have taken its share before the newest progress, and another caller may have begun the next.
     await this.#loop.now()
-    if (this.#waiting.size > 0) await this.#loop.now()
+    if (this.#waiting.size > 0 || this.#loop.isFlushing) await this.#loop.now()
   }
 
   stop(): void {

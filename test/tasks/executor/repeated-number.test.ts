@@ -42,17 +42,17 @@ async function repeatNumber(
     return 'of the second'
   })
   const engine = engines.start([first, second], calm)
-  const run = async (definition: AnyTask) => {
-    const created = await engine.manager.createTask(definition)
-    await nextEvent(engine.events, 'started', ({ taskId }) => taskId === created.taskId)
-    return created.taskId
+  const run = async (definition: AnyTask, type: string) => {
+    const started = nextEvent(engine.events, 'started', ({ taskType }) => taskType === type)
+    await engine.manager.createTask(definition)
+    return (await started).taskId
   }
   const { pool } = engines.database
-  const lost = await run(first)
+  const lost = await run(first, 'first')
   const { rows } = await pool.query('select id from async_tasks where task_id = $1', [lost])
   await pool.query('delete from async_tasks where task_id = $1', [lost])
   await pool.query(`alter table async_tasks alter column id restart with ${rows[0].id}`)
-  const taskId = await run(second)
+  const taskId = await run(second, 'second')
   const readRow = async () =>
     (await pool.query('select * from async_tasks where task_id = $1', [taskId])).rows[0]
   expect(await readRow()).toMatchObject({ id: rows[0].id, attempt: 1, status: 'running' })
