@@ -51,7 +51,9 @@ export async function steer(
   const pending: TaskRow[] = []
   const refuse: Refuse = (taskId, code) => refused.set(taskId, code)
   let left = taskIds
+  let tried = 0
   const attempt = async (tries: number) => {
+    tried = tries
     const locked = tries === 2 && left.length === 1 && !context.isWaiting ? 'wait' : 'skip'
     context.isWaiting ||= locked === 'wait'
     const all = await ACTIONS[action](context, { taskIds: left, locked, refuse }).finally(() => {
@@ -68,6 +70,8 @@ export async function steer(
     if (action === 'cancel' && tries === 1) await request(context, left)
   }
   if (left.length > 0) await retryWhile(attempt, () => left.length > 0)
+  // The first try may have used up the time by waiting for keys; rows that it passed over are free by now.
+  if (left.length > 0 && tried === 1) await attempt(2)
   for (const taskId of left) refuse(taskId, action === 'cancel' ? 'CANCEL_PENDING' : 'TASK_BUSY')
   return { changed, refused, pending }
 }
