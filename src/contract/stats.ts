@@ -27,6 +27,14 @@ export const taskStats = z.object({
     .min(0)
     .nullable()
     .describe('How long the oldest due task has waited; null when none waits.'),
+  oldestClaimableSeconds: z
+    .number()
+    .min(0)
+    .nullable()
+    .optional()
+    .describe(
+      'The same without tasks that cannot start: those of paused types, and of types that no living executor has registered.',
+    ),
   finishedPerMinute: z
     .array(z.object({ minute: instant, completed: count, failed: count, cancelled: count }))
     .describe('The last 60 minutes, oldest first; the last one is still going on.'),

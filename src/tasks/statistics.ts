@@ -70,7 +70,7 @@ export function summarize(counts: readonly TypeCount[]): Omit<TaskStats, 'finish
     return { taskType, pending, running, completed, ...ends, ...(waitingFor && { waitingFor }) }
   })
   const sum = (status: TaskStatus) => byType.reduce((total, type) => total + type[status], 0)
-  const waits = counts.flatMap((type) => type.oldestDueSeconds ?? [])
+  const claimable = counts.filter((type) => !type.paused && !type.waitingFor)
   return {
     byStatus: {
       pending: sum('pending'),
@@ -86,8 +86,14 @@ export function summarize(counts: readonly TypeCount[]): Omit<TaskStats, 'finish
         type.failed > MAX_COUNTED_ENDS ||
         type.cancelled > MAX_COUNTED_ENDS,
     ),
-    oldestDueSeconds: waits.length === 0 ? null : Math.max(...waits),
+    oldestDueSeconds: longestWait(counts),
+    oldestClaimableSeconds: longestWait(claimable),
   }
+}
+
+function longestWait(counts: readonly TypeCount[]): number | null {
+  const waits = counts.flatMap((type) => type.oldestDueSeconds ?? [])
+  return waits.length === 0 ? null : Math.max(...waits)
 }
 
 /** What is left of all tasks of the type. */

@@ -154,6 +154,7 @@ test('a task of a paused type says why it waits, and is not counted as waiting',
   await visit('')
   await page.locator(`tr[data-task="${taskId}"]`).getByText('Its type is paused').waitFor()
   await tile.getByText('1 task of paused types').waitFor()
+  await tile.getByText('nothing waits').waitFor()
   await visit(`?task=${taskId}`)
   await page.getByText('starts after the type is resumed').waitFor()
   await server.app.tasks.resumeTaskType('watch_inbox')

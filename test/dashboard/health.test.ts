@@ -39,6 +39,18 @@ test.each<[string, ExecutorView[] | undefined, TaskStats | undefined, Health]>([
   ['a handler is stuck', [{ ...ALIVE, stuck: ['x'] }], stats(0, 0), 'stuck'],
   ['a heartbeat is late', [{ ...ALIVE, heartbeatAgeMs: 20_000 }], stats(0, 0), 'late'],
   ['slots are full and tasks wait', [BUSY], stats(0, 10, 28 * 60), 'backlog'],
+  [
+    'slots are full and only tasks wait that cannot start',
+    [BUSY],
+    { ...stats(0, 10, 28 * 60), oldestClaimableSeconds: null },
+    'ok',
+  ],
+  [
+    'slots are full and tasks wait beside those that cannot start',
+    [BUSY],
+    { ...stats(0, 10, 28 * 60), oldestClaimableSeconds: 90 },
+    'backlog',
+  ],
   ['slots are full and nothing waits long', [BUSY], stats(0, 10, 20), 'ok'],
   ['tasks that are due wait for something else than slots', [ALIVE], stats(0, 10, 600), 'ok'],
   ['a burst failed', [ALIVE], stats(231, 20), 'failing'],

@@ -96,6 +96,19 @@ describe('GET /tasks/stats', () => {
     expect(stats.finishedPerMinute).toHaveLength(60)
   })
 
+  test('tells apart how long the oldest due task has waited and the oldest that can start', async () => {
+    const { tasks } = server.app
+    const read = async () => (await server.asAdmin({ url: '/api/admin/tasks/stats' })).json()
+    await server.asAdmin({ method: 'POST', url: '/api/admin/task-types/echo/pause' })
+    const { taskId } = await tasks.createTask(echo, {}, { runAt: new Date(Date.now() - 3_600_000) })
+    await expect
+      .poll(read)
+      .toMatchObject({ oldestDueSeconds: expect.closeTo(3_600, -3), oldestClaimableSeconds: null })
+    await server.asAdmin({ method: 'POST', url: '/api/admin/task-types/echo/resume' })
+    await tasks.waitFor(taskId)
+    await expect.poll(read).toMatchObject({ oldestDueSeconds: null, oldestClaimableSeconds: null })
+  })
+
   test('takes no parameters, and only GET', async () => {
     expect((await server.asAdmin({ url: '/api/admin/tasks/stats?type=echo' })).statusCode).toBe(400)
     const other = await server.asAdmin({ method: 'PUT', url: '/api/admin/tasks/stats' })

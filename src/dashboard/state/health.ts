@@ -25,8 +25,14 @@ export function healthOf(
   if (executors.some((one) => !one.alive && one.heartbeatAgeMs < RECENTLY_MS)) return 'lost'
   if (alive.some(({ heartbeatAgeMs }) => heartbeatAgeMs > LATE_MS)) return 'late'
   const { used, all } = countSlots(alive)
-  if (used >= all && (stats?.oldestDueSeconds ?? 0) > BACKLOG_SECONDS) return 'backlog'
+  if (used >= all && (oldestWait(stats) ?? 0) > BACKLOG_SECONDS) return 'backlog'
   return stats && isFailing(stats) ? 'failing' : 'ok'
+}
+
+/** Of the tasks that could start, in seconds; a server of an earlier version does not leave out the others. */
+export function oldestWait(stats: TaskStats | undefined): number | null {
+  const { oldestDueSeconds = null, oldestClaimableSeconds = oldestDueSeconds } = stats ?? {}
+  return oldestClaimableSeconds
 }
 
 /** A task may be running still in its row when its slot is free already. */

@@ -1,7 +1,7 @@
 import { type Database, execute, statement, transact } from '../../db/database.ts'
 import { instant } from '../../db/reading.ts'
 import { IS_SERVING } from './fence.ts'
-import { EXECUTORS, MINUTES, TASKS } from './tables.ts'
+import { EXECUTORS, MINUTES, TYPES as STEERED_TYPES, TASKS } from './tables.ts'
 import { ofType, TYPES, WALK } from './types-present.ts'
 
 /** How the whole table stands, in a time that does not grow with its history. */
@@ -57,6 +57,8 @@ const COUNT = `with recursive ${TYPES}, waiting as (
    select known.task_type as "taskType",
           case when w.oldest_due <= now() - interval '1 second' and known.task_type not in (select task_type from served)
                then 'executor' end as "waitingFor",
+          exists (select from ${STEERED_TYPES} s
+                   where s.task_type = known.task_type and s.paused_at is not null) as paused,
           coalesce(w.pending, 0) as pending,
           case when w.oldest_due is not null
                then extract(epoch from now()) - extract(epoch from greatest(w.oldest_due, 'epoch'))
@@ -79,6 +81,7 @@ export interface TypeCount {
   readonly taskType: string
   /** Tasks of it are due, and no living executor has registered it. */
   readonly waitingFor?: 'executor' | null
+  readonly paused: boolean
   readonly pending: number
   /** How long the oldest due one has waited; null when none is due. */
   readonly oldestDueSeconds: number | null

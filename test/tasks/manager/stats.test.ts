@@ -11,7 +11,7 @@ import type { TypeCount } from '../../../src/tasks/store/stats.ts'
 import { startFaultProxy } from '../../support/fault-proxy.ts'
 import { captureAllStatements, captureStatements } from '../../support/plans.ts'
 import { slowPool } from '../../support/slow-pool.ts'
-import { inStatus, useTaskTables } from '../../support/task-rows.ts'
+import { inStatus, SOME_EXECUTOR, useTaskTables } from '../../support/task-rows.ts'
 
 const tables = useTaskTables()
 
@@ -37,6 +37,7 @@ describe('stats', () => {
     const { manager } = tables.createManager()
     const stats = await manager.stats()
     expect(stats).toMatchObject({ byStatus: NONE, byType: [], isEstimate: false, oldestDueSeconds: null })
+    expect(stats.oldestClaimableSeconds).toBeNull()
     expectLastHour(stats)
     expect(stats.finishedPerMinute.every(({ completed }) => completed === 0)).toBe(true)
   })
@@ -69,6 +70,28 @@ describe('stats', () => {
     const { oldestDueSeconds } = await tables.createManager().manager.stats()
     expect(oldestDueSeconds).toBeGreaterThanOrEqual(300)
     expect(oldestDueSeconds).toBeLessThan(400)
+  })
+
+  test('tell the oldest wait among tasks that can start: no paused type, and an executor for the type', async () => {
+    await tables.pool.query(
+      `insert into async_tasks (task_id, task_type, run_at)
+       select 'task_' || type, type, now() - seconds * interval '1 second'
+         from (values ('paused', 500), ('orphaned', 400), ('resumed', 300), ('served', 100)) as t (type, seconds)`,
+    )
+    const { manager } = tables.createManager()
+    expect((await manager.stats()).oldestClaimableSeconds).toBeNull()
+    await tables.pool.query(
+      `insert into async_task_executors (executor_id, host, pid, version, slots, task_types, lease_ms)
+       values ($1, 'h', 1, '1', 2, '{paused,resumed,served}', 3600000)`,
+      [SOME_EXECUTOR],
+    )
+    await tables.pool.query(
+      `insert into async_task_types (task_type, paused_at) values ('paused', now()), ('resumed', null)`,
+    )
+    const { oldestClaimableSeconds, oldestDueSeconds } = await tables.createManager().manager.stats()
+    expect(oldestClaimableSeconds).toBeGreaterThanOrEqual(300)
+    expect(oldestClaimableSeconds).toBeLessThan(400)
+    expect(oldestDueSeconds).toBeGreaterThanOrEqual(500)
   })
 
   test('are counted once for all who ask at the same time, and for a moment after', async () => {
@@ -126,7 +149,7 @@ describe('a summary', () => {
   const type = (columns: Partial<TypeCount>): TypeCount => ({
     taskType: 't',
     ...{ pending: 0, running: 0, completed: 0, failed: 0, cancelled: 0, oldestDueSeconds: null },
-    ...{ share: null, rows: null, failedShare: null, cancelledShare: null },
+    ...{ paused: false, share: null, rows: null, failedShare: null, cancelledShare: null },
     ...columns,
   })
 

@@ -4,6 +4,7 @@ import { Name } from '../../components/foreign.tsx'
 import { Sparkline } from '../../components/sparkline.tsx'
 import { useText } from '../../i18n/text.ts'
 import { formatSeconds } from '../../i18n/time.ts'
+import { oldestWait } from '../../state/health.ts'
 import { language } from '../../state/preferences.ts'
 import { listPaused, useServerState } from '../../state/server-state.tsx'
 import { useStore } from '../../state/store.ts'
@@ -55,7 +56,7 @@ function Waiting() {
   const lang = useStore(language)
   const { stats: counted, types } = useServerState()
   const stats = counted.data
-  const oldest = stats?.oldestDueSeconds ?? null
+  const oldest = oldestWait(stats)
   const paused = listPaused(types.data)
   const held = stats?.byType.reduce((sum, one) => sum + (paused.has(one.taskType) ? one.pending : 0), 0) ?? 0
   return (
