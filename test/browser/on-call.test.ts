@@ -1,6 +1,7 @@
 import type { Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
+import { rememberTypes } from '../support/remember-types.ts'
 import { logIn, openPage, PageServer } from './admin-page.ts'
 import { createDemoTasks } from './demo-tasks.ts'
 import type { WatchedBrowser } from './watched-browser.ts'
@@ -154,10 +155,20 @@ test('a task of a paused type says why it waits, and is not counted as waiting',
   await visit('')
   await page.locator(`tr[data-task="${taskId}"]`).getByText('Its type is paused').waitFor()
   await tile.getByText('1 task of paused types').waitFor()
-  await tile.getByText('nothing waits').waitFor()
+  await tile.getByText('Nothing is due').waitFor()
   await visit(`?task=${taskId}`)
   await page.getByText('starts after the type is resumed').waitFor()
   await server.app.tasks.resumeTaskType('watch_inbox')
+  await server.app.tasks.cancelTask(taskId)
+})
+
+test('tasks of a type without an executor are not counted as waiting', async () => {
+  await rememberTypes(database.pool, 'gone')
+  const { taskId } = await server.app.tasks.createTask('gone', {})
+  await visit('')
+  const tile = page.locator('.tile', { hasText: 'Waiting' })
+  await tile.getByText('1 task without an executor').waitFor()
+  await tile.getByText('Nothing is due').waitFor()
   await server.app.tasks.cancelTask(taskId)
 })
 

@@ -93,6 +93,7 @@ export const en = {
     stuckHint: 'A handler ignores its signal and keeps its slot',
     pid: (pid: number) => `process ${pid}`,
     held: (n: number) => `${tasks(n)} of paused types`,
+    orphaned: (n: number) => `${tasks(n)} without an executor`,
     health: {
       ok: 'Healthy',
       failing: 'Many failures',

@@ -96,6 +96,7 @@ export const zh: Dictionary = {
     stuckHint: '有处理函数忽略停止信号并占用槽位',
     pid: (pid) => `进程 ${pid}`,
     held: (n) => `${tasks(n)}的类型已暂停`,
+    orphaned: (n) => `${tasks(n)}没有对应的执行器`,
     health: {
       ok: '运行正常',
       failing: '失败较多',

@@ -1,5 +1,5 @@
 import { useState } from 'react'
-import type { ExecutorView } from '../../../client/index.ts'
+import type { ExecutorView, TaskStats } from '../../../client/index.ts'
 import { Name } from '../../components/foreign.tsx'
 import { Sparkline } from '../../components/sparkline.tsx'
 import { useText } from '../../i18n/text.ts'
@@ -58,18 +58,25 @@ function Waiting() {
   const stats = counted.data
   const oldest = oldestWait(stats)
   const paused = listPaused(types.data)
-  const held = stats?.byType.reduce((sum, one) => sum + (paused.has(one.taskType) ? one.pending : 0), 0) ?? 0
+  const sumPending = (types: TaskStats['byType'] = []) => types.reduce((sum, { pending }) => sum + pending, 0)
+  const held = sumPending(stats?.byType.filter(({ taskType }) => paused.has(taskType)))
+  const orphaned = sumPending(
+    stats?.byType.filter(({ taskType, waitingFor }) => waitingFor === 'executor' && !paused.has(taskType)),
+  )
   return (
     <div className="card tile">
       <div className="tile-head">
         <h2>{text.overview.waiting}</h2>
       </div>
-      <p className="tile-figure num">{stats ? (stats.byStatus.pending - held).toLocaleString() : '–'}</p>
+      <p className="tile-figure num">
+        {stats ? (stats.byStatus.pending - held - orphaned).toLocaleString() : '–'}
+      </p>
       <p className="muted small num">
         {stats &&
           (oldest === null ? text.overview.nothingWaits : text.overview.oldest(formatSeconds(oldest, lang)))}
       </p>
       {held > 0 && <p className="muted small num">{text.overview.held(held)}</p>}
+      {orphaned > 0 && <p className="muted small num">{text.overview.orphaned(orphaned)}</p>}
     </div>
   )
 }
