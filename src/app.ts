@@ -9,6 +9,8 @@ import type { Config } from './config.ts'
 import { createPool, endPool, ping } from './db/client.ts'
 import { awaitRoom } from './db/full-server.ts'
 import { migrate } from './db/migrate.ts'
+import { type AnyTask, findDefinitions } from './engine/definition/task.ts'
+import type { TaskEvents } from './engine/runtime/events.ts'
 import docs from './http/docs.ts'
 import {
   handleClientError,
@@ -24,8 +26,6 @@ import { marketSchedules } from './market/schedules.ts'
 import { createMarketSource } from './market/sources/create-source.ts'
 import { createMarketTasks } from './market/tasks/index.ts'
 import asyncTasks, { TASK_EVENTS } from './plugin.ts'
-import type { TaskEvents } from './tasks/events.ts'
-import { type AnyTask, findDefinitions } from './tasks/task.ts'
 import { TaskMetrics } from './telemetry/metrics.ts'
 import { version } from './version.ts'
 

@@ -1,7 +1,7 @@
 import { isIP } from 'node:net'
 import { z } from 'zod'
 import { loginBody } from './contract/session.ts'
-import { type TaskSettings, taskSettings } from './tasks/settings.ts'
+import { type TaskSettings, taskSettings } from './engine/definition/settings.ts'
 
 /**
  * The bundled server's environment, parsed once into a frozen `Config`. Nothing else reads `process.env`.

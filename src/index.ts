@@ -11,35 +11,23 @@ export type {
   TaskTypeView,
 } from './contract/task.ts'
 export type { DrizzleTransaction, QueryRunner, Transaction } from './db/query-runner.ts'
-export type { Authorize } from './http/authorize.ts'
-export { type AsyncTasksOptions, default } from './plugin.ts'
-export type { LogData, LogMethod, TaskContext, TaskLog } from './tasks/context.ts'
-export { currentTick } from './tasks/current-tick.ts'
+export type { LogData, LogMethod, TaskContext, TaskLog } from './engine/definition/context.ts'
 export {
   type FieldProblem,
   PermanentError,
   RetryAfter,
   TaskError,
   type TaskErrorCode,
-} from './tasks/errors.ts'
-export type { TaskExecutor } from './tasks/executor/executor.ts'
-export type { ExecutorHealth } from './tasks/executor/health.ts'
-export { currentTask } from './tasks/executor/running-task.ts'
-export type { AttemptOutcome, LogLevel, TaskStatus } from './tasks/lifecycle.ts'
-export type {
-  CreatedTask,
-  CreateTaskOptions,
-  EndedTask,
-  LogQuery,
-  NewTaskItem,
-  TaskManager,
-  TaskQuery,
-  WaitOptions,
-} from './tasks/manager.ts'
-export { createTaskRegistry, type TaskDecorator, type TaskRegistry, task } from './tasks/registry.ts'
-export type { RetryBackoff, RetryFunction, RetryPolicy } from './tasks/retry-policy.ts'
-export { defineSchedule, type ScheduleChanges, type ScheduleOptions } from './tasks/schedule-options.ts'
-export type { TaskSettings } from './tasks/settings.ts'
+} from './engine/definition/errors.ts'
+export type { AttemptOutcome, LogLevel, TaskStatus } from './engine/definition/lifecycle.ts'
+export {
+  createTaskRegistry,
+  type TaskDecorator,
+  type TaskRegistry,
+  task,
+} from './engine/definition/registry.ts'
+export type { RetryBackoff, RetryFunction, RetryPolicy } from './engine/definition/retry-policy.ts'
+export type { TaskSettings } from './engine/definition/settings.ts'
 export type {
   AnyTask,
   JsonOf,
@@ -51,5 +39,26 @@ export type {
   TaskOptions,
   TaskReference,
   ThreadTaskOptions,
-} from './tasks/task.ts'
-export { type TypedTasks, typedTasks } from './tasks/typed-tasks.ts'
+} from './engine/definition/task.ts'
+export { currentTask } from './engine/executor/attempt/running-task.ts'
+export type { TaskExecutor } from './engine/executor/executor.ts'
+export type { ExecutorHealth } from './engine/executor/health.ts'
+export type {
+  CreatedTask,
+  CreateTaskOptions,
+  EndedTask,
+  LogQuery,
+  NewTaskItem,
+  TaskManager,
+  TaskQuery,
+  WaitOptions,
+} from './engine/manager/manager.ts'
+export { type TypedTasks, typedTasks } from './engine/manager/typed-tasks.ts'
+export { currentTick } from './engine/schedules/current-tick.ts'
+export {
+  defineSchedule,
+  type ScheduleChanges,
+  type ScheduleOptions,
+} from './engine/schedules/schedule-options.ts'
+export type { Authorize } from './http/authorize.ts'
+export { type AsyncTasksOptions, default } from './plugin.ts'

@@ -1,13 +1,13 @@
 import type pg from 'pg'
 import { suggest } from './client/option-names.ts'
+import { TaskError } from './engine/definition/errors.ts'
+import type { TaskRegistry } from './engine/definition/registry.ts'
+import { type TaskSettings, type TaskSettingsInput, taskSettings } from './engine/definition/settings.ts'
+import type { AnyTask } from './engine/definition/task.ts'
+import type { ScheduleOptions } from './engine/schedules/schedule-options.ts'
 import type { Authorize } from './http/authorize.ts'
 import type { DashboardMount } from './http/dashboard.ts'
 import { isOrigin } from './http/origin.ts'
-import { TaskError } from './tasks/errors.ts'
-import type { TaskRegistry } from './tasks/registry.ts'
-import type { ScheduleOptions } from './tasks/schedule-options.ts'
-import { type TaskSettings, type TaskSettingsInput, taskSettings } from './tasks/settings.ts'
-import type { AnyTask } from './tasks/task.ts'
 
 export interface AsyncTasksOptions extends TaskSettingsInput {
   /** Where the tables are. Either this or `pool`. */

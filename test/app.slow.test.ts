@@ -1,7 +1,7 @@
 import { afterEach, expect, test } from 'vitest'
 import { buildApp } from '../src/app.ts'
 import { parseConfig } from '../src/config.ts'
-import { createTaskRegistry } from '../src/tasks/registry.ts'
+import { createTaskRegistry } from '../src/engine/definition/registry.ts'
 import { logIn, postLogin, withToken } from './http/bundled-server.ts'
 import { createTestDatabase, type TestDatabase } from './support/database.ts'
 import { startFaultProxy } from './support/fault-proxy.ts'

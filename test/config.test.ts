@@ -3,7 +3,7 @@ import path from 'node:path'
 import { parseEnv } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { ConfigError, environment, parseConfig } from '../src/config.ts'
-import { taskSettings } from '../src/tasks/settings.ts'
+import { taskSettings } from '../src/engine/definition/settings.ts'
 
 function problemsOf(env: Record<string, string>) {
   try {

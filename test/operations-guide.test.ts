@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { createTaskRegistry } from '../src/tasks/registry.ts'
+import { createTaskRegistry } from '../src/engine/definition/registry.ts'
 import { type BundledServer, startBundledServer } from './http/bundled-server.ts'
 
 const guide = readFileSync(new URL('../docs/operations.md', import.meta.url), 'utf8')

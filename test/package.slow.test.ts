@@ -66,7 +66,13 @@ const embedding = () => example('js', 'app.register(asyncTasks')
 const handler = () => example('ts', "task('import_feed'")
 
 test('it holds the engine, the plugin and the migrations of the engine, and nothing of the server', () => {
-  for (const name of ['dist/index.js', 'dist/index.d.ts', 'dist/tasks/schema.js', 'README.md', 'LICENSE']) {
+  for (const name of [
+    'dist/index.js',
+    'dist/index.d.ts',
+    'dist/engine/store/schema.js',
+    'README.md',
+    'LICENSE',
+  ]) {
     expect(packed).toContain(`package/${name}`)
   }
   expect(packed).toContain('package/dist/dashboard/index.html')

@@ -49,7 +49,7 @@ test('the table of calls is that of the server', async () => {
 test('it fits on a few screens, and its links lead somewhere', () => {
   expect(readme.split('\n').length).toBeLessThanOrEqual(270)
   const pages = readdirSync(path.join(root, 'docs')).filter((name) => name.endsWith('.md'))
-  for (const file of ['README.md', 'src/tasks/README.md', ...pages.map((name) => `docs/${name}`)]) {
+  for (const file of ['README.md', 'src/engine/README.md', ...pages.map((name) => `docs/${name}`)]) {
     const links = [...read(file).matchAll(/\]\((?!https?:)([^)#]+)/g)].map(([, link = '']) => link)
     expect(links.filter((link) => !existsSync(path.join(root, path.dirname(file), link)))).toEqual([])
   }

@@ -1,5 +1,5 @@
 import pg from 'pg'
-import { TaskError } from '../tasks/errors.ts'
+import { TaskError } from '../engine/definition/errors.ts'
 import { isUnanswered, whileConnecting } from './errors.ts'
 import { awaitRoom } from './full-server.ts'
 import { ENGINE_TYPES } from './reading.ts'

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import type pg from 'pg'
-import { TaskError } from '../tasks/errors.ts'
+import { TaskError } from '../engine/definition/errors.ts'
 import { queryPool, withTransaction } from './client.ts'
 import { codeOf, SERIALIZATION_FAILURE } from './errors.ts'
 import { Gate } from './gate.ts'

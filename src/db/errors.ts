@@ -1,4 +1,4 @@
-import { chainOf, isError, readProperty } from '../tasks/thrown.ts'
+import { chainOf, isError, readProperty } from '../engine/definition/thrown.ts'
 
 /**
  * SQLSTATEs of a server that is away, starting, stopping, full, too slow, or that lets nobody in: the same statement

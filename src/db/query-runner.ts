@@ -1,7 +1,7 @@
 import { type SQL, sql } from 'drizzle-orm'
 import type pg from 'pg'
-import { TaskError } from '../tasks/errors.ts'
-import { TASKS } from '../tasks/store/tables.ts'
+import { TaskError } from '../engine/definition/errors.ts'
+import { TASKS } from '../engine/store/tables.ts'
 import { codeOf, isOutage } from './errors.ts'
 import { ENGINE_TYPES } from './reading.ts'
 

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type pg from 'pg'
-import { TaskError } from '../tasks/errors.ts'
+import { TaskError } from '../engine/definition/errors.ts'
 import { queryPool } from './client.ts'
 import { isOutage, isRefusedLogin } from './errors.ts'
 import { ENGINE_TYPES } from './reading.ts'

@@ -1,5 +1,5 @@
 import type pg from 'pg'
-import { TaskError } from '../tasks/errors.ts'
+import { TaskError } from '../engine/definition/errors.ts'
 
 /** A pool of which no connection comes free for so long is held by handlers that may be waiting for the engine. */
 const PATIENCE_MS = 100

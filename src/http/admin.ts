@@ -1,6 +1,6 @@
 import type { FastifyPluginAsync } from 'fastify'
-import type { TaskFeed } from '../tasks/feed/feed.ts'
-import type { TaskManager } from '../tasks/manager.ts'
+import type { TaskFeed } from '../engine/feed/feed.ts'
+import type { TaskManager } from '../engine/manager/manager.ts'
 import { trackMethods } from './allowed-methods.ts'
 import { type GuardOptions, guard } from './authorize.ts'
 import { handleNotFound } from './error-handling.ts'

@@ -1,7 +1,7 @@
 import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyError, FastifyReply, FastifyRequest, FastifyServerOptions } from 'fastify'
-import { isInstance } from '../tasks/thrown.ts'
+import { isInstance } from '../engine/definition/thrown.ts'
 import { described } from '../telemetry/described.ts'
 import { HttpProblem, makeProblem, nameStatus, toProblem } from './problems.ts'
 

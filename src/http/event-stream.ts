@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { isOutage } from '../db/errors.ts'
-import type { FeedEvent, FeedStep, FollowOptions } from '../tasks/feed/feed.ts'
+import type { FeedEvent, FeedStep, FollowOptions } from '../engine/feed/feed.ts'
 import { described } from '../telemetry/described.ts'
 import { HttpProblem } from './problems.ts'
 

@@ -13,8 +13,8 @@ import {
   shorten,
   TaskError,
   type TaskErrorCode,
-} from '../tasks/errors.ts'
-import { isError, isInstance, readThrown } from '../tasks/thrown.ts'
+} from '../engine/definition/errors.ts'
+import { isError, isInstance, readThrown } from '../engine/definition/thrown.ts'
 
 /** Anybody may ask with a body full of unknown keys: what is wrong with it must not become a larger response. */
 const MAX_PROBLEMS = 100

@@ -1,4 +1,4 @@
-import type { ScheduleOptions } from '../tasks/schedule-options.ts'
+import type { ScheduleOptions } from '../engine/schedules/schedule-options.ts'
 
 /**
  * The bundled server's own schedules, for the plugin's `schedules`. The day's bars are out some two hours after the close

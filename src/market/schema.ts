@@ -11,7 +11,7 @@ import {
   unique,
   varchar,
 } from 'drizzle-orm/pg-core'
-import { asyncTasks } from '../tasks/schema.ts'
+import { asyncTasks } from '../engine/store/schema.ts'
 
 const instant = (name: string) => timestamp(name, { withTimezone: true, mode: 'date' }).notNull().defaultNow()
 

@@ -1,6 +1,6 @@
 import { codeOf } from '../db/errors.ts'
-import { reasonOf } from '../tasks/outcome.ts'
-import { type Hide, readThrown } from '../tasks/thrown.ts'
+import { reasonOf } from '../engine/definition/outcome.ts'
+import { type Hide, readThrown } from '../engine/definition/thrown.ts'
 
 const MAX_MESSAGE_CHARS = 2_000
 /** With its first line, which is the message once more. */

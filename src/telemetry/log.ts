@@ -1,5 +1,5 @@
 import { isOutage } from '../db/errors.ts'
-import type { RunEvent, TaskEvents } from '../tasks/events.ts'
+import type { RunEvent, TaskEvents } from '../engine/runtime/events.ts'
 import { described } from './described.ts'
 import type { Logger } from './logger.ts'
 import { OutageLog } from './outage.ts'

@@ -9,10 +9,10 @@ import {
 import type { TaskStats } from '../contract/stats.ts'
 import { TASK_STATUSES } from '../contract/task.ts'
 import { isTransient } from '../db/errors.ts'
-import type { TaskEvents } from '../tasks/events.ts'
-import { within } from '../tasks/executor/deadline.ts'
-import type { TaskExecutor } from '../tasks/executor/executor.ts'
-import type { ExecutorHealth } from '../tasks/executor/health.ts'
+import type { TaskExecutor } from '../engine/executor/executor.ts'
+import type { ExecutorHealth } from '../engine/executor/health.ts'
+import type { TaskEvents } from '../engine/runtime/events.ts'
+import { within } from '../engine/runtime/timeouts.ts'
 
 /** However many scrape: after this time the answer is made anew. So long an error is shared, too. */
 const FRESH_MS = 1_000

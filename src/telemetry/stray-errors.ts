@@ -1,7 +1,7 @@
-import type { RunEvent } from '../tasks/events.ts'
-import { currentScrubber, currentTask } from '../tasks/executor/running-task.ts'
-import { describeError } from '../tasks/outcome.ts'
-import { readThrown } from '../tasks/thrown.ts'
+import { describeError } from '../engine/definition/outcome.ts'
+import { readThrown } from '../engine/definition/thrown.ts'
+import { currentScrubber, currentTask } from '../engine/executor/attempt/running-task.ts'
+import type { RunEvent } from '../engine/runtime/events.ts'
 import { described } from './described.ts'
 import type { Logger } from './logger.ts'
 

@@ -1,9 +1,9 @@
-import { drainOptions, requireValid } from '../tasks/arguments.ts'
-import type { TaskEventMap } from '../tasks/events.ts'
-import { TaskExecutor } from '../tasks/executor/executor.ts'
-import { WakeUp } from '../tasks/executor/wake-up.ts'
-import type { ManagerParts } from '../tasks/manager-parts.ts'
-import { ageTasks, findOpen } from '../tasks/store/rehearse.ts'
+import { drainOptions, requireValid } from '../engine/create/arguments.ts'
+import type { ManagerParts } from '../engine/create/manager-parts.ts'
+import { TaskExecutor } from '../engine/executor/executor.ts'
+import type { TaskEventMap } from '../engine/runtime/events.ts'
+import { WakeUp } from '../engine/runtime/wake-up.ts'
+import { ageTasks, findOpen } from '../engine/store/rehearse.ts'
 import { open, type TestTarget } from './target.ts'
 
 /** An end that nobody told of is looked for after so long. */

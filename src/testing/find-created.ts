@@ -1,10 +1,15 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { TaskDetail } from '../contract/task.ts'
-import { drainOptions, requireValid } from '../tasks/arguments.ts'
-import type { EndedTask } from '../tasks/create-options.ts'
-import { findTask } from '../tasks/store/read.ts'
-import { findTasksOf } from '../tasks/store/rehearse.ts'
-import { type AnyTask, type ParamsOf, requireDefinitions, type TaskReference } from '../tasks/task.ts'
+import { drainOptions, requireValid } from '../engine/create/arguments.ts'
+import type { EndedTask } from '../engine/definition/create-options.ts'
+import {
+  type AnyTask,
+  type ParamsOf,
+  requireDefinitions,
+  type TaskReference,
+} from '../engine/definition/task.ts'
+import { findTask } from '../engine/store/read.ts'
+import { findTasksOf } from '../engine/store/rehearse.ts'
 import { open, type TestTarget } from './target.ts'
 
 /**

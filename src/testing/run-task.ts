@@ -1,15 +1,13 @@
 import type { LogLevel, TaskDetail } from '../contract/task.ts'
 import type { Transaction } from '../db/query-runner.ts'
-import { requireCreateOptions, requireKnownKeys, requireValid, taskItem } from '../tasks/arguments.ts'
-import type { LogData, TaskContext } from '../tasks/context.ts'
-import type { CreatedTask, CreateTaskOptions } from '../tasks/create-options.ts'
-import { TaskError } from '../tasks/errors.ts'
-import { encodeResult } from '../tasks/executor/result.ts'
-import { runningTask } from '../tasks/executor/running-task.ts'
-import { readLogCall } from '../tasks/log-call.ts'
-import { anyParams, prepareParams, restoreParams } from '../tasks/params.ts'
-import { checkCount } from '../tasks/progress.ts'
-import { taskSettings } from '../tasks/settings.ts'
+import { requireCreateOptions, requireKnownKeys, requireValid, taskItem } from '../engine/create/arguments.ts'
+import type { LogData, TaskContext } from '../engine/definition/context.ts'
+import type { CreatedTask, CreateTaskOptions } from '../engine/definition/create-options.ts'
+import { TaskError } from '../engine/definition/errors.ts'
+import { readLogCall } from '../engine/definition/log-call.ts'
+import { anyParams, prepareParams, restoreParams } from '../engine/definition/params.ts'
+import { checkCount } from '../engine/definition/progress.ts'
+import { taskSettings } from '../engine/definition/settings.ts'
 import {
   type AnyTask,
   type JsonOf,
@@ -19,7 +17,9 @@ import {
   type TaskDefinition,
   type TaskHandler,
   type TaskReference,
-} from '../tasks/task.ts'
+} from '../engine/definition/task.ts'
+import { encodeResult } from '../engine/executor/attempt/result.ts'
+import { runningTask } from '../engine/executor/attempt/running-task.ts'
 
 export interface RunTaskOptions {
   /** Which of the handler's types, where it has several. */

@@ -1,7 +1,7 @@
-import type { TaskManager } from '../tasks/manager.ts'
-import { type ManagerParts, partsOf } from '../tasks/manager-parts.ts'
-import type { AnyTask } from '../tasks/task.ts'
-import type { TypedTasks } from '../tasks/typed-tasks.ts'
+import { type ManagerParts, partsOf } from '../engine/create/manager-parts.ts'
+import type { AnyTask } from '../engine/definition/task.ts'
+import type { TaskManager } from '../engine/manager/manager.ts'
+import type { TypedTasks } from '../engine/manager/typed-tasks.ts'
 
 /** Whatever holds a manager: the Fastify app, or `app.tasks` alone. */
 export type TestTarget = TaskManager | TestApp

@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util'
 import { createPool, endPool } from '../../src/db/client.ts'
 import { createDatabase } from '../../src/db/database.ts'
-import { Statistics } from '../../src/tasks/statistics.ts'
+import { Statistics } from '../../src/engine/manager/statistics.ts'
 import { describe, withScratchServer } from './scratch-server.ts'
 
 /**

@@ -1,8 +1,8 @@
 import Fastify from 'fastify'
 import pg from 'pg'
 import { createPool } from '../../src/db/client.ts'
+import { createTaskRegistry } from '../../src/engine/definition/registry.ts'
 import asyncTasks from '../../src/plugin.ts'
-import { createTaskRegistry } from '../../src/tasks/registry.ts'
 
 /** The processes that `viewers.ts` measures: one that runs tasks, one that shows them and runs none. */
 

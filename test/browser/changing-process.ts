@@ -1,8 +1,8 @@
 import { once } from 'node:events'
 import { createPool, endPool } from '../../src/db/client.ts'
-import { createTaskRegistry } from '../../src/tasks/registry.ts'
-import { TaskRunner } from '../../src/tasks/runner.ts'
-import { taskSettings } from '../../src/tasks/settings.ts'
+import { createTaskRegistry } from '../../src/engine/definition/registry.ts'
+import { taskSettings } from '../../src/engine/definition/settings.ts'
+import { TaskRunner } from '../../src/engine/runner.ts'
 import { changeAtRandom, quick, steps } from './random-changes.ts'
 
 /** A process that runs tasks, makes so many random changes, and goes on running tasks until its parent lets go of it. */

@@ -1,6 +1,6 @@
 import type { Page, Request } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { createTaskRegistry } from '../../src/tasks/registry.ts'
+import { createTaskRegistry } from '../../src/engine/definition/registry.ts'
 import { ADMIN, type BundledServer, startBundledServer } from '../http/bundled-server.ts'
 import { createGate } from '../support/engine.ts'
 import { bundle } from './bundle.ts'

@@ -1,5 +1,5 @@
-import type { TaskManager } from '../../src/tasks/manager.ts'
-import { createTaskRegistry } from '../../src/tasks/registry.ts'
+import { createTaskRegistry } from '../../src/engine/definition/registry.ts'
+import type { TaskManager } from '../../src/engine/manager/manager.ts'
 
 const { task } = createTaskRegistry()
 export const quick = task('quick', { maxRetries: 0 })(() => {})

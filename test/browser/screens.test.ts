@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import type { Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
-import { createTaskRegistry } from '../../src/tasks/registry.ts'
+import { createTaskRegistry } from '../../src/engine/definition/registry.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { createGate } from '../support/engine.ts'
 import { logIn, openPage, PageServer } from './admin-page.ts'

@@ -7,7 +7,7 @@ import { bulkAnswer } from '../../src/contract/bulk.ts'
 import { scheduleView } from '../../src/contract/schedule.ts'
 import { taskStats } from '../../src/contract/stats.ts'
 import { executorView, taskDetail, taskList, taskLogPage, taskTypeView } from '../../src/contract/task.ts'
-import { createTaskRegistry } from '../../src/tasks/registry.ts'
+import { createTaskRegistry } from '../../src/engine/definition/registry.ts'
 import { ADMIN, type BundledServer, startBundledServer } from '../http/bundled-server.ts'
 
 const { task } = createTaskRegistry()

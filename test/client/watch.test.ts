@@ -7,7 +7,7 @@ import {
   type TasksWatchEvent,
   type WatchConnection,
 } from '../../src/client/index.ts'
-import { createTaskRegistry } from '../../src/tasks/registry.ts'
+import { createTaskRegistry } from '../../src/engine/definition/registry.ts'
 import { ADMIN, type BundledServer, logIn, startBundledServer } from '../http/bundled-server.ts'
 import { createGate } from '../support/engine.ts'
 import { startFaultProxy } from '../support/fault-proxy.ts'

@@ -6,7 +6,7 @@ import { promisify } from 'node:util'
 import { expect, onTestFinished, test } from 'vitest'
 
 test.each([
-  { history: 'tasks', schema: ['src/tasks/schema.ts'] },
+  { history: 'tasks', schema: ['src/engine/store/schema.ts'] },
   { history: 'server', schema: ['src/accounts/schema.ts', 'src/market/schema.ts'] },
 ])('the migrations of $history describe the tables as the code does', async ({ history, schema }) => {
   const root = path.resolve(import.meta.dirname, '../..')

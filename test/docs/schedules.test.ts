@@ -4,7 +4,7 @@ import path from 'node:path'
 import { promisify } from 'node:util'
 import { expect, onTestFinished, test } from 'vitest'
 import type { ScheduleView } from '../../src/contract/schedule.ts'
-import { graceOf, LATE_MS, MAX_CATCH_UP } from '../../src/tasks/ticks.ts'
+import { graceOf, LATE_MS, MAX_CATCH_UP } from '../../src/engine/schedules/ticks.ts'
 import { startBundledServer } from '../http/bundled-server.ts'
 import { createTestDatabase } from '../support/database.ts'
 

@@ -1,9 +1,9 @@
 import { Writable } from 'node:stream'
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import { afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { createTaskRegistry } from '../../src/engine/definition/registry.ts'
 import type { Authorize } from '../../src/http/authorize.ts'
 import asyncTasks, { type AsyncTasksOptions } from '../../src/plugin.ts'
-import { createTaskRegistry } from '../../src/tasks/registry.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 
 const { task } = createTaskRegistry()

@@ -2,8 +2,8 @@ import swagger from '@fastify/swagger'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { jsonSchemaTransform } from 'fastify-type-provider-zod'
 import { afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { createTaskRegistry } from '../../src/engine/definition/registry.ts'
 import asyncTasks from '../../src/plugin.ts'
-import { createTaskRegistry } from '../../src/tasks/registry.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 
 const { task } = createTaskRegistry()

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import type { LightMyRequestResponse } from 'fastify'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { problem } from '../../src/contract/problem.ts'
-import { createTaskRegistry } from '../../src/tasks/registry.ts'
+import { createTaskRegistry } from '../../src/engine/definition/registry.ts'
 import { type BundledServer, startBundledServer } from './bundled-server.ts'
 import { type Paths, type RandomRequest, randomRequests } from './random-requests.ts'
 

@@ -3,8 +3,8 @@ import { createServer, type Server, type Socket } from 'node:net'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { createPool, endPool, ping } from '../../src/db/client.ts'
+import { createTaskRegistry } from '../../src/engine/definition/registry.ts'
 import { healthRoutes, watchDatabase } from '../../src/http/health.ts'
-import { createTaskRegistry } from '../../src/tasks/registry.ts'
 import { startBundledServer } from './bundled-server.ts'
 
 test('a server that runs is alive and ready', async () => {

@@ -5,8 +5,8 @@ import path from 'node:path'
 import compress from '@fastify/compress'
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { createTaskRegistry } from '../../src/engine/definition/registry.ts'
 import asyncTasks, { type AsyncTasksOptions } from '../../src/plugin.ts'
-import { createTaskRegistry } from '../../src/tasks/registry.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 
 const { task } = createTaskRegistry()

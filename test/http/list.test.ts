@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { createTaskRegistry } from '../../src/tasks/registry.ts'
+import { createTaskRegistry } from '../../src/engine/definition/registry.ts'
 import { type BundledServer, startBundledServer } from './bundled-server.ts'
 
 const { task } = createTaskRegistry()

@@ -1,7 +1,7 @@
 import type { InjectOptions } from 'fastify'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { z } from 'zod'
-import { createTaskRegistry } from '../../src/tasks/registry.ts'
+import { createTaskRegistry } from '../../src/engine/definition/registry.ts'
 import { SOME_EXECUTOR } from '../support/task-rows.ts'
 import { type BundledServer, startBundledServer } from './bundled-server.ts'
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { bulkAnswer } from '../../src/contract/bulk.ts'
 import { taskStats } from '../../src/contract/stats.ts'
-import { createTaskRegistry } from '../../src/tasks/registry.ts'
+import { createTaskRegistry } from '../../src/engine/definition/registry.ts'
 import { aborted } from '../support/engine.ts'
 import { type BundledServer, startBundledServer } from './bundled-server.ts'
 

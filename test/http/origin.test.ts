@@ -1,7 +1,7 @@
 import Fastify, { type FastifyInstance, type InjectOptions } from 'fastify'
 import { afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { createTaskRegistry } from '../../src/engine/definition/registry.ts'
 import asyncTasks, { type AsyncTasksOptions } from '../../src/plugin.ts'
-import { createTaskRegistry } from '../../src/tasks/registry.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 
 const { task } = createTaskRegistry()

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { problem } from '../../src/contract/problem.ts'
 import { MAX_SCHEDULE_PARAMS_BYTES, MAX_SCHEDULES, scheduleView } from '../../src/contract/schedule.ts'
-import { createTaskRegistry } from '../../src/tasks/registry.ts'
+import { createTaskRegistry } from '../../src/engine/definition/registry.ts'
 import { type BundledServer, startBundledServer } from './bundled-server.ts'
 
 const { task } = createTaskRegistry()

@@ -1,9 +1,9 @@
 import { inspect } from 'node:util'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { PermanentError } from '../../src/engine/definition/errors.ts'
 import type { MarketSource } from '../../src/market/sources/source.ts'
 import { createTushareSource } from '../../src/market/sources/tushare.ts'
 import type { TushareOptions } from '../../src/market/sources/tushare-client.ts'
-import { PermanentError } from '../../src/tasks/errors.ts'
 import { dailyRow, FakeTushare } from './fake-tushare.ts'
 import { recordingCall } from './support/scripted-source.ts'
 

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { createTaskRegistry } from '../../src/tasks/registry.ts'
+import { createTaskRegistry } from '../../src/engine/definition/registry.ts'
 import type { TestDatabase } from '../support/database.ts'
 import { createEngine, createGate, type Engine, nextEvent } from '../support/engine.ts'
 import { SOME_EXECUTOR } from '../support/task-rows.ts'

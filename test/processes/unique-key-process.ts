@@ -1,8 +1,8 @@
 import { createPool, endPool } from '../../src/db/client.ts'
 import { createDatabase } from '../../src/db/database.ts'
-import { TaskEvents } from '../../src/tasks/events.ts'
-import { TaskManager } from '../../src/tasks/manager.ts'
-import { taskSettings } from '../../src/tasks/settings.ts'
+import { taskSettings } from '../../src/engine/definition/settings.ts'
+import { TaskManager } from '../../src/engine/manager/manager.ts'
+import { TaskEvents } from '../../src/engine/runtime/events.ts'
 
 /** Ten callers that create 500 tasks each, of a hundred keys in an order of chance. */
 

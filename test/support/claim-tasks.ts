@@ -1,5 +1,5 @@
 import type { Database } from '../../src/db/database.ts'
-import { type ClaimedTask, Claims } from '../../src/tasks/store/claim.ts'
+import { type ClaimedTask, Claims } from '../../src/engine/store/claim.ts'
 
 /** Claims everything that is due, of types without limits, so many at a time. */
 export function createClaims(

@@ -1,6 +1,6 @@
 import { beforeEach, expect, test } from 'vitest'
-import { TaskEvents } from '../../src/tasks/events.ts'
-import { GaveUp, persist } from '../../src/tasks/executor/persist.ts'
+import { TaskEvents } from '../../src/engine/runtime/events.ts'
+import { GaveUp, persist } from '../../src/engine/runtime/persist.ts'
 import { logTaskEvents } from '../../src/telemetry/log.ts'
 
 const away = () => Object.assign(new Error('gone'), { code: 'ECONNREFUSED' })

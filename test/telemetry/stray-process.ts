@@ -1,5 +1,5 @@
 import { createPool } from '../../src/db/client.ts'
-import { createTaskRegistry } from '../../src/tasks/registry.ts'
+import { createTaskRegistry } from '../../src/engine/definition/registry.ts'
 import { watchStrayErrors } from '../../src/telemetry/stray-errors.ts'
 import { createEngine } from '../support/engine.ts'
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
-import { createTaskRegistry } from '../../src/tasks/registry.ts'
+import { createTaskRegistry } from '../../src/engine/definition/registry.ts'
 import { advanceTime, drainTasks, expectTask, findCreated, waitForTask } from '../../src/testing/index.ts'
 import { createEngine, createGate } from '../support/engine.ts'
 import { useEngines } from '../support/engines.ts'

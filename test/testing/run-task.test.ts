@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
-import { currentTask } from '../../src/tasks/executor/running-task.ts'
-import { createTaskRegistry } from '../../src/tasks/registry.ts'
+import { createTaskRegistry } from '../../src/engine/definition/registry.ts'
+import { currentTask } from '../../src/engine/executor/attempt/running-task.ts'
 import { runTask } from '../../src/testing/index.ts'
 
 const { task } = createTaskRegistry()
@@ -83,7 +83,7 @@ describe('runTask', () => {
   })
 
   test("runs a thread handler's module in this thread", async () => {
-    const module = new URL('../tasks/thread/modules/failing.ts', import.meta.url)
+    const module = new URL('../engine/executor/thread/modules/failing.ts', import.meta.url)
     const failing = task('in_thread', { run: 'thread', module })()
     expect((await runTask(failing, { how: 'permanent' })).error).toMatchObject({ name: 'PermanentError' })
   })

@@ -1,6 +1,6 @@
 import { type FastifyPluginAsyncZod, jsonSchemaTransform } from 'fastify-type-provider-zod'
 import { createTaskBody } from '../../contract/requests.ts'
-import type { TaskManager } from '../../tasks/manager.ts'
+import type { TaskManager } from '../../engine/manager/manager.ts'
 import { findAskerId } from '../authorize.ts'
 import {
   createdTaskAnswer,

@@ -1,6 +1,6 @@
 import { type FastifyPluginAsyncZod, jsonSchemaTransform } from 'fastify-type-provider-zod'
 import { z } from 'zod'
-import type { TaskFeed } from '../../tasks/feed/feed.ts'
+import type { TaskFeed } from '../../engine/feed/feed.ts'
 import { EventStreams } from '../event-stream.ts'
 import { noQuery, problems, taskIdPath } from '../responses.ts'
 

@@ -1,7 +1,7 @@
 import { type FastifyPluginAsyncZod, jsonSchemaTransform } from 'fastify-type-provider-zod'
 import { bulkAnswer, bulkBody } from '../../contract/bulk.ts'
 import { taskStats } from '../../contract/stats.ts'
-import type { TaskManager } from '../../tasks/manager.ts'
+import type { TaskManager } from '../../engine/manager/manager.ts'
 import { noQuery, problems } from '../responses.ts'
 
 // A thousand ids at their longest, every character an escape.

@@ -1,6 +1,6 @@
 import { type FastifyPluginAsyncZod, jsonSchemaTransform } from 'fastify-type-provider-zod'
-import { TaskError } from '../../tasks/errors.ts'
-import type { TaskManager } from '../../tasks/manager.ts'
+import { TaskError } from '../../engine/definition/errors.ts'
+import type { TaskManager } from '../../engine/manager/manager.ts'
 import { HttpProblem } from '../problems.ts'
 import {
   executorsAnswer,

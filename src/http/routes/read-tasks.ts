@@ -6,8 +6,8 @@ import {
   MAX_OFFSET_ROWS,
 } from '../../contract/requests.ts'
 import { taskList } from '../../contract/task.ts'
-import { TaskError } from '../../tasks/errors.ts'
-import type { TaskManager } from '../../tasks/manager.ts'
+import { TaskError } from '../../engine/definition/errors.ts'
+import type { TaskManager } from '../../engine/manager/manager.ts'
 import { HttpProblem } from '../problems.ts'
 import { noQuery, problems, taskAnswer, taskIdPath, taskLogAnswer } from '../responses.ts'
 

@@ -1,7 +1,7 @@
 import { type FastifyPluginAsyncZod, jsonSchemaTransform } from 'fastify-type-provider-zod'
 import { changeScheduleBody, createScheduleBody, MAX_SCHEDULE_PARAMS_BYTES } from '../../contract/schedule.ts'
-import { TaskError } from '../../tasks/errors.ts'
-import type { TaskManager } from '../../tasks/manager.ts'
+import { TaskError } from '../../engine/definition/errors.ts'
+import type { TaskManager } from '../../engine/manager/manager.ts'
 import { findAskerId } from '../authorize.ts'
 import {
   createdTaskAnswer,

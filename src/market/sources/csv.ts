@@ -1,7 +1,7 @@
 import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { CsvError, parse } from 'csv-parse/sync'
-import { PermanentError } from '../../tasks/errors.ts'
+import { PermanentError } from '../../engine/definition/errors.ts'
 import { Row } from './row.ts'
 import type { SourceCall } from './source.ts'
 

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { PermanentError } from '../../tasks/errors.ts'
+import { PermanentError } from '../../engine/definition/errors.ts'
 import { type Day, toCompactDay } from '../days.ts'
 import type { Symbol6 } from '../symbols.ts'
 import { readCsv, versionOf } from './csv.ts'

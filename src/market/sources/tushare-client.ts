@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import Bottleneck from 'bottleneck'
 import { z } from 'zod'
-import { PermanentError } from '../../tasks/errors.ts'
+import { PermanentError } from '../../engine/definition/errors.ts'
 import type { SourceCall } from './source.ts'
 import { classifyRefusal, classifyStatus, ThrottledError, TransportError } from './tushare-errors.ts'
 

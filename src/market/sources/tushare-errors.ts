@@ -1,4 +1,4 @@
-import { PermanentError } from '../../tasks/errors.ts'
+import { PermanentError } from '../../engine/definition/errors.ts'
 
 /** The per-minute allowance is used up: the same request works a minute later. */
 export class ThrottledError extends Error {

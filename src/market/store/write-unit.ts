@@ -1,7 +1,7 @@
 import type pg from 'pg'
 import { withTransaction } from '../../db/client.ts'
 import { codeOf } from '../../db/errors.ts'
-import type { TaskContext } from '../../tasks/context.ts'
+import type { TaskContext } from '../../engine/definition/context.ts'
 
 /** Serialization failure and deadlock: nothing was written, and the same work goes through when tried again. */
 const CONFLICTS = new Set(['40001', '40P01'])

@@ -1,4 +1,4 @@
-import type { TaskRegistry } from '../../tasks/registry.ts'
+import type { TaskRegistry } from '../../engine/definition/registry.ts'
 import { backfill } from './backfill.ts'
 import type { Market } from './market.ts'
 import { backfillByDateParams } from './params.ts'

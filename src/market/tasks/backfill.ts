@@ -1,5 +1,5 @@
-import type { TaskContext } from '../../tasks/context.ts'
-import { PermanentError } from '../../tasks/errors.ts'
+import type { TaskContext } from '../../engine/definition/context.ts'
+import { PermanentError } from '../../engine/definition/errors.ts'
 import type { Day } from '../days.ts'
 import { findIncompleteDays } from '../store/bars.ts'
 import { findFinishedUnits, forgetFinishedUnits } from '../store/finished-units.ts'

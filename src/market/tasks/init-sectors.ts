@@ -1,5 +1,5 @@
-import type { TaskContext } from '../../tasks/context.ts'
-import type { TaskRegistry } from '../../tasks/registry.ts'
+import type { TaskContext } from '../../engine/definition/context.ts'
+import type { TaskRegistry } from '../../engine/definition/registry.ts'
 import { isUsableName } from '../names.ts'
 import type { Board, BoardType } from '../sources/source.ts'
 import { saveBoards, saveMembers } from '../store/boards.ts'

@@ -1,5 +1,5 @@
-import type { TaskContext } from '../../tasks/context.ts'
-import type { TaskRegistry } from '../../tasks/registry.ts'
+import type { TaskContext } from '../../engine/definition/context.ts'
+import type { TaskRegistry } from '../../engine/definition/registry.ts'
 import { isUsableName } from '../names.ts'
 import type { Stock } from '../sources/source.ts'
 import { countStocks, saveStocks } from '../store/stocks.ts'

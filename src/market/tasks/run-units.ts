@@ -1,5 +1,5 @@
-import type { TaskContext } from '../../tasks/context.ts'
-import { PermanentError } from '../../tasks/errors.ts'
+import type { TaskContext } from '../../engine/definition/context.ts'
+import { PermanentError } from '../../engine/definition/errors.ts'
 import { fetchAhead } from './fetch-ahead.ts'
 
 /** So many failures in a row are the source's, not the units'. */

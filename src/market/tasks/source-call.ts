@@ -1,4 +1,4 @@
-import type { TaskContext } from '../../tasks/context.ts'
+import type { TaskContext } from '../../engine/definition/context.ts'
 import type { SourceCall } from '../sources/source.ts'
 
 /** Faults named in a warning. */

@@ -1,4 +1,4 @@
-import type { TaskContext } from '../../tasks/context.ts'
+import type { TaskContext } from '../../engine/definition/context.ts'
 import { judgeBars } from '../bars.ts'
 import type { Day } from '../days.ts'
 import type { DailyBar } from '../sources/source.ts'

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { createPool } from '../../../src/db/client.ts'
 import { createDatabase, type Database } from '../../../src/db/database.ts'
-import type { ClaimedTask } from '../../../src/tasks/store/claim.ts'
+import type { ClaimedTask } from '../../../src/engine/store/claim.ts'
 import { createClaims } from '../../support/claim-tasks.ts'
 import { now } from '../process/commands.ts'
 import { percentile } from '../statistics.ts'

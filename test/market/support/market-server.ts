@@ -1,8 +1,8 @@
 import type { TaskDetail, TaskLogLine } from '../../../src/contract/task.ts'
+import type { TaskSettingsInput } from '../../../src/engine/definition/settings.ts'
 import type { Day } from '../../../src/market/days.ts'
 import type { MarketSource } from '../../../src/market/sources/source.ts'
 import { createMarketTasks } from '../../../src/market/tasks/index.ts'
-import type { TaskSettingsInput } from '../../../src/tasks/settings.ts'
 import { createTestDatabase, type TestDatabase } from '../../support/database.ts'
 import { createEngine, type Engine } from '../../support/engine.ts'
 

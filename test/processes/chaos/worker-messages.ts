@@ -1,5 +1,5 @@
-import type { ExecutorHealth } from '../../../src/tasks/executor/health.ts'
-import type { TaskSettingsInput } from '../../../src/tasks/settings.ts'
+import type { TaskSettingsInput } from '../../../src/engine/definition/settings.ts'
+import type { ExecutorHealth } from '../../../src/engine/executor/health.ts'
 
 /** What a worker is told at its start. */
 export interface WorkerConfig {

@@ -60,14 +60,14 @@ export const RULES: readonly Rule[] = [
     forbidden: isPackage('pg', 'drizzle-orm'),
     allowed: (file) => isIn(file, ['db/']) || isSchema(file) || isStore(file),
     typesToo: false,
-    broken: parseSource('src/tasks/manager.ts', `import pg from 'pg'\n`),
+    broken: parseSource('src/engine/manager/manager.ts', `import pg from 'pg'\n`),
   }),
   importRule({
     name: 'types of drizzle-orm stay in db/, schema.ts and store files',
     forbidden: isPackage('drizzle-orm'),
     allowed: (file) => isIn(file, ['db/']) || isSchema(file) || isStore(file),
     typesToo: true,
-    broken: parseSource('src/tasks/task.ts', `import type { SQL } from 'drizzle-orm'\n`),
+    broken: parseSource('src/engine/definition/task.ts', `import type { SQL } from 'drizzle-orm'\n`),
   }),
   {
     name: 'SQL text is in db/ and store files alone',
@@ -84,7 +84,7 @@ export const RULES: readonly Rule[] = [
     forbidden: (target) => /^(fastify($|\/)|@fastify\/|fastify-)/.test(target),
     allowed: (file) => isIn(file, ['http/', 'accounts/', 'plugin.ts', 'app.ts', 'server.ts']),
     typesToo: true,
-    broken: parseSource('src/tasks/manager.ts', `import type { FastifyInstance } from 'fastify'\n`),
+    broken: parseSource('src/engine/manager/manager.ts', `import type { FastifyInstance } from 'fastify'\n`),
   }),
   importRule({
     name: 'react is used in dashboard/ and client/react/ alone',
@@ -105,7 +105,7 @@ export const RULES: readonly Rule[] = [
     forbidden: (target) => !isFolder('client/', 'contract/')(target) && !isPackage('react', 'zod')(target),
     allowed: (file) => !isIn(file, ['client/']),
     typesToo: true,
-    broken: parseSource('src/client/stream.ts', `import type { Task } from '../tasks/task.ts'\n`),
+    broken: parseSource('src/client/stream.ts', `import type { Task } from '../engine/definition/task.ts'\n`),
   }),
   importRule({
     name: 'dashboard/ knows the server by client/ and types of contract/ alone',
@@ -141,9 +141,9 @@ export const RULES: readonly Rule[] = [
       'config.ts',
       'cli/',
     ),
-    allowed: (file) => !isIn(file, ['tasks/']),
+    allowed: (file) => !isIn(file, ['engine/']),
     typesToo: true,
-    broken: parseSource('src/tasks/events.ts', `import { log } from '../telemetry/log.ts'\n`),
+    broken: parseSource('src/engine/runtime/events.ts', `import { log } from '../../telemetry/log.ts'\n`),
   }),
   importRule({
     name: 'contract/ imports only zod and itself',

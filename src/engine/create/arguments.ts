@@ -1,0 +1,159 @@
+import { z } from 'zod'
+import { describeUnknownOption } from '../../client/option-names.ts'
+import { BULK_ACTIONS, MAX_BULK_TASKS } from '../../contract/bulk.ts'
+import { concurrencyKey, delayMs, ON_DUPLICATE, refuseTwoTimes, uniqueKey } from '../../contract/requests.ts'
+import { LOG_LEVELS, storableText, TASK_STATUSES } from '../../contract/task.ts'
+import type { Transaction } from '../../db/query-runner.ts'
+import { describeProblems, TaskError } from '../definition/errors.ts'
+import { toPointer } from '../definition/params.ts'
+import { type AnyTask, findDefinitions } from '../definition/task.ts'
+
+/**
+ * What programs may say to the manager. It is checked before it reaches a statement: a value that PostgreSQL cannot
+ * take is a mistake of the caller's, with a code and a field, and no failure of the database.
+ */
+
+const inYears = (first: number, last: number) =>
+  z.date().refine((date) => date.getUTCFullYear() >= first && date.getUTCFullYear() <= last, {
+    message: `must be in the years ${first} to ${last}`,
+  })
+/** What both PostgreSQL and RFC 3339 can write. */
+const instant = inYears(1, 9999)
+/** A year of two digits would be read back as one of the last century. */
+const dueInstant = inYears(1970, 9999)
+const count = z.int().min(0).max(2_147_483_647)
+/** REST allows 200; a program may take more at a time, but not everything. */
+const pageSize = z.int().min(1).max(10_000)
+/** Times the largest page that is an offset which `bigint` holds, and which no number rounds. */
+const page = z.int().min(1).max(2_147_483_647)
+
+const createdBy = storableText.max(200).nullable().optional()
+
+/** A task to create; what it is and its params are checked by its type. */
+export const taskItem = z
+  .strictObject({
+    task: z.unknown().optional(),
+    params: z.unknown().optional(),
+    priority: z.int().min(-100).max(100).optional(),
+    runAt: dueInstant.optional(),
+    delayMs: delayMs.optional(),
+    uniqueKey: uniqueKey.optional(),
+    onDuplicate: z.enum(ON_DUPLICATE).optional(),
+    concurrencyKey: concurrencyKey.nullable().optional(),
+    maxRetries: z.int().min(0).max(100).optional(),
+    timeoutSeconds: z.int().min(1).max(2_147_483).optional(),
+    createdBy,
+  })
+  .superRefine(refuseTwoTimes)
+
+/** Only that it is a list of objects: each of them is checked on its own. */
+export const taskList = z.array(z.custom(isObject, 'must be an object such as { task, params }'))
+
+/** @throws TaskError `INVALID_ARGUMENT` for options that are none, or that hold another argument of `createTask` */
+export function requireCreateOptions<T extends object>(options: T): T {
+  if (!isObject(options)) throw refuseOptions('must be an object')
+  const misplaced = ['task', 'params'].find((name) => name in options)
+  if (misplaced === undefined) return options
+  throw refuseOptions(`${misplaced} is an argument of its own: createTask(task, params, options)`)
+}
+
+/** @throws TaskError `INVALID_ARGUMENT` for what is no object, or has other keys than these */
+export function requireKnownKeys(what: string, given: unknown, known: readonly string[]): void {
+  const shape = Object.fromEntries(known.map((key) => [key, z.unknown().optional()]))
+  requireValid(what, z.strictObject(shape), given)
+}
+
+function refuseOptions(detail: string): TaskError {
+  const problems = [{ pointer: '', detail }]
+  return new TaskError('INVALID_ARGUMENT', `invalid task options: ${detail}`, { problems })
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+export const taskQuery = z.strictObject({
+  status: z.array(z.enum(TASK_STATUSES)).optional(),
+  taskType: storableText.optional(),
+  q: storableText.optional(),
+  createdAfter: instant.optional(),
+  createdBefore: instant.optional(),
+  page: page.optional(),
+  pageSize: pageSize.optional(),
+  cursor: z.string().optional(),
+})
+
+export const bulkRequest = z
+  .strictObject({
+    action: z.enum(BULK_ACTIONS),
+    taskIds: z.array(z.string()).min(1).max(MAX_BULK_TASKS).optional(),
+    filter: taskQuery.omit({ page: true, pageSize: true, cursor: true }).optional(),
+    dryRun: z.boolean().optional(),
+  })
+  .refine(({ taskIds, filter }) => (taskIds === undefined) !== (filter === undefined), {
+    path: ['taskIds'],
+    message: 'give either taskIds or filter',
+  })
+
+export const logQuery = z.strictObject({
+  level: z.enum(LOG_LEVELS).optional(),
+  page: page.optional(),
+  pageSize: pageSize.optional(),
+  afterId: z.int().min(0).optional(),
+  order: z.enum(['asc', 'desc']).optional(),
+})
+
+export const progressReport = z.object({
+  current: count,
+  total: count.optional(),
+  step: z.string().optional(),
+})
+
+export const logLine = z.object({ level: z.enum(LOG_LEVELS), message: z.string() })
+
+const timeoutMs = z.union([z.number().min(0), z.literal(Number.POSITIVE_INFINITY)]).optional()
+
+/** Of the testing kit. */
+export const drainOptions = z.strictObject({ timeoutMs })
+
+export const waitOptions = z.strictObject({
+  timeoutMs,
+  signal: z.instanceof(AbortSignal).optional(),
+  task: z.custom<AnyTask>(isHandler, 'must be a handler that was passed to task()').optional(),
+})
+
+/** That `tx` is a transaction is checked where it is used. */
+export const createManyOptions = z.strictObject({ tx: z.custom<Transaction>().optional() })
+
+export const runScheduleOptions = z.strictObject({ createdBy })
+
+function isHandler(value: unknown): boolean {
+  return findDefinitions(value).length > 0
+}
+
+/** @throws TaskError `INVALID_ARGUMENT`, naming each field at fault */
+export function requireValid<T>(what: string, schema: z.ZodType<T>, value: unknown): T {
+  const answer = schema.safeParse(value)
+  if (answer.success) return answer.data
+  const problems = answer.error.issues.map((issue) => ({
+    pointer: toPointer(issue.path),
+    detail: issue.code === 'unrecognized_keys' ? describeKeys(schema, issue) : issue.message,
+  }))
+  const list = describeProblems(problems)
+  throw new TaskError('INVALID_ARGUMENT', `invalid ${what}: ${list}`, { problems })
+}
+
+function describeKeys(schema: z.ZodType, { path, keys }: z.core.$ZodIssueUnrecognizedKeys): string {
+  const known = findKeys(schema, path)
+  return keys.map((key) => `${key} ${describeUnknownOption(key, known)}`).join('; ')
+}
+
+/** The keys of the object schema at a path of object schemas. */
+function findKeys(schema: z.ZodType, path: readonly PropertyKey[]): string[] {
+  let at: unknown = schema
+  for (const key of ['', ...path]) {
+    if (at instanceof z.ZodObject && key !== '') at = at.shape[String(key)]
+    while (at instanceof z.ZodOptional || at instanceof z.ZodExactOptional) at = at.unwrap()
+  }
+  return at instanceof z.ZodObject ? Object.keys(at.shape) : []
+}

@@ -1,0 +1,82 @@
+import { suggest } from '../../client/option-names.ts'
+import type { Database } from '../../db/database.ts'
+import type { Transaction } from '../../db/query-runner.ts'
+import { TaskError } from '../definition/errors.ts'
+import type { TaskDefinition } from '../definition/task.ts'
+import { findTypesInUse } from '../store/task-types.ts'
+
+/** How long a type of another process counts as known without being looked up again. */
+const KNOWN_MS = 60_000
+
+/**
+ * The names that tasks may be created with: types of this app, and types that an executor of the last day has
+ * registered. Types of this app cost nothing, those of another process a query a minute, unknown ones a query each.
+ */
+export class KnownTypes {
+  readonly #db: Database
+  readonly #definitions: ReadonlyMap<string, TaskDefinition>
+  /** Types of other processes, and until when each counts as known. */
+  readonly #elsewhere = new Map<string, number>()
+  readonly #underWay = new Map<string, Promise<void>>()
+
+  constructor({ db, definitions }: { db: Database; definitions: ReadonlyMap<string, TaskDefinition> }) {
+    this.#db = db
+    this.#definitions = definitions
+  }
+
+  /**
+   * Looks up in the caller's transaction, where there is one: its owner may hold the pool's last connection.
+   *
+   * @throws TaskError `UNKNOWN_TASK_TYPE`
+   */
+  async require(taskTypes: readonly string[], tx?: Transaction): Promise<void> {
+    const unknown = taskTypes.filter((taskType) => !this.#isKnown(taskType))
+    if (unknown.length === 0) return
+    await (tx
+      ? this.#lookUp(unknown, tx)
+      : Promise.all(unknown.map((taskType) => this.#lookUpOnce(taskType))))
+    const missing = unknown.find((taskType) => !this.#isKnown(taskType))
+    if (missing !== undefined) throw unknownType(missing, [...this.#definitions.keys()])
+  }
+
+  #isKnown(taskType: string): boolean {
+    return (
+      this.#definitions.has(taskType) ||
+      (this.#elsewhere.get(taskType) ?? Number.NEGATIVE_INFINITY) > performance.now()
+    )
+  }
+
+  /** Creates of the same moment share a query. */
+  #lookUpOnce(taskType: string): Promise<void> {
+    const underWay = this.#underWay.get(taskType)
+    if (underWay) return underWay
+    const lookUp = this.#lookUp([taskType]).finally(() => this.#underWay.delete(taskType))
+    this.#underWay.set(taskType, lookUp)
+    return lookUp
+  }
+
+  async #lookUp(taskTypes: readonly string[], tx?: Transaction): Promise<void> {
+    const found = await findTypesInUse(this.#db, taskTypes, tx)
+    for (const taskType of found) this.#elsewhere.set(taskType, performance.now() + KNOWN_MS)
+  }
+}
+
+/** Types named in a message: an app may have thousands. */
+const MAX_NAMED_TYPES = 20
+
+/** @param registered the types of this app */
+export function unknownType(taskType: string, registered: readonly string[]): TaskError {
+  const known = listTypes(registered)
+  return new TaskError(
+    'UNKNOWN_TASK_TYPE',
+    `task type '${taskType}' is not registered here, nor by any executor of the last day${suggest(taskType, registered)} ` +
+      `(registered here: ${known})`,
+    { problems: [{ pointer: '/taskType', detail: `must be one of: ${known}` }] },
+  )
+}
+
+function listTypes(types: readonly string[]): string {
+  const named = types.slice(0, MAX_NAMED_TYPES).join(', ') || 'none'
+  const more = types.length - MAX_NAMED_TYPES
+  return more > 0 ? `${named} and ${more} more` : named
+}

@@ -1,0 +1,107 @@
+import type { TaskDetail } from '../../contract/task.ts'
+import { TaskError } from './errors.ts'
+import { decodeParams, invalidParams, toPointer } from './params.ts'
+import { hideAt, markersAt, type Paths, REDACTED, restoreAt, valuesAt } from './redacted-paths.ts'
+import { Scrubber } from './scrubber.ts'
+import type { TaskDefinition } from './task.ts'
+import { isInstance } from './thrown.ts'
+
+type Visible = Pick<TaskDetail, 'taskType' | 'params'> &
+  Partial<Pick<TaskDetail, 'concurrencyKey' | 'uniqueKey' | 'result'>>
+
+/**
+ * What is kept out of sight: values of params at paths that the plugin or the type names, such as `password`,
+ * `card.number` or `users.*.token` (`*` stands for any one key or index). Handlers get the true values.
+ */
+export class Redaction {
+  readonly #everywhere: readonly string[]
+  readonly #definitions: ReadonlyMap<string, TaskDefinition>
+
+  constructor(everywhere: readonly string[], definitions: ReadonlyMap<string, TaskDefinition>) {
+    this.#everywhere = everywhere
+    this.#definitions = definitions
+  }
+
+  /** A task, or a schedule, as people and programs may see it. */
+  hide<T extends Visible>(task: T): T {
+    const named = this.#pathsOf(task.taskType)
+    if (named.length === 0) return task
+    const paths = [...named, ...unreadAt(task.params, named)]
+    const hidden = { ...task, params: hideAt(task.params, paths) as T['params'] }
+    const scrubber = createScrubber(paths, task.params)
+    for (const key of ['concurrencyKey', 'uniqueKey'] as const) {
+      if (typeof task[key] === 'string') hidden[key] = scrubber.text(task[key])
+    }
+    // JSON stays JSON.
+    if (task.result) Object.assign(hidden, { result: scrubber.values(task.result) })
+    return hidden
+  }
+
+  /** Params that were shown hidden, and come back changed: what still says so is what it was. */
+  restore<T extends Record<string, unknown>>(taskType: string, given: T, before: Record<string, unknown>): T {
+    return this.#pathsOf(taskType).reduce<unknown>((left, path) => restoreAt(left, before, path), given) as T
+  }
+
+  /** Whether params of the type may hold what is hidden. */
+  hides(taskType: string): boolean {
+    return this.#pathsOf(taskType).length > 0
+  }
+
+  /**
+   * Params that were copied from where they are hidden would be stored with the marker in place of the value.
+   *
+   * @throws TaskError `INVALID_PARAMS`, with a pointer for each marker at a redacted path
+   */
+  refuseMarker(taskType: string, params: unknown): void {
+    const markers = this.#pathsOf(taskType).flatMap((path) => markersAt(params, path))
+    const pointers = [...new Set(markers.map(toPointer))]
+    if (pointers.length === 0) return
+    const detail = `must be the value itself, not ${REDACTED}`
+    throw invalidParams(
+      taskType,
+      pointers.map((pointer) => ({ pointer, detail })),
+    )
+  }
+
+  /** Undefined where nothing of the type is to be hidden. */
+  scrubberFor(taskType: string, stored: Readonly<Record<string, string>> | null): Scrubber | undefined {
+    return this.hides(taskType) ? this.#scrubberOf(taskType, decodeParams(stored)) : undefined
+  }
+
+  /** What was thrown about such params, without what is hidden of them: a schema's message may quote its input. */
+  hideInError(taskType: string, params: Record<string, unknown>, thrown: unknown): unknown {
+    const scrubber = this.#scrubberOf(taskType, params)
+    if (!scrubber) return thrown
+    if (!isInstance(thrown, TaskError)) return scrubber.error(thrown)
+    const problems = thrown.problems.map(({ pointer, detail }) => ({
+      pointer,
+      detail: scrubber.text(detail),
+    }))
+    return new TaskError(thrown.code, scrubber.text(thrown.message), { problems })
+  }
+
+  #scrubberOf(taskType: string, params: Record<string, unknown>): Scrubber | undefined {
+    const named = this.#pathsOf(taskType)
+    return named.length === 0 ? undefined : createScrubber([...named, ...unreadAt(params, named)], params)
+  }
+
+  #pathsOf(taskType: string): Paths {
+    const own = this.#definitions.get(taskType)?.options.redact ?? []
+    return [...this.#everywhere, ...own].map((path) => path.split('.'))
+  }
+}
+
+/** Params stored as text that is not JSON, where a path leads into them: nobody can say what of it is to be hidden. */
+function unreadAt(params: Record<string, unknown>, paths: Paths): Paths {
+  const roots = new Set(
+    paths.flatMap(([root, ...rest]) => (root === undefined || rest.length === 0 ? [] : root)),
+  )
+  return Object.entries(params).flatMap(([key, value]) => {
+    const isUnread = typeof value === 'string' && /^\s*[[{]/.test(value)
+    return isUnread && (roots.has(key) || roots.has('*')) ? [[key]] : []
+  })
+}
+
+function createScrubber(paths: Paths, params: unknown): Scrubber {
+  return new Scrubber({ paths, values: paths.flatMap((path) => valuesAt(params, path)) })
+}

@@ -1,0 +1,98 @@
+import { types } from 'node:util'
+import { z } from 'zod'
+import { describeUnknownOptions } from '../../client/option-names.ts'
+
+const HOUR_MS = 3_600_000
+const MAX_DELAY_MS = 2_147_483_647
+
+/**
+ * How long a failed task waits for its next attempt, as data: `baseMs` × `factor` to the power of the retries spent
+ * before, at most `maxMs`.
+ */
+export interface RetryBackoff {
+  /** Milliseconds before the first retry, 0 … 2,147,483,647. Default: the executor's `retryBaseMs`. */
+  baseMs?: number
+  /** What each further wait is multiplied by, 1 … 1,000. Default 2. */
+  factor?: number
+  /** Longest wait in milliseconds, jitter included. Default an hour. */
+  maxMs?: number
+  /** A part of the wait, 0 … 1: up to so much of it is added or taken off, evenly at random. Default 0. */
+  jitter?: number
+}
+
+/**
+ * The same as a function: milliseconds to wait, 0 … 2,147,483,647. `retry` counts the retries spent before, so it is 0
+ * after the first failure; `error` is what the handler threw, or a `TimeoutError`. Where it throws, or answers anything
+ * else, the executor's own back-off applies and the log says so.
+ */
+export type RetryFunction = (failure: { retry: number; error: unknown }) => number
+
+export type RetryPolicy = RetryBackoff | RetryFunction
+
+const backoff = z.strictObject({
+  baseMs: z.int().min(0).max(MAX_DELAY_MS).optional(),
+  factor: z.number().min(1).max(1_000).optional(),
+  maxMs: z.int().min(0).max(MAX_DELAY_MS).optional(),
+  jitter: z.number().min(0).max(1).optional(),
+})
+
+/** What is wrong with a policy; undefined when nothing is. */
+export function findRetryPolicyProblem(policy: unknown): string | undefined {
+  if (typeof policy === 'function') return undefined
+  const [unknown] = isObject(policy) ? describeUnknownOptions(policy, Object.keys(backoff.shape)) : []
+  if (unknown !== undefined) return `retry: ${unknown}`
+  const answer = backoff.safeParse(policy)
+  const [issue] = answer.error?.issues ?? []
+  return issue && `retry${issue.path.map((key) => `.${String(key)}`).join('')}: ${issue.message}`
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null
+}
+
+/** A policy as data, its defaults filled in. */
+export function completeBackoff(policy: RetryBackoff, baseMs: number): Required<RetryBackoff> {
+  return {
+    baseMs: policy.baseMs ?? baseMs,
+    factor: policy.factor ?? 2,
+    maxMs: policy.maxMs ?? HOUR_MS,
+    jitter: policy.jitter ?? 0,
+  }
+}
+
+/** Milliseconds to wait after a failure, `retry` retries having been spent before. `random`: from 0 up to 1. */
+export function backoffDelayMs(
+  { baseMs, factor, maxMs, jitter }: Required<RetryBackoff>,
+  retry: number,
+  random: () => number = Math.random,
+): number {
+  const delayMs = Math.min(baseMs * factor ** retry, maxMs)
+  return Math.min(delayMs * (1 + jitter * (2 * random() - 1)), maxMs)
+}
+
+/**
+ * What a type's policy says. One that throws or answers nonsense must not cost the attempt its retry: the default
+ * applies, and `onProblem` hears why.
+ */
+export function policyDelayMs(
+  policy: RetryPolicy,
+  failure: { retry: number; error: unknown },
+  baseMs: number,
+  onProblem: (error: unknown) => void,
+): number {
+  if (typeof policy !== 'function') return backoffDelayMs(completeBackoff(policy, baseMs), failure.retry)
+  try {
+    const delayMs: unknown = policy(failure)
+    // Of an async policy: nobody else waits for it, and its rejection would end the process.
+    if (types.isPromise(delayMs)) delayMs.catch(() => {})
+    if (typeof delayMs === 'number' && delayMs >= 0 && delayMs <= MAX_DELAY_MS) return delayMs
+    onProblem(new RangeError(`a retry policy must answer 0 … ${MAX_DELAY_MS} ms, got ${describe(delayMs)}`))
+  } catch (error) {
+    onProblem(error)
+  }
+  return backoffDelayMs(completeBackoff({}, baseMs), failure.retry)
+}
+
+function describe(value: unknown): string {
+  return typeof value === 'number' ? String(value) : `a value of type ${typeof value}`
+}

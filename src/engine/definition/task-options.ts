@@ -1,0 +1,127 @@
+import { describeUnknownOptions } from '../../client/option-names.ts'
+import { TaskError } from './errors.ts'
+import { findSchemaProblem } from './params-schema.ts'
+import { findRetryPolicyProblem } from './retry-policy.ts'
+import type { TaskOptions, ThreadTaskOptions } from './task.ts'
+
+const TYPE_PATTERN = /^[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}$/
+const MAX_SHOWN_CHARS = 100
+
+/** The compiler keeps it complete. */
+const OPTION_NAMES: Record<keyof ThreadTaskOptions, true> = {
+  params: true,
+  timeoutSeconds: true,
+  maxRetries: true,
+  retryBaseMs: true,
+  retry: true,
+  redact: true,
+  priority: true,
+  retentionDays: true,
+  concurrency: true,
+  globalConcurrency: true,
+  concurrencyKey: true,
+  run: true,
+  module: true,
+}
+const KNOWN = Object.keys(OPTION_NAMES)
+
+/** @throws TaskError `INVALID_ARGUMENT` for a name that no type can have */
+export function checkType(type: unknown): void {
+  if (typeof type === 'string' && TYPE_PATTERN.test(type)) return
+  throw new TaskError(
+    'INVALID_ARGUMENT',
+    `task type ${show(type)} must be 1 to 100 letters, digits, '_', '.', ':' or '-'`,
+  )
+}
+
+/**
+ * Checks what `task()` was given before there is a handler.
+ *
+ * @throws TaskError `INVALID_ARGUMENT`, naming the option at fault
+ */
+export function checkTaskOptions(type: unknown, options: unknown): void {
+  checkType(type)
+  const problem = findProblem(options)
+  if (problem) throw new TaskError('INVALID_ARGUMENT', `task('${type}'): ${problem}`)
+}
+
+function findProblem(given: unknown): string | undefined {
+  if (typeof given === 'function') {
+    return 'the handler goes into a second pair of parentheses: task(type, options)(handler)'
+  }
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
+    return `options must be an object, got ${show(given)}`
+  }
+  const [unknown] = describeUnknownOptions(given, KNOWN)
+  // Names are known now; the values are checked one by one.
+  const options = given as Partial<ThreadTaskOptions>
+  return (
+    unknown ??
+    findSchemaProblem(options.params) ??
+    findNumberProblem(options) ??
+    findRetryProblem(options) ??
+    findRedactProblem(options.redact) ??
+    findKeyProblem(options.concurrencyKey) ??
+    findThreadProblem(options)
+  )
+}
+
+function findNumberProblem(options: TaskOptions): string | undefined {
+  return (
+    findIntegerProblem('timeoutSeconds', options.timeoutSeconds, 1, 2_147_483) ??
+    findIntegerProblem('maxRetries', options.maxRetries, 0, 100) ??
+    findIntegerProblem('retryBaseMs', options.retryBaseMs, 0, 3_600_000) ??
+    findIntegerProblem('priority', options.priority, -100, 100) ??
+    findIntegerProblem('concurrency', options.concurrency, 1, 10_000) ??
+    findIntegerProblem('globalConcurrency', options.globalConcurrency, 1, 10_000) ??
+    findRetentionProblem(options.retentionDays)
+  )
+}
+
+function findIntegerProblem(name: string, value: unknown, min: number, max: number): string | undefined {
+  if (value === undefined || (isBetween(value, min, max) && Number.isInteger(value))) return undefined
+  return `${name} must be an integer from ${min} to ${max}, got ${show(value)}`
+}
+
+function findRetentionProblem(days: unknown): string | undefined {
+  if (days === undefined || isBetween(days, 0, 36_500)) return undefined
+  return `retentionDays must be a number from 0 to 36500, got ${show(days)}`
+}
+
+function isBetween(value: unknown, min: number, max: number): boolean {
+  return typeof value === 'number' && value >= min && value <= max
+}
+
+function findRetryProblem({ retry, retryBaseMs }: TaskOptions): string | undefined {
+  if (retry === undefined) return undefined
+  return retryBaseMs === undefined ? findRetryPolicyProblem(retry) : 'give either retry or retryBaseMs'
+}
+
+function findRedactProblem(redact: unknown): string | undefined {
+  const isFine = redact === undefined || (Array.isArray(redact) && redact.every(isPath))
+  return isFine ? undefined : "redact must be a list of paths such as 'password' or 'card.number'"
+}
+
+function isPath(value: unknown): boolean {
+  return typeof value === 'string' && value.split('.').every((key) => key !== '')
+}
+
+function findKeyProblem(key: unknown): string | undefined {
+  return key === undefined || typeof key === 'function'
+    ? undefined
+    : 'concurrencyKey must be a function of the params'
+}
+
+function findThreadProblem({ run, module }: { run?: unknown; module?: unknown }): string | undefined {
+  if (run === undefined) return module === undefined ? undefined : "module needs run: 'thread'"
+  if (run !== 'thread') return `run must be 'thread', got ${show(run)}`
+  return module instanceof URL ? undefined : `run: 'thread' needs module: a URL, got ${show(module)}`
+}
+
+/** A value in an error: short, and never the source of a function. */
+function show(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value.slice(0, MAX_SHOWN_CHARS))
+  if (typeof value === 'function' || typeof value === 'symbol') return `a ${typeof value}`
+  if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'an array' : 'an object'
+  return String(value)
+}

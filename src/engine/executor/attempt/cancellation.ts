@@ -1,0 +1,39 @@
+import type { AbortCause } from '../../definition/outcome.ts'
+import type { ClaimedTask } from '../../store/claim.ts'
+
+const TEXTS: Record<Exclude<AbortCause, 'timeout'>, string> = {
+  cancelled: 'was cancelled',
+  lost: 'was taken away from this executor',
+  shutdown: 'is interrupted: the server is shutting down',
+}
+
+/** Whether an attempt is aborted. Its signal is made for the handler that asks for it: few do, and it costs the most. */
+export class Cancellation {
+  #controller: AbortController | undefined
+  #reason: DOMException | undefined
+
+  get aborted(): boolean {
+    return this.#reason !== undefined
+  }
+
+  get signal(): AbortSignal {
+    if (!this.#controller) {
+      this.#controller = new AbortController()
+      if (this.#reason) this.#controller.abort(this.#reason)
+    }
+    return this.#controller.signal
+  }
+
+  abort(reason: DOMException): void {
+    this.#reason = reason
+    this.#controller?.abort(reason)
+  }
+}
+
+/** What a handler finds in `signal.reason`: named as `fetch` and timers name theirs. */
+export function abortReason(cause: AbortCause, task: ClaimedTask): DOMException {
+  if (cause === 'timeout') {
+    return new DOMException(`${task.taskId} timed out after ${task.timeoutSeconds} s`, 'TimeoutError')
+  }
+  return new DOMException(`${task.taskId} ${TEXTS[cause]}`, 'AbortError')
+}

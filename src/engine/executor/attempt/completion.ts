@@ -1,0 +1,59 @@
+import type { Transaction } from '../../../db/query-runner.ts'
+import { TaskError } from '../../definition/errors.ts'
+import type { Fence } from '../../store/fence.ts'
+import { completeInTransaction, guardFence } from '../../store/guard.ts'
+import type { AttemptOutput } from './attempt-output.ts'
+import type { Cancellation } from './cancellation.ts'
+import { encodeResult } from './result.ts'
+
+/**
+ * A run's own say inside its handler's transactions: the check that it still owns its task, and the completion that
+ * commits together with business rows. Only the database knows afterwards whether that transaction committed.
+ */
+export class Completion {
+  readonly #fence: Fence
+  readonly #cancellation: Cancellation
+  readonly #output: AttemptOutput
+  readonly #maxResultBytes: number
+  #attempted = false
+
+  constructor(
+    run: { fence: Fence; cancellation: Cancellation },
+    output: AttemptOutput,
+    maxResultBytes: number,
+  ) {
+    this.#fence = run.fence
+    this.#cancellation = run.cancellation
+    this.#output = output
+    this.#maxResultBytes = maxResultBytes
+  }
+
+  /** The handler completed its task in a transaction, which may or may not have committed. */
+  get attempted(): boolean {
+    return this.#attempted
+  }
+
+  async guard(tx: Transaction): Promise<void> {
+    if (this.#cancellation.aborted || !(await guardFence(tx, this.#fence))) throw this.#lost()
+  }
+
+  async complete(tx: Transaction, result: unknown): Promise<void> {
+    const text = encodeResult(result, this.#maxResultBytes, (line) => this.#output.log.warn(line))
+    // When the end is visible, the log must be complete.
+    await this.#output.flushed({ progress: false })
+    if (this.#cancellation.aborted) throw this.#lost()
+    const last = this.#output.lastProgress
+    if (!(await completeInTransaction(tx, this.#fence, text, last))) throw this.#lost()
+    this.#attempted = true
+  }
+
+  /** It was attempted in the handler's own thread. */
+  noteAttempt(): void {
+    this.#attempted = true
+  }
+
+  #lost(): TaskError {
+    const { taskId, attempt } = this.#fence
+    return new TaskError('TASK_LOST', `attempt ${attempt} of ${taskId} no longer owns its task`)
+  }
+}

@@ -1,0 +1,34 @@
+import { PermanentError } from '../../definition/errors.ts'
+import { describeError } from '../../definition/outcome.ts'
+import { type Loss, serialize } from '../../definition/serialize.ts'
+
+/** A result of a million NaNs is one line, too. */
+const MAX_LOSSES = 5
+
+/**
+ * A handler's result as JSON text; null when there is none. `warn` gets a line about what JSON has no form for: a task
+ * that is done must not fail for it.
+ *
+ * @throws PermanentError when it is not JSON, or too large: another attempt would return the same
+ */
+export function encodeResult(result: unknown, maxBytes: number, warn: (line: string) => void): string | null {
+  const losses: Loss[] = []
+  let text: string | undefined
+  try {
+    text = serialize(result, (loss) => {
+      if (losses.length <= MAX_LOSSES) losses.push(loss)
+    })
+  } catch (error) {
+    throw new PermanentError(`INVALID_RESULT: the handler returned what is not JSON: ${describeError(error)}`)
+  }
+  if (text !== undefined && Buffer.byteLength(text) > maxBytes) {
+    throw new PermanentError(`INVALID_RESULT: the result takes more than ${maxBytes} bytes of JSON`)
+  }
+  if (losses.length > 0) warn(`the result holds what JSON cannot: ${list(losses)}`)
+  return text ?? null
+}
+
+function list(losses: readonly Loss[]): string {
+  const named = losses.slice(0, MAX_LOSSES).map(({ pointer, what }) => `${pointer || 'it'} is ${what}`)
+  return [...named, ...(losses.length > MAX_LOSSES ? ['and more'] : [])].join('; ')
+}

@@ -1,0 +1,57 @@
+import type { LoopHealth } from '../runtime/supervisor.ts'
+
+export interface ExecutorHealth {
+  readonly ok: boolean
+  /** Why not, in words for people. */
+  readonly reasons: readonly string[]
+  /** What makes tasks wait although this executor is fit. */
+  readonly warnings: readonly string[]
+  readonly loops: readonly LoopHealth[]
+  /** Handlers that may run at once. */
+  readonly slots: number
+  /** Handlers that do. */
+  readonly running: number
+  /** Tasks whose handlers ignore their signal; each holds a slot. */
+  readonly stuck: readonly string[]
+}
+
+/** A loop, and how long it may go without a pass. Infinity: its failure makes the executor slower, not unfit. */
+export interface WatchedLoop {
+  readonly health: LoopHealth
+  readonly staleAfterMs: number
+}
+
+export function assessHealth(executor: {
+  readonly started: boolean
+  readonly stopping: boolean
+  readonly loops: readonly WatchedLoop[]
+  readonly slots: number
+  readonly running: number
+  readonly stuck: readonly string[]
+  /** How far the database's clock is behind what it had shown. */
+  readonly clockBehindMs: number
+  /** Of connections of the app's pool. */
+  readonly shortage: string | undefined
+}): ExecutorHealth {
+  const { started, stopping, slots, running, stuck, clockBehindMs, shortage } = executor
+  const reasons = stopping ? ['shutting down'] : started ? staleness(executor.loops) : ['not started']
+  const loops = executor.loops.map(({ health }) => health)
+  const warnings = [
+    ...(clockBehindMs > 0 ? [clockWarning(clockBehindMs)] : []),
+    ...(shortage === undefined ? [] : [shortage]),
+  ]
+  return { ok: reasons.length === 0, reasons, warnings, loops, slots, running, stuck }
+}
+
+function clockWarning(behindMs: number): string {
+  const seconds = Math.ceil(behindMs / 1_000)
+  return `the database's clock went back: tasks and schedules that were due by its earlier time wait for up to ${seconds} s`
+}
+
+function staleness(loops: readonly WatchedLoop[]): string[] {
+  return loops
+    .filter(({ health, staleAfterMs }) => health.sinceLastPassMs > staleAfterMs)
+    .map(({ health: { loop, sinceLastPassMs } }) => {
+      return `the ${loop} loop has not run for ${Math.round(sinceLastPassMs / 1_000)} s`
+    })
+}

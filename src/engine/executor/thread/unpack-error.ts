@@ -1,0 +1,23 @@
+import { PermanentError, RetryAfter, TaskError, type TaskErrorCode } from '../../definition/errors.ts'
+import { type Thrown, toError } from '../../definition/thrown.ts'
+import type { SentError } from './protocol.ts'
+
+/** What was thrown again, of the class that the engine goes by. */
+export function unpackError({ thrown, isPermanent, delayMs }: SentError): unknown {
+  const error = toError(thrown)
+  if (typeof error === 'string') return error
+  const known = create(thrown, isPermanent, delayMs)
+  return known ? Object.assign(known, { ...error, stack: error.stack, cause: error.cause }) : error
+}
+
+function create(
+  { name, message, code }: Thrown,
+  isPermanent: boolean,
+  delayMs: number | undefined,
+): Error | undefined {
+  if (isPermanent) return new PermanentError(message)
+  if (delayMs !== undefined) return new RetryAfter(delayMs, message)
+  // Only this package makes errors of that name, with codes of that union.
+  if (name === 'TaskError' && code !== undefined) return new TaskError(code as TaskErrorCode, message)
+  return undefined
+}

@@ -1,0 +1,183 @@
+import { performance } from 'node:perf_hooks'
+import type { Transaction } from '../../../db/query-runner.ts'
+import type { LogData, TaskContext, TaskLog } from '../../definition/context.ts'
+import { TaskError } from '../../definition/errors.ts'
+import { readLogCall } from '../../definition/log-call.ts'
+import { checkCount } from '../../definition/progress.ts'
+import { Scrubber } from '../../definition/scrubber.ts'
+import { serializeFields } from '../../definition/serialize.ts'
+import { requireDefinitions } from '../../definition/task.ts'
+import type { LastProgress } from '../../store/finish.ts'
+import { encodeResult } from '../attempt/result.ts'
+import { currentScrubber, runningTask } from '../attempt/running-task.ts'
+import { type FromThread, packError, type ThreadTask, type ToThread } from './protocol.ts'
+import { unpackError } from './unpack-error.ts'
+
+/** A handler in a loop must not fill the channel with progress that nobody will see. */
+const PROGRESS_INTERVAL_MS = 50
+
+/** An error that nobody caught ends the thread, and leaves it without the secrets of the run that left it behind. */
+process.on('uncaughtException', (error: unknown) => {
+  // A handler's own listener may keep the thread alive, as without this one.
+  if (process.listenerCount('uncaughtException') === 1) throw currentScrubber()?.error(error) ?? error
+})
+
+/** What a pool thread runs: loads the handler's module and gives it a context that speaks over the port. */
+export default async function runHandler(task: ThreadTask): Promise<void> {
+  const link = new Link(task)
+  try {
+    const loaded: { default?: unknown } = await import(task.module)
+    const handler = loaded.default
+    if (typeof handler !== 'function') {
+      throw new TypeError(`${task.module} must export its handler as default`)
+    }
+    const { taskType, hidden } = task
+    const { taskId, attempt } = task.fence
+    const run = { event: { taskId, taskType, attempt }, scrubber: hidden && new Scrubber(hidden) }
+    const result: unknown = await runningTask.run(run, () => handler(task.params, link.context))
+    // Inside a result these are named in the log; as a whole they are none, and what cloning throws says so.
+    if (typeof result === 'function' || typeof result === 'symbol') structuredClone(result)
+    link.end({ kind: 'returned', result: link.encode(result) })
+  } catch (thrown) {
+    link.end({ kind: 'threw', error: packError(thrown) })
+  }
+}
+
+/** The thread's end of the channel to the attempt that waits in the main thread. */
+class Link {
+  readonly context: TaskContext
+  readonly #task: ThreadTask
+  readonly #abort = new AbortController()
+  readonly #calls = new Map<number, PromiseWithResolvers<unknown>>()
+  /** Of the handler's, by the calls that they came with. */
+  readonly #transactions = new Map<number, Transaction>()
+  #lastCall = 0
+  #progress: readonly [number, number | undefined, string | undefined] | undefined
+  #progressSentAt = Number.NEGATIVE_INFINITY
+
+  constructor(task: ThreadTask) {
+    this.#task = task
+    task.port.on('message', (message: ToThread) => this.#hear(message))
+    this.context = this.#createContext()
+    this.#send({ kind: 'begun' })
+  }
+
+  /** @throws PermanentError for a result that is not JSON, or too large */
+  encode(result: unknown): string | null {
+    return encodeResult(result, this.#task.maxResultBytes, (line) => this.context.log.warn(line))
+  }
+
+  /** Sends the outcome: what the handler logs or reports afterwards is dropped. */
+  end(last: FromThread): void {
+    this.#sendProgress()
+    this.#send(last)
+    this.#task.port.close()
+  }
+
+  #createContext(): TaskContext {
+    const { fence, taskType } = this.#task
+    const write = (level: keyof TaskLog) => (first: unknown, second?: unknown) => {
+      const { message, data } = readLogCall(first, second)
+      this.#send({ kind: 'log', level, message, data: toJson(data) })
+    }
+    return {
+      taskId: fence.taskId,
+      taskType,
+      attempt: fence.attempt,
+      signal: this.#abort.signal,
+      log: { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') },
+      progress: (current, total, step) => this.#report(current, total, step),
+      createTask: async (reference, ...[params, given = {}]) => {
+        const name =
+          typeof reference === 'string' ? reference : (requireDefinitions(reference)[0]?.type ?? '')
+        const { tx, ...options } = given
+        const inTransaction = tx !== undefined
+        // The main thread's manager answers what createTask promises.
+        return (await this.#call({ kind: 'create', task: name, params, options, inTransaction }, tx)) as never
+      },
+      guard: async (tx) => {
+        // Loaded when needed: a thread that writes nothing need not load a database driver.
+        const { guardFence } = await import('../../store/guard.ts')
+        if (this.#abort.signal.aborted || !(await guardFence(tx, fence))) throw this.#lost()
+      },
+      complete: async (tx, result) => {
+        const { completeInTransaction } = await import('../../store/guard.ts')
+        const text = this.encode(result)
+        this.#sendProgress()
+        // What the main thread has heard of the progress goes into the same row.
+        const last = (await this.#call({ kind: 'flush' })) as LastProgress | undefined
+        if (this.#abort.signal.aborted) throw this.#lost()
+        if (!(await completeInTransaction(tx, fence, text, last))) throw this.#lost()
+        this.#send({ kind: 'completing' })
+      },
+    }
+  }
+
+  #report(current: number, total: number | undefined, step: string | undefined): void {
+    checkCount('current', current)
+    if (total !== undefined) checkCount('total', total)
+    this.#progress = [current, total ?? this.#progress?.[1], step ?? this.#progress?.[2]]
+    if (performance.now() - this.#progressSentAt >= PROGRESS_INTERVAL_MS) this.#sendProgress()
+  }
+
+  #sendProgress(): void {
+    if (!this.#progress) return
+    this.#send({ kind: 'progress', args: this.#progress })
+    this.#progressSentAt = performance.now()
+  }
+
+  #call(
+    request: DistributiveOmit<Extract<FromThread, { call: number }>, 'call'>,
+    tx?: Transaction,
+  ): Promise<unknown> {
+    const call = ++this.#lastCall
+    if (tx) this.#transactions.set(call, tx)
+    const answer = Promise.withResolvers<unknown>()
+    this.#calls.set(call, answer)
+    this.#send({ ...request, call } as FromThread)
+    return answer.promise
+  }
+
+  #hear(message: ToThread): void {
+    if (message.kind === 'abort') {
+      this.#abort.abort(new DOMException(message.message, message.name))
+      return
+    }
+    if (message.kind === 'query') {
+      void this.#query(message)
+      return
+    }
+    const call = this.#calls.get(message.call)
+    this.#transactions.delete(message.call)
+    this.#calls.delete(message.call)
+    if (message.kind === 'answer') call?.resolve(message.value)
+    else call?.reject(unpackError(message.error))
+  }
+
+  async #query({ call, query, text, values }: Extract<ToThread, { kind: 'query' }>): Promise<void> {
+    try {
+      const { runIn } = await import('../../../db/query-runner.ts')
+      const tx = this.#transactions.get(call)
+      if (!tx) throw new Error('the transaction of this call has ended')
+      this.#send({ kind: 'rows', query, rows: await runIn(tx, text, values) })
+    } catch (error) {
+      this.#send({ kind: 'queryFailed', query, error: packError(error) })
+    }
+  }
+
+  #send(message: FromThread): void {
+    this.#task.port.postMessage(message)
+  }
+
+  #lost(): TaskError {
+    const { taskId, attempt } = this.#task.fence
+    return new TaskError('TASK_LOST', `attempt ${attempt} of ${taskId} no longer owns its task`)
+  }
+}
+
+type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never
+
+/** Fields of a log line become JSON anyway; a clone would fail for some, and lose errors of others. */
+function toJson(data: LogData | undefined): LogData | undefined {
+  return data === undefined ? undefined : JSON.parse(serializeFields(data) ?? 'null')
+}

@@ -1,0 +1,83 @@
+import type { Database } from '../../../db/database.ts'
+import type { TaskEvents } from '../../runtime/events.ts'
+import { FlushLoop } from '../../runtime/flush-loop.ts'
+import { persistEachOrDrop, persistOrDrop } from '../../runtime/persist-or-drop.ts'
+import { type Fence, runKey } from '../../store/fence.ts'
+import { type ProgressUpdate, writeLockedProgress, writeProgress } from '../../store/output.ts'
+
+/** Locked rows that one flush waits for, half a second each at most. */
+const MAX_WAITS = 4
+
+/**
+ * The newest progress of each attempt of an executor, on its way to the database. Rows that a handler's own
+ * transaction has locked are passed over at first, so that they do not hold up the others, and then waited for a
+ * little, one by one. Nothing waits for this buffer but the end of a failed task.
+ */
+export class ProgressBuffer {
+  readonly #db: Database
+  readonly #executorId: string
+  readonly #context: { events: TaskEvents; giveUp: AbortSignal }
+  readonly #onLost: (run: Fence) => void
+  readonly #loop: FlushLoop
+  readonly #waiting = new Map<string, ProgressUpdate>()
+
+  constructor(options: {
+    db: Database
+    executorId: string
+    context: { events: TaskEvents; giveUp: AbortSignal }
+    /** The run no longer owns its task. */
+    onLost: (run: Fence) => void
+  }) {
+    this.#db = options.db
+    this.#executorId = options.executorId
+    this.#context = options.context
+    this.#onLost = options.onLost
+    const more = () => (this.#waiting.size > 0 ? 'later' : 'none')
+    this.#loop = new FlushLoop(() => this.#write(), more, options.context.giveUp)
+  }
+
+  report(update: ProgressUpdate): void {
+    this.#waiting.set(runKey(update), update)
+    this.#loop.soon()
+  }
+
+  /** Forgets progress that the run's last write carries, or that its row no longer wants. */
+  drop(run: Fence): void {
+    this.#waiting.delete(runKey(run))
+  }
+
+  /** Writes what waits now, but for rows that are locked. */
+  async flush(): Promise<void> {
+    // A flush under way may have taken its share before the newest progress, and another caller may have begun the next.
+    await this.#loop.now()
+    if (this.#waiting.size > 0 || this.#loop.isFlushing) await this.#loop.now()
+  }
+
+  stop(): void {
+    this.#loop.stop()
+  }
+
+  async #write(): Promise<void> {
+    if (this.#waiting.size === 0) return
+    const updates = [...this.#waiting.values()]
+    this.#waiting.clear()
+    const write = (some: readonly ProgressUpdate[]) => writeProgress(this.#db, this.#executorId, some)
+    const answers = await persistEachOrDrop('progress', updates, write, this.#context)
+    const ends = new Map(answers.flatMap((answer) => [...answer]))
+    for (const update of updates) {
+      if (ends.get(runKey(update)) === 'lost') this.#onLost(update)
+    }
+    const locked = updates.filter((update) => ends.get(runKey(update)) === 'locked')
+    for (const [i, update] of locked.entries()) {
+      // A handler that writes in one transaction after the other leaves only moments between them.
+      const written = i < MAX_WAITS && (await this.#writeLocked(update))
+      if (!written && !this.#waiting.has(runKey(update))) this.#waiting.set(runKey(update), update)
+    }
+  }
+
+  async #writeLocked(update: ProgressUpdate): Promise<boolean> {
+    const write = () => writeLockedProgress(this.#db, update)
+    // Undefined: refused for good, and said.
+    return (await persistOrDrop('progress', write, this.#context)) ?? true
+  }
+}

@@ -1,0 +1,171 @@
+import type { TasksStreamEvent } from '../../contract/events.ts'
+import type { TaskSummary } from '../../contract/task.ts'
+import { isFinished } from '../definition/lifecycle.ts'
+import type { FleetState } from '../store/changes.ts'
+import { type AllTasksLook, type AllTasksPosition, MAX_CHANGED, MAX_NEW, parseSeen } from '../store/feed.ts'
+import type { Snapshot } from '../store/settled-ids.ts'
+import { Changes } from './changes.ts'
+import { MissingIds } from './missing-ids.ts'
+
+/** Pending tasks that each poll reads again: the latest. Reports name what changes of the others. */
+const MAX_PENDING = 500
+/** Ended tasks that are remembered, so that a report of what was published already is no change. */
+const MAX_ENDED = 2_000
+/** Events that are kept for viewers that are a little behind. */
+const MAX_KEPT = 5_000
+/** What a deleted task looks like. */
+const DELETED = ''
+
+interface Known {
+  readonly body: string
+  readonly task: TaskSummary
+}
+
+interface Batch {
+  readonly number: number
+  readonly events: readonly TasksStreamEvent[]
+}
+
+/**
+ * What all viewers of the whole table share: what is not finished, and what changed lately.
+ *
+ * Each poll finds what runs, what is new, what was unfinished at the last poll, and what the reports name which have
+ * become visible since; see `store/changes.ts`. Where a change may have been missed, all viewers are sent away: they
+ * come back and read what they show.
+ */
+export class AllTasks {
+  readonly changes = new Changes()
+  /** Resolves after the first poll; rejects when the database cannot be asked. */
+  readonly found = Promise.withResolvers<void>()
+  viewers = 0
+  /** When reports have to be requested, and the fleet read, by the process's clock. */
+  requestReportsAt = 0
+  readFleetAt = 0
+  /** In the order in which they changed. */
+  readonly #unfinished = new Map<string, Known>()
+  readonly #ended = new Map<string, string>()
+  readonly #ids = new MissingIds()
+  #snapshot: string | undefined
+  #paused: ReadonlySet<string> | undefined
+  #dead: ReadonlySet<string> | undefined
+  #batches: Batch[] = []
+  #kept = 0
+  #number = 0
+
+  constructor() {
+    this.found.promise.catch(() => {})
+  }
+
+  /** Where the next poll starts. */
+  get wanted(): AllTasksPosition {
+    return {
+      unfinished: [...this.#unfinished.keys()],
+      afterTask: this.#ids.position ?? null,
+      missing: this.#ids.ids,
+      snapshot: this.#snapshot ?? null,
+    }
+  }
+
+  /** Counts the batches of changes. */
+  get number(): number {
+    return this.#number
+  }
+
+  get running(): TaskSummary[] {
+    return [...this.#unfinished.values()].map(({ task }) => task).filter(({ status }) => status === 'running')
+  }
+
+  /** Returns whether there is more to read at once. */
+  take(look: AllTasksLook, snapshot: Snapshot): boolean {
+    const events = [...this.#takeTasks(look), ...this.#takeDeleted(look)]
+    const found = new Set([...look.tasks.values()].map(({ id }) => id))
+    const hasAll = this.#ids.take(look.newIds, found, look.lastTask, snapshot)
+    this.#snapshot = look.snapshot
+    if (events.length > 0) this.#publish(events)
+    if (look.changed.length > MAX_CHANGED || !hasAll) this.restart()
+    this.#forget()
+    this.found.resolve()
+    return look.newIds.length >= MAX_NEW
+  }
+
+  takeFleet({ paused, dead }: FleetState): void {
+    const events = [...this.#takePauses(paused)]
+    if (events.length > 0) this.#publish(events)
+    if (this.#isNewlyDead(dead)) this.restart()
+  }
+
+  /** Events after this batch; undefined where they go further back than what is kept. */
+  eventsAfter(number: number): readonly TasksStreamEvent[] | undefined {
+    const kept = this.#batches[0]?.number ?? this.#number + 1
+    if (number < kept - 1) return undefined
+    return this.#batches.filter((batch) => batch.number > number).flatMap((batch) => batch.events)
+  }
+
+  /** Sends all viewers away. */
+  restart(): void {
+    this.#number += 1
+    this.#batches = []
+    this.#kept = 0
+    this.changes.announce()
+  }
+
+  *#takeTasks(look: AllTasksLook): Generator<TasksStreamEvent> {
+    const changed = [...look.tasks].filter(([taskId, { body }]) => this.#bodyOf(taskId) !== body)
+    changed.sort(([, left], [, right]) => left.id - right.id)
+    for (const [taskId, seen] of changed) {
+      const { attempt: _attempt, ...task } = parseSeen(seen)
+      this.#remember(taskId, { body: seen.body, task })
+      yield { type: 'task', task }
+    }
+  }
+
+  *#takeDeleted(look: AllTasksLook): Generator<TasksStreamEvent> {
+    for (const taskId of new Set([...this.#unfinished.keys(), ...look.changed])) {
+      if (look.tasks.has(taskId) || this.#bodyOf(taskId) === DELETED) continue
+      this.#remember(taskId, undefined)
+      yield { type: 'deleted', taskId }
+    }
+  }
+
+  *#takePauses(taskTypes: readonly string[]): Generator<TasksStreamEvent> {
+    const now = new Set(taskTypes)
+    const before = this.#paused ?? now
+    this.#paused = now
+    for (const taskType of now) if (!before.has(taskType)) yield { type: 'type', taskType, paused: true }
+    for (const taskType of before) if (!now.has(taskType)) yield { type: 'type', taskType, paused: false }
+  }
+
+  /** An executor that died may have ended tasks that it did not report any more. */
+  #isNewlyDead(executorIds: readonly string[]): boolean {
+    const before = this.#dead
+    this.#dead = new Set(executorIds)
+    return before !== undefined && executorIds.some((id) => !before.has(id))
+  }
+
+  #bodyOf(taskId: string): string | undefined {
+    return this.#unfinished.get(taskId)?.body ?? this.#ended.get(taskId)
+  }
+
+  #remember(taskId: string, known: Known | undefined): void {
+    this.#unfinished.delete(taskId)
+    this.#ended.delete(taskId)
+    if (known && !isFinished(known.task.status)) this.#unfinished.set(taskId, known)
+    else this.#ended.set(taskId, known?.body ?? DELETED)
+  }
+
+  #forget(): void {
+    const pending = [...this.#unfinished].filter(([, { task }]) => task.status !== 'running')
+    for (const [taskId] of pending.slice(0, -MAX_PENDING)) this.#unfinished.delete(taskId)
+    const surplus = Math.max(0, this.#ended.size - MAX_ENDED)
+    for (const taskId of [...this.#ended.keys()].slice(0, surplus)) this.#ended.delete(taskId)
+  }
+
+  #publish(events: readonly TasksStreamEvent[]): void {
+    this.#number += 1
+    this.#batches.push({ number: this.#number, events })
+    this.#kept += events.length
+    while (this.#kept > MAX_KEPT && this.#batches.length > 1)
+      this.#kept -= this.#batches.shift()?.events.length ?? 0
+    this.changes.announce()
+  }
+}

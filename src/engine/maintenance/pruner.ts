@@ -1,0 +1,136 @@
+import { randomUUID } from 'node:crypto'
+import type { Database } from '../../db/database.ts'
+import type { TaskSettings } from '../definition/settings.ts'
+import type { TaskDefinition } from '../definition/task.ts'
+import type { TaskEvents } from '../runtime/events.ts'
+import { pause } from '../runtime/wake-up.ts'
+import { forgetChanges } from '../store/changes.ts'
+import type { ListPosition } from '../store/list-branches.ts'
+import {
+  findTypesToPrune,
+  forgetMinutes,
+  leavePruning,
+  PRUNE_START,
+  pruneStep,
+  takePruning,
+} from '../store/prune.ts'
+
+const MINUTE_MS = 60_000
+const HOUR_MS = 60 * MINUTE_MS
+const DAY_MS = 24 * HOUR_MS
+/** Whoever waits for an end, at its next poll, still finds it. */
+const MIN_RETENTION_MS = MINUTE_MS
+/** A hundred years, the largest value, is never. */
+const FOREVER_DAYS = 36_500
+/** After this another process takes over from one that died while it pruned. */
+const DUTY_MS = 2 * MINUTE_MS
+/** Of the time, the part that is spent in statements: the rest belongs to tasks. */
+const BUSY = 1 / 3
+/** Turns are counted from different moments, so that the same process does not always come first. */
+const JITTER = 0.1
+
+/**
+ * Removes tasks that ended longer ago than they are kept, with their params, log and attempts.
+ *
+ * One process at a time does it for all, as a row in the database says. It goes over each type from its oldest task on,
+ * in steps of a few dozen tasks and a third of the time, until it has seen all that are old enough; the next time it
+ * looks is an hour later, or a twenty-fourth of the shortest retention. A step waits for no lock, and touches nothing
+ * that a claim wants.
+ */
+export class Pruner {
+  readonly #db: Database
+  readonly #settings: TaskSettings
+  readonly #definitions: ReadonlyMap<string, TaskDefinition>
+  readonly #events: TaskEvents
+  readonly #judge: { readonly isSteady: boolean }
+  readonly #holder = randomUUID()
+  #waitMs: number
+  #takenUntil = 0
+
+  constructor(options: {
+    db: Database
+    settings: TaskSettings
+    definitions: ReadonlyMap<string, TaskDefinition>
+    events: TaskEvents
+    /** Not steady while the database's clock may have jumped. Default: always steady. */
+    judge?: { readonly isSteady: boolean }
+  }) {
+    this.#db = options.db
+    this.#settings = options.settings
+    this.#definitions = options.definitions
+    this.#events = options.events
+    this.#judge = options.judge ?? { isSteady: true }
+    // By then every living executor has said which types it knows.
+    this.#waitMs = options.settings.leaseMs
+  }
+
+  /** Fails where a statement fails; its supervisor starts it again. */
+  async loop(signal: AbortSignal, passed: () => void): Promise<void> {
+    while (!signal.aborted) {
+      await pause(jittered(this.#waitMs), signal)
+      if (signal.aborted) return
+      if (!this.#judge.isSteady) {
+        this.#waitMs = this.#settings.leaseMs / 4
+        continue
+      }
+      // After a failure the supervisor's own wait is enough: an outage ends when every loop has passed again.
+      this.#waitMs = 0
+      this.#waitMs = (await this.prune(signal)) ? this.#intervalMs : MINUTE_MS
+      passed()
+    }
+  }
+
+  /** Goes once over everything that is old enough; false where another process is at it. */
+  async prune(signal: AbortSignal): Promise<boolean> {
+    if (!(await this.#take())) return false
+    let count = 0
+    for (const taskType of await findTypesToPrune(this.#db, [...this.#definitions.keys()])) {
+      const olderThanMs = this.#retentionMs(taskType)
+      if (olderThanMs !== undefined) count += await this.#pruneType(taskType, olderThanMs, signal)
+    }
+    await forgetMinutes(this.#db)
+    await forgetChanges(this.#db)
+    this.#takenUntil = 0
+    await leavePruning(this.#db, this.#holder)
+    if (count > 0) this.#events.emit('pruned', { count })
+    return true
+  }
+
+  async #pruneType(taskType: string, olderThanMs: number, signal: AbortSignal): Promise<number> {
+    let count = 0
+    let position: ListPosition | undefined = PRUNE_START
+    while (position && !signal.aborted && (await this.#take())) {
+      const begun = performance.now()
+      const step = await pruneStep(this.#db, taskType, olderThanMs, position)
+      count += step.pruned
+      position = step.next
+      if (position) await pause((performance.now() - begun) * (1 / BUSY - 1), signal)
+    }
+    return count
+  }
+
+  /** Takes the duty, or makes sure that it is still held: without a statement for half of its time. */
+  async #take(): Promise<boolean> {
+    if (performance.now() < this.#takenUntil) return true
+    const begun = performance.now()
+    const taken = await takePruning(this.#db, this.#holder, DUTY_MS)
+    this.#takenUntil = taken ? begun + DUTY_MS / 2 : 0
+    return taken
+  }
+
+  /** Undefined: for ever. */
+  #retentionMs(taskType: string): number | undefined {
+    const days = this.#definitions.get(taskType)?.options.retentionDays ?? this.#settings.retentionDays
+    return days >= FOREVER_DAYS ? undefined : Math.max(days * DAY_MS, MIN_RETENTION_MS)
+  }
+
+  get #intervalMs(): number {
+    const own = [...this.#definitions.values()].flatMap(({ options }) => options.retentionDays ?? [])
+    const shortestMs = Math.min(this.#settings.retentionDays, ...own) * DAY_MS
+    return Math.min(HOUR_MS, Math.max(MINUTE_MS, shortestMs / 24))
+  }
+}
+
+function jittered(ms: number): number {
+  return ms * (1 + JITTER * (2 * Math.random() - 1))
+}

@@ -1,0 +1,394 @@
+import type { BulkAnswer, BulkRequest } from '../../contract/bulk.ts'
+import type { ListLogsQuery, ListTasksQuery } from '../../contract/requests.ts'
+import { MAX_EXACT_TOTAL } from '../../contract/requests.ts'
+import type { ScheduleView } from '../../contract/schedule.ts'
+import type { TaskStats } from '../../contract/stats.ts'
+import type {
+  ExecutorView,
+  LogLevel,
+  TaskDetail,
+  TaskList,
+  TaskLogPage,
+  TaskTypeView,
+} from '../../contract/task.ts'
+import type { Database } from '../../db/database.ts'
+import {
+  logLine,
+  logQuery,
+  progressReport,
+  requireCreateOptions,
+  requireValid,
+  taskQuery,
+  waitOptions,
+} from '../create/arguments.ts'
+import { TaskCreator } from '../create/creator.ts'
+import { keepParts, type ManagerParts } from '../create/manager-parts.ts'
+import type { CreatedTask, CreateTaskOptions, EndedTask, NewTaskItems } from '../definition/create-options.ts'
+import { TaskError } from '../definition/errors.ts'
+import { isFinished, TASK_ID } from '../definition/lifecycle.ts'
+import { toStorable } from '../definition/outcome.ts'
+import { Redaction } from '../definition/redaction.ts'
+import type { TaskSettings } from '../definition/settings.ts'
+import { type AnyTask, type CreateArguments, requireTypeOf, type TaskReference } from '../definition/task.ts'
+import { LogCap } from '../maintenance/log-cap.ts'
+import { orBusy } from '../runtime/busy.ts'
+import { defineSchedule, type ScheduleChanges, type ScheduleOptions } from '../schedules/schedule-options.ts'
+import { Schedules } from '../schedules/schedules.ts'
+import { listExecutors } from '../store/executors.ts'
+import { appendLogs, updateProgress } from '../store/output.ts'
+import {
+  countLogs,
+  countTasks,
+  findStatuses,
+  findTask,
+  listLogs,
+  listTasks,
+  searchIds,
+} from '../store/read.ts'
+import { toDetail, toLogLine, toSummary } from '../store/rows.ts'
+import { runBulk } from './bulk.ts'
+import { decodeCursor, encodeCursor } from './cursor.ts'
+import { Statistics } from './statistics.ts'
+import { type SteeringContext, steerOne } from './steering.ts'
+import { TaskTypes } from './task-types.ts'
+import { Waiters, type WaitOptions } from './waiters.ts'
+
+export type {
+  CreatedTask,
+  CreateTaskOptions,
+  EndedTask,
+  NewTaskItem,
+  NewTaskItems,
+} from '../definition/create-options.ts'
+export type { WaitOptions } from './waiters.ts'
+
+export type TaskQuery = Partial<ListTasksQuery>
+export type LogQuery = Partial<ListLogsQuery>
+
+const DEFAULT_PAGE_SIZE = 50
+
+/**
+ * What routes and applications call: creates, reads and steers tasks. It holds no state of theirs; every
+ * transition is one guarded statement in the store.
+ */
+export class TaskManager {
+  readonly #db: Database
+  readonly #settings: TaskSettings
+  readonly #creator: TaskCreator
+  readonly #schedules: Schedules
+  readonly #redaction: Redaction
+  readonly #types: TaskTypes
+  readonly #waiters: Waiters
+  readonly #statistics: Statistics
+  readonly #logCap: LogCap
+  readonly #steering: SteeringContext
+
+  constructor(options: ManagerParts) {
+    keepParts(this, options)
+    this.#db = options.db
+    this.#settings = options.settings
+    this.#creator = new TaskCreator(options)
+    this.#redaction = new Redaction(options.settings.redact, options.definitions)
+    this.#schedules = new Schedules({ ...options, creator: this.#creator, redaction: this.#redaction })
+    this.#types = new TaskTypes(options)
+    this.#waiters = new Waiters(options.db, options.events, options.settings.pollIntervalMs, (task) =>
+      this.#redaction.hide(task),
+    )
+    this.#statistics = new Statistics(options.db)
+    this.#steering = { db: options.db, events: options.events, isWaiting: false }
+    this.#logCap = new LogCap(options.db, options.events, options.settings.maxLogLines)
+  }
+
+  /**
+   * Creates a task and resolves once its row is durable; with `tx`, once it is written in that transaction.
+   *
+   * @param task a handler, or a type's name; the params of an unregistered name are checked where it runs
+   * @throws TaskError `UNKNOWN_TASK_TYPE` for a name that neither this app nor any executor of the last day has
+   *   registered, `INVALID_PARAMS`, `INVALID_ARGUMENT`, `DUPLICATE_TASK` where `onDuplicate` is `reject`, or
+   *   `UNIQUE_KEY_BUSY` when a transaction holds the key and does not end for half a lease (at most 30 s)
+   */
+  async createTask<T extends TaskReference>(
+    task: T,
+    ...[params, options = {}]: CreateArguments<T, CreateTaskOptions>
+  ): Promise<CreatedTask> {
+    const { tx, ...others } = requireCreateOptions(options)
+    return this.#creator.create({ ...others, task, ...(params === undefined ? {} : { params }) }, tx)
+  }
+
+  /** Creates many tasks, of any types: all of them or none. One answer each, in their order. */
+  async createTasks<const T extends readonly TaskReference[]>(
+    items: NewTaskItems<T>,
+    options: Pick<CreateTaskOptions, 'tx'> = {},
+  ): Promise<{ [Index in keyof T]: CreatedTask }> {
+    // As many as there are items: a mapped tuple type says so, an array of rows cannot.
+    return (await this.#creator.createAll(items, options)) as { [Index in keyof T]: CreatedTask }
+  }
+
+  /** Undefined when there is none. */
+  async getTask(taskId: string): Promise<TaskDetail | undefined> {
+    const task = TASK_ID.test(taskId) ? await findTask(this.#db, taskId) : undefined
+    return task && this.#redaction.hide(task)
+  }
+
+  /**
+   * Tasks, newest first.
+   *
+   * @throws TaskError `INVALID_ARGUMENT`, also for a cursor that no page gave out
+   */
+  async listTasks(query: TaskQuery = {}): Promise<TaskList> {
+    requireValid('list query', taskQuery, query)
+    const { page = 1, pageSize = DEFAULT_PAGE_SIZE, cursor, ...filter } = query
+    const after = cursor === undefined ? undefined : decodeCursor(cursor)
+    const offset = after ? 0 : (page - 1) * pageSize
+    const search = await searchIds(this.#db, filter.q)
+    // One more than the page tells whether another one follows.
+    const [rows, count] = await Promise.all([
+      listTasks(this.#db, filter, { limit: pageSize + 1, offset, after }, search),
+      countTasks(this.#db, filter, search),
+    ])
+    const shown = rows.slice(0, pageSize)
+    const last = shown.at(-1)
+    return {
+      tasks: shown.map(({ id: _id, createdAtMicros: _micros, ...row }) => toSummary(row)),
+      total: Math.min(count, MAX_EXACT_TOTAL),
+      ...(count > MAX_EXACT_TOTAL ? { totalIsEstimate: true as const } : {}),
+      page,
+      pageSize,
+      nextCursor: rows.length > pageSize && last ? encodeCursor(last) : null,
+    }
+  }
+
+  /**
+   * Cancels a pending or running task; a running handler's signal aborts. Cancelling twice is no error.
+   *
+   * @throws TaskError `TASK_NOT_FOUND`, `TASK_ALREADY_FINISHED`, or `CANCEL_PENDING` when a transaction holds the row
+   *   for longer than 0.7 s: the signal is aborted, and the task becomes cancelled when that transaction has ended,
+   *   unless it completes the task
+   */
+  async cancelTask(taskId: string): Promise<TaskDetail> {
+    await steerOne(this.#steering, 'cancel', taskId)
+    return this.#require(taskId)
+  }
+
+  /**
+   * Makes a finished task pending again, with all its retries.
+   *
+   * @throws TaskError `TASK_NOT_FOUND`, `TASK_NOT_FINISHED`, `TASK_STILL_STOPPING` while the handler of its last
+   *   attempt has not returned in a living executor, `DUPLICATE_TASK` while another task has its unique key, or
+   *   `TASK_BUSY` when a transaction holds the row for longer than 0.7 s
+   */
+  async retryTask(taskId: string): Promise<TaskDetail> {
+    const [pending] = (await steerOne(this.#steering, 'retry', taskId)).pending
+    const task = await this.#require(taskId)
+    if (!pending) return task
+    // By now it may run again: the answer is what this call has made of it.
+    const attempts = task.attempts.filter(({ attempt }) => attempt <= pending.attempt)
+    return { ...toDetail(pending, null, attempts), params: task.params }
+  }
+
+  /** @throws TaskError `TASK_NOT_FOUND`, `TASK_NOT_FINISHED`, `TASK_BUSY` when a transaction holds it for over 0.7 s */
+  async deleteTask(taskId: string): Promise<void> {
+    await steerOne(this.#steering, 'delete', taskId)
+  }
+
+  /**
+   * Cancels, retries or deletes up to 1,000 tasks: those of `taskIds`, or the newest that fit `filter` and allow the
+   * action. `dryRun` says what would happen. Answers for each task as the single call would; `more`: call again.
+   *
+   * @throws TaskError `INVALID_ARGUMENT`
+   */
+  bulk(request: BulkRequest): Promise<BulkAnswer> {
+    return runBulk(this.#steering, request)
+  }
+
+  /**
+   * Counts by status and type, the longest wait of a due task, and what ended in each minute of the last hour. Counted
+   * once a second at most, for all callers. Large counts of ended tasks are estimates, which `isEstimate` says.
+   */
+  stats(): Promise<TaskStats> {
+    return this.#statistics.read()
+  }
+
+  /**
+   * Reports progress of a running task from outside its handler.
+   *
+   * @param current integer, 0 … total; never lowers what was reported before
+   * @throws TaskError `TASK_NOT_FOUND`, `TASK_NOT_RUNNING`, `TASK_BUSY`, `INVALID_ARGUMENT`
+   */
+  async updateProgress(taskId: string, current: number, total?: number, step?: string): Promise<TaskDetail> {
+    requireValid('progress', progressReport, { current, total, step })
+    const progress = {
+      current,
+      total: total ?? null,
+      step: step === undefined ? null : toStorable(step.slice(0, 200)),
+    }
+    const written =
+      TASK_ID.test(taskId) && (await orBusy('TASK_BUSY', taskId, updateProgress(this.#db, taskId, progress)))
+    const task = await this.#require(taskId)
+    if (!written) throw new TaskError('TASK_NOT_RUNNING', `${taskId} is ${task.status}`)
+    return task
+  }
+
+  /**
+   * Adds a line to a task's log, whatever its status.
+   *
+   * @throws TaskError `TASK_NOT_FOUND`, `TASK_BUSY` (a transaction of the host's holds the row for update), `INVALID_ARGUMENT`
+   */
+  async logMessage(taskId: string, level: LogLevel, message: string): Promise<void> {
+    requireValid('log line', logLine, { level, message })
+    const line = {
+      taskId,
+      attempt: null,
+      level,
+      message: toStorable(message.slice(0, 10_000)),
+      data: null,
+      ageMs: 0,
+    }
+    if (!TASK_ID.test(taskId)) throw notFound(taskId)
+    let appended = await appendLogs(this.#db, [line])
+    if (appended.locked.size > 0) {
+      appended = await orBusy('TASK_BUSY', taskId, appendLogs(this.#db, [line], 'wait'))
+    }
+    if (appended.written.size === 0) throw notFound(taskId)
+    await this.#logCap.afterWrite([line])
+  }
+
+  /**
+   * A task's log, oldest line first unless `order` says otherwise.
+   *
+   * @throws TaskError `TASK_NOT_FOUND`, `INVALID_ARGUMENT`
+   */
+  async listLogs(taskId: string, query: LogQuery = {}): Promise<TaskLogPage> {
+    requireValid('log query', logQuery, query)
+    // Not the whole task: whoever follows a log would read its params with every page.
+    const exists = TASK_ID.test(taskId) && (await findStatuses(this.#db, [taskId])).has(taskId)
+    if (!exists) throw notFound(taskId)
+    const { page = 1, pageSize = DEFAULT_PAGE_SIZE, order = 'asc', ...filter } = query
+    const [rows, total] = await Promise.all([
+      listLogs(this.#db, taskId, filter, { limit: pageSize, offset: (page - 1) * pageSize, order }),
+      countLogs(this.#db, taskId, filter),
+    ])
+    return { logs: rows.map(toLogLine), total, page, pageSize }
+  }
+
+  /**
+   * Resolves to the task at any end of it. With `task`, its handler, the result has the type of what that returns.
+   *
+   * @throws TaskError `WAIT_TIMEOUT`, `TASK_NOT_FOUND` (also when it is deleted meanwhile), `SHUTTING_DOWN`,
+   *   `INVALID_ARGUMENT`
+   */
+  async waitFor<T extends AnyTask = AnyTask>(
+    taskId: string,
+    options: WaitOptions & { task?: T } = {},
+  ): Promise<EndedTask<T>> {
+    requireValid('wait options', waitOptions, options)
+    if (!TASK_ID.test(taskId)) throw notFound(taskId)
+    const examine = (task: TaskDetail | undefined) => {
+      if (!task) throw notFound(taskId)
+      if (options.task) requireTypeOf(options.task, task)
+      return isFinished(task.status) ? task : undefined
+    }
+    // Stored by the handler that the type is checked against.
+    return (await this.#waiters.wait(taskId, examine, options)) as EndedTask<T>
+  }
+
+  /** The registered types, with the defaults that apply here, and whether they are paused. */
+  listTaskTypes(): Promise<TaskTypeView[]> {
+    return this.#types.list()
+  }
+
+  /**
+   * Stops tasks of a type from being started, in all processes: none is once this has resolved. Those that run go on.
+   * Pausing twice is no error.
+   *
+   * @throws TaskError `UNKNOWN_TASK_TYPE` when neither this app nor any executor has registered it
+   */
+  pauseTaskType(taskType: string): Promise<TaskTypeView> {
+    return this.#types.pause(taskType)
+  }
+
+  /** Ends a pause. @throws TaskError `UNKNOWN_TASK_TYPE` */
+  resumeTaskType(taskType: string): Promise<TaskTypeView> {
+    return this.#types.resume(taskType)
+  }
+
+  /** @throws TaskError `UNKNOWN_TASK_TYPE` when neither this app nor any executor of the last day has registered it */
+  requireTaskType(taskType: string): Promise<void> {
+    return this.#creator.requireKnown([taskType])
+  }
+
+  /** What a request that creates a task may have to carry. */
+  get maxParamsBytes(): number {
+    return this.#settings.maxParamsBytes
+  }
+
+  listExecutors(): Promise<ExecutorView[]> {
+    return listExecutors(this.#db)
+  }
+
+  /**
+   * Creates a schedule: a task of the type at each of its ticks, whichever process is there for it.
+   *
+   * @throws TaskError `DUPLICATE_SCHEDULE`, `TOO_MANY_SCHEDULES`, `UNKNOWN_TASK_TYPE`, `INVALID_PARAMS`, `INVALID_ARGUMENT` (a cron
+   *   expression that means nothing or never fires, an unknown time zone)
+   */
+  createSchedule<const T extends TaskReference>(schedule: ScheduleOptions<T>): Promise<ScheduleView> {
+    return this.#schedules.create(defineSchedule(schedule))
+  }
+
+  /**
+   * Changes what is given. The next tick stays, unless cron, zone or `enabled` change: then it is the next one from now.
+   *
+   * @throws TaskError `SCHEDULE_NOT_FOUND`, `UNKNOWN_TASK_TYPE`, `INVALID_PARAMS`, `INVALID_ARGUMENT`
+   */
+  updateSchedule<const T extends TaskReference>(
+    name: string,
+    changes: ScheduleChanges<T>,
+  ): Promise<ScheduleView> {
+    return this.#schedules.update(name, changes)
+  }
+
+  /** Its tasks stay. @throws TaskError `SCHEDULE_NOT_FOUND` */
+  deleteSchedule(name: string): Promise<void> {
+    return this.#schedules.delete(name)
+  }
+
+  /** Undefined when there is none. */
+  getSchedule(name: string): Promise<ScheduleView | undefined> {
+    return this.#schedules.find(name)
+  }
+
+  /** All of them, by name. */
+  listSchedules(): Promise<ScheduleView[]> {
+    return this.#schedules.list()
+  }
+
+  /**
+   * Makes a task of the schedule now, also of a disabled one; its next tick stays.
+   *
+   * @throws TaskError `SCHEDULE_NOT_FOUND`, `UNKNOWN_TASK_TYPE`, `INVALID_PARAMS`
+   */
+  runSchedule(name: string, options: { createdBy?: string | null } = {}): Promise<CreatedTask> {
+    return this.#schedules.run(name, options)
+  }
+
+  /** Makes schedules as an app's code says, which owns them but for `enabled`; see the plugin's `schedules`. */
+  declareSchedules(schedules: readonly ScheduleOptions[]): Promise<void> {
+    return this.#schedules.declare(schedules)
+  }
+
+  /** Ends waits; they reject with `SHUTTING_DOWN`. */
+  close(): void {
+    this.#waiters.stop()
+  }
+
+  async #require(taskId: string): Promise<TaskDetail> {
+    const task = await this.getTask(taskId)
+    if (!task) throw notFound(taskId)
+    return task
+  }
+}
+
+function notFound(taskId: string): TaskError {
+  return new TaskError('TASK_NOT_FOUND', `there is no task ${JSON.stringify(taskId)}`)
+}

@@ -1,0 +1,47 @@
+import type { CreatedTask, CreateTaskOptions, NewTaskItem } from '../definition/create-options.ts'
+import { type AnyTask, type CreateArguments, requireDefinitions, type TypeOf } from '../definition/task.ts'
+import type { TaskManager } from './manager.ts'
+
+/** What names one of these handlers: itself, or its type. */
+type ReferenceOf<T extends AnyTask> = T | TypeOf<T>
+
+/** The handler that a reference means. */
+type Meant<T extends AnyTask, R> = R extends string
+  ? T extends unknown
+    ? TypeOf<T> extends R
+      ? T
+      : never
+    : never
+  : R
+
+/** One of these handlers, or its name, with its own params. */
+type ItemOf<T extends AnyTask> = T extends unknown
+  ? Omit<NewTaskItem<T>, 'task'> & { task: T | TypeOf<T> }
+  : never
+
+/** A manager for these handlers alone: another name, or params that are not its handler's, do not compile. */
+export interface TypedTasks<T extends AnyTask>
+  extends Omit<{ [Key in keyof TaskManager]: TaskManager[Key] }, 'createTask' | 'createTasks'> {
+  createTask<const R extends ReferenceOf<T>>(
+    task: R,
+    ...rest: CreateArguments<Meant<T, R>, CreateTaskOptions>
+  ): Promise<CreatedTask>
+  createTasks<const Items extends readonly ItemOf<T>[]>(
+    items: Items,
+    options?: Pick<CreateTaskOptions, 'tx'>,
+  ): Promise<{ [Index in keyof Items]: CreatedTask }>
+}
+
+/**
+ * The same manager, for the compiler closed over these handlers: `typedTasks(app.tasks, [sendReport, resize])`.
+ *
+ * @throws TaskError `INVALID_ARGUMENT` for a function that was never passed to `task()`
+ */
+export function typedTasks<const T extends readonly AnyTask[]>(
+  manager: TaskManager,
+  handlers: T,
+): TypedTasks<T[number]> {
+  handlers.forEach(requireDefinitions)
+  // It takes these calls, and more that the caller has chosen not to make.
+  return manager as unknown as TypedTasks<T[number]>
+}

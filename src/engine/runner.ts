@@ -1,0 +1,192 @@
+import type pg from 'pg'
+import { createPrivatePool, endPool } from '../db/client.ts'
+import { createDatabase, type Database } from '../db/database.ts'
+import { Gate } from '../db/gate.ts'
+import { sharePool } from '../db/shared-pool.ts'
+import { TaskError } from './definition/errors.ts'
+import { Redaction } from './definition/redaction.ts'
+import type { TaskRegistry } from './definition/registry.ts'
+import type { TaskSettings } from './definition/settings.ts'
+import type { TaskDefinition } from './definition/task.ts'
+import { TaskExecutor } from './executor/executor.ts'
+import { TaskFeed } from './feed/feed.ts'
+import { ChangeReporter } from './feed/reporter.ts'
+import { FinishCounter } from './maintenance/finish-counter.ts'
+import { TaskManager } from './manager/manager.ts'
+import { Notifier } from './notify/notifications.ts'
+import { TaskEvents } from './runtime/events.ts'
+import { DeclaredSchedules } from './schedules/declared-schedules.ts'
+import type { ScheduleOptions } from './schedules/schedule-options.ts'
+import { rehearseInsert } from './store/insert.ts'
+
+export interface TaskRunnerOptions {
+  readonly pool: pg.Pool
+  readonly settings: TaskSettings
+  readonly registry: TaskRegistry
+  /** Schedules that the code owns. */
+  readonly schedules?: readonly ScheduleOptions[] | undefined
+  /** Shown with the executor. */
+  readonly version: string
+  /** Whether this process runs tasks, or only creates and shows them. */
+  readonly executes: boolean
+  readonly prepared: boolean
+  /** Where to LISTEN; undefined: polling only. */
+  readonly listen: pg.ClientConfig | undefined
+  /** Resolves when the tables are there; until then statements wait. Default: they are. */
+  readonly opened?: Promise<void>
+}
+
+/**
+ * Connections of an executor's own, for its writes and for its heartbeat. Handlers may hold every connection of the
+ * app's pool while they wait for the engine, and locked rows every connection of the writes: neither may stop the
+ * heartbeat.
+ */
+const OWN_CONNECTIONS = [
+  // Polls keep one of them open; what a burst opened is closed soon.
+  { max: 5, idleMs: 5_000 },
+  { max: 1, idleMs: 60_000 },
+] as const
+/** Opened where handlers, or routes, hold every connection of the app's pool. */
+const SPARE_CONNECTIONS = { max: 2, idleMs: 5_000 }
+/** Opened when somebody watches: viewers and the app do not wait for each other. */
+const FEED_CONNECTIONS = { max: 2, idleMs: 5_000 }
+
+/** The engine of one app: its parts, put together, and the order in which they start and stop. */
+export class TaskRunner {
+  readonly events = new TaskEvents()
+  readonly manager: TaskManager
+  /** Null where this process runs no tasks. */
+  readonly executor: TaskExecutor | null
+  /** Shows viewers what happens, in whatever process. */
+  readonly feed: TaskFeed
+  readonly #db: Database
+  readonly #gate = new Gate()
+  readonly #ownPools: readonly pg.Pool[]
+  readonly #notifier: Notifier
+  readonly #finishes: FinishCounter
+  readonly #reporter: ChangeReporter
+  readonly #registry: TaskRegistry
+  readonly #definitions: Map<string, TaskDefinition>
+  readonly #schedules: DeclaredSchedules
+  #isStopping = false
+
+  constructor(options: TaskRunnerOptions) {
+    const { pool, prepared, registry, settings, version, listen } = options
+    const { events } = this
+    // An executor must learn that a connection is dead while others still count on it.
+    const answerTimeoutMs = Math.min(settings.leaseMs / 2, 30_000)
+    if (options.opened) this.#gate.holdUntil(options.opened)
+    const connect = (to: pg.Pool) => createDatabase(to, { prepared, answerTimeoutMs, gate: this.#gate })
+    const connectTimeoutMs = answerTimeoutMs
+    const definitions = new Map(registry.definitions())
+    const spare = createPrivatePool(pool, { ...SPARE_CONNECTIONS, connectTimeoutMs })
+    const shared = sharePool(pool, spare, Math.min(connectTimeoutMs, 10_000))
+    const db = connect(shared.pool)
+    const notifier = new Notifier({
+      db,
+      events,
+      runsHere: (taskTypes) => this.executor?.runsAtOnce(taskTypes) ?? false,
+      holds: (taskId, attempt) => this.executor?.holds(taskId, attempt) ?? false,
+    })
+    const manager = new TaskManager({ db, settings, definitions, events, hints: notifier })
+    const feedPool = createPrivatePool(pool, { ...FEED_CONNECTIONS, connectTimeoutMs })
+    this.feed = new TaskFeed(connect(feedPool), events, new Redaction(settings.redact, definitions))
+    const [writes, beats] = options.executes
+      ? OWN_CONNECTIONS.map((own) => createPrivatePool(pool, { ...own, connectTimeoutMs }))
+      : []
+    this.#ownPools = [writes, beats, feedPool, spare].filter((own) => own !== undefined)
+    const executor =
+      writes && beats
+        ? new TaskExecutor({
+            db: connect(writes),
+            heartDb: connect(beats),
+            settings,
+            definitions,
+            manager,
+            events,
+            version,
+            findShortage: shared.findShortage,
+            ...(listen && { listen }),
+          })
+        : null
+    this.#db = db
+    this.#finishes = new FinishCounter(db, events)
+    this.#reporter = new ChangeReporter(db, events)
+    this.#notifier = notifier
+    this.manager = manager
+    this.executor = executor
+    this.#registry = registry
+    this.#definitions = definitions
+    const checks = executor !== null && listen !== undefined
+    this.#schedules = new DeclaredSchedules({
+      db,
+      events,
+      manager,
+      schedules: options.schedules ?? [],
+      checks,
+    })
+  }
+
+  /**
+   * From here on the types are fixed: what is registered later belongs to apps that start later.
+   *
+   * @throws TaskError for a declared schedule that is wrong
+   */
+  async start(): Promise<void> {
+    if (this.#isStopping) return
+    for (const [type, definition] of this.#registry.definitions()) this.#definitions.set(type, definition)
+    // Fastify gives up a hook that takes longer than a plugin may, as a migration may well.
+    if (this.#gate.isOpen) await this.#begin()
+    else void this.#beginLate()
+  }
+
+  /** False while a start still waits for the database's tables. */
+  get isOpen(): boolean {
+    return this.#gate.isOpen
+  }
+
+  async #beginLate(): Promise<void> {
+    try {
+      await this.#gate.held
+      await this.#begin()
+    } catch (error) {
+      if (!this.#isStopping) this.events.emit('loopFailed', { loop: 'start', error })
+    }
+  }
+
+  async #begin(): Promise<void> {
+    try {
+      await this.#schedules.start(() => !this.#isStopping)
+    } catch (error) {
+      // An app may be closed while it starts: its pools have ended then, and nothing is to be started.
+      if (!this.#isStopping) throw error
+    }
+    if (this.#isStopping) return
+    this.executor?.start()
+    // For the first task's sake. What is wrong its creator will hear.
+    rehearseInsert(this.#db).catch(() => {})
+  }
+
+  /** Begins to stop and returns at once. Waits for tasks and what viewers follow end here: they would keep a
+   * server from closing. */
+  beginStop(): void {
+    this.#isStopping = true
+    this.#schedules.beginStop()
+    this.executor?.beginStop()
+    this.manager.close()
+    this.feed.close()
+  }
+
+  /** @throws TaskError `SHUTTING_DOWN` when the database did not take the last writes in time */
+  async stop(): Promise<void> {
+    this.beginStop()
+    try {
+      await this.executor?.stop()
+    } finally {
+      this.#notifier.stop()
+      await Promise.all([this.#finishes.stop(), this.#reporter.stop()])
+      this.#gate.close(new TaskError('SHUTTING_DOWN', 'the app has closed'))
+      await Promise.all(this.#ownPools.map((pool) => endPool(pool, 1_000)))
+    }
+  }
+}

@@ -1,0 +1,88 @@
+import { isTransient } from '../../db/errors.ts'
+
+const MAX_UNDER_WAY = 2
+
+interface Waiting<In, Out> {
+  readonly item: In
+  readonly answer: PromiseWithResolvers<Out>
+}
+
+export interface BatchLimits<In> {
+  readonly maxItems: number
+  /** One item may be larger: it goes alone. */
+  readonly maxBytes: number
+  /**
+   * Twice as many and more are divided over the batches that may leave, so that the server works on both at once: whose
+   * answers come together would leave together again, each time. Default: never divided.
+   */
+  readonly minShare?: number
+  bytesOf(item: In): number
+}
+
+/**
+ * Lets concurrent writes share a statement and its commit. One writer alone waits for nobody: a batch leaves in the
+ * same turn of the event loop whenever fewer than two are under way, and what comes meanwhile makes the next one.
+ * Two, so that one slow commit does not hold up everybody; a timer would only add its own delay.
+ */
+export class Batcher<In, Out> {
+  readonly #write: (items: readonly In[]) => Promise<readonly Out[]>
+  readonly #limits: BatchLimits<In>
+  readonly #waiting: Waiting<In, Out>[] = []
+  #underWay = 0
+  #scheduled = false
+
+  /** `write` answers in the order of its items, all of them or none. */
+  constructor(limits: BatchLimits<In>, write: (items: readonly In[]) => Promise<readonly Out[]>) {
+    this.#limits = limits
+    this.#write = write
+  }
+
+  add(item: In): Promise<Out> {
+    const answer = Promise.withResolvers<Out>()
+    this.#waiting.push({ item, answer })
+    this.#schedule()
+    return answer.promise
+  }
+
+  #schedule(): void {
+    if (this.#scheduled || this.#underWay >= MAX_UNDER_WAY || this.#waiting.length === 0) return
+    this.#scheduled = true
+    queueMicrotask(() => {
+      this.#scheduled = false
+      const batch = this.#take()
+      this.#underWay += 1
+      void this.#send(batch).finally(() => {
+        this.#underWay -= 1
+        this.#schedule()
+      })
+      this.#schedule()
+    })
+  }
+
+  #take(): Waiting<In, Out>[] {
+    const { maxItems, maxBytes, minShare = Number.POSITIVE_INFINITY, bytesOf } = this.#limits
+    const all = this.#waiting.length
+    const share = all < 2 * minShare ? all : Math.ceil(all / (MAX_UNDER_WAY - this.#underWay))
+    const most = Math.min(maxItems, share)
+    let count = 0
+    for (let bytes = 0; count < most; count += 1) {
+      bytes += bytesOf(this.#waiting[count]?.item as In)
+      if (bytes > maxBytes && count > 0) break
+    }
+    return this.#waiting.splice(0, count)
+  }
+
+  async #send(batch: readonly Waiting<In, Out>[]): Promise<void> {
+    try {
+      const answers = await this.#write(batch.map(({ item }) => item))
+      batch.forEach(({ answer }, i) => {
+        // All of them or none: there is one for each.
+        answer.resolve(answers[i] as Out)
+      })
+    } catch (error) {
+      // What is wrong with one must not fail the others; an outage meets them all alike.
+      if (batch.length === 1 || isTransient(error)) for (const { answer } of batch) answer.reject(error)
+      else for (const waiting of batch) await this.#send([waiting])
+    }
+  }
+}

@@ -1,0 +1,18 @@
+import { codeOf, DEADLOCK, LOCK_NOT_AVAILABLE } from '../../db/errors.ts'
+import { TaskError, type TaskErrorCode } from '../definition/errors.ts'
+
+/** A write that waits for a row which a transaction holds, as long as its statement lets it. @throws TaskError `code` */
+export async function orBusy<T>(
+  code: Extract<TaskErrorCode, 'TASK_BUSY' | 'TASK_TYPE_BUSY' | 'SCHEDULE_BUSY'>,
+  what: string,
+  write: Promise<T>,
+): Promise<T> {
+  try {
+    return await write
+  } catch (error) {
+    const reason = codeOf(error)
+    if (reason !== LOCK_NOT_AVAILABLE && reason !== DEADLOCK) throw error
+    const detail = `a transaction that has not ended holds ${what}: nothing has been changed; try again later`
+    throw new TaskError(code, detail)
+  }
+}

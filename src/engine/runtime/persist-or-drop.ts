@@ -1,0 +1,48 @@
+import { codeOf } from '../../db/errors.ts'
+import type { TaskEvents } from './events.ts'
+import { GaveUp, persist } from './persist.ts'
+
+interface Context {
+  readonly events: TaskEvents
+  readonly giveUp: AbortSignal
+}
+
+/** A fault of what is written: of the value, or of a rule of the table's. Any other fault meets all items alike. */
+const FAULT_OF_DATA = /^(22|23|44|54|P0)/
+
+/** For output: what the database refuses for good must not keep a task from ending. It is dropped and reported. */
+export async function persistOrDrop<T>(
+  what: string,
+  write: () => Promise<T>,
+  context: Context,
+): Promise<T | undefined> {
+  return (await persistEachOrDrop(what, [undefined], write, context))[0]
+}
+
+/**
+ * The same for many in one write. Where one of them is refused, halves are written in their order until it is alone:
+ * the others belong to other tasks. Returns what each write that went through has returned.
+ */
+export async function persistEachOrDrop<Item, T>(
+  what: string,
+  items: readonly Item[],
+  write: (items: readonly Item[]) => Promise<T>,
+  context: Context,
+): Promise<T[]> {
+  const written: T[] = []
+  let refusal: { error: unknown } | undefined
+  for (const batches = [items]; batches.length > 0; ) {
+    const batch = batches.shift() ?? []
+    try {
+      written.push((await persist(what, () => write(batch), context)).value)
+    } catch (error) {
+      if (error instanceof GaveUp) throw error
+      const half = Math.ceil(batch.length / 2)
+      if (batch.length > 1 && FAULT_OF_DATA.test(codeOf(error) ?? '')) {
+        batches.unshift(batch.slice(0, half), batch.slice(half))
+      } else refusal ??= { error }
+    }
+  }
+  if (refusal) context.events.emit('writeFailed', { what, error: refusal.error })
+  return written
+}

@@ -1,0 +1,55 @@
+import { TaskError } from '../definition/errors.ts'
+
+const ABORT_AT = 0.8
+const HAND_BACK_AT = 0.92
+
+/** What the last writes take does not shrink with the time that a stop is given: a short one leaves them more of it. */
+const LAST_WRITES_MS = 250
+const EARLIEST_HAND_BACK_AT = 0.87
+
+/** Until nobody waits for the database any more, at least: a stop without any time still hands its tasks back. */
+const MIN_STOP_MS = 500
+
+/** From the start of a stop, in milliseconds. */
+export interface StopTimes {
+  /** Handlers are aborted. */
+  readonly abortMs: number
+  /** Nobody waits for handlers any more. */
+  readonly handBackMs: number
+  /** Nobody waits for the database any more. */
+  readonly giveUpMs: number
+}
+
+export function stopTimes(shutdownTimeoutMs: number): StopTimes {
+  const handBackMs = Math.min(shutdownTimeoutMs * HAND_BACK_AT, shutdownTimeoutMs - LAST_WRITES_MS)
+  return {
+    abortMs: shutdownTimeoutMs * ABORT_AT,
+    handBackMs: Math.max(shutdownTimeoutMs * EARLIEST_HAND_BACK_AT, handBackMs),
+    giveUpMs: Math.max(shutdownTimeoutMs, MIN_STOP_MS),
+  }
+}
+
+/** Resolves when `done` does, or after `ms`. */
+export async function within(ms: number, done: Promise<void>): Promise<void> {
+  const { promise: late, resolve } = Promise.withResolvers<void>()
+  const timer = setTimeout(resolve, ms)
+  await Promise.race([done, late]).finally(() => clearTimeout(timer))
+}
+
+/**
+ * Resolves with `work`, unless the signal aborts first: a query on a dead connection may hang for longer than a stop may
+ * take.
+ *
+ * @throws TaskError `SHUTTING_DOWN` at the signal
+ */
+export async function beforeAbort(signal: AbortSignal, work: Promise<void>): Promise<void> {
+  const { promise: late, reject } = Promise.withResolvers<never>()
+  const tooLate = () =>
+    reject(new TaskError('SHUTTING_DOWN', 'the database did not take the last writes in time'))
+  // On a busy machine the deadline may have passed before there was anything to wait for.
+  if (signal.aborted) tooLate()
+  signal.addEventListener('abort', tooLate, { once: true })
+  // The race's loser may still reject.
+  work.catch(() => {})
+  await Promise.race([work, late]).finally(() => signal.removeEventListener('abort', tooLate))
+}

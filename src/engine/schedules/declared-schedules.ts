@@ -1,0 +1,99 @@
+import type { Database } from '../../db/database.ts'
+import { isOutage } from '../../db/errors.ts'
+import type { TaskManager } from '../manager/manager.ts'
+import type { TaskEventMap, TaskEvents } from '../runtime/events.ts'
+import { Supervisor } from '../runtime/supervisor.ts'
+import { pause } from '../runtime/wake-up.ts'
+import { findMissingSchedules } from '../store/schedules.ts'
+import type { ScheduleOptions } from './schedule-options.ts'
+
+/** Between two checks that the rows are there. */
+const CHECK_INTERVAL_MS = 5_000
+/** Until a missing row is made again: its deletion by another process may not have been notified yet. */
+const CONFIRM_MS = 1_000
+
+/**
+ * The schedules that an app's code declares. They are made at the start, or once the database is back; rows that vanish
+ * behind the engine's back are made again. One that was deleted through the API stays away until the next start.
+ */
+export class DeclaredSchedules {
+  readonly #db: Database
+  readonly #events: TaskEvents
+  readonly #manager: TaskManager
+  readonly #schedules: readonly ScheduleOptions[]
+  readonly #checks: boolean
+  readonly #deleted = new Set<string>()
+  readonly #supervisor: Supervisor
+  #isLate = false
+
+  /** `checks`: this process hears of deletions in others, and so may make missing rows again. */
+  constructor(options: {
+    db: Database
+    events: TaskEvents
+    manager: TaskManager
+    schedules: readonly ScheduleOptions[]
+    checks: boolean
+  }) {
+    this.#db = options.db
+    this.#events = options.events
+    this.#manager = options.manager
+    this.#schedules = options.schedules
+    this.#checks = options.checks
+    const loop = (signal: AbortSignal, passed: () => void) => this.#loop(signal, passed)
+    this.#supervisor = new Supervisor('schedules', loop, options.events)
+  }
+
+  /**
+   * An app starts with the database away, too.
+   *
+   * @throws TaskError for a schedule that is wrong
+   */
+  async start(mayBeLate: () => boolean): Promise<void> {
+    if (this.#schedules.length === 0) return
+    this.#events.on('scheduleDeleted', this.#onDeleted)
+    try {
+      await this.#manager.declareSchedules(this.#schedules)
+    } catch (error) {
+      if (!isOutage(error) || !mayBeLate()) throw error
+      this.#isLate = true
+    }
+    if (this.#isLate || this.#checks) this.#supervisor.start()
+  }
+
+  /** Begins to stop: with the database away a check that is under way takes its time. */
+  beginStop(): void {
+    this.#events.off('scheduleDeleted', this.#onDeleted)
+    void this.#supervisor.stop()
+  }
+
+  async #loop(signal: AbortSignal, passed: () => void): Promise<void> {
+    if (this.#isLate) await this.#manager.declareSchedules(this.#schedules)
+    this.#isLate = false
+    passed()
+    while (this.#checks && !signal.aborted) {
+      await pause(CHECK_INTERVAL_MS, signal)
+      if (!signal.aborted) await this.#check(signal)
+      passed()
+    }
+  }
+
+  async #check(signal: AbortSignal): Promise<void> {
+    if ((await this.#findMissing()).length === 0) return
+    await pause(CONFIRM_MS, signal)
+    const missing = signal.aborted ? [] : await this.#findMissing()
+    if (missing.length > 0) await this.#manager.declareSchedules(missing)
+  }
+
+  async #findMissing(): Promise<ScheduleOptions[]> {
+    const expected = this.#schedules.filter(({ name }) => !this.#deleted.has(name))
+    const names = await findMissingSchedules(
+      this.#db,
+      expected.map(({ name }) => name),
+    )
+    return expected.filter(({ name }) => names.has(name))
+  }
+
+  readonly #onDeleted = ({ schedule }: TaskEventMap['scheduleDeleted'][0]): void => {
+    this.#deleted.add(schedule)
+  }
+}

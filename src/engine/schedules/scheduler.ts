@@ -1,0 +1,249 @@
+import type { Database } from '../../db/database.ts'
+import { codeOf, isTransient, LOCK_NOT_AVAILABLE } from '../../db/errors.ts'
+import { isOverdue, TaskCreator } from '../create/creator.ts'
+import { describeError } from '../definition/outcome.ts'
+import { decodeScheduleParams } from '../definition/params.ts'
+import { Redaction } from '../definition/redaction.ts'
+import type { TaskSettings } from '../definition/settings.ts'
+import type { TaskDefinition } from '../definition/task.ts'
+import type { TaskEvents } from '../runtime/events.ts'
+import { type LoopHealth, Supervisor } from '../runtime/supervisor.ts'
+import { WakeUp } from '../runtime/wake-up.ts'
+import type { NewTask } from '../store/insert.ts'
+import { type ComingSchedule, listComing, takeStep } from '../store/schedules.ts'
+import { parseCron } from './cron.ts'
+import { tickBeingParsed } from './current-tick.ts'
+import { readSchedule } from './schedule-faults.ts'
+import { graceOf, planTicks, type TickPlan } from './ticks.ts'
+
+/** Changes that were not heard of are found by then. */
+export const MAX_SLEEP_MS = 60_000
+/** Schedules that one look takes. */
+const MAX_COMING = 50
+/** Ticks of a catch-up that one statement takes, and bytes of their params: one tick's may be more. */
+const MAX_STEP_TICKS = 100
+const MAX_STEP_BYTES = 4 * 1_048_576
+/** Schemas may ask others. One that gets no answer must not hold up the other schedules. */
+const MAX_PARSE_MS = 10_000
+
+interface MadeTick {
+  readonly tick: Date
+  readonly task: NewTask | undefined
+  readonly error: unknown
+}
+
+/** The executor that takes ticks of types which no living executor knows. */
+export interface Judge {
+  readonly executorId: string
+  /** The heartbeats of others can be told from those of the dead. */
+  readonly isSteady: boolean
+}
+
+/**
+ * Makes the tasks of schedules at their ticks. Each process has one; all of them try, and whoever moves a schedule's
+ * next tick on, in the statement that makes the task, is the one. It sleeps until the next tick, or for a minute.
+ *
+ * What is wrong with one schedule, its params, its type, its expression, is said on it and stops no other. Errors of the
+ * database end the loop; the supervisor starts it again.
+ */
+export class Scheduler {
+  readonly #db: Database
+  readonly #events: TaskEvents
+  readonly #definitions: ReadonlyMap<string, TaskDefinition>
+  readonly #settings: TaskSettings
+  readonly #creator: TaskCreator
+  readonly #redaction: Redaction
+  readonly #judge: Judge | undefined
+  readonly #wakeUp = new WakeUp()
+  readonly #supervisor: Supervisor
+
+  constructor(options: {
+    db: Database
+    settings: TaskSettings
+    definitions: ReadonlyMap<string, TaskDefinition>
+    events: TaskEvents
+    /** Default: the heartbeats of others always count. */
+    judge?: Judge
+  }) {
+    this.#judge = options.judge
+    this.#db = options.db
+    this.#events = options.events
+    this.#definitions = options.definitions
+    this.#settings = options.settings
+    this.#creator = new TaskCreator(options)
+    this.#redaction = new Redaction(options.settings.redact, options.definitions)
+    this.#supervisor = new Supervisor(
+      'scheduler',
+      (signal, passed) => this.#loop(signal, passed),
+      options.events,
+    )
+  }
+
+  start(): void {
+    this.#events.on('schedulesChanged', this.#onChanged)
+    this.#supervisor.start()
+  }
+
+  /** Resolves when the look that is under way has ended. */
+  async stop(): Promise<void> {
+    this.#events.off('schedulesChanged', this.#onChanged)
+    await this.#supervisor.stop()
+  }
+
+  health(): LoopHealth {
+    return this.#supervisor.health()
+  }
+
+  /** Schedules may have changed: look now. */
+  wake(): void {
+    this.#wakeUp.notify()
+  }
+
+  /** Another process has changed a schedule, or deleted the one of this name. */
+  noteChange(deleted: string | undefined): void {
+    if (deleted !== undefined) this.#events.emit('scheduleDeleted', { schedule: deleted })
+    this.wake()
+  }
+
+  readonly #onChanged = (): void => this.wake()
+
+  async #loop(signal: AbortSignal, passed: () => void): Promise<void> {
+    while (!signal.aborted) {
+      const sleepMs = await this.tickOnce()
+      passed()
+      if (sleepMs > 0) await this.#wakeUp.wait(sleepMs, signal)
+    }
+  }
+
+  /** Takes what is due; answers how long to sleep, in milliseconds. */
+  async tickOnce(): Promise<number> {
+    const { leaseMs } = this.#settings
+    const taskTypes = [...this.#definitions.keys()]
+    const { executorId = null, isSteady = true } = this.#judge ?? {}
+    const who = { judges: isSteady, judge: executorId }
+    const coming = await listComing(this.#db, { taskTypes, leaseMs, limit: MAX_COMING, ...who })
+    const due = coming.filter(({ inMs }) => inMs <= 0)
+    const taken = await Promise.allSettled(due.map((schedule) => this.#take(schedule)))
+    for (const one of taken) if (one.status === 'rejected') throw one.reason
+    if (due.length > 0) return 0
+    // A timer may be a little early; the database's clock decides.
+    const longestMs = isSteady ? MAX_SLEEP_MS : Math.min(leaseMs, MAX_SLEEP_MS)
+    return Math.min(Math.ceil(coming[0]?.inMs ?? longestMs) + 1, longestMs)
+  }
+
+  async #take(schedule: ComingSchedule): Promise<void> {
+    try {
+      await this.#runTicks(schedule, this.#plan(schedule))
+    } catch (error) {
+      // Held by a transaction of the host's: the tick stays due, and the other schedules go on.
+      if (codeOf(error) === LOCK_NOT_AVAILABLE) return
+      if (isTransient(error)) throw error
+      await this.#giveUpTick(schedule, error)
+    }
+  }
+
+  #plan({ cron, timeZone, nextRunAt: from, now, missed, isKnown }: ComingSchedule): TickPlan {
+    const times = parseCron(cron, timeZone)
+    const { pollIntervalMs, leaseMs } = this.#settings
+    if (isKnown) return planTicks(times, { from, now, missed, graceMs: graceOf(pollIntervalMs) })
+    // Nobody knows the type: of the ticks that have waited for a lease the latest makes a task, which will say so.
+    const until = new Date(+now - leaseMs)
+    return planTicks(times, { from, now: until, missed: 'once', graceMs: 0 })
+  }
+
+  async #runTicks(schedule: ComingSchedule, { ticks, next, skipped }: TickPlan): Promise<void> {
+    let from = schedule.nextRunAt
+    let done = 0
+    do {
+      const made = await this.#makeSome(schedule, ticks.slice(done, done + MAX_STEP_TICKS))
+      done += made.length
+      const to = ticks[done] ?? next ?? null
+      if (!(await this.#takeStep(schedule, { from, to, made }))) return
+      if (skipped && from === schedule.nextRunAt) {
+        this.#events.emit('ticksSkipped', { schedule: schedule.name, ...skipped })
+      }
+      from = to ?? from
+    } while (done < ticks.length)
+  }
+
+  /** The tasks of the first ticks, as many as one statement takes. */
+  async #makeSome(schedule: ComingSchedule, ticks: readonly Date[]): Promise<MadeTick[]> {
+    const made: MadeTick[] = []
+    let bytes = 0
+    for (const tick of ticks) {
+      const one = await this.#make(schedule, tick)
+      made.push(one)
+      for (const [key, value] of one.task?.params ?? []) bytes += key.length + value.length
+      if (bytes > MAX_STEP_BYTES) break
+    }
+    return made
+  }
+
+  async #make(schedule: ComingSchedule, tick: Date): Promise<MadeTick> {
+    const { taskType, params } = schedule
+    try {
+      const item = { task: taskType, params: decodeScheduleParams(taskType, params), runAt: tick }
+      const task = await inTime(tickBeingParsed.run(tick, () => this.#creator.prepare(item)))
+      return { tick, task, error: undefined }
+    } catch (error) {
+      return { tick, task: undefined, error: this.#hide(schedule, error) }
+    }
+  }
+
+  #hide(schedule: ComingSchedule, error: unknown): unknown {
+    return this.#redaction.hideInError(schedule.taskType, readSchedule(schedule).params, error)
+  }
+
+  async #takeStep(
+    schedule: ComingSchedule,
+    { from, to, made }: { from: Date; to: Date | null; made: readonly MadeTick[] },
+  ): Promise<boolean> {
+    const { name, isKnown, taskType } = schedule
+    const latest = made.at(-1)
+    const unknown = isKnown ? null : `UNKNOWN_TASK_TYPE: no executor has registered '${taskType}'`
+    const error = latest?.error === undefined ? unknown : describeError(latest.error)
+    const tasks = made.flatMap(({ task }) => task ?? [])
+    if (!(await takeStep(this.#db, { schedule, from, to, tasks, error }))) return false
+    const failed = made.filter(({ task }) => !task)
+    for (const { tick, error: why } of failed.slice(-1)) {
+      this.#events.emit('tickFailed', { schedule: name, tick, error: why })
+    }
+    if (tasks.length > 0) this.#announce(name, tasks)
+    return true
+  }
+
+  #announce(schedule: string, made: readonly NewTask[]): void {
+    const taskIds = made.map(({ taskId }) => taskId)
+    const ticks = made.flatMap(({ runAt }) => runAt ?? [])
+    const taskTypes = made.map(({ taskType }) => taskType)
+    this.#events.emit('created', { taskIds, taskTypes, dueNow: true, overdue: made.some(isOverdue) })
+    this.#events.emit('ticked', { schedule, ticks, taskIds })
+  }
+
+  /** An expression that no longer means anything ends the schedule until it is changed; else it waits for its next tick. */
+  async #giveUpTick(schedule: ComingSchedule, thrown: unknown): Promise<void> {
+    const error = this.#hide(schedule, thrown)
+    const { name, nextRunAt: from, now } = schedule
+    const step = { schedule, from, to: findNext(schedule, now), tasks: [], error: describeError(error) }
+    if (await takeStep(this.#db, step)) this.#events.emit('tickFailed', { schedule: name, tick: from, error })
+  }
+}
+
+function findNext({ cron, timeZone }: ComingSchedule, now: Date): Date | null {
+  try {
+    return parseCron(cron, timeZone).next(now) ?? null
+  } catch {
+    // Why is what is being written down.
+    return null
+  }
+}
+
+/** @throws what `work` throws, or an error when it takes too long */
+async function inTime<T>(work: Promise<T>): Promise<T> {
+  const { promise: late, reject } = Promise.withResolvers<never>()
+  const timer = setTimeout(
+    () => reject(new Error(`its params were not parsed within ${MAX_PARSE_MS / 1_000} s`)),
+    MAX_PARSE_MS,
+  )
+  return Promise.race([work, late]).finally(() => clearTimeout(timer))
+}

@@ -1,0 +1,232 @@
+import {
+  changeScheduleBody,
+  createScheduleBody,
+  MAX_SCHEDULE_PARAMS_BYTES,
+  MAX_SCHEDULES,
+  type ScheduleView,
+} from '../../contract/schedule.ts'
+import { storableText } from '../../contract/task.ts'
+import type { Database } from '../../db/database.ts'
+import { requireKnownKeys, requireValid, runScheduleOptions } from '../create/arguments.ts'
+import type { TaskCreator } from '../create/creator.ts'
+import type { CreatedTask } from '../definition/create-options.ts'
+import { TaskError } from '../definition/errors.ts'
+import { decodeScheduleParams, invalidParams, requireStorable } from '../definition/params.ts'
+import type { Redaction } from '../definition/redaction.ts'
+import type { TaskReference } from '../definition/task.ts'
+import { orBusy } from '../runtime/busy.ts'
+import type { TaskEvents } from '../runtime/events.ts'
+import {
+  declareSchedule,
+  deleteSchedule,
+  findSchedule,
+  insertSchedule,
+  listSchedules,
+  readClock,
+  type ScheduleRow,
+  type ScheduleSettings,
+  updateSchedule,
+} from '../store/schedules.ts'
+import { parseCron, requireNext } from './cron.ts'
+import { tickBeingParsed } from './current-tick.ts'
+import { readSchedule } from './schedule-faults.ts'
+import type { ScheduleChanges, ScheduleOptions } from './schedule-options.ts'
+
+/** What may be changed of a schedule. The contract's body names the type, code names the task. */
+const CHANGE_KEYS: (keyof ScheduleChanges)[] = ['cron', 'timeZone', 'task', 'params', 'enabled', 'missed']
+
+/**
+ * Schedules as people and code see them: checked, written, read. What they make at their ticks is the scheduler's
+ * business. Params are kept as they were given, because the type parses them anew at each tick.
+ */
+export class Schedules {
+  readonly #db: Database
+  readonly #events: TaskEvents
+  readonly #creator: TaskCreator
+  readonly #redaction: Redaction
+
+  constructor(options: { db: Database; events: TaskEvents; creator: TaskCreator; redaction: Redaction }) {
+    this.#db = options.db
+    this.#events = options.events
+    this.#creator = options.creator
+    this.#redaction = options.redaction
+  }
+
+  async create(options: ScheduleOptions): Promise<ScheduleView> {
+    const settings = this.#read(options)
+    await this.#creator.requireKnown([options.task])
+    const { next } = await this.#check(settings)
+    const row = await insertSchedule(this.#db, settings, next)
+    if (!row) throw await this.#whyNot(settings.name)
+    return this.#changed(row)
+  }
+
+  async update(name: string, changes: ScheduleChanges): Promise<ScheduleView> {
+    requireKnownKeys('schedule', changes, CHANGE_KEYS)
+    const { task, ...rest } = changes
+    const taskType = task === undefined ? undefined : this.#typeOf(task)
+    requireStorable(taskType ?? name, rest.params)
+    const given = { ...rest, taskType }
+    const { params, ...change } = requireValid('schedule', changeScheduleBody, withoutUndefined(given))
+    if (task !== undefined) await this.#creator.requireKnown([task])
+    // Once more for each change of somebody else's that came in between.
+    for (;;) {
+      const before = await this.#require(name)
+      const kept = this.#keepHidden(before, change.taskType, params)
+      const settings = { ...before, ...change, ...(kept === undefined ? {} : { params: toText(kept) }) }
+      const isNew =
+        settings.cron !== before.cron ||
+        settings.timeZone !== before.timeZone ||
+        settings.enabled !== before.enabled ||
+        before.nextRunAt === null
+      // What is broken can still be switched off.
+      const isOff = Object.keys(changes).every((key) => key === 'enabled') && !settings.enabled
+      const next = isOff ? new Date() : (await this.#check(settings)).next
+      const written = updateSchedule(this.#db, before, settings, { at: next, isNew })
+      const row = await orBusy('SCHEDULE_BUSY', `schedule '${name}'`, written)
+      if (row) return this.#changed(row)
+    }
+  }
+
+  async delete(name: string): Promise<void> {
+    if (!isStorable(name)) throw notFound(name)
+    const deleted = await orBusy('SCHEDULE_BUSY', `schedule '${name}'`, deleteSchedule(this.#db, name))
+    if (!deleted) throw notFound(name)
+    this.#events.emit('scheduleDeleted', { schedule: name })
+    this.#events.emit('schedulesChanged', { schedule: name, deleted: true })
+  }
+
+  /** Undefined when there is none. */
+  async find(name: string): Promise<ScheduleView | undefined> {
+    const row = await this.#find(name)
+    return row && this.#view(row)
+  }
+
+  async list(): Promise<ScheduleView[]> {
+    return (await listSchedules(this.#db)).map((row) => this.#view(row))
+  }
+
+  /** Makes a task now, whatever the schedule's next tick is. */
+  async run(name: string, options: { createdBy?: string | null }): Promise<CreatedTask> {
+    const { createdBy = null } = requireValid('schedule run options', runScheduleOptions, options)
+    const { taskType, params } = await this.#require(name)
+    await this.#tryParams(taskType, params)
+    return this.#creator.create({ task: taskType, params: decodeScheduleParams(taskType, params), createdBy })
+  }
+
+  /** Makes the rows as the code says; `enabled` only where there was no row. */
+  async declare(all: readonly ScheduleOptions[]): Promise<void> {
+    const settings = all.map((options) => this.#read(options))
+    const twice = settings.find(({ name }, i) => settings.findIndex((other) => other.name === name) !== i)
+    if (twice) throw new TaskError('DUPLICATE_SCHEDULE', `schedule '${twice.name}' is declared twice`)
+    // All are checked before any is written.
+    await this.#creator.requireKnown(all.map(({ task }) => task))
+    const checked = []
+    for (const one of settings) checked.push({ settings: one, ...(await this.#check(one)) })
+    for (const { settings: one, next } of checked) {
+      if (await declareSchedule(this.#db, one, next)) {
+        this.#events.emit('schedulesChanged', { schedule: one.name })
+      }
+    }
+  }
+
+  #read(options: ScheduleOptions): ScheduleSettings {
+    requireKnownKeys('schedule', options, ['name', ...CHANGE_KEYS])
+    const { task, ...rest } = options
+    const taskType = this.#typeOf(task)
+    requireStorable(taskType, rest.params)
+    const given = withoutUndefined({ ...rest, taskType })
+    const { params = {}, ...settings } = requireValid('schedule', createScheduleBody, given)
+    return { ...settings, params: toText(params) }
+  }
+
+  /**
+   * The given params, in which what was shown as hidden is again what it was. Another type must not show what the old one
+   * hides: where the type changes nothing is restored, and hidden params are not left to the new type.
+   */
+  #keepHidden(
+    before: ScheduleRow,
+    taskType: string | undefined,
+    params: Record<string, unknown> | undefined,
+  ): Record<string, unknown> | undefined {
+    if (taskType === undefined || taskType === before.taskType) {
+      return params && this.#redaction.restore(before.taskType, params, readSchedule(before).params)
+    }
+    if (!this.#redaction.hides(before.taskType)) return params
+    if (!params) {
+      const detail = `is required where the type changes: '${before.taskType}' hides some of them`
+      throw invalidParams(taskType, [{ pointer: '', detail }])
+    }
+    this.#redaction.refuseMarker(before.taskType, params)
+    return params
+  }
+
+  #typeOf(task: TaskReference): string {
+    return this.#creator.findDefinition(task)?.type ?? String(task)
+  }
+
+  /** Params are tried as they will be parsed at the next tick. */
+  async #check({ cron, timeZone, taskType, params }: ScheduleSettings): Promise<{ next: Date }> {
+    const times = parseCron(cron, timeZone)
+    const next = requireNext(times, cron, await readClock(this.#db))
+    await tickBeingParsed.run(next, () => this.#tryParams(taskType, params))
+    return { next }
+  }
+
+  /** Refuses what no task could be made of. The caller may not see all of the params that the error is about. */
+  async #tryParams(taskType: string, text: string): Promise<void> {
+    const params = decodeScheduleParams(taskType, text)
+    try {
+      await this.#creator.prepare({ task: taskType, params })
+    } catch (error) {
+      throw this.#redaction.hideInError(taskType, params, error)
+    }
+  }
+
+  #changed(row: ScheduleRow): ScheduleView {
+    this.#events.emit('schedulesChanged', { schedule: row.name })
+    return this.#view(row)
+  }
+
+  /** As people and programs may see it. */
+  #view(row: ScheduleRow): ScheduleView {
+    return this.#redaction.hide(readSchedule(row))
+  }
+
+  async #require(name: string): Promise<ScheduleRow> {
+    const row = await this.#find(name)
+    if (!row) throw notFound(name)
+    return row
+  }
+
+  async #find(name: string): Promise<ScheduleRow | undefined> {
+    return isStorable(name) ? findSchedule(this.#db, name) : undefined
+  }
+
+  async #whyNot(name: string): Promise<TaskError> {
+    return (await findSchedule(this.#db, name))
+      ? new TaskError('DUPLICATE_SCHEDULE', `there is a schedule '${name}' already`)
+      : new TaskError('TOO_MANY_SCHEDULES', `there may be ${MAX_SCHEDULES} schedules`)
+  }
+}
+
+function toText(params: Record<string, unknown>): string {
+  const text = JSON.stringify(params)
+  if (Buffer.byteLength(text) <= MAX_SCHEDULE_PARAMS_BYTES) return text
+  const detail = `is too large: the params of a schedule may take ${MAX_SCHEDULE_PARAMS_BYTES} bytes of JSON`
+  throw invalidParams('a schedule', [{ pointer: '', detail }])
+}
+
+/** What is undefined was left out. */
+function withoutUndefined(given: object): object {
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
+}
+
+/** A name that others have given may be any text, and must be found to be deleted. */
+function isStorable(name: string): boolean {
+  return storableText.safeParse(name).success
+}
+
+function notFound(name: string): TaskError {
+  return new TaskError('SCHEDULE_NOT_FOUND', `there is no schedule ${JSON.stringify(name)}`)
+}

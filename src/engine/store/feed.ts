@@ -1,0 +1,207 @@
+import type { TaskLogLine, TaskSummary } from '../../contract/task.ts'
+import { type Database, execute, statement } from '../../db/database.ts'
+import { parseInstant } from '../../db/reading.ts'
+import type { LogRow } from './read.ts'
+import { type SummaryRow, toLogLine, toSummary } from './rows.ts'
+import type { Snapshot } from './settled-ids.ts'
+import { CHANGES, LOGS, TASKS } from './tables.ts'
+
+/** What viewers of tasks are shown: one statement for all of them. */
+
+/** More running tasks than this are not followed in the stream of all tasks. */
+const MAX_RUNNING = 2_000
+/** New tasks that a look reads; a full look is followed by another one at once. */
+export const MAX_NEW = 1_000
+/** Of the newest tasks so many are known from the first look on. */
+const MAX_FIRST = 500
+/** Changed tasks that a look reads. Where reports name more, viewers are sent away. */
+export const MAX_CHANGED = 5_000
+
+const SUMMARY = `json_build_object(
+            'taskId', t.task_id, 'taskType', t.task_type, 'status', t.status, 'progress', t.progress,
+            'total', t.total, 'step', t.step, 'createdAt', t.created_at, 'startedAt', t.started_at,
+            'completedAt', t.completed_at, 'cancelledAt', t.cancelled_at, 'runAt', t.run_at, 'retryCount', t.retry_count,
+            'maxRetries', t.max_retries, 'error', t.error_message, 'attempt', t.attempt)::text`
+
+// The age of the oldest transaction in flight leads to the next number that will be given out, without using one up.
+// It is read after the statement's snapshot was taken, so every transaction that the snapshot does not show, and
+// that had begun to write, has a smaller number. Who holds a lock on the log writes to it; only asked when somebody
+// writes at all. See feed/settled-ids.ts.
+const FEED = statement(
+  'feed',
+  `with changed as materialized (
+     select distinct unnest(c.task_ids) as task_id
+       from ${CHANGES} c
+      where $4 and c.xid >= pg_snapshot_xmin($8::pg_snapshot) and not pg_visible_in_snapshot(c.xid, $8::pg_snapshot)
+      limit ${MAX_CHANGED} + 1
+   )
+   select 'snapshot' as kind, null as "taskId", null::float8 as id,
+          json_build_object(
+            'text', s::text,
+            'oldestXid', pg_snapshot_xmin(s)::text::float8,
+            'nextXid', pg_snapshot_xmin(s)::text::float8 + age(pg_snapshot_xmin(s)::xid),
+            'logIsWritten', case when age(pg_snapshot_xmin(s)::xid) = 0 then false else exists (
+              select from pg_locks l
+               where l.relation = '${LOGS}'::regclass and l.mode = 'RowExclusiveLock'
+                 and l.database = (select oid from pg_database where datname = current_database())) end
+          )::text as body
+     from pg_current_snapshot() s
+   union all
+   select 'row', t.task_id, t.id, ${SUMMARY} from ${TASKS} t where t.task_id = any($1::text[])
+   union all
+   select 'line', watched.task_id, line.id, line.body
+     from unnest($1::text[], $2::bigint[]) as watched (task_id, after_id)
+    cross join lateral (
+      select l.id, json_build_object('id', l.id, 'level', l.level, 'message', l.message,
+               'createdAt', l.created_at, 'attempt', l.attempt, 'data', l.data)::text as body
+        from ${LOGS} l
+       where l.task_id = watched.task_id and l.id > watched.after_id
+       order by l.id
+       limit $3) line
+   union all
+   select 'lastLine', watched.task_id,
+          (select max(l.id) from ${LOGS} l where l.task_id = watched.task_id), null
+     from unnest($1::text[], $2::bigint[]) as watched (task_id, after_id)
+    where watched.after_id is null
+   union all
+   (select 'task', t.task_id, t.id, ${SUMMARY}
+      from ${TASKS} t where $4 and t.status = 'running' limit ${MAX_RUNNING})
+   union all
+   select 'task', t.task_id, t.id, ${SUMMARY} from ${TASKS} t where $4 and t.task_id = any($5::text[])
+   union all
+   select 'changed', task_id, null, null from changed
+   union all
+   select 'task', t.task_id, t.id, ${SUMMARY}
+     from ${TASKS} t where $4 and t.task_id = any(array(select task_id from changed))
+   union all
+   select 'task', t.task_id, t.id, ${SUMMARY} from ${TASKS} t where $4 and t.id = any($7::bigint[])
+   union all
+   (select 'new', t.task_id, t.id, ${SUMMARY}
+      from ${TASKS} t
+     where $4 and t.id > coalesce($6::bigint, (select max(id) from ${TASKS}) - ${MAX_FIRST})
+     order by t.id
+     limit ${MAX_NEW})
+   union all
+   select 'lastTask', null, (select max(id) from ${TASKS}), null where $4`,
+)
+
+export interface WatchedPosition {
+  readonly taskId: string
+  /** Lines up to this one are known; null: where the log ends is not known yet. */
+  readonly afterLine: number | null
+}
+
+export interface AllTasksPosition {
+  /** Tasks that were not finished at the last look. */
+  readonly unfinished: readonly string[]
+  /** Tasks up to this id were read; null: none. */
+  readonly afterTask: number | null
+  /** Ids up to there that may still show. */
+  readonly missing: readonly number[]
+  /** Reports that it shows are known; null: none is to be read. */
+  readonly snapshot: string | null
+}
+
+/** A task as the statement found it; `body` is what two looks differ by. */
+export interface SeenTask {
+  readonly id: number
+  readonly body: string
+}
+
+export interface FeedLook {
+  readonly snapshot: Snapshot
+  /** By task id, of those that are watched one by one. */
+  readonly rows: ReadonlyMap<string, SeenTask>
+  /** By task id, ascending. */
+  readonly lines: ReadonlyMap<string, readonly TaskLogLine[]>
+  /** The highest id of a log, where it was not known. */
+  readonly lastLines: ReadonlyMap<string, number>
+  /** Undefined where nobody watches all tasks. */
+  readonly all: AllTasksLook | undefined
+}
+
+export interface AllTasksLook {
+  readonly snapshot: string
+  readonly tasks: ReadonlyMap<string, SeenTask>
+  /** Of the tasks, the ids above the position, ascending. */
+  readonly newIds: readonly number[]
+  readonly lastTask: number
+  /** Tasks that reports name; those that are not among the tasks were deleted. */
+  readonly changed: readonly string[]
+}
+
+interface FeedRow {
+  readonly kind: 'snapshot' | 'row' | 'line' | 'lastLine' | 'task' | 'new' | 'lastTask' | 'changed'
+  readonly taskId: string
+  readonly id: number | null
+  readonly body: string
+}
+
+export async function readFeed(
+  db: Database,
+  watched: readonly WatchedPosition[],
+  maxLines: number,
+  all: AllTasksPosition | undefined,
+): Promise<FeedLook> {
+  const found = await execute<FeedRow>(db, FEED, [
+    watched.map(({ taskId }) => taskId),
+    watched.map(({ afterLine }) => afterLine),
+    maxLines,
+    all !== undefined,
+    all?.unfinished ?? [],
+    all?.afterTask ?? null,
+    all?.missing ?? [],
+    all?.snapshot ?? null,
+  ])
+  const of = (kind: FeedRow['kind']) => found.filter((row) => row.kind === kind)
+  const seen = ({ taskId, id, body }: FeedRow): [string, SeenTask] => [taskId, { id: id ?? 0, body }]
+  const lines = new Map<string, TaskLogLine[]>()
+  for (const { taskId, body } of of('line')) {
+    const line = parseLine(body)
+    const before = lines.get(taskId)
+    if (before) before.push(line)
+    else lines.set(taskId, [line])
+  }
+  const { text, ...snapshot }: Snapshot & { text: string } = JSON.parse(of('snapshot')[0]?.body ?? '')
+  return {
+    snapshot,
+    rows: new Map(of('row').map(seen)),
+    lines,
+    lastLines: new Map(of('lastLine').map(({ taskId, id }) => [taskId, id ?? 0])),
+    all: all && {
+      snapshot: text,
+      tasks: new Map([...of('task'), ...of('new')].map(seen)),
+      newIds: of('new').map(({ id }) => id ?? 0),
+      lastTask: of('lastTask')[0]?.id ?? 0,
+      changed: of('changed').map(({ taskId }) => taskId),
+    },
+  }
+}
+
+/** Instants inside JSON arrive as text. */
+type AsText<T> = { [K in keyof T]: T[K] extends Date | null ? string | Extract<T[K], null> : T[K] }
+
+export interface SeenSummary extends TaskSummary {
+  readonly attempt: number
+}
+
+export function parseSeen({ body }: SeenTask): SeenSummary {
+  const row: AsText<SummaryRow & { attempt: number }> = JSON.parse(body)
+  const toDate = (text: string | null) => (text === null ? null : parseInstant(text))
+  return {
+    ...toSummary({
+      ...row,
+      createdAt: parseInstant(row.createdAt),
+      startedAt: toDate(row.startedAt),
+      completedAt: toDate(row.completedAt),
+      cancelledAt: toDate(row.cancelledAt),
+      runAt: parseInstant(row.runAt),
+    }),
+    attempt: row.attempt,
+  }
+}
+
+function parseLine(body: string): TaskLogLine {
+  const row: AsText<LogRow> = JSON.parse(body)
+  return toLogLine({ ...row, createdAt: parseInstant(row.createdAt) })
+}

@@ -1,0 +1,171 @@
+import { type Database, execute, statement } from '../../db/database.ts'
+import { codeOf, LOCK_NOT_AVAILABLE } from '../../db/errors.ts'
+import type { LogLevel } from '../definition/lifecycle.ts'
+import { type Fence, fenceValues, HOLDS_FENCE_BRIEFLY, runKey, WAITS_BRIEFLY } from './fence.ts'
+import type { LockedRows } from './operate.ts'
+import { LOGS, TASKS } from './tables.ts'
+
+/** What a running handler says: progress and log lines, many runs in one statement. */
+
+export interface ProgressUpdate extends Fence {
+  readonly progress: number
+  readonly total: number
+  readonly step: string | null
+}
+
+// Progress never falls within a run, whoever else wrote it; a total below the progress would break the row.
+// `free` passes over rows that somebody has locked; whether the run still owns one of those is read without a lock.
+const PROGRESS = statement(
+  'progress',
+  `with given as (
+     select * from unnest($2::text[], $3::int[], $4::int[], $5::int[], $6::text[])
+       as given (task_id, attempt, progress, total, step)
+   ), free as (
+     select t.id
+       from ${TASKS} t
+       join given on t.task_id = given.task_id and t.attempt = given.attempt
+      where t.executor_id = $1 and t.status = 'running'
+        for no key update of t skip locked
+   ), written as (
+     update ${TASKS} t
+        set progress = greatest(t.progress, given.progress),
+            total = case when given.total = 0 then 0
+                         else greatest(given.total, given.progress, t.progress) end,
+            step = given.step
+       from given
+      where t.id in (select id from free) and t.task_id = given.task_id
+     returning t.task_id
+   )
+   select given.task_id as "taskId", given.attempt,
+          case when written.task_id is not null then 'written'
+               when t.status = 'running' and t.executor_id = $1 then 'locked'
+               when t.status = 'completed' and t.executor_id = $1 then 'ended'
+               else 'lost' end as "end"
+     from given
+     left join written using (task_id)
+     left join ${TASKS} t on t.task_id = given.task_id and t.attempt = given.attempt`,
+)
+
+/** `locked`: try again. `ended`: the run itself completed its task. `lost`: it is somebody else's, or has ended. */
+export type ProgressEnd = 'written' | 'locked' | 'ended' | 'lost'
+
+/** Answers by the keys of the runs. */
+export async function writeProgress(
+  db: Database,
+  executorId: string,
+  updates: readonly ProgressUpdate[],
+): Promise<Map<string, ProgressEnd>> {
+  const rows = await execute<{ taskId: string; attempt: number; end: ProgressEnd }>(db, PROGRESS, [
+    executorId,
+    updates.map((update) => update.taskId),
+    updates.map((update) => update.attempt),
+    updates.map((update) => update.progress),
+    updates.map((update) => update.total),
+    updates.map((update) => update.step),
+  ])
+  return new Map(rows.map((row) => [runKey(row), row.end]))
+}
+
+const PROGRESS_WAITING = statement(
+  'progress_waiting',
+  `update ${TASKS}
+      set progress = greatest(progress, $4),
+          total = case when $5::int = 0 then 0 else greatest($5, $4, progress) end,
+          step = $6
+    where ${HOLDS_FENCE_BRIEFLY}
+   returning true as written`,
+)
+
+/** Waits half a second for a row that is locked; false when that was not enough, or the fence does not hold. */
+export async function writeLockedProgress(db: Database, update: ProgressUpdate): Promise<boolean> {
+  const values = [...fenceValues(update), update.progress, update.total, update.step]
+  try {
+    return (await execute(db, PROGRESS_WAITING, values)).length > 0
+  } catch (error) {
+    if (codeOf(error) === LOCK_NOT_AVAILABLE) return false
+    throw error
+  }
+}
+
+// As in a run: a total that is given bounds the progress, one that is not is raised by it, 0 is unknown.
+const BOUNDED = 'greatest(progress, case when $3::int > 0 then least($2::int, $3::int) else $2::int end)'
+
+const OUTSIDE_PROGRESS = statement(
+  'outside_progress',
+  `update ${TASKS}
+      set progress = ${BOUNDED},
+          total = case when coalesce($3, total) = 0 then 0 else greatest(coalesce($3, total), ${BOUNDED}) end,
+          step = coalesce($4, step)
+    where task_id = $1 and status = 'running' and ${WAITS_BRIEFLY}
+   returning true as written`,
+)
+
+/** Progress told from outside the run; false when the task is not running. */
+export async function updateProgress(
+  db: Database,
+  taskId: string,
+  progress: { current: number; total: number | null; step: string | null },
+): Promise<boolean> {
+  const values = [taskId, progress.current, progress.total, progress.step]
+  return (await execute(db, OUTSIDE_PROGRESS, values)).length > 0
+}
+
+export interface NewLogLine {
+  readonly taskId: string
+  readonly attempt: number | null
+  readonly level: LogLevel
+  readonly message: string
+  /** JSON text. */
+  readonly data: string | null
+  /** How long ago it was said: the database's clock dates it. */
+  readonly ageMs: number
+}
+
+// A task may be deleted while its lines wait here; they go with it. The lock keeps it until they are in: it is the
+// one that the foreign key takes, but taken before the look, so that the look stays true. Lines of a task that a
+// transaction holds for update must not keep those of others waiting: they are left out.
+const appendTo = (locked: string) => `with present as (
+     select task_id from ${TASKS} where task_id = any($1::text[]) ${locked}
+   ), appended as (
+   insert into ${LOGS} (task_id, attempt, level, message, data, created_at)
+   select given.task_id, attempt, level, message, data, now() - age_ms * interval '1 millisecond'
+     from unnest($1::text[], $2::int[], $3::text[], $4::text[], $5::text[], $6::float8[])
+       with ordinality as given (task_id, attempt, level, message, data, age_ms, position)
+    where given.task_id in (select task_id from present)
+    order by position
+   )
+   select t.task_id as "taskId", t.task_id not in (select task_id from present) as locked
+     from ${TASKS} t
+    where t.task_id = any($1::text[])`
+const APPEND_LOGS = {
+  skip: statement('append_logs', appendTo('for key share skip locked')),
+  wait: statement('append_logs_waiting', appendTo(`and ${WAITS_BRIEFLY} for key share`)),
+}
+
+/** Tasks that are there: whether their lines are written, or left out because a transaction holds the row. */
+export interface AppendedLogs {
+  readonly written: ReadonlySet<string>
+  readonly locked: ReadonlySet<string>
+}
+
+/**
+ * Appends lines in their order. Those of a task that is in neither set are gone with it. Having waited, so are those of
+ * a task that is not written.
+ */
+export async function appendLogs(
+  db: Database,
+  lines: readonly NewLogLine[],
+  lockedRows: LockedRows = 'skip',
+): Promise<AppendedLogs> {
+  const rows = await execute<{ taskId: string; locked: boolean }>(db, APPEND_LOGS[lockedRows], [
+    lines.map((line) => line.taskId),
+    lines.map((line) => line.attempt),
+    lines.map((line) => line.level),
+    lines.map((line) => line.message),
+    lines.map((line) => line.data),
+    lines.map((line) => line.ageMs),
+  ])
+  const ids = (locked: boolean) =>
+    new Set(rows.filter((row) => row.locked === locked).map((row) => row.taskId))
+  return { written: ids(false), locked: ids(true) }
+}

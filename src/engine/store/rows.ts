@@ -1,0 +1,107 @@
+import {
+  ATTEMPT_OUTCOMES,
+  type TaskAttempt,
+  type TaskDetail,
+  type TaskLogLine,
+  type TaskStatus,
+  type TaskSummary,
+} from '../../contract/task.ts'
+import { instant, parseInstant } from '../../db/reading.ts'
+import { percentOf } from '../definition/lifecycle.ts'
+import { decodeParams, showJson } from '../definition/params.ts'
+import type { LogRow } from './read.ts'
+import { ATTEMPTS, PARAMS } from './tables.ts'
+
+/** What the engine reads of a task, from a table or CTE named `t`. */
+export const TASK_COLUMNS = `t.task_id as "taskId", t.task_type as "taskType", t.status, t.progress, t.total,
+          t.step, ${instant('t.created_at')} as "createdAt", ${instant('t.started_at')} as "startedAt", ${instant('t.completed_at')} as "completedAt",
+          ${instant('t.run_at')} as "runAt", t.retry_count as "retryCount", t.max_retries as "maxRetries",
+          t.error_message as "error", t.result, t.created_by as "createdBy", ${instant('t.cancelled_at')} as "cancelledAt",
+          t.timeout_seconds as "timeoutSeconds", t.priority, t.executor_id as "executorId", t.attempt,
+          t.unique_key as "uniqueKey", t.concurrency_key as "concurrencyKey", t.stopping`
+
+/** All that is known of a task, from a table named `t`. */
+export const DETAIL_COLUMNS = `${TASK_COLUMNS},
+          (select json_object_agg(p.key, p.value) from ${PARAMS} p where p.task_id = t.task_id) as params,
+          (select json_agg(json_build_object(
+                    'attempt', a.attempt, 'startedAt', a.started_at, 'endedAt', a.ended_at,
+                    'outcome', a.outcome, 'error', a.error, 'stack', a.stack) order by a.attempt)
+             from ${ATTEMPTS} a where a.task_id = t.task_id) as attempts`
+
+export interface SummaryRow extends Omit<TaskSummary, 'percent' | 'status'> {
+  readonly status: TaskStatus
+}
+
+export interface TaskRow extends SummaryRow {
+  readonly result: string | null
+  readonly createdBy: string | null
+  readonly timeoutSeconds: number
+  readonly priority: number
+  readonly executorId: string | null
+  readonly attempt: number
+  readonly uniqueKey: string | null
+  readonly concurrencyKey: string | null
+  readonly stopping: boolean
+}
+
+export interface DetailRow extends TaskRow {
+  readonly waitingFor?: 'executor' | null
+  readonly params: Readonly<Record<string, string>> | null
+  /** Instants inside JSON arrive as text. */
+  readonly attempts:
+    | (Omit<TaskAttempt, 'startedAt' | 'endedAt'> & { startedAt: string; endedAt: string })[]
+    | null
+}
+
+export function toSummary<T extends SummaryRow>(row: T): T & Pick<TaskSummary, 'percent'> {
+  const percent = percentOf(row.status, row.progress, row.total)
+  // A count that somebody else has set below 0 must not fail a page of tasks.
+  return { ...row, percent, retryCount: Math.max(0, row.retryCount), maxRetries: Math.max(0, row.maxRetries) }
+}
+
+export function fromDetailRow({ params, attempts, waitingFor, ...row }: DetailRow): TaskDetail {
+  const ended = (attempts ?? []).map((attempt) => ({
+    ...attempt,
+    attempt: Math.max(1, attempt.attempt),
+    outcome: ATTEMPT_OUTCOMES.includes(attempt.outcome ?? 'failed') ? attempt.outcome : ('failed' as const),
+    startedAt: parseInstant(attempt.startedAt),
+    endedAt: parseInstant(attempt.endedAt),
+  }))
+  return { ...toDetail(row, params, ended), ...(waitingFor && { waitingFor }) }
+}
+
+export function toDetail(
+  row: TaskRow,
+  params: Readonly<Record<string, string>> | null,
+  ended: readonly TaskAttempt[],
+): TaskDetail {
+  const { attempt: last, result, ...columns } = row
+  const attempt = Math.max(1, last)
+  return {
+    ...toSummary(columns),
+    params: decodeParams(params, showJson),
+    result: result === null ? null : showJson(result),
+    attempts: [...ended, ...latestAttempt(row, attempt, ended)],
+  }
+}
+
+/** The attempt that runs, or completed: it has no row of its own. */
+function latestAttempt(row: TaskRow, attempt: number, ended: readonly TaskAttempt[]): TaskAttempt[] {
+  const { status, startedAt, completedAt } = row
+  if (startedAt === null || ended.some((other) => other.attempt === attempt)) return []
+  if (status === 'running')
+    return [{ attempt, startedAt, endedAt: null, outcome: null, error: null, stack: null }]
+  if (status === 'completed') {
+    return [{ attempt, startedAt, endedAt: completedAt, outcome: 'completed', error: null, stack: null }]
+  }
+  return []
+}
+
+/** Of rows' numbers, kept as text: any may be too large for a number of JavaScript's. */
+export function compareIds(a: string, b: string): number {
+  return a.length - b.length || (a < b ? -1 : Number(a > b))
+}
+
+export function toLogLine({ data, ...line }: LogRow): TaskLogLine {
+  return data === null ? line : { ...line, data: showJson(data) }
+}

@@ -1,0 +1,44 @@
+import { getTableName } from 'drizzle-orm'
+import type { PgTable } from 'drizzle-orm/pg-core'
+import {
+  asyncTaskAttempts,
+  asyncTaskCancelRequests,
+  asyncTaskChanges,
+  asyncTaskDuties,
+  asyncTaskExecutors,
+  asyncTaskLogs,
+  asyncTaskMinutes,
+  asyncTaskParams,
+  asyncTaskSchedules,
+  asyncTasks,
+  asyncTaskTypes,
+} from './schema.ts'
+
+/** Statements name the schema of each table, so that no role's, database's or connection's search_path matters. */
+const qualified = (table: PgTable) => `public.${getTableName(table)}`
+
+export const TASKS = qualified(asyncTasks)
+export const PARAMS = qualified(asyncTaskParams)
+export const LOGS = qualified(asyncTaskLogs)
+export const ATTEMPTS = qualified(asyncTaskAttempts)
+export const CANCEL_REQUESTS = qualified(asyncTaskCancelRequests)
+export const CHANGES = qualified(asyncTaskChanges)
+export const TYPES = qualified(asyncTaskTypes)
+export const EXECUTORS = qualified(asyncTaskExecutors)
+export const SCHEDULES = qualified(asyncTaskSchedules)
+export const MINUTES = qualified(asyncTaskMinutes)
+export const DUTIES = qualified(asyncTaskDuties)
+
+/** All of them. */
+export const ENGINE_TABLES: readonly string[] = [
+  TASKS,
+  PARAMS,
+  LOGS,
+  ATTEMPTS,
+  CHANGES,
+  TYPES,
+  EXECUTORS,
+  SCHEDULES,
+  MINUTES,
+  DUTIES,
+]

@@ -1,0 +1,159 @@
+import { randomUUID } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
+import { describe, expect, test } from 'vitest'
+import { createDatabase } from '../../../src/db/database.ts'
+import { limitsOf } from '../../../src/engine/definition/limits.ts'
+import { createTaskRegistry } from '../../../src/engine/definition/registry.ts'
+import type { AnyTask } from '../../../src/engine/definition/task.ts'
+import { Claimer } from '../../../src/engine/executor/claimer.ts'
+import { Slots } from '../../../src/engine/executor/slots.ts'
+import { createGate } from '../../support/engine.ts'
+import { useEngines } from '../../support/engines.ts'
+import { slowPool } from '../../support/slow-pool.ts'
+
+const engines = useEngines()
+
+/** Too long for a claim that finds nothing. */
+const SLOW_MS = 20
+
+/** A claimer of these types at the end of a slow line, and what happens before its next answers arrive. */
+function createClaimer(...tasks: AnyTask[]) {
+  const registry = createTaskRegistry()
+  registry.add(...tasks)
+  const { manager } = engines.create(tasks)
+  const onAnswer: (() => void)[] = []
+  const look = { begun: 0, ended: createGate(), fails: false }
+  const overlooked = Promise.withResolvers<void>()
+  const wakeUps: string[] = []
+  const onLook: (() => void)[] = []
+  const pool = slowPool(engines.database.pool, async (query, send) => {
+    if (query.text.includes('/* tasks_waits_since_before')) {
+      look.begun += 1
+      if (look.fails) throw new Error('it took too long')
+      await look.ended.opened
+    }
+    const answer = await send()
+    if (!query.text.includes('/* tasks_claim')) return answer
+    await delay(SLOW_MS)
+    onAnswer.shift()?.()
+    return answer
+  })
+  const claimer = new Claimer({
+    db: createDatabase(pool, { prepared: false }),
+    executorId: randomUUID(),
+    types: [...registry.definitions().values()].map(limitsOf),
+    slots: new Slots(2, { freed: () => {}, ended: () => false }),
+    pollIntervalMs: 60_000,
+    onRoomLeft: () => {},
+    wakeUp: {
+      notify: () => {
+        wakeUps.push('now')
+        overlooked.resolve()
+      },
+      notifyAfter: (ms, before) => {
+        wakeUps.push(`in ${ms} ms`)
+        onLook.push(before ?? (() => {}))
+      },
+    },
+  })
+  const taken = async () => (await claimer.claim(2)).tasks.map(({ taskId }) => taskId)
+  return { claimer, manager, onAnswer, taken, look, overlooked: overlooked.promise, wakeUps, onLook }
+}
+
+test('old tasks that come while a slow claim is under way are looked for by the next one', async () => {
+  const noop = createTaskRegistry().task('noop')(() => {})
+  const { claimer, manager, onAnswer, taken } = createClaimer(noop)
+  const old = new Date(Date.now() - 3_600_000)
+  expect(await taken()).toEqual([])
+  onAnswer.push(() => claimer.lookAtEverything())
+  expect(await taken()).toEqual([])
+  const late = await manager.createTask(noop, {}, { runAt: old })
+  expect(await taken()).toEqual([late.taskId])
+})
+
+describe('where claims are slow', () => {
+  const noop = createTaskRegistry().task('noop')(() => {})
+  const old = new Date(Date.now() - 3_600_000)
+
+  test('what those of the latest tasks leave out is looked for beside them', async () => {
+    const { manager, taken, look, overlooked } = createClaimer(noop)
+    for (let i = 0; i < 2; i += 1) expect(await taken()).toEqual([])
+    const late = await manager.createTask(noop, {}, { runAt: old })
+    const takeLatest = async () => {
+      const { taskId } = await manager.createTask(noop)
+      expect(await taken()).toEqual([taskId])
+    }
+    while (look.begun === 0) await takeLatest()
+    await takeLatest()
+    expect(look.begun).toBe(1)
+    look.ended.open()
+    await overlooked
+    expect(await taken()).toEqual([late.taskId])
+  })
+
+  test('a look that fails keeps none of the latest tasks from being taken, and is made again', async () => {
+    const { manager, taken, look, overlooked } = createClaimer(noop)
+    for (let i = 0; i < 2; i += 1) expect(await taken()).toEqual([])
+    const late = await manager.createTask(noop, {}, { runAt: old })
+    look.fails = true
+    look.ended.open()
+    while (look.begun < 2) {
+      const { taskId } = await manager.createTask(noop)
+      expect(await taken()).toEqual([taskId])
+    }
+    look.fails = false
+    const found = overlooked.then(() => true)
+    while (!(await Promise.race([found, manager.createTask(noop).then(() => false)]))) await taken()
+    expect(await taken()).toContain(late.taskId)
+  })
+
+  test('and few tasks come, a claim is the look: nothing else is sent', async () => {
+    const { manager, taken, look } = createClaimer(noop)
+    for (let i = 0; i < 2; i += 1) expect(await taken()).toEqual([])
+    const late = await manager.createTask(noop, {}, { runAt: old })
+    await expect.poll(taken).toEqual([late.taskId])
+    expect(look.begun).toBe(0)
+  })
+
+  test('the rest of what has waited for long is not left out once one of it was taken', async () => {
+    const one = createTaskRegistry().task('one', { concurrency: 1 })(() => {})
+    const { claimer, manager, taken } = createClaimer(one)
+    for (let i = 0; i < 2; i += 1) expect(await taken()).toEqual([])
+    const runAt = [1, 2, 3].map((n) => new Date(old.getTime() + n))
+    const made = await manager.createTasks(runAt.map((at) => ({ task: one, runAt: at })))
+    claimer.lookAtEverything()
+    for (const { taskId } of made) expect(await taken()).toEqual([taskId])
+  })
+})
+
+test('a freed slot is looked for at once where more is likely, and otherwise once for many, a moment later', async () => {
+  const registry = createTaskRegistry()
+  const free = registry.task('free')(() => {})
+  const one = registry.task('one', { concurrency: 1 })(() => {})
+  const { claimer, manager, taken, wakeUps, onLook } = createClaimer(free, one)
+  await manager.createTask(free)
+  expect(await taken()).toHaveLength(1)
+  for (let i = 0; i < 3; i += 1) claimer.noteFreed('free', false)
+  expect(wakeUps).toEqual(['in 50 ms'])
+  onLook.shift()?.()
+  claimer.noteFreed('free', false)
+  expect(wakeUps.splice(0)).toEqual(['in 50 ms', 'in 50 ms'])
+  claimer.noteFreed('free', true)
+  claimer.noteFreed('one', false)
+  expect(wakeUps.splice(0)).toEqual(['now', 'now'])
+  await manager.createTasks([{ task: free }, { task: free }])
+  expect(await taken()).toHaveLength(2)
+  claimer.noteFreed('free', false)
+  expect(wakeUps).toEqual(['now'])
+})
+
+test('a task of a limited type that comes while a claim of it is under way does not wait for an interval', async () => {
+  const one = createTaskRegistry().task('one', { globalConcurrency: 1 })(() => {})
+  const { claimer, manager, onAnswer, taken } = createClaimer(one)
+  claimer.noteEnd('one')
+  onAnswer.push(() => claimer.lookAgain())
+  expect(await taken()).toEqual([])
+  const late = await manager.createTask(one)
+  expect(await taken()).toEqual([])
+  expect(await taken()).toEqual([late.taskId])
+})

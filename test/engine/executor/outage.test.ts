@@ -1,0 +1,189 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { createPool, endPool } from '../../../src/db/client.ts'
+import { createTaskRegistry } from '../../../src/engine/definition/registry.ts'
+import type { TaskSettingsInput } from '../../../src/engine/definition/settings.ts'
+import type { AnyTask } from '../../../src/engine/definition/task.ts'
+import { createTestDatabase, type TestDatabase } from '../../support/database.ts'
+import { createEngine, createGate, type Engine, nextEvent } from '../../support/engine.ts'
+import { type FaultProxy, startFaultProxy } from '../../support/fault-proxy.ts'
+
+let database: TestDatabase
+let proxy: FaultProxy
+let cut: TestDatabase
+const engines: Engine[] = []
+
+beforeEach(async () => {
+  database = await createTestDatabase()
+  proxy = await startFaultProxy(database.url)
+  cut = { ...database, url: proxy.url, pool: createPool({ connectionString: proxy.url }) }
+})
+
+afterEach(async () => {
+  await Promise.all(engines.splice(0).map(({ executor }) => executor.stop()))
+  await endPool(cut.pool, 1_000)
+  await proxy.close()
+  await database.drop()
+})
+
+/** An engine that reaches the database through the proxy. */
+function create(tasks: readonly AnyTask[], settings: TaskSettingsInput = {}): Engine {
+  const engine = createEngine(cut, tasks, settings)
+  engines.push(engine)
+  return engine
+}
+
+describe('outage', () => {
+  test('handlers go on; what they finished meanwhile is written once, as attempt 1, when the database is back', async () => {
+    const { task } = createTaskRegistry()
+    const away = createGate()
+    const work = task('work')(async (_params, ctx) => {
+      await away.opened
+      ctx.log.info('finished during the outage')
+      return 'done'
+    })
+    const { manager, executor, events } = create([work], { concurrency: 8 })
+    executor.start()
+    const created = await manager.createTasks(Array.from({ length: 8 }, () => ({ task: work })))
+    await expect.poll(async () => (await manager.listTasks({ status: ['running'] })).total).toBe(8)
+    const failedLoops: string[] = []
+    events.on('loopFailed', ({ loop }) => failedLoops.push(loop))
+    const delayed = nextEvent(events, 'writeDelayed')
+    proxy.set('reset')
+    away.open()
+    await delayed
+    proxy.set('none')
+    for (const { taskId } of created) {
+      const ended = await manager.waitFor(taskId)
+      expect(ended).toMatchObject({ status: 'completed', retryCount: 0, result: 'done' })
+      expect(ended.attempts).toMatchObject([{ attempt: 1, outcome: 'completed' }])
+      expect(await manager.listLogs(taskId)).toMatchObject({ total: 1 })
+    }
+    // Once an outage, not once a try.
+    expect(new Set(failedLoops).size).toBe(failedLoops.length)
+    await expect.poll(() => executor.health()).toMatchObject({ ok: true })
+  })
+
+  test('a connection whose packets vanish is given up, and another one goes on', async () => {
+    const { task } = createTaskRegistry()
+    const finish = createGate()
+    const work = task('work')(async () => {
+      await finish.opened
+      return 'done'
+    })
+    const { manager, executor, events } = create([work], { leaseMs: 1_000, heartbeatIntervalMs: 200 })
+    executor.start()
+    const started = nextEvent(events, 'started')
+    const { taskId } = await manager.createTask(work)
+    await started
+    const beatFailed = nextEvent(events, 'loopFailed', ({ loop }) => loop === 'heartbeat')
+    const delayed = nextEvent(events, 'writeDelayed')
+    proxy.set('silence')
+    finish.open()
+    await Promise.all([beatFailed, delayed])
+    proxy.set('none')
+    expect(await manager.waitFor(taskId)).toMatchObject({
+      status: 'completed',
+      result: 'done',
+      retryCount: 0,
+    })
+    await expect.poll(() => executor.health()).toMatchObject({ ok: true })
+  })
+
+  test('a loop that dies is started again and says so in health', async () => {
+    const { task } = createTaskRegistry()
+    const noop = task('noop')(() => {})
+    const { manager, executor, events } = create([noop])
+    await database.pool.query('alter table async_tasks rename to hidden')
+    const failed = nextEvent(events, 'loopFailed', ({ loop }) => loop === 'poller')
+    executor.start()
+    await failed
+    await expect
+      .poll(() => executor.health().loops.find(({ loop }) => loop === 'poller'))
+      .toMatchObject({ lastError: expect.stringContaining('async_tasks') })
+    const recovered = nextEvent(events, 'loopRecovered', ({ loop }) => loop === 'poller')
+    await database.pool.query('alter table hidden rename to async_tasks')
+    await recovered
+    const { taskId } = await manager.createTask(noop)
+    expect(await manager.waitFor(taskId)).toMatchObject({ status: 'completed' })
+  })
+
+  test('a completion whose answer is lost counts as written, not as late', async () => {
+    const { task } = createTaskRegistry()
+    const finish = createGate()
+    const work = task('work')(async () => {
+      await finish.opened
+      return 'once'
+    })
+    const { manager, executor, events } = create([work])
+    executor.start()
+    const started = nextEvent(events, 'started')
+    const { taskId } = await manager.createTask(work)
+    await started
+    let late = 0
+    events.on('late', () => {
+      late += 1
+    })
+    const dropped = proxy.dropAnswerTo('width_bucket')
+    const ended = nextEvent(events, 'ended')
+    finish.open()
+    await dropped
+    expect(await ended).toMatchObject({ taskId, outcome: 'completed' })
+    expect(late).toBe(0)
+    expect(await manager.getTask(taskId)).toMatchObject({ status: 'completed', result: 'once' })
+  })
+
+  test('a retry whose answer is lost is spent once', async () => {
+    const { task } = createTaskRegistry()
+    const flaky = task('flaky', { retryBaseMs: 3_600_000 })(() => {
+      throw new Error('no')
+    })
+    const { manager, executor, events } = create([flaky])
+    const dropped = proxy.dropAnswerTo('retry_count = retry_count + 1')
+    const ended = nextEvent(events, 'ended')
+    executor.start()
+    const { taskId } = await manager.createTask(flaky)
+    await dropped
+    expect(await ended).toMatchObject({ outcome: 'failed', retryInMs: 3_600_000 })
+    expect(await manager.getTask(taskId)).toMatchObject({
+      status: 'pending',
+      retryCount: 1,
+      attempts: [{ attempt: 1 }],
+    })
+  })
+
+  test('a claim whose answer is lost is handed back and runs again, no retry spent', async () => {
+    const { task } = createTaskRegistry()
+    const attempts: number[] = []
+    const work = task('work')((_params, ctx) => {
+      attempts.push(ctx.attempt)
+    })
+    const { manager, executor } = create([work], { heartbeatIntervalMs: 100, leaseMs: 60_000 })
+    const { taskId } = await manager.createTask(work)
+    const dropped = proxy.dropAnswerTo("set status = 'running', attempt = ")
+    executor.start()
+    await dropped
+    expect(await manager.waitFor(taskId)).toMatchObject({ status: 'completed', retryCount: 0 })
+    expect(attempts).toEqual([2])
+  })
+
+  test.for(['reset', 'silence'] as const)(
+    'a stop ends in time with the database gone (%s), and says so',
+    async (fault) => {
+      const { task } = createTaskRegistry()
+      const started = createGate()
+      const finish = createGate()
+      const work = task('work')(async () => {
+        started.open()
+        await finish.opened
+      })
+      const { manager, executor } = create([work], { shutdownTimeoutMs: 1_000 })
+      executor.start()
+      await manager.createTask(work)
+      await started.opened
+      proxy.set(fault)
+      finish.open()
+      await expect(executor.stop()).rejects.toMatchObject({ code: 'SHUTTING_DOWN' })
+      engines.length = 0
+    },
+  )
+})

@@ -1,0 +1,163 @@
+import fc from 'fast-check'
+import { expect, vi } from 'vitest'
+import { PermanentError } from '../../../src/engine/definition/errors.ts'
+import { isFinished } from '../../../src/engine/definition/lifecycle.ts'
+import { type Model, type ModelTask, TOTAL } from './model.ts'
+import type { Real } from './real.ts'
+
+type Command = fc.AsyncCommand<Model, Real>
+
+/** One step: what it needs, and what it does to the model and to the engine. */
+function command<Choice>(
+  name: string,
+  choices: (model: Readonly<Model>) => readonly Choice[],
+  act: (choice: Choice, model: Model, real: Real) => Promise<void>,
+): fc.Arbitrary<Command> {
+  return fc.nat(1_000).map((draw) => {
+    let done = name
+    return {
+      check: (model) => choices(model).length > 0,
+      async run(model, real) {
+        const possible = choices(model)
+        const choice = possible[draw % possible.length] as Choice
+        done = `${name}(${(choice as { taskId?: string }).taskId ?? String(choice)})`
+        await act(choice, model, real)
+        await real.settle(model)
+      },
+      toString: () => done,
+    }
+  })
+}
+
+const running = (model: Readonly<Model>) => model.running
+const all = (model: Readonly<Model>) => model.tasks
+
+const create = fc.tuple(fc.integer({ min: 0, max: 2 }), fc.integer({ min: 0, max: 2 })).map(
+  ([priority, maxRetries]): Command => ({
+    check: () => true,
+    async run(model, real) {
+      const { taskId } = await real.manager.createTask('scripted', {}, { priority, maxRetries })
+      model.create(taskId, priority, maxRetries)
+      await real.settle(model)
+    },
+    toString: () => `create(priority ${priority}, maxRetries ${maxRetries})`,
+  }),
+)
+
+const complete = command('complete', running, async (task, model, real) => {
+  real.run(task.taskId, task.attempt).end.resolve('done')
+  model.complete(task)
+})
+
+const fail = command('fail', running, async (task, model, real) => {
+  real.run(task.taskId, task.attempt).end.reject(new Error('on purpose'))
+  model.fail(task, 'failed')
+})
+
+const failForGood = command('failForGood', running, async (task, model, real) => {
+  real.run(task.taskId, task.attempt).end.reject(new PermanentError('for good'))
+  model.fail(task, 'failed', true)
+})
+
+const speak = command('speak', running, async (task, _model, real) => {
+  const run = real.run(task.taskId, task.attempt)
+  const line = `line ${task.lines.length}`
+  run.say(line)
+  task.lines.push(line)
+  task.progress = Math.min(task.progress + 10, TOTAL)
+  run.report(task.progress, TOTAL)
+})
+
+const cancel = command('cancel', all, async (task, model, real) => {
+  if (task.status === 'completed' || task.status === 'failed') {
+    await expect(real.manager.cancelTask(task.taskId)).rejects.toMatchObject({
+      code: 'TASK_ALREADY_FINISHED',
+    })
+    return
+  }
+  await real.manager.cancelTask(task.taskId)
+  if (task.status !== 'cancelled') model.cancel(task, true)
+})
+
+/** Its handler takes no notice, and goes on talking to nobody. */
+const cancelIgnored = command('cancelIgnored', running, async (task, model, real) => {
+  const run = real.run(task.taskId, task.attempt)
+  run.obeys = false
+  await real.manager.cancelTask(task.taskId)
+  model.cancel(task, false)
+})
+
+const letGo = command(
+  'letGo',
+  (model) => model.stopping,
+  async (task, model, real) => {
+    real.run(task.taskId, task.stopping ?? 0).end.resolve('too late')
+    model.handlerReturned(task)
+  },
+)
+
+const retryOf = (name: string, choices: (model: Readonly<Model>) => readonly ModelTask[]) =>
+  command(name, choices, async (task, model, real) => {
+    const refusal = retryRefusal(task)
+    if (refusal === undefined) {
+      // That its handler has returned is written a moment after it is seen.
+      await vi.waitFor(() => real.manager.retryTask(task.taskId), { timeout: 30_000, interval: 5 })
+      model.retry(task)
+    } else await expect(real.manager.retryTask(task.taskId)).rejects.toMatchObject({ code: refusal })
+  })
+
+const retry = retryOf('retry', all)
+/** Too early. */
+const retryStopping = retryOf('retryStopping', (model) => model.stopping)
+
+function retryRefusal(task: ModelTask): string | undefined {
+  if (!isFinished(task.status)) return 'TASK_NOT_FINISHED'
+  return task.stopping === undefined ? undefined : 'TASK_STILL_STOPPING'
+}
+
+const remove = command(
+  'delete',
+  // A handler that still runs would speak of a task that the model has forgotten.
+  (model) => model.tasks.filter(({ stopping }) => stopping === undefined),
+  async (task, model, real) => {
+    if (!isFinished(task.status)) {
+      await expect(real.manager.deleteTask(task.taskId)).rejects.toMatchObject({ code: 'TASK_NOT_FINISHED' })
+      return
+    }
+    await real.manager.deleteTask(task.taskId)
+    model.delete(task)
+  },
+)
+
+const takeAway = command('takeAway', running, async (task, model, real) => {
+  await real.takeAway(task.taskId)
+  model.fail(task, 'lost')
+})
+
+const restart = command(
+  'restart',
+  // With others waiting it would depend on the moment who is claimed first.
+  (model) => (model.pending.length === 0 && model.stopping.length === 0 ? [0, 1] : []),
+  async (executor, model, real) => {
+    const ids = new Set(real.tasksOf(executor))
+    await real.restart(executor)
+    model.interrupt(model.running.filter(({ taskId }) => ids.has(taskId)))
+  },
+)
+
+export const commands = [
+  create,
+  create,
+  complete,
+  fail,
+  failForGood,
+  speak,
+  cancel,
+  cancelIgnored,
+  letGo,
+  retry,
+  retryStopping,
+  remove,
+  takeAway,
+  restart,
+]

@@ -1,0 +1,170 @@
+import { randomUUID } from 'node:crypto'
+import { expect } from 'vitest'
+import { createDatabase } from '../../../src/db/database.ts'
+import { PermanentError } from '../../../src/engine/definition/errors.ts'
+import { createTaskRegistry } from '../../../src/engine/definition/registry.ts'
+import type { TaskManager } from '../../../src/engine/manager/manager.ts'
+import type { TestDatabase } from '../../support/database.ts'
+import { createEngine, type Engine } from '../../support/engine.ts'
+import type { Model } from './model.ts'
+
+/** Two executors of this many slots each. */
+const EXECUTORS = 2
+const SLOTS_EACH = 2
+export const SLOTS = EXECUTORS * SLOTS_EACH
+
+const SETTINGS = {
+  concurrency: SLOTS_EACH,
+  pollIntervalMs: 20,
+  retryBaseMs: 0,
+  heartbeatIntervalMs: 100,
+  leaseMs: 600,
+  // Handlers that ignore their signal do so for good.
+  cancelGraceMs: 600_000,
+  shutdownTimeoutMs: 250,
+}
+
+/** What the engine may take on a busy machine. */
+const PATIENCE = { timeout: 30_000, interval: 5 }
+
+/** A run of the scripted handler: it does what the test says, when the test says it. */
+interface ScriptedRun {
+  readonly executor: number
+  readonly end: PromiseWithResolvers<unknown>
+  obeys: boolean
+  say(line: string): void
+  report(current: number, total: number): void
+}
+
+/** Two executors on one database, with handlers in the hands of the test. */
+export class Real {
+  readonly manager: TaskManager
+  readonly #database: TestDatabase
+  readonly #engines: Engine[]
+  readonly #runs = new Map<string, ScriptedRun>()
+
+  constructor(database: TestDatabase) {
+    this.#database = database
+    this.#engines = Array.from({ length: EXECUTORS }, (_, i) => this.#start(i))
+    const [first] = this.#engines
+    if (!first) throw new Error('there is no executor')
+    this.manager = first.manager
+  }
+
+  run(taskId: string, attempt: number): ScriptedRun {
+    const run = this.#runs.get(`${taskId} ${attempt}`)
+    if (!run) throw new Error(`attempt ${attempt} of ${taskId} does not run`)
+    return run
+  }
+
+  /** The tasks that an executor runs. */
+  tasksOf(executor: number): string[] {
+    return [...this.#runs].flatMap(([key, run]) =>
+      run.executor === executor ? [key.split(' ')[0] ?? ''] : [],
+    )
+  }
+
+  /** Stops an executor, which interrupts its handlers, and starts another in its place. */
+  async restart(executor: number): Promise<void> {
+    await this.#engines[executor]?.executor.stop()
+    this.#engines[executor] = this.#start(executor)
+  }
+
+  /** As if the executor that runs it had died. */
+  async takeAway(taskId: string): Promise<void> {
+    await this.#database.pool.query(
+      `update async_tasks set executor_id = $2 where task_id = $1 and status = 'running'`,
+      [taskId, randomUUID()],
+    )
+  }
+
+  /** Waits until the engine has come to where the model is, in every row and every handler. */
+  async settle(model: Model): Promise<void> {
+    const expected = model.tasks.map(
+      ({ taskId, priority, maxRetries, due: _due, stopping: _stopping, ...task }) => ({
+        taskId,
+        priority,
+        maxRetries,
+        ...task,
+        // The attempt that runs is shown too.
+        outcomes: [
+          ...task.outcomes,
+          ...(task.status === 'running' ? [{ attempt: task.attempt, outcome: null }] : []),
+        ],
+      }),
+    )
+    await expect
+      .poll(
+        async () => ({ tasks: await this.#tasks(expected.map(({ taskId }) => taskId)), held: this.#held() }),
+        PATIENCE,
+      )
+      .toEqual({ tasks: expected, held: model.held })
+  }
+
+  /** Lets every handler go and stops. */
+  async stop(): Promise<void> {
+    for (const run of this.#runs.values()) run.end.resolve(null)
+    await Promise.all(this.#engines.map(({ executor }) => executor.stop()))
+  }
+
+  #held(): string[] {
+    return [...this.#runs.keys()].sort()
+  }
+
+  async #tasks(taskIds: readonly string[]) {
+    const db = createDatabase(this.#database.pool, { prepared: this.#database.prepared })
+    const { rows } = await db.pool.query<{ task_id: string; attempt: number }>(
+      'select task_id, attempt from async_tasks where task_id = any($1)',
+      [taskIds],
+    )
+    const attempts = new Map(rows.map((row) => [row.task_id, row.attempt]))
+    const total = (await this.manager.listTasks({ pageSize: 1 })).total
+    if (total !== taskIds.length) return `${total} tasks instead of ${taskIds.length}`
+    return Promise.all(taskIds.map((taskId) => this.#view(taskId, attempts.get(taskId))))
+  }
+
+  async #view(taskId: string, attempt: number | undefined) {
+    const task = await this.manager.getTask(taskId)
+    const { logs } = await this.manager.listLogs(taskId, { level: 'INFO', pageSize: 1_000 })
+    return {
+      taskId,
+      priority: task?.priority,
+      maxRetries: task?.maxRetries,
+      status: task?.status,
+      attempt,
+      retryCount: task?.retryCount,
+      progress: task?.progress,
+      outcomes: task?.attempts.map((one) => ({ attempt: one.attempt, outcome: one.outcome })),
+      lines: logs.map(({ message }) => message),
+    }
+  }
+
+  #start(index: number): Engine {
+    const { task } = createTaskRegistry()
+    const scripted = task('scripted')(async (_params, ctx) => {
+      const key = `${ctx.taskId} ${ctx.attempt}`
+      if (this.#runs.has(key)) throw new PermanentError(`${key} runs twice`)
+      const end = Promise.withResolvers<unknown>()
+      const run: ScriptedRun = {
+        executor: index,
+        end,
+        obeys: true,
+        say: (line) => ctx.log.info(line),
+        report: (current, total) => ctx.progress(current, total),
+      }
+      const onAbort = () => {
+        if (run.obeys) end.reject(ctx.signal.reason)
+      }
+      ctx.signal.addEventListener('abort', onAbort)
+      this.#runs.set(key, run)
+      try {
+        return await end.promise
+      } finally {
+        this.#runs.delete(key)
+      }
+    })
+    const engine = createEngine(this.#database, [scripted], SETTINGS)
+    engine.executor.start()
+    return engine
+  }
+}

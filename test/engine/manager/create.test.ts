@@ -1,0 +1,337 @@
+import { beforeEach, describe, expect, test } from 'vitest'
+import { z } from 'zod'
+import { createDatabase } from '../../../src/db/database.ts'
+import { createTaskRegistry } from '../../../src/engine/definition/registry.ts'
+import { taskSettings } from '../../../src/engine/definition/settings.ts'
+import { TaskManager } from '../../../src/engine/manager/manager.ts'
+import { TaskEvents } from '../../../src/engine/runtime/events.ts'
+import { nextEvent } from '../../support/engine.ts'
+import { rememberTypes } from '../../support/remember-types.ts'
+import { useTaskTables } from '../../support/task-rows.ts'
+
+const tables = useTaskTables()
+beforeEach(() => rememberTypes(tables.pool, 'elsewhere'))
+
+const { task } = createTaskRegistry()
+const sendReport = task('send_report', {
+  params: z.object({ userId: z.number().int(), dryRun: z.boolean().default(false) }),
+  timeoutSeconds: 600,
+  maxRetries: 5,
+  priority: 7,
+})(() => ({ rows: 42 }))
+const plain = task('plain')(() => undefined)
+
+const createManager = () => tables.createManager([sendReport, plain], { maxRetries: 2 }).manager
+
+describe('createTask', () => {
+  test('by handler stores the row, the parsed params and nothing else, and answers what is stored', async () => {
+    const manager = createManager()
+    const created = await manager.createTask(sendReport, { userId: 7 }, { createdBy: 'u1' })
+    expect(created).toEqual({
+      taskId: expect.stringMatching(/^task_[0-9a-f]{32}$/),
+      taskType: 'send_report',
+      status: 'pending',
+      progress: 0,
+      total: 0,
+      percent: 0,
+      step: null,
+      params: { userId: 7, dryRun: false },
+      result: null,
+      error: null,
+      retryCount: 0,
+      maxRetries: 5,
+      timeoutSeconds: 600,
+      priority: 7,
+      createdBy: 'u1',
+      uniqueKey: null,
+      concurrencyKey: null,
+      stopping: false,
+      createdAt: expect.any(Date),
+      runAt: created.createdAt,
+      startedAt: null,
+      completedAt: null,
+      cancelledAt: null,
+      executorId: null,
+      attempts: [],
+      created: true,
+    })
+    const { taskId } = created
+    const { tasks, ...others } = await tables.read()
+    expect(tasks).toEqual([
+      expect.objectContaining({
+        task_id: taskId,
+        task_type: 'send_report',
+        status: 'pending',
+        priority: 7,
+        attempt: 0,
+        executor_id: null,
+        stopping: false,
+        retry_count: 0,
+        max_retries: 5,
+        timeout_seconds: 600,
+        created_by: 'u1',
+        started_at: null,
+        result: null,
+      }),
+    ])
+    expect(tasks[0]?.run_at).toBe(tasks[0]?.created_at)
+    expect(others).toEqual({
+      params: [
+        { id: expect.any(Number), task_id: taskId, key: 'dryRun', value: 'false' },
+        { id: expect.any(Number), task_id: taskId, key: 'userId', value: '7' },
+      ],
+      logs: [],
+      attempts: [],
+    })
+    const { created: _created, ...detail } = created
+    expect(await manager.getTask(taskId)).toEqual(detail)
+  })
+
+  test("by a registered name checks the params and takes the type's defaults", async () => {
+    const manager = createManager()
+    const created = await manager.createTask('send_report', { userId: 7 })
+    expect(created).toMatchObject({
+      params: { userId: 7, dryRun: false },
+      maxRetries: 5,
+      timeoutSeconds: 600,
+    })
+    await expect(manager.createTask('send_report', { userId: 'x' })).rejects.toMatchObject({
+      code: 'INVALID_PARAMS',
+      problems: [{ pointer: '/userId' }],
+    })
+    expect((await tables.read()).tasks).toHaveLength(1)
+  })
+
+  test("by a name that is not registered takes any params and the plugin's defaults", async () => {
+    const created = await createManager().createTask('elsewhere', { any: ['thing'] })
+    expect(created).toMatchObject({
+      taskType: 'elsewhere',
+      params: { any: ['thing'] },
+      maxRetries: 2,
+      timeoutSeconds: 14_400,
+      priority: 0,
+    })
+  })
+
+  test('by a handler of another registry uses its definition', async () => {
+    const other = createTaskRegistry().task('foreign', { maxRetries: 9 })(() => 1)
+    expect(await createManager().createTask(other)).toMatchObject({ taskType: 'foreign', maxRetries: 9 })
+  })
+
+  test('of a function with several types wants a name, unless one alone is registered here', async () => {
+    const { task } = createTaskRegistry()
+    const both = () => 1
+    const one = task('one')(both)
+    task('two')(both)
+    await expect(tables.createManager([one]).manager.createTask(one)).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringContaining('several types'),
+    })
+  })
+
+  test("with options: the call's win", async () => {
+    const runAt = new Date('2099-12-31T23:59:59.999Z')
+    const options = { priority: -100, runAt, maxRetries: 0, timeoutSeconds: 1, createdBy: null }
+    const created = await createManager().createTask(sendReport, { userId: 7 }, options)
+    expect(created).toMatchObject({
+      priority: -100,
+      runAt,
+      maxRetries: 0,
+      timeoutSeconds: 1,
+      createdBy: null,
+    })
+  })
+
+  test('with delayMs is due that long after its creation, by the clock of the database', async () => {
+    const manager = createManager()
+    for (const delayMs of [0, 1, 250, 86_400_000, 10 * 366 * 86_400_000]) {
+      const { createdAt, runAt } = await manager.createTask(plain, {}, { delayMs })
+      expect(+runAt - +createdAt).toBe(delayMs)
+    }
+    const [keyed] = await manager.createTasks([{ task: plain, uniqueKey: 'k', delayMs: 250 }])
+    expect(keyed && +keyed.runAt - +keyed.createdAt).toBe(250)
+  })
+
+  test("with a concurrency key stores it: the call's, else the type's", async () => {
+    const { task } = createTaskRegistry()
+    const keyed = task('keyed', { concurrencyKey: ({ market }) => String(market) })(() => 'done')
+    const { manager } = tables.createManager([keyed, plain])
+    const ofType = await manager.createTask(keyed, { market: 'sh' })
+    const ofCall = await manager.createTask(keyed, { market: 'sh' }, { concurrencyKey: 'sz' })
+    expect([ofType.concurrencyKey, ofCall.concurrencyKey]).toEqual(['sh', 'sz'])
+    expect((await tables.row(ofCall.taskId))?.concurrency_key).toBe('sz')
+    const refused = manager.createTask(plain, {}, { concurrencyKey: 'sz' })
+    await expect(refused).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+  })
+
+  test('takes every time that a row can hold', async () => {
+    const manager = createManager()
+    for (const text of ['1970-01-01T00:00:00.000Z', '9999-12-31T23:59:59.999Z']) {
+      const created = await manager.createTask(plain, {}, { runAt: new Date(text) })
+      expect((await manager.getTask(created.taskId))?.runAt.toISOString()).toBe(text)
+    }
+  })
+
+  test.each<[string, unknown]>([
+    ['/priority', { priority: 101 }],
+    ['/priority', { priority: 0.5 }],
+    ['/maxRetries', { maxRetries: -1 }],
+    ['/maxRetries', { maxRetries: 101 }],
+    ['/timeoutSeconds', { timeoutSeconds: 0 }],
+    ['/timeoutSeconds', { timeoutSeconds: 2_147_484 }],
+    ['/runAt', { runAt: '2024-01-01' }],
+    ['/runAt', { runAt: new Date(Number.NaN) }],
+    ['/runAt', { runAt: new Date(8.64e15) }],
+    ['/runAt', { runAt: new Date(-8.64e15) }],
+    ['/runAt', { runAt: new Date(-1) }],
+    ['/createdBy', { createdBy: 7 }],
+    ['/createdBy', { createdBy: 'a\u0000' }],
+    ['/createdBy', { createdBy: '\ud800' }],
+    ['/createdBy', { createdBy: 'x'.repeat(201) }],
+    ['/delayMs', { delayMs: -1 }],
+    ['/delayMs', { delayMs: 0.5 }],
+    ['/delayMs', { delayMs: 316_224_000_001 }],
+    ['/delayMs', { delayMs: 0, runAt: new Date() }],
+    ['/onDuplicate', { uniqueKey: 'k', onDuplicate: 'ignore' }],
+    ['/concurrencyKey', { concurrencyKey: '' }],
+    ['/concurrencyKey', { concurrencyKey: 'x'.repeat(201) }],
+    ['/tx', { tx: null }],
+    ['/tx', { tx: {} }],
+    ['', { uniqueKeys: 'typo' }],
+  ])('refuses an option at %j: %j', async (pointer, options) => {
+    await expect(createManager().createTask(plain, {}, options as object)).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      problems: [{ pointer }],
+    })
+    expect((await tables.read()).tasks).toEqual([])
+  })
+
+  test('refuses what names no type', async () => {
+    const manager = createManager()
+    const names = ['', 'a b', 'a\u0000', '\ud800', 'x'.repeat(101), undefined, null, 7, {}, () => 1]
+    for (const name of names) {
+      await expect(manager.createTask<string>(name as never)).rejects.toMatchObject({
+        code: 'INVALID_ARGUMENT',
+      })
+    }
+    expect((await tables.read()).tasks).toEqual([])
+  })
+
+  test('works without prepared statements', async () => {
+    const manager = new TaskManager({
+      db: createDatabase(tables.pool, { prepared: false }),
+      events: new TaskEvents(),
+      definitions: new Map(),
+      settings: taskSettings.parse({}),
+    })
+    const { taskId } = await manager.createTask('elsewhere', { a: [1] })
+    expect(await manager.getTask(taskId)).toMatchObject({ params: { a: [1] } })
+  })
+
+  test('announces the task, and whether it is due', async () => {
+    const { manager, events } = tables.createManager([plain])
+    const first = nextEvent(events, 'created')
+    const now = await manager.createTask(plain)
+    expect(await first).toMatchObject({ taskIds: [now.taskId], dueNow: true, overdue: false })
+    const second = nextEvent(events, 'created')
+    const later = await manager.createTask(plain, {}, { runAt: new Date('2099-01-01') })
+    expect(await second).toMatchObject({ taskIds: [later.taskId], dueNow: false, overdue: false })
+    const third = nextEvent(events, 'created')
+    const late = await manager.createTask(plain, {}, { runAt: new Date(Date.now() - 60_000) })
+    expect(await third).toMatchObject({ taskIds: [late.taskId], dueNow: true, overdue: true })
+  })
+})
+
+describe('params in the database', () => {
+  test.each<[string, unknown]>([
+    ['"600519"', '600519'],
+    ['"000001"', '000001'],
+    ['"true"', 'true'],
+    ['"null"', 'null'],
+    ['600519', 600519],
+    ['true', true],
+    ['null', null],
+    ['"{\\"a\\",NULL,\\\\}"', '{"a",NULL,\\}'],
+    ['{"汉":["😀",{"":null}]}', { 汉: ['😀', { '': null }] }],
+    [`"${'x'.repeat(1_048_000)}"`, 'x'.repeat(1_048_000)],
+  ])('are the JSON text %.40s', async (text, value) => {
+    const manager = createManager()
+    const { taskId, params } = await manager.createTask('elsewhere', { value })
+    expect(params).toStrictEqual({ value })
+    expect((await tables.read(taskId)).params).toEqual([
+      expect.objectContaining({ key: 'value', value: text }),
+    ])
+    expect((await manager.getTask(taskId))?.params).toStrictEqual({ value })
+  })
+
+  test('keep odd keys apart', async () => {
+    const manager = createManager()
+    const params = { '': 1, '0': 2, constructor: 3, 'a"b': 4, 'a\\b': 5, NULL: 6, ['键'.repeat(100)]: 7 }
+    const { taskId } = await manager.createTask('elsewhere', params)
+    expect((await manager.getTask(taskId))?.params).toStrictEqual(params)
+  })
+})
+
+describe('createTasks', () => {
+  test('answers in the order of the items, whatever their types, and stores them in that order', async () => {
+    const manager = createManager()
+    const items = Array.from({ length: 200 }, (_, i) =>
+      i % 2 === 0
+        ? { task: sendReport, params: { userId: i } }
+        : { task: 'elsewhere', params: { i }, priority: i % 100 },
+    )
+    const created = await manager.createTasks(items)
+    expect(created.map(({ params }) => params.userId ?? params.i)).toEqual(items.map((_, i) => i))
+    expect(created.map(({ taskType }) => taskType).slice(0, 2)).toEqual(['send_report', 'elsewhere'])
+    const { tasks } = await tables.read()
+    expect(tasks.map((row) => row.task_id)).toEqual(created.map(({ taskId }) => taskId))
+    expect(new Set(tasks.map((row) => row.created_at)).size).toBe(1)
+  })
+
+  test('creates all or none when an item is refused', async () => {
+    const manager = createManager()
+    const items = [
+      { task: sendReport, params: { userId: 1 } },
+      { task: sendReport, params: { userId: 'x' } as never },
+    ]
+    await expect(manager.createTasks(items)).rejects.toMatchObject({ code: 'INVALID_PARAMS' })
+    expect(await tables.read()).toEqual({ tasks: [], params: [], logs: [], attempts: [] })
+  })
+
+  test('creates all or none when the database refuses a row', async () => {
+    await tables.pool.query(`alter table async_task_params add constraint odd check (value <> '"no"')`)
+    try {
+      const items = ['yes', 'no', 'yes'].map((value) => ({ task: 'elsewhere', params: { value } }))
+      await expect(createManager().createTasks(items)).rejects.toThrow('odd')
+    } finally {
+      await tables.pool.query('alter table async_task_params drop constraint odd')
+    }
+    expect(await tables.read()).toEqual({ tasks: [], params: [], logs: [], attempts: [] })
+  })
+
+  test('of nothing asks the database for nothing', async () => {
+    expect(await createManager().createTasks([])).toEqual([])
+  })
+})
+
+describe('getTask', () => {
+  test.each([
+    '',
+    ' ',
+    'task_',
+    'x',
+    'task_\u0000',
+    'task_a\n',
+    "task_' or 1=1",
+    `task_${'a'.repeat(1_000_000)}`,
+  ])('finds nothing under %.30j', async (taskId) => {
+    await tables.insert()
+    expect(await createManager().getTask(taskId)).toBeUndefined()
+  })
+
+  test('finds nothing under what is no text', async () => {
+    for (const id of [undefined, null, 7, {}]) {
+      await expect(createManager().getTask(id as never)).resolves.toBeUndefined()
+    }
+  })
+})

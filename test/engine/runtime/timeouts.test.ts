@@ -1,0 +1,37 @@
+import { expect, test } from 'vitest'
+import { beforeAbort, stopTimes, within } from '../../../src/engine/runtime/timeouts.ts'
+
+const never = new Promise<void>(() => {})
+const late = { code: 'SHUTTING_DOWN' }
+
+test('work that ends before the signal has its way', async () => {
+  const { signal } = new AbortController()
+  await expect(beforeAbort(signal, Promise.resolve())).resolves.toBeUndefined()
+  await expect(beforeAbort(signal, Promise.reject(new Error('refused')))).rejects.toThrow('refused')
+})
+
+test('nobody waits for work beyond the signal, also when it aborted before', async () => {
+  const controller = new AbortController()
+  const waiting = beforeAbort(controller.signal, never)
+  controller.abort()
+  await expect(waiting).rejects.toMatchObject(late)
+  await expect(beforeAbort(controller.signal, never)).rejects.toMatchObject(late)
+})
+
+test('within: until it is done, or the time is over', async () => {
+  await within(60_000, Promise.resolve())
+  await within(1, never)
+})
+
+test.each([
+  // total, abort, hand-back, give up
+  [25_000, 20_000, 23_000, 25_000],
+  [3_125, 2_500, 2_875, 3_125],
+  [2_000, 1_600, 1_750, 2_000],
+  [1_000, 800, 870, 1_000],
+  [300, 240, 261, 500],
+  [0, 0, 0, 500],
+])('a stop of %i ms aborts after %i, hands back after %i, gives up after %i', (total, ...times) => {
+  const { abortMs, handBackMs, giveUpMs } = stopTimes(total)
+  expect([abortMs, handBackMs, giveUpMs]).toEqual(times)
+})
