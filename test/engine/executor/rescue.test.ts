@@ -48,6 +48,21 @@ describe('rescue', () => {
     await manager.waitFor(living.taskId)
   })
 
+  test('the tasks of an executor without a row are left alone for a lease, and then run again', async () => {
+    const { task } = createTaskRegistry()
+    const work = task('work')(() => 'again')
+    const { manager, events, executor } = engines.create([work], { ...fast, heartbeatIntervalMs: 200 })
+    const { taskId } = await manager.createTask(work)
+    await abandon([taskId], { heartbeatAge: null })
+    const rescued = nextEvent(events, 'rescued')
+    const begun = performance.now()
+    executor.start()
+    expect((await rescued).tasks).toMatchObject([{ taskId, attempt: 1, status: 'pending' }])
+    // One lease until it may judge others, and one in which a living executor would have made its row again.
+    expect(performance.now() - begun).toBeGreaterThanOrEqual(2 * fast.leaseMs)
+    expect(await manager.waitFor(taskId)).toMatchObject({ retryCount: 1, result: 'again' })
+  })
+
   test('nobody is judged by an executor whose own heartbeats have not gone through for a lease', async () => {
     const { task } = createTaskRegistry()
     const work = task('work')(() => {})
@@ -151,13 +166,16 @@ describe('rescue', () => {
     expect(await manager.waitFor(taskId)).toMatchObject({ status: 'completed', result: 2 })
   })
 
-  /** Tasks as an executor leaves them that was killed: running in its name. */
-  async function abandon(taskIds: string[], { heartbeatAge }: { heartbeatAge: string }): Promise<void> {
+  /** Tasks as an executor leaves them that was killed: running in its name. Null: its row is gone, too. */
+  async function abandon(
+    taskIds: string[],
+    { heartbeatAge }: { heartbeatAge: string | null },
+  ): Promise<void> {
     const executorId = randomUUID()
     const { pool } = engines.database
     await pool.query(
       `insert into async_task_executors (executor_id, host, pid, version, slots, task_types, lease_ms, heartbeat_at)
-       values ($1, 'gone', 1, 'test', 2, '{work}', 600, now() - $2::interval)`,
+       select $1, 'gone', 1, 'test', 2, '{work}', 600, now() - $2::interval where $2::interval is not null`,
       [executorId, heartbeatAge],
     )
     await pool.query(

@@ -130,7 +130,10 @@ const remove = command(
 )
 
 const takeAway = command('takeAway', running, async (task, model, real) => {
+  const [next] = model.pending
   await real.takeAway(task.taskId)
+  // No order is promised between the end of its handler, which frees a slot, and its rescue.
+  if (next && (await real.firstToStart([next, task])) === next) model.start(next)
   model.fail(task, 'lost')
 })
 
@@ -140,8 +143,13 @@ const restart = command(
   (model) => (model.pending.length === 0 && model.stopping.length === 0 ? [0, 1] : []),
   async (executor, model, real) => {
     const ids = new Set(real.tasksOf(executor))
-    await real.restart(executor)
-    model.interrupt(model.running.filter(({ taskId }) => ids.has(taskId)))
+    const interrupted = model.running.filter(({ taskId }) => ids.has(taskId))
+    const isWritten = await real.restart(executor)
+    for (const task of interrupted) {
+      // A row that a busy database did not release in time is rescued after the lease.
+      if (isWritten || (await real.outcomeOf(task)) === 'interrupted') model.interrupt(task)
+      else model.fail(task, 'lost')
+    }
   },
 )
 

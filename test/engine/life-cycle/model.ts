@@ -38,8 +38,11 @@ export class Model {
     return this.tasks.filter(({ stopping }) => stopping !== undefined)
   }
 
+  /** The next one to be claimed first. */
   get pending(): ModelTask[] {
-    return this.tasks.filter(({ status }) => status === 'pending')
+    return this.tasks
+      .filter(({ status }) => status === 'pending')
+      .sort((a, b) => b.priority - a.priority || a.due - b.due)
   }
 
   /** The runs whose handlers have not returned. */
@@ -74,6 +77,13 @@ export class Model {
     this.#end(task, 'completed')
   }
 
+  /** Claims it into a slot that is free, or is about to be. */
+  start(task: ModelTask): void {
+    task.status = 'running'
+    task.attempt += 1
+    task.progress = 0
+  }
+
   /** An attempt that failed, or was lost with its executor. */
   fail(task: ModelTask, outcome: 'failed' | 'lost', isPermanent = false): void {
     if (isPermanent || task.retryCount >= task.maxRetries) task.status = 'failed'
@@ -85,12 +95,9 @@ export class Model {
   }
 
   /** Its executor stopped. */
-  interrupt(tasks: readonly ModelTask[]): void {
-    for (const task of tasks) {
-      task.outcomes.push({ attempt: task.attempt, outcome: 'interrupted' })
-      this.#queue(task)
-    }
-    this.#fill()
+  interrupt(task: ModelTask): void {
+    this.#queue(task)
+    this.#end(task, 'interrupted')
   }
 
   cancel(task: ModelTask, handlerReturns: boolean): void {
@@ -129,11 +136,6 @@ export class Model {
   }
 
   #fill(): void {
-    const due = this.pending.sort((a, b) => b.priority - a.priority || a.due - b.due)
-    for (const task of due.slice(0, this.#slots - this.held.length)) {
-      task.status = 'running'
-      task.attempt += 1
-      task.progress = 0
-    }
+    for (const task of this.pending.slice(0, this.#slots - this.held.length)) this.start(task)
   }
 }

@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto'
-import { expect } from 'vitest'
+import { expect, vi } from 'vitest'
 import { createDatabase } from '../../../src/db/database.ts'
-import { PermanentError } from '../../../src/engine/definition/errors.ts'
+import { PermanentError, TaskError } from '../../../src/engine/definition/errors.ts'
 import { createTaskRegistry } from '../../../src/engine/definition/registry.ts'
 import type { TaskManager } from '../../../src/engine/manager/manager.ts'
 import type { TestDatabase } from '../../support/database.ts'
 import { createEngine, type Engine } from '../../support/engine.ts'
-import type { Model } from './model.ts'
+import type { Model, ModelTask } from './model.ts'
 
 /** Two executors of this many slots each. */
 const EXECUTORS = 2
@@ -17,15 +17,19 @@ const SETTINGS = {
   concurrency: SLOTS_EACH,
   pollIntervalMs: 20,
   retryBaseMs: 0,
-  heartbeatIntervalMs: 100,
-  leaseMs: 600,
+  // So that heartbeats go through for a lease without a gap on a busy machine, too.
+  heartbeatIntervalMs: 500,
+  leaseMs: 2_000,
   // Handlers that ignore their signal do so for good.
   cancelGraceMs: 600_000,
   shutdownTimeoutMs: 250,
 }
 
 /** What the engine may take on a busy machine. */
-const PATIENCE = { timeout: 30_000, interval: 5 }
+const PATIENCE = { timeout: 60_000, interval: 5 }
+
+/** Until a response counts as lost: the model knows nothing of claims and calls that were repeated. */
+const ANSWER_TIMEOUT_MS = 60_000
 
 /** A run of the scripted handler: it does what the test says, when the test says it. */
 interface ScriptedRun {
@@ -64,17 +68,37 @@ export class Real {
     )
   }
 
-  /** Stops an executor, which interrupts its handlers, and starts another in its place. */
-  async restart(executor: number): Promise<void> {
-    await this.#engines[executor]?.executor.stop()
+  /** Interrupts an executor's handlers and starts another in its place. Resolves with whether all was written in time. */
+  async restart(executor: number): Promise<boolean> {
+    const isWritten = await this.#stop(this.#engines[executor])
     this.#engines[executor] = this.#start(executor)
+    return isWritten
   }
 
   /** As if the executor that runs it had died. */
   async takeAway(taskId: string): Promise<void> {
     await this.#database.pool.query(
-      `update async_tasks set executor_id = $2 where task_id = $1 and status = 'running'`,
+      `with dead as (
+         insert into async_task_executors (executor_id, host, pid, version, slots, task_types, lease_ms, heartbeat_at)
+         values ($2, 'gone', 1, 'test', 1, '{scripted}', 600, now() - interval '1 hour'))
+       update async_tasks set executor_id = $2 where task_id = $1 and status = 'running'`,
       [taskId, randomUUID()],
+    )
+  }
+
+  /** Which of these tasks is first to run its next attempt. */
+  async firstToStart(tasks: readonly ModelTask[]): Promise<ModelTask> {
+    const find = () => tasks.find(({ taskId, attempt }) => this.#runs.has(`${taskId} ${attempt + 1}`))
+    return vi.waitFor(() => find() ?? Promise.reject(new Error('none of them starts')), PATIENCE)
+  }
+
+  /** How the attempt has ended that the model has running. */
+  async outcomeOf({ taskId, attempt }: ModelTask): Promise<string> {
+    const find = async () =>
+      (await this.manager.getTask(taskId))?.attempts.find((one) => one.attempt === attempt)
+    return vi.waitFor(
+      async () => (await find())?.outcome ?? Promise.reject(new Error(`${taskId} ${attempt} does not end`)),
+      PATIENCE,
     )
   }
 
@@ -104,7 +128,17 @@ export class Real {
   /** Lets every handler go and stops. */
   async stop(): Promise<void> {
     for (const run of this.#runs.values()) run.end.resolve(null)
-    await Promise.all(this.#engines.map(({ executor }) => executor.stop()))
+    await Promise.all(this.#engines.map((engine) => this.#stop(engine)))
+  }
+
+  async #stop(engine: Engine | undefined): Promise<boolean> {
+    try {
+      await engine?.executor.stop()
+      return true
+    } catch (error) {
+      if (!(error instanceof TaskError) || error.code !== 'SHUTTING_DOWN') throw error
+      return false
+    }
   }
 
   #held(): string[] {
@@ -163,7 +197,7 @@ export class Real {
         this.#runs.delete(key)
       }
     })
-    const engine = createEngine(this.#database, [scripted], SETTINGS)
+    const engine = createEngine(this.#database, [scripted], SETTINGS, { answerTimeoutMs: ANSWER_TIMEOUT_MS })
     engine.executor.start()
     return engine
   }
