@@ -10,7 +10,7 @@ export let server: BundledServer
 /** Starts a server for each test of the file, at which the admin has logged in from `HOME`. */
 export function useServer(): void {
   beforeEach(async () => {
-    server = await startBundledServer({ env: { TRUST_PROXY: '1' } })
+    server = await startBundledServer({ env: { TRUST_PROXY: '1' }, hashes: 'real' })
     expect((await logIn(ADMIN, HOME)).statusCode).toBe(200)
   })
   afterEach(() => server.close())

@@ -5,7 +5,7 @@ import { ADMIN, type BundledServer, postLogin, startBundledServer } from '../htt
 let server: BundledServer
 
 beforeAll(async () => {
-  server = await startBundledServer()
+  server = await startBundledServer({ hashes: 'real' })
 })
 afterAll(() => server.close())
 afterEach(() => {

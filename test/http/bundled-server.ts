@@ -1,3 +1,4 @@
+import { randomBytes, scryptSync } from 'node:crypto'
 import { channel } from 'node:diagnostics_channel'
 import type { FastifyInstance, InjectOptions, LightMyRequestResponse, RouteOptions } from 'fastify'
 import { hashPassword } from '../../src/accounts/passwords.ts'
@@ -22,17 +23,24 @@ export interface BundledServer {
   close(): Promise<void>
 }
 
+interface BundledServerOptions {
+  tasks?: readonly AnyTask[]
+  env?: Record<string, string>
+  /** What a log-in of these users costs: by default next to nothing, `real` what it costs in production. */
+  hashes?: 'cheap' | 'real'
+}
+
 /** The bundled server on a database of its own, with an admin and somebody who is none. */
-export async function startBundledServer(
-  options: { tasks?: readonly AnyTask[]; env?: Record<string, string> } = {},
-): Promise<BundledServer> {
+export async function startBundledServer(options: BundledServerOptions = {}): Promise<BundledServer> {
   const database = await createTestDatabase('server')
+  const hash = options.hashes === 'real' ? hashPassword : hashCheaply
+  await addUser(database, ADMIN, 'admin', hash)
+  await addUser(database, USER, 'user', hash)
   const config = parseConfig({ LOG_LEVEL: 'silent', ADMIN_PASSWORD: ADMIN.password, ...options.env })
   const { result: app, routes } = await recordRoutes(() =>
     buildApp(config, { databaseUrl: database.url, tasks: options.tasks ?? [] }),
   )
   await app.ready()
-  await addUser(database, USER, 'user')
   const adminToken = await logIn(app, ADMIN)
   const userToken = await logIn(app, USER)
   return {
@@ -52,13 +60,18 @@ export async function addUser(
   database: TestDatabase,
   { username, password }: { username: string; password: string },
   role: Role,
+  hash: (password: string) => string | Promise<string> = hashPassword,
 ): Promise<void> {
-  await insertUser(database.pool, {
-    id: `id-of-${username}`,
-    username,
-    role,
-    passwordHash: await hashPassword(password),
-  })
+  const passwordHash = await hash(password)
+  await insertUser(database.pool, { id: `id-of-${username}`, username, role, passwordHash })
+}
+
+/** A hash that `verifyPassword` checks like any other: its cost is its own. */
+function hashCheaply(password: string): string {
+  const salt = randomBytes(16)
+  const hash = scryptSync(password, salt, 32, { N: 2, r: 1, p: 1 })
+  const [encodedSalt, encodedHash] = [salt, hash].map((bytes) => bytes.toString('base64').replaceAll('=', ''))
+  return `$scrypt$ln=1,r=1,p=1$${encodedSalt}$${encodedHash}`
 }
 
 export function postLogin(
