@@ -30,6 +30,12 @@ beforeAll(async () => {
   engine.events.on('loopFailed', ({ loop, error }) => {
     if (!isTransient(error)) failures.push({ loop, error })
   })
+  // Listed, so that its tasks are rescued at the next heartbeat, not after a lease.
+  await database.pool.query(
+    `insert into async_task_executors (executor_id, host, pid, version, slots, task_types, lease_ms, heartbeat_at)
+     values ($1, 'h', 1, 'v', 1, '{work}', 4000, now() - interval '1 hour')`,
+    [SOME_EXECUTOR],
+  )
   engine.executor.start()
 })
 beforeEach(() => {
