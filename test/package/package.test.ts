@@ -5,11 +5,11 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
-import { parseSource } from './support/architecture/source-file.ts'
-import { createTestDatabase } from './support/database.ts'
+import { parseSource } from '../support/architecture/source-file.ts'
+import { createTestDatabase } from '../support/database.ts'
 
 const run = promisify(execFile)
-const root = path.resolve(import.meta.dirname, '..')
+const root = path.resolve(import.meta.dirname, '../..')
 const manifest = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8')) as {
   files: string[]
   peerDependencies: Record<string, string>
