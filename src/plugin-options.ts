@@ -10,42 +10,42 @@ import type { DashboardMount } from './http/dashboard.ts'
 import { isOrigin } from './http/origin.ts'
 
 export interface AsyncTasksOptions extends TaskSettingsInput {
-  /** Where the tables are. Either this or `pool`. */
+  /** URL of the database, such as `postgres://user:password@host:5432/database`. Give either this or `pool`. */
   connectionString?: string
-  /** A pool of the host's; used, never ended. */
+  /** Your own pool; the plugin never closes it. Give either this or `connectionString`. */
   pool?: pg.Pool
-  /** For LISTEN and migrations, where the other one leads through PgBouncer. Default: the same database. */
+  /** Direct URL for LISTEN and migrations, if the database is behind PgBouncer. Default: the same connection. */
   directConnectionString?: string
-  /** False: no named prepared statements, for poolers that do not keep them. Default true. */
+  /** False: no named prepared statements, for poolers that do not support them. Default true. */
   prepared?: boolean
-  /** Exactly these handlers. Default: those of `registry`. */
+  /** The handlers of this app. Default: those of `registry`. */
   tasks?: readonly AnyTask[]
-  /** Default: the registry that `task()` fills. */
+  /** The registry of handlers; ignored if `tasks` is given. Default: the registry that `task()` fills. */
   registry?: TaskRegistry
   /**
-   * Schedules that this code owns: they are made so at each start, but for `enabled`, which counts only while there is no
-   * such schedule yet. One that is no longer listed stays as it is; delete it.
+   * Schedules that your code declares. Each start overwrites them, except for `enabled`, which is used only when the
+   * schedule is first created. A schedule that you remove here stays until you delete it. Default: none.
    */
   schedules?: readonly ScheduleOptions[]
   /**
-   * Required while routes are mounted: returns who asks, or throws an error with `statusCode` 401 or 403. `false` only where
-   * a hook of the host's guards the scope that the plugin is registered in.
+   * Required unless `routes` is false. Returns `{ id }` of the caller, or nothing (401), or throws an error with
+   * `statusCode` 401 or 403. `false` only if your own hook guards the scope in which you register the plugin.
    */
   authorize?: Authorize | false
   /**
-   * Origins of other sites, such as `https://app.example`, whose pages may change things with the cookie of a visitor; for
-   * hosts that allow them by CORS as well. Default: none.
+   * Other origins, such as `https://app.example`, whose pages may send changes with a visitor's cookie. Your app must
+   * allow them by CORS as well. Default: none.
    */
   allowedOrigins?: readonly string[]
-  /** False: no HTTP routes. Default true. */
+  /** False: no REST routes. Default true. */
   routes?: boolean
-  /** Where the routes are, such as `/ops`; a path of their own. Default `/api/admin`. */
+  /** Path of the REST routes, such as `/ops`, which nothing else uses. Default `/api/admin`. */
   prefix?: string
-  /** True: the admin page at `/admin/`, or under the prefix given. Needs `routes`. Default false. */
+  /** Mounts the admin page: true at `/admin/`, or at `{ prefix }`. Needs `routes`. Default false. */
   dashboard?: boolean | DashboardMount
-  /** False: this process creates and shows tasks but runs none. Default true. */
+  /** False: this process creates and shows tasks, but runs none. Default true. */
   executor?: boolean
-  /** `auto` applies the engine's migrations, `verify` refuses to start without them, false does neither. Default `auto`. */
+  /** `auto` applies migrations, `verify` fails the start if one is missing, false does neither. Default `auto`. */
   migrate?: 'auto' | 'verify' | false
 }
 

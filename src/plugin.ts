@@ -21,9 +21,9 @@ export type { AsyncTasksOptions }
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** Creates, reads and steers tasks. */
+    /** Creates, reads and changes tasks. */
     tasks: TaskManager
-    /** Null where `executor: false`. */
+    /** Runs tasks in this process; null with `executor: false`. */
     taskExecutor: TaskExecutor | null
   }
 }
@@ -157,8 +157,10 @@ function registryOf(options: AsyncTasksOptions): TaskRegistry {
 }
 
 /**
- * The job runner as a Fastify plugin. It decorates the app with `tasks`, mounts the admin routes under a prefix of
- * their own, starts its executor when the app is ready and drains it in `app.close()`. The host's validators, error
- * handler and 404 stay what they are.
+ * The job runner as a Fastify plugin. It decorates the app with `tasks` and `taskExecutor`, mounts the REST routes under
+ * `prefix`, starts the executor when the app is ready and drains it in `app.close()`. The app's own validators, error
+ * handler and 404 handler are not affected.
+ *
+ * @throws TaskError `INVALID_ARGUMENT` for invalid options, `MIGRATION_FAILED`, or `UNSUPPORTED_DATABASE`
  */
 export default fp(asyncTasks, { name: 'fastify-async-tasks', fastify: '5.x' })

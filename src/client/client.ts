@@ -37,13 +37,15 @@ type BulkBody = Given<typeof bulkBody>
 export interface BulkTasksRequest extends Omit<BulkBody, 'filter'> {
   filter?: Omit<TaskListQuery, 'page' | 'pageSize' | 'cursor'>
 }
-/** `created` is false where a unique key found a task that was there already. */
+/** The new task, or, with `created: false`, the unfinished task that has the unique key. */
 export type CreatedTask = TaskDetail & { created: boolean }
 
 const WATCH_ALL_OPTIONS: (keyof WatchAllOptions)[] = ['signal', 'pollIntervalMs', 'onConnection']
 const WATCH_OPTIONS: (keyof WatchOptions)[] = [...WATCH_ALL_OPTIONS, 'afterId', 'logs']
 
-/** The REST interface as functions. Whatever goes wrong is a `TasksApiError`, but for a signal that aborted. */
+/**
+ * A method for each REST route. Methods reject with a `TasksApiError`, or with the reason of a `signal` that aborted.
+ */
 export class TasksClient {
   readonly #requester: Requester
 
@@ -51,72 +53,81 @@ export class TasksClient {
     this.#requester = new Requester(options)
   }
 
-  /** A page of tasks, newest first. */
+  /** Lists tasks, newest first: 50 per page by default, at most 200. */
   async listTasks(query: TaskListQuery = {}, options?: CallOptions): Promise<TaskList> {
     return decodeList(await this.#get('/tasks', { ...options, query }))
   }
 
-  /** @throws TasksApiError `UNKNOWN_TASK_TYPE`, `INVALID_PARAMS`, `DUPLICATE_TASK` */
+  /** Creates a task. @throws TasksApiError `UNKNOWN_TASK_TYPE`, `INVALID_PARAMS`, `DUPLICATE_TASK` */
   async createTask(task: NewTask, options?: CallOptions): Promise<CreatedTask> {
     return decodeCreated(await this.#post('/tasks', { ...options, body: task }))
   }
 
-  /** @throws TasksApiError `TASK_NOT_FOUND` */
+  /** Reads a task with params, result and attempts. @throws TasksApiError `TASK_NOT_FOUND` */
   async getTask(taskId: string, options?: CallOptions): Promise<TaskDetail> {
     return decodeDetail(await this.#get(taskPath(taskId), options))
   }
 
   /**
-   * Cancelling twice is no error.
+   * Cancels a pending or running task. A second cancel is not an error.
    *
-   * @throws TasksApiError `TASK_NOT_FOUND`, `TASK_ALREADY_FINISHED`; `CANCEL_PENDING` where a transaction holds the
-   *   task: it becomes cancelled when that has ended, unless it completes the task
+   * @throws TasksApiError `TASK_NOT_FOUND`, `TASK_ALREADY_FINISHED`, or `CANCEL_PENDING` if an open transaction holds the
+   *   task: it becomes cancelled when the transaction ends, unless the transaction completes it
    */
   async cancelTask(taskId: string, options?: CallOptions): Promise<TaskDetail> {
     return decodeDetail(await this.#post(`${taskPath(taskId)}/cancel`, options))
   }
 
-  /** @throws TasksApiError `TASK_NOT_FOUND`, `TASK_NOT_FINISHED`, `TASK_STILL_STOPPING`, `DUPLICATE_TASK`, `TASK_BUSY` */
+  /**
+   * Makes a finished task pending again, with all its retries.
+   *
+   * @throws TasksApiError `TASK_NOT_FOUND`, `TASK_NOT_FINISHED`, `TASK_STILL_STOPPING`, `DUPLICATE_TASK`, `TASK_BUSY`
+   */
   async retryTask(taskId: string, options?: CallOptions): Promise<TaskDetail> {
     return decodeDetail(await this.#post(`${taskPath(taskId)}/retry`, options))
   }
 
-  /** @throws TasksApiError `TASK_NOT_FOUND`, `TASK_NOT_FINISHED`, `TASK_BUSY` */
+  /** Deletes a finished task. @throws TasksApiError `TASK_NOT_FOUND`, `TASK_NOT_FINISHED`, `TASK_BUSY` */
   async deleteTask(taskId: string, options?: CallOptions): Promise<void> {
     await this.#requester.json('DELETE', taskPath(taskId), options)
   }
 
-  /** A page of a task's log, oldest line first unless `order` says otherwise. */
+  /** Lists a task's log, oldest line first, or newest with `order: 'desc'`. @throws TasksApiError `TASK_NOT_FOUND` */
   async listLogs(taskId: string, query: TaskLogQuery = {}, options?: CallOptions): Promise<TaskLogPage> {
     return decodeLogPage(await this.#get(`${taskPath(taskId)}/logs`, { ...options, query }))
   }
 
-  /** Cancels, retries or deletes up to 1,000 tasks; each has its own answer. */
+  /** Cancels, retries or deletes up to 1,000 tasks, and returns the result of each. */
   async bulkTasks(request: BulkTasksRequest, options?: CallOptions): Promise<BulkAnswer> {
     return requireObject(await this.#post('/tasks/bulk', { ...options, body: request }))
   }
 
+  /** Counts tasks by status and type, and finished tasks per minute of the last hour. */
   async getStats(options?: CallOptions): Promise<TaskStats> {
     return decodeStats(await this.#get('/tasks/stats', options))
   }
 
+  /** Lists the registered types with their defaults and the JSON Schema of their params. */
   async listTaskTypes(options?: CallOptions): Promise<TaskTypeView[]> {
     return requireObject<{ taskTypes: TaskTypeView[] }>(await this.#get('/task-types', options)).taskTypes
   }
 
-  /** Tasks of this type are not started until it is resumed; those that run go on. */
+  /** Pauses a type: none of its tasks starts; running ones continue. @throws TasksApiError `UNKNOWN_TASK_TYPE` */
   async pauseTaskType(taskType: string, options?: CallOptions): Promise<TaskTypeView> {
     return requireObject(await this.#post(`/task-types/${encodeURIComponent(taskType)}/pause`, options))
   }
 
+  /** Ends a pause. @throws TasksApiError `UNKNOWN_TASK_TYPE` */
   async resumeTaskType(taskType: string, options?: CallOptions): Promise<TaskTypeView> {
     return requireObject(await this.#post(`/task-types/${encodeURIComponent(taskType)}/resume`, options))
   }
 
+  /** Lists executors with their slots, running tasks and the age of their heartbeats. */
   async listExecutors(options?: CallOptions): Promise<ExecutorView[]> {
     return decodeExecutors(await this.#get('/executors', options)).executors
   }
 
+  /** Lists all schedules. */
   async listSchedules(options?: CallOptions): Promise<ScheduleView[]> {
     return decodeSchedules(await this.#get('/schedules', options)).schedules
   }
@@ -126,10 +137,12 @@ export class TasksClient {
     return decodeSchedule(await this.#get(schedulePath(name), options))
   }
 
+  /** @throws TasksApiError `DUPLICATE_SCHEDULE`, `TOO_MANY_SCHEDULES`, `UNKNOWN_TASK_TYPE`, `INVALID_PARAMS` */
   async createSchedule(schedule: NewScheduleRequest, options?: CallOptions): Promise<ScheduleView> {
     return decodeSchedule(await this.#post('/schedules', { ...options, body: schedule }))
   }
 
+  /** Changes the given fields. @throws TasksApiError `SCHEDULE_NOT_FOUND`, `UNKNOWN_TASK_TYPE`, `INVALID_PARAMS` */
   async changeSchedule(
     name: string,
     change: ScheduleChangeRequest,
@@ -139,34 +152,36 @@ export class TasksClient {
     return decodeSchedule(answer)
   }
 
+  /** Deletes a schedule, but not its tasks. @throws TasksApiError `SCHEDULE_NOT_FOUND` */
   async deleteSchedule(name: string, options?: CallOptions): Promise<void> {
     await this.#requester.json('DELETE', schedulePath(name), options)
   }
 
-  /** Creates the schedule's task now, whatever its cron says. */
+  /** Creates a task of the schedule now. @throws TasksApiError `SCHEDULE_NOT_FOUND`, `INVALID_PARAMS` */
   async runSchedule(name: string, options?: CallOptions): Promise<CreatedTask> {
     return decodeCreated(await this.#post(`${schedulePath(name)}/run`, options))
   }
 
-  /** Of the bundled server: a browser gets a session cookie with it, a program uses the token. */
+  /** Logs in to the bundled server: a browser receives a session cookie, a program uses the `token`. */
   async login(credentials: Credentials, options?: CallOptions): Promise<SessionView> {
     return requireObject(await this.#post('/auth/login', { ...options, body: credentials }))
   }
 
+  /** Logs out of the bundled server. */
   async logout(options?: CallOptions): Promise<void> {
     await this.#post('/auth/logout', options)
   }
 
-  /** Who is logged in. @throws TasksApiError 401 when nobody is */
+  /** The user who is logged in to the bundled server. @throws TasksApiError status 401 if nobody is */
   async me(options?: CallOptions): Promise<UserView> {
     return requireObject<{ user: UserView }>(await this.#get('/auth/me', options)).user
   }
 
   /**
-   * Follows one task until it has ended, which `end` says. Lines come in the order of their ids, each once, over any
-   * number of lost connections; where streams do not work, by polling.
+   * Follows a task until it has ended; the last event is `end`. Log lines arrive in the order of their ids, each once. It
+   * reconnects after failures, and polls where streams are blocked.
    *
-   * @throws TasksApiError what no further try can mend: `TASK_NOT_FOUND`, also when it is deleted; 401; 403
+   * @throws TasksApiError a final error: `TASK_NOT_FOUND` (also if the task is deleted), 401, or 403
    */
   watch(taskId: string, options: WatchOptions = {}): AsyncGenerator<TaskStreamEvent, void, undefined> {
     checkOptions('watch', options, WATCH_OPTIONS)
@@ -174,9 +189,9 @@ export class TasksClient {
   }
 
   /**
-   * Follows all tasks: those that run when it starts, then whatever changes. It ends only with its signal.
+   * Follows all tasks: first the running ones, then every change. It ends only when `signal` aborts.
    *
-   * @throws TasksApiError what no further try can mend, such as 401 and 403
+   * @throws TasksApiError a final error, such as 401 or 403
    */
   watchAll(options: WatchAllOptions = {}): AsyncGenerator<TasksWatchEvent, void, undefined> {
     checkOptions('watchAll', options, WATCH_ALL_OPTIONS)
@@ -192,6 +207,7 @@ export class TasksClient {
   }
 }
 
+/** Creates a client of the REST interface. @throws TypeError for an invalid option */
 export function createTasksClient(options: TasksClientOptions): TasksClient {
   return new TasksClient(options)
 }

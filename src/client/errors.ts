@@ -1,23 +1,23 @@
 import type { Problem } from '../contract/problem.ts'
 import { backoffMs } from './patience.ts'
 
-/** Codes of failures that no server named. */
+/** Codes of failures without problem details of the server. */
 export type ClientErrorCode =
   | 'NETWORK_ERROR'
   | 'INVALID_RESPONSE'
   | 'RESPONSE_TOO_LARGE'
   | 'UNEXPECTED_STATUS'
 
-/** A call that did not give what it should: the server refused it, or its answer could not be read. */
+/** A failed call: the server refused it, did not respond in time, or its response is invalid. */
 export class TasksApiError extends Error {
   override readonly name = 'TasksApiError'
-  /** The answer's HTTP status; 0 when there was no answer. */
+  /** HTTP status of the response; 0 without one. */
   readonly status: number
-  /** Of the server's problem details, such as `TASK_NOT_FOUND`; otherwise a `ClientErrorCode`. */
+  /** Code in the server's problem details, such as `TASK_NOT_FOUND`, or a `ClientErrorCode`. */
   readonly code: string
-  /** The fields at fault, as JSON pointers. */
+  /** The invalid fields, as JSON pointers. */
   readonly errors: NonNullable<Problem['errors']>
-  /** When the server asks to be left alone: for how long. */
+  /** Seconds of the response's `Retry-After`. */
   readonly retryAfterSeconds: number | undefined
 
   constructor(
@@ -37,7 +37,7 @@ export class TasksApiError extends Error {
     this.retryAfterSeconds = details.retryAfterSeconds
   }
 
-  /** The same call may work later: no response, or a server that is away or overloaded. */
+  /** True if the same call may succeed later: no response, status 408, 429, or 500 and above. */
   get isTransient(): boolean {
     return this.code === 'NETWORK_ERROR' || this.status === 408 || this.status === 429 || this.status >= 500
   }

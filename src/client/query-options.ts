@@ -11,7 +11,11 @@ interface QueryState {
   state: { data?: TaskDetail | undefined; error?: Error | null }
 }
 
-/** What TanStack Query needs to poll a task until it has ended: `useQuery(taskStatusQueryOptions(client, id))`. */
+/**
+ * Options for TanStack Query that poll a task until it has ended: `useQuery(taskStatusQueryOptions(client, id))`.
+ *
+ * @param options `pollIntervalMs`: milliseconds between polls. Default 1,000
+ */
 export function taskStatusQueryOptions(
   client: TasksClient,
   taskId: string,

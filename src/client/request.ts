@@ -15,26 +15,26 @@ type Provided<T> = T | (() => T | Promise<T>)
 
 export interface TasksClientOptions {
   /**
-   * Where the admin routes are, such as `https://example.com/api/admin`. In a browser a path, such as `/api/admin`,
-   * stands for the page's own origin.
+   * URL of the REST routes, such as `https://example.com/api/admin`. In a browser, a path such as `/api/admin` refers to
+   * the page's own origin.
    */
   baseUrl: string
-  /** Sent as `Authorization: Bearer …`; a function is asked before every request. */
+  /** Sent as `Authorization: Bearer …`; a function is called before each request. Default: none. */
   token?: Provided<string | undefined> | undefined
-  /** Sent with every request; a function is asked before each. */
+  /** Headers of every request; a function is called before each request. Default: none. */
   headers?: Provided<Record<string, string>>
-  /** As in `fetch`: whether cookies go along. Default `same-origin`. */
+  /** Whether cookies are sent, as in `fetch`. Default `same-origin`. */
   credentials?: 'omit' | 'same-origin' | 'include'
-  /** Default: the global one. */
+  /** The `fetch` to use. Default: the global one. */
   fetch?: typeof globalThis.fetch
-  /** Larger answers are refused with `RESPONSE_TOO_LARGE`. Default 32 MiB. */
+  /** Larger responses fail with `RESPONSE_TOO_LARGE`. Default 32 MiB. */
   maxResponseBytes?: number
-  /** A call without a complete response after this fails with `NETWORK_ERROR`. Default 30,000 ms. */
+  /** Milliseconds after which a call without a complete response fails with `NETWORK_ERROR`. Default 30,000. */
   timeoutMs?: number
 }
 
 export interface CallOptions {
-  /** Ends the call; it then rejects with the signal's reason. */
+  /** Aborts the call, which then rejects with the signal's reason. */
   signal?: AbortSignal | undefined
 }
 

@@ -6,10 +6,11 @@ import { POLL_TIMEOUT_MS, type Requester } from './request.ts'
 import type { WatchAllOptions } from './watch.ts'
 
 export type TasksWatchEvent =
-  /** A new connection, after which everything that runs follows: what changed before it may have been missed. */
+  /** A new connection: changes before it may have been missed. All running tasks follow. */
   | { readonly type: 'open' }
   /** A task was created or has changed. */
   | { readonly type: 'task'; readonly task: TaskSummary }
+  /** A task was deleted. */
   | { readonly type: 'deleted'; readonly taskId: string }
   /** A type was paused or resumed. */
   | { readonly type: 'type'; readonly taskType: string; readonly paused: boolean }

@@ -5,22 +5,22 @@ import type { StreamMessage } from './event-stream.ts'
 import { follow, type Received, type Signalled } from './follow.ts'
 import { POLL_TIMEOUT_MS, type Requester } from './request.ts'
 
-/** `live`: by stream; `polling`: streams do not work here; `lost`: the server does not respond, and is tried again. */
+/** `live`: by stream; `polling`: streams are blocked; `lost`: the server is unreachable, and the watch reconnects. */
 export type WatchConnection = 'connecting' | 'live' | 'polling' | 'lost'
 
 export interface WatchAllOptions {
   /** Ends the watch; the iterator then throws the signal's reason. */
   signal?: AbortSignal | undefined
-  /** Between two polls where streams do not work; up to twelve times as long while nothing changes. Default 1,000 ms. */
+  /** Milliseconds between polls, if streams are blocked; up to 12 times as long while nothing changes. Default 1,000. */
   pollIntervalMs?: number | undefined
-  /** Called at every change of the connection; with the reason when it is lost. */
+  /** Called at every change of the connection, with the error if it is lost. */
   onConnection?: ((connection: WatchConnection, error?: Error) => void) | undefined
 }
 
 export interface WatchOptions extends WatchAllOptions {
-  /** Only lines after this one. Default 0: the whole log. */
+  /** Skips log lines up to this id. Default 0: the whole log. */
   afterId?: number | undefined
-  /** False: no lines. Default true. */
+  /** False: no `log` events. Default true. */
   logs?: boolean | undefined
 }
 
@@ -92,7 +92,7 @@ async function* readLog(
   }
 }
 
-/** Nothing but an operator's retry goes on from here. */
+/** True if the task completed, failed or was cancelled. */
 export function isFinished({ status }: Pick<TaskDetail, 'status'>): boolean {
   return status === 'completed' || status === 'failed' || status === 'cancelled'
 }

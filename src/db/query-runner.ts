@@ -5,17 +5,17 @@ import { TASKS } from '../engine/store/tables.ts'
 import { codeOf, isOutage } from './errors.ts'
 import { ENGINE_TYPES } from './reading.ts'
 
-/** Anything that runs SQL inside an open transaction, such as a `pg` client. */
+/** An object that runs SQL inside an open transaction, such as a `pg` client. */
 export interface QueryRunner {
   query(text: string, values?: unknown[]): Promise<{ rows: unknown[] }>
 }
 
-/** A Drizzle transaction on node-postgres, whatever schema it was made with. */
+/** A Drizzle transaction on node-postgres, with any schema. */
 export interface DrizzleTransaction {
   execute(query: SQL): PromiseLike<{ rows: unknown[] }>
 }
 
-/** A transaction of the caller's: Drizzle's, a `pg` client in one, or anything with `query(text, values)`. */
+/** Your open transaction: Drizzle's, a `pg` client's, or any object with `query(text, values)`. */
 export type Transaction = QueryRunner | DrizzleTransaction
 
 /** Runs a statement with `$n` parameters in the caller's transaction. */

@@ -3,13 +3,13 @@ import { storableText } from '../contract/task.ts'
 import { type ForeignOrigins, requireOwnOrigin } from './origin.ts'
 import { HttpProblem } from './problems.ts'
 
-/** Who asks. The id is kept with the tasks they create, as text. */
+/** The caller of a request. Tasks store the id of the caller that created them. */
 export interface Asker {
-  /** Text of 1 to 200 characters that is not blank, or a positive whole number. */
+  /** A non-blank string of 1 to 200 characters, a positive safe integer, or a positive bigint. */
   id: string | number | bigint
 }
 
-/** Returns who asks; nothing (401) or an error whose `statusCode` is 401 or 403 refuses the request. */
+/** Returns the caller; returns nothing (401), or throws an error with `statusCode` 401 or 403, to refuse the request. */
 export type Authorize = (request: FastifyRequest) => MaybeAsker | Promise<MaybeAsker>
 type MaybeAsker = Asker | null | undefined
 

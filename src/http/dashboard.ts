@@ -8,11 +8,11 @@ import type { FastifyInstance, FastifyPluginAsync, FastifyReply } from 'fastify'
 const FOLDER = import.meta.url ? fileURLToPath(new URL('../../dist/dashboard/', import.meta.url)) : ''
 
 export interface DashboardMount {
-  /** Where the page is, such as `/ops`; a path of its own, beside that of the routes. Default `/admin`. */
+  /** Path of the page, such as `/ops`, which nothing else uses, not even the routes. Default `/admin`. */
   prefix?: string
   /**
-   * `password`: the page asks for name and password and sends them to `/auth/login` below the routes, as in the
-   * bundled server. `host`: whoever the host lets in is in; others may give a bearer token. Default `host`.
+   * `password`: the page asks for name and password and sends them to `/auth/login` below the routes. `host`: your app's
+   * own log-in is enough; other visitors may enter a bearer token. Default `host`.
    */
   login?: 'password' | 'host'
 }

@@ -6,27 +6,26 @@ import { WakeUp } from '../engine/runtime/wake-up.ts'
 import { ageTasks, findOpen } from '../engine/store/rehearse.ts'
 import { open, type TestTarget } from './target.ts'
 
-/** An end that nobody told of is looked for after so long. */
+/** Interval of polls, for ends that emit no event in this process. */
 const LOOK_AGAIN_MS = 25
 
 export interface DrainOptions {
-  /** Default 30,000. */
+  /** Longest wait in milliseconds. Default 30,000. */
   timeoutMs?: number
 }
 
-/** An attempt that ended while tasks were drained. */
+/** An attempt that ended during `drainTasks`. */
 export type DrainedAttempt = Pick<
   TaskEventMap['ended'][0],
   'taskId' | 'taskType' | 'attempt' | 'outcome' | 'error' | 'retryInMs'
 >
 
 /**
- * Runs all due tasks of the app's types in this process, with a real executor on the real database, and resolves when
- * none is due or running, those included that they created, and those of schedules whose tick is due. Answers the
- * attempts that ended, in their order. A retry, or a task, that is due later stays: `advanceTime` makes it due. So do
- * tasks of a paused type.
+ * Runs all due tasks of the app's types in this process, with a real executor on the real database. Includes tasks that
+ * they create and tasks of schedules whose tick is due. Resolves when none is due or running, to the attempts in the
+ * order in which they ended. Tasks that are due later stay pending (`advanceTime` makes them due), and so do paused types.
  *
- * @throws Error naming tasks that had not ended when the time was over
+ * @throws Error with the ids of tasks that had not ended after `timeoutMs`
  */
 export async function drainTasks(target: TestTarget, options: DrainOptions = {}): Promise<DrainedAttempt[]> {
   requireValid('drainTasks options', drainOptions, options)
@@ -78,11 +77,11 @@ async function untilDrained(
 }
 
 /**
- * Lets time pass for tasks and schedules, by making every row so many milliseconds older: what is due within that time
- * is due now. A schedule's next tick moves by whole seconds, rounded up; one that is then too late counts as missed. No
- * clock is touched, neither the process's nor the database's.
+ * Simulates that time passes: makes every task this much older, so that tasks due within that time are due now. The next
+ * tick of a schedule moves by whole seconds, rounded up; a tick that is then too late counts as missed. No clock changes.
  *
- * @param ms 0 or more
+ * @param ms milliseconds, 0 or more
+ * @throws RangeError for another number
  */
 export async function advanceTime(target: TestTarget, ms: number): Promise<void> {
   if (!(Number.isFinite(ms) && ms >= 0)) throw new RangeError(`advanceTime: ms must be 0 or more, got ${ms}`)

@@ -13,8 +13,8 @@ import { findTasksOf } from '../engine/store/rehearse.ts'
 import { open, type TestTarget } from './target.ts'
 
 /**
- * Tasks of a handler, or of a type by its name, whose params hold these; the oldest first, at most 1,000. Params are
- * shown as they are stored, redacted ones included.
+ * Finds tasks of a handler or a type's name whose params include the given ones: the oldest first, at most 1,000. Params
+ * are not redacted.
  */
 export async function findCreated<T extends TaskReference>(
   target: TestTarget,
@@ -26,9 +26,9 @@ export async function findCreated<T extends TaskReference>(
 }
 
 /**
- * The one task of a handler whose params hold these.
+ * Finds the one task of a handler whose params include the given ones.
  *
- * @throws Error that says what there is instead, when there is none, or more than one
+ * @throws Error that lists the existing tasks, if there is none or more than one
  */
 export async function expectTask<T extends TaskReference>(
   target: TestTarget,
@@ -47,9 +47,10 @@ export async function expectTask<T extends TaskReference>(
 }
 
 /**
- * The end of the one task of a handler whose params hold these; somebody must be running it.
+ * Waits until the one task of a handler whose params include the given ones has ended. An executor must be running it.
  *
- * @throws Error as `expectTask` does; TaskError `WAIT_TIMEOUT`
+ * @param options `timeoutMs`: longest wait in milliseconds. Default 30,000
+ * @throws Error as `expectTask`; TaskError `WAIT_TIMEOUT`
  */
 export async function waitForTask<T extends AnyTask>(
   target: TestTarget,

@@ -22,26 +22,26 @@ import { encodeResult } from '../engine/executor/attempt/result.ts'
 import { runningTask } from '../engine/executor/attempt/running-task.ts'
 
 export interface RunTaskOptions {
-  /** Which of the handler's types, where it has several. */
+  /** One of the handler's types, if it has several. */
   type?: string
-  /** Default 1. */
+  /** The attempt's number, `ctx.attempt`. Default 1. */
   attempt?: number
-  /** Aborts as a cancel, a timeout or a stop would. Default: never. */
+  /** The handler's `ctx.signal`, to simulate a cancel, a timeout or a stop. Default: never aborts. */
   signal?: AbortSignal
-  /** What the handler passes to `ctx.guard` and `ctx.complete`, such as a fake: both take it without a database. */
+  /** The transaction, such as a fake, that `ctx.guard` and `ctx.complete` accept without a database. Default: none. */
   tx?: Transaction
 }
 
-/** What one run did. */
+/** The result, error and output of a handler. */
 export interface TaskRun<Result> {
-  /** As it would be stored, null where there is none; undefined when the handler threw. */
+  /** The result as it would be stored, null if there is none; undefined if the handler threw. */
   readonly result: Result | null | undefined
-  /** What it threw. */
+  /** What the handler threw. */
   readonly error?: unknown
   readonly logs: readonly { level: LogLevel; message: string; data: LogData | undefined }[]
   /** Every call of `ctx.progress`. */
   readonly progress: readonly { current: number; total: number | undefined; step: string | undefined }[]
-  /** Every call of `ctx.createTask`, whose params were checked. */
+  /** Every call of `ctx.createTask`, with checked params. */
   readonly created: readonly CreatedInRun[]
 }
 
@@ -52,10 +52,10 @@ export interface CreatedInRun {
 }
 
 /**
- * Runs one handler in this process, without a database: with params as they would come back from one, and with a
- * context that keeps what it is told. It never rejects for what the handler throws; that is in `error`.
+ * Runs one handler in this process, without a database. Params and result pass through JSON as for a real task, and the
+ * context records its calls. If the handler throws, the promise resolves with `error`.
  *
- * @throws TaskError `INVALID_PARAMS` as `createTask` would, or `INVALID_ARGUMENT` for what is no task
+ * @throws TaskError `INVALID_PARAMS` as `createTask`, or `INVALID_ARGUMENT` for a function that is not a task
  */
 export async function runTask<T extends AnyTask>(
   task: T,
@@ -79,7 +79,7 @@ export async function runTask<T extends AnyTask>(
   }
 }
 
-/** The context of one run, and what it was told. */
+/** The context of one run, which records its calls. */
 class Recorder {
   readonly said = {
     logs: [] as { level: LogLevel; message: string; data: LogData | undefined }[],

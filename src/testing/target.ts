@@ -3,7 +3,7 @@ import type { AnyTask } from '../engine/definition/task.ts'
 import type { TaskManager } from '../engine/manager/manager.ts'
 import type { TypedTasks } from '../engine/manager/typed-tasks.ts'
 
-/** Whatever holds a manager: the Fastify app, or `app.tasks` alone. */
+/** A Fastify app with the plugin, or its `app.tasks`. */
 export type TestTarget = TaskManager | TestApp
 
 export interface TestApp {

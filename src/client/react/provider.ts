@@ -3,12 +3,12 @@ import type { TasksClient } from '../client.ts'
 
 const TasksClientContext = createContext<TasksClient | undefined>(undefined)
 
-/** Gives the hooks below it their client. Make the client once, outside of components. */
+/** Provides the client to the hooks below it. Create the client once, outside of components. */
 export function TasksClientProvider(props: { client: TasksClient; children?: ReactNode }): ReactElement {
   return createElement(TasksClientContext.Provider, { value: props.client }, props.children)
 }
 
-/** @throws Error without a provider above */
+/** The client of the nearest provider. @throws Error if there is no provider above */
 export function useTasksClient(): TasksClient {
   const client = useContext(TasksClientContext)
   if (!client) throw new Error('there is no <TasksClientProvider client={…}> above this component')

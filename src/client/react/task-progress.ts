@@ -9,17 +9,17 @@ type ProgressTask = Pick<
 
 export interface TaskProgressProps {
   task: ProgressTask
-  /** What the bar is of, for those who do not see it. Default: the task's type. */
+  /** Label of the bar for screen readers. Default: the task's type. */
   label?: string
-  /** Default `async-task-progress`; its parts are called so with `-step`, `-percent` and `-time-left` behind. */
+  /** Class of the element, and prefix of its parts `-step`, `-percent` and `-time-left`. Default `async-task-progress`. */
   className?: string
-  /** Words for the time left. Default: such as `2 min 5 s left`. */
+  /** Formats the time left. Default: for example `2 min 5 s left`. */
   formatTimeLeft?: (seconds: number) => string
 }
 
 /**
- * A task's progress: the bar, what it is doing, how far it is and how long it will take. It brings no styles. Of a
- * running task whose total is not known, the bar is indeterminate.
+ * Shows a task's progress as a bar with step, percent and time left, without styles. The bar is indeterminate while a
+ * running task has no total.
  */
 export function TaskProgress(props: TaskProgressProps): ReactElement {
   const { task, label = task.taskType, className = 'async-task-progress' } = props
@@ -49,7 +49,7 @@ export function TaskProgress(props: TaskProgressProps): ReactElement {
   )
 }
 
-/** Whole seconds until a running task will have ended, counting down; undefined while nobody can tell. */
+/** Estimated whole seconds until a running task ends, counting down; undefined while there is no estimate. */
 export function useTimeLeft(task: ProgressTask | undefined): number | undefined {
   const guesses = useRef(new TimeLeft())
   const [seconds, setSeconds] = useState<number>()

@@ -8,13 +8,13 @@ import { useTasksClient } from './provider.ts'
 
 export interface TaskListResult {
   tasks: readonly TaskSummary[]
-  /** The page with its totals and cursor; undefined until it is known. */
+  /** The page with its total and cursor; undefined until it is loaded. */
   list: TaskList | undefined
   isLoading: boolean
   isError: boolean
   error: Error | undefined
   connection: WatchConnection | 'idle'
-  /** Reads the page now. */
+  /** Loads the page now. */
   refetch: () => Promise<void>
 }
 
@@ -45,7 +45,7 @@ function useListStore(client: TasksClient, query: TaskListQuery): ListStore {
   return store
 }
 
-/** A page of tasks whose rows are live; what comes or goes appears within a second or so. */
+/** A page of tasks with live rows; new and removed tasks appear within about a second. */
 export function useTaskList(
   query: TaskListQuery = {},
   options: { enabled?: boolean | undefined } = {},

@@ -7,25 +7,25 @@ import { useTaskSnapshot } from './use-task-snapshot.ts'
 const LEVELS: readonly LogLevel[] = ['DEBUG', 'INFO', 'WARNING', 'ERROR']
 
 export interface UseTaskLogsOptions {
-  /** False: nothing is asked for. Default true. */
+  /** False: loads nothing. Default true. */
   enabled?: boolean | undefined
-  /** Only lines of this level and above. Default all. */
+  /** Lowest level to show. Default `DEBUG`: all lines. */
   minLevel?: LogLevel | undefined
-  /** Where streams do not work. Default 1,000 ms. */
+  /** Milliseconds between polls, if streams are blocked. Default 1,000. */
   pollIntervalMs?: number | undefined
 }
 
 export interface TaskLogsResult {
-  /** Oldest first; the newest 5,000. */
+  /** The newest 5,000 lines, oldest first. */
   lines: readonly TaskLogLine[]
-  /** How many older lines are not kept any more. */
+  /** Number of older lines that are no longer in `lines`. */
   linesDropped: number
   isError: boolean
   error: Error | undefined
   connection: WatchConnection | 'idle'
 }
 
-/** A task's log as it is written, over the same connection as `useTaskStatus` of that task. */
+/** A task's live log. It shares the connection of `useTaskStatus` for the same task. */
 export function useTaskLogs(
   taskId: string | null | undefined,
   options: UseTaskLogsOptions = {},

@@ -7,15 +7,15 @@ import { useTasksClient } from './provider.ts'
 import { useTaskSnapshot } from './use-task-snapshot.ts'
 
 export interface UseTaskStatusOptions {
-  /** False: nothing is asked for. Default true. */
+  /** False: loads nothing. Default true. */
   enabled?: boolean | undefined
-  /** Where streams do not work. Default 1,000 ms. Of several components the shortest counts. */
+  /** Milliseconds between polls, if streams are blocked; of several components, the shortest. Default 1,000. */
   pollIntervalMs?: number | undefined
-  /** Called once when the task is seen to have completed, even if it had before this component came. */
+  /** Called once when the task has completed, also if it had completed before the component mounted. */
   onComplete?: ((task: TaskDetail) => void) | undefined
   onFailed?: ((task: TaskDetail) => void) | undefined
   onCancelled?: ((task: TaskDetail) => void) | undefined
-  /** Called whenever progress, total or step has changed. */
+  /** Called when progress, total or step changes. */
   onProgress?: ((task: TaskDetail) => void) | undefined
 }
 
@@ -29,26 +29,26 @@ const OPTION_NAMES: (keyof UseTaskStatusOptions)[] = [
 ]
 
 export interface TaskStatusResult {
-  /** Undefined until it is known. */
+  /** Undefined until it is loaded. */
   task: TaskDetail | undefined
-  /** It is asked for and not known yet. */
+  /** True until the task or an error is there. */
   isLoading: boolean
   isError: boolean
-  /** Why nothing is known, or is followed no more: there is no such task, nobody is logged in, nobody answers. */
+  /** Why the task is missing or no longer followed, such as 404, 401 or an unreachable server. */
   error: Error | undefined
-  /** It is being followed, by stream or by polling; false once it has ended, and while the tab is hidden. */
+  /** True while the task is followed, by stream or by polling; false after its end and while the tab is hidden. */
   isPolling: boolean
-  /** `lost` while the server is away: what is shown may be old. */
+  /** `lost` while the server is unreachable and the data may be outdated. */
   connection: WatchConnection | 'idle'
-  /** Reads the task now. */
+  /** Loads the task now. */
   refetch: () => Promise<TaskDetail>
-  /** @throws TasksApiError such as `TASK_ALREADY_FINISHED` */
+  /** Cancels the task. @throws TasksApiError such as `TASK_ALREADY_FINISHED` */
   cancel: () => Promise<TaskDetail>
 }
 
 /**
- * A task as it is now, followed until it has ended. Components that look at the same task share one connection.
- * Without an id, or while not enabled, nothing happens.
+ * Follows a task until it has ended. Components that show the same task share one connection. Without an id, or with
+ * `enabled: false`, it does nothing.
  */
 export function useTaskStatus(
   taskId: string | null | undefined,

@@ -3,20 +3,20 @@ import type { CreatedTask, CreateTaskOptions } from './create-options.ts'
 import type { CreateArguments, TaskReference } from './task.ts'
 
 /**
- * Structured fields of a log line, stored as JSON of at most 10,000 characters. Errors anywhere in them keep their name,
- * message, code, stack and causes; a Map becomes its entries, a Set a list.
+ * Fields of a log line, stored as JSON of at most 10,000 characters. Errors in them keep their name, message, code, stack
+ * and causes; a `Map` becomes a list of its entries, a `Set` a list.
  */
 export type LogData = Readonly<Record<string, unknown>>
 
-/** The words and the fields of a line, in either order: `('saved', { rows })` or pino's `({ rows }, 'saved')`. */
+/** Writes a line with a message and fields, in either order: `('saved', { rows })` or `({ rows }, 'saved')`. */
 export interface LogMethod {
-  /** An error becomes the field `err`. */
+  /** An error is stored as the field `err`. */
   (message: string, data?: LogData | Error): void
-  /** An error says the words where none are given. */
+  /** Without a message, the error's message is used. */
   (data: LogData | Error, message?: string): void
 }
 
-/** Writes to the task's own log (`async_task_logs`) and to the server's logger. Never blocks, never throws. */
+/** Writes to the task's log (`async_task_logs`) and to the server's logger. Never blocks, never throws. */
 export interface TaskLog {
   readonly debug: LogMethod
   readonly info: LogMethod
@@ -24,47 +24,50 @@ export interface TaskLog {
   readonly error: LogMethod
 }
 
-/** What a handler is given beside its params. */
+/** The second argument of a handler: the task, and what it can do. */
 export interface TaskContext {
+  /** `task_…` */
   readonly taskId: string
   readonly taskType: string
-  /** Counts from 1; goes on counting over retries. */
+  /** Number of this attempt, from 1; retries continue the count. */
   readonly attempt: number
   /**
-   * Aborts when the task was cancelled, timed out (`reason.name` is `TimeoutError`), was taken away, or when
-   * the server shuts down. Pass it on to whatever waits; stop soon after it fires.
+   * Aborts when the task is cancelled, times out (`reason.name` is `TimeoutError`) or is lost to another executor, and
+   * when the server shuts down. Pass it to everything that waits, and return soon after it aborts.
    */
   readonly signal: AbortSignal
+  /** The task's log. */
   readonly log: TaskLog
   /**
    * Reports progress. Any number of calls costs a bounded number of writes.
    *
    * @param current integer, 0 … total; it never falls within an attempt
-   * @param total integer ≥ 0; the last one given when left out
-   * @param step what is being done, in a few words (at most 200 characters)
-   * @throws TypeError when a number is negative or not finite
+   * @param total integer ≥ 0; default: the total of the previous call
+   * @param step short description of the current step, at most 200 characters
+   * @throws TypeError if a number is negative or not finite
    */
   progress(current: number, total?: number, step?: string): void
-  /** Creates another task, on behalf of whoever created this one; with `tx`, in the handler's own transaction. */
+  /** Creates another task with the same `createdBy`; with `tx`, inside your transaction. */
   createTask<T extends TaskReference>(
     task: T,
     ...rest: CreateArguments<T, Omit<CreateTaskOptions, 'createdBy'>>
   ): Promise<CreatedTask>
   /**
-   * Checks, inside the caller's open transaction, that this run still owns the task, and locks that until the
-   * transaction ends: business rows written in it are written by the rightful attempt or not at all.
+   * Checks inside your open transaction that this attempt still owns the task, and locks the task until the transaction
+   * ends. Rows that you write in it are committed by the attempt that owns the task, or not at all.
    *
-   * @throws TaskError `TASK_LOST` when the task was cancelled, timed out or taken away
+   * @throws TaskError `TASK_LOST` if the task was cancelled, timed out or lost to another executor; `INVALID_ARGUMENT` if
+   *   `tx` is not in a transaction
    */
   guard(tx: Transaction): Promise<void>
 
   /**
-   * Completes the task inside the caller's transaction: business rows and completion commit together or not at all.
-   * Return soon afterwards; what the handler returns then is ignored. If the transaction is rolled back, the attempt
-   * has failed (`COMPLETION_ROLLED_BACK`).
+   * Completes the task inside your open transaction: your rows and the completion commit together or not at all.
+   * Return soon afterwards; the handler's return value is then ignored. If the transaction is rolled back, the attempt
+   * fails with `COMPLETION_ROLLED_BACK`.
    *
-   * @param result JSON, at most 1 MiB; a Map, a Set or an Error as in what a handler returns
-   * @throws TaskError `TASK_LOST`
+   * @param result stored as JSON of at most `maxResultBytes` (1 MiB), like a handler's return value. Default null
+   * @throws TaskError `TASK_LOST`, `INVALID_RESULT`, or `INVALID_ARGUMENT` if `tx` is not in a transaction
    */
   complete(tx: Transaction, result?: unknown): Promise<void>
 }

@@ -7,49 +7,49 @@ import { completeBackoff } from './retry-policy.ts'
 import type { TaskSettings } from './settings.ts'
 import type { JsonOf, ParamsOf, ParamsSchema, ResultOf, TaskDefinition, TaskReference } from './task.ts'
 
-/** What a call may say about the task it creates; it wins over the type's and the plugin's defaults. */
+/** Options of a new task. They override the type's and the plugin's defaults. */
 export interface CreateTaskOptions {
   /** −100 … 100, higher first. Default: the type's, else 0. */
   priority?: number
-  /** Not before this instant. Default: now. */
+  /** Earliest start. Default: now. Give either this or `delayMs`. */
   runAt?: Date
-  /** Due so many milliseconds from now by the database's clock, 0 … ten years; instead of `runAt`. */
+  /** Milliseconds from now until the earliest start, by the database's clock, 0 … ten years. */
   delayMs?: number
   /**
-   * 1 … 255 characters. At most one unfinished (pending or running) task of whatever type has a key: while there is
-   * one, a create with its key makes none and answers that task, with `created: false`.
+   * 1 … 255 characters. At most one unfinished (pending or running) task has a given key, across all types. If the key is
+   * in use, no task is created, and the existing one is returned with `created: false`. Default: none.
    */
   uniqueKey?: string
-  /** `reject`: a create that finds its unique key in use throws `DUPLICATE_TASK` instead. Default `return`. */
+  /** `reject`: throw `DUPLICATE_TASK` if the unique key is in use, instead of returning its task. Default `return`. */
   onDuplicate?: 'return' | 'reject'
-  /** 1 … 200 characters: what the type's `concurrency` counts by. Default: the type's. */
+  /** Overrides the key of a type that declares `concurrencyKey`, 1 … 200 characters. Default: the type's. */
   concurrencyKey?: string | null
-  /** Further attempts after the first, 0 … 100. */
+  /** Attempts after the first, 0 … 100. Default: the type's, else the plugin's. */
   maxRetries?: number
-  /** Seconds until the handler's signal aborts, 1 … 2,147,483. */
+  /** Seconds after which the handler's signal aborts, 1 … 2,147,483. Default: the type's, else the plugin's. */
   timeoutSeconds?: number
-  /** Who asked for it: an id, as text. */
+  /** Id of the user who creates the task, as text. Default null. */
   createdBy?: string | null
   /**
-   * A transaction of yours: Drizzle's, a `pg` client in one, or anything with `query(text, values)`. The task exists if
-   * and only if it commits, and is picked up at once after that.
+   * Your open transaction: Drizzle's, a `pg` client's, or any object with `query(text, values)`. The task exists if and
+   * only if the transaction commits; executors are notified by the commit.
    */
   tx?: Transaction
 }
 
-/** `created` is false where the unique key belongs to an unfinished task: then it is that one. */
+/** The new task, or, with `created: false`, the unfinished task that has the unique key. */
 export type CreatedTask = TaskDetail & { created: boolean }
 
-/** A task that was waited for; its result has the type of what its handler `T` returns, or is null. */
+/** A finished task; its result has the type of the handler `T`, or is null. */
 export type EndedTask<T> = Omit<TaskDetail, 'result'> & { result: JsonOf<ResultOf<T>> | null }
 
-/** One of many tasks to create. */
+/** A task to create with `createTasks`. */
 export interface NewTaskItem<T extends TaskReference = TaskReference> extends Omit<CreateTaskOptions, 'tx'> {
   task: T
   params?: ParamsOf<T>
 }
 
-/** Items whose params are those of the task beside them. */
+/** Items of `createTasks`; each item's params have the type of its task. */
 export type NewTaskItems<T extends readonly TaskReference[]> = {
   readonly [Index in keyof T]: NewTaskItem<T[Index]>
 }

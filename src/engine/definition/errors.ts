@@ -1,4 +1,4 @@
-/** Codes of the errors that the engine throws or stores; part of the public contract. */
+/** Codes of the errors that the engine throws or stores. They are stable. */
 export type TaskErrorCode =
   | 'TASK_NOT_FOUND'
   | 'TASK_ALREADY_FINISHED'
@@ -27,7 +27,7 @@ export type TaskErrorCode =
   | 'MIGRATION_FAILED'
   | 'UNSUPPORTED_DATABASE'
 
-/** One problem of a rejected input: where it is (a JSON pointer) and what was expected. */
+/** A problem of an invalid input: its JSON pointer, and what was expected. */
 export interface FieldProblem {
   readonly pointer: string
   readonly detail: string
@@ -60,7 +60,7 @@ export function cut(text: string, maxChars: number): string {
   return `${text.slice(0, maxChars).replace(/[~\ud800-\udbff]$/, '')}…`
 }
 
-/** Every expected failure of the engine: a stable `code`, a message for people, and the fields at fault. */
+/** An expected failure: a stable `code`, a readable message, and, for invalid input, the fields in `problems`. */
 export class TaskError extends Error {
   override readonly name: string = 'TaskError'
   readonly code: TaskErrorCode
@@ -77,17 +77,18 @@ export class TaskError extends Error {
   }
 }
 
-/** Thrown by a handler: the task fails at once, whatever retries are left. */
+/** Throw it in a handler to fail the task at once, without a retry. */
 export class PermanentError extends Error {
   override readonly name = 'PermanentError'
 }
 
-/** Thrown by a handler: the next attempt (if one is left) is due after `delayMs` instead of the back-off's. */
+/** Throw it in a handler to set the delay of the next retry, if one is left, instead of the backoff. */
 export class RetryAfter extends Error {
   override readonly name = 'RetryAfter'
   /** Milliseconds, 0 … 2,147,483,647. */
   readonly delayMs: number
 
+  /** @throws RangeError if `delayMs` is out of range */
   constructor(delayMs: number, message = `retry after ${delayMs} ms`, options?: { cause?: unknown }) {
     super(message, options)
     if (!Number.isFinite(delayMs) || delayMs < 0 || delayMs > 2_147_483_647) {

@@ -14,17 +14,20 @@ import {
 } from './task.ts'
 import { checkTaskOptions } from './task-options.ts'
 
-/** Applied to a function, registers it and returns that same function. */
+/** Registers the function that you pass as the handler, and returns the same function, typed. */
 export type TaskDecorator<Schema extends ParamsSchema, Type extends string = string> = <Result>(
   handler: TaskHandler<z.output<Schema>, Result>,
 ) => Task<z.input<Schema>, z.output<Schema>, Result, Type>
 
-/** Types and their handlers. An app takes a frozen copy at its start. */
+/** Task types and their handlers. An app takes a frozen copy at its start. */
 export interface TaskRegistry {
   /**
-   * The decorator that registers a handler here.
+   * Returns a function that registers the handler you pass to it. A thread handler takes no function: its module is in
+   * the options.
    *
-   * @throws TaskError `DUPLICATE_TASK_TYPE` when another function handles this type already
+   * @param type the type's name: 1 to 100 letters, digits, `_`, `.`, `:` or `-`
+   * @throws TaskError `INVALID_ARGUMENT` for an invalid name or option, or `DUPLICATE_TASK_TYPE` if the registry has
+   *   another handler for the type
    */
   task<Schema extends ParamsSchema = ParamsSchema, const Type extends string = string>(
     this: void,
@@ -36,12 +39,13 @@ export interface TaskRegistry {
     type: Type,
     options?: TaskOptions<Schema>,
   ): TaskDecorator<Schema, Type>
-  /** Adds handlers that were registered elsewhere. */
+  /** Adds handlers of other registries. @throws TaskError `INVALID_ARGUMENT`, `DUPLICATE_TASK_TYPE` */
   add(...tasks: readonly AnyTask[]): void
+  /** The handlers and options by type. */
   definitions(): ReadonlyMap<string, TaskDefinition>
 }
 
-/** Makes a registry that shares nothing with any other, with a `task` of its own. */
+/** Creates a registry that is independent of all others, with its own `task()`. Pass it to the plugin as `registry`. */
 export function createTaskRegistry(): TaskRegistry {
   const byType = new Map<string, TaskDefinition>()
 
@@ -101,7 +105,9 @@ function threadHandler(type: string, { module }: ThreadTaskOptions, given: unkno
 export const defaultRegistry: TaskRegistry = createTaskRegistry()
 
 /**
- * Registers a handler for a type, decorator-style, in the default registry:
+ * Registers a handler for a task type in the default registry:
  * `export const sendReport = task('send_report', { params })(async (params, ctx) => { … })`.
+ *
+ * @throws TaskError `INVALID_ARGUMENT`, `DUPLICATE_TASK_TYPE`
  */
 export const task: TaskRegistry['task'] = defaultRegistry.task

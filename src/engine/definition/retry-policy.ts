@@ -5,28 +5,26 @@ import { describeUnknownOptions } from '../../client/option-names.ts'
 const HOUR_MS = 3_600_000
 const MAX_DELAY_MS = 2_147_483_647
 
-/**
- * How long a failed task waits for its next attempt, as data: `baseMs` × `factor` to the power of the retries spent
- * before, at most `maxMs`.
- */
+/** Delay before a retry as an exponential backoff: `baseMs` × `factor`ⁿ after n used retries, at most `maxMs`. */
 export interface RetryBackoff {
-  /** Milliseconds before the first retry, 0 … 2,147,483,647. Default: the executor's `retryBaseMs`. */
+  /** Milliseconds before the first retry, 0 … 2,147,483,647. Default: the plugin's `retryBaseMs`. */
   baseMs?: number
-  /** What each further wait is multiplied by, 1 … 1,000. Default 2. */
+  /** Multiplier of each further delay, 1 … 1,000. Default 2. */
   factor?: number
-  /** Longest wait in milliseconds, jitter included. Default an hour. */
+  /** Longest delay in milliseconds, jitter included, 0 … 2,147,483,647. Default one hour. */
   maxMs?: number
-  /** A part of the wait, 0 … 1: up to so much of it is added or taken off, evenly at random. Default 0. */
+  /** Fraction of the delay, 0 … 1, of which a uniformly random part is added or subtracted. Default 0. */
   jitter?: number
 }
 
 /**
- * The same as a function: milliseconds to wait, 0 … 2,147,483,647. `retry` counts the retries spent before, so it is 0
- * after the first failure; `error` is what the handler threw, or a `TimeoutError`. Where it throws, or answers anything
- * else, the executor's own back-off applies and the log says so.
+ * Returns the delay before a retry in milliseconds, 0 … 2,147,483,647. `retry` is the number of retries already used (0
+ * after the first failure); `error` is what the handler threw, or a `TimeoutError`. If the function throws or returns an
+ * invalid delay, the default backoff is used and a warning is logged.
  */
 export type RetryFunction = (failure: { retry: number; error: unknown }) => number
 
+/** The delay before each retry: a backoff, or a function that computes it. */
 export type RetryPolicy = RetryBackoff | RetryFunction
 
 const backoff = z.strictObject({

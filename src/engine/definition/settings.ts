@@ -1,60 +1,78 @@
 import { z } from 'zod'
 
 const MAX_TIMER_MS = 2_147_483_647
-/** A row's text may be larger; what waits for its write, in memory, should not. */
+/** PostgreSQL could store more; this bounds what waits in memory for its write. */
 const MAX_JSON_BYTES = 16 * 1_048_576
 
-/**
- * How an executor behaves. Defaults live here and nowhere else.
- * Durations end in the unit they are counted in.
- */
+/** The engine's settings, as the plugin takes them. Names of durations end in their unit. */
+export interface TaskSettingsInput {
+  /** Handlers that run at once in this process, 1 … 10,000. More need more memory and connections. Default 2. */
+  concurrency?: number | undefined
+  /** Longest time between two polls for due tasks, 10 … 60,000. A lower value costs more queries. Default 1,000. */
+  pollIntervalMs?: number | undefined
+  /** Run time after which a handler's signal aborts, 1 … 2,147,483; a type or call may set another. Default 14,400. */
+  timeoutSeconds?: number | undefined
+  /** Attempts after the first, 0 … 100; a type or call may set another number. Default 3. */
+  maxRetries?: number | undefined
+  /** Delay before the first retry, 0 … 3,600,000; doubles each time, at most one hour. Default 1,000. */
+  retryBaseMs?: number | undefined
+  /** How often an executor sends a heartbeat and checks for cancelled tasks, 50 … 600,000. Default 5,000. */
+  heartbeatIntervalMs?: number | undefined
+  /**
+   * Age of a heartbeat after which an executor counts as dead, 150 … 3,600,000 and at least 3 × `heartbeatIntervalMs`.
+   * Default 30,000.
+   */
+  leaseMs?: number | undefined
+  /**
+   * How long a due task waits for an executor that has registered its type before it fails with `UNKNOWN_TASK_TYPE`,
+   * 0 … 315,360,000; at least two leases of the executor that last had it. Default 86,400, one day.
+   */
+  unknownTypeGraceSeconds?: number | undefined
+  /** How long after its signal aborted a handler is reported as stuck, 0 … 2,147,483,647. Default 10,000. */
+  cancelGraceMs?: number | undefined
+  /** Bytes of JSON that a task's params may take, keys and values together, 2 … 16 MiB. Default 1 MiB. */
+  maxParamsBytes?: number | undefined
+  /** Bytes of JSON that a handler's result may take, 2 … 16 MiB. Default 1 MiB. */
+  maxResultBytes?: number | undefined
+  /** Paths of secret params in tasks of every type, at most 100, in addition to a type's own `redact`. Default: none. */
+  redact?: string[] | undefined
+  /**
+   * Days that finished tasks are kept, 0 … 36,500 (indefinitely); a type may set another number. 0 keeps them for one
+   * minute, so that `waitFor` can still return them. Default 30.
+   */
+  retentionDays?: number | undefined
+  /** Newest lines that a task's log keeps, 100 … 100,000,000, temporarily up to 10 % more. Default 100,000. */
+  maxLogLines?: number | undefined
+  /** Longest shutdown, 0 … 2,147,483,647; handlers are aborted at 80 % of it. Default 25,000. */
+  shutdownTimeoutMs?: number | undefined
+}
+
+/** Ranges and defaults live here and nowhere else. */
 export const taskSettings = z
   .object({
-    /** Handlers that run at once in this executor. More use more memory and database connections. */
     concurrency: z.int().min(1).max(10_000).default(2),
-    /** Longest wait between two looks for due tasks. Lower finds other processes' tasks sooner, at a statement each. */
     pollIntervalMs: z.int().min(10).max(60_000).default(1_000),
-    /** Until a handler's signal aborts, unless the call or the type says otherwise. */
     timeoutSeconds: z.int().min(1).max(2_147_483).default(14_400),
-    /** Further attempts after the first, unless the call or the type says otherwise. */
     maxRetries: z.int().min(0).max(100).default(3),
-    /** Wait before the first retry; doubled each time, at most an hour. */
     retryBaseMs: z.int().min(0).max(3_600_000).default(1_000),
-    /** How often an executor says that it lives, and learns of cancelled tasks. */
     heartbeatIntervalMs: z.int().min(50).max(600_000).default(5_000),
-    /** Age of a heartbeat after which an executor counts as dead; at least three heartbeats. */
     leaseMs: z.int().min(150).max(3_600_000).default(30_000),
-    /**
-     * How long a due task waits while no executor has registered its type, before it fails with `UNKNOWN_TASK_TYPE`. Lower
-     * finds misspelt types sooner; a service that is away for longer loses its backlog. Never less than two leases of
-     * the executor that had the type.
-     */
     unknownTypeGraceSeconds: z.int().min(0).max(315_360_000).default(86_400),
-    /** How long a handler may take to return after its signal aborted before it is reported as stuck. */
     cancelGraceMs: z.int().min(0).max(MAX_TIMER_MS).default(10_000),
-    /** Bytes of JSON that the params of a task may take, keys and values. More needs more memory, here and in PostgreSQL. */
     maxParamsBytes: z.int().min(2).max(MAX_JSON_BYTES).default(1_048_576),
-    /** Bytes of JSON that a handler's result may take. */
     maxResultBytes: z.int().min(2).max(MAX_JSON_BYTES).default(1_048_576),
-    /** Params of every type that are kept out of sight, as in a type's own `redact`. */
     redact: z
       .array(z.string().regex(/^[^.]+(\.[^.]+)*$/, 'must be a path such as card.number'))
       .max(100)
       .default([]),
-    /**
-     * Days that ended tasks are kept, unless their type says otherwise; 36,500 is for ever. 0 keeps them for the minute
-     * in which whoever waits for them still finds them.
-     */
     retentionDays: z.number().min(0).max(36_500).default(30),
-    /** Lines that the log of a task keeps, up to a tenth more for a while: the oldest go, and a line says so. */
     maxLogLines: z.int().min(100).max(100_000_000).default(100_000),
-    /** How long a stop may take; handlers are aborted at 80 % of it. */
     shutdownTimeoutMs: z.int().min(0).max(MAX_TIMER_MS).default(25_000),
-  })
+  } satisfies { [Name in keyof TaskSettingsInput]-?: z.ZodType<unknown, TaskSettingsInput[Name]> })
   .refine((settings) => settings.leaseMs >= 3 * settings.heartbeatIntervalMs, {
     path: ['leaseMs'],
     message: 'must be at least 3 × heartbeatIntervalMs',
   })
 
+/** The settings with their defaults filled in. */
 export type TaskSettings = z.output<typeof taskSettings>
-export type TaskSettingsInput = z.input<typeof taskSettings>

@@ -4,48 +4,48 @@ import type { TaskContext } from './context.ts'
 import { TaskError } from './errors.ts'
 import type { RetryPolicy } from './retry-policy.ts'
 
-/** A schema of params: any zod schema of a JSON object. */
+/** Schema of params: any zod schema of a JSON object. */
 export type ParamsSchema = z.ZodType<Record<string, unknown>, Record<string, unknown>>
 
-/** How tasks of a type behave unless the call that creates one says otherwise. */
+/** Options of a task type. Those that `createTask` also takes are defaults for its tasks. */
 export interface TaskOptions<Schema extends ParamsSchema = ParamsSchema> {
-  /** Checks params at creation and again before each run. Default: any JSON object. */
+  /** Parses params at creation and again before each attempt. Default: any JSON object. */
   params?: Schema
-  /** Seconds until the handler's signal aborts, 1 … 2,147,483. Default: the executor's `timeoutSeconds`. */
+  /** Seconds after which the handler's signal aborts, 1 … 2,147,483. Default: the plugin's `timeoutSeconds`. */
   timeoutSeconds?: number
-  /** Further attempts after the first, 0 … 100. Default: the executor's `maxRetries`. */
+  /** Attempts after the first, 0 … 100. Default: the plugin's `maxRetries`. */
   maxRetries?: number
-  /** Milliseconds before the first retry, doubled each time: short for `retry: { baseMs }`, and instead of it. */
+  /** Milliseconds before the first retry, 0 … 3,600,000. Short for `retry: { baseMs }`; give only one of them. */
   retryBaseMs?: number
-  /** How long a failed task waits for its next attempt. Default: the executor's `retryBaseMs`, doubled each time. */
+  /** Delay before each retry. Default: the plugin's `retryBaseMs`, doubled each time, at most one hour. */
   retry?: RetryPolicy
   /**
-   * Params to keep out of sight, such as `password`, `card.number` or `users.*.token`: stored, and given to the
-   * handler, but shown as `[redacted]`, and hidden in log lines, errors, results and keys. Beside the plugin's `redact`.
+   * Paths of secret params, such as `password`, `card.number` or `users.*.token`, in addition to the plugin's `redact`.
+   * Their values are stored and passed to the handler, but shown as `[redacted]` in params, logs, errors, results and keys.
    */
   redact?: readonly string[]
   /** −100 … 100, higher first. Default 0. */
   priority?: number
-  /** Days that ended tasks are kept, 0 … 36,500, which is for ever. Default: the executor's `retentionDays`. */
+  /** Days that finished tasks are kept, 0 … 36,500 (indefinitely). Default: the plugin's `retentionDays`. */
   retentionDays?: number
-  /** Tasks of this type that run at once in one process, 1 … 10,000. Default: as many as it has slots. */
+  /** Tasks of this type that run at once in one process, 1 … 10,000. Default: the number of slots. */
   concurrency?: number
   /**
-   * Tasks of this type that run at once over all processes, 1 … 10,000; never more. Default: any number.
-   * A handler that ignores its signal counts until it returns. Such a claim costs a transaction of its own.
+   * Exact limit of tasks of this type that run at once over all processes, 1 … 10,000. Default: no limit.
+   * A handler counts until it returns, even after a cancel or a timeout.
    */
   globalConcurrency?: number
   /**
-   * What a task shares its place with, made of its parsed params: at most one task of this type and key runs at once
-   * over all processes. 1 … 200 characters. A call's own `concurrencyKey` wins over it. Default: tasks share nothing.
+   * Computes a key of 1 … 200 characters from the parsed params: at most one task of this type and key runs at once
+   * over all processes. `createTask` may override the key. Default: no key, no such limit.
    */
   concurrencyKey?(params: z.output<Schema>): string
 }
 
-/** A handler that runs in a worker thread: for work that blocks the event loop, or must be stoppable for sure. */
+/** A handler in a worker thread, for work that blocks the event loop or may ignore its signal: a thread is terminated. */
 export interface ThreadTaskOptions<Schema extends ParamsSchema = ParamsSchema> extends TaskOptions<Schema> {
   run: 'thread'
-  /** The module whose default export is the handler; `new URL('./resize.js', import.meta.url)`. */
+  /** Module whose default export is the handler, such as `new URL('./resize.js', import.meta.url)`. */
   module: URL
 }
 
@@ -63,7 +63,7 @@ export interface TaskDefinition {
 
 declare const taskBrand: unique symbol
 
-/** A registered handler: the function itself, and, for the compiler, its type's name and what it may be created with. */
+/** A registered handler: the function itself, with its type's name and params known to the compiler. */
 export type Task<
   Input = Record<string, unknown>,
   Params = Record<string, unknown>,
@@ -71,14 +71,14 @@ export type Task<
   Type extends string = string,
 > = TaskHandler<Params, Result> & { readonly [taskBrand]: { input: Input; type: Type } }
 
-/** A task of whatever params. `never` lets handlers of every params type in. */
+/** A registered handler with any params. */
 // biome-ignore lint/suspicious/noExplicitAny: params are contravariant; only `any` accepts each handler
 export type AnyTask = Task<any, any, unknown>
 
-/** What names a type when a task is created: the handler, or the type's name. */
+/** Names a task type: its handler, or the type's name. */
 export type TaskReference = AnyTask | string
 
-/** The params that creating a task of `T` takes. */
+/** The params that `createTask` takes for `T`. */
 export type ParamsOf<T> = T extends { readonly [taskBrand]: { input: infer Input } }
   ? Input
   : Record<string, unknown>
@@ -86,7 +86,7 @@ export type ParamsOf<T> = T extends { readonly [taskBrand]: { input: infer Input
 /** The name of a handler's type. */
 export type TypeOf<T> = T extends { readonly [taskBrand]: { type: infer Type } } ? Type : never
 
-/** What follows the task in a call that creates it: params may be left out only where none is required. */
+/** The arguments after the task in `createTask`; params are optional only if none is required. */
 export type CreateArguments<T, Options> =
   Record<never, never> extends ParamsOf<T>
     ? [params?: ParamsOf<T> | undefined, options?: Options]
@@ -96,8 +96,8 @@ export type CreateArguments<T, Options> =
 export type ResultOf<T> = T extends (...args: never[]) => infer Result ? Awaited<Result> : unknown
 
 /**
- * What a value is once it has been JSON: a `Date` is text, a `Map` its entries, a `Set` a list, what is undefined is
- * absent, and nothing at all is null.
+ * The type of a value after it was stored as JSON: a `Date` becomes a string, a `Map` a list of its entries, a `Set` a
+ * list; undefined properties are absent, and an undefined value is null.
  */
 export type JsonOf<T> = unknown extends T
   ? TaskDetail['result']

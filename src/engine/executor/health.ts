@@ -1,17 +1,19 @@
 import type { LoopHealth } from '../runtime/supervisor.ts'
 
+/** The state of this process's executor. */
 export interface ExecutorHealth {
+  /** False while the executor cannot run tasks, also during a stop. */
   readonly ok: boolean
-  /** Why not, in words for people. */
+  /** Why `ok` is false; empty otherwise. */
   readonly reasons: readonly string[]
-  /** What makes tasks wait although this executor is fit. */
+  /** Conditions that delay tasks although the executor works, such as a database clock that went back. */
   readonly warnings: readonly string[]
   readonly loops: readonly LoopHealth[]
   /** Handlers that may run at once. */
   readonly slots: number
-  /** Handlers that do. */
+  /** Handlers that run now. */
   readonly running: number
-  /** Tasks whose handlers ignore their signal; each holds a slot. */
+  /** Ids of tasks whose handlers ignore their signal; each occupies a slot. */
   readonly stuck: readonly string[]
 }
 

@@ -62,14 +62,16 @@ export type {
 } from '../definition/create-options.ts'
 export type { WaitOptions } from './waiters.ts'
 
+/** Filter and page of `listTasks`. */
 export type TaskQuery = Partial<ListTasksQuery>
+/** Filter and page of `listLogs`. */
 export type LogQuery = Partial<ListLogsQuery>
 
 const DEFAULT_PAGE_SIZE = 50
 
 /**
- * What routes and applications call: creates, reads and steers tasks. It holds no state of theirs; every
- * transition is one guarded statement in the store.
+ * Creates, reads and changes tasks: `app.tasks`. Routes and applications call it; every change of a task is one guarded
+ * statement in the store.
  */
 export class TaskManager {
   readonly #db: Database
@@ -100,12 +102,12 @@ export class TaskManager {
   }
 
   /**
-   * Creates a task and resolves once its row is durable; with `tx`, once it is written in that transaction.
+   * Creates a task. Resolves once its row is committed; with `tx`, once it is written in that transaction.
    *
-   * @param task a handler, or a type's name; the params of an unregistered name are checked where it runs
-   * @throws TaskError `UNKNOWN_TASK_TYPE` for a name that neither this app nor any executor of the last day has
-   *   registered, `INVALID_PARAMS`, `INVALID_ARGUMENT`, `DUPLICATE_TASK` where `onDuplicate` is `reject`, or
-   *   `UNIQUE_KEY_BUSY` when a transaction holds the key and does not end for half a lease (at most 30 s)
+   * @param task a handler or a type's name; params of a type that only another process has registered are checked there
+   * @throws TaskError `UNKNOWN_TASK_TYPE` if neither this app nor any executor of the last 24 hours has registered the
+   *   type, `INVALID_PARAMS`, `INVALID_ARGUMENT`, `DUPLICATE_TASK` with `onDuplicate: 'reject'`, or `UNIQUE_KEY_BUSY` if
+   *   an open transaction holds the unique key for half a lease (at most 30 s)
    */
   async createTask<T extends TaskReference>(
     task: T,
@@ -115,7 +117,7 @@ export class TaskManager {
     return this.#creator.create({ ...others, task, ...(params === undefined ? {} : { params }) }, tx)
   }
 
-  /** Creates many tasks, of any types: all of them or none. One answer each, in their order. */
+  /** Creates many tasks of any types, all or none, and returns them in the order of the items. Throws as `createTask`. */
   async createTasks<const T extends readonly TaskReference[]>(
     items: NewTaskItems<T>,
     options: Pick<CreateTaskOptions, 'tx'> = {},
@@ -124,16 +126,16 @@ export class TaskManager {
     return (await this.#creator.createAll(items, options)) as { [Index in keyof T]: CreatedTask }
   }
 
-  /** Undefined when there is none. */
+  /** Resolves to the task with params, result and attempts, or to undefined if there is none. */
   async getTask(taskId: string): Promise<TaskDetail | undefined> {
     const task = TASK_ID.test(taskId) ? await findTask(this.#db, taskId) : undefined
     return task && this.#redaction.hide(task)
   }
 
   /**
-   * Tasks, newest first.
+   * Lists tasks, newest first, 50 per page by default and 200 at most. `total` is exact up to 10,000.
    *
-   * @throws TaskError `INVALID_ARGUMENT`, also for a cursor that no page gave out
+   * @throws TaskError `INVALID_ARGUMENT`, also for a cursor that is not the `nextCursor` of a page
    */
   async listTasks(query: TaskQuery = {}): Promise<TaskList> {
     requireValid('list query', taskQuery, query)
@@ -159,11 +161,11 @@ export class TaskManager {
   }
 
   /**
-   * Cancels a pending or running task; a running handler's signal aborts. Cancelling twice is no error.
+   * Cancels a pending or running task and aborts the signal of its handler. A second cancel is not an error.
    *
-   * @throws TaskError `TASK_NOT_FOUND`, `TASK_ALREADY_FINISHED`, or `CANCEL_PENDING` when a transaction holds the row
-   *   for longer than 0.7 s: the signal is aborted, and the task becomes cancelled when that transaction has ended,
-   *   unless it completes the task
+   * @throws TaskError `TASK_NOT_FOUND`, `TASK_ALREADY_FINISHED`, or `CANCEL_PENDING` if an open transaction holds the row
+   *   for longer than 0.7 s: the signal is aborted, and the task becomes cancelled when the transaction ends, unless the
+   *   transaction completes it
    */
   async cancelTask(taskId: string): Promise<TaskDetail> {
     await steerOne(this.#steering, 'cancel', taskId)
@@ -173,9 +175,9 @@ export class TaskManager {
   /**
    * Makes a finished task pending again, with all its retries.
    *
-   * @throws TaskError `TASK_NOT_FOUND`, `TASK_NOT_FINISHED`, `TASK_STILL_STOPPING` while the handler of its last
-   *   attempt has not returned in a living executor, `DUPLICATE_TASK` while another task has its unique key, or
-   *   `TASK_BUSY` when a transaction holds the row for longer than 0.7 s
+   * @throws TaskError `TASK_NOT_FOUND`, `TASK_NOT_FINISHED`, `TASK_STILL_STOPPING` while a live executor still runs the
+   *   handler of its last attempt, `DUPLICATE_TASK` while another task has its unique key, or `TASK_BUSY` if an open
+   *   transaction holds the row for longer than 0.7 s
    */
   async retryTask(taskId: string): Promise<TaskDetail> {
     const [pending] = (await steerOne(this.#steering, 'retry', taskId)).pending
@@ -186,14 +188,19 @@ export class TaskManager {
     return { ...toDetail(pending, null, attempts), params: task.params }
   }
 
-  /** @throws TaskError `TASK_NOT_FOUND`, `TASK_NOT_FINISHED`, `TASK_BUSY` when a transaction holds it for over 0.7 s */
+  /**
+   * Deletes a finished task with its params, log and attempts.
+   *
+   * @throws TaskError `TASK_NOT_FOUND`, `TASK_NOT_FINISHED`, or `TASK_BUSY` if an open transaction holds the row for longer
+   *   than 0.7 s
+   */
   async deleteTask(taskId: string): Promise<void> {
     await steerOne(this.#steering, 'delete', taskId)
   }
 
   /**
-   * Cancels, retries or deletes up to 1,000 tasks: those of `taskIds`, or the newest that fit `filter` and allow the
-   * action. `dryRun` says what would happen. Answers for each task as the single call would; `more`: call again.
+   * Cancels, retries or deletes up to 1,000 tasks: those in `taskIds`, or the newest that match `filter` and allow the
+   * action. Returns the result of each; `more` is true if another call would find more. `dryRun` changes nothing.
    *
    * @throws TaskError `INVALID_ARGUMENT`
    */
@@ -202,8 +209,8 @@ export class TaskManager {
   }
 
   /**
-   * Counts by status and type, the longest wait of a due task, and what ended in each minute of the last hour. Counted
-   * once a second at most, for all callers. Large counts of ended tasks are estimates, which `isEstimate` says.
+   * Counts tasks by status and type, the longest wait of a due task, and the tasks that ended in each minute of the last
+   * hour. Refreshed at most once a second. If `isEstimate` is true, large counts of finished tasks are estimates.
    */
   stats(): Promise<TaskStats> {
     return this.#statistics.read()
@@ -212,7 +219,9 @@ export class TaskManager {
   /**
    * Reports progress of a running task from outside its handler.
    *
-   * @param current integer, 0 … total; never lowers what was reported before
+   * @param current integer, 0 … total; progress never falls within an attempt
+   * @param total integer ≥ 0; default: unchanged
+   * @param step short description of the current step, at most 200 characters
    * @throws TaskError `TASK_NOT_FOUND`, `TASK_NOT_RUNNING`, `TASK_BUSY`, `INVALID_ARGUMENT`
    */
   async updateProgress(taskId: string, current: number, total?: number, step?: string): Promise<TaskDetail> {
@@ -230,9 +239,10 @@ export class TaskManager {
   }
 
   /**
-   * Adds a line to a task's log, whatever its status.
+   * Adds a line to the log of a task in any status.
    *
-   * @throws TaskError `TASK_NOT_FOUND`, `TASK_BUSY` (a transaction of the host's holds the row for update), `INVALID_ARGUMENT`
+   * @param message at most 10,000 characters are kept
+   * @throws TaskError `TASK_NOT_FOUND`, `TASK_BUSY` if an open transaction locks the row for update, `INVALID_ARGUMENT`
    */
   async logMessage(taskId: string, level: LogLevel, message: string): Promise<void> {
     requireValid('log line', logLine, { level, message })
@@ -254,7 +264,7 @@ export class TaskManager {
   }
 
   /**
-   * A task's log, oldest line first unless `order` says otherwise.
+   * Lists the lines of a task's log, oldest first, or newest first with `order: 'desc'`; 50 per page by default.
    *
    * @throws TaskError `TASK_NOT_FOUND`, `INVALID_ARGUMENT`
    */
@@ -272,10 +282,11 @@ export class TaskManager {
   }
 
   /**
-   * Resolves to the task at any end of it. With `task`, its handler, the result has the type of what that returns.
+   * Waits until the task has completed, failed or been cancelled. Pass its handler as `task` to get a typed result. An end
+   * in another process is noticed within `pollIntervalMs`.
    *
-   * @throws TaskError `WAIT_TIMEOUT`, `TASK_NOT_FOUND` (also when it is deleted meanwhile), `SHUTTING_DOWN`,
-   *   `INVALID_ARGUMENT`
+   * @throws TaskError `WAIT_TIMEOUT`, `TASK_NOT_FOUND` (also if it is deleted meanwhile), `SHUTTING_DOWN`,
+   *   `INVALID_ARGUMENT`; or the reason of `signal`
    */
   async waitFor<T extends AnyTask = AnyTask>(
     taskId: string,
@@ -292,16 +303,16 @@ export class TaskManager {
     return (await this.#waiters.wait(taskId, examine, options)) as EndedTask<T>
   }
 
-  /** The registered types, with the defaults that apply here, and whether they are paused. */
+  /** Lists the types that this app has registered, with their defaults in this process, and whether they are paused. */
   listTaskTypes(): Promise<TaskTypeView[]> {
     return this.#types.list()
   }
 
   /**
-   * Stops tasks of a type from being started, in all processes: none is once this has resolved. Those that run go on.
-   * Pausing twice is no error.
+   * Pauses a type in all processes. Once this resolves, no task of the type starts; running ones continue. A second pause
+   * is not an error.
    *
-   * @throws TaskError `UNKNOWN_TASK_TYPE` when neither this app nor any executor has registered it
+   * @throws TaskError `UNKNOWN_TASK_TYPE` if neither this app nor any executor has registered the type
    */
   pauseTaskType(taskType: string): Promise<TaskTypeView> {
     return this.#types.pause(taskType)
@@ -312,32 +323,33 @@ export class TaskManager {
     return this.#types.resume(taskType)
   }
 
-  /** @throws TaskError `UNKNOWN_TASK_TYPE` when neither this app nor any executor of the last day has registered it */
+  /** @throws TaskError `UNKNOWN_TASK_TYPE` if neither this app nor any executor of the last 24 hours has registered it */
   requireTaskType(taskType: string): Promise<void> {
     return this.#creator.requireKnown([taskType])
   }
 
-  /** What a request that creates a task may have to carry. */
+  /** Largest size of a new task's params, in bytes of JSON. */
   get maxParamsBytes(): number {
     return this.#settings.maxParamsBytes
   }
 
+  /** Lists executors with their slots, running tasks and the age of their heartbeats. */
   listExecutors(): Promise<ExecutorView[]> {
     return listExecutors(this.#db)
   }
 
   /**
-   * Creates a schedule: a task of the type at each of its ticks, whichever process is there for it.
+   * Creates a schedule, which creates one task at each tick. At most 1,000 schedules exist.
    *
-   * @throws TaskError `DUPLICATE_SCHEDULE`, `TOO_MANY_SCHEDULES`, `UNKNOWN_TASK_TYPE`, `INVALID_PARAMS`, `INVALID_ARGUMENT` (a cron
-   *   expression that means nothing or never fires, an unknown time zone)
+   * @throws TaskError `DUPLICATE_SCHEDULE`, `TOO_MANY_SCHEDULES`, `UNKNOWN_TASK_TYPE`, `INVALID_PARAMS`, or
+   *   `INVALID_ARGUMENT`, also for a cron expression that is invalid or never fires, or an unknown time zone
    */
   createSchedule<const T extends TaskReference>(schedule: ScheduleOptions<T>): Promise<ScheduleView> {
     return this.#schedules.create(defineSchedule(schedule))
   }
 
   /**
-   * Changes what is given. The next tick stays, unless cron, zone or `enabled` change: then it is the next one from now.
+   * Changes the given fields. If the expression, time zone or `enabled` changes, the next tick is the first one from now.
    *
    * @throws TaskError `SCHEDULE_NOT_FOUND`, `UNKNOWN_TASK_TYPE`, `INVALID_PARAMS`, `INVALID_ARGUMENT`
    */
@@ -348,23 +360,23 @@ export class TaskManager {
     return this.#schedules.update(name, changes)
   }
 
-  /** Its tasks stay. @throws TaskError `SCHEDULE_NOT_FOUND` */
+  /** Deletes a schedule, but not its tasks. @throws TaskError `SCHEDULE_NOT_FOUND` */
   deleteSchedule(name: string): Promise<void> {
     return this.#schedules.delete(name)
   }
 
-  /** Undefined when there is none. */
+  /** Resolves to undefined if there is no such schedule. */
   getSchedule(name: string): Promise<ScheduleView | undefined> {
     return this.#schedules.find(name)
   }
 
-  /** All of them, by name. */
+  /** Lists all schedules, ordered by name. */
   listSchedules(): Promise<ScheduleView[]> {
     return this.#schedules.list()
   }
 
   /**
-   * Makes a task of the schedule now, also of a disabled one; its next tick stays.
+   * Creates a task of the schedule now, even if it is disabled. The next tick does not change.
    *
    * @throws TaskError `SCHEDULE_NOT_FOUND`, `UNKNOWN_TASK_TYPE`, `INVALID_PARAMS`
    */
@@ -372,12 +384,12 @@ export class TaskManager {
     return this.#schedules.run(name, options)
   }
 
-  /** Makes schedules as an app's code says, which owns them but for `enabled`; see the plugin's `schedules`. */
+  /** Writes the schedules that an app's code declares; see the plugin's option `schedules`. */
   declareSchedules(schedules: readonly ScheduleOptions[]): Promise<void> {
     return this.#schedules.declare(schedules)
   }
 
-  /** Ends waits; they reject with `SHUTTING_DOWN`. */
+  /** Rejects all `waitFor` calls with `SHUTTING_DOWN`. */
   close(): void {
     this.#waiters.stop()
   }

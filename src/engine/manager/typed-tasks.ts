@@ -19,7 +19,7 @@ type ItemOf<T extends AnyTask> = T extends unknown
   ? Omit<NewTaskItem<T>, 'task'> & { task: T | TypeOf<T> }
   : never
 
-/** A manager for these handlers alone: another name, or params that are not its handler's, do not compile. */
+/** A manager typed for a fixed list of handlers: other type names and params do not compile. */
 export interface TypedTasks<T extends AnyTask>
   extends Omit<{ [Key in keyof TaskManager]: TaskManager[Key] }, 'createTask' | 'createTasks'> {
   createTask<const R extends ReferenceOf<T>>(
@@ -33,9 +33,9 @@ export interface TypedTasks<T extends AnyTask>
 }
 
 /**
- * The same manager, for the compiler closed over these handlers: `typedTasks(app.tasks, [sendReport, resize])`.
+ * Returns the same manager, typed for a fixed list of handlers: `typedTasks(app.tasks, [sendReport, resize])`.
  *
- * @throws TaskError `INVALID_ARGUMENT` for a function that was never passed to `task()`
+ * @throws TaskError `INVALID_ARGUMENT` for a function that was not registered with `task()`
  */
 export function typedTasks<const T extends readonly AnyTask[]>(
   manager: TaskManager,

@@ -17,9 +17,9 @@ const READ_BATCH = { maxItems: 100, maxBytes: Number.POSITIVE_INFINITY, bytesOf:
 const POLL_BATCH = 1_000
 
 export interface WaitOptions {
-  /** Milliseconds. Default: no limit. */
+  /** Longest wait in milliseconds. Default: no limit. */
   timeoutMs?: number
-  /** Ends the wait early; the promise rejects with the signal's reason. */
+  /** Ends the wait; the promise then rejects with the signal's reason. */
   signal?: AbortSignal
 }
 

@@ -12,8 +12,8 @@ export interface RunningTask {
 export const runningTask = new AsyncLocalStorage<RunningTask>()
 
 /**
- * The run whose handler, or whose timers and stray promises, is executing now; undefined outside of any. A process's
- * handlers of `uncaughtException` and `unhandledRejection` can name the task at fault with it.
+ * The attempt whose handler, timer or promise is executing now; undefined outside of handlers. Use it in your handlers of
+ * `uncaughtException` and `unhandledRejection` to name the task that caused the error.
  */
 export function currentTask(): RunEvent | undefined {
   return runningTask.getStore()?.event
