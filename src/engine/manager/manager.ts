@@ -69,10 +69,7 @@ export type LogQuery = Partial<ListLogsQuery>
 
 const DEFAULT_PAGE_SIZE = 50
 
-/**
- * Creates, reads and changes tasks: `app.tasks`. Routes and applications call it; every change of a task is one guarded
- * statement in the store.
- */
+/** Creates, reads and changes tasks: `app.tasks`. Every change of a task is one guarded statement in the store. */
 export class TaskManager {
   readonly #db: Database
   readonly #settings: TaskSettings
@@ -188,12 +185,7 @@ export class TaskManager {
     return { ...toDetail(pending, null, attempts), params: task.params }
   }
 
-  /**
-   * Deletes a finished task with its params, log and attempts.
-   *
-   * @throws TaskError `TASK_NOT_FOUND`, `TASK_NOT_FINISHED`, or `TASK_BUSY` if an open transaction holds the row for longer
-   *   than 0.7 s
-   */
+  /** Deletes a finished task. @throws TaskError `TASK_NOT_FOUND`, `TASK_NOT_FINISHED`, `TASK_BUSY` as `retryTask` */
   async deleteTask(taskId: string): Promise<void> {
     await steerOne(this.#steering, 'delete', taskId)
   }
@@ -221,7 +213,7 @@ export class TaskManager {
    *
    * @param current integer, 0 … total; progress never falls within an attempt
    * @param total integer ≥ 0; default: unchanged
-   * @param step short description of the current step, at most 200 characters
+   * @param step the current step, at most 200 characters
    * @throws TaskError `TASK_NOT_FOUND`, `TASK_NOT_RUNNING`, `TASK_BUSY`, `INVALID_ARGUMENT`
    */
   async updateProgress(taskId: string, current: number, total?: number, step?: string): Promise<TaskDetail> {
@@ -239,9 +231,8 @@ export class TaskManager {
   }
 
   /**
-   * Adds a line to the log of a task in any status.
+   * Adds a line to the log of a task in any status; at most 10,000 characters are kept.
    *
-   * @param message at most 10,000 characters are kept
    * @throws TaskError `TASK_NOT_FOUND`, `TASK_BUSY` if an open transaction locks the row for update, `INVALID_ARGUMENT`
    */
   async logMessage(taskId: string, level: LogLevel, message: string): Promise<void> {
@@ -282,11 +273,10 @@ export class TaskManager {
   }
 
   /**
-   * Waits until the task has completed, failed or been cancelled. Pass its handler as `task` to get a typed result. An end
-   * in another process is noticed within `pollIntervalMs`.
+   * Waits until the task has ended; in another process, up to `pollIntervalMs` longer. With its handler as `task`, the
+   * result is typed.
    *
-   * @throws TaskError `WAIT_TIMEOUT`, `TASK_NOT_FOUND` (also if it is deleted meanwhile), `SHUTTING_DOWN`,
-   *   `INVALID_ARGUMENT`; or the reason of `signal`
+   * @throws TaskError `WAIT_TIMEOUT`, `TASK_NOT_FOUND` (also if it is deleted), `SHUTTING_DOWN`, `INVALID_ARGUMENT`
    */
   async waitFor<T extends AnyTask = AnyTask>(
     taskId: string,
@@ -309,8 +299,7 @@ export class TaskManager {
   }
 
   /**
-   * Pauses a type in all processes. Once this resolves, no task of the type starts; running ones continue. A second pause
-   * is not an error.
+   * Pauses a type in all processes. Once this resolves, none of its tasks starts; running ones continue.
    *
    * @throws TaskError `UNKNOWN_TASK_TYPE` if neither this app nor any executor has registered the type
    */
