@@ -23,14 +23,14 @@ const loginSchema = {
   response: { 200: sessionView, ...problems(400, 401, 413, 415, 429) },
 }
 const logoutSchema = {
-  summary: 'End the session',
+  summary: 'Log out',
   tags,
   querystring: noQuery,
   body: noBody,
   response: { 204: noContent, ...problems(400, 401, 403, 413, 415) },
 }
 const meSchema = {
-  summary: 'Who is asking',
+  summary: 'The user who is logged in',
   tags,
   querystring: noQuery,
   response: { 200: z.object({ user: userView }), ...problems(400, 401) },

@@ -22,16 +22,16 @@ export const bulkBody = z
     filter: taskFilter
       .exactOptional()
       .describe(
-        'As in the list. The 1,000 newest that fit and allow the action; a retry takes completed tasks only where ' +
-          'status names them.',
+        'As in the list. Selects the newest 1,000 tasks that match and allow the action; a retry includes completed ' +
+          'tasks only if status lists them.',
       ),
-    dryRun: z.boolean().default(false).describe('Says what would happen, and changes nothing.'),
+    dryRun: z.boolean().default(false).describe('Returns what would happen and changes nothing.'),
   })
   .refine((body) => (body.taskIds === undefined) !== (body.filter === undefined), {
     path: ['taskIds'],
     message: 'give either taskIds or filter',
   })
-/** As a program may ask: without `dryRun` it is carried out. */
+/** An action on up to 1,000 tasks, named by `taskIds` or selected by `filter`. `dryRun` defaults to false. */
 export type BulkRequest = Omit<z.output<typeof bulkBody>, 'dryRun'> & { dryRun?: boolean }
 
 export const bulkAnswer = z.object({
@@ -39,9 +39,9 @@ export const bulkAnswer = z.object({
     z.object({
       taskId: z.string(),
       ok: z.boolean(),
-      code: z.string().optional().describe('Why not, such as TASK_ALREADY_FINISHED.'),
+      code: z.string().optional().describe('Why the action failed, such as TASK_ALREADY_FINISHED.'),
     }),
   ),
-  more: z.boolean().describe('More tasks fit the filter than one call takes: call again.'),
+  more: z.boolean().describe('Another call would find more tasks that match the filter.'),
 })
 export type BulkAnswer = z.output<typeof bulkAnswer>

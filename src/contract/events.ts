@@ -1,17 +1,17 @@
 import type { TaskDetail, TaskLogLine, TaskSummary } from './task.ts'
 
-/** What the stream of one task says; the data of an event is the JSON of what it names. */
+/** Events of a task's stream. The data of an event is the JSON of its second property. */
 export type TaskStreamEvent =
-  /** The task as it is now: at the start of the stream, and after every change. */
+  /** The task in detail: at the start of the stream and after every change. */
   | { readonly type: 'task'; readonly task: TaskDetail }
-  /** A line of its log; its id is the event's id. */
+  /** A line of the task's log. The event's id is the id of the line. */
   | { readonly type: 'log'; readonly line: TaskLogLine }
-  /** The task has ended, and all of its log was sent; the stream closes. */
+  /** The task has ended and its whole log was sent; the stream closes. */
   | { readonly type: 'end'; readonly task: TaskDetail }
 
-/** Events of the stream of all tasks: what runs when it opens, then every change. */
+/** Events of the stream of all tasks: first the running tasks, then every change. */
 export type TasksStreamEvent =
-  /** A task was created or has changed; its data is the task as lists show it. */
+  /** A task was created or has changed. The data is the task as in lists. */
   | { readonly type: 'task'; readonly task: TaskSummary }
   /** A task was deleted; its data is `{ taskId }`. */
   | { readonly type: 'deleted'; readonly taskId: string }

@@ -35,13 +35,13 @@ export const listTasksQuery = z.strictObject({
     .max(100)
     .optional()
     .describe(
-      "A task id's beginning, or a whole type. Of more than 20,000 ids that begin alike, those of a process whose clock is off by more than 5 minutes are left out.",
+      'A prefix of the task id, or a complete type. If more than 20,000 ids match, tasks created by a process whose clock was off by more than 5 minutes are left out.',
     ),
   createdAfter: filterInstant.optional(),
   createdBefore: filterInstant.optional(),
   page,
   pageSize,
-  cursor: z.string().min(1).max(100).optional().describe('`nextCursor` of the page before.'),
+  cursor: z.string().min(1).max(100).optional().describe('`nextCursor` of the previous page.'),
 })
 export type ListTasksQuery = z.output<typeof listTasksQuery>
 
@@ -51,7 +51,11 @@ export const taskParams = z
     (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
     'must be a JSON object',
   )
-  .meta({ type: 'object', additionalProperties: true, description: 'As the task type asks for them.' })
+  .meta({
+    type: 'object',
+    additionalProperties: true,
+    description: 'Must match the schema of the task type.',
+  })
 
 /** Ten years of 366 days. */
 export const MAX_DELAY_MS = 10 * 366 * 86_400_000
@@ -77,15 +81,15 @@ export const createTaskBody = z
     maxRetries: z.int().min(0).max(100).exactOptional(),
     timeoutSeconds: z.int().min(1).max(2_147_483).exactOptional(),
     priority: z.int().min(-100).max(100).exactOptional(),
-    runAt: dueInstant.exactOptional().describe('Not before this instant. Default: now.'),
-    delayMs: delayMs.exactOptional().describe('Due so many milliseconds from now; instead of runAt.'),
-    uniqueKey: uniqueKey.exactOptional().describe('At most one unfinished task has it.'),
+    runAt: dueInstant.exactOptional().describe('Earliest start. Default: now.'),
+    delayMs: delayMs
+      .exactOptional()
+      .describe('Milliseconds from now until the earliest start; instead of runAt.'),
+    uniqueKey: uniqueKey.exactOptional().describe('At most one unfinished task has a given key.'),
     onDuplicate: z
       .enum(ON_DUPLICATE)
       .exactOptional()
-      .describe(
-        'Where an unfinished task has the uniqueKey: `return` it (the default), or `reject` with 409.',
-      ),
+      .describe('If an unfinished task has the uniqueKey: `return` it (the default), or `reject` with 409.'),
   })
   .superRefine(refuseTwoTimes)
 

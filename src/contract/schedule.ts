@@ -7,7 +7,7 @@ export const MAX_SCHEDULES = 1_000
 /** Bytes of JSON text that a schedule's params may take: they are listed, all of them, with every schedule. */
 export const MAX_SCHEDULE_PARAMS_BYTES = 16_384
 
-/** What happens to ticks that nobody was there for: forgotten, made up for by one task, or by one each. */
+/** What happens to ticks that no process fired in time: dropped, one task for all, or one task each. */
 export const MISSED_TICKS = ['skip', 'once', 'all'] as const
 export type MissedTicks = (typeof MISSED_TICKS)[number]
 
@@ -19,14 +19,18 @@ const fields = {
   cron: storableText
     .min(1, 'is required')
     .max(200)
-    .describe('Five fields, six with seconds first, or a nickname such as @daily.'),
-  timeZone: storableText.min(1, 'is required').max(100).describe('IANA, such as Asia/Shanghai.'),
+    .describe('Cron expression of five fields, or six with seconds first, or a nickname such as @daily.'),
+  timeZone: storableText.min(1, 'is required').max(100).describe('IANA time zone, such as Asia/Shanghai.'),
   taskType: taskTypeName,
   params: taskParams.describe(
     'Parsed by the type at each tick: a default such as today means the day of the tick.',
   ),
   enabled: z.boolean(),
-  missed: z.enum(MISSED_TICKS).describe('What to do with ticks that nobody was there for.'),
+  missed: z
+    .enum(MISSED_TICKS)
+    .describe(
+      'What happens to ticks that no process fired in time: dropped, one task for all, or one task each.',
+    ),
 }
 
 export const createScheduleBody = z.strictObject({
@@ -65,11 +69,11 @@ export const scheduleView = z.object({
   missed: z.enum(MISSED_TICKS),
   declared: z
     .boolean()
-    .describe("An app's code owns it: at its next start all but `enabled` is again what the code says."),
+    .describe("Declared by an app's code, which overwrites everything but `enabled` at its next start."),
   nextRunAt: instant.nullable().describe('Null while disabled.'),
-  lastRunAt: instant.nullable().describe('The latest tick that made a task.'),
-  lastTaskId: z.string().nullable().describe('The task of that tick; it may have been deleted since.'),
-  lastError: z.string().nullable().describe('Why the latest tick made no task.'),
+  lastRunAt: instant.nullable().describe('The latest tick that created a task.'),
+  lastTaskId: z.string().nullable().describe('The task of that tick; it may have been deleted.'),
+  lastError: z.string().nullable().describe('Why the latest tick created no task.'),
   createdAt: instant,
   updatedAt: instant,
 })

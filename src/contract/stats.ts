@@ -9,14 +9,14 @@ const statusCounts = z.object(
   >,
 )
 
-/** How the whole table stands. */
+/** Numbers of tasks in the table, and waits. */
 export const taskStats = z.object({
   byStatus: statusCounts,
   byType: z.array(
     statusCounts.extend({
       taskType: z.string(),
       waitingFor: waitingFor.describe(
-        'Tasks of it have been due for a second, and no living executor has registered it.',
+        '`executor`: its tasks have been due for a second, and no live executor has registered it.',
       ),
     }),
   ),
@@ -26,17 +26,17 @@ export const taskStats = z.object({
     .number()
     .min(0)
     .nullable()
-    .describe('How long the oldest due task has waited; null when none waits.'),
+    .describe('Seconds that the oldest due task has waited; null if none waits.'),
   oldestClaimableSeconds: z
     .number()
     .min(0)
     .nullable()
     .optional()
     .describe(
-      'The same without tasks that cannot start: those of paused types, and of types that no living executor has registered.',
+      'The same without tasks that cannot start: those of paused types, and of types that no live executor has registered.',
     ),
   finishedPerMinute: z
     .array(z.object({ minute: instant, completed: count, failed: count, cancelled: count }))
-    .describe('The last 60 minutes, oldest first; the last one is still going on.'),
+    .describe('The last 60 minutes, oldest first; the last one is incomplete.'),
 })
 export type TaskStats = z.output<typeof taskStats>

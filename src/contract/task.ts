@@ -35,7 +35,7 @@ export const storableText = z
 /** What due tasks wait for, other than a slot; absent where it is nothing. */
 export const waitingFor = z.literal('executor').optional()
 
-/** A task as lists show it. */
+/** A task in lists. */
 export const taskSummary = z.object({
   taskId: z.string(),
   taskType: z.string(),
@@ -48,7 +48,7 @@ export const taskSummary = z.object({
   startedAt: instant.nullable().describe('Start of the latest attempt.'),
   completedAt: instant.nullable().describe('Set when the task completed or failed.'),
   cancelledAt: instant.nullable(),
-  runAt: instant.describe('When it is due, or was.'),
+  runAt: instant.describe('Due time.'),
   retryCount: z.int().min(0),
   maxRetries: z.int().min(0),
   error: z.string().nullable().describe('The last error.'),
@@ -61,25 +61,23 @@ export const taskAttempt = z.object({
   endedAt: instant.nullable(),
   outcome: z.enum(ATTEMPT_OUTCOMES).nullable().describe('Null while it runs.'),
   error: z.string().nullable(),
-  stack: z.string().nullable().describe('Where it was thrown; null for an attempt that threw nothing.'),
+  stack: z.string().nullable().describe('Stack of the error; null if the attempt threw nothing.'),
 })
 export type TaskAttempt = z.output<typeof taskAttempt>
 
-/** A task with everything that is known of it. */
+/** A task in detail. */
 export const taskDetail = taskSummary.extend({
   params: z.record(z.string(), z.json()),
   result: z.json().nullable(),
   createdBy: z.string().nullable(),
   timeoutSeconds: z.int(),
   priority: z.int(),
-  uniqueKey: z.string().nullable().describe('At most one unfinished task has it.'),
+  uniqueKey: z.string().nullable().describe('At most one unfinished task has a given key.'),
   concurrencyKey: z.string().nullable(),
-  stopping: z
-    .boolean()
-    .describe('It was cancelled, or given up, while its handler ran, and the handler has not returned.'),
-  executorId: z.string().nullable().describe('Who runs it, or ran it last.'),
+  stopping: z.boolean().describe('The task has ended, but its handler has not returned yet.'),
+  executorId: z.string().nullable().describe('The executor that runs it, or ran it last.'),
   waitingFor: waitingFor.describe(
-    'It has been due for a second, and no living executor has registered its type.',
+    '`executor`: it has been due for a second, and no live executor has registered its type.',
   ),
   attempts: z.array(taskAttempt),
 })
@@ -88,7 +86,7 @@ export type TaskDetail = z.output<typeof taskDetail>
 export const taskList = z.object({
   tasks: z.array(taskSummary),
   total: z.int().min(0),
-  totalIsEstimate: z.literal(true).optional().describe('There are more than `total`.'),
+  totalIsEstimate: z.literal(true).optional().describe('There are more tasks than `total`.'),
   page: z.int().min(1),
   pageSize: z.int().min(1),
   nextCursor: z.string().nullable(),
@@ -100,7 +98,7 @@ export const taskLogLine = z.object({
   level: z.enum(LOG_LEVELS),
   message: z.string(),
   createdAt: instant,
-  attempt: z.int().nullable().describe('Null for a line written from outside a run.'),
+  attempt: z.int().nullable().describe('Null for a line that was not written by a handler.'),
   data: z.json().optional().describe('The structured fields of the line.'),
 })
 export type TaskLogLine = z.output<typeof taskLogLine>
@@ -121,19 +119,19 @@ export const taskTypeView = z.object({
   retry: z
     .object({ baseMs: z.int(), factor: z.number(), maxMs: z.int(), jitter: z.number() })
     .nullable()
-    .describe('How long a failed task waits for its next attempt; null where a function says.'),
+    .describe('Backoff before a retry; null if a function computes the delay.'),
   priority: z.int(),
   concurrency: z
     .int()
     .nullable()
-    .describe('Tasks that run at once in one process; null: no limit of its own.'),
+    .describe('Tasks of the type that run at once in one process; null: no limit.'),
   globalConcurrency: z
     .int()
     .nullable()
-    .describe('Tasks that run at once over all processes; null: no limit.'),
-  paused: z.boolean().describe('Its tasks are not started; those that run go on.'),
+    .describe('Tasks of the type that run at once over all processes; null: no limit.'),
+  paused: z.boolean().describe('Its tasks do not start; running ones continue.'),
   waitingFor: waitingFor.describe(
-    'Tasks of it have been due for a second, and no living executor has registered it.',
+    '`executor`: its tasks have been due for a second, and no live executor has registered it.',
   ),
   params: z.record(z.string(), z.json()).describe('JSON Schema of the params.'),
 })

@@ -18,7 +18,7 @@ async function docs(app: FastifyInstance, { version, cookieName }: DocsOptions):
         title: 'fastify-async-tasks',
         version,
         description:
-          'Errors are RFC 9457 problem details; `code` is stable, `errors` names the fields at fault.',
+          'Errors are RFC 9457 problem details; `code` is stable, `errors` lists the invalid fields.',
       },
       // Relative: the document is right under whatever address the server is reached.
       servers: [{ url: '/' }],

@@ -23,7 +23,7 @@ const config = { swaggerTransform: jsonSchemaTransform }
 const tags = ['health']
 
 const liveSchema = {
-  summary: 'Does the process answer?',
+  summary: 'Whether the process responds',
   tags,
   security: [],
   querystring: noQuery,
@@ -39,7 +39,7 @@ const details = {
 }
 const notReady = problem.extend(details)
 const readySchema = {
-  summary: 'Can it serve and run tasks?',
+  summary: 'Whether the process can serve requests and run tasks',
   tags,
   security: [],
   querystring: noQuery,
@@ -47,7 +47,7 @@ const readySchema = {
     200: z.object({ status: z.literal('ok'), ...details }),
     ...problems(400),
     503: {
-      description: 'Not now; `reasons` says why.',
+      description: 'Not ready; `reasons` lists why.',
       content: { 'application/problem+json': { schema: notReady } },
     },
   },

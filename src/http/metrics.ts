@@ -11,13 +11,13 @@ export interface MetricsOptions {
 
 const config = { swaggerTransform: jsonSchemaTransform }
 const schema = {
-  summary: 'How the process and the tasks are, for Prometheus',
+  summary: 'Metrics of the process and its tasks, for Prometheus',
   tags: ['health'],
   security: [],
   querystring: noQuery,
   response: {
     200: {
-      description: 'The metrics, in the text format of Prometheus.',
+      description: "The metrics in Prometheus' text format.",
       content: { 'text/plain': { schema: z.string() } },
     },
     ...problems(400),

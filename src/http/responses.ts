@@ -38,17 +38,17 @@ export const taskTypePath = z.object({ taskType: storableText })
 export const noQuery = z.strictObject({})
 /** An empty object is forgiven: some clients cannot send nothing. */
 export const noBody = z.strictObject({}).nullish()
-export const noContent = z.undefined().describe('Done; there is nothing to say.')
+export const noContent = z.undefined().describe('Done.')
 
 const DESCRIPTIONS: Record<number, string> = {
-  400: 'The request is invalid; `errors` names the fields at fault.',
-  401: 'There are no credentials, or they are no longer valid.',
-  403: 'Who asks is not an admin.',
+  400: 'The request is invalid; `errors` lists the invalid fields.',
+  401: 'Credentials are missing or no longer valid.',
+  403: 'The caller may not use this route.',
   404: 'There is no such task, type or schedule.',
-  409: 'What is there already does not allow this; `code` says why.',
+  409: 'The current state does not allow this; `code` gives the reason.',
   413: 'The body is too large.',
   415: 'The body is not JSON.',
-  429: 'Too many failures; `Retry-After` says when to try again.',
+  429: 'Too many failures; retry after the seconds in `Retry-After`.',
   503: 'The server cannot serve at the moment.',
 }
 

@@ -11,12 +11,7 @@ const tags = ['tasks']
 
 /** What came before is not sent again. An empty one is what a client sends that has seen nothing. */
 const resumption = z.looseObject({
-  'last-event-id': z.coerce
-    .number()
-    .int()
-    .min(0)
-    .default(0)
-    .describe('The id of the last line that was seen.'),
+  'last-event-id': z.coerce.number().int().min(0).default(0).describe('Id of the last line received.'),
 })
 
 const events = (description: string) => ({
@@ -33,8 +28,8 @@ export const eventRoutes: FastifyPluginAsyncZod<{ feed: TaskFeed }> = async (app
     querystring: noQuery,
     response: {
       200: events(
-        '`task`: a task as in the list; those that run first, then every change. `deleted`: the `taskId` of a task ' +
-          'that was deleted. `type`: a `taskType` that was paused or resumed, and whether it is `paused`.',
+        '`task`: a task as in the list, first the running ones, then every change. `deleted`: the `taskId` of a deleted ' +
+          'task. `type`: a `taskType` that was paused or resumed, and `paused`.',
       ),
       ...problems(400, 401, 403, 503),
     },
@@ -51,7 +46,7 @@ export const eventRoutes: FastifyPluginAsyncZod<{ feed: TaskFeed }> = async (app
     querystring: noQuery,
     headers: resumption,
     response: {
-      200: events('`task`: the task with its details; `log`: a line of its log; `end`: the task, ended.'),
+      200: events('`task`: the task in detail; `log`: a line of its log; `end`: the finished task.'),
       ...problems(400, 401, 403, 404, 503),
     },
   }

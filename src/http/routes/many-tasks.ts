@@ -13,7 +13,7 @@ const config = { swaggerTransform: jsonSchemaTransform }
 /** What is asked of many tasks at once. */
 export const manyTasksRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> = async (app, { manager }) => {
   const statsSchema = {
-    summary: 'Count tasks by status and type, and their ends by minute',
+    summary: 'Count tasks by status and type, and finished tasks per minute',
     tags,
     querystring: noQuery,
     response: { 200: taskStats, ...problems(400, 401, 403) },

@@ -36,12 +36,12 @@ export const overviewRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> = a
     body: noBody,
     response: { 200: taskTypeAnswer, ...problems(400, 401, 403, 404, 413, 415) },
   }
-  const pauseSchema = { summary: 'Stop tasks of a type from being started', ...steerSchema }
+  const pauseSchema = { summary: 'Pause a task type: none of its tasks starts', ...steerSchema }
   app.post('/task-types/:taskType/pause', { config, schema: pauseSchema }, async (request) =>
     orNotFound(() => manager.pauseTaskType(request.params.taskType)),
   )
 
-  const resumeSchema = { summary: 'Let tasks of a paused type be started again', ...steerSchema }
+  const resumeSchema = { summary: 'Resume a paused task type', ...steerSchema }
   app.post('/task-types/:taskType/resume', { config, schema: resumeSchema }, async (request) =>
     orNotFound(() => manager.resumeTaskType(request.params.taskType)),
   )

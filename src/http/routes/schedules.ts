@@ -70,7 +70,7 @@ const changeRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> = async (app
   })
 
   const changeSchema = {
-    summary: 'Change a schedule; what is left out stays',
+    summary: 'Change the given fields of a schedule',
     ...one,
     body: changeScheduleBody,
     response: { 200: scheduleAnswer, ...problems(400, 401, 403, 404, 413, 415) },
@@ -83,7 +83,7 @@ const changeRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> = async (app
   })
 
   const deleteSchema = {
-    summary: 'Delete a schedule; its tasks stay',
+    summary: 'Delete a schedule, but not its tasks',
     ...one,
     body: noBody,
     response: { 204: noContent, ...problems(400, 401, 403, 404, 413, 415) },
@@ -96,7 +96,7 @@ const changeRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> = async (app
 
 const runRoute: FastifyPluginAsyncZod<{ manager: TaskManager }> = async (app, { manager }) => {
   const runSchema = {
-    summary: 'Make a task of a schedule now, also of a disabled one',
+    summary: 'Create a task of a schedule now, even if it is disabled',
     ...one,
     body: noBody,
     response: { 201: createdTaskAnswer, ...problems(400, 401, 403, 404, 413, 415) },
