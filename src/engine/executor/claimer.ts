@@ -114,12 +114,6 @@ export class Claimer {
     return this.#limited.has(taskType)
   }
 
-  /** A task of it that ends leaves its place to any other one of it. */
-  hasSharedPlaces(taskType: string): boolean {
-    const type = this.#types.get(taskType)
-    return type !== undefined && type.globalConcurrency !== null && !type.keyed
-  }
-
   /** A free slot is all that a task of this type needs. */
   isUnlimited(taskType: string): boolean {
     const type = this.#types.get(taskType)

@@ -26,7 +26,6 @@ import { Intake } from './intake.ts'
 import { poll } from './poller.ts'
 import { Slots } from './slots.ts'
 import { Completions } from './writers/completions.ts'
-import { Exchanges } from './writers/exchanges.ts'
 import { LogBuffer } from './writers/log-buffer.ts'
 import { ProgressBuffer } from './writers/progress-buffer.ts'
 
@@ -77,7 +76,6 @@ export class TaskExecutor {
   readonly #giveUp = new AbortController()
   readonly #services: AttemptServices
   readonly #intake: Intake
-  readonly #exchanges: Exchanges
   /** A heartbeat saw rows that run in this executor's name without being held. */
   #strays = false
   /** Made at the start: from then on the types are fixed. */
@@ -91,7 +89,7 @@ export class TaskExecutor {
     this.#options = { ...options, db }
     this.#slots = new Slots(settings.concurrency, {
       freed: ({ task }, wasFull) => this.#claimer?.noteFreed(task.taskType, wasFull),
-      ended: (attempt) => this.#onEnded(attempt.task),
+      ended: ({ task }) => this.#onEnded(task.taskType),
     })
     this.#logs = new LogBuffer(db, this.#persistence, settings.maxLogLines)
     this.#progress = new ProgressBuffer({
@@ -125,16 +123,14 @@ export class TaskExecutor {
     const pruner = new Pruner({ db, settings, definitions, events, judge: this.#heartbeat })
     this.#pruner = new Supervisor('pruner', (signal, passed) => pruner.loop(signal, passed), events)
     this.#poller = new Supervisor('poller', (signal, passed) => this.#poll(signal, passed), events)
-    const owned = { db, executorId: this.id }
     this.#intake = new Intake({
-      ...owned,
+      db,
+      executorId: this.id,
       context: this.#persistence,
       findHeld: ({ taskId, attempt }) => this.#slots.find(taskId, attempt),
       start: (task, isCancelled) => this.#run(task, isCancelled),
       onHandedBack: ({ taskType }) => events.emit('roomLeft', { taskTypes: [taskType] }),
     })
-    const exchanged = { ...owned, intake: this.#intake }
-    this.#exchanges = new Exchanges({ ...exchanged, mayPassOn: (taskType) => this.#mayPassOn(taskType) })
     this.#services = this.#createServices(db)
   }
 
@@ -146,7 +142,7 @@ export class TaskExecutor {
       manager,
       logs: this.#logs,
       progress: this.#progress,
-      completions: new Completions(db, this.id, this.#exchanges),
+      completions: new Completions(db, this.id),
       giveUp: this.#giveUp.signal,
       cancelGraceMs: settings.cancelGraceMs,
       retryBaseMs: settings.retryBaseMs,
@@ -306,12 +302,6 @@ export class TaskExecutor {
     return this.#intake.take(() => claimer.claim(limit))
   }
 
-  /** Only beside a free slot: where there is none, the order of all tasks says which one is next. */
-  #mayPassOn(taskType: string): boolean {
-    const isClaiming = !this.#stopping && !this.#strays && this.#heartbeat.isVisible
-    return isClaiming && this.#slots.free > 0 && this.#claimer?.hasSharedPlaces(taskType) === true
-  }
-
   #run(task: ClaimedTask, isCancelled: boolean): void {
     const definition = this.#options.definitions.get(task.taskType)
     // Only registered types are claimed.
@@ -368,15 +358,12 @@ export class TaskExecutor {
     if (attempt.isSilent && this.#claimer?.isUnlimited(attempt.task.taskType)) this.#slots.vacate(attempt)
   }
 
-  /** Answers whether another task has its place, and its slot. */
-  #onEnded({ taskId, attempt, taskType }: ClaimedTask): boolean {
-    if (this.#exchanges.hasPassedOn({ taskId, attempt })) return true
+  #onEnded(taskType: string): void {
     this.#claimer?.noteEnd(taskType)
     if (this.#stopping && this.#claimer?.isLimited(taskType)) {
       // Nothing more is claimed here: whoever has slots must hear of the room.
       this.#options.events.emit('roomLeft', { taskTypes: [taskType] })
     }
-    return false
   }
 
   #onRetryDue(taskType: string, delayMs: number): void {

@@ -7,8 +7,8 @@ const MANY = 32
 export interface SlotEvents {
   /** A slot may be taken; `wasFull`: none could be before. */
   freed(attempt: Attempt, wasFull: boolean): void
-  /** The end of an attempt is written, or can no longer be. Answers whether another one has taken its slot already. */
-  ended(attempt: Attempt): boolean
+  /** The end of an attempt is written, or can no longer be. */
+  ended(attempt: Attempt): void
 }
 
 /**
@@ -91,7 +91,8 @@ export class Slots {
     const key = runKey(attempt.fence)
     if (this.#byRun.get(key) === attempt) this.#byRun.delete(key)
     if (this.#held.size === 0) this.#idle.resolve()
-    if (!this.#events.ended(attempt)) this.#noteFreed(attempt, before)
+    this.#events.ended(attempt)
+    this.#noteFreed(attempt, before)
   }
 
   /** Resolves when none is held. */

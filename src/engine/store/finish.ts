@@ -44,11 +44,10 @@ const completeMany = (set: string) => `update ${TASKS} t
       and t.task_id = ${at('$4::text[]')} and t.attempt = ${at('$2::int[]')} and t.executor_id = $3
       and t.status = 'running'
    returning ${PLACE} as place`
-/** Its parameters are the first eight of a statement: `completionBatch`. Returns the places of those written. */
-export const COMPLETE_MANY = completeMany(
-  completed(at('$5::text[]'), at('$6::int[]'), at('$7::int[]'), at('$8::text[]')),
+const COMPLETE = statement(
+  'complete',
+  completeMany(completed(at('$5::text[]'), at('$6::int[]'), at('$7::int[]'), at('$8::text[]'))),
 )
-const COMPLETE = statement('complete', COMPLETE_MANY)
 /** Of runs that leave neither a result nor progress. */
 const COMPLETE_SILENT = statement('complete_silent', completeMany(completed('null', 'null', '0', 'null')))
 
@@ -82,36 +81,28 @@ export async function completeTasks(
   executorId: string,
   runs: readonly CompletedRun[],
 ): Promise<boolean[]> {
-  const { values, writtenAt } = completionBatch(executorId, runs)
+  const sorted = runs.toSorted((a, b) => compareIds(a.id, b.id))
+  const values = completionBatch(executorId, sorted)
   const isSilent = runs.every((run) => run.result === null && run.last === undefined)
   const rows = isSilent
     ? await execute<{ place: number }>(db, COMPLETE_SILENT, values.slice(0, 4))
     : await execute<{ place: number }>(db, COMPLETE, values)
-  const written = writtenAt(rows.map((row) => row.place))
+  // Of two runs with the same row id the statement sees the last one.
+  const written = new Set(rows.map(({ place }) => sorted[place - 1]))
   return runs.map((run) => written.has(run))
 }
 
-export interface CompletionBatch {
-  readonly values: unknown[]
-  /** The runs at these places, which count from 1. Of two with the same row id, the statement sees the last one. */
-  writtenAt(places: readonly number[]): Set<CompletedRun | undefined>
-}
-
-export function completionBatch(executorId: string, runs: readonly CompletedRun[]): CompletionBatch {
-  const sorted = runs.toSorted((a, b) => compareIds(a.id, b.id))
-  return {
-    values: [
-      plainArray(sorted.map((run) => run.id)),
-      plainArray(sorted.map((run) => run.attempt)),
-      executorId,
-      taskIdArray(sorted.map((run) => run.taskId)),
-      sorted.map((run) => run.result),
-      sorted.map((run) => run.last?.total ?? null),
-      sorted.map((run) => run.last?.progress ?? null),
-      sorted.map((run) => run.last?.step ?? null),
-    ],
-    writtenAt: (places) => new Set(places.map((place) => sorted[place - 1])),
-  }
+function completionBatch(executorId: string, sorted: readonly CompletedRun[]): unknown[] {
+  return [
+    plainArray(sorted.map((run) => run.id)),
+    plainArray(sorted.map((run) => run.attempt)),
+    executorId,
+    taskIdArray(sorted.map((run) => run.taskId)),
+    sorted.map((run) => run.result),
+    sorted.map((run) => run.last?.total ?? null),
+    sorted.map((run) => run.last?.progress ?? null),
+    sorted.map((run) => run.last?.step ?? null),
+  ]
 }
 
 /** Rows that the engine did not create may have any text for an id. */

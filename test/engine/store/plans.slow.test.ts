@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest'
 import { waitsSinceBefore } from '../../../src/engine/store/claim.ts'
-import { exchangeTasks } from '../../../src/engine/store/exchange.ts'
 import { readFeed } from '../../../src/engine/store/feed.ts'
 import { findTypesToPrune, PRUNE_START, pruneStep } from '../../../src/engine/store/prune.ts'
 import { failUnknownTypes, rescueTasks } from '../../../src/engine/store/rescue.ts'
@@ -67,25 +66,6 @@ describe('over 100,000 finished tasks', () => {
     await tables.pool.query('vacuum analyze async_tasks')
     await tables.pool.query(`delete from async_tasks where status = 'pending'`)
     await expectWalk()
-  })
-
-  test('an exchange walks the due tasks of its type in order', async () => {
-    const { db } = tables.createManager()
-    const taskId = await tables.insert({
-      ...inStatus('running'),
-      task_type: 'type1',
-      executor_id: SOME_EXECUTOR,
-    })
-    const id = String((await tables.row(taskId))?.id)
-    const run = { id, taskId, attempt: 1, result: null, last: undefined }
-    const [statement] = await captureStatements(tables.pool, () =>
-      exchangeTasks(db, SOME_EXECUTOR, 'type1', [run]),
-    )
-    for (const kind of KINDS) {
-      const plan = await explainOne(statement, kind)
-      expect(indexesOf(plan), kind).toContain('idx_async_tasks_due')
-      expect(sortsAndScans(plan), kind).toEqual([])
-    }
   })
 
   test('the look for unknown types hops over the backlog of the known ones', async () => {

@@ -260,7 +260,7 @@ export class Attempt {
     const { db } = this.#services
     switch (outcome.kind) {
       case 'complete':
-        return this.#services.completions.complete(this.task.taskType, {
+        return this.#services.completions.complete({
           id: this.task.id,
           taskId: this.task.taskId,
           attempt: this.fence.attempt,

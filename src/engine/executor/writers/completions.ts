@@ -2,7 +2,6 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Database } from '../../../db/database.ts'
 import { Batcher } from '../../runtime/batcher.ts'
 import { COMPLETION_BATCH, type CompletedRun, completeTask, completeTasks } from '../../store/finish.ts'
-import type { Exchanges } from './exchanges.ts'
 
 /**
  * When a run that was passed over is tried again with others, in milliseconds: claims of other executors lock rows for
@@ -16,21 +15,18 @@ const AGAIN_AFTER = [2, 8]
  * more connections than that.
  */
 export class Completions {
-  readonly #exchanges: Exchanges
   readonly #together: Batcher<CompletedRun, boolean>
   readonly #alone: Batcher<CompletedRun, boolean>
 
-  constructor(db: Database, executorId: string, exchanges: Exchanges) {
-    this.#exchanges = exchanges
+  constructor(db: Database, executorId: string) {
     this.#together = new Batcher(COMPLETION_BATCH, (runs) => completeTasks(db, executorId, runs))
     this.#alone = new Batcher({ ...COMPLETION_BATCH, maxItems: 1 }, (runs) =>
       Promise.all(runs.map((run) => completeTask(db, executorId, run))),
     )
   }
 
-  /** Answers whether the fence held. */
-  async complete(taskType: string, run: CompletedRun): Promise<boolean> {
-    if (await this.#exchanges.complete(taskType, run)) return true
+  /** Resolves to whether the fence held. */
+  async complete(run: CompletedRun): Promise<boolean> {
     if (await this.#together.add(run)) return true
     for (const ms of AGAIN_AFTER) {
       await delay(ms)
