@@ -41,7 +41,7 @@ export function logTaskEvents(
   )
   events.on('logsDropped', (event) => log.warn(event, 'task log lines dropped: the buffer is full'))
   events.on('rescued', ({ tasks }) => log.warn({ tasks }, 'tasks of a dead executor were rescued'))
-  events.on('straysHandedBack', (event) =>
+  events.on('orphansReleased', (event) =>
     log.warn(event, 'tasks of a claim whose answer was lost were handed back'),
   )
   events.on('unknownTypeFailed', (event) =>

@@ -75,7 +75,7 @@ export class Heartbeat {
   readonly #unknownTypeGraceSeconds: number
   readonly #clock = new DatabaseClock()
   readonly #onRegistered: () => void
-  readonly #onStrays: () => void
+  readonly #onOrphans: () => void
   #registered = false
   #lastBeat = Number.NEGATIVE_INFINITY
   #lastBeatDate = 0
@@ -97,8 +97,8 @@ export class Heartbeat {
     intervalMs: number
     unknownTypeGraceSeconds: number
     onRegistered: () => void
-    /** Rows may run in this executor's name that it does not hold. */
-    onStrays: () => void
+    /** Rows may run under this executor's id that no attempt holds: the response to their claim was lost. */
+    onOrphans: () => void
   }) {
     this.#db = options.db
     this.#row = options.row
@@ -107,7 +107,7 @@ export class Heartbeat {
     this.#intervalMs = options.intervalMs
     this.#unknownTypeGraceSeconds = options.unknownTypeGraceSeconds
     this.#onRegistered = options.onRegistered
-    this.#onStrays = options.onStrays
+    this.#onOrphans = options.onOrphans
   }
 
   /**
@@ -178,7 +178,7 @@ export class Heartbeat {
       if (cancelled.has(key)) attempt.abort('cancelled')
       if (lost.has(key)) attempt.abort('lost')
     }
-    if (answer.strays) this.#onStrays()
+    if (answer.strays) this.#onOrphans()
     if (answer.cancelRequests) {
       for (const run of await carryOutCancels(this.#db)) this.#events.emit('cancelled', run)
     }

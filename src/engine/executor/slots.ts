@@ -4,21 +4,17 @@ import type { Attempt } from './attempt/attempt.ts'
 /** From so many slots on, what is claimed and what is completed are worth two connections at once. */
 const MANY = 32
 
-export interface SlotEvents {
-  /** A slot may be taken; `wasFull`: none could be before. */
-  freed(attempt: Attempt, wasFull: boolean): void
-  /** The end of an attempt is written, or can no longer be. */
-  ended(attempt: Attempt): void
-}
-
 /**
  * The attempts of an executor. Each takes a slot at least until its handler has returned, whatever its row says: a
  * handler that ignores its signal goes on using the process. Each is held until its end is written. Where there are
  * many slots the next tasks need not wait for that: as many ends as there are slots may be on their way to the database.
  */
 export class Slots {
+  /** A slot became free; `wasFull`: none was before. */
+  onFreed: (attempt: Attempt, wasFull: boolean) => void = () => {}
+  /** The end of an attempt is written, or can no longer be. */
+  onEnded: (attempt: Attempt) => void = () => {}
   readonly #size: number
-  readonly #events: SlotEvents
   readonly #mostHeld: number
   readonly #held = new Set<Attempt>()
   readonly #byRun = new Map<string, Attempt>()
@@ -26,9 +22,8 @@ export class Slots {
   readonly #counts = new Map<string, number>()
   #idle = Promise.withResolvers<void>()
 
-  constructor(size: number, events: SlotEvents) {
+  constructor(size: number) {
     this.#size = size
-    this.#events = events
     this.#mostHeld = size < MANY ? size : 2 * size
     this.#idle.resolve()
   }
@@ -91,7 +86,7 @@ export class Slots {
     const key = runKey(attempt.fence)
     if (this.#byRun.get(key) === attempt) this.#byRun.delete(key)
     if (this.#held.size === 0) this.#idle.resolve()
-    this.#events.ended(attempt)
+    this.onEnded(attempt)
     this.#noteFreed(attempt, before)
   }
 
@@ -105,7 +100,7 @@ export class Slots {
   }
 
   #noteFreed(attempt: Attempt, before: number): void {
-    if (this.free > before) this.#events.freed(attempt, before <= 0)
+    if (this.free > before) this.onFreed(attempt, before <= 0)
   }
 
   #count({ task: { taskType } }: Attempt, by: 1 | -1): void {

@@ -35,7 +35,7 @@ export class ChangeReporter {
     events.on('cancelled', this.#onEnded)
     events.on('rescued', this.#onRescued)
     events.on('unknownTypeFailed', this.#onEnded)
-    events.on('straysHandedBack', this.#onStrays)
+    events.on('orphansReleased', this.#onStrays)
   }
 
   /** Reports what is gathered. Waits a second at most: a database that is away must not hold up a stop. */
@@ -44,7 +44,7 @@ export class ChangeReporter {
     this.#events.off('cancelled', this.#onEnded)
     this.#events.off('rescued', this.#onRescued)
     this.#events.off('unknownTypeFailed', this.#onEnded)
-    this.#events.off('straysHandedBack', this.#onStrays)
+    this.#events.off('orphansReleased', this.#onStrays)
     this.#isStopped = true
     clearTimeout(this.#timer)
     const written = new AbortController()
@@ -55,7 +55,7 @@ export class ChangeReporter {
   }
 
   readonly #onEnded = ({ taskId }: { readonly taskId: string }): void => this.#gather(taskId)
-  readonly #onStrays = ({ taskIds }: TaskEventMap['straysHandedBack'][0]): void => this.#gather(...taskIds)
+  readonly #onStrays = ({ taskIds }: TaskEventMap['orphansReleased'][0]): void => this.#gather(...taskIds)
   readonly #onRescued = ({ tasks }: TaskEventMap['rescued'][0]): void =>
     this.#gather(...tasks.map(({ taskId }) => taskId))
 

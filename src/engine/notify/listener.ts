@@ -6,8 +6,8 @@ import { CHANNEL, sendNotification } from '../store/notify.ts'
 import { type Fleet, wakeUpDelay } from './fleet.ts'
 import { decodeNotification } from './notifications.ts'
 
-/** What other processes say, and what an executor does about it. */
-export function hearOthers(options: {
+/** A loop that listens for notifications of other processes and calls back. */
+export function listenForWork(options: {
   readonly db: Database
   readonly connection: pg.ClientConfig
   /** As this executor knows it now. */

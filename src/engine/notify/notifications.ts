@@ -94,7 +94,7 @@ export class Notifier implements Hints {
     options.events.on('roomLeft', this.#onAnyDue)
     options.events.on('ended', this.#onEnded)
     options.events.on('rescued', this.#onAnyDue)
-    options.events.on('straysHandedBack', this.#onAnyDue)
+    options.events.on('orphansReleased', this.#onAnyDue)
     options.events.on('resumed', this.#onResumed)
   }
 
@@ -126,7 +126,7 @@ export class Notifier implements Hints {
     this.#options.events.off('roomLeft', this.#onAnyDue)
     this.#options.events.off('ended', this.#onEnded)
     this.#options.events.off('rescued', this.#onAnyDue)
-    this.#options.events.off('straysHandedBack', this.#onAnyDue)
+    this.#options.events.off('orphansReleased', this.#onAnyDue)
     this.#options.events.off('resumed', this.#onResumed)
   }
 

@@ -52,7 +52,7 @@ export interface TaskEventMap {
   /** Tasks of dead executors were put back, or failed when no retry was left. */
   rescued: [{ tasks: readonly RescuedTask[] }]
   /** Tasks of a claim whose answer was lost were handed back. */
-  straysHandedBack: [{ taskIds: readonly string[] }]
+  orphansReleased: [{ taskIds: readonly string[] }]
   unknownTypeFailed: [{ taskId: string; taskType: string }]
   /** A schedule was created, changed or deleted in this process. */
   schedulesChanged: [{ schedule: string; deleted?: boolean }]

@@ -71,8 +71,8 @@ export function rescueTasks(
   return execute(db, RESCUE, [judge, unlisted])
 }
 
-const HAND_BACK_STRAYS = statement(
-  'hand_back_strays',
+const RELEASE_ORPHANS = statement(
+  'release_orphans',
   `with ended as (
      update ${TASKS}
         set ${BACK_TO_PENDING}, run_at = now()
@@ -92,12 +92,12 @@ const HAND_BACK_STRAYS = statement(
  * Hands back what runs in an executor's name but is not held by it, no retry spent: a claim whose answer was lost.
  * Only between two claims is the list of held tasks complete.
  */
-export async function handBackStrays(
+export async function releaseOrphanedClaims(
   db: Database,
   executorId: string,
   held: readonly Pick<Fence, 'taskId' | 'attempt'>[],
 ): Promise<string[]> {
-  const rows = await execute<{ taskId: string }>(db, HAND_BACK_STRAYS, [
+  const rows = await execute<{ taskId: string }>(db, RELEASE_ORPHANS, [
     executorId,
     held.map((run) => run.taskId),
     held.map((run) => run.attempt),

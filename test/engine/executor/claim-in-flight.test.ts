@@ -88,7 +88,7 @@ test.each([
   }
   const settings = { leaseMs: 30_000, heartbeatIntervalMs: 100 }
   const { executor, events, manager, work, ran } = createOn(loseOnce, isLimited, settings)
-  const released = nextEvent(events, 'straysHandedBack')
+  const released = nextEvent(events, 'orphansReleased')
   const { taskId } = await manager.createTask(work)
   executor.start()
   expect(await released).toEqual({ taskIds: [taskId] })

@@ -42,7 +42,7 @@ function createClaimer(...tasks: AnyTask[]) {
     db: createDatabase(pool, { prepared: false }),
     executorId: randomUUID(),
     types: [...registry.definitions().values()].map(limitsOf),
-    slots: new Slots(2, { freed: () => {}, ended: () => false }),
+    slots: new Slots(2),
     pollIntervalMs: 60_000,
     onRoomLeft: () => {},
     wakeUp: {

@@ -210,7 +210,7 @@ describe('notifications', () => {
     try {
       events.emit('rescued', { tasks: [] })
       expect(payloads).toEqual(['due'])
-      events.emit('straysHandedBack', { taskIds: [] })
+      events.emit('orphansReleased', { taskIds: [] })
       expect(payloads).toEqual(['due', 'due'])
       events.emit('ended', { ...run, outcome: 'completed' })
       expect(payloads).toEqual(['due', 'due'])

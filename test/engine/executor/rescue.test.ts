@@ -119,7 +119,7 @@ describe('rescue', () => {
     const running = await manager.createTask(work)
     await started.opened
     const lost = await manager.createTask(work, {}, { runAt: new Date(Date.now() + 3_600_000) })
-    const handedBack = nextEvent(events, 'straysHandedBack')
+    const handedBack = nextEvent(events, 'orphansReleased')
     // What a claim leaves behind when its answer is lost.
     await engines.database.pool.query(
       `update async_tasks set status = 'running', attempt = 1, started_at = now(), executor_id = $1 where task_id = $2`,

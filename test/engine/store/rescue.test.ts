@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { registerExecutor } from '../../../src/engine/store/executors.ts'
-import { failUnknownTypes, handBackStrays, rescueTasks } from '../../../src/engine/store/rescue.ts'
+import { failUnknownTypes, releaseOrphanedClaims, rescueTasks } from '../../../src/engine/store/rescue.ts'
 import { inStatus, SOME_EXECUTOR, useTaskTables } from '../../support/task-rows.ts'
 
 const tables = useTaskTables()
@@ -83,7 +83,7 @@ describe('rescueTasks', () => {
   })
 })
 
-test('handBackStrays hands back what the executor does not hold, no retry spent, and nothing else', async () => {
+test('releaseOrphanedClaims hands back what the executor does not hold, no retry spent, and nothing else', async () => {
   await register()
   const stray = await tables.insert({ ...inStatus('running'), retry_count: 1 })
   const held = await tables.insert(inStatus('running'))
@@ -92,7 +92,7 @@ test('handBackStrays hands back what the executor does not hold, no retry spent,
   await tables.insert(inStatus('cancelled'))
   const before = await tables.read()
   const runs = [held, heldBefore].map((taskId) => ({ taskId, attempt: 1 }))
-  const handedBack = await handBackStrays(db(), SOME_EXECUTOR, runs)
+  const handedBack = await releaseOrphanedClaims(db(), SOME_EXECUTOR, runs)
   expect(new Set(handedBack)).toEqual(new Set([stray, heldBefore]))
   expect(await tables.row(stray)).toMatchObject({
     status: 'pending',

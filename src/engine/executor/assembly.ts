@@ -1,0 +1,191 @@
+import { type Database, keepPlansWhile } from '../../db/database.ts'
+import { limitsOf } from '../definition/limits.ts'
+import { Redaction } from '../definition/redaction.ts'
+import { Pruner } from '../maintenance/pruner.ts'
+import { listenForWork } from '../notify/listener.ts'
+import { Supervisor } from '../runtime/supervisor.ts'
+import { WakeUp } from '../runtime/wake-up.ts'
+import { Scheduler } from '../schedules/scheduler.ts'
+import type { AttemptServices } from './attempt/attempt.ts'
+import { ClaimLoop } from './claim-loop.ts'
+import { Claimer, type ClaimerOptions } from './claimer.ts'
+import { Dispatcher } from './dispatcher.ts'
+import type { ExecutorOptions } from './executor.ts'
+import { describeExecutor, Heartbeat } from './heartbeat.ts'
+import { Slots } from './slots.ts'
+import { Completions } from './writers/completions.ts'
+import { LogBuffer } from './writers/log-buffer.ts'
+import { ProgressBuffer } from './writers/progress-buffer.ts'
+
+/** From this size on a plan of the table of tasks is that of a large one. */
+const LARGE_TABLE_BYTES = 1_048_576
+
+/** The parts of a started executor. */
+export interface ExecutorParts {
+  readonly db: Database
+  readonly slots: Slots
+  readonly claimer: Claimer
+  readonly claimLoop: ClaimLoop
+  readonly wakeUp: WakeUp
+  readonly heartbeat: Heartbeat
+  readonly scheduler: Scheduler
+  readonly logs: LogBuffer
+  readonly progress: ProgressBuffer
+  readonly loops: ExecutorLoops
+  /** Claims at the next moment: tasks may have come, or capacity. */
+  wake(): void
+  /** The same when tasks may have been due for long, and ticks too. */
+  rescan(): void
+  abort(taskId: string, attempt: number, cause: 'cancelled' | 'lost'): void
+}
+
+export interface ExecutorLoops {
+  readonly claim: Supervisor
+  readonly heartbeat: Supervisor
+  /** Undefined where this process polls only. */
+  readonly listener: Supervisor | undefined
+  readonly pruner: Supervisor
+}
+
+/** Builds every part of an executor. From here on its types are fixed. */
+export function assemble(options: ExecutorOptions, executorId: string, giveUp: AbortSignal): ExecutorParts {
+  const { settings, definitions, events } = options
+  const db = keepPlansWhile(options.db, () => heartbeat.tableBytes >= LARGE_TABLE_BYTES)
+  const context = { events, giveUp }
+  const wakeUp = new WakeUp()
+  const slots = new Slots(settings.concurrency)
+  const wake = () => {
+    claimer.lookAgain()
+    wakeUp.notify()
+  }
+  const heartbeat = createHeartbeat(options, executorId, slots, {
+    onRegistered: wake,
+    onOrphans: () => claimLoop.noteOrphans(),
+  })
+  const claimer = createClaimer(options, { db, executorId, slots, wakeUp })
+  const logs = new LogBuffer(db, context, settings.maxLogLines)
+  const progress = new ProgressBuffer({
+    db,
+    executorId,
+    context,
+    onLost: ({ taskId, attempt }) => abort(taskId, attempt, 'lost'),
+  })
+  const services = attemptServices(options, { db, executorId, logs, progress, giveUp })
+  const dispatcher = new Dispatcher({ executorId, definitions, slots, claimer, wakeUp, services })
+  const claimLoop = new ClaimLoop({
+    ...{ db, executorId, events, giveUp, slots, claimer, wakeUp },
+    pollIntervalMs: settings.pollIntervalMs,
+    isVisible: () => heartbeat.isVisible,
+    dispatch: (task, isCancelled) => dispatcher.dispatch(task, isCancelled),
+  })
+  const abort = (taskId: string, attempt: number, cause: 'cancelled' | 'lost') => {
+    const held = slots.find(taskId, attempt)
+    if (held) held.abort(cause)
+    else claimLoop.noteCancel({ taskId, attempt })
+  }
+  const scheduler = new Scheduler({ db, settings, definitions, events, judge: heartbeat })
+  const rescan = () => {
+    claimer.lookAtEverything()
+    scheduler.wake()
+    wakeUp.notify()
+  }
+  slots.onFreed = ({ task }, wasFull) => claimer.noteFreed(task.taskType, wasFull)
+  slots.onEnded = ({ task }) => claimer.noteEnd(task.taskType)
+  const parts = {
+    db,
+    slots,
+    claimer,
+    claimLoop,
+    wakeUp,
+    heartbeat,
+    scheduler,
+    logs,
+    progress,
+    wake,
+    rescan,
+    abort,
+  }
+  return { ...parts, loops: supervise(options, parts) }
+}
+
+function createClaimer(
+  { settings, definitions, events }: ExecutorOptions,
+  owned: Pick<ClaimerOptions, 'db' | 'executorId' | 'slots' | 'wakeUp'>,
+): Claimer {
+  return new Claimer({
+    ...owned,
+    types: [...definitions.values()].map(limitsOf),
+    pollIntervalMs: settings.pollIntervalMs,
+    onRoomLeft: (taskTypes) => events.emit('roomLeft', { taskTypes }),
+  })
+}
+
+function createHeartbeat(
+  { db, heartDb, settings, definitions, events, version }: ExecutorOptions,
+  executorId: string,
+  slots: Slots,
+  listeners: { onRegistered: () => void; onOrphans: () => void },
+): Heartbeat {
+  return new Heartbeat({
+    db: heartDb ?? db,
+    slots,
+    events,
+    intervalMs: settings.heartbeatIntervalMs,
+    unknownTypeGraceSeconds: settings.unknownTypeGraceSeconds,
+    row: describeExecutor({ executorId, version, settings, definitions }),
+    ...listeners,
+  })
+}
+
+function attemptServices(
+  { settings, definitions, events, manager }: ExecutorOptions,
+  {
+    executorId,
+    ...owned
+  }: Pick<AttemptServices, 'db' | 'logs' | 'progress' | 'giveUp'> & { readonly executorId: string },
+): Omit<AttemptServices, 'onRetryDue'> {
+  return {
+    ...owned,
+    events,
+    manager,
+    completions: new Completions(owned.db, executorId),
+    cancelGraceMs: settings.cancelGraceMs,
+    retryBaseMs: settings.retryBaseMs,
+    maxResultBytes: settings.maxResultBytes,
+    redaction: new Redaction(settings.redact, definitions),
+  }
+}
+
+function supervise(options: ExecutorOptions, parts: Omit<ExecutorParts, 'loops'>): ExecutorLoops {
+  const { settings, definitions, events } = options
+  const { db, claimer, claimLoop, heartbeat, scheduler, wakeUp, wake, rescan, abort } = parts
+  const pruner = new Pruner({ db, settings, definitions, events, judge: heartbeat })
+  const listener =
+    options.listen &&
+    listenForWork({
+      db,
+      connection: options.listen,
+      fleet: () => heartbeat.fleet,
+      onDue: (delayMs) => wakeUp.notifyAfter(delayMs, () => claimer.lookAgain()),
+      onSchedules: (deleted) => scheduler.noteChange(deleted),
+      onResumed: rescan,
+      onCancelled: (taskId, attempt) => abort(taskId, attempt, 'cancelled'),
+      onListening: async () => {
+        wake()
+        scheduler.wake()
+        await heartbeat.beatOnce()
+      },
+    })
+  return {
+    claim: new Supervisor('poller', (signal, passed) => claimLoop.loop(signal, passed), events),
+    heartbeat: new Supervisor(
+      'heartbeat',
+      (signal, passed) => heartbeat.loop(signal, passed),
+      events,
+      // After an outage every executor has to send a heartbeat before any may judge another.
+      settings.heartbeatIntervalMs,
+    ),
+    listener: listener && new Supervisor('listener', listener, events),
+    pruner: new Supervisor('pruner', (signal, passed) => pruner.loop(signal, passed), events),
+  }
+}

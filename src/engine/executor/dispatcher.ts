@@ -1,0 +1,61 @@
+import { TaskError } from '../definition/errors.ts'
+import type { TaskDefinition } from '../definition/task.ts'
+import type { WakeUp } from '../runtime/wake-up.ts'
+import type { ClaimedTask } from '../store/claim.ts'
+import { Attempt, type AttemptServices } from './attempt/attempt.ts'
+import type { Claimer } from './claimer.ts'
+import type { Slots } from './slots.ts'
+
+/** A retry is claimed a little after it is due: the database's clock decides, and rounds. */
+const RETRY_SLACK_MS = 5
+
+export interface DispatcherParts {
+  readonly executorId: string
+  readonly definitions: ReadonlyMap<string, TaskDefinition>
+  readonly slots: Slots
+  readonly claimer: Claimer
+  readonly wakeUp: WakeUp
+  readonly services: Omit<AttemptServices, 'onRetryDue'>
+}
+
+/** Turns a claimed task into an attempt that holds a slot. */
+export class Dispatcher {
+  readonly #parts: DispatcherParts
+  readonly #services: AttemptServices
+
+  constructor(parts: DispatcherParts) {
+    this.#parts = parts
+    this.#services = { ...parts.services, onRetryDue: (type, delayMs) => this.#onRetryDue(type, delayMs) }
+  }
+
+  dispatch(task: ClaimedTask, isCancelled: boolean): void {
+    const { definitions, executorId, slots } = this.#parts
+    const definition = definitions.get(task.taskType)
+    // Only registered types are claimed.
+    if (!definition)
+      throw new TaskError('UNKNOWN_TASK_TYPE', `claimed '${task.taskType}', which is not registered`)
+    const attempt = new Attempt(task, definition, executorId, this.#services)
+    slots.take(attempt)
+    if (isCancelled) attempt.abort('cancelled')
+    attempt
+      .run(() => this.#onReturned(attempt))
+      .catch((error: unknown) => {
+        this.#services.events.emit('writeFailed', { what: `the end of ${task.taskId}`, error })
+      })
+      .finally(() => slots.release(attempt))
+  }
+
+  /**
+   * A task of a limited type keeps its slot until its end is written: only then is there capacity for the next one, and
+   * other types would take the slot meanwhile. So does a run with log lines to write, which slows down who logs too fast.
+   */
+  #onReturned(attempt: Attempt): void {
+    const { claimer, slots } = this.#parts
+    if (attempt.isSilent && claimer.isUnlimited(attempt.task.taskType)) slots.vacate(attempt)
+  }
+
+  #onRetryDue(taskType: string, delayMs: number): void {
+    const { claimer, wakeUp } = this.#parts
+    wakeUp.notifyAfter(delayMs + RETRY_SLACK_MS, () => claimer.lookAgainAt(taskType))
+  }
+}
