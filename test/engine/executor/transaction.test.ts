@@ -73,6 +73,8 @@ test('of 1,000 transactions, half of them rolled back, exactly the tasks of the 
   const ran: number[] = []
   const note = task('note')(({ i }) => void ran.push(Number(i)))
   const { manager } = engines.start([note], { pollIntervalMs: 50, concurrency: 20 }, { hears: true })
+  // They wait for ten connections, as long as the machine takes.
+  engines.database.pool.options.connectionTimeoutMillis = 0
   const db = drizzle(engines.database.pool)
   const transact = (i: number) =>
     db.transaction(async (tx) => {
