@@ -1,7 +1,12 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { createTasksClient, TasksApiError, taskStatusQueryOptions } from '../../src/client/index.ts'
+import {
+  createTasksClient,
+  TasksApiError,
+  taskStatusQueryOptions,
+  type WatchConnection,
+} from '../../src/client/index.ts'
 import { ListStore } from '../../src/client/list-store.ts'
 import { BAD_ANSWERS } from './bad-answers.ts'
 import { ScriptedServer } from './scripted-server.ts'
@@ -38,8 +43,8 @@ test('without readable bodies calls work, and tasks are watched by polling', asy
   expect(connections).toEqual(['connecting', 'polling'])
 })
 
-test('without Promise.withResolvers and AbortSignal.any a task is watched to its end', async () => {
-  const { baseUrl } = await startServer()
+test('without Promise.withResolvers and AbortSignal.any a server that was away is asked again', async () => {
+  const { server, baseUrl } = await startServer('a server error', false)
   const { withResolvers } = Promise
   const { any } = AbortSignal
   Object.assign(Promise, { withResolvers: undefined })
@@ -48,8 +53,10 @@ test('without Promise.withResolvers and AbortSignal.any a task is watched to its
     Object.assign(Promise, { withResolvers })
     Object.assign(AbortSignal, { any })
   })
+  const onConnection = (now: WatchConnection) => void (now === 'lost' && server.behave())
   const types: string[] = []
-  for await (const { type } of createTasksClient({ baseUrl }).watch('task_1')) types.push(type)
+  for await (const { type } of createTasksClient({ baseUrl }).watch('task_1', { onConnection }))
+    types.push(type)
   expect(types.at(-1)).toBe('end')
 })
 
@@ -63,17 +70,22 @@ test('the iterator returns at once while it waits for its next event, and its co
   await expect.poll(() => server.openConnections()).toBe(0)
 })
 
-test('a token that cannot be had once ends no watch', async () => {
-  const { baseUrl } = await startServer()
+test.each([
+  ['of the stream', 'no answer', 1],
+  ['of a poll', 'streams of another type', 2],
+])('a token %s that cannot be had once ends no watch', async (_request, bad, nth) => {
+  const { server, baseUrl } = await startServer(bad, false)
   let asked = 0
   const token = () => {
     asked += 1
-    if (asked === 1) throw new Error('the vault is sealed')
-    return 'x'
+    if (asked !== nth) return 'x'
+    server.behave()
+    throw new Error('the vault is sealed')
   }
   const types: string[] = []
   for await (const { type } of createTasksClient({ baseUrl, token }).watch('task_1')) types.push(type)
   expect(types.at(-1)).toBe('end')
+  expect(asked).toBeGreaterThan(nth)
 })
 
 describe('what an app provides and never gives', () => {
