@@ -62,6 +62,7 @@ export const taskAttempt = z.object({
   outcome: z.enum(ATTEMPT_OUTCOMES).nullable().describe('Null while it runs.'),
   error: z.string().nullable(),
   stack: z.string().nullable().describe('Stack of the error; null if the attempt threw nothing.'),
+  executorId: z.string().optional().describe('The executor that ran it; absent if unknown.'),
 })
 export type TaskAttempt = z.output<typeof taskAttempt>
 

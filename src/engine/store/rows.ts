@@ -25,7 +25,8 @@ export const DETAIL_COLUMNS = `${TASK_COLUMNS},
           (select json_object_agg(p.key, p.value) from ${PARAMS} p where p.task_id = t.task_id) as params,
           (select json_agg(json_build_object(
                     'attempt', a.attempt, 'startedAt', a.started_at, 'endedAt', a.ended_at,
-                    'outcome', a.outcome, 'error', a.error, 'stack', a.stack) order by a.attempt)
+                    'outcome', a.outcome, 'error', a.error, 'stack', a.stack,
+                    'executorId', a.executor_id) order by a.attempt)
              from ${ATTEMPTS} a where a.task_id = t.task_id) as attempts`
 
 export interface SummaryRow extends Omit<TaskSummary, 'percent' | 'status'> {
@@ -49,7 +50,11 @@ export interface DetailRow extends TaskRow {
   readonly params: Readonly<Record<string, string>> | null
   /** Instants inside JSON arrive as text. */
   readonly attempts:
-    | (Omit<TaskAttempt, 'startedAt' | 'endedAt'> & { startedAt: string; endedAt: string })[]
+    | (Omit<TaskAttempt, 'startedAt' | 'endedAt' | 'executorId'> & {
+        startedAt: string
+        endedAt: string
+        executorId: string | null
+      })[]
     | null
 }
 
@@ -60,8 +65,9 @@ export function toSummary<T extends SummaryRow>(row: T): T & Pick<TaskSummary, '
 }
 
 export function fromDetailRow({ params, attempts, waitingFor, ...row }: DetailRow): TaskDetail {
-  const ended = (attempts ?? []).map((attempt) => ({
+  const ended = (attempts ?? []).map(({ executorId, ...attempt }) => ({
     ...attempt,
+    ...(executorId !== null && { executorId }),
     attempt: Math.max(1, attempt.attempt),
     outcome: ATTEMPT_OUTCOMES.includes(attempt.outcome ?? 'failed') ? attempt.outcome : ('failed' as const),
     startedAt: parseInstant(attempt.startedAt),
@@ -87,13 +93,11 @@ export function toDetail(
 
 /** The attempt that runs, or completed: it has no row of its own. */
 function latestAttempt(row: TaskRow, attempt: number, ended: readonly TaskAttempt[]): TaskAttempt[] {
-  const { status, startedAt, completedAt } = row
+  const { status, startedAt, completedAt, executorId } = row
   if (startedAt === null || ended.some((other) => other.attempt === attempt)) return []
-  if (status === 'running')
-    return [{ attempt, startedAt, endedAt: null, outcome: null, error: null, stack: null }]
-  if (status === 'completed') {
-    return [{ attempt, startedAt, endedAt: completedAt, outcome: 'completed', error: null, stack: null }]
-  }
+  const latest = { attempt, startedAt, error: null, stack: null, ...(executorId !== null && { executorId }) }
+  if (status === 'running') return [{ ...latest, endedAt: null, outcome: null }]
+  if (status === 'completed') return [{ ...latest, endedAt: completedAt, outcome: 'completed' }]
   return []
 }
 

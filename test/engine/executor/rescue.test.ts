@@ -20,7 +20,7 @@ describe('rescue', () => {
     const { manager, events, executor } = engines.create([work], fast)
     const orphan = await manager.createTask(work)
     const poison = await manager.createTask(work, {}, { maxRetries: 0 })
-    await abandon([orphan.taskId, poison.taskId], { heartbeatAge: '10 seconds' })
+    const deadId = await abandon([orphan.taskId, poison.taskId], { heartbeatAge: '10 seconds' })
 
     const other = engines.start([work], { ...fast, leaseMs: 60_000, concurrency: 1 })
     const started = nextEvent(other.events, 'started')
@@ -37,8 +37,8 @@ describe('rescue', () => {
     })
     const ended = await manager.getTask(orphan.taskId)
     expect(ended?.attempts).toMatchObject([
-      { attempt: 1, outcome: 'lost', error: 'attempt 1 was lost: its executor died' },
-      { attempt: 2, outcome: 'completed' },
+      { attempt: 1, outcome: 'lost', error: 'attempt 1 was lost: its executor died', executorId: deadId },
+      { attempt: 2, outcome: 'completed', executorId: executor.id },
     ])
     // A task that kills its process each time must end.
     expect(await manager.getTask(poison.taskId)).toMatchObject({ status: 'failed', retryCount: 0 })
@@ -170,7 +170,7 @@ describe('rescue', () => {
   async function abandon(
     taskIds: string[],
     { heartbeatAge }: { heartbeatAge: string | null },
-  ): Promise<void> {
+  ): Promise<string> {
     const executorId = randomUUID()
     const { pool } = engines.database
     await pool.query(
@@ -183,5 +183,6 @@ describe('rescue', () => {
         where task_id = any($2)`,
       [executorId, taskIds],
     )
+    return executorId
   }
 })

@@ -141,6 +141,7 @@ describe('retryTask', () => {
       endedAt: new Date('2024-01-01T00:00:02Z'),
       error: null,
       stack: null,
+      executorId: SOME_EXECUTOR,
     }
     expect((await manager.getTask(taskId))?.attempts).toEqual([completed])
     expect((await manager.retryTask(taskId)).attempts).toEqual([completed])

@@ -1,5 +1,6 @@
 import type { ReactNode } from 'react'
 import type { TaskDetail } from '../../../client/index.ts'
+import { ExecutorName, shortId } from '../../components/executor-name.tsx'
 import { Instant } from '../../components/time.tsx'
 import { useText } from '../../i18n/text.ts'
 import { formatSeconds } from '../../i18n/time.ts'
@@ -11,17 +12,13 @@ import { useStore } from '../../state/store.ts'
 export function Facts({ task }: { task: TaskDetail }) {
   const text = useText()
   const lang = useStore(language)
-  const executor = useServerState().executors.data?.find(({ id }) => id === task.executorId)
   const facts: [label: string, value: ReactNode][] = [
     [text.detail.dueLabel, <Instant key="due" at={task.runAt} />],
     [text.detail.retries, text.detail.retriesOf(task.retryCount, task.maxRetries)],
     [text.detail.timeout, formatSeconds(task.timeoutSeconds, lang)],
     [text.detail.priority, task.priority],
     [text.detail.createdByLabel, <Creator key="by" id={task.createdBy} />],
-    [
-      text.detail.executor,
-      visible(executor ? `${executor.host} · ${executor.pid}` : (task.executorId ?? text.detail.none)),
-    ],
+    [text.detail.executor, <ExecutorName key="executor" id={task.executorId} />],
   ]
   if (task.uniqueKey !== null) facts.push([text.form.uniqueKey, visible(task.uniqueKey)])
   return (
@@ -39,13 +36,11 @@ export function Facts({ task }: { task: TaskDetail }) {
   )
 }
 
-const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
-
 /** The name of the person who looks, where the server knows it; of other ids the part that tells them apart. */
 function Creator({ id }: { id: string | null }) {
   const text = useText()
   const me = useServerState().me.data
   if (id === null) return text.detail.none
   if (me?.id === id) return visible(me.username)
-  return <span title={visible(id)}>{UUID.test(id) ? `${id.slice(0, 8)}…` : visible(id)}</span>
+  return <span title={visible(id)}>{shortId(id)}</span>
 }

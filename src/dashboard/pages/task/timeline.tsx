@@ -1,5 +1,6 @@
 import type { ReactNode } from 'react'
 import type { TaskAttempt, TaskDetail } from '../../../client/index.ts'
+import { ExecutorName } from '../../components/executor-name.tsx'
 import { titleOf } from '../../components/foreign.tsx'
 import { Ago, Elapsed, Instant } from '../../components/time.tsx'
 import { useText } from '../../i18n/text.ts'
@@ -82,7 +83,7 @@ function ofAttempt(
   isManual: boolean,
   text: ReturnType<typeof useText>,
 ): Moment {
-  const { startedAt, endedAt, outcome, error } = attempt
+  const { startedAt, endedAt, outcome, error, executorId } = attempt
   const words = outcome === null ? text.detail.runs : text.detail.took
   return {
     key: `attempt-${attempt.attempt}`,
@@ -100,6 +101,11 @@ function ofAttempt(
         <Around words={words}>
           <Elapsed from={startedAt} to={endedAt} />
         </Around>
+        {executorId !== undefined && (
+          <span className="moment-executor">
+            <ExecutorName id={executorId} />
+          </span>
+        )}
         {error !== null && outcome !== 'completed' && <span className="moment-error">{titleOf(error)}</span>}
       </>
     ),
