@@ -9,6 +9,7 @@ import { LoginLimit } from './login-limit.ts'
 import { PasswordCheck } from './password-check.ts'
 import { authRoutes } from './routes.ts'
 import { Sessions } from './sessions.ts'
+import { userRoutes } from './user-routes.ts'
 
 export interface AccountsOptions {
   pool: pg.Pool
@@ -46,6 +47,7 @@ async function accounts(app: FastifyInstance, options: AccountsOptions): Promise
     sessions,
     limit: new LoginLimit(app),
   })
+  await app.register(userRoutes, { prefix: `${prefix}/auth/users`, pool })
 }
 
 /** Log-in, log-out and who is asking, for the bundled server. */

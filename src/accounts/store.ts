@@ -24,6 +24,11 @@ export async function findCredentials(pool: pg.Pool, username: string): Promise<
   return rows[0]
 }
 
+export async function findUser(pool: pg.Pool, userId: string): Promise<User | undefined> {
+  const { rows } = await queryPool<User>(pool, 'select id, username, role from users where id = $1', [userId])
+  return rows[0]
+}
+
 /**
  * Opens a session for whoever knew the password whose hash this is.
  *

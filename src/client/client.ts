@@ -177,6 +177,12 @@ export class TasksClient {
     return requireObject<{ user: UserView }>(await this.#get('/auth/me', options)).user
   }
 
+  /** Of the bundled server, for admins: the user whose id a task's `createdBy` is. @throws TasksApiError `USER_NOT_FOUND` */
+  async getUser(userId: string, options?: CallOptions): Promise<UserView> {
+    const path = `/auth/users/${encodeURIComponent(userId)}`
+    return requireObject<{ user: UserView }>(await this.#get(path, options)).user
+  }
+
   /**
    * Follows a task until it has ended; the last event is `end`. Log lines arrive in the order of their ids, each once. It
    * reconnects after failures, and polls where streams are blocked.

@@ -30,6 +30,15 @@ function sessionCookie(answer: LightMyRequestResponse) {
   return cookie
 }
 
+test('a user is named to admins by the id', async () => {
+  const read = (id: string) => server.asAdmin({ url: `/api/admin/auth/users/${id}` })
+  const user = { id: `id-of-${USER.username}`, username: USER.username, role: 'user' }
+  expect((await read(user.id)).json()).toEqual({ user })
+  expect((await read('nobody')).json()).toMatchObject({ status: 404, code: 'USER_NOT_FOUND' })
+  expect((await read('%00')).statusCode).toBe(400)
+  expect((await server.asUser({ url: `/api/admin/auth/users/${user.id}` })).statusCode).toBe(403)
+})
+
 describe('a log-in', () => {
   test('answers a token and who it is for', async () => {
     const answer = await postLogin(server.app, ADMIN)

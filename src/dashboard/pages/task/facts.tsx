@@ -1,5 +1,6 @@
 import type { ReactNode } from 'react'
 import type { TaskDetail } from '../../../client/index.ts'
+import { client } from '../../client.ts'
 import { ExecutorName, shortId } from '../../components/executor-name.tsx'
 import { Instant } from '../../components/time.tsx'
 import { useText } from '../../i18n/text.ts'
@@ -8,6 +9,7 @@ import { visible } from '../../i18n/visible.ts'
 import { language } from '../../state/preferences.ts'
 import { useServerState } from '../../state/server-state.tsx'
 import { useStore } from '../../state/store.ts'
+import { useQuery } from '../../state/use-query.ts'
 
 export function Facts({ task }: { task: TaskDetail }) {
   const text = useText()
@@ -36,11 +38,16 @@ export function Facts({ task }: { task: TaskDetail }) {
   )
 }
 
-/** The name of the person who looks, where the server knows it; of other ids the part that tells them apart. */
+/** The name, where the server has users; of other ids the part that tells them apart. */
 function Creator({ id }: { id: string | null }) {
   const text = useText()
   const me = useServerState().me.data
+  const isOther = id !== null && me !== undefined && me.id !== id
+  const other = useQuery(isOther ? `user ${id}` : null, (signal) => client.getUser(id ?? '', { signal }), {
+    everyMs: null,
+  }).data
   if (id === null) return text.detail.none
-  if (me?.id === id) return visible(me.username)
+  const user = isOther ? other : me
+  if (user) return <span title={visible(id)}>{visible(user.username)}</span>
   return <span title={visible(id)}>{shortId(id)}</span>
 }
