@@ -1,7 +1,7 @@
 import type { Page } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
-import { createTestDatabase } from '../support/database.ts'
-import { logIn, openPage, PageServer } from './admin-page.ts'
+import { expect, test } from 'vitest'
+import type { PageServer } from './admin-page.ts'
+import { useAdminPage } from './use-admin-page.ts'
 import type { WatchedBrowser } from './watched-browser.ts'
 
 const AWAY_MS = 10_000
@@ -10,27 +10,18 @@ let server: PageServer
 let browser: WatchedBrowser
 let page: Page
 
-beforeAll(async () => {
-  server = await PageServer.start(await createTestDatabase('server'))
-  await run('init_stocks')
-  ;({ browser, page } = await openPage(server))
-  await logIn(page)
-})
-afterAll(async () => {
-  await browser?.close()
-  await server?.remove()
-})
-afterEach(() => {
-  const misdeeds = [...browser.misdeeds]
-  browser.forgive(/./)
-  expect(misdeeds).toEqual([])
-})
-
-async function run(taskType: string): Promise<void> {
-  const { taskId } = await server.app.tasks.createTask(taskType, {})
-  const { status } = await server.app.tasks.waitFor(taskId, { timeoutMs: 60_000 })
-  expect(status).toBe('completed')
-}
+useAdminPage(
+  {
+    async prepare(server) {
+      const { taskId } = await server.app.tasks.createTask('init_stocks', {})
+      const { status } = await server.app.tasks.waitFor(taskId, { timeoutMs: 60_000 })
+      expect(status).toBe('completed')
+    },
+  },
+  (opened) => {
+    ;({ server, browser, page } = opened)
+  },
+)
 
 const badge = () => page.locator('.task-title .badge').textContent()
 const barValue = async () =>

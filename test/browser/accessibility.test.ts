@@ -1,9 +1,9 @@
 import axe from 'axe-core'
 import type { Page } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { createTestDatabase } from '../support/database.ts'
-import { logIn, openPage, PageServer } from './admin-page.ts'
+import { describe, expect, test } from 'vitest'
+import { logIn, type PageServer } from './admin-page.ts'
 import { createDemoTasks } from './demo-tasks.ts'
+import { useAdminPage } from './use-admin-page.ts'
 import type { WatchedBrowser } from './watched-browser.ts'
 
 let server: PageServer
@@ -11,26 +11,24 @@ let browser: WatchedBrowser
 let page: Page
 const ids: Record<'failed' | 'running' | 'pending', string> = { failed: '', running: '', pending: '' }
 
-beforeAll(async () => {
-  server = await PageServer.start(await createTestDatabase('server'), createDemoTasks())
-  const { tasks } = server.app
-  ids.failed = (await tasks.createTask('send_invoice', { invoice: 'A-17' })).taskId
-  await tasks.waitFor(ids.failed)
-  ids.running = (await tasks.createTask('watch_inbox', {})).taskId
-  ids.pending = (
-    await tasks.createTask('watch_inbox', {}, { runAt: new Date(Date.now() + 3_600_000) })
-  ).taskId
-  ;({ browser, page } = await openPage(server))
-})
-afterAll(async () => {
-  await browser?.close()
-  await server?.remove()
-})
-afterEach(() => {
-  const misdeeds = [...browser.misdeeds]
-  browser.forgive(/./)
-  expect(misdeeds).toEqual([])
-})
+useAdminPage(
+  {
+    tasks: createDemoTasks(),
+    async prepare(server) {
+      const { tasks } = server.app
+      ids.failed = (await tasks.createTask('send_invoice', { invoice: 'A-17' })).taskId
+      await tasks.waitFor(ids.failed)
+      ids.running = (await tasks.createTask('watch_inbox', {})).taskId
+      ids.pending = (
+        await tasks.createTask('watch_inbox', {}, { runAt: new Date(Date.now() + 3_600_000) })
+      ).taskId
+    },
+    isLoggedIn: false,
+  },
+  (opened) => {
+    ;({ server, browser, page } = opened)
+  },
+)
 
 interface Finding {
   id: string

@@ -1,10 +1,11 @@
 import type { Page } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { createTaskRegistry } from '../../src/engine/definition/registry.ts'
 import type { AnyTask } from '../../src/engine/definition/task.ts'
-import { createTestDatabase, type TestDatabase } from '../support/database.ts'
-import { logIn, openPage, PageServer } from './admin-page.ts'
+import type { TestDatabase } from '../support/database.ts'
+import type { PageServer } from './admin-page.ts'
+import { useAdminPage } from './use-admin-page.ts'
 import type { WatchedBrowser } from './watched-browser.ts'
 
 const { task } = createTaskRegistry()
@@ -40,20 +41,8 @@ let server: PageServer
 let browser: WatchedBrowser
 let page: Page
 
-beforeAll(async () => {
-  database = await createTestDatabase('server')
-  server = await PageServer.start(database, TASKS)
-  ;({ browser, page } = await openPage(server))
-  await logIn(page)
-})
-afterAll(async () => {
-  await browser?.close()
-  await server?.remove()
-})
-afterEach(() => {
-  const misdeeds = [...browser.misdeeds]
-  browser.forgive(/./)
-  expect(misdeeds).toEqual([])
+useAdminPage({ tasks: TASKS }, (opened) => {
+  ;({ database, server, browser, page } = opened)
 })
 
 const button = (name: string) => page.getByRole('button', { name, exact: true })

@@ -1,63 +1,61 @@
 import path from 'node:path'
 import type { Page } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { createTestDatabase, type TestDatabase } from '../support/database.ts'
-import { logIn, openPage, PageServer } from './admin-page.ts'
+import { describe, expect, test } from 'vitest'
+import type { PageServer } from './admin-page.ts'
 import { createHostileTasks, HOSTILE_PARAMS, HUGE, LONG_TYPE, OVERRIDE } from './hostile-tasks.ts'
 import { findLayoutFaults } from './layout.ts'
-import type { WatchedBrowser } from './watched-browser.ts'
+import { useAdminPage } from './use-admin-page.ts'
 
 /** Pictures for the eye go there, if it is set. */
 const PICTURES = process.env.FOREIGN_TEXT_PICTURES
 
-let database: TestDatabase
 let server: PageServer
-let browser: WatchedBrowser
 let page: Page
 const ids = { failed: '', running: '', pending: '', spoofed: '' }
 
-beforeAll(async () => {
-  database = await createTestDatabase('server')
-  server = await PageServer.start(database, createHostileTasks())
-  const { tasks } = server.app
-  ids.failed = (await tasks.createTask(LONG_TYPE, HOSTILE_PARAMS, { uniqueKey: 'u'.repeat(255) })).taskId
-  await tasks.waitFor(ids.failed)
-  ids.running = (await tasks.createTask(`${LONG_TYPE.slice(0, 96)}_run`, {})).taskId
-  ids.pending = (
-    await tasks.createTask(LONG_TYPE, {}, { runAt: new Date(Date.now() + 3_600_000), uniqueKey: OVERRIDE })
-  ).taskId
-  ids.spoofed = (await tasks.createTask(LONG_TYPE, {}, { runAt: new Date(Date.now() + 3_600_000) })).taskId
-  // What a definition may not be called, a row may.
-  await database.pool.query('update async_tasks set task_type = $1 where task_id = $2', [
-    `type${OVERRIDE}`,
-    ids.spoofed,
-  ])
-  await tasks.createSchedule({
-    name: `s${'_long'.repeat(19)}`,
-    cron: '0 0 1 1 *',
-    timeZone: 'America/Argentina/ComodRivadavia',
-    task: 'described',
-    params: { mode: OVERRIDE },
-  })
-  await database.pool.query(`update async_task_schedules set last_error = $1`, [
-    `${OVERRIDE} ${'e'.repeat(900)}`,
-  ])
-  await database.pool.query(
-    `insert into async_task_executors (executor_id, host, pid, version, slots, task_types, lease_ms, started_at, heartbeat_at)
+useAdminPage(
+  {
+    tasks: createHostileTasks(),
+    async prepare(server, database) {
+      const { tasks } = server.app
+      ids.failed = (await tasks.createTask(LONG_TYPE, HOSTILE_PARAMS, { uniqueKey: 'u'.repeat(255) })).taskId
+      await tasks.waitFor(ids.failed)
+      ids.running = (await tasks.createTask(`${LONG_TYPE.slice(0, 96)}_run`, {})).taskId
+      ids.pending = (
+        await tasks.createTask(
+          LONG_TYPE,
+          {},
+          { runAt: new Date(Date.now() + 3_600_000), uniqueKey: OVERRIDE },
+        )
+      ).taskId
+      ids.spoofed = (
+        await tasks.createTask(LONG_TYPE, {}, { runAt: new Date(Date.now() + 3_600_000) })
+      ).taskId
+      // What a definition may not be called, a row may.
+      await database.pool.query('update async_tasks set task_type = $1 where task_id = $2', [
+        `type${OVERRIDE}`,
+        ids.spoofed,
+      ])
+      await tasks.createSchedule({
+        name: `s${'_long'.repeat(19)}`,
+        cron: '0 0 1 1 *',
+        timeZone: 'America/Argentina/ComodRivadavia',
+        task: 'described',
+        params: { mode: OVERRIDE },
+      })
+      await database.pool.query(`update async_task_schedules set last_error = $1`, [
+        `${OVERRIDE} ${'e'.repeat(900)}`,
+      ])
+      await database.pool.query(
+        `insert into async_task_executors (executor_id, host, pid, version, slots, task_types, lease_ms, started_at, heartbeat_at)
      select gen_random_uuid(), repeat('h', 200) || n, n, '1', 32, '{}', 30000, now(), now() - interval '20 minutes' from generate_series(1, 5) n`,
-  )
-  ;({ browser, page } = await openPage(server))
-  await logIn(page)
-})
-afterAll(async () => {
-  await browser?.close()
-  await server?.remove()
-})
-afterEach(() => {
-  const misdeeds = [...browser.misdeeds]
-  browser.forgive(/./)
-  expect(misdeeds).toEqual([])
-})
+      )
+    },
+  },
+  (opened) => {
+    ;({ server, page } = opened)
+  },
+)
 
 const SCREENS: [name: string, query: () => string, ready: string][] = [
   ['list', () => '', 'tr[data-task]'],

@@ -1,30 +1,27 @@
 import type { Page } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
-import { createTestDatabase } from '../support/database.ts'
-import { ADMIN, openPage, PageServer } from './admin-page.ts'
+import { expect, test } from 'vitest'
+import { ADMIN } from './admin-page.ts'
 import { createDemoTasks } from './demo-tasks.ts'
+import { useAdminPage } from './use-admin-page.ts'
 import type { WatchedBrowser } from './watched-browser.ts'
 
-let server: PageServer
 let browser: WatchedBrowser
 let page: Page
 
-beforeAll(async () => {
-  server = await PageServer.start(await createTestDatabase('server'), createDemoTasks())
-  const runAt = new Date(Date.now() + 3_600_000)
-  await server.app.tasks.createTask('watch_inbox', {}, { runAt })
-  await server.app.tasks.createTask('send_invoice', { invoice: 'B-2' }, { runAt })
-  ;({ browser, page } = await openPage(server))
-})
-afterAll(async () => {
-  await browser?.close()
-  await server?.remove()
-})
-afterEach(() => {
-  const misdeeds = [...browser.misdeeds]
-  browser.forgive(/./)
-  expect(misdeeds).toEqual([])
-})
+useAdminPage(
+  {
+    tasks: createDemoTasks(),
+    async prepare(server) {
+      const runAt = new Date(Date.now() + 3_600_000)
+      await server.app.tasks.createTask('watch_inbox', {}, { runAt })
+      await server.app.tasks.createTask('send_invoice', { invoice: 'B-2' }, { runAt })
+    },
+    isLoggedIn: false,
+  },
+  (opened) => {
+    ;({ browser, page } = opened)
+  },
+)
 
 const press = (...keys: string[]) =>
   keys.reduce((done, key) => done.then(() => page.keyboard.press(key)), Promise.resolve())

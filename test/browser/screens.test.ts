@@ -1,11 +1,12 @@
 import { readFileSync } from 'node:fs'
 import type { Page } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { afterAll, expect, test } from 'vitest'
 import { createTaskRegistry } from '../../src/engine/definition/registry.ts'
-import { createTestDatabase, type TestDatabase } from '../support/database.ts'
+import type { TestDatabase } from '../support/database.ts'
 import { createGate } from '../support/engine.ts'
-import { logIn, openPage, PageServer } from './admin-page.ts'
+import { logIn, openPage, type PageServer } from './admin-page.ts'
 import { createDemoTasks } from './demo-tasks.ts'
+import { useAdminPage } from './use-admin-page.ts'
 import type { WatchedBrowser } from './watched-browser.ts'
 
 const gate = createGate()
@@ -19,22 +20,10 @@ let browser: WatchedBrowser
 let page: Page
 let database: TestDatabase
 
-beforeAll(async () => {
-  database = await createTestDatabase('server')
-  server = await PageServer.start(database, [...createDemoTasks(), stubborn])
-  ;({ browser, page } = await openPage(server))
-  await logIn(page)
+useAdminPage({ tasks: [...createDemoTasks(), stubborn] }, (opened) => {
+  ;({ database, server, browser, page } = opened)
 })
-afterAll(async () => {
-  gate.open()
-  await browser?.close()
-  await server?.remove()
-})
-afterEach(() => {
-  const misdeeds = [...browser.misdeeds]
-  browser.forgive(/./)
-  expect(misdeeds).toEqual([])
-})
+afterAll(() => gate.open())
 
 const visit = (query: string) => page.goto(`${server.origin}/admin/${query}`)
 const toast = (words: string) => page.locator('.toast', { hasText: words }).waitFor()
