@@ -7,14 +7,22 @@ import { bundle } from './bundle.ts'
 import { launchChromium } from './chromium.ts'
 import type { HookPage } from './hook-page.ts'
 import { changeAtRandom, quick, steps } from './random-changes.ts'
+import { countViewerStatements, type ViewerStatements } from './viewer-statements.ts'
 
 type Statuses = Map<string, string>
 
+export interface Comparison {
+  /** How long after the last change both viewers showed what the table holds. */
+  readonly lagMs: number
+  /** While changes were made, by both processes together: statements a second for the sake of viewers. */
+  readonly statementsPerSecond: number
+}
+
 /**
- * Two processes make random changes of tasks while a client watches all tasks and a page shows a list. Returns how long
- * after the last change both showed what the table holds, in milliseconds.
+ * Two processes make random changes of tasks while a client watches all tasks and a page shows a list, until both show what
+ * the table holds.
  */
-export async function compareAfter(changes: number): Promise<number> {
+export async function compareAfter(changes: number): Promise<Comparison> {
   const server = await startBundledServer({ tasks: [quick, steps] })
   onTestFinished(() => server.close())
   const address = await server.app.listen({ port: 0, host: '127.0.0.1' })
@@ -30,10 +38,16 @@ export async function compareAfter(changes: number): Promise<number> {
     Array.from({ length: 50 }, () => ({ task: quick, delayMs: 3_600_000 })),
   )
   const taskIds = shared.map(({ taskId }) => taskId)
-  await Promise.all([
-    changeAtRandom([server.app.tasks], changes / 2, taskIds),
+  const here = countViewerStatements()
+  onTestFinished(() => here.stop())
+  const started = performance.now()
+  const [elsewhere] = await Promise.all([
     changeElsewhere(server.database.directUrl, changes / 2, taskIds),
+    changeAtRandom([server.app.tasks], changes / 2, taskIds),
   ])
+  const seconds = (performance.now() - started) / 1_000
+  const counts = { ...here.counts }
+  here.stop()
   await expect.poll(async () => (await client.listTasks({ status: ['running'] })).total).toBe(0)
   await expect.poll(async () => dueTasks(server.database.pool)).toBe(0)
   const begun = performance.now()
@@ -41,11 +55,25 @@ export async function compareAfter(changes: number): Promise<number> {
   const { tasks } = await client.listTasks({ pageSize: 5 })
   await expect.poll(() => Object.fromEntries(watched)).toEqual(Object.fromEntries(table))
   await expect.poll(shown).toEqual(tasks.map(({ taskId, status }) => `row-${taskId} ${status}`))
-  return performance.now() - begun
+  const sent = Object.entries(counts).map(([name, count]) => [name, count + (elsewhere[name] ?? 0)] as const)
+  console.log(
+    `statements for viewers in ${seconds.toFixed(1)} s: ${JSON.stringify(Object.fromEntries(sent))}`,
+  )
+  return {
+    lagMs: performance.now() - begun,
+    statementsPerSecond: sent.reduce((sum, [, count]) => sum + count, 0) / seconds,
+  }
 }
 
-/** Resolves when the other process has made its changes; it goes on running tasks until the test has finished. */
-async function changeElsewhere(url: string, changes: number, taskIds: readonly string[]): Promise<void> {
+/**
+ * Resolves when the other process has made its changes, to what viewers cost it; it goes on running tasks until the test has
+ * finished.
+ */
+async function changeElsewhere(
+  url: string,
+  changes: number,
+  taskIds: readonly string[],
+): Promise<ViewerStatements> {
   const child = fork(new URL('./changing-process.ts', import.meta.url), [url, String(changes), ...taskIds])
   const exited = once(child, 'exit')
   onTestFinished(async () => {
@@ -53,8 +81,9 @@ async function changeElsewhere(url: string, changes: number, taskIds: readonly s
     await exited
   })
   const failed = exited.then(([code]) => Promise.reject(new Error(`the other process ended with ${code}`)))
-  await Promise.race([once(child, 'message'), failed])
+  const [counts] = await Promise.race([once(child, 'message'), failed])
   failed.catch(() => {})
+  return counts
 }
 
 async function dueTasks(pool: { query(text: string): Promise<{ rows: unknown[] }> }): Promise<number> {
