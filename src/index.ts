@@ -20,6 +20,7 @@ export {
   type TaskErrorCode,
 } from './engine/definition/errors.ts'
 export type { AttemptOutcome, LogLevel, TaskStatus } from './engine/definition/lifecycle.ts'
+export type { ParamsSchema } from './engine/definition/params.ts'
 export {
   createTaskRegistry,
   type TaskDecorator,
@@ -28,18 +29,14 @@ export {
 } from './engine/definition/registry.ts'
 export type { RetryBackoff, RetryFunction, RetryPolicy } from './engine/definition/retry-policy.ts'
 export type { TaskSettings } from './engine/definition/settings.ts'
+export type { Task, TaskHandler, TaskOptions, ThreadTaskOptions } from './engine/definition/task.ts'
 export type {
   AnyTask,
   JsonOf,
   ParamsOf,
-  ParamsSchema,
   ResultOf,
-  Task,
-  TaskHandler,
-  TaskOptions,
   TaskReference,
-  ThreadTaskOptions,
-} from './engine/definition/task.ts'
+} from './engine/definition/task-reference.ts'
 export { currentTask } from './engine/executor/attempt/running-task.ts'
 export type { TaskExecutor } from './engine/executor/executor.ts'
 export type { ExecutorHealth } from './engine/executor/health.ts'

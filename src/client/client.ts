@@ -18,9 +18,10 @@ import {
   decodeStats,
   requireObject,
 } from './decode.ts'
+import type { WatchAllOptions } from './follow.ts'
 import { interruptible } from './interruptible.ts'
 import { type CallOptions, Requester, type RequestOptions, type TasksClientOptions } from './request.ts'
-import { type WatchAllOptions, type WatchOptions, watchTask } from './watch.ts'
+import { type WatchOptions, watchTask } from './watch.ts'
 import { type TasksWatchEvent, watchTasks } from './watch-all.ts'
 
 /** What a schema takes: what has a default may be left out, instants are dates. */

@@ -2,7 +2,6 @@ import { failureWaitMs, invalidResponse, isFinal, TasksApiError, toError } from 
 import { EventStreamParser, readMessages, type StreamMessage } from './event-stream.ts'
 import { backoffMs, Deadline, pause, untilAborted } from './patience.ts'
 import { type Requester, toNetworkError } from './request.ts'
-import type { WatchAllOptions, WatchConnection } from './watch.ts'
 
 /** The server sends its first event at once; where nothing comes, something on the way holds streams back. */
 const FIRST_BYTE_MS = 5_000
@@ -15,6 +14,18 @@ const TRY_STREAM_AGAIN_MS = 60_000
 const POLL_INTERVAL_MS = 1_000
 /** While polls bring nothing new, the interval grows up to this many times. */
 const MAX_POLL_FACTOR = 12
+
+/** `live`: by stream; `polling`: streams are blocked; `lost`: the server is unreachable, and the watch reconnects. */
+export type WatchConnection = 'connecting' | 'live' | 'polling' | 'lost'
+
+export interface WatchAllOptions {
+  /** Ends the watch; the iterator then throws the signal's reason. */
+  signal?: AbortSignal | undefined
+  /** Milliseconds between polls, if streams are blocked; up to 12 times as long while nothing changes. Default 1,000. */
+  pollIntervalMs?: number | undefined
+  /** Called at every change of the connection, with the error if it is lost. */
+  onConnection?: ((connection: WatchConnection, error?: Error) => void) | undefined
+}
 
 /** An event, and whether it shows something that was not known before. */
 export interface Received<Event> {

@@ -29,7 +29,8 @@ export {
   TasksClient,
 } from './client.ts'
 export { type ClientErrorCode, TasksApiError } from './errors.ts'
+export type { WatchAllOptions, WatchConnection } from './follow.ts'
 export { taskStatusQueryOptions } from './query-options.ts'
 export type { CallOptions, TasksClientOptions } from './request.ts'
-export { isFinished, type WatchAllOptions, type WatchConnection, type WatchOptions } from './watch.ts'
+export { isFinished, type WatchOptions } from './watch.ts'
 export type { TasksWatchEvent } from './watch-all.ts'

@@ -1,6 +1,6 @@
 import { toError } from './errors.ts'
+import type { WatchConnection } from './follow.ts'
 import { isHidden, onVisibility } from './visibility.ts'
-import type { WatchConnection } from './watch.ts'
 
 /** A tab that is hidden for a moment, or a component that is moved, keeps the connection. */
 const GRACE_MS = 100

@@ -1,8 +1,9 @@
 import type { TaskDetail, TaskLogLine, TaskSummary } from '../contract/task.ts'
 import { allOf } from './all-store.ts'
 import type { TasksClient } from './client.ts'
+import type { WatchConnection } from './follow.ts'
 import { type Interest, type Known, Store } from './store.ts'
-import { isFinished, type WatchConnection } from './watch.ts'
+import { isFinished } from './watch.ts'
 import type { TasksWatchEvent } from './watch-all.ts'
 
 /** Lines that are kept for a page; the newest. The whole log can be read with `listLogs`. */

@@ -1,9 +1,8 @@
 import type { TaskSummary } from '../contract/task.ts'
 import { decodeList, decodeSummary, requireObject } from './decode.ts'
 import type { StreamMessage } from './event-stream.ts'
-import { follow, type Received, type Signalled } from './follow.ts'
+import { follow, type Received, type Signalled, type WatchAllOptions } from './follow.ts'
 import { POLL_TIMEOUT_MS, type Requester } from './request.ts'
-import type { WatchAllOptions } from './watch.ts'
 
 export type TasksWatchEvent =
   /** A new connection: changes before it may have been missed. All running tasks follow. */

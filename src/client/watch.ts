@@ -2,20 +2,8 @@ import type { TaskStreamEvent } from '../contract/events.ts'
 import type { TaskDetail, TaskLogLine } from '../contract/task.ts'
 import { decodeDetail, decodeLine, decodeLogPage } from './decode.ts'
 import type { StreamMessage } from './event-stream.ts'
-import { follow, type Received, type Signalled } from './follow.ts'
+import { follow, type Received, type Signalled, type WatchAllOptions } from './follow.ts'
 import { POLL_TIMEOUT_MS, type Requester } from './request.ts'
-
-/** `live`: by stream; `polling`: streams are blocked; `lost`: the server is unreachable, and the watch reconnects. */
-export type WatchConnection = 'connecting' | 'live' | 'polling' | 'lost'
-
-export interface WatchAllOptions {
-  /** Ends the watch; the iterator then throws the signal's reason. */
-  signal?: AbortSignal | undefined
-  /** Milliseconds between polls, if streams are blocked; up to 12 times as long while nothing changes. Default 1,000. */
-  pollIntervalMs?: number | undefined
-  /** Called at every change of the connection, with the error if it is lost. */
-  onConnection?: ((connection: WatchConnection, error?: Error) => void) | undefined
-}
 
 export interface WatchOptions extends WatchAllOptions {
   /** Skips log lines up to this id. Default 0: the whole log. */

@@ -121,7 +121,7 @@ export class TaskRunner {
     this.#schedules = new DeclaredSchedules({
       db,
       events,
-      manager,
+      declare: (schedules) => manager.declareSchedules(schedules),
       schedules: options.schedules ?? [],
       checks,
     })

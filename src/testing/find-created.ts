@@ -2,12 +2,8 @@ import { isDeepStrictEqual } from 'node:util'
 import type { TaskDetail } from '../contract/task.ts'
 import { drainOptions, requireValid } from '../engine/create/arguments.ts'
 import type { EndedTask } from '../engine/definition/create-options.ts'
-import {
-  type AnyTask,
-  type ParamsOf,
-  requireDefinitions,
-  type TaskReference,
-} from '../engine/definition/task.ts'
+import { requireDefinitions } from '../engine/definition/task.ts'
+import type { AnyTask, ParamsOf, TaskReference } from '../engine/definition/task-reference.ts'
 import { findTask } from '../engine/store/read.ts'
 import { findTasksOf } from '../engine/store/rehearse.ts'
 import { open, type TestTarget } from './target.ts'

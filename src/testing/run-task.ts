@@ -8,16 +8,14 @@ import { readLogCall } from '../engine/definition/log-call.ts'
 import { anyParams, prepareParams, restoreParams } from '../engine/definition/params.ts'
 import { checkCount } from '../engine/definition/progress.ts'
 import { taskSettings } from '../engine/definition/settings.ts'
-import {
-  type AnyTask,
-  type JsonOf,
-  type ParamsOf,
-  type ResultOf,
-  requireDefinitions,
-  type TaskDefinition,
-  type TaskHandler,
-  type TaskReference,
-} from '../engine/definition/task.ts'
+import { requireDefinitions, type TaskDefinition, type TaskHandler } from '../engine/definition/task.ts'
+import type {
+  AnyTask,
+  JsonOf,
+  ParamsOf,
+  ResultOf,
+  TaskReference,
+} from '../engine/definition/task-reference.ts'
 import { encodeResult } from '../engine/executor/attempt/result.ts'
 import { runningTask } from '../engine/executor/attempt/running-task.ts'
 

@@ -1,5 +1,5 @@
 import { type ManagerParts, partsOf } from '../engine/create/manager-parts.ts'
-import type { AnyTask } from '../engine/definition/task.ts'
+import type { AnyTask } from '../engine/definition/task-reference.ts'
 import type { TaskManager } from '../engine/manager/manager.ts'
 import type { TypedTasks } from '../engine/manager/typed-tasks.ts'
 

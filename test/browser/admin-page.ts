@@ -3,7 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import type { BrowserContextOptions, Page } from 'playwright-core'
 import { buildApp } from '../../src/app.ts'
 import { parseConfig } from '../../src/config.ts'
-import type { AnyTask } from '../../src/engine/definition/task.ts'
+import type { AnyTask } from '../../src/engine/definition/task-reference.ts'
 import { openBrowser, type WatchedBrowser } from './watched-browser.ts'
 
 export const ADMIN = { username: 'admin', password: 'correct horse battery staple' }

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { createTaskRegistry } from '../../src/engine/definition/registry.ts'
-import type { AnyTask } from '../../src/engine/definition/task.ts'
+import type { AnyTask } from '../../src/engine/definition/task-reference.ts'
 
 /** Handlers with something to see: one that fails, one that never ends by itself, one with params of every kind. */
 export function createDemoTasks(): AnyTask[] {

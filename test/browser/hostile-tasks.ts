@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { createTaskRegistry } from '../../src/engine/definition/registry.ts'
-import type { AnyTask } from '../../src/engine/definition/task.ts'
+import type { AnyTask } from '../../src/engine/definition/task-reference.ts'
 
 /** As long as a type may be, without a place to break. */
 export const LONG_TYPE = `import_${'abcdefghij'.repeat(9)}end`

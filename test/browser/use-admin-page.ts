@@ -1,6 +1,6 @@
 import type { Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, expect } from 'vitest'
-import type { AnyTask } from '../../src/engine/definition/task.ts'
+import type { AnyTask } from '../../src/engine/definition/task-reference.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { logIn, openPage, PageServer } from './admin-page.ts'
 import type { WatchedBrowser } from './watched-browser.ts'

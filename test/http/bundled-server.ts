@@ -5,7 +5,7 @@ import { hashPassword } from '../../src/accounts/passwords.ts'
 import { insertUser, type Role } from '../../src/accounts/store.ts'
 import { buildApp } from '../../src/app.ts'
 import { parseConfig } from '../../src/config.ts'
-import type { AnyTask } from '../../src/engine/definition/task.ts'
+import type { AnyTask } from '../../src/engine/definition/task-reference.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 
 export const ADMIN = { username: 'admin', password: 'correct horse battery staple' }

@@ -1,7 +1,7 @@
 import { createDatabase, type Database } from '../../src/db/database.ts'
 import { createTaskRegistry } from '../../src/engine/definition/registry.ts'
 import { type TaskSettingsInput, taskSettings } from '../../src/engine/definition/settings.ts'
-import type { AnyTask } from '../../src/engine/definition/task.ts'
+import type { AnyTask } from '../../src/engine/definition/task-reference.ts'
 import { TaskExecutor } from '../../src/engine/executor/executor.ts'
 import { ChangeReporter } from '../../src/engine/feed/reporter.ts'
 import { TaskManager } from '../../src/engine/manager/manager.ts'

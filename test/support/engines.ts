@@ -1,6 +1,6 @@
 import { afterEach, beforeEach } from 'vitest'
 import type { TaskSettingsInput } from '../../src/engine/definition/settings.ts'
-import type { AnyTask } from '../../src/engine/definition/task.ts'
+import type { AnyTask } from '../../src/engine/definition/task-reference.ts'
 import { createTestDatabase, type TestDatabase } from './database.ts'
 import { createEngine, type Engine } from './engine.ts'
 

@@ -2,8 +2,8 @@ import { useEffect, useMemo, useRef, useSyncExternalStore } from 'react'
 import type { TaskList, TaskSummary } from '../../contract/task.ts'
 import { checkOptions } from '../check-options.ts'
 import type { TaskListQuery, TasksClient } from '../client.ts'
+import type { WatchConnection } from '../follow.ts'
 import { ListStore, NO_LIST } from '../list-store.ts'
-import type { WatchConnection } from '../watch.ts'
 import { useTasksClient } from './provider.ts'
 
 export interface TaskListResult {

@@ -1,7 +1,7 @@
 import { useMemo } from 'react'
 import type { LogLevel, TaskLogLine } from '../../contract/task.ts'
 import { checkOptions } from '../check-options.ts'
-import type { WatchConnection } from '../watch.ts'
+import type { WatchConnection } from '../follow.ts'
 import { useTaskSnapshot } from './use-task-snapshot.ts'
 
 const LEVELS: readonly LogLevel[] = ['DEBUG', 'INFO', 'WARNING', 'ERROR']

@@ -1,8 +1,9 @@
 import { useCallback, useEffect, useRef } from 'react'
 import type { TaskDetail } from '../../contract/task.ts'
 import { checkOptions } from '../check-options.ts'
+import type { WatchConnection } from '../follow.ts'
 import { cancelTask, refetchTask } from '../shared-tasks.ts'
-import { isFinished, type WatchConnection } from '../watch.ts'
+import { isFinished } from '../watch.ts'
 import { useTasksClient } from './provider.ts'
 import { useTaskSnapshot } from './use-task-snapshot.ts'
 

@@ -6,7 +6,8 @@ import { LOG_LEVELS, storableText, TASK_STATUSES } from '../../contract/task.ts'
 import type { Transaction } from '../../db/query-runner.ts'
 import { describeProblems, TaskError } from '../definition/errors.ts'
 import { toPointer } from '../definition/params.ts'
-import { type AnyTask, findDefinitions } from '../definition/task.ts'
+import { findDefinitions } from '../definition/task.ts'
+import type { AnyTask } from '../definition/task-reference.ts'
 
 /**
  * What programs may say to the manager. It is checked before it reaches a statement: a value that PostgreSQL cannot

@@ -1,6 +1,6 @@
 import type { Transaction } from '../../db/query-runner.ts'
 import type { CreatedTask, CreateTaskOptions } from './create-options.ts'
-import type { CreateArguments, TaskReference } from './task.ts'
+import type { CreateArguments, TaskReference } from './task-reference.ts'
 
 /**
  * Fields of a log line, stored as JSON of at most 10,000 characters. Errors in them keep their name, message, code, stack

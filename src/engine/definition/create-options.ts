@@ -1,11 +1,6 @@
-import { z } from 'zod'
-import type { TaskDetail, TaskTypeView } from '../../contract/task.ts'
+import type { TaskDetail } from '../../contract/task.ts'
 import type { Transaction } from '../../db/query-runner.ts'
-import { describeError } from './outcome.ts'
-import { anyParams } from './params.ts'
-import { completeBackoff } from './retry-policy.ts'
-import type { TaskSettings } from './settings.ts'
-import type { JsonOf, ParamsOf, ParamsSchema, ResultOf, TaskDefinition, TaskReference } from './task.ts'
+import type { JsonOf, ParamsOf, ResultOf, TaskReference } from './task-reference.ts'
 
 /** Options of a new task. They override the type's and the plugin's defaults. */
 export interface CreateTaskOptions {
@@ -52,46 +47,4 @@ export interface NewTaskItem<T extends TaskReference = TaskReference> extends Om
 /** Items of `createTasks`; each item's params have the type of its task. */
 export type NewTaskItems<T extends readonly TaskReference[]> = {
   readonly [Index in keyof T]: NewTaskItem<T[Index]>
-}
-
-/** A type as the API shows it: the defaults that apply, and its params as JSON Schema. */
-export function describeType(
-  { type, options }: Pick<TaskDefinition, 'type' | 'options'>,
-  settings: TaskSettings,
-  paused: boolean,
-): TaskTypeView {
-  const { retry: policy = { baseMs: options.retryBaseMs ?? settings.retryBaseMs } } = options
-  const retry = typeof policy === 'function' ? null : completeBackoff(policy, settings.retryBaseMs)
-  return {
-    taskType: type,
-    timeoutSeconds: options.timeoutSeconds ?? settings.timeoutSeconds,
-    maxRetries: options.maxRetries ?? settings.maxRetries,
-    retryBaseMs: retry?.baseMs ?? settings.retryBaseMs,
-    retry,
-    priority: options.priority ?? 0,
-    concurrency: options.concurrency ?? null,
-    globalConcurrency: options.globalConcurrency ?? null,
-    paused,
-    params: jsonSchemaOf(options.params ?? anyParams),
-  }
-}
-
-/** By schema: to generate those of thousands of types takes long. */
-const jsonSchemas = new WeakMap<ParamsSchema, TaskTypeView['params']>()
-
-function jsonSchemaOf(params: ParamsSchema): TaskTypeView['params'] {
-  const made = jsonSchemas.get(params) ?? describeParams(params)
-  jsonSchemas.set(params, made)
-  return made
-}
-
-/** As JSON Schema. One that has no such form, as with a default that throws, must not hide the other types. */
-function describeParams(params: ParamsSchema): TaskTypeView['params'] {
-  try {
-    const schema = z.toJSONSchema(params, { io: 'input', unrepresentable: 'any' })
-    // Through text: the generated schema carries properties that are not JSON.
-    return JSON.parse(JSON.stringify(schema))
-  } catch (error) {
-    return { description: `The schema has no form as JSON Schema: ${describeError(error)}` }
-  }
 }

@@ -1,7 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import { z } from 'zod'
 import { describeProblems, type FieldProblem, TaskError } from './errors.ts'
-import type { ParamsSchema } from './task.ts'
 import { readThrown } from './thrown.ts'
 
 const MAX_DEPTH = 100
@@ -10,6 +9,9 @@ const MAX_SHOWN_DEPTH = 1_000
 const MAX_KEY_CHARS = 100
 /** A list of very many wrong values gets an answer that people can still read. */
 const MAX_PROBLEMS = 100
+
+/** Schema of params: any zod schema of a JSON object. */
+export type ParamsSchema = z.ZodType<Record<string, unknown>, Record<string, unknown>>
 
 /** Params of a type without a schema: any JSON object. What is not JSON does not come back from its text. */
 export const anyParams: ParamsSchema = z.record(z.string(), z.unknown())

@@ -1,10 +1,9 @@
 import type { z } from 'zod'
 import { TaskError } from './errors.ts'
+import type { ParamsSchema } from './params.ts'
 import {
-  type AnyTask,
   defineTask,
   keepUnapplied,
-  type ParamsSchema,
   requireDefinitions,
   type Task,
   type TaskDefinition,
@@ -13,6 +12,7 @@ import {
   type ThreadTaskOptions,
 } from './task.ts'
 import { checkTaskOptions } from './task-options.ts'
+import type { AnyTask } from './task-reference.ts'
 
 /** Registers the function that you pass as the handler, and returns the same function, typed. */
 export type TaskDecorator<Schema extends ParamsSchema, Type extends string = string> = <Result>(

@@ -1,11 +1,9 @@
 import type { z } from 'zod'
-import type { TaskDetail } from '../../contract/task.ts'
 import type { TaskContext } from './context.ts'
 import { TaskError } from './errors.ts'
+import type { ParamsSchema } from './params.ts'
 import type { RetryPolicy } from './retry-policy.ts'
-
-/** Schema of params: any zod schema of a JSON object. */
-export type ParamsSchema = z.ZodType<Record<string, unknown>, Record<string, unknown>>
+import type { AnyTask, TaskBrand } from './task-reference.ts'
 
 /** Options of a task type. Those that `createTask` also takes are defaults for its tasks. */
 export interface TaskOptions<Schema extends ParamsSchema = ParamsSchema> {
@@ -61,73 +59,13 @@ export interface TaskDefinition {
   readonly handler: TaskHandler
 }
 
-declare const taskBrand: unique symbol
-
 /** A registered handler: the function itself, with its type's name and params known to the compiler. */
 export type Task<
   Input = Record<string, unknown>,
   Params = Record<string, unknown>,
   Result = unknown,
   Type extends string = string,
-> = TaskHandler<Params, Result> & { readonly [taskBrand]: { input: Input; type: Type } }
-
-/** A registered handler with any params. */
-// biome-ignore lint/suspicious/noExplicitAny: params are contravariant; only `any` accepts each handler
-export type AnyTask = Task<any, any, unknown>
-
-/** Names a task type: its handler, or the type's name. */
-export type TaskReference = AnyTask | string
-
-/** The params that `createTask` takes for `T`. */
-export type ParamsOf<T> = T extends { readonly [taskBrand]: { input: infer Input } }
-  ? Input
-  : Record<string, unknown>
-
-/** The name of a handler's type. */
-export type TypeOf<T> = T extends { readonly [taskBrand]: { type: infer Type } } ? Type : never
-
-/** The arguments after the task in `createTask`; params are optional only if none is required. */
-export type CreateArguments<T, Options> =
-  Record<never, never> extends ParamsOf<T>
-    ? [params?: ParamsOf<T> | undefined, options?: Options]
-    : [params: ParamsOf<T>, options?: Options]
-
-/** The result of `T`'s handler. */
-export type ResultOf<T> = T extends (...args: never[]) => infer Result ? Awaited<Result> : unknown
-
-/**
- * The type of a value after it was stored as JSON: a `Date` becomes a string, a `Map` a list of its entries, a `Set` a
- * list; undefined properties are absent, and an undefined value is null.
- */
-export type JsonOf<T> = unknown extends T
-  ? TaskDetail['result']
-  : T extends { toJSON(): infer Json }
-    ? JsonOf<Json>
-    : T extends string | number | boolean | null
-      ? T
-      : T extends NotJson
-        ? null
-        : T extends ReadonlyMap<infer Key, infer Value>
-          ? [JsonOf<Key>, JsonOf<Value>][]
-          : T extends readonly (infer Item)[] | ReadonlySet<infer Item>
-            ? JsonOf<Item>[]
-            : JsonObjectOf<T>
-
-type JsonObjectOf<T> = Flat<
-  {
-    [Key in keyof T as T[Key] extends NotJson ? never : undefined extends T[Key] ? never : Key]: JsonOf<
-      T[Key]
-    >
-  } & {
-    [Key in keyof T as T[Key] extends NotJson ? never : undefined extends T[Key] ? Key : never]?: JsonOf<
-      Exclude<T[Key], NotJson>
-    >
-  }
->
-type Flat<T> = { [Key in keyof T]: T[Key] }
-
-// biome-ignore lint/suspicious/noConfusingVoidType: a handler that returns nothing has the result type void
-type NotJson = undefined | void | symbol | ((...args: never[]) => unknown)
+> = TaskHandler<Params, Result> & TaskBrand<Input, Type>
 
 /** A function may serve several types; each of them once. */
 const definitions = new WeakMap<object, Map<string, TaskDefinition>>()

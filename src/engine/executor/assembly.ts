@@ -1,8 +1,13 @@
+import type pg from 'pg'
 import { type Database, keepPlansWhile } from '../../db/database.ts'
 import { limitsOf } from '../definition/limits.ts'
 import { Redaction } from '../definition/redaction.ts'
+import type { TaskSettings } from '../definition/settings.ts'
+import type { TaskDefinition } from '../definition/task.ts'
 import { Pruner } from '../maintenance/pruner.ts'
+import type { TaskManager } from '../manager/manager.ts'
 import { listenForWork } from '../notify/listener.ts'
+import type { TaskEvents } from '../runtime/events.ts'
 import { Supervisor } from '../runtime/supervisor.ts'
 import { WakeUp } from '../runtime/wake-up.ts'
 import { Scheduler } from '../schedules/scheduler.ts'
@@ -10,7 +15,6 @@ import type { AttemptServices } from './attempt/attempt.ts'
 import { ClaimLoop } from './claim-loop.ts'
 import { Claimer, type ClaimerOptions } from './claimer.ts'
 import { Dispatcher } from './dispatcher.ts'
-import type { ExecutorOptions } from './executor.ts'
 import { describeExecutor, Heartbeat } from './heartbeat.ts'
 import { Slots } from './slots.ts'
 import { Completions } from './writers/completions.ts'
@@ -19,6 +23,21 @@ import { ProgressBuffer } from './writers/progress-buffer.ts'
 
 /** From this size on a plan of the table of tasks is that of a large one. */
 const LARGE_TABLE_BYTES = 1_048_576
+
+export interface ExecutorOptions {
+  readonly db: Database
+  /** For the heartbeat alone. Default: `db`. */
+  readonly heartDb?: Database
+  readonly settings: TaskSettings
+  readonly definitions: ReadonlyMap<string, TaskDefinition>
+  readonly manager: TaskManager
+  readonly events: TaskEvents
+  readonly version: string
+  /** Where to LISTEN for new tasks and cancels of other processes. Default: nowhere; polling finds them all. */
+  readonly listen?: pg.ClientConfig
+  /** What is wrong with the app's pool, for `health`. */
+  findShortage?(): string | undefined
+}
 
 /** The parts of a started executor. */
 export interface ExecutorParts {

@@ -1,34 +1,14 @@
 import { randomUUID } from 'node:crypto'
-import type pg from 'pg'
-import type { Database } from '../../db/database.ts'
 import type { TaskSettings } from '../definition/settings.ts'
-import type { TaskDefinition } from '../definition/task.ts'
-import type { TaskManager } from '../manager/manager.ts'
-import type { TaskEvents } from '../runtime/events.ts'
 import { persist } from '../runtime/persist.ts'
 import { beforeAbort, stopTimes, within } from '../runtime/timeouts.ts'
 import { MAX_SLEEP_MS } from '../schedules/scheduler.ts'
 import { stopExecutor } from '../store/executors.ts'
-import { assemble, type ExecutorParts } from './assembly.ts'
+import { assemble, type ExecutorOptions, type ExecutorParts } from './assembly.ts'
 import { assessHealth, type ExecutorHealth } from './health.ts'
 
 /** A poll loop that has not passed for less than this is busy, not stale. */
 const MIN_STALE_MS = 10_000
-
-export interface ExecutorOptions {
-  readonly db: Database
-  /** For the heartbeat alone. Default: `db`. */
-  readonly heartDb?: Database
-  readonly settings: TaskSettings
-  readonly definitions: ReadonlyMap<string, TaskDefinition>
-  readonly manager: TaskManager
-  readonly events: TaskEvents
-  readonly version: string
-  /** Where to LISTEN for new tasks and cancels of other processes. Default: nowhere; polling finds them all. */
-  readonly listen?: pg.ClientConfig
-  /** What is wrong with the app's pool, for `health`. */
-  findShortage?(): string | undefined
-}
 
 /**
  * Runs due tasks of the registered types, at most `concurrency` at a time: starts and stops the parts, and reports their

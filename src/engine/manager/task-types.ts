@@ -2,7 +2,6 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { TaskTypeView } from '../../contract/task.ts'
 import type { Database } from '../../db/database.ts'
 import { unknownType } from '../create/known-types.ts'
-import { describeType } from '../definition/create-options.ts'
 import type { TaskSettings } from '../definition/settings.ts'
 import type { TaskDefinition } from '../definition/task.ts'
 import { orBusy } from '../runtime/busy.ts'
@@ -15,6 +14,7 @@ import {
   pauseType,
   resumeType,
 } from '../store/task-types.ts'
+import { describeType } from './type-view.ts'
 
 /** Between two looks at claims that are under way: they take milliseconds. */
 const LOOK_MS = 5

@@ -1,5 +1,6 @@
 import type { CreatedTask, CreateTaskOptions, NewTaskItem } from '../definition/create-options.ts'
-import { type AnyTask, type CreateArguments, requireDefinitions, type TypeOf } from '../definition/task.ts'
+import { requireDefinitions } from '../definition/task.ts'
+import type { AnyTask, CreateArguments, TypeOf } from '../definition/task-reference.ts'
 import type { TaskManager } from './manager.ts'
 
 /** What names one of these handlers: itself, or its type. */

@@ -1,6 +1,5 @@
 import type { Database } from '../../db/database.ts'
 import { isOutage } from '../../db/errors.ts'
-import type { TaskManager } from '../manager/manager.ts'
 import type { TaskEventMap, TaskEvents } from '../runtime/events.ts'
 import { Supervisor } from '../runtime/supervisor.ts'
 import { pause } from '../runtime/wake-up.ts'
@@ -19,7 +18,7 @@ const CONFIRM_MS = 1_000
 export class DeclaredSchedules {
   readonly #db: Database
   readonly #events: TaskEvents
-  readonly #manager: TaskManager
+  readonly #declare: (schedules: readonly ScheduleOptions[]) => Promise<void>
   readonly #schedules: readonly ScheduleOptions[]
   readonly #checks: boolean
   readonly #deleted = new Set<string>()
@@ -30,13 +29,13 @@ export class DeclaredSchedules {
   constructor(options: {
     db: Database
     events: TaskEvents
-    manager: TaskManager
+    declare: (schedules: readonly ScheduleOptions[]) => Promise<void>
     schedules: readonly ScheduleOptions[]
     checks: boolean
   }) {
     this.#db = options.db
     this.#events = options.events
-    this.#manager = options.manager
+    this.#declare = options.declare
     this.#schedules = options.schedules
     this.#checks = options.checks
     const loop = (signal: AbortSignal, passed: () => void) => this.#loop(signal, passed)
@@ -52,7 +51,7 @@ export class DeclaredSchedules {
     if (this.#schedules.length === 0) return
     this.#events.on('scheduleDeleted', this.#onDeleted)
     try {
-      await this.#manager.declareSchedules(this.#schedules)
+      await this.#declare(this.#schedules)
     } catch (error) {
       if (!isOutage(error) || !mayBeLate()) throw error
       this.#isLate = true
@@ -67,7 +66,7 @@ export class DeclaredSchedules {
   }
 
   async #loop(signal: AbortSignal, passed: () => void): Promise<void> {
-    if (this.#isLate) await this.#manager.declareSchedules(this.#schedules)
+    if (this.#isLate) await this.#declare(this.#schedules)
     this.#isLate = false
     passed()
     while (this.#checks && !signal.aborted) {
@@ -81,7 +80,7 @@ export class DeclaredSchedules {
     if ((await this.#findMissing()).length === 0) return
     await pause(CONFIRM_MS, signal)
     const missing = signal.aborted ? [] : await this.#findMissing()
-    if (missing.length > 0) await this.#manager.declareSchedules(missing)
+    if (missing.length > 0) await this.#declare(missing)
   }
 
   async #findMissing(): Promise<ScheduleOptions[]> {

@@ -1,5 +1,5 @@
 import type { MissedTicks } from '../../contract/schedule.ts'
-import type { ParamsOf, TaskReference } from '../definition/task.ts'
+import type { ParamsOf, TaskReference } from '../definition/task-reference.ts'
 
 /** A schedule: creates a task of one type at each tick of a cron expression. */
 export type ScheduleOptions<T extends TaskReference = TaskReference> = {

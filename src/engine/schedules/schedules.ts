@@ -13,7 +13,7 @@ import type { CreatedTask } from '../definition/create-options.ts'
 import { TaskError } from '../definition/errors.ts'
 import { decodeScheduleParams, invalidParams, requireStorable } from '../definition/params.ts'
 import type { Redaction } from '../definition/redaction.ts'
-import type { TaskReference } from '../definition/task.ts'
+import type { TaskReference } from '../definition/task-reference.ts'
 import { orBusy } from '../runtime/busy.ts'
 import type { TaskEvents } from '../runtime/events.ts'
 import {

@@ -1,7 +1,7 @@
 import type { TaskLogLine, TaskSummary } from '../../contract/task.ts'
 import { type Database, execute, statement } from '../../db/database.ts'
 import { parseInstant } from '../../db/reading.ts'
-import type { LogRow } from './read.ts'
+import type { LogRow } from './rows.ts'
 import { type SummaryRow, toLogLine, toSummary } from './rows.ts'
 import type { Snapshot } from './settled-ids.ts'
 import { CHANGES, LOGS, TASKS } from './tables.ts'

@@ -14,7 +14,7 @@ import {
   tellsMinute,
   Values,
 } from './list-branches.ts'
-import { DETAIL_COLUMNS, type DetailRow, fromDetailRow, type SummaryRow } from './rows.ts'
+import { DETAIL_COLUMNS, type DetailRow, fromDetailRow, type LogRow, type SummaryRow } from './rows.ts'
 import { EXECUTORS, LOGS, TASKS } from './tables.ts'
 
 const FOUND_COLUMNS = `${DETAIL_COLUMNS},
@@ -152,15 +152,6 @@ function ordersIdsPlainly(db: Database): Promise<boolean> {
   plainOrders.set(db, asked)
   asked.catch(() => plainOrders.delete(db))
   return asked
-}
-
-export interface LogRow {
-  readonly id: number
-  readonly level: LogLevel
-  readonly message: string
-  readonly createdAt: Date
-  readonly attempt: number | null
-  readonly data: string | null
 }
 
 export interface LogFilter {

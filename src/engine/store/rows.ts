@@ -1,5 +1,6 @@
 import {
   ATTEMPT_OUTCOMES,
+  type LogLevel,
   type TaskAttempt,
   type TaskDetail,
   type TaskLogLine,
@@ -9,7 +10,6 @@ import {
 import { instant, parseInstant } from '../../db/reading.ts'
 import { percentOf } from '../definition/lifecycle.ts'
 import { decodeParams, showJson } from '../definition/params.ts'
-import type { LogRow } from './read.ts'
 import { ATTEMPTS, PARAMS } from './tables.ts'
 
 /** What the engine reads of a task, from a table or CTE named `t`. */
@@ -104,6 +104,15 @@ function latestAttempt(row: TaskRow, attempt: number, ended: readonly TaskAttemp
 /** Of rows' numbers, kept as text: any may be too large for a number of JavaScript's. */
 export function compareIds(a: string, b: string): number {
   return a.length - b.length || (a < b ? -1 : Number(a > b))
+}
+
+export interface LogRow {
+  readonly id: number
+  readonly level: LogLevel
+  readonly message: string
+  readonly createdAt: Date
+  readonly attempt: number | null
+  readonly data: string | null
 }
 
 export function toLogLine({ data, ...line }: LogRow): TaskLogLine {

@@ -1,6 +1,6 @@
 import type pg from 'pg'
 import { createTaskRegistry } from '../../engine/definition/registry.ts'
-import type { AnyTask } from '../../engine/definition/task.ts'
+import type { AnyTask } from '../../engine/definition/task-reference.ts'
 import { currentTick } from '../../engine/schedules/current-tick.ts'
 import { type Day, todayInShanghai } from '../days.ts'
 import type { MarketSource } from '../sources/source.ts'

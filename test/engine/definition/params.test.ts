@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { TaskError } from '../../../src/engine/definition/errors.ts'
+import type { ParamsSchema } from '../../../src/engine/definition/params.ts'
 import {
   anyParams,
   decodeParams,
@@ -9,7 +10,6 @@ import {
   restoreParams,
   toPointer,
 } from '../../../src/engine/definition/params.ts'
-import type { ParamsSchema } from '../../../src/engine/definition/task.ts'
 
 const MIB = 1_048_576
 

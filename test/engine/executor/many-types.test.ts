@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { createTaskRegistry, type TaskRegistry } from '../../../src/engine/definition/registry.ts'
-import type { AnyTask, TaskOptions } from '../../../src/engine/definition/task.ts'
+import type { TaskOptions } from '../../../src/engine/definition/task.ts'
+import type { AnyTask } from '../../../src/engine/definition/task-reference.ts'
 import { createGate, type Engine } from '../../support/engine.ts'
 import { useEngines } from '../../support/engines.ts'
 

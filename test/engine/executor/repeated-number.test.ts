@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest'
 import type { TaskContext } from '../../../src/engine/definition/context.ts'
 import { createTaskRegistry } from '../../../src/engine/definition/registry.ts'
-import type { AnyTask, TaskOptions } from '../../../src/engine/definition/task.ts'
+import type { TaskOptions } from '../../../src/engine/definition/task.ts'
+import type { AnyTask } from '../../../src/engine/definition/task-reference.ts'
 import { createGate, nextEvent } from '../../support/engine.ts'
 import { useEngines } from '../../support/engines.ts'
 

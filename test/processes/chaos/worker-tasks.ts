@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { z } from 'zod'
 import type { TaskContext } from '../../../src/engine/definition/context.ts'
 import { createTaskRegistry } from '../../../src/engine/definition/registry.ts'
-import type { AnyTask } from '../../../src/engine/definition/task.ts'
+import type { AnyTask } from '../../../src/engine/definition/task-reference.ts'
 import type { AuditWriter } from './audit.ts'
 import { monotonicMs, type WorkerMessage } from './worker-messages.ts'
 

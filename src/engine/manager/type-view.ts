@@ -1,0 +1,49 @@
+import { z } from 'zod'
+import type { TaskTypeView } from '../../contract/task.ts'
+import { describeError } from '../definition/outcome.ts'
+import { anyParams, type ParamsSchema } from '../definition/params.ts'
+import { completeBackoff } from '../definition/retry-policy.ts'
+import type { TaskSettings } from '../definition/settings.ts'
+import type { TaskDefinition } from '../definition/task.ts'
+
+/** A type as the API shows it: the defaults that apply, and its params as JSON Schema. */
+export function describeType(
+  { type, options }: Pick<TaskDefinition, 'type' | 'options'>,
+  settings: TaskSettings,
+  paused: boolean,
+): TaskTypeView {
+  const { retry: policy = { baseMs: options.retryBaseMs ?? settings.retryBaseMs } } = options
+  const retry = typeof policy === 'function' ? null : completeBackoff(policy, settings.retryBaseMs)
+  return {
+    taskType: type,
+    timeoutSeconds: options.timeoutSeconds ?? settings.timeoutSeconds,
+    maxRetries: options.maxRetries ?? settings.maxRetries,
+    retryBaseMs: retry?.baseMs ?? settings.retryBaseMs,
+    retry,
+    priority: options.priority ?? 0,
+    concurrency: options.concurrency ?? null,
+    globalConcurrency: options.globalConcurrency ?? null,
+    paused,
+    params: jsonSchemaOf(options.params ?? anyParams),
+  }
+}
+
+/** By schema: to generate those of thousands of types takes long. */
+const jsonSchemas = new WeakMap<ParamsSchema, TaskTypeView['params']>()
+
+function jsonSchemaOf(params: ParamsSchema): TaskTypeView['params'] {
+  const made = jsonSchemas.get(params) ?? describeParams(params)
+  jsonSchemas.set(params, made)
+  return made
+}
+
+/** As JSON Schema. One that has no such form, as with a default that throws, must not hide the other types. */
+function describeParams(params: ParamsSchema): TaskTypeView['params'] {
+  try {
+    const schema = z.toJSONSchema(params, { io: 'input', unrepresentable: 'any' })
+    // Through text: the generated schema carries properties that are not JSON.
+    return JSON.parse(JSON.stringify(schema))
+  } catch (error) {
+    return { description: `The schema has no form as JSON Schema: ${describeError(error)}` }
+  }
+}
