@@ -125,8 +125,9 @@ class Stream<Event> {
       this.#hasSpoken = true
       report('live')
     }
+    let response: Response | undefined
     try {
-      const response = await this.#open(silence.signal)
+      response = await this.#open(silence.signal)
       this.#openedAt = performance.now()
       yield 'open'
       const limits = { maxBytes: requester.maxBytes, signal: silence.signal, onBytes }
@@ -143,6 +144,8 @@ class Stream<Event> {
       throw toNetworkError(error)
     } finally {
       silence.clear()
+      // A consumer that stopped before the first read: a `fetch` that ignores its signal keeps the connection open.
+      if (response && !response.body?.locked) response.body?.cancel().catch(() => {})
     }
     if (!this.#hasSpoken) throw new NoStream('it ended before anything came')
   }
