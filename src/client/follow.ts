@@ -193,14 +193,16 @@ class Polling<Event> {
 
   async *read(): AsyncGenerator<Event | 'open', void, undefined> {
     const { source, signal, report } = this.#parts
-    let isOpen = this.isSound
+    const wasSound = this.isSound
+    let isOpen = wasSound
     this.isSound = false
     this.#factor = Math.min(this.#factor * 2, MAX_POLL_FACTOR)
     for await (const event of source.poll(signal)) {
       report('polling')
       if (!isOpen) yield 'open'
       isOpen = true
-      this.#factor = 1
+      // What the first poll finds has not changed since another.
+      if (wasSound) this.#factor = 1
       yield event
     }
     report('polling')
