@@ -87,5 +87,5 @@ export async function advanceTime(target: TestTarget, ms: number): Promise<void>
   if (!(Number.isFinite(ms) && ms >= 0)) throw new RangeError(`advanceTime: ms must be 0 or more, got ${ms}`)
   const { db } = await open(target)
   await ageTasks(db, ms)
-  if ('tasks' in target) target.taskExecutor?.lookAtEverything()
+  if ('tasks' in target) target.taskExecutor?.rescan()
 }

@@ -8,7 +8,7 @@ export type TestTarget = TaskManager | TestApp
 
 export interface TestApp {
   readonly tasks: TaskManager | TypedTasks<AnyTask>
-  readonly taskExecutor?: { lookAtEverything(): void } | null
+  readonly taskExecutor?: { rescan(): void } | null
   ready?(): PromiseLike<unknown>
 }
 

@@ -74,7 +74,7 @@ export function assemble(options: ExecutorOptions, executorId: string, giveUp: A
   const wakeUp = new WakeUp()
   const slots = new Slots(settings.concurrency)
   const wake = () => {
-    claimer.lookAgain()
+    claimer.recheck()
     wakeUp.notify()
   }
   const heartbeat = createHeartbeat(options, executorId, slots, {
@@ -104,7 +104,7 @@ export function assemble(options: ExecutorOptions, executorId: string, giveUp: A
   }
   const scheduler = new Scheduler({ db, settings, definitions, events, judge: heartbeat })
   const rescan = () => {
-    claimer.lookAtEverything()
+    claimer.rescan()
     scheduler.wake()
     wakeUp.notify()
   }
@@ -185,7 +185,7 @@ function supervise(options: ExecutorOptions, parts: Omit<ExecutorParts, 'loops'>
       db,
       connection: options.listen,
       fleet: () => heartbeat.fleet,
-      onDue: (delayMs) => wakeUp.notifyAfter(delayMs, () => claimer.lookAgain()),
+      onDue: (delayMs) => wakeUp.notifyAfter(delayMs, () => claimer.recheck()),
       onSchedules: (deleted) => scheduler.noteChange(deleted),
       onResumed: rescan,
       onCancelled: (taskId, attempt) => abort(taskId, attempt, 'cancelled'),

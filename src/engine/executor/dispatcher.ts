@@ -56,6 +56,6 @@ export class Dispatcher {
 
   #onRetryDue(taskType: string, delayMs: number): void {
     const { claimer, wakeUp } = this.#parts
-    wakeUp.notifyAfter(delayMs + RETRY_SLACK_MS, () => claimer.lookAgainAt(taskType))
+    wakeUp.notifyAfter(delayMs + RETRY_SLACK_MS, () => claimer.recheck(taskType))
   }
 }

@@ -50,7 +50,7 @@ export class TaskExecutor {
   }
 
   /** Rows may have changed without a notification: tasks and ticks may have been due for long. */
-  lookAtEverything(): void {
+  rescan(): void {
     this.#parts?.rescan()
   }
 
@@ -146,11 +146,11 @@ export class TaskExecutor {
 
   readonly #onCreated = ({ dueNow, overdue = false }: { dueNow: boolean; overdue?: boolean }): void => {
     // A claim of recently due tasks would miss them.
-    if (overdue) this.#parts?.claimer.lookAtEverything()
+    if (overdue) this.#parts?.claimer.rescan()
     if (dueNow) this.wake()
   }
 
-  readonly #onResumed = (): void => this.lookAtEverything()
+  readonly #onResumed = (): void => this.rescan()
   readonly #onRescued = (): void => this.wake()
   readonly #onCancelled = ({ taskId, attempt }: { taskId: string; attempt: number }): void =>
     this.#parts?.abort(taskId, attempt, 'cancelled')

@@ -16,26 +16,26 @@ const engines = useEngines()
 /** Too long for a claim that finds nothing. */
 const SLOW_MS = 20
 
-/** A claimer of these types at the end of a slow line, and what happens before its next answers arrive. */
+/** A claimer whose claims are slow, and what happens before their next responses arrive. */
 function createClaimer(...tasks: AnyTask[]) {
   const registry = createTaskRegistry()
   registry.add(...tasks)
   const { manager } = engines.create(tasks)
-  const onAnswer: (() => void)[] = []
-  const look = { begun: 0, ended: createGate(), fails: false }
+  const onResponse: (() => void)[] = []
+  const probe = { begun: 0, ended: createGate(), fails: false }
   const overlooked = Promise.withResolvers<void>()
   const wakeUps: string[] = []
-  const onLook: (() => void)[] = []
+  const onDebounced: (() => void)[] = []
   const pool = slowPool(engines.database.pool, async (query, send) => {
     if (query.text.includes('/* tasks_waits_since_before')) {
-      look.begun += 1
-      if (look.fails) throw new Error('it took too long')
-      await look.ended.opened
+      probe.begun += 1
+      if (probe.fails) throw new Error('it took too long')
+      await probe.ended.opened
     }
     const answer = await send()
     if (!query.text.includes('/* tasks_claim')) return answer
     await delay(SLOW_MS)
-    onAnswer.shift()?.()
+    onResponse.shift()?.()
     return answer
   })
   const claimer = new Claimer({
@@ -52,20 +52,20 @@ function createClaimer(...tasks: AnyTask[]) {
       },
       notifyAfter: (ms, before) => {
         wakeUps.push(`in ${ms} ms`)
-        onLook.push(before ?? (() => {}))
+        onDebounced.push(before ?? (() => {}))
       },
     },
   })
   const taken = async () => (await claimer.claim(2)).tasks.map(({ taskId }) => taskId)
-  return { claimer, manager, onAnswer, taken, look, overlooked: overlooked.promise, wakeUps, onLook }
+  return { claimer, manager, onResponse, taken, probe, overlooked: overlooked.promise, wakeUps, onDebounced }
 }
 
-test('old tasks that come while a slow claim is under way are looked for by the next one', async () => {
+test('the next claim finds old tasks that come while a slow claim is in flight', async () => {
   const noop = createTaskRegistry().task('noop')(() => {})
-  const { claimer, manager, onAnswer, taken } = createClaimer(noop)
+  const { claimer, manager, onResponse, taken } = createClaimer(noop)
   const old = new Date(Date.now() - 3_600_000)
   expect(await taken()).toEqual([])
-  onAnswer.push(() => claimer.lookAtEverything())
+  onResponse.push(() => claimer.rescan())
   expect(await taken()).toEqual([])
   const late = await manager.createTask(noop, {}, { runAt: old })
   expect(await taken()).toEqual([late.taskId])
@@ -75,67 +75,67 @@ describe('where claims are slow', () => {
   const noop = createTaskRegistry().task('noop')(() => {})
   const old = new Date(Date.now() - 3_600_000)
 
-  test('what those of the latest tasks leave out is looked for beside them', async () => {
-    const { manager, taken, look, overlooked } = createClaimer(noop)
+  test('a probe beside claims of recent tasks finds older ones', async () => {
+    const { manager, taken, probe, overlooked } = createClaimer(noop)
     for (let i = 0; i < 2; i += 1) expect(await taken()).toEqual([])
     const late = await manager.createTask(noop, {}, { runAt: old })
     const takeLatest = async () => {
       const { taskId } = await manager.createTask(noop)
       expect(await taken()).toEqual([taskId])
     }
-    while (look.begun === 0) await takeLatest()
+    while (probe.begun === 0) await takeLatest()
     await takeLatest()
-    expect(look.begun).toBe(1)
-    look.ended.open()
+    expect(probe.begun).toBe(1)
+    probe.ended.open()
     await overlooked
     expect(await taken()).toEqual([late.taskId])
   })
 
-  test('a look that fails keeps none of the latest tasks from being taken, and is made again', async () => {
-    const { manager, taken, look, overlooked } = createClaimer(noop)
+  test('a probe that fails delays no recent task, and is repeated', async () => {
+    const { manager, taken, probe, overlooked } = createClaimer(noop)
     for (let i = 0; i < 2; i += 1) expect(await taken()).toEqual([])
     const late = await manager.createTask(noop, {}, { runAt: old })
-    look.fails = true
-    look.ended.open()
-    while (look.begun < 2) {
+    probe.fails = true
+    probe.ended.open()
+    while (probe.begun < 2) {
       const { taskId } = await manager.createTask(noop)
       expect(await taken()).toEqual([taskId])
     }
-    look.fails = false
+    probe.fails = false
     const found = overlooked.then(() => true)
     while (!(await Promise.race([found, manager.createTask(noop).then(() => false)]))) await taken()
     expect(await taken()).toContain(late.taskId)
   })
 
-  test('and few tasks come, a claim is the look: nothing else is sent', async () => {
-    const { manager, taken, look } = createClaimer(noop)
+  test('and few tasks come, a claim replaces the probe: no other statement is sent', async () => {
+    const { manager, taken, probe } = createClaimer(noop)
     for (let i = 0; i < 2; i += 1) expect(await taken()).toEqual([])
     const late = await manager.createTask(noop, {}, { runAt: old })
     await expect.poll(taken).toEqual([late.taskId])
-    expect(look.begun).toBe(0)
+    expect(probe.begun).toBe(0)
   })
 
-  test('the rest of what has waited for long is not left out once one of it was taken', async () => {
+  test('one of several old tasks is claimed, and the others still are', async () => {
     const one = createTaskRegistry().task('one', { concurrency: 1 })(() => {})
     const { claimer, manager, taken } = createClaimer(one)
     for (let i = 0; i < 2; i += 1) expect(await taken()).toEqual([])
     const runAt = [1, 2, 3].map((n) => new Date(old.getTime() + n))
     const made = await manager.createTasks(runAt.map((at) => ({ task: one, runAt: at })))
-    claimer.lookAtEverything()
+    claimer.rescan()
     for (const { taskId } of made) expect(await taken()).toEqual([taskId])
   })
 })
 
-test('a freed slot is looked for at once where more is likely, and otherwise once for many, a moment later', async () => {
+test('a freed slot claims at once where more tasks are likely; otherwise one debounced claim follows several', async () => {
   const registry = createTaskRegistry()
   const free = registry.task('free')(() => {})
   const one = registry.task('one', { concurrency: 1 })(() => {})
-  const { claimer, manager, taken, wakeUps, onLook } = createClaimer(free, one)
+  const { claimer, manager, taken, wakeUps, onDebounced } = createClaimer(free, one)
   await manager.createTask(free)
   expect(await taken()).toHaveLength(1)
   for (let i = 0; i < 3; i += 1) claimer.noteFreed('free', false)
   expect(wakeUps).toEqual(['in 50 ms'])
-  onLook.shift()?.()
+  onDebounced.shift()?.()
   claimer.noteFreed('free', false)
   expect(wakeUps.splice(0)).toEqual(['in 50 ms', 'in 50 ms'])
   claimer.noteFreed('free', true)
@@ -147,11 +147,11 @@ test('a freed slot is looked for at once where more is likely, and otherwise onc
   expect(wakeUps).toEqual(['now'])
 })
 
-test('a task of a limited type that comes while a claim of it is under way does not wait for an interval', async () => {
+test('a task of a limited type that comes while a claim of it is in flight does not wait for the poll interval', async () => {
   const one = createTaskRegistry().task('one', { globalConcurrency: 1 })(() => {})
-  const { claimer, manager, onAnswer, taken } = createClaimer(one)
+  const { claimer, manager, onResponse, taken } = createClaimer(one)
   claimer.noteEnd('one')
-  onAnswer.push(() => claimer.lookAgain())
+  onResponse.push(() => claimer.recheck())
   expect(await taken()).toEqual([])
   const late = await manager.createTask(one)
   expect(await taken()).toEqual([])
