@@ -13,14 +13,14 @@ export interface OpenOptions {
 
 /** A system at work in one process. Every task carries one param: its number. */
 export interface Session {
-  /** Resolves when the task is durable. */
-  create(n: number): Promise<unknown>
+  /** Resolves when the task is durable. With `uniqueKey`: at most one unfinished task has it. */
+  create(n: number, uniqueKey?: string): Promise<unknown>
   createMany(numbers: readonly number[]): Promise<unknown>
   /** Resolves when nothing runs any more; finished tasks are written down. */
   close(): Promise<void>
 }
 
-export type MeasureName = 'create-50' | 'create-1' | 'bulk' | 'run' | 'pick-up'
+export type MeasureName = 'create-50' | 'create-unique-50' | 'create-1' | 'bulk' | 'run' | 'pick-up'
 
 /** Something that is measured. Its module must load where no peer is installed. */
 export interface System {

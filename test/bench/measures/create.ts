@@ -5,9 +5,9 @@ import type { Measure, Sample } from './measure.ts'
 
 const BATCH = 1_000
 
-function create(callers: number, ms: number) {
+function create(callers: number, ms: number, { uniqueKeys = false } = {}) {
   return (subject: Subject, scale: number) =>
-    counted(subject, (process) => process.createFor({ callers, ms: ms * scale }))
+    counted(subject, (process) => process.createFor({ callers, ms: ms * scale, uniqueKeys }))
 }
 
 async function counted(
@@ -32,6 +32,12 @@ export const CREATE_MEASURES: readonly Measure[] = [
     of: 'create-50',
     title: 'one task at a time, 50 callers',
     take: create(50, 2_000),
+  },
+  {
+    name: 'create-unique-50',
+    of: 'create-unique-50',
+    title: 'one task at a time, a unique key each, 50 callers',
+    take: create(50, 2_000, { uniqueKeys: true }),
   },
   {
     name: 'create-1',

@@ -4,8 +4,8 @@ import type { Tuning } from '../system.ts'
 export interface Commands {
   open(options: { tuning: Tuning; concurrency: number | null }): Promise<void>
   close(): Promise<void>
-  /** Callers that each create one task after the other. */
-  createFor(options: { callers: number; ms: number }): Promise<Created>
+  /** Callers that each create one task after the other; with `uniqueKeys`, each with a key of its own. */
+  createFor(options: { callers: number; ms: number; uniqueKeys: boolean }): Promise<Created>
   createMany(options: { batches: number; size: number }): Promise<Created>
   /** Creates one task at a time, every `everyMs` on average, whether the last one has been picked up or not. */
   createPaced(options: { tasks: number; everyMs: number }): Promise<Paced>

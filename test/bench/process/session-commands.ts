@@ -31,14 +31,15 @@ export class SessionCommands implements Commands {
     this.#session = undefined
   }
 
-  async createFor({ callers, ms }: Parameters<Commands['createFor']>[0]): Promise<Created> {
+  async createFor({ callers, ms, uniqueKeys }: Parameters<Commands['createFor']>[0]): Promise<Created> {
     const session = this.#opened
     const callMs: number[] = []
     const from = now()
     const caller = async () => {
       while (now() - from < ms) {
         const calledAt = now()
-        await session.create(this.#created++)
+        const n = this.#created++
+        await session.create(n, uniqueKeys ? `key ${n}` : undefined)
         callMs.push(now() - calledAt)
       }
     }

@@ -6,7 +6,7 @@ interface Job {
 }
 interface WorkerUtils {
   migrate(): Promise<void>
-  addJob(identifier: string, payload: Job): Promise<unknown>
+  addJob(identifier: string, payload: Job, spec?: { jobKey?: string }): Promise<unknown>
   addJobs(jobs: readonly { identifier: string; payload: Job }[]): Promise<unknown>
   release(): Promise<void>
 }
@@ -37,7 +37,7 @@ async function open(url: string, { runs }: OpenOptions, local: boolean): Promise
       preset: { worker: { ...worker, concurrentJobs: runs.concurrency, ...(local ? batched : {}) } },
     }))
   return {
-    create: (n) => utils.addJob('noop', { n }),
+    create: (n, jobKey) => utils.addJob('noop', { n }, jobKey === undefined ? {} : { jobKey }),
     createMany: (numbers) => utils.addJobs(numbers.map((n) => ({ identifier: 'noop', payload: { n } }))),
     async close() {
       await runner?.stop()
@@ -65,7 +65,7 @@ export const graphileBatched: System = {
   ...common,
   name: 'graphile-worker',
   mode: 'localQueue 500, batch delays 0',
-  measures: ['create-50', 'create-1', 'bulk', 'run', 'pick-up'],
+  measures: ['create-50', 'create-unique-50', 'create-1', 'bulk', 'run', 'pick-up'],
   tasksToRun: 50_000,
   concurrency: 500,
   open: (url, options) => open(url, options, true),

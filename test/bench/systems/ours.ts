@@ -32,7 +32,7 @@ async function open(url: string, { runs }: OpenOptions): Promise<Session> {
   })
   await app.ready()
   return {
-    create: (n) => app.tasks.createTask(noop, { n }),
+    create: (n, uniqueKey) => app.tasks.createTask(noop, { n }, uniqueKey === undefined ? {} : { uniqueKey }),
     createMany: (numbers) => app.tasks.createTasks(numbers.map((n) => ({ task: noop, params: { n } }))),
     close: () => app.close(),
   }
@@ -42,7 +42,7 @@ export const ours: System = {
   name: 'fastify-async-tasks',
   mode: 'plugin as an app boots it',
   rows: 'kept',
-  measures: ['create-50', 'create-1', 'bulk', 'run', 'pick-up'],
+  measures: ['create-50', 'create-unique-50', 'create-1', 'bulk', 'run', 'pick-up'],
   tasksToRun: 50_000,
   concurrency: 500,
   sql: OUR_SQL,
