@@ -13,11 +13,11 @@ import { TaskFeed } from './feed/feed.ts'
 import { ChangeReporter } from './feed/reporter.ts'
 import { FinishCounter } from './maintenance/finish-counter.ts'
 import { TaskManager } from './manager/manager.ts'
-import { Notifier } from './notify/notifications.ts'
+import { Notifier } from './notify/notifier.ts'
 import { TaskEvents } from './runtime/events.ts'
 import { DeclaredSchedules } from './schedules/declared-schedules.ts'
 import type { ScheduleOptions } from './schedules/schedule-options.ts'
-import { rehearseInsert } from './store/insert.ts'
+import { warmUpInsert } from './store/insert.ts'
 
 export interface TaskRunnerOptions {
   readonly pool: pg.Pool
@@ -85,10 +85,9 @@ export class TaskRunner {
     const notifier = new Notifier({
       db,
       events,
-      runsHere: (taskTypes) => this.executor?.runsAtOnce(taskTypes) ?? false,
       holds: (taskId, attempt) => this.executor?.holds(taskId, attempt) ?? false,
     })
-    const manager = new TaskManager({ db, settings, definitions, events, hints: notifier })
+    const manager = new TaskManager({ db, settings, definitions, events, limiter: notifier.limiter })
     const feedPool = createPrivatePool(pool, { ...FEED_CONNECTIONS, connectTimeoutMs })
     this.feed = new TaskFeed(connect(feedPool), events, new Redaction(settings.redact, definitions))
     const [writes, beats] = options.executes
@@ -163,8 +162,8 @@ export class TaskRunner {
     }
     if (this.#isStopping) return
     this.executor?.start()
-    // For the first task's sake. What is wrong its creator will hear.
-    rehearseInsert(this.#db).catch(() => {})
+    // Spares the first task the connection's start. An error is reported to the first caller that creates a task.
+    warmUpInsert(this.#db).catch(() => {})
   }
 
   /** Begins to stop and returns at once. Waits for tasks and what viewers follow end here: they would keep a

@@ -5,7 +5,7 @@ import type { AnyTask } from '../../src/engine/definition/task-reference.ts'
 import { TaskExecutor } from '../../src/engine/executor/executor.ts'
 import { ChangeReporter } from '../../src/engine/feed/reporter.ts'
 import { TaskManager } from '../../src/engine/manager/manager.ts'
-import { Notifier } from '../../src/engine/notify/notifications.ts'
+import { Notifier } from '../../src/engine/notify/notifier.ts'
 import { type TaskEventMap, TaskEvents } from '../../src/engine/runtime/events.ts'
 import type { TestDatabase } from './database.ts'
 
@@ -41,11 +41,10 @@ export function createEngine(
     ? new Notifier({
         db,
         events,
-        runsHere: (taskTypes) => executor.runsAtOnce(taskTypes),
         holds: (taskId, attempt) => executor.holds(taskId, attempt),
       })
     : undefined
-  const manager = new TaskManager({ ...parts, hints: notifier })
+  const manager = new TaskManager({ ...parts, limiter: notifier?.limiter })
   const listen = options.hears ? { listen: { connectionString: database.directUrl } } : {}
   const executor: TaskExecutor = new TaskExecutor({ ...parts, ...listen, manager, version: 'test' })
   return { db, events, manager, executor, reporter: new ChangeReporter(db, events) }

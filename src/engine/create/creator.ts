@@ -22,10 +22,11 @@ import {
   type NewTask,
   withdrawIn,
 } from '../store/insert.ts'
+import { duePayload } from '../store/notify.ts'
 import { fromDetailRow, toDetail } from '../store/rows.ts'
 import { createManyOptions, requireValid, taskItem, taskList } from './arguments.ts'
 import { KnownTypes } from './known-types.ts'
-import type { Hints, ManagerParts } from './manager-parts.ts'
+import type { ManagerParts } from './manager-parts.ts'
 import { type NewUniqueTask, UniqueCreates } from './unique-creates.ts'
 
 /** What one statement takes when single creates share it. */
@@ -44,12 +45,11 @@ export class TaskCreator {
   readonly #definitions: ReadonlyMap<string, TaskDefinition>
   readonly #events: TaskEvents
   readonly #redaction: Redaction
-  readonly #hints: Hints | undefined
+  readonly #limiter: ManagerParts['limiter']
   readonly #knownTypes: KnownTypes
   readonly #inserts: Batcher<NewTask, CreatedTask>
   readonly #uniqueInserts: Batcher<NewTask, CreatedTask | undefined>
   readonly #uniqueCreates: UniqueCreates
-  #isTelling = false
 
   constructor(options: ManagerParts) {
     this.#db = options.db
@@ -57,7 +57,7 @@ export class TaskCreator {
     this.#definitions = options.definitions
     this.#events = options.events
     this.#redaction = new Redaction(options.settings.redact, options.definitions)
-    this.#hints = options.hints
+    this.#limiter = options.limiter
     this.#knownTypes = new KnownTypes(options)
     const limits = { ...BATCH, bytesOf }
     this.#inserts = new Batcher(limits, (tasks) => this.#insert(tasks))
@@ -110,33 +110,18 @@ export class TaskCreator {
   }
 
   async #insert(tasks: readonly NewTask[]): Promise<CreatedTask[]> {
-    const { created, told } = await this.#insertTelling(tasks)
+    const due = tasks.filter(isDueNow).length
+    const notifies = due > 0 && this.#limiter?.shouldNotify() === true
+    const { created, notified } = await insertTasks(this.#db, tasks, notifies ? duePayload(due) : null)
     const insertion = { created, holders: new Map() }
-    this.#announce(tasks, insertion, told)
+    this.#announce(tasks, insertion, notified)
     return toAnswers(tasks, insertion)
   }
 
-  /** Commits that tell wait for each other, in all the server: one at a time, so that the others need not. */
-  async #insertTelling(tasks: readonly NewTask[]): ReturnType<typeof insertTasks> {
-    const hints = this.#isTelling || !tasks.some(isDueNow) ? undefined : this.#hints
-    if (!hints?.take(tasks.map((task) => task.taskType))) return insertTasks(this.#db, tasks, { tell: false })
-    this.#isTelling = true
-    try {
-      const answer = await insertTasks(this.#db, tasks, { tell: true, others: hints.takenAlong ?? 0 })
-      if (!answer.told) hints.giveBack()
-      return answer
-    } catch (error) {
-      hints.giveBack()
-      throw error
-    } finally {
-      this.#isTelling = false
-    }
-  }
-
-  /** Nothing is announced: of the commit only the database hears, and it tells who listens. */
+  /** Emits no event: only the database learns of the commit, and notifies the executors then. */
   async #insertIn(tx: Transaction, tasks: readonly NewTask[]): Promise<CreatedTask[]> {
     await requireTransaction(tx)
-    const insertion = await insertIn(tx, tasks, { notify: true })
+    const insertion = await insertIn(tx, tasks, duePayload(tasks.length))
     try {
       return acceptAll(tasks, insertion)
     } catch (error) {
@@ -181,16 +166,17 @@ export class TaskCreator {
     throw new TaskError('UNIQUE_KEY_BUSY', detail)
   }
 
-  #announce(tasks: readonly NewTask[], { created }: Insertion, told = false): void {
+  #announce(tasks: readonly NewTask[], { created }: Insertion, notified = false): void {
     const made = tasks.filter(({ taskId }) => created.has(taskId))
     if (made.length === 0) return
+    const count = made.filter(isDueNow).length
     this.#events.emit('created', {
       taskIds: made.map((task) => task.taskId),
       taskTypes: made.map((task) => task.taskType),
-      dueNow: made.some(isDueNow),
+      dueNow: count > 0,
       overdue: made.some(isOverdue),
-      told,
     })
+    if (count > 0 && !notified) this.#events.emit('due', { count })
   }
 
   /** Checks a task without writing it. @throws TaskError `INVALID_PARAMS`, `INVALID_ARGUMENT` */

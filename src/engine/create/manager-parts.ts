@@ -9,18 +9,8 @@ export interface ManagerParts {
   readonly settings: TaskSettings
   readonly definitions: ReadonlyMap<string, TaskDefinition>
   readonly events: TaskEvents
-  /** Default: no insert tells other processes. */
-  readonly hints?: Hints | undefined
-}
-
-/** Inserts of due tasks may tell other processes with their commit. */
-export interface Hints {
-  /** Whether the insert of tasks of these types is to do so now. The hint counts as sent then. */
-  take(taskTypes: readonly string[]): boolean
-  /** Due tasks that the hint taken last is about, beside those of its insert. Default: none. */
-  readonly takenAlong?: number
-  /** It was taken, and others have not heard. */
-  giveBack(): void
+  /** Whether an insert of due tasks is to notify other processes with its own commit. Default: never. */
+  readonly limiter?: { shouldNotify(): boolean } | undefined
 }
 
 const parts = new WeakMap<object, ManagerParts>()

@@ -54,13 +54,6 @@ export class TaskExecutor {
     this.#parts?.rescan()
   }
 
-  /** Whether there is a free slot for each of these tasks. */
-  runsAtOnce(taskTypes: readonly string[]): boolean {
-    if (!this.#parts || this.#stopping) return false
-    const { slots, claimer } = this.#parts
-    return taskTypes.length <= slots.free && taskTypes.every((type) => claimer.isUnlimited(type))
-  }
-
   holds(taskId: string, attempt: number): boolean {
     return this.#parts?.slots.find(taskId, attempt) !== undefined
   }

@@ -166,6 +166,7 @@ const ACTIONS: Record<
         taskTypes: rows.map((row) => row.taskType),
         dueNow: true,
       })
+      events.emit('due', { count: rows.length })
     }
     return rows
   },

@@ -14,7 +14,7 @@ export interface RunEvent {
 export interface TaskEventMap {
   /**
    * Tasks were created, or made pending again, in this process; `dueNow`: one may run at once; `overdue`: one has been
-   * due for longer than it has existed; `told`: their commit has told other processes of them.
+   * due for longer than it has existed.
    */
   created: [
     {
@@ -22,9 +22,10 @@ export interface TaskEventMap {
       taskTypes: readonly string[]
       dueNow: boolean
       overdue?: boolean
-      told?: boolean
     },
   ]
+  /** So many tasks are due that no other process has been notified of. */
+  due: [{ count: number }]
   cancelled: [{ taskId: string; attempt: number }]
   /** A transaction holds the row of a running task: it becomes cancelled later, and its handler is to stop now. */
   cancelRequested: [{ taskId: string; attempt: number }]

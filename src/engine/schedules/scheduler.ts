@@ -217,6 +217,7 @@ export class Scheduler {
     const ticks = made.flatMap(({ runAt }) => runAt ?? [])
     const taskTypes = made.map(({ taskType }) => taskType)
     this.#events.emit('created', { taskIds, taskTypes, dueNow: true, overdue: made.some(isOverdue) })
+    this.#events.emit('due', { count: made.length })
     this.#events.emit('ticked', { schedule, ticks, taskIds })
   }
 

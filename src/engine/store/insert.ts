@@ -56,18 +56,13 @@ export const INSERTION_PARAMETERS = 12
 
 // Only what the database decides, and as numbers: to read a thousand rows of all columns takes as long as to write them.
 const MS = (instant: string) => `(extract(epoch from ${instant}) * 1000)::float8`
-/** A notification of the tasks created here and `others`; see `notifications.ts`. */
-const dueTasks = (others: string) => `'due ' || least((select count(*) from created) + ${others}, 1000000)
-                    || ' ' || (random() * 1000000)::int`
-const insert = (told: string) => `with ${insertion()}
-   select task_id as "taskId", ${MS('created_at')} as "createdAt", ${MS('run_at')} as "runAt"${told} from created`
+const insert = (notified: string) => `with ${insertion()}
+   select task_id as "taskId", ${MS('created_at')} as "createdAt", ${MS('run_at')} as "runAt"${notified} from created`
 const INSERT = statement('insert', insert(''))
 // A sub-select, which runs once and not for each row.
-const INSERT_AND_TELL = statement(
-  'insert_and_tell',
-  insert(
-    `, (select pg_notify('${CHANNEL}', ${dueTasks(`$${INSERTION_PARAMETERS + 1}::float8`)}))::text as told`,
-  ),
+const INSERT_AND_NOTIFY = statement(
+  'insert_and_notify',
+  insert(`, (select pg_notify('${CHANNEL}', $${INSERTION_PARAMETERS + 1}::text))::text as notified`),
 )
 
 interface InsertedRow {
@@ -77,29 +72,29 @@ interface InsertedRow {
 }
 
 /**
- * Inserts all of them or none; the rows come back by task id. For tasks without a unique key. `tell`: executors, of these and
- * so many others, with the commit, where PostgreSQL has room for another notification; `told` says whether it had. A statement of its own
- * for that would be another commit, and they would hear that much later.
+ * Inserts tasks without a unique key: all of them or none. With `payload` the commit notifies other processes, where
+ * PostgreSQL has room for another notification.
  */
 export async function insertTasks(
   db: Database,
   tasks: readonly NewTask[],
-  { tell, others = 0 }: { tell: boolean; others?: number },
-): Promise<{ created: Map<string, TaskRow>; told: boolean }> {
+  payload: string | null = null,
+): Promise<{ created: Map<string, TaskRow>; notified: boolean }> {
   const values = insertValues(tasks)
-  const rows = tell
-    ? await unlessCrowded(execute<InsertedRow>(db, INSERT_AND_TELL, [...values, others]))
-    : undefined
+  const rows =
+    payload === null
+      ? undefined
+      : await unlessCrowded(execute<InsertedRow>(db, INSERT_AND_NOTIFY, [...values, payload]))
   const created = toRows(tasks, rows ?? (await execute<InsertedRow>(db, INSERT, values)))
-  return { created, told: rows !== undefined }
+  return { created, notified: rows !== undefined }
 }
 
 /** Inserts nothing: opens a connection and fills its caches, which takes longer than the first task's insert itself. */
-export async function rehearseInsert(db: Database): Promise<void> {
-  await execute(db, INSERT_AND_TELL, [...insertValues([]), 0])
+export async function warmUpInsert(db: Database): Promise<void> {
+  await execute(db, INSERT_AND_NOTIFY, [...insertValues([]), ''])
 }
 
-/** Undefined where the queue of notifications is full, or its lock was not to be had in time: nothing was inserted. */
+/** Undefined where the queue of notifications is full, or its lock is not granted in time: nothing was inserted. */
 async function unlessCrowded<T>(work: Promise<T>): Promise<T | undefined> {
   try {
     return await work
@@ -196,7 +191,7 @@ const INSERT_UNIQUE = statement(
    )
    select row_to_json(answer)::text as answer
      from (select ${TASK_COLUMNS}, null::json as params, null::json as attempts, true as created,
-                  case when $4::boolean then (select pg_notify('${CHANNEL}', ${dueTasks('0')}))::text end as told
+                  case when $4::text is not null then (select pg_notify('${CHANNEL}', $4::text))::text end as notified
              from created t
            union all
            select ${DETAIL_COLUMNS}, false, null
@@ -212,7 +207,7 @@ interface AnswerRow {
 
 interface Answer extends DetailRow {
   readonly created: boolean
-  readonly told: string | null
+  readonly notified: string | null
 }
 
 const INSTANTS = ['createdAt', 'startedAt', 'completedAt', 'runAt', 'cancelledAt']
@@ -240,20 +235,20 @@ export async function insertUnique(
   tasks: readonly NewTask[],
   waitMs: number,
 ): Promise<Insertion | undefined> {
-  const values = uniqueValues(tasks, { lockTimeout: `${waitMs}ms`, notify: false })
+  const values = uniqueValues(tasks, { lockTimeout: `${waitMs}ms`, payload: null })
   return orTimedOut(execute<AnswerRow>(db, INSERT_UNIQUE, values).then(toInsertion))
 }
 
-/** In a transaction of the caller's: waits for keys as long as its settings let it. `notify`: executors, at its commit. */
+/** In a transaction of the caller's: waits for keys as long as its settings let it. The commit notifies other processes. */
 export async function insertIn(
   tx: Transaction,
   tasks: readonly NewTask[],
-  { notify }: { notify: boolean },
+  payload: string | null,
 ): Promise<Insertion> {
   const created = new Map<string, TaskRow>()
   const holders = new Map<string, DetailRow>()
   for (let open = tasks; open.length > 0; ) {
-    const values = uniqueValues(open, { lockTimeout: null, notify })
+    const values = uniqueValues(open, { lockTimeout: null, payload })
     // Of Drizzle's error only the cause: it would tell the params of the tasks.
     const rows = await runIn(tx, INSERT_UNIQUE.text, values).catch((error: unknown) => {
       throw withoutStatement(error)
@@ -279,7 +274,7 @@ export async function insertAllUnique(
   return orTimedOut(
     transact(db, async (client) => {
       await client.query(`select set_config('lock_timeout', $1, true)`, [`${waitMs}ms`])
-      const insertion = await insertIn(client, tasks, { notify: false })
+      const insertion = await insertIn(client, tasks, null)
       check(insertion)
       return insertion
     }),
@@ -302,7 +297,7 @@ function toInsertion(rows: readonly unknown[]): Insertion {
   const created = new Map<string, TaskRow>()
   const holders = new Map<string, DetailRow>()
   for (const { answer } of rows as readonly AnswerRow[]) {
-    const { created: isNew, told: _told, ...row } = parseAnswer(answer)
+    const { created: isNew, notified: _notified, ...row } = parseAnswer(answer)
     if (isNew) {
       const { params: _params, attempts: _attempts, ...columns } = row
       created.set(row.taskId, columns)
@@ -327,7 +322,7 @@ async function orTimedOut<T>(work: Promise<T>): Promise<T | undefined> {
 /** Lists as JSON text: whatever driver is behind `query(text, values)` sends text as it is. */
 function uniqueValues(
   tasks: readonly NewTask[],
-  options: { lockTimeout: string | null; notify: boolean },
+  options: { lockTimeout: string | null; payload: string | null },
 ): unknown[] {
   const given = tasks.map((task, position) => ({
     position,
@@ -342,7 +337,7 @@ function uniqueValues(
     concurrency_key: task.concurrencyKey,
     unique_key: task.uniqueKey,
   }))
-  return [JSON.stringify(given), JSON.stringify(paramsOf(tasks)), options.lockTimeout, options.notify]
+  return [JSON.stringify(given), JSON.stringify(paramsOf(tasks)), options.lockTimeout, options.payload]
 }
 
 function paramsOf(tasks: readonly NewTask[]) {

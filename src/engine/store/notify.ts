@@ -1,10 +1,23 @@
+import { randomInt } from 'node:crypto'
 import { type Database, execute, statement } from '../../db/database.ts'
 
 /** The one channel of the engine, in each database. */
 export const CHANNEL = 'fastify_async_tasks'
 
+/** Of more tasks every executor is to be woken. */
+const MAX_COUNT = 1_000_000
+
 const NOTIFY = statement('notify', `select pg_notify('${CHANNEL}', $1)`)
 
 export async function sendNotification(db: Database, payload: string): Promise<void> {
   await execute(db, NOTIFY, [payload])
+}
+
+/**
+ * The payload that notifies of so many due tasks. Its second number is random: it selects the executors that claim.
+ *
+ * @param count Infinity: unknown
+ */
+export function duePayload(count: number): string {
+  return count > MAX_COUNT ? 'due' : `due ${count} ${randomInt(MAX_COUNT)}`
 }

@@ -21,8 +21,8 @@ async function open(url: string, { runs }: OpenOptions): Promise<Session> {
   const stop = new AbortController()
   const loops = runs ? Array.from({ length: CONNECTIONS }, () => loop(db, runs.onStart, stop.signal)) : []
   return {
-    create: (n) => insertTasks(db, [newTask(n)], { tell: false }),
-    createMany: (numbers) => insertTasks(db, numbers.map(newTask), { tell: false }),
+    create: (n) => insertTasks(db, [newTask(n)]),
+    createMany: (numbers) => insertTasks(db, numbers.map(newTask)),
     async close() {
       stop.abort()
       await Promise.all(loops)

@@ -1,12 +1,12 @@
-import { once } from 'node:events'
 import pg from 'pg'
-import { describe, expect, test, vi } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { createPool } from '../../../src/db/client.ts'
 import { createDatabase } from '../../../src/db/database.ts'
 import { partsOf } from '../../../src/engine/create/manager-parts.ts'
 import { createTaskRegistry } from '../../../src/engine/definition/registry.ts'
 import { TaskManager } from '../../../src/engine/manager/manager.ts'
-import { decodeNotification, encodeNotification, Notifier } from '../../../src/engine/notify/notifications.ts'
+import { decodeNotification, encodeNotification } from '../../../src/engine/notify/notifications.ts'
+import { Notifier } from '../../../src/engine/notify/notifier.ts'
 import { TaskEvents } from '../../../src/engine/runtime/events.ts'
 import { CHANNEL } from '../../../src/engine/store/notify.ts'
 import { aborted, createGate, nextEvent } from '../../support/engine.ts'
@@ -33,35 +33,40 @@ describe('notifications', () => {
     }
   })
 
-  test('leave with the commit of the tasks, and not too often; the last task is told of, too', async () => {
+  test('come with the commit of a task, in one statement', async () => {
     const { task } = createTaskRegistry()
     const work = task('work')(() => {})
     const { manager } = engines.create([work], deafOtherwise, hears)
-    const client = new pg.Client({ connectionString: engines.database.directUrl })
-    try {
-      await client.connect()
-      const heard = once(client, 'notification')
-      await client.query(`listen ${CHANNEL}`)
-      const { pool } = engines.database
-      const textsOf = (calls: readonly unknown[][]) =>
-        calls.map(([config]) => (config as { text: string }).text)
-      const tells = (text: string) => text.includes('pg_notify')
-      const inserts = (text: string) => /insert into \S*async_tasks /.test(text)
+    await whileListening(async (received) => {
+      const statements = await captureStatements(engines.database.pool, () => manager.createTask(work))
+      expect(statements).toHaveLength(1)
+      await expect.poll(() => received).toEqual([expect.stringMatching(/^due 1 \d+$/)])
+    })
+  })
+
+  test('are limited in number, and leave out no task, the last one included', async () => {
+    const { task } = createTaskRegistry()
+    const work = task('work')(() => {})
+    const { manager } = engines.create([work], deafOtherwise, hears)
+    await whileListening(async (received) => {
       const from = performance.now()
-      const statements = await captureStatements(pool, async () => {
-        await manager.createTask(work)
-        await heard
-        for (let i = 0; i < 50; i += 1) await manager.createTask(work)
-        const sent = () => textsOf(vi.mocked(pool.query).mock.calls)
-        await expect.poll(() => sent().findLastIndex(tells) >= sent().findLastIndex(inserts)).toBe(true)
-      })
-      const telling = statements.map(({ text }) => text).filter(tells)
-      expect(telling[0]).toBe(statements[0]?.text)
-      expect(telling.filter(inserts).length).toBeGreaterThan(0)
-      expect(telling.length).toBeLessThanOrEqual(5 + (performance.now() - from) / 10 + 1)
-    } finally {
-      await client.end()
-    }
+      const created = 50
+      for (let i = 0; i < created; i += 1) await manager.createTask(work)
+      const counted = () => received.reduce((sum, payload) => sum + Number(payload.split(' ')[1]), 0)
+      await expect.poll(counted).toBe(created)
+      expect(received.length).toBeLessThanOrEqual((performance.now() - from) / 10 + 2)
+    })
+  })
+
+  test('are not sent for a task that is due later', async () => {
+    const { task } = createTaskRegistry()
+    const work = task('work')(() => {})
+    const { manager } = engines.create([work], deafOtherwise, hears)
+    await whileListening(async (received) => {
+      await manager.createTask(work, {}, { delayMs: 600_000 })
+      await manager.createTask(work)
+      await expect.poll(() => received).toEqual([expect.stringMatching(/^due 1 \d+$/)])
+    })
   })
 
   test('that PostgreSQL has no room for are left out: the task is created all the same', async () => {
@@ -77,77 +82,22 @@ describe('notifications', () => {
     try {
       const db = createDatabase(pool, { prepared: true })
       const { manager, events } = engines.create([work])
-      let given = 0
-      const hints = { take: () => true, giveBack: () => (given += 1) }
-      const full = new TaskManager({ ...partsOf(manager), db, hints })
-      const announced = nextEvent(events, 'created')
-      const statements = await captureStatements(pool, () => full.createTask(work))
+      const full = new TaskManager({ ...partsOf(manager), db, limiter: { shouldNotify: () => true } })
+      const due = nextEvent(events, 'due')
+      const created: string[] = []
+      const statements = await captureStatements(pool, async () => {
+        created.push((await full.createTask(work)).taskId)
+      })
       expect(statements.map(({ text }) => text.includes('pg_notify'))).toEqual([true, false])
-      // Others are still to hear of it.
-      const { taskIds, told } = await announced
-      expect(told).toBe(false)
-      expect(given).toBe(1)
-      expect(await manager.getTask(taskIds[0] ?? '')).toMatchObject({ status: 'pending' })
+      // Others are notified later.
+      expect(await due).toEqual({ count: 1 })
+      expect(await manager.getTask(created[0] ?? '')).toMatchObject({ status: 'pending' })
     } finally {
       await pool.end()
     }
   })
 
-  test('that were gathered leave with the next commit of tasks, or by themselves where that fails', async () => {
-    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
-    const sent: Promise<unknown>[] = []
-    const pool = slowPool(engines.database.pool, (_query, send) => {
-      const answer = send()
-      sent.push(answer)
-      return answer
-    })
-    const events = new TaskEvents()
-    const db = createDatabase(pool, { prepared: false })
-    const notifier = new Notifier({ db, events, runsHere: () => false, holds: () => false })
-    const spend = () => {
-      let taken = 0
-      while (notifier.take(['work'])) taken += 1
-      expect(taken).toBeGreaterThan(0)
-      events.emit('created', { taskIds: ['task_1'], taskTypes: ['work'], dueNow: true, told: false })
-    }
-    try {
-      spend()
-      vi.advanceTimersByTime(4)
-      expect(notifier.take(['work'])).toBe(false)
-      vi.advanceTimersByTime(1)
-      expect(notifier.take(['work'])).toBe(true)
-      vi.advanceTimersByTime(1_000)
-      expect(sent).toHaveLength(0)
-      spend()
-      vi.advanceTimersByTime(5)
-      expect(notifier.take(['work'])).toBe(true)
-      notifier.giveBack()
-      vi.advanceTimersByTime(1_000)
-      expect(sent).toHaveLength(1)
-    } finally {
-      notifier.stop()
-      vi.useRealTimers()
-      await Promise.all(sent)
-    }
-  })
-
-  test('are given back by an insert that fails', async () => {
-    const { task } = createTaskRegistry()
-    const work = task('work')(() => {})
-    const { manager } = engines.create([work])
-    let given = 0
-    const hints = { take: () => true, giveBack: () => (given += 1) }
-    const broken = slowPool(engines.database.pool, async () => {
-      throw new Error('refused')
-    })
-    const db = createDatabase(broken, { prepared: false })
-    await expect(new TaskManager({ ...partsOf(manager), db, hints }).createTask(work)).rejects.toThrow(
-      'refused',
-    )
-    expect(given).toBe(1)
-  })
-
-  test('that nobody sends are made up for by a look after the next task', async () => {
+  test('that nobody sends are made up for by a poll after the next task', async () => {
     const { task } = createTaskRegistry()
     const started = createGate()
     const mayEnd = createGate()
@@ -167,7 +117,7 @@ describe('notifications', () => {
     await ended
   })
 
-  test('tell of what a stop gives back', async () => {
+  test('are sent for what a stop releases', async () => {
     const { task } = createTaskRegistry()
     const started = createGate()
     const work = task('work')(async (_params, { attempt, signal }) => {
@@ -186,7 +136,7 @@ describe('notifications', () => {
     expect(await ended).toMatchObject({ taskId, attempt: 2, outcome: 'completed' })
   })
 
-  test('tell at the end of a stop, because this process alone may know of more', async () => {
+  test('are sent at the end of a stop, because this process alone may know of more', async () => {
     const { task } = createTaskRegistry()
     const { executor } = engines.start([task('work')(() => {})], deafOtherwise, hears)
     const statements = await captureStatements(engines.database.pool, () => executor.stop())
@@ -194,7 +144,7 @@ describe('notifications', () => {
     expect(sent.slice(-2)).toEqual([expect.stringContaining('tasks_executor_stop'), 'due'])
   })
 
-  test('tell of what was given back, rescued or taken by a lost claim: others may have room for it', async () => {
+  test('are sent for what was released, rescued or claimed without a response: others may have capacity', async () => {
     const sent: Promise<unknown>[] = []
     const payloads: unknown[] = []
     const pool = slowPool(engines.database.pool, ({ values }, send) => {
@@ -205,16 +155,16 @@ describe('notifications', () => {
     })
     const events = new TaskEvents()
     const db = createDatabase(pool, { prepared: false })
-    const notifier = new Notifier({ db, events, runsHere: () => true, holds: () => false })
+    const notifier = new Notifier({ db, events, holds: () => false })
     const run = { taskId: 'task_1', taskType: 'work', attempt: 1, durationMs: 1 }
     try {
       events.emit('rescued', { tasks: [] })
-      expect(payloads).toEqual(['due'])
+      await expect.poll(() => payloads).toEqual(['due'])
       events.emit('orphansReleased', { taskIds: [] })
-      expect(payloads).toEqual(['due', 'due'])
+      await expect.poll(() => payloads).toEqual(['due', 'due'])
       events.emit('ended', { ...run, outcome: 'completed' })
-      expect(payloads).toEqual(['due', 'due'])
       events.emit('ended', { ...run, outcome: 'interrupted' })
+      notifier.stop()
       expect(payloads).toEqual(['due', 'due', 'due'])
     } finally {
       notifier.stop()
@@ -240,7 +190,7 @@ describe('notifications', () => {
     await heard.opened
   })
 
-  test('carry a bulk cancel in a few words, to every handler that it is for', async () => {
+  test('carry a bulk cancel in a few messages, to every handler that it is for', async () => {
     const { task } = createTaskRegistry()
     const COUNT = 300
     const started = createGate()
@@ -267,7 +217,7 @@ describe('notifications', () => {
     expect(sent).toHaveLength(Math.ceil(COUNT / 128))
   })
 
-  test('of a cancel fit into a payload at their largest, and say what they said', async () => {
+  test('of a cancel fit into a payload at their largest, and are decoded as they were encoded', async () => {
     const longest = { taskId: `task_${'x'.repeat(45)}`, attempt: 2_147_483_647 }
     const payload = encodeNotification({
       kind: 'cancelled',
@@ -278,7 +228,7 @@ describe('notifications', () => {
       kind: 'cancelled',
       runs: { length: 128, 127: longest },
     })
-    // As a process of an earlier version says it.
+    // As a process of an earlier version sends it.
     expect(decodeNotification('cancelled task_1 7')).toEqual({
       kind: 'cancelled',
       runs: [{ taskId: 'task_1', attempt: 7 }],
@@ -316,36 +266,31 @@ describe('notifications', () => {
     expect(worker.executor.health().ok).toBe(true)
   })
 
-  test('that were gathered leave when the process stops', async () => {
+  test('that were suppressed are sent when the process stops', async () => {
     const { db, events } = engines.create([])
-    const notifier = new Notifier({ db, events, runsHere: () => false, holds: () => false })
-    let hints = 0
+    const notifier = new Notifier({ db, events, holds: () => false })
     const statements = await captureStatements(db.pool, async () => {
-      // In one turn: no timer comes between.
-      do {
-        events.emit('roomLeft', { taskTypes: ['work'] })
-        hints += 1
-      } while (vi.mocked(db.pool.query).mock.calls.length === hints)
+      for (let i = 0; i < 3; i += 1) events.emit('roomLeft', { taskTypes: ['work'] })
       notifier.stop()
     })
-    expect(hints).toBeGreaterThan(5)
-    expect(statements.map(({ values }) => values)).toEqual(Array.from({ length: hints }, () => ['due']))
+    expect(statements.map(({ values }) => values)).toEqual([['due'], ['due']])
   })
 
-  test('are not sent for what this process takes at once by itself', async () => {
-    const { task } = createTaskRegistry()
-    const hold = createGate()
-    const work = task('work')(() => hold.opened)
-    const { executor } = engines.create([work], { concurrency: 2 })
-    expect(executor.runsAtOnce(['work'])).toBe(false)
-    executor.start()
-    expect(executor.runsAtOnce(['work', 'work'])).toBe(true)
-    expect(executor.runsAtOnce(['work', 'work', 'work'])).toBe(false)
-    expect(executor.runsAtOnce(['unknown'])).toBe(false)
-    hold.open()
-  })
+  /** `received` holds the payloads of all notifications since the work began. */
+  async function whileListening(work: (received: readonly string[]) => Promise<void>): Promise<void> {
+    const client = new pg.Client({ connectionString: engines.database.directUrl })
+    const received: string[] = []
+    client.on('notification', ({ payload = '' }) => received.push(payload))
+    try {
+      await client.connect()
+      await client.query(`listen ${CHANNEL}`)
+      await work(received)
+    } finally {
+      await client.end()
+    }
+  }
 
-  /** So many executors hear what is said, this one among them. */
+  /** Resolves when so many executors listen, this one among them. */
   async function listening({ executor }: ReturnType<typeof engines.start>, count = 1): Promise<void> {
     await expect
       .poll(async () => {

@@ -1,0 +1,45 @@
+/** A NOTIFY takes a lock that all commits of the server share, and wakes executors: at most one in this time. */
+const INTERVAL_MS = 10
+
+/**
+ * Limits how often this process notifies others of due tasks. What is suppressed is counted and sent by a trailing
+ * timer, so that others are notified of the last task of a burst, too.
+ */
+export class NotifyLimiter {
+  readonly #send: (count: number) => void
+  #nextAt = 0
+  #suppressed = 0
+  #timer: NodeJS.Timeout | undefined
+
+  /** @param send notifies of so many due tasks; Infinity: of an unknown number */
+  constructor(send: (count: number) => void) {
+    this.#send = send
+  }
+
+  /** Whether an insert is to notify with its own commit, which counts as a notification. */
+  shouldNotify(): boolean {
+    const now = performance.now()
+    if (this.#timer || now < this.#nextAt) return false
+    this.#nextAt = now + INTERVAL_MS
+    return true
+  }
+
+  /** Notifies of tasks that are committed: now, or together with others when the interval has passed. */
+  notify(count: number): void {
+    this.#suppressed += count
+    if (this.#timer) return
+    if (this.shouldNotify()) this.flush()
+    else this.#timer = setTimeout(() => this.flush(), this.#nextAt - performance.now())
+  }
+
+  /** Sends what was suppressed, now. */
+  flush(): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    if (this.#suppressed === 0) return
+    const count = this.#suppressed
+    this.#suppressed = 0
+    this.#nextAt = performance.now() + INTERVAL_MS
+    this.#send(count)
+  }
+}

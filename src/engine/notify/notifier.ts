@@ -1,0 +1,60 @@
+import type { Database } from '../../db/database.ts'
+import type { TaskEvents } from '../runtime/events.ts'
+import { duePayload, sendNotification } from '../store/notify.ts'
+import { NotifyLimiter } from './limiter.ts'
+import { type CancelledRun, encodeNotification, MAX_RUNS } from './notifications.ts'
+
+export interface NotifierOptions {
+  readonly db: Database
+  readonly events: TaskEvents
+  /** Whether this process runs the attempt: nobody else need be notified of its cancel. */
+  holds(taskId: string, attempt: number): boolean
+}
+
+/** Notifies other processes of what happens in this one. */
+export class Notifier {
+  readonly limiter = new NotifyLimiter((count) => this.#send(duePayload(count)))
+  readonly #options: NotifierOptions
+  #cancelled: CancelledRun[] = []
+
+  constructor(options: NotifierOptions) {
+    const { events } = options
+    this.#options = options
+    // Every executor may have capacity for tasks of which nobody knows how many there are.
+    const onAnyDue = () => this.limiter.notify(Number.POSITIVE_INFINITY)
+    events.on('due', ({ count }) => this.limiter.notify(count))
+    events.on('roomLeft', onAnyDue)
+    events.on('rescued', onAnyDue)
+    events.on('orphansReleased', onAnyDue)
+    events.on('ended', ({ outcome }) => outcome === 'interrupted' && onAnyDue())
+    events.on('cancelled', this.#onCancelled)
+    events.on('cancelRequested', this.#onCancelled)
+    events.on('schedulesChanged', ({ schedule, deleted }) =>
+      this.#send(encodeNotification({ kind: 'schedules', ...(deleted && { deleted: schedule }) })),
+    )
+    events.on('resumed', () => this.#send(encodeNotification({ kind: 'resumed' })))
+  }
+
+  /** Sends what is still suppressed. */
+  stop(): void {
+    this.limiter.flush()
+  }
+
+  readonly #onCancelled = (run: CancelledRun): void => {
+    if (this.#options.holds(run.taskId, run.attempt)) return
+    if (this.#cancelled.push(run) > 1) return
+    // A bulk cancel emits up to a thousand events in one turn of the event loop.
+    queueMicrotask(() => {
+      const all = this.#cancelled
+      this.#cancelled = []
+      for (let from = 0; from < all.length; from += MAX_RUNS) {
+        this.#send(encodeNotification({ kind: 'cancelled', runs: all.slice(from, from + MAX_RUNS) }))
+      }
+    })
+  }
+
+  #send(payload: string): void {
+    // A lost notification is not missed: the next poll, or heartbeat, finds what it was about.
+    sendNotification(this.#options.db, payload).catch(() => {})
+  }
+}
