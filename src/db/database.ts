@@ -131,6 +131,12 @@ export function plainArray(items: readonly (string | number)[]): string {
   return `{${items.join(',')}}`
 }
 
+/** A list of texts as PostgreSQL reads an array, whatever driver sends it. */
+export function arrayLiteral(items: readonly (string | null)[]): string {
+  const quoted = items.map((item) => (item === null ? 'NULL' : `"${item.replaceAll(/["\\]/g, '\\$&')}"`))
+  return `{${quoted.join(',')}}`
+}
+
 interface SentQuery {
   readonly text: string
   readonly values: unknown[]

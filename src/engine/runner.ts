@@ -3,8 +3,8 @@ import { createPrivatePool, endPool } from '../db/client.ts'
 import { createDatabase, type Database } from '../db/database.ts'
 import { Gate } from '../db/gate.ts'
 import { sharePool } from '../db/shared-pool.ts'
+import { partsOf } from './create/manager-parts.ts'
 import { TaskError } from './definition/errors.ts'
-import { Redaction } from './definition/redaction.ts'
 import type { TaskRegistry } from './definition/registry.ts'
 import type { TaskSettings } from './definition/settings.ts'
 import type { TaskDefinition } from './definition/task.ts'
@@ -89,7 +89,7 @@ export class TaskRunner {
     })
     const manager = new TaskManager({ db, settings, definitions, events, limiter: notifier.limiter })
     const feedPool = createPrivatePool(pool, { ...FEED_CONNECTIONS, connectTimeoutMs })
-    this.feed = new TaskFeed(connect(feedPool), events, new Redaction(settings.redact, definitions))
+    this.feed = new TaskFeed(connect(feedPool), events, partsOf(manager).redaction)
     const [writes, beats] = options.executes
       ? OWN_CONNECTIONS.map((own) => createPrivatePool(pool, { ...own, connectTimeoutMs }))
       : []

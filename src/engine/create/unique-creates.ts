@@ -1,23 +1,20 @@
 import { isTransient } from '../../db/errors.ts'
 import type { CreatedTask } from '../definition/create-options.ts'
 import { TaskError } from '../definition/errors.ts'
-import type { NewTask } from '../store/insert.ts'
-
-export type NewUniqueTask = NewTask & { readonly uniqueKey: string }
+import type { NewUniqueTask } from './created.ts'
 
 interface Waiting {
   readonly task: NewUniqueTask
-  readonly answer: PromiseWithResolvers<CreatedTask>
+  readonly created: PromiseWithResolvers<CreatedTask>
 }
 
 /**
- * Creates of one process by their unique keys: one a key is under way at a time. All that come meanwhile share the
- * next one, which begins after each of them did, so that its answer is true for all: at most one of them has made the
- * task. A key that somebody's open transaction holds up costs one connection, however many callers want it.
+ * Creates of one process by their unique keys: one a key is in flight, and however many callers wait for a key that an
+ * open transaction holds, they use one connection.
  */
 export class UniqueCreates {
   readonly #create: (task: NewUniqueTask) => Promise<CreatedTask>
-  /** Of the keys that are under way. */
+  /** Callers by the keys that are in flight. */
   readonly #waiting = new Map<string, Waiting[]>()
 
   constructor(create: (task: NewUniqueTask) => Promise<CreatedTask>) {
@@ -25,27 +22,28 @@ export class UniqueCreates {
   }
 
   add(task: NewUniqueTask): Promise<CreatedTask> {
-    const answer = Promise.withResolvers<CreatedTask>()
+    const created = Promise.withResolvers<CreatedTask>()
     const waiting = this.#waiting.get(task.uniqueKey)
-    if (waiting) waiting.push({ task, answer })
-    else void this.#run(task.uniqueKey, { task, answer })
-    return answer.promise
+    if (waiting) waiting.push({ task, created })
+    else void this.#run(task.uniqueKey, { task, created })
+    return created.promise
   }
 
   async #run(key: string, first: Waiting): Promise<void> {
     const waiting = [first]
     this.#waiting.set(key, waiting)
     while (waiting.length > 0) {
+      // They share a create that begins after each of their calls: an earlier one may know a holder that has ended.
       const [leader, ...others] = waiting.splice(0) as [Waiting, ...Waiting[]]
       try {
-        const created = await this.#create(leader.task)
-        leader.answer.resolve(created)
-        for (const { answer } of others) answer.resolve({ ...created, created: false })
+        const task = await this.#create(leader.task)
+        leader.created.resolve(task)
+        for (const { created } of others) created.resolve({ ...task, created: false })
       } catch (error) {
-        leader.answer.reject(error)
-        // What is wrong with one task must not fail the others; an outage, or a key held up, meets them all alike.
+        leader.created.reject(error)
+        // An outage, or a key that is held, concerns them all; what is wrong with one task must not fail the others.
         if (isTransient(error) || error instanceof TaskError) {
-          for (const { answer } of others) answer.reject(error)
+          for (const { created } of others) created.reject(error)
         } else waiting.unshift(...others)
       }
     }

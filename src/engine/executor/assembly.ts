@@ -1,7 +1,7 @@
 import type pg from 'pg'
 import { type Database, keepPlansWhile } from '../../db/database.ts'
+import { partsOf } from '../create/manager-parts.ts'
 import { limitsOf } from '../definition/limits.ts'
-import { Redaction } from '../definition/redaction.ts'
 import type { TaskSettings } from '../definition/settings.ts'
 import type { TaskDefinition } from '../definition/task.ts'
 import { Pruner } from '../maintenance/pruner.ts'
@@ -102,7 +102,7 @@ export function assemble(options: ExecutorOptions, executorId: string, giveUp: A
     if (held) held.abort(cause)
     else claimLoop.noteCancel({ taskId, attempt })
   }
-  const scheduler = new Scheduler({ db, settings, definitions, events, judge: heartbeat })
+  const scheduler = new Scheduler({ ...partsOf(options.manager), db, settings, judge: heartbeat })
   const rescan = () => {
     claimer.rescan()
     scheduler.wake()
@@ -157,7 +157,7 @@ function createHeartbeat(
 }
 
 function attemptServices(
-  { settings, definitions, events, manager }: ExecutorOptions,
+  { settings, events, manager }: ExecutorOptions,
   {
     executorId,
     ...owned
@@ -171,7 +171,7 @@ function attemptServices(
     cancelGraceMs: settings.cancelGraceMs,
     retryBaseMs: settings.retryBaseMs,
     maxResultBytes: settings.maxResultBytes,
-    redaction: new Redaction(settings.redact, definitions),
+    redaction: partsOf(manager).redaction,
   }
 }
 

@@ -22,7 +22,8 @@ import {
   waitOptions,
 } from '../create/arguments.ts'
 import { TaskCreator } from '../create/creator.ts'
-import { keepParts, type ManagerParts } from '../create/manager-parts.ts'
+import { keepParts, type ManagerOptions } from '../create/manager-parts.ts'
+import { TaskFactory } from '../create/new-task.ts'
 import type { CreatedTask, CreateTaskOptions, EndedTask, NewTaskItems } from '../definition/create-options.ts'
 import { TaskError } from '../definition/errors.ts'
 import { isFinished, TASK_ID } from '../definition/lifecycle.ts'
@@ -83,13 +84,16 @@ export class TaskManager {
   readonly #logCap: LogCap
   readonly #steering: SteeringContext
 
-  constructor(options: ManagerParts) {
-    keepParts(this, options)
+  constructor(options: ManagerOptions) {
+    const redaction = new Redaction(options.settings.redact, options.definitions)
+    const factory = new TaskFactory({ ...options, redaction })
+    const parts = { ...options, redaction, factory }
+    keepParts(this, parts)
     this.#db = options.db
     this.#settings = options.settings
-    this.#creator = new TaskCreator(options)
-    this.#redaction = new Redaction(options.settings.redact, options.definitions)
-    this.#schedules = new Schedules({ ...options, creator: this.#creator, redaction: this.#redaction })
+    this.#creator = new TaskCreator(parts)
+    this.#redaction = redaction
+    this.#schedules = new Schedules({ ...parts, creator: this.#creator })
     this.#types = new TaskTypes(options)
     this.#waiters = new Waiters(options.db, options.events, options.settings.pollIntervalMs, (task) =>
       this.#redaction.hide(task),

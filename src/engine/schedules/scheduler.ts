@@ -1,9 +1,10 @@
 import type { Database } from '../../db/database.ts'
 import { codeOf, isTransient, LOCK_NOT_AVAILABLE } from '../../db/errors.ts'
-import { isOverdue, TaskCreator } from '../create/creator.ts'
+import type { ManagerParts } from '../create/manager-parts.ts'
+import { isOverdue, sizeOf, type TaskFactory } from '../create/new-task.ts'
 import { describeError } from '../definition/outcome.ts'
 import { decodeScheduleParams } from '../definition/params.ts'
-import { Redaction } from '../definition/redaction.ts'
+import type { Redaction } from '../definition/redaction.ts'
 import type { TaskSettings } from '../definition/settings.ts'
 import type { TaskDefinition } from '../definition/task.ts'
 import type { TaskEvents } from '../runtime/events.ts'
@@ -51,27 +52,21 @@ export class Scheduler {
   readonly #events: TaskEvents
   readonly #definitions: ReadonlyMap<string, TaskDefinition>
   readonly #settings: TaskSettings
-  readonly #creator: TaskCreator
+  readonly #factory: TaskFactory
   readonly #redaction: Redaction
   readonly #judge: Judge | undefined
   readonly #wakeUp = new WakeUp()
   readonly #supervisor: Supervisor
 
-  constructor(options: {
-    db: Database
-    settings: TaskSettings
-    definitions: ReadonlyMap<string, TaskDefinition>
-    events: TaskEvents
-    /** Default: the heartbeats of others always count. */
-    judge?: Judge
-  }) {
+  /** @param options.judge default: the heartbeats of others always count */
+  constructor(options: Omit<ManagerParts, 'limiter'> & { judge?: Judge }) {
     this.#judge = options.judge
     this.#db = options.db
     this.#events = options.events
     this.#definitions = options.definitions
     this.#settings = options.settings
-    this.#creator = new TaskCreator(options)
-    this.#redaction = new Redaction(options.settings.redact, options.definitions)
+    this.#factory = options.factory
+    this.#redaction = options.redaction
     this.#supervisor = new Supervisor(
       'scheduler',
       (signal, passed) => this.#loop(signal, passed),
@@ -173,7 +168,7 @@ export class Scheduler {
     for (const tick of ticks) {
       const one = await this.#make(schedule, tick)
       made.push(one)
-      for (const [key, value] of one.task?.params ?? []) bytes += key.length + value.length
+      bytes += one.task ? sizeOf(one.task) : 0
       if (bytes > MAX_STEP_BYTES) break
     }
     return made
@@ -183,7 +178,7 @@ export class Scheduler {
     const { taskType, params } = schedule
     try {
       const item = { task: taskType, params: decodeScheduleParams(taskType, params), runAt: tick }
-      const task = await inTime(tickBeingParsed.run(tick, () => this.#creator.prepare(item)))
+      const task = await inTime(tickBeingParsed.run(tick, () => this.#factory.prepare(item)))
       return { tick, task, error: undefined }
     } catch (error) {
       return { tick, task: undefined, error: this.#hide(schedule, error) }

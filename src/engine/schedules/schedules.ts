@@ -9,6 +9,8 @@ import { storableText } from '../../contract/task.ts'
 import type { Database } from '../../db/database.ts'
 import { requireKnownKeys, requireValid, runScheduleOptions } from '../create/arguments.ts'
 import type { TaskCreator } from '../create/creator.ts'
+import type { ManagerParts } from '../create/manager-parts.ts'
+import type { TaskFactory } from '../create/new-task.ts'
 import type { CreatedTask } from '../definition/create-options.ts'
 import { TaskError } from '../definition/errors.ts'
 import { decodeScheduleParams, invalidParams, requireStorable } from '../definition/params.ts'
@@ -43,12 +45,14 @@ export class Schedules {
   readonly #db: Database
   readonly #events: TaskEvents
   readonly #creator: TaskCreator
+  readonly #factory: TaskFactory
   readonly #redaction: Redaction
 
-  constructor(options: { db: Database; events: TaskEvents; creator: TaskCreator; redaction: Redaction }) {
+  constructor(options: ManagerParts & { creator: TaskCreator }) {
     this.#db = options.db
     this.#events = options.events
     this.#creator = options.creator
+    this.#factory = options.factory
     this.#redaction = options.redaction
   }
 
@@ -162,7 +166,7 @@ export class Schedules {
   }
 
   #typeOf(task: TaskReference): string {
-    return this.#creator.findDefinition(task)?.type ?? String(task)
+    return this.#factory.findDefinition(task)?.type ?? String(task)
   }
 
   /** Params are tried as they will be parsed at the next tick. */
@@ -177,7 +181,7 @@ export class Schedules {
   async #tryParams(taskType: string, text: string): Promise<void> {
     const params = decodeScheduleParams(taskType, text)
     try {
-      await this.#creator.prepare({ task: taskType, params })
+      await this.#factory.prepare({ task: taskType, params })
     } catch (error) {
       throw this.#redaction.hideInError(taskType, params, error)
     }

@@ -45,6 +45,51 @@ export interface TaskRow extends SummaryRow {
   readonly stopping: boolean
 }
 
+/** A row as it is inserted. */
+export function pendingRow(
+  task: Pick<
+    TaskRow,
+    | 'taskId'
+    | 'taskType'
+    | 'maxRetries'
+    | 'timeoutSeconds'
+    | 'createdBy'
+    | 'priority'
+    | 'uniqueKey'
+    | 'concurrencyKey'
+  >,
+  createdAt: Date,
+  runAt: Date,
+): TaskRow {
+  const { taskId, taskType, maxRetries, timeoutSeconds, createdBy, priority, uniqueKey, concurrencyKey } =
+    task
+  return {
+    taskId,
+    taskType,
+    status: 'pending',
+    progress: 0,
+    total: 0,
+    step: null,
+    createdAt,
+    startedAt: null,
+    completedAt: null,
+    runAt,
+    retryCount: 0,
+    maxRetries,
+    error: null,
+    result: null,
+    createdBy,
+    cancelledAt: null,
+    timeoutSeconds,
+    priority,
+    executorId: null,
+    attempt: 0,
+    uniqueKey,
+    concurrencyKey,
+    stopping: false,
+  }
+}
+
 export interface DetailRow extends TaskRow {
   readonly waitingFor?: 'executor' | null
   readonly params: Readonly<Record<string, string>> | null

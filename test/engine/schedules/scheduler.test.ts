@@ -1,8 +1,8 @@
 import { inspect } from 'node:util'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { z } from 'zod'
+import { partsOf } from '../../../src/engine/create/manager-parts.ts'
 import { createTaskRegistry } from '../../../src/engine/definition/registry.ts'
-import { taskSettings } from '../../../src/engine/definition/settings.ts'
 import type { AnyTask } from '../../../src/engine/definition/task-reference.ts'
 import type { TaskEventMap } from '../../../src/engine/runtime/events.ts'
 import { currentTick } from '../../../src/engine/schedules/current-tick.ts'
@@ -23,14 +23,7 @@ const ofTheDay = task('of_the_day', {
 /** A scheduler that looks when the test says, as one of several processes. */
 function createScheduler(known: readonly AnyTask[] = [tick, ofTheDay]) {
   const { db, events, manager } = tables.createManager(known)
-  const registry = createTaskRegistry()
-  registry.add(...known)
-  const scheduler = new Scheduler({
-    db,
-    events,
-    definitions: registry.definitions(),
-    settings: taskSettings.parse({}),
-  })
+  const scheduler = new Scheduler(partsOf(manager))
   return { db, events, manager, scheduler }
 }
 

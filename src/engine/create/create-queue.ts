@@ -1,0 +1,110 @@
+import type { Database } from '../../db/database.ts'
+import type { CreatedTask } from '../definition/create-options.ts'
+import { TaskError } from '../definition/errors.ts'
+import { Batcher } from '../runtime/batcher.ts'
+import type { TaskEvents } from '../runtime/events.ts'
+import {
+  type Insertion,
+  insertAllUnique,
+  insertTasks,
+  insertUnique,
+  isSettled,
+  type NewTask,
+} from '../store/insert.ts'
+import { duePayload } from '../store/notify.ts'
+import { hasKey, type NewUniqueTask, requireAccepted, toCreated } from './created.ts'
+import type { ManagerOptions } from './manager-parts.ts'
+import { isDueNow, isOverdue, sizeOf } from './new-task.ts'
+import { UniqueCreates } from './unique-creates.ts'
+
+/** What one statement takes when single creates share it. */
+const BATCH = { maxItems: 1_000, maxBytes: 4 * 1_048_576, minShare: 8, bytesOf: sizeOf }
+/** Tasks of a shared statement wait this long for a key that another transaction holds; then each waits alone. */
+const SHARED_WAIT_MS = 50
+/** After one wait of a task alone its connection is free for others, and the next wait begins. */
+const KEY_WAIT_MS = 500
+
+/** Writes tasks with commits of its own, which single creates of the same moment share, and announces them. */
+export class CreateQueue {
+  readonly #db: Database
+  readonly #events: TaskEvents
+  readonly #limiter: ManagerOptions['limiter']
+  readonly #inserts = new Batcher(BATCH, (tasks: readonly NewTask[]) => this.#insert(tasks))
+  readonly #uniqueInserts = new Batcher(BATCH, (tasks: readonly NewUniqueTask[]) =>
+    this.#insertUnique(tasks, SHARED_WAIT_MS),
+  )
+  readonly #uniqueCreates = new UniqueCreates((task) => this.#createUnique(task))
+
+  constructor({ db, events, limiter }: Pick<ManagerOptions, 'db' | 'events' | 'limiter'>) {
+    this.#db = db
+    this.#events = events
+    this.#limiter = limiter
+  }
+
+  /** @throws TaskError `DUPLICATE_TASK`, `UNIQUE_KEY_BUSY` */
+  async add(task: NewTask): Promise<CreatedTask> {
+    if (!hasKey(task)) return this.#inserts.add(task)
+    const created = await this.#uniqueCreates.add(task)
+    requireAccepted([task], [created])
+    return created
+  }
+
+  /** All of them or none. @throws TaskError `DUPLICATE_TASK`, `UNIQUE_KEY_BUSY` */
+  async addAll(tasks: readonly NewTask[]): Promise<CreatedTask[]> {
+    if (!tasks.some(hasKey)) return this.#insert(tasks)
+    const check = (insertion: Insertion) => requireAccepted(tasks, toCreated(tasks, insertion))
+    const insertion = await this.#whileBusy(() => insertAllUnique(this.#db, tasks, KEY_WAIT_MS, check))
+    this.#announce(tasks, insertion)
+    return toCreated(tasks, insertion)
+  }
+
+  async #insert(tasks: readonly NewTask[]): Promise<CreatedTask[]> {
+    const due = tasks.filter(isDueNow).length
+    const notifies = due > 0 && this.#limiter?.shouldNotify() === true
+    const { created, notified } = await insertTasks(this.#db, tasks, notifies ? duePayload(due) : null)
+    const insertion = { created, holders: new Map() }
+    this.#announce(tasks, insertion, notified)
+    return toCreated(tasks, insertion)
+  }
+
+  async #createUnique(task: NewUniqueTask): Promise<CreatedTask> {
+    const shared = await this.#uniqueInserts.add(task)
+    if (shared) return shared
+    return this.#whileBusy(async () => (await this.#insertUnique([task], KEY_WAIT_MS))[0])
+  }
+
+  /** Undefined for those that must try again. */
+  async #insertUnique(tasks: readonly NewUniqueTask[], waitMs: number): Promise<(CreatedTask | undefined)[]> {
+    const insertion = await insertUnique(this.#db, tasks, waitMs)
+    if (!insertion) return tasks.map(() => undefined)
+    this.#announce(tasks, insertion)
+    const settled = tasks.filter((task) => isSettled(task, insertion))
+    const created = new Map(toCreated(settled, insertion).map((one, i) => [settled[i], one]))
+    return tasks.map((task) => created.get(task))
+  }
+
+  /** Retries while another transaction holds a key of theirs. @throws TaskError `UNIQUE_KEY_BUSY` */
+  async #whileBusy<T>(attempt: () => Promise<T | undefined>): Promise<T> {
+    const waitMs = this.#db.answerTimeoutMs
+    const deadline = performance.now() + waitMs
+    do {
+      const result = await attempt()
+      if (result !== undefined) return result
+    } while (performance.now() < deadline)
+    const detail = `a transaction that has not ended for ${waitMs / 1_000} s holds the unique key`
+    throw new TaskError('UNIQUE_KEY_BUSY', detail)
+  }
+
+  #announce(tasks: readonly NewTask[], { created }: Insertion, notified = false): void {
+    const made = tasks.filter(({ taskId }) => created.has(taskId))
+    if (made.length === 0) return
+    const due = made.filter(isDueNow).length
+    this.#events.emit('created', {
+      taskIds: made.map((task) => task.taskId),
+      taskTypes: made.map((task) => task.taskType),
+      dueNow: due > 0,
+      overdue: made.some(isOverdue),
+    })
+    if (due > 0 && !notified) this.#events.emit('due', { count: due })
+  }
+}

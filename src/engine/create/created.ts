@@ -1,0 +1,39 @@
+import type { CreatedTask } from '../definition/create-options.ts'
+import { TaskError } from '../definition/errors.ts'
+import type { Insertion, NewTask } from '../store/insert.ts'
+import { fromDetailRow, toDetail } from '../store/rows.ts'
+
+export type NewUniqueTask = NewTask & { readonly uniqueKey: string }
+
+export function hasKey(task: NewTask): task is NewUniqueTask {
+  return task.uniqueKey !== null
+}
+
+/** For each task, in their order, itself as it was inserted or the task that has its unique key. */
+export function toCreated(tasks: readonly NewTask[], { created, holders }: Insertion): CreatedTask[] {
+  const byKey = new Map([...holders].map(([key, row]) => [key, fromDetailRow(row)]))
+  return tasks.map((task) => {
+    const { taskId, uniqueKey } = task
+    const own = created.get(taskId)
+    if (own) {
+      const detail = toDetail(own, Object.fromEntries(task.params), [])
+      if (uniqueKey !== null) byKey.set(uniqueKey, detail)
+      return { ...detail, created: true }
+    }
+    const other = uniqueKey === null ? undefined : byKey.get(uniqueKey)
+    if (!other) throw new Error(`the insert returned no row for ${taskId}`)
+    return { ...other, created: false }
+  })
+}
+
+/** @throws TaskError `DUPLICATE_TASK` where another task has the key of one whose duplicates are to be rejected */
+export function requireAccepted(tasks: readonly NewTask[], created: readonly CreatedTask[]): void {
+  const duplicate = tasks.findIndex(
+    ({ onDuplicate }, i) => onDuplicate === 'reject' && created[i]?.created === false,
+  )
+  const holder = created[duplicate]
+  if (!holder) return
+  const { taskId, status } = holder
+  const key = JSON.stringify(tasks[duplicate]?.uniqueKey)
+  throw new TaskError('DUPLICATE_TASK', `${taskId} has the unique key ${key}: ${status}`)
+}
