@@ -10,8 +10,8 @@ import { findDefinitions } from '../definition/task.ts'
 import type { AnyTask } from '../definition/task-reference.ts'
 
 /**
- * What programs may say to the manager. It is checked before it reaches a statement: a value that PostgreSQL cannot
- * take is a mistake of the caller's, with a code and a field, and no failure of the database.
+ * Arguments of the manager's methods. They are checked before a statement is sent: a value that PostgreSQL cannot
+ * store is the caller's mistake, with a code and a field, and no failure of the database.
  */
 
 const inYears = (first: number, last: number) =>
@@ -134,9 +134,9 @@ function isHandler(value: unknown): boolean {
 
 /** @throws TaskError `INVALID_ARGUMENT`, naming each field at fault */
 export function requireValid<T>(what: string, schema: z.ZodType<T>, value: unknown): T {
-  const answer = schema.safeParse(value)
-  if (answer.success) return answer.data
-  const problems = answer.error.issues.map((issue) => ({
+  const parsed = schema.safeParse(value)
+  if (parsed.success) return parsed.data
+  const problems = parsed.error.issues.map((issue) => ({
     pointer: toPointer(issue.path),
     detail: issue.code === 'unrecognized_keys' ? describeKeys(schema, issue) : issue.message,
   }))

@@ -5,19 +5,19 @@ import { TaskError } from '../definition/errors.ts'
 import type { TaskDefinition } from '../definition/task.ts'
 import { findTypesInUse } from '../store/task-types.ts'
 
-/** How long a type of another process counts as known without being looked up again. */
+/** For so long a type of another process counts as known without another query. */
 const KNOWN_MS = 60_000
 
 /**
  * The names that tasks may be created with: types of this app, and types that an executor of the last day has
- * registered. Types of this app cost nothing, those of another process a query a minute, unknown ones a query each.
+ * registered. Types of this app cost no query, those of another process one a minute, unknown ones one each.
  */
 export class KnownTypes {
   readonly #db: Database
   readonly #definitions: ReadonlyMap<string, TaskDefinition>
   /** Types of other processes, and until when each counts as known. */
   readonly #elsewhere = new Map<string, number>()
-  readonly #underWay = new Map<string, Promise<void>>()
+  readonly #inFlight = new Map<string, Promise<void>>()
 
   constructor({ db, definitions }: { db: Database; definitions: ReadonlyMap<string, TaskDefinition> }) {
     this.#db = db
@@ -25,16 +25,14 @@ export class KnownTypes {
   }
 
   /**
-   * Looks up in the caller's transaction, where there is one: its owner may hold the pool's last connection.
+   * Queries in the caller's transaction, where there is one: its owner may hold the pool's last connection.
    *
    * @throws TaskError `UNKNOWN_TASK_TYPE`
    */
   async require(taskTypes: readonly string[], tx?: Transaction): Promise<void> {
     const unknown = taskTypes.filter((taskType) => !this.#isKnown(taskType))
     if (unknown.length === 0) return
-    await (tx
-      ? this.#lookUp(unknown, tx)
-      : Promise.all(unknown.map((taskType) => this.#lookUpOnce(taskType))))
+    await (tx ? this.#query(unknown, tx) : Promise.all(unknown.map((taskType) => this.#queryOnce(taskType))))
     const missing = unknown.find((taskType) => !this.#isKnown(taskType))
     if (missing !== undefined) throw unknownType(missing, [...this.#definitions.keys()])
   }
@@ -47,15 +45,15 @@ export class KnownTypes {
   }
 
   /** Creates of the same moment share a query. */
-  #lookUpOnce(taskType: string): Promise<void> {
-    const underWay = this.#underWay.get(taskType)
-    if (underWay) return underWay
-    const lookUp = this.#lookUp([taskType]).finally(() => this.#underWay.delete(taskType))
-    this.#underWay.set(taskType, lookUp)
-    return lookUp
+  #queryOnce(taskType: string): Promise<void> {
+    const inFlight = this.#inFlight.get(taskType)
+    if (inFlight) return inFlight
+    const query = this.#query([taskType]).finally(() => this.#inFlight.delete(taskType))
+    this.#inFlight.set(taskType, query)
+    return query
   }
 
-  async #lookUp(taskTypes: readonly string[], tx?: Transaction): Promise<void> {
+  async #query(taskTypes: readonly string[], tx?: Transaction): Promise<void> {
     const found = await findTypesInUse(this.#db, taskTypes, tx)
     for (const taskType of found) this.#elsewhere.set(taskType, performance.now() + KNOWN_MS)
   }

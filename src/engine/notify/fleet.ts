@@ -1,21 +1,21 @@
 import type { DueTasks } from './notifications.ts'
 
-/** The living executors that run the same types, this one included, in an order that all of them know. */
+/** The live executors that run the same types, this one included, in an order that is the same for all of them. */
 export interface Fleet {
   readonly size: number
   /** 0 … size − 1. */
   readonly position: number
 }
 
-/** So many may claim at each notification: in a fleet no larger every executor is woken. */
+/** A fleet of this size or less is woken as a whole by each notification. */
 const FEW = 3
 
-/** Until others are woken for the same tasks: those that were woken first may have no free slot, or have just died. */
+/** Later as many others are woken for the same tasks: the first ones may have no free slot, or have just died. */
 const BACKUP_MS = 20
 
 /**
- * How long this executor waits before it claims what a notification is about; undefined: it leaves that to others. As
- * many executors are woken as there are tasks, and as many again a moment later. What all of those leave, a poll finds.
+ * Milliseconds until this executor claims what a notification is about; undefined: it does not. As many executors are
+ * woken as there are tasks, and as many again a moment later; what none of them claims, a poll finds.
  */
 export function wakeUpDelay({ size, position }: Fleet, { count, seed }: DueTasks): number | undefined {
   if (size <= FEW || count >= size) return 0

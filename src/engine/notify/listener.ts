@@ -6,20 +6,20 @@ import { CHANNEL, sendNotification } from '../store/notify.ts'
 import { type Fleet, wakeUpDelay } from './fleet.ts'
 import { decodeNotification } from './notifications.ts'
 
-/** A loop that listens for notifications of other processes and calls back. */
+/** A loop that receives the notifications of other processes and passes them to the executor. */
 export function listenForWork(options: {
   readonly db: Database
   readonly connection: pg.ClientConfig
-  /** As this executor knows it now. */
+  /** As of this executor's last heartbeat. */
   fleet(): Fleet
-  /** Tasks are due, and this executor is to claim some after so many milliseconds. */
+  /** Tasks are due, of which this executor is to claim some after so many milliseconds. */
   onDue(delayMs: number): void
-  /** `deleted`: the schedule of this name was. */
+  /** `deleted`: the name of the schedule, if it was deleted. */
   onSchedules(deleted: string | undefined): void
-  /** Tasks of a type that was paused may be due since long. */
+  /** A pause has ended: tasks of the type may have been due for long. */
   onResumed(): void
   onCancelled(taskId: string, attempt: number): void
-  /** Hints that were sent while nobody listened are lost: due tasks and cancels must be looked up. */
+  /** Notifications sent before this moment are lost: due tasks and cancels have to be queried. */
   onListening(): Promise<void>
 }): Loop {
   const listener = {
@@ -28,16 +28,16 @@ export function listenForWork(options: {
     notify: (payload: string) => sendNotification(options.db, payload),
     onListening: options.onListening,
     onMessage(payload: string) {
-      const heard = decodeNotification(payload)
-      if (heard?.kind === 'due') {
-        const delayMs = heard.tasks ? wakeUpDelay(options.fleet(), heard.tasks) : 0
+      const received = decodeNotification(payload)
+      if (received?.kind === 'due') {
+        const delayMs = received.tasks ? wakeUpDelay(options.fleet(), received.tasks) : 0
         if (delayMs !== undefined) options.onDue(delayMs)
       }
-      if (heard?.kind === 'schedules') options.onSchedules(heard.deleted)
-      if (heard?.kind === 'cancelled') {
-        for (const { taskId, attempt } of heard.runs) options.onCancelled(taskId, attempt)
+      if (received?.kind === 'schedules') options.onSchedules(received.deleted)
+      if (received?.kind === 'cancelled') {
+        for (const { taskId, attempt } of received.runs) options.onCancelled(taskId, attempt)
       }
-      if (heard?.kind === 'resumed') options.onResumed()
+      if (received?.kind === 'resumed') options.onResumed()
     },
   }
   return (signal, passed) => listen(listener, signal, passed)
