@@ -32,26 +32,22 @@ export interface NewTask {
   readonly concurrencyKey: string | null
 }
 
-/** The number of parameters that `insertValues` fills. */
+/** Parameters that `insertValues` fills. */
 export const INSERTION_PARAMETERS = 13
 
-/** Whatever driver is behind a caller's transaction: it sends a text as it is, and may encode an array in its own way. */
+/** Text, because the driver of a caller's transaction may encode an array in its own way. */
 const column = (n: number, type: string) => `$${n}::text::${type}[]`
 
-/**
- * The CTEs `created` and `params`, whose values are `insertValues`, for a statement that may have parameters of its own
- * after them. One statement for tasks and params: one commit, and the foreign keys are checked at its end.
- *
- * @param condition a where clause: whether any task is inserted at all
- * @param conflict an on conflict clause
- */
+// Not now(): in a caller's transaction that is its start, and the task would seem to have been due since.
+const CREATED_AT = 'statement_timestamp()'
+
+/** The CTEs `created` and `params` of one statement, and so of one commit. A statement's own parameters come after theirs. */
 export const insertion = (condition = '', conflict = '') => `created as (
      insert into ${TASKS} (task_id, task_type, priority, run_at, max_retries, timeout_seconds, created_by, concurrency_key,
                            unique_key, created_at)
      select task_id, task_type, priority,
-            -- now() would be the start of a caller's transaction: a task would look as if it had been due since.
-            coalesce(run_at, statement_timestamp() + delay_ms * interval '1 millisecond'),
-            max_retries, timeout_seconds, created_by, concurrency_key, unique_key, statement_timestamp()
+            coalesce(run_at, ${CREATED_AT} + delay_ms * interval '1 millisecond'),
+            max_retries, timeout_seconds, created_by, concurrency_key, unique_key, ${CREATED_AT}
        from unnest(${column(1, 'text')}, ${column(2, 'text')}, ${column(3, 'smallint')}, ${column(4, 'timestamptz')},
                    ${column(5, 'float8')}, ${column(6, 'int')}, ${column(7, 'int')}, ${column(8, 'text')},
                    ${column(9, 'text')}, ${column(10, 'text')})
@@ -92,8 +88,8 @@ const PAYLOAD = `$${INSERTION_PARAMETERS + 1}::text`
 const LOCK_TIMEOUT = `$${INSERTION_PARAMETERS + 2}::text`
 const MS = (instant: string) => `(extract(epoch from ${instant}) * 1000)::float8`
 
-// Only what the database decides, and as numbers: to read a thousand rows of all columns takes as long as to write them.
-// The notification is a sub-select, which runs once and not for each row.
+// Returns only what the database decides, as numbers: a thousand whole rows take as long to read as to write.
+// The notification is a sub-select, so that it runs once and not for each row.
 const insert = (condition = '', conflict = '') => `with ${insertion(condition, conflict)}
    select task_id as "taskId", ${MS('created_at')} as "createdAt", ${MS('run_at')} as "runAt",
           case when ${PAYLOAD} is not null then (select pg_notify('${CHANNEL}', ${PAYLOAD}))::text end as notified
@@ -101,7 +97,7 @@ const insert = (condition = '', conflict = '') => `with ${insertion(condition, c
 
 const INSERT = statement('insert', insert())
 
-// It waits for keys that transactions which have not ended take or give up.
+// Waits for open transactions that take a key or give it up.
 const INSERT_UNIQUE = statement(
   'insert_unique',
   insert(
@@ -125,7 +121,7 @@ interface InsertedRow {
   readonly runAt: number
 }
 
-/** What became of new tasks: the rows of those that were inserted, by task id, and who has the keys of the others. */
+/** Rows of new tasks by task id, and rows of the tasks that have the keys of the others by key. */
 export interface Insertion {
   readonly created: ReadonlyMap<string, TaskRow>
   readonly holders: ReadonlyMap<string, DetailRow>
@@ -152,7 +148,7 @@ export async function warmUpInsert(db: Database): Promise<void> {
 
 /**
  * Inserts tasks whose unique keys are free. A task with neither a row nor a holder is to be tried again: the holder of
- * its key ended in between. Undefined when a key was in the balance for `waitMs`: then nothing was inserted.
+ * its key ended in between. Undefined, with nothing inserted, when an open transaction held a key for `waitMs`.
  */
 export async function insertUnique(
   db: Database,
@@ -181,10 +177,7 @@ export async function insertIn(
   return insertAll(run, tasks, { lockTimeout: null, payload })
 }
 
-/**
- * Inserts all tasks whose keys are free in a transaction of their own, which `check` may refuse by throwing. Undefined
- * when a key was in the balance for `waitMs`: then nothing was inserted.
- */
+/** The same in one transaction, until each task has a row or a holder. `check` rolls it back by throwing. */
 export async function insertAllUnique(
   db: Database,
   tasks: readonly NewTask[],

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { z } from 'zod'
+import { withTransaction } from '../../../src/db/client.ts'
 import { createDatabase } from '../../../src/db/database.ts'
 import { createTaskRegistry } from '../../../src/engine/definition/registry.ts'
 import { taskSettings } from '../../../src/engine/definition/settings.ts'
@@ -216,6 +217,22 @@ describe('createTask', () => {
     }
     expect((await tables.read()).tasks).toEqual([])
   })
+
+  test.each(['NULL', '{a,"b"}', 'back\\slash', `it's, "it"`, ' '])(
+    'stores %j as text, with a commit of its own and in a transaction',
+    async (text) => {
+      const manager = createManager()
+      const options = { createdBy: text }
+      const own = await manager.createTask(plain, { [text]: text }, { ...options, uniqueKey: text })
+      const other = await withTransaction(tables.pool, (tx) =>
+        manager.createTask(plain, { [text]: text }, { ...options, uniqueKey: `${text}2`, tx }),
+      )
+      const stored = { createdBy: text, params: { [text]: text } }
+      expect(await manager.getTask(own.taskId)).toMatchObject({ ...stored, uniqueKey: text })
+      expect(await manager.getTask(other.taskId)).toMatchObject({ ...stored, uniqueKey: `${text}2` })
+      expect(await manager.createTask(plain, {}, { uniqueKey: text })).toEqual({ ...own, created: false })
+    },
+  )
 
   test('works without prepared statements', async () => {
     const manager = new TaskManager({
