@@ -1,5 +1,5 @@
-/** A NOTIFY takes a lock that all commits of the server share, and wakes executors: at most one in this time. */
-const INTERVAL_MS = 10
+/** Each NOTIFY takes a lock that all notifying commits of the server share, and wakes executors. */
+const INTERVAL_MS = 5
 
 /**
  * Limits how often this process notifies others of due tasks. What is suppressed is counted and sent by a trailing

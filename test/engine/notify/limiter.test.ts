@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { NotifyLimiter } from '../../../src/engine/notify/limiter.ts'
 
-const INTERVAL_MS = 10
+const INTERVAL_MS = 5
 let sent: number[]
 let limiter: NotifyLimiter
 
