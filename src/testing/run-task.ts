@@ -188,11 +188,12 @@ function requireDefinition(task: AnyTask, type?: string): TaskDefinition {
   throw new TaskError('INVALID_ARGUMENT', `'${task.name}' ${problem}`)
 }
 
-/** Of a thread handler its module's, which runs here and now. */
+/** For a thread handler the default export of its module, which runs in this thread. */
 async function findHandler({ handler, options }: TaskDefinition): Promise<TaskHandler> {
-  if (!('module' in options && options.module instanceof URL)) return handler
-  const loaded: { default?: unknown } = await import(options.module.href)
+  const { module } = options
+  if (!module) return handler
+  const loaded: { default?: unknown } = await import(module.href)
   if (typeof loaded.default !== 'function')
-    throw new TypeError(`${options.module.href} must export its handler as default`)
+    throw new TypeError(`${module.href} must export its handler as default`)
   return loaded.default as TaskHandler
 }

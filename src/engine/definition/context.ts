@@ -47,7 +47,11 @@ export interface TaskContext {
    * @throws TypeError if a number is negative or not finite
    */
   progress(current: number, total?: number, step?: string): void
-  /** Creates another task with the same `createdBy`; with `tx`, inside your transaction. */
+  /**
+   * Creates another task with the same `createdBy`; with `tx`, inside your transaction.
+   *
+   * @throws TaskError `INVALID_ARGUMENT` for a `tx` in a worker thread; otherwise as the manager's `createTask`
+   */
   createTask<T extends TaskReference>(
     task: T,
     ...rest: CreateArguments<T, Omit<CreateTaskOptions, 'createdBy'>>

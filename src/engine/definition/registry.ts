@@ -66,8 +66,7 @@ export function createTaskRegistry(): TaskRegistry {
   const task = (type: string, options: TaskOptions | ThreadTaskOptions = {}) => {
     checkTaskOptions(type, options)
     const decorate = (given?: TaskHandler) => {
-      const handler =
-        'run' in options && options.run === 'thread' ? threadHandler(type, options, given) : given
+      const handler = 'run' in options && options.run === 'thread' ? threadHandler(type, given) : given
       // Before the function is bound to the type: one that is refused must stay a plain function.
       requireFree(type, handler)
       register(defineTask(type, options, handler as TaskHandler))
@@ -87,17 +86,16 @@ export function createTaskRegistry(): TaskRegistry {
   }
 }
 
-/** A handler that runs a module in a thread. Threads are loaded when the first one runs. */
-function threadHandler(type: string, { module }: ThreadTaskOptions, given: unknown): TaskHandler {
+/** Names the type where tasks are created; the executor runs the module instead. */
+function threadHandler(type: string, given: unknown): TaskHandler {
   if (given !== undefined) {
     throw new TaskError(
       'INVALID_ARGUMENT',
       `task('${type}', { run: 'thread' }) takes no handler: it is the default export of its module`,
     )
   }
-  return async (params, ctx) => {
-    const { runInThread } = await import('../executor/thread/run-in-thread.ts')
-    return runInThread(module, params, ctx)
+  return async () => {
+    throw new TypeError('a thread handler runs only in an executor; call its module in a unit test')
   }
 }
 

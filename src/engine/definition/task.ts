@@ -55,7 +55,8 @@ export type TaskHandler<Params = Record<string, unknown>, Result = unknown> = (
 /** A type's code and defaults, as one value. */
 export interface TaskDefinition {
   readonly type: string
-  readonly options: Readonly<TaskOptions>
+  /** With a `module`, that module's default export runs in a worker thread instead of `handler`. */
+  readonly options: Readonly<TaskOptions & Partial<Pick<ThreadTaskOptions, 'run' | 'module'>>>
   readonly handler: TaskHandler
 }
 
@@ -118,8 +119,12 @@ export function requireTypeOf(
 }
 
 /** Binds a function to a type, whose options `checkTaskOptions` has checked. */
-export function defineTask(type: string, options: TaskOptions, handler: TaskHandler): TaskDefinition {
-  const problem = findHandlerProblem(handler)
+export function defineTask(
+  type: string,
+  options: TaskDefinition['options'],
+  handler: TaskHandler,
+): TaskDefinition {
+  const problem = findHandlerProblem(handler, options)
   if (problem) throw new TaskError('INVALID_ARGUMENT', `task('${type}') ${problem}`)
   const definition = Object.freeze({ type, options: Object.freeze({ ...options }), handler })
   const byType = definitions.get(handler) ?? new Map<string, TaskDefinition>()
@@ -127,9 +132,12 @@ export function defineTask(type: string, options: TaskOptions, handler: TaskHand
   return definition
 }
 
-function findHandlerProblem(handler: unknown): string | undefined {
+function findHandlerProblem(handler: unknown, { module }: TaskDefinition['options']): string | undefined {
   if (typeof handler !== 'function') return 'must be applied to a function'
   if (unapplied.has(handler)) return 'must be applied to a handler, got what another task() returned'
+  if (!module && findDefinitions(handler).some(({ options }) => options.module)) {
+    return "must be applied to a handler, got what task() returned for a thread: pass run: 'thread' and its module"
+  }
   // Calling one only makes its iterator: the body would never run.
   return /Generator/.test(Object.prototype.toString.call(handler))
     ? 'must be applied to a function that is no generator'

@@ -17,6 +17,7 @@ import { Claimer, type ClaimerOptions } from './claimer.ts'
 import { Dispatcher } from './dispatcher.ts'
 import { describeExecutor, Heartbeat } from './heartbeat.ts'
 import { Slots } from './slots.ts'
+import { ThreadPool } from './thread/thread-pool.ts'
 import { Completions } from './writers/completions.ts'
 import { LogBuffer } from './writers/log-buffer.ts'
 import { ProgressBuffer } from './writers/progress-buffer.ts'
@@ -50,6 +51,7 @@ export interface ExecutorParts {
   readonly scheduler: Scheduler
   readonly logs: LogBuffer
   readonly progress: ProgressBuffer
+  readonly threads: ThreadPool
   readonly loops: ExecutorLoops
   /** Claims at the next moment: tasks may have come, or capacity. */
   wake(): void
@@ -89,7 +91,8 @@ export function assemble(options: ExecutorOptions, executorId: string, giveUp: A
     context,
     onLost: ({ taskId, attempt }) => abort(taskId, attempt, 'lost'),
   })
-  const services = attemptServices(options, { db, executorId, logs, progress, giveUp })
+  const threads = new ThreadPool(events)
+  const services = attemptServices(options, { db, executorId, logs, progress, threads, giveUp })
   const dispatcher = new Dispatcher({ executorId, definitions, slots, claimer, wakeUp, services })
   const claimLoop = new ClaimLoop({
     ...{ db, executorId, events, giveUp, slots, claimer, wakeUp },
@@ -118,8 +121,7 @@ export function assemble(options: ExecutorOptions, executorId: string, giveUp: A
     wakeUp,
     heartbeat,
     scheduler,
-    logs,
-    progress,
+    ...{ logs, progress, threads },
     wake,
     rescan,
     abort,
@@ -161,7 +163,9 @@ function attemptServices(
   {
     executorId,
     ...owned
-  }: Pick<AttemptServices, 'db' | 'logs' | 'progress' | 'giveUp'> & { readonly executorId: string },
+  }: Pick<AttemptServices, 'db' | 'logs' | 'progress' | 'threads' | 'giveUp'> & {
+    readonly executorId: string
+  },
 ): Omit<AttemptServices, 'onRetryDue'> {
   return {
     ...owned,

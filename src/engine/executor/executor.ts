@@ -110,7 +110,9 @@ export class TaskExecutor {
       // Every handler is aborted: no notification matters any more, and no one waits for a connection that hangs.
       const others = Promise.all([pruned, loops.listener && within(graceMs, loops.listener.stop())])
       await within(graceMs, slots.whenIdle())
-      await beforeAbort(this.#giveUp.signal, this.#release(parts, claimed, others))
+      // No thread may go on while another executor runs its released task.
+      const closed = Promise.all([others, parts.threads.close()])
+      await beforeAbort(this.#giveUp.signal, this.#release(parts, claimed, closed))
     } finally {
       clearTimeout(deadline)
       // Writes that still wait must not outlive the stop.
@@ -128,7 +130,7 @@ export class TaskExecutor {
     const { db, slots, logs, progress, claimer, claimLoop, loops } = parts
     await Promise.all([claimed, claimer.whenIdle()])
     await claimLoop.whenIdle()
-    await Promise.all(slots.attempts().map((attempt) => attempt.handBack(settings.cancelGraceMs)))
+    await Promise.all(slots.attempts().map((attempt) => attempt.release(settings.cancelGraceMs)))
     await Promise.all([logs.flushed(), progress.flush()])
     await Promise.all([loops.heartbeat.stop(), others])
     const context = { events, giveUp: this.#giveUp.signal }

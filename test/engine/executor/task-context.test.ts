@@ -26,6 +26,8 @@ test('a context may be taken apart, copied and built upon', async () => {
   expect(ctx.log).toBe(log)
   const copy = { ...ctx, tenant: 'acme' }
   expect([copy.signal, copy.log, copy.taskId]).toEqual([signal, log, taskId])
+  const { progress } = copy
+  expect(() => progress(-1)).toThrow(/current/)
   const heir: TaskContext = Object.create(ctx)
   expect([heir.signal, heir.log]).toEqual([signal, log])
   expect(() => Object.assign(ctx, { signal: undefined })).toThrow(TypeError)

@@ -17,11 +17,7 @@ const MAX_MESSAGE_CHARS = 10_000
 const MAX_DATA_CHARS = 10_000
 const MAX_STEP_CHARS = 200
 
-/**
- * What one attempt says: its newest progress and its log.
- *
- * Lines said before the signal aborted are kept; later ones are dropped and counted. Progress never falls.
- */
+/** The log and the newest progress of one attempt. Once its signal has aborted, both are discarded. Progress never falls. */
 export class AttemptOutput {
   readonly #fence: Fence
   readonly #event: RunEvent
@@ -32,7 +28,7 @@ export class AttemptOutput {
   readonly #scrubber: Scrubber | undefined
   #log: TaskLog | undefined
   #closed = false
-  #lateWasSaid = false
+  #lateReported = false
   #lastLine = 0
   #progress = 0
   #total = 0
@@ -53,6 +49,7 @@ export class AttemptOutput {
     this.#scrubber = scrubber
   }
 
+  /** Created on first use. */
   get log(): TaskLog {
     this.#log ??= {
       debug: (first: unknown, second?: unknown) => this.#write('DEBUG', first, second),
@@ -91,22 +88,21 @@ export class AttemptOutput {
     })
   }
 
-  /** Drops what comes late without a word. */
-  hush(): void {
-    this.#lateWasSaid = true
+  /** Discards late output without a `late` event. */
+  suppressLate(): void {
+    this.#lateReported = true
   }
 
-  /** Says no more: the handler has returned. */
+  /** Discards all later output: the handler has returned. */
   close(): void {
     this.#closed = true
   }
 
-  /** Nothing was said that would have to be written. */
   get isSilent(): boolean {
     return this.#lastLine === 0 && !this.#reported
   }
 
-  /** Resolves when what was said is in the database. */
+  /** Resolves when the output so far is in the database; `progress: false` discards the progress instead. */
   async flushed(options: { progress: boolean }): Promise<void> {
     if (options.progress) await this.#reports.flush()
     else this.#reports.drop(this.#fence)
@@ -121,7 +117,7 @@ export class AttemptOutput {
     const json = serializeFields(data)
     this.#lastLine = this.#logs.add(this.#fence, { level, message: text, data: bounded(json) })
     if (this.#events.listenerCount('logged') > 0) {
-      // As JSON: a host's logger would lose what is in errors and Maps.
+      // As JSON: the host's logger would lose the contents of errors and Maps.
       const fields = json === undefined ? undefined : JSON.parse(json)
       this.#events.emit('logged', { ...this.#event, level, message: text, data: fields })
     }
@@ -131,11 +127,11 @@ export class AttemptOutput {
     return this.#scrubber?.text(text) ?? text
   }
 
-  /** Said once an attempt: a handler in a loop must not flood the log with what it may not log. */
+  /** Reports once: a handler that logs in a loop must not flood the server's log. */
   #isOver(what: 'progress' | 'log'): boolean {
     if (!this.#closed && !this.#cancellation.aborted) return false
-    if (!this.#lateWasSaid) this.#events.emit('late', { ...this.#event, what })
-    this.#lateWasSaid = true
+    if (!this.#lateReported) this.#events.emit('late', { ...this.#event, what })
+    this.#lateReported = true
     return true
   }
 }

@@ -15,12 +15,14 @@ import { backoffDelayMs, completeBackoff, policyDelayMs } from '../../definition
 import type { Scrubber } from '../../definition/scrubber.ts'
 import type { TaskDefinition } from '../../definition/task.ts'
 import { isInstance, readThrown } from '../../definition/thrown.ts'
+import type { TaskManager } from '../../manager/manager.ts'
 import type { RunEvent, TaskEvents } from '../../runtime/events.ts'
 import { GaveUp, type Persisted, persist } from '../../runtime/persist.ts'
 import { endCancelledRun } from '../../store/cancel-requests.ts'
 import { type ClaimedTask, LAST_ATTEMPT } from '../../store/claim.ts'
 import type { Fence } from '../../store/fence.ts'
 import { failTask, findEnd, noteHandlerReturned, releaseTask, retryTaskLater } from '../../store/finish.ts'
+import type { ThreadPool } from '../thread/thread-pool.ts'
 import type { Completions } from '../writers/completions.ts'
 import type { LogBuffer } from '../writers/log-buffer.ts'
 import type { ProgressBuffer } from '../writers/progress-buffer.ts'
@@ -29,15 +31,17 @@ import { abortReason, Cancellation } from './cancellation.ts'
 import { Completion } from './completion.ts'
 import { encodeResult } from './result.ts'
 import { type RunningTask, runningTask } from './running-task.ts'
-import { type ContextServices, createContext } from './task-context.ts'
+import { AttemptContext } from './task-context.ts'
 
-/** Of a row that somebody else has written: a longer timer would fire at once. */
+/** A longer timer would fire at once. */
 const MAX_TIMER_MS = 2_147_483_647
 
 const TOO_MANY_ATTEMPTS = `TOO_MANY_ATTEMPTS: an attempt after number ${LAST_ATTEMPT} has no fence of its own`
 
-export interface AttemptServices extends ContextServices {
+export interface AttemptServices {
   readonly db: Database
+  readonly manager: TaskManager
+  readonly threads: ThreadPool
   readonly events: TaskEvents
   readonly logs: LogBuffer
   readonly progress: ProgressBuffer
@@ -47,16 +51,13 @@ export interface AttemptServices extends ContextServices {
   readonly retryBaseMs: number
   readonly maxResultBytes: number
   readonly redaction: Redaction
-  /** A retry of this executor's own making is due after this long. */
+  /** A retry that this executor has written is due after `delayMs`. */
   onRetryDue(taskType: string, delayMs: number): void
 }
 
 /**
- * One run of one task, from claim to record: parse params → run → classify → record → announce.
- *
- * The first cause to abort it wins. A timeout leaves the row running until the handler returns, so that no
- * retry ever runs beside it; only when the grace period passes first does the row become failed. Every write
- * carries the fence: a run that lost its task changes nothing.
+ * One attempt: parse params → run the handler → classify → write the outcome → emit. Every write carries the fence.
+ * A timeout leaves the row running until the handler returns or the grace period ends, so that no retry overlaps it.
  */
 export class Attempt {
   readonly task: ClaimedTask
@@ -66,7 +67,6 @@ export class Attempt {
   readonly #services: AttemptServices
   readonly #cancellation = new Cancellation()
   readonly #output: AttemptOutput
-  /** Undefined where the type hides nothing. */
   readonly #scrubber: Scrubber | undefined
   readonly #completion: Completion
   readonly #startedAt = performance.now()
@@ -75,13 +75,12 @@ export class Attempt {
   #stuck = false
   #timeout: NodeJS.Timeout | undefined
   #grace: NodeJS.Timeout | undefined
-  /** Ends the row of a timed-out handler that will not return. */
+  /** The write that fails a timed-out task whose handler does not return. */
   #overdue: Promise<void> | undefined
-  /** Resolves with `run`. */
   #ended: Promise<void> | undefined
-  /** The row has been handed on without waiting for the handler. */
-  #handedBack = false
-  /** Its fence is that of a later claim, too. */
+  /** The task was released while its handler still ran. */
+  #released = false
+  /** A later claim has the same fence. */
   #isClaimedAgain = false
 
   constructor(task: ClaimedTask, definition: TaskDefinition, executorId: string, services: AttemptServices) {
@@ -96,23 +95,22 @@ export class Attempt {
     this.#completion = new Completion(run, this.#output, services.maxResultBytes)
   }
 
-  /** The handler has ignored its signal for the grace period. */
+  /** The handler has ignored its signal for the whole grace period. */
   get stuck(): boolean {
     return this.#stuck
   }
 
-  /** The handler has reported no progress and logged nothing. */
   get isSilent(): boolean {
     return this.#output.isSilent
   }
 
-  /** Resolves when the handler has returned, which `onReturned` is told, and its end is written or can no longer be. */
+  /** Calls `onReturned` once the handler has returned; resolves once the outcome is written, or cannot be. */
   run(onReturned: () => void): Promise<void> {
     this.#ended = this.#run(onReturned)
     return this.#ended
   }
 
-  /** Whatever throws on the way, the attempt ends: its row must not stay running. */
+  /** Ends the attempt whatever throws: its row must not stay running. */
   async #run(onReturned: () => void): Promise<void> {
     this.#services.events.emit('started', this.event)
     const timeoutMs = Math.min(Math.max(1, this.task.timeoutSeconds * 1_000), MAX_TIMER_MS)
@@ -122,7 +120,6 @@ export class Attempt {
     clearTimeout(this.#timeout)
     clearTimeout(this.#grace)
     try {
-      // From here on a cancel changes the row alone; a line said after the end belongs to nobody.
       this.#output.close()
       onReturned()
       await this.#overdue
@@ -133,56 +130,42 @@ export class Attempt {
     }
   }
 
-  /** Aborts the handler's signal. The first cause stands; none counts once the handler has returned. */
+  /** Aborts the handler's signal. The first cause wins; after the handler's return there is nothing to abort. */
   abort(cause: AbortCause): void {
     if (this.#cause !== undefined || this.#returned) return
     this.#cause = cause
-    // It is healthy, and has had no way to know.
-    if (cause === 'shutdown') this.#output.hush()
+    // At a stop, late output is not the handler's fault.
+    if (cause === 'shutdown') this.#output.suppressLate()
     clearTimeout(this.#timeout)
     const { cancelGraceMs } = this.#services
     this.#grace = setTimeout(() => this.#graceIsOver(cause), cancelGraceMs)
-    // What a handler's listener throws is reported outside of all calls: as of this run, not of nobody.
+    // An error that a handler's abort listener throws is reported as this task's.
     runningTask.run(this.#running, () => this.#cancellation.abort(abortReason(cause, this.task)))
   }
 
-  /**
-   * The database has lost the claim of this run, and has given its task to this executor again under the same fence. The
-   * run is lost; what it releases at its end, or when it ignores its signal for too long, is that later claim.
-   */
+  /** The database lost this claim and made another with the same fence. This attempt is lost; it ends by releasing that. */
   noteClaimedAgain(): void {
     this.#isClaimedAgain = true
     this.abort('lost')
     if (this.#stuck) this.#releaseClaim()
   }
 
-  /**
-   * The process is about to end: gives the task back, due after `delayMs`, while its handler still runs. Where that has
-   * returned, its own end is waited for: what is done must not be done again.
-   */
-  async handBack(delayMs: number): Promise<void> {
+  /** Releases the task, due after `delayMs`, while its handler still runs; after its return, waits for the outcome. */
+  async release(delayMs: number): Promise<void> {
     if (this.#returned) return this.#ended
-    this.#handedBack = true
+    this.#released = true
     clearTimeout(this.#grace)
     const { db } = this.#services
-    await this.#persist('a hand-back', () => releaseTask(db, this.fence, delayMs))
+    await this.#persist('a release', () => releaseTask(db, this.fence, delayMs))
   }
 
   async #execute(): Promise<HandlerEnd> {
-    const { handler } = this.#definition
-    // Cancelled while the answer to its claim was under way.
+    // Cancelled while its claim was in flight.
     if (this.#cancellation.aborted) return { thrown: this.#cancellation.signal.reason }
     try {
       if (this.fence.attempt >= LAST_ATTEMPT) throw new PermanentError(TOO_MANY_ATTEMPTS)
       const params = await this.#parseParams()
-      const parts = {
-        fence: this.fence,
-        cancellation: this.#cancellation,
-        output: this.#output,
-        completion: this.#completion,
-      }
-      const context = createContext(this.task, parts, this.#services)
-      const result = await runningTask.run(this.#running, () => handler(params, context))
+      const result = await runningTask.run(this.#running, () => this.#runHandler(params))
       const warn = (line: string) => this.#output.log.warn(line)
       return { returned: encodeResult(result, this.#services.maxResultBytes, warn) }
     } catch (thrown) {
@@ -191,6 +174,18 @@ export class Attempt {
       }
       return { thrown }
     }
+  }
+
+  #runHandler(params: Record<string, unknown>): unknown {
+    const { handler, options } = this.#definition
+    const { manager, threads, maxResultBytes } = this.#services
+    const [cancellation, output, completion] = [this.#cancellation, this.#output, this.#completion]
+    const context = new AttemptContext(this.task, { manager, cancellation, output, completion })
+    const { module } = options
+    if (!module) return handler(params, context)
+    const hidden = this.#scrubber?.hidden
+    const { fence } = this
+    return threads.run({ module, params, context, fence, maxResultBytes, hidden, output, completion })
   }
 
   async #parseParams(): Promise<Record<string, unknown>> {
@@ -209,7 +204,7 @@ export class Attempt {
   }
 
   async #record(outcome: Outcome): Promise<void> {
-    if (this.#handedBack) return
+    if (this.#released) return
     if (!this.#output.isSilent) await this.#output.flushed({ progress: outcome.kind === 'fail' })
     if (outcome.kind !== 'abandon') {
       if (await this.#isWritten(outcome)) return this.#announce(outcome)
@@ -219,24 +214,26 @@ export class Attempt {
     await this.#noteReturn()
   }
 
-  /** The row ended before its handler returned, or is cancelled now. From now on it may be retried. */
+  /** Records that the handler of an ended task has returned: only now may the task be retried. */
   async #noteReturn(): Promise<void> {
     const { db } = this.#services
     if (this.#cause === 'cancelled') return this.#endCancelled()
     await this.#persist('the return of a handler', () => noteHandlerReturned(db, this.fence))
   }
 
-  /** A transaction may have held the row when it was to be cancelled. */
+  /** An open transaction may have locked the row when the cancel was requested. */
   async #endCancelled(): Promise<void> {
     const { db, events } = this.#services
     const { value } = await this.#persist('a cancel', () => endCancelledRun(db, this.fence))
     if (value) events.emit('cancelled', { taskId: this.task.taskId, attempt: this.fence.attempt })
   }
 
-  /** Whatever the handler did after its own completion: what counts is whether that one was committed. */
+  /** After `ctx.complete`, only the database knows whether its transaction committed. */
   async #recordCompletion(end: HandlerEnd): Promise<void> {
     await this.#output.flushed({ progress: false })
-    const written = await this.#persist('a look back', () => findEnd(this.#services.db, this.fence))
+    const written = await this.#persist('a lookup of the outcome', () =>
+      findEnd(this.#services.db, this.fence),
+    )
     if (written.value === 'completed') {
       await this.#noteReturn()
       return this.#announce({ kind: 'complete', result: null })
@@ -251,8 +248,8 @@ export class Attempt {
   async #isWritten(outcome: Exclude<Outcome, { kind: 'abandon' }>): Promise<boolean> {
     const { value: written, retried } = await this.#persist(outcome.kind, () => this.#write(outcome))
     if (written || !retried) return written
-    // Nothing changed, but an earlier try broke off: perhaps it was the one that changed it.
-    const end = await this.#persist('a look back', () => findEnd(this.#services.db, this.fence))
+    // An earlier try, whose response was lost, may have written it.
+    const end = await this.#persist('a lookup of the outcome', () => findEnd(this.#services.db, this.fence))
     return end.value === attemptOutcome(outcome)
   }
 
@@ -287,12 +284,12 @@ export class Attempt {
     })
   }
 
-  /** The end could not be classified, or the database refused it. The attempt has failed rather than run for ever. */
+  /** The outcome could not be classified, or the database refused it: fails the attempt instead. */
   async #recordRefused(refused: unknown): Promise<void> {
     const { events, retryBaseMs } = this.#services
     events.emit('writeFailed', { what: `the end of ${this.task.taskId}`, error: this.#scrubbed(refused) })
-    if (refused instanceof GaveUp || this.#handedBack) return
-    // Without the type's policy, which may be what failed.
+    if (refused instanceof GaveUp || this.#released) return
+    // Not the type's policy, which may have thrown.
     const retryDelayMs = (retry: number) => backoffDelayMs(completeBackoff({}, retryBaseMs), retry)
     const end = { thrown: 'its end could not be written down' }
     const outcome = this.#classify(end, { ...this.#limits, retryDelayMs })
@@ -313,7 +310,7 @@ export class Attempt {
   }
 
   #releaseClaim(): void {
-    this.handBack(0).catch((error: unknown) => {
+    this.release(0).catch((error: unknown) => {
       this.#services.events.emit('writeFailed', { what: `the release of ${this.task.taskId}`, error })
     })
   }

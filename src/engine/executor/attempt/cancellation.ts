@@ -7,7 +7,7 @@ const TEXTS: Record<Exclude<AbortCause, 'timeout'>, string> = {
   shutdown: 'is interrupted: the server is shutting down',
 }
 
-/** Whether an attempt is aborted. Its signal is made for the handler that asks for it: few do, and it costs the most. */
+/** Whether an attempt is aborted. Creates its signal on first use: that doubles the cost of an attempt, and few need it. */
 export class Cancellation {
   #controller: AbortController | undefined
   #reason: DOMException | undefined

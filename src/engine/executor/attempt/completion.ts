@@ -6,10 +6,7 @@ import type { AttemptOutput } from './attempt-output.ts'
 import type { Cancellation } from './cancellation.ts'
 import { encodeResult } from './result.ts'
 
-/**
- * A run's own say inside its handler's transactions: the check that it still owns its task, and the completion that
- * commits together with business rows. Only the database knows afterwards whether that transaction committed.
- */
+/** Fence check and completion inside the handler's transactions. Only the database knows whether they committed. */
 export class Completion {
   readonly #fence: Fence
   readonly #cancellation: Cancellation
@@ -47,7 +44,7 @@ export class Completion {
     this.#attempted = true
   }
 
-  /** It was attempted in the handler's own thread. */
+  /** The handler's thread has completed the task itself. */
   noteAttempt(): void {
     this.#attempted = true
   }

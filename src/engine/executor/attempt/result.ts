@@ -2,12 +2,12 @@ import { PermanentError } from '../../definition/errors.ts'
 import { describeError } from '../../definition/outcome.ts'
 import { type Loss, serialize } from '../../definition/serialize.ts'
 
-/** A result of a million NaNs is one line, too. */
+/** A million NaNs are one line, too. */
 const MAX_LOSSES = 5
 
 /**
- * A handler's result as JSON text; null when there is none. `warn` gets a line about what JSON has no form for: a task
- * that is done must not fail for it.
+ * A handler's result as JSON text; null when there is none. Values that JSON cannot hold fail no
+ * finished task: `warn` reports them.
  *
  * @throws PermanentError when it is not JSON, or too large: another attempt would return the same
  */

@@ -8,7 +8,7 @@ export interface RunningTask {
   readonly scrubber?: Scrubber | undefined
 }
 
-/** Of the handler that is executing now, its timers, listeners and the promises that it left behind. */
+/** Set in a handler, its timers and listeners, and in promises that it left behind. */
 export const runningTask = new AsyncLocalStorage<RunningTask>()
 
 /**
@@ -19,7 +19,7 @@ export function currentTask(): RunEvent | undefined {
   return runningTask.getStore()?.event
 }
 
-/** Hides the secrets of the run that is executing now. */
+/** Redacts the secrets of the run that executes now. */
 export function currentScrubber(): Scrubber | undefined {
   return runningTask.getStore()?.scrubber
 }

@@ -2,7 +2,7 @@ import { PermanentError, RetryAfter, TaskError, type TaskErrorCode } from '../..
 import { type Thrown, toError } from '../../definition/thrown.ts'
 import type { SentError } from './protocol.ts'
 
-/** What was thrown again, of the class that the engine goes by. */
+/** Restores a thrown value, with the class that decides its outcome. */
 export function unpackError({ thrown, isPermanent, delayMs }: SentError): unknown {
   const error = toError(thrown)
   if (typeof error === 'string') return error

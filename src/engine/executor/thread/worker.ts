@@ -1,5 +1,4 @@
 import { performance } from 'node:perf_hooks'
-import type { Transaction } from '../../../db/query-runner.ts'
 import type { LogData, TaskContext, TaskLog } from '../../definition/context.ts'
 import { TaskError } from '../../definition/errors.ts'
 import { readLogCall } from '../../definition/log-call.ts'
@@ -13,16 +12,21 @@ import { currentScrubber, runningTask } from '../attempt/running-task.ts'
 import { type FromThread, packError, type ThreadTask, type ToThread } from './protocol.ts'
 import { unpackError } from './unpack-error.ts'
 
-/** A handler in a loop must not fill the channel with progress that nobody will see. */
+/** A handler that reports in a loop must not fill the channel. */
 const PROGRESS_INTERVAL_MS = 50
 
-/** An error that nobody caught ends the thread, and leaves it without the secrets of the run that left it behind. */
+/** The attempt creates tasks, in another thread: it cannot use a connection of this one. */
+const NO_TX =
+  'tx: got one, but ctx.createTask takes none in a worker thread; create the task without tx, with a uniqueKey, once ' +
+  "your transaction has committed, or register the handler without run: 'thread'"
+
+/** An uncaught error ends the thread, and leaves it without the secrets of the run that caused it. */
 process.on('uncaughtException', (error: unknown) => {
-  // A handler's own listener may keep the thread alive, as without this one.
+  // Where the handler's module listens too, the thread lives on, as without this listener.
   if (process.listenerCount('uncaughtException') === 1) throw currentScrubber()?.error(error) ?? error
 })
 
-/** What a pool thread runs: loads the handler's module and gives it a context that speaks over the port. */
+/** What a pool thread runs: the handler of a module, with a context that forwards to the attempt over the port. */
 export default async function runHandler(task: ThreadTask): Promise<void> {
   const link = new Link(task)
   try {
@@ -35,7 +39,7 @@ export default async function runHandler(task: ThreadTask): Promise<void> {
     const { taskId, attempt } = task.fence
     const run = { event: { taskId, taskType, attempt }, scrubber: hidden && new Scrubber(hidden) }
     const result: unknown = await runningTask.run(run, () => handler(task.params, link.context))
-    // Inside a result these are named in the log; as a whole they are none, and what cloning throws says so.
+    // As a whole result these are errors, and `structuredClone` throws one that names them.
     if (typeof result === 'function' || typeof result === 'symbol') structuredClone(result)
     link.end({ kind: 'returned', result: link.encode(result) })
   } catch (thrown) {
@@ -43,23 +47,21 @@ export default async function runHandler(task: ThreadTask): Promise<void> {
   }
 }
 
-/** The thread's end of the channel to the attempt that waits in the main thread. */
+/** The thread's end of the channel to its attempt. */
 class Link {
   readonly context: TaskContext
   readonly #task: ThreadTask
   readonly #abort = new AbortController()
   readonly #calls = new Map<number, PromiseWithResolvers<unknown>>()
-  /** Of the handler's, by the calls that they came with. */
-  readonly #transactions = new Map<number, Transaction>()
   #lastCall = 0
   #progress: readonly [number, number | undefined, string | undefined] | undefined
   #progressSentAt = Number.NEGATIVE_INFINITY
 
   constructor(task: ThreadTask) {
     this.#task = task
-    task.port.on('message', (message: ToThread) => this.#hear(message))
+    task.port.on('message', (message: ToThread) => this.#receive(message))
     this.context = this.#createContext()
-    this.#send({ kind: 'begun' })
+    this.#send({ kind: 'started' })
   }
 
   /** @throws PermanentError for a result that is not JSON, or too large */
@@ -91,9 +93,8 @@ class Link {
         const name =
           typeof reference === 'string' ? reference : (requireDefinitions(reference)[0]?.type ?? '')
         const { tx, ...options } = given
-        const inTransaction = tx !== undefined
-        // The main thread's manager answers what createTask promises.
-        return (await this.#call({ kind: 'create', task: name, params, options, inTransaction }, tx)) as never
+        if (tx !== undefined) throw new TaskError('INVALID_ARGUMENT', NO_TX)
+        return (await this.#call({ kind: 'create', task: name, params, options })) as never
       },
       guard: async (tx) => {
         // Loaded when needed: a thread that writes nothing need not load a database driver.
@@ -104,7 +105,7 @@ class Link {
         const { completeInTransaction } = await import('../../store/guard.ts')
         const text = this.encode(result)
         this.#sendProgress()
-        // What the main thread has heard of the progress goes into the same row.
+        // The progress that the attempt has received goes into the same row.
         const last = (await this.#call({ kind: 'flush' })) as LastProgress | undefined
         if (this.#abort.signal.aborted) throw this.#lost()
         if (!(await completeInTransaction(tx, fence, text, last))) throw this.#lost()
@@ -126,43 +127,23 @@ class Link {
     this.#progressSentAt = performance.now()
   }
 
-  #call(
-    request: DistributiveOmit<Extract<FromThread, { call: number }>, 'call'>,
-    tx?: Transaction,
-  ): Promise<unknown> {
+  #call(request: DistributiveOmit<Extract<FromThread, { call: number }>, 'call'>): Promise<unknown> {
     const call = ++this.#lastCall
-    if (tx) this.#transactions.set(call, tx)
-    const answer = Promise.withResolvers<unknown>()
-    this.#calls.set(call, answer)
+    const response = Promise.withResolvers<unknown>()
+    this.#calls.set(call, response)
     this.#send({ ...request, call } as FromThread)
-    return answer.promise
+    return response.promise
   }
 
-  #hear(message: ToThread): void {
+  #receive(message: ToThread): void {
     if (message.kind === 'abort') {
       this.#abort.abort(new DOMException(message.message, message.name))
       return
     }
-    if (message.kind === 'query') {
-      void this.#query(message)
-      return
-    }
     const call = this.#calls.get(message.call)
-    this.#transactions.delete(message.call)
     this.#calls.delete(message.call)
-    if (message.kind === 'answer') call?.resolve(message.value)
+    if (message.kind === 'resolved') call?.resolve(message.value)
     else call?.reject(unpackError(message.error))
-  }
-
-  async #query({ call, query, text, values }: Extract<ToThread, { kind: 'query' }>): Promise<void> {
-    try {
-      const { runIn } = await import('../../../db/query-runner.ts')
-      const tx = this.#transactions.get(call)
-      if (!tx) throw new Error('the transaction of this call has ended')
-      this.#send({ kind: 'rows', query, rows: await runIn(tx, text, values) })
-    } catch (error) {
-      this.#send({ kind: 'queryFailed', query, error: packError(error) })
-    }
   }
 
   #send(message: FromThread): void {

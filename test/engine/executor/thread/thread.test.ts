@@ -1,5 +1,9 @@
-import { describe, expect, test } from 'vitest'
+import { once } from 'node:events'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
+import { setTimeout } from 'node:timers/promises'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { z } from 'zod'
+import type { TaskContext } from '../../../../src/engine/definition/context.ts'
 import { createTaskRegistry } from '../../../../src/engine/definition/registry.ts'
 import { nextEvent } from '../../../support/engine.ts'
 import { useEngines } from '../../../support/engines.ts'
@@ -111,14 +115,59 @@ describe('a thread handler', () => {
     expect(await manager.listLogs(taskId, { level: 'INFO' })).toMatchObject({ total: 1 })
   })
 
-  test.for([true, false])('creates tasks inside its own transaction (committed: %s)', async (commit) => {
+  test('is refused a task inside a transaction, and creates it after the commit', async () => {
     await rememberTypes(engines.database.pool, 'child')
-    const enqueuing = inThread(`enqueuing_${commit}`, 'enqueuing', { maxRetries: 0 })
+    const enqueuing = inThread('enqueuing', 'enqueuing', { maxRetries: 0 })
     const { manager } = engines.start([enqueuing])
-    const { taskId } = await manager.createTask(enqueuing, { url: engines.database.url, commit })
-    const { result } = await manager.waitFor(taskId)
-    expect(result).toEqual(commit ? [true, false, true] : 'rolled back')
-    expect(await manager.listTasks({ taskType: 'child' })).toMatchObject({ total: commit ? 1 : 0 })
+    const { taskId } = await manager.createTask(enqueuing)
+    expect((await manager.waitFor(taskId)).result).toEqual({
+      refusal: {
+        name: 'TaskError',
+        code: 'INVALID_ARGUMENT',
+        message: expect.stringMatching(/^tx: .* once your transaction has committed/),
+      },
+      created: true,
+    })
+    expect(await manager.listTasks({ taskType: 'child' })).toMatchObject({ total: 1 })
+  })
+
+  test('leaves no thread to its process when its executor stops; those of other executors live on', async () => {
+    const server = createServer().listen(0, '127.0.0.1')
+    onTestFinished(() => void server.close())
+    await once(server, 'listening')
+    const { port } = server.address() as AddressInfo
+    const connectFrom = async (type: string, untilAbort: boolean) => {
+      const connecting = inThread(type, 'connecting')
+      const { manager, executor } = engines.start([connecting], { shutdownTimeoutMs: 3_000 })
+      const connection = once(server, 'connection')
+      const { taskId } = await manager.createTask(connecting, { port, untilAbort })
+      const [socket] = (await connection) as [Socket]
+      const closed = new Promise<'closed'>((resolve) => socket.resume().on('close', () => resolve('closed')))
+      // A terminated thread may reset its connection.
+      socket.on('error', () => {})
+      if (!untilAbort) await manager.waitFor(taskId)
+      return { executor, closed, socket }
+    }
+    const idle = await connectFrom('connecting_idle', false)
+    const busy = await connectFrom('connecting_busy', true)
+    // Idle threads end after 30 s without a stop.
+    const tooLate = setTimeout(20_000, 'too late', { ref: false })
+    await idle.executor.stop()
+    expect(await Promise.race([idle.closed, tooLate])).toBe('closed')
+    expect(busy.socket.closed).toBe(false)
+  })
+
+  test('can be called in an executor alone', async () => {
+    const polite = inThread('polite_call', 'polite')
+    await expect(async () => polite({}, {} as TaskContext)).rejects.toThrow(
+      new TypeError('a thread handler runs only in an executor; call its module in a unit test'),
+    )
+    expect(() => task('other_type')(polite)).toThrow(
+      expect.objectContaining({
+        code: 'INVALID_ARGUMENT',
+        message: expect.stringContaining("run: 'thread'"),
+      }),
+    )
   })
 
   test('needs a module', () => {
