@@ -54,7 +54,40 @@ const isFolder = (...folders: readonly string[]) => {
 const SQL =
   /\bselect\b[\s\S]*\bfrom\s+[\w"$]|\binsert\s+into\s|\bupdate\s+[\w."]+(\s+\w+)?\s+set\s|\bdelete\s+from\s|^\s*(begin|commit|rollback)\s*$|^\s*(lock|truncate|drop|alter|create)\s+(table|index|schema|database|role)\b|^\s*(listen|notify)\s+\w+\s*$|pg_advisory|pg_notify/i
 
+/** The rooms of the engine, from the top down: each imports only those after it. */
+const ROOMS = [
+  'runner.ts',
+  'executor',
+  'manager',
+  'schedules',
+  'notify',
+  'create',
+  'feed',
+  'maintenance',
+  'runtime',
+  'store',
+  'definition',
+]
+
+/** The place of a path's room in `ROOMS`; −1 for a new room, undefined outside of the engine. */
+function floorOf(path: string): number | undefined {
+  const room = path.match(/^src\/engine\/([^/]+)/)?.[1]
+  return room === undefined ? undefined : ROOMS.indexOf(room)
+}
+
 export const RULES: readonly Rule[] = [
+  {
+    name: `a room of the engine imports only rooms below it, types included: ${ROOMS.join(' > ')}`,
+    broken: parseSource('src/engine/store/claim.ts', `import type { Slots } from '../executor/slots.ts'\n`),
+    find: (file) => {
+      const floor = floorOf(file.path)
+      if (floor === undefined) return []
+      if (floor < 0) return [{ line: 1, problem: 'is in no room that has a place in the order' }]
+      return file.imports
+        .filter(({ target }) => (floorOf(target) ?? floor) < floor)
+        .map(({ line, target }) => ({ line, problem: `imports '${target}'` }))
+    },
+  },
   importRule({
     name: 'pg and drizzle-orm are used in db/, schema.ts and store files alone (types of pg may be passed along)',
     forbidden: isPackage('pg', 'drizzle-orm'),
