@@ -268,9 +268,11 @@ describe('over 100,000 finished tasks', () => {
     await rememberTypes(tables.pool, 'elsewhere')
     const { manager } = tables.createManager()
     const create = () => manager.createTask('elsewhere', { a: 1 }, { uniqueKey: 'k' })
-    const [, statement] = await captureStatements(tables.pool, create)
+    await create()
+    const statements = await captureStatements(tables.pool, create)
+    const holders = statements.find(({ text }) => text.includes('/* tasks_key_holders */'))
     for (const kind of KINDS) {
-      const plan = await explainOne(statement, kind)
+      const plan = await explainOne(holders, kind)
       expect(indexesOf(plan), kind).toContain('idx_async_tasks_unique_key')
       expect(scansOfTasks(plan), kind).toEqual([])
     }
