@@ -3,7 +3,7 @@ import { useText } from '../i18n/text.ts'
 import { HAS_LOGIN } from '../settings.ts'
 import { chooseLanguage, chooseTheme, language, THEMES, theme } from '../state/preferences.ts'
 import type { Query, View } from '../state/route.ts'
-import { bearerToken, leaveSession, session } from '../state/session.ts'
+import { bearerToken, forgetPerson, leaveSession, session } from '../state/session.ts'
 import { useStore } from '../state/store.ts'
 import { attempt } from '../state/toasts.ts'
 import { HealthPill } from './health-pill.tsx'
@@ -83,7 +83,8 @@ export function Switches() {
 }
 
 async function leave(): Promise<void> {
-  if (HAS_LOGIN && (await attempt(async () => (await client.logout()) ?? true)) === undefined) return
+  const stay = forgetPerson()
+  if (HAS_LOGIN && (await attempt(async () => (await client.logout()) ?? true)) === undefined) return stay()
   leaveSession()
 }
 

@@ -55,7 +55,19 @@ export function forgetSession(): void {
   session.set(false)
 }
 
-/** A log-out: whoever logs in next is somebody else. */
+/**
+ * A log-out begins: the next to log in is another person, even if a 401 of another request ends the session before the
+ * log-out has returned. Returns what undoes it.
+ */
+export function forgetPerson(): () => void {
+  const before = person
+  person = null
+  return () => {
+    person = before
+  }
+}
+
+/** A log-out has returned. */
 export function leaveSession(): void {
   person = null
   forgetSession()
