@@ -19,9 +19,7 @@ function project(name: Run): TestProjectConfiguration {
   const { include, exclude } = RUNS[name]
   // Speed is measured one file at a time.
   const parallel = name === 'long' ? { fileParallelism: false, sequence: { groupOrder: 1 } } : {}
-  // Loading the same modules for each file costs more than most files' tests: a worker keeps them for the next one.
-  const isolate = name !== 'quick'
-  return { extends: true, test: { name, include, exclude: [...exclude, ...leftOut], isolate, ...parallel } }
+  return { extends: true, test: { name, include, exclude: [...exclude, ...leftOut], ...parallel } }
 }
 
 /** What takes longest starts first, so that no worker is left alone with it at the end. */

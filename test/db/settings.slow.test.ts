@@ -118,7 +118,8 @@ test.each<[name: string, settings: Record<string, string>]>([
     const params = { big: '9007199254740993', list: ['a', 'NULL', '{"'] }
     const before = Date.now() - 60_000
     const [first, second] = await Promise.all(
-      [1, 2].map(() => tasks.createTask(echo, params, { uniqueKey: 'one' })),
+      // Not due before both have found the key: one that has ended no longer has it.
+      [1, 2].map(() => tasks.createTask(echo, params, { uniqueKey: 'one', delayMs: 1_000 })),
     )
     expect(first?.taskId).toBe(second?.taskId)
     expect([first?.created, second?.created].toSorted()).toEqual([false, true])
