@@ -5,7 +5,7 @@ import type { WakeUp } from '../runtime/wake-up.ts'
 import type { ClaimedTask } from '../store/claim.ts'
 import { type Fence, runKey } from '../store/fence.ts'
 import { releaseTask } from '../store/finish.ts'
-import { releaseOrphanedClaims } from '../store/rescue.ts'
+import { releaseAllBut } from '../store/rescue.ts'
 import type { Claimed, Claimer } from './claimer.ts'
 import type { Slots } from './slots.ts'
 
@@ -135,7 +135,7 @@ export class ClaimLoop {
     if (!this.#hasOrphans) return
     const { db, executorId, events, slots } = this.#parts
     const held = slots.attempts().map((attempt) => attempt.fence)
-    const taskIds = await releaseOrphanedClaims(db, executorId, held)
+    const taskIds = await releaseAllBut(db, executorId, held, 0)
     this.#hasOrphans = false
     if (taskIds.length > 0) events.emit('orphansReleased', { taskIds })
   }

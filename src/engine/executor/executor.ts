@@ -4,6 +4,7 @@ import { persist } from '../runtime/persist.ts'
 import { beforeAbort, stopTimes, within } from '../runtime/timeouts.ts'
 import { MAX_SLEEP_MS } from '../schedules/scheduler.ts'
 import { stopExecutor } from '../store/executors.ts'
+import { releaseAllBut } from '../store/rescue.ts'
 import { assemble, type ExecutorOptions, type ExecutorParts } from './assembly.ts'
 import { assessHealth, type ExecutorHealth } from './health.ts'
 
@@ -126,17 +127,32 @@ export class TaskExecutor {
   }
 
   async #release(parts: ExecutorParts, claimed: Promise<unknown>, others: Promise<unknown>): Promise<void> {
-    const { settings, definitions, events } = this.#options
-    const { db, slots, logs, progress, claimer, claimLoop, loops } = parts
+    const { definitions, events } = this.#options
+    const { db, logs, progress, claimer, claimLoop, loops } = parts
     await Promise.all([claimed, claimer.whenIdle()])
     await claimLoop.whenIdle()
-    await Promise.all(slots.attempts().map((attempt) => attempt.release(settings.cancelGraceMs)))
-    await Promise.all([logs.flushed(), progress.flush()])
+    await Promise.all([this.#releaseAttempts(parts), logs.flushed(), progress.flush()])
     await Promise.all([loops.heartbeat.stop(), others])
-    const context = { events, giveUp: this.#giveUp.signal }
-    await persist('the end of the executor', () => stopExecutor(db, this.id), context)
+    await persist('the end of the executor', () => stopExecutor(db, this.id), this.#context)
     // For other executors: tasks released here, and those created without a notification because this one had a slot.
     events.emit('roomLeft', { taskTypes: [...definitions.keys()] })
+  }
+
+  /** All in one statement, as little time is left; then, one by one, those whose row was locked. */
+  async #releaseAttempts({ db, slots }: ExecutorParts): Promise<void> {
+    const { cancelGraceMs } = this.#options.settings
+    const attempts = slots.attempts()
+    const left = attempts.filter((attempt) => attempt.leave())
+    const kept = attempts.filter((attempt) => !left.includes(attempt)).map(({ fence }) => fence)
+    const write = () => releaseAllBut(db, this.id, kept, cancelGraceMs)
+    const { value } = left.length > 0 ? await persist('releases', write, this.#context) : { value: [] }
+    const released = new Set(value)
+    const others = attempts.filter(({ fence }) => !released.has(fence.taskId))
+    await Promise.all(others.map((attempt) => attempt.release(cancelGraceMs)))
+  }
+
+  get #context() {
+    return { events: this.#options.events, giveUp: this.#giveUp.signal }
   }
 
   readonly #onCreated = ({ dueNow, overdue = false }: { dueNow: boolean; overdue?: boolean }): void => {

@@ -71,11 +71,11 @@ export function rescueTasks(
   return execute(db, RESCUE, [judge, unlisted])
 }
 
-const RELEASE_ORPHANS = statement(
-  'release_orphans',
+const RELEASE_ALL_BUT = statement(
+  'release_all_but',
   `with ended as (
      update ${TASKS}
-        set ${BACK_TO_PENDING}, run_at = now()
+        set ${BACK_TO_PENDING}, run_at = now() + $4::float8 * interval '1 millisecond'
       where id = any(array(
               select id
                 from ${TASKS}
@@ -89,18 +89,22 @@ const RELEASE_ORPHANS = statement(
 )
 
 /**
- * Hands back what runs in an executor's name but is not held by it, no retry spent: a claim whose answer was lost.
- * Only between two claims is the list of held tasks complete.
+ * Releases what runs in an executor's name and is not in `kept`, due after `delayMs`, no retry spent: between two claims,
+ * claims whose response was lost; at a stop, handlers that ignore their signal. Skips locked rows.
+ *
+ * @returns the ids of the released tasks
  */
-export async function releaseOrphanedClaims(
+export async function releaseAllBut(
   db: Database,
   executorId: string,
-  held: readonly Pick<Fence, 'taskId' | 'attempt'>[],
+  kept: readonly Pick<Fence, 'taskId' | 'attempt'>[],
+  delayMs: number,
 ): Promise<string[]> {
-  const rows = await execute<{ taskId: string }>(db, RELEASE_ORPHANS, [
+  const rows = await execute<{ taskId: string }>(db, RELEASE_ALL_BUT, [
     executorId,
-    held.map((run) => run.taskId),
-    held.map((run) => run.attempt),
+    kept.map((run) => run.taskId),
+    kept.map((run) => run.attempt),
+    delayMs,
   ])
   return rows.map((row) => row.taskId)
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { registerExecutor } from '../../../src/engine/store/executors.ts'
-import { failUnknownTypes, releaseOrphanedClaims, rescueTasks } from '../../../src/engine/store/rescue.ts'
+import { failUnknownTypes, releaseAllBut, rescueTasks } from '../../../src/engine/store/rescue.ts'
 import { inStatus, SOME_EXECUTOR, useTaskTables } from '../../support/task-rows.ts'
 
 const tables = useTaskTables()
@@ -83,7 +83,7 @@ describe('rescueTasks', () => {
   })
 })
 
-test('releaseOrphanedClaims hands back what the executor does not hold, no retry spent, and nothing else', async () => {
+test('releaseAllBut releases what the executor does not keep, no retry spent, and nothing else', async () => {
   await register()
   const stray = await tables.insert({ ...inStatus('running'), retry_count: 1 })
   const held = await tables.insert(inStatus('running'))
@@ -92,14 +92,18 @@ test('releaseOrphanedClaims hands back what the executor does not hold, no retry
   await tables.insert(inStatus('cancelled'))
   const before = await tables.read()
   const runs = [held, heldBefore].map((taskId) => ({ taskId, attempt: 1 }))
-  const handedBack = await releaseOrphanedClaims(db(), SOME_EXECUTOR, runs)
-  expect(new Set(handedBack)).toEqual(new Set([stray, heldBefore]))
+  const released = await releaseAllBut(db(), SOME_EXECUTOR, runs, 60_000)
+  expect(new Set(released)).toEqual(new Set([stray, heldBefore]))
   expect(await tables.row(stray)).toMatchObject({
     status: 'pending',
     executor_id: null,
     retry_count: 1,
     attempt: 1,
   })
+  const { rows: due } = await tables.pool.query<{ later: boolean }>(
+    `select run_at > now() + interval '50 seconds' as later from async_tasks where status = 'pending'`,
+  )
+  expect(due).toEqual([{ later: true }, { later: true }])
   const after = await tables.read()
   const others = ({ task_id }: { task_id?: unknown }) => task_id !== stray && task_id !== heldBefore
   expect(after.tasks.filter(others)).toEqual(before.tasks.filter(others))

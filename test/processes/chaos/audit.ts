@@ -1,5 +1,4 @@
-import type pg from 'pg'
-import { createPool } from '../../../src/db/client.ts'
+import pg from 'pg'
 
 /**
  * What really ran, by the word of the handlers themselves: a table in another database than the engine's, which no
@@ -57,7 +56,15 @@ export class AuditWriter {
   readonly #worker: string
 
   constructor(url: string, worker: string) {
-    this.#pool = createPool({ connectionString: url, max: 4, applicationName: 'audit' })
+    // No connection is closed at rest: its place might be taken for good, or given to the engine.
+    this.#pool = new pg.Pool({
+      connectionString: url,
+      max: 4,
+      application_name: 'audit',
+      idleTimeoutMillis: 0,
+    })
+    // Restarts break idle connections; the pool replaces them.
+    this.#pool.on('error', () => {})
     this.#worker = worker
   }
 

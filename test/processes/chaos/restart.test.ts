@@ -43,9 +43,9 @@ test('a server without a free connection: tasks wait, handlers go on, and all is
 
   // The worker's own connections are cut, and their places taken.
   current.proxy.set('reset')
-  const idle = await fill(server.url)
+  const occupation = new Occupation(server.url)
   try {
-    expect(idle.length).toBeGreaterThan(CONNECTIONS / 2)
+    expect(await occupation.isFull).toBeGreaterThan(CONNECTIONS / 2)
     current.proxy.set('none')
     await worker.ask('release')
     await expect.poll(() => worker.told('ended').length).toBe(4)
@@ -55,7 +55,7 @@ test('a server without a free connection: tasks wait, handlers go on, and all is
     await current.create(10, 'work', () => ({ ms: 1 }))
     expect(await current.statuses()).toEqual({ running: 4, pending: 10 })
   } finally {
-    await Promise.all(idle.map((client) => client.end()))
+    await occupation.end()
   }
   await current.allCompleted(14)
   expect(await current.audit.count()).toEqual({ tasks: 14, runs: 14 })
@@ -99,18 +99,41 @@ test.runIf(LONG)(
   },
 )
 
-/** Takes every connection that the server has left. */
-async function fill(url: string): Promise<pg.Client[]> {
-  const clients: pg.Client[] = []
-  for (;;) {
-    const client = new pg.Client({ connectionString: url, application_name: 'idle' })
-    client.on('error', () => {})
-    try {
-      await client.connect()
-      clients.push(client)
-    } catch (error) {
-      if ((error as { code?: string }).code === '53300') return clients
-      throw error
+/** Takes every connection that the server has left, and each that becomes free later. */
+class Occupation {
+  readonly #full = Promise.withResolvers<number>()
+  readonly #clients: pg.Client[] = []
+  readonly #ended: Promise<void>
+  #isOver = false
+
+  constructor(url: string) {
+    this.#ended = this.#occupy(url)
+    this.#ended.catch(this.#full.reject)
+  }
+
+  /** Resolves with the number of connections taken once the server refuses one. */
+  get isFull(): Promise<number> {
+    return this.#full.promise
+  }
+
+  async end(): Promise<void> {
+    this.#isOver = true
+    await this.#ended
+    await Promise.all(this.#clients.map((client) => client.end()))
+  }
+
+  async #occupy(connectionString: string): Promise<void> {
+    while (!this.#isOver) {
+      const client = new pg.Client({ connectionString, application_name: 'idle' })
+      client.on('error', () => {})
+      try {
+        await client.connect()
+        this.#clients.push(client)
+      } catch (error) {
+        if ((error as { code?: string }).code !== '53300') throw error
+        this.#full.resolve(this.#clients.length)
+        await delay(20)
+      }
     }
   }
 }

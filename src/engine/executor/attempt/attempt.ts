@@ -150,11 +150,17 @@ export class Attempt {
     if (this.#stuck) this.#releaseClaim()
   }
 
-  /** Releases the task, due after `delayMs`, while its handler still runs; after its return, waits for the outcome. */
-  async release(delayMs: number): Promise<void> {
-    if (this.#returned) return this.#ended
+  /** Writes no outcome any more: the executor releases the task. False: the handler has returned, its outcome stands. */
+  leave(): boolean {
+    if (this.#returned) return false
     this.#released = true
     clearTimeout(this.#grace)
+    return true
+  }
+
+  /** Releases the task, due after `delayMs`, while its handler still runs; after its return, waits for the outcome. */
+  async release(delayMs: number): Promise<void> {
+    if (!this.#released && !this.leave()) return this.#ended
     const { db } = this.#services
     await this.#persist('a release', () => releaseTask(db, this.fence, delayMs))
   }
