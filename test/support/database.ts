@@ -66,22 +66,26 @@ async function reset(admin: pg.Client, name: string, source: MigrationHistory): 
   const { adminUrl, templatePrefix, pristine } = inject('postgres')
   const { rowCount } = await admin.query('select from pg_database where datname = $1', [name])
   if (rowCount === 0) return
-  await cutConnections(admin, name)
   // Under a name of its own: what a test has left running finds no database, as after a drop.
   const hidden = `${templatePrefix}${randomName()}`
-  await admin.query(`alter database ${name} rename to ${hidden}`)
+  await rename(admin, name, hidden)
   const isReset = await withClient(databaseUrl(adminUrl, hidden), (client) =>
     makePristine(client, pristine[source]),
   )
-  await cutConnections(admin, hidden)
-  await admin.query(
-    `alter database ${hidden} rename to ${isReset ? resetPrefix(source) + randomName() : name}`,
-  )
+  await rename(admin, hidden, isReset ? resetPrefix(source) + randomName() : name)
 }
 
-async function cutConnections(admin: pg.Client, name: string): Promise<void> {
+/** Cuts every connection of the database. What a test has left running may connect again before the new name is there. */
+async function rename(admin: pg.Client, from: string, to: string): Promise<void> {
   const cut = 'select pg_terminate_backend(pid) from pg_stat_activity where datname = $1'
-  for (let left: number | null = 1; left; ) left = (await admin.query(cut, [name])).rowCount
+  for (let left: number | null = 1; left; ) left = (await admin.query(cut, [from])).rowCount
+  try {
+    await admin.query(`alter database ${from} rename to ${to}`)
+  } catch (error) {
+    const isInUse = (error as { code?: string }).code === '55006'
+    if (!isInUse) throw error
+    await rename(admin, from, to)
+  }
 }
 
 function resetPrefix(source: string): string {

@@ -179,11 +179,11 @@ describe('lines that become visible out of order', () => {
     const events = eventsOf(await follow(watched.taskId))
     const unrelated = await openTransaction()
     await unrelated.query('update async_tasks set priority = 1 where task_id = $1', [other.taskId])
-    const looks = statements.length
+    const before = statements.length
     await insertLine(engines.database.pool, watched.taskId, 'line')
     await messagesUntil(events, 'line')
-    // One look sees the line, the next one hands it on.
-    expect(statements.length - polls).toBeLessThanOrEqual(4)
+    // One poll sees the line, the next one passes it on.
+    expect(statements.length - before).toBeLessThanOrEqual(4)
   })
 
   test('writers in any number and order leave no gap', async () => {
