@@ -8,9 +8,9 @@ export const HOME = '203.0.113.7'
 export let server: BundledServer
 
 /** Starts a server for each test of the file, at which the admin has logged in from `HOME`. */
-export function useServer(): void {
+export function useServer(hashes: 'cheap' | 'real' = 'cheap'): void {
   beforeEach(async () => {
-    server = await startBundledServer({ env: { TRUST_PROXY: '1' }, hashes: 'real' })
+    server = await startBundledServer({ env: { TRUST_PROXY: '1' }, hashes })
     expect((await logIn(ADMIN, HOME)).statusCode).toBe(200)
   })
   afterEach(() => server.close())

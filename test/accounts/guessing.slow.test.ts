@@ -1,35 +1,12 @@
 import { describe, expect, test } from 'vitest'
 import { buildApp } from '../../src/app.ts'
 import { parseConfig } from '../../src/config.ts'
-import { ADMIN, addUser, USER } from '../http/bundled-server.ts'
-import {
-  addresses,
-  exhaust,
-  guess,
-  guessInTurn,
-  HOME,
-  letPass,
-  logIn,
-  server,
-  statuses,
-  useServer,
-} from './guesses.ts'
+import { ADMIN, USER } from '../http/bundled-server.ts'
+import { exhaust, guess, guessInTurn, HOME, letPass, logIn, server, useServer } from './guesses.ts'
 
 useServer()
 
 describe('guesses at one account from ever other addresses', () => {
-  test('10,000 at once: few are checked, and the owner logs in from where they have been', async () => {
-    const guesses = Promise.all(addresses(10_000).map((address) => guess(address)))
-    const home = await logIn(ADMIN, HOME)
-    expect(home.statusCode).toBe(200)
-    const counts = statuses(await guesses)
-    expect(counts[401] ?? 0).toBeGreaterThan(0)
-    expect(counts[401]).toBeLessThanOrEqual(20)
-    expect((counts[401] ?? 0) + (counts[429] ?? 0)).toBe(10_000)
-    // The owner is not slowed after it either, from any place of the same network.
-    expect((await logIn(ADMIN, HOME)).statusCode).toBe(200)
-  })
-
   test('at most 100 of an hour are checked, however they are spread, and the next in 45 s', async () => {
     let checked = await exhaust()
     expect(checked).toBe(20)
@@ -90,25 +67,5 @@ describe('guesses at one account from ever other addresses', () => {
     await guess('10.0.0.2', 'two')
     const { rows } = await server.database.pool.query('select count(*)::int from login_guesses')
     expect(rows[0].count).toBe(2)
-  })
-})
-
-describe('120 wrong log-ins at once from one address, each with another name', () => {
-  test('keep nobody else out, be they known or new', async () => {
-    await addUser(server.database, { username: 'new', password: 'never seen before' }, 'user')
-    const crowd = Promise.all(
-      Array.from({ length: 120 }, (_, index) => guess('198.51.100.9', `crowd-${index}`)),
-    )
-    let isOver = false
-    void crowd.then(() => {
-      isOver = true
-    })
-    const known = await logIn(ADMIN, HOME)
-    const fresh = await logIn({ username: 'new', password: 'never seen before' }, '198.51.100.10')
-    expect([known.statusCode, fresh.statusCode]).toEqual([200, 200])
-    // Both were checked in between, not behind.
-    expect(isOver).toBe(false)
-    const counts = statuses(await crowd)
-    expect((counts[401] ?? 0) + (counts[429] ?? 0)).toBe(120)
   })
 })

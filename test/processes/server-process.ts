@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import {
   chmodSync,
   cpSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -13,7 +14,7 @@ import {
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { expect, onTestFinished } from 'vitest'
-import { processCommand } from '../../src/db/process-identity.ts'
+import { processCommand, processStart } from '../../src/db/process-identity.ts'
 
 const root = path.resolve(import.meta.dirname, '../..')
 
@@ -132,4 +133,15 @@ export function processesOf(folder: string): string[] {
   return pids
     .flatMap((pid) => processCommand(Number(pid)) ?? [])
     .filter((command) => command.includes(folder))
+}
+
+/** The status of the server's readiness probe. */
+export async function isReady(address: string): Promise<number> {
+  return (await fetch(`${address}/health/ready`)).status
+}
+
+export async function expectNothingLeft(server: ServerProcess): Promise<void> {
+  expect(processesOf(server.folder)).toEqual([])
+  expect(processStart(await server.pid())).toBeUndefined()
+  expect(existsSync(path.join(server.folder, '.data/server.pid'))).toBe(false)
 }
