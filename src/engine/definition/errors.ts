@@ -77,6 +77,10 @@ export class TaskError extends Error {
   }
 }
 
+export function taskNotFound(taskId: string): TaskError {
+  return new TaskError('TASK_NOT_FOUND', `there is no task ${JSON.stringify(taskId)}`)
+}
+
 /** Throw it in a handler to fail the task at once, without a retry. */
 export class PermanentError extends Error {
   override readonly name = 'PermanentError'

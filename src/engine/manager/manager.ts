@@ -1,7 +1,4 @@
 import type { BulkAnswer, BulkRequest } from '../../contract/bulk.ts'
-import type { ListLogsQuery, ListTasksQuery } from '../../contract/requests.ts'
-import { MAX_EXACT_TOTAL } from '../../contract/requests.ts'
-import type { ScheduleView } from '../../contract/schedule.ts'
 import type { TaskStats } from '../../contract/stats.ts'
 import type {
   ExecutorView,
@@ -12,46 +9,27 @@ import type {
   TaskTypeView,
 } from '../../contract/task.ts'
 import type { Database } from '../../db/database.ts'
-import {
-  logLine,
-  logQuery,
-  progressReport,
-  requireCreateOptions,
-  requireValid,
-  taskQuery,
-  waitOptions,
-} from '../create/arguments.ts'
+import { requireCreateOptions, requireValid, waitOptions } from '../create/arguments.ts'
 import { TaskCreator } from '../create/creator.ts'
 import { keepParts, type ManagerOptions } from '../create/manager-parts.ts'
 import { TaskFactory } from '../create/new-task.ts'
 import type { CreatedTask, CreateTaskOptions, EndedTask, NewTaskItems } from '../definition/create-options.ts'
-import { TaskError } from '../definition/errors.ts'
+import { TaskError, taskNotFound } from '../definition/errors.ts'
 import { isFinished, TASK_ID } from '../definition/lifecycle.ts'
-import { toStorable } from '../definition/outcome.ts'
 import { Redaction } from '../definition/redaction.ts'
 import type { TaskSettings } from '../definition/settings.ts'
 import { requireTypeOf } from '../definition/task.ts'
 import type { AnyTask, CreateArguments, TaskReference } from '../definition/task-reference.ts'
 import { LogCap } from '../maintenance/log-cap.ts'
-import { orBusy } from '../runtime/busy.ts'
-import { defineSchedule, type ScheduleChanges, type ScheduleOptions } from '../schedules/schedule-options.ts'
 import { Schedules } from '../schedules/schedules.ts'
 import { listExecutors } from '../store/executors.ts'
-import { appendLogs, updateProgress } from '../store/output.ts'
-import {
-  countLogs,
-  countTasks,
-  findStatuses,
-  findTask,
-  listLogs,
-  listTasks,
-  searchIds,
-} from '../store/read.ts'
-import { toDetail, toLogLine, toSummary } from '../store/rows.ts'
+import { toDetail } from '../store/rows.ts'
 import { runBulk } from './bulk.ts'
-import { decodeCursor, encodeCursor } from './cursor.ts'
+import { ExternalOutput } from './external-output.ts'
+import { ScheduleMethods } from './schedule-methods.ts'
 import { Statistics } from './statistics.ts'
 import { type SteeringContext, steerOne } from './steering.ts'
+import { type LogQuery, type TaskQuery, TaskReader } from './task-reader.ts'
 import { TaskTypes } from './task-types.ts'
 import { Waiters, type WaitOptions } from './waiters.ts'
 
@@ -62,45 +40,38 @@ export type {
   NewTaskItem,
   NewTaskItems,
 } from '../definition/create-options.ts'
+export type { LogQuery, TaskQuery } from './task-reader.ts'
 export type { WaitOptions } from './waiters.ts'
 
-/** Filter and page of `listTasks`. */
-export type TaskQuery = Partial<ListTasksQuery>
-/** Filter and page of `listLogs`. */
-export type LogQuery = Partial<ListLogsQuery>
-
-const DEFAULT_PAGE_SIZE = 50
-
 /** Creates, reads and changes tasks: `app.tasks`. Every change of a task is one guarded statement in the store. */
-export class TaskManager {
+export class TaskManager extends ScheduleMethods {
   readonly #db: Database
   readonly #settings: TaskSettings
   readonly #creator: TaskCreator
-  readonly #schedules: Schedules
-  readonly #redaction: Redaction
+  readonly #reader: TaskReader
+  readonly #output: ExternalOutput
   readonly #types: TaskTypes
   readonly #waiters: Waiters
   readonly #statistics: Statistics
-  readonly #logCap: LogCap
   readonly #steering: SteeringContext
 
   constructor(options: ManagerOptions) {
-    const redaction = new Redaction(options.settings.redact, options.definitions)
+    const { db, settings, events } = options
+    const redaction = new Redaction(settings.redact, options.definitions)
     const factory = new TaskFactory({ ...options, redaction })
     const parts = { ...options, redaction, factory }
+    const creator = new TaskCreator(parts)
+    super(new Schedules({ ...parts, creator }))
     keepParts(this, parts)
-    this.#db = options.db
-    this.#settings = options.settings
-    this.#creator = new TaskCreator(parts)
-    this.#redaction = redaction
-    this.#schedules = new Schedules({ ...parts, creator: this.#creator })
+    this.#db = db
+    this.#settings = settings
+    this.#creator = creator
+    this.#reader = new TaskReader(db, redaction)
+    this.#output = new ExternalOutput(db, new LogCap(db, events, settings.maxLogLines))
     this.#types = new TaskTypes(options)
-    this.#waiters = new Waiters(options.db, options.events, options.settings.pollIntervalMs, (task) =>
-      this.#redaction.hide(task),
-    )
-    this.#statistics = new Statistics(options.db)
-    this.#steering = { db: options.db, events: options.events, isWaiting: false }
-    this.#logCap = new LogCap(options.db, options.events, options.settings.maxLogLines)
+    this.#waiters = new Waiters(db, events, settings.pollIntervalMs, (task) => redaction.hide(task))
+    this.#statistics = new Statistics(db)
+    this.#steering = { db, events, isWaiting: false }
   }
 
   /**
@@ -129,9 +100,8 @@ export class TaskManager {
   }
 
   /** Resolves to the task with params, result and attempts, or to undefined if there is none. */
-  async getTask(taskId: string): Promise<TaskDetail | undefined> {
-    const task = TASK_ID.test(taskId) ? await findTask(this.#db, taskId) : undefined
-    return task && this.#redaction.hide(task)
+  getTask(taskId: string): Promise<TaskDetail | undefined> {
+    return this.#reader.find(taskId)
   }
 
   /**
@@ -140,26 +110,7 @@ export class TaskManager {
    * @throws TaskError `INVALID_ARGUMENT`, also for a cursor that is not the `nextCursor` of a page
    */
   async listTasks(query: TaskQuery = {}): Promise<TaskList> {
-    requireValid('list query', taskQuery, query)
-    const { page = 1, pageSize = DEFAULT_PAGE_SIZE, cursor, ...filter } = query
-    const after = cursor === undefined ? undefined : decodeCursor(cursor)
-    const offset = after ? 0 : (page - 1) * pageSize
-    const search = await searchIds(this.#db, filter.q)
-    // One more than the page tells whether another one follows.
-    const [rows, count] = await Promise.all([
-      listTasks(this.#db, filter, { limit: pageSize + 1, offset, after }, search),
-      countTasks(this.#db, filter, search),
-    ])
-    const shown = rows.slice(0, pageSize)
-    const last = shown.at(-1)
-    return {
-      tasks: shown.map(({ id: _id, createdAtMicros: _micros, ...row }) => toSummary(row)),
-      total: Math.min(count, MAX_EXACT_TOTAL),
-      ...(count > MAX_EXACT_TOTAL ? { totalIsEstimate: true as const } : {}),
-      page,
-      pageSize,
-      nextCursor: rows.length > pageSize && last ? encodeCursor(last) : null,
-    }
+    return this.#reader.list(query)
   }
 
   /**
@@ -171,7 +122,7 @@ export class TaskManager {
    */
   async cancelTask(taskId: string): Promise<TaskDetail> {
     await steerOne(this.#steering, 'cancel', taskId)
-    return this.#require(taskId)
+    return this.#reader.require(taskId)
   }
 
   /**
@@ -183,9 +134,9 @@ export class TaskManager {
    */
   async retryTask(taskId: string): Promise<TaskDetail> {
     const [pending] = (await steerOne(this.#steering, 'retry', taskId)).pending
-    const task = await this.#require(taskId)
+    const task = await this.#reader.require(taskId)
     if (!pending) return task
-    // By now it may run again: the answer is what this call has made of it.
+    // It may run again by now: returns what this call made of it.
     const attempts = task.attempts.filter(({ attempt }) => attempt <= pending.attempt)
     return { ...toDetail(pending, null, attempts), params: task.params }
   }
@@ -222,15 +173,8 @@ export class TaskManager {
    * @throws TaskError `TASK_NOT_FOUND`, `TASK_NOT_RUNNING`, `TASK_BUSY`, `INVALID_ARGUMENT`
    */
   async updateProgress(taskId: string, current: number, total?: number, step?: string): Promise<TaskDetail> {
-    requireValid('progress', progressReport, { current, total, step })
-    const progress = {
-      current,
-      total: total ?? null,
-      step: step === undefined ? null : toStorable(step.slice(0, 200)),
-    }
-    const written =
-      TASK_ID.test(taskId) && (await orBusy('TASK_BUSY', taskId, updateProgress(this.#db, taskId, progress)))
-    const task = await this.#require(taskId)
+    const written = await this.#output.report(taskId, current, total, step)
+    const task = await this.#reader.require(taskId)
     if (!written) throw new TaskError('TASK_NOT_RUNNING', `${taskId} is ${task.status}`)
     return task
   }
@@ -241,22 +185,7 @@ export class TaskManager {
    * @throws TaskError `TASK_NOT_FOUND`, `TASK_BUSY` if an open transaction locks the row for update, `INVALID_ARGUMENT`
    */
   async logMessage(taskId: string, level: LogLevel, message: string): Promise<void> {
-    requireValid('log line', logLine, { level, message })
-    const line = {
-      taskId,
-      attempt: null,
-      level,
-      message: toStorable(message.slice(0, 10_000)),
-      data: null,
-      ageMs: 0,
-    }
-    if (!TASK_ID.test(taskId)) throw notFound(taskId)
-    let appended = await appendLogs(this.#db, [line])
-    if (appended.locked.size > 0) {
-      appended = await orBusy('TASK_BUSY', taskId, appendLogs(this.#db, [line], 'wait'))
-    }
-    if (appended.written.size === 0) throw notFound(taskId)
-    await this.#logCap.afterWrite([line])
+    await this.#output.log(taskId, level, message)
   }
 
   /**
@@ -265,16 +194,7 @@ export class TaskManager {
    * @throws TaskError `TASK_NOT_FOUND`, `INVALID_ARGUMENT`
    */
   async listLogs(taskId: string, query: LogQuery = {}): Promise<TaskLogPage> {
-    requireValid('log query', logQuery, query)
-    // Not the whole task: whoever follows a log would read its params with every page.
-    const exists = TASK_ID.test(taskId) && (await findStatuses(this.#db, [taskId])).has(taskId)
-    if (!exists) throw notFound(taskId)
-    const { page = 1, pageSize = DEFAULT_PAGE_SIZE, order = 'asc', ...filter } = query
-    const [rows, total] = await Promise.all([
-      listLogs(this.#db, taskId, filter, { limit: pageSize, offset: (page - 1) * pageSize, order }),
-      countLogs(this.#db, taskId, filter),
-    ])
-    return { logs: rows.map(toLogLine), total, page, pageSize }
+    return this.#reader.listLogs(taskId, query)
   }
 
   /**
@@ -288,9 +208,9 @@ export class TaskManager {
     options: WaitOptions & { task?: T } = {},
   ): Promise<EndedTask<T>> {
     requireValid('wait options', waitOptions, options)
-    if (!TASK_ID.test(taskId)) throw notFound(taskId)
+    if (!TASK_ID.test(taskId)) throw taskNotFound(taskId)
     const examine = (task: TaskDetail | undefined) => {
-      if (!task) throw notFound(taskId)
+      if (!task) throw taskNotFound(taskId)
       if (options.task) requireTypeOf(options.task, task)
       return isFinished(task.status) ? task : undefined
     }
@@ -332,69 +252,8 @@ export class TaskManager {
     return listExecutors(this.#db)
   }
 
-  /**
-   * Creates a schedule, which creates one task at each tick. At most 1,000 schedules exist.
-   *
-   * @throws TaskError `DUPLICATE_SCHEDULE`, `TOO_MANY_SCHEDULES`, `UNKNOWN_TASK_TYPE`, `INVALID_PARAMS`, or
-   *   `INVALID_ARGUMENT`, also for a cron expression that is invalid or never fires, or an unknown time zone
-   */
-  createSchedule<const T extends TaskReference>(schedule: ScheduleOptions<T>): Promise<ScheduleView> {
-    return this.#schedules.create(defineSchedule(schedule))
-  }
-
-  /**
-   * Changes the given fields. If the expression, time zone or `enabled` changes, the next tick is the first one from now.
-   *
-   * @throws TaskError `SCHEDULE_NOT_FOUND`, `UNKNOWN_TASK_TYPE`, `INVALID_PARAMS`, `INVALID_ARGUMENT`
-   */
-  updateSchedule<const T extends TaskReference>(
-    name: string,
-    changes: ScheduleChanges<T>,
-  ): Promise<ScheduleView> {
-    return this.#schedules.update(name, changes)
-  }
-
-  /** Deletes a schedule, but not its tasks. @throws TaskError `SCHEDULE_NOT_FOUND` */
-  deleteSchedule(name: string): Promise<void> {
-    return this.#schedules.delete(name)
-  }
-
-  /** Resolves to undefined if there is no such schedule. */
-  getSchedule(name: string): Promise<ScheduleView | undefined> {
-    return this.#schedules.find(name)
-  }
-
-  /** Lists all schedules, ordered by name. */
-  listSchedules(): Promise<ScheduleView[]> {
-    return this.#schedules.list()
-  }
-
-  /**
-   * Creates a task of the schedule now, even if it is disabled. The next tick does not change.
-   *
-   * @throws TaskError `SCHEDULE_NOT_FOUND`, `UNKNOWN_TASK_TYPE`, `INVALID_PARAMS`
-   */
-  runSchedule(name: string, options: { createdBy?: string | null } = {}): Promise<CreatedTask> {
-    return this.#schedules.run(name, options)
-  }
-
-  /** Writes the schedules that an app's code declares; see the plugin's option `schedules`. */
-  declareSchedules(schedules: readonly ScheduleOptions[]): Promise<void> {
-    return this.#schedules.declare(schedules)
-  }
-
   /** Rejects all `waitFor` calls with `SHUTTING_DOWN`. */
   close(): void {
     this.#waiters.stop()
   }
-
-  async #require(taskId: string): Promise<TaskDetail> {
-    const task = await this.getTask(taskId)
-    if (!task) throw notFound(taskId)
-    return task
-  }
-}
-
-function notFound(taskId: string): TaskError {
-  return new TaskError('TASK_NOT_FOUND', `there is no task ${JSON.stringify(taskId)}`)
 }

@@ -6,7 +6,7 @@ import {
   MAX_OFFSET_ROWS,
 } from '../../contract/requests.ts'
 import { taskList } from '../../contract/task.ts'
-import { TaskError } from '../../engine/definition/errors.ts'
+import { taskNotFound } from '../../engine/definition/errors.ts'
 import type { TaskManager } from '../../engine/manager/manager.ts'
 import { HttpProblem } from '../problems.ts'
 import { noQuery, problems, taskAnswer, taskIdPath, taskLogAnswer } from '../responses.ts'
@@ -36,7 +36,7 @@ export const readTaskRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> = a
   }
   app.get('/tasks/:taskId', { config, schema: detailSchema }, async ({ params: { taskId } }) => {
     const task = await manager.getTask(taskId)
-    if (!task) throw new TaskError('TASK_NOT_FOUND', `there is no task ${JSON.stringify(taskId)}`)
+    if (!task) throw taskNotFound(taskId)
     return task
   })
 

@@ -1,0 +1,85 @@
+import type { ListLogsQuery, ListTasksQuery } from '../../contract/requests.ts'
+import { MAX_EXACT_TOTAL } from '../../contract/requests.ts'
+import type { TaskDetail, TaskList, TaskLogPage } from '../../contract/task.ts'
+import type { Database } from '../../db/database.ts'
+import { logQuery, requireValid, taskQuery } from '../create/arguments.ts'
+import { taskNotFound } from '../definition/errors.ts'
+import { TASK_ID } from '../definition/lifecycle.ts'
+import type { Redaction } from '../definition/redaction.ts'
+import {
+  countLogs,
+  countTasks,
+  findStatuses,
+  findTask,
+  listLogs,
+  listTasks,
+  searchIds,
+} from '../store/read.ts'
+import { toLogLine, toSummary } from '../store/rows.ts'
+import { decodeCursor, encodeCursor } from './cursor.ts'
+
+/** Filter and page of `listTasks`. */
+export type TaskQuery = Partial<ListTasksQuery>
+/** Filter and page of `listLogs`. */
+export type LogQuery = Partial<ListLogsQuery>
+
+const DEFAULT_PAGE_SIZE = 50
+
+/** Reads tasks and their logs, secrets redacted. */
+export class TaskReader {
+  readonly #db: Database
+  readonly #redaction: Redaction
+
+  constructor(db: Database, redaction: Redaction) {
+    this.#db = db
+    this.#redaction = redaction
+  }
+
+  async find(taskId: string): Promise<TaskDetail | undefined> {
+    const task = TASK_ID.test(taskId) ? await findTask(this.#db, taskId) : undefined
+    return task && this.#redaction.hide(task)
+  }
+
+  /** @throws TaskError `TASK_NOT_FOUND` */
+  async require(taskId: string): Promise<TaskDetail> {
+    const task = await this.find(taskId)
+    if (!task) throw taskNotFound(taskId)
+    return task
+  }
+
+  async list(query: TaskQuery): Promise<TaskList> {
+    requireValid('list query', taskQuery, query)
+    const { page = 1, pageSize = DEFAULT_PAGE_SIZE, cursor, ...filter } = query
+    const after = cursor === undefined ? undefined : decodeCursor(cursor)
+    const offset = after ? 0 : (page - 1) * pageSize
+    const search = await searchIds(this.#db, filter.q)
+    // One row more than the page shows whether another page follows.
+    const [rows, count] = await Promise.all([
+      listTasks(this.#db, filter, { limit: pageSize + 1, offset, after }, search),
+      countTasks(this.#db, filter, search),
+    ])
+    const shown = rows.slice(0, pageSize)
+    const last = shown.at(-1)
+    return {
+      tasks: shown.map(({ id: _id, createdAtMicros: _micros, ...row }) => toSummary(row)),
+      total: Math.min(count, MAX_EXACT_TOTAL),
+      ...(count > MAX_EXACT_TOTAL ? { totalIsEstimate: true as const } : {}),
+      page,
+      pageSize,
+      nextCursor: rows.length > pageSize && last ? encodeCursor(last) : null,
+    }
+  }
+
+  async listLogs(taskId: string, query: LogQuery): Promise<TaskLogPage> {
+    requireValid('log query', logQuery, query)
+    // Reads the status alone: params may be megabytes, and a follower asks for page after page.
+    const exists = TASK_ID.test(taskId) && (await findStatuses(this.#db, [taskId])).has(taskId)
+    if (!exists) throw taskNotFound(taskId)
+    const { page = 1, pageSize = DEFAULT_PAGE_SIZE, order = 'asc', ...filter } = query
+    const [rows, total] = await Promise.all([
+      listLogs(this.#db, taskId, filter, { limit: pageSize, offset: (page - 1) * pageSize, order }),
+      countLogs(this.#db, taskId, filter),
+    ])
+    return { logs: rows.map(toLogLine), total, page, pageSize }
+  }
+}
