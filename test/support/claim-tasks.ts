@@ -11,7 +11,7 @@ export function createClaims(
   const types = taskTypes.map((taskType) => ({ taskType, ...unlimited }))
   const claims = new Claims(db, executorId, types)
   const all = types.map(() => null)
-  return async (limit) => (await claims.claim({ limit, places: all, since: all })).tasks
+  return async (limit) => (await claims.claim({ limit, capacity: all, since: all })).tasks
 }
 
 /** One such claim. */

@@ -1,7 +1,8 @@
 import type { Database } from '../../db/database.ts'
 import { isLimited, type TypeLimits } from '../definition/limits.ts'
 import type { WakeUp } from '../runtime/wake-up.ts'
-import { type ClaimAnswer, type ClaimRequest, waitsSinceBefore } from '../store/claim.ts'
+import type { ClaimRequest, ClaimResult } from '../store/claim.ts'
+import { waitsSinceBefore } from '../store/claim-probe.ts'
 
 /** A claim that takes longer than this and finds little reads dead index entries. */
 const CHEAP_MS = 5
@@ -72,14 +73,14 @@ export class ClaimHorizon {
   }
 
   /** What a claim of unlimited types cost, and which types it has read completely. */
-  record(request: ClaimRequest, answer: ClaimAnswer, costMs: number, epoch: number): void {
-    if (epoch !== this.#epoch || answer.tasks.length === request.limit) return
+  record(request: ClaimRequest, result: ClaimResult, costMs: number, epoch: number): void {
+    if (epoch !== this.#epoch || result.tasks.length === request.limit) return
     if (request.since.every((since) => since === null)) this.#noteFullCost(costMs)
     if (!this.#readsRecent) return
     this.#types.forEach((type, i) => {
-      const capacity = request.places[i] ?? Number.POSITIVE_INFINITY
-      const taken = answer.tasks.filter(({ taskType }) => taskType === type.taskType).length
-      if (!isLimited(type) && taken < capacity) this.#since[i] = answer.at - OVERLAP_MS
+      const capacity = request.capacity[i] ?? Number.POSITIVE_INFINITY
+      const taken = result.tasks.filter(({ taskType }) => taskType === type.taskType).length
+      if (!isLimited(type) && taken < capacity) this.#since[i] = result.at - OVERLAP_MS
     })
   }
 

@@ -2,9 +2,9 @@ import type { Database } from '../../db/database.ts'
 import { isLimited, type TypeLimits } from '../definition/limits.ts'
 import type { WakeUp } from '../runtime/wake-up.ts'
 import {
-  type ClaimAnswer,
   type ClaimedTask,
   type ClaimRequest,
+  type ClaimResult,
   Claims,
   type TypeClaims,
 } from '../store/claim.ts'
@@ -125,20 +125,20 @@ export class Claimer {
   async #claimPlain(request: ClaimRequest): Promise<Claimed> {
     const { epoch } = this.#horizon
     const begun = performance.now()
-    const answer = await this.#claims.claim(request)
-    this.#horizon.record(request, answer, performance.now() - begun, epoch)
+    const result = await this.#claims.claim(request)
+    this.#horizon.record(request, result, performance.now() - begun, epoch)
     const hasOpened = this.#limited.openWaiting(
-      answer.waiting.filter((taskType) => this.#capacityOf(taskType) !== 0),
+      result.waiting.filter((taskType) => this.#capacityOf(taskType) !== 0),
     )
-    return { tasks: answer.tasks, next: isFull(request, answer) || hasOpened ? 'now' : 'later' }
+    return { tasks: result.tasks, next: isFull(request, result) || hasOpened ? 'now' : 'later' }
   }
 
   async #claimLimited(request: ClaimRequest, claim: LimitedClaim): Promise<Claimed> {
-    const answer = await this.#claims.claimLimited(request, claim.open)
-    const full = isFull(request, answer)
-    const released = this.#limited.end(claim, answer, full)
+    const result = await this.#claims.claimLimited(request, claim.open)
+    const full = isFull(request, result)
+    const released = this.#limited.end(claim, result, full)
     if (released.length > 0) this.#options.onRoomLeft(released)
-    return { tasks: answer.tasks, next: full ? 'now' : answer.busy.length > 0 ? 'soon' : 'later' }
+    return { tasks: result.tasks, next: full ? 'now' : result.busy.length > 0 ? 'soon' : 'later' }
   }
 
   /** Free capacity of a type in this process; null: unlimited. */
@@ -149,13 +149,13 @@ export class Claimer {
 
   #request(limit: number): ClaimRequest {
     const { types } = this.#claims
-    const places = types.map((): number | null => null)
-    for (const i of this.#counted) places[i] = this.#capacityOf(types[i]?.taskType ?? '')
-    return { limit, places, since: this.#horizon.since(), closed: this.#limited.closed() }
+    const capacity = types.map((): number | null => null)
+    for (const i of this.#counted) capacity[i] = this.#capacityOf(types[i]?.taskType ?? '')
+    return { limit, capacity, since: this.#horizon.since(), closed: this.#limited.closed() }
   }
 }
 
 /** Whether it took as many tasks as it asked for. */
-function isFull({ limit }: ClaimRequest, { tasks, isPartial = false }: ClaimAnswer): boolean {
+function isFull({ limit }: ClaimRequest, { tasks, isPartial = false }: ClaimResult): boolean {
   return tasks.length === limit || (isPartial && tasks.length > 0)
 }

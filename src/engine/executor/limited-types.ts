@@ -1,5 +1,5 @@
 import { isLimited, type TypeLimits } from '../definition/limits.ts'
-import type { LimitedClaimAnswer } from '../store/claim.ts'
+import type { LimitedClaimResult } from '../store/claim.ts'
 
 /** How long a limited type is left out that was not next in the order: its claim costs a transaction. */
 const NOT_NEXT_MS = 50
@@ -80,12 +80,12 @@ export class LimitedTypes {
    * Closes the types of a claim that returned, and returns those whose released permit nobody here took although tasks
    * wait: other executors may have slots. `isFull`: it took as many tasks as it asked for.
    */
-  end({ open, ended, hints }: LimitedClaim, answer: LimitedClaimAnswer, isFull: boolean): string[] {
+  end({ open, ended, hints }: LimitedClaim, result: LimitedClaimResult, isFull: boolean): string[] {
     const now = performance.now()
-    const taken = new Set(answer.tasks.map(({ taskType }) => taskType))
+    const taken = new Set(result.tasks.map(({ taskType }) => taskType))
     const released: string[] = []
-    for (const taskType of answer.asked ?? open) {
-      if (answer.busy.includes(taskType)) {
+    for (const taskType of result.seen ?? open) {
+      if (result.busy.includes(taskType)) {
         if (ended.has(taskType)) this.#ended.add(taskType)
         continue
       }
@@ -94,7 +94,7 @@ export class LimitedTypes {
       if (!this.#ended.has(taskType)) this.#open.delete(taskType)
       const closedMs = isFull ? NOT_NEXT_MS : this.#pollIntervalMs
       if (hints === this.#hints) this.#closedUntil.set(taskType, now + closedMs)
-      const isWaiting = answer.waiting.includes(taskType)
+      const isWaiting = result.waiting.includes(taskType)
       if (ended.has(taskType) && !taken.has(taskType) && isWaiting) released.push(taskType)
     }
     return released

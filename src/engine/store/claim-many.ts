@@ -1,27 +1,27 @@
 import { type Database, execute, statement } from '../../db/database.ts'
 import { isLimited, type TypeLimits } from '../definition/limits.ts'
 import {
-  type ClaimAnswer,
   type ClaimRequest,
+  type ClaimResult,
   Claims,
-  type LimitedClaimAnswer,
+  type LimitedClaimResult,
   NO_TYPE,
-  ORDER,
   type TypeClaims,
 } from './claim.ts'
+import { ORDER } from './claim-text.ts'
 import { EXECUTORS, TASKS, TYPES } from './tables.ts'
 
-/** An executor with more types than this asks first which of them have due tasks. */
+/** An executor with more types than this first queries which of them have due tasks. */
 export const MANY_TYPES = 16
 
-/** Types that one claim is made for at most. */
+/** Types in one claim at most. */
 const MOST_DUE = 64
 
-/** Where a plan is made for each claim, and few tasks are asked for, fewer types: planning takes longer than claiming. */
+/** Fewer types where each small claim is planned anew: planning takes longer than claiming. */
 const FEW_DUE = 16
 const FEW_TASKS = 100
 
-/** Branches of a claim, of each kind of type: few texts, so that each is prepared once. */
+/** Branches per kind of type: with few sizes there are few texts to prepare. */
 const SIZES = [2, 8, FEW_DUE, MOST_DUE]
 
 const firsts = (membership: 'in' | 'not in') => `(select own.task_type
@@ -32,9 +32,8 @@ const firsts = (membership: 'in' | 'not in') => `(select own.task_type
                  where own.task_type ${membership} (select unnest($3::text[]))
                  ${ORDER} limit ${MOST_DUE + 1})`
 
-// Pending types are hopped along their index, whoever runs them. The executor's own are in its row: thousands of names
-// are not sent with every poll. $2: types that it cannot take any task of now; $3: those with a limit over all
-// processes, found apart, so that those without a permit hold no other type back.
+// A loose index scan finds all pending types. The executor's types are read from its row: sending thousands of names with
+// every poll is slow. $2: types without capacity; $3: limited types, counted apart so that they crowd out no others.
 const DUE_TYPES = statement(
   'due_types',
   `with recursive pending (task_type) as (
@@ -54,20 +53,20 @@ const DUE_TYPES = statement(
      left join (${firsts('not in')} union all ${firsts('in')}) due on true`,
 )
 
-/** By their first due task, in the order of claims. */
+/** Ordered by their first due task, as claims are. */
 interface DueTypes {
   readonly plain: readonly TypeLimits[]
   /** Those with a limit over all processes. */
   readonly limited: readonly TypeLimits[]
-  /** So many of each kind, and there are more; undefined: these are all. */
+  /** The number of each kind that was kept; undefined: all were. */
   readonly most: number | undefined
   /** The database's time, in milliseconds. */
   readonly at: number
 }
 
 /**
- * Claims for executors of very many types: one branch a type would take seconds to plan, and gigabytes. The types with
- * due tasks are found first, those whose first task comes first, and a claim is made for them alone.
+ * Claims for executors of many types. A branch per type would take seconds and gigabytes to plan, so it first finds the
+ * types whose due tasks come first, and claims from these alone.
  */
 export class ManyTypeClaims implements TypeClaims {
   readonly types: readonly TypeLimits[]
@@ -84,35 +83,35 @@ export class ManyTypeClaims implements TypeClaims {
     this.#limited = types.filter(isLimited).map(({ taskType }) => taskType)
   }
 
-  async claim(request: ClaimRequest): Promise<ClaimAnswer> {
+  async claim(request: ClaimRequest): Promise<ClaimResult> {
     return this.#claimPlain(request, await this.#findDue(request))
   }
 
-  async claimLimited(request: ClaimRequest, open: ReadonlySet<string>): Promise<LimitedClaimAnswer> {
+  async claimLimited(request: ClaimRequest, open: ReadonlySet<string>): Promise<LimitedClaimResult> {
     const due = await this.#findDue(request)
     const names = new Set(due.limited.map(({ taskType }) => taskType))
-    // Those that are not due are done with; where more types are due than were found, they may be among the others.
+    // A type that was not found has no due task, unless more types are due than were kept.
     const others = [...open].filter((taskType) => !names.has(taskType))
     const [left, over] = due.most === undefined ? [[], others] : [others, []]
-    if (names.size === 0) return { ...(await this.#claimPlain(request, due)), busy: left, asked: over }
+    if (names.size === 0) return { ...(await this.#claimPlain(request, due)), busy: left, seen: over }
     const types = inFewShapes([...due.plain, ...due.limited])
     const claims = new Claims(this.#db, this.#executorId, types)
-    const answer = await claims.claimLimited(this.#narrow(request, due, types), names)
-    const asked = [...names, ...over]
-    return { ...answer, asked, busy: [...answer.busy, ...left], isPartial: due.most !== undefined }
+    const result = await claims.claimLimited(this.#narrow(request, due, types), names)
+    const seen = [...names, ...over]
+    return { ...result, seen, busy: [...result.busy, ...left], isPartial: due.most !== undefined }
   }
 
-  async #claimPlain(request: ClaimRequest, due: DueTypes): Promise<ClaimAnswer> {
+  async #claimPlain(request: ClaimRequest, due: DueTypes): Promise<ClaimResult> {
     const waiting = due.limited.map(({ taskType }) => taskType)
     if (due.plain.length === 0) return { tasks: [], at: due.at, waiting }
     const types = inFewShapes(due.plain)
     const claims = new Claims(this.#db, this.#executorId, types)
-    const answer = await claims.claim(this.#narrow(request, due, types))
-    return { ...answer, waiting, isPartial: due.most !== undefined }
+    const result = await claims.claim(this.#narrow(request, due, types))
+    return { ...result, waiting, isPartial: due.most !== undefined }
   }
 
-  async #findDue({ limit, places, closed = [] }: ClaimRequest): Promise<DueTypes> {
-    const full = this.types.filter((_type, i) => places[i] === 0).map(({ taskType }) => taskType)
+  async #findDue({ limit, capacity, closed = [] }: ClaimRequest): Promise<DueTypes> {
+    const full = this.types.filter((_type, i) => capacity[i] === 0).map(({ taskType }) => taskType)
     const rows = await execute<{ taskType: string | null; at: number }>(this.#db, DUE_TYPES, [
       this.#executorId,
       [...full, ...closed],
@@ -133,17 +132,19 @@ export class ManyTypeClaims implements TypeClaims {
     }
   }
 
-  /** Of as many types as were found, only as many tasks are sure to come before those of all other types. */
+  /** With n types found, only the first n tasks are sure to precede those of all other types. */
   #narrow(request: ClaimRequest, { most }: DueTypes, types: readonly TypeLimits[]): ClaimRequest {
-    const places = types.map(({ taskType }) => request.places[this.#positions.get(taskType) ?? -1] ?? null)
-    return { limit: Math.min(request.limit, most ?? request.limit), places, since: types.map(() => null) }
+    const capacity = types.map(
+      ({ taskType }) => request.capacity[this.#positions.get(taskType) ?? -1] ?? null,
+    )
+    return { limit: Math.min(request.limit, most ?? request.limit), capacity, since: types.map(() => null) }
   }
 }
 
-/** In an order of kinds, each filled up with types of no task. */
+/** Groups types by kind and pads each group to one of `SIZES`. */
 function inFewShapes(types: readonly TypeLimits[]): TypeLimits[] {
   const kinds = Map.groupBy(types, (type) => kindOf(type))
-  return [...kinds].toSorted(([a], [b]) => a.localeCompare(b)).flatMap(([, alike]) => filledUp(alike))
+  return [...kinds].toSorted(([a], [b]) => a.localeCompare(b)).flatMap(([, alike]) => padded(alike))
 }
 
 function kindOf(type: TypeLimits): string {
@@ -152,7 +153,7 @@ function kindOf(type: TypeLimits): string {
   return type.concurrency === null ? 'free' : 'process'
 }
 
-function filledUp(alike: readonly TypeLimits[]): TypeLimits[] {
+function padded(alike: readonly TypeLimits[]): TypeLimits[] {
   const size = SIZES.find((one) => one >= alike.length) ?? alike.length
   const [like] = alike
   return like ? Array.from({ length: size }, (_, i) => alike[i] ?? { ...like, taskType: NO_TYPE }) : []

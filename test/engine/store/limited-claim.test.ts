@@ -14,7 +14,11 @@ const keyed: TypeLimits = { taskType: 'keyed', concurrency: null, globalConcurre
 
 function claims(...types: TypeLimits[]) {
   const made = new Claims(tables.createManager().db, SOME_EXECUTOR, types)
-  const request = (limit: number) => ({ limit, places: types.map(() => null), since: types.map(() => null) })
+  const request = (limit: number) => ({
+    limit,
+    capacity: types.map(() => null),
+    since: types.map(() => null),
+  })
   return {
     plain: (limit = 10) => made.claim(request(limit)),
     limited: (limit = 10, open = types.map(({ taskType }) => taskType)) =>
@@ -148,7 +152,7 @@ describe('a type with keys', () => {
     try {
       const db = createDatabase(pool, { prepared: tables.database.prepared })
       const made = new Claims(db, SOME_EXECUTOR, [keyed])
-      const request = { limit: 10, places: [null], since: [null] }
+      const request = { limit: 10, capacity: [null], since: [null] }
       const failed = proxy.dropAnswerTo('tasks_crowded_types')
       expect(idsOf(await made.claimLimited(request, new Set(['keyed'])))).toEqual(['task_k1'])
       await failed
@@ -188,14 +192,14 @@ describe('a type with a limit in each process', () => {
     try {
       await client.query('begin')
       await client.query('select from async_tasks where task_id = $1 for update', [all[0]])
-      const answer = await made.claim({ limit: 10, places: [1], since: [null] })
+      const answer = await made.claim({ limit: 10, capacity: [1], since: [null] })
       expect(idsOf(answer)).toEqual([all[1]])
-      expect((await made.claim({ limit: 10, places: [0], since: [null] })).tasks).toEqual([])
+      expect((await made.claim({ limit: 10, capacity: [0], since: [null] })).tasks).toEqual([])
       await client.query('rollback')
     } finally {
       client.release()
     }
-    expect(idsOf(await made.claim({ limit: 10, places: [5], since: [null] }))).toEqual([all[0], all[2]])
+    expect(idsOf(await made.claim({ limit: 10, capacity: [5], since: [null] }))).toEqual([all[0], all[2]])
   })
 })
 
@@ -203,7 +207,7 @@ test('a claim from a moment on leaves what was due before it', async () => {
   await insert('free', { run_at: '2024-01-01T00:00:00Z' })
   const late = await insert('free')
   const made = new Claims(tables.createManager().db, SOME_EXECUTOR, [free])
-  const answer = await made.claim({ limit: 10, places: [null], since: ['2024-06-01T00:00:00Z'] })
+  const answer = await made.claim({ limit: 10, capacity: [null], since: ['2024-06-01T00:00:00Z'] })
   expect(idsOf(answer)).toEqual([late])
   expect(Math.abs(answer.at - Date.now())).toBeLessThan(60_000)
 })

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { waitsSinceBefore } from '../../../src/engine/store/claim.ts'
+import { waitsSinceBefore } from '../../../src/engine/store/claim-probe.ts'
 import { readFeed } from '../../../src/engine/store/feed.ts'
 import { findTypesToPrune, PRUNE_START, pruneStep } from '../../../src/engine/store/prune.ts'
 import { failUnknownTypes, rescueTasks } from '../../../src/engine/store/rescue.ts'

@@ -1,6 +1,6 @@
 import type { Database } from '../../../db/database.ts'
 import { PermanentError, TaskError } from '../../definition/errors.ts'
-import type { AttemptOutcome } from '../../definition/lifecycle.ts'
+import { type AttemptOutcome, LAST_ATTEMPT } from '../../definition/lifecycle.ts'
 import {
   type AbortCause,
   type AttemptLimits,
@@ -19,7 +19,7 @@ import type { TaskManager } from '../../manager/manager.ts'
 import type { RunEvent, TaskEvents } from '../../runtime/events.ts'
 import { GaveUp, type Persisted, persist } from '../../runtime/persist.ts'
 import { endCancelledRun } from '../../store/cancel-requests.ts'
-import { type ClaimedTask, LAST_ATTEMPT } from '../../store/claim.ts'
+import type { ClaimedTask } from '../../store/claim.ts'
 import type { Fence } from '../../store/fence.ts'
 import { failTask, findEnd, noteHandlerReturned, releaseTask, retryTaskLater } from '../../store/finish.ts'
 import type { ThreadPool } from '../thread/thread-pool.ts'

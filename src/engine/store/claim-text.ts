@@ -1,0 +1,150 @@
+import { LAST_ATTEMPT } from '../definition/lifecycle.ts'
+import type { TypeLimits } from '../definition/limits.ts'
+import { HANDLER_IS_LEFT } from './fence.ts'
+import { PARAMS, TASKS, TYPES } from './tables.ts'
+
+/**
+ * The text of a claim: one branch per type walks that type's part of `idx_async_tasks_due`; the branches are merged by
+ * priority, run_at, id, and rows are locked one by one in that order until the limit is reached. Paused types, types at
+ * their limit and types of other executors cost nothing. Four details keep that plan at any size and statistics:
+ * - ids are collected in an `array(…)`, which runs once; joined to the update, `limit $n` is estimated at a tenth of
+ *   the backlog, and the plan scans the history;
+ * - rows are locked below a lateral join, which keeps the order of its outer side; a lock node alone does not;
+ * - rows are locked by `ctid`: by id, the planner may walk the partial index of pending rows;
+ * - limits are sub-selects, opaque to custom plans too: a branch estimated at many rows would be sorted.
+ *
+ * Parameters: $1 executor, $2 limit, $3 types, $4 capacity and $5 earliest due time of each type, $6 types with a limit
+ * over all processes, $7 those limits, $8 the types of $6 that this claim includes.
+ */
+
+/** Due tasks that are searched for free keys, before a second claim hops from key to key. */
+export const KEY_WINDOW = 200
+
+const NEXT_ATTEMPT = `least(t.attempt, ${LAST_ATTEMPT - 1}) + 1`
+
+export const ORDER = 'order by priority desc, run_at, id'
+
+const due = (i: number) => `status = 'pending' and task_type = ($3::text[])[${i}] and run_at <= now()
+                and run_at >= coalesce(($5::timestamptz[])[${i}], '-infinity')
+                and not exists (select from ${TYPES} p
+                                 where p.task_type = ($3::text[])[${i}] and p.paused_at is not null)`
+
+const lockRow = (tid: string) => `
+           cross join lateral (select c.id from ${TASKS} c
+                                where c.ctid = ${tid} and c.status = 'pending' for update skip locked) locked`
+
+/** A type without limits: its rows are locked after the merge. */
+const freeBranch = (i: number) => `(select ctid as tid, id, priority, run_at from ${TASKS}
+              where ${due(i)}
+              ${ORDER} limit (select ($4::int[])[${i}]))`
+
+// Locks before the merge: rows locked by other claims must not use up the type's capacity.
+const processBranch = (i: number) => `(select tid, due.id, priority, run_at
+               from (select ctid as tid, id, priority, run_at from ${TASKS} where ${due(i)} ${ORDER}) due${lockRow('due.tid')}
+              ${ORDER.replace('id', 'due.id')} limit (select ($4::int[])[${i}]))`
+
+const holdsPermit = (i: number) => `r.task_type = ($3::text[])[${i}] and r.concurrency_key is not null
+                  and (r.status = 'running' or r.stopping) and (r.status = 'running' or ${HANDLER_IS_LEFT('r')})`
+
+const freePermits = (i: number) => `(select case when ($3::text[])[${i}] in (select task_type from held)
+                then greatest(0, least(($4::int[])[${i}], ($7::int[])[${i}] - (
+                       select count(*) from ${TASKS} r where ${holdsPermit(i)}))) else 0 end)`
+
+const busyKeys = (i: number) => `array(select r.concurrency_key from ${TASKS} r where ${holdsPermit(i)})`
+
+const globalBranch = (i: number) => `(select ctid as tid, id, priority, run_at from ${TASKS}
+              where ${due(i)}
+              ${ORDER} limit ${freePermits(i)})`
+
+/** The first task of each free key, within the window. Tasks created without a key share the key ''. */
+const keyedBranch = (i: number) => `(select tid, id, priority, run_at
+               from (select distinct on (key) tid, id, priority, run_at
+                       from (select ctid as tid, id, priority, run_at, coalesce(concurrency_key, '') as key
+                               from ${TASKS} where ${due(i)} ${ORDER} limit ${KEY_WINDOW}) due
+                      where key <> all (${busyKeys(i)})
+                      order by key, priority desc, run_at, id) firsts
+              ${ORDER} limit ${freePermits(i)})`
+
+/** The same without a window: a loose index scan, one probe per key however many tasks it has. */
+export const hoppingBranch = (i: number) => {
+  const next = (after: string) => `(select concurrency_key from ${TASKS}
+                        where status = 'pending' and task_type = ($3::text[])[${i}] and concurrency_key <> '' ${after}
+                        order by concurrency_key limit 1)`
+  return `(with recursive keys as (
+                select ${next('')} as key
+                union all
+                select ${next('and concurrency_key > keys.key')} from keys where keys.key is not null)
+              select tid, id, priority, run_at
+                from keys
+               cross join lateral (select ctid as tid, id, priority, run_at from ${TASKS}
+                        where ${due(i)} and concurrency_key = keys.key and concurrency_key <> ''
+                        ${ORDER} limit 1) first
+               where keys.key is not null and keys.key <> all (${busyKeys(i)})
+               ${ORDER} limit ${freePermits(i)})`
+}
+
+export function branch(limits: TypeLimits, i: number): string {
+  if (limits.keyed) return keyedBranch(i)
+  if (limits.globalConcurrency !== null) return globalBranch(i)
+  return limits.concurrency === null ? freeBranch(i) : processBranch(i)
+}
+
+/**
+ * Types of which this claim may count the running tasks. `claims` is a version: where the locked row's differs from the
+ * snapshot's, another claim has committed in between and the count would be stale. Locked and stale types are left out.
+ */
+const HELD = `held as materialized (
+     select locked.task_type
+       from (select task_type, claims from ${TYPES}
+              where task_type = any($8::text[])
+              order by task_type
+                for update skip locked) locked
+       join ${TYPES} seen on seen.task_type = locked.task_type and seen.claims = locked.claims
+   ), `
+
+const COUNTED = `, counted as (
+     update ${TYPES} set claims = claims + 1
+      where task_type in (select "taskType" from claimed) and task_type = any($6::text[])
+   )`
+
+const CLAIMED = `t.id, t.task_id as "taskId", t.task_type as "taskType", t.attempt,
+               t.retry_count as "retryCount", t.max_retries as "maxRetries",
+               t.timeout_seconds as "timeoutSeconds", t.created_by as "createdBy",
+               t.priority, extract(epoch from t.run_at)::float8 as "dueAt",
+               (select json_object_agg(p.key, p.value)
+                  from ${PARAMS} p
+                 where p.task_id = t.task_id) as params`
+
+/** What a claim does with types that have a limit over all processes: it has none, reports due tasks, or claims them. */
+export type Limited = 'absent' | 'reported' | 'claimed'
+
+export function claimText(branches: readonly string[], limited: Limited): string {
+  const merged = branches.length > 0 ? branches.join('\n             union all ') : NO_BRANCH
+  const key = `,
+            concurrency_key = case when t.task_type = any($6::text[]) then coalesce(t.concurrency_key, '')
+                                   else t.concurrency_key end`
+  return `with ${limited === 'claimed' ? HELD : ''}claimed as (
+     update ${TASKS} t
+        set status = 'running', attempt = ${NEXT_ATTEMPT}, started_at = now(), executor_id = $1${limited === 'claimed' ? key : ''}
+      where t.id = any(array(
+              select locked.id
+                from (select * from (${merged}) branches
+                       ${ORDER}) due${lockRow('due.tid')}
+               limit (select $2::int)))
+     returning ${CLAIMED}
+   )${limited === 'claimed' ? COUNTED : ''}
+   select claim.*, claimed.*
+     from (select extract(epoch from now())::float8 * 1000 as at, ${limited === 'absent' ? 'null' : WAITING} as waiting,
+                  ${limited === 'claimed' ? 'array(select task_type from held)' : 'null'} as held) claim
+     left join claimed on true`
+}
+
+// The limit makes this a probe per type instead of a join; the order makes it use the claim's index.
+const WAITING = `array(select u.task_type from unnest($6::text[]) as u (task_type)
+                     where (select true from ${TASKS}
+                             where status = 'pending' and task_type = u.task_type and run_at <= now() ${ORDER} limit 1)
+                       and not exists (select from ${TYPES} p
+                                        where p.task_type = u.task_type and p.paused_at is not null))`
+
+const NO_BRANCH = `(select ctid as tid, id, priority, run_at from ${TASKS}
+              where $3::text[] is null and $4::int[] is null and $5::timestamptz[] is null)`
