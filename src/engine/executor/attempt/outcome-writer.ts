@@ -1,0 +1,131 @@
+import type { Database } from '../../../db/database.ts'
+import type { AttemptOutcome } from '../../definition/lifecycle.ts'
+import type { Outcome } from '../../definition/outcome.ts'
+import type { RunEvent, TaskEvents } from '../../runtime/events.ts'
+import { type Persisted, persist } from '../../runtime/persist.ts'
+import { endCancelledRun } from '../../store/cancel-requests.ts'
+import type { ClaimedTask } from '../../store/claim.ts'
+import type { Fence } from '../../store/fence.ts'
+import { failTask, findEnd, noteHandlerReturned, releaseTask, retryTaskLater } from '../../store/finish.ts'
+import type { Completions } from '../writers/completions.ts'
+import type { AttemptOutput } from './attempt-output.ts'
+
+export interface OutcomeServices {
+  readonly db: Database
+  readonly events: TaskEvents
+  readonly completions: Completions
+  readonly giveUp: AbortSignal
+  /** A retry that this executor has written is due after `delayMs`. */
+  onRetryDue(taskType: string, delayMs: number): void
+}
+
+type WrittenOutcome = Exclude<Outcome, { kind: 'abandon' }>
+
+/** Writes how one attempt ended, under its fence and through outages, and emits `ended`. */
+export class OutcomeWriter {
+  readonly #task: ClaimedTask
+  readonly #fence: Fence
+  readonly #event: RunEvent
+  readonly #output: AttemptOutput
+  readonly #services: OutcomeServices
+  readonly #startedAt = performance.now()
+
+  constructor(
+    run: { task: ClaimedTask; fence: Fence; event: RunEvent },
+    output: AttemptOutput,
+    services: OutcomeServices,
+  ) {
+    this.#task = run.task
+    this.#fence = run.fence
+    this.#event = run.event
+    this.#output = output
+    this.#services = services
+  }
+
+  /** Returns false if the fence no longer holds. */
+  async write(outcome: WrittenOutcome): Promise<boolean> {
+    const isWritten = await this.#isWritten(outcome)
+    if (isWritten) this.announce(outcome)
+    return isWritten
+  }
+
+  /** Fails the timed-out task while its handler still runs. */
+  async failRunning(error: string): Promise<void> {
+    const failure = { error, stack: null, outcome: 'timed_out', stillRunning: true }
+    const { db } = this.#services
+    const { value } = await this.#persist('a timeout', () => failTask(db, this.#fence, failure))
+    if (value) this.announce({ kind: 'fail', ...failure, as: 'timed_out' })
+  }
+
+  /** Releases the task, due after `delayMs`, without a retry spent. */
+  async release(delayMs: number): Promise<void> {
+    await this.#persist('a release', () => releaseTask(this.#services.db, this.#fence, delayMs))
+  }
+
+  /** Records that the handler of an ended task has returned: only now may the task be retried. */
+  async noteReturn(): Promise<void> {
+    const { db } = this.#services
+    await this.#persist('the return of a handler', () => noteHandlerReturned(db, this.#fence))
+  }
+
+  /** An open transaction may have locked the row when the cancel was requested. */
+  async endCancelled(): Promise<void> {
+    const { db, events } = this.#services
+    const { value } = await this.#persist('a cancel', () => endCancelledRun(db, this.#fence))
+    if (value) events.emit('cancelled', { taskId: this.#fence.taskId, attempt: this.#fence.attempt })
+  }
+
+  /** The recorded outcome; undefined if there is none. */
+  async find(): Promise<string | undefined> {
+    const { db } = this.#services
+    return (await this.#persist('a lookup of the outcome', () => findEnd(db, this.#fence))).value
+  }
+
+  announce(outcome: Outcome): void {
+    if (outcome.kind === 'retry') this.#services.onRetryDue(this.#task.taskType, outcome.delayMs)
+    this.#services.events.emit('ended', {
+      ...this.#event,
+      outcome: attemptOutcome(outcome),
+      durationMs: performance.now() - this.#startedAt,
+      ...('error' in outcome ? { error: outcome.error } : {}),
+      ...(outcome.kind === 'retry' ? { retryInMs: outcome.delayMs } : {}),
+    })
+  }
+
+  async #isWritten(outcome: WrittenOutcome): Promise<boolean> {
+    const { value: written, retried } = await this.#persist(outcome.kind, () => this.#send(outcome))
+    if (written || !retried) return written
+    // An earlier try, whose response was lost, may have written it.
+    return (await this.find()) === attemptOutcome(outcome)
+  }
+
+  #send(outcome: WrittenOutcome): Promise<boolean> {
+    const { db, completions } = this.#services
+    switch (outcome.kind) {
+      case 'complete':
+        return completions.complete({
+          id: this.#task.id,
+          taskId: this.#task.taskId,
+          attempt: this.#fence.attempt,
+          result: outcome.result,
+          last: this.#output.lastProgress,
+        })
+      case 'retry':
+        return retryTaskLater(db, this.#fence, { ...outcome, outcome: outcome.as })
+      case 'fail':
+        return failTask(db, this.#fence, { ...outcome, outcome: outcome.as, stillRunning: false })
+      case 'release':
+        return releaseTask(db, this.#fence, 0)
+    }
+  }
+
+  #persist<T>(what: string, write: () => Promise<T>): Promise<Persisted<T>> {
+    return persist(what, write, { events: this.#services.events, giveUp: this.#services.giveUp })
+  }
+}
+
+function attemptOutcome(outcome: Outcome): AttemptOutcome {
+  if (outcome.kind === 'complete') return 'completed'
+  if (outcome.kind === 'release') return 'interrupted'
+  return outcome.kind === 'abandon' ? 'lost' : outcome.as
+}

@@ -1,0 +1,69 @@
+import { PermanentError, TaskError } from '../../definition/errors.ts'
+import { LAST_ATTEMPT } from '../../definition/lifecycle.ts'
+import type { HandlerEnd } from '../../definition/outcome.ts'
+import { anyParams, restoreParams } from '../../definition/params.ts'
+import type { TaskDefinition } from '../../definition/task.ts'
+import { isInstance } from '../../definition/thrown.ts'
+import type { TaskManager } from '../../manager/manager.ts'
+import type { ClaimedTask } from '../../store/claim.ts'
+import type { Fence } from '../../store/fence.ts'
+import type { ThreadPool } from '../thread/thread-pool.ts'
+import type { AttemptOutput } from './attempt-output.ts'
+import type { Cancellation } from './cancellation.ts'
+import type { Completion } from './completion.ts'
+import { encodeResult } from './result.ts'
+import { type RunningTask, runningTask } from './running-task.ts'
+import { AttemptContext } from './task-context.ts'
+
+const TOO_MANY_ATTEMPTS = `TOO_MANY_ATTEMPTS: an attempt after number ${LAST_ATTEMPT} has no fence of its own`
+
+export interface HandlerServices {
+  readonly manager: TaskManager
+  readonly threads: ThreadPool
+  readonly maxResultBytes: number
+}
+
+/** What one run of a handler is made of. */
+export interface HandlerRun {
+  readonly task: ClaimedTask
+  readonly fence: Fence
+  readonly definition: TaskDefinition
+  readonly cancellation: Cancellation
+  readonly output: AttemptOutput
+  readonly completion: Completion
+  readonly running: RunningTask
+}
+
+/** Parses the params, runs the handler, in a thread if it has a module, and encodes its result. Never rejects. */
+export async function runHandler(run: HandlerRun, services: HandlerServices): Promise<HandlerEnd> {
+  const { task, definition, cancellation, output, running } = run
+  // Cancelled while its claim was in flight.
+  if (cancellation.aborted) return { thrown: cancellation.signal.reason }
+  try {
+    if (run.fence.attempt >= LAST_ATTEMPT) throw new PermanentError(TOO_MANY_ATTEMPTS)
+    const params = await parseParams(definition, task)
+    const result = await runningTask.run(running, () => call(run, services, params))
+    return { returned: encodeResult(result, services.maxResultBytes, (line) => output.log.warn(line)) }
+  } catch (thrown) {
+    return { thrown }
+  }
+}
+
+async function parseParams({ type, options }: TaskDefinition, task: ClaimedTask) {
+  try {
+    return await restoreParams(type, options.params ?? anyParams, task.params)
+  } catch (error) {
+    if (!isInstance(error, TaskError)) throw error
+    throw new PermanentError(`${error.code}: ${error.message}`)
+  }
+}
+
+function call(run: HandlerRun, services: HandlerServices, params: Record<string, unknown>): unknown {
+  const { task, fence, definition, cancellation, output, completion } = run
+  const { manager, threads, maxResultBytes } = services
+  const context = new AttemptContext(task, { manager, cancellation, output, completion })
+  const { module } = definition.options
+  if (!module) return definition.handler(params, context)
+  const hidden = run.running.scrubber?.hidden
+  return threads.run({ module, params, context, fence, maxResultBytes, hidden, output, completion })
+}
