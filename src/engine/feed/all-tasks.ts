@@ -2,18 +2,18 @@ import type { TasksStreamEvent } from '../../contract/events.ts'
 import type { TaskSummary } from '../../contract/task.ts'
 import { isFinished } from '../definition/lifecycle.ts'
 import type { FleetState } from '../store/changes.ts'
-import { type AllTasksLook, type AllTasksPosition, MAX_CHANGED, MAX_NEW, parseSeen } from '../store/feed.ts'
+import { type AllTasksPosition, type AllTasksResult, MAX_CHANGED, MAX_NEW, parseSeen } from '../store/feed.ts'
 import type { Snapshot } from '../store/settled-ids.ts'
 import { Changes } from './changes.ts'
 import { MissingIds } from './missing-ids.ts'
 
 /** Pending tasks that each poll reads again: the latest. Reports name what changes of the others. */
 const MAX_PENDING = 500
-/** Ended tasks that are remembered, so that a report of what was published already is no change. */
+/** Ended tasks that are remembered, so that a report of a published change is ignored. */
 const MAX_ENDED = 2_000
-/** Events that are kept for viewers that are a little behind. */
+/** Events kept for viewers that are a little behind. */
 const MAX_KEPT = 5_000
-/** What a deleted task looks like. */
+/** The body of a deleted task. */
 const DELETED = ''
 
 interface Known {
@@ -27,21 +27,19 @@ interface Batch {
 }
 
 /**
- * What all viewers of the whole table share: what is not finished, and what changed lately.
- *
- * Each poll finds what runs, what is new, what was unfinished at the last poll, and what the reports name which have
- * become visible since; see `store/changes.ts`. Where a change may have been missed, all viewers are sent away: they
- * come back and read what they show.
+ * What all viewers of all tasks share: unfinished tasks and recent changes. A poll reads running and new tasks, those
+ * unfinished at the last poll, and those in reports that became visible since (`store/changes.ts`). Where a change may
+ * have been missed, all viewers are disconnected; they reconnect and read again what they show.
  */
 export class AllTasks {
   readonly changes = new Changes()
-  /** Resolves after the first poll; rejects when the database cannot be asked. */
+  /** Resolves after the first poll; rejects when it fails. */
   readonly found = Promise.withResolvers<void>()
   viewers = 0
-  /** When reports have to be requested, and the fleet read, by the process's clock. */
+  /** When the next request and the next read are due, by the process's clock. */
   requestReportsAt = 0
   readFleetAt = 0
-  /** In the order in which they changed. */
+  /** Ordered by their last change. */
   readonly #unfinished = new Map<string, Known>()
   readonly #ended = new Map<string, string>()
   readonly #ids = new MissingIds()
@@ -76,32 +74,32 @@ export class AllTasks {
   }
 
   /** Returns whether there is more to read at once. */
-  take(look: AllTasksLook, snapshot: Snapshot): boolean {
-    const events = [...this.#takeTasks(look), ...this.#takeDeleted(look)]
-    const found = new Set([...look.tasks.values()].map(({ id }) => id))
-    const hasAll = this.#ids.take(look.newIds, found, look.lastTask, snapshot)
-    this.#snapshot = look.snapshot
+  apply(result: AllTasksResult, snapshot: Snapshot): boolean {
+    const events = [...this.#takeTasks(result), ...this.#takeDeleted(result)]
+    const found = new Set([...result.tasks.values()].map(({ id }) => id))
+    const hasAll = this.#ids.advance(result.newIds, found, result.lastTask, snapshot)
+    this.#snapshot = result.snapshot
     if (events.length > 0) this.#publish(events)
-    if (look.changed.length > MAX_CHANGED || !hasAll) this.restart()
+    if (result.changed.length > MAX_CHANGED || !hasAll) this.restart()
     this.#forget()
     this.found.resolve()
-    return look.newIds.length >= MAX_NEW
+    return result.newIds.length >= MAX_NEW
   }
 
-  takeFleet({ paused, dead }: FleetState): void {
+  applyFleet({ paused, dead }: FleetState): void {
     const events = [...this.#takePauses(paused)]
     if (events.length > 0) this.#publish(events)
     if (this.#isNewlyDead(dead)) this.restart()
   }
 
-  /** Events after this batch; undefined where they go further back than what is kept. */
+  /** Events after this batch; undefined where some are no longer kept. */
   eventsAfter(number: number): readonly TasksStreamEvent[] | undefined {
     const kept = this.#batches[0]?.number ?? this.#number + 1
     if (number < kept - 1) return undefined
     return this.#batches.filter((batch) => batch.number > number).flatMap((batch) => batch.events)
   }
 
-  /** Sends all viewers away. */
+  /** Disconnects all viewers. */
   restart(): void {
     this.#number += 1
     this.#batches = []
@@ -109,8 +107,8 @@ export class AllTasks {
     this.changes.announce()
   }
 
-  *#takeTasks(look: AllTasksLook): Generator<TasksStreamEvent> {
-    const changed = [...look.tasks].filter(([taskId, { body }]) => this.#bodyOf(taskId) !== body)
+  *#takeTasks(result: AllTasksResult): Generator<TasksStreamEvent> {
+    const changed = [...result.tasks].filter(([taskId, { body }]) => this.#bodyOf(taskId) !== body)
     changed.sort(([, left], [, right]) => left.id - right.id)
     for (const [taskId, seen] of changed) {
       const { attempt: _attempt, ...task } = parseSeen(seen)
@@ -119,9 +117,9 @@ export class AllTasks {
     }
   }
 
-  *#takeDeleted(look: AllTasksLook): Generator<TasksStreamEvent> {
-    for (const taskId of new Set([...this.#unfinished.keys(), ...look.changed])) {
-      if (look.tasks.has(taskId) || this.#bodyOf(taskId) === DELETED) continue
+  *#takeDeleted(result: AllTasksResult): Generator<TasksStreamEvent> {
+    for (const taskId of new Set([...this.#unfinished.keys(), ...result.changed])) {
+      if (result.tasks.has(taskId) || this.#bodyOf(taskId) === DELETED) continue
       this.#remember(taskId, undefined)
       yield { type: 'deleted', taskId }
     }
@@ -135,7 +133,7 @@ export class AllTasks {
     for (const taskType of before) if (!now.has(taskType)) yield { type: 'type', taskType, paused: false }
   }
 
-  /** An executor that died may have ended tasks that it did not report any more. */
+  /** An executor that died may have ended tasks without a report. */
   #isNewlyDead(executorIds: readonly string[]): boolean {
     const before = this.#dead
     this.#dead = new Set(executorIds)

@@ -1,4 +1,4 @@
-/** A latch for any number of waiters: none misses a change that came while it was busy. */
+/** A latch for any number of waiters; each compares counts, so none misses a change. */
 export class Changes {
   #count = 0
   readonly #waiting = new Set<() => void>()

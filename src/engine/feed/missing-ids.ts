@@ -1,15 +1,15 @@
 import type { Snapshot } from '../store/settled-ids.ts'
 
-/** Several large creates at once skip as many; a sequence that was set forward skips any number. */
+/** Concurrent large creates leave thousands of gaps; a sequence that was set forward leaves any number. */
 const MAX_MISSING = 10_000
 
 /**
- * How far a table has been read in the order of its ids, and which ids before that may still show: an id is given out
- * before its transaction commits. Such an id is missing until every transaction that may have it has ended.
+ * How far a table has been read by id, and which smaller ids may still become visible: ids are assigned before their
+ * transactions commit. A gap stays missing until every transaction that may own its id has ended.
  */
 export class MissingIds {
   #position: number | undefined
-  /** Each with the number that all transactions have which begin too late to have it; not known at the first poll. */
+  /** Each with the first transaction number that is too late to own it; unknown at its first poll. */
   readonly #missing = new Map<number, number | undefined>()
 
   /** Everything up to this id was read or is missing; undefined before the first poll. */
@@ -22,12 +22,14 @@ export class MissingIds {
   }
 
   /**
-   * Takes ids above the position, ascending; `found`, those of the missing ids; `last`, the highest id of the table.
-   * Returns false where too many are missing: some of them are given up.
+   * @param page ids above the position, ascending
+   * @param found missing ids that have become visible
+   * @param last the highest id of the table
+   * @returns false where some missing ids were given up, because there are too many
    */
-  take(page: readonly number[], found: ReadonlySet<number>, last: number, snapshot: Snapshot): boolean {
+  advance(page: readonly number[], found: ReadonlySet<number>, last: number, snapshot: Snapshot): boolean {
     for (const [id, bound] of this.#missing) {
-      // An id is given out a moment before its transaction has a number: the bound is that of the next poll.
+      // A transaction may get its number just after its id: the bound is that of the next poll.
       if (found.has(id) || (bound !== undefined && bound <= snapshot.oldestXid)) this.#missing.delete(id)
       else if (bound === undefined) this.#missing.set(id, snapshot.nextXid)
     }

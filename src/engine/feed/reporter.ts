@@ -4,25 +4,24 @@ import type { TaskEventMap, TaskEvents } from '../runtime/events.ts'
 import { pause } from '../runtime/wake-up.ts'
 import { reportChanges } from '../store/changes.ts'
 
-/** While no process watches: how long ends are gathered before the database is asked whether one does by now. */
+/** While no process watches: how long ends are collected before the next query whether one does. */
 const UNWATCHED_MS = 1_000
 const WATCHED_MS = 200
-/** Ids that one statement reports. */
+/** Ids per statement. */
 const BATCH = 500
-/** Beyond that the oldest are dropped: the database has been away for long. */
-const MAX_GATHERED = 100_000
-/** What a stop waits for the last report. */
+/** Beyond that the oldest are discarded, as in a long outage. */
+const MAX_PENDING = 100_000
+/** Longest wait of a stop for the last report. */
 const STOP_MS = 1_000
 
 /**
- * Reports the ends of this process's runs to the processes that watch all tasks: a run that starts and ends between
- * two of their polls is in no index that tells it from older ones. One statement a second at most while no process
- * watches, five while one does, none at rest, and none that a run waits for.
+ * Reports ended runs to the processes that stream all tasks: no index finds a run that starts and ends between two of
+ * their polls. At most one statement a second while no process watches, five while one does. No run waits for it.
  */
 export class ChangeReporter {
   readonly #db: Database
   readonly #events: TaskEvents
-  #gathered = new Set<string>()
+  #pending = new Set<string>()
   #isWatched = false
   #timer: NodeJS.Timeout | undefined
   #reporting: Promise<void> | undefined
@@ -35,16 +34,16 @@ export class ChangeReporter {
     events.on('cancelled', this.#onEnded)
     events.on('rescued', this.#onRescued)
     events.on('unknownTypeFailed', this.#onEnded)
-    events.on('orphansReleased', this.#onStrays)
+    events.on('orphansReleased', this.#onOrphans)
   }
 
-  /** Reports what is gathered. Waits a second at most: a database that is away must not hold up a stop. */
+  /** Reports what is pending. Waits a second at most: an outage must not delay a stop. */
   async stop(): Promise<void> {
     this.#events.off('ended', this.#onEnded)
     this.#events.off('cancelled', this.#onEnded)
     this.#events.off('rescued', this.#onRescued)
     this.#events.off('unknownTypeFailed', this.#onEnded)
-    this.#events.off('orphansReleased', this.#onStrays)
+    this.#events.off('orphansReleased', this.#onOrphans)
     this.#isStopped = true
     clearTimeout(this.#timer)
     const written = new AbortController()
@@ -54,16 +53,16 @@ export class ChangeReporter {
     await Promise.race([reported, pause(STOP_MS, written.signal)])
   }
 
-  readonly #onEnded = ({ taskId }: { readonly taskId: string }): void => this.#gather(taskId)
-  readonly #onStrays = ({ taskIds }: TaskEventMap['orphansReleased'][0]): void => this.#gather(...taskIds)
+  readonly #onEnded = ({ taskId }: { readonly taskId: string }): void => this.#add(taskId)
+  readonly #onOrphans = ({ taskIds }: TaskEventMap['orphansReleased'][0]): void => this.#add(...taskIds)
   readonly #onRescued = ({ tasks }: TaskEventMap['rescued'][0]): void =>
-    this.#gather(...tasks.map(({ taskId }) => taskId))
+    this.#add(...tasks.map(({ taskId }) => taskId))
 
-  #gather(...taskIds: readonly string[]): void {
-    for (const taskId of taskIds) this.#gathered.add(taskId)
-    for (const taskId of this.#gathered) {
-      if (this.#gathered.size <= MAX_GATHERED) break
-      this.#gathered.delete(taskId)
+  #add(...taskIds: readonly string[]): void {
+    for (const taskId of taskIds) this.#pending.add(taskId)
+    for (const taskId of this.#pending) {
+      if (this.#pending.size <= MAX_PENDING) break
+      this.#pending.delete(taskId)
     }
     this.#reportSoon()
   }
@@ -75,18 +74,18 @@ export class ChangeReporter {
         this.#timer = undefined
         this.#reporting ??= this.#report().finally(() => {
           this.#reporting = undefined
-          if (this.#gathered.size > 0) this.#reportSoon()
+          if (this.#pending.size > 0) this.#reportSoon()
         })
       },
       this.#isWatched ? WATCHED_MS : UNWATCHED_MS,
     ).unref()
   }
 
-  /** Never rejects: what the database did not take is reported the next time. */
+  /** Never rejects: what a transient error prevented is reported the next time. */
   async #report(): Promise<void> {
-    const taskIds = [...this.#gathered]
+    const taskIds = [...this.#pending]
     if (taskIds.length === 0) return
-    this.#gathered = new Set()
+    this.#pending = new Set()
     let reported = 0
     try {
       // Ids are sent only where they are wanted.
@@ -96,8 +95,8 @@ export class ChangeReporter {
         reported += BATCH
       }
     } catch (error) {
-      if (isTransient(error)) this.#gathered = new Set([...taskIds.slice(reported), ...this.#gathered])
-      else this.#events.emit('writeFailed', { what: 'changes for those who watch', error })
+      if (isTransient(error)) this.#pending = new Set([...taskIds.slice(reported), ...this.#pending])
+      else this.#events.emit('writeFailed', { what: 'changes for viewers', error })
     }
   }
 }

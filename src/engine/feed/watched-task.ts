@@ -1,20 +1,20 @@
 import type { TaskDetail, TaskLogLine } from '../../contract/task.ts'
 import { isFinished } from '../definition/lifecycle.ts'
-import { type FeedLook, parseSeen, type SeenSummary } from '../store/feed.ts'
+import { type FeedResult, parseSeen, type SeenSummary } from '../store/feed.ts'
 import { SettledIds } from '../store/settled-ids.ts'
 import { Changes } from './changes.ts'
 
-/** Lines of one log that a look reads; a full look is followed by another one at once. */
-export const LINES_A_LOOK = 500
-/** What is kept for viewers that are a little behind. Whoever is further behind reads the log from the database. */
+/** Lines of one log per poll; a full poll is followed by another one at once. */
+export const LINES_PER_POLL = 500
+/** Kept for viewers that are a little behind; others read the log from the database. */
 const MAX_RECENT_LINES = 300
 const MAX_RECENT_CHARS = 256 * 1024
 
-/** What all viewers of one task share: the task as it is, the end of its log, and whether more can come. */
+/** What all viewers of one task share: its detail, the end of its log, and whether more can come. */
 export class WatchedTask {
   readonly taskId: string
   readonly changes = new Changes()
-  /** Resolves when the task was found; rejects when there is none, or the database cannot say. */
+  /** Resolves when the task was found; rejects when there is none, or the read fails. */
   readonly found = Promise.withResolvers<void>()
   viewers = 0
   #detail: TaskDetail | undefined
@@ -31,7 +31,7 @@ export class WatchedTask {
 
   constructor(taskId: string) {
     this.taskId = taskId
-    // Whoever opened it may have left before anything was found.
+    // Its only viewer may have left before it was found.
     this.found.promise.catch(() => {})
   }
 
@@ -39,7 +39,7 @@ export class WatchedTask {
     return this.#detail
   }
 
-  /** Lines up to this one are known; undefined until it is sure where the log ends. */
+  /** The id up to which all lines are known; undefined until the end of the log has settled. */
   get position(): number | undefined {
     return this.#position
   }
@@ -49,30 +49,30 @@ export class WatchedTask {
     return this.#isGone
   }
 
-  /** The end, once the whole log up to it is known. */
+  /** The ended task, once its whole log is known. */
   get end(): TaskDetail | undefined {
     const isEnd = this.#logIsComplete && !this.#detailIsStale && this.#detail
     return isEnd && isFinished(isEnd.status) ? isEnd : undefined
   }
 
-  /** More than a summary has changed: the detail must be read again. */
+  /** More than the summary may have changed: the detail must be read again. */
   get detailIsStale(): boolean {
     return this.#detailIsStale
   }
 
-  /** Answers whether there is more to read at once. */
-  take(look: FeedLook, nowMs: number): boolean {
-    const seen = look.rows.get(this.taskId)
+  /** Returns whether there is more to read at once. */
+  apply(result: FeedResult, nowMs: number): boolean {
+    const seen = result.rows.get(this.taskId)
     if (!seen) {
       this.#leave()
       return false
     }
-    if (seen.body !== this.#body) this.#takeRow(parseSeen(seen))
+    if (seen.body !== this.#body) this.#applyRow(parseSeen(seen))
     this.#body = seen.body
-    return this.#takeLines(look, nowMs)
+    return this.#applyLines(result, nowMs)
   }
 
-  takeDetail(detail: TaskDetail): void {
+  applyDetail(detail: TaskDetail): void {
     this.#detail = detail
     this.#detailIsStale = false
     this.changes.announce()
@@ -88,41 +88,41 @@ export class WatchedTask {
     this.changes.announce()
   }
 
-  /** Lines after this one, as far as they are kept; undefined where they go further back. */
+  /** Kept lines after this id; undefined where some are no longer kept. */
   recentAfter(id: number): readonly TaskLogLine[] | undefined {
     if (id < this.#recentAfter) return undefined
     const first = this.#recent.findLastIndex((line) => line.id <= id) + 1
     return this.#recent.slice(first)
   }
 
-  #takeRow(row: SeenSummary): void {
+  #applyRow(row: SeenSummary): void {
     const before = this.#row
     this.#row = row
     const isOnlyProgress =
       before !== undefined && withoutProgress(before) === withoutProgress(row) && !this.#detailIsStale
     if (isOnlyProgress && this.#detail) {
       const { progress, total, percent, step } = row
-      this.takeDetail({ ...this.#detail, progress, total, percent, step })
+      this.applyDetail({ ...this.#detail, progress, total, percent, step })
     } else this.#detailIsStale = true
   }
 
-  #takeLines(look: FeedLook, nowMs: number): boolean {
-    const lines = look.lines.get(this.taskId) ?? []
-    const isFull = lines.length >= LINES_A_LOOK
-    const last = lines.at(-1)?.id ?? look.lastLines.get(this.taskId) ?? this.#position ?? 0
-    const settled = this.#settled.see(last, look.snapshot, nowMs)
+  #applyLines(result: FeedResult, nowMs: number): boolean {
+    const lines = result.lines.get(this.taskId) ?? []
+    const isFull = lines.length >= LINES_PER_POLL
+    const last = lines.at(-1)?.id ?? result.lastLines.get(this.taskId) ?? this.#position ?? 0
+    const settled = this.#settled.see(last, result.snapshot, nowMs)
     if (settled === undefined) return false
-    // Smaller ids that showed only now may have pushed what was settled before out of a full look.
+    // In a full poll, smaller ids that became visible late may have displaced ids that had settled.
     const upTo = isFull ? Math.min(settled, last) : settled
     const hasEnded = this.#row !== undefined && isFinished(this.#row.status)
     const isComplete = hasEnded && !isFull && upTo >= last
-    const isNews = upTo !== this.#position || isComplete !== this.#logIsComplete
+    const hasChanged = upTo !== this.#position || isComplete !== this.#logIsComplete
     this.#keep(
       lines.filter(({ id }) => id <= upTo),
       upTo,
     )
     this.#logIsComplete = isComplete
-    if (isNews) this.changes.announce()
+    if (hasChanged) this.changes.announce()
     return isFull && upTo === last
   }
 
@@ -148,7 +148,7 @@ function withoutProgress(row: SeenSummary): string {
   return JSON.stringify(rest)
 }
 
-/** About what it takes in memory. */
+/** Approximate size in memory. */
 function charsOf({ message, data }: TaskLogLine): number {
   return message.length + (data === undefined ? 0 : JSON.stringify(data).length) + 100
 }

@@ -108,7 +108,7 @@ export interface SeenTask {
   readonly body: string
 }
 
-export interface FeedLook {
+export interface FeedResult {
   readonly snapshot: Snapshot
   /** By task id, of those that are watched one by one. */
   readonly rows: ReadonlyMap<string, SeenTask>
@@ -117,10 +117,10 @@ export interface FeedLook {
   /** The highest id of a log, where it was not known. */
   readonly lastLines: ReadonlyMap<string, number>
   /** Undefined where nobody watches all tasks. */
-  readonly all: AllTasksLook | undefined
+  readonly all: AllTasksResult | undefined
 }
 
-export interface AllTasksLook {
+export interface AllTasksResult {
   readonly snapshot: string
   readonly tasks: ReadonlyMap<string, SeenTask>
   /** Of the tasks, the ids above the position, ascending. */
@@ -142,7 +142,7 @@ export async function readFeed(
   watched: readonly WatchedPosition[],
   maxLines: number,
   all: AllTasksPosition | undefined,
-): Promise<FeedLook> {
+): Promise<FeedResult> {
   const found = await execute<FeedRow>(db, FEED, [
     watched.map(({ taskId }) => taskId),
     watched.map(({ afterLine }) => afterLine),

@@ -1,0 +1,139 @@
+import type { Database } from '../../db/database.ts'
+import { isTransient } from '../../db/errors.ts'
+import { taskNotFound } from '../definition/errors.ts'
+import type { Redaction } from '../definition/redaction.ts'
+import type { TaskEvents } from '../runtime/events.ts'
+import { backoffMs } from '../runtime/supervisor.ts'
+import { pause, WakeUp } from '../runtime/wake-up.ts'
+import { forgetChanges, readFleetState, requestReports } from '../store/changes.ts'
+import { readFeed } from '../store/feed.ts'
+import { findTasks } from '../store/read.ts'
+import type { AllTasks } from './all-tasks.ts'
+import { LINES_PER_POLL, type WatchedTask } from './watched-task.ts'
+
+/** At most four polls a second. */
+const INTERVAL_MS = 250
+/** A change in this process is polled for sooner, but not sooner than this after the last poll. */
+const MIN_INTERVAL_MS = 50
+/** Often enough for requests that last a minute. */
+const REQUEST_REPORTS_MS = 10_000
+const READ_FLEET_MS = 1_000
+/** Each detail may carry megabytes of params and result. */
+const DETAILS_PER_READ = 100
+
+/** What viewers watch now. */
+export interface Watched {
+  readonly tasks: Map<string, WatchedTask>
+  all: AllTasks | undefined
+}
+
+/** The loop that reads for all viewers, in one statement a poll. It runs while something is watched. */
+export class FeedPoller {
+  readonly #db: Database
+  readonly #events: TaskEvents
+  readonly #redaction: Redaction
+  readonly #watched: Watched
+  readonly #wakeUp = new WakeUp()
+  #isRunning = false
+
+  constructor(db: Database, events: TaskEvents, redaction: Redaction, watched: Watched) {
+    this.#db = db
+    this.#events = events
+    this.#redaction = redaction
+    this.#watched = watched
+  }
+
+  wake(): void {
+    this.#wakeUp.notify()
+  }
+
+  /** Starts the loop unless it runs. It ends at the signal, or when nothing is watched any more. */
+  start(signal: AbortSignal): void {
+    if (!this.#isRunning) void this.#run(signal)
+  }
+
+  async #run(signal: AbortSignal): Promise<void> {
+    this.#isRunning = true
+    let failures = 0
+    while (!signal.aborted && (this.#watched.tasks.size > 0 || this.#watched.all)) {
+      try {
+        const more = await this.#poll()
+        if (failures > 0) {
+          this.#events.emit('loopRecovered', { loop: 'feed', failures })
+          // Reports may have been removed meanwhile.
+          this.#watched.all?.restart()
+        }
+        failures = 0
+        if (more) continue
+        await pause(MIN_INTERVAL_MS, signal)
+        await this.#wakeUp.wait(INTERVAL_MS - MIN_INTERVAL_MS, signal)
+      } catch (error) {
+        failures += 1
+        if (failures === 1) this.#events.emit('loopFailed', { loop: 'feed', error })
+        this.#rejectNewViewers(error)
+        await pause(backoffMs(failures), signal)
+      }
+    }
+    this.#isRunning = false
+  }
+
+  /** Returns whether there is more to read at once. */
+  async #poll(): Promise<boolean> {
+    const { all } = this.#watched
+    const watched = [...this.#watched.tasks.values()]
+    // First: ends after the request are reported.
+    if (all) await this.#prepare(all)
+    const positions = watched.map(({ taskId, position }) => ({ taskId, afterLine: position ?? null }))
+    const result = await readFeed(this.#db, positions, LINES_PER_POLL, all?.wanted)
+    const nowMs = performance.now()
+    let more = all !== undefined && result.all !== undefined && all.apply(result.all, result.snapshot)
+    for (const task of watched) more = task.apply(result, nowMs) || more
+    const stale = watched.filter(({ detailIsStale, isGone }) => detailIsStale && !isGone)
+    for (let from = 0; from < stale.length; from += DETAILS_PER_READ) {
+      await this.#refresh(stale.slice(from, from + DETAILS_PER_READ))
+    }
+    for (const { taskId, found, isGone } of watched) {
+      isGone ? found.reject(taskNotFound(taskId)) : found.resolve()
+    }
+    return more
+  }
+
+  /** Requests reports and reads the fleet, where that is due. */
+  async #prepare(all: AllTasks): Promise<void> {
+    const now = performance.now()
+    if (now >= all.requestReportsAt) {
+      await requestReports(this.#db)
+      await forgetChanges(this.#db)
+      all.requestReportsAt = now + REQUEST_REPORTS_MS
+    }
+    if (now < all.readFleetAt) return
+    all.applyFleet(await readFleetState(this.#db))
+    all.readFleetAt = now + READ_FLEET_MS
+  }
+
+  async #refresh(stale: readonly WatchedTask[]): Promise<void> {
+    try {
+      const details = await findTasks(
+        this.#db,
+        stale.map(({ taskId }) => taskId),
+      )
+      for (const watched of stale) {
+        const detail = details.get(watched.taskId)
+        if (detail) watched.applyDetail(this.#redaction.hide(detail))
+        else watched.found.reject(taskNotFound(watched.taskId))
+      }
+    } catch (error) {
+      if (isTransient(error)) throw error
+      // One unreadable task must not end the streams of others.
+      const [only] = stale
+      if (only && stale.length === 1) only.fail(error)
+      else for (const one of stale) await this.#refresh([one])
+    }
+  }
+
+  /** Those that have seen something wait for the end of the outage. */
+  #rejectNewViewers(error: unknown): void {
+    for (const { found } of this.#watched.tasks.values()) found.reject(error)
+    this.#watched.all?.found.reject(error)
+  }
+}
