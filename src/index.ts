@@ -41,6 +41,13 @@ export { currentTask } from './engine/executor/attempt/running-task.ts'
 export type { TaskExecutor } from './engine/executor/executor.ts'
 export type { ExecutorHealth } from './engine/executor/health.ts'
 export type {
+  FailedAttempt,
+  TaskEventBase,
+  TaskEventListener,
+  TaskEventName,
+  TaskEventPayloads,
+} from './engine/manager/host-events.ts'
+export type {
   CreatedTask,
   CreateTaskOptions,
   EndedTask,

@@ -244,6 +244,27 @@ describe('a closed set of handlers', () => {
   })
 })
 
+describe('events', () => {
+  test('have the type of what they tell', () => {
+    const neverCalled = () => {
+      const remove = manager.on('failed', (event) => {
+        expectTypeOf(event.error).toEqualTypeOf<string>()
+        expectTypeOf(event.durationMs).toEqualTypeOf<number | undefined>()
+        // @ts-expect-error read-only
+        event.error = 'x'
+        // @ts-expect-error of another event
+        expectTypeOf(event.retryInMs).toBeAny()
+      })
+      expectTypeOf(remove).toEqualTypeOf<() => void>()
+      manager.on('retrying', async ({ retryInMs }) => expectTypeOf(retryInMs).toEqualTypeOf<number>())
+      typedTasks(manager, [sendReport]).on('created', ({ taskType }) => taskType)
+      // @ts-expect-error no such event
+      manager.on('ended', () => {})
+    }
+    expect(neverCalled).toBeTypeOf('function')
+  })
+})
+
 describe('a result', () => {
   test('has the type of what its handler returns, once that has been JSON', () => {
     const odd = task('odd')(() => ({

@@ -59,12 +59,19 @@ export function logTaskEvents(
   )
   events.on('ticksSkipped', (event) => log.warn(event, 'missed ticks of a schedule are not made up for'))
   events.on('pruned', (event) => log.info(event, 'tasks past their retention were removed'))
-  events.on('listenerFailed', ({ event, error }) =>
-    log.error({ event, ...described(error) }, 'a listener of an event of the engine failed'),
-  )
+  logListeners(events, log)
   logTroubles(events, log)
   events.on('writeFailed', ({ what, error }) =>
     log.error({ what, ...described(error) }, 'write failed for good'),
+  )
+}
+
+function logListeners(events: TaskEvents, log: Pick<Logger, 'error'>): void {
+  events.on('listenerFailed', ({ event, error }) =>
+    log.error({ event, ...described(error) }, 'a listener of an event of the engine failed'),
+  )
+  events.on('hostListenerFailed', ({ event, error }) =>
+    log.error({ event, ...described(error) }, 'a listener of app.tasks.on() failed'),
   )
 }
 

@@ -1,7 +1,7 @@
 import Fastify from 'fastify'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { z } from 'zod'
-import asyncTasks, { createTaskRegistry, typedTasks } from '../../src/index.ts'
+import asyncTasks, { createTaskRegistry, PermanentError, typedTasks } from '../../src/index.ts'
 import { drainTasks, runTask } from '../../src/testing/index.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { examplesNotRunBy } from '../support/docs.ts'
@@ -97,6 +97,32 @@ test('secrets and sizes', async () => {
     code: 'INVALID_PARAMS',
     problems: [{ pointer: '/user' }],
   })
+})
+
+test('events', async () => {
+  const lines: string[] = []
+  const app = Fastify({ logger: { level: 'error', stream: { write: (line) => lines.push(line) } } })
+  const { pool } = database
+  const hopeless = task('hopeless')(() => {
+    throw new PermanentError('there is no shop')
+  })
+  await app.register(asyncTasks, { pool, tasks: [hopeless], routes: false })
+  const removeListener = app.tasks.on('failed', ({ taskId, taskType, attempt, error }) => {
+    app.log.error({ taskId, attempt }, `${taskType} failed for good: ${error}`)
+  })
+  app.tasks.on('failed', () => {
+    throw new Error('the pager is broken')
+  })
+  await app.ready()
+  const created = await app.tasks.createTasks([{ task: hopeless }, { task: hopeless }])
+  for (const { taskId } of created) await app.tasks.waitFor(taskId, { timeoutMs: 20_000 })
+  removeListener()
+  const { taskId } = await app.tasks.createTask(hopeless)
+  await app.tasks.waitFor(taskId, { timeoutMs: 20_000 })
+  await app.close()
+  const messages = lines.map((line) => (JSON.parse(line) as { msg: string }).msg)
+  expect(messages.filter((msg) => msg === 'hopeless failed for good: there is no shop')).toHaveLength(2)
+  expect(messages.filter((msg) => msg === 'a listener of app.tasks.on() failed')).toHaveLength(1)
 })
 
 test('types', async () => {

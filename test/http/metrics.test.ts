@@ -132,7 +132,7 @@ test('every trouble is counted, from zero on', async () => {
   })
   const metrics = new TaskMetrics({ events, taskTypes, executor, stats: outage, findDatabaseProblem: isAway })
   const lost = { taskId: 'task_1', taskType: 'lost' }
-  events.emit('rescued', { tasks: [{ ...lost, attempt: 1, status: 'pending' }] })
+  events.emit('rescued', { tasks: [{ ...lost, attempt: 1, status: 'pending', error: 'x' }] })
   events.emit('late', { ...lost, attempt: 1, what: 'completion' })
   events.emit('logsDropped', { count: 3 })
   events.emit('tickFailed', { schedule: 'nightly', tick: new Date(), error: new Error('no') })

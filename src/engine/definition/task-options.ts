@@ -30,7 +30,7 @@ export function checkType(type: unknown): void {
   if (typeof type === 'string' && TYPE_PATTERN.test(type)) return
   throw new TaskError(
     'INVALID_ARGUMENT',
-    `task type ${show(type)} must be 1 to 100 letters, digits, '_', '.', ':' or '-'`,
+    `task type ${describeValue(type)} must be 1 to 100 letters, digits, '_', '.', ':' or '-'`,
   )
 }
 
@@ -50,7 +50,7 @@ function findProblem(given: unknown): string | undefined {
     return 'the handler goes into a second pair of parentheses: task(type, options)(handler)'
   }
   if (typeof given !== 'object' || given === null || Array.isArray(given)) {
-    return `options must be an object, got ${show(given)}`
+    return `options must be an object, got ${describeValue(given)}`
   }
   const [unknown] = describeUnknownOptions(given, KNOWN)
   // Names are known now; the values are checked one by one.
@@ -80,12 +80,12 @@ function findNumberProblem(options: TaskOptions): string | undefined {
 
 function findIntegerProblem(name: string, value: unknown, min: number, max: number): string | undefined {
   if (value === undefined || (isBetween(value, min, max) && Number.isInteger(value))) return undefined
-  return `${name} must be an integer from ${min} to ${max}, got ${show(value)}`
+  return `${name} must be an integer from ${min} to ${max}, got ${describeValue(value)}`
 }
 
 function findRetentionProblem(days: unknown): string | undefined {
   if (days === undefined || isBetween(days, 0, 36_500)) return undefined
-  return `retentionDays must be a number from 0 to 36500, got ${show(days)}`
+  return `retentionDays must be a number from 0 to 36500, got ${describeValue(days)}`
 }
 
 function isBetween(value: unknown, min: number, max: number): boolean {
@@ -114,12 +114,12 @@ function findKeyProblem(key: unknown): string | undefined {
 
 function findThreadProblem({ run, module }: { run?: unknown; module?: unknown }): string | undefined {
   if (run === undefined) return module === undefined ? undefined : "module needs run: 'thread'"
-  if (run !== 'thread') return `run must be 'thread', got ${show(run)}`
-  return module instanceof URL ? undefined : `run: 'thread' needs module: a URL, got ${show(module)}`
+  if (run !== 'thread') return `run must be 'thread', got ${describeValue(run)}`
+  return module instanceof URL ? undefined : `run: 'thread' needs module: a URL, got ${describeValue(module)}`
 }
 
 /** A value in an error: short, and never the source of a function. */
-function show(value: unknown): string {
+export function describeValue(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value.slice(0, MAX_SHOWN_CHARS))
   if (typeof value === 'function' || typeof value === 'symbol') return `a ${typeof value}`
   if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'an array' : 'an object'

@@ -26,6 +26,7 @@ import { listExecutors } from '../store/executors.ts'
 import { toDetail } from '../store/rows.ts'
 import { runBulk } from './bulk.ts'
 import { ExternalOutput } from './external-output.ts'
+import { HostEvents, type TaskEventListener, type TaskEventName } from './host-events.ts'
 import { ScheduleMethods } from './schedule-methods.ts'
 import { Statistics } from './statistics.ts'
 import { type SteeringContext, steerOne } from './steering.ts'
@@ -54,6 +55,7 @@ export class TaskManager extends ScheduleMethods {
   readonly #waiters: Waiters
   readonly #statistics: Statistics
   readonly #steering: SteeringContext
+  readonly #hostEvents: HostEvents
 
   constructor(options: ManagerOptions) {
     const { db, settings, events } = options
@@ -72,6 +74,7 @@ export class TaskManager extends ScheduleMethods {
     this.#waiters = new Waiters(db, events, settings.pollIntervalMs, (task) => redaction.hide(task))
     this.#statistics = new Statistics(db)
     this.#steering = { db, events, isWaiting: false }
+    this.#hostEvents = new HostEvents(events)
   }
 
   /**
@@ -250,6 +253,19 @@ export class TaskManager extends ScheduleMethods {
   /** Lists executors with their slots, running tasks and the age of their heartbeats. */
   listExecutors(): Promise<ExecutorView[]> {
     return listExecutors(this.#db)
+  }
+
+  /**
+   * Calls `listener` for each event of this process: of tasks that it creates, cancels, runs, or ends for a dead executor.
+   * The task's row shows it by then. A listener that throws, or whose promise rejects, changes nothing; it is logged once
+   * for each cause. Listeners share the event: treat its result as read-only.
+   *
+   * @param event `created`, `started`, `completed`, `failed` (for good), `retrying`, `cancelled` or `stuck`
+   * @returns a function that removes the listener, which is not called again
+   * @throws TaskError `INVALID_ARGUMENT` for another event, or a listener that is no function
+   */
+  on<Name extends TaskEventName>(event: Name, listener: TaskEventListener<Name>): () => void {
+    return this.#hostEvents.on(event, listener)
   }
 
   /** Rejects all `waitFor` calls with `SHUTTING_DOWN`. */

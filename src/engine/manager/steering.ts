@@ -132,9 +132,7 @@ async function findLocked(
 
 async function request({ db, events }: SteeringContext, taskIds: readonly string[]): Promise<void> {
   if (taskIds.length === 0) return
-  for (const { taskId, attempt } of await requestCancels(db, taskIds)) {
-    events.emit('cancelRequested', { taskId, attempt })
-  }
+  for (const run of await requestCancels(db, taskIds)) events.emit('cancelRequested', run)
 }
 
 const ACTIONS: Record<
@@ -146,7 +144,7 @@ const ACTIONS: Record<
 > = {
   async cancel({ db, events }, { taskIds, locked }) {
     const runs = await inHalves(taskIds, (ids) => cancelTasks(db, ids, locked))
-    for (const { taskId, attempt } of runs) events.emit('cancelled', { taskId, attempt })
+    for (const run of runs) events.emit('cancelled', run)
     return runs.map(({ taskId }) => ({ taskId }))
   },
 
@@ -165,6 +163,7 @@ const ACTIONS: Record<
         taskIds: rows.map((row) => row.taskId),
         taskTypes: rows.map((row) => row.taskType),
         dueNow: true,
+        isRetry: true,
       })
       events.emit('due', { count: rows.length })
     }

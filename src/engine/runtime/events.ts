@@ -10,11 +10,20 @@ export interface RunEvent {
   readonly attempt: number
 }
 
+export interface AttemptEnd {
+  readonly outcome: AttemptOutcome
+  readonly durationMs: number
+  readonly error?: string
+  readonly retryInMs?: number
+  /** The stored result as views show it; undefined where a transaction of the handler's wrote it. */
+  readResult?(): unknown
+}
+
 /** What happens in the engine. Nothing in it words a log line or counts a metric: listeners do. */
 export interface TaskEventMap {
   /**
-   * Tasks were created, or made pending again, in this process; `dueNow`: one may run at once; `overdue`: one has been
-   * due for longer than it has existed.
+   * Tasks were created, or made pending again (`isRetry`), in this process; `dueNow`: one may run at once; `overdue`: one
+   * has been due for longer than it has existed.
    */
   created: [
     {
@@ -22,20 +31,21 @@ export interface TaskEventMap {
       taskTypes: readonly string[]
       dueNow: boolean
       overdue?: boolean
+      isRetry?: boolean
     },
   ]
   /** So many tasks are due that no other process has been notified of. */
   due: [{ count: number }]
-  cancelled: [{ taskId: string; attempt: number }]
+  cancelled: [RunEvent]
   /** A transaction holds the row of a running task: it becomes cancelled later, and its handler is to stop now. */
-  cancelRequested: [{ taskId: string; attempt: number }]
+  cancelRequested: [RunEvent]
   /** Tasks of a type that was paused may be claimed again. */
   resumed: [{ taskType: string }]
   /** Tasks of these types may be due that this process has no room for: others may. */
   roomLeft: [{ taskTypes: readonly string[] }]
   started: [RunEvent]
   /** An attempt was written down. `retryInMs` when another one follows. */
-  ended: [RunEvent & { outcome: AttemptOutcome; durationMs: number; error?: string; retryInMs?: number }]
+  ended: [RunEvent & AttemptEnd]
   /** A line of a handler's own log. */
   logged: [RunEvent & { level: LogLevel; message: string; data: unknown }]
   /** A handler threw; `error` carries the stack that the row does not keep. */
@@ -54,7 +64,7 @@ export interface TaskEventMap {
   rescued: [{ tasks: readonly RescuedTask[] }]
   /** Tasks of a claim whose answer was lost were handed back. */
   orphansReleased: [{ taskIds: readonly string[] }]
-  unknownTypeFailed: [{ taskId: string; taskType: string }]
+  unknownTypeFailed: [RunEvent & { error: string }]
   /** A schedule was created, changed or deleted in this process. */
   schedulesChanged: [{ schedule: string; deleted?: boolean }]
   /** It was deleted through the API, in whatever process. */
@@ -69,6 +79,8 @@ export interface TaskEventMap {
   pruned: [{ count: number }]
   /** A listener threw: once for each event of the name, at most. What the event is about goes on. */
   listenerFailed: [{ event: string; error: unknown }]
+  /** A listener of the host's threw, or its promise rejected: once for each cause. */
+  hostListenerFailed: [{ event: string; error: unknown }]
   /**
    * The database's clock jumped between two heartbeats, or is behind heartbeats that were written before this executor's
    * first one: forward, or back where `byMs` is negative. `behindMs`: until it shows again what it had shown.

@@ -18,14 +18,14 @@ import { CANCEL_REQUESTS, TASKS } from './tables.ts'
 const REQUEST = statement(
   'cancel_request',
   `with locked as (
-     select t.task_id, t.attempt, t.status
+     select t.task_id, t.task_type, t.attempt, t.status
        from ${TASKS} t
       where t.task_id = any($1::text[]) and ${IS_UNFINISHED}
    ), requested as (
      insert into ${CANCEL_REQUESTS} (task_id) select task_id from locked order by task_id
      on conflict do nothing
    )
-   select task_id as "taskId", attempt from locked where status = 'running'`,
+   select task_id as "taskId", task_type as "taskType", attempt from locked where status = 'running'`,
 )
 
 /** Requests the cancel of unfinished tasks; returns the runs to be aborted. */

@@ -45,6 +45,7 @@ export const ALLOWED = {
 
 export interface CancelledRun {
   readonly taskId: string
+  readonly taskType: string
   readonly attempt: number
 }
 
@@ -54,11 +55,11 @@ const CANCEL = forBoth(
      update ${TASKS} t
         set status = 'cancelled', cancelled_at = now(), stopping = (t.status = 'running')
       where ${free(ALLOWED.cancel)}
-     returning t.task_id, t.attempt, t.executor_id, t.started_at, t.stopping
+     returning t.task_id, t.task_type, t.attempt, t.executor_id, t.started_at, t.stopping
    ), ${recordAttempts('cancelled', { executor: 'executor_id', outcome: `'cancelled'`, where: 'stopping' })}, carried_out as (
      delete from ${CANCEL_REQUESTS} where task_id = any(array(select task_id from cancelled))
    ), ${reportOf('cancelled')}
-   select task_id as "taskId", attempt from cancelled`,
+   select task_id as "taskId", task_type as "taskType", attempt from cancelled`,
 )
 
 /** Those that were cancelled. */

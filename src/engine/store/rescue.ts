@@ -48,7 +48,7 @@ const RESCUE = statement(
      insert into ${LOGS} (task_id, attempt, level, message)
      select task_id, attempt, 'ERROR', error_message from ended
    )
-   select task_id as "taskId", task_type as "taskType", attempt, status from ended`,
+   select task_id as "taskId", task_type as "taskType", attempt, status, error_message as error from ended`,
 )
 
 export interface RescuedTask {
@@ -57,6 +57,15 @@ export interface RescuedTask {
   readonly attempt: number
   /** Pending again, or failed when no retry was left: a task that kills its process each time must end. */
   readonly status: 'pending' | 'failed'
+  readonly error: string
+}
+
+/** Failed because no executor has registered its type. */
+export interface UnknownTypeTask {
+  readonly taskId: string
+  readonly taskType: string
+  readonly attempt: number
+  readonly error: string
 }
 
 /**
@@ -153,11 +162,11 @@ const FAIL_UNKNOWN = statement(
                         order by priority desc, run_at, id
                         limit ${BATCH} for update skip locked) p
                limit ${BATCH}))
-     returning t.task_id, t.task_type, t.error_message
+     returning t.task_id, t.task_type, t.attempt, t.error_message
    ), logged as (
      insert into ${LOGS} (task_id, level, message) select task_id, 'ERROR', error_message from ended
    )
-   select task_id as "taskId", task_type as "taskType" from ended`,
+   select task_id as "taskId", task_type as "taskType", attempt, error_message as error from ended`,
 )
 
 /**
@@ -168,6 +177,6 @@ export function failUnknownTypes(
   db: Database,
   executorId: string,
   graceSeconds: number,
-): Promise<{ taskId: string; taskType: string }[]> {
+): Promise<UnknownTypeTask[]> {
   return execute(db, FAIL_UNKNOWN, [graceSeconds, executorId])
 }

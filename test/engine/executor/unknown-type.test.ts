@@ -19,7 +19,12 @@ describe('unknown types', () => {
     const begun = performance.now()
     const { taskId } = await manager.createTask('nobody_knows', { a: 1 })
     const later = await manager.createTask('nobody_knows', {}, { runAt: new Date(Date.now() + 3_600_000) })
-    expect(await failed).toEqual({ taskId, taskType: 'nobody_knows' })
+    expect(await failed).toEqual({
+      taskId,
+      taskType: 'nobody_knows',
+      attempt: 0,
+      error: expect.stringMatching(/^UNKNOWN_TASK_TYPE/),
+    })
     expect(performance.now() - begun).toBeGreaterThan(1_000)
     const ended = await manager.getTask(taskId)
     expect(ended).toMatchObject({ status: 'failed', retryCount: 0, attempts: [] })

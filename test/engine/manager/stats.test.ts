@@ -197,9 +197,9 @@ describe('ends by minute', () => {
       // Neither is an end.
       events.emit('ended', { ...run, outcome: 'failed', error: 'x', retryInMs: 5 })
       events.emit('ended', { ...run, outcome: 'interrupted' })
-      events.emit('cancelled', { taskId: 'task_a', attempt: 1 })
-      events.emit('unknownTypeFailed', { taskId: 'task_a', taskType: 'a' })
-      const lost = { taskId: 'task_a', taskType: 'a', attempt: 1 }
+      events.emit('cancelled', { taskId: 'task_a', taskType: 'a', attempt: 1 })
+      events.emit('unknownTypeFailed', { taskId: 'task_a', taskType: 'a', attempt: 0, error: 'x' })
+      const lost = { taskId: 'task_a', taskType: 'a', attempt: 1, error: 'x' }
       const rescued = [
         { ...lost, status: 'failed' as const },
         { ...lost, status: 'pending' as const },
@@ -241,7 +241,7 @@ describe('ends by minute', () => {
       const events = new TaskEvents()
       const counter = new FinishCounter(createDatabase(pool, { prepared: tables.database.prepared }), events)
       proxy.set('reset')
-      events.emit('cancelled', { taskId: 'task_a', attempt: 0 })
+      events.emit('cancelled', { taskId: 'task_a', taskType: 'a', attempt: 0 })
       await counter.flush()
       proxy.set('none')
       await counter.flush()

@@ -33,10 +33,10 @@ describe('rescueTasks', () => {
         step: 's',
       })
       const before = await tables.row(taskId)
-      expect(await rescueTasks(db())).toEqual([
-        { taskId, taskType: 'inserted', attempt: 1, status: 'pending' },
-      ])
       const error = 'attempt 1 was lost: its executor died'
+      expect(await rescueTasks(db())).toEqual([
+        { taskId, taskType: 'inserted', attempt: 1, status: 'pending', error },
+      ])
       expect(await tables.row(taskId)).toEqual({
         ...before,
         status: 'pending',
@@ -124,7 +124,7 @@ describe('failUnknownTypes', () => {
     await register()
     const taskId = await tables.insert({ task_type: 'unknown', ...due('101 s') })
     expect(await failUnknownTypes(db(), SOME_EXECUTOR, GRACE_SECONDS)).toEqual([
-      { taskId, taskType: 'unknown' },
+      { taskId, taskType: 'unknown', attempt: 0, error: expect.stringMatching(/^UNKNOWN_TASK_TYPE/) },
     ])
     const error_message = "UNKNOWN_TASK_TYPE: no executor has registered 'unknown'"
     expect(await tables.row(taskId)).toMatchObject({

@@ -74,7 +74,7 @@ export class Attempt {
     const run = { fence: this.fence, event: this.event, cancellation: this.#cancellation }
     this.#output = new AttemptOutput(run, services, this.#scrubber)
     this.#completion = new Completion(run, this.#output, services.maxResultBytes)
-    this.#writer = new OutcomeWriter(this, this.#output, services)
+    this.#writer = new OutcomeWriter(this, this.#output, services, this.#scrubber)
   }
 
   /** The handler has ignored its signal for the whole grace period. */
@@ -191,7 +191,7 @@ export class Attempt {
     await this.#output.flushed({ progress: false })
     if ((await this.#writer.find()) === 'completed') {
       await this.#noteReturn()
-      return this.#writer.announce({ kind: 'complete', result: null })
+      return this.#writer.announceCompletion()
     }
     const rolledBack = new TaskError(
       'COMPLETION_ROLLED_BACK',

@@ -1,7 +1,8 @@
 import type { Database } from '../../../db/database.ts'
 import type { AttemptOutcome } from '../../definition/lifecycle.ts'
 import type { Outcome } from '../../definition/outcome.ts'
-import type { RunEvent, TaskEvents } from '../../runtime/events.ts'
+import type { Scrubber } from '../../definition/scrubber.ts'
+import type { AttemptEnd, RunEvent, TaskEvents } from '../../runtime/events.ts'
 import { type Persisted, persist } from '../../runtime/persist.ts'
 import { endCancelledRun } from '../../store/cancel-requests.ts'
 import type { ClaimedTask } from '../../store/claim.ts'
@@ -9,6 +10,7 @@ import type { Fence } from '../../store/fence.ts'
 import { failTask, findEnd, noteHandlerReturned, releaseTask, retryTaskLater } from '../../store/finish.ts'
 import type { Completions } from '../writers/completions.ts'
 import type { AttemptOutput } from './attempt-output.ts'
+import { showResult } from './result.ts'
 
 export interface OutcomeServices {
   readonly db: Database
@@ -28,24 +30,27 @@ export class OutcomeWriter {
   readonly #event: RunEvent
   readonly #output: AttemptOutput
   readonly #services: OutcomeServices
+  readonly #scrubber: Scrubber | undefined
   readonly #startedAt = performance.now()
 
   constructor(
     run: { task: ClaimedTask; fence: Fence; event: RunEvent },
     output: AttemptOutput,
     services: OutcomeServices,
+    scrubber: Scrubber | undefined,
   ) {
     this.#task = run.task
     this.#fence = run.fence
     this.#event = run.event
     this.#output = output
     this.#services = services
+    this.#scrubber = scrubber
   }
 
   /** Returns false if the fence no longer holds. */
   async write(outcome: WrittenOutcome): Promise<boolean> {
     const isWritten = await this.#isWritten(outcome)
-    if (isWritten) this.announce(outcome)
+    if (isWritten) this.#announce(outcome)
     return isWritten
   }
 
@@ -54,7 +59,7 @@ export class OutcomeWriter {
     const failure = { error, stack: null, outcome: 'timed_out', stillRunning: true }
     const { db } = this.#services
     const { value } = await this.#persist('a timeout', () => failTask(db, this.#fence, failure))
-    if (value) this.announce({ kind: 'fail', ...failure, as: 'timed_out' })
+    if (value) this.#announce({ kind: 'fail', ...failure, as: 'timed_out' })
   }
 
   /** Releases the task, due after `delayMs`, without a retry spent. */
@@ -72,7 +77,7 @@ export class OutcomeWriter {
   async endCancelled(): Promise<void> {
     const { db, events } = this.#services
     const { value } = await this.#persist('a cancel', () => endCancelledRun(db, this.#fence))
-    if (value) events.emit('cancelled', { taskId: this.#fence.taskId, attempt: this.#fence.attempt })
+    if (value) events.emit('cancelled', this.#event)
   }
 
   /** The recorded outcome; undefined if there is none. */
@@ -81,15 +86,26 @@ export class OutcomeWriter {
     return (await this.#persist('a lookup of the outcome', () => findEnd(db, this.#fence))).value
   }
 
-  announce(outcome: Outcome): void {
+  /** For a completion that a transaction of the handler's has written. */
+  announceCompletion(): void {
+    this.#emitEnded({ outcome: 'completed' })
+  }
+
+  #announce(outcome: WrittenOutcome): void {
     if (outcome.kind === 'retry') this.#services.onRetryDue(this.#task.taskType, outcome.delayMs)
-    this.#services.events.emit('ended', {
-      ...this.#event,
+    this.#emitEnded({
       outcome: attemptOutcome(outcome),
-      durationMs: performance.now() - this.#startedAt,
       ...('error' in outcome ? { error: outcome.error } : {}),
       ...(outcome.kind === 'retry' ? { retryInMs: outcome.delayMs } : {}),
+      ...(outcome.kind === 'complete'
+        ? { readResult: () => showResult(outcome.result, this.#scrubber) }
+        : {}),
     })
+  }
+
+  #emitEnded(end: Omit<AttemptEnd, 'durationMs'>): void {
+    const durationMs = performance.now() - this.#startedAt
+    this.#services.events.emit('ended', { ...this.#event, ...end, durationMs })
   }
 
   async #isWritten(outcome: WrittenOutcome): Promise<boolean> {
@@ -124,8 +140,7 @@ export class OutcomeWriter {
   }
 }
 
-function attemptOutcome(outcome: Outcome): AttemptOutcome {
+function attemptOutcome(outcome: WrittenOutcome): AttemptOutcome {
   if (outcome.kind === 'complete') return 'completed'
-  if (outcome.kind === 'release') return 'interrupted'
-  return outcome.kind === 'abandon' ? 'lost' : outcome.as
+  return outcome.kind === 'release' ? 'interrupted' : outcome.as
 }

@@ -1,5 +1,7 @@
 import { PermanentError } from '../../definition/errors.ts'
 import { describeError } from '../../definition/outcome.ts'
+import { showJson } from '../../definition/params.ts'
+import type { Scrubber } from '../../definition/scrubber.ts'
 import { type Loss, serialize } from '../../definition/serialize.ts'
 
 /** A million NaNs are one line, too. */
@@ -26,6 +28,13 @@ export function encodeResult(result: unknown, maxBytes: number, warn: (line: str
   }
   if (losses.length > 0) warn(`the result holds what JSON cannot: ${list(losses)}`)
   return text ?? null
+}
+
+/** A stored result as views show it. */
+export function showResult(text: string | null, scrubber: Scrubber | undefined): unknown {
+  if (text === null) return null
+  const result = showJson(text)
+  return scrubber ? scrubber.values(result) : result
 }
 
 function list(losses: readonly Loss[]): string {

@@ -1,0 +1,224 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { suggest } from '../../client/option-names.ts'
+import type { TaskDetail } from '../../contract/task.ts'
+import { TaskError } from '../definition/errors.ts'
+import { describeError } from '../definition/outcome.ts'
+import { describeValue } from '../definition/task-options.ts'
+import type { RunEvent, TaskEventMap, TaskEvents } from '../runtime/events.ts'
+
+/** What every event of a task names. */
+export interface TaskEventBase {
+  readonly taskId: string
+  readonly taskType: string
+  /** Number of the attempt, from 1; 0 before the first one. */
+  readonly attempt: number
+}
+
+/** An attempt failed. */
+export interface FailedAttempt extends TaskEventBase {
+  /** The text that the task stores, without redacted values. */
+  readonly error: string
+  /** Absent where this process did not run the attempt: its executor died, or no executor knows the type. */
+  readonly durationMs?: number
+}
+
+/** The events of `app.tasks.on`, and what their listeners receive. */
+export interface TaskEventPayloads {
+  /** This process has created the task with a commit of its own: not with `tx`, whose commit it does not see. */
+  readonly created: TaskEventBase
+  /** An attempt begins in this process. */
+  readonly started: TaskEventBase
+  /** The task is completed. */
+  readonly completed: TaskEventBase & {
+    readonly durationMs: number
+    /** As JSON, without redacted values; null where there is none. Absent after `ctx.complete`: read the task. */
+    readonly result?: TaskDetail['result']
+  }
+  /** The task has failed for good. */
+  readonly failed: FailedAttempt
+  /** An attempt failed and another one follows, `retryInMs` later. */
+  readonly retrying: FailedAttempt & { readonly retryInMs: number }
+  /** The task is cancelled: by a call in this process, or by the end of a transaction that held its row. */
+  readonly cancelled: TaskEventBase
+  /** A handler ignores its aborted signal for `forMs`, the grace period; it keeps its slot. */
+  readonly stuck: TaskEventBase & { readonly forMs: number }
+}
+
+export type TaskEventName = keyof TaskEventPayloads
+
+/** What it returns is ignored, but for a promise, whose rejection is logged. */
+export type TaskEventListener<Name extends TaskEventName> = (event: TaskEventPayloads[Name]) => unknown
+
+type Emit<Name extends TaskEventName> = (event: TaskEventPayloads[Name]) => void
+/** Listeners on the engine's events. */
+type Sources = { readonly [Name in keyof TaskEventMap]?: (...event: TaskEventMap[Name]) => void }
+
+const base = ({ taskId, taskType, attempt }: RunEvent): TaskEventBase => ({ taskId, taskType, attempt })
+
+/** Where each event comes from. */
+const SOURCES: { readonly [Name in TaskEventName]: (emit: Emit<Name>) => Sources } = {
+  created: (emit) => ({
+    created({ taskIds, taskTypes, isRetry }) {
+      if (isRetry) return
+      taskIds.forEach((taskId, i) => {
+        emit({ taskId, taskType: taskTypes[i] ?? '', attempt: 0 })
+      })
+    },
+  }),
+  started: (emit) => ({ started: (event) => emit(base(event)) }),
+  completed: (emit) => ({
+    ended({ outcome, durationMs, readResult, ...event }) {
+      if (outcome !== 'completed') return
+      // JSON, by its reader's own word.
+      const result = readResult && { result: readResult() as TaskDetail['result'] }
+      emit({ ...base(event), durationMs, ...result })
+    },
+  }),
+  failed: (emit) => ({
+    ended({ outcome, durationMs, error = '', retryInMs, ...event }) {
+      const isFinal = (outcome === 'failed' || outcome === 'timed_out') && retryInMs === undefined
+      if (isFinal) emit({ ...base(event), error, durationMs })
+    },
+    rescued({ tasks }) {
+      for (const task of tasks) if (task.status === 'failed') emit({ ...base(task), error: task.error })
+    },
+    unknownTypeFailed: (task) => emit({ ...base(task), error: task.error }),
+  }),
+  retrying: (emit) => ({
+    ended({ durationMs, error = '', retryInMs, ...event }) {
+      if (retryInMs !== undefined) emit({ ...base(event), error, retryInMs, durationMs })
+    },
+    rescued({ tasks }) {
+      for (const task of tasks) {
+        if (task.status === 'pending') emit({ ...base(task), error: task.error, retryInMs: 0 })
+      }
+    },
+  }),
+  cancelled: (emit) => ({ cancelled: (event) => emit(base(event)) }),
+  stuck: (emit) => ({ stuck: ({ forMs, ...event }) => emit({ ...base(event), forMs }) }),
+}
+
+const NAMES = Object.keys(SOURCES)
+
+/** Different causes that are logged at most: messages may hold anything. */
+const MAX_CAUSES = 100
+
+interface Registration {
+  readonly listener: (event: unknown) => unknown
+  isRemoved: boolean
+}
+
+interface Topic {
+  /** Replaced at each change, so that an event keeps the listeners that it was emitted for. */
+  registrations: readonly Registration[]
+  /** Removes the listeners on the engine's events. */
+  readonly detach: () => void
+}
+
+interface Queued {
+  readonly name: TaskEventName
+  readonly registrations: readonly Registration[]
+  readonly event: object
+}
+
+/**
+ * The engine's events for listeners of the host. They are called in a microtask of its own: no listener runs inside the
+ * engine's code, and `currentTask()` is undefined in each. An event that nobody listens to costs nothing.
+ */
+export class HostEvents {
+  readonly #events: TaskEvents
+  readonly #topics = new Map<TaskEventName, Topic>()
+  readonly #causes = new Set<string>()
+  readonly #outsideOfTasks = AsyncLocalStorage.snapshot()
+  #queue: Queued[] = []
+
+  constructor(events: TaskEvents) {
+    this.#events = events
+  }
+
+  /** @throws TaskError `INVALID_ARGUMENT` for an unknown event, or a listener that is no function */
+  on<Name extends TaskEventName>(name: Name, listener: TaskEventListener<Name>): () => void {
+    checkArguments(name, listener)
+    // Each topic calls its listeners with its own events alone.
+    const registration = { listener: listener as Registration['listener'], isRemoved: false }
+    const topic = this.#topics.get(name) ?? this.#attach(name)
+    topic.registrations = [...topic.registrations, registration]
+    return () => this.#remove(name, registration)
+  }
+
+  #attach<Name extends TaskEventName>(name: Name): Topic {
+    const sources = Object.entries(SOURCES[name]((event) => this.#enqueue(name, event)))
+    // `Sources` relates each name to its listener; `entries` forgets it.
+    for (const [source, listener] of sources) this.#events.on(source as never, listener as never)
+    const detach = () => {
+      for (const [source, listener] of sources) this.#events.off(source as never, listener as never)
+    }
+    const topic = { registrations: [], detach }
+    this.#topics.set(name, topic)
+    return topic
+  }
+
+  #remove(name: TaskEventName, registration: Registration): void {
+    const topic = this.#topics.get(name)
+    registration.isRemoved = true
+    if (!topic?.registrations.includes(registration)) return
+    topic.registrations = topic.registrations.filter((one) => one !== registration)
+    if (topic.registrations.length > 0) return
+    this.#topics.delete(name)
+    topic.detach()
+  }
+
+  #enqueue(name: TaskEventName, event: object): void {
+    const registrations = this.#topics.get(name)?.registrations ?? []
+    // All listeners get the same object.
+    if (this.#queue.push({ name, registrations, event: Object.freeze(event) }) > 1) return
+    queueMicrotask(() => this.#outsideOfTasks(() => this.#drain()))
+  }
+
+  #drain(): void {
+    const queue = this.#queue
+    this.#queue = []
+    for (const { name, registrations, event } of queue) {
+      for (const registration of registrations) this.#call(name, registration, event)
+    }
+  }
+
+  #call(name: TaskEventName, { listener, isRemoved }: Registration, event: object): void {
+    if (isRemoved) return
+    try {
+      const returned = listener(event)
+      // Not only a promise: a query builder's statement runs when it is awaited.
+      if (isThenable(returned)) Promise.resolve(returned).catch((error: unknown) => this.#report(name, error))
+    } catch (error) {
+      this.#report(name, error)
+    }
+  }
+
+  #report(event: TaskEventName, error: unknown): void {
+    // Ids and numbers make no other cause.
+    const cause = `${event} ${describeError(error).replaceAll(/[\w-]*\d[\w-]*/g, '#')}`
+    if (this.#causes.has(cause) || this.#causes.size >= MAX_CAUSES) return
+    this.#causes.add(cause)
+    this.#events.emit('hostListenerFailed', { event, error })
+  }
+}
+
+function checkArguments(name: unknown, listener: unknown): void {
+  const known = NAMES.join(', ')
+  if (typeof name !== 'string' || !NAMES.includes(name)) {
+    const nearest = typeof name === 'string' ? suggest(name, NAMES) : ''
+    throw new TaskError(
+      'INVALID_ARGUMENT',
+      `${describeValue(name)} is no event of tasks${nearest} (known: ${known})`,
+    )
+  }
+  if (typeof listener === 'function') return
+  throw new TaskError(
+    'INVALID_ARGUMENT',
+    `the listener of '${name}' must be a function, got ${describeValue(listener)} (known events: ${known})`,
+  )
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'
+}
