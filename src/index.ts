@@ -64,5 +64,5 @@ export {
   type ScheduleChanges,
   type ScheduleOptions,
 } from './engine/schedules/schedule-options.ts'
-export type { Authorize } from './http/authorize.ts'
+export type { Asker, Authorize } from './http/authorize.ts'
 export { type AsyncTasksOptions, default } from './plugin.ts'

@@ -3,7 +3,7 @@ import type { BulkAnswer, bulkBody } from '../contract/bulk.ts'
 import type { TaskStreamEvent } from '../contract/events.ts'
 import type { createTaskBody, listLogsQuery, listTasksQuery } from '../contract/requests.ts'
 import type { changeScheduleBody, createScheduleBody, ScheduleView } from '../contract/schedule.ts'
-import type { Credentials, SessionView, UserView } from '../contract/session.ts'
+import type { CallerView, Credentials, SessionView, UserView } from '../contract/session.ts'
 import type { TaskStats } from '../contract/stats.ts'
 import type { ExecutorView, TaskDetail, TaskList, TaskLogPage, TaskTypeView } from '../contract/task.ts'
 import { checkOptions } from './check-options.ts'
@@ -22,7 +22,7 @@ import type { WatchAllOptions } from './follow.ts'
 import { interruptible } from './interruptible.ts'
 import { type CallOptions, Requester, type RequestOptions, type TasksClientOptions } from './request.ts'
 import { type WatchOptions, watchTask } from './watch.ts'
-import { type TasksWatchEvent, watchTasks } from './watch-all.ts'
+import { type TasksWatchEvent, type WatchTasksOptions, watchTasks } from './watch-all.ts'
 
 /** What a schema takes: what has a default may be left out, instants are dates. */
 type Given<S extends z.ZodType> = {
@@ -42,6 +42,7 @@ export interface BulkTasksRequest extends Omit<BulkBody, 'filter'> {
 export type CreatedTask = TaskDetail & { created: boolean }
 
 const WATCH_ALL_OPTIONS: (keyof WatchAllOptions)[] = ['signal', 'pollIntervalMs', 'onConnection']
+const WATCH_TASKS_OPTIONS: (keyof WatchTasksOptions)[] = [...WATCH_ALL_OPTIONS, 'createdBy']
 const WATCH_OPTIONS: (keyof WatchOptions)[] = [...WATCH_ALL_OPTIONS, 'afterId', 'logs']
 
 /**
@@ -163,6 +164,11 @@ export class TasksClient {
     return decodeCreated(await this.#post(`${schedulePath(name)}/run`, options))
   }
 
+  /** The caller's id and name, as the host's `authorize` returned them, and its role. */
+  async getCaller(options?: CallOptions): Promise<CallerView> {
+    return requireObject(await this.#get('/me', options))
+  }
+
   /** Logs in to the bundled server: a browser receives a session cookie, a program uses the `token`. */
   async login(credentials: Credentials, options?: CallOptions): Promise<SessionView> {
     return requireObject(await this.#post('/auth/login', { ...options, body: credentials }))
@@ -196,12 +202,13 @@ export class TasksClient {
   }
 
   /**
-   * Follows all tasks: first the running ones, then every change. It ends only when `signal` aborts.
+   * Follows all tasks, or those of one creator: first the running ones, then every change. It ends only when `signal`
+   * aborts. For a caller with the role `owner`, all tasks are its own.
    *
    * @throws TasksApiError a final error, such as 401 or 403
    */
-  watchAll(options: WatchAllOptions = {}): AsyncGenerator<TasksWatchEvent, void, undefined> {
-    checkOptions('watchAll', options, WATCH_ALL_OPTIONS)
+  watchAll(options: WatchTasksOptions = {}): AsyncGenerator<TasksWatchEvent, void, undefined> {
+    checkOptions('watchAll', options, WATCH_TASKS_OPTIONS)
     return interruptible(options, (each) => watchTasks(this.#requester, each))
   }
 

@@ -237,7 +237,7 @@ function quote(text: string): string {
   return plain.length > QUOTED_CHARS ? `${plain.slice(0, QUOTED_CHARS)}…` : plain
 }
 
-function toSearch(query: object | undefined): string {
+export function toSearch(query: object | undefined): string {
   const search = new URLSearchParams()
   for (const [name, value] of Object.entries(query ?? {})) {
     for (const one of [value].flat()) {

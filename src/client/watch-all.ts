@@ -2,7 +2,7 @@ import type { TaskSummary } from '../contract/task.ts'
 import { decodeList, decodeSummary, requireObject } from './decode.ts'
 import type { StreamMessage } from './event-stream.ts'
 import { follow, type Received, type Signalled, type WatchAllOptions } from './follow.ts'
-import { POLL_TIMEOUT_MS, type Requester } from './request.ts'
+import { POLL_TIMEOUT_MS, type Requester, toSearch } from './request.ts'
 
 export type TasksWatchEvent =
   /** A new connection: changes before it may have been missed. All running tasks follow. */
@@ -13,6 +13,11 @@ export type TasksWatchEvent =
   | { readonly type: 'deleted'; readonly taskId: string }
   /** A type was paused or resumed. */
   | { readonly type: 'type'; readonly taskType: string; readonly paused: boolean }
+
+export interface WatchTasksOptions extends WatchAllOptions {
+  /** Only the tasks that this user has created, by the user's id. Default: all tasks. */
+  createdBy?: string | undefined
+}
 
 /** While polling: the newest tasks, and those that run. */
 const NEWEST = { pageSize: 50 }
@@ -26,10 +31,12 @@ interface Polled {
 /** See `TasksClient.watchAll`. */
 export async function* watchTasks(
   requester: Requester,
-  options: WatchAllOptions & Signalled,
+  options: WatchTasksOptions & Signalled,
 ): AsyncGenerator<TasksWatchEvent, void, undefined> {
   let known = new Map<string, Polled>()
-  const list = async (query: object, signal: AbortSignal): Promise<TaskSummary[]> => {
+  const { createdBy } = options
+  const list = async (filter: object, signal: AbortSignal): Promise<TaskSummary[]> => {
+    const query = { ...filter, createdBy }
     const answer = await requester.json('GET', '/tasks', { query, signal, timeoutMs: POLL_TIMEOUT_MS })
     return decodeList(answer).tasks
   }
@@ -61,11 +68,8 @@ export async function* watchTasks(
     const decoded = decodeEvent(event, data)
     return decoded && { event: decoded, isNews: event !== 'task' }
   }
-  for await (const event of follow(
-    requester,
-    { path: '/tasks/events', headers: () => ({}), decode, poll },
-    options,
-  )) {
+  const path = `/tasks/events${toSearch({ createdBy })}`
+  for await (const event of follow(requester, { path, headers: () => ({}), decode, poll }, options)) {
     yield event === 'open' ? { type: 'open' } : event
   }
 }

@@ -13,6 +13,7 @@ const taskFilter = listTasksQuery.pick({
   q: true,
   createdAfter: true,
   createdBefore: true,
+  createdBy: true,
 })
 
 export const bulkBody = z

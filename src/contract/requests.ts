@@ -23,6 +23,13 @@ const filterInstant = fromYear(1)
 const dueInstant = fromYear(1970)
 
 export const taskTypeName = storableText.min(1).max(100)
+/** Longest id of a user, in characters. */
+export const MAX_USER_ID_CHARS = 200
+const createdBy = storableText
+  .min(1)
+  .max(MAX_USER_ID_CHARS)
+  .optional()
+  .describe('Id of the user who created the task.')
 
 export const listTasksQuery = z.strictObject({
   status: z.preprocess(
@@ -39,11 +46,14 @@ export const listTasksQuery = z.strictObject({
     ),
   createdAfter: filterInstant.optional(),
   createdBefore: filterInstant.optional(),
+  createdBy,
   page,
   pageSize,
   cursor: z.string().min(1).max(100).optional().describe('`nextCursor` of the previous page.'),
 })
 export type ListTasksQuery = z.output<typeof listTasksQuery>
+
+export const watchTasksQuery = z.strictObject({ createdBy })
 
 /** Only that they are an object is checked here: what may be in it, the task type's own schema says. */
 export const taskParams = z

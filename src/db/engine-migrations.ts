@@ -172,4 +172,9 @@ ALTER TABLE "async_tasks" SET (fillfactor = 90);
 --> statement-breakpoint
 CREATE INDEX "idx_async_task_changes_xid" ON "async_task_changes" USING btree ("xid");`,
   },
+  {
+    name: '0005_created_by',
+    when: 1_795_928_383_039,
+    text: `CREATE INDEX "idx_async_tasks_created_by" ON "async_tasks" USING btree ("created_by","status","created_at","id") WHERE "async_tasks"."created_by" is not null and "async_tasks"."status" <> 'running' and "async_tasks"."created_at" >= '-infinity';`,
+  },
 ]

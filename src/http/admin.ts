@@ -5,9 +5,11 @@ import { trackMethods } from './allowed-methods.ts'
 import { type GuardOptions, guard } from './authorize.ts'
 import { handleNotFound } from './error-handling.ts'
 import { HttpProblem } from './problems.ts'
+import { limitRoles } from './roles.ts'
 import { changeTaskRoutes } from './routes/change-tasks.ts'
 import { eventRoutes } from './routes/events.ts'
 import { manyTasksRoutes } from './routes/many-tasks.ts'
+import { meRoute } from './routes/me.ts'
 import { overviewRoutes } from './routes/overview.ts'
 import { readTaskRoutes } from './routes/read-tasks.ts'
 import { scheduleRoutes } from './routes/schedules.ts'
@@ -32,8 +34,10 @@ export const adminRoutes: FastifyPluginAsync<AdminRoutesOptions> = async (app, o
     })
   })
   guard(app, options)
+  limitRoles(app, manager)
   app.setNotFoundHandler(handleNotFound)
   const answerOtherMethods = trackMethods(app)
+  await app.register(meRoute)
   await app.register(readTaskRoutes, { manager })
   await app.register(changeTaskRoutes, { manager })
   await app.register(eventRoutes, { feed })

@@ -1,12 +1,21 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { MAX_USER_ID_CHARS } from '../contract/requests.ts'
+import { type CallerView, ROLES, type Role } from '../contract/session.ts'
 import { storableText } from '../contract/task.ts'
 import { type ForeignOrigins, requireOwnOrigin } from './origin.ts'
-import { HttpProblem } from './problems.ts'
+import { HttpProblem, INTERNAL_DETAIL } from './problems.ts'
 
 /** The caller of a request. Tasks store the id of the caller that created them. */
 export interface Asker {
   /** A non-blank string of 1 to 200 characters, a positive safe integer, or a positive bigint. */
   id: string | number | bigint
+  /** Shown to the caller by `GET /me`. Default: none. */
+  name?: string | null
+  /**
+   * `admin` does everything. `viewer` reads everything and changes nothing (403 `READ_ONLY`). `owner` sees and cancels the
+   * tasks whose `createdBy` is its id, and nothing else. Default `admin`.
+   */
+  role?: Role | undefined
 }
 
 /** Returns the caller; returns nothing (401), or throws an error with `statusCode` 401 or 403, to refuse the request. */
@@ -18,12 +27,23 @@ export interface GuardOptions extends ForeignOrigins {
   authorize: Authorize | false
 }
 
-const ASKER = 'asyncTasksAsker'
-const askerText = storableText.max(200)
+const CALLER = 'asyncTasksCaller'
+const callerId = storableText.max(MAX_USER_ID_CHARS)
+const EXPECTED_ROLES = ROLES.map((role) => `'${role}'`).join(', ')
+
+/** Who is asking, as the routes use it. */
+export type Caller = CallerView & { readonly id: string }
+
+/** Why what `authorize` returned is none. `status`: a visitor without an id is unknown; a role that is wrong is the host's. */
+interface Fault {
+  readonly fault: string | undefined
+  readonly expected: string
+  readonly status: 401 | 500
+}
 
 /** Requires the host's consent for everything in this scope, its 404s included. */
 export function guard(app: FastifyInstance, { authorize, allowedOrigins }: GuardOptions): void {
-  app.decorateRequest(ASKER, null)
+  app.decorateRequest(CALLER, null)
   app.addHook('onRequest', async (request) => requireOwnOrigin(request, { allowedOrigins }))
   if (authorize === false) {
     app.addHook('onRequest', async (request) => requirePlainPath(request))
@@ -31,45 +51,84 @@ export function guard(app: FastifyInstance, { authorize, allowedOrigins }: Guard
   }
   const logged = new Set<string>()
   app.addHook('onRequest', async (request) => {
-    const answer = readAsker(await authorize(request))
-    if ('id' in answer) return request.setDecorator(ASKER, answer.id)
-    const { fault } = answer
+    const answer = readCaller(await authorize(request))
+    if ('role' in answer) return request.setDecorator(CALLER, answer)
+    const { fault, expected, status } = answer
     if (fault !== undefined && !logged.has(fault)) {
       logged.add(fault)
       request.log.warn(
-        `authorize returned ${fault}; expected { id } with a text of 1 to 200 characters or a positive whole number. ` +
-          'Such requests get 401; this is logged once.',
+        `authorize returned ${fault}; expected ${expected}. Such requests get ${status}; this is logged once.`,
       )
     }
-    throw new HttpProblem(401, 'UNAUTHENTICATED', 'log in first')
+    if (status === 401) throw new HttpProblem(401, 'UNAUTHENTICATED', 'log in first')
+    throw new HttpProblem(500, 'INTERNAL', INTERNAL_DETAIL, { isLogged: true })
   })
 }
 
-/** The asker's id; null where the host guards the routes by itself. */
-export function findAskerId(request: FastifyRequest): string | null {
-  return request.getDecorator<string | null>(ASKER)
+/** The caller; null where the host guards the routes by itself, and whoever comes here is an admin. */
+export function findCaller(request: FastifyRequest): Caller | null {
+  return request.getDecorator<Caller | null>(CALLER)
+}
+
+/** The caller's id; null where the host guards the routes by itself. */
+export function findCallerId(request: FastifyRequest): string | null {
+  return findCaller(request)?.id ?? null
 }
 
 /** A host's JavaScript may return anything. The fault names a kind, never the value, which may be a secret. */
-function readAsker(asker: unknown): { id: string } | { fault: string | undefined } {
+function readCaller(asker: unknown): Caller | Fault {
+  const noId = (fault: string | undefined): Fault => ({
+    fault,
+    expected: '{ id } with a text of 1 to 200 characters or a positive whole number',
+    status: 401,
+  })
   // The ordinary way to say that no user is logged in, as in `(request) => request.user`.
-  if (asker === undefined || asker === null) return { fault: undefined }
-  if (typeof asker !== 'object') return { fault: `a ${typeof asker} instead of an object` }
-  let id: unknown
-  try {
-    id = (asker as { id?: unknown }).id
-  } catch {
-    return { fault: 'an object whose id throws' }
-  }
+  if (asker === undefined || asker === null) return noId(undefined)
+  if (typeof asker !== 'object') return noId(`a ${typeof asker} instead of an object`)
+  const id = readProperty(asker, 'id')
+  if (id === THROWS) return noId('an object whose id throws')
   const fault = findFault(id)
-  return fault === undefined ? { id: String(id) } : { fault: `an id that ${fault}` }
+  if (fault !== undefined) return noId(`an id that ${fault}`)
+  const given = readProperty(asker, 'role')
+  // Only a role that is left out: null is what a user has whose role is not known.
+  const role = given === undefined ? DEFAULT_ROLE : given
+  if (!isRole(role)) {
+    const expected = `the role ${EXPECTED_ROLES} or none`
+    return { fault: `a role that ${describeRole(role)}`, expected, status: 500 }
+  }
+  const name = readProperty(asker, 'name')
+  return { id: String(id), name: typeof name === 'string' ? name : null, role }
+}
+
+const THROWS = Symbol('throws')
+/** Of a host whose users have no roles. */
+const DEFAULT_ROLE: Role = 'admin'
+
+function readProperty(asker: object, name: string): unknown {
+  try {
+    return (asker as Record<string, unknown>)[name]
+  } catch {
+    // What a host's getter throws may hold a secret.
+    return THROWS
+  }
+}
+
+function describeRole(role: unknown): string {
+  if (role === THROWS) return 'throws'
+  if (typeof role === 'string') return 'is unknown'
+  if (role === null) return 'is null'
+  return typeof role === 'object' ? 'is an object' : `is a ${typeof role}`
+}
+
+function isRole(role: unknown): role is Role {
+  return ROLES.some((known) => known === role)
 }
 
 function findFault(id: unknown): string | undefined {
   switch (typeof id) {
     case 'string':
       if (!/[^\s\p{C}]/u.test(id)) return 'is empty'
-      return askerText.safeParse(id).success ? undefined : 'is longer than 200 characters or cannot be stored'
+      return callerId.safeParse(id).success ? undefined : 'is longer than 200 characters or cannot be stored'
     case 'number':
       return Number.isSafeInteger(id) && id > 0 ? undefined : 'is no positive whole number'
     case 'bigint':

@@ -19,8 +19,9 @@ const TRY_AGAIN: ReadonlySet<string> = new Set([
 /** Answers any error as problem details; logs those that are ours. */
 export function handleError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const problem = toProblem(error)
-  if (problem.status >= 500) request.log.error(described(error), 'request failed')
-  if (isInstance(error, HttpProblem)) reply.headers(error.headers)
+  const known = isInstance(error, HttpProblem) ? error : undefined
+  if (problem.status >= 500 && !known?.isLogged) request.log.error(described(error), 'request failed')
+  if (known) reply.headers(known.headers)
   if (TRY_AGAIN.has(problem.code)) reply.header('retry-after', '1')
   if (problem.status === 401) reply.header('www-authenticate', 'Bearer')
   // Not through the route's response schema: an error must come out whatever the schema says.

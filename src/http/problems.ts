@@ -29,18 +29,25 @@ export class HttpProblem extends Error {
   readonly errors: readonly FieldProblem[]
   /** Sent with the answer, such as `Retry-After`. */
   readonly headers: Readonly<Record<string, string>>
+  /** Of a 5xx: the log knows of it already. */
+  readonly isLogged: boolean
 
   constructor(
     statusCode: number,
     code: string,
     detail: string,
-    more: { errors?: readonly FieldProblem[]; headers?: Readonly<Record<string, string>> } = {},
+    more: {
+      errors?: readonly FieldProblem[]
+      headers?: Readonly<Record<string, string>>
+      isLogged?: boolean
+    } = {},
   ) {
     super(detail)
     this.statusCode = statusCode
     this.code = code
     this.errors = more.errors ?? []
     this.headers = more.headers ?? {}
+    this.isLogged = more.isLogged ?? false
   }
 }
 
@@ -67,7 +74,9 @@ function listProblems(errors: readonly FieldProblem[]): FieldProblem[] {
   return listed
 }
 
-const INTERNAL = makeProblem(500, 'INTERNAL', 'something went wrong here; the log of the server knows more')
+/** All that a caller is told of a fault that is not theirs. */
+export const INTERNAL_DETAIL = 'something went wrong here; the log of the server knows more'
+const INTERNAL = makeProblem(500, 'INTERNAL', INTERNAL_DETAIL)
 
 const TASK_ERROR_STATUS: Partial<Record<TaskErrorCode, number>> = {
   TASK_NOT_FOUND: 404,

@@ -8,7 +8,7 @@ import { examplesNotRunBy } from '../support/docs.ts'
 const registry = createTaskRegistry()
 const tasks = [registry.task('hello')(() => 'world')]
 const findUser = (authorization: string | undefined) =>
-  authorization === 'Bearer secret' ? { id: 7 } : undefined
+  authorization === 'Bearer secret' ? { id: 7, isStaff: false } : undefined
 
 let database: TestDatabase
 let connectionString: string
@@ -31,6 +31,16 @@ const authorizing = async () => {
     authorize: (request) => findUser(request.headers.authorization), // { id: 7 }, or undefined: 401
   })
 }
+const withRoles = async () => {
+  await app.register(asyncTasks, {
+    connectionString,
+    tasks,
+    authorize: (request) => {
+      const user = findUser(request.headers.authorization)
+      return user && { id: user.id, role: user.isStaff ? 'viewer' : 'owner' }
+    },
+  })
+}
 const guardingScope = async () => {
   await app.register(async (scope) => {
     scope.addHook('onRequest', async (request) => {
@@ -51,6 +61,7 @@ const guardingRoutes = async () => {
 
 describe.each([
   ['authorize', authorizing],
+  ['authorize with roles', withRoles],
   ['a hook of the scope', guardingScope],
   ['a hook of the app', guardingRoutes],
 ])('%s', (_name, register) => {

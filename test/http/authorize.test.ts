@@ -95,6 +95,71 @@ describe('authorize', () => {
     expect(warnings[0]).not.toContain('secret')
   })
 
+  test.each<[string, unknown, string]>([
+    ['an unknown role', 'superuser', 'a role that is unknown'],
+    ['a role with other capitals', 'Admin', 'a role that is unknown'],
+    ['an empty role', '', 'a role that is unknown'],
+    ['null for a role', null, 'a role that is null'],
+    ['a number', 1, 'a role that is a number'],
+    ['a list', ['admin'], 'a role that is an object'],
+    ['a boxed string', Object('admin'), 'a role that is an object'],
+    ['the name of a method', 'toString', 'a role that is unknown'],
+  ])(
+    'that returns %s is a fault of the host, and nobody becomes an admin by it',
+    async (_name, role, fault) => {
+      await startWith({ id: 'root', role })
+      for (const request of [create, create, { url: '/api/admin/tasks' }]) {
+        const refused = await app.inject(request)
+        expect(refused.json()).toMatchObject({ status: 500, code: 'INTERNAL' })
+      }
+      expect(logged).toHaveLength(1)
+      expect(logged[0]).toContain(
+        `authorize returned ${fault}; expected the role 'admin', 'viewer', 'owner' or none`,
+      )
+      expect(logged[0]).not.toContain('superuser')
+    },
+  )
+
+  test('that returns a role that throws is a fault of the host, and what it throws stays unsaid', async () => {
+    await startWith({
+      id: 'root',
+      get role() {
+        throw new Error('secret')
+      },
+    })
+    expect((await app.inject(create)).statusCode).toBe(500)
+    expect(logged.join('')).toContain('a role that throws')
+    expect(logged.join('')).not.toContain('secret')
+  })
+
+  test('that returns a wrong id and a wrong role lets nobody in', async () => {
+    await startWith({ id: '', role: 'superuser' })
+    expect((await app.inject(create)).statusCode).toBe(401)
+  })
+
+  test.each([
+    [
+      { id: 7, role: undefined },
+      { id: '7', name: null, role: 'admin' },
+    ],
+    [
+      { id: 'a', name: null, role: 'viewer' },
+      { id: 'a', name: null, role: 'viewer' },
+    ],
+    [
+      { id: 2n, name: 'Ada', role: 'owner' },
+      { id: '2', name: 'Ada', role: 'owner' },
+    ],
+    [
+      { id: 'a', name: { first: 'Ada' } },
+      { id: 'a', name: null, role: 'admin' },
+    ],
+  ])('that returns %o is told so by GET /me', async (asker, caller) => {
+    await startWith(asker)
+    expect((await app.inject('/api/admin/me')).json()).toEqual(caller)
+    expect(logged).toEqual([])
+  })
+
   test.each([undefined, null])('that returns %s lets nobody in, which is no fault', async (asker) => {
     await startWith(asker)
     expect((await app.inject(create)).statusCode).toBe(401)
@@ -189,6 +254,11 @@ describe('with authorize: false', () => {
   ])('who passes the guard reads %s', async (url) => {
     await startHost({ authorize: false }, undefined, lenient)
     expect((await app.inject({ url })).statusCode).toBe(200)
+  })
+
+  test('whoever comes is an admin without a name', async () => {
+    await startHost({ authorize: false })
+    expect((await app.inject('/api/admin/me')).json()).toEqual({ id: null, name: null, role: 'admin' })
   })
 
   test('a value inside a path may be escaped in any way', async () => {

@@ -79,6 +79,7 @@ export const taskQuery = z.strictObject({
   q: storableText.optional(),
   createdAfter: instant.optional(),
   createdBefore: instant.optional(),
+  createdBy: storableText.optional(),
   page: page.optional(),
   pageSize: pageSize.optional(),
   cursor: z.string().optional(),

@@ -19,11 +19,18 @@ const DELETED = ''
 interface Known {
   readonly body: string
   readonly task: TaskSummary
+  readonly createdBy: string | null
+}
+
+/** An event and the creator of its task; null: none, or unknown. */
+interface Published {
+  readonly event: TasksStreamEvent
+  readonly createdBy: string | null
 }
 
 interface Batch {
   readonly number: number
-  readonly events: readonly TasksStreamEvent[]
+  readonly events: readonly Published[]
 }
 
 /**
@@ -41,7 +48,7 @@ export class AllTasks {
   readFleetAt = 0
   /** Ordered by their last change. */
   readonly #unfinished = new Map<string, Known>()
-  readonly #ended = new Map<string, string>()
+  readonly #ended = new Map<string, Pick<Known, 'body' | 'createdBy'>>()
   readonly #ids = new MissingIds()
   #snapshot: string | undefined
   #paused: ReadonlySet<string> | undefined
@@ -69,8 +76,11 @@ export class AllTasks {
     return this.#number
   }
 
-  get running(): TaskSummary[] {
-    return [...this.#unfinished.values()].map(({ task }) => task).filter(({ status }) => status === 'running')
+  /** @param createdBy of this creator alone; undefined: of all */
+  running(createdBy: string | undefined): TaskSummary[] {
+    return [...this.#unfinished.values()]
+      .filter((known) => known.task.status === 'running' && isOf(known, createdBy))
+      .map(({ task }) => task)
   }
 
   /** Returns whether there is more to read at once. */
@@ -92,11 +102,18 @@ export class AllTasks {
     if (this.#isNewlyDead(dead)) this.restart()
   }
 
-  /** Events after this batch; undefined where some are no longer kept. */
-  eventsAfter(number: number): readonly TasksStreamEvent[] | undefined {
+  /**
+   * Events after this batch; undefined where some are no longer kept.
+   *
+   * @param createdBy only of tasks that this user is known to have created; undefined: all
+   */
+  eventsAfter(number: number, createdBy: string | undefined): readonly TasksStreamEvent[] | undefined {
     const kept = this.#batches[0]?.number ?? this.#number + 1
     if (number < kept - 1) return undefined
-    return this.#batches.filter((batch) => batch.number > number).flatMap((batch) => batch.events)
+    return this.#batches
+      .filter((batch) => batch.number > number)
+      .flatMap((batch) => batch.events.filter((published) => isOf(published, createdBy)))
+      .map(({ event }) => event)
   }
 
   /** Disconnects all viewers. */
@@ -107,30 +124,36 @@ export class AllTasks {
     this.changes.announce()
   }
 
-  *#takeTasks(result: AllTasksResult): Generator<TasksStreamEvent> {
-    const changed = [...result.tasks].filter(([taskId, { body }]) => this.#bodyOf(taskId) !== body)
+  *#takeTasks(result: AllTasksResult): Generator<Published> {
+    const changed = [...result.tasks].filter(([taskId, { body }]) => this.#find(taskId)?.body !== body)
     changed.sort(([, left], [, right]) => left.id - right.id)
     for (const [taskId, seen] of changed) {
-      const { attempt: _attempt, ...task } = parseSeen(seen)
-      this.#remember(taskId, { body: seen.body, task })
-      yield { type: 'task', task }
+      const { attempt: _attempt, createdBy, ...task } = parseSeen(seen)
+      this.#remember(taskId, { body: seen.body, task, createdBy })
+      yield { event: { type: 'task', task }, createdBy }
     }
   }
 
-  *#takeDeleted(result: AllTasksResult): Generator<TasksStreamEvent> {
+  *#takeDeleted(result: AllTasksResult): Generator<Published> {
     for (const taskId of new Set([...this.#unfinished.keys(), ...result.changed])) {
-      if (result.tasks.has(taskId) || this.#bodyOf(taskId) === DELETED) continue
+      const known = this.#find(taskId)
+      if (result.tasks.has(taskId) || known?.body === DELETED) continue
       this.#remember(taskId, undefined)
-      yield { type: 'deleted', taskId }
+      // The row is gone: the creator of a task that was never read stays unknown.
+      yield { event: { type: 'deleted', taskId }, createdBy: known?.createdBy ?? null }
     }
   }
 
-  *#takePauses(taskTypes: readonly string[]): Generator<TasksStreamEvent> {
+  *#takePauses(taskTypes: readonly string[]): Generator<Published> {
     const now = new Set(taskTypes)
     const before = this.#paused ?? now
     this.#paused = now
-    for (const taskType of now) if (!before.has(taskType)) yield { type: 'type', taskType, paused: true }
-    for (const taskType of before) if (!now.has(taskType)) yield { type: 'type', taskType, paused: false }
+    const published = (taskType: string, paused: boolean): Published => ({
+      event: { type: 'type', taskType, paused },
+      createdBy: null,
+    })
+    for (const taskType of now) if (!before.has(taskType)) yield published(taskType, true)
+    for (const taskType of before) if (!now.has(taskType)) yield published(taskType, false)
   }
 
   /** An executor that died may have ended tasks without a report. */
@@ -140,15 +163,15 @@ export class AllTasks {
     return before !== undefined && executorIds.some((id) => !before.has(id))
   }
 
-  #bodyOf(taskId: string): string | undefined {
-    return this.#unfinished.get(taskId)?.body ?? this.#ended.get(taskId)
+  #find(taskId: string): Pick<Known, 'body' | 'createdBy'> | undefined {
+    return this.#unfinished.get(taskId) ?? this.#ended.get(taskId)
   }
 
   #remember(taskId: string, known: Known | undefined): void {
     this.#unfinished.delete(taskId)
     this.#ended.delete(taskId)
     if (known && !isFinished(known.task.status)) this.#unfinished.set(taskId, known)
-    else this.#ended.set(taskId, known?.body ?? DELETED)
+    else this.#ended.set(taskId, { body: known?.body ?? DELETED, createdBy: known?.createdBy ?? null })
   }
 
   #forget(): void {
@@ -158,7 +181,7 @@ export class AllTasks {
     for (const taskId of [...this.#ended.keys()].slice(0, surplus)) this.#ended.delete(taskId)
   }
 
-  #publish(events: readonly TasksStreamEvent[]): void {
+  #publish(events: readonly Published[]): void {
     this.#number += 1
     this.#batches.push({ number: this.#number, events })
     this.#kept += events.length
@@ -166,4 +189,8 @@ export class AllTasks {
       this.#kept -= this.#batches.shift()?.events.length ?? 0
     this.changes.announce()
   }
+}
+
+function isOf(known: { readonly createdBy: string | null }, createdBy: string | undefined): boolean {
+  return createdBy === undefined || known.createdBy === createdBy
 }

@@ -22,6 +22,11 @@ export interface FollowOptions {
   readonly idleMs: number
 }
 
+export interface FollowAllOptions extends FollowOptions {
+  /** The id of a creator, as text. */
+  readonly createdBy?: string | undefined
+}
+
 /**
  * Streams tasks to viewers, whichever process runs them. One loop polls for all viewers; without viewers it does not
  * run. Viewers pull: each keeps a position in shared state, so a slow one costs no memory. A viewer of one task that is
@@ -69,9 +74,12 @@ export class TaskFeed {
    * Streams all tasks: those that run, then every change. Ends for a viewer that is too far behind, and for all where a
    * change may have been missed; they then read again what they show.
    *
+   * With `createdBy`: the tasks that this user has created and nothing else; no pauses, and no deletion of a task that
+   * was not seen before.
+   *
    * @throws TaskError `SHUTTING_DOWN`
    */
-  async followAll(options: FollowOptions): Promise<AsyncGenerator<FeedStep, void, undefined>> {
+  async followAll(options: FollowAllOptions): Promise<AsyncGenerator<FeedStep, void, undefined>> {
     this.#refuseWhenStopped()
     this.#watched.all ??= new AllTasks()
     const { all } = this.#watched
@@ -131,19 +139,23 @@ export class TaskFeed {
 
   async *#allSteps(
     all: AllTasks,
-    { signal, idleMs }: FollowOptions,
+    { signal, idleMs, createdBy }: FollowAllOptions,
     leave: () => void,
   ): AsyncGenerator<FeedStep, void, undefined> {
     try {
       let { number } = all
-      yield all.running.map((task) => ({ type: 'task', task }))
+      yield all.running(createdBy).map((task) => ({ type: 'task', task }))
+      let idleAt = performance.now() + idleMs
       while (!this.#isOver(signal)) {
         const { count } = all.changes
-        const events = all.eventsAfter(number)
+        const events = all.eventsAfter(number, createdBy)
         if (!events) return
         number = all.number
-        if (events.length > 0) yield events
-        else if ((await all.changes.after(count, idleMs, signal)) === 'idle') yield []
+        // Idle by this viewer's own events: while only others change, its connection must not fall silent.
+        if (events.length > 0 || performance.now() >= idleAt) {
+          yield events
+          idleAt = performance.now() + idleMs
+        } else await all.changes.after(count, Math.max(0, idleAt - performance.now()), signal)
       }
     } finally {
       leave()

@@ -21,7 +21,7 @@ const SUMMARY = `json_build_object(
             'taskId', t.task_id, 'taskType', t.task_type, 'status', t.status, 'progress', t.progress,
             'total', t.total, 'step', t.step, 'createdAt', t.created_at, 'startedAt', t.started_at,
             'completedAt', t.completed_at, 'cancelledAt', t.cancelled_at, 'runAt', t.run_at, 'retryCount', t.retry_count,
-            'maxRetries', t.max_retries, 'error', t.error_message, 'attempt', t.attempt)::text`
+            'maxRetries', t.max_retries, 'error', t.error_message, 'attempt', t.attempt, 'createdBy', t.created_by)::text`
 
 // The age of the oldest transaction in flight leads to the next number that will be given out, without using one up.
 // It is read after the statement's snapshot was taken, so every transaction that the snapshot does not show, and
@@ -183,10 +183,11 @@ type AsText<T> = { [K in keyof T]: T[K] extends Date | null ? string | Extract<T
 
 export interface SeenSummary extends TaskSummary {
   readonly attempt: number
+  readonly createdBy: string | null
 }
 
 export function parseSeen({ body }: SeenTask): SeenSummary {
-  const row: AsText<SummaryRow & { attempt: number }> = JSON.parse(body)
+  const row: AsText<SummaryRow & Pick<SeenSummary, 'attempt' | 'createdBy'>> = JSON.parse(body)
   const toDate = (text: string | null) => (text === null ? null : parseInstant(text))
   return {
     ...toSummary({
@@ -198,6 +199,7 @@ export function parseSeen({ body }: SeenTask): SeenSummary {
       runAt: parseInstant(row.runAt),
     }),
     attempt: row.attempt,
+    createdBy: row.createdBy,
   }
 }
 

@@ -6,6 +6,8 @@ export interface TaskFilter {
   readonly q?: string | undefined
   readonly createdAfter?: Date | undefined
   readonly createdBefore?: Date | undefined
+  /** The id of who created it, as text. */
+  readonly createdBy?: string | undefined
 }
 
 /** Where a page ends: microseconds since 1970, which a `Date` would round, and the row's id. */
@@ -108,9 +110,11 @@ function meets(q: string, values: Values): string {
   return ` and case when starts_with(task_id, ${values.add(q)}) then true end`
 }
 
-function boundsOf({ createdAfter, createdBefore }: TaskFilter, values: Values, after?: ListPosition): string {
+function boundsOf(filter: TaskFilter, values: Values, after?: ListPosition): string {
+  const { createdAfter, createdBefore, createdBy } = filter
   // The predicate of the lists' own indexes.
   let text = ` and ${IS_LISTED}`
+  if (createdBy !== undefined) text += ` and created_by = ${values.add(createdBy)}::text`
   if (createdAfter) text += ` and created_at >= ${values.add(createdAfter)}::timestamptz`
   if (createdBefore) text += ` and created_at < ${values.add(createdBefore)}::timestamptz`
   if (after) {

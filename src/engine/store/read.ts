@@ -67,6 +67,21 @@ export async function findStatuses(
   return new Map(rows.map((row) => [row.taskId, row.status]))
 }
 
+const CREATED_BY = statement(
+  'created_by',
+  `select task_id as "taskId" from ${TASKS} where task_id = any($1::text[]) and created_by = $2::text`,
+)
+
+/** Those that this user has created. @param taskIds those that `TASK_ID` allows */
+export async function findCreatedBy(
+  db: Database,
+  taskIds: readonly string[],
+  createdBy: string,
+): Promise<Set<string>> {
+  const rows = await execute<{ taskId: string }>(db, CREATED_BY, [plainArray(taskIds), createdBy])
+  return new Set(rows.map((row) => row.taskId))
+}
+
 export interface ListedRow extends SummaryRow, ListPosition {}
 
 const LIST_COLUMNS = `t.id, ${MICROS('t.created_at')} as "createdAtMicros",

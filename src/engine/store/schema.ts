@@ -99,6 +99,10 @@ export const asyncTasks = pgTable(
     index('idx_async_tasks_created_at')
       .on(t.taskType, t.status, t.createdAt, t.id)
       .where(sql`${t.status} <> 'running' and ${t.createdAt} >= '-infinity'`),
+    // The lists of one creator. A task without a creator, such as one of a schedule, costs no entry.
+    index('idx_async_tasks_created_by')
+      .on(t.createdBy, t.status, t.createdAt, t.id)
+      .where(sql`${t.createdBy} is not null and ${t.status} <> 'running' and ${t.createdAt} >= '-infinity'`),
   ],
 )
 

@@ -1,7 +1,7 @@
 import { type FastifyPluginAsyncZod, jsonSchemaTransform } from 'fastify-type-provider-zod'
 import { createTaskBody } from '../../contract/requests.ts'
 import type { TaskManager } from '../../engine/manager/manager.ts'
-import { findAskerId } from '../authorize.ts'
+import { findCallerId } from '../authorize.ts'
 import {
   createdTaskAnswer,
   noBody,
@@ -38,7 +38,7 @@ export const changeTaskRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> =
       await manager.requireTaskType(taskType)
       const created = await manager.createTask(taskType, params, {
         ...options,
-        createdBy: findAskerId(request),
+        createdBy: findCallerId(request),
       })
       return reply
         .code(created.created ? 201 : 200)

@@ -1,8 +1,10 @@
 import { type FastifyPluginAsyncZod, jsonSchemaTransform } from 'fastify-type-provider-zod'
 import { z } from 'zod'
+import { watchTasksQuery } from '../../contract/requests.ts'
 import type { TaskFeed } from '../../engine/feed/feed.ts'
 import { EventStreams } from '../event-stream.ts'
 import { noQuery, problems, taskIdPath } from '../responses.ts'
+import { creatorFor } from '../roles.ts'
 
 const config = { swaggerTransform: jsonSchemaTransform }
 /** For @fastify/compress: it would hold events back until enough of them have gathered. */
@@ -25,17 +27,18 @@ export const eventRoutes: FastifyPluginAsyncZod<{ feed: TaskFeed }> = async (app
   const allSchema = {
     summary: 'Follow all tasks',
     tags,
-    querystring: noQuery,
+    querystring: watchTasksQuery,
     response: {
       200: events(
         '`task`: a task as in the list, first the running ones, then every change. `deleted`: the `taskId` of a deleted ' +
-          'task. `type`: a `taskType` that was paused or resumed, and `paused`.',
+          'task. `type`: a `taskType` that was paused or resumed, and `paused`; not with `createdBy`.',
       ),
       ...problems(400, 401, 403, 503),
     },
   }
   app.get('/tasks/events', { ...uncompressed, config, schema: allSchema }, async (request, reply) => {
-    await streams.send(request, reply, (options) => feed.followAll(options))
+    const createdBy = creatorFor(request, request.query.createdBy)
+    await streams.send(request, reply, (options) => feed.followAll({ ...options, createdBy }))
     return reply
   })
 

@@ -3,6 +3,7 @@ import { bulkAnswer, bulkBody } from '../../contract/bulk.ts'
 import { taskStats } from '../../contract/stats.ts'
 import type { TaskManager } from '../../engine/manager/manager.ts'
 import { noQuery, problems } from '../responses.ts'
+import { bulkOf } from '../roles.ts'
 
 // A thousand ids at their longest, every character an escape.
 const BULK_BODY_LIMIT = 384 * 1024
@@ -28,6 +29,6 @@ export const manyTasksRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> = 
     response: { 200: bulkAnswer, ...problems(400, 401, 403, 413, 415) },
   }
   app.post('/tasks/bulk', { config, bodyLimit: BULK_BODY_LIMIT, schema: bulkSchema }, async (request) =>
-    manager.bulk(request.body),
+    bulkOf(request, manager, request.body),
   )
 }

@@ -10,6 +10,7 @@ import { taskNotFound } from '../../engine/definition/errors.ts'
 import type { TaskManager } from '../../engine/manager/manager.ts'
 import { HttpProblem } from '../problems.ts'
 import { noQuery, problems, taskAnswer, taskIdPath, taskLogAnswer } from '../responses.ts'
+import { creatorFor } from '../roles.ts'
 
 const tags = ['tasks']
 // On each route, because a host's own document may be made by another transform.
@@ -24,7 +25,8 @@ export const readTaskRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> = a
   }
   app.get('/tasks', { config, schema: listSchema }, async (request) => {
     refuseDeepPages(request.query)
-    return manager.listTasks(request.query)
+    const createdBy = creatorFor(request, request.query.createdBy)
+    return manager.listTasks({ ...request.query, createdBy })
   })
 
   const detailSchema = {

@@ -2,7 +2,7 @@ import { type FastifyPluginAsyncZod, jsonSchemaTransform } from 'fastify-type-pr
 import { changeScheduleBody, createScheduleBody, MAX_SCHEDULE_PARAMS_BYTES } from '../../contract/schedule.ts'
 import { TaskError } from '../../engine/definition/errors.ts'
 import type { TaskManager } from '../../engine/manager/manager.ts'
-import { findAskerId } from '../authorize.ts'
+import { findCallerId } from '../authorize.ts'
 import {
   createdTaskAnswer,
   noBody,
@@ -102,7 +102,7 @@ const runRoute: FastifyPluginAsyncZod<{ manager: TaskManager }> = async (app, { 
     response: { 201: createdTaskAnswer, ...problems(400, 401, 403, 404, 413, 415) },
   }
   app.post('/schedules/:name/run', { config, schema: runSchema }, async (request, reply) => {
-    const created = await manager.runSchedule(request.params.name, { createdBy: findAskerId(request) })
+    const created = await manager.runSchedule(request.params.name, { createdBy: findCallerId(request) })
     return reply.code(201).header('location', `${app.prefix}/tasks/${created.taskId}`).send(created)
   })
 }

@@ -46,10 +46,10 @@ interface View {
   readonly ended: Promise<void>
 }
 
-async function watch(): Promise<View> {
+async function watch(options: { createdBy?: string } = {}): Promise<View> {
   const leave = new AbortController()
   onTestFinished(() => leave.abort())
-  const steps = await feed.followAll({ signal: leave.signal, idleMs: 60_000 })
+  const steps = await feed.followAll({ signal: leave.signal, idleMs: 60_000, ...options })
   const shown = new Map<string, string>()
   const events: FeedEvent[] = []
   // Streams begin with what runs, if only with an empty step.
@@ -245,3 +245,61 @@ async function crowd(): Promise<void> {
      select 'task_crowd' || i, 'unknown', 'completed', now() from generate_series(1, 600) i`,
   )
 }
+
+describe('a viewer of one creator', () => {
+  test('is shown its tasks and their deletion, and nothing of others', async () => {
+    const { manager } = engines.create([quick])
+    const create = (createdBy: string | null) =>
+      manager.createTask(quick, {}, { ...DELAYED, createdBy }).then(({ taskId }) => taskId)
+    const before = { own: await create('a'), other: await create('b') }
+    const mine = await watch({ createdBy: 'a' })
+    const all = await watch()
+    const after = { own: await create('a'), other: await create('b'), nobody: await create(null) }
+    for (const taskId of [before, after].flatMap((ids) => Object.values(ids)))
+      await manager.cancelTask(taskId)
+    await expect.poll(() => mine.shown.get(after.own)).toBe('cancelled')
+    await manager.pauseTaskType('quick')
+    await manager.resumeTaskType('quick')
+    for (const taskId of [before.other, after.other, before.own, after.own]) await manager.deleteTask(taskId)
+    for (const taskId of [before.own, after.own]) {
+      await expect.poll(() => mine.shown.get(taskId)).toBe('deleted')
+    }
+    // What comes last for all has come for each.
+    const last = await create('a')
+    await expect.poll(() => mine.shown.get(last)).toBe('pending')
+    await expect.poll(() => all.shown.get(after.other)).toBe('deleted')
+    expect(new Set(mine.shown.keys())).toEqual(new Set([before.own, after.own, last]))
+    expect(mine.events.map(({ type }) => type)).not.toContain('type')
+    expect(JSON.stringify(mine.events)).not.toContain('createdBy')
+  })
+
+  test('is not told that a task was deleted which nobody remembers', async () => {
+    const { manager } = engines.create([quick])
+    const { taskId } = await manager.createTask(quick, {}, { ...DELAYED, createdBy: 'b' })
+    await manager.cancelTask(taskId)
+    await crowd()
+    const mine = await watch({ createdBy: 'a' })
+    const all = await watch()
+    await manager.deleteTask(taskId)
+    await expect.poll(() => all.shown.get(taskId)).toBe('deleted')
+    const { taskId: last } = await manager.createTask(quick, {}, { ...DELAYED, createdBy: 'a' })
+    await expect.poll(() => mine.shown.get(last)).toBe('pending')
+    expect([...mine.shown.keys()]).toEqual([last])
+  })
+
+  test('hears that the stream lives while only others change', async () => {
+    const { manager } = engines.create([quick])
+    const leave = new AbortController()
+    onTestFinished(() => leave.abort())
+    const steps = await feed.followAll({ signal: leave.signal, idleMs: 300, createdBy: 'a' })
+    expect((await steps.next()).value).toEqual([])
+    let isOver = false
+    const others = (async () => {
+      while (!isOver) await manager.createTask(quick, {}, { ...DELAYED, createdBy: 'b' })
+    })()
+    expect((await steps.next()).value).toEqual([])
+    expect((await steps.next()).value).toEqual([])
+    isOver = true
+    await others
+  })
+})

@@ -174,6 +174,27 @@ describe('over 100,000 finished tasks', () => {
     expect(sortsAndScans(plan.filter(isLarge))).toEqual([])
   })
 
+  test('the list of one creator walks an index of its own, rare or not', async () => {
+    await tables.pool.query(`update async_tasks set created_by = 'u' || id % 3 where id % 2 = 0`)
+    await tables.pool.query(`update async_tasks set created_by = 'rare' where id in (11, 50001)`)
+    await tables.pool.query('vacuum analyze async_tasks')
+    const { manager } = tables.createManager()
+    for (const createdBy of ['u1', 'rare', 'nobody']) {
+      const sent = await captureStatements(tables.pool, async () => {
+        await manager.listTasks({ createdBy })
+        await manager.bulk({ action: 'cancel', filter: { createdBy }, dryRun: true })
+      })
+      const walks = sent.filter(({ text }) => text.includes('union all'))
+      expect(walks).toHaveLength(3)
+      for (const walk of walks) {
+        const plan = await explainOne(walk, 'custom')
+        expect(indexesOf(plan), createdBy).toContain('idx_async_tasks_created_by')
+        expect(indexesOf(plan), createdBy).not.toContain('idx_async_tasks_status')
+        expect(scansOfTasks(plan), createdBy).toEqual([])
+      }
+    }
+  })
+
   test('statistics read indexes alone, however long the history', async () => {
     const { manager } = tables.createManager()
     const sent = await captureAllStatements(() => manager.stats())

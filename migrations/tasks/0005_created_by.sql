@@ -1,0 +1,1 @@
+CREATE INDEX "idx_async_tasks_created_by" ON "async_tasks" USING btree ("created_by","status","created_at","id") WHERE "async_tasks"."created_by" is not null and "async_tasks"."status" <> 'running' and "async_tasks"."created_at" >= '-infinity';

@@ -1,0 +1,97 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { BulkAnswer, BulkRequest } from '../contract/bulk.ts'
+import { taskNotFound } from '../engine/definition/errors.ts'
+import type { TaskManager } from '../engine/manager/manager.ts'
+import { findCaller } from './authorize.ts'
+import { HttpProblem } from './problems.ts'
+
+/**
+ * What each role may do. An admin does everything. A viewer uses whatever changes nothing. An owner uses the routes below
+ * alone, so that a route which is added later is closed to it; of other tasks it learns nothing, not even that they exist.
+ */
+
+const SAFE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
+
+/** Routes of owners. Those with a `taskId` are checked here; the others ask `creatorFor` or `bulkOf`. */
+const OWNER_ROUTES: ReadonlySet<string> = new Set([
+  'GET /me',
+  'GET /tasks',
+  'GET /tasks/events',
+  'GET /tasks/:taskId',
+  'GET /tasks/:taskId/events',
+  'GET /tasks/:taskId/logs',
+  'POST /tasks/:taskId/cancel',
+  'POST /tasks/bulk',
+])
+
+/** Limits every route of the scope to what the caller's role allows; to be called after `guard`. */
+export function limitRoles(app: FastifyInstance, manager: TaskManager): void {
+  app.addHook('onRequest', async (request) => requireRole(request, app.prefix))
+  // After validation: the same request is refused alike, whether the task is another's or does not exist.
+  app.addHook('preHandler', async (request) => {
+    const owner = findOwnerId(request)
+    const { taskId } = (request.params ?? {}) as { taskId?: string }
+    if (owner === undefined || taskId === undefined) return
+    if ((await manager.findCreatedBy([taskId], owner)).has(taskId)) return
+    throw taskNotFound(taskId)
+  })
+}
+
+function requireRole(request: FastifyRequest, prefix: string): void {
+  const role = findCaller(request)?.role ?? 'admin'
+  if (role === 'admin' || request.is404) return
+  if (role === 'viewer') {
+    if (SAFE_METHODS.has(request.method)) return
+    throw new HttpProblem(403, 'READ_ONLY', 'a viewer reads everything and changes nothing')
+  }
+  const method = request.method === 'HEAD' ? 'GET' : request.method
+  const path = request.routeOptions.url?.slice(prefix.length)
+  if (!OWNER_ROUTES.has(`${method} ${path}`)) throw forbidden('an owner sees and cancels its own tasks only')
+}
+
+/**
+ * The creator whose tasks a list or a stream shows: the given one, of an owner always itself; undefined: all tasks.
+ *
+ * @throws HttpProblem 403 for an owner that names somebody else
+ */
+export function creatorFor(request: FastifyRequest, createdBy: string | undefined): string | undefined {
+  const owner = findOwnerId(request)
+  if (owner === undefined) return createdBy
+  if (createdBy !== undefined && createdBy !== owner) {
+    throw forbidden('createdBy must be your own id, or left out: an owner sees its own tasks only')
+  }
+  return owner
+}
+
+/** A bulk action; of an owner a cancel of its own tasks, for which others do not exist. */
+export async function bulkOf(
+  request: FastifyRequest,
+  manager: TaskManager,
+  body: BulkRequest,
+): Promise<BulkAnswer> {
+  const owner = findOwnerId(request)
+  if (owner === undefined) return manager.bulk(body)
+  if (body.action !== 'cancel') throw forbidden('an owner may only cancel')
+  const { taskIds, filter } = body
+  if (!taskIds) {
+    return manager.bulk({ ...body, filter: { ...filter, createdBy: creatorFor(request, filter?.createdBy) } })
+  }
+  const own = await manager.findCreatedBy(taskIds, owner)
+  const { results } = own.size === 0 ? { results: [] } : await manager.bulk({ ...body, taskIds: [...own] })
+  const byId = new Map(results.map((result) => [result.taskId, result]))
+  return {
+    results: [...new Set(taskIds)].map(
+      (taskId) => byId.get(taskId) ?? { taskId, ok: false, code: 'TASK_NOT_FOUND' },
+    ),
+    more: false,
+  }
+}
+
+function findOwnerId(request: FastifyRequest): string | undefined {
+  const caller = findCaller(request)
+  return caller?.role === 'owner' ? caller.id : undefined
+}
+
+function forbidden(detail: string): HttpProblem {
+  return new HttpProblem(403, 'FORBIDDEN', detail)
+}

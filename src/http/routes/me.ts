@@ -1,0 +1,19 @@
+import { type FastifyPluginAsyncZod, jsonSchemaTransform } from 'fastify-type-provider-zod'
+import { callerView } from '../../contract/session.ts'
+import { findCaller } from '../authorize.ts'
+import { noQuery, problems } from '../responses.ts'
+
+const config = { swaggerTransform: jsonSchemaTransform }
+
+/** Where the host guards the routes itself, nobody is known by name, and whoever comes here may do everything. */
+const UNNAMED = { id: null, name: null, role: 'admin' } as const
+
+export const meRoute: FastifyPluginAsyncZod = async (app) => {
+  const schema = {
+    summary: 'The caller and its role',
+    tags: ['tasks'],
+    querystring: noQuery,
+    response: { 200: callerView, ...problems(400, 401, 403) },
+  }
+  app.get('/me', { config, schema }, async (request) => findCaller(request) ?? UNNAMED)
+}
