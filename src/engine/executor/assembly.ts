@@ -5,6 +5,7 @@ import { limitsOf } from '../definition/limits.ts'
 import type { TaskSettings } from '../definition/settings.ts'
 import type { TaskDefinition } from '../definition/task.ts'
 import { Pruner } from '../maintenance/pruner.ts'
+import { Rescuer } from '../maintenance/rescuer.ts'
 import type { TaskManager } from '../manager/manager.ts'
 import { listenForWork } from '../notify/listener.ts'
 import type { TaskEvents } from '../runtime/events.ts'
@@ -15,7 +16,7 @@ import type { AttemptServices } from './attempt/attempt.ts'
 import { ClaimLoop } from './claim-loop.ts'
 import { Claimer, type ClaimerOptions } from './claimer.ts'
 import { Dispatcher } from './dispatcher.ts'
-import { describeExecutor, Heartbeat } from './heartbeat.ts'
+import { describeExecutor, Heartbeat, type HeartbeatOptions } from './heartbeat.ts'
 import { Slots } from './slots.ts'
 import { ThreadPool } from './thread/thread-pool.ts'
 import { Completions } from './writers/completions.ts'
@@ -27,7 +28,7 @@ const LARGE_TABLE_BYTES = 1_048_576
 
 export interface ExecutorOptions {
   readonly db: Database
-  /** For the heartbeat alone. Default: `db`. */
+  /** For the heartbeat and the rescuer. Default: `db`. */
   readonly heartDb?: Database
   readonly settings: TaskSettings
   readonly definitions: ReadonlyMap<string, TaskDefinition>
@@ -48,6 +49,7 @@ export interface ExecutorParts {
   readonly claimLoop: ClaimLoop
   readonly wakeUp: WakeUp
   readonly heartbeat: Heartbeat
+  readonly rescuer: Rescuer
   readonly scheduler: Scheduler
   readonly logs: LogBuffer
   readonly progress: ProgressBuffer
@@ -63,6 +65,7 @@ export interface ExecutorParts {
 export interface ExecutorLoops {
   readonly claim: Supervisor
   readonly heartbeat: Supervisor
+  readonly rescuer: Supervisor
   /** Undefined where this process polls only. */
   readonly listener: Supervisor | undefined
   readonly pruner: Supervisor
@@ -82,7 +85,9 @@ export function assemble(options: ExecutorOptions, executorId: string, giveUp: A
   const heartbeat = createHeartbeat(options, executorId, slots, {
     onRegistered: wake,
     onOrphans: () => claimLoop.noteOrphans(),
+    onBeat: (rescuable) => rescuer.noteBeat(rescuable),
   })
+  const rescuer = createRescuer(options, executorId, heartbeat)
   const claimer = createClaimer(options, { db, executorId, slots, wakeUp })
   const logs = new LogBuffer(db, context, settings.maxLogLines)
   const progress = new ProgressBuffer({
@@ -120,6 +125,7 @@ export function assemble(options: ExecutorOptions, executorId: string, giveUp: A
     claimLoop,
     wakeUp,
     heartbeat,
+    rescuer,
     scheduler,
     ...{ logs, progress, threads },
     wake,
@@ -145,17 +151,26 @@ function createHeartbeat(
   { db, heartDb, settings, definitions, events, version }: ExecutorOptions,
   executorId: string,
   slots: Slots,
-  listeners: { onRegistered: () => void; onOrphans: () => void },
+  listeners: Pick<HeartbeatOptions, 'onRegistered' | 'onOrphans' | 'onBeat'>,
 ): Heartbeat {
   return new Heartbeat({
     db: heartDb ?? db,
     slots,
     events,
     intervalMs: settings.heartbeatIntervalMs,
-    unknownTypeGraceSeconds: settings.unknownTypeGraceSeconds,
     row: describeExecutor({ executorId, version, settings, definitions }),
     ...listeners,
   })
+}
+
+function createRescuer(
+  { db, heartDb, settings, events }: ExecutorOptions,
+  executorId: string,
+  judge: Heartbeat,
+): Rescuer {
+  const { leaseMs, unknownTypeGraceSeconds } = settings
+  // Not with the other writes: locked rows may hold all of their connections.
+  return new Rescuer({ db: heartDb ?? db, events, executorId, leaseMs, unknownTypeGraceSeconds, judge })
 }
 
 function attemptServices(
@@ -181,7 +196,7 @@ function attemptServices(
 
 function supervise(options: ExecutorOptions, parts: Omit<ExecutorParts, 'loops'>): ExecutorLoops {
   const { settings, definitions, events } = options
-  const { db, claimer, claimLoop, heartbeat, scheduler, wakeUp, wake, rescan, abort } = parts
+  const { db, claimer, claimLoop, heartbeat, rescuer, scheduler, wakeUp, wake, rescan, abort } = parts
   const pruner = new Pruner({ db, settings, definitions, events, judge: heartbeat })
   const listener =
     options.listen &&
@@ -208,6 +223,7 @@ function supervise(options: ExecutorOptions, parts: Omit<ExecutorParts, 'loops'>
       // After an outage every executor has to send a heartbeat before any may judge another.
       settings.heartbeatIntervalMs,
     ),
+    rescuer: new Supervisor('rescuer', (signal, passed) => rescuer.loop(signal, passed), events),
     listener: listener && new Supervisor('listener', listener, events),
     pruner: new Supervisor('pruner', (signal, passed) => pruner.loop(signal, passed), events),
   }

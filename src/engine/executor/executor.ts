@@ -42,6 +42,7 @@ export class TaskExecutor {
     loops.claim.start()
     scheduler.start()
     loops.listener?.start()
+    loops.rescuer.start()
     loops.pruner.start()
   }
 
@@ -132,7 +133,7 @@ export class TaskExecutor {
     await Promise.all([claimed, claimer.whenIdle()])
     await claimLoop.whenIdle()
     await Promise.all([this.#releaseAttempts(parts), logs.flushed(), progress.flush()])
-    await Promise.all([loops.heartbeat.stop(), others])
+    await Promise.all([loops.heartbeat.stop(), loops.rescuer.stop(), others])
     await persist('the end of the executor', () => stopExecutor(db, this.id), this.#context)
     // For other executors: tasks released here, and those created without a notification because this one had a slot.
     events.emit('roomLeft', { taskTypes: [...definitions.keys()] })

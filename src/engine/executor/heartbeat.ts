@@ -7,38 +7,27 @@ import type { TaskEvents } from '../runtime/events.ts'
 import { pause } from '../runtime/wake-up.ts'
 import { carryOutCancels } from '../store/cancel-requests.ts'
 import {
-  type BeatAnswer,
+  type BeatProbes,
+  type BeatResult,
   beat,
   type ExecutorRow,
-  forgetExecutors,
   registerExecutor,
 } from '../store/executors.ts'
 import { runKey } from '../store/fence.ts'
-import { failUnknownTypes, rescueTasks } from '../store/rescue.ts'
 import type { Attempt } from './attempt/attempt.ts'
 import { type ClockReading, DatabaseClock } from './database-clock.ts'
 import type { Slots } from './slots.ts'
 
 /**
- * Heartbeats further apart than this many intervals are a gap. After an outage another executor may have been silent
- * for the outage and one interval before it: with a lease of at least three intervals, whoever saw a gap this short
- * cannot take it for dead.
+ * Heartbeats further apart than this many intervals are a gap. A lease has at least three intervals, so an outage short
+ * enough to leave no gap makes no other executor look dead.
  */
 const LONGEST_GAP = 1.5
 
-const FORGET_INTERVAL_MS = 3_600_000
-
-/** How often tasks of unknown types are looked for, at most; more often where they are to fail soon. */
-const UNKNOWN_TYPES_INTERVAL_MS = 60_000
-
-/**
- * Looks at what runs and waits take no more than a fiftieth of the time, but for four of them in a lease: a transaction
- * held open makes them long.
- */
-const THINNING = 50
+/** Slow probes take at most a fiftieth of the time, but run four times a lease: a transaction held open slows them. */
+const PROBE_SHARE = 50
 const CHEAP_MS = 10
 
-/** How an executor shows itself to others. */
 export function describeExecutor(options: {
   executorId: string
   version: string
@@ -52,7 +41,7 @@ export function describeExecutor(options: {
     pid: process.pid,
     version,
     slots: settings.concurrency,
-    // Read when it registers: types may join until the app is ready.
+    // A getter: types may be added until it registers.
     get taskTypes() {
       return [...definitions.keys()]
     },
@@ -60,11 +49,22 @@ export function describeExecutor(options: {
   }
 }
 
+export interface HeartbeatOptions {
+  readonly db: Database
+  readonly row: ExecutorRow
+  readonly slots: Slots
+  readonly events: TaskEvents
+  readonly intervalMs: number
+  onRegistered(): void
+  /** Rows may run under this executor's id that no attempt holds: the response to their claim was lost. */
+  onOrphans(): void
+  /** A beat succeeded. `rescuable`: tasks run under dead executors; undefined: it did not probe for them. */
+  onBeat(rescuable: boolean | undefined): void
+}
+
 /**
- * Says that this executor lives, and learns which of its runs were cancelled or taken away: the one channel that
- * works whatever else is lost. Also rescues the tasks of dead executors, and fails those that no living executor can
- * run. Only an executor whose own
- * heartbeats went through for a whole lease judges others: one that was blind itself would judge its own outage.
+ * Shows others that this executor lives, and aborts its attempts that were cancelled or lost: the one channel that works
+ * when notifications fail. Every beat also probes for orphaned claims and for tasks of dead executors.
  */
 export class Heartbeat {
   readonly #db: Database
@@ -72,49 +72,30 @@ export class Heartbeat {
   readonly #slots: Slots
   readonly #events: TaskEvents
   readonly #intervalMs: number
-  readonly #unknownTypeGraceSeconds: number
   readonly #clock = new DatabaseClock()
-  readonly #onRegistered: () => void
-  readonly #onOrphans: () => void
+  readonly #listeners: Pick<HeartbeatOptions, 'onRegistered' | 'onOrphans' | 'onBeat'>
   #registered = false
   #lastBeat = Number.NEGATIVE_INFINITY
   #lastBeatDate = 0
   #clockIsBehind = false
   #steadySince = Number.POSITIVE_INFINITY
-  #lastForget = performance.now()
-  #nextLook = 0
-  #orphansSince: number | undefined
-  #nextUnknownTypes = 0
-  #lastLookMs = 0
+  #nextProbe = 0
+  #lastProbeMs = 0
   #tableBytes = 0
   #fleet: Fleet = { size: 1, position: 0 }
 
-  constructor(options: {
-    db: Database
-    row: ExecutorRow
-    slots: Slots
-    events: TaskEvents
-    intervalMs: number
-    unknownTypeGraceSeconds: number
-    onRegistered: () => void
-    /** Rows may run under this executor's id that no attempt holds: the response to their claim was lost. */
-    onOrphans: () => void
-  }) {
+  constructor(options: HeartbeatOptions) {
     this.#db = options.db
     this.#row = options.row
     this.#slots = options.slots
     this.#events = options.events
     this.#intervalMs = options.intervalMs
-    this.#unknownTypeGraceSeconds = options.unknownTypeGraceSeconds
-    this.#onRegistered = options.onRegistered
-    this.#onOrphans = options.onOrphans
+    this.#listeners = options
   }
 
   /**
-   * Others can see that this executor lives, and will see it until a claim sent now has been answered. Before the
-   * first heartbeat, and when none has gone through for half a lease (an outage of its own, a process that was
-   * paused), it must claim nothing: they would rescue it at once, and run it a second time. The date counts the time
-   * that a machine sleeps, too.
+   * Others see that this executor lives, and will until a claim sent now has returned. Without a heartbeat for half a
+   * lease it must claim nothing: others would rescue and run the task, too. The date also counts a machine's sleep.
    */
   get isVisible(): boolean {
     const ageMs = Math.max(performance.now() - this.#lastBeat, Date.now() - this.#lastBeatDate)
@@ -125,15 +106,12 @@ export class Heartbeat {
     return this.#row.executorId
   }
 
-  /**
-   * Others may be judged by their heartbeats: those of this executor have gone through for a lease, without a gap and
-   * without a jump of the database's clock.
-   */
+  /** Others may be judged by their heartbeats: for a lease, those of this executor had no gap, and the clock no jump. */
   get isSteady(): boolean {
     return performance.now() - this.#steadySince >= this.#row.leaseMs
   }
 
-  /** How far the database's clock is behind an instant that it had shown before, in milliseconds. */
+  /** How far the database's clock is behind an earlier reading, in milliseconds. */
   get clockBehindMs(): number {
     return this.#clock.behindMs
   }
@@ -153,7 +131,7 @@ export class Heartbeat {
       try {
         await this.beatOnce()
       } catch (error) {
-        // Blind, however shortly: others may have been too.
+        // The same outage may have silenced others.
         this.#steadySince = Number.POSITIVE_INFINITY
         this.#lastBeat = Number.NEGATIVE_INFINITY
         throw error
@@ -166,23 +144,23 @@ export class Heartbeat {
   async beatOnce(): Promise<void> {
     if (!this.#registered) await this.#register()
     const attempts = this.#slots.attempts()
-    const answer = await this.#send(attempts)
-    this.#registered = answer.known
-    // Its row has vanished: others are to see at once that it lives.
-    if (!answer.known) await this.#register()
-    this.#tableBytes = answer.tableBytes
-    this.#fleet = { size: answer.fleetSize, position: answer.fleetPosition }
-    const [cancelled, lost] = [new Set(answer.cancelled), new Set(answer.lost)]
+    const { probes, result } = await this.#send(attempts)
+    this.#registered = result.known
+    // The row was deleted.
+    if (!result.known) await this.#register()
+    this.#tableBytes = result.tableBytes
+    this.#fleet = { size: result.fleetSize, position: result.fleetPosition }
+    const [cancelled, lost] = [new Set(result.cancelled), new Set(result.lost)]
     for (const attempt of attempts) {
       const key = runKey(attempt.fence)
       if (cancelled.has(key)) attempt.abort('cancelled')
       if (lost.has(key)) attempt.abort('lost')
     }
-    if (answer.strays) this.#onOrphans()
-    if (answer.cancelRequests) {
+    if (result.orphanedClaims) this.#listeners.onOrphans()
+    if (result.cancelRequests) {
       for (const run of await carryOutCancels(this.#db)) this.#events.emit('cancelled', run)
     }
-    await this.#judge(answer)
+    this.#listeners.onBeat(probes.rescuable ? result.rescuable : undefined)
   }
 
   async #register(): Promise<void> {
@@ -191,49 +169,49 @@ export class Heartbeat {
     this.#registered = true
     this.#noteGap(sentAt)
     this.#noteBeat(sentAt)
-    this.#onRegistered()
+    this.#listeners.onRegistered()
   }
 
-  async #send(attempts: readonly Attempt[]): Promise<BeatAnswer> {
+  async #send(attempts: readonly Attempt[]): Promise<{ probes: BeatProbes; result: BeatResult }> {
     const sentAt = performance.now()
     const sentOn = Date.now()
     this.#noteGap(sentAt)
-    const strays = sentAt >= this.#nextLook
-    const answer = await beat(
+    const isDue = sentAt >= this.#nextProbe
+    const probes = { orphanedClaims: isDue, rescuable: isDue && this.isSteady }
+    const result = await beat(
       this.#db,
       this.#row.executorId,
       attempts.map((attempt) => attempt.fence),
       this.#slots.stuck,
-      { strays, others: strays && this.isSteady },
+      probes,
     )
-    const answeredAt = performance.now()
-    this.#noteClock(answer, { sentAt, answeredAt })
+    const receivedAt = performance.now()
+    this.#noteClock(result, { sentAt, receivedAt })
     this.#noteBeat(sentAt, sentOn)
-    const cost = answeredAt - sentAt
-    if (strays) this.#thinLooks(cost)
-    return answer
+    if (isDue) this.#delayProbe(receivedAt - sentAt)
+    return { probes, result }
   }
 
-  /** Of two costs, so that a moment's delay counts for nothing; and never so long that a death stays unnoticed. */
-  #thinLooks(costMs: number): void {
-    const cost = Math.min(costMs, this.#lastLookMs)
-    this.#lastLookMs = costMs
+  /** Uses the smaller of two costs, so that one short delay changes nothing. */
+  #delayProbe(costMs: number): void {
+    const cost = Math.min(costMs, this.#lastProbeMs)
+    this.#lastProbeMs = costMs
     if (cost <= CHEAP_MS) return
-    this.#nextLook = performance.now() + Math.min(THINNING * cost, this.#row.leaseMs / 4)
+    this.#nextProbe = performance.now() + Math.min(PROBE_SHARE * cost, this.#row.leaseMs / 4)
   }
 
   #noteGap(sentAt: number): void {
     if (sentAt - this.#lastBeat > LONGEST_GAP * this.#intervalMs) this.#steadySince = sentAt
   }
 
-  /** It counts from when it was sent: the database dated it no earlier. */
+  /** Counts from when it was sent: the database dated it no earlier. */
   #noteBeat(sentAt: number, sentOn = Date.now()): void {
     this.#lastBeat = sentAt
     this.#lastBeatDate = sentOn
   }
 
-  /** After a jump of the clock, heartbeats that others sent before it say nothing until each has sent another one. */
-  #noteClock({ at, latest }: BeatAnswer, times: Pick<ClockReading, 'sentAt' | 'answeredAt'>): void {
+  /** After a jump of the clock, others cannot be judged before each has sent another heartbeat. */
+  #noteClock({ at, latest }: BeatResult, times: Pick<ClockReading, 'sentAt' | 'receivedAt'>): void {
     const { gapMs, jumpMs } = this.#clock.read({ at, ...times }, latest ?? at)
     const hasJumped = Math.abs(jumpMs) > this.#intervalMs / 2
     if (hasJumped || gapMs > LONGEST_GAP * this.#intervalMs) this.#steadySince = times.sentAt
@@ -242,32 +220,5 @@ export class Heartbeat {
       this.#events.emit('clockJumped', { byMs: hasJumped ? jumpMs : -behindMs, behindMs })
     }
     this.#clockIsBehind = behindMs > 0
-  }
-
-  async #judge(answer: BeatAnswer): Promise<void> {
-    if (!this.isSteady) return
-    if (!answer.orphans) this.#orphansSince = undefined
-    else {
-      this.#orphansSince ??= performance.now()
-      // An executor whose row was removed has time to make it again.
-      const unlisted = performance.now() - this.#orphansSince >= this.#row.leaseMs
-      const rescued = await rescueTasks(this.#db, this.executorId, { unlisted })
-      if (rescued.length > 0) this.#events.emit('rescued', { tasks: rescued })
-    }
-    if (performance.now() >= this.#nextUnknownTypes) await this.#failUnknownTypes()
-    if (performance.now() - this.#lastForget < FORGET_INTERVAL_MS) return
-    await forgetExecutors(this.#db, this.#unknownTypeGraceSeconds)
-    this.#lastForget = performance.now()
-  }
-
-  async #failUnknownTypes(): Promise<void> {
-    const graceSeconds = this.#unknownTypeGraceSeconds
-    const begun = performance.now()
-    const failed = await failUnknownTypes(this.#db, this.#row.executorId, graceSeconds)
-    const now = performance.now()
-    const intervalMs = Math.min(UNKNOWN_TYPES_INTERVAL_MS, graceSeconds * 100)
-    // Where some failed, there may be more than a call takes.
-    this.#nextUnknownTypes = failed.length > 0 ? now : now + Math.max(intervalMs, THINNING * (now - begun))
-    for (const task of failed) this.#events.emit('unknownTypeFailed', task)
   }
 }

@@ -3,10 +3,8 @@ import { type Database, execute, statement } from '../../db/database.ts'
 import { instant } from '../../db/reading.ts'
 import { IS_SERVING } from './fence.ts'
 import { LIVES } from './liveness.ts'
-import { ORPHANS_EXIST } from './rescue.ts'
+import { RESCUABLE_EXIST } from './rescue.ts'
 import { CANCEL_REQUESTS, EXECUTORS, TASKS } from './tables.ts'
-
-/** Executors as rows: one heartbeat a process, whatever it runs. */
 
 export interface ExecutorRow {
   readonly executorId: string
@@ -30,7 +28,7 @@ export async function registerExecutor(db: Database, row: ExecutorRow): Promise<
   await execute(db, REGISTER, [executorId, host, pid, version, slots, taskTypes, leaseMs])
 }
 
-// $5: look for strays; $6: look for what others left. Not asked for, a look costs nothing.
+// $5: probe for orphaned claims; $6: probe for tasks of dead executors. A probe that is off costs nothing.
 const BEAT = statement(
   'executor_beat',
   `with beat as (
@@ -50,8 +48,8 @@ const BEAT = statement(
                           select from ${CANCEL_REQUESTS} r where r.task_id = t.task_id)))) as cancelled,
           $5::boolean and exists (select from ${TASKS} t
                    where t.status = 'running' and t.executor_id = $1
-                     and (t.task_id, t.attempt) not in (select * from unnest($3::text[], $4::int[]))) as strays,
-          $6::boolean and ${ORPHANS_EXIST} as orphans,
+                     and (t.task_id, t.attempt) not in (select * from unnest($3::text[], $4::int[]))) as "orphanedClaims",
+          $6::boolean and ${RESCUABLE_EXIST} as rescuable,
           fleet.size as "fleetSize", fleet.position as "fleetPosition",
           exists (select from ${CANCEL_REQUESTS}) as "cancelRequests",
           pg_relation_size('${TASKS}')::float8 as "tableBytes",
@@ -64,34 +62,34 @@ const BEAT = statement(
               and e.task_types = (select own.task_types from ${EXECUTORS} own where own.executor_id = $1)) fleet`,
 )
 
-export interface BeatAnswer {
-  /** False: somebody removed the row; register again. */
+export interface BeatResult {
+  /** False: the row was deleted; register again. */
   readonly known: boolean
   /** Held runs, by their keys, that are no longer this executor's. */
   readonly lost: string[]
-  /** Held runs, by their keys, that were cancelled, or are to be. */
+  /** Held runs, by their keys, that were cancelled or have a cancel request. */
   readonly cancelled: string[]
-  /** Rows run in this executor's name that it did not name: a claim under way, or one whose answer was lost. */
-  readonly strays: boolean
-  /** Tasks run in the name of executors that are dead. */
-  readonly orphans: boolean
-  /** Living executors with the same types, this one included, and how many of them come before it. */
+  /** Rows run under this executor that it does not hold: their claim is in flight, or its response was lost. */
+  readonly orphanedClaims: boolean
+  /** Tasks run under dead executors. */
+  readonly rescuable: boolean
+  /** Living executors with the same types, including this one, and how many precede it by id. */
   readonly fleetSize: number
   readonly fleetPosition: number
-  /** Cancels wait for rows that were locked. */
+  /** Cancels of locked rows are recorded. */
   readonly cancelRequests: boolean
   /** Size of the table of tasks. */
   readonly tableBytes: number
   /** The database's time of this heartbeat, in milliseconds. */
   readonly at: number
-  /** That of the latest one before it, of whatever executor; null where there was none. */
+  /** The latest earlier heartbeat of any executor; null: none. */
   readonly latest: number | null
 }
 
-/** What a heartbeat looks at beside its own runs. */
-export interface BeatLooks {
-  readonly strays: boolean
-  readonly others: boolean
+/** What a heartbeat searches for besides its own runs. */
+export interface BeatProbes {
+  readonly orphanedClaims: boolean
+  readonly rescuable: boolean
 }
 
 export async function beat(
@@ -99,18 +97,18 @@ export async function beat(
   executorId: string,
   held: readonly { taskId: string; attempt: number }[],
   stuck: readonly string[],
-  looks: BeatLooks,
-): Promise<BeatAnswer> {
-  const [answer] = await execute<BeatAnswer>(db, BEAT, [
+  probes: BeatProbes,
+): Promise<BeatResult> {
+  const [result] = await execute<BeatResult>(db, BEAT, [
     executorId,
     stuck,
     held.map((run) => run.taskId),
     held.map((run) => run.attempt),
-    looks.strays,
-    looks.others,
+    probes.orphanedClaims,
+    probes.rescuable,
   ])
-  if (!answer) throw new Error('a heartbeat was not answered')
-  return answer
+  if (!result) throw new Error('a heartbeat returned no row')
+  return result
 }
 
 const STOP = statement(
@@ -118,7 +116,7 @@ const STOP = statement(
   `update ${EXECUTORS} set stopped_at = now(), heartbeat_at = now(), stuck = '{}' where executor_id = $1`,
 )
 
-/** The row stays: until when its types were registered, tasks that wait for them are measured by. */
+/** Keeps the row: the grace of tasks of its types counts from its last heartbeat. */
 export async function stopExecutor(db: Database, executorId: string): Promise<void> {
   await execute(db, STOP, [executorId])
 }
@@ -130,15 +128,12 @@ const FORGET = statement(
       and not exists (select from ${TASKS} t where t.executor_id = e.executor_id and t.status = 'running')`,
 )
 
-/**
- * Removes the rows of executors that left nothing running and have been gone for a day, or for as long as tasks of
- * their types wait for another one.
- */
+/** Deletes rows of executors that run nothing and have been gone for a day, or for the grace of unknown types. */
 export async function forgetExecutors(db: Database, unknownTypeGraceSeconds: number): Promise<void> {
   await execute(db, FORGET, [unknownTypeGraceSeconds])
 }
 
-// A dead executor's row stays while a task runs in its name: an int would hold its age for 24 days.
+// A dead executor's row stays while a task runs under it; an int would overflow after 24 days.
 const LIST = statement(
   'executor_list',
   `select e.executor_id as id, e.host, e.pid, e.version, e.slots,
@@ -157,7 +152,7 @@ const LIST = statement(
     limit 1000`,
 )
 
-/** Executors that have not stopped cleanly: living ones, and dead ones of the last day. */
+/** Lists living executors, and dead ones of the last day; not those that stopped cleanly. */
 export function listExecutors(db: Database): Promise<ExecutorView[]> {
   return execute<ExecutorView>(db, LIST, [])
 }

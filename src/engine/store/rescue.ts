@@ -12,7 +12,7 @@ const EXECUTOR_IS_DEAD = `not exists (
                where e.executor_id = t.executor_id and ${LIVES('e')})`
 
 /** Some executor that died runs something. */
-export const ORPHANS_EXIST = `exists (select from ${TASKS} t where t.status = 'running' and ${EXECUTOR_IS_DEAD})`
+export const RESCUABLE_EXIST = `exists (select from ${TASKS} t where t.status = 'running' and ${EXECUTOR_IS_DEAD})`
 
 const BATCH = 500
 

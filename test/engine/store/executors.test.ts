@@ -73,7 +73,7 @@ describe('listExecutors', () => {
 
 describe('a heartbeat', () => {
   const ME = SOME_EXECUTOR
-  const LOOK = { strays: true, others: true }
+  const PROBES = { orphanedClaims: true, rescuable: true }
 
   test('is told which runs were lost and which cancelled, and changes no task', async () => {
     await register('20 s')
@@ -89,9 +89,9 @@ describe('a heartbeat', () => {
       ME,
       ids.map((taskId) => ({ taskId, attempt: 1 })),
       [held],
-      LOOK,
+      PROBES,
     )
-    expect(answer).toMatchObject({ known: true, cancelled: [`${cancelled} 1`], strays: true })
+    expect(answer).toMatchObject({ known: true, cancelled: [`${cancelled} 1`], orphanedClaims: true })
     // One that completed did so by itself: its handler has not returned.
     const lost = [again, elsewhere, 'task_deleted'].map((taskId) => `${taskId} 1`)
     expect(new Set(answer.lost)).toEqual(new Set(lost))
@@ -101,18 +101,18 @@ describe('a heartbeat', () => {
 
   test('tells of what others left, where it is asked to look', async () => {
     await register('0 s')
-    const nothing = { strays: false, orphans: false }
-    expect(await beat(db(), ME, [], [], LOOK)).toMatchObject(nothing)
+    const nothing = { orphanedClaims: false, rescuable: false }
+    expect(await beat(db(), ME, [], [], PROBES)).toMatchObject(nothing)
     await tables.insert({ ...inStatus('running'), executor_id: OTHER_EXECUTOR })
-    const asked = await beat(db(), ME, [], [], LOOK)
-    expect(asked).toMatchObject({ strays: false, orphans: true })
+    const asked = await beat(db(), ME, [], [], PROBES)
+    expect(asked).toMatchObject({ orphanedClaims: false, rescuable: true })
     expect(asked.tableBytes).toBeGreaterThan(0)
-    const notAsked = { strays: false, others: false }
+    const notAsked = { orphanedClaims: false, rescuable: false }
     expect(await beat(db(), ME, [], [], notAsked)).toMatchObject(nothing)
   })
 
   test('of an executor whose row was removed says so', async () => {
-    expect(await beat(db(), ME, [], [], LOOK)).toMatchObject({
+    expect(await beat(db(), ME, [], [], PROBES)).toMatchObject({
       known: false,
       lost: [],
       cancelled: [],

@@ -1,0 +1,97 @@
+import type { Database } from '../../db/database.ts'
+import type { TaskEvents } from '../runtime/events.ts'
+import { WakeUp } from '../runtime/wake-up.ts'
+import { forgetExecutors } from '../store/executors.ts'
+import { failUnknownTypes, rescueTasks } from '../store/rescue.ts'
+
+const FORGET_INTERVAL_MS = 3_600_000
+
+/** Longest interval between searches for tasks of unknown types; shorter where they are to fail soon. */
+const UNKNOWN_TYPES_INTERVAL_MS = 60_000
+
+/** These searches take at most a fiftieth of the time: a transaction held open makes them slow. */
+const SEARCH_SHARE = 50
+
+/**
+ * Rescues the tasks of dead executors, fails tasks of unknown types, and forgets executors that are long gone. Passes
+ * right after a heartbeat of its own executor, and only while those are steady: during an outage everyone looks dead.
+ */
+export class Rescuer {
+  readonly #db: Database
+  readonly #events: TaskEvents
+  readonly #executorId: string
+  readonly #leaseMs: number
+  readonly #unknownTypeGraceSeconds: number
+  readonly #judge: { readonly isSteady: boolean }
+  readonly #wakeUp = new WakeUp()
+  #mustRescue = false
+  /** Since when every probe has shown rescuable tasks. */
+  #rescuableSince: number | undefined
+  #nextUnknownTypes = 0
+  #lastForget = performance.now()
+
+  constructor(options: {
+    db: Database
+    events: TaskEvents
+    executorId: string
+    leaseMs: number
+    unknownTypeGraceSeconds: number
+    /** Steady: others may be judged by their heartbeats. */
+    judge: { readonly isSteady: boolean }
+  }) {
+    this.#db = options.db
+    this.#events = options.events
+    this.#executorId = options.executorId
+    this.#leaseMs = options.leaseMs
+    this.#unknownTypeGraceSeconds = options.unknownTypeGraceSeconds
+    this.#judge = options.judge
+  }
+
+  /** @param rescuable whether tasks run under dead executors; undefined: the heartbeat did not probe */
+  noteBeat(rescuable: boolean | undefined): void {
+    if (rescuable !== undefined) {
+      this.#mustRescue = rescuable
+      this.#rescuableSince = rescuable ? (this.#rescuableSince ?? performance.now()) : undefined
+    }
+    this.#wakeUp.notify()
+  }
+
+  async loop(signal: AbortSignal, passed: () => void): Promise<void> {
+    while (!signal.aborted) {
+      const hasBeaten = await this.#wakeUp.wait(this.#leaseMs, signal)
+      if (signal.aborted || !hasBeaten || !this.#judge.isSteady) continue
+      await this.#rescue()
+      await this.#failUnknownTypes()
+      await this.#forgetExecutors()
+      passed()
+    }
+  }
+
+  async #rescue(): Promise<void> {
+    if (!this.#mustRescue || this.#rescuableSince === undefined) return
+    this.#mustRescue = false
+    // A living executor whose row was deleted gets a lease to insert it again.
+    const unlisted = performance.now() - this.#rescuableSince >= this.#leaseMs
+    const tasks = await rescueTasks(this.#db, this.#executorId, { unlisted })
+    if (tasks.length > 0) this.#events.emit('rescued', { tasks })
+  }
+
+  async #failUnknownTypes(): Promise<void> {
+    const begun = performance.now()
+    if (begun < this.#nextUnknownTypes) return
+    const graceSeconds = this.#unknownTypeGraceSeconds
+    const failed = await failUnknownTypes(this.#db, this.#executorId, graceSeconds)
+    const now = performance.now()
+    const intervalMs = Math.min(UNKNOWN_TYPES_INTERVAL_MS, graceSeconds * 100)
+    // Where some failed, there may be more than one statement's batch.
+    this.#nextUnknownTypes =
+      failed.length > 0 ? now : now + Math.max(intervalMs, SEARCH_SHARE * (now - begun))
+    for (const task of failed) this.#events.emit('unknownTypeFailed', task)
+  }
+
+  async #forgetExecutors(): Promise<void> {
+    if (performance.now() - this.#lastForget < FORGET_INTERVAL_MS) return
+    await forgetExecutors(this.#db, this.#unknownTypeGraceSeconds)
+    this.#lastForget = performance.now()
+  }
+}
