@@ -8,7 +8,7 @@ import {
   insertAllUnique,
   insertTasks,
   insertUnique,
-  isSettled,
+  isResolved,
   type NewTask,
 } from '../store/insert.ts'
 import { duePayload } from '../store/notify.ts'
@@ -78,8 +78,8 @@ export class CreateQueue {
     const insertion = await insertUnique(this.#db, tasks, waitMs)
     if (!insertion) return tasks.map(() => undefined)
     this.#announce(tasks, insertion)
-    const settled = tasks.filter((task) => isSettled(task, insertion))
-    const created = new Map(toCreated(settled, insertion).map((one, i) => [settled[i], one]))
+    const resolved = tasks.filter((task) => isResolved(task, insertion))
+    const created = new Map(toCreated(resolved, insertion).map((task, i) => [resolved[i], task]))
     return tasks.map((task) => created.get(task))
   }
 

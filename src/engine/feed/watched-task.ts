@@ -110,7 +110,7 @@ export class WatchedTask {
     const lines = result.lines.get(this.taskId) ?? []
     const isFull = lines.length >= LINES_PER_POLL
     const last = lines.at(-1)?.id ?? result.lastLines.get(this.taskId) ?? this.#position ?? 0
-    const settled = this.#settled.see(last, result.snapshot, nowMs)
+    const settled = this.#settled.record(last, result.snapshot, nowMs)
     if (settled === undefined) return false
     // In a full poll, smaller ids that became visible late may have displaced ids that had settled.
     const upTo = isFull ? Math.min(settled, last) : settled

@@ -9,10 +9,10 @@ import type { ListPosition } from '../store/list-branches.ts'
 import {
   findTypesToPrune,
   forgetMinutes,
-  leavePruning,
+  holdPruning,
   PRUNE_START,
   pruneStep,
-  takePruning,
+  releasePruning,
 } from '../store/prune.ts'
 
 const MINUTE_MS = 60_000
@@ -91,7 +91,7 @@ export class Pruner {
     await forgetMinutes(this.#db)
     await forgetChanges(this.#db)
     this.#takenUntil = 0
-    await leavePruning(this.#db, this.#holder)
+    await releasePruning(this.#db, this.#holder)
     if (count > 0) this.#events.emit('pruned', { count })
     return true
   }
@@ -113,7 +113,7 @@ export class Pruner {
   async #take(): Promise<boolean> {
     if (performance.now() < this.#takenUntil) return true
     const begun = performance.now()
-    const taken = await takePruning(this.#db, this.#holder, DUTY_MS)
+    const taken = await holdPruning(this.#db, this.#holder, DUTY_MS)
     this.#takenUntil = taken ? begun + DUTY_MS / 2 : 0
     return taken
   }

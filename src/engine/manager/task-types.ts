@@ -7,7 +7,7 @@ import type { TaskDefinition } from '../definition/task.ts'
 import { orBusy } from '../runtime/busy.ts'
 import type { TaskEvents } from '../runtime/events.ts'
 import {
-  findClaimsUnderWay,
+  findClaimsInFlight,
   findPausedTypes,
   findTypesWithoutExecutor,
   isKnownType,
@@ -51,10 +51,10 @@ export class TaskTypes {
     await this.#requireKnown(taskType)
     await orBusy('TASK_TYPE_BUSY', `type '${taskType}'`, pauseType(this.#db, taskType))
     // Those that began before the pause was committed may still take some.
-    let underWay = await findClaimsUnderWay(this.#db)
+    let underWay = await findClaimsInFlight(this.#db)
     while (underWay.size > 0) {
       await delay(LOOK_MS)
-      const now = await findClaimsUnderWay(this.#db)
+      const now = await findClaimsInFlight(this.#db)
       underWay = new Set([...underWay].filter((claim) => now.has(claim)))
     }
     const waiting = await findTypesWithoutExecutor(this.#db, [taskType])

@@ -5,8 +5,8 @@ type Values = Readonly<
 >
 
 /**
- * Records the attempts of the rows of a CTE that ended them. Rows that somebody else has written may lack their start, or
- * count their attempts anew: one of them must not fail the statement, which may end many.
+ * Records the attempts of the rows that a CTE has ended. Tolerates rows that others edited, without a start or with
+ * reused attempt numbers: one must not fail the whole statement.
  */
 export function recordAttempts(from: string, { executor, outcome, error, stack, where }: Values): string {
   return `recorded as (

@@ -6,9 +6,7 @@ import { ALLOWED, STILL_STOPPING } from './operate.ts'
 import { searchIds } from './read.ts'
 import { TASKS } from './tables.ts'
 
-/** What bulk actions look up: the tasks of a filter, and why an action is not for a task. */
-
-/** Which statuses to look in for each action; completed tasks are retried only where they are asked for. */
+/** Retries completed tasks only where the filter names that status. */
 const STATUSES: Record<BulkAction, readonly TaskStatus[]> = {
   cancel: ['pending', 'running'],
   retry: ['failed', 'cancelled'],
@@ -16,14 +14,13 @@ const STATUSES: Record<BulkAction, readonly TaskStatus[]> = {
 }
 const ALSO_WHEN_NAMED: readonly TaskStatus[] = ['completed']
 
-// Whoever asks again until there are no more would ask for ever: such a task is refused each time. A limit, so that the
-// key is looked up task by task and not joined.
+// Leaves out tasks that every retry would refuse, so that repeated calls end. The limit makes this a probe per task.
 const KEY_IS_FREE = `(select true from ${TASKS} holder
            where holder.unique_key = t.unique_key and holder.status in ('pending', 'running')
            limit 1) is null`
 const CHANGEABLE: Record<BulkAction, string> = { ...ALLOWED, retry: `${ALLOWED.retry} and ${KEY_IS_FREE}` }
 
-/** The newest that fit and allow the action; to be retried, only those whose unique key nobody else has. */
+/** Finds the newest tasks that match and allow the action. */
 export async function findActionable(
   db: Database,
   action: BulkAction,
@@ -49,7 +46,7 @@ export async function findActionable(
   return (await query<{ taskId: string }>(db, text, values.all)).map((row) => row.taskId)
 }
 
-const LOOK = statement(
+const FIND_STEERABLE = statement(
   'bulk_look',
   `select t.task_id as "taskId", t.status, ${STILL_STOPPING} as "stillStopping"
      from ${TASKS} t
@@ -59,15 +56,13 @@ const LOOK = statement(
 export interface Steerable {
   readonly taskId: string
   readonly status: TaskStatus
-  /** The handler of its last attempt has not returned. */
   readonly stillStopping: boolean
 }
 
-/** Those that exist, by their ids. */
 export async function findSteerable(
   db: Database,
   taskIds: readonly string[],
 ): Promise<Map<string, Steerable>> {
-  const rows = await execute<Steerable>(db, LOOK, [taskIds])
+  const rows = await execute<Steerable>(db, FIND_STEERABLE, [taskIds])
   return new Map(rows.map((row) => [row.taskId, row]))
 }

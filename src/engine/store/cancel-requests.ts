@@ -5,14 +5,10 @@ import { type CancelledRun, cancelTasks, IS_UNFINISHED } from './operate.ts'
 import { CANCEL_REQUESTS, TASKS } from './tables.ts'
 
 /**
- * The cancel of a task whose row a transaction holds, of its handler (`ctx.guard`, `ctx.complete`) or of the host.
- *
- * The row cannot be written, so the request is: into a table that no such lock reaches. At once the handler's signal
- * aborts. When the transaction has ended, the first to come cancels the task: the caller, who tries for a moment; the
- * run itself, when its handler returns, whatever it returns or throws; or the next heartbeat of any executor. So an
- * attempt whose signal was aborted never counts as failed, and is never retried. Two ends come before the cancel: a
- * transaction that completes the task, and a run that ended before it heard of the request. A retry that such a run
- * asked for is cancelled, too. An operator's retry forgets the request.
+ * Cancels of tasks whose rows are locked by a transaction. The request is written to a table that the lock does not
+ * cover, and the handler's signal aborts at once. The task becomes cancelled by whoever comes first after the
+ * transaction: the caller's retries, the run when its handler returns, or any executor's next heartbeat. So an aborted
+ * attempt never counts as failed. A transaction that completes the task wins over the cancel.
  */
 
 const REQUEST = statement(
@@ -35,7 +31,6 @@ export function requestCancels(db: Database, taskIds: readonly string[]): Promis
 
 const BATCH = 1_000
 
-// Skip locked: several executors do this at once.
 const OUTDATED = statement(
   'cancel_requests_outdated',
   `delete from ${CANCEL_REQUESTS}
@@ -53,7 +48,7 @@ const OPEN = statement(
   `select task_id as "taskId" from ${CANCEL_REQUESTS} order by random() limit ${BATCH}`,
 )
 
-/** Cancels what was requested and is locked no longer; forgets requests of tasks that have ended or are gone. */
+/** Cancels requested tasks that are no longer locked; deletes requests of tasks that have ended or are gone. */
 export async function carryOutCancels(db: Database): Promise<CancelledRun[]> {
   await execute(db, OUTDATED, [])
   const open = await execute<{ taskId: string }>(db, OPEN, [])
@@ -86,7 +81,7 @@ const CANCELLED_RETURNED = statement(
    select true as cancelled from run where status = 'running'`,
 )
 
-/** The handler of a cancelled run has returned. True: its row could not be cancelled before, and is so now. */
+/** Called when the handler of a cancelled run has returned; returns true if that cancelled the row only now. */
 export async function endCancelledRun(db: Database, fence: Fence): Promise<boolean> {
   return (await execute(db, CANCELLED_RETURNED, fenceValues(fence))).length > 0
 }

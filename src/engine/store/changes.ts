@@ -3,18 +3,14 @@ import { LIVES } from './liveness.ts'
 import { CHANGES, DUTIES, EXECUTORS, TYPES } from './tables.ts'
 
 /**
- * Reports of changed tasks, for the stream of all tasks.
- *
- * Polling finds what runs and what is new. A report names the rest: what ends between two polls, and what operators
- * change. Operators' statements report in any case, as they are rare; executors and the pruner only while a process
- * watches, which a row says.
+ * Reports of changed tasks, for the stream of all tasks: what polling does not find, such as tasks that start and end
+ * between two polls. Operators' statements always report; executors and the pruner only while a process watches.
  */
 
 const DUTY = 'watch'
-/** Longer than the longest wait for a statement's result. */
+/** Longer than the statement timeout. */
 const WATCH_MS = 60_000
 
-/** Reports of the CTE `source`, in the statement that changes the tasks. */
 export const reportOf = (source: string, condition = 'true') => `reported as (
      insert into ${CHANGES} (task_ids) select array_agg(task_id) from ${source} having count(*) > 0 and ${condition}
    )`
@@ -52,7 +48,7 @@ const FORGET = statement(
   `delete from ${CHANGES} where created_at < now() - interval '5 minutes'`,
 )
 
-/** Removes reports that every process which watches has read by now. */
+/** Deletes reports that every watching process has read by now. */
 export async function forgetChanges(db: Database): Promise<void> {
   await execute(db, FORGET, [])
 }
@@ -64,13 +60,10 @@ const FLEET = statement(
 )
 
 export interface FleetState {
-  /** Types. */
   readonly paused: readonly string[]
-  /** Executors that have died and are not forgotten yet. */
   readonly dead: readonly string[]
 }
 
-/** What viewers of all tasks are shown, or sent away for, beside the tasks. */
 export async function readFleetState(db: Database): Promise<FleetState> {
   const [state] = await execute<FleetState>(db, FLEET, [])
   return state ?? { paused: [], dead: [] }

@@ -14,7 +14,6 @@ import { EXECUTORS, TASKS, TYPES } from './tables.ts'
 /** An executor with more types than this first queries which of them have due tasks. */
 export const MANY_TYPES = 16
 
-/** Types in one claim at most. */
 const MOST_DUE = 64
 
 /** Fewer types where each small claim is planned anew: planning takes longer than claiming. */
@@ -56,11 +55,9 @@ const DUE_TYPES = statement(
 /** Ordered by their first due task, as claims are. */
 interface DueTypes {
   readonly plain: readonly TypeLimits[]
-  /** Those with a limit over all processes. */
   readonly limited: readonly TypeLimits[]
-  /** The number of each kind that was kept; undefined: all were. */
+  /** Types of each kind that were kept; undefined: all. */
   readonly most: number | undefined
-  /** The database's time, in milliseconds. */
   readonly at: number
 }
 

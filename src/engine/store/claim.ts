@@ -19,11 +19,10 @@ export interface ClaimedTask {
 }
 
 export interface ClaimRequest {
-  /** Tasks at most. */
   readonly limit: number
   /** Of each type, tasks at most; null: any number. */
   readonly capacity: readonly (number | null)[]
-  /** Of each type, only tasks due since then, an instant of the database's; null: all. */
+  /** Of each type, the earliest due time, a database instant; null: none. */
   readonly since: readonly (string | null)[]
   /** Types with a limit over all processes that had no free permit lately. */
   readonly closed?: readonly string[]
@@ -31,7 +30,6 @@ export interface ClaimRequest {
 
 export interface ClaimResult {
   readonly tasks: ClaimedTask[]
-  /** The database's time of the claim, in milliseconds. */
   readonly at: number
   /** Types with a limit over all processes that had due tasks before the claim. */
   readonly waiting: readonly string[]
@@ -54,10 +52,8 @@ interface ClaimRow extends ClaimedTask {
   readonly held: string[] | null
 }
 
-/** For types that are limited by key alone. */
 const NO_LIMIT = 1_000_000_000
 
-/** Shortest time between two inserts of missing type rows. */
 const INSERT_TYPES_INTERVAL_MS = 1_000
 
 const KNOW_TYPES = statement(
@@ -65,7 +61,6 @@ const KNOW_TYPES = statement(
   `insert into ${TYPES} (task_type) select unnest($1::text[]) on conflict do nothing`,
 )
 
-/** Types with more due tasks than the window: it may lack keys of these alone. */
 const CROWDED = statement(
   'crowded_types',
   `select u.task_type as "taskType" from unnest($1::text[]) as u (task_type)
@@ -78,14 +73,13 @@ export interface TypeClaims {
   readonly types: readonly TypeLimits[]
   /** Claims due tasks of types without a limit over all processes: higher priority first, then the oldest due. */
   claim(request: ClaimRequest): Promise<ClaimResult>
-  /** The same, including these types with such a limit. */
   claimLimited(request: ClaimRequest, open: ReadonlySet<string>): Promise<LimitedClaimResult>
 }
 
 /** Pads lists of types: no task has it. */
 export const NO_TYPE = ''
 
-/** The claims of one executor, for its types. Planning time grows with their number; see `claim-many.ts`. */
+/** The claims of one executor. Planning time grows with the number of its types; see `claim-many.ts`. */
 export class Claims implements TypeClaims {
   readonly types: readonly TypeLimits[]
   readonly #db: Database

@@ -63,7 +63,6 @@ const BEAT = statement(
 )
 
 export interface BeatResult {
-  /** False: the row was deleted; register again. */
   readonly known: boolean
   /** Held runs, by their keys, that are no longer this executor's. */
   readonly lost: string[]
@@ -71,14 +70,11 @@ export interface BeatResult {
   readonly cancelled: string[]
   /** Rows run under this executor that it does not hold: their claim is in flight, or its response was lost. */
   readonly orphanedClaims: boolean
-  /** Tasks run under dead executors. */
   readonly rescuable: boolean
   /** Living executors with the same types, including this one, and how many precede it by id. */
   readonly fleetSize: number
   readonly fleetPosition: number
-  /** Cancels of locked rows are recorded. */
   readonly cancelRequests: boolean
-  /** Size of the table of tasks. */
   readonly tableBytes: number
   /** The database's time of this heartbeat, in milliseconds. */
   readonly at: number
@@ -86,7 +82,6 @@ export interface BeatResult {
   readonly latest: number | null
 }
 
-/** What a heartbeat searches for besides its own runs. */
 export interface BeatProbes {
   readonly orphanedClaims: boolean
   readonly rescuable: boolean

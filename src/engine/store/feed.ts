@@ -6,15 +6,12 @@ import { type SummaryRow, toLogLine, toSummary } from './rows.ts'
 import type { Snapshot } from './settled-ids.ts'
 import { CHANGES, LOGS, TASKS } from './tables.ts'
 
-/** What viewers of tasks are shown: one statement for all of them. */
-
-/** More running tasks than this are not followed in the stream of all tasks. */
 const MAX_RUNNING = 2_000
-/** New tasks that a look reads; a full look is followed by another one at once. */
+/** A full page is followed by another poll at once. */
 export const MAX_NEW = 1_000
-/** Of the newest tasks so many are known from the first look on. */
+/** Newest tasks that the first poll reads. */
 const MAX_FIRST = 500
-/** Changed tasks that a look reads. Where reports name more, viewers are sent away. */
+/** Beyond that, viewers are disconnected. */
 export const MAX_CHANGED = 5_000
 
 const SUMMARY = `json_build_object(
@@ -23,10 +20,8 @@ const SUMMARY = `json_build_object(
             'completedAt', t.completed_at, 'cancelledAt', t.cancelled_at, 'runAt', t.run_at, 'retryCount', t.retry_count,
             'maxRetries', t.max_retries, 'error', t.error_message, 'attempt', t.attempt, 'createdBy', t.created_by)::text`
 
-// The age of the oldest transaction in flight leads to the next number that will be given out, without using one up.
-// It is read after the statement's snapshot was taken, so every transaction that the snapshot does not show, and
-// that had begun to write, has a smaller number. Who holds a lock on the log writes to it; only asked when somebody
-// writes at all. See feed/settled-ids.ts.
+// `nextXid` is computed from the age of the oldest transaction, without using up a number. It is read after the
+// statement's snapshot, so every writer that the snapshot does not show has a smaller number. See `settled-ids.ts`.
 const FEED = statement(
   'feed',
   `with changed as materialized (
@@ -87,22 +82,20 @@ const FEED = statement(
 
 export interface WatchedPosition {
   readonly taskId: string
-  /** Lines up to this one are known; null: where the log ends is not known yet. */
+  /** The last known line; null: the end of the log is not known yet. */
   readonly afterLine: number | null
 }
 
 export interface AllTasksPosition {
-  /** Tasks that were not finished at the last look. */
   readonly unfinished: readonly string[]
-  /** Tasks up to this id were read; null: none. */
   readonly afterTask: number | null
-  /** Ids up to there that may still show. */
+  /** Smaller ids that may still become visible. */
   readonly missing: readonly number[]
-  /** Reports that it shows are known; null: none is to be read. */
+  /** Reports visible in it are known; null: read none. */
   readonly snapshot: string | null
 }
 
-/** A task as the statement found it; `body` is what two looks differ by. */
+/** A task as a poll found it; `body` is compared between polls. */
 export interface SeenTask {
   readonly id: number
   readonly body: string
@@ -110,23 +103,20 @@ export interface SeenTask {
 
 export interface FeedResult {
   readonly snapshot: Snapshot
-  /** By task id, of those that are watched one by one. */
+  /** Tasks watched one by one, by id. */
   readonly rows: ReadonlyMap<string, SeenTask>
-  /** By task id, ascending. */
   readonly lines: ReadonlyMap<string, readonly TaskLogLine[]>
-  /** The highest id of a log, where it was not known. */
+  /** The highest line id of a log, where it was not known. */
   readonly lastLines: ReadonlyMap<string, number>
-  /** Undefined where nobody watches all tasks. */
   readonly all: AllTasksResult | undefined
 }
 
 export interface AllTasksResult {
   readonly snapshot: string
   readonly tasks: ReadonlyMap<string, SeenTask>
-  /** Of the tasks, the ids above the position, ascending. */
   readonly newIds: readonly number[]
   readonly lastTask: number
-  /** Tasks that reports name; those that are not among the tasks were deleted. */
+  /** Tasks that reports name; those not among `tasks` were deleted. */
   readonly changed: readonly string[]
 }
 
@@ -178,7 +168,6 @@ export async function readFeed(
   }
 }
 
-/** Instants inside JSON arrive as text. */
 type AsText<T> = { [K in keyof T]: T[K] extends Date | null ? string | Extract<T[K], null> : T[K] }
 
 export interface SeenSummary extends TaskSummary {

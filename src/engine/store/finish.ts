@@ -12,10 +12,10 @@ import {
 import { compareIds } from './rows.ts'
 import { ATTEMPTS, LOGS, TASKS } from './tables.ts'
 
-/** Each function answers whether the fence held; false: the row was cancelled, taken away or has ended. */
+/** False: the fence does not hold. */
 type Written = Promise<boolean>
 
-// Progress becomes the total; where no total was ever known, the total becomes the progress.
+// A completed task has progress = total; without a known total, the progress becomes the total.
 const completed = (result: string, total: string, progress: string, step: string) => `
           status = 'completed', completed_at = now(), result = ${result}, error_message = null,
           total = greatest(coalesce(${total}, total), progress, ${progress}),
@@ -29,26 +29,26 @@ function completeOne(stopping: boolean): string {
    returning true as written`
 }
 
-/** For a transaction of the handler's, which is still running: until it returns nobody may retry the task. */
+/** The handler's transaction still runs: no one may retry the task before the handler returns. */
 export const COMPLETE_ONE = completeOne(true)
 
-// $1 holds the ids in ascending order: width_bucket is then a binary search for a row's place in the other arrays,
-// so the guards stay on the target row and are checked again after a wait for its lock. A join with unnest may turn
-// into a nested loop over all running rows: 70 to 110 ms against 12 to 15 for 500 rows. The id only finds the row: after
-// a failover it may have been given to another task, so the fence is compared as everywhere.
-const PLACE = 'width_bucket(t.id, $1::bigint[])'
-const at = (array: string) => `(${array})[${PLACE}]`
+// Ids in $1 ascend, so width_bucket finds a row's place in the other arrays by binary search. A join with unnest may
+// become a nested loop over all running rows (70 to 110 ms instead of 12 to 15 for 500). The task id is compared too:
+// after a failover the row id may belong to another task.
+const POSITION = 'width_bucket(t.id, $1::bigint[])'
+const itemOf = (array: string) => `(${array})[${POSITION}]`
 const completeMany = (set: string) => `update ${TASKS} t
       set ${set}
     where t.id = any(array(select id from ${TASKS} where id = any($1::bigint[]) for no key update skip locked))
-      and t.task_id = ${at('$4::text[]')} and t.attempt = ${at('$2::int[]')} and t.executor_id = $3
+      and t.task_id = ${itemOf('$4::text[]')} and t.attempt = ${itemOf('$2::int[]')} and t.executor_id = $3
       and t.status = 'running'
-   returning ${PLACE} as place`
+   returning ${POSITION} as position`
 const COMPLETE = statement(
   'complete',
-  completeMany(completed(at('$5::text[]'), at('$6::int[]'), at('$7::int[]'), at('$8::text[]'))),
+  completeMany(
+    completed(itemOf('$5::text[]'), itemOf('$6::int[]'), itemOf('$7::int[]'), itemOf('$8::text[]')),
+  ),
 )
-/** Of runs that leave neither a result nor progress. */
 const COMPLETE_SILENT = statement('complete_silent', completeMany(completed('null', 'null', '0', 'null')))
 
 export interface LastProgress {
@@ -65,7 +65,6 @@ export interface CompletedRun {
   readonly last: LastProgress | undefined
 }
 
-/** What one statement completes at most. */
 export const COMPLETION_BATCH = {
   maxItems: 500,
   maxBytes: 4 * 1_048_576,
@@ -73,8 +72,8 @@ export const COMPLETION_BATCH = {
 }
 
 /**
- * Completes runs of one executor in one statement; answers for each, in their order, whether it is written. False:
- * its fence does not hold, or somebody has locked its row; `completeTask` waits for that one alone.
+ * Completes runs of one executor in one statement and returns, in their order, which were written. The others lost
+ * their fence or their row is locked: `completeTask` waits for it.
  */
 export async function completeTasks(
   db: Database,
@@ -85,10 +84,10 @@ export async function completeTasks(
   const values = completionBatch(executorId, sorted)
   const isSilent = runs.every((run) => run.result === null && run.last === undefined)
   const rows = isSilent
-    ? await execute<{ place: number }>(db, COMPLETE_SILENT, values.slice(0, 4))
-    : await execute<{ place: number }>(db, COMPLETE, values)
-  // Of two runs with the same row id the statement sees the last one.
-  const written = new Set(rows.map(({ place }) => sorted[place - 1]))
+    ? await execute<{ position: number }>(db, COMPLETE_SILENT, values.slice(0, 4))
+    : await execute<{ position: number }>(db, COMPLETE, values)
+  // Of two runs with the same row id, the statement sees the last.
+  const written = new Set(rows.map(({ position }) => sorted[position - 1]))
   return runs.map((run) => written.has(run))
 }
 
@@ -105,14 +104,13 @@ function completionBatch(executorId: string, sorted: readonly CompletedRun[]): u
   ]
 }
 
-/** Rows that the engine did not create may have any text for an id. */
+/** Rows inserted by others may have any text as id. */
 function taskIdArray(taskIds: readonly string[]): string | readonly string[] {
   return taskIds.every((taskId) => TASK_ID.test(taskId)) ? plainArray(taskIds) : taskIds
 }
 
 const COMPLETE_WAITING = statement('complete_waiting', completeOne(false))
 
-/** Waits for the row where somebody has locked it. */
 export async function completeTask(
   db: Database,
   executorId: string,
@@ -130,7 +128,6 @@ export function completionValues(
   return [...fenceValues(fence), result, last?.total ?? null, last?.progress ?? null, last?.step ?? null]
 }
 
-/** An attempt that did not complete gets a row of its own, in the statement that ends it. */
 const recordAttempt = (outcome: string, error: string, stack: string) => `
    ${recordAttempts('ended', { executor: 'executor', outcome, error, stack })}`
 
@@ -195,7 +192,7 @@ const RELEASE = statement(
    select true as written from ended`,
 )
 
-/** Hands a task back unharmed, no retry spent, due after `delayMs`. */
+/** Puts a task back to pending, due after `delayMs`, no retry spent. */
 export async function releaseTask(db: Database, fence: Fence, delayMs: number): Written {
   return (await execute(db, RELEASE, [...fenceValues(fence), delayMs])).length > 0
 }
@@ -208,7 +205,7 @@ const HANDLER_RETURNED = statement(
    returning true as written`,
 )
 
-/** Says that the handler of a row that ended before it has now returned: the task may be retried. */
+/** Records that the handler of an ended row has returned: the task may be retried. */
 export async function noteHandlerReturned(db: Database, fence: Fence): Written {
   return (await execute(db, HANDLER_RETURNED, fenceValues(fence))).length > 0
 }
@@ -223,8 +220,8 @@ const FIND_END = statement(
 )
 
 /**
- * What is written about the end of a run: tells a write whose answer was lost on the way from one that came too
- * late. Undefined when nothing is, or when the task is gone.
+ * Returns the recorded outcome of a run; undefined: none, or no task. Tells a write whose response was lost from a late
+ * one.
  */
 export async function findEnd(db: Database, fence: Fence): Promise<string | undefined> {
   const [row] = await execute<{ completed: boolean; outcome: string | null }>(

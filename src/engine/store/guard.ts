@@ -3,19 +3,17 @@ import { type Fence, fenceValues, HOLDS_FENCE } from './fence.ts'
 import { COMPLETE_ONE, completionValues, type LastProgress } from './finish.ts'
 import { TASKS } from './tables.ts'
 
-/** Statements of a run inside a transaction of the handler's. */
-
-// The lock makes a cancel, a rescue or a late timeout wait until the caller's transaction has ended; it does not
-// conflict with the key-share lock that log lines and params take.
+// Makes a cancel, rescue or timeout wait for the caller's transaction. Does not conflict with the key-share locks of
+// log lines and params.
 const GUARD = `select 1 as held from ${TASKS} where ${HOLDS_FENCE} for no key update`
 
-/** Checks and locks the fence; false when it does not hold. */
+/** Checks and locks the fence; returns false if it does not hold. */
 export async function guardFence(tx: Transaction, fence: Fence): Promise<boolean> {
   await requireTransaction(tx)
   return (await runIn(tx, GUARD, fenceValues(fence))).length > 0
 }
 
-/** Completes the task if and only if the transaction commits; false when the fence does not hold. */
+/** Completes the task if the transaction commits; returns false if the fence does not hold. */
 export async function completeInTransaction(
   tx: Transaction,
   fence: Fence,

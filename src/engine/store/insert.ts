@@ -32,16 +32,15 @@ export interface NewTask {
   readonly concurrencyKey: string | null
 }
 
-/** Parameters that `insertValues` fills. */
 export const INSERTION_PARAMETERS = 13
 
-/** Text, because the driver of a caller's transaction may encode an array in its own way. */
+/** Text, because the driver of a caller's transaction may encode arrays differently. */
 const column = (n: number, type: string) => `$${n}::text::${type}[]`
 
-// Not now(): in a caller's transaction that is its start, and the task would seem to have been due since.
+// Not now(): in a caller's transaction that is its start, and the task would seem due since then.
 const CREATED_AT = 'statement_timestamp()'
 
-/** The CTEs `created` and `params` of one statement, and so of one commit. A statement's own parameters come after theirs. */
+/** The CTEs `created` and `params`. A statement's own parameters follow theirs. */
 export const insertion = (condition = '', conflict = '') => `created as (
      insert into ${TASKS} (task_id, task_type, priority, run_at, max_retries, timeout_seconds, created_by, concurrency_key,
                            unique_key, created_at)
@@ -88,8 +87,8 @@ const PAYLOAD = `$${INSERTION_PARAMETERS + 1}::text`
 const LOCK_TIMEOUT = `$${INSERTION_PARAMETERS + 2}::text`
 const MS = (instant: string) => `(extract(epoch from ${instant}) * 1000)::float8`
 
-// Returns only what the database decides, as numbers: a thousand whole rows take as long to read as to write.
-// The notification is a sub-select, so that it runs once and not for each row.
+// Returns only what the database decides: returning whole rows takes as long as writing them. The notification is a
+// sub-select, so that it runs once instead of per row.
 const insert = (condition = '', conflict = '') => `with ${insertion(condition, conflict)}
    select task_id as "taskId", ${MS('created_at')} as "createdAt", ${MS('run_at')} as "runAt",
           case when ${PAYLOAD} is not null then (select pg_notify('${CHANNEL}', ${PAYLOAD}))::text end as notified
@@ -97,7 +96,6 @@ const insert = (condition = '', conflict = '') => `with ${insertion(condition, c
 
 const INSERT = statement('insert', insert())
 
-// Waits for open transactions that take a key or give it up.
 const INSERT_UNIQUE = statement(
   'insert_unique',
   insert(
@@ -106,7 +104,7 @@ const INSERT_UNIQUE = statement(
   ),
 )
 
-// JSON text, because each driver, and Drizzle, reads an instant in its own way.
+// JSON text, because drivers and Drizzle decode instants differently.
 const HOLDERS = statement(
   'key_holders',
   `select row_to_json(holder)::text as holder
@@ -121,15 +119,15 @@ interface InsertedRow {
   readonly runAt: number
 }
 
-/** Rows of new tasks by task id, and rows of the tasks that have the keys of the others by key. */
+/** Rows of new tasks by task id, and rows of the existing tasks by their unique key. */
 export interface Insertion {
   readonly created: ReadonlyMap<string, TaskRow>
   readonly holders: ReadonlyMap<string, DetailRow>
 }
 
 /**
- * Inserts tasks without a unique key: all of them or none. With `payload` the commit notifies other processes, where
- * PostgreSQL has room for another notification.
+ * Inserts tasks without unique keys, all or none. With `payload` the commit notifies other processes, unless
+ * PostgreSQL's notification queue is full.
  */
 export async function insertTasks(
   db: Database,
@@ -141,14 +139,14 @@ export async function insertTasks(
   return { created: toRows(tasks, rows ?? (await run(null))), notified: rows !== undefined }
 }
 
-/** Inserts nothing: opens a connection and fills its caches, which takes longer than the first task's insert itself. */
+/** Opens a connection and fills its caches without inserting anything: that takes longer than a first insert. */
 export async function warmUpInsert(db: Database): Promise<void> {
   await insertTasks(db, [], '')
 }
 
 /**
- * Inserts tasks whose unique keys are free. A task with neither a row nor a holder is to be tried again: the holder of
- * its key ended in between. Undefined, with nothing inserted, when an open transaction held a key for `waitMs`.
+ * Inserts tasks whose unique keys are free. A task with neither a row nor a holder must be retried: the holder ended in
+ * between. Returns undefined, with nothing inserted, if an open transaction held a key for `waitMs`.
  */
 export async function insertUnique(
   db: Database,
@@ -163,7 +161,7 @@ export async function insertUnique(
   return created && { created, holders: await findHolders(run, tasks, created) }
 }
 
-/** In a caller's transaction: waits for keys as long as its settings let it. The commit notifies other processes. */
+/** In a caller's transaction: waits for keys as long as its settings allow. The commit notifies other processes. */
 export async function insertIn(
   tx: Transaction,
   tasks: readonly NewTask[],
@@ -171,13 +169,13 @@ export async function insertIn(
 ): Promise<Insertion> {
   const run: Run = ({ text }, values) =>
     runIn(tx, text, values).catch((error: unknown) => {
-      // Drizzle's error holds the values, and the params of the tasks with them; its cause does not.
+      // Drizzle's error contains the values, and with them the params of tasks; its cause does not.
       throw withoutStatement(error)
     })
   return insertAll(run, tasks, { lockTimeout: null, payload })
 }
 
-/** The same in one transaction, until each task has a row or a holder. `check` rolls it back by throwing. */
+/** The same in one transaction, until each task has a row or a holder. An error of `check` rolls it back. */
 export async function insertAllUnique(
   db: Database,
   tasks: readonly NewTask[],
@@ -195,7 +193,6 @@ export async function insertAllUnique(
   return unlessBusy(work, DEADLOCK)
 }
 
-/** Deletes tasks in the transaction that inserted them. */
 export async function withdrawIn(tx: Transaction, taskIds: readonly string[]): Promise<void> {
   if (taskIds.length > 0) await runIn(tx, `delete from ${TASKS} where task_id = any($1::text[])`, [taskIds])
 }
@@ -207,45 +204,42 @@ interface InsertOptions {
   readonly payload: string | null
 }
 
-/** Every further round takes a holder that ended between two statements. */
+/** Each further round follows a holder that ended between two statements. */
 async function insertAll(run: Run, tasks: readonly NewTask[], options: InsertOptions): Promise<Insertion> {
   const created = new Map<string, TaskRow>()
   const holders = new Map<string, DetailRow>()
   for (let open = tasks; open.length > 0; ) {
     for (const [taskId, row] of await insertFree(run, open, options)) created.set(taskId, row)
     for (const [key, row] of await findHolders(run, open, created)) holders.set(key, row)
-    open = open.filter((task) => !isSettled(task, { created, holders }))
+    open = open.filter((task) => !isResolved(task, { created, holders }))
   }
   return { created, holders }
 }
 
-/** The rows of tasks whose keys were free, or that have none. */
 async function insertFree(
   run: Run,
   tasks: readonly NewTask[],
   { payload, lockTimeout }: InsertOptions,
 ): Promise<Map<string, TaskRow>> {
-  // All processes take keys in the same order, so that no two statements wait for each other.
+  // All processes lock keys in the same order, so none deadlock.
   const sorted = tasks.toSorted((a, b) => compare(a.uniqueKey ?? '', b.uniqueKey ?? ''))
   const rows = await run(INSERT_UNIQUE, [...insertValues(sorted), payload, lockTimeout])
   return toRows(tasks, rows as InsertedRow[])
 }
 
-/** Who has the keys of the tasks that were not created, by key. */
 async function findHolders(
   run: Run,
   tasks: readonly NewTask[],
   created: ReadonlyMap<string, TaskRow>,
 ): Promise<Map<string, DetailRow>> {
-  const taken = tasks.flatMap(({ taskId, uniqueKey }) => (created.has(taskId) ? [] : (uniqueKey ?? [])))
-  if (taken.length === 0) return new Map()
-  const rows = (await run(HOLDERS, [arrayLiteral([...new Set(taken)])])) as { holder: string }[]
+  const heldKeys = tasks.flatMap(({ taskId, uniqueKey }) => (created.has(taskId) ? [] : (uniqueKey ?? [])))
+  if (heldKeys.length === 0) return new Map()
+  const rows = (await run(HOLDERS, [arrayLiteral([...new Set(heldKeys)])])) as { holder: string }[]
   const holders = rows.map(({ holder }) => parseHolder(holder))
   return new Map(holders.map((row) => [row.uniqueKey ?? '', row]))
 }
 
-/** Whether the task has a row, or another task its key. */
-export function isSettled({ taskId, uniqueKey }: NewTask, { created, holders }: Insertion): boolean {
+export function isResolved({ taskId, uniqueKey }: NewTask, { created, holders }: Insertion): boolean {
   return created.has(taskId) || (uniqueKey !== null && holders.has(uniqueKey))
 }
 
@@ -256,7 +250,7 @@ const INSTANTS = ['createdAt', 'startedAt', 'completedAt', 'runAt', 'cancelledAt
 function parseHolder(text: string): DetailRow {
   const row = JSON.parse(text) as Record<string, unknown>
   for (const key of INSTANTS) if (row[key] !== null) row[key] = parseInstant(row[key] as string)
-  // Its shape is what the statement's own select list says.
+  // The statement's select list has this shape.
   return row as unknown as DetailRow
 }
 
@@ -270,7 +264,7 @@ function toRows(tasks: readonly NewTask[], rows: readonly InsertedRow[]): Map<st
   )
 }
 
-/** Undefined where a lock was not granted in time, or for the other SQLSTATE: nothing was written. */
+/** Returns undefined, with nothing written, on a lock timeout or the other SQLSTATE. */
 async function unlessBusy<T>(work: Promise<T>, other: string): Promise<T | undefined> {
   try {
     return await work

@@ -17,42 +17,39 @@ export interface ListPosition {
 }
 
 /**
- * What `q` asks for: ids that begin with it, where any can.
- * - `all`: every id begins so.
- * - `few`: no more than can be sorted; they are found by their ids.
- * - `many`: they are met in the order of the list, within the time that their ids tell.
+ * How ids with the prefix `q` are found.
+ * - `all`: every id has it.
+ * - `few`: few enough to sort; found by the index of ids.
+ * - `many`: found in list order, within the time encoded in the ids.
  */
 export type IdMatch = 'none' | 'all' | 'few' | 'many'
 
-/** Microseconds of an instant, as a cursor has them: from 1970 to 9999, which no row leaves that the engine wrote. */
 export const MICROS = (instant: string) =>
   `(extract(epoch from least(greatest(${instant}, 'epoch'), '9999-12-31Z'::timestamptz)) * 1000000)::bigint`
 
-/** True of every row: it names the lists' indexes, which the claim must not take for its own. */
+/** True of every row: selects the lists' partial indexes, which the claim must not use. */
 export const IS_LISTED = `created_at >= '-infinity'`
 
 const ID_PREFIX = 'task_'
 
-/** What an id may continue with: nothing else is looked for, and nothing of it means anything to `like` but `_`. */
+/** What an id may consist of: no other prefix is searched, and `_` is its only wildcard of `like`. */
 const ID_START = /^task_[A-Za-z0-9]{0,45}$/
 
-/** The longest id there is, and behind every other that begins alike. */
+/** The longest possible id, after all others with its prefix. */
 const LAST = 'z'.repeat(46)
 
 /**
- * Ids tell the time of their maker's clock, a moment before their rows are written. Of very many that begin alike, those
- * of a process whose clock is off by more are not met, until they are few. All rows of this time are read, so more would
- * cost more.
+ * Ids contain the time of their maker's clock. Beyond this deviation a task is not found among `many`; more slack would
+ * make each search slower.
  */
 const CLOCK_SLACK_MS = 5 * 60_000
 
-/** Whether ids can begin with this at all; `some` must be counted. */
 export function matchIds(q: string): 'none' | 'all' | 'some' {
   if (ID_PREFIX.startsWith(q)) return 'all'
   return ID_START.test(q) ? 'some' : 'none'
 }
 
-/** Collects the values of a statement; answers their placeholders. */
+/** Collects the values of a statement and returns their placeholders. */
 export class Values {
   readonly all: unknown[] = []
 
@@ -62,12 +59,11 @@ export class Values {
 }
 
 /**
- * The conditions of a list, one for each index range that it reads: a status, or a status of a type. Their rows are
- * disjoint, and each range is in the order of the list, so that they need only be merged, at any depth. `running` is the
- * exception: the few that run are found by their own index and sorted.
+ * The conditions of a list, one per index range: a status, or a status of a type. They are disjoint and each is in list
+ * order, so they are merged at any depth. The few running tasks are found by their own index and sorted.
  *
- * The collation of task ids is the database's. Between two ids of letters and digits it may order as it likes; the
- * bounds enclose all that begin alike wherever `z` is the last letter, and `usesIdBounds` says whether it is.
+ * Ids have the database's collation. The bounds enclose a prefix wherever `z` is the last letter; `usesIdBounds` tells
+ * whether it is.
  */
 export function branchesOf(
   filter: TaskFilter,
@@ -91,11 +87,10 @@ export function branchesOf(
   }
   const ofType = taskType === undefined ? '' : ` and task_type = ${values.add(taskType)}`
   const byId = ` and ${startsWith(q, values, search.usesIdBounds)}${notByType}`
-  // Together, because there are few: each range would be walked for them.
+  // Together: walking each range for a few matches would be slow.
   return [...byType, `status = any(${values.add(statuses)}::text[])${ofType}${bounds}${byId}`]
 }
 
-/** The condition on the id alone. */
 export function startsWith(q: string, values: Values, usesIdBounds: boolean): string {
   const prefix = values.add(q)
   const bounds = usesIdBounds ? ` and task_id >= ${prefix} and task_id <= ${prefix} || '${LAST}'` : ''
@@ -103,8 +98,8 @@ export function startsWith(q: string, values: Values, usesIdBounds: boolean): st
 }
 
 /**
- * The same for a walk in the list's order. As a plain condition it would be looked up in the index of the ids, where the
- * planner, who takes id and time for independent, expects few, and all that are found would be sorted.
+ * The same for a walk in list order. As a plain condition the planner would use the index of ids, expect few rows, and
+ * sort them all.
  */
 function meets(q: string, values: Values): string {
   return ` and case when starts_with(task_id, ${values.add(q)}) then true end`
@@ -124,10 +119,7 @@ function boundsOf(filter: TaskFilter, values: Values, after?: ListPosition): str
   return text
 }
 
-/**
- * When ids that begin so were made, by the 48 bits of milliseconds that each begins with; some minutes before and
- * after, because that was by the clock of a process.
- */
+/** Creation times of ids with this prefix, from their leading 48 bits of milliseconds, plus the clock slack. */
 function madeAbout(q: string, values: Values): string {
   const digits = timeDigits(q)
   if (!/^[0-9a-f]{3,}$/.test(digits)) return ''
@@ -136,7 +128,6 @@ function madeAbout(q: string, values: Values): string {
   return ` and created_at >= ${values.add(first)}::timestamptz and created_at <= ${values.add(last)}::timestamptz`
 }
 
-/** Whether ids that begin so were all made within 66 seconds. */
 export function tellsMinute(q: string): boolean {
   return /^[0-9a-f]{8,}$/.test(timeDigits(q))
 }

@@ -1,20 +1,18 @@
 import { EXECUTORS } from './tables.ts'
 
-/** Which executors live, by the database's clock: every statement that asks it, asks it here. */
-
 /**
- * The heartbeat of executor `e` is no older than so many of its leases. Nor does it lie a lease ahead: that was written
- * before the clock was set back, and an executor that lives would have written it again.
+ * The heartbeat of executor `e` is younger than so many leases, and not a lease ahead: that was written before the
+ * clock was set back, and a living executor would have replaced it.
  */
 export const LIVES = (e: string, leases = '1') => `(${e}.heartbeat_at > now() - ${lease(e)} * ${leases}
              and ${e}.heartbeat_at < now() + ${lease(e)})`
 
-/** Its types count as registered: one that stopped cleanly may start again within a lease. */
+/** A stopped executor's types count as registered for one lease: it may be restarting. */
 export const REGISTERS_TYPES = (e: string) => LIVES(e, `case when ${e}.stopped_at is null then 2 else 1 end`)
 
 /**
- * The heartbeat of the executor that judges others was written a moment ago by the same clock. When the clock has jumped
- * since, or all processes have been suspended, the heartbeat of every other one looks as old as this one.
+ * The judge's own heartbeat is recent by the same clock. Otherwise the clock has jumped or all processes were
+ * suspended, and every heartbeat looks old.
  */
 export const CLOCK_IS_STEADY = (judge: string) => `not exists (
               select from ${EXECUTORS} me

@@ -1,10 +1,9 @@
 import { randomInt } from 'node:crypto'
 import { type Database, execute, statement } from '../../db/database.ts'
 
-/** The one channel of the engine, in each database. */
 export const CHANNEL = 'fastify_async_tasks'
 
-/** Of more tasks every executor is to be woken. */
+/** From here on every executor is woken. */
 const MAX_COUNT = 1_000_000
 
 const NOTIFY = statement('notify', `select pg_notify('${CHANNEL}', $1)`)
@@ -14,7 +13,7 @@ export async function sendNotification(db: Database, payload: string): Promise<v
 }
 
 /**
- * The payload that notifies of so many due tasks. Its second number is random: it selects the executors that claim.
+ * The payload for so many due tasks. Its second number is random and selects the executors that claim.
  *
  * @param count Infinity: unknown
  */

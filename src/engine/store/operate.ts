@@ -6,14 +6,13 @@ import { TASK_COLUMNS, type TaskRow } from './rows.ts'
 import { ATTEMPTS, CANCEL_REQUESTS, TASKS } from './tables.ts'
 
 /**
- * What an operator does to tasks: cancel, retry, delete. Each is one guarded statement. Rows that a transaction holds it
- * passes over, or waits for half a second: a statement that stays queued would keep its connection, and take effect long
- * after its caller has given up.
+ * What operators do to tasks, one guarded statement each. Locked rows are skipped, or waited for half a second: a
+ * statement that stays queued keeps its connection, and takes effect long after its caller has given up.
  */
 
 export type LockedRows = 'skip' | 'wait'
 
-/** The same statement for both: `free` locks the rows that it is for. */
+/** Builds both variants of a statement; `free` locks its rows. */
 function forBoth(name: string, text: (free: (allowed: string, lock?: string) => string) => string) {
   const texts = (locked: string) =>
     text(
@@ -23,7 +22,7 @@ function forBoth(name: string, text: (free: (allowed: string, lock?: string) => 
   return { skip: statement(name, texts(' skip locked')), wait: statement(`${name}_waiting`, texts('')) }
 }
 
-// Locked in the order of their ids, so that no two calls wait for each other in a circle.
+// Locks in the order of ids, so that no two calls deadlock.
 const free = (allowed: string, lock: string) => `t.id = any(array(
               select t.id
                 from ${TASKS} t
@@ -36,7 +35,6 @@ const IS_FINISHED = `t.status in ('completed', 'failed', 'cancelled')`
 
 export const STILL_STOPPING = HANDLER_IS_LEFT('t')
 
-/** Which rows an action is for. */
 export const ALLOWED = {
   cancel: IS_UNFINISHED,
   retry: `${IS_FINISHED} and not ${STILL_STOPPING}`,
@@ -62,7 +60,6 @@ const CANCEL = forBoth(
    select task_id as "taskId", task_type as "taskType", attempt from cancelled`,
 )
 
-/** Those that were cancelled. */
 export function cancelTasks(
   db: Database,
   taskIds: readonly string[],
@@ -71,8 +68,8 @@ export function cancelTasks(
   return execute(db, CANCEL[locked], [taskIds])
 }
 
-// A completed attempt is derived from the row, so it gets a row of its own before the row forgets it. The lock
-// comes first: without it that insert could meet a row that another transaction deletes or retries meanwhile.
+// A completed attempt is derived from the row, so it gets a row of its own before the task is reset. Locks first:
+// another transaction may delete or retry the task meanwhile.
 const RETRY = forBoth(
   'retry',
   (free) => `with ended as (
@@ -98,8 +95,7 @@ const RETRY = forBoth(
 )
 
 /**
- * Those that are pending again, of all or none. It waits half a second for a unique key that another transaction has
- * and has not committed.
+ * Returns the rows that are pending again; all or none. Waits half a second for a unique key in an open transaction.
  */
 export function retryTasks(
   db: Database,
@@ -119,7 +115,7 @@ const DELETE = forBoth(
    select task_id as "taskId" from deleted`,
 )
 
-/** Those that were deleted. It waits half a second for params, lines and attempts that another transaction has locked. */
+/** Waits half a second for locked params, lines and attempts. */
 export async function deleteTasks(
   db: Database,
   taskIds: readonly string[],

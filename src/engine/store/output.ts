@@ -5,16 +5,14 @@ import { type Fence, fenceValues, HOLDS_FENCE_BRIEFLY, runKey, WAITS_BRIEFLY } f
 import type { LockedRows } from './operate.ts'
 import { LOGS, TASKS } from './tables.ts'
 
-/** What a running handler says: progress and log lines, many runs in one statement. */
-
 export interface ProgressUpdate extends Fence {
   readonly progress: number
   readonly total: number
   readonly step: string | null
 }
 
-// Progress never falls within a run, whoever else wrote it; a total below the progress would break the row.
-// `free` passes over rows that somebody has locked; whether the run still owns one of those is read without a lock.
+// Progress never falls within a run, whoever wrote it, and a total below it would violate a constraint. `free` skips
+// locked rows; whether the run still owns one of those is read without a lock.
 const PROGRESS = statement(
   'progress',
   `with given as (
@@ -46,10 +44,9 @@ const PROGRESS = statement(
      left join ${TASKS} t on t.task_id = given.task_id and t.attempt = given.attempt`,
 )
 
-/** `locked`: try again. `ended`: the run itself completed its task. `lost`: it is somebody else's, or has ended. */
+/** `locked`: try again. `ended`: the run has completed its task. `lost`: the fence does not hold. */
 export type ProgressEnd = 'written' | 'locked' | 'ended' | 'lost'
 
-/** Answers by the keys of the runs. */
 export async function writeProgress(
   db: Database,
   executorId: string,
@@ -76,7 +73,7 @@ const PROGRESS_WAITING = statement(
    returning true as written`,
 )
 
-/** Waits half a second for a row that is locked; false when that was not enough, or the fence does not hold. */
+/** Waits half a second for a locked row; returns false if that was too short or the fence does not hold. */
 export async function writeLockedProgress(db: Database, update: ProgressUpdate): Promise<boolean> {
   const values = [...fenceValues(update), update.progress, update.total, update.step]
   try {
@@ -87,7 +84,7 @@ export async function writeLockedProgress(db: Database, update: ProgressUpdate):
   }
 }
 
-// As in a run: a total that is given bounds the progress, one that is not is raised by it, 0 is unknown.
+// As in a run: a given total bounds the progress, a missing one rises with it, 0 is unknown.
 const BOUNDED = 'greatest(progress, case when $3::int > 0 then least($2::int, $3::int) else $2::int end)'
 
 const OUTSIDE_PROGRESS = statement(
@@ -100,7 +97,7 @@ const OUTSIDE_PROGRESS = statement(
    returning true as written`,
 )
 
-/** Progress told from outside the run; false when the task is not running. */
+/** Writes progress from outside the run; returns false if the task is not running. */
 export async function updateProgress(
   db: Database,
   taskId: string,
@@ -115,15 +112,13 @@ export interface NewLogLine {
   readonly attempt: number | null
   readonly level: LogLevel
   readonly message: string
-  /** JSON text. */
   readonly data: string | null
-  /** How long ago it was said: the database's clock dates it. */
+  /** Age of the line: the database's clock dates it. */
   readonly ageMs: number
 }
 
-// A task may be deleted while its lines wait here; they go with it. The lock keeps it until they are in: it is the
-// one that the foreign key takes, but taken before the look, so that the look stays true. Lines of a task that a
-// transaction holds for update must not keep those of others waiting: they are left out.
+// Takes the foreign key's lock before the check, so that the check stays true: a task may be deleted while its lines
+// wait. Lines of tasks locked for update are skipped, so as not to delay others.
 const appendTo = (locked: string) => `with present as (
      select task_id from ${TASKS} where task_id = any($1::text[]) ${locked}
    ), appended as (
@@ -142,15 +137,15 @@ const APPEND_LOGS = {
   wait: statement('append_logs_waiting', appendTo(`and ${WAITS_BRIEFLY} for key share`)),
 }
 
-/** Tasks that are there: whether their lines are written, or left out because a transaction holds the row. */
+/** Tasks that exist: with lines written, or skipped because a transaction locks the row. */
 export interface AppendedLogs {
   readonly written: ReadonlySet<string>
   readonly locked: ReadonlySet<string>
 }
 
 /**
- * Appends lines in their order. Those of a task that is in neither set are gone with it. Having waited, so are those of
- * a task that is not written.
+ * Appends lines in their order. Lines of a task in neither set are discarded: the task is gone. With `wait`, it also
+ * waits half a second for locked rows.
  */
 export async function appendLogs(
   db: Database,

@@ -34,7 +34,7 @@ const FIND_MANY = statement(
   `select ${FOUND_COLUMNS} from ${TASKS} t where t.task_id = any($1::text[])`,
 )
 
-/** @param taskIds those that `TASK_ID` allows */
+/** @param taskIds match `TASK_ID` */
 export async function findTasks(db: Database, taskIds: readonly string[]): Promise<Map<string, TaskDetail>> {
   const rows = await execute<DetailRow>(db, FIND_MANY, [plainArray(taskIds)])
   return new Map(rows.map((row) => [row.taskId, fromDetailRow(row)]))
@@ -48,7 +48,7 @@ const ENDED = statement(
     where (t.status in ('pending', 'running')) is not true`,
 )
 
-/** Those of the tasks that are finished or do not exist. @param taskIds those that `TASK_ID` allows */
+/** Returns those that are finished or do not exist. @param taskIds match `TASK_ID` */
 export async function findEnded(db: Database, taskIds: readonly string[]): Promise<string[]> {
   const rows = await execute<{ taskId: string }>(db, ENDED, [plainArray(taskIds)])
   return rows.map((row) => row.taskId)
@@ -90,13 +90,13 @@ const LIST_COLUMNS = `t.id, ${MICROS('t.created_at')} as "createdAtMicros",
           ${instant('t.cancelled_at')} as "cancelledAt", ${instant('t.run_at')} as "runAt", t.retry_count as "retryCount", t.max_retries as "maxRetries",
           t.error_message as "error"`
 
-/** How the ids that a filter asks for are found, the same for a page and its count. */
+/** How the ids of a filter are found, shared by a page and its count. */
 export interface IdSearch {
   readonly ids: IdMatch
   readonly usesIdBounds: boolean
 }
 
-// The ids of the page come first, off the indexes alone: only its own rows are read from the table.
+// Finds the ids of the page in the indexes first: only its own rows are read from the table.
 export async function listTasks(
   db: Database,
   filter: TaskFilter,
@@ -118,11 +118,11 @@ export async function listTasks(
   return query<ListedRow>(db, text, values.all)
 }
 
-/** Exact up to a bound, beyond which counting would cost more than anyone reads: then bound + 1. */
+/** Exact up to a bound; bound + 1 beyond it. */
 export async function countTasks(db: Database, filter: TaskFilter, search: IdSearch): Promise<number> {
   const values = new Values()
   const bound = values.add(MAX_EXACT_TOTAL + 1)
-  // In the list's order, so that its indexes are walked: without it the table would be, where that seems to end soon.
+  // List order makes the planner walk the indexes: without it, it scans the table where that seems to end soon.
   const branches = branchesOf(filter, values, search).map(
     (where) => `(select id from ${TASKS} where ${where} order by created_at desc, id desc limit ${bound})`,
   )
@@ -133,12 +133,11 @@ export async function countTasks(db: Database, filter: TaskFilter, search: IdSea
 }
 
 /**
- * So many ids are sorted at once rather than met on the way, where all were made within a minute or in a longer time.
- * The shorter it is, the more of what was made about that time would be met in vain.
+ * Up to so many matches are sorted; more are found in list order. The shorter their time span, the more rows that walk
+ * would read in vain.
  */
 const FEW = { ofOneMinute: 200_000, others: 20_000 }
 
-/** How to find the tasks that `q` asks for. */
 export async function searchIds(db: Database, q: string | undefined): Promise<IdSearch> {
   const ids = q === undefined ? 'all' : matchIds(q)
   if (q === undefined || ids !== 'some') return { ids: ids === 'some' ? 'few' : ids, usesIdBounds: false }
@@ -151,7 +150,7 @@ export async function searchIds(db: Database, q: string | undefined): Promise<Id
   return { ids: (row?.count ?? 0) > few ? 'many' : 'few', usesIdBounds }
 }
 
-// Estonian has its z before t, Danish orders aa behind z.
+// Estonian sorts z before t; Danish sorts aa after z.
 const PLAIN_ORDER = statement(
   'plain_order',
   `select bool_and(letter <= 'z') and 'aa' < 'ab' and 'task_1' < 'task_1z' and 'task_1Z' <= 'task_1zz' as plain
@@ -159,7 +158,7 @@ const PLAIN_ORDER = statement(
 )
 const plainOrders = new WeakMap<Database, Promise<boolean>>()
 
-/** Asked once: the collation of a database does not change. */
+/** Cached: a database's collation does not change. */
 function ordersIdsPlainly(db: Database): Promise<boolean> {
   const known = plainOrders.get(db)
   if (known) return known

@@ -1,10 +1,9 @@
 import { type Database, execute, statement } from '../../db/database.ts'
 import { ATTEMPTS, LOGS, SCHEDULES, TASKS, TYPES } from './tables.ts'
 
-/** What only tests do to tasks. */
+/** Statements for tests alone. */
 
-// By the clock, for now() is when the statement reached the server: it would not count a task that was created between
-// then and its snapshot, although it sees it, and sees the end of the task that created it.
+// clock_timestamp(), because now() is taken before the snapshot, which may show a task created after it.
 const FIND_OPEN = statement(
   'find_open',
   `(select 'schedule ' || name as name
@@ -24,7 +23,7 @@ const FIND_OPEN = statement(
      limit 100)`,
 )
 
-/** Schedules with a due tick, and ids of tasks that run or may be claimed, of these types; at most 100 of each. */
+/** Finds due schedules, and running and due tasks, of these types; at most 100 of each. */
 export async function findOpen(db: Database, taskTypes: readonly string[]): Promise<string[]> {
   const rows = await execute<{ name: string }>(db, FIND_OPEN, [taskTypes])
   return rows.map((row) => row.name)
@@ -35,14 +34,13 @@ const FIND_OF_TYPE = statement(
   `select task_id as "taskId" from ${TASKS} where task_type = any($1::text[]) order by id limit 1000`,
 )
 
-/** Ids of all tasks of these types, the oldest first; at most 1,000. */
 export async function findTasksOf(db: Database, taskTypes: readonly string[]): Promise<string[]> {
   const rows = await execute<{ taskId: string }>(db, FIND_OF_TYPE, [taskTypes])
   return rows.map((row) => row.taskId)
 }
 
 const AGO = `- $1::float8 * interval '1 millisecond'`
-// Heartbeats stay: moved, they would make every executor dead. Ticks are whole seconds, and so they stay.
+// Heartbeats stay, so that executors stay alive. Ticks are whole seconds, and so they stay.
 const AGE = statement(
   'age',
   `with attempts as (
@@ -59,7 +57,7 @@ const AGE = statement(
           completed_at = completed_at ${AGO}, cancelled_at = cancelled_at ${AGO}`,
 )
 
-/** Makes every task, attempt, log line and tick so many milliseconds older. */
+/** Moves every task, attempt, log line and tick `ms` into the past. */
 export async function ageTasks(db: Database, ms: number): Promise<void> {
   await execute(db, AGE, [ms])
 }

@@ -4,22 +4,18 @@ import { BACK_TO_PENDING, type Fence } from './fence.ts'
 import { CLOCK_IS_STEADY, LIVES } from './liveness.ts'
 import { EXECUTORS, LOGS, TASKS, TYPES } from './tables.ts'
 
-/** What happens to tasks that nobody will end: their executor died, forgot them, or none knows their type. */
-
-/** An executor is dead when its heartbeat is older than its own lease, or its row is gone. */
 const EXECUTOR_IS_DEAD = `not exists (
               select from ${EXECUTORS} e
                where e.executor_id = t.executor_id and ${LIVES('e')})`
 
-/** Some executor that died runs something. */
 export const RESCUABLE_EXIST = `exists (select from ${TASKS} t where t.status = 'running' and ${EXECUTOR_IS_DEAD})`
 
 const BATCH = 500
 
 const RETRY_IS_LEFT = 't.retry_count < t.max_retries'
 
-// Bounded, so that the death of a large executor never holds locks for long; skip locked, so that a dying
-// executor's own last write, or another rescuer, is left alone.
+// Bounded, so that the death of a large executor holds locks only briefly. Skips locked rows: a dying executor's last
+// write, or another rescuer, comes first.
 const RESCUE = statement(
   'rescue',
   `with dead as (
@@ -55,7 +51,7 @@ export interface RescuedTask {
   readonly taskId: string
   readonly taskType: string
   readonly attempt: number
-  /** Pending again, or failed when no retry was left: a task that kills its process each time must end. */
+  /** Failed if no retry was left: a task that kills its process each time must end. */
   readonly status: 'pending' | 'failed'
   readonly error: string
 }
@@ -69,8 +65,8 @@ export interface UnknownTypeTask {
 }
 
 /**
- * Puts the tasks of dead executors back, due at once, one retry spent. At most 500 a call, and none when the clock has
- * jumped since the heartbeat of `judge`, the executor that asks. `unlisted`: those, too, whose executor has no row.
+ * Puts the tasks of dead executors back to pending, due at once, one retry spent; at most 500 a call. Rescues none if
+ * the clock has jumped since the heartbeat of `judge`. `unlisted`: includes executors without a row.
  */
 export function rescueTasks(
   db: Database,
@@ -98,8 +94,8 @@ const RELEASE_ALL_BUT = statement(
 )
 
 /**
- * Releases what runs in an executor's name and is not in `kept`, due after `delayMs`, no retry spent: between two claims,
- * claims whose response was lost; at a stop, handlers that ignore their signal. Skips locked rows.
+ * Releases rows that run under an executor and are not in `kept`, due after `delayMs`, no retry spent: orphaned claims,
+ * or handlers that ignore their signal at a stop. Skips locked rows.
  *
  * @returns the ids of the released tasks
  */
@@ -119,9 +115,8 @@ export async function releaseAllBut(
 }
 
 /**
- * $1: seconds without an executor; $2: the executor that asks. Types are hopped along, and those of executors are left
- * out before any of their backlog is read; those of the asking one first, so that where all types are its own nothing
- * else is. A paused type is left alone: perhaps its executors were stopped on purpose.
+ * $1: grace in seconds; $2: the calling executor. A loose index scan finds the pending types; the caller's types are
+ * excluded before any other is checked. Paused types are left alone: their executors may be stopped on purpose.
  */
 const UNKNOWN_TYPES = `pending (task_type) as (
      (select task_type from ${TASKS} where status = 'pending' order by task_type limit 1)
@@ -144,7 +139,6 @@ const UNKNOWN_TYPES = `pending (task_type) as (
         and not exists (select from ${TYPES} q where q.task_type = others.task_type and q.paused_at is not null)
    )`
 
-// In batches, so that a backlog of a removed type never holds locks for long.
 const FAIL_UNKNOWN = statement(
   'fail_unknown_types',
   `with recursive ${UNKNOWN_TYPES}, ended as (
@@ -169,10 +163,7 @@ const FAIL_UNKNOWN = statement(
    select task_id as "taskId", task_type as "taskType", attempt, error_message as error from ended`,
 )
 
-/**
- * Fails tasks that have been due for as long as no executor has been there for their type: none that heartbeats, and
- * none that did within that time. At most 500 a call.
- */
+/** Fails tasks that were due for the whole grace while no executor had registered their type; at most 500 a call. */
 export function failUnknownTypes(
   db: Database,
   executorId: string,

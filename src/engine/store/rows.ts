@@ -12,7 +12,7 @@ import { percentOf } from '../definition/lifecycle.ts'
 import { decodeParams, showJson } from '../definition/params.ts'
 import { ATTEMPTS, PARAMS } from './tables.ts'
 
-/** What the engine reads of a task, from a table or CTE named `t`. */
+/** Columns of a task `t`. */
 export const TASK_COLUMNS = `t.task_id as "taskId", t.task_type as "taskType", t.status, t.progress, t.total,
           t.step, ${instant('t.created_at')} as "createdAt", ${instant('t.started_at')} as "startedAt", ${instant('t.completed_at')} as "completedAt",
           ${instant('t.run_at')} as "runAt", t.retry_count as "retryCount", t.max_retries as "maxRetries",
@@ -20,7 +20,7 @@ export const TASK_COLUMNS = `t.task_id as "taskId", t.task_type as "taskType", t
           t.timeout_seconds as "timeoutSeconds", t.priority, t.executor_id as "executorId", t.attempt,
           t.unique_key as "uniqueKey", t.concurrency_key as "concurrencyKey", t.stopping`
 
-/** All that is known of a task, from a table named `t`. */
+/** All columns of a task `t`. */
 export const DETAIL_COLUMNS = `${TASK_COLUMNS},
           (select json_object_agg(p.key, p.value) from ${PARAMS} p where p.task_id = t.task_id) as params,
           (select json_agg(json_build_object(
@@ -45,7 +45,6 @@ export interface TaskRow extends SummaryRow {
   readonly stopping: boolean
 }
 
-/** A row as it is inserted. */
 export function pendingRow(
   task: Pick<
     TaskRow,
@@ -93,7 +92,6 @@ export function pendingRow(
 export interface DetailRow extends TaskRow {
   readonly waitingFor?: 'executor' | null
   readonly params: Readonly<Record<string, string>> | null
-  /** Instants inside JSON arrive as text. */
   readonly attempts:
     | (Omit<TaskAttempt, 'startedAt' | 'endedAt' | 'executorId'> & {
         startedAt: string
@@ -105,7 +103,7 @@ export interface DetailRow extends TaskRow {
 
 export function toSummary<T extends SummaryRow>(row: T): T & Pick<TaskSummary, 'percent'> {
   const percent = percentOf(row.status, row.progress, row.total)
-  // A count that somebody else has set below 0 must not fail a page of tasks.
+  // A negative count, edited by hand, must not fail a page of tasks.
   return { ...row, percent, retryCount: Math.max(0, row.retryCount), maxRetries: Math.max(0, row.maxRetries) }
 }
 
@@ -136,7 +134,7 @@ export function toDetail(
   }
 }
 
-/** The attempt that runs, or completed: it has no row of its own. */
+/** The running or completed attempt, which has no row of its own. */
 function latestAttempt(row: TaskRow, attempt: number, ended: readonly TaskAttempt[]): TaskAttempt[] {
   const { status, startedAt, completedAt, executorId } = row
   if (startedAt === null || ended.some((other) => other.attempt === attempt)) return []
@@ -146,7 +144,7 @@ function latestAttempt(row: TaskRow, attempt: number, ended: readonly TaskAttemp
   return []
 }
 
-/** Of rows' numbers, kept as text: any may be too large for a number of JavaScript's. */
+/** Compares row ids kept as text: they may exceed a safe integer. */
 export function compareIds(a: string, b: string): number {
   return a.length - b.length || (a < b ? -1 : Number(a > b))
 }

@@ -7,13 +7,11 @@ import { INSERTION_PARAMETERS, insertion, insertValues, type NewTask } from './i
 import { CLOCK_IS_STEADY, REGISTERS_TYPES } from './liveness.ts'
 import { EXECUTORS, LOGS, SCHEDULES } from './tables.ts'
 
-/** What somebody says about a schedule. */
 export interface ScheduleSettings {
   readonly name: string
   readonly cron: string
   readonly timeZone: string
   readonly taskType: string
-  /** JSON text. */
   readonly params: string
   readonly enabled: boolean
   readonly missed: MissedTicks
@@ -30,10 +28,9 @@ export interface ScheduleRow extends ScheduleSettings {
   readonly updatedAt: Date
 }
 
-/** False for infinity and what no step can be compared with, which others have written: there is no such tick. */
+/** False for infinity and instants that cannot be compared, which others may have written. */
 const IS_TICK = `s.next_run_at between '0001-01-01T00:00:00Z' and '9999-12-31T00:00:00Z'`
 
-/** From a table named `s`. */
 const COLUMNS = `s.name, s.cron, s.time_zone as "timeZone", s.task_type as "taskType", s.params, s.enabled, s.missed,
           s.declared, s.revision, case when ${IS_TICK} then ${instant('s.next_run_at')} end as "nextRunAt",
           ${instant('s.last_run_at')} as "lastRunAt",
@@ -42,10 +39,9 @@ const COLUMNS = `s.name, s.cron, s.time_zone as "timeZone", s.task_type as "task
 
 const NOW = statement('now', `select ${instant('now()')} as now`)
 
-/** The database's clock, which decides what is due. */
 export async function readClock(db: Database): Promise<Date> {
   const [row] = await execute<{ now: Date }>(db, NOW, [])
-  if (!row) throw new Error('the database did not say what time it is')
+  if (!row) throw new Error('the database returned no time')
   return row.now
 }
 
@@ -62,7 +58,6 @@ const MISSING = statement(
     where not exists (select from ${SCHEDULES} s where s.name = given.name)`,
 )
 
-/** Those of the names that no schedule has. */
 export async function findMissingSchedules(db: Database, names: readonly string[]): Promise<Set<string>> {
   const rows = await execute<{ name: string }>(db, MISSING, [names])
   return new Set(rows.map(({ name }) => name))
@@ -84,7 +79,7 @@ const INSERT = statement(
    returning ${COLUMNS}`,
 )
 
-/** Undefined when there is one of that name, or when there are too many. */
+/** Returns undefined if the name exists, or too many schedules do. */
 export async function insertSchedule(
   db: Database,
   settings: ScheduleSettings,
@@ -93,8 +88,7 @@ export async function insertSchedule(
   return (await execute<ScheduleRow>(db, INSERT, settingValues(settings, nextRunAt)))[0]
 }
 
-// The row's `enabled` stays. Its next tick moves only when cron or zone do; one that has none, for whatever was wrong
-// with it, begins anew.
+// Keeps `enabled`. The next tick changes only with cron or zone, or where there is none.
 const DECLARE = statement(
   'schedule_declare',
   `insert into ${SCHEDULES} as s
@@ -117,7 +111,7 @@ const DECLARE = statement(
    returning ${COLUMNS}`,
 )
 
-/** False when the row was already as the code says. */
+/** Returns false if the row was already up to date. */
 export async function declareSchedule(
   db: Database,
   settings: ScheduleSettings,
@@ -126,7 +120,7 @@ export async function declareSchedule(
   return (await execute(db, DECLARE, settingValues(settings, nextRunAt))).length > 0
 }
 
-// A new next tick only where the change asks for one: ticks go on meanwhile.
+// Replaces the next tick only on request: ticks may pass meanwhile.
 const UPDATE = statement(
   'schedule_update',
   `update ${SCHEDULES} s
@@ -139,7 +133,7 @@ const UPDATE = statement(
    returning ${COLUMNS}`,
 )
 
-/** Undefined when somebody changed it, or deleted it, since `before` was read. */
+/** Returns undefined if the schedule was changed or deleted since `before` was read. */
 export async function updateSchedule(
   db: Database,
   before: ScheduleRow,
@@ -160,21 +154,19 @@ const DELETE = statement(
   `delete from ${SCHEDULES} where name = $1 and ${WAITS_BRIEFLY} returning true as deleted`,
 )
 
-/** False when there was none. */
 export async function deleteSchedule(db: Database, name: string): Promise<boolean> {
   return (await execute(db, DELETE, [name])).length > 0
 }
 
 export interface ComingSchedule extends ScheduleRow {
   readonly nextRunAt: Date
-  /** The type is registered here; of another one only ticks are due that have been left to others for a lease. */
+  /** The type is registered here; ticks of other types are due here after a lease. */
   readonly isKnown: boolean
-  /** Milliseconds until it is due here; 0 or less when it is. */
   readonly inMs: number
   readonly now: Date
 }
 
-// A type that an executor elsewhere knows is that one's business.
+// Ticks of a type that another executor has registered are left to it.
 const COMING = statement(
   'schedule_coming',
   `select ${COLUMNS}, here.known as "isKnown", ${instant('now()')} as now,
@@ -192,14 +184,14 @@ const COMING = statement(
     limit $3::int`,
 )
 
-/** The schedules that are due here next, or due already, in their order. */
+/** Lists the schedules that are due or due next, in that order. */
 export function listComing(
   db: Database,
   options: {
     readonly taskTypes: readonly string[]
     readonly leaseMs: number
     readonly limit: number
-    /** Whether types that no executor here knows may be taken, and by whose heartbeat that is judged. */
+    /** Whether ticks of types without an executor may be taken; requires steady heartbeats of `judge`. */
     readonly judges: boolean
     readonly judge: string | null
   },
@@ -210,8 +202,8 @@ export function listComing(
 
 const parameter = (n: number) => `$${INSERTION_PARAMETERS + n}`
 
-// Whoever comes second waits for the first one's commit, and then finds another next tick: compare and set. In one
-// statement with the tasks: no process that stands still in the middle of it can hold the row.
+// Compare and set: the second process waits for the first one's commit and finds another next tick. In one statement
+// with the tasks, so that no stalled process holds the row.
 const TAKE = statement(
   'schedule_take',
   `with advanced as (
@@ -231,18 +223,16 @@ const TAKE = statement(
    select name from advanced`,
 )
 
-/** A step of a schedule: from its next tick to a later one, with a task for each tick in between that makes one. */
+/** From a schedule's next tick to a later one, with a task for each tick in between that creates one. */
 export interface Step {
   readonly schedule: Pick<ScheduleRow, 'name' | 'revision'>
   readonly from: Date
-  /** Null: there is no further tick. */
   readonly to: Date | null
-  /** Due at their ticks, oldest first. */
   readonly tasks: readonly NewTask[]
   readonly error: string | null
 }
 
-/** Takes the step and makes its tasks; false when somebody else took it, or the schedule was changed. */
+/** Takes the step and inserts its tasks; returns false if another process took it, or the schedule was changed. */
 export async function takeStep(db: Database, { schedule, from, to, tasks, error }: Step): Promise<boolean> {
   const last = tasks.at(-1)
   const rows = await execute(db, TAKE, [

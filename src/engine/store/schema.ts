@@ -17,15 +17,14 @@ import {
   varchar,
 } from 'drizzle-orm/pg-core'
 
-/** Instants are `timestamptz`; only the database's clock writes them. */
+/** Written by the database's clock alone. */
 const instant = (name: string) => timestamp(name, { withTimezone: true, mode: 'date' })
 
-/** The number of a transaction, which never wraps around. */
 const transactionId = customType<{ data: string }>({ dataType: () => 'xid8' })
 
 /**
- * One row a task. `(task_id, attempt, executor_id)` while `running` is the fence of every write of a run. Its fillfactor,
- * 90, is in the migration `0002_fillfactor`: Drizzle has no word for it.
+ * `(task_id, attempt, executor_id)` while `running` is the fence of every write of a run. The fillfactor of 90 is set
+ * in the migration `0002_fillfactor`: Drizzle cannot express it.
  */
 export const asyncTasks = pgTable(
   'async_tasks',
@@ -36,25 +35,24 @@ export const asyncTasks = pgTable(
     status: varchar('status', { length: 20 }).notNull().default('pending'),
     priority: smallint('priority').notNull().default(0),
     runAt: instant('run_at').notNull().defaultNow(),
-    /** Counts claims, never reset: half of the fence. */
+    /** Counts claims, never reset. */
     attempt: integer('attempt').notNull().default(0),
-    /** Who runs it, or ran it last; null while pending. */
+    /** Null while pending. */
     executorId: uuid('executor_id'),
-    /** The row has ended (cancelled, failed) while the handler of its last attempt had not returned. */
+    /** The row has ended while the handler of its last attempt had not returned. */
     stopping: boolean('stopping').notNull().default(false),
-    /** Of a type with a limit over all processes: what it shares its place with; '' where only the type counts. */
+    /** The key under which it counts against a limit over all processes; '' where only the type counts. */
     concurrencyKey: text('concurrency_key'),
     progress: integer('progress').notNull().default(0),
     total: integer('total').notNull().default(0),
     step: text('step'),
-    /** JSON text, so that it comes back as it went in. */
+    /** JSON text. */
     result: text('result'),
     errorMessage: text('error_message'),
     retryCount: integer('retry_count').notNull().default(0),
     maxRetries: integer('max_retries').notNull().default(3),
     timeoutSeconds: integer('timeout_seconds').notNull().default(14_400),
     createdBy: text('created_by'),
-    /** At most one unfinished task has it. */
     uniqueKey: varchar('unique_key', { length: 255 }),
     createdAt: instant('created_at').notNull().defaultNow(),
     startedAt: instant('started_at'),
@@ -70,29 +68,28 @@ export const asyncTasks = pgTable(
       'async_tasks_progress_check',
       sql`${t.progress} >= 0 and ${t.total} >= 0 and (${t.total} = 0 or ${t.progress} <= ${t.total})`,
     ),
-    // The claim: one type's due tasks in the order they are taken. Drizzle's desc() means nulls last, which an
-    // `order by … desc` cannot use: hence nullsFirst().
+    // Serves the claim: a type's due tasks in order. Drizzle's desc() means nulls last, which `order by … desc` cannot
+    // use.
     index('idx_async_tasks_due')
       .on(t.taskType, t.priority.desc().nullsFirst(), t.runAt, t.id)
       .where(sql`${t.status} = 'pending'`),
-    // An executor's own running rows: heartbeat, hand-back, the executors list, the list of running tasks.
+    // Serves heartbeats, releases, and the lists of executors and running tasks.
     index('idx_async_tasks_running').on(t.executorId, t.id).where(sql`${t.status} = 'running'`),
-    // One unfinished task a key, over all types; also the look for the one that has it.
+    // One unfinished task per key, over all types; also finds the holder of a key.
     uniqueIndex('idx_async_tasks_unique_key')
       .on(t.uniqueKey)
       .where(sql`${t.uniqueKey} is not null and ${t.status} in ('pending', 'running')`),
-    // What counts against a limit over all processes: nothing where no type has one.
+    // Serves counts of permits; empty where no type has a limit over all processes.
     index('idx_async_tasks_limited')
       .on(t.taskType, t.concurrencyKey)
       .where(sql`${t.concurrencyKey} is not null and (${t.status} = 'running' or ${t.stopping})`),
-    // The first due task of each key, hopped from key to key: a long backlog of one key hides no other.
+    // Serves claims by key: a loose index scan over the keys, however long one key's backlog is.
     index('idx_async_tasks_keys')
       .on(t.taskType, t.concurrencyKey, t.priority.desc().nullsFirst(), t.runAt, t.id)
       .where(sql`${t.concurrencyKey} <> '' and ${t.status} = 'pending'`),
-    // The lists, newest first, read backwards: of one status, and of one status of one type; several are merged.
-    // Ascending, because rows come in that order and full pages are then left behind. Running rows are few and would
-    // cost each claim two entries. The word about created_at, which is true of every row, keeps them for the lists,
-    // which repeat it: where no task is pending, a claim would find one of these as cheap as its own index.
+    // Serve the lists, newest first, read backwards. Ascending, because rows are inserted in that order and leave full
+    // pages. Without running rows, which would cost each claim two entries. The condition on created_at is true of
+    // every row and keeps claims from these indexes.
     index('idx_async_tasks_status')
       .on(t.status, t.createdAt, t.id)
       .where(sql`${t.status} <> 'running' and ${t.createdAt} >= '-infinity'`),
@@ -117,7 +114,7 @@ export const asyncTaskParams = pgTable(
     id: bigint('id', { mode: 'number' }).generatedAlwaysAsIdentity().primaryKey(),
     taskId: ownerTaskId(),
     key: varchar('key', { length: 100 }).notNull(),
-    /** JSON text: `"600519"`, `600519`, `true` and `null` stay what they were. */
+    /** JSON text: `"600519"`, `600519`, `true` and `null` stay distinct. */
     value: text('value').notNull(),
   },
   (t) => [unique('async_task_params_task_id_key_key').on(t.taskId, t.key)],
@@ -128,22 +125,22 @@ export const asyncTaskLogs = pgTable(
   {
     id: bigint('id', { mode: 'number' }).generatedAlwaysAsIdentity().primaryKey(),
     taskId: ownerTaskId(),
-    /** Null for a line that was written from outside a run. */
+    /** Null: written from outside a run. */
     attempt: integer('attempt'),
     level: varchar('level', { length: 20 }).notNull(),
     message: text('message').notNull(),
-    /** Structured fields of the line, JSON text. */
+    /** JSON text. */
     data: text('data'),
     createdAt: instant('created_at').notNull().defaultNow(),
   },
   (t) => [
     check('async_task_logs_level_check', sql`${t.level} in ('DEBUG', 'INFO', 'WARNING', 'ERROR')`),
-    // A task's log, a page at a time, in the order it was written: lines of one batch may share an instant.
+    // Serves pages of a log in writing order: lines of a batch may share an instant.
     index('idx_async_task_logs_task_id').on(t.taskId, t.id),
   ],
 )
 
-/** Attempts that ended without completing; the latest attempt of a task is derived from its row. */
+/** Attempts that did not complete; the latest attempt of a task is derived from its row. */
 export const asyncTaskAttempts = pgTable(
   'async_task_attempts',
   {
@@ -154,13 +151,13 @@ export const asyncTaskAttempts = pgTable(
     endedAt: instant('ended_at').notNull().defaultNow(),
     outcome: varchar('outcome', { length: 20 }).notNull(),
     error: text('error'),
-    /** Where it was thrown; null for an attempt that threw nothing. */
+    /** Null if the attempt threw nothing. */
     stack: text('stack'),
   },
   (t) => [primaryKey({ name: 'async_task_attempts_pkey', columns: [t.taskId, t.attempt] })],
 )
 
-/** One row a running executor. Nothing in it is indexed but its key, so that a heartbeat stays a HOT update. */
+/** Only the key is indexed, so that a heartbeat stays a HOT update. */
 export const asyncTaskExecutors = pgTable('async_task_executors', {
   executorId: uuid('executor_id').primaryKey(),
   host: text('host').notNull(),
@@ -171,16 +168,15 @@ export const asyncTaskExecutors = pgTable('async_task_executors', {
   leaseMs: integer('lease_ms').notNull(),
   startedAt: instant('started_at').notNull().defaultNow(),
   heartbeatAt: instant('heartbeat_at').notNull().defaultNow(),
-  /** Set by a clean stop. The row stays for a while: its types count as registered for one more lease. */
+  /** Set by a clean stop. Its types count as registered for one more lease. */
   stoppedAt: instant('stopped_at'),
-  /** Task ids whose handlers ignore their signal. */
   stuck: text('stuck').array().notNull().default(sql`'{}'`),
 })
 
-/** A tick: a whole second, which a `Date` holds exactly, so that it can be compared with what was read. */
+/** A whole second, which a `Date` holds exactly, so that it can be compared. */
 const tick = (name: string) => timestamp(name, { withTimezone: true, mode: 'date', precision: 0 })
 
-/** One row a schedule. Its next tick is taken by whoever moves `next_run_at` on, in the statement that makes the task. */
+/** A tick is taken by the statement that moves `next_run_at` and inserts the task. */
 export const asyncTaskSchedules = pgTable(
   'async_task_schedules',
   {
@@ -188,20 +184,20 @@ export const asyncTaskSchedules = pgTable(
     cron: text('cron').notNull(),
     timeZone: text('time_zone').notNull(),
     taskType: varchar('task_type', { length: 100 }).notNull(),
-    /** JSON text, as given: the type parses it at each tick. */
+    /** JSON text, as given: parsed by the type at each tick. */
     params: text('params').notNull().default('{}'),
     enabled: boolean('enabled').notNull().default(true),
     missed: varchar('missed', { length: 10 }).notNull().default('skip'),
-    /** An app's code owns all of it but `enabled`. */
+    /** Code owns all of it but `enabled`. */
     declared: boolean('declared').notNull().default(false),
-    /** Another one after each change; a tick that was planned before it counts no more. */
+    /** New after each change; a tick that was planned before is void. */
     revision: uuid('revision').notNull().defaultRandom(),
     /** Null while disabled. */
     nextRunAt: tick('next_run_at'),
     lastRunAt: tick('last_run_at'),
     /** No reference: tasks are deleted, schedules stay. */
     lastTaskId: varchar('last_task_id', { length: 50 }),
-    /** Why the latest tick made no task. */
+    /** Why the latest tick created no task. */
     lastError: text('last_error'),
     createdAt: instant('created_at').notNull().defaultNow(),
     updatedAt: instant('updated_at').notNull().defaultNow(),
@@ -211,15 +207,11 @@ export const asyncTaskSchedules = pgTable(
     check('async_task_schedules_enabled_check', sql`${t.enabled} or ${t.nextRunAt} is null`),
   ],
 )
-/**
- * Ends of tasks by minute: one row a minute and process, which adds to it every few seconds. Kept for a few hours, and
- * on its own, so that a rate can be told without an index on the ends of tasks and whatever is deleted.
- */
+/** Ended tasks per minute and process, for rates without an index on end times. Kept for hours. */
 export const asyncTaskMinutes = pgTable(
   'async_task_minutes',
   {
     minute: instant('minute').notNull(),
-    /** The process that counted. */
     source: uuid('source').notNull(),
     completed: integer('completed').notNull().default(0),
     failed: integer('failed').notNull().default(0),
@@ -228,43 +220,38 @@ export const asyncTaskMinutes = pgTable(
   (t) => [primaryKey({ name: 'async_task_minutes_pkey', columns: [t.minute, t.source] })],
 )
 
-/** Work that one process at a time does for all of them. A row, because poolers do not keep session locks. */
+/** Work of one process at a time. A row, because poolers do not keep session locks. */
 export const asyncTaskDuties = pgTable('async_task_duties', {
   name: varchar('name', { length: 50 }).primaryKey(),
-  /** Who has it, or had it last. */
   holder: uuid('holder').notNull(),
-  /** Nobody else takes it before this instant. */
+  /** Until then no other process takes it. */
   until: instant('until').notNull(),
 })
 
-/**
- * Cancels of tasks whose rows were locked. No foreign key: its check would wait for the row that is locked. Rows go when
- * the task is cancelled, retried or has ended otherwise.
- */
+/** Cancels of tasks whose rows were locked. No foreign key: its check would wait for the locked row. */
 export const asyncTaskCancelRequests = pgTable('async_task_cancel_requests', {
   taskId: varchar('task_id', { length: 50 }).primaryKey(),
   requestedAt: instant('requested_at').notNull().defaultNow(),
 })
 
-/** What holds for all tasks of a type, in all processes. A type without a row is not paused. */
+/** Settings of a type in all processes. Without a row, a type is not paused. */
 export const asyncTaskTypes = pgTable('async_task_types', {
   taskType: varchar('task_type', { length: 100 }).primaryKey(),
-  /** Not claimed since then; null: claimed. */
   pausedAt: instant('paused_at'),
-  /** Claims that took tasks of it, where it has a limit over all processes: tells whether a count is still true. */
+  /** Version of its claims, where it has a limit over all processes: shows whether a count is still true. */
   claims: bigint('claims', { mode: 'number' }).notNull().default(0),
 })
 
 /**
- * Tasks that changed, for those who watch all tasks: what polling a few indexes cannot find. Kept for minutes. Found by
- * the transactions that one snapshot shows and an earlier one did not: however late they commit, none is missed.
+ * Changed tasks, for streams of all tasks; kept for minutes. Read by comparing snapshots, so that late commits are
+ * found.
  */
 export const asyncTaskChanges = pgTable(
   'async_task_changes',
   {
     id: bigint('id', { mode: 'number' }).generatedAlwaysAsIdentity().primaryKey(),
     xid: transactionId('xid').notNull().default(sql`pg_current_xact_id()`),
-    /** No references: tasks that were deleted are among them. */
+    /** No references: deleted tasks are among them. */
     taskIds: text('task_ids').array().notNull(),
     createdAt: instant('created_at').notNull().defaultNow(),
   },

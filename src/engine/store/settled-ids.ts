@@ -1,10 +1,10 @@
-/** Transactions at the moment of a look. */
+/** Transactions at the time of a poll. */
 export interface Snapshot {
-  /** The oldest that had not ended; the next one where none was in flight. */
+  /** The oldest in flight; the next one if there is none. */
   readonly oldestXid: number
-  /** Every transaction that had begun to write by then has a smaller number. */
+  /** Larger than the number of every transaction that had written by then. */
   readonly nextXid: number
-  /** One of them had written to the log. */
+  /** A transaction in flight had written to the log. */
   readonly logIsWritten: boolean
 }
 
@@ -14,34 +14,31 @@ interface Seen extends Snapshot {
 }
 
 /**
- * A transaction that never ends, in whatever database of the server, must not hold back a log for ever. A line of one
- * that had written to the log earlier than others, and committed this much later, may be missing in a stream.
+ * A transaction that never ends, in any database of the server, must not hold back a stream. A line that commits later
+ * than this after newer lines may be missing.
  */
 const MAX_HELD_MS = 2_000
 
 /**
- * Which of the ids that were seen cannot be followed by smaller ones. Ids come from a sequence and show when their
- * transactions commit, so a smaller one may show later; whoever remembers only the highest would miss it.
- *
- * An id is settled when everything that was in flight when it was first seen has ended. It is handed on only from
- * the look that finds that out, which therefore shows everything smaller, too.
+ * Finds the ids that no smaller id can follow. Ids come from a sequence and become visible when their transactions
+ * commit, so a smaller one may appear later. An id is settled when every transaction in flight at its first poll has
+ * ended.
  */
 export class SettledIds {
   #seen: Seen[] = []
   #settled: number | undefined
 
-  /** Undefined while nothing is. */
   get settled(): number | undefined {
     return this.#settled
   }
 
-  /** Takes the highest id of a look; answers up to where the look may be handed on. */
-  see(id: number, snapshot: Snapshot, nowMs: number): number | undefined {
+  /** Takes the highest id of a poll; returns up to which id its lines may be published. */
+  record(id: number, snapshot: Snapshot, nowMs: number): number | undefined {
     this.#seen.push({ id, ...snapshot, atMs: nowMs })
-    const isSettled = (seen: Seen, isThisLook: boolean) =>
+    const isSettled = (seen: Seen, isThisPoll: boolean) =>
       seen.nextXid <= snapshot.oldestXid ||
-      // Asked after its look, so what was written by then shows only in the next one.
-      (!seen.logIsWritten && !isThisLook) ||
+      // `logIsWritten` is read after the snapshot: lines written by then are visible in the next poll only.
+      (!seen.logIsWritten && !isThisPoll) ||
       nowMs - seen.atMs >= MAX_HELD_MS
     const last = this.#seen.length - 1
     const settled = this.#seen.filter((seen, i) => isSettled(seen, i === last))

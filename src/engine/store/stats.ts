@@ -4,28 +4,24 @@ import { IS_SERVING } from './fence.ts'
 import { EXECUTORS, MINUTES, TYPES as STEERED_TYPES, TASKS } from './tables.ts'
 import { ofType, TYPES, WALK } from './types-present.ts'
 
-/** How the whole table stands, in a time that does not grow with its history. */
-
-/** Completed tasks of a type are counted up to here; beyond, the planner's statistics say how many there are. */
+/** Beyond it, counts of completed tasks are estimates from the planner's statistics. */
 export const MAX_COUNTED_COMPLETED = 10_000
-/** Failed and cancelled tasks of a type are counted up to here, each. */
 export const MAX_COUNTED_ENDS = 100_000
 
-/** More types than that are no types. */
 const MAX_TYPES = 10_000
 
 const BOUND = { completed: MAX_COUNTED_COMPLETED, failed: MAX_COUNTED_ENDS, cancelled: MAX_COUNTED_ENDS }
 
-/** Ended tasks of a type in one status, up to its bound and one more. */
+/** Counts up to the bound, plus one. */
 const countOf = (status: keyof typeof BOUND) => `(select count(*)::int
              from (select from ${TASKS} t
                     where ${ofType('known.task_type', status)}
                     order by t.created_at desc, t.id desc
                     limit ${BOUND[status]} + 1) newest)`
 
-// Every part reads an index alone: the types hop along one, a step a type; the newest of a type, and the rare ends, are
-// counted up to a bound; what waits and what runs has indexes of its own. Each order is that of an index, so that no
-// plan finds a scan of the table cheaper. Rows are estimated as the planner does: density times size.
+// Every part reads an index alone: a loose index scan for the types, bounded counts for ended tasks, and small indexes
+// for the rest. The orders keep the planner from a scan of the table. Rows are estimated as the planner does: density ×
+// size.
 const COUNT = `with recursive ${TYPES}, waiting as (
      select task_type, count(*)::int as pending, min(run_at) filter (where run_at <= now()) as oldest_due
        from ${TASKS}
@@ -79,27 +75,23 @@ const COUNT = `with recursive ${TYPES}, waiting as (
 
 export interface TypeCount {
   readonly taskType: string
-  /** Tasks of it are due, and no living executor has registered it. */
   readonly waitingFor?: 'executor' | null
   readonly paused: boolean
   readonly pending: number
-  /** How long the oldest due one has waited; null when none is due. */
   readonly oldestDueSeconds: number | null
   readonly running: number
-  /** Up to `MAX_COUNTED_ENDS` + 1; so are cancelled ones. */
+  /** Up to `MAX_COUNTED_ENDS` + 1, as `cancelled` is. */
   readonly failed: number
   readonly cancelled: number
-  /** Up to `MAX_COUNTED_COMPLETED` + 1. */
   readonly completed: number
-  /** The type's share of the table by the planner's statistics; null when they do not name it. */
+  /** The type's share of the table by the planner's statistics; null if unknown. */
   readonly share: number | null
-  /** The table's rows by the planner's statistics; null before there are any. This and what follows: in every row. */
+  /** The table's rows by the planner's statistics; null if unknown. From here on the same in every row. */
   readonly rows: number | null
   readonly failedShare: number | null
   readonly cancelledShare: number | null
 }
 
-/** One row a type. */
 export function countByType(db: Database): Promise<TypeCount[]> {
   return transact(db, async (client) => {
     await client.query(WALK)
@@ -128,7 +120,7 @@ export interface MinuteCount {
   readonly cancelled: number
 }
 
-/** The last 60 minutes, this one included, oldest first. */
+/** The last 60 minutes, including this one, oldest first. */
 export function findLastHour(db: Database): Promise<MinuteCount[]> {
   return execute(db, LAST_HOUR, [])
 }
@@ -147,14 +139,13 @@ const ADD = statement(
 )
 
 export interface NewEnds {
-  /** How long ago they ended: the database's clock dates them. */
+  /** Age of the ends: the database's clock dates them. */
   readonly ageMs: number
   readonly completed: number
   readonly failed: number
   readonly cancelled: number
 }
 
-/** Adds what one process has seen end to its minutes. */
 export async function addEnds(db: Database, source: string, ends: readonly NewEnds[]): Promise<void> {
   await execute(db, ADD, [
     source,

@@ -29,7 +29,6 @@ export const SCHEDULES = qualified(asyncTaskSchedules)
 export const MINUTES = qualified(asyncTaskMinutes)
 export const DUTIES = qualified(asyncTaskDuties)
 
-/** All of them. */
 export const ENGINE_TABLES: readonly string[] = [
   TASKS,
   PARAMS,

@@ -3,17 +3,15 @@ import { runIn, type Transaction } from '../../db/query-runner.ts'
 import { IS_SERVING, WAITS_BRIEFLY } from './fence.ts'
 import { EXECUTORS, TASKS, TYPES } from './tables.ts'
 
-/** What holds for all tasks of a type, in all processes. */
-
 const PAUSE = statement(
   'pause_type',
   `insert into ${TYPES} (task_type, paused_at) select $1, now() where ${WAITS_BRIEFLY}
    on conflict (task_type) do update set paused_at = coalesce(${TYPES}.paused_at, now())`,
 )
 
-// A claim that was on its way when the pause was committed has locked these two tables before it took its snapshot;
-// one that locks them later sees the pause. Others that read one of them, such as a dump, are not waited for.
-const CLAIMS_UNDER_WAY = statement(
+// A claim in flight at the pause's commit had locked these tables before its snapshot; later claims see the pause.
+// Other readers, such as a dump, do not count.
+const CLAIMS_IN_FLIGHT = statement(
   'claims_under_way',
   `select reading.virtualtransaction as id
      from pg_locks reading
@@ -26,13 +24,13 @@ const CLAIMS_UNDER_WAY = statement(
       and reading.pid <> pg_backend_pid()`,
 )
 
-/** From when it returns, no claim takes a task of this type but those that `findClaimsUnderWay` names then. */
+/** Once it returns, only the claims that `findClaimsInFlight` then finds may still take a task of the type. */
 export async function pauseType(db: Database, taskType: string): Promise<void> {
   await execute(db, PAUSE, [taskType])
 }
 
-export async function findClaimsUnderWay(db: Database): Promise<Set<string>> {
-  const rows = await execute<{ id: string }>(db, CLAIMS_UNDER_WAY, [])
+export async function findClaimsInFlight(db: Database): Promise<Set<string>> {
+  const rows = await execute<{ id: string }>(db, CLAIMS_IN_FLIGHT, [])
   return new Set(rows.map(({ id }) => id))
 }
 
@@ -67,7 +65,7 @@ const WITHOUT_EXECUTOR = statement(
             order by priority desc, run_at, id limit 1)`,
 )
 
-/** Those of the types that have due tasks while no living executor has registered them. */
+/** Finds types with due tasks that no living executor has registered. */
 export async function findTypesWithoutExecutor(
   db: Database,
   taskTypes: readonly string[],
@@ -82,7 +80,7 @@ const IS_KNOWN = statement(
        or exists (select from ${TYPES} where task_type = $1) as known`,
 )
 
-/** An executor has registered the type, or had when it was paused. */
+/** An executor has registered the type, or it was paused or limited once. */
 export async function isKnownType(db: Database, taskType: string): Promise<boolean> {
   const [row] = await execute<{ known: boolean }>(db, IS_KNOWN, [taskType])
   return row?.known ?? false
@@ -92,7 +90,7 @@ const IN_USE = `select distinct name
      from ${EXECUTORS} e, unnest(e.task_types) as name
     where name = any($1::text[]) and e.heartbeat_at > now() - interval '1 day'`
 
-/** Those of the types that an executor of the last day has registered, as a transaction sees it, if one is given. */
+/** Finds types that an executor of the last day has registered, as seen by the transaction. */
 export async function findTypesInUse(
   db: Database,
   taskTypes: readonly string[],

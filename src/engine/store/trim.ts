@@ -1,12 +1,10 @@
 import { type Database, execute, statement } from '../../db/database.ts'
 import { LOGS, TASKS } from './tables.ts'
 
-/** Lines that one statement removes. */
 const BATCH = 5_000
 
-// The last line to go is found along the index. The note takes its number, which is free again: it stands before all
-// lines that are left, and whoever follows the log by line numbers has passed it. An earlier note is the oldest line:
-// it goes, and what it told of is told by the new one. Only notes have data without belonging to an attempt.
+// The new note reuses the id of the last deleted line, so it precedes all lines that are left and followers by id have
+// passed it. An earlier note is deleted with them and its count added. Only notes have data without an attempt.
 const TRIM = statement(
   'trim_log',
   `with present as materialized (
@@ -39,7 +37,7 @@ const TRIM = statement(
    select lines from removed`,
 )
 
-/** Leaves the newest `maxLines` lines of a log, and a note in place of those that went. */
+/** Deletes all but the newest `maxLines` lines of a log and leaves a note with their number. */
 export async function trimLog(db: Database, taskId: string, maxLines: number): Promise<void> {
   for (;;) {
     const [removed] = await execute<{ lines: number }>(db, TRIM, [taskId, maxLines])

@@ -5,7 +5,7 @@ import type { TaskOptions } from '../../../src/engine/definition/task.ts'
 import type { AnyTask } from '../../../src/engine/definition/task-reference.ts'
 import { Pruner } from '../../../src/engine/maintenance/pruner.ts'
 import { Supervisor } from '../../../src/engine/runtime/supervisor.ts'
-import { takePruning } from '../../../src/engine/store/prune.ts'
+import { holdPruning } from '../../../src/engine/store/prune.ts'
 import { createEngine, nextEvent } from '../../support/engine.ts'
 import { captureStatements } from '../../support/plans.ts'
 import { inStatus, SOME_EXECUTOR, type StoredRow, useTaskTables } from '../../support/task-rows.ts'
@@ -197,14 +197,14 @@ describe('pruning', () => {
   test('is done by one process at a time; one that died is followed', async () => {
     const { db, prune } = createPruner()
     await insertEnded('completed', 40)
-    expect(await takePruning(db, SOME_EXECUTOR, 60_000)).toBe(true)
+    expect(await holdPruning(db, SOME_EXECUTOR, 60_000)).toBe(true)
     expect(await prune()).toBe(false)
     expect(await leftOf()).toHaveLength(1)
     await tables.pool.query(`update async_task_duties set until = now() - interval '1 ms'`)
     expect(await prune()).toBe(true)
     expect(await leftOf()).toHaveLength(0)
     // It has left the duty to whoever comes next.
-    expect(await takePruning(db, SOME_EXECUTOR, 60_000)).toBe(true)
+    expect(await holdPruning(db, SOME_EXECUTOR, 60_000)).toBe(true)
   })
 
   test('ends with the step it is in when it is told to', async () => {
