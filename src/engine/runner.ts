@@ -23,41 +23,35 @@ export interface TaskRunnerOptions {
   readonly pool: pg.Pool
   readonly settings: TaskSettings
   readonly registry: TaskRegistry
-  /** Schedules that the code owns. */
   readonly schedules?: readonly ScheduleOptions[] | undefined
-  /** Shown with the executor. */
   readonly version: string
-  /** Whether this process runs tasks, or only creates and shows them. */
+  /** False: it only creates and shows tasks. */
   readonly executes: boolean
   readonly prepared: boolean
-  /** Where to LISTEN; undefined: polling only. */
+  /** Undefined: polls only. */
   readonly listen: pg.ClientConfig | undefined
-  /** Resolves when the tables are there; until then statements wait. Default: they are. */
+  /** Resolves once the tables exist; until then statements wait. Default: they exist. */
   readonly opened?: Promise<void>
 }
 
 /**
- * Connections of an executor's own, for its writes and for its heartbeat. Handlers may hold every connection of the
- * app's pool while they wait for the engine, and locked rows every connection of the writes: neither may stop the
- * heartbeat.
+ * An executor's own connections, for its writes and for its heartbeat: handlers may hold all of the app's pool, and
+ * locked rows all connections of the writes.
  */
 const OWN_CONNECTIONS = [
-  // Polls keep one of them open; what a burst opened is closed soon.
   { max: 5, idleMs: 5_000 },
   { max: 1, idleMs: 60_000 },
 ] as const
-/** Opened where handlers, or routes, hold every connection of the app's pool. */
+/** Used while handlers or routes hold all of the app's pool. */
 const SPARE_CONNECTIONS = { max: 2, idleMs: 5_000 }
-/** Opened when somebody watches: viewers and the app do not wait for each other. */
+/** Opened for viewers, so that they and the app do not wait for each other. */
 const FEED_CONNECTIONS = { max: 2, idleMs: 5_000 }
 
-/** The engine of one app: its parts, put together, and the order in which they start and stop. */
+/** Builds the engine of one app, and owns the order in which its parts start and stop. */
 export class TaskRunner {
   readonly events = new TaskEvents()
   readonly manager: TaskManager
-  /** Null where this process runs no tasks. */
   readonly executor: TaskExecutor | null
-  /** Shows viewers what happens, in whatever process. */
   readonly feed: TaskFeed
   readonly #db: Database
   readonly #gate = new Gate()
@@ -73,7 +67,7 @@ export class TaskRunner {
   constructor(options: TaskRunnerOptions) {
     const { pool, prepared, registry, settings, version, listen } = options
     const { events } = this
-    // An executor must learn that a connection is dead while others still count on it.
+    // An executor must notice a dead connection within its lease.
     const answerTimeoutMs = Math.min(settings.leaseMs / 2, 30_000)
     if (options.opened) this.#gate.holdUntil(options.opened)
     const connect = (to: pg.Pool) => createDatabase(to, { prepared, answerTimeoutMs, gate: this.#gate })
@@ -127,19 +121,19 @@ export class TaskRunner {
   }
 
   /**
-   * From here on the types are fixed: what is registered later belongs to apps that start later.
+   * Fixes the types: later ones belong to apps that start later.
    *
-   * @throws TaskError for a declared schedule that is wrong
+   * @throws TaskError for an invalid declared schedule
    */
   async start(): Promise<void> {
     if (this.#isStopping) return
     for (const [type, definition] of this.#registry.definitions()) this.#definitions.set(type, definition)
-    // Fastify gives up a hook that takes longer than a plugin may, as a migration may well.
+    // A migration may take longer than Fastify allows a hook.
     if (this.#gate.isOpen) await this.#begin()
     else void this.#beginLate()
   }
 
-  /** False while a start still waits for the database's tables. */
+  /** False while the start waits for the database's tables. */
   get isOpen(): boolean {
     return this.#gate.isOpen
   }
@@ -157,17 +151,16 @@ export class TaskRunner {
     try {
       await this.#schedules.start(() => !this.#isStopping)
     } catch (error) {
-      // An app may be closed while it starts: its pools have ended then, and nothing is to be started.
+      // The app was closed during its start: its pools have ended.
       if (!this.#isStopping) throw error
     }
     if (this.#isStopping) return
     this.executor?.start()
-    // Spares the first task the connection's start. An error is reported to the first caller that creates a task.
+    // Saves the first create from opening a connection. Later creates report errors.
     warmUpInsert(this.#db).catch(() => {})
   }
 
-  /** Begins to stop and returns at once. Waits for tasks and what viewers follow end here: they would keep a
-   * server from closing. */
+  /** Begins to stop and returns at once. Ends waits and streams, which would keep a server from closing. */
   beginStop(): void {
     this.#isStopping = true
     this.#schedules.beginStop()

@@ -7,13 +7,11 @@ import type { Snapshot } from '../store/settled-ids.ts'
 import { Changes } from './changes.ts'
 import { MissingIds } from './missing-ids.ts'
 
-/** Pending tasks that each poll reads again: the latest. Reports name what changes of the others. */
+/** The newest pending tasks, read again by each poll; reports name changes of the others. */
 const MAX_PENDING = 500
-/** Ended tasks that are remembered, so that a report of a published change is ignored. */
+/** Remembered, so that a report of a published change is ignored. */
 const MAX_ENDED = 2_000
-/** Events kept for viewers that are a little behind. */
 const MAX_KEPT = 5_000
-/** The body of a deleted task. */
 const DELETED = ''
 
 interface Known {
@@ -40,10 +38,8 @@ interface Batch {
  */
 export class AllTasks {
   readonly changes = new Changes()
-  /** Resolves after the first poll; rejects when it fails. */
   readonly found = Promise.withResolvers<void>()
   viewers = 0
-  /** When the next request and the next read are due, by the process's clock. */
   requestReportsAt = 0
   readFleetAt = 0
   /** Ordered by their last change. */
@@ -61,7 +57,6 @@ export class AllTasks {
     this.found.promise.catch(() => {})
   }
 
-  /** Where the next poll starts. */
   get wanted(): AllTasksPosition {
     return {
       unfinished: [...this.#unfinished.keys()],
@@ -71,7 +66,6 @@ export class AllTasks {
     }
   }
 
-  /** Counts the batches of changes. */
   get number(): number {
     return this.#number
   }
@@ -116,7 +110,6 @@ export class AllTasks {
       .map(({ event }) => event)
   }
 
-  /** Disconnects all viewers. */
   restart(): void {
     this.#number += 1
     this.#batches = []
@@ -156,7 +149,7 @@ export class AllTasks {
     for (const taskType of before) if (!now.has(taskType)) yield published(taskType, false)
   }
 
-  /** An executor that died may have ended tasks without a report. */
+  /** It may have ended tasks without a report. */
   #isNewlyDead(executorIds: readonly string[]): boolean {
     const before = this.#dead
     this.#dead = new Set(executorIds)

@@ -92,7 +92,6 @@ export class TaskFeed {
     return watched + (this.#watched.all?.viewers ?? 0)
   }
 
-  /** Ends all streams. */
   close(): void {
     this.#stop.abort()
     this.#events.off('started', this.#onChange)
@@ -162,8 +161,10 @@ export class TaskFeed {
     }
   }
 
-  /** Resolves once the target is found, to what the viewer leaves with. Leaves at the signal, too: an iterator that was
-   * never started runs no `finally`. */
+  /**
+   * Resolves once the target is found, to the function that leaves it. The signal leaves, too: an iterator that was
+   * never started runs no `finally`.
+   */
   async #enter(target: WatchedTask | AllTasks, signal: AbortSignal): Promise<() => void> {
     if (target.viewers === 0) this.#poller.wake()
     target.viewers += 1

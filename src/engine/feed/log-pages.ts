@@ -16,7 +16,6 @@ export class LogPages {
     this.#db = db
   }
 
-  /** Lines after `position`, ascending, none above `known`. */
   async linesAfter(watched: WatchedTask, position: number, known: number): Promise<readonly TaskLogLine[]> {
     const recent = watched.recentAfter(position)
     if (recent) return recent

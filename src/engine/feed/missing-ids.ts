@@ -12,7 +12,7 @@ export class MissingIds {
   /** Each with the first transaction number that is too late to own it; unknown at its first poll. */
   readonly #missing = new Map<number, number | undefined>()
 
-  /** Everything up to this id was read or is missing; undefined before the first poll. */
+  /** Every smaller id was read or is missing; undefined before the first poll. */
   get position(): number | undefined {
     return this.#position
   }

@@ -11,17 +11,14 @@ import { findTasks } from '../store/read.ts'
 import type { AllTasks } from './all-tasks.ts'
 import { LINES_PER_POLL, type WatchedTask } from './watched-task.ts'
 
-/** At most four polls a second. */
 const INTERVAL_MS = 250
-/** A change in this process is polled for sooner, but not sooner than this after the last poll. */
 const MIN_INTERVAL_MS = 50
-/** Often enough for requests that last a minute. */
+/** Requests last a minute. */
 const REQUEST_REPORTS_MS = 10_000
 const READ_FLEET_MS = 1_000
 /** Each detail may carry megabytes of params and result. */
 const DETAILS_PER_READ = 100
 
-/** What viewers watch now. */
 export interface Watched {
   readonly tasks: Map<string, WatchedTask>
   all: AllTasks | undefined
@@ -98,7 +95,6 @@ export class FeedPoller {
     return more
   }
 
-  /** Requests reports and reads the fleet, where that is due. */
   async #prepare(all: AllTasks): Promise<void> {
     const now = performance.now()
     if (now >= all.requestReportsAt) {

@@ -4,14 +4,12 @@ import type { TaskEventMap, TaskEvents } from '../runtime/events.ts'
 import { pause } from '../runtime/wake-up.ts'
 import { reportChanges } from '../store/changes.ts'
 
-/** While no process watches: how long ends are collected before the next query whether one does. */
+/** While no process watches: the shortest time between two queries whether one does. */
 const UNWATCHED_MS = 1_000
 const WATCHED_MS = 200
-/** Ids per statement. */
 const BATCH = 500
-/** Beyond that the oldest are discarded, as in a long outage. */
+/** Beyond it the oldest are discarded, as in a long outage. */
 const MAX_PENDING = 100_000
-/** Longest wait of a stop for the last report. */
 const STOP_MS = 1_000
 
 /**
@@ -88,7 +86,7 @@ export class ChangeReporter {
     this.#pending = new Set()
     let reported = 0
     try {
-      // Ids are sent only where they are wanted.
+      // Asks first: ids are sent only if a process watches.
       this.#isWatched ||= await reportChanges(this.#db, [])
       while (this.#isWatched && reported < taskIds.length) {
         this.#isWatched = await reportChanges(this.#db, taskIds.slice(reported, reported + BATCH))

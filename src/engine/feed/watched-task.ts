@@ -10,11 +10,10 @@ export const LINES_PER_POLL = 500
 const MAX_RECENT_LINES = 300
 const MAX_RECENT_CHARS = 256 * 1024
 
-/** What all viewers of one task share: its detail, the end of its log, and whether more can come. */
+/** What all viewers of one task share: its detail and the end of its log. */
 export class WatchedTask {
   readonly taskId: string
   readonly changes = new Changes()
-  /** Resolves when the task was found; rejects when there is none, or the read fails. */
   readonly found = Promise.withResolvers<void>()
   viewers = 0
   #detail: TaskDetail | undefined
@@ -55,7 +54,6 @@ export class WatchedTask {
     return isEnd && isFinished(isEnd.status) ? isEnd : undefined
   }
 
-  /** More than the summary may have changed: the detail must be read again. */
   get detailIsStale(): boolean {
     return this.#detailIsStale
   }
@@ -148,7 +146,6 @@ function withoutProgress(row: SeenSummary): string {
   return JSON.stringify(rest)
 }
 
-/** Approximate size in memory. */
 function charsOf({ message, data }: TaskLogLine): number {
   return message.length + (data === undefined ? 0 : JSON.stringify(data).length) + 100
 }

@@ -7,9 +7,8 @@ import { addEnds } from '../store/stats.ts'
 
 const FLUSH_INTERVAL_MS = 5_000
 const BUCKET_MS = 1_000
-/** Statistics tell of one hour: what waits longer than that for a database need not be written. */
+/** Statistics cover one hour. */
 const MAX_BUCKETS = 3_600
-/** What a stop waits for the last counts. */
 const STOP_MS = 1_000
 
 interface Bucket {
@@ -20,8 +19,8 @@ interface Bucket {
 }
 
 /**
- * Counts the ends of tasks that this process has written, and adds them to the minutes every few seconds: nothing at
- * rest, and no write a task. Counts that a killed process had not written yet are lost; they are statistics.
+ * Counts the tasks that this process ends, and adds them to their minutes every few seconds. Counts of a killed process
+ * are lost.
  */
 export class FinishCounter {
   readonly #db: Database
@@ -41,7 +40,7 @@ export class FinishCounter {
     events.on('unknownTypeFailed', this.#onUnknownTypeFailed)
   }
 
-  /** Writes what was counted; a failure keeps it for the next time. */
+  /** A failure keeps the counts for the next flush. */
   flush(): Promise<void> {
     this.#flushing ??= this.#write().finally(() => {
       this.#flushing = undefined
@@ -49,7 +48,7 @@ export class FinishCounter {
     return this.#flushing
   }
 
-  /** Counts no more. Waits a second at most: a database that is away must not hold up a stop. */
+  /** Waits a second at most: an outage must not delay a stop. */
   async stop(): Promise<void> {
     this.#stopped = true
     clearTimeout(this.#timer)
@@ -111,7 +110,7 @@ export class FinishCounter {
         this.#events.emit('writeFailed', { what: 'counts of ended tasks', error })
         return
       }
-      // The database is away, which others say. Counts whose answer alone was lost will be added twice.
+      // Counts whose response was lost are added twice.
       this.#buckets = [...buckets, ...this.#buckets].slice(-MAX_BUCKETS)
       this.#flushSoon()
     }

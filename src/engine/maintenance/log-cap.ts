@@ -3,20 +3,19 @@ import { isTransient } from '../../db/errors.ts'
 import type { TaskEvents } from '../runtime/events.ts'
 import { trimLog } from '../store/trim.ts'
 
-/** Tasks whose lines are counted; of more, those are forgotten that have been silent the longest. */
 const MAX_TASKS = 10_000
-/** An attempt of such a number looks at once: counts are a process's own, and it may have begun since the last one. */
+/** Counts are per process, so every tenth attempt checks the log at once. */
 const LOOK_EACH_ATTEMPTS = 10
 
 /**
- * Keeps the logs of tasks from growing for ever. It counts what it sees written; once that makes a tenth of what a log
- * may keep it looks at the whole log, and removes the oldest lines where there are too many.
+ * Bounds the logs of tasks. Counts written lines; after a tenth of the limit it checks the whole log and deletes the
+ * oldest lines beyond it.
  */
 export class LogCap {
   readonly #db: Database
   readonly #events: TaskEvents
   readonly #maxLines: number
-  /** Lines since the last look, the latest speaker last. */
+  /** Lines since the last check, ordered by the last write. */
   readonly #counts = new Map<string, number>()
 
   constructor(db: Database, events: TaskEvents, maxLines: number) {
@@ -25,7 +24,7 @@ export class LogCap {
     this.#maxLines = maxLines
   }
 
-  /** Removes what is too much, after these lines. Never fails: what cannot be removed now will be after later lines. */
+  /** Never fails: what cannot be deleted now is deleted after later lines. */
   async afterWrite(lines: readonly { taskId: string; attempt: number | null }[]): Promise<void> {
     const step = Math.ceil(this.#maxLines / 10)
     for (const { taskId, attempt } of lines) {

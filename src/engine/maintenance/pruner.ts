@@ -18,24 +18,21 @@ import {
 const MINUTE_MS = 60_000
 const HOUR_MS = 60 * MINUTE_MS
 const DAY_MS = 24 * HOUR_MS
-/** Whoever waits for an end, at its next poll, still finds it. */
+/** A waiter's next poll must still find the task. */
 const MIN_RETENTION_MS = MINUTE_MS
-/** A hundred years, the largest value, is never. */
+/** The largest value means never. */
 const FOREVER_DAYS = 36_500
-/** After this another process takes over from one that died while it pruned. */
+/** After this another process takes over from a dead one. */
 const DUTY_MS = 2 * MINUTE_MS
-/** Of the time, the part that is spent in statements: the rest belongs to tasks. */
+/** Share of the time spent in statements. */
 const BUSY = 1 / 3
-/** Turns are counted from different moments, so that the same process does not always come first. */
+/** So that the same process does not always come first. */
 const JITTER = 0.1
 
 /**
- * Removes tasks that ended longer ago than they are kept, with their params, log and attempts.
- *
- * One process at a time does it for all, as a row in the database says. It goes over each type from its oldest task on,
- * in steps of a few dozen tasks and a third of the time, until it has seen all that are old enough; the next time it
- * looks is an hour later, or a twenty-fourth of the shortest retention. A step waits for no lock, and touches nothing
- * that a claim wants.
+ * Deletes tasks after their retention, with params, log and attempts. One process at a time does it for all: a row
+ * holds the duty. It walks each type from the oldest task, in small steps and a third of the time, then waits an hour
+ * or a 24th of the shortest retention. A step waits for no lock and locks nothing that a claim needs.
  */
 export class Pruner {
   readonly #db: Database
@@ -60,11 +57,10 @@ export class Pruner {
     this.#definitions = options.definitions
     this.#events = options.events
     this.#judge = options.judge ?? { isSteady: true }
-    // By then every living executor has said which types it knows.
+    // By then every living executor has registered its types.
     this.#waitMs = options.settings.leaseMs
   }
 
-  /** Fails where a statement fails; its supervisor starts it again. */
   async loop(signal: AbortSignal, passed: () => void): Promise<void> {
     while (!signal.aborted) {
       await pause(jittered(this.#waitMs), signal)
@@ -73,14 +69,14 @@ export class Pruner {
         this.#waitMs = this.#settings.leaseMs / 4
         continue
       }
-      // After a failure the supervisor's own wait is enough: an outage ends when every loop has passed again.
+      // The supervisor's back-off is enough after a failure.
       this.#waitMs = 0
       this.#waitMs = (await this.prune(signal)) ? this.#intervalMs : MINUTE_MS
       passed()
     }
   }
 
-  /** Goes once over everything that is old enough; false where another process is at it. */
+  /** Prunes everything old enough once; returns false while another process has the duty. */
   async prune(signal: AbortSignal): Promise<boolean> {
     if (!(await this.#take())) return false
     let count = 0
@@ -109,7 +105,7 @@ export class Pruner {
     return count
   }
 
-  /** Takes the duty, or makes sure that it is still held: without a statement for half of its time. */
+  /** Takes the duty, or extends it after half of its time. */
   async #take(): Promise<boolean> {
     if (performance.now() < this.#takenUntil) return true
     const begun = performance.now()
@@ -118,7 +114,7 @@ export class Pruner {
     return taken
   }
 
-  /** Undefined: for ever. */
+  /** Undefined: never. */
   #retentionMs(taskType: string): number | undefined {
     const days = this.#definitions.get(taskType)?.options.retentionDays ?? this.#settings.retentionDays
     return days >= FOREVER_DAYS ? undefined : Math.max(days * DAY_MS, MIN_RETENTION_MS)

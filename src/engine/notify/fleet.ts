@@ -1,6 +1,6 @@
 import type { DueTasks } from './notifications.ts'
 
-/** The live executors that run the same types, this one included, in an order that is the same for all of them. */
+/** Live executors of the same types, ordered alike in all of them. */
 export interface Fleet {
   readonly size: number
   /** 0 … size − 1. */
@@ -10,12 +10,12 @@ export interface Fleet {
 /** A fleet of this size or less is woken as a whole by each notification. */
 const FEW = 3
 
-/** Later as many others are woken for the same tasks: the first ones may have no free slot, or have just died. */
+/** As many others are woken later: the first may have no free slot, or have just died. */
 const BACKUP_MS = 20
 
 /**
- * Milliseconds until this executor claims what a notification is about; undefined: it does not. As many executors are
- * woken as there are tasks, and as many again a moment later; what none of them claims, a poll finds.
+ * Milliseconds until this executor claims after a notification; undefined: it does not. As many executors wake as there
+ * are tasks, and as many again a moment later.
  */
 export function wakeUpDelay({ size, position }: Fleet, { count, seed }: DueTasks): number | undefined {
   if (size <= FEW || count >= size) return 0

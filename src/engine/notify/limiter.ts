@@ -1,9 +1,9 @@
-/** Each NOTIFY takes a lock that all notifying commits of the server share, and wakes executors. */
+/** Each NOTIFY takes a lock shared by all notifying commits of the server, and wakes executors. */
 const INTERVAL_MS = 5
 
 /**
- * Limits how often this process notifies others of due tasks. What is suppressed is counted and sent by a trailing
- * timer, so that others are notified of the last task of a burst, too.
+ * Limits notifications of due tasks. Suppressed ones are counted and sent by a trailing timer, so that others learn of
+ * the last task of a burst, too.
  */
 export class NotifyLimiter {
   readonly #send: (count: number) => void
@@ -16,7 +16,7 @@ export class NotifyLimiter {
     this.#send = send
   }
 
-  /** Whether an insert is to notify with its own commit, which counts as a notification. */
+  /** Whether an insert should notify with its own commit, which then counts. */
   shouldNotify(): boolean {
     const now = performance.now()
     if (this.#timer || now < this.#nextAt) return false
@@ -24,7 +24,6 @@ export class NotifyLimiter {
     return true
   }
 
-  /** Notifies of tasks that are committed: now, or together with others when the interval has passed. */
   notify(count: number): void {
     this.#suppressed += count
     if (this.#timer) return
@@ -32,7 +31,6 @@ export class NotifyLimiter {
     else this.#timer = setTimeout(() => this.flush(), this.#nextAt - performance.now())
   }
 
-  /** Sends what was suppressed, now. */
   flush(): void {
     clearTimeout(this.#timer)
     this.#timer = undefined

@@ -10,16 +10,13 @@ import { decodeNotification } from './notifications.ts'
 export function listenForWork(options: {
   readonly db: Database
   readonly connection: pg.ClientConfig
-  /** As of this executor's last heartbeat. */
   fleet(): Fleet
   /** Tasks are due, of which this executor is to claim some after so many milliseconds. */
   onDue(delayMs: number): void
-  /** `deleted`: the name of the schedule, if it was deleted. */
   onSchedules(deleted: string | undefined): void
-  /** A pause has ended: tasks of the type may have been due for long. */
   onResumed(): void
   onCancelled(taskId: string, attempt: number): void
-  /** Notifications sent before this moment are lost: due tasks and cancels have to be queried. */
+  /** Earlier notifications are lost: due tasks and cancels must be queried. */
   onListening(): Promise<void>
 }): Loop {
   const listener = {

@@ -1,8 +1,7 @@
-/** What processes notify each other of. None of it has to arrive: polls and heartbeats find all of it, only later. */
+/** Notifications between processes. Any may be lost: polls and heartbeats find the same later. */
 export type Notification =
   /** Without `tasks`: an unknown number of them. */
   | { readonly kind: 'due'; readonly tasks?: DueTasks }
-  /** One has changed, or this one was deleted. */
   | { readonly kind: 'schedules'; readonly deleted?: string }
   | { readonly kind: 'resumed' }
   | { readonly kind: 'cancelled'; readonly runs: readonly CancelledRun[] }
@@ -18,10 +17,10 @@ export interface CancelledRun {
   readonly attempt: number
 }
 
-/** PostgreSQL takes payloads of up to 8,000 bytes: this many ids and attempts at their longest. */
+/** PostgreSQL allows payloads of 8,000 bytes: this many of the longest ids and attempts. */
 export const MAX_RUNS = 128
 
-/** Of due tasks `duePayload` makes it, for inserts notify with their own commit. */
+/** Excludes due tasks: `duePayload` encodes those, as inserts notify with their own commit. */
 export function encodeNotification(notification: Exclude<Notification, { kind: 'due' }>): string {
   if (notification.kind === 'resumed') return 'resumed'
   if (notification.kind === 'schedules') {
@@ -30,7 +29,7 @@ export function encodeNotification(notification: Exclude<Notification, { kind: '
   return ['cancelled', ...notification.runs.map(({ taskId, attempt }) => `${taskId} ${attempt}`)].join(' ')
 }
 
-/** Undefined for a payload of another version of the engine, or of another application. */
+/** Returns undefined for a payload of another version or application. */
 export function decodeNotification(payload: string): Notification | undefined {
   if (payload === 'due' || payload === 'resumed' || payload === 'schedules') return { kind: payload }
   const [, count, seed] = /^due (\d{1,9}) (\d{1,9})$/.exec(payload) ?? []

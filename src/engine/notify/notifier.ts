@@ -7,11 +7,10 @@ import { type CancelledRun, encodeNotification, MAX_RUNS } from './notifications
 export interface NotifierOptions {
   readonly db: Database
   readonly events: TaskEvents
-  /** Whether this process runs the attempt: nobody else need be notified of its cancel. */
+  /** Whether this process runs the attempt: then no other needs to be notified of its cancel. */
   holds(taskId: string, attempt: number): boolean
 }
 
-/** Notifies other processes of what happens in this one. */
 export class Notifier {
   readonly limiter = new NotifyLimiter((count) => this.#send(duePayload(count)))
   readonly #options: NotifierOptions
@@ -20,7 +19,6 @@ export class Notifier {
   constructor(options: NotifierOptions) {
     const { events } = options
     this.#options = options
-    // Every executor may have capacity for tasks of which nobody knows how many there are.
     const onAnyDue = () => this.limiter.notify(Number.POSITIVE_INFINITY)
     events.on('due', ({ count }) => this.limiter.notify(count))
     events.on('roomLeft', onAnyDue)
@@ -35,7 +33,6 @@ export class Notifier {
     events.on('resumed', () => this.#send(encodeNotification({ kind: 'resumed' })))
   }
 
-  /** Sends what is still suppressed. */
   stop(): void {
     this.limiter.flush()
   }
@@ -54,7 +51,7 @@ export class Notifier {
   }
 
   #send(payload: string): void {
-    // A lost notification is not missed: the next poll, or heartbeat, finds what it was about.
+    // A poll or heartbeat makes up for a lost notification.
     sendNotification(this.#options.db, payload).catch(() => {})
   }
 }

@@ -9,20 +9,20 @@ interface Waiting<In, Out> {
 
 export interface BatchLimits<In> {
   readonly maxItems: number
-  /** One item may be larger: it goes alone. */
+  /** A larger item goes alone. */
   readonly maxBytes: number
   /**
-   * Twice as many and more are divided over the batches that may leave, so that the server works on both at once: whose
-   * answers come together would leave together again, each time. Default: never divided.
+   * From twice as many on, items are split between the free batches, so that the server works on both at once. Default:
+   * never split.
    */
   readonly minShare?: number
   bytesOf(item: In): number
 }
 
 /**
- * Lets concurrent writes share a statement and its commit. One writer alone waits for nobody: a batch leaves in the
- * same turn of the event loop whenever fewer than two are under way, and what comes meanwhile makes the next one.
- * Two, so that one slow commit does not hold up everybody; a timer would only add its own delay.
+ * Lets concurrent writes share a statement and its commit. A batch is sent in the same turn of the event loop while
+ * fewer than two are in flight; later items form the next batch. Two, so that one slow commit delays no one; a timer
+ * would only add its delay.
  */
 export class Batcher<In, Out> {
   readonly #write: (items: readonly In[]) => Promise<readonly Out[]>
@@ -31,7 +31,6 @@ export class Batcher<In, Out> {
   #underWay = 0
   #scheduled = false
 
-  /** `write` answers in the order of its items, all of them or none. */
   constructor(limits: BatchLimits<In>, write: (items: readonly In[]) => Promise<readonly Out[]>) {
     this.#limits = limits
     this.#write = write
@@ -76,11 +75,10 @@ export class Batcher<In, Out> {
     try {
       const answers = await this.#write(batch.map(({ item }) => item))
       batch.forEach(({ answer }, i) => {
-        // All of them or none: there is one for each.
         answer.resolve(answers[i] as Out)
       })
     } catch (error) {
-      // What is wrong with one must not fail the others; an outage meets them all alike.
+      // One bad item must not fail the others; an outage fails all.
       if (batch.length === 1 || isTransient(error)) for (const { answer } of batch) answer.reject(error)
       else for (const waiting of batch) await this.#send([waiting])
     }

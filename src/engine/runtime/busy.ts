@@ -1,7 +1,7 @@
 import { codeOf, DEADLOCK, LOCK_NOT_AVAILABLE } from '../../db/errors.ts'
 import { TaskError, type TaskErrorCode } from '../definition/errors.ts'
 
-/** A write that waits for a row which a transaction holds, as long as its statement lets it. @throws TaskError `code` */
+/** Runs a write that waits for a locked row until its lock timeout. @throws TaskError `code` */
 export async function orBusy<T>(
   code: Extract<TaskErrorCode, 'TASK_BUSY' | 'TASK_TYPE_BUSY' | 'SCHEDULE_BUSY'>,
   what: string,

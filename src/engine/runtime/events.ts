@@ -15,15 +15,15 @@ export interface AttemptEnd {
   readonly durationMs: number
   readonly error?: string
   readonly retryInMs?: number
-  /** The stored result as views show it; undefined where a transaction of the handler's wrote it. */
+  /** The stored result as views show it; undefined if a transaction of the handler wrote it. */
   readResult?(): unknown
 }
 
-/** What happens in the engine. Nothing in it words a log line or counts a metric: listeners do. */
+/** What happens in the engine. Listeners word log lines and count metrics. */
 export interface TaskEventMap {
   /**
-   * Tasks were created, or made pending again (`isRetry`), in this process; `dueNow`: one may run at once; `overdue`: one
-   * has been due for longer than it has existed.
+   * Tasks were created, or made pending again (`isRetry`), here. `dueNow`: one may run at once; `overdue`: one was due
+   * before it existed.
    */
   created: [
     {
@@ -34,76 +34,68 @@ export interface TaskEventMap {
       isRetry?: boolean
     },
   ]
-  /** So many tasks are due that no other process has been notified of. */
+  /** Due tasks of which no other process has been notified. */
   due: [{ count: number }]
   cancelled: [RunEvent]
-  /** A transaction holds the row of a running task: it becomes cancelled later, and its handler is to stop now. */
+  /** A transaction holds the row of a running task: its handler is to stop now, the row becomes cancelled later. */
   cancelRequested: [RunEvent]
-  /** Tasks of a type that was paused may be claimed again. */
   resumed: [{ taskType: string }]
-  /** Tasks of these types may be due that this process has no room for: others may. */
+  /** Tasks of these types may be due that this process has no capacity for. */
   roomLeft: [{ taskTypes: readonly string[] }]
   started: [RunEvent]
-  /** An attempt was written down. `retryInMs` when another one follows. */
+  /** An outcome was written. `retryInMs`: another attempt follows. */
   ended: [RunEvent & AttemptEnd]
-  /** A line of a handler's own log. */
   logged: [RunEvent & { level: LogLevel; message: string; data: unknown }]
-  /** A handler threw; `error` carries the stack that the row does not keep. */
+  /** `error` has the stack that the row does not keep. */
   threw: [RunEvent & { error: unknown }]
-  /** A type's own retry policy threw, or answered nonsense: the default applied. */
+  /** A type's retry policy threw or returned an invalid delay: the default applied. */
   retryPolicyFailed: [RunEvent & { error: unknown }]
-  /** A write came after its row had ended or changed hands, and changed nothing. */
+  /** A write came after the row had ended or was released, and changed nothing. */
   late: [RunEvent & { what: 'completion' | 'failure' | 'progress' | 'log' }]
   /** A handler has ignored its signal for the grace period; it keeps its slot. */
   stuck: [RunEvent & { forMs: number }]
-  /** A thread died of an error that a handler had left behind before it returned. */
+  /** A thread died of an error that was thrown after its handler had returned. */
   strayInThread: [{ error: unknown }]
-  /** Lines did not fit into the buffer. */
   logsDropped: [{ count: number }]
-  /** Tasks of dead executors were put back, or failed when no retry was left. */
+  /** `tasks` are pending again, or failed if no retry was left. */
   rescued: [{ tasks: readonly RescuedTask[] }]
-  /** Tasks of a claim whose answer was lost were handed back. */
   orphansReleased: [{ taskIds: readonly string[] }]
   unknownTypeFailed: [RunEvent & { error: string }]
-  /** A schedule was created, changed or deleted in this process. */
   schedulesChanged: [{ schedule: string; deleted?: boolean }]
-  /** It was deleted through the API, in whatever process. */
+  /** Through the API, in any process. */
   scheduleDeleted: [{ schedule: string }]
-  /** Ticks of a schedule made tasks. */
   ticked: [{ schedule: string; ticks: readonly Date[]; taskIds: readonly string[] }]
-  /** A tick made no task; the schedule goes on with its next one. */
+  /** The schedule continues with its next tick. */
   tickFailed: [{ schedule: string; tick: Date; error: unknown }]
-  /** Ticks, from one instant up to but without another, that are not made up for. */
+  /** Ticks from `from` up to, but without, `before`. */
   ticksSkipped: [{ schedule: string; from: Date; before: Date }]
-  /** Ended tasks whose time was over were removed. */
   pruned: [{ count: number }]
-  /** A listener threw: once for each event of the name, at most. What the event is about goes on. */
+  /** At most once per event name. */
   listenerFailed: [{ event: string; error: unknown }]
-  /** A listener of the host's threw, or its promise rejected: once for each cause. */
+  /** A host's listener threw or rejected: once per cause. */
   hostListenerFailed: [{ event: string; error: unknown }]
   /**
-   * The database's clock jumped between two heartbeats, or is behind heartbeats that were written before this executor's
-   * first one: forward, or back where `byMs` is negative. `behindMs`: until it shows again what it had shown.
+   * Between two heartbeats, or since an earlier executor's; negative: backwards. `behindMs`: time until it shows its
+   * latest instant again.
    */
   clockJumped: [{ byMs: number; behindMs: number }]
-  /** A loop of the executor died and will be started again. Once an outage, not once a try. */
+  /** Emitted once per outage; the supervisor restarts the loop. */
   loopFailed: [{ loop: string; error: unknown }]
   loopRecovered: [{ loop: string; failures: number }]
-  /** A write was refused for good. */
+  /** A write failed permanently. */
   writeFailed: [{ what: string; error: unknown }]
-  /** A write failed and is tried again. Once a write, not once a try; `write` is this one among those of its kind. */
+  /** A write failed and is retried: once per write, which `write` identifies. */
   writeDelayed: [{ write: symbol; what: string; error: unknown }]
-  /** It went through, or was refused for good; or was given up, with the database still away. */
   writeSettled: [{ write: symbol; what: string; as: 'written' | 'refused' | 'given up' }]
 }
 
-/** Listeners observe: one that throws, such as a host's logger, changes nothing for the emitter nor for the others. */
+/** A listener that throws affects neither the emitter nor other listeners. */
 export class TaskEvents extends EventEmitter<TaskEventMap> {
   readonly #failed = new Set<string>()
 
   constructor() {
     super()
-    // One listener a waiting caller is normal here.
+    // Each waiting caller adds a listener.
     this.setMaxListeners(0)
   }
 
@@ -120,7 +112,7 @@ export class TaskEvents extends EventEmitter<TaskEventMap> {
     return listeners.length > 0
   }
 
-  /** By the log, and where the log is what fails, by the process. */
+  /** To the log; where that is what fails, to the process. */
   #report(event: string, error: unknown): void {
     if (this.#failed.has(event)) return
     this.#failed.add(event)

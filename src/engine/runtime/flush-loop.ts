@@ -1,19 +1,18 @@
-/** At most five writes a second, however often handlers speak. */
+/** At most five writes a second. */
 const FLUSH_INTERVAL_MS = 200
-/** What is said after a silence leaves soon, for it is being watched; words that come in one breath leave together. */
+/** After an idle period someone may be watching: flushes soon, but together with what follows at once. */
 const FIRST_WORD_MS = 20
 
-/** Writes what has gathered: one flush at a time, soon, but no more often than five times a second unless asked. */
+/** Flushes a buffer: one flush at a time, soon after an idle period, otherwise every 200 ms. */
 export class FlushLoop {
   readonly #flush: () => Promise<void>
   readonly #more: () => 'none' | 'later' | 'now'
   readonly #giveUp: AbortSignal
   #timer: NodeJS.Timeout | undefined
-  /** When the latest one began. */
   #flushedAt = Number.NEGATIVE_INFINITY
   #flushing: Promise<void> | undefined
 
-  /** `more` says after a flush whether another one is wanted. */
+  /** @param more whether another flush is wanted */
   constructor(flush: () => Promise<void>, more: () => 'none' | 'later' | 'now', giveUp: AbortSignal) {
     this.#flush = flush
     this.#more = more
@@ -24,7 +23,7 @@ export class FlushLoop {
     return this.#flushing !== undefined
   }
 
-  /** Joins the flush that is under way, or starts one. */
+  /** Joins the flush in flight, or starts one. */
   now(): Promise<void> {
     this.#flushing ??= this.#flushOnce()
     return this.#flushing
@@ -40,7 +39,7 @@ export class FlushLoop {
     }, waitMs)
   }
 
-  /** It rejects only when the stop's deadline has passed, and then whoever waits for the output hears of it. */
+  /** Rejects only at the stop's deadline; those who wait for the output receive that error. */
   unattended(): void {
     this.now().catch(() => {})
   }

@@ -7,10 +7,10 @@ interface Context {
   readonly giveUp: AbortSignal
 }
 
-/** A fault of what is written: of the value, or of a rule of the table's. Any other fault meets all items alike. */
+/** SQLSTATEs caused by the written values; any other error affects all items. */
 const FAULT_OF_DATA = /^(22|23|44|54|P0)/
 
-/** For output: what the database refuses for good must not keep a task from ending. It is dropped and reported. */
+/** For output: a write that fails permanently must not keep a task from ending. It is discarded and reported. */
 export async function persistOrDrop<T>(
   what: string,
   write: () => Promise<T>,
@@ -20,8 +20,8 @@ export async function persistOrDrop<T>(
 }
 
 /**
- * The same for many in one write. Where one of them is refused, halves are written in their order until it is alone:
- * the others belong to other tasks. Returns what each write that went through has returned.
+ * The same for many items in one write. If one is refused, halves are written until it is alone: the others belong to
+ * other tasks. Returns the results of the successful writes.
  */
 export async function persistEachOrDrop<Item, T>(
   what: string,

@@ -3,20 +3,20 @@ import type { TaskEventMap, TaskEvents } from './events.ts'
 import { backoffMs } from './supervisor.ts'
 import { pause } from './wake-up.ts'
 
-/** The stop's deadline passed before a write went through; the lease will do the rest. */
+/** The stop's deadline passed before the write succeeded. */
 export class GaveUp extends Error {
   override readonly name = 'GaveUp'
 }
 
 export interface Persisted<T> {
   readonly value: T
-  /** A try before the last one failed: it may have taken effect all the same, its answer lost. */
+  /** An earlier try failed, but may have taken effect: its response may be lost. */
   readonly retried: boolean
 }
 
 /**
- * Runs a write until it goes through, over outages and conflicts. Every write here is guarded by its fence, so
- * trying it again can change nothing twice. An error that will not pass by itself is thrown.
+ * Repeats a fenced write through outages and conflicts until it succeeds: a repetition changes nothing twice. Throws
+ * permanent errors.
  */
 export async function persist<T>(
   what: string,

@@ -2,27 +2,24 @@ import { readThrown } from '../definition/thrown.ts'
 import type { TaskEvents } from './events.ts'
 import { pause } from './wake-up.ts'
 
-/** A loop runs until its signal aborts and calls `passed` after every pass that went through. */
+/** Runs until its signal aborts; calls `passed` after every successful pass. */
 export type Loop = (signal: AbortSignal, passed: () => void) => Promise<void>
 
 export interface LoopHealth {
   readonly loop: string
   readonly running: boolean
-  /** Milliseconds since the last pass that went through; since the start when there was none. */
+  /** Since the last successful pass; before the first one, since the start. */
   readonly sinceLastPassMs: number
-  /** Failures in a row. */
+  /** In a row. */
   readonly failures: number
   readonly lastError: string | undefined
 }
 
 const FIRST_BACKOFF_MS = 100
-/** After an outage everything goes on within 5 s: this is the longest that a try waits, and then it takes its time. */
+/** Everything recovers within 5 s of an outage: this pause, and a try. */
 const MAX_BACKOFF_MS = 3_000
 
-/**
- * Keeps a loop alive: one that throws is started again after a back-off with jitter, which doubles up to 3 s
- * and starts anew after a pass that went through. Says so once an outage, not once a try.
- */
+/** Restarts a loop that throws, after a back-off with jitter that doubles up to 3 s. Emits one event per outage. */
 export class Supervisor {
   readonly #name: string
   readonly #loop: Loop
@@ -85,7 +82,7 @@ export class Supervisor {
   }
 }
 
-/** Half fixed, half random, so that many processes do not come back as one. */
+/** Half fixed, half random, so that processes do not retry in step. */
 export function backoffMs(failures: number): number {
   const full = Math.min(FIRST_BACKOFF_MS * 2 ** (failures - 1), MAX_BACKOFF_MS)
   return full / 2 + (Math.random() * full) / 2

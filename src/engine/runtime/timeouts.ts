@@ -3,20 +3,17 @@ import { TaskError } from '../definition/errors.ts'
 const ABORT_AT = 0.8
 const HAND_BACK_AT = 0.92
 
-/** What the last writes take does not shrink with the time that a stop is given: a short one leaves them more of it. */
+/** The last writes take as long in a short stop. */
 const LAST_WRITES_MS = 250
 const EARLIEST_HAND_BACK_AT = 0.87
 
-/** Until nobody waits for the database any more, at least: a stop without any time still hands its tasks back. */
+/** A stop without any time still releases its tasks. */
 const MIN_STOP_MS = 500
 
 /** From the start of a stop, in milliseconds. */
 export interface StopTimes {
-  /** Handlers are aborted. */
   readonly abortMs: number
-  /** Nobody waits for handlers any more. */
   readonly handBackMs: number
-  /** Nobody waits for the database any more. */
   readonly giveUpMs: number
 }
 
@@ -37,8 +34,7 @@ export async function within(ms: number, done: Promise<void>): Promise<void> {
 }
 
 /**
- * Resolves with `work`, unless the signal aborts first: a query on a dead connection may hang for longer than a stop may
- * take.
+ * Resolves with `work`, unless the signal aborts first: a query on a dead connection may hang.
  *
  * @throws TaskError `SHUTTING_DOWN` at the signal
  */
@@ -46,10 +42,8 @@ export async function beforeAbort(signal: AbortSignal, work: Promise<void>): Pro
   const { promise: late, reject } = Promise.withResolvers<never>()
   const tooLate = () =>
     reject(new TaskError('SHUTTING_DOWN', 'the database did not take the last writes in time'))
-  // On a busy machine the deadline may have passed before there was anything to wait for.
   if (signal.aborted) tooLate()
   signal.addEventListener('abort', tooLate, { once: true })
-  // The race's loser may still reject.
   work.catch(() => {})
   await Promise.race([work, late]).finally(() => signal.removeEventListener('abort', tooLate))
 }

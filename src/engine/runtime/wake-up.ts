@@ -1,9 +1,6 @@
 const FAR_MS = 60_000
 
-/**
- * A latch that ends a wait early. A wake-up that comes while nobody waits is kept, so none is lost between
- * "nothing to do" and the wait; any number of them counts as one.
- */
+/** A latch that ends a wait early. A wake-up while no one waits is kept; any number of them counts as one. */
 export class WakeUp {
   readonly #timers = new Set<NodeJS.Timeout>()
   #pending = false
@@ -14,7 +11,7 @@ export class WakeUp {
     this.#resume?.()
   }
 
-  /** For the near future; what is due later than a minute from now is left to polling. */
+  /** Ignores delays over a minute: polling covers those. */
   notifyAfter(ms: number, before = () => {}): void {
     if (ms > FAR_MS) return
     const notify = () => {
@@ -32,15 +29,15 @@ export class WakeUp {
     this.#timers.add(timer)
   }
 
-  /** Forgets wake-ups that are yet to come. */
+  /** Cancels delayed wake-ups. */
   clear(): void {
     for (const timer of this.#timers) clearTimeout(timer)
     this.#timers.clear()
   }
 
   /**
-   * Resolves after `ms`, at a wake-up, or when the signal aborts; never rejects. Answers whether it was a wake-up. One
-   * waiter at a time.
+   * Resolves after `ms`, at a wake-up or at the signal, to whether it was a wake-up; never rejects. One waiter at a
+   * time.
    */
   async wait(ms: number, signal: AbortSignal): Promise<boolean> {
     if (!this.#pending && !signal.aborted) {
@@ -60,7 +57,7 @@ export class WakeUp {
   }
 }
 
-/** Resolves after `ms`, or when the signal aborts; never rejects. */
+/** Resolves after `ms` or at the signal; never rejects. */
 export async function pause(ms: number, signal: AbortSignal): Promise<void> {
   await new WakeUp().wait(ms, signal)
 }
