@@ -36,7 +36,7 @@ export function logTaskEvents(
   events.on('stuck', ({ forMs, ...event }) =>
     log.error({ ...run(event), forMs }, 'handler ignores its signal and keeps its slot'),
   )
-  events.on('strayInThread', ({ error }) =>
+  events.on('lateThreadError', ({ error }) =>
     log.error(described(error), 'a thread died of an error that a task had left behind'),
   )
   events.on('logsDropped', (event) => log.warn(event, 'task log lines dropped: the buffer is full'))
@@ -100,7 +100,7 @@ function logTroubles(events: TaskEvents, log: Pick<Logger, 'info' | 'warn' | 'er
     if (isOutage(error)) outage.met(write, error)
     else log.warn({ what, ...described(error) }, 'write failed and is tried again')
   })
-  events.on('writeSettled', ({ write, as }) => {
+  events.on('writeEnded', ({ write, as }) => {
     if (as === 'given up') outage.giveUp(write)
     else outage.overcome(write)
   })

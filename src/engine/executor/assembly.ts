@@ -143,7 +143,7 @@ function createClaimer(
     ...owned,
     types: [...definitions.values()].map(limitsOf),
     pollIntervalMs: settings.pollIntervalMs,
-    onRoomLeft: (taskTypes) => events.emit('roomLeft', { taskTypes }),
+    onCapacityReleased: (taskTypes) => events.emit('capacityReleased', { taskTypes }),
   })
 }
 

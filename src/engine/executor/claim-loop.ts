@@ -124,7 +124,7 @@ export class ClaimLoop {
     const { db, executorId, events } = this.#parts
     try {
       await persist('a release', () => releaseTask(db, { taskId, attempt, executorId }, 0), this.#parts)
-      events.emit('roomLeft', { taskTypes: [taskType] })
+      events.emit('capacityReleased', { taskTypes: [taskType] })
     } catch (error) {
       events.emit('writeFailed', { what: `the release of ${taskId}`, error })
     }

@@ -31,7 +31,7 @@ export interface ClaimerOptions {
   readonly slots: Slots
   readonly pollIntervalMs: number
   /** Permits of these types were released here and no task was claimed, although some wait: others may have slots. */
-  onRoomLeft(taskTypes: readonly string[]): void
+  onCapacityReleased(taskTypes: readonly string[]): void
   /** For when a claim may take something. */
   readonly wakeUp: Pick<WakeUp, 'notify' | 'notifyAfter'>
 }
@@ -137,7 +137,7 @@ export class Claimer {
     const result = await this.#claims.claimLimited(request, claim.open)
     const full = isFull(request, result)
     const released = this.#limited.end(claim, result, full)
-    if (released.length > 0) this.#options.onRoomLeft(released)
+    if (released.length > 0) this.#options.onCapacityReleased(released)
     return { tasks: result.tasks, next: full ? 'now' : result.busy.length > 0 ? 'soon' : 'later' }
   }
 

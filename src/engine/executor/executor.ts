@@ -101,14 +101,14 @@ export class TaskExecutor {
     claimLoop.close()
     // Capacity that a limited task leaves here is for other executors: this one claims nothing more.
     slots.onEnded = ({ task: { taskType } }) => {
-      if (parts.claimer.isLimited(taskType)) events.emit('roomLeft', { taskTypes: [taskType] })
+      if (parts.claimer.isLimited(taskType)) events.emit('capacityReleased', { taskTypes: [taskType] })
     }
     const claimed = Promise.all([loops.claim.stop(), parts.scheduler.stop()])
     const pruned = loops.pruner.stop()
     try {
       await within(times.abortMs, slots.whenIdle())
       for (const attempt of slots.attempts()) attempt.abort('shutdown')
-      const graceMs = times.handBackMs - times.abortMs
+      const graceMs = times.releaseMs - times.abortMs
       // Every handler is aborted: no notification matters any more, and no one waits for a connection that hangs.
       const others = Promise.all([pruned, loops.listener && within(graceMs, loops.listener.stop())])
       await within(graceMs, slots.whenIdle())
@@ -136,7 +136,7 @@ export class TaskExecutor {
     await Promise.all([loops.heartbeat.stop(), loops.rescuer.stop(), others])
     await persist('the end of the executor', () => stopExecutor(db, this.id), this.#context)
     // For other executors: tasks released here, and those created without a notification because this one had a slot.
-    events.emit('roomLeft', { taskTypes: [...definitions.keys()] })
+    events.emit('capacityReleased', { taskTypes: [...definitions.keys()] })
   }
 
   /** All in one statement, as little time is left; then, one by one, those whose row was locked. */

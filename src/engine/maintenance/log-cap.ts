@@ -5,7 +5,7 @@ import { trimLog } from '../store/trim.ts'
 
 const MAX_TASKS = 10_000
 /** Counts are per process, so every tenth attempt checks the log at once. */
-const LOOK_EACH_ATTEMPTS = 10
+const CHECK_EVERY_ATTEMPTS = 10
 
 /**
  * Bounds the logs of tasks. Counts written lines; after a tenth of the limit it checks the whole log and deletes the
@@ -28,8 +28,8 @@ export class LogCap {
   async afterWrite(lines: readonly { taskId: string; attempt: number | null }[]): Promise<void> {
     const step = Math.ceil(this.#maxLines / 10)
     for (const { taskId, attempt } of lines) {
-      const isLate = attempt !== null && attempt % LOOK_EACH_ATTEMPTS === 0
-      const count = this.#counts.get(taskId) ?? (isLate ? step : 0)
+      const isCheckDue = attempt !== null && attempt % CHECK_EVERY_ATTEMPTS === 0
+      const count = this.#counts.get(taskId) ?? (isCheckDue ? step : 0)
       this.#counts.delete(taskId)
       this.#counts.set(taskId, count + 1)
     }

@@ -42,7 +42,7 @@ export class Pruner {
   readonly #judge: { readonly isSteady: boolean }
   readonly #holder = randomUUID()
   #waitMs: number
-  #takenUntil = 0
+  #heldUntil = 0
 
   constructor(options: {
     db: Database
@@ -78,7 +78,7 @@ export class Pruner {
 
   /** Prunes everything old enough once; returns false while another process has the duty. */
   async prune(signal: AbortSignal): Promise<boolean> {
-    if (!(await this.#take())) return false
+    if (!(await this.#holdDuty())) return false
     let count = 0
     for (const taskType of await findTypesToPrune(this.#db, [...this.#definitions.keys()])) {
       const olderThanMs = this.#retentionMs(taskType)
@@ -86,7 +86,7 @@ export class Pruner {
     }
     await forgetMinutes(this.#db)
     await forgetChanges(this.#db)
-    this.#takenUntil = 0
+    this.#heldUntil = 0
     await releasePruning(this.#db, this.#holder)
     if (count > 0) this.#events.emit('pruned', { count })
     return true
@@ -95,7 +95,7 @@ export class Pruner {
   async #pruneType(taskType: string, olderThanMs: number, signal: AbortSignal): Promise<number> {
     let count = 0
     let position: ListPosition | undefined = PRUNE_START
-    while (position && !signal.aborted && (await this.#take())) {
+    while (position && !signal.aborted && (await this.#holdDuty())) {
       const begun = performance.now()
       const step = await pruneStep(this.#db, taskType, olderThanMs, position)
       count += step.pruned
@@ -106,12 +106,12 @@ export class Pruner {
   }
 
   /** Takes the duty, or extends it after half of its time. */
-  async #take(): Promise<boolean> {
-    if (performance.now() < this.#takenUntil) return true
+  async #holdDuty(): Promise<boolean> {
+    if (performance.now() < this.#heldUntil) return true
     const begun = performance.now()
-    const taken = await holdPruning(this.#db, this.#holder, DUTY_MS)
-    this.#takenUntil = taken ? begun + DUTY_MS / 2 : 0
-    return taken
+    const isHeld = await holdPruning(this.#db, this.#holder, DUTY_MS)
+    this.#heldUntil = isHeld ? begun + DUTY_MS / 2 : 0
+    return isHeld
   }
 
   /** Undefined: never. */

@@ -21,7 +21,7 @@ export class Notifier {
     this.#options = options
     const onAnyDue = () => this.limiter.notify(Number.POSITIVE_INFINITY)
     events.on('due', ({ count }) => this.limiter.notify(count))
-    events.on('roomLeft', onAnyDue)
+    events.on('capacityReleased', onAnyDue)
     events.on('rescued', onAnyDue)
     events.on('orphansReleased', onAnyDue)
     events.on('ended', ({ outcome }) => outcome === 'interrupted' && onAnyDue())

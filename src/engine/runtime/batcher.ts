@@ -1,10 +1,10 @@
 import { isTransient } from '../../db/errors.ts'
 
-const MAX_UNDER_WAY = 2
+const MAX_IN_FLIGHT = 2
 
 interface Waiting<In, Out> {
   readonly item: In
-  readonly answer: PromiseWithResolvers<Out>
+  readonly result: PromiseWithResolvers<Out>
 }
 
 export interface BatchLimits<In> {
@@ -28,7 +28,7 @@ export class Batcher<In, Out> {
   readonly #write: (items: readonly In[]) => Promise<readonly Out[]>
   readonly #limits: BatchLimits<In>
   readonly #waiting: Waiting<In, Out>[] = []
-  #underWay = 0
+  #inFlight = 0
   #scheduled = false
 
   constructor(limits: BatchLimits<In>, write: (items: readonly In[]) => Promise<readonly Out[]>) {
@@ -37,31 +37,31 @@ export class Batcher<In, Out> {
   }
 
   add(item: In): Promise<Out> {
-    const answer = Promise.withResolvers<Out>()
-    this.#waiting.push({ item, answer })
+    const result = Promise.withResolvers<Out>()
+    this.#waiting.push({ item, result })
     this.#schedule()
-    return answer.promise
+    return result.promise
   }
 
   #schedule(): void {
-    if (this.#scheduled || this.#underWay >= MAX_UNDER_WAY || this.#waiting.length === 0) return
+    if (this.#scheduled || this.#inFlight >= MAX_IN_FLIGHT || this.#waiting.length === 0) return
     this.#scheduled = true
     queueMicrotask(() => {
       this.#scheduled = false
-      const batch = this.#take()
-      this.#underWay += 1
+      const batch = this.#nextBatch()
+      this.#inFlight += 1
       void this.#send(batch).finally(() => {
-        this.#underWay -= 1
+        this.#inFlight -= 1
         this.#schedule()
       })
       this.#schedule()
     })
   }
 
-  #take(): Waiting<In, Out>[] {
+  #nextBatch(): Waiting<In, Out>[] {
     const { maxItems, maxBytes, minShare = Number.POSITIVE_INFINITY, bytesOf } = this.#limits
     const all = this.#waiting.length
-    const share = all < 2 * minShare ? all : Math.ceil(all / (MAX_UNDER_WAY - this.#underWay))
+    const share = all < 2 * minShare ? all : Math.ceil(all / (MAX_IN_FLIGHT - this.#inFlight))
     const most = Math.min(maxItems, share)
     let count = 0
     for (let bytes = 0; count < most; count += 1) {
@@ -73,13 +73,13 @@ export class Batcher<In, Out> {
 
   async #send(batch: readonly Waiting<In, Out>[]): Promise<void> {
     try {
-      const answers = await this.#write(batch.map(({ item }) => item))
-      batch.forEach(({ answer }, i) => {
-        answer.resolve(answers[i] as Out)
+      const results = await this.#write(batch.map(({ item }) => item))
+      batch.forEach(({ result }, i) => {
+        result.resolve(results[i] as Out)
       })
     } catch (error) {
       // One bad item must not fail the others; an outage fails all.
-      if (batch.length === 1 || isTransient(error)) for (const { answer } of batch) answer.reject(error)
+      if (batch.length === 1 || isTransient(error)) for (const { result } of batch) result.reject(error)
       else for (const waiting of batch) await this.#send([waiting])
     }
   }

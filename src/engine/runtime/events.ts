@@ -41,7 +41,7 @@ export interface TaskEventMap {
   cancelRequested: [RunEvent]
   resumed: [{ taskType: string }]
   /** Tasks of these types may be due that this process has no capacity for. */
-  roomLeft: [{ taskTypes: readonly string[] }]
+  capacityReleased: [{ taskTypes: readonly string[] }]
   started: [RunEvent]
   /** An outcome was written. `retryInMs`: another attempt follows. */
   ended: [RunEvent & AttemptEnd]
@@ -55,7 +55,7 @@ export interface TaskEventMap {
   /** A handler has ignored its signal for the grace period; it keeps its slot. */
   stuck: [RunEvent & { forMs: number }]
   /** A thread died of an error that was thrown after its handler had returned. */
-  strayInThread: [{ error: unknown }]
+  lateThreadError: [{ error: unknown }]
   logsDropped: [{ count: number }]
   /** `tasks` are pending again, or failed if no retry was left. */
   rescued: [{ tasks: readonly RescuedTask[] }]
@@ -86,7 +86,7 @@ export interface TaskEventMap {
   writeFailed: [{ what: string; error: unknown }]
   /** A write failed and is retried: once per write, which `write` identifies. */
   writeDelayed: [{ write: symbol; what: string; error: unknown }]
-  writeSettled: [{ write: symbol; what: string; as: 'written' | 'refused' | 'given up' }]
+  writeEnded: [{ write: symbol; what: string; as: 'written' | 'refused' | 'given up' }]
 }
 
 /** A listener that throws affects neither the emitter nor other listeners. */

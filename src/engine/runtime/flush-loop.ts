@@ -1,11 +1,11 @@
 /** At most five writes a second. */
 const FLUSH_INTERVAL_MS = 200
 /** After an idle period someone may be watching: flushes soon, but together with what follows at once. */
-const FIRST_WORD_MS = 20
+const IDLE_FLUSH_MS = 20
 
 /** Flushes a buffer: one flush at a time, soon after an idle period, otherwise every 200 ms. */
 export class FlushLoop {
-  readonly #flush: () => Promise<void>
+  readonly #write: () => Promise<void>
   readonly #more: () => 'none' | 'later' | 'now'
   readonly #giveUp: AbortSignal
   #timer: NodeJS.Timeout | undefined
@@ -13,8 +13,8 @@ export class FlushLoop {
   #flushing: Promise<void> | undefined
 
   /** @param more whether another flush is wanted */
-  constructor(flush: () => Promise<void>, more: () => 'none' | 'later' | 'now', giveUp: AbortSignal) {
-    this.#flush = flush
+  constructor(write: () => Promise<void>, more: () => 'none' | 'later' | 'now', giveUp: AbortSignal) {
+    this.#write = write
     this.#more = more
     this.#giveUp = giveUp
   }
@@ -24,24 +24,24 @@ export class FlushLoop {
   }
 
   /** Joins the flush in flight, or starts one. */
-  now(): Promise<void> {
+  flush(): Promise<void> {
     this.#flushing ??= this.#flushOnce()
     return this.#flushing
   }
 
-  soon(): void {
+  schedule(): void {
     if (this.#timer) return
     const sinceLastMs = performance.now() - this.#flushedAt
-    const waitMs = Math.max(FIRST_WORD_MS, FLUSH_INTERVAL_MS - sinceLastMs)
+    const waitMs = Math.max(IDLE_FLUSH_MS, FLUSH_INTERVAL_MS - sinceLastMs)
     this.#timer = setTimeout(() => {
       this.#timer = undefined
-      this.unattended()
+      this.flushInBackground()
     }, waitMs)
   }
 
   /** Rejects only at the stop's deadline; those who wait for the output receive that error. */
-  unattended(): void {
-    this.now().catch(() => {})
+  flushInBackground(): void {
+    this.flush().catch(() => {})
   }
 
   stop(): void {
@@ -52,16 +52,16 @@ export class FlushLoop {
   async #flushOnce(): Promise<void> {
     this.#flushedAt = performance.now()
     try {
-      await this.#flush()
+      await this.#write()
     } finally {
       this.#flushing = undefined
-      if (!this.#giveUp.aborted) this.#goOn()
+      if (!this.#giveUp.aborted) this.#continue()
     }
   }
 
-  #goOn(): void {
+  #continue(): void {
     const more = this.#more()
-    if (more === 'now') this.unattended()
-    if (more === 'later') this.soon()
+    if (more === 'now') this.flushInBackground()
+    if (more === 'later') this.schedule()
   }
 }

@@ -26,17 +26,17 @@ export async function persist<T>(
   const { events, giveUp } = context
   let id: symbol | undefined
   let failures = 0
-  const settle = (as: TaskEventMap['writeSettled'][0]['as']) => {
-    if (id) events.emit('writeSettled', { write: id, what, as })
+  const end = (as: TaskEventMap['writeEnded'][0]['as']) => {
+    if (id) events.emit('writeEnded', { write: id, what, as })
   }
   for (;;) {
     try {
       const value = await write()
-      settle('written')
+      end('written')
       return { value, retried: id !== undefined }
     } catch (error) {
       if (!isTransient(error)) {
-        settle('refused')
+        end('refused')
         throw error
       }
       failures += 1
@@ -46,7 +46,7 @@ export async function persist<T>(
       }
       await pause(backoffMs(failures), giveUp)
       if (giveUp.aborted) {
-        settle('given up')
+        end('given up')
         throw new GaveUp(`${what} could not be written before the deadline`, { cause: error })
       }
     }

@@ -1,11 +1,11 @@
 import { TaskError } from '../definition/errors.ts'
 
 const ABORT_AT = 0.8
-const HAND_BACK_AT = 0.92
+const RELEASE_AT = 0.92
 
 /** The last writes take as long in a short stop. */
 const LAST_WRITES_MS = 250
-const EARLIEST_HAND_BACK_AT = 0.87
+const EARLIEST_RELEASE_AT = 0.87
 
 /** A stop without any time still releases its tasks. */
 const MIN_STOP_MS = 500
@@ -13,15 +13,15 @@ const MIN_STOP_MS = 500
 /** From the start of a stop, in milliseconds. */
 export interface StopTimes {
   readonly abortMs: number
-  readonly handBackMs: number
+  readonly releaseMs: number
   readonly giveUpMs: number
 }
 
 export function stopTimes(shutdownTimeoutMs: number): StopTimes {
-  const handBackMs = Math.min(shutdownTimeoutMs * HAND_BACK_AT, shutdownTimeoutMs - LAST_WRITES_MS)
+  const releaseMs = Math.min(shutdownTimeoutMs * RELEASE_AT, shutdownTimeoutMs - LAST_WRITES_MS)
   return {
     abortMs: shutdownTimeoutMs * ABORT_AT,
-    handBackMs: Math.max(shutdownTimeoutMs * EARLIEST_HAND_BACK_AT, handBackMs),
+    releaseMs: Math.max(shutdownTimeoutMs * EARLIEST_RELEASE_AT, releaseMs),
     giveUpMs: Math.max(shutdownTimeoutMs, MIN_STOP_MS),
   }
 }

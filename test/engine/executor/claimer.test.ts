@@ -44,7 +44,7 @@ function createClaimer(...tasks: AnyTask[]) {
     types: [...registry.definitions().values()].map(limitsOf),
     slots: new Slots(2),
     pollIntervalMs: 60_000,
-    onRoomLeft: () => {},
+    onCapacityReleased: () => {},
     wakeUp: {
       notify: () => {
         wakeUps.push('now')

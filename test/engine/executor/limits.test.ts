@@ -95,7 +95,7 @@ describe('limits', () => {
     const other = createTaskRegistry().task('other')(() => {})
     const leaving = engines.start([held, other], settings, { hears: true })
     const left: (readonly string[])[] = []
-    leaving.events.on('roomLeft', ({ taskTypes }) => left.push(taskTypes))
+    leaving.events.on('capacityReleased', ({ taskTypes }) => left.push(taskTypes))
     const started = nextEvent(leaving.events, 'started')
     const { taskId } = await leaving.manager.createTask(held)
     await started

@@ -139,7 +139,7 @@ test.each(['throw', 'reject'])(
       module: new URL('./thread/modules/leaking.ts', import.meta.url),
     })()
     const { manager, events } = engines.start([leaking])
-    const stray = nextEvent(events, 'strayInThread')
+    const stray = nextEvent(events, 'lateThreadError')
     const { taskId } = await manager.createTask(leaking, { token: 'say "friend"', how })
     expect(await manager.waitFor(taskId)).toMatchObject({ status: 'completed', result: `leaking_${how}` })
     const { error } = await stray

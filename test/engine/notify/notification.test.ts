@@ -270,7 +270,7 @@ describe('notifications', () => {
     const { db, events } = engines.create([])
     const notifier = new Notifier({ db, events, holds: () => false })
     const statements = await captureStatements(db.pool, async () => {
-      for (let i = 0; i < 3; i += 1) events.emit('roomLeft', { taskTypes: ['work'] })
+      for (let i = 0; i < 3; i += 1) events.emit('capacityReleased', { taskTypes: ['work'] })
       notifier.stop()
     })
     expect(statements.map(({ values }) => values)).toEqual([['due'], ['due']])

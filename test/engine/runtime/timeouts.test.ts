@@ -32,6 +32,6 @@ test.each([
   [300, 240, 261, 500],
   [0, 0, 0, 500],
 ])('a stop of %i ms aborts after %i, hands back after %i, gives up after %i', (total, ...times) => {
-  const { abortMs, handBackMs, giveUpMs } = stopTimes(total)
-  expect([abortMs, handBackMs, giveUpMs]).toEqual(times)
+  const { abortMs, releaseMs, giveUpMs } = stopTimes(total)
+  expect([abortMs, releaseMs, giveUpMs]).toEqual(times)
 })

@@ -107,7 +107,7 @@ export class ThreadPool {
   /** Without a listener, an error that a handler left behind in its thread would end the process. */
   #watch(piscina: Piscina): Piscina {
     return piscina.on('error', (error) => {
-      this.#events.emit('strayInThread', { error })
+      this.#events.emit('lateThreadError', { error })
       // A thread that cannot load starts no run, and piscina starts no other: the queued runs would never end.
       if (piscina.queueSize > 0) for (const reject of this.#queued) reject(error)
     })

@@ -3,7 +3,7 @@ import type { LogLevel } from '../../definition/lifecycle.ts'
 import { LogCap } from '../../maintenance/log-cap.ts'
 import type { TaskEvents } from '../../runtime/events.ts'
 import { FlushLoop } from '../../runtime/flush-loop.ts'
-import { persistEachOrDrop } from '../../runtime/persist-or-drop.ts'
+import { persistEachOrDiscard } from '../../runtime/persist-or-discard.ts'
 import { pause } from '../../runtime/wake-up.ts'
 import type { Fence } from '../../store/fence.ts'
 import { appendLogs, type NewLogLine } from '../../store/output.ts'
@@ -65,8 +65,8 @@ export class LogBuffer {
     this.#lines.push({ taskId: fence.taskId, attempt: fence.attempt, ...line, saidAt: performance.now() })
     this.#chars += chars
     this.#said += 1
-    if (this.#isFull) this.#loop.unattended()
-    else this.#loop.soon()
+    if (this.#isFull) this.#loop.flushInBackground()
+    else this.#loop.schedule()
     return this.#said
   }
 
@@ -74,7 +74,7 @@ export class LogBuffer {
   async flushed(position = this.#said, taskId?: string): Promise<void> {
     const isHeld = () => this.#held.some((line) => taskId === undefined || line.taskId === taskId)
     while (this.#written < position || isHeld()) {
-      await this.#loop.now()
+      await this.#loop.flush()
       if (this.#written >= position && isHeld()) await pause(HELD_PAUSE_MS, this.#context.giveUp)
       if (this.#context.giveUp.aborted) return
     }
@@ -93,7 +93,7 @@ export class LogBuffer {
     const next = this.#lines.slice(0, MAX_LINES_A_WRITE)
     const batch = [...this.#held, ...next]
     const write = (some: readonly WaitingLine[]) => this.#append(some)
-    this.#held = (await persistEachOrDrop('log lines', batch, write, this.#context)).flat()
+    this.#held = (await persistEachOrDiscard('log lines', batch, write, this.#context)).flat()
     this.#lines = this.#lines.slice(next.length)
     this.#written += next.length
     const held = new Set(this.#held)

@@ -1,7 +1,7 @@
 import type { Database } from '../../../db/database.ts'
 import type { TaskEvents } from '../../runtime/events.ts'
 import { FlushLoop } from '../../runtime/flush-loop.ts'
-import { persistEachOrDrop, persistOrDrop } from '../../runtime/persist-or-drop.ts'
+import { persistEachOrDiscard, persistOrDiscard } from '../../runtime/persist-or-discard.ts'
 import { type Fence, runKey } from '../../store/fence.ts'
 import { type ProgressUpdate, writeLockedProgress, writeProgress } from '../../store/output.ts'
 
@@ -38,7 +38,7 @@ export class ProgressBuffer {
 
   report(update: ProgressUpdate): void {
     this.#waiting.set(runKey(update), update)
-    this.#loop.soon()
+    this.#loop.schedule()
   }
 
   /** Forgets progress that the run's last write carries, or that its row no longer wants. */
@@ -49,8 +49,8 @@ export class ProgressBuffer {
   /** Writes what waits now, but for rows that are locked. */
   async flush(): Promise<void> {
     // A flush under way may have taken its share before the newest progress, and another caller may have begun the next.
-    await this.#loop.now()
-    if (this.#waiting.size > 0 || this.#loop.isFlushing) await this.#loop.now()
+    await this.#loop.flush()
+    if (this.#waiting.size > 0 || this.#loop.isFlushing) await this.#loop.flush()
   }
 
   stop(): void {
@@ -62,7 +62,7 @@ export class ProgressBuffer {
     const updates = [...this.#waiting.values()]
     this.#waiting.clear()
     const write = (some: readonly ProgressUpdate[]) => writeProgress(this.#db, this.#executorId, some)
-    const answers = await persistEachOrDrop('progress', updates, write, this.#context)
+    const answers = await persistEachOrDiscard('progress', updates, write, this.#context)
     const ends = new Map(answers.flatMap((answer) => [...answer]))
     for (const update of updates) {
       if (ends.get(runKey(update)) === 'lost') this.#onLost(update)
@@ -78,6 +78,6 @@ export class ProgressBuffer {
   async #writeLocked(update: ProgressUpdate): Promise<boolean> {
     const write = () => writeLockedProgress(this.#db, update)
     // Undefined: refused for good, and said.
-    return (await persistOrDrop('progress', write, this.#context)) ?? true
+    return (await persistOrDiscard('progress', write, this.#context)) ?? true
   }
 }

@@ -8,22 +8,22 @@ interface Context {
 }
 
 /** SQLSTATEs caused by the written values; any other error affects all items. */
-const FAULT_OF_DATA = /^(22|23|44|54|P0)/
+const DATA_ERROR = /^(22|23|44|54|P0)/
 
 /** For output: a write that fails permanently must not keep a task from ending. It is discarded and reported. */
-export async function persistOrDrop<T>(
+export async function persistOrDiscard<T>(
   what: string,
   write: () => Promise<T>,
   context: Context,
 ): Promise<T | undefined> {
-  return (await persistEachOrDrop(what, [undefined], write, context))[0]
+  return (await persistEachOrDiscard(what, [undefined], write, context))[0]
 }
 
 /**
  * The same for many items in one write. If one is refused, halves are written until it is alone: the others belong to
  * other tasks. Returns the results of the successful writes.
  */
-export async function persistEachOrDrop<Item, T>(
+export async function persistEachOrDiscard<Item, T>(
   what: string,
   items: readonly Item[],
   write: (items: readonly Item[]) => Promise<T>,
@@ -38,7 +38,7 @@ export async function persistEachOrDrop<Item, T>(
     } catch (error) {
       if (error instanceof GaveUp) throw error
       const half = Math.ceil(batch.length / 2)
-      if (batch.length > 1 && FAULT_OF_DATA.test(codeOf(error) ?? '')) {
+      if (batch.length > 1 && DATA_ERROR.test(codeOf(error) ?? '')) {
         batches.unshift(batch.slice(0, half), batch.slice(half))
       } else refusal ??= { error }
     }
