@@ -23,7 +23,7 @@ import { Completions } from './writers/completions.ts'
 import { LogBuffer } from './writers/log-buffer.ts'
 import { ProgressBuffer } from './writers/progress-buffer.ts'
 
-/** From this size on a plan of the table of tasks is that of a large one. */
+/** Plans made for a smaller table are not kept: it may be growing. */
 const LARGE_TABLE_BYTES = 1_048_576
 
 export interface ExecutorOptions {
@@ -35,13 +35,12 @@ export interface ExecutorOptions {
   readonly manager: TaskManager
   readonly events: TaskEvents
   readonly version: string
-  /** Where to LISTEN for new tasks and cancels of other processes. Default: nowhere; polling finds them all. */
+  /** Where to LISTEN. Default: nowhere; polling finds the same later. */
   readonly listen?: pg.ClientConfig
-  /** What is wrong with the app's pool, for `health`. */
+  /** The shortage of the app's pool, for `health`. */
   findShortage?(): string | undefined
 }
 
-/** The parts of a started executor. */
 export interface ExecutorParts {
   readonly db: Database
   readonly slots: Slots
@@ -55,9 +54,9 @@ export interface ExecutorParts {
   readonly progress: ProgressBuffer
   readonly threads: ThreadPool
   readonly loops: ExecutorLoops
-  /** Claims at the next moment: tasks may have come, or capacity. */
+  /** Claims now: tasks or capacity may have come. */
   wake(): void
-  /** The same when tasks may have been due for long, and ticks too. */
+  /** The same where tasks and ticks may have been due for long. */
   rescan(): void
   abort(taskId: string, attempt: number, cause: 'cancelled' | 'lost'): void
 }
@@ -66,12 +65,11 @@ export interface ExecutorLoops {
   readonly claim: Supervisor
   readonly heartbeat: Supervisor
   readonly rescuer: Supervisor
-  /** Undefined where this process polls only. */
   readonly listener: Supervisor | undefined
   readonly pruner: Supervisor
 }
 
-/** Builds every part of an executor. From here on its types are fixed. */
+/** Builds every part of an executor and fixes its types. */
 export function assemble(options: ExecutorOptions, executorId: string, giveUp: AbortSignal): ExecutorParts {
   const { settings, definitions, events } = options
   const db = keepPlansWhile(options.db, () => heartbeat.tableBytes >= LARGE_TABLE_BYTES)
@@ -118,20 +116,8 @@ export function assemble(options: ExecutorOptions, executorId: string, giveUp: A
   }
   slots.onFreed = ({ task }, wasFull) => claimer.noteFreed(task.taskType, wasFull)
   slots.onEnded = ({ task }) => claimer.noteEnd(task.taskType)
-  const parts = {
-    db,
-    slots,
-    claimer,
-    claimLoop,
-    wakeUp,
-    heartbeat,
-    rescuer,
-    scheduler,
-    ...{ logs, progress, threads },
-    wake,
-    rescan,
-    abort,
-  }
+  const loopParts = { claimer, claimLoop, heartbeat, rescuer, scheduler }
+  const parts = { db, slots, wakeUp, ...loopParts, logs, progress, threads, wake, rescan, abort }
   return { ...parts, loops: supervise(options, parts) }
 }
 
@@ -169,7 +155,7 @@ function createRescuer(
   judge: Heartbeat,
 ): Rescuer {
   const { leaseMs, unknownTypeGraceSeconds } = settings
-  // Not with the other writes: locked rows may hold all of their connections.
+  // Not on the connections of writes: locked rows may hold all of them.
   return new Rescuer({ db: heartDb ?? db, events, executorId, leaseMs, unknownTypeGraceSeconds, judge })
 }
 
@@ -220,7 +206,7 @@ function supervise(options: ExecutorOptions, parts: Omit<ExecutorParts, 'loops'>
       'heartbeat',
       (signal, passed) => heartbeat.loop(signal, passed),
       events,
-      // After an outage every executor has to send a heartbeat before any may judge another.
+      // After an outage every executor must send a heartbeat before any may judge another.
       settings.heartbeatIntervalMs,
     ),
     rescuer: new Supervisor('rescuer', (signal, passed) => rescuer.loop(signal, passed), events),

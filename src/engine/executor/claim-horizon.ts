@@ -4,40 +4,38 @@ import type { WakeUp } from '../runtime/wake-up.ts'
 import type { ClaimRequest, ClaimResult } from '../store/claim.ts'
 import { waitsSinceBefore } from '../store/claim-probe.ts'
 
-/** A claim that takes longer than this and finds little reads dead index entries. */
+/** A claim that is slower and finds little is reading dead index entries. */
 const CHEAP_MS = 5
 
-/** While claims read recent tasks only, probes for older ones take at most a fiftieth of the time. */
+/** Probes for older tasks take at most a fiftieth of the time. */
 const PROBE_SHARE = 50
 
-/** Longest pause before a failed probe is repeated. */
 const MAX_RETRY_PROBE_MS = 10_000
 
-/** After this long without a claimed task a slow claim delays no one: it reads everything and replaces the probe. */
+/** After this long without a claimed task, a claim reads everything and replaces the probe. */
 const BUSY_MS = 1_000
 
-/** How far claims of recent tasks reach back: a row becomes visible when its transaction commits, not when it is due. */
+/** Rows become visible when their transaction commits, which may be after they are due. */
 const OVERLAP_MS = 2_000
 
 /**
- * The instant from which claims read due tasks. A transaction that stays open keeps dead entries at the front of the
- * index, and a claim that starts there reads all of them. So once claims that find little take long, they read recently
- * due tasks only, and a probe beside them checks from time to time whether an older task waits.
+ * The instant from which claims read due tasks. An open transaction keeps dead entries at the front of the index, and
+ * every claim reads them. So while such claims are slow, they read recently due tasks only, and a probe checks from
+ * time to time for older ones.
  */
 export class ClaimHorizon {
   readonly #db: Database
   readonly #types: readonly TypeLimits[]
   readonly #wakeUp: Pick<WakeUp, 'notify'>
-  /** False where claims cannot be bounded by an instant. */
   readonly #isBounded: boolean
-  /** Of each type, the instant before which everything has been read; null: not everything has. Database milliseconds. */
+  /** Of each type, the database time up to which everything has been read, in milliseconds; null: unknown. */
   readonly #since: (number | null)[]
   #readsRecent = false
   #nextProbe = 0
   #probe: Promise<void> | undefined
   #lastTaken = Number.NEGATIVE_INFINITY
   #lastFullMs = 0
-  /** Rises when old tasks may have become claimable: a claim or probe in flight may not have seen them. */
+  /** Rises when older tasks may have become claimable: results of earlier claims and probes are stale. */
   #epoch = 0
 
   constructor(options: {
@@ -57,12 +55,10 @@ export class ClaimHorizon {
     return this.#epoch
   }
 
-  /** Of each type, the instant that the next claim reads from; null: from the first due task. */
   since(): (string | null)[] {
     return this.#since.map((ms) => (this.#readsRecent && ms !== null ? instantOf(ms) : null))
   }
 
-  /** Old tasks may have become claimable. */
   reset(): void {
     this.#readAll()
     this.#epoch += 1
@@ -72,7 +68,7 @@ export class ClaimHorizon {
     this.#lastTaken = performance.now()
   }
 
-  /** What a claim of unlimited types cost, and which types it has read completely. */
+  /** Records what a claim of unlimited types cost and which types it has read completely. */
   record(request: ClaimRequest, result: ClaimResult, costMs: number, epoch: number): void {
     if (epoch !== this.#epoch || result.tasks.length === request.limit) return
     if (request.since.every((since) => since === null)) this.#noteFullCost(costMs)
@@ -84,7 +80,6 @@ export class ClaimHorizon {
     })
   }
 
-  /** Starts a probe for older tasks when one is due. */
   probe(): void {
     const now = performance.now()
     if (!this.#readsRecent || this.#probe || now < this.#nextProbe) return
@@ -96,7 +91,6 @@ export class ClaimHorizon {
     else this.#probe = this.#probeFor(types).finally(() => (this.#probe = undefined))
   }
 
-  /** Resolves when no probe is in flight. */
   async whenIdle(): Promise<void> {
     await this.#probe
   }
@@ -111,14 +105,14 @@ export class ClaimHorizon {
       this.#readAll()
       this.#wakeUp.notify()
     } catch {
-      // The claims beside it report an outage. A probe that fails alone, as by a time limit, must not stop them.
+      // Claims report outages. A probe that fails alone, as by a timeout, must not stop them.
       const now = performance.now()
       this.#nextProbe = now + Math.min(PROBE_SHARE * (now - begun), MAX_RETRY_PROBE_MS)
     }
   }
 
   #noteFullCost(costMs: number): void {
-    // The smaller of two, so that one short delay changes nothing.
+    // The smaller of two costs, so that one short delay changes nothing.
     const cost = Math.min(costMs, this.#lastFullMs)
     this.#lastFullMs = costMs
     this.#readsRecent = cost >= CHEAP_MS && this.#isBounded

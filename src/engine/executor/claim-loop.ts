@@ -9,13 +9,13 @@ import { releaseAllBut } from '../store/rescue.ts'
 import type { Claimed, Claimer } from './claimer.ts'
 import type { Slots } from './slots.ts'
 
-/** First pause before a claim is repeated that another claim may have kept from rows; it doubles each time. */
+/** First pause before a claim that may have skipped locked rows is repeated; it doubles each time. */
 const SOON_MS = 2
 const MAX_SOON_MS = 64
 
 const NOTHING: Claimed = { tasks: [], next: 'later' }
 
-/** Rows that one claim takes at most: where the measured throughput stops rising. */
+/** Measured: larger claims are not faster. */
 const MAX_BATCH = 500
 
 type Run = Pick<Fence, 'taskId' | 'attempt'>
@@ -29,19 +29,19 @@ export interface ClaimLoopParts {
   readonly claimer: Claimer
   readonly wakeUp: WakeUp
   readonly pollIntervalMs: number
-  /** Whether other executors see this one alive: what an invisible one claims would be rescued at once. */
+  /** Others see this executor alive; otherwise they would rescue what it claims. */
   isVisible(): boolean
-  /** Starts the attempt. `isCancelled`: the task was cancelled while its claim was in flight. */
+  /** `isCancelled`: the task was cancelled while its claim was in flight. */
   dispatch(task: ClaimedTask, isCancelled: boolean): void
 }
 
-/** Decides when to claim, and dispatches what it claimed. One claim is in flight at a time. */
+/** Decides when to claim, and dispatches claimed tasks. One claim is in flight at a time. */
 export class ClaimLoop {
   readonly #parts: ClaimLoopParts
-  /** Runs cancelled while a claim is in flight: the response may contain them. */
+  /** Runs cancelled while a claim is in flight: its response may contain them. */
   readonly #cancelled = new Set<string>()
   #inFlight: Promise<unknown> | undefined
-  /** A heartbeat saw rows that run under this executor's id, and no attempt holds them. */
+  /** A heartbeat has found orphaned claims. */
   #hasOrphans = false
   #isClosed = false
 
@@ -50,8 +50,8 @@ export class ClaimLoop {
   }
 
   /**
-   * Claims at once while more tasks are likely, otherwise after the poll interval, a wake-up or a freed slot. Never asks
-   * for more than the free slots. An error ends the loop; the supervisor restarts it with a back-off.
+   * Claims at once while more tasks are likely, otherwise after the poll interval or a wake-up, and never more than the
+   * free slots. An error ends the loop; the supervisor restarts it.
    */
   async loop(signal: AbortSignal, passed: () => void): Promise<void> {
     const { slots, wakeUp, claimer, pollIntervalMs } = this.#parts
@@ -63,7 +63,7 @@ export class ClaimLoop {
       const { tasks, next } = await this.#claim(limit)
       passed()
       if (next === 'now' && slots.free > 0) continue
-      // Another claim may have locked the row that the wake-up was for, without taking it: claim once more.
+      // Another claim may have locked the row that woke this one without claiming it.
       const mayBeHidden = woken && claimer.mayHideRows && limit > 0 && tasks.length < limit
       const isSoon = slots.free > 0 && (next === 'soon' || mayBeHidden)
       woken = await wakeUp.wait(isSoon ? Math.min(soonMs, pollIntervalMs) : pollIntervalMs, signal)
@@ -76,17 +76,15 @@ export class ClaimLoop {
     this.#parts.wakeUp.notify()
   }
 
-  /** For a run that no attempt holds: the response that contains it may be in flight. */
+  /** Called for a run that no attempt holds: its claim may be in flight. */
   noteCancel(run: Run): void {
     if (this.#inFlight) this.#cancelled.add(runKey(run))
   }
 
-  /** From now on claimed tasks are released instead of started. */
   close(): void {
     this.#isClosed = true
   }
 
-  /** Resolves when no claim is in flight. */
   async whenIdle(): Promise<void> {
     await this.#inFlight?.catch(() => {})
   }
@@ -113,7 +111,7 @@ export class ClaimLoop {
     else for (const task of fresh) this.#parts.dispatch(task, this.#cancelled.has(runKey(task)))
   }
 
-  /** A failover may lose the claim of a run that is held here, and give the next claim the same attempt number. */
+  /** A failover may lose the claim of a held run; the next claim then has the same attempt number. */
   #isHeld({ taskId, attempt }: Run): boolean {
     const held = this.#parts.slots.find(taskId, attempt)
     held?.noteClaimedAgain()
@@ -130,7 +128,7 @@ export class ClaimLoop {
     }
   }
 
-  /** Runs between two claims, when the attempts that this executor holds are exactly those it claimed. */
+  /** Runs between two claims, when the held attempts are exactly the claimed ones. */
   async #releaseOrphans(): Promise<void> {
     if (!this.#hasOrphans) return
     const { db, executorId, events, slots } = this.#parts

@@ -13,10 +13,10 @@ import { ClaimHorizon } from './claim-horizon.ts'
 import { type LimitedClaim, LimitedTypes } from './limited-types.ts'
 import type { Slots } from './slots.ts'
 
-/** At a low rate, one claim follows all slots that became free within this time. */
+/** At a low rate, one claim serves all slots freed within this time. */
 const DEBOUNCE_MS = 50
 
-/** `now`: more tasks are likely. `soon`: what another claim has locked may be free in a moment. */
+/** `now`: more tasks are likely. `soon`: locked rows may be free in a moment. */
 export type NextClaim = 'now' | 'soon' | 'later'
 
 export interface Claimed {
@@ -30,9 +30,8 @@ export interface ClaimerOptions {
   readonly types: readonly TypeLimits[]
   readonly slots: Slots
   readonly pollIntervalMs: number
-  /** Permits of these types were released here and no task was claimed, although some wait: others may have slots. */
+  /** Permits were released here, tasks wait, and none was claimed: other executors may have slots. */
   onCapacityReleased(taskTypes: readonly string[]): void
-  /** For when a claim may take something. */
   readonly wakeUp: Pick<WakeUp, 'notify' | 'notifyAfter'>
 }
 
@@ -41,13 +40,12 @@ export class Claimer {
   readonly #options: ClaimerOptions
   readonly #claims: TypeClaims
   readonly #types: ReadonlyMap<string, TypeLimits>
-  /** Positions of the types that have a limit in this process. */
   readonly #counted: readonly number[]
   readonly #limited: LimitedTypes
   readonly #horizon: ClaimHorizon
-  /** A claim of this executor may lock rows for a moment without taking them, and other claims skip locked rows. */
+  /** Its claims may lock rows for a moment without claiming them, and other claims skip those. */
   readonly mayHideRows: boolean
-  /** The last claim took one task at most, and asked for more. */
+  /** The last claim returned at most one task, and asked for more. */
   #foundFew = false
   #isDebouncing = false
 
@@ -63,25 +61,22 @@ export class Claimer {
     this.mayHideRows = types.some((type) => type.concurrency !== null && !isLimited(type))
   }
 
-  /** It has a limit over all processes. */
   isLimited(taskType: string): boolean {
     return this.#limited.has(taskType)
   }
 
-  /** A free slot is all that a task of this type needs. */
   isUnlimited(taskType: string): boolean {
     const type = this.#types.get(taskType)
     return type !== undefined && type.concurrency === null && !isLimited(type)
   }
 
-  /** A task of this type has ended here, which may have released a permit. */
   noteEnd(taskType: string): void {
     this.#limited.noteEnd(taskType)
   }
 
   /**
-   * A slot is free. Claims at once where none was free before, where the type has a limit, and where the last claim found
-   * more than one task. Otherwise everything due has been taken, and one debounced claim follows several freed slots.
+   * Claims at once if all slots were busy, the type is limited, or the last claim found a backlog. Otherwise debounces:
+   * one claim serves several freed slots.
    */
   noteFreed(taskType: string, wasFull: boolean): void {
     const { wakeUp } = this.#options
@@ -94,12 +89,10 @@ export class Claimer {
     }
   }
 
-  /** Tasks or capacity may have come: of this type, or of any. */
   recheck(taskType?: string): void {
     this.#limited.recheck(taskType)
   }
 
-  /** Tasks that were due long ago may have become claimable. */
   rescan(): void {
     this.#limited.recheck()
     this.#horizon.reset()
@@ -117,7 +110,6 @@ export class Claimer {
     return claimed
   }
 
-  /** Resolves when no probe is in flight beside the claims. */
   async whenIdle(): Promise<void> {
     await this.#horizon.whenIdle()
   }
@@ -141,7 +133,7 @@ export class Claimer {
     return { tasks: result.tasks, next: full ? 'now' : result.busy.length > 0 ? 'soon' : 'later' }
   }
 
-  /** Free capacity of a type in this process; null: unlimited. */
+  /** Null: unlimited. */
   #capacityOf(taskType: string): number | null {
     const concurrency = this.#types.get(taskType)?.concurrency ?? null
     return concurrency === null ? null : Math.max(0, concurrency - this.#options.slots.count(taskType))
@@ -155,7 +147,6 @@ export class Claimer {
   }
 }
 
-/** Whether it took as many tasks as it asked for. */
 function isFull({ limit }: ClaimRequest, { tasks, isPartial = false }: ClaimResult): boolean {
   return tasks.length === limit || (isPartial && tasks.length > 0)
 }

@@ -1,4 +1,4 @@
-/** A heartbeat, in milliseconds: sent and received by this process's monotonic clock, written at the database's. */
+/** A heartbeat, in milliseconds: sent and received by this process's clock, written at the database's. */
 export interface ClockReading {
   readonly sentAt: number
   readonly receivedAt: number
@@ -9,8 +9,8 @@ export interface ClockReading {
 const TOLERANCE_MS = 1_000
 
 /**
- * Compares the database's clock with this process's at every heartbeat. Operators may set the database's clock, and it
- * runs while this machine sleeps, which a monotonic clock does not count.
+ * Compares the database's clock, which may be set, with this process's monotonic one, which stops while the machine
+ * sleeps.
  */
 export class DatabaseClock {
   #last: ClockReading | undefined
@@ -31,7 +31,6 @@ export class DatabaseClock {
     return { gapMs, jumpMs: gapMs > most ? gapMs - most : Math.min(0, gapMs - Math.max(0, least)) }
   }
 
-  /** How far the clock is behind its latest known instant; 0 where it is not. */
   get behindMs(): number {
     if (!this.#last) return 0
     const now = this.#last.at + performance.now() - this.#last.receivedAt

@@ -6,7 +6,7 @@ import { Attempt, type AttemptServices } from './attempt/attempt.ts'
 import type { Claimer } from './claimer.ts'
 import type { Slots } from './slots.ts'
 
-/** A retry is claimed a little after it is due: the database's clock decides, and rounds. */
+/** The database's clock decides when a retry is due, and rounds. */
 const RETRY_SLACK_MS = 5
 
 export interface DispatcherParts {
@@ -31,7 +31,6 @@ export class Dispatcher {
   dispatch(task: ClaimedTask, isCancelled: boolean): void {
     const { definitions, executorId, slots } = this.#parts
     const definition = definitions.get(task.taskType)
-    // Only registered types are claimed.
     if (!definition)
       throw new TaskError('UNKNOWN_TASK_TYPE', `claimed '${task.taskType}', which is not registered`)
     const attempt = new Attempt(task, definition, executorId, this.#services)
@@ -46,8 +45,8 @@ export class Dispatcher {
   }
 
   /**
-   * A task of a limited type keeps its slot until its end is written: only then is there capacity for the next one, and
-   * other types would take the slot meanwhile. So does a run with log lines to write, which slows down who logs too fast.
+   * Frees the slot before the outcome is written, unless the type is limited (there is no permit yet, and other types
+   * would take the slot) or log lines must be written (which throttles handlers that log too fast).
    */
   #onReturned(attempt: Attempt): void {
     const { claimer, slots } = this.#parts

@@ -8,18 +8,17 @@ import { releaseAllBut } from '../store/rescue.ts'
 import { assemble, type ExecutorOptions, type ExecutorParts } from './assembly.ts'
 import { assessHealth, type ExecutorHealth } from './health.ts'
 
-/** A poll loop that has not passed for less than this is busy, not stale. */
+/** A poll loop is stale after this time at the earliest. */
 const MIN_STALE_MS = 10_000
 
 /**
- * Runs due tasks of the registered types, at most `concurrency` at a time: starts and stops the parts, and reports their
- * health. Its id is fresh at every start, so that no write of an earlier process passes for its own.
+ * Starts and stops the parts that run due tasks, and reports their health. Its id is fresh at every start, so that no
+ * write of an earlier process passes for its own.
  */
 export class TaskExecutor {
   readonly id = randomUUID()
   readonly #options: ExecutorOptions
   readonly #giveUp = new AbortController()
-  /** Undefined before the start. */
   #parts: ExecutorParts | undefined
   #stopping: Promise<void> | undefined
 
@@ -27,7 +26,7 @@ export class TaskExecutor {
     this.#options = options
   }
 
-  /** Starts polling. With the database unreachable it starts all the same and keeps trying. */
+  /** Starts even while the database is unreachable. */
   start(): void {
     if (this.#parts || this.#stopping) return
     this.#parts = assemble(this.#options, this.id, this.#giveUp.signal)
@@ -46,12 +45,11 @@ export class TaskExecutor {
     loops.pruner.start()
   }
 
-  /** Claims now instead of at the next interval. */
   wake(): void {
     this.#parts?.wake()
   }
 
-  /** Rows may have changed without a notification: tasks and ticks may have been due for long. */
+  /** Tasks and ticks may have been due for long without a notification. */
   rescan(): void {
     this.#parts?.rescan()
   }
@@ -74,16 +72,17 @@ export class TaskExecutor {
     })
   }
 
-  /** Begins to stop and returns at once; `stop` resolves or rejects with the same stop. */
+  /** Begins to stop and returns at once; `stop` waits for it. */
   beginStop(): void {
     this.stop().catch(() => {})
   }
 
   /**
-   * Stops in two phases: claims nothing more and waits for handlers; at 80 % of `shutdownTimeoutMs` aborts the rest and
+   * Stops in two phases: claims no more and waits for handlers; at 80 % of `shutdownTimeoutMs` aborts the others and
    * releases their tasks, no retry spent. A second call waits for the same stop.
    *
-   * @throws TaskError `SHUTTING_DOWN` when the database did not take the last writes in time: the lease does the rest
+   * @throws TaskError `SHUTTING_DOWN` if the database did not take the last writes in time: the lease releases the
+   *   tasks
    */
   stop(): Promise<void> {
     this.#stopping ??= this.#parts ? this.#stop(this.#parts) : Promise.resolve()
@@ -99,7 +98,7 @@ export class TaskExecutor {
     events.off('rescued', this.#onRescued)
     events.off('resumed', this.#onResumed)
     claimLoop.close()
-    // Capacity that a limited task leaves here is for other executors: this one claims nothing more.
+    // This executor claims no more: others may use the permit.
     slots.onEnded = ({ task: { taskType } }) => {
       if (parts.claimer.isLimited(taskType)) events.emit('capacityReleased', { taskTypes: [taskType] })
     }
@@ -109,15 +108,15 @@ export class TaskExecutor {
       await within(times.abortMs, slots.whenIdle())
       for (const attempt of slots.attempts()) attempt.abort('shutdown')
       const graceMs = times.releaseMs - times.abortMs
-      // Every handler is aborted: no notification matters any more, and no one waits for a connection that hangs.
+      // All handlers are aborted: notifications no longer matter, and a connection may hang.
       const others = Promise.all([pruned, loops.listener && within(graceMs, loops.listener.stop())])
       await within(graceMs, slots.whenIdle())
-      // No thread may go on while another executor runs its released task.
+      // No thread may continue while another executor runs its released task.
       const closed = Promise.all([others, parts.threads.close()])
       await beforeAbort(this.#giveUp.signal, this.#release(parts, claimed, closed))
     } finally {
       clearTimeout(deadline)
-      // Writes that still wait must not outlive the stop.
+      // Pending writes must not outlive the stop.
       this.#giveUp.abort()
       parts.logs.stop()
       parts.progress.stop()
@@ -135,11 +134,11 @@ export class TaskExecutor {
     await Promise.all([this.#releaseAttempts(parts), logs.flushed(), progress.flush()])
     await Promise.all([loops.heartbeat.stop(), loops.rescuer.stop(), others])
     await persist('the end of the executor', () => stopExecutor(db, this.id), this.#context)
-    // For other executors: tasks released here, and those created without a notification because this one had a slot.
+    // For the tasks released here, and those created without a notification because this executor had a slot.
     events.emit('capacityReleased', { taskTypes: [...definitions.keys()] })
   }
 
-  /** All in one statement, as little time is left; then, one by one, those whose row was locked. */
+  /** One statement, as little time is left; then one by one for locked rows. */
   async #releaseAttempts({ db, slots }: ExecutorParts): Promise<void> {
     const { cancelGraceMs } = this.#options.settings
     const attempts = slots.attempts()
@@ -173,7 +172,7 @@ function watchedLoops({ loops, scheduler }: ExecutorParts, { leaseMs, pollInterv
     { health: loops.claim.health(), staleAfterMs: Math.max(5 * pollIntervalMs, MIN_STALE_MS) },
     { health: loops.heartbeat.health(), staleAfterMs: leaseMs },
     { health: scheduler.health(), staleAfterMs: 3 * MAX_SLEEP_MS },
-    // Without notifications tasks start later; the executor is not unfit.
+    // Without notifications tasks only start later.
     ...(loops.listener ? [{ health: loops.listener.health(), staleAfterMs: Number.POSITIVE_INFINITY }] : []),
   ]
 }

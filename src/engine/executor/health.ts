@@ -17,7 +17,7 @@ export interface ExecutorHealth {
   readonly stuck: readonly string[]
 }
 
-/** A loop, and how long it may go without a pass. Infinity: its failure makes the executor slower, not unfit. */
+/** Infinity: tasks start later without the loop, but the executor works. */
 export interface WatchedLoop {
   readonly health: LoopHealth
   readonly staleAfterMs: number
@@ -30,9 +30,7 @@ export function assessHealth(executor: {
   readonly slots: number
   readonly running: number
   readonly stuck: readonly string[]
-  /** How far the database's clock is behind what it had shown. */
   readonly clockBehindMs: number
-  /** Of connections of the app's pool. */
   readonly shortage: string | undefined
 }): ExecutorHealth {
   const { started, stopping, slots, running, stuck, clockBehindMs, shortage } = executor

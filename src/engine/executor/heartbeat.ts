@@ -56,9 +56,9 @@ export interface HeartbeatOptions {
   readonly events: TaskEvents
   readonly intervalMs: number
   onRegistered(): void
-  /** Rows may run under this executor's id that no attempt holds: the response to their claim was lost. */
+  /** The heartbeat has found orphaned claims. */
   onOrphans(): void
-  /** A beat succeeded. `rescuable`: tasks run under dead executors; undefined: it did not probe for them. */
+  /** After each heartbeat. `rescuable`: tasks run under dead executors; undefined: it did not probe. */
   onBeat(rescuable: boolean | undefined): void
 }
 
@@ -106,22 +106,19 @@ export class Heartbeat {
     return this.#row.executorId
   }
 
-  /** Others may be judged by their heartbeats: for a lease, those of this executor had no gap, and the clock no jump. */
+  /** Others may be judged by their heartbeats: for a lease, this executor's had no gap and the clock no jump. */
   get isSteady(): boolean {
     return performance.now() - this.#steadySince >= this.#row.leaseMs
   }
 
-  /** How far the database's clock is behind an earlier reading, in milliseconds. */
   get clockBehindMs(): number {
     return this.#clock.behindMs
   }
 
-  /** As of the last heartbeat. */
   get fleet(): Fleet {
     return this.#fleet
   }
 
-  /** Of the table of tasks, as of the last heartbeat. */
   get tableBytes(): number {
     return this.#tableBytes
   }
@@ -146,7 +143,6 @@ export class Heartbeat {
     const attempts = this.#slots.attempts()
     const { probes, result } = await this.#send(attempts)
     this.#registered = result.known
-    // The row was deleted.
     if (!result.known) await this.#register()
     this.#tableBytes = result.tableBytes
     this.#fleet = { size: result.fleetSize, position: result.fleetPosition }
@@ -192,7 +188,7 @@ export class Heartbeat {
     return { probes, result }
   }
 
-  /** Uses the smaller of two costs, so that one short delay changes nothing. */
+  /** The smaller of two costs, so that one short delay changes nothing. */
   #delayProbe(costMs: number): void {
     const cost = Math.min(costMs, this.#lastProbeMs)
     this.#lastProbeMs = costMs
@@ -210,7 +206,7 @@ export class Heartbeat {
     this.#lastBeatDate = sentOn
   }
 
-  /** After a jump of the clock, others cannot be judged before each has sent another heartbeat. */
+  /** After a jump, each other executor must send another heartbeat before it can be judged. */
   #noteClock({ at, latest }: BeatResult, times: Pick<ClockReading, 'sentAt' | 'receivedAt'>): void {
     const { gapMs, jumpMs } = this.#clock.read({ at, ...times }, latest ?? at)
     const hasJumped = Math.abs(jumpMs) > this.#intervalMs / 2

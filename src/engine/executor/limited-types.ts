@@ -1,32 +1,29 @@
 import { isLimited, type TypeLimits } from '../definition/limits.ts'
 import type { LimitedClaimResult } from '../store/claim.ts'
 
-/** How long a limited type is left out that was not next in the order: its claim costs a transaction. */
+/** A type that was not next in order is left out this long: its claim costs a transaction. */
 const NOT_NEXT_MS = 50
 
-/** A claim of limited types in flight, as it was sent. */
 export interface LimitedClaim {
   readonly open: ReadonlySet<string>
   readonly ended: ReadonlySet<string>
-  readonly hints: number
+  readonly wakeCount: number
 }
 
 /**
- * Which types with a limit over all processes the next claim includes. A type is open once a plain claim has seen due
- * tasks of it, or a task of it has ended here. After a claim has taken what the limit allows, the type is closed until
- * one of its tasks ends, tasks or capacity may have come, or a poll interval has passed. So no type starves another, and
- * an executor without such types pays nothing for them.
+ * Which types with a limit over all processes the next claim includes. A type opens when a plain claim has seen due
+ * tasks of it, or one of its tasks has ended here. It closes when a claim has taken what the limit allows, until one of
+ * its tasks ends, tasks or capacity may have come, or a poll interval has passed. So no type starves another.
  */
 export class LimitedTypes {
   readonly #limited: ReadonlySet<string>
   readonly #pollIntervalMs: number
   readonly #open = new Set<string>()
-  /** When a closed type may be opened again. */
   readonly #closedUntil = new Map<string, number>()
-  /** Types of which a task has ended here since they were last claimed. */
+  /** Types with a task that ended here since their last claim. */
   readonly #ended = new Set<string>()
   /** Rises when tasks or capacity may have come: a claim in flight may not have seen them. */
-  #hints = 0
+  #wakeCount = 0
 
   constructor(types: readonly TypeLimits[], pollIntervalMs: number) {
     this.#limited = new Set(types.filter(isLimited).map(({ taskType }) => taskType))
@@ -37,21 +34,19 @@ export class LimitedTypes {
     return this.#limited.has(taskType)
   }
 
-  /** A task of this type has ended here, which released a permit. */
   noteEnd(taskType: string): void {
     if (!this.#limited.has(taskType)) return
     this.#ended.add(taskType)
     this.#open.add(taskType)
   }
 
-  /** Tasks or capacity may have come: of this type, or of any. */
   recheck(taskType?: string): void {
     if (taskType === undefined) this.#closedUntil.clear()
     else this.#closedUntil.delete(taskType)
-    this.#hints += 1
+    this.#wakeCount += 1
   }
 
-  /** Opens types with due tasks that are not closed, and returns whether there are any. */
+  /** Returns whether it opened a type. */
   openWaiting(taskTypes: readonly string[]): boolean {
     const now = performance.now()
     const opened = taskTypes.filter((taskType) => (this.#closedUntil.get(taskType) ?? 0) <= now)
@@ -59,7 +54,7 @@ export class LimitedTypes {
     return opened.length > 0
   }
 
-  /** Closed types: a plain claim need not report their due tasks. */
+  /** A plain claim need not report due tasks of these. */
   closed(): string[] {
     const now = performance.now()
     return [...this.#closedUntil]
@@ -67,20 +62,20 @@ export class LimitedTypes {
       .map(([taskType]) => taskType)
   }
 
-  /** Begins a claim of the open types with capacity; undefined where there are none. */
+  /** Starts a claim of the open types with capacity; undefined if there are none. */
   begin(hasCapacity: (taskType: string) => boolean): LimitedClaim | undefined {
     const open = new Set([...this.#open].filter(hasCapacity))
     if (open.size === 0) return undefined
     const ended = new Set(this.#ended)
     for (const taskType of open) this.#ended.delete(taskType)
-    return { open, ended, hints: this.#hints }
+    return { open, ended, wakeCount: this.#wakeCount }
   }
 
   /**
-   * Closes the types of a claim that returned, and returns those whose released permit nobody here took although tasks
-   * wait: other executors may have slots. `isFull`: it took as many tasks as it asked for.
+   * Closes the types of a claim that returned. Returns those with a released permit and waiting tasks, none of which
+   * was claimed here: other executors may have slots. `isFull`: it took as many tasks as it asked for.
    */
-  end({ open, ended, hints }: LimitedClaim, result: LimitedClaimResult, isFull: boolean): string[] {
+  end({ open, ended, wakeCount }: LimitedClaim, result: LimitedClaimResult, isFull: boolean): string[] {
     const now = performance.now()
     const taken = new Set(result.tasks.map(({ taskType }) => taskType))
     const released: string[] = []
@@ -90,10 +85,10 @@ export class LimitedTypes {
         continue
       }
       if (taken.has(taskType) && isFull) continue
-      // Otherwise it took all that the limit allows, or other types came first and took every slot.
+      // It took all that the limit allows, or tasks of other types came first.
       if (!this.#ended.has(taskType)) this.#open.delete(taskType)
       const closedMs = isFull ? NOT_NEXT_MS : this.#pollIntervalMs
-      if (hints === this.#hints) this.#closedUntil.set(taskType, now + closedMs)
+      if (wakeCount === this.#wakeCount) this.#closedUntil.set(taskType, now + closedMs)
       const isWaiting = result.waiting.includes(taskType)
       if (ended.has(taskType) && !taken.has(taskType) && isWaiting) released.push(taskType)
     }

@@ -1,18 +1,18 @@
 import { runKey } from '../store/fence.ts'
 import type { Attempt } from './attempt/attempt.ts'
 
-/** From so many slots on, what is claimed and what is completed are worth two connections at once. */
+/** From here on, overlapping claims and completions is worth it. */
 const MANY = 32
 
 /**
- * The attempts of an executor. Each takes a slot at least until its handler has returned, whatever its row says: a
- * handler that ignores its signal goes on using the process. Each is held until its end is written. Where there are
- * many slots the next tasks need not wait for that: as many ends as there are slots may be on their way to the database.
+ * The attempts of an executor. Each has a slot until its handler has returned, whatever its row's status, and is held
+ * until its outcome is written. With many slots, a slot frees when its handler returns: as many outcomes as there are
+ * slots may be in flight.
  */
 export class Slots {
-  /** A slot became free; `wasFull`: none was before. */
+  /** `wasFull`: no slot was free before. */
   onFreed: (attempt: Attempt, wasFull: boolean) => void = () => {}
-  /** The end of an attempt is written, or can no longer be. */
+  /** The outcome is written, or can no longer be. */
   onEnded: (attempt: Attempt) => void = () => {}
   readonly #size: number
   readonly #mostHeld: number
@@ -32,7 +32,6 @@ export class Slots {
     return this.#size
   }
 
-  /** How many are taken. */
   get running(): number {
     return this.#running.size
   }
@@ -41,12 +40,10 @@ export class Slots {
     return Math.min(this.#size - this.running, this.#mostHeld - this.#held.size)
   }
 
-  /** Those that are held. */
   attempts(): readonly Attempt[] {
     return [...this.#held]
   }
 
-  /** Tasks whose handlers have ignored their signal for the grace period. */
   get stuck(): string[] {
     return this.attempts()
       .filter((attempt) => attempt.stuck)
@@ -57,7 +54,6 @@ export class Slots {
     return this.#byRun.get(runKey({ taskId, attempt }))
   }
 
-  /** How many of a type take a slot. */
   count(taskType: string): number {
     return this.#counts.get(taskType) ?? 0
   }
@@ -70,7 +66,7 @@ export class Slots {
     this.#count(attempt, 1)
   }
 
-  /** The handler has returned, and only its end is left to be written. */
+  /** The handler has returned; only the outcome is left to write. */
   vacate(attempt: Attempt): void {
     if (this.#size < MANY) return
     const before = this.free
@@ -78,7 +74,6 @@ export class Slots {
     this.#noteFreed(attempt, before)
   }
 
-  /** Nothing more is written of the attempt. */
   release(attempt: Attempt): void {
     const before = this.free
     this.#leave(attempt)
@@ -90,7 +85,6 @@ export class Slots {
     this.#noteFreed(attempt, before)
   }
 
-  /** Resolves when none is held. */
   whenIdle(): Promise<void> {
     return this.#idle.promise
   }

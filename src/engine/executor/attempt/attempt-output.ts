@@ -17,7 +17,7 @@ const MAX_MESSAGE_CHARS = 10_000
 const MAX_DATA_CHARS = 10_000
 const MAX_STEP_CHARS = 200
 
-/** The log and the newest progress of one attempt. Once its signal has aborted, both are discarded. Progress never falls. */
+/** The log and the newest progress of one attempt. Discards both once its signal has aborted. Progress never falls. */
 export class AttemptOutput {
   readonly #fence: Fence
   readonly #event: RunEvent
@@ -49,7 +49,6 @@ export class AttemptOutput {
     this.#scrubber = scrubber
   }
 
-  /** Created on first use. */
   get log(): TaskLog {
     this.#log ??= {
       debug: (first: unknown, second?: unknown) => this.#write('DEBUG', first, second),
@@ -60,7 +59,7 @@ export class AttemptOutput {
     return this.#log
   }
 
-  /** Undefined while the handler has reported none. */
+  /** Undefined: the handler has reported none. */
   get lastProgress(): LastProgress | undefined {
     if (!this.#reported) return undefined
     return { progress: this.#progress, total: this.#total, step: this.#step }
@@ -72,7 +71,7 @@ export class AttemptOutput {
     const newTotal = total === undefined ? this.#total : Math.floor(total)
     const newProgress = Math.max(this.#progress, Math.floor(current))
     if (this.#isOver('progress')) return
-    // A total of 0 is unknown; a known one is never below what has been done.
+    // A total of 0 is unknown; a known one is never below the progress.
     this.#progress =
       total !== undefined && newTotal > 0
         ? Math.min(newProgress, Math.max(newTotal, this.#progress))
@@ -93,7 +92,6 @@ export class AttemptOutput {
     this.#lateReported = true
   }
 
-  /** Discards all later output: the handler has returned. */
   close(): void {
     this.#closed = true
   }
@@ -102,7 +100,7 @@ export class AttemptOutput {
     return this.#lastLine === 0 && !this.#reported
   }
 
-  /** Resolves when the output so far is in the database; `progress: false` discards the progress instead. */
+  /** Resolves when the output so far is written; `progress: false` discards the progress instead. */
   async flushed(options: { progress: boolean }): Promise<void> {
     if (options.progress) await this.#reports.flush()
     else this.#reports.drop(this.#fence)
@@ -127,7 +125,7 @@ export class AttemptOutput {
     return this.#scrubber?.text(text) ?? text
   }
 
-  /** Reports once: a handler that logs in a loop must not flood the server's log. */
+  /** Emits `late` once: a handler that logs in a loop must not flood the server's log. */
   #isOver(what: 'progress' | 'log'): boolean {
     if (!this.#closed && !this.#cancellation.aborted) return false
     if (!this.#lateReported) this.#events.emit('late', { ...this.#event, what })

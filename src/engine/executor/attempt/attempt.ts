@@ -20,10 +20,10 @@ import type { LogBuffer } from '../writers/log-buffer.ts'
 import type { ProgressBuffer } from '../writers/progress-buffer.ts'
 import { AttemptOutput } from './attempt-output.ts'
 import { abortReason, Cancellation } from './cancellation.ts'
-import { Completion } from './completion.ts'
 import { type OutcomeServices, OutcomeWriter } from './outcome-writer.ts'
 import { type HandlerServices, runHandler } from './run-handler.ts'
 import { type RunningTask, runningTask } from './running-task.ts'
+import { TransactionalCompletion } from './transactional-completion.ts'
 
 /** A longer timer would fire at once. */
 const MAX_TIMER_MS = 2_147_483_647
@@ -38,7 +38,7 @@ export interface AttemptServices extends OutcomeServices, HandlerServices {
 
 /**
  * One attempt: parse params → run the handler → classify → write the outcome → emit. Every write carries the fence.
- * A timeout leaves the row running until the handler returns or the grace period ends, so that no retry overlaps it.
+ * After a timeout the row stays running until the handler returns or its grace ends, so that no retry overlaps it.
  */
 export class Attempt {
   readonly task: ClaimedTask
@@ -49,7 +49,7 @@ export class Attempt {
   readonly #cancellation = new Cancellation()
   readonly #output: AttemptOutput
   readonly #scrubber: Scrubber | undefined
-  readonly #completion: Completion
+  readonly #completion: TransactionalCompletion
   readonly #writer: OutcomeWriter
   #cause: AbortCause | undefined
   #returned = false
@@ -73,11 +73,10 @@ export class Attempt {
     this.event = { taskId: task.taskId, taskType: task.taskType, attempt: task.attempt }
     const run = { fence: this.fence, event: this.event, cancellation: this.#cancellation }
     this.#output = new AttemptOutput(run, services, this.#scrubber)
-    this.#completion = new Completion(run, this.#output, services.maxResultBytes)
+    this.#completion = new TransactionalCompletion(run, this.#output, services.maxResultBytes)
     this.#writer = new OutcomeWriter(this, this.#output, services, this.#scrubber)
   }
 
-  /** The handler has ignored its signal for the whole grace period. */
   get stuck(): boolean {
     return this.#stuck
   }
@@ -112,7 +111,7 @@ export class Attempt {
     }
   }
 
-  /** Aborts the handler's signal. The first cause wins; after the handler's return there is nothing to abort. */
+  /** Aborts the handler's signal. The first cause wins; after the handler's return it does nothing. */
   abort(cause: AbortCause): void {
     if (this.#cause !== undefined || this.#returned) return
     this.#cause = cause
@@ -121,18 +120,18 @@ export class Attempt {
     clearTimeout(this.#timeout)
     const { cancelGraceMs } = this.#services
     this.#grace = setTimeout(() => this.#graceIsOver(cause), cancelGraceMs)
-    // An error that a handler's abort listener throws is reported as this task's.
+    // So that errors of the handler's abort listeners are reported as this task's.
     runningTask.run(this.#running, () => this.#cancellation.abort(abortReason(cause, this.task)))
   }
 
-  /** The database lost this claim and made another with the same fence. This attempt is lost; it ends by releasing that. */
+  /** A failover lost this claim, and another claim has the same fence: aborts, and ends by releasing that claim. */
   noteClaimedAgain(): void {
     this.#isClaimedAgain = true
     this.abort('lost')
     if (this.#stuck) this.#releaseClaim()
   }
 
-  /** Writes no outcome any more: the executor releases the task. False: the handler has returned, its outcome stands. */
+  /** Leaves the release to the executor and writes no outcome. Returns false if the handler has returned. */
   leave(): boolean {
     if (this.#returned) return false
     this.#released = true
@@ -140,7 +139,7 @@ export class Attempt {
     return true
   }
 
-  /** Releases the task, due after `delayMs`, while its handler still runs; after its return, waits for the outcome. */
+  /** Releases the task while its handler still runs; after its return, waits for the outcome. */
   async release(delayMs: number): Promise<void> {
     if (!this.#released && !this.leave()) return this.#ended
     await this.#writer.release(delayMs)
@@ -200,7 +199,7 @@ export class Attempt {
     await this.#record(this.#classify('thrown' in end ? end : { thrown: rolledBack }))
   }
 
-  /** The outcome could not be classified, or the database refused it: fails the attempt instead. */
+  /** The outcome could not be classified, or its write was refused: fails the attempt instead. */
   async #recordRefused(refused: unknown): Promise<void> {
     const { events, retryBaseMs } = this.#services
     events.emit('writeFailed', { what: `the end of ${this.task.taskId}`, error: this.#scrubbed(refused) })

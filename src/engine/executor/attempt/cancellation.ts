@@ -7,7 +7,7 @@ const TEXTS: Record<Exclude<AbortCause, 'timeout'>, string> = {
   shutdown: 'is interrupted: the server is shutting down',
 }
 
-/** Whether an attempt is aborted. Creates its signal on first use: that doubles the cost of an attempt, and few need it. */
+/** Creates its signal on first use: that doubles the cost of an attempt, and few handlers need it. */
 export class Cancellation {
   #controller: AbortController | undefined
   #reason: DOMException | undefined
@@ -30,7 +30,7 @@ export class Cancellation {
   }
 }
 
-/** What a handler finds in `signal.reason`: named as `fetch` and timers name theirs. */
+/** `signal.reason`, named as those of `fetch` and timers are. */
 export function abortReason(cause: AbortCause, task: ClaimedTask): DOMException {
   if (cause === 'timeout') {
     return new DOMException(`${task.taskId} timed out after ${task.timeoutSeconds} s`, 'TimeoutError')

@@ -23,7 +23,7 @@ export interface OutcomeServices {
 
 type WrittenOutcome = Exclude<Outcome, { kind: 'abandon' }>
 
-/** Writes how one attempt ended, under its fence and through outages, and emits `ended`. */
+/** Writes the outcome of one attempt, under its fence and through outages, and emits `ended`. */
 export class OutcomeWriter {
   readonly #task: ClaimedTask
   readonly #fence: Fence
@@ -47,14 +47,13 @@ export class OutcomeWriter {
     this.#scrubber = scrubber
   }
 
-  /** Returns false if the fence no longer holds. */
+  /** Returns false if the fence does not hold. */
   async write(outcome: WrittenOutcome): Promise<boolean> {
     const isWritten = await this.#isWritten(outcome)
     if (isWritten) this.#announce(outcome)
     return isWritten
   }
 
-  /** Fails the timed-out task while its handler still runs. */
   async failRunning(error: string): Promise<void> {
     const failure = { error, stack: null, outcome: 'timed_out', stillRunning: true }
     const { db } = this.#services
@@ -62,7 +61,6 @@ export class OutcomeWriter {
     if (value) this.#announce({ kind: 'fail', ...failure, as: 'timed_out' })
   }
 
-  /** Releases the task, due after `delayMs`, without a retry spent. */
   async release(delayMs: number): Promise<void> {
     await this.#persist('a release', () => releaseTask(this.#services.db, this.#fence, delayMs))
   }
@@ -80,7 +78,7 @@ export class OutcomeWriter {
     if (value) events.emit('cancelled', this.#event)
   }
 
-  /** The recorded outcome; undefined if there is none. */
+  /** Undefined: none is recorded. */
   async find(): Promise<string | undefined> {
     const { db } = this.#services
     return (await this.#persist('a lookup of the outcome', () => findEnd(db, this.#fence))).value

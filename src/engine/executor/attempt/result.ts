@@ -4,14 +4,13 @@ import { showJson } from '../../definition/params.ts'
 import type { Scrubber } from '../../definition/scrubber.ts'
 import { type Loss, serialize } from '../../definition/serialize.ts'
 
-/** A million NaNs are one line, too. */
 const MAX_LOSSES = 5
 
 /**
- * A handler's result as JSON text; null when there is none. Values that JSON cannot hold fail no
- * finished task: `warn` reports them.
+ * Encodes a handler's result as JSON; null if there is none. `warn` reports values that JSON loses: they do not fail
+ * the task.
  *
- * @throws PermanentError when it is not JSON, or too large: another attempt would return the same
+ * @throws PermanentError if it is not JSON or too large: a retry would return the same
  */
 export function encodeResult(result: unknown, maxBytes: number, warn: (line: string) => void): string | null {
   const losses: Loss[] = []

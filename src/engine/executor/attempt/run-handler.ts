@@ -10,10 +10,10 @@ import type { Fence } from '../../store/fence.ts'
 import type { ThreadPool } from '../thread/thread-pool.ts'
 import type { AttemptOutput } from './attempt-output.ts'
 import type { Cancellation } from './cancellation.ts'
-import type { Completion } from './completion.ts'
 import { encodeResult } from './result.ts'
 import { type RunningTask, runningTask } from './running-task.ts'
 import { AttemptContext } from './task-context.ts'
+import type { TransactionalCompletion } from './transactional-completion.ts'
 
 const TOO_MANY_ATTEMPTS = `TOO_MANY_ATTEMPTS: an attempt after number ${LAST_ATTEMPT} has no fence of its own`
 
@@ -23,14 +23,13 @@ export interface HandlerServices {
   readonly maxResultBytes: number
 }
 
-/** What one run of a handler is made of. */
 export interface HandlerRun {
   readonly task: ClaimedTask
   readonly fence: Fence
   readonly definition: TaskDefinition
   readonly cancellation: Cancellation
   readonly output: AttemptOutput
-  readonly completion: Completion
+  readonly completion: TransactionalCompletion
   readonly running: RunningTask
 }
 

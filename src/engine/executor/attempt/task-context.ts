@@ -3,18 +3,18 @@ import type { TaskManager } from '../../manager/manager.ts'
 import type { ClaimedTask } from '../../store/claim.ts'
 import type { AttemptOutput } from './attempt-output.ts'
 import type { Cancellation } from './cancellation.ts'
-import type { Completion } from './completion.ts'
+import type { TransactionalCompletion } from './transactional-completion.ts'
 
 export interface ContextParts {
   readonly manager: TaskManager
   readonly cancellation: Cancellation
   readonly output: AttemptOutput
-  readonly completion: Completion
+  readonly completion: TransactionalCompletion
 }
 
 /**
- * The `ctx` of one attempt. Handlers may destructure it, copy it with `{ ...ctx }` and inherit from it. Its functions are
- * field initializers: assigned in the constructor, they would double the cost of an attempt in V8.
+ * The `ctx` of one attempt. Handlers may destructure, spread and inherit it. Its functions are field initializers:
+ * assigned in the constructor, they double the cost of an attempt in V8.
  */
 export class AttemptContext implements TaskContext {
   readonly taskId: string
@@ -28,7 +28,7 @@ export class AttemptContext implements TaskContext {
 
   readonly createTask: TaskContext['createTask'] = (reference, ...[params, options]) => {
     const known = { ...options, createdBy: this.#createdBy }
-    // The caller's call was checked; the compiler cannot follow it through a generic tuple.
+    // The types were checked at the caller; a generic tuple loses them.
     return this.#parts.manager.createTask<string>(
       reference as string,
       params as Record<string, unknown>,
@@ -46,12 +46,11 @@ export class AttemptContext implements TaskContext {
     this.attempt = task.attempt
     this.#createdBy = task.createdBy
     this.#parts = parts
-    // Own properties, which a spread copies. With getters per context, V8 would make it a slow dictionary.
+    // Own properties, which a spread copies. Getters defined per context would make V8 use a slow dictionary.
     Object.defineProperty(this, 'signal', AttemptContext.#SIGNAL)
     Object.defineProperty(this, 'log', AttemptContext.#LOG)
   }
 
-  /** Created on first use, like `log`: few handlers need both. */
   get signal(): AbortSignal {
     return AttemptContext.#partsOf(this).cancellation.signal
   }
@@ -63,7 +62,7 @@ export class AttemptContext implements TaskContext {
   static readonly #SIGNAL = enumerableGetter(AttemptContext.prototype, 'signal')
   static readonly #LOG = enumerableGetter(AttemptContext.prototype, 'log')
 
-  /** Of the context that an object is or inherits from. */
+  /** Finds the parts of a context, or of an object that inherits from one. */
   static #partsOf(context: object): ContextParts {
     if (#parts in context) return context.#parts
     return AttemptContext.#partsOf(Object.getPrototypeOf(context))

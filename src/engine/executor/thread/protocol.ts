@@ -16,7 +16,7 @@ export interface ThreadTask {
   readonly port: MessagePort
 }
 
-/** A thrown value between threads: a structured clone would lose its class. */
+/** A structured clone would lose the error's class. */
 export interface SentError {
   readonly thrown: Thrown
   readonly isPermanent: boolean
@@ -39,11 +39,11 @@ export type FromThread =
       readonly params: unknown
       readonly options: Omit<CreateTaskOptions, 'tx'>
     }
-  /** Asks for the last progress, once every line so far is in the database. */
+  /** Requests the last progress, once all earlier lines are in the database. */
   | { readonly kind: 'flush'; readonly call: number }
-  /** The handler completed the task in its transaction. */
+  /** The handler is completing the task in its transaction. */
   | { readonly kind: 'completing' }
-  /** As JSON: a clone would lose fields of errors and ignore `toJSON`, and fail for a function. */
+  /** As JSON: a clone would lose fields of errors, ignore `toJSON` and fail for functions. */
   | { readonly kind: 'returned'; readonly result: string | null }
   | { readonly kind: 'threw'; readonly error: SentError }
 

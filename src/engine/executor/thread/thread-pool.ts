@@ -7,15 +7,15 @@ import type { TaskEvents } from '../../runtime/events.ts'
 import { within } from '../../runtime/timeouts.ts'
 import type { Fence } from '../../store/fence.ts'
 import type { AttemptOutput } from '../attempt/attempt-output.ts'
-import type { Completion } from '../attempt/completion.ts'
+import type { TransactionalCompletion } from '../attempt/transactional-completion.ts'
 import { type FromThread, packError, type ThreadTask, type ToThread } from './protocol.ts'
 import { unpackError } from './unpack-error.ts'
 
-/** A thread whose handler has not returned this long after the signal aborted is terminated. */
+/** Grace between the signal's abort and the thread's termination. */
 const THREAD_GRACE_MS = 500
 const IDLE_THREAD_MS = 30_000
 
-/** A terminated thread ends at once, except inside a native call. */
+/** Termination is immediate, except inside a native call. */
 const MAX_CLOSE_MS = 100
 
 export interface ThreadRun {
@@ -26,23 +26,22 @@ export interface ThreadRun {
   readonly maxResultBytes: number
   readonly hidden: Hidden | undefined
   readonly output: AttemptOutput
-  readonly completion: Completion
+  readonly completion: TransactionalCompletion
 }
 
 /** The worker threads of one executor, whose slots limit their number. Idle threads do not keep the process alive. */
 export class ThreadPool {
   readonly #events: TaskEvents
-  /** Undefined before the first run. */
   #piscina: Piscina | undefined
   #isClosed = false
-  /** Reject the runs that no thread has started. */
+  /** Rejects of the runs that no thread has started. */
   readonly #queued = new Set<(error: Error) => void>()
 
   constructor(events: TaskEvents) {
     this.#events = events
   }
 
-  /** Runs the module's default export in a thread. Terminates it when the handler ignores its signal. */
+  /** Runs the module's default export in a thread, which is terminated if the handler ignores its signal. */
   async run(run: ThreadRun): Promise<unknown> {
     const piscina = await this.#open()
     const { port1: port, port2 } = new MessageChannel()
@@ -56,7 +55,7 @@ export class ThreadPool {
       send({ kind: 'abort', name, message })
       grace = setTimeout(() => terminate.abort(), THREAD_GRACE_MS)
     }
-    // The end comes through the same port as the log lines before it, so it cannot overtake them.
+    // Log lines use the same port, so the result cannot overtake them.
     port.on('message', (message: FromThread) => {
       this.#queued.delete(end.reject)
       if (message.kind === 'returned') end.resolve(parseResult(message.result))
@@ -81,7 +80,7 @@ export class ThreadPool {
     }
   }
 
-  /** Terminates every thread; handlers that still run there fail. */
+  /** Terminates all threads; their handlers fail. */
   async close(): Promise<void> {
     this.#isClosed = true
     if (this.#piscina) await within(MAX_CLOSE_MS, this.#piscina.destroy())
@@ -96,7 +95,7 @@ export class ThreadPool {
         minThreads: 0,
         maxThreads: 1_024,
         idleTimeout: IDLE_THREAD_MS,
-        // Waiting for work must not freeze what a handler left behind in its thread.
+        // A blocking wait would freeze timers and promises that a handler left in its thread.
         atomics: 'disabled',
         recordTiming: false,
       }),
@@ -104,19 +103,19 @@ export class ThreadPool {
     return this.#piscina
   }
 
-  /** Without a listener, an error that a handler left behind in its thread would end the process. */
+  /** Without a listener, an error after a handler's return would end the process. */
   #watch(piscina: Piscina): Piscina {
     return piscina.on('error', (error) => {
       this.#events.emit('lateThreadError', { error })
-      // A thread that cannot load starts no run, and piscina starts no other: the queued runs would never end.
+      // A worker that cannot load starts no run: reject the queued ones, which would never end.
       if (piscina.queueSize > 0) for (const reject of this.#queued) reject(error)
     })
   }
 }
 
-/** The worker is next to this file, as TypeScript in the sources and as JavaScript in the package. */
+/** As TypeScript in the sources, as JavaScript in the package. */
 function findWorker(): string {
-  // In a bundle as CommonJS there is no URL of this file.
+  // Undefined in a bundle as CommonJS.
   const here: string | undefined = import.meta.url
   const worker = here && new URL(here.endsWith('.ts') ? './worker.ts' : './worker.js', here)
   if (worker && existsSync(worker)) return worker.href

@@ -2,7 +2,6 @@ import { PermanentError, RetryAfter, TaskError, type TaskErrorCode } from '../..
 import { type Thrown, toError } from '../../definition/thrown.ts'
 import type { SentError } from './protocol.ts'
 
-/** Restores a thrown value, with the class that decides its outcome. */
 export function unpackError({ thrown, isPermanent, delayMs }: SentError): unknown {
   const error = toError(thrown)
   if (typeof error === 'string') return error
@@ -17,7 +16,7 @@ function create(
 ): Error | undefined {
   if (isPermanent) return new PermanentError(message)
   if (delayMs !== undefined) return new RetryAfter(delayMs, message)
-  // Only this package makes errors of that name, with codes of that union.
+  // Only this package throws errors of that name.
   if (name === 'TaskError' && code !== undefined) return new TaskError(code as TaskErrorCode, message)
   return undefined
 }

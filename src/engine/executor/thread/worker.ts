@@ -12,21 +12,19 @@ import { currentScrubber, runningTask } from '../attempt/running-task.ts'
 import { type FromThread, packError, type ThreadTask, type ToThread } from './protocol.ts'
 import { unpackError } from './unpack-error.ts'
 
-/** A handler that reports in a loop must not fill the channel. */
 const PROGRESS_INTERVAL_MS = 50
 
-/** The attempt creates tasks, in another thread: it cannot use a connection of this one. */
 const NO_TX =
   'tx: got one, but ctx.createTask takes none in a worker thread; create the task without tx, with a uniqueKey, once ' +
   "your transaction has committed, or register the handler without run: 'thread'"
 
-/** An uncaught error ends the thread, and leaves it without the secrets of the run that caused it. */
+/** An uncaught error ends the thread; redacts the secrets of the run that caused it. */
 process.on('uncaughtException', (error: unknown) => {
-  // Where the handler's module listens too, the thread lives on, as without this listener.
+  // If the handler's module listens too, the thread lives on.
   if (process.listenerCount('uncaughtException') === 1) throw currentScrubber()?.error(error) ?? error
 })
 
-/** What a pool thread runs: the handler of a module, with a context that forwards to the attempt over the port. */
+/** Runs the handler of a module in a pool thread, with a context that forwards to the attempt over the port. */
 export default async function runHandler(task: ThreadTask): Promise<void> {
   const link = new Link(task)
   try {
@@ -39,7 +37,7 @@ export default async function runHandler(task: ThreadTask): Promise<void> {
     const { taskId, attempt } = task.fence
     const run = { event: { taskId, taskType, attempt }, scrubber: hidden && new Scrubber(hidden) }
     const result: unknown = await runningTask.run(run, () => handler(task.params, link.context))
-    // As a whole result these are errors, and `structuredClone` throws one that names them.
+    // `structuredClone` throws an error that names the value.
     if (typeof result === 'function' || typeof result === 'symbol') structuredClone(result)
     link.end({ kind: 'returned', result: link.encode(result) })
   } catch (thrown) {
@@ -47,7 +45,7 @@ export default async function runHandler(task: ThreadTask): Promise<void> {
   }
 }
 
-/** The thread's end of the channel to its attempt. */
+/** The thread's end of the port to its attempt. */
 class Link {
   readonly context: TaskContext
   readonly #task: ThreadTask
@@ -64,12 +62,12 @@ class Link {
     this.#send({ kind: 'started' })
   }
 
-  /** @throws PermanentError for a result that is not JSON, or too large */
+  /** @throws PermanentError if it is not JSON or too large */
   encode(result: unknown): string | null {
     return encodeResult(result, this.#task.maxResultBytes, (line) => this.context.log.warn(line))
   }
 
-  /** Sends the outcome: what the handler logs or reports afterwards is dropped. */
+  /** Sends the outcome; later output is discarded. */
   end(last: FromThread): void {
     this.#sendProgress()
     this.#send(last)
@@ -97,7 +95,7 @@ class Link {
         return (await this.#call({ kind: 'create', task: name, params, options })) as never
       },
       guard: async (tx) => {
-        // Loaded when needed: a thread that writes nothing need not load a database driver.
+        // Loaded on use: it needs a database driver.
         const { guardFence } = await import('../../store/guard.ts')
         if (this.#abort.signal.aborted || !(await guardFence(tx, fence))) throw this.#lost()
       },
@@ -105,7 +103,7 @@ class Link {
         const { completeInTransaction } = await import('../../store/guard.ts')
         const text = this.encode(result)
         this.#sendProgress()
-        // The progress that the attempt has received goes into the same row.
+        // The progress that the attempt has received is written with the completion.
         const last = (await this.#call({ kind: 'flush' })) as LastProgress | undefined
         if (this.#abort.signal.aborted) throw this.#lost()
         if (!(await completeInTransaction(tx, fence, text, last))) throw this.#lost()
@@ -158,7 +156,7 @@ class Link {
 
 type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never
 
-/** Fields of a log line become JSON anyway; a clone would fail for some, and lose errors of others. */
+/** As JSON: a clone would fail for some values and lose fields of errors. */
 function toJson(data: LogData | undefined): LogData | undefined {
   return data === undefined ? undefined : JSON.parse(serializeFields(data) ?? 'null')
 }

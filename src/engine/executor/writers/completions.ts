@@ -4,34 +4,33 @@ import { Batcher } from '../../runtime/batcher.ts'
 import { COMPLETION_BATCH, type CompletedRun, completeTask, completeTasks } from '../../store/finish.ts'
 
 /**
- * When a run that was passed over is tried again with others, in milliseconds: claims of other executors lock rows for
- * as long as they take, and leave those that have been taken since they began. Nothing tells of a lock that has gone.
+ * Claims of other executors lock rows briefly and skip those claimed since they began. No event tells that a lock has
+ * gone.
  */
-const AGAIN_AFTER = [2, 8]
+const RETRY_AFTER_MS = [2, 8]
 
 /**
- * The completions of an executor: those of the same moment share a commit. A run whose row somebody has locked may
- * share a later one; then it is completed by itself, at most two at a time, so that it holds up no other and takes no
- * more connections than that.
+ * Completions of an executor: simultaneous ones share a commit. A run with a locked row is retried with later ones,
+ * then waits for the lock by itself, at most two at a time.
  */
 export class Completions {
-  readonly #together: Batcher<CompletedRun, boolean>
-  readonly #alone: Batcher<CompletedRun, boolean>
+  readonly #shared: Batcher<CompletedRun, boolean>
+  readonly #single: Batcher<CompletedRun, boolean>
 
   constructor(db: Database, executorId: string) {
-    this.#together = new Batcher(COMPLETION_BATCH, (runs) => completeTasks(db, executorId, runs))
-    this.#alone = new Batcher({ ...COMPLETION_BATCH, maxItems: 1 }, (runs) =>
+    this.#shared = new Batcher(COMPLETION_BATCH, (runs) => completeTasks(db, executorId, runs))
+    this.#single = new Batcher({ ...COMPLETION_BATCH, maxItems: 1 }, (runs) =>
       Promise.all(runs.map((run) => completeTask(db, executorId, run))),
     )
   }
 
-  /** Resolves to whether the fence held. */
+  /** Returns false if the fence does not hold. */
   async complete(run: CompletedRun): Promise<boolean> {
-    if (await this.#together.add(run)) return true
-    for (const ms of AGAIN_AFTER) {
+    if (await this.#shared.add(run)) return true
+    for (const ms of RETRY_AFTER_MS) {
       await delay(ms)
-      if (await this.#together.add(run)) return true
+      if (await this.#shared.add(run)) return true
     }
-    return this.#alone.add(run)
+    return this.#single.add(run)
   }
 }

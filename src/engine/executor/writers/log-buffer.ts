@@ -8,15 +8,15 @@ import { pause } from '../../runtime/wake-up.ts'
 import type { Fence } from '../../store/fence.ts'
 import { appendLogs, type NewLogLine } from '../../store/output.ts'
 
-const MAX_LINES_A_WRITE = 1_000
-/** Between two tries to write lines of a locked task that its end waits for. */
-const HELD_PAUSE_MS = 100
-/** What may wait: a handler that writes faster than the database takes it must not fill the memory. */
+const MAX_LINES_PER_WRITE = 1_000
+/** Between two tries to write lines that the end of a locked task waits for. */
+const LOCKED_PAUSE_MS = 100
+/** Bounds the memory: a handler may log faster than the database writes. */
 const MAX_WAITING_LINES = 250_000
 const MAX_WAITING_CHARS = 32 * 1_048_576
 
 interface WaitingLine extends Omit<NewLogLine, 'ageMs'> {
-  readonly saidAt: number
+  readonly loggedAt: number
 }
 
 export interface LineToWrite {
@@ -26,10 +26,9 @@ export interface LineToWrite {
 }
 
 /**
- * The log lines of all attempts of an executor, in their order, on their way to the database. `flushed(position)` says
- * when all lines up to a position are written: an attempt waits for it before its end is made visible. Over an outage
- * they stay here; what does not fit is dropped, and said. Lines of a task that a transaction holds for update stay, too,
- * and hold up no others.
+ * Buffers the log lines of all attempts of an executor, in their order. An attempt waits for `flushed(position)` before
+ * its outcome is written. Lines wait here through an outage; those beyond the limits are discarded and reported. Lines
+ * of tasks locked for update wait, too, without delaying others.
  */
 export class LogBuffer {
   readonly #db: Database
@@ -37,45 +36,46 @@ export class LogBuffer {
   readonly #loop: FlushLoop
   readonly #cap: LogCap
   #lines: WaitingLine[] = []
-  /** Passed over: their tasks were locked. They precede `#lines`. */
-  #held: WaitingLine[] = []
+  /** Skipped because their tasks were locked. They precede `#lines`. */
+  #locked: WaitingLine[] = []
   #chars = 0
-  #said = 0
+  #lastPosition = 0
   #written = 0
-  #dropped = 0
+  #discarded = 0
 
   constructor(db: Database, context: { events: TaskEvents; giveUp: AbortSignal }, maxLines: number) {
     this.#db = db
     this.#context = context
     this.#cap = new LogCap(db, context.events, maxLines)
-    const more = () => (this.#isFull ? 'now' : this.#lines.length + this.#held.length > 0 ? 'later' : 'none')
+    const more = () =>
+      this.#isFull ? 'now' : this.#lines.length + this.#locked.length > 0 ? 'later' : 'none'
     this.#loop = new FlushLoop(() => this.#write(), more, context.giveUp)
   }
 
-  /** Answers the line's position, for `flushed`. */
+  /** Returns the line's position, for `flushed`. */
   add(fence: Fence, line: LineToWrite): number {
     const chars = sizeOf(line)
     if (
-      this.#lines.length + this.#held.length >= MAX_WAITING_LINES ||
+      this.#lines.length + this.#locked.length >= MAX_WAITING_LINES ||
       this.#chars + chars > MAX_WAITING_CHARS
     ) {
-      this.#dropped += 1
-      return this.#said
+      this.#discarded += 1
+      return this.#lastPosition
     }
-    this.#lines.push({ taskId: fence.taskId, attempt: fence.attempt, ...line, saidAt: performance.now() })
+    this.#lines.push({ taskId: fence.taskId, attempt: fence.attempt, ...line, loggedAt: performance.now() })
     this.#chars += chars
-    this.#said += 1
+    this.#lastPosition += 1
     if (this.#isFull) this.#loop.flushInBackground()
     else this.#loop.schedule()
-    return this.#said
+    return this.#lastPosition
   }
 
-  /** Resolves when all lines are in the database; of a task, its lines up to this position. */
-  async flushed(position = this.#said, taskId?: string): Promise<void> {
-    const isHeld = () => this.#held.some((line) => taskId === undefined || line.taskId === taskId)
-    while (this.#written < position || isHeld()) {
+  /** Resolves when all lines are written; for a task, its lines up to this position. */
+  async flushed(position = this.#lastPosition, taskId?: string): Promise<void> {
+    const isLocked = () => this.#locked.some((line) => taskId === undefined || line.taskId === taskId)
+    while (this.#written < position || isLocked()) {
       await this.#loop.flush()
-      if (this.#written >= position && isHeld()) await pause(HELD_PAUSE_MS, this.#context.giveUp)
+      if (this.#written >= position && isLocked()) await pause(LOCKED_PAUSE_MS, this.#context.giveUp)
       if (this.#context.giveUp.aborted) return
     }
   }
@@ -85,29 +85,29 @@ export class LogBuffer {
   }
 
   get #isFull(): boolean {
-    return this.#lines.length >= MAX_LINES_A_WRITE
+    return this.#lines.length >= MAX_LINES_PER_WRITE
   }
 
   async #write(): Promise<void> {
-    if (this.#lines.length + this.#held.length === 0) return
-    const next = this.#lines.slice(0, MAX_LINES_A_WRITE)
-    const batch = [...this.#held, ...next]
+    if (this.#lines.length + this.#locked.length === 0) return
+    const next = this.#lines.slice(0, MAX_LINES_PER_WRITE)
+    const batch = [...this.#locked, ...next]
     const write = (some: readonly WaitingLine[]) => this.#append(some)
-    this.#held = (await persistEachOrDiscard('log lines', batch, write, this.#context)).flat()
+    this.#locked = (await persistEachOrDiscard('log lines', batch, write, this.#context)).flat()
     this.#lines = this.#lines.slice(next.length)
     this.#written += next.length
-    const held = new Set(this.#held)
+    const held = new Set(this.#locked)
     const done = batch.filter((line) => !held.has(line))
     for (const line of done) this.#chars -= sizeOf(line)
-    if (this.#dropped > 0) this.#context.events.emit('logsDropped', { count: this.#dropped })
-    this.#dropped = 0
+    if (this.#discarded > 0) this.#context.events.emit('logsDropped', { count: this.#discarded })
+    this.#discarded = 0
     await this.#cap.afterWrite(done)
   }
 
-  /** Resolves to the lines that were left out, for their tasks are locked. */
+  /** Returns the lines of locked tasks. */
   async #append(some: readonly WaitingLine[]): Promise<WaitingLine[]> {
     const now = performance.now()
-    const lines = some.map(({ saidAt, ...line }) => ({ ...line, ageMs: now - saidAt }))
+    const lines = some.map(({ loggedAt, ...line }) => ({ ...line, ageMs: now - loggedAt }))
     const { locked } = await appendLogs(this.#db, lines)
     return some.filter(({ taskId }) => locked.has(taskId))
   }

@@ -5,13 +5,12 @@ import { persistEachOrDiscard, persistOrDiscard } from '../../runtime/persist-or
 import { type Fence, runKey } from '../../store/fence.ts'
 import { type ProgressUpdate, writeLockedProgress, writeProgress } from '../../store/output.ts'
 
-/** Locked rows that one flush waits for, half a second each at most. */
+/** Locked rows that one flush waits for, half a second each. */
 const MAX_WAITS = 4
 
 /**
- * The newest progress of each attempt of an executor, on its way to the database. Rows that a handler's own
- * transaction has locked are passed over at first, so that they do not hold up the others, and then waited for a
- * little, one by one. Nothing waits for this buffer but the end of a failed task.
+ * Buffers the newest progress of each attempt of an executor. Locked rows, as by a handler's own transaction, are
+ * skipped first and then waited for briefly, one by one. Only the end of a failed task waits for this buffer.
  */
 export class ProgressBuffer {
   readonly #db: Database
@@ -25,7 +24,7 @@ export class ProgressBuffer {
     db: Database
     executorId: string
     context: { events: TaskEvents; giveUp: AbortSignal }
-    /** The run no longer owns its task. */
+    /** The fence does not hold. */
     onLost: (run: Fence) => void
   }) {
     this.#db = options.db
@@ -41,14 +40,14 @@ export class ProgressBuffer {
     this.#loop.schedule()
   }
 
-  /** Forgets progress that the run's last write carries, or that its row no longer wants. */
+  /** Discards progress that the run's last write carries, or that is obsolete. */
   drop(run: Fence): void {
     this.#waiting.delete(runKey(run))
   }
 
-  /** Writes what waits now, but for rows that are locked. */
+  /** Writes all progress, except that of locked rows. */
   async flush(): Promise<void> {
-    // A flush under way may have taken its share before the newest progress, and another caller may have begun the next.
+    // A flush in flight may have started before the newest progress.
     await this.#loop.flush()
     if (this.#waiting.size > 0 || this.#loop.isFlushing) await this.#loop.flush()
   }
@@ -62,14 +61,14 @@ export class ProgressBuffer {
     const updates = [...this.#waiting.values()]
     this.#waiting.clear()
     const write = (some: readonly ProgressUpdate[]) => writeProgress(this.#db, this.#executorId, some)
-    const answers = await persistEachOrDiscard('progress', updates, write, this.#context)
-    const ends = new Map(answers.flatMap((answer) => [...answer]))
+    const results = await persistEachOrDiscard('progress', updates, write, this.#context)
+    const ends = new Map(results.flatMap((result) => [...result]))
     for (const update of updates) {
       if (ends.get(runKey(update)) === 'lost') this.#onLost(update)
     }
     const locked = updates.filter((update) => ends.get(runKey(update)) === 'locked')
     for (const [i, update] of locked.entries()) {
-      // A handler that writes in one transaction after the other leaves only moments between them.
+      // A handler may lock its row in one transaction after another.
       const written = i < MAX_WAITS && (await this.#writeLocked(update))
       if (!written && !this.#waiting.has(runKey(update))) this.#waiting.set(runKey(update), update)
     }
@@ -77,7 +76,7 @@ export class ProgressBuffer {
 
   async #writeLocked(update: ProgressUpdate): Promise<boolean> {
     const write = () => writeLockedProgress(this.#db, update)
-    // Undefined: refused for good, and said.
+    // Undefined: discarded and reported.
     return (await persistOrDiscard('progress', write, this.#context)) ?? true
   }
 }

@@ -6,8 +6,10 @@ import type { AttemptOutput } from './attempt-output.ts'
 import type { Cancellation } from './cancellation.ts'
 import { encodeResult } from './result.ts'
 
-/** Fence check and completion inside the handler's transactions. Only the database knows whether they committed. */
-export class Completion {
+/**
+ * `ctx.guard` and `ctx.complete`: fence check and completion inside the handler's transactions, which may roll back.
+ */
+export class TransactionalCompletion {
   readonly #fence: Fence
   readonly #cancellation: Cancellation
   readonly #output: AttemptOutput
@@ -25,7 +27,7 @@ export class Completion {
     this.#maxResultBytes = maxResultBytes
   }
 
-  /** The handler completed its task in a transaction, which may or may not have committed. */
+  /** The handler has completed its task in a transaction, which may not commit. */
   get attempted(): boolean {
     return this.#attempted
   }
@@ -36,7 +38,7 @@ export class Completion {
 
   async complete(tx: Transaction, result: unknown): Promise<void> {
     const text = encodeResult(result, this.#maxResultBytes, (line) => this.#output.log.warn(line))
-    // When the end is visible, the log must be complete.
+    // The log must be complete when the outcome is visible.
     await this.#output.flushed({ progress: false })
     if (this.#cancellation.aborted) throw this.#lost()
     const last = this.#output.lastProgress
@@ -44,7 +46,7 @@ export class Completion {
     this.#attempted = true
   }
 
-  /** The handler's thread has completed the task itself. */
+  /** The handler's thread has completed the task. */
   noteAttempt(): void {
     this.#attempted = true
   }
