@@ -10,27 +10,26 @@ import { findDefinitions } from '../definition/task.ts'
 import type { AnyTask } from '../definition/task-reference.ts'
 
 /**
- * Arguments of the manager's methods. They are checked before a statement is sent: a value that PostgreSQL cannot
- * store is the caller's mistake, with a code and a field, and no failure of the database.
+ * Checks arguments before a statement is sent: a value that PostgreSQL cannot store is the caller's error, with a
+ * field.
  */
 
 const inYears = (first: number, last: number) =>
   z.date().refine((date) => date.getUTCFullYear() >= first && date.getUTCFullYear() <= last, {
     message: `must be in the years ${first} to ${last}`,
   })
-/** What both PostgreSQL and RFC 3339 can write. */
+/** The range of both PostgreSQL and RFC 3339. */
 const instant = inYears(1, 9999)
 /** A year of two digits would be read back as one of the last century. */
 const dueInstant = inYears(1970, 9999)
 const count = z.int().min(0).max(2_147_483_647)
-/** REST allows 200; a program may take more at a time, but not everything. */
+/** REST allows 200. */
 const pageSize = z.int().min(1).max(10_000)
-/** Times the largest page that is an offset which `bigint` holds, and which no number rounds. */
+/** So that page × pageSize is a safe integer. */
 const page = z.int().min(1).max(2_147_483_647)
 
 const createdBy = storableText.max(200).nullable().optional()
 
-/** A task to create; what it is and its params are checked by its type. */
 export const taskItem = z
   .strictObject({
     task: z.unknown().optional(),
@@ -47,10 +46,10 @@ export const taskItem = z
   })
   .superRefine(refuseTwoTimes)
 
-/** Only that it is a list of objects: each of them is checked on its own. */
+/** Items are checked one by one. */
 export const taskList = z.array(z.custom(isObject, 'must be an object such as { task, params }'))
 
-/** @throws TaskError `INVALID_ARGUMENT` for options that are none, or that hold another argument of `createTask` */
+/** @throws TaskError `INVALID_ARGUMENT` if it is no object, or has another argument of `createTask` as a key */
 export function requireCreateOptions<T extends object>(options: T): T {
   if (!isObject(options)) throw refuseOptions('must be an object')
   const misplaced = ['task', 'params'].find((name) => name in options)
@@ -58,7 +57,7 @@ export function requireCreateOptions<T extends object>(options: T): T {
   throw refuseOptions(`${misplaced} is an argument of its own: createTask(task, params, options)`)
 }
 
-/** @throws TaskError `INVALID_ARGUMENT` for what is no object, or has other keys than these */
+/** @throws TaskError `INVALID_ARGUMENT` if it is no object, or has other keys */
 export function requireKnownKeys(what: string, given: unknown, known: readonly string[]): void {
   const shape = Object.fromEntries(known.map((key) => [key, z.unknown().optional()]))
   requireValid(what, z.strictObject(shape), given)
@@ -115,7 +114,6 @@ export const logLine = z.object({ level: z.enum(LOG_LEVELS), message: z.string()
 
 const timeoutMs = z.union([z.number().min(0), z.literal(Number.POSITIVE_INFINITY)]).optional()
 
-/** Of the testing kit. */
 export const drainOptions = z.strictObject({ timeoutMs })
 
 export const waitOptions = z.strictObject({
@@ -124,7 +122,7 @@ export const waitOptions = z.strictObject({
   task: z.custom<AnyTask>(isHandler, 'must be a handler that was passed to task()').optional(),
 })
 
-/** That `tx` is a transaction is checked where it is used. */
+/** `tx` is checked where it is used. */
 export const createManyOptions = z.strictObject({ tx: z.custom<Transaction>().optional() })
 
 export const runScheduleOptions = z.strictObject({ createdBy })
@@ -133,7 +131,7 @@ function isHandler(value: unknown): boolean {
   return findDefinitions(value).length > 0
 }
 
-/** @throws TaskError `INVALID_ARGUMENT`, naming each field at fault */
+/** @throws TaskError `INVALID_ARGUMENT`, naming each invalid field */
 export function requireValid<T>(what: string, schema: z.ZodType<T>, value: unknown): T {
   const parsed = schema.safeParse(value)
   if (parsed.success) return parsed.data
@@ -150,7 +148,6 @@ function describeKeys(schema: z.ZodType, { path, keys }: z.core.$ZodIssueUnrecog
   return keys.map((key) => `${key} ${describeUnknownOption(key, known)}`).join('; ')
 }
 
-/** The keys of the object schema at a path of object schemas. */
 function findKeys(schema: z.ZodType, path: readonly PropertyKey[]): string[] {
   let at: unknown = schema
   for (const key of ['', ...path]) {

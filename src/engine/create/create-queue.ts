@@ -17,14 +17,13 @@ import type { ManagerOptions } from './manager-parts.ts'
 import { isDueNow, isOverdue, sizeOf } from './new-task.ts'
 import { UniqueCreates } from './unique-creates.ts'
 
-/** What one statement takes when single creates share it. */
 const BATCH = { maxItems: 1_000, maxBytes: 4 * 1_048_576, minShare: 8, bytesOf: sizeOf }
-/** Tasks of a shared statement wait this long for a key that another transaction holds; then each waits alone. */
+/** A shared statement waits this long for keys in open transactions; then each task waits alone. */
 const SHARED_WAIT_MS = 50
-/** After one wait of a task alone its connection is free for others, and the next wait begins. */
+/** Between two waits of one task its connection serves others. */
 const KEY_WAIT_MS = 500
 
-/** Writes tasks with commits of its own, which single creates of the same moment share, and announces them. */
+/** Inserts tasks, single creates of the same moment with one commit, and emits `created`. */
 export class CreateQueue {
   readonly #db: Database
   readonly #events: TaskEvents
@@ -49,7 +48,7 @@ export class CreateQueue {
     return created
   }
 
-  /** All of them or none. @throws TaskError `DUPLICATE_TASK`, `UNIQUE_KEY_BUSY` */
+  /** All or none. @throws TaskError `DUPLICATE_TASK`, `UNIQUE_KEY_BUSY` */
   async addAll(tasks: readonly NewTask[]): Promise<CreatedTask[]> {
     if (!tasks.some(hasKey)) return this.#insert(tasks)
     const check = (insertion: Insertion) => requireAccepted(tasks, toCreated(tasks, insertion))
@@ -73,7 +72,7 @@ export class CreateQueue {
     return this.#whileBusy(async () => (await this.#insertUnique([task], KEY_WAIT_MS))[0])
   }
 
-  /** Undefined for those that must try again. */
+  /** Undefined: try again. */
   async #insertUnique(tasks: readonly NewUniqueTask[], waitMs: number): Promise<(CreatedTask | undefined)[]> {
     const insertion = await insertUnique(this.#db, tasks, waitMs)
     if (!insertion) return tasks.map(() => undefined)
@@ -83,7 +82,7 @@ export class CreateQueue {
     return tasks.map((task) => created.get(task))
   }
 
-  /** Retries while another transaction holds a key of theirs. @throws TaskError `UNIQUE_KEY_BUSY` */
+  /** Retries while another transaction holds a key. @throws TaskError `UNIQUE_KEY_BUSY` */
   async #whileBusy<T>(attempt: () => Promise<T | undefined>): Promise<T> {
     const waitMs = this.#db.answerTimeoutMs
     const deadline = performance.now() + waitMs

@@ -9,7 +9,7 @@ export function hasKey(task: NewTask): task is NewUniqueTask {
   return task.uniqueKey !== null
 }
 
-/** For each task, in their order, itself as it was inserted or the task that has its unique key. */
+/** Returns for each task its row, or the task that holds its unique key. */
 export function toCreated(tasks: readonly NewTask[], { created, holders }: Insertion): CreatedTask[] {
   const byKey = new Map([...holders].map(([key, row]) => [key, fromDetailRow(row)]))
   return tasks.map((task) => {
@@ -26,7 +26,7 @@ export function toCreated(tasks: readonly NewTask[], { created, holders }: Inser
   })
 }
 
-/** @throws TaskError `DUPLICATE_TASK` where another task has the key of one whose duplicates are to be rejected */
+/** @throws TaskError `DUPLICATE_TASK` for a duplicate with `onDuplicate: 'reject'` */
 export function requireAccepted(tasks: readonly NewTask[], created: readonly CreatedTask[]): void {
   const duplicate = tasks.findIndex(
     ({ onDuplicate }, i) => onDuplicate === 'reject' && created[i]?.created === false,

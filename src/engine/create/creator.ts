@@ -12,7 +12,7 @@ import { KnownTypes } from './known-types.ts'
 import type { ManagerParts } from './manager-parts.ts'
 import type { TaskFactory } from './new-task.ts'
 
-/** Creates tasks: with a commit of its own, or in a transaction of the caller's. */
+/** Creates tasks, with a commit of its own or in a caller's transaction. */
 export class TaskCreator {
   readonly #factory: TaskFactory
   readonly #redaction: Redaction
@@ -26,17 +26,15 @@ export class TaskCreator {
     this.#queue = new CreateQueue(parts)
   }
 
-  /** Resolves once the row is durable; in a transaction of the caller's, once it is written there. */
+  /** Resolves once the row is durable; with `tx`, once it is written there. */
   async create(item: NewTaskItem, tx?: Transaction): Promise<CreatedTask> {
     checkTransaction(tx)
     const task = await this.#factory.prepare(item)
     await this.requireKnown([item.task], tx)
-    // One task in, one out.
     const created = tx ? ((await insertInto(tx, [task]))[0] as CreatedTask) : await this.#queue.add(task)
     return this.#redaction.hide(created)
   }
 
-  /** All of them or none. */
   async createAll(
     items: readonly NewTaskItem[],
     options: Pick<CreateTaskOptions, 'tx'> = {},
@@ -55,7 +53,7 @@ export class TaskCreator {
   }
 
   /**
-   * Handlers pass: they are no names that could be misspelt, and their task may wait for another process.
+   * Checks names only: a handler cannot be misspelt, and its task may wait for another process.
    *
    * @throws TaskError `UNKNOWN_TASK_TYPE`
    */
@@ -65,7 +63,7 @@ export class TaskCreator {
   }
 }
 
-/** Emits no event: only the database learns of the commit, and notifies the executors then. */
+/** Emits no event: PostgreSQL notifies executors at the commit. */
 async function insertInto(tx: Transaction, tasks: readonly NewTask[]): Promise<CreatedTask[]> {
   await requireTransaction(tx)
   const insertion = await insertIn(tx, tasks, duePayload(tasks.length))
@@ -74,13 +72,12 @@ async function insertInto(tx: Transaction, tasks: readonly NewTask[]): Promise<C
     requireAccepted(tasks, created)
     return created
   } catch (error) {
-    // The caller may go on with the transaction.
+    // The caller may continue the transaction.
     await withdrawIn(tx, [...insertion.created.keys()])
     throw error
   }
 }
 
-/** @throws TaskError `INVALID_ARGUMENT` */
 function checkTransaction(tx: unknown): void {
   const detail = tx === undefined ? undefined : findTransactionProblem(tx)
   if (detail === undefined) return

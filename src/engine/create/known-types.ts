@@ -5,17 +5,16 @@ import { TaskError } from '../definition/errors.ts'
 import type { TaskDefinition } from '../definition/task.ts'
 import { findTypesInUse } from '../store/task-types.ts'
 
-/** For so long a type of another process counts as known without another query. */
 const KNOWN_MS = 60_000
 
 /**
- * The names that tasks may be created with: types of this app, and types that an executor of the last day has
- * registered. Types of this app cost no query, those of another process one a minute, unknown ones one each.
+ * Types that tasks may be created with: those of this app, and those that an executor of the last day has registered.
+ * Types of other processes cost a query a minute, unknown ones a query each.
  */
 export class KnownTypes {
   readonly #db: Database
   readonly #definitions: ReadonlyMap<string, TaskDefinition>
-  /** Types of other processes, and until when each counts as known. */
+  /** Types of other processes, and until when they count as known. */
   readonly #elsewhere = new Map<string, number>()
   readonly #inFlight = new Map<string, Promise<void>>()
 
@@ -25,7 +24,7 @@ export class KnownTypes {
   }
 
   /**
-   * Queries in the caller's transaction, where there is one: its owner may hold the pool's last connection.
+   * Queries in the caller's transaction if there is one: it may hold the pool's last connection.
    *
    * @throws TaskError `UNKNOWN_TASK_TYPE`
    */
@@ -44,7 +43,6 @@ export class KnownTypes {
     )
   }
 
-  /** Creates of the same moment share a query. */
   #queryOnce(taskType: string): Promise<void> {
     const inFlight = this.#inFlight.get(taskType)
     if (inFlight) return inFlight
@@ -59,10 +57,9 @@ export class KnownTypes {
   }
 }
 
-/** Types named in a message: an app may have thousands. */
+/** An app may have thousands. */
 const MAX_NAMED_TYPES = 20
 
-/** @param registered the types of this app */
 export function unknownType(taskType: string, registered: readonly string[]): TaskError {
   const known = listTypes(registered)
   return new TaskError(

@@ -11,7 +11,7 @@ import type { TaskReference } from '../definition/task-reference.ts'
 import type { NewTask } from '../store/insert.ts'
 import { requireValid, taskItem } from './arguments.ts'
 
-/** A claim that reads recent tasks alone may miss one that became due longer ago than this. */
+/** A claim of recent tasks may miss a task that has been due for longer. */
 const OVERDUE_MS = 1_000
 
 export interface TaskFactoryOptions {
@@ -20,7 +20,7 @@ export interface TaskFactoryOptions {
   readonly redaction: Redaction
 }
 
-/** Checks new tasks and completes them with the defaults of their types. It writes nothing. */
+/** Checks new tasks and applies the defaults of their types. Writes nothing. */
 export class TaskFactory {
   readonly #settings: TaskSettings
   readonly #definitions: ReadonlyMap<string, TaskDefinition>
@@ -68,9 +68,9 @@ export class TaskFactory {
   }
 
   /**
-   * A function that serves several types stands for the one that is registered here.
+   * A function of several types stands for the one that is registered here.
    *
-   * @throws TaskError `INVALID_ARGUMENT` for a function of several types that are, or of a value that is no task
+   * @throws TaskError `INVALID_ARGUMENT` if several are, or the value is no task
    */
   findDefinition(task: TaskReference): TaskDefinition | undefined {
     if (typeof task === 'string') {
@@ -96,7 +96,7 @@ export function isOverdue({ runAt }: NewTask): boolean {
   return runAt !== null && runAt.getTime() < Date.now() - OVERDUE_MS
 }
 
-/** In bytes or, where characters take more than one, less. */
+/** In characters of JSON. */
 export function sizeOf({ params }: NewTask): number {
   let size = 0
   for (const [key, value] of params) size += key.length + value.length

@@ -9,12 +9,12 @@ interface Waiting {
 }
 
 /**
- * Creates of one process by their unique keys: one a key is in flight, and however many callers wait for a key that an
- * open transaction holds, they use one connection.
+ * Queues creates of one process by unique key, one in flight per key: any number of callers that wait for a key use one
+ * connection.
  */
 export class UniqueCreates {
   readonly #create: (task: NewUniqueTask) => Promise<CreatedTask>
-  /** Callers by the keys that are in flight. */
+  /** By key. */
   readonly #waiting = new Map<string, Waiting[]>()
 
   constructor(create: (task: NewUniqueTask) => Promise<CreatedTask>) {
@@ -33,7 +33,7 @@ export class UniqueCreates {
     const waiting = [first]
     this.#waiting.set(key, waiting)
     while (waiting.length > 0) {
-      // They share a create that begins after each of their calls: an earlier one may know a holder that has ended.
+      // They share a create that begins after their calls: an earlier one may return a holder that has ended.
       const [leader, ...others] = waiting.splice(0) as [Waiting, ...Waiting[]]
       try {
         const task = await this.#create(leader.task)
@@ -41,7 +41,7 @@ export class UniqueCreates {
         for (const { created } of others) created.resolve({ ...task, created: false })
       } catch (error) {
         leader.created.reject(error)
-        // An outage, or a key that is held, concerns them all; what is wrong with one task must not fail the others.
+        // An outage or a busy key fails all; an error of one task must not fail the others.
         if (isTransient(error) || error instanceof TaskError) {
           for (const { created } of others) created.reject(error)
         } else waiting.unshift(...others)

@@ -5,14 +5,14 @@ import { TASK_ID } from '../definition/lifecycle.ts'
 import { findActionable, findSteerable } from '../store/bulk.ts'
 import { type RefusalCode, refusal, type SteeringContext, steer } from './steering.ts'
 
-/** Cancels, retries or deletes many tasks, and answers for each as the single call would. */
+/** Runs the action on many tasks; each result is that of the single call. */
 export async function runBulk(context: SteeringContext, request: BulkRequest): Promise<BulkAnswer> {
   requireValid('bulk request', bulkRequest, request)
   const { action, dryRun = false } = request
   const { taskIds, more } = await findTargets(context.db, request)
   const possible = taskIds.filter((taskId) => TASK_ID.test(taskId))
   const refused = dryRun
-    ? await rehearse(context.db, request, possible)
+    ? await predict(context.db, request, possible)
     : (await steer(context, action, possible)).refused
   const results = taskIds.map((taskId) => {
     const code = TASK_ID.test(taskId) ? refused.get(taskId) : 'TASK_NOT_FOUND'
@@ -21,19 +21,18 @@ export async function runBulk(context: SteeringContext, request: BulkRequest): P
   return { results, more }
 }
 
-/** Each task once, in the order given; of a filter, the newest first. */
 async function findTargets(
   db: Database,
   { action, taskIds, filter = {} }: BulkRequest,
 ): Promise<{ taskIds: string[]; more: boolean }> {
   if (taskIds) return { taskIds: [...new Set(taskIds)], more: false }
-  // One more than a call takes tells whether another one would find any.
+  // One more than the limit shows whether another call would find any.
   const found = await findActionable(db, action, filter, MAX_BULK_TASKS + 1)
   return { taskIds: found.slice(0, MAX_BULK_TASKS), more: found.length > MAX_BULK_TASKS }
 }
 
-/** What the action would be refused for; whether a row is locked only the action itself finds. */
-async function rehearse(
+/** Predicts refusals, except of locked rows. */
+async function predict(
   db: Database,
   { action }: BulkRequest,
   taskIds: readonly string[],

@@ -3,7 +3,6 @@ import type { ListPosition } from '../store/list-branches.ts'
 
 const CURSOR = /^(\d{1,19})_(\d{1,19})$/
 
-/** A place in the list, as a word that callers hand back unread. */
 export function encodeCursor({ createdAtMicros, id }: ListPosition): string {
   return Buffer.from(`${createdAtMicros}_${id}`).toString('base64url')
 }

@@ -21,7 +21,7 @@ export class ExternalOutput {
     this.#logCap = logCap
   }
 
-  /** Returns false if the task is not running, or there is none. @throws TaskError `TASK_BUSY`, `INVALID_ARGUMENT` */
+  /** Returns false if the task is not running or does not exist. @throws TaskError `TASK_BUSY`, `INVALID_ARGUMENT` */
   async report(taskId: string, current: number, total?: number, step?: string): Promise<boolean> {
     requireValid('progress', progressReport, { current, total, step })
     const progress = {

@@ -50,12 +50,10 @@ export type TaskEventName = keyof TaskEventPayloads
 export type TaskEventListener<Name extends TaskEventName> = (event: TaskEventPayloads[Name]) => unknown
 
 type Emit<Name extends TaskEventName> = (event: TaskEventPayloads[Name]) => void
-/** Listeners on the engine's events. */
 type Sources = { readonly [Name in keyof TaskEventMap]?: (...event: TaskEventMap[Name]) => void }
 
 const base = ({ taskId, taskType, attempt }: RunEvent): TaskEventBase => ({ taskId, taskType, attempt })
 
-/** Where each event comes from. */
 const SOURCES: { readonly [Name in TaskEventName]: (emit: Emit<Name>) => Sources } = {
   created: (emit) => ({
     created({ taskIds, taskTypes, isRetry }) {
@@ -69,7 +67,7 @@ const SOURCES: { readonly [Name in TaskEventName]: (emit: Emit<Name>) => Sources
   completed: (emit) => ({
     ended({ outcome, durationMs, readResult, ...event }) {
       if (outcome !== 'completed') return
-      // JSON, by its reader's own word.
+      // The reader returns parsed JSON.
       const result = readResult && { result: readResult() as TaskDetail['result'] }
       emit({ ...base(event), durationMs, ...result })
     },
@@ -100,7 +98,7 @@ const SOURCES: { readonly [Name in TaskEventName]: (emit: Emit<Name>) => Sources
 
 const NAMES = Object.keys(SOURCES)
 
-/** Different causes that are logged at most: messages may hold anything. */
+/** Messages may hold anything: bounds the memory. */
 const MAX_CAUSES = 100
 
 interface Registration {
@@ -122,8 +120,8 @@ interface Queued {
 }
 
 /**
- * The engine's events for listeners of the host. They are called in a microtask of its own: no listener runs inside the
- * engine's code, and `currentTask()` is undefined in each. An event that nobody listens to costs nothing.
+ * Passes the engine's events to listeners of the host, in a microtask: none runs inside the engine's code, and
+ * `currentTask()` is undefined in each. Events without listeners cost nothing.
  */
 export class HostEvents {
   readonly #events: TaskEvents
@@ -170,7 +168,6 @@ export class HostEvents {
 
   #enqueue(name: TaskEventName, event: object): void {
     const registrations = this.#topics.get(name)?.registrations ?? []
-    // All listeners get the same object.
     if (this.#queue.push({ name, registrations, event: Object.freeze(event) }) > 1) return
     queueMicrotask(() => this.#outsideOfTasks(() => this.#drain()))
   }
@@ -187,7 +184,7 @@ export class HostEvents {
     if (isRemoved) return
     try {
       const returned = listener(event)
-      // Not only a promise: a query builder's statement runs when it is awaited.
+      // Any thenable: a query builder runs its statement when it is awaited.
       if (isThenable(returned)) Promise.resolve(returned).catch((error: unknown) => this.#report(name, error))
     } catch (error) {
       this.#report(name, error)
@@ -195,7 +192,7 @@ export class HostEvents {
   }
 
   #report(event: TaskEventName, error: unknown): void {
-    // Ids and numbers make no other cause.
+    // Ignores ids and numbers.
     const cause = `${event} ${describeError(error).replaceAll(/[\w-]*\d[\w-]*/g, '#')}`
     if (this.#causes.has(cause) || this.#causes.size >= MAX_CAUSES) return
     this.#causes.add(cause)

@@ -98,7 +98,7 @@ export class TaskManager extends ScheduleMethods {
     items: NewTaskItems<T>,
     options: Pick<CreateTaskOptions, 'tx'> = {},
   ): Promise<{ [Index in keyof T]: CreatedTask }> {
-    // As many as there are items: a mapped tuple type says so, an array of rows cannot.
+    // A mapped tuple has as many elements as there are items; an array type loses that.
     return (await this.#creator.createAll(items, options)) as { [Index in keyof T]: CreatedTask }
   }
 
@@ -222,7 +222,7 @@ export class TaskManager extends ScheduleMethods {
       if (options.task) requireTypeOf(options.task, task)
       return isFinished(task.status) ? task : undefined
     }
-    // Stored by the handler that the type is checked against.
+    // Its type was checked against the handler's.
     return (await this.#waiters.wait(taskId, examine, options)) as EndedTask<T>
   }
 

@@ -1,14 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises'
 
-/**
- * Tries for so long to change a row that a transaction holds: a handler that honours its signal has rolled back by then.
- * Between two tries no connection is taken.
- */
+/** Handlers that honour their signal roll back within this time. No connection is held between two tries. */
 const TRY_FOR_MS = 700
 const FIRST_PAUSE_MS = 5
 const LONGEST_PAUSE_MS = 40
 
-/** Tries again while rows are locked; resolves to the last result, which may still be so. */
+/** Repeats `attempt` while rows are locked, for a limited time. */
 export async function retryWhile<T>(
   attempt: (tries: number) => Promise<T>,
   isLocked: (result: T) => boolean,

@@ -58,7 +58,7 @@ export class ScheduleMethods {
     return this.#schedules.run(name, options)
   }
 
-  /** Writes the schedules that an app's code declares; see the plugin's option `schedules`. */
+  /** Inserts or updates the schedules that an app's code declares; see the plugin's option `schedules`. */
   declareSchedules(schedules: readonly ScheduleOptions[]): Promise<void> {
     return this.#schedules.declare(schedules)
   }

@@ -10,12 +10,12 @@ import {
 } from '../store/stats.ts'
 
 const FRESH_MS = 1_000
-/** A count that has not ended after so many answers' time, for want of a connection, is shared no longer. */
-const ANSWERS_A_COUNT = 4
-/** Counting a long backlog takes its time: never more than this part of all time goes into it. */
+/** A count that lacks a connection for so many query timeouts is no longer shared. */
+const MAX_SHARED_TIMEOUTS = 4
+/** Counts of long backlogs take at most this share of the time. */
 const SHARE_OF_TIME = 1 / 20
 
-/** How the table stands, counted once for all callers of a moment. */
+/** Counts tasks once for all callers of a moment. */
 export class Statistics {
   readonly #db: Database
   #latest: Promise<TaskStats> | undefined
@@ -25,11 +25,11 @@ export class Statistics {
     this.#db = db
   }
 
-  /** Shared by those who ask meanwhile, and for a second after; longer where counting is dear. */
+  /** Shares a count with later callers for a second; longer where counting is slow. */
   read(): Promise<TaskStats> {
     if (this.#latest && performance.now() < this.#freshUntil) return this.#latest
     const begun = performance.now()
-    this.#freshUntil = begun + ANSWERS_A_COUNT * this.#db.answerTimeoutMs
+    this.#freshUntil = begun + MAX_SHARED_TIMEOUTS * this.#db.answerTimeoutMs
     const count = this.#count()
     this.#latest = count
     count.then(
@@ -39,7 +39,7 @@ export class Statistics {
     return count
   }
 
-  /** A failure that comes at once is its callers' alone. Where counts fail after long, none begins right after another. */
+  /** A count that fails fast is not shared; one that fails slowly is not repeated at once. */
   #forget(costMs: number): void {
     if (costMs < FRESH_MS) this.#latest = undefined
     else this.#freshUntil = performance.now() + costMs
@@ -56,8 +56,8 @@ export class Statistics {
 }
 
 /**
- * What waits and runs is exact. So are the ends of a type up to a bound; beyond it they are estimated from the planner's
- * statistics, and never below what was counted.
+ * Waiting and running tasks are exact, as are ends up to a bound. Beyond it they are estimates from the planner's
+ * statistics, never below the counted number.
  */
 export function summarize(counts: readonly TypeCount[]): Omit<TaskStats, 'finishedPerMinute'> {
   const failed = estimateEnds(counts, 'failed', 'failedShare')
@@ -96,7 +96,6 @@ function longestWait(counts: readonly TypeCount[]): number | null {
   return waits.length === 0 ? null : Math.max(...waits)
 }
 
-/** What is left of all tasks of the type. */
 function completedOf(
   { completed, share, rows }: TypeCount,
   counts: readonly TypeCount[],
@@ -106,14 +105,14 @@ function completedOf(
   return Math.max(completed, Math.round(rows * (share ?? unnamedShare(counts))) - others)
 }
 
-/** The statistics name the most common types; the others share what is left. */
+/** The planner's statistics name the most common types; all others share the rest. */
 function unnamedShare(counts: readonly TypeCount[]): number {
   const named = counts.flatMap(({ share }) => share ?? [])
   const left = 1 - named.reduce((total, share) => total + share, 0)
   return Math.max(0, left) / (counts.length - named.length)
 }
 
-/** Of each type: types with too many to count share what the statistics have beyond the others. */
+/** Types beyond the bound share what the table has beyond all counted tasks. */
 function estimateEnds(
   counts: readonly TypeCount[],
   status: 'failed' | 'cancelled',

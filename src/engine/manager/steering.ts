@@ -26,21 +26,21 @@ export type RefusalCode = Extract<
 export interface SteeringContext {
   readonly db: Database
   readonly events: TaskEvents
-  /** A statement of one task waits for its row: one at a time, so that callers who try again take no more connections. */
+  /** A statement waits for one locked row: one at a time, so that repeated calls take no more connections. */
   isWaiting: boolean
 }
 
-/** What became of an action. A task in neither was as the action wants it before: cancelled. */
+/** Result of an action. A task in neither was cancelled before. */
 export interface Steered {
   readonly changed: ReadonlySet<string>
   readonly refused: ReadonlyMap<string, RefusalCode>
-  /** Of a retry, the rows as they are pending again. */
+  /** Of a retry. */
   readonly pending: readonly TaskRow[]
 }
 
 type Refuse = (taskId: string, code: RefusalCode) => void
 
-/** Cancels, retries or deletes tasks; what a task does not allow, or a transaction prevents, is no error of the others. */
+/** Cancels, retries or deletes tasks. A refused or locked task does not fail the others. */
 export async function steer(
   context: SteeringContext,
   action: BulkAction,
@@ -66,17 +66,17 @@ export async function steer(
     left = left.filter((taskId) => !changed.has(taskId) && !refused.has(taskId))
     if (left.length === 0) return
     left = await findLocked(context.db, action, left, refuse)
-    // Most locks are over in a moment, such as that of a progress report.
+    // Most locks are brief, as those of progress reports.
     if (action === 'cancel' && tries === 1) await request(context, left)
   }
   if (left.length > 0) await retryWhile(attempt, () => left.length > 0)
-  // The first try may have used up the time by waiting for keys; rows that it passed over are free by now.
+  // The first try may have spent the time waiting for keys; skipped rows may be free by now.
   if (left.length > 0 && tried === 1) await attempt(2)
   for (const taskId of left) refuse(taskId, action === 'cancel' ? 'CANCEL_PENDING' : 'TASK_BUSY')
   return { changed, refused, pending }
 }
 
-/** Why the action is not for this task; undefined when it is, or has been done already. */
+/** Why the task does not allow the action; undefined: it does, or it is done already. */
 export function refusal(action: BulkAction, task: Steerable | undefined): RefusalCode | undefined {
   if (!task) return 'TASK_NOT_FOUND'
   if (action === 'cancel') {
@@ -86,7 +86,7 @@ export function refusal(action: BulkAction, task: Steerable | undefined): Refusa
   return action === 'retry' && task.stillStopping ? 'TASK_STILL_STOPPING' : undefined
 }
 
-/** @throws TaskError where the action is refused */
+/** @throws TaskError if the action is refused */
 export async function steerOne(
   context: SteeringContext,
   action: BulkAction,
@@ -114,7 +114,7 @@ const DETAILS: Record<RefusalCode, (taskId: string, status: string) => string> =
     'aborted; the task becomes cancelled when that transaction has ended, unless the task has ended by then',
 }
 
-/** Those that allow the action and were passed over; the others are refused, or are as the action wants them. */
+/** Finds those that allow the action and were skipped; refuses others that do not. */
 async function findLocked(
   db: Database,
   action: BulkAction,
@@ -154,7 +154,7 @@ const ACTIONS: Record<
       (ids) => retryTasks(db, ids, locked),
       (taskId, code) => {
         if (code === UNIQUE_VIOLATION) refuse(taskId, 'DUPLICATE_TASK')
-        // Only where the row itself was free.
+        // Only if the row itself was free.
         else if (locked === 'skip') refuse(taskId, 'UNIQUE_KEY_BUSY')
       },
     )
@@ -176,7 +176,7 @@ const ACTIONS: Record<
   },
 }
 
-/** A statement fails as a whole for one task that meets another transaction: halves find it, and all others go through. */
+/** A statement fails as a whole for one task that meets another transaction: halving isolates that task. */
 async function inHalves<T>(
   taskIds: readonly string[],
   run: (taskIds: readonly string[]) => Promise<readonly T[]>,

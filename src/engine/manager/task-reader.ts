@@ -59,7 +59,7 @@ export class TaskReader {
     const after = cursor === undefined ? undefined : decodeCursor(cursor)
     const offset = after ? 0 : (page - 1) * pageSize
     const search = await searchIds(this.#db, filter.q)
-    // One row more than the page shows whether another page follows.
+    // One more row than the page shows whether another page follows.
     const [rows, count] = await Promise.all([
       listTasks(this.#db, filter, { limit: pageSize + 1, offset, after }, search),
       countTasks(this.#db, filter, search),
@@ -78,7 +78,7 @@ export class TaskReader {
 
   async listLogs(taskId: string, query: LogQuery): Promise<TaskLogPage> {
     requireValid('log query', logQuery, query)
-    // Reads the status alone: params may be megabytes, and a follower asks for page after page.
+    // Reads the status alone: params may be megabytes, and followers read page after page.
     const exists = TASK_ID.test(taskId) && (await findStatuses(this.#db, [taskId])).has(taskId)
     if (!exists) throw taskNotFound(taskId)
     const { page = 1, pageSize = DEFAULT_PAGE_SIZE, order = 'asc', ...filter } = query

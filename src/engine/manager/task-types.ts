@@ -16,10 +16,10 @@ import {
 } from '../store/task-types.ts'
 import { describeType } from './type-view.ts'
 
-/** Between two looks at claims that are under way: they take milliseconds. */
-const LOOK_MS = 5
+/** Claims take milliseconds. */
+const POLL_MS = 5
 
-/** The types of an app, and the pauses that hold for all processes. */
+/** The types of an app, and their pauses in all processes. */
 export class TaskTypes {
   readonly #db: Database
   readonly #settings: TaskSettings
@@ -50,12 +50,12 @@ export class TaskTypes {
   async pause(taskType: string): Promise<TaskTypeView> {
     await this.#requireKnown(taskType)
     await orBusy('TASK_TYPE_BUSY', `type '${taskType}'`, pauseType(this.#db, taskType))
-    // Those that began before the pause was committed may still take some.
-    let underWay = await findClaimsInFlight(this.#db)
-    while (underWay.size > 0) {
-      await delay(LOOK_MS)
+    // Claims in flight at the pause's commit may still take tasks.
+    let inFlight = await findClaimsInFlight(this.#db)
+    while (inFlight.size > 0) {
+      await delay(POLL_MS)
       const now = await findClaimsInFlight(this.#db)
-      underWay = new Set([...underWay].filter((claim) => now.has(claim)))
+      inFlight = new Set([...inFlight].filter((claim) => now.has(claim)))
     }
     const waiting = await findTypesWithoutExecutor(this.#db, [taskType])
     return this.#describe(taskType, new Set([taskType]), waiting)
@@ -68,13 +68,12 @@ export class TaskTypes {
     return this.#describe(taskType, new Set(), await findTypesWithoutExecutor(this.#db, [taskType]))
   }
 
-  /** Another process's executor may know it. */
   async #requireKnown(taskType: string): Promise<void> {
     if (this.#definitions.has(taskType) || (await isKnownType(this.#db, taskType))) return
     throw unknownType(taskType, [...this.#definitions.keys()])
   }
 
-  /** Of a type that only another process has registered, what applies to one that says nothing. */
+  /** A type of another process is described with the defaults. */
   #describe(taskType: string, paused: ReadonlySet<string>, waiting: ReadonlySet<string>): TaskTypeView {
     const options = this.#definitions.get(taskType)?.options ?? {}
     const view = describeType({ type: taskType, options }, this.#settings, paused.has(taskType))

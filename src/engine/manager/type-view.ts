@@ -6,7 +6,6 @@ import { completeBackoff } from '../definition/retry-policy.ts'
 import type { TaskSettings } from '../definition/settings.ts'
 import type { TaskDefinition } from '../definition/task.ts'
 
-/** A type as the API shows it: the defaults that apply, and its params as JSON Schema. */
 export function describeType(
   { type, options }: Pick<TaskDefinition, 'type' | 'options'>,
   settings: TaskSettings,
@@ -28,7 +27,7 @@ export function describeType(
   }
 }
 
-/** By schema: to generate those of thousands of types takes long. */
+/** By schema: generating thousands is slow. */
 const jsonSchemas = new WeakMap<ParamsSchema, TaskTypeView['params']>()
 
 function jsonSchemaOf(params: ParamsSchema): TaskTypeView['params'] {
@@ -37,11 +36,11 @@ function jsonSchemaOf(params: ParamsSchema): TaskTypeView['params'] {
   return made
 }
 
-/** As JSON Schema. One that has no such form, as with a default that throws, must not hide the other types. */
+/** A schema without this form, as with a default that throws, must not hide the other types. */
 function describeParams(params: ParamsSchema): TaskTypeView['params'] {
   try {
     const schema = z.toJSONSchema(params, { io: 'input', unrepresentable: 'any' })
-    // Through text: the generated schema carries properties that are not JSON.
+    // The generated schema has properties that are not JSON.
     return JSON.parse(JSON.stringify(schema))
   } catch (error) {
     return { description: `The schema has no form as JSON Schema: ${describeError(error)}` }

@@ -3,10 +3,9 @@ import { requireDefinitions } from '../definition/task.ts'
 import type { AnyTask, CreateArguments, TypeOf } from '../definition/task-reference.ts'
 import type { TaskManager } from './manager.ts'
 
-/** What names one of these handlers: itself, or its type. */
 type ReferenceOf<T extends AnyTask> = T | TypeOf<T>
 
-/** The handler that a reference means. */
+/** The handler of a reference. */
 type Meant<T extends AnyTask, R> = R extends string
   ? T extends unknown
     ? TypeOf<T> extends R
@@ -15,7 +14,7 @@ type Meant<T extends AnyTask, R> = R extends string
     : never
   : R
 
-/** One of these handlers, or its name, with its own params. */
+/** With the params of the handler that it names. */
 type ItemOf<T extends AnyTask> = T extends unknown
   ? Omit<NewTaskItem<T>, 'task'> & { task: T | TypeOf<T> }
   : never
@@ -43,6 +42,6 @@ export function typedTasks<const T extends readonly AnyTask[]>(
   handlers: T,
 ): TypedTasks<T[number]> {
   handlers.forEach(requireDefinitions)
-  // It takes these calls, and more that the caller has chosen not to make.
+  // A manager accepts more than this type allows.
   return manager as unknown as TypedTasks<T[number]>
 }

@@ -7,13 +7,12 @@ import type { TaskEvents } from '../runtime/events.ts'
 import { pause } from '../runtime/wake-up.ts'
 import { findEnded, findTasks } from '../store/read.ts'
 
-/** Timers end here; a longer wait sets another one. */
+/** Node's longest timer. */
 const LONGEST_WAIT_MS = 2_147_483_647
 
-/** Tasks that one statement reads: each may carry megabytes of params and result. */
+/** Each task may carry megabytes of params and result. */
 const READ_BATCH = { maxItems: 100, maxBytes: Number.POSITIVE_INFINITY, bytesOf: () => 0 }
 
-/** Ids that one poll statement takes. */
 const POLL_BATCH = 1_000
 
 export interface WaitOptions {
@@ -23,21 +22,20 @@ export interface WaitOptions {
   signal?: AbortSignal
 }
 
-/** What a read of a task means to one caller; undefined: wait on. It throws what the caller's promise rejects with. */
+/** Returns undefined to wait on; what it throws rejects the caller's promise. */
 type Examine<T> = (task: TaskDetail | undefined) => T | undefined
 
 interface Waiter {
-  /** The task as it was read; `outage`: it could not be. */
-  see(task: TaskDetail | undefined | 'outage'): void
+  /** `outage`: the read failed. */
+  onRead(task: TaskDetail | undefined | 'outage'): void
   reject(error: unknown): void
 }
 
-/** The callers that wait for one task: they share its reads. */
 class AwaitedTask {
   readonly taskId: string
   readonly waiters = new Set<Waiter>()
   isBeingRead = false
-  /** It may have ended since the read under way began. */
+  /** The task may have ended since the read in flight began. */
   mustReadAgain = false
 
   constructor(taskId: string) {
@@ -46,14 +44,14 @@ class AwaitedTask {
 }
 
 /**
- * Callers that wait for the ends of tasks, by task. An end in this process is noticed at once; all others are found by
- * a poll for all tasks together. Tasks that end together are read together.
+ * Callers that wait for tasks to end. Ends in this process are noticed at once, others by one poll for all awaited
+ * tasks. Waiters of a task share its reads.
  */
 export class Waiters {
   readonly #db: Database
   readonly #pollIntervalMs: number
   readonly #awaited = new Map<string, AwaitedTask>()
-  /** One listener a signal: adding another to one that has thousands takes as many steps. */
+  /** One listener per signal: adding one to a signal with thousands is slow. */
   readonly #bySignal = new Map<AbortSignal, Set<Waiter>>()
   readonly #reads: Batcher<string, TaskDetail | undefined>
   readonly #stop = new AbortController()
@@ -79,7 +77,7 @@ export class Waiters {
     events.on('cancelled', ({ taskId }) => this.#wake(taskId))
   }
 
-  /** Resolves to what `examine` returns for the task, read now and whenever it may have ended. */
+  /** Resolves to the result of `examine` for the task, read now and whenever it may have ended. */
   wait<T>(taskId: string, examine: Examine<T>, { timeoutMs, signal }: WaitOptions): Promise<T> {
     const ended = [this.#stop.signal, signal].find((one) => one?.aborted)
     if (ended) return Promise.reject(ended.reason)
@@ -89,7 +87,7 @@ export class Waiters {
       reject(new TaskError('WAIT_TIMEOUT', `${taskId} did not end within ${timeoutMs} ms`))
     })
     const waiter: Waiter = {
-      see(task) {
+      onRead(task) {
         try {
           const found = task === 'outage' ? undefined : examine(task)
           if (found === undefined) return limit.allow()
@@ -163,13 +161,13 @@ export class Waiters {
     task.isBeingRead = true
     while (task.mustReadAgain && task.waiters.size > 0) {
       task.mustReadAgain = false
-      // Those that come later have not seen what was read before.
+      // Later waiters need a later read.
       const waiters = [...task.waiters]
       try {
         const found = await this.#reads.add(task.taskId)
-        for (const waiter of waiters) waiter.see(found)
+        for (const waiter of waiters) waiter.onRead(found)
       } catch (error) {
-        if (isOutage(error)) for (const waiter of waiters) waiter.see('outage')
+        if (isOutage(error)) for (const waiter of waiters) waiter.onRead('outage')
         else rejectAll(waiters, error)
       }
     }
@@ -193,7 +191,7 @@ export class Waiters {
     try {
       for (const taskId of await findEnded(this.#db, taskIds)) this.#wake(taskId)
     } catch (error) {
-      // Through an outage the callers wait on. Any other error reaches them by their own reads.
+      // Callers wait through an outage. Their own reads report any other error.
       if (!isOutage(error)) for (const taskId of taskIds) this.#wake(taskId)
     }
   }
@@ -203,7 +201,9 @@ function rejectAll(waiters: Iterable<Waiter>, error: unknown): void {
   for (const waiter of [...waiters]) waiter.reject(error)
 }
 
-/** Calls back when the time is over, but not before it is allowed to: a task that has ended is always found. */
+/**
+ * Calls back after the time, but not before a read has shown that the task runs: one that has ended is always found.
+ */
 class TimeLimit {
   readonly #deadline: number
   readonly #onOver: () => void

@@ -2,16 +2,15 @@ import { Cron } from 'croner'
 import { TaskError } from '../definition/errors.ts'
 
 /**
- * When a schedule ticks: a cron expression in a time zone. Ticks are whole seconds.
+ * When a schedule ticks: a cron expression in a time zone, in whole seconds.
  *
- * Daylight saving is Vixie cron's. A fixed time (no `*` and no step in seconds, minutes and hours) that falls into a gap
- * ticks once, at the first instant after it, and one that the clock shows twice ticks the first time. Everything else
- * follows elapsed time: what falls into a gap is left out, and what comes twice ticks twice.
+ * Daylight saving as in Vixie cron. A fixed time (no `*` and no step in seconds, minutes and hours) inside a gap ticks
+ * once, right after it; one that the clock shows twice ticks the first time. Others follow elapsed time.
  */
 export interface CronTimes {
   /** The first tick after this instant; undefined when there is none. */
   next(after: Date): Date | undefined
-  /** The latest ticks up to this instant, at most `count`, the newest first. */
+  /** The latest ticks up to this instant, newest first. */
   latest(until: Date, count: number): Date[]
 }
 
@@ -19,13 +18,13 @@ const EXPECTED_CRON =
   'expected five fields (minute, hour, day of month, month, day of week), six with seconds first, or a nickname such as @daily'
 const EXPECTED_ZONE = 'expected an IANA time zone such as Asia/Shanghai, or UTC'
 
-/** @throws TaskError `INVALID_ARGUMENT`, naming the field at fault */
+/** @throws TaskError `INVALID_ARGUMENT`, naming the invalid field */
 export function parseCron(cron: string, timeZone: string): CronTimes {
   requireTimeZone(timeZone)
   const times = parse(cron, timeZone)
   return {
     next: (after) => times.nextRun(after) ?? undefined,
-    // It leaves out the instant itself.
+    // `previousRuns` excludes the instant itself.
     latest: (until, count) => times.previousRuns(count, new Date(Math.floor(+until / 1_000) * 1_000 + 1_000)),
   }
 }
@@ -40,28 +39,27 @@ function parse(cron: string, timeZone: string): Cron {
       fixedTimeRule: 'no-wildcard',
     })
   } catch (error) {
-    // Its words are "CronPattern: what is wrong".
+    // Croner's messages are "CronPattern: reason".
     const reason = error instanceof Error ? error.message.replace(/^\w+: /, '') : String(error)
     throw invalid('cron', cron, `is no cron expression (${reason}); ${EXPECTED_CRON}`)
   }
-  // It takes single dates too.
+  // Croner accepts single dates.
   if (times.getOnce()) throw invalid('cron', cron, `is a single date; ${EXPECTED_CRON}`)
   return times
 }
 
-/** Offsets such as +08:00, which some versions of Node take, know no daylight saving and are no names. */
+/** Some versions of Node accept offsets such as +08:00, which have no daylight saving. */
 function requireTimeZone(timeZone: string): void {
   const refused = () => invalid('timeZone', timeZone, `is no time zone; ${EXPECTED_ZONE}`)
   if (!/^[A-Za-z]/.test(timeZone)) throw refused()
   try {
     new Intl.DateTimeFormat('en', { timeZone })
   } catch {
-    // A RangeError that says no more than that.
     throw refused()
   }
 }
 
-/** The first tick from now on. @throws TaskError `INVALID_ARGUMENT` for an expression that never fires again */
+/** @throws TaskError `INVALID_ARGUMENT` if the expression never fires again */
 export function requireNext(times: CronTimes, cron: string, now: Date): Date {
   const next = times.next(now)
   if (!next) throw invalid('cron', cron, 'never fires: expected an expression that some day fits')

@@ -6,14 +6,13 @@ import { pause } from '../runtime/wake-up.ts'
 import { findMissingSchedules } from '../store/schedules.ts'
 import type { ScheduleOptions } from './schedule-options.ts'
 
-/** Between two checks that the rows are there. */
 const CHECK_INTERVAL_MS = 5_000
-/** Until a missing row is made again: its deletion by another process may not have been notified yet. */
+/** Another process may have deleted a missing row; its notification may be on the way. */
 const CONFIRM_MS = 1_000
 
 /**
- * The schedules that an app's code declares. They are made at the start, or once the database is back; rows that vanish
- * behind the engine's back are made again. One that was deleted through the API stays away until the next start.
+ * The schedules declared in an app's code: inserted at the start, or once the database is back. Missing rows are
+ * inserted again, but not those deleted through the API, until the next start.
  */
 export class DeclaredSchedules {
   readonly #db: Database
@@ -25,7 +24,7 @@ export class DeclaredSchedules {
   readonly #supervisor: Supervisor
   #isLate = false
 
-  /** `checks`: this process hears of deletions in others, and so may make missing rows again. */
+  /** `checks`: this process receives notifications of deletions, so it may insert missing rows again. */
   constructor(options: {
     db: Database
     events: TaskEvents
@@ -43,9 +42,9 @@ export class DeclaredSchedules {
   }
 
   /**
-   * An app starts with the database away, too.
+   * Starts without the database, too.
    *
-   * @throws TaskError for a schedule that is wrong
+   * @throws TaskError for an invalid schedule
    */
   async start(mayBeLate: () => boolean): Promise<void> {
     if (this.#schedules.length === 0) return
@@ -59,7 +58,7 @@ export class DeclaredSchedules {
     if (this.#isLate || this.#checks) this.#supervisor.start()
   }
 
-  /** Begins to stop: with the database away a check that is under way takes its time. */
+  /** Begins to stop: in an outage a check in flight takes long. */
   beginStop(): void {
     this.#events.off('scheduleDeleted', this.#onDeleted)
     void this.#supervisor.stop()

@@ -5,8 +5,8 @@ import type { ScheduleRow } from '../store/schedules.ts'
 import { parseCron } from './cron.ts'
 
 /**
- * A schedule as its row says. Its values may have been written by another version or by hand: what cannot be read is
- * replaced by its default, and `lastError` says what is wrong, so that the schedule can be found and changed.
+ * Reads a row that another version or an operator may have written: replaces unreadable values by their defaults and
+ * names them in `lastError`.
  */
 export function readSchedule({ revision: _revision, ...row }: ScheduleRow): ScheduleView {
   const faults: string[] = []

@@ -36,6 +36,6 @@ export interface ScheduleChanges<T extends TaskReference = TaskReference> {
 
 /** Checks at compile time that the params fit the task. Use it in the plugin's option `schedules`. */
 export function defineSchedule<const T extends TaskReference>(schedule: ScheduleOptions<T>): ScheduleOptions {
-  // The list forgets whose params they are; they are parsed when the app starts.
+  // The list's type loses the params; they are parsed when the app starts.
   return schedule as ScheduleOptions
 }

@@ -17,14 +17,13 @@ import { tickBeingParsed } from './current-tick.ts'
 import { readSchedule } from './schedule-faults.ts'
 import { graceOf, planTicks, type TickPlan } from './ticks.ts'
 
-/** Changes that were not heard of are found by then. */
+/** Changes without a notification are found within this time. */
 export const MAX_SLEEP_MS = 60_000
-/** Schedules that one look takes. */
 const MAX_COMING = 50
-/** Ticks of a catch-up that one statement takes, and bytes of their params: one tick's may be more. */
+/** Limits of one statement in a catch-up; a single tick may have more bytes. */
 const MAX_STEP_TICKS = 100
 const MAX_STEP_BYTES = 4 * 1_048_576
-/** Schemas may ask others. One that gets no answer must not hold up the other schedules. */
+/** A schema may call other services; one that hangs must not delay other schedules. */
 const MAX_PARSE_MS = 10_000
 
 interface MadeTick {
@@ -33,19 +32,19 @@ interface MadeTick {
   readonly error: unknown
 }
 
-/** The executor that takes ticks of types which no living executor knows. */
+/** The executor that takes ticks of types without a living executor. */
 export interface Judge {
   readonly executorId: string
-  /** The heartbeats of others can be told from those of the dead. */
+  /** Others may be judged by their heartbeats. */
   readonly isSteady: boolean
 }
 
 /**
- * Makes the tasks of schedules at their ticks. Each process has one; all of them try, and whoever moves a schedule's
- * next tick on, in the statement that makes the task, is the one. It sleeps until the next tick, or for a minute.
+ * Creates the tasks of schedules at their ticks, in every process: the statement that moves a schedule's next tick also
+ * inserts the task, so only one succeeds. Sleeps until the next tick, at most a minute.
  *
- * What is wrong with one schedule, its params, its type, its expression, is said on it and stops no other. Errors of the
- * database end the loop; the supervisor starts it again.
+ * An invalid schedule is reported in its row and stops no other. Database errors end the loop; the supervisor restarts
+ * it.
  */
 export class Scheduler {
   readonly #db: Database
@@ -58,7 +57,7 @@ export class Scheduler {
   readonly #wakeUp = new WakeUp()
   readonly #supervisor: Supervisor
 
-  /** @param options.judge default: the heartbeats of others always count */
+  /** @param options.judge default: heartbeats are always trusted */
   constructor(options: Omit<ManagerParts, 'limiter'> & { judge?: Judge }) {
     this.#judge = options.judge
     this.#db = options.db
@@ -79,7 +78,6 @@ export class Scheduler {
     this.#supervisor.start()
   }
 
-  /** Resolves when the look that is under way has ended. */
   async stop(): Promise<void> {
     this.#events.off('schedulesChanged', this.#onChanged)
     await this.#supervisor.stop()
@@ -89,12 +87,11 @@ export class Scheduler {
     return this.#supervisor.health()
   }
 
-  /** Schedules may have changed: look now. */
   wake(): void {
     this.#wakeUp.notify()
   }
 
-  /** Another process has changed a schedule, or deleted the one of this name. */
+  /** @param deleted the name of a schedule that another process has deleted */
   noteChange(deleted: string | undefined): void {
     if (deleted !== undefined) this.#events.emit('scheduleDeleted', { schedule: deleted })
     this.wake()
@@ -110,7 +107,7 @@ export class Scheduler {
     }
   }
 
-  /** Takes what is due; answers how long to sleep, in milliseconds. */
+  /** Takes due ticks; returns how long to sleep, in milliseconds. */
   async tickOnce(): Promise<number> {
     const { leaseMs } = this.#settings
     const taskTypes = [...this.#definitions.keys()]
@@ -118,19 +115,19 @@ export class Scheduler {
     const who = { judges: isSteady, judge: executorId }
     const coming = await listComing(this.#db, { taskTypes, leaseMs, limit: MAX_COMING, ...who })
     const due = coming.filter(({ inMs }) => inMs <= 0)
-    const taken = await Promise.allSettled(due.map((schedule) => this.#take(schedule)))
-    for (const one of taken) if (one.status === 'rejected') throw one.reason
+    const fired = await Promise.allSettled(due.map((schedule) => this.#fire(schedule)))
+    for (const one of fired) if (one.status === 'rejected') throw one.reason
     if (due.length > 0) return 0
-    // A timer may be a little early; the database's clock decides.
+    // Timers may fire early; the database's clock decides.
     const longestMs = isSteady ? MAX_SLEEP_MS : Math.min(leaseMs, MAX_SLEEP_MS)
     return Math.min(Math.ceil(coming[0]?.inMs ?? longestMs) + 1, longestMs)
   }
 
-  async #take(schedule: ComingSchedule): Promise<void> {
+  async #fire(schedule: ComingSchedule): Promise<void> {
     try {
       await this.#runTicks(schedule, this.#plan(schedule))
     } catch (error) {
-      // Held by a transaction of the host's: the tick stays due, and the other schedules go on.
+      // A host's transaction locks the row: the tick stays due.
       if (codeOf(error) === LOCK_NOT_AVAILABLE) return
       if (isTransient(error)) throw error
       await this.#giveUpTick(schedule, error)
@@ -141,7 +138,7 @@ export class Scheduler {
     const times = parseCron(cron, timeZone)
     const { pollIntervalMs, leaseMs } = this.#settings
     if (isKnown) return planTicks(times, { from, now, missed, graceMs: graceOf(pollIntervalMs) })
-    // Nobody knows the type: of the ticks that have waited for a lease the latest makes a task, which will say so.
+    // No executor knows the type: the latest tick older than a lease creates a task, which then fails with that error.
     const until = new Date(+now - leaseMs)
     return planTicks(times, { from, now: until, missed: 'once', graceMs: 0 })
   }
@@ -161,7 +158,7 @@ export class Scheduler {
     } while (done < ticks.length)
   }
 
-  /** The tasks of the first ticks, as many as one statement takes. */
+  /** Prepares the tasks of the first ticks, as many as one statement takes. */
   async #makeSome(schedule: ComingSchedule, ticks: readonly Date[]): Promise<MadeTick[]> {
     const made: MadeTick[] = []
     let bytes = 0
@@ -216,7 +213,7 @@ export class Scheduler {
     this.#events.emit('ticked', { schedule, ticks, taskIds })
   }
 
-  /** An expression that no longer means anything ends the schedule until it is changed; else it waits for its next tick. */
+  /** An invalid expression ends the schedule until it is changed; otherwise it continues with its next tick. */
   async #giveUpTick(schedule: ComingSchedule, thrown: unknown): Promise<void> {
     const error = this.#hide(schedule, thrown)
     const { name, nextRunAt: from, now } = schedule
@@ -229,12 +226,11 @@ function findNext({ cron, timeZone }: ComingSchedule, now: Date): Date | null {
   try {
     return parseCron(cron, timeZone).next(now) ?? null
   } catch {
-    // Why is what is being written down.
     return null
   }
 }
 
-/** @throws what `work` throws, or an error when it takes too long */
+/** @throws what `work` throws, or an error after a time limit */
 async function inTime<T>(work: Promise<T>): Promise<T> {
   const { promise: late, reject } = Promise.withResolvers<never>()
   const timer = setTimeout(

@@ -34,13 +34,10 @@ import { tickBeingParsed } from './current-tick.ts'
 import { readSchedule } from './schedule-faults.ts'
 import type { ScheduleChanges, ScheduleOptions } from './schedule-options.ts'
 
-/** What may be changed of a schedule. The contract's body names the type, code names the task. */
+/** The contract's body names the type, code names the task. */
 const CHANGE_KEYS: (keyof ScheduleChanges)[] = ['cron', 'timeZone', 'task', 'params', 'enabled', 'missed']
 
-/**
- * Schedules as people and code see them: checked, written, read. What they make at their ticks is the scheduler's
- * business. Params are kept as they were given, because the type parses them anew at each tick.
- */
+/** Creates, changes and reads schedules. Params are stored as given: the type parses them at each tick. */
 export class Schedules {
   readonly #db: Database
   readonly #events: TaskEvents
@@ -73,7 +70,7 @@ export class Schedules {
     const given = { ...rest, taskType }
     const { params, ...change } = requireValid('schedule', changeScheduleBody, withoutUndefined(given))
     if (task !== undefined) await this.#creator.requireKnown([task])
-    // Once more for each change of somebody else's that came in between.
+    // Repeats for each concurrent change.
     for (;;) {
       const before = await this.#require(name)
       const kept = this.#keepHidden(before, change.taskType, params)
@@ -83,7 +80,7 @@ export class Schedules {
         settings.timeZone !== before.timeZone ||
         settings.enabled !== before.enabled ||
         before.nextRunAt === null
-      // What is broken can still be switched off.
+      // An invalid schedule can still be disabled.
       const isOff = Object.keys(changes).every((key) => key === 'enabled') && !settings.enabled
       const next = isOff ? new Date() : (await this.#check(settings)).next
       const written = updateSchedule(this.#db, before, settings, { at: next, isNew })
@@ -100,7 +97,6 @@ export class Schedules {
     this.#events.emit('schedulesChanged', { schedule: name, deleted: true })
   }
 
-  /** Undefined when there is none. */
   async find(name: string): Promise<ScheduleView | undefined> {
     const row = await this.#find(name)
     return row && this.#view(row)
@@ -110,7 +106,7 @@ export class Schedules {
     return (await listSchedules(this.#db)).map((row) => this.#view(row))
   }
 
-  /** Makes a task now, whatever the schedule's next tick is. */
+  /** Creates a task now. */
   async run(name: string, options: { createdBy?: string | null }): Promise<CreatedTask> {
     const { createdBy = null } = requireValid('schedule run options', runScheduleOptions, options)
     const { taskType, params } = await this.#require(name)
@@ -118,12 +114,12 @@ export class Schedules {
     return this.#creator.create({ task: taskType, params: decodeScheduleParams(taskType, params), createdBy })
   }
 
-  /** Makes the rows as the code says; `enabled` only where there was no row. */
+  /** Writes the rows as declared; `enabled` only for new rows. */
   async declare(all: readonly ScheduleOptions[]): Promise<void> {
     const settings = all.map((options) => this.#read(options))
     const twice = settings.find(({ name }, i) => settings.findIndex((other) => other.name === name) !== i)
     if (twice) throw new TaskError('DUPLICATE_SCHEDULE', `schedule '${twice.name}' is declared twice`)
-    // All are checked before any is written.
+    // Checks all before it writes any.
     await this.#creator.requireKnown(all.map(({ task }) => task))
     const checked = []
     for (const one of settings) checked.push({ settings: one, ...(await this.#check(one)) })
@@ -145,8 +141,8 @@ export class Schedules {
   }
 
   /**
-   * The given params, in which what was shown as hidden is again what it was. Another type must not show what the old one
-   * hides: where the type changes nothing is restored, and hidden params are not left to the new type.
+   * Restores redacted values from the stored params. Another type must not reveal them: a change of type restores
+   * nothing and may not keep them.
    */
   #keepHidden(
     before: ScheduleRow,
@@ -169,7 +165,6 @@ export class Schedules {
     return this.#factory.findDefinition(task)?.type ?? String(task)
   }
 
-  /** Params are tried as they will be parsed at the next tick. */
   async #check({ cron, timeZone, taskType, params }: ScheduleSettings): Promise<{ next: Date }> {
     const times = parseCron(cron, timeZone)
     const next = requireNext(times, cron, await readClock(this.#db))
@@ -177,7 +172,7 @@ export class Schedules {
     return { next }
   }
 
-  /** Refuses what no task could be made of. The caller may not see all of the params that the error is about. */
+  /** Parses the params as a tick would. The caller may not see all params that an error is about. */
   async #tryParams(taskType: string, text: string): Promise<void> {
     const params = decodeScheduleParams(taskType, text)
     try {
@@ -192,7 +187,6 @@ export class Schedules {
     return this.#view(row)
   }
 
-  /** As people and programs may see it. */
   #view(row: ScheduleRow): ScheduleView {
     return this.#redaction.hide(readSchedule(row))
   }
@@ -221,12 +215,11 @@ function toText(params: Record<string, unknown>): string {
   throw invalidParams('a schedule', [{ pointer: '', detail }])
 }
 
-/** What is undefined was left out. */
 function withoutUndefined(given: object): object {
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
 }
 
-/** A name that others have given may be any text, and must be found to be deleted. */
+/** A name written by others may be any text. */
 function isStorable(name: string): boolean {
   return storableText.safeParse(name).success
 }

@@ -1,29 +1,28 @@
 import type { MissedTicks } from '../../contract/schedule.ts'
 import type { CronTimes } from './cron.ts'
 
-/** Ticks that one catch-up makes up for at most, the newest. */
+/** Only the newest ones. */
 export const MAX_CATCH_UP = 1_000
-/** The latest tick runs this late whatever the schedule says: a restart, or a change that was not heard of, lasts no longer. */
+/** Ticks run at least this late: a restart, or a missed change, takes no longer. */
 export const LATE_MS = 90_000
 
-/** How late a tick counts as on time. */
+/** How late a tick still counts as on time. */
 export function graceOf(pollIntervalMs: number): number {
   return Math.max(2 * pollIntervalMs, 5_000)
 }
 
 export interface TickPlan {
-  /** Those to run now, oldest first. */
+  /** Ticks to run now, oldest first. */
   readonly ticks: readonly Date[]
-  /** The one to wait for then; undefined when there is none. */
+  /** Undefined: there is none. */
   readonly next: Date | undefined
-  /** Ticks from `from` on, and before `before`, that are not made up for. */
+  /** From `from` up to, but without, `before`. */
   readonly skipped: { readonly from: Date; readonly before: Date } | undefined
 }
 
 /**
- * What to do about the ticks from `from` to `now`. On time are those of the last `graceMs`: they run. Of the older ones
- * `all` runs every one, at most the newest 1,000; `once` and `skip` none, but for the latest tick of all: that one
- * `once` runs however old it is, and `skip` when it is no older than 90 s.
+ * Plans the ticks from `from` to `now`. Those of the last `graceMs` run. Of older ones `all` runs each, at most the
+ * newest 1,000; `once` runs the latest tick however old, `skip` if it is no older than 90 s.
  */
 export function planTicks(
   times: CronTimes,
@@ -51,7 +50,7 @@ function findFirst(
 function listTicks(times: CronTimes, first: Date | undefined, now: Date): Date[] {
   const ticks: Date[] = []
   for (let tick = first; tick && tick <= now; tick = times.next(tick)) {
-    // Counted backwards only now: that walks as far as there are ticks to find.
+    // Counted backwards, which takes as long as there are ticks.
     if (ticks.length === MAX_CATCH_UP) return times.latest(now, MAX_CATCH_UP).reverse()
     ticks.push(tick)
   }
