@@ -26,7 +26,6 @@ export interface TaskLog {
 
 /** The second argument of a handler: the task, and what it can do. */
 export interface TaskContext {
-  /** `task_…` */
   readonly taskId: string
   readonly taskType: string
   /** Number of this attempt, from 1; retries continue the count. */
@@ -36,7 +35,6 @@ export interface TaskContext {
    * when the server shuts down. Pass it to everything that waits, and return soon after it aborts.
    */
   readonly signal: AbortSignal
-  /** The task's log. */
   readonly log: TaskLog
   /**
    * Reports progress. Any number of calls costs a bounded number of writes.

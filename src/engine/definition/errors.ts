@@ -38,7 +38,7 @@ const MAX_KEY_CHARS = 100
 const MAX_POINTER_CHARS = 400
 const MAX_DETAIL_CHARS = 500
 
-/** The first problems as one text. What is wrong with an input may be as large as the input; this is not. */
+/** The first problems as one text. Its length is bounded, whatever the input. */
 export function describeProblems(problems: readonly FieldProblem[], whole = ''): string {
   const described = problems.slice(0, MAX_DESCRIBED).map((problem) => {
     const { pointer, detail } = shorten(problem)
@@ -48,13 +48,13 @@ export function describeProblems(problems: readonly FieldProblem[], whole = ''):
   return more > 0 ? `${described.join('; ')}; and ${more} more` : described.join('; ')
 }
 
-/** The problem with every key of its pointer cut to 100 characters. */
+/** Cuts every key of the pointer to 100 characters. */
 export function shorten({ pointer, detail }: FieldProblem): FieldProblem {
   const keys = pointer.split('/').map((key) => cut(key, MAX_KEY_CHARS))
   return { pointer: cut(keys.join('/'), MAX_POINTER_CHARS), detail: cut(detail, MAX_DETAIL_CHARS) }
 }
 
-/** The first characters and `…`, where that is shorter; splits neither a surrogate pair nor an escape of RFC 6901. */
+/** Shortens a text, with `…`. Splits neither surrogate pairs nor escapes of RFC 6901. */
 export function cut(text: string, maxChars: number): string {
   if (text.length <= maxChars + 1) return text
   return `${text.slice(0, maxChars).replace(/[~\ud800-\udbff]$/, '')}…`

@@ -1,14 +1,13 @@
 import { TaskError } from './errors.ts'
 import type { TaskDefinition, TaskOptions } from './task.ts'
 
-/** How many tasks of a type may run, as a claim needs to know it. */
 export interface TypeLimits {
   readonly taskType: string
   /** In this process; null: as many as there are slots. */
   readonly concurrency: number | null
   /** Over all processes; null: any number. */
   readonly globalConcurrency: number | null
-  /** At most one of each key over all processes. */
+  /** At most one per key, over all processes. */
   readonly keyed: boolean
 }
 
@@ -23,18 +22,17 @@ export function limitsOf({ type, options }: TaskDefinition): TypeLimits {
   }
 }
 
-/** Its running tasks are counted over all processes. */
 export function isLimited(limits: TypeLimits): boolean {
   return limits.globalConcurrency !== null || limits.keyed
 }
 
 /**
- * What a new task shares its place with; null where nothing is counted over all processes, '' where the whole type is.
+ * The key under which a new task counts; '' if only its type counts, null if nothing does.
  *
- * @param options those of the task's type; undefined where this process does not know it
- * @param params as the type's schema made them
- * @param given the call's own key: it wins
- * @throws TaskError `INVALID_ARGUMENT` for a key that cannot be one, or that the type does not ask for
+ * @param options of the task's type; undefined if it is unknown here
+ * @param params as parsed by the type's schema
+ * @param given overrides the type's key
+ * @throws TaskError `INVALID_ARGUMENT` for an invalid key, or one that the type does not declare
  */
 export function concurrencyKeyOf(
   taskType: string,

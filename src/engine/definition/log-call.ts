@@ -2,17 +2,14 @@ import type { LogData } from './context.ts'
 import { describeError } from './outcome.ts'
 import { isError, toText } from './thrown.ts'
 
-/**
- * What a call of a task's log means. Words first or, as with pino, fields or an error first; an error is the field
- * `err`. Never throws.
- */
+/** Reads the arguments of a log method: message or, as in pino, fields or error first. Never throws. */
 export function readLogCall(first: unknown, second: unknown): { message: string; data: LogData | undefined } {
   const words = typeof second === 'string' ? second : undefined
   if (isError(first)) return { message: words ?? describeError(first), data: withError(first, second) }
   if (typeof first === 'object' && first !== null && (words !== undefined || isPlain(first))) {
     return { message: words ?? '', data: first as LogData }
   }
-  // JavaScript may pass any JSON as fields.
+  // JavaScript callers may pass any JSON.
   return {
     message: inWords(first),
     data: isError(second) ? { err: second } : (second as LogData | undefined),

@@ -1,27 +1,25 @@
 import { PermanentError, RetryAfter } from './errors.ts'
 import { isError, isInstance, readProperty, readThrown, type Thrown } from './thrown.ts'
 
-/** Why a handler's signal aborted. The first cause wins. */
 export type AbortCause = 'cancelled' | 'timeout' | 'lost' | 'shutdown'
 
-/** What the handler did: its result as JSON text (null: none), or what it threw. */
+/** The handler's result as JSON (null: none), or what it threw. */
 export type HandlerEnd = { readonly returned: string | null } | { readonly thrown: unknown }
 
-/** What is written down about an attempt. */
 export type Outcome =
   | { readonly kind: 'complete'; readonly result: string | null }
   | (Failure & { readonly kind: 'retry'; readonly delayMs: number })
   | (Failure & { readonly kind: 'fail' })
-  /** Handed back unharmed: a shutdown interrupted it. */
+  /** A shutdown interrupted the handler. */
   | { readonly kind: 'release' }
-  /** The row has ended, or belongs to somebody else: nothing may be written. */
+  /** The fence does not hold: nothing may be written. */
   | { readonly kind: 'abandon' }
 
 export type FailureOutcome = 'failed' | 'timed_out'
 
 interface Failure {
   readonly error: string
-  /** Where it was thrown; null when nothing was. */
+  /** Null if nothing was thrown. */
   readonly stack: string | null
   readonly as: FailureOutcome
 }
@@ -30,16 +28,16 @@ export interface AttemptLimits {
   readonly retryCount: number
   readonly maxRetries: number
   readonly timeoutSeconds: number
-  /** What the type's policy says after a failure, `retry` retries having been spent before. */
+  /** @param retry retries used before */
   readonly retryDelayMs: (retry: number, error: unknown) => number
-  /** Reads what was thrown, without what nobody may see. Default: all of it. */
+  /** Reads what was thrown, secrets redacted. Default: unredacted. */
   readonly read?: (thrown: unknown) => Thrown
 }
 
-/** Abort cause first, then what the handler did, then the retries that are left. */
+/** Decides by the abort cause first, then by the handler's end, then by the retries left. */
 export function classify(end: HandlerEnd, cause: AbortCause | undefined, limits: AttemptLimits): Outcome {
   if (cause === 'cancelled' || cause === 'lost') return { kind: 'abandon' }
-  // Whatever an interrupted handler returned, it may have stopped half-way.
+  // Whatever it returned, the handler may have stopped half-way.
   if (cause === 'shutdown') return { kind: 'release' }
   if (cause === 'timeout') {
     const error = timeoutText(limits.timeoutSeconds)
@@ -57,12 +55,11 @@ function failure(what: Failure, thrown: unknown, limits: AttemptLimits): Outcome
   return { kind: 'retry', ...what, delayMs: retryDelayOf(thrown) ?? limits.retryDelayMs(retryCount, thrown) }
 }
 
-/** By name too: a handler may have been bundled with another copy of this package. */
+/** By name too: a bundled handler may use another copy of this package. */
 export function isPermanent(thrown: unknown): boolean {
   return isInstance(thrown, PermanentError) || readThrown(thrown).name === 'PermanentError'
 }
 
-/** The delay that a `RetryAfter` asks for. */
 export function retryDelayOf(thrown: unknown): number | undefined {
   if (!isError(thrown)) return undefined
   if (!isInstance(thrown, RetryAfter) && readThrown(thrown).name !== 'RetryAfter') return undefined
@@ -76,32 +73,31 @@ export function timeoutText(timeoutSeconds: number): string {
 
 const MAX_ERROR_CHARS = 10_000
 const MAX_ERRORS = 5
-/** So that the last one, which is the reason, is never cut off by those before it. */
+/** So that the last error, which is the reason, is never cut off by those before it. */
 const MAX_PART_CHARS = MAX_ERROR_CHARS / MAX_ERRORS - ': '.length
 
 const MAX_INNER_CHARS = 500
 const MAX_STACK_CHARS = 20_000
-/** Names that say no more than that something was thrown. */
+/** Names without information. */
 const SILENT_NAMES = new Set(['Error', 'PermanentError', 'RetryAfter'])
 
-/** One line and its causes; never a stack, which names files of the server, nor a statement. */
+/** One line with its causes; no stack, which names files of the server, and no SQL statement. */
 export function describeError(thrown: unknown, read: (thrown: unknown) => Thrown = readThrown): string {
   return toStorable(inWords(read(thrown)))
 }
 
-/** Where an error and its causes were thrown; null for what is no error. At most 20,000 characters, no statement. */
+/** Stacks of an error and its causes; null if it is no error. At most 20,000 characters, no SQL statement. */
 export function describeStack(
   thrown: unknown,
   read: (thrown: unknown) => Thrown = readThrown,
 ): string | null {
   const errors = withCauses(read(thrown)).filter(({ name }) => name !== undefined)
   if (errors.length === 0) return null
-  // The last one is the reason: none may push it out.
+  // The last one is the reason: the others must leave it space.
   const room = Math.floor(MAX_STACK_CHARS / errors.length) - CAUSED_BY.length
   return toStorable(errors.map((error) => (error.stack ?? oneError(error)).slice(0, room)).join(CAUSED_BY))
 }
 
-/** What the innermost cause says. */
 export function reasonOf(thrown: Thrown): string {
   return thrown.cause ? reasonOf(thrown.cause) : withInner(thrown)
 }
@@ -115,7 +111,7 @@ function inWords(thrown: Thrown): string {
   return causes.join(': ')
 }
 
-/** The errors of an aggregate before its cause. */
+/** Errors of an aggregate precede its cause. */
 function withCauses(thrown: Thrown): Thrown[] {
   const { errors = [], cause } = thrown
   return [thrown, ...errors.flatMap(withCauses), ...(cause ? withCauses(cause) : [])].slice(0, MAX_ERRORS)
@@ -135,7 +131,7 @@ function withInner({ message, errors }: Thrown): string {
   return `${message} (${errors.map((one) => inWords(one).slice(0, MAX_INNER_CHARS)).join('; ')})`.trim()
 }
 
-/** What PostgreSQL can keep as text: NUL and lone surrogates become U+FFFD. */
+/** PostgreSQL's text type: NUL and lone surrogates become U+FFFD. */
 export function toStorable(text: string): string {
   return text.toWellFormed().replaceAll('\u0000', '\uFFFD')
 }

@@ -1,6 +1,6 @@
 import type { z } from 'zod'
 
-/** Kinds of zod schemas whose output is never an object, or one that JSON does not bring back. */
+/** Kinds of zod schemas whose output is never an object, or does not survive JSON. */
 const NEVER_OBJECTS: ReadonlySet<string> = new Set([
   'string',
   'number',
@@ -26,7 +26,7 @@ const NEVER_OBJECTS: ReadonlySet<string> = new Set([
   'success',
 ])
 
-/** What a schema of params cannot be, as far as that can be told before any params; undefined when nothing is wrong. */
+/** Why a schema cannot parse params, as far as that shows without params; undefined: no problem found. */
 export function findSchemaProblem(schema: unknown): string | undefined {
   if (schema === undefined) return undefined
   if (!isZodSchema(schema)) {
@@ -57,7 +57,7 @@ function vendorOf(standard: unknown): string {
   return typeof vendor === 'string' ? vendor : 'another library'
 }
 
-/** Where it depends on the params, or on code, the schema has the benefit of the doubt. */
+/** True also where it depends on the params or on code. */
 function canBeObject(schema: z.core.$ZodType): boolean {
   const { def } = (schema as z.core.$ZodTypes)._zod
   switch (def.type) {
@@ -66,7 +66,7 @@ function canBeObject(schema: z.core.$ZodType): boolean {
     case 'intersection':
       return canBeObject(def.left) && canBeObject(def.right)
     case 'pipe':
-      // What was parsed is parsed again, so that an object must be able to enter, too.
+      // Parsed params are parsed again, so the input must be an object, too.
       return canBeObject(def.in) && canBeObject(def.out)
     case 'optional':
     case 'nullable':

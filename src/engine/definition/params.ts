@@ -4,26 +4,23 @@ import { describeProblems, type FieldProblem, TaskError } from './errors.ts'
 import { readThrown } from './thrown.ts'
 
 const MAX_DEPTH = 100
-/** Far below where writing JSON overflows the stack. */
+/** Far below the depth at which JSON.stringify overflows the stack. */
 const MAX_SHOWN_DEPTH = 1_000
 const MAX_KEY_CHARS = 100
-/** A list of very many wrong values gets an answer that people can still read. */
 const MAX_PROBLEMS = 100
 
 /** Schema of params: any zod schema of a JSON object. */
 export type ParamsSchema = z.ZodType<Record<string, unknown>, Record<string, unknown>>
 
-/** Params of a type without a schema: any JSON object. What is not JSON does not come back from its text. */
+/** For a type without a schema. Values that are not JSON do not survive storage, which is an error. */
 export const anyParams: ParamsSchema = z.record(z.string(), z.unknown())
 
-/** A param as it is stored: its key, and its value as JSON text. */
+/** JSON text by key. */
 export type StoredParams = ReadonlyMap<string, string>
 
 /**
- * Parses params for storage.
- *
- * What is stored is what the schema made of them, and must parse to itself again: otherwise a later run would
- * work on other params than the creator was told.
+ * Parses params for storage. The stored result must parse to itself: a later run would otherwise have other params than
+ * the creator got.
  *
  * @throws TaskError `INVALID_PARAMS`, with a pointer for each problem
  */
@@ -43,11 +40,7 @@ export async function prepareParams(
   return encode(type, stored, maxBytes)
 }
 
-/**
- * Parses stored params before a run.
- *
- * @throws TaskError `INVALID_PARAMS` when they no longer fit the schema
- */
+/** Parses stored params before a run. @throws TaskError `INVALID_PARAMS` */
 export function restoreParams(
   type: string,
   schema: ParamsSchema,
@@ -56,7 +49,7 @@ export function restoreParams(
   return parse(type, schema, requireJson(type, stored))
 }
 
-/** Stored params as the JSON object they were. What is no JSON, which only others write, stays text. */
+/** Values that are not JSON, written by others, stay text. */
 export function decodeParams(
   stored: Readonly<Record<string, string>> | null,
   decode = readJson,
@@ -69,10 +62,10 @@ function readJson(text: string): z.core.util.JSONType {
   return value === undefined ? text : value
 }
 
-/** JSON text as a value that can be sent: what is no JSON, or too deep, is shown as text. */
+/** Parses JSON text; invalid JSON and deep nesting stay text. */
 export function showJson(text: string): z.core.util.JSONType {
   const value = readJson(text)
-  // So deep takes that many brackets.
+  // Each level takes a bracket.
   return text.length > MAX_SHOWN_DEPTH && isTooDeep(value) ? text : value
 }
 
@@ -81,7 +74,7 @@ function isTooDeep(value: unknown, depth = 0): boolean {
   return depth > MAX_SHOWN_DEPTH || Object.values(value).some((item) => isTooDeep(item, depth + 1))
 }
 
-/** The problem never quotes the text: it may hold what is redacted. */
+/** Never quotes the text, which may hold secrets. */
 function requireJson(
   type: string,
   stored: Readonly<Record<string, string>> | null,
@@ -94,11 +87,7 @@ function requireJson(
   )
 }
 
-/**
- * A schedule's params from their JSON text.
- *
- * @throws TaskError `INVALID_PARAMS`, without quoting the text
- */
+/** Parses a schedule's params. @throws TaskError `INVALID_PARAMS`, without quoting the text */
 export function decodeScheduleParams(type: string, text: string): Record<string, z.core.util.JSONType> {
   const params = parseJson(text)
   if (params === undefined || !isJsonObject(params)) {
@@ -108,7 +97,7 @@ export function decodeScheduleParams(type: string, text: string): Record<string,
   return params
 }
 
-/** Undefined for what is no JSON. */
+/** Undefined: no JSON. */
 function parseJson(text: string): z.core.util.JSONType | undefined {
   try {
     return JSON.parse(text)
@@ -126,7 +115,7 @@ async function parse(type: string, schema: ParamsSchema, input: unknown): Promis
   const answer = await schema.safeParseAsync(input)
   if (answer.success) return answer.data
   const problems = answer.error.issues.slice(0, MAX_PROBLEMS).flatMap((issue) =>
-    // An unknown key is a problem of that key, not of the object around it.
+    // Points to the unknown key instead of its object.
     issue.code === 'unrecognized_keys'
       ? issue.keys.slice(0, MAX_PROBLEMS).map((key) => ({
           pointer: toPointer([...issue.path, key]),
@@ -137,19 +126,15 @@ async function parse(type: string, schema: ParamsSchema, input: unknown): Promis
   throw invalidParams(type, problems.slice(0, MAX_PROBLEMS))
 }
 
-/**
- * Comes before anything that walks params or writes them as text: deep nesting overflows its stack.
- *
- * @throws TaskError `INVALID_PARAMS`
- */
+/** Runs before anything recursive: deep nesting overflows the stack. @throws TaskError `INVALID_PARAMS` */
 export function requireStorable(type: string, params: unknown): void {
   const unstorable = findUnstorable(params)
   if (unstorable) throw invalidParams(type, [unstorable])
 }
 
 /**
- * NUL and lone surrogates cannot be stored, a key `__proto__` is lost on the way; nesting beyond 100 levels serves
- * nobody and overflows stacks.
+ * NUL and lone surrogates cannot be stored, a key `__proto__` is lost, and nesting beyond 100 levels may overflow
+ * stacks.
  */
 function findUnstorable(value: unknown, depth = 0): FieldProblem | undefined {
   if (depth > MAX_DEPTH) return { pointer: '', detail: `must not be nested deeper than ${MAX_DEPTH} levels` }
@@ -173,7 +158,7 @@ function checkText(text: string): FieldProblem | undefined {
   return undefined
 }
 
-/** Where two values differ; undefined when they do not. As in JSON, what is undefined is absent and -0 is 0. */
+/** The path of a difference; undefined: none. As in JSON, undefined is absent and -0 is 0. */
 function findDifference(left: unknown, right: unknown): string | undefined {
   if (left === right) return undefined
   const bothLists = Array.isArray(left) && Array.isArray(right) && left.length === right.length

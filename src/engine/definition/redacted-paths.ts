@@ -1,4 +1,4 @@
-/** Paths such as `password`, `card.number` or `users.*.token`, split at their dots; `*` is any one key or index. */
+/** Paths such as `password`, `card.number` or `users.*.token`, split at dots; `*` is any key or index. */
 export type Paths = readonly (readonly string[])[]
 
 export const REDACTED = '[redacted]'
@@ -31,7 +31,7 @@ export function valuesAt(value: unknown, [key, ...rest]: readonly string[]): unk
   return entriesAt(value, key).flatMap(([, item]) => valuesAt(item, rest))
 }
 
-/** Where the marker stands; where all of an object is hidden, anywhere in it. */
+/** Where the marker stands; anywhere inside, where a whole object is redacted. */
 export function markersAt(
   value: unknown,
   [key = '*', ...rest]: readonly string[],

@@ -9,10 +9,7 @@ import { isInstance } from './thrown.ts'
 type Visible = Pick<TaskDetail, 'taskType' | 'params'> &
   Partial<Pick<TaskDetail, 'concurrencyKey' | 'uniqueKey' | 'result'>>
 
-/**
- * What is kept out of sight: values of params at paths that the plugin or the type names, such as `password`,
- * `card.number` or `users.*.token` (`*` stands for any one key or index). Handlers get the true values.
- */
+/** Redacts values of params at the paths of the plugin and the type. Handlers get the true values. */
 export class Redaction {
   readonly #everywhere: readonly string[]
   readonly #definitions: ReadonlyMap<string, TaskDefinition>
@@ -22,7 +19,7 @@ export class Redaction {
     this.#definitions = definitions
   }
 
-  /** A task, or a schedule, as people and programs may see it. */
+  /** Redacts a task or schedule for callers. */
   hide<T extends Visible>(task: T): T {
     const named = this.#pathsOf(task.taskType)
     if (named.length === 0) return task
@@ -32,25 +29,23 @@ export class Redaction {
     for (const key of ['concurrencyKey', 'uniqueKey'] as const) {
       if (typeof task[key] === 'string') hidden[key] = scrubber.text(task[key])
     }
-    // JSON stays JSON.
     if (task.result) Object.assign(hidden, { result: scrubber.values(task.result) })
     return hidden
   }
 
-  /** Params that were shown hidden, and come back changed: what still says so is what it was. */
+  /** Restores redacted values in params that come back changed, where the marker still stands. */
   restore<T extends Record<string, unknown>>(taskType: string, given: T, before: Record<string, unknown>): T {
     return this.#pathsOf(taskType).reduce<unknown>((left, path) => restoreAt(left, before, path), given) as T
   }
 
-  /** Whether params of the type may hold what is hidden. */
+  /** Whether the type has redacted paths. */
   hides(taskType: string): boolean {
     return this.#pathsOf(taskType).length > 0
   }
 
   /**
-   * Params that were copied from where they are hidden would be stored with the marker in place of the value.
-   *
-   * @throws TaskError `INVALID_PARAMS`, with a pointer for each marker at a redacted path
+   * Copied params would be stored with the marker as the value. @throws TaskError `INVALID_PARAMS`, with a pointer for
+   * each marker
    */
   refuseMarker(taskType: string, params: unknown): void {
     const markers = this.#pathsOf(taskType).flatMap((path) => markersAt(params, path))
@@ -63,12 +58,12 @@ export class Redaction {
     )
   }
 
-  /** Undefined where nothing of the type is to be hidden. */
+  /** Undefined: the type has no secrets. */
   scrubberFor(taskType: string, stored: Readonly<Record<string, string>> | null): Scrubber | undefined {
     return this.hides(taskType) ? this.#scrubberOf(taskType, decodeParams(stored)) : undefined
   }
 
-  /** What was thrown about such params, without what is hidden of them: a schema's message may quote its input. */
+  /** Redacts an error about such params: a schema's message may quote its input. */
   hideInError(taskType: string, params: Record<string, unknown>, thrown: unknown): unknown {
     const scrubber = this.#scrubberOf(taskType, params)
     if (!scrubber) return thrown
@@ -91,7 +86,7 @@ export class Redaction {
   }
 }
 
-/** Params stored as text that is not JSON, where a path leads into them: nobody can say what of it is to be hidden. */
+/** Paths into params that are stored as invalid JSON: all of the text may be secret. */
 function unreadAt(params: Record<string, unknown>, paths: Paths): Paths {
   const roots = new Set(
     paths.flatMap(([root, ...rest]) => (root === undefined || rest.length === 0 ? [] : root)),

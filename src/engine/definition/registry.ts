@@ -67,7 +67,7 @@ export function createTaskRegistry(): TaskRegistry {
     checkTaskOptions(type, options)
     const decorate = (given?: TaskHandler) => {
       const handler = 'run' in options && options.run === 'thread' ? threadHandler(type, given) : given
-      // Before the function is bound to the type: one that is refused must stay a plain function.
+      // Before the function is bound: a refused one must stay a plain function.
       requireFree(type, handler)
       register(defineTask(type, options, handler as TaskHandler))
       return handler
@@ -77,7 +77,7 @@ export function createTaskRegistry(): TaskRegistry {
   }
 
   return {
-    // The definition forgets the params' type; the schema brings it back before each run.
+    // The definition loses the params' type; the schema restores it before each run.
     task: task as unknown as TaskRegistry['task'],
     add(...tasks) {
       for (const handler of tasks) requireDefinitions(handler).forEach(register)
@@ -86,7 +86,7 @@ export function createTaskRegistry(): TaskRegistry {
   }
 }
 
-/** Names the type where tasks are created; the executor runs the module instead. */
+/** Names the type for creates; the executor runs the module instead. */
 function threadHandler(type: string, given: unknown): TaskHandler {
   if (given !== undefined) {
     throw new TaskError(
@@ -99,7 +99,6 @@ function threadHandler(type: string, given: unknown): TaskHandler {
   }
 }
 
-/** Where `task()` registers. */
 export const defaultRegistry: TaskRegistry = createTaskRegistry()
 
 /**

@@ -34,7 +34,7 @@ const backoff = z.strictObject({
   jitter: z.number().min(0).max(1).optional(),
 })
 
-/** What is wrong with a policy; undefined when nothing is. */
+/** The problem of a policy; undefined: none. */
 export function findRetryPolicyProblem(policy: unknown): string | undefined {
   if (typeof policy === 'function') return undefined
   const [unknown] = isObject(policy) ? describeUnknownOptions(policy, Object.keys(backoff.shape)) : []
@@ -48,7 +48,6 @@ function isObject(value: unknown): value is object {
   return typeof value === 'object' && value !== null
 }
 
-/** A policy as data, its defaults filled in. */
 export function completeBackoff(policy: RetryBackoff, baseMs: number): Required<RetryBackoff> {
   return {
     baseMs: policy.baseMs ?? baseMs,
@@ -58,7 +57,10 @@ export function completeBackoff(policy: RetryBackoff, baseMs: number): Required<
   }
 }
 
-/** Milliseconds to wait after a failure, `retry` retries having been spent before. `random`: from 0 up to 1. */
+/**
+ * @param retry retries used before
+ * @param random from 0 up to 1
+ */
 export function backoffDelayMs(
   { baseMs, factor, maxMs, jitter }: Required<RetryBackoff>,
   retry: number,
@@ -69,8 +71,8 @@ export function backoffDelayMs(
 }
 
 /**
- * What a type's policy says. One that throws or answers nonsense must not cost the attempt its retry: the default
- * applies, and `onProblem` hears why.
+ * The type's delay. A policy that throws or returns an invalid delay must not cost the retry: the default applies, and
+ * `onProblem` is called.
  */
 export function policyDelayMs(
   policy: RetryPolicy,
@@ -81,7 +83,7 @@ export function policyDelayMs(
   if (typeof policy !== 'function') return backoffDelayMs(completeBackoff(policy, baseMs), failure.retry)
   try {
     const delayMs: unknown = policy(failure)
-    // Of an async policy: nobody else waits for it, and its rejection would end the process.
+    // An async policy's rejection would end the process.
     if (types.isPromise(delayMs)) delayMs.catch(() => {})
     if (typeof delayMs === 'number' && delayMs >= 0 && delayMs <= MAX_DELAY_MS) return delayMs
     onProblem(new RangeError(`a retry policy must answer 0 … ${MAX_DELAY_MS} ms, got ${describe(delayMs)}`))

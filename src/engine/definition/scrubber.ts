@@ -3,13 +3,13 @@ import { formsOf, type SecretForms } from './secret-forms.ts'
 import { serializeFields } from './serialize.ts'
 import { type Hide, readThrown, toError } from './thrown.ts'
 
-/** What one task's params hold at redacted paths. Can be sent to a thread. */
+/** The secrets of one task. Can be sent to a thread. */
 export interface Hidden {
   readonly paths: Paths
   readonly values: readonly unknown[]
 }
 
-/** Hides what a task's params hold at the redacted paths wherever its attempt, or a view of it, would show it. */
+/** Redacts the secrets of one task wherever its attempt or a view would show them. */
 export class Scrubber implements Hide {
   readonly hidden: Hidden
   #forms: SecretForms | undefined
@@ -28,32 +28,31 @@ export class Scrubber implements Hide {
     return numbers.reduce((rest, secret) => rest.replaceAll(secret, REDACTED), left)
   }
 
-  /** Fields of a log line, or another value, as the JSON that they are stored as. */
+  /** Returns the value as JSON, redacted. */
   data(data: unknown): unknown {
     return this.#json(serializeFields(data) ?? 'null')
   }
 
-  /** Any value as JSON. */
   json(text: string): string {
     return JSON.stringify(this.#json(text))
   }
 
-  /** JSON without the hidden values; what stands at the paths may be another one, and stays. */
+  /** Redacts JSON, except at the redacted paths themselves. */
   values(json: unknown): unknown {
     try {
       return this.#deep(json)
     } catch {
-      // Nested deeper than the stack reaches: nothing of it may be seen unread.
+      // Nested too deeply to read, so all of it is redacted.
       return REDACTED
     }
   }
 
-  /** What was thrown, in the same words, for the log of the server. */
+  /** Redacts an error for the server's log, message and stack kept. */
   error(thrown: unknown): Error | string {
     return toError(readThrown(thrown, this))
   }
 
-  /** Most attempts say nothing: made when one does. */
+  /** Created on first use: most attempts log nothing. */
   get #secrets(): SecretForms {
     this.#forms ??= formsOf(this.hidden.values)
     return this.#forms

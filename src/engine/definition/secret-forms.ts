@@ -1,19 +1,17 @@
 import { inspect } from 'node:util'
 
-/** Shorter ones are words of any text: hiding them would make it unreadable and protect nobody. */
+/** Shorter ones occur in any text: redacting them would make it unreadable. */
 const MIN_SECRET_CHARS = 4
 
-/** What to look for where values must not be seen. */
 export interface SecretForms {
-  /** As they are, escaped and encoded; the longest first, as one may be part of another. */
+  /** Plain, escaped and encoded, the longest first: one may contain another. */
   readonly texts: readonly string[]
-  /** Whole numbers within a text. */
+  /** Match whole numbers within a text. */
   readonly numbers: readonly RegExp[]
-  /** Texts and numbers as they are. */
   readonly exact: ReadonlySet<string>
 }
 
-/** Of all texts of 4 or more characters, and numbers of 4 or more digits, in the values. */
+/** Forms of all texts of 4 or more characters and numbers of 4 or more digits. */
 export function formsOf(values: readonly unknown[]): SecretForms {
   const leaves = leavesOf(values)
   const texts = leaves.filter(
@@ -30,7 +28,7 @@ export function formsOf(values: readonly unknown[]): SecretForms {
   }
 }
 
-/** A loop, not a recursion: rows may hold JSON of any depth. */
+/** A loop, because rows may hold JSON of any depth. */
 function leavesOf(values: readonly unknown[]): unknown[] {
   const leaves: unknown[] = []
   const left = [...values]
@@ -59,12 +57,12 @@ function encodings(secret: string): string[] {
   ]
 }
 
-/** Whole, and as part of a longer text such as `user:password`, which moves it by one or two bytes. */
+/** Whole, and inside a longer text such as `user:password`, which shifts it by one or two bytes. */
 function base64Forms(secret: string): string[] {
   const forms = [Buffer.from(secret).toString('base64')]
   for (const before of [0, 1, 2]) {
     const bytes = Buffer.concat([Buffer.alloc(before), Buffer.from(secret)])
-    // Without characters that also hold bits of what stands before or behind.
+    // Without characters that also encode bits of neighbours.
     forms.push(
       bytes.toString('base64').slice(Math.ceil((before * 8) / 6), Math.floor((bytes.length * 8) / 6)),
     )

@@ -3,11 +3,10 @@ import { describeError } from './outcome.ts'
 import { findErrorAt, isError, readThrown, type Thrown } from './thrown.ts'
 
 /**
- * JSON of what handlers return and log. `JSON.stringify` makes `{}` of Maps, Sets and Errors and drops functions in
- * silence: here each has a form, or what is lost is named.
+ * JSON of results and log fields. `JSON.stringify` turns Maps, Sets and Errors into `{}` and drops functions: here each
+ * has a form, or is reported as lost.
  */
 
-/** A value that JSON has no form for. */
 export interface Loss {
   /** A JSON pointer. */
   readonly pointer: string
@@ -15,10 +14,10 @@ export interface Loss {
 }
 
 /**
- * A Map becomes its entries, a Set and a typed array a list, and an Error its name, message, code, causes and own
- * fields, without its stack.
+ * A Map becomes its entries, a Set and a typed array a list, an Error its name, message, code, causes and own fields
+ * without the stack.
  *
- * @throws for a cycle, a BigInt, or what a `toJSON` throws
+ * @throws for a cycle, a BigInt, or an error of a `toJSON`
  */
 export function serialize(value: unknown, onLoss: (loss: Loss) => void): string | undefined {
   const pointers = new WeakMap<object, string>()
@@ -34,7 +33,7 @@ export function serialize(value: unknown, onLoss: (loss: Loss) => void): string 
   })
 }
 
-/** Fields of a log line; never throws. Fields that JSON cannot hold are left out, and `unserialisable` says why. */
+/** Never throws: omits fields that JSON cannot hold, and names them in `unserialisable`. */
 export function serializeFields(fields: unknown): string | undefined {
   try {
     return toLogJson(fields)
@@ -55,14 +54,14 @@ function serializableFields(fields: unknown): Record<string, unknown> {
 
 function serializable(key: string, value: unknown): [string, unknown][] {
   try {
-    // Not by a `toJSON` of its own, which may be what threw.
+    // Not with its own `toJSON`, which may be what threw.
     return [[key, isError(value) ? readThrown(value) : JSON.parse(toLogJson(value) ?? 'null')]]
   } catch {
     return []
   }
 }
 
-/** Errors with their stacks, and without what they carry beside. */
+/** Errors with stacks but without own fields. */
 function toLogJson(value: unknown): string | undefined {
   return JSON.stringify(value, function (this: object, key: string, json: unknown) {
     const error = findErrorAt(this, key, json)
@@ -89,12 +88,12 @@ function findLoss(json: unknown): string | undefined {
   return isEmptied(json) ? `a ${json.constructor?.name || 'value'} without fields, stored as {}` : undefined
 }
 
-/** Of a class, and without a field that JSON sees: a RegExp, a Promise, Headers. */
+/** An instance without JSON fields, such as a RegExp, a Promise or Headers. */
 function isEmptied(json: unknown): json is object {
   if (typeof json !== 'object' || json === null || Array.isArray(json)) return false
   if (isError(json) || types.isMap(json) || types.isSet(json) || types.isTypedArray(json)) return false
   if (types.isBoxedPrimitive(json) || Object.keys(json).length > 0) return false
   const prototype: object | null = Object.getPrototypeOf(json)
-  // Of whatever realm.
+  // Of any realm.
   return prototype !== null && Object.getPrototypeOf(prototype) !== null
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 
 const MAX_TIMER_MS = 2_147_483_647
-/** PostgreSQL could store more; this bounds what waits in memory for its write. */
+/** Bounds the memory of pending writes. */
 const MAX_JSON_BYTES = 16 * 1_048_576
 
 /** The engine's settings, as the plugin takes them. Names of durations end in their unit. */
@@ -47,7 +47,7 @@ export interface TaskSettingsInput {
   shutdownTimeoutMs?: number | undefined
 }
 
-/** Ranges and defaults live here and nowhere else. */
+/** The only place of ranges and defaults. */
 export const taskSettings = z
   .object({
     concurrency: z.int().min(1).max(10_000).default(2),
@@ -74,5 +74,4 @@ export const taskSettings = z
     message: 'must be at least 3 × heartbeatIntervalMs',
   })
 
-/** The settings with their defaults filled in. */
 export type TaskSettings = z.output<typeof taskSettings>

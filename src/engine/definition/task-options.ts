@@ -7,7 +7,7 @@ import type { TaskOptions, ThreadTaskOptions } from './task.ts'
 const TYPE_PATTERN = /^[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}$/
 const MAX_SHOWN_CHARS = 100
 
-/** The compiler keeps it complete. */
+/** Checked by the compiler for completeness. */
 const OPTION_NAMES: Record<keyof ThreadTaskOptions, true> = {
   params: true,
   timeoutSeconds: true,
@@ -25,7 +25,7 @@ const OPTION_NAMES: Record<keyof ThreadTaskOptions, true> = {
 }
 const KNOWN = Object.keys(OPTION_NAMES)
 
-/** @throws TaskError `INVALID_ARGUMENT` for a name that no type can have */
+/** @throws TaskError `INVALID_ARGUMENT` */
 export function checkType(type: unknown): void {
   if (typeof type === 'string' && TYPE_PATTERN.test(type)) return
   throw new TaskError(
@@ -34,11 +34,7 @@ export function checkType(type: unknown): void {
   )
 }
 
-/**
- * Checks what `task()` was given before there is a handler.
- *
- * @throws TaskError `INVALID_ARGUMENT`, naming the option at fault
- */
+/** Checks the arguments of `task()`. @throws TaskError `INVALID_ARGUMENT`, naming the invalid option */
 export function checkTaskOptions(type: unknown, options: unknown): void {
   checkType(type)
   const problem = findProblem(options)
@@ -53,7 +49,7 @@ function findProblem(given: unknown): string | undefined {
     return `options must be an object, got ${describeValue(given)}`
   }
   const [unknown] = describeUnknownOptions(given, KNOWN)
-  // Names are known now; the values are checked one by one.
+  // Values are checked one by one below.
   const options = given as Partial<ThreadTaskOptions>
   return (
     unknown ??
@@ -118,7 +114,7 @@ function findThreadProblem({ run, module }: { run?: unknown; module?: unknown })
   return module instanceof URL ? undefined : `run: 'thread' needs module: a URL, got ${describeValue(module)}`
 }
 
-/** A value in an error: short, and never the source of a function. */
+/** Short, and never the source of a function. */
 export function describeValue(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value.slice(0, MAX_SHOWN_CHARS))
   if (typeof value === 'function' || typeof value === 'symbol') return `a ${typeof value}`

@@ -2,7 +2,7 @@ import type { TaskDetail } from '../../contract/task.ts'
 
 declare const taskBrand: unique symbol
 
-/** What a registered handler carries for the compiler: its type's name, and the params it may be created with. */
+/** Carried by a handler for the compiler: its type's name and params. */
 export interface TaskBrand<Input, Type extends string> {
   readonly [taskBrand]: { input: Input; type: Type }
 }
@@ -17,7 +17,6 @@ export type TaskReference = AnyTask | string
 /** The params that `createTask` takes for `T`. */
 export type ParamsOf<T> = T extends TaskBrand<infer Input, string> ? Input : Record<string, unknown>
 
-/** The name of a handler's type. */
 export type TypeOf<T> = T extends TaskBrand<unknown, infer Type> ? Type : never
 
 /** The arguments after the task in `createTask`; params are optional only if none is required. */

@@ -68,30 +68,30 @@ export type Task<
   Type extends string = string,
 > = TaskHandler<Params, Result> & TaskBrand<Input, Type>
 
-/** A function may serve several types; each of them once. */
+/** A function may serve several types. */
 const definitions = new WeakMap<object, Map<string, TaskDefinition>>()
 
-/** What `task()` returned and nobody has applied to a handler yet, and its type. */
+/** Results of `task()` not yet applied to a handler. */
 const unapplied = new WeakMap<object, string>()
 
-/** The definitions behind a registered handler; none for any other function. */
+/** Empty for other functions. */
 export function findDefinitions(handler: unknown): readonly TaskDefinition[] {
   return typeof handler === 'function' ? [...(definitions.get(handler)?.values() ?? [])] : []
 }
 
-/** @throws TaskError `INVALID_ARGUMENT` for what is no task, saying what it is */
+/** @throws TaskError `INVALID_ARGUMENT`, describing what the value is */
 export function requireDefinitions(handler: unknown): readonly TaskDefinition[] {
   const found = findDefinitions(handler)
   if (found.length > 0) return found
   throw new TaskError('INVALID_ARGUMENT', describeNonTask(handler))
 }
 
-/** Remembers a decorator, so that its use as a handler is recognized. */
+/** So that its use as a handler gets a precise error. */
 export function keepUnapplied(decorator: object, type: string): void {
   unapplied.set(decorator, type)
 }
 
-/** Names it; never quotes its source. */
+/** Never quotes a function's source. */
 function describeNonTask(value: unknown): string {
   const type = typeof value === 'function' ? unapplied.get(value) : undefined
   if (type !== undefined) {
@@ -104,7 +104,7 @@ function describeNonTask(value: unknown): string {
   return `expected a handler that was passed to task(), got ${what}`
 }
 
-/** @throws TaskError `INVALID_ARGUMENT` for a task that is not the handler's */
+/** @throws TaskError `INVALID_ARGUMENT` if the task has another type */
 export function requireTypeOf(
   handler: AnyTask,
   { taskId, taskType }: { taskId: string; taskType: string },
@@ -118,7 +118,7 @@ export function requireTypeOf(
   )
 }
 
-/** Binds a function to a type, whose options `checkTaskOptions` has checked. */
+/** Binds a function to a type; the options are checked before. */
 export function defineTask(
   type: string,
   options: TaskDefinition['options'],
@@ -138,7 +138,7 @@ function findHandlerProblem(handler: unknown, { module }: TaskDefinition['option
   if (!module && findDefinitions(handler).some(({ options }) => options.module)) {
     return "must be applied to a handler, got what task() returned for a thread: pass run: 'thread' and its module"
   }
-  // Calling one only makes its iterator: the body would never run.
+  // A generator's body would never run.
   return /Generator/.test(Object.prototype.toString.call(handler))
     ? 'must be applied to a function that is no generator'
     : undefined

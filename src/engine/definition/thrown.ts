@@ -1,27 +1,26 @@
 import { types } from 'node:util'
 
 /**
- * The only reader of what was thrown. Code throws anything: errors whose properties throw, proxies, symbols, errors of
- * another realm. Reading never throws, and returns plain data of bounded depth and size.
+ * The only reader of thrown values, which may be anything: throwing getters, proxies, errors of another realm. Never
+ * throws; returns plain data of bounded depth and size.
  */
 
-/** What was thrown, as plain data. */
 export interface Thrown {
-  /** Undefined for what is no error. */
+  /** Undefined: not an error. */
   readonly name?: string
   readonly message: string
   readonly code?: string | number
   readonly stack?: string
   readonly cause?: Thrown
-  /** The first errors of an `AggregateError`, or the two of a `SuppressedError`. */
+  /** Of an `AggregateError`, or the two of a `SuppressedError`. */
   readonly errors?: readonly Thrown[]
 }
 
-/** Hides secrets in what is read. */
+/** Redacts what is read. */
 export interface Hide {
   text(text: string): string
   json(text: string): string
-  /** No secret takes more characters than that. */
+  /** Length of the longest secret. */
   readonly longest: number
 }
 
@@ -29,21 +28,19 @@ const NOTHING: Hide = { text: (text) => text, json: (text) => text, longest: 0 }
 
 const MAX_TEXT_CHARS = 100_000
 const MAX_NAME_CHARS = 200
-/** An error and its causes, one below the other. */
 const MAX_DEPTH = 5
-/** With the errors of aggregates. */
+/** Including those of aggregates. */
 const MAX_ERRORS = 12
 const MAX_INNER = 3
-/** Codes are looked for further down than is shown. */
+/** Codes are searched deeper than errors are shown. */
 const MAX_CHAIN = 20
 const UNREADABLE = '[unreadable]'
 
-/** Of any realm. */
 export function isError(value: unknown): value is Error {
   return types.isNativeError(value) || isInstance(value, Error)
 }
 
-/** `instanceof`, which a proxy can make throw. */
+/** `instanceof` that never throws, even for a proxy. */
 export function isInstance<T>(value: unknown, type: abstract new (...args: never[]) => T): value is T {
   try {
     return value instanceof type
@@ -52,7 +49,7 @@ export function isInstance<T>(value: unknown, type: abstract new (...args: never
   }
 }
 
-/** A property of any object, whatever its getter does. */
+/** Never throws, even if the getter does. */
 export function readProperty(value: object, key: string): unknown {
   try {
     return Reflect.get(value, key)
@@ -65,7 +62,7 @@ export function readThrown(value: unknown, hide: Hide = NOTHING): Thrown {
   return readOne(value, hide, { left: MAX_ERRORS }, 1)
 }
 
-/** An error and its causes, outermost first; of several errors at once the first. */
+/** An error and its causes, outermost first; the first error of an aggregate. */
 export function* chainOf(thrown: unknown): Generator<Error> {
   let current = thrown
   for (let length = 0; length < MAX_CHAIN && isError(current); length += 1) {
@@ -74,7 +71,7 @@ export function* chainOf(thrown: unknown): Generator<Error> {
   }
 }
 
-/** An error of the same content; the message alone where none was thrown. */
+/** Recreates the error; a thrown value that was none becomes its text. */
 export function toError({ name, message, code, stack, cause, errors }: Thrown): Error | string {
   if (name === undefined) return message
   const error = errors ? new AggregateError(errors.map(toError), message) : new Error(message)
@@ -84,22 +81,21 @@ export function toError({ name, message, code, stack, cause, errors }: Thrown): 
   return code === undefined ? error : Object.assign(error, { code })
 }
 
-/** Any value in words. */
 export function toText(value: unknown, hide: Hide = NOTHING): string {
   if (typeof value === 'string') return bounded(value, hide)
   try {
     if (typeof value === 'object' && value !== null) {
       return hide.json(JSON.stringify(value, withErrorsInBrief)).slice(0, MAX_TEXT_CHARS)
     }
-    // The text of a function is its source; JSON has no form for a BigInt.
+    // A function's text is its source; JSON has no form for a BigInt.
     if (typeof value !== 'function' && typeof value !== 'bigint') return hide.text(String(value))
   } catch {
-    // A cycle, a `toJSON` that throws or leaves nothing: its type still says more than nothing.
+    // A cycle or a throwing `toJSON`: shows the type instead.
   }
   return `a value of type ${typeof value}`
 }
 
-/** For a replacer of JSON: the error at a key, of which its own `toJSON` need not keep the words. */
+/** For a JSON replacer: the error at a key, whose own `toJSON` may drop the message. */
 export function findErrorAt(holder: object, key: string, json: unknown): Error | undefined {
   const given = typeof json === 'object' ? Reflect.get(holder, key) : json
   return isError(given) ? given : undefined
@@ -110,7 +106,7 @@ function withErrorsInBrief(this: object, key: string, json: unknown): unknown {
   return error ? inBrief(error) : json
 }
 
-/** Its words alone: no stack, and an error inside what another one holds must not lead back to it. */
+/** Without stack; inner errors must not lead back to it. */
 function inBrief(error: Error) {
   const [name, message] = ['name', 'message'].map((key) => readProperty(error, key))
   return {
@@ -149,12 +145,12 @@ function readOne(value: unknown, hide: Hide, budget: { left: number }, depth: nu
 }
 
 function innerErrors(error: Error): unknown[] {
-  // `toError` makes an aggregate of it.
+  // Read as an aggregate, which `toError` creates.
   if (readProperty(error, 'name') === 'SuppressedError' && !isInstance(error, AggregateError)) {
     return ['error', 'suppressed'].map((key) => readProperty(error, key))
   }
   const errors = readProperty(error, 'errors')
-  // Rather one more than a line that says so.
+  // Shows one more error rather than "1 more".
   const count = countInner(error)
   const length = count > MAX_INNER + 1 ? MAX_INNER : count
   return Array.from({ length }, (_, i) => readProperty(errors as object, String(i)))
@@ -167,10 +163,7 @@ function countInner(error: Error): number {
   return typeof length === 'number' && length > 0 ? Math.floor(length) : 0
 }
 
-/**
- * Drizzle's error holds the whole statement and its parameters, secrets and all, in its message and its stack. Its
- * cause says why it was refused.
- */
+/** Drizzle's errors hold the statement and its parameters in message and stack: returns the cause instead. */
 export function withoutStatement(thrown: unknown): unknown {
   let current = thrown
   for (let length = 0; length < MAX_CHAIN; length += 1) {
@@ -181,7 +174,7 @@ export function withoutStatement(thrown: unknown): unknown {
   return new Error('the database refused a statement')
 }
 
-/** By its message: a host's own errors may have a `query` and `params`, too. */
+/** Checks the message: errors of the host may also have `query` and `params`. */
 function holdsStatement(error: Error): boolean {
   const [query, params, message] = ['query', 'params', 'message'].map((key) => readProperty(error, key))
   return (
@@ -195,6 +188,6 @@ function holdsStatement(error: Error): boolean {
 function bounded(text: string, hide: Hide): string {
   if (text.length <= MAX_TEXT_CHARS) return hide.text(text)
   const hidden = hide.text(text.slice(0, MAX_TEXT_CHARS))
-  // What was cut may have ended in a part of a secret.
+  // The cut may have split a secret.
   return hidden.slice(0, Math.max(0, hidden.length - hide.longest))
 }
