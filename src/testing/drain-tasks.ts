@@ -39,7 +39,11 @@ export async function drainTasks(target: TestTarget, options: DrainOptions = {})
   const executor = new TaskExecutor({ ...parts, settings, manager, version: 'testing' })
   const ended: DrainedAttempt[] = []
   const progress = new WakeUp()
-  const onEnded = ({ durationMs: _durationMs, ...attempt }: TaskEventMap['ended'][0]) => {
+  const onEnded = ({
+    durationMs: _durationMs,
+    readResult: _readResult,
+    ...attempt
+  }: TaskEventMap['ended'][0]) => {
     ended.push(attempt)
     progress.notify()
   }

@@ -194,8 +194,8 @@ describe('bulk cancel', () => {
     expect(heard).toHaveLength(2)
     expect(heard).toEqual(
       expect.arrayContaining([
-        { taskId: running, attempt: 1 },
-        { taskId: pending, attempt: 0 },
+        { taskId: running, taskType: 'inserted', attempt: 1 },
+        { taskId: pending, taskType: 'inserted', attempt: 0 },
       ]),
     )
   })

@@ -48,7 +48,8 @@ describe('cancelTask', () => {
       cancelledAt: expect.any(Date),
       completedAt: null,
     })
-    expect(await announced).toEqual({ taskId, attempt: status === 'running' ? 1 : 0 })
+    const attempt = status === 'running' ? 1 : 0
+    expect(await announced).toEqual({ taskId, taskType: 'inserted', attempt })
     const after = await tables.read()
     expect(await tables.row(taskId)).toEqual({
       ...before,
