@@ -7,7 +7,7 @@ import { SESSION_COOKIE } from './accounts/sessions.ts'
 import type { Appointment } from './accounts/store.ts'
 import type { Config } from './config.ts'
 import { createPool, endPool, ping } from './db/client.ts'
-import { awaitRoom } from './db/full-server.ts'
+import { awaitConnection } from './db/full-server.ts'
 import { migrate } from './db/migrate.ts'
 import { findDefinitions } from './engine/definition/task.ts'
 import type { AnyTask } from './engine/definition/task-reference.ts'
@@ -131,7 +131,7 @@ async function compose(app: FastifyInstance, config: Config, options: AppOptions
   })
   await app.register(metricsRoute, { metrics })
 
-  await awaitRoom(() => ping(pool))
+  await awaitConnection(() => ping(pool))
   // Last: a generated password is kept nowhere, and a boot that fails after this would lose it for good.
   const { adminUsername, adminPassword } = config.auth
   const firstBootPassword = await ensureAdmin(pool, {

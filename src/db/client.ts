@@ -1,7 +1,7 @@
 import pg from 'pg'
 import { TaskError } from '../engine/definition/errors.ts'
-import { isUnanswered, whileConnecting } from './errors.ts'
-import { awaitRoom } from './full-server.ts'
+import { isResponseTimeout, whileConnecting } from './errors.ts'
+import { awaitConnection } from './full-server.ts'
 import { ENGINE_TYPES } from './reading.ts'
 import { prepareSession } from './session.ts'
 
@@ -10,22 +10,22 @@ export interface PoolOptions {
   /** Connections at most. Default 10. */
   max?: number
   applicationName?: string
-  /** Where unqualified tables are. Default: what the role says. */
+  /** Schema of unqualified tables. Default: the role's. */
   searchPath?: string
-  /** Hears of connections that broke while idle, once for many; the pool replaces them by itself. */
+  /** Called for connections that broke while idle, once for many; the pool replaces them. */
   onIdleError?: (error: Error) => void
 }
 
-/** Until a connection must be had. A pool that waits without a limit turns an outage into a hang. */
+/** Longest wait for a connection: without a limit an outage would become a hang. */
 const CONNECT_TIMEOUT_MS = 10_000
 
-/** Until an unused connection is closed: at rest a process holds few. */
+/** At rest a process holds few connections. */
 const IDLE_MS = 10_000
 
-/** An outage breaks all idle connections of a pool within moments: one report stands for all of them. */
+/** An outage breaks all idle connections at once: one report for all. */
 const IDLE_ERROR_QUIET_MS = 10_000
 
-/** A pool whose broken idle connections are reported, instead of ending the process. */
+/** Reports broken idle connections, which would otherwise end the process. */
 export function createPool(options: PoolOptions): pg.Pool {
   const pool = new pg.Pool({
     connectionString: options.connectionString,
@@ -34,7 +34,7 @@ export function createPool(options: PoolOptions): pg.Pool {
     keepAlive: true,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     idleTimeoutMillis: IDLE_MS,
-    // The last resort where packets vanish; whoever knows better sets less for a query.
+    // For connections that lose packets; most queries set less.
     query_timeout: 60_000,
     onConnect: awaited((client) =>
       prepareSession(client, options.searchPath === undefined ? {} : { search_path: options.searchPath }),
@@ -52,23 +52,21 @@ export function createPool(options: PoolOptions): pg.Pool {
 
 type OnConnect = NonNullable<pg.PoolConfig['onConnect']>
 
-/** The pool awaits it; its types do not say so. */
+/** pg awaits it, but its types lack that. */
 function awaited(onConnect: (client: pg.ClientBase) => Promise<void>): OnConnect {
   return onConnect as OnConnect
 }
 
 export interface PrivatePoolOptions {
-  /** Connections at most. */
   readonly max: number
   readonly connectTimeoutMs: number
-  /** Until an unused connection is closed. */
   readonly idleMs: number
 }
 
-/** A small pool of its own to the same database: statements of the other one take no connection from it. */
+/** A small pool to the same database, so that its statements take no connection of the other pool. */
 export function createPrivatePool(other: pg.Pool, options: PrivatePoolOptions): pg.Pool {
   const { max, connectTimeoutMs, idleMs } = options
-  // The pool hides its password from a copy.
+  // Not enumerable in the options.
   const { password, onConnect } = other.options
   const pool = new pg.Pool({
     ...other.options,
@@ -79,21 +77,17 @@ export function createPrivatePool(other: pg.Pool, options: PrivatePoolOptions): 
     connectionTimeoutMillis: Math.min(connectTimeoutMs, CONNECT_TIMEOUT_MS),
     idleTimeoutMillis: idleMs,
     onConnect: awaited(async (client) => {
-      // The host's may be asynchronous too.
+      // The host's may be asynchronous.
       await Promise.resolve(onConnect?.(client))
       await prepareSession(client)
     }),
   })
-  // The pool replaces it by itself, and whoever runs a query meanwhile hears of it there.
+  // The pool replaces it, and a query in flight rejects.
   pool.on('error', () => {})
   return pool
 }
 
-/**
- * A connection of the pool.
- *
- * @throws TaskError `SHUTTING_DOWN` when the pool has ended; any other error is an outage
- */
+/** @throws TaskError `SHUTTING_DOWN` if the pool has ended; other errors are outages */
 async function connect(pool: pg.Pool): Promise<pg.PoolClient> {
   try {
     return await whileFull(pool, () => pool.connect())
@@ -103,9 +97,9 @@ async function connect(pool: pg.Pool): Promise<pg.PoolClient> {
 }
 
 /**
- * Runs one statement, read by the engine's own parsers.
+ * Runs one statement with the engine's parsers.
  *
- * @throws TaskError `SHUTTING_DOWN` when the pool has ended; an error from before it was sent is an outage
+ * @throws TaskError `SHUTTING_DOWN` if the pool has ended; an error from before it was sent is an outage
  */
 export async function queryPool<Row extends pg.QueryResultRow>(
   pool: pg.Pool,
@@ -116,7 +110,7 @@ export async function queryPool<Row extends pg.QueryResultRow>(
   let isSent = false
   const config = {
     ...options,
-    // Read by the connection that is to send it: of a pool's error nothing else says whether there was one.
+    // Read when the statement is sent: nothing else tells whether an error came before or after.
     get text() {
       isSent = true
       return text
@@ -131,12 +125,12 @@ export async function queryPool<Row extends pg.QueryResultRow>(
   }
 }
 
-/** Waits for a connection as long as for one of the pool's own: another process may close one, or the pool have one free. */
+/** Waits as long as for one of the pool's own: another process may close a connection, or the pool free one. */
 function whileFull<T>(pool: pg.Pool, work: () => Promise<T>): Promise<T> {
-  // What a host passes as its pool may have no more than the methods of one.
+  // A host's pool may lack all but its methods.
   const options: pg.PoolOptions | undefined = pool.options
   const withinMs = options?.connectionTimeoutMillis || CONNECT_TIMEOUT_MS
-  return awaitRoom(
+  return awaitConnection(
     () => {
       refuseEnded(pool)
       return work()
@@ -150,33 +144,31 @@ function refuseEnded(pool: pg.Pool): void {
 }
 
 /**
- * Runs `work` inside one transaction on one connection.
- *
- * Drizzle's own `transaction` leaks the connection when BEGIN fails (0.45), so this one is used everywhere.
- * A connection whose ROLLBACK fails is destroyed: nobody knows what state it is in.
- * `answerTimeoutMs` bounds the wait for each of these statements; those of `work` are its own to bound.
+ * Runs `work` in one transaction on one connection. Drizzle's own `transaction` leaks the connection if BEGIN fails
+ * (0.45). A connection whose ROLLBACK fails is destroyed: its state is unknown. `responseTimeoutMs` bounds begin,
+ * commit and rollback.
  */
 export async function withTransaction<T>(
   pool: pg.Pool,
   work: (client: pg.PoolClient) => Promise<T>,
-  answerTimeoutMs?: number,
+  responseTimeoutMs?: number,
 ): Promise<T> {
   const client = await connect(pool)
   const run = (text: string) =>
-    client.query({ text, ...(answerTimeoutMs === undefined ? {} : { query_timeout: answerTimeoutMs }) })
-  // While checked out the pool's own listener is off; the failing query rejects, so the event adds nothing.
+    client.query({ text, ...(responseTimeoutMs === undefined ? {} : { query_timeout: responseTimeoutMs }) })
+  // The pool's listener is off while it is checked out; the failing query rejects.
   const ignore = () => {}
   client.on('error', ignore)
   let broken: Error | undefined
   try {
-    // A role's default may be stricter; then every conflict would be an error.
+    // A stricter default of the role would make every conflict an error.
     await run('begin isolation level read committed')
     const result = await work(client)
     await run('commit')
     return result
   } catch (error) {
-    // Behind a statement that got no answer a rollback would get none either.
-    if (isUnanswered(error)) broken = error
+    // After a statement without a response, a rollback would get none either.
+    if (isResponseTimeout(error)) broken = error
     else {
       await run('rollback').catch((rollbackError: Error) => {
         broken = rollbackError
@@ -189,15 +181,14 @@ export async function withTransaction<T>(
   }
 }
 
-/** Rejects when the database is away. */
+/** Rejects during an outage. */
 export async function ping(pool: pg.Pool): Promise<void> {
   await queryPool(pool, 'select 1')
 }
 
 /**
- * Ends a pool and waits until its connections are closed, which `pool.end()` alone does not: a server that stops
- * right after would be seen to break them. Waits no longer than this: a connection that hangs on a dead server must
- * not keep the process from ending.
+ * Ends a pool and waits, at most this long, until its connections are closed, which `pool.end()` does not: a server
+ * that stops right after would appear to break them.
  */
 export async function endPool(pool: pg.Pool, withinMs: number): Promise<void> {
   const late = Promise.withResolvers<void>()

@@ -7,13 +7,12 @@ import { codeOf, SERIALIZATION_FAILURE } from './errors.ts'
 import { Gate } from './gate.ts'
 import { ENGINE_TYPES } from './reading.ts'
 
-/** Where the engine's statements run. */
 export interface Database {
   readonly pool: pg.Pool
-  /** False behind a pooler that does not keep prepared statements. */
+  /** False: the pooler does not keep prepared statements. */
   readonly prepared: boolean
-  /** Until an answer that does not come counts as a broken connection. */
-  readonly answerTimeoutMs: number
+  /** A missing response counts as a broken connection after this time. */
+  readonly responseTimeoutMs: number
   readonly gate: Gate
 }
 
@@ -21,16 +20,16 @@ export function createDatabase(
   pool: pg.Pool,
   {
     prepared,
-    answerTimeoutMs = 30_000,
+    responseTimeoutMs = 30_000,
     gate = new Gate(),
-  }: { prepared: boolean; answerTimeoutMs?: number; gate?: Gate },
+  }: { prepared: boolean; responseTimeoutMs?: number; gate?: Gate },
 ): Database {
-  return { pool, prepared, answerTimeoutMs, gate }
+  return { pool, prepared, responseTimeoutMs, gate }
 }
 
 /**
- * The same database, which keeps plans only while `areSound` says so. A plan that is kept suits the tables as they were:
- * of small ones it may be a scan, which would stay, while they grow, until the next analysis.
+ * The same database, which keeps plans only while `areSound` returns true: a plan made for small tables may be a scan,
+ * and would be kept while they grow.
  */
 export function keepPlansWhile(db: Database, areSound: () => boolean): Database {
   return {
@@ -41,22 +40,22 @@ export function keepPlansWhile(db: Database, areSound: () => boolean): Database 
   }
 }
 
-/** A fixed SQL text, prepared once a connection under a name of its own. */
+/** A fixed SQL text, prepared once per connection under its name. */
 export interface Statement {
   readonly name: string
   readonly text: string
 }
 
 /**
- * Names carry a hash of their text: `pg` refuses one name for two texts, and two versions of this package
- * may share a host's pool. The text carries its name too, so that it can be told in the server's own views and logs.
+ * Adds a hash of the text to the name: `pg` refuses one name for two texts, and two versions of this package may share
+ * a pool. The text starts with the name, for the server's views and logs.
  */
 export function statement(name: string, text: string): Statement {
   const hash = createHash('sha256').update(text).digest('hex').slice(0, 10)
   return { name: `tasks_${name}_${hash}`, text: `/* tasks_${name} */ ${text}` }
 }
 
-/** Runs a statement; the rows' shape is what its own select or returning list says. */
+/** Runs a statement. `Row` is the shape of its select or returning list. */
 export async function execute<Row>(
   db: Database,
   statement: Statement,
@@ -65,14 +64,14 @@ export async function execute<Row>(
   return run<Row>(db, toQuery(db, statement, values))
 }
 
-/** Runs a text that is planned anew for its values each time: its shape depends on the caller. */
+/** Runs a text that is planned for its values each time: its shape depends on the caller. */
 export async function query<Row>(db: Database, text: string, values: readonly unknown[]): Promise<Row[]> {
   return run<Row>(db, toQuery(db, { text }, values))
 }
 
-/** A host's pool may run its statements under a stricter isolation than the engine's own connections. */
+/** A host's pool may use a stricter isolation level. */
 const MAX_CONFLICTS = 20
-/** A table, a column or the schema is not there. */
+/** An undefined table, column or schema. */
 const MISSING: ReadonlySet<string> = new Set(['42P01', '42703', '3F000'])
 
 async function run<Row>(db: Database, { text, values, ...options }: SentQuery): Promise<Row[]> {
@@ -81,30 +80,30 @@ async function run<Row>(db: Database, { text, values, ...options }: SentQuery): 
     try {
       return (await queryPool<Row & pg.QueryResultRow>(db.pool, text, values, options)).rows
     } catch (error) {
-      // A statement is a transaction of its own here, so nothing of it has taken effect.
+      // A statement is its own transaction here: nothing of it has taken effect.
       if (codeOf(error) !== SERIALIZATION_FAILURE || conflicts === MAX_CONFLICTS) throw missingTables(error)
       await delay(Math.random() * conflicts * 5)
     }
   }
 }
 
-/** Of statements that are fixed, only a schema that is not theirs makes these errors. */
+/** A fixed statement meets these only where the schema is another. */
 function missingTables(error: unknown): unknown {
   if (!MISSING.has(codeOf(error) ?? '')) return error
   const message = `the database lacks tables or columns of the engine: apply its migrations first (${(error as Error).message})`
   return new TaskError('MIGRATION_FAILED', message, { cause: error })
 }
 
-/** A transaction's connection, on which no statement waits for its answer for longer than the database says. */
+/** A transaction's connection, with a time limit for each response. */
 export interface BoundedClient {
   execute<Row>(statement: Statement, values: readonly unknown[]): Promise<Row[]>
   query<Row extends pg.QueryResultRow>(text: string, values?: unknown[]): Promise<pg.QueryResult<Row>>
 }
 
-/** Runs `work` inside one transaction; a connection that no longer answers is destroyed. */
+/** Runs `work` in one transaction; destroys a connection that does not respond. */
 export async function transact<T>(db: Database, work: (client: BoundedClient) => Promise<T>): Promise<T> {
   if (!db.gate.isOpen) await db.gate.held
-  const bound = { query_timeout: db.answerTimeoutMs, types: ENGINE_TYPES }
+  const bound = { query_timeout: db.responseTimeoutMs, types: ENGINE_TYPES }
   return withTransaction(
     db.pool,
     (client) =>
@@ -119,19 +118,19 @@ export async function transact<T>(db: Database, work: (client: BoundedClient) =>
         query: <Row extends pg.QueryResultRow>(text: string, values: unknown[] = []) =>
           client.query<Row>({ text, values, ...bound }),
       }),
-    db.answerTimeoutMs,
+    db.responseTimeoutMs,
   )
 }
 
 /**
- * A list of numbers, or of ids that are made of letters, digits, `_` and `-` alone, as PostgreSQL reads an array. `pg`
- * would look for quotes in each element, which for short lists of many statements is most of their cost.
+ * An array literal of numbers or ids (letters, digits, `_`, `-`). `pg` would search each element for quotes, which is
+ * most of the cost of short lists.
  */
 export function plainArray(items: readonly (string | number)[]): string {
   return `{${items.join(',')}}`
 }
 
-/** A list of texts as PostgreSQL reads an array, whatever driver sends it. */
+/** An array literal of texts, for any driver. */
 export function arrayLiteral(items: readonly (string | null)[]): string {
   const quoted = items.map((item) => (item === null ? 'NULL' : `"${item.replaceAll(/["\\]/g, '\\$&')}"`))
   return `{${quoted.join(',')}}`
@@ -153,8 +152,8 @@ function toQuery(
     text,
     values: [...values],
     ...(db.prepared && name !== undefined ? { name } : {}),
-    // A connection whose packets vanish gives no error for hours. The pool destroys it when this has passed; every
-    // statement here is guarded, so one that was carried out all the same does no harm when it is tried again.
-    query_timeout: db.answerTimeoutMs,
+    // A connection that loses packets reports no error for hours. Statements are guarded, so one that took effect all
+    // the same does no harm when it is retried.
+    query_timeout: db.responseTimeoutMs,
   }
 }

@@ -1,25 +1,22 @@
 import { chainOf, isError, readProperty } from '../engine/definition/thrown.ts'
 
 /**
- * SQLSTATEs of a server that is away, starting, stopping, full, too slow, or that lets nobody in: the same statement
- * will work later.
+ * SQLSTATEs of a server that is down, starting, stopping, full or too slow, or that refuses logins: a retry may
+ * succeed.
  */
 const AWAY = /^(08...|28...|3D...|57P0[1-5]|57014|53...|25006|25P0[34]|58030)$/
-/** A fault of the statement or its values: data, constraints, syntax, privileges, missing objects, code that raised. */
+/** Errors of the statement or its values: data, constraints, syntax, privileges, missing objects, raised exceptions. */
 const FINAL = /^(0A|21|22|23|2F|34|3F|42|P0)/
-/** A wait for a lock took longer than `lock_timeout`. */
 export const LOCK_NOT_AVAILABLE = '55P03'
-/** Under `repeatable read` or `serializable`: another transaction changed what this one has read. */
+/** Under `repeatable read` or `serializable`: a concurrent change. */
 export const SERIALIZATION_FAILURE = '40001'
-/** Two transactions waited for each other, and this one was chosen to end. */
 export const DEADLOCK = '40P01'
-/** What PostgreSQL can take is full: among others the queue of notifications, while a listener keeps a transaction open. */
+/** A limit of PostgreSQL, such as a full notification queue while a listener keeps a transaction open. */
 export const LIMIT_EXCEEDED = '54000'
-/** The server has no connection left, or the role or the database may have no more. */
+/** No connection is left on the server, or for the role or the database. */
 export const TOO_MANY_CONNECTIONS = '53300'
-/** A unique index has such a key already. */
 export const UNIQUE_VIOLATION = '23505'
-/** A host's error may hold anything as its code. */
+/** A host's error may have anything as its code. */
 const MAX_CODE_CHARS = 200
 const SQLSTATE = /^[0-9A-Z]{5}$/
 const SOCKET = new Set([
@@ -38,33 +35,32 @@ const SOCKET = new Set([
   'ENFILE',
   'ENOENT',
 ])
-/** What `pg` and `pg-pool` say, without any code, when a connection breaks or none can be had. */
+/** Messages of `pg` and `pg-pool` without a code, for broken and missing connections. */
 const BROKEN_CONNECTION =
   /^(Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|Query read timeout)/
 
-/** Errors from before a connection was ready. */
 const connecting = new WeakSet<object>()
 
-/** Whatever fails before a connection is ready is an outage: a wrong password by now, a database renamed away, TLS. */
+/** Whatever fails before a connection is ready is an outage: a changed password, a renamed database, TLS. */
 export function whileConnecting(error: unknown): Error {
   const known = isError(error) ? error : new Error('no connection to the database', { cause: error })
   connecting.add(known)
   return known
 }
 
-/** A connection is refused for what the app says of itself: at its start that is a mistake, later an outage. */
+/** The login was refused: a mistake at the start, an outage later. */
 export function isRefusedLogin(error: unknown): boolean {
   return /^(28|3D)/.test(codeOf(error) ?? '')
 }
 
-/** `pg` gave up waiting for an answer: the connection is of no more use. */
-export function isUnanswered(error: unknown): error is Error {
+/** `pg` stopped waiting for a response: the connection is unusable. */
+export function isResponseTimeout(error: unknown): error is Error {
   return isError(error) && readProperty(error, 'message') === 'Query read timeout'
 }
 
-/** The SQLSTATE or socket code of an error, looked for in its causes too (Drizzle wraps the driver's error). */
+/** The SQLSTATE or socket code of an error or its causes (Drizzle wraps the driver's error). */
 export function codeOf(error: unknown): string | undefined {
-  // Happy eyeballs fail with one error for each address: the first one counts.
+  // "Happy eyeballs" fail with one error per address: the first one counts.
   for (const current of chainOf(error)) {
     const code = readProperty(current, 'code')
     if (typeof code === 'string') return code.slice(0, MAX_CODE_CHARS)
@@ -72,7 +68,7 @@ export function codeOf(error: unknown): string | undefined {
   return undefined
 }
 
-/** The database could not be reached or could not serve: an outage, not a fault of the statement. */
+/** The database was unreachable or could not serve. */
 export function isOutage(error: unknown): boolean {
   for (const current of chainOf(error)) if (connecting.has(current)) return true
   const code = codeOf(error)
@@ -85,8 +81,8 @@ export function isOutage(error: unknown): boolean {
 }
 
 /**
- * Worth the same statement once more: an outage, a conflict with another transaction, a time limit. Whatever is not
- * known to be final is: a task that has finished must not fail for an error that passes by itself.
+ * Whether a retry may succeed: after an outage, a conflict or a timeout. Unknown errors count, too: a finished task
+ * must not fail for a passing error.
  */
 export function isTransient(error: unknown): boolean {
   const code = codeOf(error)

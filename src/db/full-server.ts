@@ -4,20 +4,20 @@ import { codeOf, TOO_MANY_CONNECTIONS } from './errors.ts'
 const FIRST_PAUSE_MS = 20
 const MAX_PAUSE_MS = 500
 
-export interface RoomOptions {
+export interface ConnectionWait {
   /** Default: no limit. */
   readonly withinMs?: number
-  /** Ends the wait: the error of the last try is thrown. */
+  /** Ends the wait with the error of the last try. */
   readonly signal?: AbortSignal | undefined
-  /** Called once, when the wait begins. */
+  /** Called once. */
   readonly onWait?: (() => void) | undefined
 }
 
 /**
- * Runs work that needs a new connection, again and again while the server, or the role's or database's own limit, has
- * none left. It may run again only when nothing of it has been sent.
+ * Repeats work that needs a new connection while the server, role or database has none left. It must not have sent
+ * anything.
  */
-export async function awaitRoom<T>(work: () => Promise<T>, options: RoomOptions = {}): Promise<T> {
+export async function awaitConnection<T>(work: () => Promise<T>, options: ConnectionWait = {}): Promise<T> {
   const { withinMs = Number.POSITIVE_INFINITY, signal, onWait } = options
   const deadline = performance.now() + withinMs
   for (let pauseMs = FIRST_PAUSE_MS, tries = 0; ; pauseMs = Math.min(2 * pauseMs, MAX_PAUSE_MS), tries += 1) {
@@ -27,7 +27,7 @@ export async function awaitRoom<T>(work: () => Promise<T>, options: RoomOptions 
       const isOver = signal?.aborted || performance.now() >= deadline
       if (codeOf(error) !== TOO_MANY_CONNECTIONS || isOver) throw error
       if (tries === 0) onWait?.()
-      // Partly random, so that many processes do not come back as one.
+      // Partly random, so that processes do not retry in step.
       await delay(pauseMs / 2 + (Math.random() * pauseMs) / 2, undefined, { signal }).catch(() => {})
     }
   }

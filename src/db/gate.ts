@@ -1,7 +1,4 @@
-/**
- * Where statements wait until the database is ready for them, and are refused once the app has closed. Open, it costs
- * nothing.
- */
+/** Holds statements until the database is ready, and refuses them once the app has closed. */
 export class Gate {
   #held: Promise<void> | undefined
 
@@ -9,19 +6,19 @@ export class Gate {
     return this.#held === undefined
   }
 
-  /** What a statement awaits before it is sent; undefined while the gate is open. */
+  /** Statements await it before they are sent; undefined: the gate is open. */
   get held(): Promise<void> | undefined {
     return this.#held
   }
 
-  /** Closed until `opened` resolves; where it rejects, every statement is refused by the same error. */
+  /** Closed until `opened` resolves; if it rejects, so does every statement. */
   holdUntil(opened: Promise<void>): void {
     this.#held = opened
     opened.then(
       () => {
         if (this.#held === opened) this.#held = undefined
       },
-      // Each statement that waits rejects by itself.
+      // Each waiting statement rejects by itself.
       () => {},
     )
   }

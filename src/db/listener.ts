@@ -3,12 +3,12 @@ import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
 import { prepareSession } from './session.ts'
 
-/** How often a notification is sent to oneself: a connection that died in silence gives no other sign. */
+/** Interval of notifications to itself: a half-open connection gives no other sign. */
 const PROBE_INTERVAL_MS = 10_000
 const PROBE_TIMEOUT_MS = 5_000
 const PROBE = 'probe '
 
-/** LISTEN works, and yet no notification arrives. */
+/** LISTEN succeeds, but no notification arrives. */
 export class NotificationsDoNotArrive extends Error {
   override readonly name = 'NotificationsDoNotArrive'
 }
@@ -16,17 +16,16 @@ export class NotificationsDoNotArrive extends Error {
 export interface ListenerOptions {
   readonly connection: pg.ClientConfig
   readonly channel: string
-  /** Sends over another connection: what passes on one's own proves nothing. */
+  /** Sends over another connection: its own would prove nothing. */
   notify(payload: string): Promise<void>
   onMessage(payload: string): void
-  /** Called after every LISTEN that works: whatever was said before is lost and must be read again. */
+  /** Called after every successful LISTEN: earlier notifications are lost. */
   onListening(): Promise<void>
 }
 
 /**
- * One connection that LISTENs until the signal aborts. It throws when the connection breaks, or when a notification
- * sent to itself does not arrive, at the start (a pooler in transaction mode) or later (a half-open socket); its
- * supervisor starts it again. Notifications are hints: everything works without them, only later.
+ * LISTENs on one connection until the signal aborts. Throws if the connection breaks, or a notification to itself does
+ * not arrive, at the start (a pooler in transaction mode) or later (a half-open socket); its supervisor restarts it.
  */
 export async function listen(
   options: ListenerOptions,
@@ -52,7 +51,7 @@ export async function listen(
   const over = AbortSignal.any([signal, broken.signal])
   try {
     await client.connect()
-    // Idle is what it is for: no session limit may cut it.
+    // Removes session limits: it is idle by design.
     await prepareSession(client)
     await client.query(`listen ${pg.escapeIdentifier(options.channel)}`)
     await probe(options, arrived, over)
@@ -89,12 +88,12 @@ async function probe(
   }
 }
 
-/** Resolves after `ms`, or when the signal aborts: either way the wait is over. */
+/** Resolves after `ms` or at the signal. */
 async function elapsed(ms: number, signal: AbortSignal): Promise<undefined> {
   await delay(ms, undefined, { signal }).catch(() => {})
 }
 
-/** A farewell to a dead server is never answered: after a second the process may end without it. */
+/** A dead server never responds to the close: waits a second at most. */
 async function close(client: pg.Client): Promise<void> {
   client.removeAllListeners('notification')
   const ended = client.end().catch(() => {})

@@ -6,7 +6,7 @@ import { type MigrationMeta, readMigrationFiles } from 'drizzle-orm/migrator'
 import pg from 'pg'
 import { TaskError } from '../engine/definition/errors.ts'
 import { ENGINE_MIGRATIONS } from './engine-migrations.ts'
-import { awaitRoom } from './full-server.ts'
+import { awaitConnection } from './full-server.ts'
 import { type OnNotice, reportingMigration, takeMigrationLock } from './migration-lock.ts'
 import { ENGINE_TYPES } from './reading.ts'
 import { requireUsable } from './requirements.ts'
@@ -79,7 +79,7 @@ export async function migrate(
   const abort = () => void client.end().catch(() => {})
   signal?.addEventListener('abort', abort, { once: true })
   try {
-    await awaitRoom(connect, { signal, onWait })
+    await awaitConnection(connect, { signal, onWait })
     return await run(client, config, history, options)
   } catch (error) {
     if (options.signal?.aborted) throw options.signal.reason

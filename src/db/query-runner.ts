@@ -25,7 +25,7 @@ export async function runIn(tx: Transaction, text: string, values: unknown[]): P
 
 function send(tx: Transaction, text: string, values: unknown[]): PromiseLike<unknown> {
   if (isClient(tx)) return tx.query({ text, values, types: ENGINE_TYPES })
-  // Drizzle has a `query` too, but it is an object of relational queries.
+  // Drizzle's `query` is an object of relational queries.
   if ('query' in tx && typeof tx.query === 'function') return tx.query(text, values)
   if ('execute' in tx && typeof tx.execute === 'function') return tx.execute(toDrizzle(text, values))
   throw refuse(NO_TRANSACTION)
@@ -43,7 +43,7 @@ const NO_TRANSACTION =
 
 const AUTOCOMMITS = `${NO_TRANSACTION}; the one given is in no transaction, and would commit by itself`
 
-/** Why a value cannot be a transaction, by its shape; undefined when it can. */
+/** Why a value cannot be a transaction, by its shape; undefined: it can. */
 export function findTransactionProblem(value: unknown): string | undefined {
   if (typeof value !== 'object' || value === null) return NO_TRANSACTION
   const runs = ['query', 'execute'].some((name) => typeof Reflect.get(value, name) === 'function')
@@ -51,13 +51,13 @@ export function findTransactionProblem(value: unknown): string | undefined {
   return isPool(value) || isPool(drizzleClientOf(value)) ? AUTOCOMMITS : undefined
 }
 
-// Allowed only between begin and commit, takes nothing that the next statement does not take, and returns no rows.
+// Allowed only in a transaction, takes no lock that the next statement does not take, returns no rows.
 const PROBE = `lock table ${TASKS} in access share mode`
 const NO_ACTIVE_TRANSACTION = '25P01'
 
 /**
- * A statement outside a transaction would commit by itself, whatever becomes of the caller's. The driver knows after
- * each answer whether its connection is in one; what it does not know, such as a `begin` on its way, is asked for.
+ * Refuses a `tx` that is in no transaction: the statement would commit by itself. The driver knows the state after each
+ * response; otherwise, as with a `begin` in flight, it is queried.
  *
  * @throws TaskError `INVALID_ARGUMENT`, before anything is written
  */
@@ -65,13 +65,13 @@ export async function requireTransaction(tx: Transaction): Promise<void> {
   const problem = findTransactionProblem(tx)
   if (problem !== undefined) throw refuse(problem)
   const client = isClient(tx) ? tx : drizzleClientOf(tx)
-  // `E`: it has failed, and the statement's own error says so.
+  // `E`: the transaction has failed; the statement's own error reports that.
   if (isClient(client) && ['T', 'E'].includes(client.getTransactionStatus() ?? '')) return
   try {
     await runIn(tx, PROBE, [])
   } catch (error) {
     if (codeOf(error) === NO_ACTIVE_TRANSACTION) throw refuse(AUTOCOMMITS, error)
-    // Without a code it is neither PostgreSQL's nor the network's: the object does not run SQL as is asked here.
+    // An error without a code is not PostgreSQL's: the object does not run SQL.
     if (codeOf(error) === undefined && !isOutage(error)) throw refuse(NO_TRANSACTION, error)
     throw error
   }
@@ -96,13 +96,13 @@ function has(value: unknown, method: string): boolean {
   return typeof value === 'object' && value !== null && typeof Reflect.get(value, method) === 'function'
 }
 
-/** What Drizzle on node-postgres sends its statements to. */
+/** Drizzle's node-postgres client. */
 function drizzleClientOf(tx: object): unknown {
   const session: unknown = Reflect.get(tx, 'session') ?? Reflect.get(Reflect.get(tx, '_') ?? {}, 'session')
   return typeof session === 'object' && session !== null ? Reflect.get(session, 'client') : undefined
 }
 
-/** Every `$n` becomes a bound parameter of Drizzle's; arrays stay one parameter each. */
+/** Binds each `$n`; an array stays one parameter. */
 function toDrizzle(text: string, values: unknown[]): SQL {
   const parts = text
     .split(/\$(\d+)/)

@@ -21,7 +21,7 @@ const ASK = `select current_setting('server_encoding') as encoding,
             current_setting('session_replication_role') as "replicationRole"`
 
 /**
- * Refuses a database, or a session of it, on which the engine cannot work.
+ * Checks that the engine works in this database and session.
  *
  * @throws TaskError `UNSUPPORTED_DATABASE` naming the setting
  */
@@ -55,16 +55,15 @@ function findProblem(answer: Answer): string | undefined {
   return undefined
 }
 
-/** An app starts with the database away, too: what does not answer in this time counts as away. */
+/** An app starts without the database, too: no response in this time counts as an outage. */
 const CHECK_TIMEOUT_MS = 5_000
 
 const MISSING_TABLES = 'select name from unnest($1::text[]) as given (name) where to_regclass(name) is null'
 
 /**
- * Refuses a pool whose sessions the engine cannot work in, or whose database has not the tables. One that is away
- * passes: its statements will say so.
+ * Checks a pool's sessions and tables. Passes during an outage.
  *
- * @throws TaskError `UNSUPPORTED_DATABASE`, `MIGRATION_FAILED`; the server's own error for a wrong login or database
+ * @throws TaskError `UNSUPPORTED_DATABASE`, `MIGRATION_FAILED`; the server's error for a wrong login or database
  */
 export async function requireReady(pool: pg.Pool, tables: readonly string[]): Promise<void> {
   const over = new AbortController()

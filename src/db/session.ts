@@ -2,8 +2,8 @@ import type pg from 'pg'
 import { ENGINE_TYPES } from './reading.ts'
 
 /**
- * What the engine's own sessions run with, whatever role, database or connection string say. Limits are meant for
- * requests, and the engine bounds its statements itself; its plans are made for the planner's defaults.
+ * Settings of the engine's sessions, whatever role, database or connection string set. Limits are meant for requests,
+ * and the engine's plans for the planner's defaults.
  */
 const SETTINGS: Readonly<Record<string, string>> = {
   default_transaction_isolation: 'read committed',
@@ -29,17 +29,16 @@ const SETTINGS: Readonly<Record<string, string>> = {
   enable_sort: 'on',
 }
 
-// A server without one of the settings has no row of it. Behind a pooler the backend is another one than the client
-// was told, and is shared: its settings are not ours to change.
+// Skips settings that the server lacks. Changes nothing behind a pooler, whose backends are shared.
 const APPLY = `select set_config(s.name, given.value, false)
      from pg_settings s
      join unnest($1::text[], $2::text[]) as given (name, value) using (name)
     where pg_backend_pid() = $3 and s.setting <> given.value`
 
-/** Until a new connection has taken its settings; it answers nothing else meanwhile. */
+/** The new connection serves nothing else meanwhile. */
 const APPLY_TIMEOUT_MS = 10_000
 
-/** Makes a fresh connection of the engine's own independent of role, database and connection string. */
+/** Applies the settings to a fresh connection of the engine. */
 export async function prepareSession(
   client: pg.ClientBase,
   more: Readonly<Record<string, string>> = {},

@@ -1,21 +1,21 @@
 import type pg from 'pg'
 import { TaskError } from '../engine/definition/errors.ts'
 
-/** A pool of which no connection comes free for so long is held by handlers that may be waiting for the engine. */
+/** After this time without a free connection, handlers that wait for the engine may hold the pool. */
 const PATIENCE_MS = 100
 
-/** A pool of the host's, as the engine uses it beside handlers and routes that hold its connections. */
+/** A host's pool, shared with handlers and routes that hold its connections. */
 export interface SharedPool {
-  /** Its connections, and the spare ones where none of it comes free. */
+  /** The host's connections, and spare ones while none is free. */
   readonly pool: pg.Pool
-  /** That all of its connections are held, in words; undefined where they are not. */
+  /** Why no connection is free; undefined: one is. */
   findShortage(): string | undefined
 }
 
 /**
- * The engine's statements on a pool that others empty: a handler that holds a connection and creates a task would wait
- * for itself. Where none comes free in a moment, a statement takes one of the few of `spare`, which opens them then. No
- * wait is longer than `limitMs`, whatever the host's pool allows; a connection that arrives later is released.
+ * Runs the engine's statements on a host's pool. A handler that holds a connection and creates a task would wait for
+ * itself: when none comes free soon, the statement uses `spare`. No wait exceeds `limitMs`; a connection that arrives
+ * later is released.
  */
 export function sharePool(pool: pg.Pool, spare: pg.Pool, limitMs: number): SharedPool {
   const lender = new Lender(pool, spare, limitMs)
@@ -32,7 +32,7 @@ class Lender {
   readonly #pool: pg.Pool
   readonly #spare: pg.Pool
   readonly #limitMs: number
-  /** Requests that were given up and stand in the pool's queue still: none of its connections has come free since. */
+  /** Requests that were given up but are still in the pool's queue. */
   #givenUp = 0
   #heldSince = 0
 
@@ -51,7 +51,7 @@ class Lender {
   async query(config: pg.QueryConfig): Promise<pg.QueryResult> {
     if (this.#pool.idleCount > 0) return this.#pool.query(config)
     const client = await this.connect()
-    // The query under way rejects when the connection breaks; without a listener the event ends the process.
+    // Without a listener the event would end the process; the query in flight rejects.
     const ignore = () => {}
     client.on('error', ignore)
     let broken: Error | undefined
@@ -67,8 +67,8 @@ class Lender {
   }
 
   async connect(): Promise<pg.PoolClient> {
-    if (!this.#isEmpty) return (await this.#ask(this.#limitMs)) ?? this.#refuse()
-    const client = this.#givenUp > 0 ? undefined : await this.#ask(PATIENCE_MS)
+    if (!this.#isEmpty) return (await this.#acquire(this.#limitMs)) ?? this.#refuse()
+    const client = this.#givenUp > 0 ? undefined : await this.#acquire(PATIENCE_MS)
     return client ?? this.#takeSpare()
   }
 
@@ -76,8 +76,8 @@ class Lender {
     return this.#pool.idleCount === 0 && this.#pool.totalCount >= this.#pool.options.max
   }
 
-  /** Undefined where none came in time. */
-  async #ask(withinMs: number): Promise<pg.PoolClient | undefined> {
+  /** Undefined: none came in time. */
+  async #acquire(withinMs: number): Promise<pg.PoolClient | undefined> {
     const asked = this.#pool.connect()
     const late = Promise.withResolvers<undefined>()
     const timer = setTimeout(() => late.resolve(undefined), withinMs)
@@ -91,7 +91,7 @@ class Lender {
     this.#givenUp += 1
     asked
       .then((client) => client.release())
-      // Of what went wrong the statement that is sent instead tells.
+      // The statement on the spare connection reports the error.
       .catch(() => {})
       .finally(() => {
         this.#givenUp -= 1

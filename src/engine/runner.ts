@@ -68,10 +68,10 @@ export class TaskRunner {
     const { pool, prepared, registry, settings, version, listen } = options
     const { events } = this
     // An executor must notice a dead connection within its lease.
-    const answerTimeoutMs = Math.min(settings.leaseMs / 2, 30_000)
+    const responseTimeoutMs = Math.min(settings.leaseMs / 2, 30_000)
     if (options.opened) this.#gate.holdUntil(options.opened)
-    const connect = (to: pg.Pool) => createDatabase(to, { prepared, answerTimeoutMs, gate: this.#gate })
-    const connectTimeoutMs = answerTimeoutMs
+    const connect = (to: pg.Pool) => createDatabase(to, { prepared, responseTimeoutMs, gate: this.#gate })
+    const connectTimeoutMs = responseTimeoutMs
     const definitions = new Map(registry.definitions())
     const spare = createPrivatePool(pool, { ...SPARE_CONNECTIONS, connectTimeoutMs })
     const shared = sharePool(pool, spare, Math.min(connectTimeoutMs, 10_000))

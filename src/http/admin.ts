@@ -18,11 +18,11 @@ import { prepareScope } from './scope.ts'
 export interface AdminRoutesOptions extends GuardOptions {
   manager: TaskManager
   feed: TaskFeed
-  /** False while the database's tables are still being made. */
+  /** False while the database's tables are being created. */
   isOpen: () => boolean
 }
 
-/** The REST interface, as a scope of its own: nothing of it reaches a host's app outside its prefix. */
+/** The REST interface, in a scope of its own: it affects nothing outside its prefix. */
 export const adminRoutes: FastifyPluginAsync<AdminRoutesOptions> = async (app, options) => {
   const { manager, feed } = options
   prepareScope(app)

@@ -4,9 +4,8 @@ import { HttpProblem } from './problems.ts'
 const METHODS: readonly HTTPMethods[] = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE']
 
 /**
- * Answers 405 where a path is known and only the method is wrong.
- *
- * To be called before the routes; the function it returns, after them. OPTIONS stays free for a host's CORS.
+ * Responds 405 to a wrong method on a known path. Call it before the routes, the returned function after them. OPTIONS
+ * stays free for a host's CORS.
  */
 export function trackMethods(app: FastifyInstance): () => void {
   const known = new Map<string, Set<string>>()

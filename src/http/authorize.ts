@@ -31,17 +31,16 @@ const CALLER = 'asyncTasksCaller'
 const callerId = storableText.max(MAX_USER_ID_CHARS)
 const EXPECTED_ROLES = ROLES.map((role) => `'${role}'`).join(', ')
 
-/** Who is asking, as the routes use it. */
 export type Caller = CallerView & { readonly id: string }
 
-/** Why what `authorize` returned is none. `status`: a visitor without an id is unknown; a role that is wrong is the host's. */
+/** `status`: 401 without a valid id; 500 for an invalid role, which is the host's mistake. */
 interface Fault {
   readonly fault: string | undefined
   readonly expected: string
   readonly status: 401 | 500
 }
 
-/** Requires the host's consent for everything in this scope, its 404s included. */
+/** Authorizes everything in this scope, its 404s included. */
 export function guard(app: FastifyInstance, { authorize, allowedOrigins }: GuardOptions): void {
   app.decorateRequest(CALLER, null)
   app.addHook('onRequest', async (request) => requireOwnOrigin(request, { allowedOrigins }))
@@ -65,24 +64,23 @@ export function guard(app: FastifyInstance, { authorize, allowedOrigins }: Guard
   })
 }
 
-/** The caller; null where the host guards the routes by itself, and whoever comes here is an admin. */
+/** The caller; null where the host guards the routes itself: every visitor is an admin. */
 export function findCaller(request: FastifyRequest): Caller | null {
   return request.getDecorator<Caller | null>(CALLER)
 }
 
-/** The caller's id; null where the host guards the routes by itself. */
 export function findCallerId(request: FastifyRequest): string | null {
   return findCaller(request)?.id ?? null
 }
 
-/** A host's JavaScript may return anything. The fault names a kind, never the value, which may be a secret. */
+/** Accepts whatever a host's JavaScript returns. A fault never contains the value, which may be a secret. */
 function readCaller(asker: unknown): Caller | Fault {
   const noId = (fault: string | undefined): Fault => ({
     fault,
     expected: '{ id } with a text of 1 to 200 characters or a positive whole number',
     status: 401,
   })
-  // The ordinary way to say that no user is logged in, as in `(request) => request.user`.
+  // Usual for no user, as in `(request) => request.user`.
   if (asker === undefined || asker === null) return noId(undefined)
   if (typeof asker !== 'object') return noId(`a ${typeof asker} instead of an object`)
   const id = readProperty(asker, 'id')
@@ -90,7 +88,7 @@ function readCaller(asker: unknown): Caller | Fault {
   const fault = findFault(id)
   if (fault !== undefined) return noId(`an id that ${fault}`)
   const given = readProperty(asker, 'role')
-  // Only a role that is left out: null is what a user has whose role is not known.
+  // Undefined alone has the default: null is a role that is not known.
   const role = given === undefined ? DEFAULT_ROLE : given
   if (!isRole(role)) {
     const expected = `the role ${EXPECTED_ROLES} or none`
@@ -101,14 +99,13 @@ function readCaller(asker: unknown): Caller | Fault {
 }
 
 const THROWS = Symbol('throws')
-/** Of a host whose users have no roles. */
 const DEFAULT_ROLE: Role = 'admin'
 
 function readProperty(asker: object, name: string): unknown {
   try {
     return (asker as Record<string, unknown>)[name]
   } catch {
-    // What a host's getter throws may hold a secret.
+    // A getter's error may hold a secret.
     return THROWS
   }
 }
@@ -145,8 +142,8 @@ function findFault(id: unknown): string | undefined {
 }
 
 /**
- * A host's guard may compare `request.url` with the prefix, but the router decodes before it matches: `/%61pi/admin` and
- * `http://x/api/admin` would pass such a guard and still arrive here. So only a path written as it was registered is served.
+ * Serves only paths written as registered: the router decodes, so `/%61pi/admin` would pass a host's guard that
+ * compares `request.url` with the prefix.
  */
 function requirePlainPath({ url, routeOptions, is404 }: FastifyRequest): void {
   if (is404 || routeOptions.url === undefined) return
@@ -163,7 +160,7 @@ function segmentsOf(url: string): string[] {
   return path.replace(/(?<=.)\/$/, '').split('/')
 }
 
-/** A prefix of letters that URLs escape is always escaped. */
+/** A prefix with letters that URLs escape is always escaped. */
 function isSame(registered: string, given: string | undefined): boolean {
   return given === registered || given === encodeURI(registered)
 }

@@ -1,13 +1,12 @@
-/** What cannot be kept has at least 16 digits, or an exponent of at least three. */
+/** Integers that a number cannot hold have 16 digits or a large exponent. */
 const MAY_CHANGE = /[\d.]{16}|\d[eE]\+?\d{3}/
 const NUMBER = /^-?(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/
 
 /**
- * JSON pointers (RFC 6901) to integers that are others once they are read: beyond 2^53 not every integer is a number of
- * JavaScript's, and 1e400 is none. Fractions are rounded everywhere, and so they are here.
+ * Finds integers in JSON that change when they are read: beyond 2^53 or as 1e400. Returns JSON pointers (RFC 6901).
+ * Fractions are rounded everywhere and do not count.
  *
- * @param text JSON
- * @throws RangeError where it is nested too deeply to be read
+ * @throws RangeError if it is nested too deeply
  */
 export function findChangedIntegers(text: string): string[] {
   if (!MAY_CHANGE.test(text)) return []
@@ -22,7 +21,7 @@ export function findChangedIntegers(text: string): string[] {
   return typeof root === 'number' ? [''] : findPointers(root, changed)
 }
 
-/** `value` is what was read from `source`, a number of JSON: an integer changes where it would be written as another one. */
+/** Whether an integer is written differently after it was read. */
 function isChanged(source: string, value: number): boolean {
   if (!Number.isFinite(value)) return true
   const given = decimal(source)
@@ -30,11 +29,11 @@ function isChanged(source: string, value: number): boolean {
   return given.zeros >= 0 && (given.digits !== kept.digits || given.zeros !== kept.zeros)
 }
 
-/** Without a sign: its digits up to the last that is not 0, and the zeros that follow them; negative for a fraction. */
+/** Significant digits and trailing zeros; negative for a fraction. */
 function decimal(source: string): { digits: string; zeros: number } {
   const [, whole = '', fraction = '', exponent = '0'] = NUMBER.exec(source) ?? []
   const all = `${whole}${fraction}`.replace(/^0+/, '')
-  // Not by an expression: over many zeros that no end follows it would take the square of their number.
+  // A loop: the regular expression takes quadratic time on long runs of zeros.
   let end = all.length
   while (all[end - 1] === '0') end -= 1
   const digits = all.slice(0, end)

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import fastifyStatic from '@fastify/static'
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply } from 'fastify'
 
-/** Where `npm run build` puts the page; the same from src and from dist. A bundle as CommonJS has no URL of its own. */
+/** The output of `npm run build`; the same path from src and dist. Undefined in a CommonJS bundle. */
 const FOLDER = import.meta.url ? fileURLToPath(new URL('../../dist/dashboard/', import.meta.url)) : ''
 
 export interface DashboardMount {
@@ -18,12 +18,10 @@ export interface DashboardMount {
 }
 
 interface DashboardOptions {
-  /** From the root of the server. */
   apiPrefix: string
   login: 'password' | 'host'
 }
 
-/** Mounts the page where it is wanted. */
 export async function mountDashboard(
   app: FastifyInstance,
   wanted: boolean | DashboardMount | undefined,
@@ -34,7 +32,7 @@ export async function mountDashboard(
   await app.register(dashboardRoutes, { prefix, apiPrefix: app.prefix + apiPrefix, login })
 }
 
-// Of its own, whatever the host says elsewhere: the page needs nothing but its own files and its own server.
+// The page loads nothing but its own files.
 const HEADERS = {
   'content-security-policy': [
     "default-src 'none'",
@@ -60,16 +58,15 @@ has to leave <code>fastify-async-tasks</code> out of its bundle to show this pag
 const schema = { hide: true }
 
 /**
- * The admin page: files that hold no data, served to anybody; what they show comes from the guarded REST interface.
- * The page finds it by a `<meta>` element, relative to itself, so that a proxy may move both.
+ * The page's files hold no data and are public; the REST interface is guarded. A relative `<meta>` element names its
+ * address, so that a proxy may move both.
  */
 const dashboardRoutes: FastifyPluginAsync<DashboardOptions> = async (app, options) => {
   app.addHook('onRequest', async (_request, reply) => {
     reply.headers(HEADERS)
   })
-  // Relative, for the same reason.
   const withSlash = `${path.posix.basename(app.prefix)}/`
-  /** One route with and without the slash: a host that ignores trailing slashes has but one. */
+  /** One route for both: a host may ignore trailing slashes. */
   const servePage = (send: (reply: FastifyReply) => FastifyReply) =>
     app.get('/', { schema }, async (request, reply) => {
       const [pathname = '', query] = request.url.split(/\?(.*)/s)
@@ -93,9 +90,9 @@ const dashboardRoutes: FastifyPluginAsync<DashboardOptions> = async (app, option
   servePage((reply) => sendPage(reply.header('cache-control', 'no-cache'), html))
   await app.register(fastifyStatic, {
     root: FOLDER,
-    // A host may have registered it, too.
+    // A host may have registered it already.
     decorateReply: false,
-    // Known files only, so that any other path is the host's own 404.
+    // Other paths are the host's own 404.
     wildcard: false,
     index: false,
     globIgnore: ['index.html', '**/*.{br,gz}'],
@@ -109,7 +106,6 @@ const dashboardRoutes: FastifyPluginAsync<DashboardOptions> = async (app, option
   })
 }
 
-/** Writes the content of `<meta name="…">` elements. */
 function configure(html: string, values: Record<string, string>): string {
   return html.replace(/(<meta name="([\w-]+)" content=")[^"]*(")/g, (whole, start, name, end) =>
     Object.hasOwn(values, name) ? `${start}${escapeHtml(values[name] ?? '')}${end}` : whole,

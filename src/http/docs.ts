@@ -6,7 +6,6 @@ import { jsonSchemaTransform } from 'fastify-type-provider-zod'
 
 export interface DocsOptions {
   version: string
-  /** Where browsers keep their session. */
   cookieName: string
 }
 
@@ -20,7 +19,7 @@ async function docs(app: FastifyInstance, { version, cookieName }: DocsOptions):
         description:
           'Errors are RFC 9457 problem details; `code` is stable, `errors` lists the invalid fields.',
       },
-      // Relative: the document is right under whatever address the server is reached.
+      // Relative: correct under any address.
       servers: [{ url: '/' }],
       components: {
         securitySchemes: {
@@ -32,7 +31,7 @@ async function docs(app: FastifyInstance, { version, cookieName }: DocsOptions):
     },
     transform: jsonSchemaTransform,
   })
-  // Without a validator: its badge would send the document's address to a host of somebody else's.
+  // The validator's badge would send the document's address to a third party.
   await app.register(swaggerUi, { routePrefix: '/docs', uiConfig: { validatorUrl: null } })
 }
 

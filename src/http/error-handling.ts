@@ -7,7 +7,7 @@ import { HttpProblem, makeProblem, nameStatus, toProblem } from './problems.ts'
 
 const MEDIA_TYPE = 'application/problem+json'
 
-/** A transaction that has not ended was in the way. */
+/** An open transaction was in the way: a retry may succeed. */
 const TRY_AGAIN: ReadonlySet<string> = new Set([
   'TASK_BUSY',
   'CANCEL_PENDING',
@@ -16,7 +16,7 @@ const TRY_AGAIN: ReadonlySet<string> = new Set([
   'UNIQUE_KEY_BUSY',
 ])
 
-/** Answers any error as problem details; logs those that are ours. */
+/** Responds with problem details; logs server errors. */
 export function handleError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const problem = toProblem(error)
   const known = isInstance(error, HttpProblem) ? error : undefined
@@ -24,7 +24,7 @@ export function handleError(error: unknown, request: FastifyRequest, reply: Fast
   if (known) reply.headers(known.headers)
   if (TRY_AGAIN.has(problem.code)) reply.header('retry-after', '1')
   if (problem.status === 401) reply.header('www-authenticate', 'Bearer')
-  // Not through the route's response schema: an error must come out whatever the schema says.
+  // Bypasses the route's response schema.
   return reply.code(problem.status).type(MEDIA_TYPE).serializer(JSON.stringify).send(problem)
 }
 
@@ -36,7 +36,7 @@ export function handleNotFound(request: FastifyRequest, reply: FastifyReply): Fa
   )
 }
 
-/** For errors before any route is found, such as a URL that cannot be decoded. */
+/** For errors before routing, such as an invalid URL. */
 export const handleFrameworkError: NonNullable<FastifyServerOptions['frameworkErrors']> = (
   error,
   request,
@@ -50,7 +50,7 @@ const SOCKET_ERROR_STATUS: Record<string, number> = {
   HPE_HEADER_OVERFLOW: 431,
 }
 
-/** For what is not HTTP, or not in time: there is no request to reply to, only a socket. */
+/** For bytes that are not HTTP, or late: there is only a socket. */
 export function handleClientError(error: FastifyError, socket: Socket): void {
   if (error.code === 'ECONNRESET' || socket.destroyed) return
   if (socket.writable) {

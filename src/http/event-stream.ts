@@ -5,25 +5,24 @@ import type { FeedEvent, FeedStep, FollowOptions } from '../engine/feed/feed.ts'
 import { described } from '../telemetry/described.ts'
 import { HttpProblem } from './problems.ts'
 
-/** Proxies cut connections that are silent for a minute or so. */
+/** Proxies cut connections that are idle for about a minute. */
 const COMMENT_EVERY_MS = 15_000
 /**
- * A stream is authorized when it is opened. So it ends after this, and whoever has a session still opens it again
- * and goes on where it was. A little earlier for some than for others, so that they do not all come back at once.
+ * A stream is authorized when it opens, so it ends after this time and the client reopens it. Varied, so that clients
+ * do not return at once.
  */
 const LIFE_MS = 10 * 60_000
-/** How long clients wait before they open it again. */
 const RETRY_MS = 1_000
-/** What a client that reads nothing may take to read the last of it. */
+/** Longest wait for a client to read the end. */
 const FAREWELL_MS = 1_000
 const MAX_STREAMS = 2_000
 
 interface OpenStream {
-  /** Ends the stream; cuts it off where the client does not read on. */
+  /** Ends the stream; cuts it off if the client does not read. */
   end(): void
 }
 
-/** The streams of server-sent events of one scope. They end with the app: open ones would keep it from closing. */
+/** Open streams of one scope. They end with the app, which could not close otherwise. */
 export class EventStreams {
   readonly #open = new Set<OpenStream>()
   readonly #lifeMs: number
@@ -37,10 +36,7 @@ export class EventStreams {
     })
   }
 
-  /**
-   * Answers with what `follow` says, in as small steps as the client reads them: Fastify pipes, so nothing gathers
-   * for one that is slow.
-   */
+  /** Streams what `follow` yields as fast as the client reads: Fastify pipes, so nothing is buffered. */
   async send(
     request: FastifyRequest,
     reply: FastifyReply,
@@ -53,17 +49,16 @@ export class EventStreams {
     const signal = this.#admit(reply)
     const steps = await follow({ signal, idleMs: COMMENT_EVERY_MS })
     reply.headers({ 'content-type': 'text/event-stream', 'x-accel-buffering': 'no' })
-    // A connection that is kept for another request after a stream would keep a closing app waiting for that. HTTP/2
-    // has one connection for all, and no such header.
+    // A connection kept alive after a stream would delay a closing app. HTTP/2 has no such header.
     if (request.raw.httpVersionMajor < 2) reply.header('connection', 'close')
-    // A host's limit for idle connections would cut a stream on which nothing happens. Injected requests have none.
+    // A host's idle timeout would cut a quiet stream. Injected requests have none.
     const { socket } = request.raw
     if (typeof socket.setTimeout === 'function') socket.setTimeout(0)
-    // A HEAD request is over with its headers.
+    // A HEAD request ends with its headers.
     reply.send(request.method === 'HEAD' ? '' : Readable.from(encode(steps, request), { objectMode: false }))
   }
 
-  /** Answers a signal that aborts when the client has gone, or has to go. */
+  /** Returns a signal that aborts when the client has gone or must go. */
   #admit({ raw }: FastifyReply): AbortSignal {
     const over = new AbortController()
     let farewell: NodeJS.Timeout | undefined
@@ -90,12 +85,12 @@ async function* encode(steps: AsyncIterable<FeedStep>, request: FastifyRequest):
   try {
     for await (const step of steps) yield step.length > 0 ? step.map(toText).join('') : ':\n\n'
   } catch (error) {
-    // The status was sent long ago. The client opens the stream again, and is told of a problem that lasts.
+    // The status is sent already. The client reopens the stream and gets the error then.
     if (!isOutage(error)) request.log.error(described(error), 'a stream of events broke')
   }
 }
 
-/** Many viewers are shown the same: it is encoded once. */
+/** Encoded once for all viewers. */
 const encoded = new WeakMap<object, string>()
 
 function toText(event: FeedEvent): string {

@@ -9,13 +9,12 @@ import { prepareScope } from './scope.ts'
 const PING_TIMEOUT_MS = 2_000
 
 export interface HealthOptions {
-  /** What is wrong with the database; undefined when it answers. */
+  /** Undefined: the database responds. */
   findDatabaseProblem: () => Promise<string | undefined>
-  /** Why tasks do not run here; empty when they do. */
+  /** Empty: tasks run here. */
   executorReasons: () => readonly string[]
-  /** What makes tasks wait although the executor is fit. */
   executorWarnings?: () => readonly string[]
-  /** Tasks whose handlers ignore their signal: each holds a slot, but the others run. */
+  /** Tasks that ignore their signal; each occupies a slot. */
   stuckTasks: () => readonly string[]
 }
 
@@ -77,11 +76,7 @@ export const healthRoutes: FastifyPluginAsyncZod<HealthOptions> = async (app, op
   answerOtherMethods()
 }
 
-/**
- * Asks the database, by a `ping` that rejects when it is away, but waits only so long. Probes share a question that is
- * still open: against a database that hangs, each one of its own would take one more connection from the pool and keep
- * it.
- */
+/** Pings the database with a time limit. Concurrent probes share a ping: a hanging one each would exhaust the pool. */
 export function watchDatabase(ping: () => Promise<unknown>): () => Promise<string | undefined> {
   let open: Promise<string | undefined> | undefined
   const ask = () =>

@@ -8,11 +8,9 @@ const CHANGED_INTEGER =
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
 /**
- * JSON is the only body that this scope reads, whatever parsers the app around it has.
- *
- * Three differences from Fastify's own parser: no body is no error, because clients that always send
- * `Content-Type: application/json` also cancel and log out; and bytes that are not UTF-8 are refused instead of
- * being stored as replacement characters, integers that JavaScript cannot keep instead of being stored as others.
+ * Parses JSON bodies, whatever parsers the host has. Unlike Fastify's parser it accepts an empty body (clients send the
+ * header with every request) and refuses bytes that are not UTF-8 and integers that a number cannot hold, instead of
+ * storing other values.
  */
 export function readJsonBodies(app: FastifyInstance): void {
   const parseJson = app.getDefaultJsonParser('error', 'error')
@@ -32,7 +30,7 @@ export function readJsonBodies(app: FastifyInstance): void {
 function findProblem(text: string): HttpProblem | undefined {
   const found = readAgain(text)
   if (found === undefined) return invalidJson('the body is nested too deeply')
-  // A body that is a number as a whole is refused for being none of the objects that are expected.
+  // A bare number is refused as no object anyway.
   const pointers = found.filter((pointer) => pointer !== '')
   if (pointers.length === 0) return undefined
   const errors = pointers.map((pointer) => ({ pointer, detail: CHANGED_INTEGER }))
@@ -42,7 +40,7 @@ function findProblem(text: string): HttpProblem | undefined {
   return new HttpProblem(400, code, `${pointers[0]}: ${CHANGED_INTEGER}`, { errors })
 }
 
-/** Undefined where it is nested too deeply for that. */
+/** Undefined: nested too deeply. */
 function readAgain(text: string): string[] | undefined {
   try {
     return findChangedIntegers(text)
@@ -56,7 +54,6 @@ function decode(bytes: Buffer): string | undefined {
   try {
     return utf8.decode(bytes)
   } catch {
-    // The decoder says nothing but that.
     return undefined
   }
 }

@@ -3,19 +3,18 @@ import type { FastifyRequest } from 'fastify'
 import { HttpProblem } from './problems.ts'
 
 const SAFE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
-/** Schemes of `Authorization` that a browser adds by itself, for pages of other sites too. */
+/** Schemes that browsers add by themselves, also for pages of other sites. */
 const AMBIENT_SCHEME = /^\s*(basic|digest|negotiate|ntlm)\b/i
 
 export interface ForeignOrigins {
-  /** Origins of other sites whose pages may change things with a visitor's cookie. Default: none. */
+  /** Other origins whose pages may change things with a visitor's cookie. Default: none. */
   allowedOrigins?: readonly string[] | undefined
 }
 
 /**
- * Cross-site request forgery: refuses to change anything for a page of another site with what the visitor's browser adds
- * by itself (a cookie, a password of Basic authentication, a client certificate).
- *
- * A bearer token is added on purpose and proves the page's right; so does any header that needs a CORS preflight.
+ * Prevents cross-site request forgery: refuses changes for a page of another site that rely on credentials added by the
+ * browser (cookie, Basic password, client certificate). A bearer token, or any header that needs a CORS preflight,
+ * proves the page's right.
  *
  * @throws HttpProblem 403 `FOREIGN_ORIGIN`
  */
@@ -24,11 +23,7 @@ export function requireOwnOrigin(request: FastifyRequest, { allowedOrigins }: Fo
   refuseForeign(request, allowedOrigins)
 }
 
-/**
- * The same for a request that is known to be authorized by a cookie, whatever else it carries.
- *
- * @throws HttpProblem 403 `FOREIGN_ORIGIN`
- */
+/** For a request authorized by a cookie, whatever else it carries. @throws HttpProblem 403 `FOREIGN_ORIGIN` */
 export function requireOwnOriginOfCookie(request: FastifyRequest): void {
   if (!SAFE_METHODS.has(request.method)) refuseForeign(request, [])
 }
@@ -50,7 +45,7 @@ function hasClientCertificate({ socket }: IncomingMessage): boolean {
   return Object.keys(getPeerCertificate.call(socket) ?? {}).length > 0
 }
 
-/** Browsers that are old, or on plain HTTP, send no Sec-Fetch-Site; a program sends neither header. */
+/** Old browsers and plain HTTP send no Sec-Fetch-Site; programs send neither header. */
 function isForeign({ headers, host }: FastifyRequest): boolean {
   const site = headers['sec-fetch-site']
   if (site !== undefined) return site !== 'same-origin' && site !== 'none'
@@ -58,12 +53,12 @@ function isForeign({ headers, host }: FastifyRequest): boolean {
   if (origin === undefined) return false
   const scheme = /^https?:(?=\/\/)/i.exec(origin)?.[0]
   if (scheme === undefined || !URL.canParse(origin)) return true
-  // Through the parser too: the port that the scheme implies, capitals and IPv6 have several spellings.
+  // Parsed too: implied ports, capitals and IPv6 have several spellings.
   const own = `${scheme}//${host}`
   return !URL.canParse(own) || new URL(own).host !== new URL(origin).host
 }
 
-/** Whether this is an origin as browsers write it: scheme, host and, where it is not the usual one, port. */
+/** Whether it is an origin as browsers write it: scheme, host and, if unusual, port. */
 export function isOrigin(value: unknown): value is string {
   if (typeof value !== 'string' || value.includes('*') || !/^https?:/.test(value)) return false
   return URL.canParse(value) && new URL(value).origin === value

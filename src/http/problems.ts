@@ -16,20 +16,20 @@ import {
 } from '../engine/definition/errors.ts'
 import { isError, isInstance, readThrown } from '../engine/definition/thrown.ts'
 
-/** Anybody may ask with a body full of unknown keys: what is wrong with it must not become a larger response. */
+/** Bounds the response to a body full of unknown keys. */
 const MAX_PROBLEMS = 100
 const MAX_PROBLEM_BYTES = 20_000
 const MAX_DETAIL_CHARS = 1_500
 
-/** A failure that a route answers with on purpose; what it says is for the caller. */
+/** An error that a route responds with; its message is for the caller. */
 export class HttpProblem extends Error {
   override readonly name = 'HttpProblem'
   readonly statusCode: number
   readonly code: string
   readonly errors: readonly FieldProblem[]
-  /** Sent with the answer, such as `Retry-After`. */
+  /** Sent with the response, such as `Retry-After`. */
   readonly headers: Readonly<Record<string, string>>
-  /** Of a 5xx: the log knows of it already. */
+  /** A 5xx that is in the log already. */
   readonly isLogged: boolean
 
   constructor(
@@ -74,7 +74,7 @@ function listProblems(errors: readonly FieldProblem[]): FieldProblem[] {
   return listed
 }
 
-/** All that a caller is told of a fault that is not theirs. */
+/** The only detail of a 5xx. */
 export const INTERNAL_DETAIL = 'something went wrong here; the log of the server knows more'
 const INTERNAL = makeProblem(500, 'INTERNAL', INTERNAL_DETAIL)
 
@@ -122,12 +122,11 @@ const JSON_EXPECTED = 'the body must be JSON, sent with the header Content-Type:
 
 const FRAMEWORK_CODES: ReadonlyMap<unknown, string> = new Map([['FST_ERR_BAD_URL', 'INVALID_URL']])
 
-/** Of the body as a whole. */
 export function invalidJson(detail: string): HttpProblem {
   return new HttpProblem(400, 'INVALID_JSON', detail, { errors: [{ pointer: '', detail }] })
 }
 
-/** What the caller is told of an error. Of a 5xx that is nothing about our insides. */
+/** What the caller learns of an error; of a 5xx nothing internal. */
 export function toProblem(error: unknown): Problem {
   try {
     return readProblem(error)
@@ -153,7 +152,7 @@ function readProblem(error: unknown): Problem {
     if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return makeProblem(415, nameStatus(415), JSON_EXPECTED)
     return makeProblem(statusCode, FRAMEWORK_CODES.get(code) ?? nameStatus(statusCode), message)
   }
-  // Asked last: a client that breaks off while it sends looks much like a database that breaks off.
+  // Checked last: a client that disconnects resembles a database that does.
   if (isOutage(error)) {
     return makeProblem(503, 'DATABASE_UNAVAILABLE', 'the database cannot be reached; try again later')
   }
@@ -164,7 +163,7 @@ export function nameStatus(status: number): string {
   return STATUS_CODE_NAMES[status] ?? 'BAD_REQUEST'
 }
 
-/** Params have one code, whether the request's schema or the task type's found the fault. */
+/** One code for params, whether the request's or the type's schema refused them. */
 function nameValidation(part: string | undefined, errors: readonly FieldProblem[]): string {
   const isAboutParams = part === 'body' && errors.every(({ pointer }) => pointer === '/params')
   return isAboutParams ? 'INVALID_PARAMS' : 'INVALID_REQUEST'
@@ -180,20 +179,20 @@ function fromTaskError(error: TaskError): Problem {
   }
   const status = TASK_ERROR_STATUS[error.code]
   if (status === undefined) return INTERNAL
-  // The engine's pointers start at the params; the caller sent a body that holds them.
+  // The engine's pointers start at the params, the caller's at the body.
   const base = error.code === 'INVALID_PARAMS' ? '/params' : ''
   const errors = error.problems.map(({ pointer, detail }) => ({ pointer: `${base}${pointer}`, detail }))
   return makeProblem(status, error.code, error.message, errors)
 }
 
-/** An unknown key is a problem of that key, not of the object around it. */
+/** Points to the unknown key instead of its object. */
 function toFieldProblems({
   instancePath,
   keyword,
   message,
   params,
 }: ZodFastifySchemaValidationError): FieldProblem[] {
-  // The path comes joined by '/'; without a path it is a lone '/', which as a pointer would name the key ''.
+  // Without a path it is '/', which as a pointer would name the key ''.
   const base = instancePath === '/' ? '' : instancePath
   if (keyword === 'unrecognized_keys' && Array.isArray(params.keys)) {
     return params.keys.slice(0, MAX_PROBLEMS).map((key) => ({

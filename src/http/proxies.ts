@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 
-/** Behind a proxy that is not trusted all clients have one address: what limits one of them limits all. Logged once. */
+/** Behind an untrusted proxy all clients have one address and share its rate limit. Logs once. */
 export function warnOfProxies(app: FastifyInstance): void {
   let isLogged = false
   app.addHook('onRequest', async ({ headers, log }) => {

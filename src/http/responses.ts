@@ -11,10 +11,7 @@ import {
   taskTypeView,
 } from '../contract/task.ts'
 
-/**
- * JSON of any shape. The contract's `z.json()` is recursive: a document would get a reference to a component
- * that only we know, and every answer would be walked once more although it comes from our own database.
- */
+/** JSON of any shape. The recursive `z.json()` would add a component to the document and walk every response again. */
 const anyJson = z.unknown()
 const anyObject = z.record(z.string(), anyJson)
 
@@ -29,14 +26,12 @@ export const taskTypeAnswer = taskTypeView.extend({ params: anyObject })
 export const taskTypesAnswer = z.object({ taskTypes: z.array(taskTypeAnswer) })
 export const executorsAnswer = z.object({ executors: z.array(executorView) })
 
-/** Any text: what is no task's id is simply not found. */
+/** Any text: unknown ids are not found. */
 export const taskIdPath = z.object({ taskId: z.string() })
-/** Any text: what is no schedule's name is simply not found. */
 export const scheduleNamePath = z.object({ name: z.string() })
-/** Any text of a type's length: what is no type is simply not found. */
 export const taskTypePath = z.object({ taskType: storableText })
 export const noQuery = z.strictObject({})
-/** An empty object is forgiven: some clients cannot send nothing. */
+/** Accepts an empty object: some clients cannot send nothing. */
 export const noBody = z.strictObject({}).nullish()
 export const noContent = z.undefined().describe('Done.')
 
@@ -52,7 +47,7 @@ const DESCRIPTIONS: Record<number, string> = {
   503: 'The server cannot serve at the moment.',
 }
 
-/** What a route may answer instead, as problem details. */
+/** Other responses of a route, as problem details. */
 export function problems<const Status extends number>(...statuses: Status[]) {
   const content = { 'application/problem+json': { schema: problem } }
   const entries = statuses.map((status) => [

@@ -6,13 +6,13 @@ import { findCaller } from './authorize.ts'
 import { HttpProblem } from './problems.ts'
 
 /**
- * What each role may do. An admin does everything. A viewer uses whatever changes nothing. An owner uses the routes below
- * alone, so that a route which is added later is closed to it; of other tasks it learns nothing, not even that they exist.
+ * What each role may do. A viewer reads. An owner uses the listed routes alone, so later ones are closed to it, and
+ * does not learn whether tasks of others exist.
  */
 
 const SAFE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
 
-/** Routes of owners. Those with a `taskId` are checked here; the others ask `creatorFor` or `bulkOf`. */
+/** Those with a `taskId` are checked here; the others call `creatorFor` or `bulkOf`. */
 const OWNER_ROUTES: ReadonlySet<string> = new Set([
   'GET /me',
   'GET /tasks',
@@ -24,10 +24,10 @@ const OWNER_ROUTES: ReadonlySet<string> = new Set([
   'POST /tasks/bulk',
 ])
 
-/** Limits every route of the scope to what the caller's role allows; to be called after `guard`. */
+/** Restricts all routes of the scope to the caller's role; call it after `guard`. */
 export function limitRoles(app: FastifyInstance, manager: TaskManager): void {
   app.addHook('onRequest', async (request) => requireRole(request, app.prefix))
-  // After validation: the same request is refused alike, whether the task is another's or does not exist.
+  // After validation: the response is the same for a missing task and another's.
   app.addHook('preHandler', async (request) => {
     const owner = findOwnerId(request)
     const { taskId } = (request.params ?? {}) as { taskId?: string }
@@ -50,9 +50,9 @@ function requireRole(request: FastifyRequest, prefix: string): void {
 }
 
 /**
- * The creator whose tasks a list or a stream shows: the given one, of an owner always itself; undefined: all tasks.
+ * Whose tasks a list or stream shows: an owner's own; undefined: all.
  *
- * @throws HttpProblem 403 for an owner that names somebody else
+ * @throws HttpProblem 403 if an owner names another creator
  */
 export function creatorFor(request: FastifyRequest, createdBy: string | undefined): string | undefined {
   const owner = findOwnerId(request)
@@ -63,7 +63,7 @@ export function creatorFor(request: FastifyRequest, createdBy: string | undefine
   return owner
 }
 
-/** A bulk action; of an owner a cancel of its own tasks, for which others do not exist. */
+/** An owner cancels its own tasks alone; others do not exist for it. */
 export async function bulkOf(
   request: FastifyRequest,
   manager: TaskManager,

@@ -2,7 +2,7 @@ import helmet from '@fastify/helmet'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 
-/** Tells browsers to load nothing from anywhere else, and to show our pages in no frame. */
+/** Browsers load nothing from elsewhere and show our pages in no frame. */
 export default fp(
   async (app: FastifyInstance) => {
     await app.register(helmet, {
@@ -13,7 +13,7 @@ export default fp(
           baseUri: ["'self'"],
           formAction: ["'self'"],
           frameAncestors: ["'none'"],
-          // Small pictures inside the style sheets of the documentation page.
+          // Images in the documentation's style sheets.
           imgSrc: ["'self'", 'data:'],
           objectSrc: ["'none'"],
           scriptSrc: ["'self'"],
@@ -21,7 +21,7 @@ export default fp(
           styleSrc: ["'self'"],
         },
       },
-      // This server speaks plain HTTP; whoever puts TLS before it decides for that name, and for how long.
+      // Set by the proxy that terminates TLS.
       strictTransportSecurity: false,
     })
   },

@@ -3,10 +3,10 @@ import { reasonOf } from '../engine/definition/outcome.ts'
 import { type Hide, readThrown } from '../engine/definition/thrown.ts'
 
 const MAX_MESSAGE_CHARS = 2_000
-/** With its first line, which is the message once more. */
+/** Includes the message, which is its first line. */
 const MAX_STACK_CHARS = 8_000
 
-/** An error for the log: its words and where it was thrown, not what it may carry beside them. */
+/** Message and stack of an error, without its other properties. */
 export function described(error: unknown, hide?: Hide) {
   const { name, message, stack, ...rest } = readThrown(error, hide)
   const code = codeOf(error)

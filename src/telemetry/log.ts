@@ -8,7 +8,7 @@ const LEVELS = { DEBUG: 'debug', INFO: 'info', WARNING: 'warn', ERROR: 'error' }
 
 const run = ({ taskId, taskType, attempt }: RunEvent) => ({ taskId, taskType, attempt })
 
-/** The only wording of the engine's log lines. */
+/** Words all log lines of the engine. */
 export function logTaskEvents(
   events: TaskEvents,
   log: Pick<Logger, 'debug' | 'info' | 'warn' | 'error'>,
@@ -17,7 +17,7 @@ export function logTaskEvents(
   events.on('ended', ({ outcome, durationMs, error, retryInMs, ...event }) => {
     const fields = { ...run(event), outcome, durationMs: Math.round(durationMs), error, retryInMs }
     if (outcome === 'completed') log.info(fields, 'task completed')
-    else if (outcome === 'interrupted') log.info(fields, 'task interrupted and handed back')
+    else if (outcome === 'interrupted') log.info(fields, 'task interrupted and released')
     else if (retryInMs !== undefined) log.warn(fields, 'task attempt failed and will be retried')
     else log.error(fields, 'task failed')
   })
@@ -37,12 +37,12 @@ export function logTaskEvents(
     log.error({ ...run(event), forMs }, 'handler ignores its signal and keeps its slot'),
   )
   events.on('lateThreadError', ({ error }) =>
-    log.error(described(error), 'a thread died of an error that a task had left behind'),
+    log.error(described(error), 'a thread died of an error thrown after its handler had returned'),
   )
   events.on('logsDropped', (event) => log.warn(event, 'task log lines dropped: the buffer is full'))
   events.on('rescued', ({ tasks }) => log.warn({ tasks }, 'tasks of a dead executor were rescued'))
   events.on('orphansReleased', (event) =>
-    log.warn(event, 'tasks of a claim whose answer was lost were handed back'),
+    log.warn(event, 'orphaned claims released: their response was lost'),
   )
   events.on('unknownTypeFailed', (event) =>
     log.error(event, 'task failed: no executor has registered its type'),
@@ -55,14 +55,14 @@ export function logTaskEvents(
     ),
   )
   events.on('tickFailed', ({ schedule, tick, error }) =>
-    log.error({ schedule, tick, ...described(error) }, 'a tick of a schedule made no task'),
+    log.error({ schedule, tick, ...described(error) }, 'a tick of a schedule created no task'),
   )
-  events.on('ticksSkipped', (event) => log.warn(event, 'missed ticks of a schedule are not made up for'))
+  events.on('ticksSkipped', (event) => log.warn(event, 'missed ticks of a schedule skipped'))
   events.on('pruned', (event) => log.info(event, 'tasks past their retention were removed'))
   logListeners(events, log)
   logTroubles(events, log)
   events.on('writeFailed', ({ what, error }) =>
-    log.error({ what, ...described(error) }, 'write failed for good'),
+    log.error({ what, ...described(error) }, 'write failed permanently'),
   )
 }
 
@@ -75,7 +75,7 @@ function logListeners(events: TaskEvents, log: Pick<Logger, 'error'>): void {
   )
 }
 
-/** Loops and writes that fail: one outage of the database is one matter, anything else each its own. */
+/** One outage of the database is one pair of lines; other failures are logged one by one. */
 function logTroubles(events: TaskEvents, log: Pick<Logger, 'info' | 'warn' | 'error'>): void {
   events.on('clockJumped', ({ byMs, behindMs }) => {
     const fields = { byMs: Math.round(byMs), behindMs: Math.round(behindMs) }
@@ -83,22 +83,24 @@ function logTroubles(events: TaskEvents, log: Pick<Logger, 'info' | 'warn' | 'er
     else log.warn(fields, "the database's clock went back: what was due by its earlier time waits")
   })
   const outage = new OutageLog({
-    began: (error) => log.error(described(error), 'the database is away; handlers go on, writes wait'),
+    began: (error) =>
+      log.error(described(error), 'the database is unreachable; handlers continue, writes wait'),
     ended: (ms) => log.info({ forMs: Math.round(ms) }, 'the database is back'),
   })
   events.on('loopFailed', ({ loop, error }) => {
-    // Its connection may break alone; the others say when the database is away.
-    if (loop === 'listener') log.warn(described(error), 'other processes are not heard; polling goes on')
+    // Its connection may break alone; other loops report an outage.
+    if (loop === 'listener')
+      log.warn(described(error), 'notifications of other processes are not received; polling continues')
     else if (isOutage(error)) outage.met(loop, error)
-    else log.error({ loop, ...described(error) }, 'loop failed and will be started again')
+    else log.error({ loop, ...described(error) }, 'loop failed and is restarted')
   })
   events.on('loopRecovered', ({ loop, failures }) => {
-    if (loop === 'listener') log.info('other processes are heard again')
+    if (loop === 'listener') log.info('notifications of other processes are received again')
     else if (!outage.overcome(loop)) log.info({ loop, failures }, 'loop recovered')
   })
   events.on('writeDelayed', ({ write, what, error }) => {
     if (isOutage(error)) outage.met(write, error)
-    else log.warn({ what, ...described(error) }, 'write failed and is tried again')
+    else log.warn({ what, ...described(error) }, 'write failed and is retried')
   })
   events.on('writeEnded', ({ write, as }) => {
     if (as === 'given up') outage.giveUp(write)

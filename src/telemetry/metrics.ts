@@ -14,43 +14,47 @@ import type { ExecutorHealth } from '../engine/executor/health.ts'
 import type { TaskEvents } from '../engine/runtime/events.ts'
 import { within } from '../engine/runtime/timeouts.ts'
 
-/** However many scrape: after this time the answer is made anew. So long an error is shared, too. */
+/** Scrapes within this time share a response, or an error. */
 const FRESH_MS = 1_000
 
-/** How long a scrape waits for the table to be counted. */
 const COUNT_TIMEOUT_MS = 2_000
 
-/** Seconds: from handlers that write a row to those that run for an hour. */
+/** Seconds: handlers take from milliseconds to an hour. */
 const DURATION_BUCKETS = [0.005, 0.025, 0.1, 0.5, 1, 5, 15, 60, 300, 900, 3_600]
 
-/** Written by the process that ran the attempt; a cancelled or lost one is the row's matter. */
+/** Outcomes written by the process that ran the attempt. */
 const OUTCOMES = ['completed', 'failed', 'timed_out', 'interrupted'] as const
-const LOOPS = ['poller', 'heartbeat', 'scheduler', 'listener', 'pruner', 'feed', 'schedules'] as const
+const LOOPS = [
+  'poller',
+  'heartbeat',
+  'scheduler',
+  'listener',
+  'rescuer',
+  'pruner',
+  'feed',
+  'schedules',
+] as const
 const LATE = ['completion', 'failure', 'progress', 'log'] as const
 
 export interface MetricsSources {
   readonly events: TaskEvents
-  /** The types that may run here: their counters begin at zero. */
+  /** Types that may run here: their counters start at 0. */
   readonly taskTypes: readonly string[]
-  /** Null where this process runs no tasks. */
   readonly executor: Pick<TaskExecutor, 'health'> | null
-  /** How the table stands: shared by those who ask at the same time, and for a while after. */
+  /** Shared by concurrent callers, and for a while after. */
   stats(): Promise<TaskStats>
-  /** What is wrong with the database; undefined when it answers. Resolves in a bounded time. */
+  /** Undefined: the database responds. Resolves in a bounded time. */
   findDatabaseProblem(): Promise<string | undefined>
 }
 
-/**
- * From now on every scrape also tells how Node and its process are: memory, event loop, garbage collection, under the
- * names that dashboards know. To be called once a process.
- */
+/** Adds Node's metrics (memory, event loop, garbage collection) to every scrape. Call it once per process. */
 export function measureProcess(): void {
   collectDefaultMetrics()
 }
 
 /**
- * What the engine tells Prometheus: what has happened in this process since it started, how its executor is, and, the
- * same in every process, how the table stands. Labels hold names of task types, outcomes and loops, never an id.
+ * The engine's metrics: events of this process since its start, its executor's health and, the same in every process,
+ * counts of the table. Labels are task types, outcomes and loops, never ids.
  */
 export class TaskMetrics {
   readonly #registry = new Registry()
@@ -61,7 +65,7 @@ export class TaskMetrics {
   readonly #countAge: Gauge
   readonly #failedCounts: Counter
   #counted: { readonly stats: TaskStats; readonly at: number } | undefined
-  /** Of the last count: an error that no later one will be spared. */
+  /** A permanent error of the last count. */
   #failure: unknown
   #latest: Promise<string> | undefined
   #freshUntil = 0
@@ -73,31 +77,27 @@ export class TaskMetrics {
     countTroubles(sources.events, registers)
     if (sources.executor) gaugeExecutor(sources.executor, registers)
     const gauge = (name: string, help: string) => new Gauge({ name: `async_tasks_${name}`, help, registers })
-    this.#databaseIsUp = gauge('database_up', '1 when the database answers, else 0.')
+    this.#databaseIsUp = gauge('database_up', '1 if the database responds, else 0.')
     this.#tasks = new Gauge({
       name: 'async_tasks_tasks',
-      help: 'Tasks in the table, whichever process runs them. Large numbers of ended ones are estimates.',
+      help: 'Tasks in the table, the same in every process. Large counts of ended tasks are estimates.',
       labelNames: ['task_type', 'status'],
       registers,
     })
-    this.#oldestDue = gauge(
-      'oldest_due_seconds',
-      'How long the oldest due task has waited; 0 when none waits.',
-    )
-    this.#countAge = gauge('count_age_seconds', 'How long ago this process got the newest count of tasks.')
+    this.#oldestDue = gauge('oldest_due_seconds', 'Wait of the oldest due task; 0 if none is due.')
+    this.#countAge = gauge('count_age_seconds', 'Age of the counts of tasks in this process.')
     this.#failedCounts = new Counter({
       name: 'async_tasks_failed_counts_total',
-      help: 'Scrapes for which the tasks in the table could not be counted.',
+      help: 'Scrapes whose count of tasks failed.',
       registers,
     })
   }
 
-  /** The type of the text that `read` resolves to. */
   get contentType(): string {
     return this.#registry.contentType
   }
 
-  /** In Prometheus' text format. With the database away the table is left out; what else is wrong is thrown. */
+  /** In Prometheus' text format. Omits the table during an outage; rejects with other errors. */
   read(): Promise<string> {
     if (this.#latest && performance.now() < this.#freshUntil) return this.#latest
     this.#freshUntil = Number.POSITIVE_INFINITY
@@ -114,12 +114,12 @@ export class TaskMetrics {
     ])
     if (this.#failure !== undefined) throw this.#failure
     this.#databaseIsUp.set(problem === undefined ? 1 : 0)
-    this.#takeCounted(problem === undefined ? this.#counted : undefined)
+    this.#setCounts(problem === undefined ? this.#counted : undefined)
     const [ofProcess, ofTasks] = await Promise.all([processRegistry.metrics(), this.#registry.metrics()])
     return ofProcess + ofTasks
   }
 
-  /** A count that takes longer than a scrape waits is in a later one. */
+  /** A count slower than a scrape waits is served by a later one. */
   async #count(): Promise<void> {
     try {
       const stats = await this.#sources.stats()
@@ -127,13 +127,13 @@ export class TaskMetrics {
       this.#failure = undefined
     } catch (error) {
       this.#failedCounts.inc()
-      // Whether the database is away the other question says.
+      // `database_up` reports an outage.
       this.#failure = isTransient(error) ? undefined : error
     }
   }
 
-  #takeCounted(counted: { readonly stats: TaskStats; readonly at: number } | undefined): void {
-    // A type of which nothing is left is no longer told of.
+  #setCounts(counted: { readonly stats: TaskStats; readonly at: number } | undefined): void {
+    // Removes types without tasks.
     this.#tasks.reset()
     this.#oldestDue.remove()
     this.#countAge.remove()
@@ -157,30 +157,30 @@ function gaugeExecutor(executor: Pick<TaskExecutor, 'health'>, registers: Regist
       },
     })
   gauge('slots', 'Handlers that may run at once in this process.', ({ slots }) => slots)
-  gauge('slots_in_use', 'Handlers that run in this process.', ({ running }) => running)
+  gauge('slots_in_use', 'Handlers that run now in this process.', ({ running }) => running)
   gauge(
     'stuck_handlers',
     'Handlers that ignore their signal and keep their slot.',
     ({ stuck }) => stuck.length,
   )
-  gauge('executor_healthy', '1 while this process is fit to run tasks, else 0.', ({ ok }) => (ok ? 1 : 0))
+  gauge('executor_healthy', '1 while this process can run tasks, else 0.', ({ ok }) => (ok ? 1 : 0))
 }
 
 function countAttempts({ events, taskTypes }: MetricsSources, registers: Registry[]): void {
   const attempts = new Counter({
     name: 'async_tasks_attempts_total',
-    help: 'Attempts whose end this process has written.',
+    help: 'Attempts whose outcome this process wrote.',
     labelNames: ['task_type', 'outcome'],
     registers,
   })
   const durations = new Histogram({
     name: 'async_tasks_attempt_duration_seconds',
-    help: 'How long they took, from the start of the handler to the record of its end.',
+    help: 'Duration of attempts, up to the write of the outcome.',
     labelNames: ['task_type'],
     buckets: DURATION_BUCKETS,
     registers,
   })
-  // From zero on: what begins with one has not risen for Prometheus, and the first failure would go unnoticed.
+  // Starts at 0: otherwise `increase()` misses the first one.
   for (const taskType of taskTypes) {
     for (const outcome of OUTCOMES) attempts.inc({ task_type: taskType, outcome }, 0)
   }
@@ -203,26 +203,24 @@ function countTroubles(events: TaskEvents, registers: Registry[]): void {
     for (const value of values) made.labels(value).inc(0)
     return made
   }
-  const rescued = counter('rescued', 'Tasks of dead executors that this process put back or failed.')
+  const rescued = counter('rescued', 'Tasks of dead executors that this process rescued or failed.')
   events.on('rescued', ({ tasks }) => rescued.inc(tasks.length))
-  const late = counterOf(
-    'late_writes',
-    'Runs that wrote after their task had ended or changed hands.',
-    'what',
-    LATE,
-  )
+  const late = counterOf('late_writes', 'Writes of attempts that had lost their task.', 'what', LATE)
   events.on('late', ({ what }) => late.inc({ what }))
-  const dropped = counter('log_lines_dropped', 'Log lines that found the buffer full.')
+  const dropped = counter('log_lines_dropped', 'Log lines dropped because the buffer was full.')
   events.on('logsDropped', ({ count }) => dropped.inc(count))
-  const ticks = counter('failed_ticks', 'Times that ticks of a schedule made no task.')
+  const ticks = counter('failed_ticks', 'Ticks of schedules that created no task because of an error.')
   events.on('tickFailed', () => ticks.inc())
   const loops = counterOf(
     'loop_failures',
-    'Times that a loop of the engine died; once an outage.',
+    'Failed and restarted loops of the engine, once per outage.',
     'loop',
     LOOPS,
   )
   events.on('loopFailed', ({ loop }) => loops.inc({ loop }))
-  const writes = counter('failed_writes', 'Writes that were refused for good, or given up at a stop.')
+  const writes = counter(
+    'failed_writes',
+    'Writes that the database refused permanently, or that a stop abandoned.',
+  )
   events.on('writeFailed', () => writes.inc())
 }

@@ -1,9 +1,9 @@
 /**
- * One line when the database goes away and one when it is back, however many loops and writes meet the outage.
- * Each of them is remembered until the database answers it again; the outage is over when the last one is.
+ * Logs one line when the database goes away and one when it is back, however many loops and writes fail: the outage
+ * ends when the last of them succeeds.
  */
 export class OutageLog {
-  /** Loops by name, of which there is one each; writes by a symbol of their own. */
+  /** Loops by name, writes by their symbol. */
   readonly #waiting = new Set<string | symbol>()
   readonly #log: { began(error: unknown): void; ended(ms: number): void }
   #since = 0
@@ -20,14 +20,14 @@ export class OutageLog {
     this.#waiting.add(by)
   }
 
-  /** False when it had not met one. */
+  /** Returns false if it had not failed. */
   overcome(by: string | symbol): boolean {
     if (!this.#waiting.delete(by)) return false
     if (this.#waiting.size === 0) this.#log.ended(performance.now() - this.#since)
     return true
   }
 
-  /** Nobody waits for it any more; whether the database is back, it cannot say. */
+  /** No one waits for it any more; it does not show whether the database is back. */
   giveUp(by: string | symbol): void {
     this.#waiting.delete(by)
   }

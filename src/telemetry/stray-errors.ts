@@ -6,11 +6,9 @@ import { described } from './described.ts'
 import type { Logger } from './logger.ts'
 
 /**
- * What a process does about errors that nobody caught: a rejection, or a throw in a timer.
- *
- * One that a task's handler left behind is named, logged and written to the task's own log, and the process goes on:
- * ending it would interrupt every other task, and hand this one back only to do the same again. Any other one has
- * left the process in an unknown state, and `onFatal` ends it.
+ * Handles uncaught errors. One from a task's handler is logged, also in the task's log, and the process continues:
+ * ending it would interrupt every other task, and rerun this one. Any other error leaves an unknown state: `onFatal`
+ * ends the process.
  */
 export function watchStrayErrors(options: {
   readonly log: Pick<Logger, 'error'>

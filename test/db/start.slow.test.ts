@@ -215,7 +215,7 @@ test.each(OUTAGES)(
       // The first ones met connections that broke; later ones are refused while they connect.
       expect(await Promise.all(Array.from({ length: 5 }, status))).toEqual(Array(5).fill(503))
       goOn.open()
-      await expect.poll(() => lines.some((line) => line.includes('the database is away'))).toBe(true)
+      await expect.poll(() => lines.some((line) => line.includes('the database is unreachable'))).toBe(true)
       await sql(back(name))
       expect(await ended).toMatchObject({ status: 'completed', result: 'kept', retryCount: 0 })
       expect(runs).toBe(1)

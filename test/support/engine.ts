@@ -19,13 +19,13 @@ export interface Engine {
 
 /**
  * The engine without HTTP, not started: what an app boots, on a test's database. `hears`: with notifications; without
- * them everything must work too. `answerTimeoutMs`: half a lease where not given, as an app has it.
+ * them everything must work too. `responseTimeoutMs`: half a lease where not given, as an app has it.
  */
 export function createEngine(
   database: TestDatabase,
   tasks: readonly AnyTask[],
   settings: TaskSettingsInput = {},
-  options: { hears?: boolean; answerTimeoutMs?: number } = {},
+  options: { hears?: boolean; responseTimeoutMs?: number } = {},
 ): Engine {
   const registry = createTaskRegistry()
   registry.add(...tasks)
@@ -34,7 +34,7 @@ export function createEngine(
   const resolved = taskSettings.parse(settings)
   const db = createDatabase(database.pool, {
     prepared: database.prepared,
-    answerTimeoutMs: options.answerTimeoutMs ?? resolved.leaseMs / 2,
+    responseTimeoutMs: options.responseTimeoutMs ?? resolved.leaseMs / 2,
   })
   const parts = { db, events, definitions, settings: resolved }
   const notifier = options.hears

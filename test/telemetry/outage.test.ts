@@ -27,7 +27,7 @@ function write(errors: Error[], giveUp: AbortSignal = new AbortController().sign
   return persist('a failure', attempt, { events, giveUp })
 }
 
-const began = 'the database is away; handlers go on, writes wait'
+const began = 'the database is unreachable; handlers continue, writes wait'
 const ended = 'the database is back'
 
 test('many writes and loops in one outage are one line when it begins and one when it ends', async () => {
@@ -48,7 +48,7 @@ test('an outage ends with a write that is then refused for good, and the next on
 test('a write that met a conflict does not end the outage of another one of its kind', async () => {
   events.emit('writeDelayed', { write: Symbol('another'), what: 'a failure', error: away() })
   await write([conflict()])
-  expect(lines).toEqual([began, 'write failed and is tried again'])
+  expect(lines).toEqual([began, 'write failed and is retried'])
 })
 
 test('a write that is given up does not say that the database is back', async () => {

@@ -84,7 +84,7 @@ export class CreateQueue {
 
   /** Retries while another transaction holds a key. @throws TaskError `UNIQUE_KEY_BUSY` */
   async #whileBusy<T>(attempt: () => Promise<T | undefined>): Promise<T> {
-    const waitMs = this.#db.answerTimeoutMs
+    const waitMs = this.#db.responseTimeoutMs
     const deadline = performance.now() + waitMs
     do {
       const result = await attempt()

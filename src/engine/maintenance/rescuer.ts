@@ -59,10 +59,12 @@ export class Rescuer {
   async loop(signal: AbortSignal, passed: () => void): Promise<void> {
     while (!signal.aborted) {
       const hasBeaten = await this.#wakeUp.wait(this.#leaseMs, signal)
-      if (signal.aborted || !hasBeaten || !this.#judge.isSteady) continue
-      await this.#rescue()
-      await this.#failUnknownTypes()
-      await this.#forgetExecutors()
+      if (signal.aborted || !hasBeaten) continue
+      if (this.#judge.isSteady) {
+        await this.#rescue()
+        await this.#failUnknownTypes()
+        await this.#forgetExecutors()
+      }
       passed()
     }
   }

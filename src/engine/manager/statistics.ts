@@ -29,7 +29,7 @@ export class Statistics {
   read(): Promise<TaskStats> {
     if (this.#latest && performance.now() < this.#freshUntil) return this.#latest
     const begun = performance.now()
-    this.#freshUntil = begun + MAX_SHARED_TIMEOUTS * this.#db.answerTimeoutMs
+    this.#freshUntil = begun + MAX_SHARED_TIMEOUTS * this.#db.responseTimeoutMs
     const count = this.#count()
     this.#latest = count
     count.then(

@@ -12,7 +12,7 @@ import {
   taskIdPath,
 } from '../responses.ts'
 
-/** Beside the params: the other fields, escapes and white space. */
+/** For fields other than the params, escapes and white space. */
 const ROOM_BYTES = 1_536 * 1024
 
 const tags = ['tasks']

@@ -7,11 +7,11 @@ import { noQuery, problems, taskIdPath } from '../responses.ts'
 import { creatorFor } from '../roles.ts'
 
 const config = { swaggerTransform: jsonSchemaTransform }
-/** For @fastify/compress: it would hold events back until enough of them have gathered. */
+/** @fastify/compress would buffer events. */
 const uncompressed = { compress: false } as const
 const tags = ['tasks']
 
-/** What came before is not sent again. An empty one is what a client sends that has seen nothing. */
+/** Empty: the client has received nothing. */
 const resumption = z.looseObject({
   'last-event-id': z.coerce.number().int().min(0).default(0).describe('Id of the last line received.'),
 })

@@ -5,13 +5,12 @@ import type { TaskManager } from '../../engine/manager/manager.ts'
 import { noQuery, problems } from '../responses.ts'
 import { bulkOf } from '../roles.ts'
 
-// A thousand ids at their longest, every character an escape.
+// A thousand of the longest ids, every character escaped.
 const BULK_BODY_LIMIT = 384 * 1024
 
 const tags = ['tasks']
 const config = { swaggerTransform: jsonSchemaTransform }
 
-/** What is asked of many tasks at once. */
 export const manyTasksRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> = async (app, { manager }) => {
   const statsSchema = {
     summary: 'Count tasks by status and type, and finished tasks per minute',

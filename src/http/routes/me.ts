@@ -5,7 +5,7 @@ import { noQuery, problems } from '../responses.ts'
 
 const config = { swaggerTransform: jsonSchemaTransform }
 
-/** Where the host guards the routes itself, nobody is known by name, and whoever comes here may do everything. */
+/** The host guards the routes itself: every visitor is an admin. */
 const UNNAMED = { id: null, name: null, role: 'admin' } as const
 
 export const meRoute: FastifyPluginAsyncZod = async (app) => {

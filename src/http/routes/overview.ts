@@ -61,7 +61,7 @@ export const overviewRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> = a
   )
 }
 
-/** In a path an unknown type is a resource that is not there; in a body it is a wrong value. */
+/** 404 for an unknown type in a path; in a body it is an invalid value. */
 async function orNotFound<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work()

@@ -13,7 +13,7 @@ import { noQuery, problems, taskAnswer, taskIdPath, taskLogAnswer } from '../res
 import { creatorFor } from '../roles.ts'
 
 const tags = ['tasks']
-// On each route, because a host's own document may be made by another transform.
+// Per route, because a host's document may use another transform.
 const config = { swaggerTransform: jsonSchemaTransform }
 
 export const readTaskRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> = async (app, { manager }) => {
@@ -54,7 +54,7 @@ export const readTaskRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> = a
   )
 }
 
-/** Skipping rows costs as much as reading them; a cursor goes straight to its place. */
+/** Skipping rows costs as much as reading them. */
 function refuseDeepPages({ page, pageSize, cursor }: ListTasksQuery): void {
   if (cursor !== undefined || page * pageSize <= MAX_OFFSET_ROWS) return
   const detail = `pages end at row ${MAX_OFFSET_ROWS}: go on with the cursor of the page before`

@@ -14,7 +14,7 @@ import {
   schedulesAnswer,
 } from '../responses.ts'
 
-// Params at their largest, and room for the other fields and for escapes.
+// The largest params, plus other fields and escapes.
 const bodyLimit = 4 * MAX_SCHEDULE_PARAMS_BYTES
 
 const tags = ['schedules']

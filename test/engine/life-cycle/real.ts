@@ -197,7 +197,9 @@ export class Real {
         this.#runs.delete(key)
       }
     })
-    const engine = createEngine(this.#database, [scripted], SETTINGS, { answerTimeoutMs: ANSWER_TIMEOUT_MS })
+    const engine = createEngine(this.#database, [scripted], SETTINGS, {
+      responseTimeoutMs: ANSWER_TIMEOUT_MS,
+    })
     engine.executor.start()
     return engine
   }

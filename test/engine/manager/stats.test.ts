@@ -22,7 +22,7 @@ describe('stats', () => {
     const pool = new pg.Pool({ connectionString: tables.database.url, max: 1 })
     const held = await pool.connect()
     try {
-      const db = createDatabase(pool, { prepared: tables.database.prepared, answerTimeoutMs: 25 })
+      const db = createDatabase(pool, { prepared: tables.database.prepared, responseTimeoutMs: 25 })
       const statistics = new Statistics(db)
       const first = statistics.read()
       expect(statistics.read()).toBe(first)

@@ -188,7 +188,7 @@ describe('while another transaction has the key', () => {
 
   test('a create is refused when that takes too long, and the key can be had afterwards', async () => {
     const manager = new TaskManager({
-      db: createDatabase(tables.pool, { prepared: tables.database.prepared, answerTimeoutMs: 700 }),
+      db: createDatabase(tables.pool, { prepared: tables.database.prepared, responseTimeoutMs: 700 }),
       events: new TaskEvents(),
       definitions: new Map(),
       settings: taskSettings.parse({}),

@@ -120,7 +120,7 @@ test('only the connection that listens is terminated: polling goes on, and it li
   const worker = await current.startWorker({ settings: { pollIntervalMs: 60_000 } })
   for (let round = 0; round < 3; round += 1) {
     await expect.poll(async () => (await current.query(TERMINATE_LISTENER)).length).toBe(1)
-    await expect.poll(() => worker.logLines.filter(isHeardAgain).length).toBeGreaterThan(round)
+    await expect.poll(() => worker.logLines.filter(isListeningAgain).length).toBeGreaterThan(round)
     expect((await worker.ask('health')).ok).toBe(true)
     // Nothing but a notification can wake it.
     const taskId = await current.createOne('work', { ms: 1 })
@@ -156,7 +156,7 @@ async function runningHandlers(workers: WorkerProcess[], count: number): Promise
   await expect.poll(() => workers.reduce((sum, worker) => sum + worker.told('started').length, 0)).toBe(count)
 }
 
-const isHeardAgain = ({ msg }: LogLine) => msg === 'other processes are heard again'
+const isListeningAgain = ({ msg }: LogLine) => msg === 'notifications of other processes are received again'
 
 function elapse(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms))
