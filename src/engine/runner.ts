@@ -34,10 +34,7 @@ export interface TaskRunnerOptions {
   readonly opened?: Promise<void>
 }
 
-/**
- * An executor's own connections, for its writes and for its heartbeat: handlers may hold all of the app's pool, and
- * locked rows all connections of the writes.
- */
+/** Handlers may hold all of the app's pool, and locked rows all connections of the writes. */
 const OWN_CONNECTIONS = [
   { max: 5, idleMs: 5_000 },
   { max: 1, idleMs: 60_000 },
@@ -120,11 +117,7 @@ export class TaskRunner {
     })
   }
 
-  /**
-   * Fixes the types: later ones belong to apps that start later.
-   *
-   * @throws TaskError for an invalid declared schedule
-   */
+  /** Fixes the types. @throws TaskError for an invalid declared schedule */
   async start(): Promise<void> {
     if (this.#isStopping) return
     for (const [type, definition] of this.#registry.definitions()) this.#definitions.set(type, definition)

@@ -9,10 +9,7 @@ import { toPointer } from '../definition/params.ts'
 import { findDefinitions } from '../definition/task.ts'
 import type { AnyTask } from '../definition/task-reference.ts'
 
-/**
- * Checks arguments before a statement is sent: a value that PostgreSQL cannot store is the caller's error, with a
- * field.
- */
+/** Checks arguments before a statement is sent: a value that cannot be stored is the caller's error, with a field. */
 
 const inYears = (first: number, last: number) =>
   z.date().refine((date) => date.getUTCFullYear() >= first && date.getUTCFullYear() <= last, {

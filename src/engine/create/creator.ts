@@ -52,11 +52,7 @@ export class TaskCreator {
     return created.map((one) => this.#redaction.hide(one))
   }
 
-  /**
-   * Checks names only: a handler cannot be misspelt, and its task may wait for another process.
-   *
-   * @throws TaskError `UNKNOWN_TASK_TYPE`
-   */
+  /** Checks names; a handler cannot be misspelt. @throws TaskError `UNKNOWN_TASK_TYPE` */
   async requireKnown(tasks: readonly TaskReference[], tx?: Transaction): Promise<void> {
     const names = tasks.filter((task) => typeof task === 'string')
     if (names.length > 0) await this.#knownTypes.require([...new Set(names)], tx)

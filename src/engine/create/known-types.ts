@@ -7,10 +7,7 @@ import { findTypesInUse } from '../store/task-types.ts'
 
 const KNOWN_MS = 60_000
 
-/**
- * Types that tasks may be created with: those of this app, and those that an executor of the last day has registered.
- * Types of other processes cost a query a minute, unknown ones a query each.
- */
+/** Types of this app, and those that an executor of the last day has registered, cached for a minute. */
 export class KnownTypes {
   readonly #db: Database
   readonly #definitions: ReadonlyMap<string, TaskDefinition>
@@ -23,11 +20,7 @@ export class KnownTypes {
     this.#definitions = definitions
   }
 
-  /**
-   * Queries in the caller's transaction if there is one: it may hold the pool's last connection.
-   *
-   * @throws TaskError `UNKNOWN_TASK_TYPE`
-   */
+  /** Queries in `tx`, which may hold the pool's last connection. @throws TaskError `UNKNOWN_TASK_TYPE` */
   async require(taskTypes: readonly string[], tx?: Transaction): Promise<void> {
     const unknown = taskTypes.filter((taskType) => !this.#isKnown(taskType))
     if (unknown.length === 0) return

@@ -67,11 +67,7 @@ export class TaskFactory {
     }
   }
 
-  /**
-   * A function of several types stands for the one that is registered here.
-   *
-   * @throws TaskError `INVALID_ARGUMENT` if several are, or the value is no task
-   */
+  /** @throws TaskError `INVALID_ARGUMENT` for no task, or a function of several types that are registered here */
   findDefinition(task: TaskReference): TaskDefinition | undefined {
     if (typeof task === 'string') {
       checkType(task)

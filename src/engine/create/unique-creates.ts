@@ -8,10 +8,7 @@ interface Waiting {
   readonly created: PromiseWithResolvers<CreatedTask>
 }
 
-/**
- * Queues creates of one process by unique key, one in flight per key: any number of callers that wait for a key use one
- * connection.
- */
+/** One create per unique key is in flight, so callers that wait for a key use one connection. */
 export class UniqueCreates {
   readonly #create: (task: NewUniqueTask) => Promise<CreatedTask>
   /** By key. */

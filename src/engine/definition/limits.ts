@@ -28,9 +28,6 @@ export function isLimited(limits: TypeLimits): boolean {
 
 /**
  * The key under which a new task counts; '' if only its type counts, null if nothing does.
- *
- * @param options of the task's type; undefined if it is unknown here
- * @param params as parsed by the type's schema
  * @param given overrides the type's key
  * @throws TaskError `INVALID_ARGUMENT` for an invalid key, or one that the type does not declare
  */

@@ -132,10 +132,7 @@ export function requireStorable(type: string, params: unknown): void {
   if (unstorable) throw invalidParams(type, [unstorable])
 }
 
-/**
- * NUL and lone surrogates cannot be stored, a key `__proto__` is lost, and nesting beyond 100 levels may overflow
- * stacks.
- */
+/** NUL and lone surrogates cannot be stored, `__proto__` is lost, and deep nesting overflows stacks. */
 function findUnstorable(value: unknown, depth = 0): FieldProblem | undefined {
   if (depth > MAX_DEPTH) return { pointer: '', detail: `must not be nested deeper than ${MAX_DEPTH} levels` }
   if (typeof value === 'string') return checkText(value)

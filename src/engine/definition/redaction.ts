@@ -43,10 +43,7 @@ export class Redaction {
     return this.#pathsOf(taskType).length > 0
   }
 
-  /**
-   * Copied params would be stored with the marker as the value. @throws TaskError `INVALID_PARAMS`, with a pointer for
-   * each marker
-   */
+  /** Copied params may contain the marker. @throws TaskError `INVALID_PARAMS`, with a pointer for each */
   refuseMarker(taskType: string, params: unknown): void {
     const markers = this.#pathsOf(taskType).flatMap((path) => markersAt(params, path))
     const pointers = [...new Set(markers.map(toPointer))]

@@ -2,10 +2,7 @@ import { types } from 'node:util'
 import { describeError } from './outcome.ts'
 import { findErrorAt, isError, readThrown, type Thrown } from './thrown.ts'
 
-/**
- * JSON of results and log fields. `JSON.stringify` turns Maps, Sets and Errors into `{}` and drops functions: here each
- * has a form, or is reported as lost.
- */
+/** JSON of results and log fields, with forms for Maps, Sets and Errors; reports what is lost. */
 
 export interface Loss {
   /** A JSON pointer. */
@@ -13,12 +10,7 @@ export interface Loss {
   readonly what: string
 }
 
-/**
- * A Map becomes its entries, a Set and a typed array a list, an Error its name, message, code, causes and own fields
- * without the stack.
- *
- * @throws for a cycle, a BigInt, or an error of a `toJSON`
- */
+/** Errors lose their stack. @throws for a cycle, a BigInt, or an error of a `toJSON` */
 export function serialize(value: unknown, onLoss: (loss: Loss) => void): string | undefined {
   const pointers = new WeakMap<object, string>()
   return JSON.stringify(value, function (this: object, key: string, json: unknown) {

@@ -1,9 +1,6 @@
 import { types } from 'node:util'
 
-/**
- * The only reader of thrown values, which may be anything: throwing getters, proxies, errors of another realm. Never
- * throws; returns plain data of bounded depth and size.
- */
+/** Reads thrown values of any kind (throwing getters, proxies, other realms) as plain data. Never throws. */
 
 export interface Thrown {
   /** Undefined: not an error. */

@@ -49,10 +49,7 @@ export class ClaimLoop {
     this.#parts = parts
   }
 
-  /**
-   * Claims at once while more tasks are likely, otherwise after the poll interval or a wake-up, and never more than the
-   * free slots. An error ends the loop; the supervisor restarts it.
-   */
+  /** Claims at once while more tasks are likely, otherwise after the poll interval or a wake-up. */
   async loop(signal: AbortSignal, passed: () => void): Promise<void> {
     const { slots, wakeUp, claimer, pollIntervalMs } = this.#parts
     let woken = false

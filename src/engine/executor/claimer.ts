@@ -74,10 +74,7 @@ export class Claimer {
     this.#limited.noteEnd(taskType)
   }
 
-  /**
-   * Claims at once if all slots were busy, the type is limited, or the last claim found a backlog. Otherwise debounces:
-   * one claim serves several freed slots.
-   */
+  /** Claims at once if all slots were busy, the type is limited, or there is a backlog; otherwise debounces. */
   noteFreed(taskType: string, wasFull: boolean): void {
     const { wakeUp } = this.#options
     if (wasFull || !this.#foundFew || !this.isUnlimited(taskType)) wakeUp.notify()

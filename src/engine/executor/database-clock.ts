@@ -8,20 +8,12 @@ export interface ClockReading {
 /** Heartbeats written at the same moment may differ by a little. */
 const TOLERANCE_MS = 1_000
 
-/**
- * Compares the database's clock, which may be set, with this process's monotonic one, which stops while the machine
- * sleeps.
- */
+/** Compares the database's clock, which may be set, with this process's monotonic clock. */
 export class DatabaseClock {
   #last: ClockReading | undefined
   #latest = Number.NEGATIVE_INFINITY
 
-  /**
-   * Returns the database time since the last reading, and how much of it cannot have passed here: negative where the
-   * clock went back.
-   *
-   * @param latest the latest instant in the database, in milliseconds
-   */
+  /** Returns the time since the last reading, and how much of it cannot have passed here; negative: backwards. */
   read(reading: ClockReading, latest: number): { gapMs: number; jumpMs: number } {
     const last = this.#last ?? reading
     this.#last = reading

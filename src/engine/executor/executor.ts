@@ -11,10 +11,7 @@ import { assessHealth, type ExecutorHealth } from './health.ts'
 /** A poll loop is stale after this time at the earliest. */
 const MIN_STALE_MS = 10_000
 
-/**
- * Starts and stops the parts that run due tasks, and reports their health. Its id is fresh at every start, so that no
- * write of an earlier process passes for its own.
- */
+/** Starts, stops and watches the parts that run due tasks. A fresh id keeps writes of earlier processes out. */
 export class TaskExecutor {
   readonly id = randomUUID()
   readonly #options: ExecutorOptions
@@ -78,11 +75,8 @@ export class TaskExecutor {
   }
 
   /**
-   * Stops in two phases: claims no more and waits for handlers; at 80 % of `shutdownTimeoutMs` aborts the others and
-   * releases their tasks, no retry spent. A second call waits for the same stop.
-   *
-   * @throws TaskError `SHUTTING_DOWN` if the database did not take the last writes in time: the lease releases the
-   *   tasks
+   * Claims no more and waits for handlers; at 80 % of `shutdownTimeoutMs` aborts the others and releases their tasks.
+   * @throws TaskError `SHUTTING_DOWN` if the database did not take the last writes in time
    */
   stop(): Promise<void> {
     this.#stopping ??= this.#parts ? this.#stop(this.#parts) : Promise.resolve()

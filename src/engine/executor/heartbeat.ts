@@ -18,10 +18,7 @@ import type { Attempt } from './attempt/attempt.ts'
 import { type ClockReading, DatabaseClock } from './database-clock.ts'
 import type { Slots } from './slots.ts'
 
-/**
- * Heartbeats further apart than this many intervals are a gap. A lease has at least three intervals, so an outage short
- * enough to leave no gap makes no other executor look dead.
- */
+/** More intervals between two heartbeats are a gap. Shorter outages make no executor look dead: a lease has three. */
 const LONGEST_GAP = 1.5
 
 /** Slow probes take at most a fiftieth of the time, but run four times a lease: a transaction held open slows them. */
@@ -63,8 +60,8 @@ export interface HeartbeatOptions {
 }
 
 /**
- * Shows others that this executor lives, and aborts its attempts that were cancelled or lost: the one channel that works
- * when notifications fail. Every beat also probes for orphaned claims and for tasks of dead executors.
+ * Shows others that this executor lives, aborts its cancelled and lost attempts even when notifications fail, and
+ * probes for orphaned claims and tasks of dead executors.
  */
 export class Heartbeat {
   readonly #db: Database
@@ -94,8 +91,8 @@ export class Heartbeat {
   }
 
   /**
-   * Others see that this executor lives, and will until a claim sent now has returned. Without a heartbeat for half a
-   * lease it must claim nothing: others would rescue and run the task, too. The date also counts a machine's sleep.
+   * Others see this executor alive until a claim sent now has returned; otherwise they would rescue the task and run
+   * it, too. The date also counts a machine's sleep.
    */
   get isVisible(): boolean {
     const ageMs = Math.max(performance.now() - this.#lastBeat, Date.now() - this.#lastBeatDate)

@@ -161,10 +161,7 @@ export class TaskFeed {
     }
   }
 
-  /**
-   * Resolves once the target is found, to the function that leaves it. The signal leaves, too: an iterator that was
-   * never started runs no `finally`.
-   */
+  /** Leaves at the signal, too: an iterator that was never started runs no `finally`. */
   async #enter(target: WatchedTask | AllTasks, signal: AbortSignal): Promise<() => void> {
     if (target.viewers === 0) this.#poller.wake()
     target.viewers += 1

@@ -22,8 +22,6 @@ export class MissingIds {
   }
 
   /**
-   * @param page ids above the position, ascending
-   * @param found missing ids that have become visible
    * @param last the highest id of the table
    * @returns false where some missing ids were given up, because there are too many
    */

@@ -12,10 +12,7 @@ const BATCH = 500
 const MAX_PENDING = 100_000
 const STOP_MS = 1_000
 
-/**
- * Reports ended runs to the processes that stream all tasks: no index finds a run that starts and ends between two of
- * their polls. At most one statement a second while no process watches, five while one does. No run waits for it.
- */
+/** Reports ended runs to processes that stream all tasks: polls miss a run that starts and ends between them. */
 export class ChangeReporter {
   readonly #db: Database
   readonly #events: TaskEvents

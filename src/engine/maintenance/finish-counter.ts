@@ -18,10 +18,7 @@ interface Bucket {
   cancelled: number
 }
 
-/**
- * Counts the tasks that this process ends, and adds them to their minutes every few seconds. Counts of a killed process
- * are lost.
- */
+/** Counts ended tasks in memory and adds them to their minutes. Counts of a killed process are lost. */
 export class FinishCounter {
   readonly #db: Database
   readonly #events: TaskEvents

@@ -7,10 +7,7 @@ const MAX_TASKS = 10_000
 /** Counts are per process, so every tenth attempt checks the log at once. */
 const CHECK_EVERY_ATTEMPTS = 10
 
-/**
- * Bounds the logs of tasks. Counts written lines; after a tenth of the limit it checks the whole log and deletes the
- * oldest lines beyond it.
- */
+/** Bounds the logs of tasks: checks a log after each tenth of its limit and deletes the oldest lines. */
 export class LogCap {
   readonly #db: Database
   readonly #events: TaskEvents

@@ -30,9 +30,8 @@ const BUSY = 1 / 3
 const JITTER = 0.1
 
 /**
- * Deletes tasks after their retention, with params, log and attempts. One process at a time does it for all: a row
- * holds the duty. It walks each type from the oldest task, in small steps and a third of the time, then waits an hour
- * or a 24th of the shortest retention. A step waits for no lock and locks nothing that a claim needs.
+ * Deletes tasks after their retention. One process at a time holds the duty, walks each type from the oldest task in
+ * small steps, then waits up to an hour. A step waits for no lock and locks nothing that a claim needs.
  */
 export class Pruner {
   readonly #db: Database

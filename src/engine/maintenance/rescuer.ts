@@ -13,8 +13,8 @@ const UNKNOWN_TYPES_INTERVAL_MS = 60_000
 const SEARCH_SHARE = 50
 
 /**
- * Rescues the tasks of dead executors, fails tasks of unknown types, and forgets executors that are long gone. Passes
- * right after a heartbeat of its own executor, and only while those are steady: during an outage everyone looks dead.
+ * Rescues tasks of dead executors and fails tasks of unknown types. Passes after each heartbeat of its executor, while
+ * those are steady: during an outage everyone looks dead.
  */
 export class Rescuer {
   readonly #db: Database

@@ -55,10 +55,7 @@ export class Statistics {
   }
 }
 
-/**
- * Waiting and running tasks are exact, as are ends up to a bound. Beyond it they are estimates from the planner's
- * statistics, never below the counted number.
- */
+/** Ended tasks beyond a bound are estimates from the planner's statistics, never below the counted number. */
 export function summarize(counts: readonly TypeCount[]): Omit<TaskStats, 'finishedPerMinute'> {
   const failed = estimateEnds(counts, 'failed', 'failedShare')
   const cancelled = estimateEnds(counts, 'cancelled', 'cancelledShare')

@@ -43,10 +43,7 @@ class AwaitedTask {
   }
 }
 
-/**
- * Callers that wait for tasks to end. Ends in this process are noticed at once, others by one poll for all awaited
- * tasks. Waiters of a task share its reads.
- */
+/** Callers that wait for tasks to end: notices ends in this process at once, others by one poll for all. */
 export class Waiters {
   readonly #db: Database
   readonly #pollIntervalMs: number

@@ -13,10 +13,7 @@ const FEW = 3
 /** As many others are woken later: the first may have no free slot, or have just died. */
 const BACKUP_MS = 20
 
-/**
- * Milliseconds until this executor claims after a notification; undefined: it does not. As many executors wake as there
- * are tasks, and as many again a moment later.
- */
+/** Delay of this executor's claim; undefined: none. As many wake as there are tasks, and as many again later. */
 export function wakeUpDelay({ size, position }: Fleet, { count, seed }: DueTasks): number | undefined {
   if (size <= FEW || count >= size) return 0
   const distance = (position + seed) % size

@@ -1,10 +1,7 @@
 /** Each NOTIFY takes a lock shared by all notifying commits of the server, and wakes executors. */
 const INTERVAL_MS = 5
 
-/**
- * Limits notifications of due tasks. Suppressed ones are counted and sent by a trailing timer, so that others learn of
- * the last task of a burst, too.
- */
+/** Limits notifications of due tasks; a trailing timer sends the number of suppressed ones. */
 export class NotifyLimiter {
   readonly #send: (count: number) => void
   #nextAt = 0

@@ -11,18 +11,14 @@ export interface BatchLimits<In> {
   readonly maxItems: number
   /** A larger item goes alone. */
   readonly maxBytes: number
-  /**
-   * From twice as many on, items are split between the free batches, so that the server works on both at once. Default:
-   * never split.
-   */
+  /** From twice as many on, items are split between the free batches. Default: never split. */
   readonly minShare?: number
   bytesOf(item: In): number
 }
 
 /**
- * Lets concurrent writes share a statement and its commit. A batch is sent in the same turn of the event loop while
- * fewer than two are in flight; later items form the next batch. Two, so that one slow commit delays no one; a timer
- * would only add its delay.
+ * Lets concurrent writes share a commit. A batch is sent at once while fewer than two are in flight, so that one slow
+ * commit delays no one; a timer would only add its delay.
  */
 export class Batcher<In, Out> {
   readonly #write: (items: readonly In[]) => Promise<readonly Out[]>

@@ -21,10 +21,7 @@ export interface AttemptEnd {
 
 /** What happens in the engine. Listeners word log lines and count metrics. */
 export interface TaskEventMap {
-  /**
-   * Tasks were created, or made pending again (`isRetry`), here. `dueNow`: one may run at once; `overdue`: one was due
-   * before it existed.
-   */
+  /** Created or made pending again (`isRetry`) here. `overdue`: a task was due before it existed. */
   created: [
     {
       taskIds: readonly string[]
@@ -74,10 +71,7 @@ export interface TaskEventMap {
   listenerFailed: [{ event: string; error: unknown }]
   /** A host's listener threw or rejected: once per cause. */
   hostListenerFailed: [{ event: string; error: unknown }]
-  /**
-   * Between two heartbeats, or since an earlier executor's; negative: backwards. `behindMs`: time until it shows its
-   * latest instant again.
-   */
+  /** Negative: backwards. `behindMs`: time until the clock shows its latest instant again. */
   clockJumped: [{ byMs: number; behindMs: number }]
   /** Emitted once per outage; the supervisor restarts the loop. */
   loopFailed: [{ loop: string; error: unknown }]

@@ -19,10 +19,7 @@ export async function persistOrDiscard<T>(
   return (await persistEachOrDiscard(what, [undefined], write, context))[0]
 }
 
-/**
- * The same for many items in one write. If one is refused, halves are written until it is alone: the others belong to
- * other tasks. Returns the results of the successful writes.
- */
+/** The same for many items: halves of a refused batch are retried until the bad item is alone. */
 export async function persistEachOrDiscard<Item, T>(
   what: string,
   items: readonly Item[],

@@ -14,10 +14,7 @@ export interface Persisted<T> {
   readonly retried: boolean
 }
 
-/**
- * Repeats a fenced write through outages and conflicts until it succeeds: a repetition changes nothing twice. Throws
- * permanent errors.
- */
+/** Repeats a fenced write until it succeeds, which changes nothing twice. Throws permanent errors. */
 export async function persist<T>(
   what: string,
   write: () => Promise<T>,

@@ -33,11 +33,7 @@ export async function within(ms: number, done: Promise<void>): Promise<void> {
   await Promise.race([done, late]).finally(() => clearTimeout(timer))
 }
 
-/**
- * Resolves with `work`, unless the signal aborts first: a query on a dead connection may hang.
- *
- * @throws TaskError `SHUTTING_DOWN` at the signal
- */
+/** A query on a dead connection may hang. @throws TaskError `SHUTTING_DOWN` at the signal */
 export async function beforeAbort(signal: AbortSignal, work: Promise<void>): Promise<void> {
   const { promise: late, reject } = Promise.withResolvers<never>()
   const tooLate = () =>

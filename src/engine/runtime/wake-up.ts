@@ -35,10 +35,7 @@ export class WakeUp {
     this.#timers.clear()
   }
 
-  /**
-   * Resolves after `ms`, at a wake-up or at the signal, to whether it was a wake-up; never rejects. One waiter at a
-   * time.
-   */
+  /** Resolves to whether a wake-up ended it; at the signal, too. Never rejects. One waiter at a time. */
   async wait(ms: number, signal: AbortSignal): Promise<boolean> {
     if (!this.#pending && !signal.aborted) {
       const { promise, resolve } = Promise.withResolvers<void>()

@@ -10,10 +10,7 @@ const CHECK_INTERVAL_MS = 5_000
 /** Another process may have deleted a missing row; its notification may be on the way. */
 const CONFIRM_MS = 1_000
 
-/**
- * The schedules declared in an app's code: inserted at the start, or once the database is back. Missing rows are
- * inserted again, but not those deleted through the API, until the next start.
- */
+/** Inserts the schedules declared in code, and again rows that vanish, but not those deleted through the API. */
 export class DeclaredSchedules {
   readonly #db: Database
   readonly #events: TaskEvents
@@ -41,11 +38,7 @@ export class DeclaredSchedules {
     this.#supervisor = new Supervisor('schedules', loop, options.events)
   }
 
-  /**
-   * Starts without the database, too.
-   *
-   * @throws TaskError for an invalid schedule
-   */
+  /** Starts without the database, too. @throws TaskError for an invalid schedule */
   async start(mayBeLate: () => boolean): Promise<void> {
     if (this.#schedules.length === 0) return
     this.#events.on('scheduleDeleted', this.#onDeleted)

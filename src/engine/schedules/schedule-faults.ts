@@ -4,10 +4,7 @@ import { decodeScheduleParams } from '../definition/params.ts'
 import type { ScheduleRow } from '../store/schedules.ts'
 import { parseCron } from './cron.ts'
 
-/**
- * Reads a row that another version or an operator may have written: replaces unreadable values by their defaults and
- * names them in `lastError`.
- */
+/** Replaces unreadable values, written by others, by their defaults and names them in `lastError`. */
 export function readSchedule({ revision: _revision, ...row }: ScheduleRow): ScheduleView {
   const faults: string[] = []
   const read = <T>(value: () => T, otherwise: T): T => {

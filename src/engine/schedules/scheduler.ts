@@ -40,11 +40,8 @@ export interface Judge {
 }
 
 /**
- * Creates the tasks of schedules at their ticks, in every process: the statement that moves a schedule's next tick also
- * inserts the task, so only one succeeds. Sleeps until the next tick, at most a minute.
- *
- * An invalid schedule is reported in its row and stops no other. Database errors end the loop; the supervisor restarts
- * it.
+ * Creates the tasks of schedules at their ticks. Every process tries: the statement that moves the next tick also
+ * inserts the task. An invalid schedule is reported in its row; database errors end the loop.
  */
 export class Scheduler {
   readonly #db: Database

@@ -140,10 +140,7 @@ export class Schedules {
     return { ...settings, params: toText(params) }
   }
 
-  /**
-   * Restores redacted values from the stored params. Another type must not reveal them: a change of type restores
-   * nothing and may not keep them.
-   */
+  /** Restores redacted values of stored params, unless the type changes: another type must not reveal them. */
   #keepHidden(
     before: ScheduleRow,
     taskType: string | undefined,

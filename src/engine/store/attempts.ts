@@ -4,10 +4,7 @@ type Values = Readonly<
   Record<'executor' | 'outcome', string> & Partial<Record<'error' | 'stack' | 'where', string>>
 >
 
-/**
- * Records the attempts of the rows that a CTE has ended. Tolerates rows that others edited, without a start or with
- * reused attempt numbers: one must not fail the whole statement.
- */
+/** Records ended attempts. Tolerates rows that others edited: one must not fail the whole statement. */
 export function recordAttempts(from: string, { executor, outcome, error, stack, where }: Values): string {
   return `recorded as (
      insert into ${ATTEMPTS} (task_id, attempt, executor_id, started_at, outcome, error, stack)

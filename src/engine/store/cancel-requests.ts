@@ -5,10 +5,8 @@ import { type CancelledRun, cancelTasks, IS_UNFINISHED } from './operate.ts'
 import { CANCEL_REQUESTS, TASKS } from './tables.ts'
 
 /**
- * Cancels of tasks whose rows are locked by a transaction. The request is written to a table that the lock does not
- * cover, and the handler's signal aborts at once. The task becomes cancelled by whoever comes first after the
- * transaction: the caller's retries, the run when its handler returns, or any executor's next heartbeat. So an aborted
- * attempt never counts as failed. A transaction that completes the task wins over the cancel.
+ * Cancels of tasks whose rows are locked: the request goes to a table outside that lock, and the signal aborts at once.
+ * After the transaction the caller, the returning run or any heartbeat cancels the task, unless it was completed.
  */
 
 const REQUEST = statement(

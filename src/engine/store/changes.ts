@@ -3,8 +3,8 @@ import { LIVES } from './liveness.ts'
 import { CHANGES, DUTIES, EXECUTORS, TYPES } from './tables.ts'
 
 /**
- * Reports of changed tasks, for the stream of all tasks: what polling does not find, such as tasks that start and end
- * between two polls. Operators' statements always report; executors and the pruner only while a process watches.
+ * Reports of changed tasks that polling misses, as those that start and end between two polls. Operators' statements
+ * always report, executors and the pruner only while a process watches.
  */
 
 const DUTY = 'watch'

@@ -61,10 +61,7 @@ interface DueTypes {
   readonly at: number
 }
 
-/**
- * Claims for executors of many types. A branch per type would take seconds and gigabytes to plan, so it first finds the
- * types whose due tasks come first, and claims from these alone.
- */
+/** Planning a branch per type would take seconds: claims from the types whose due tasks come first. */
 export class ManyTypeClaims implements TypeClaims {
   readonly types: readonly TypeLimits[]
   readonly #db: Database

@@ -16,10 +16,7 @@ export function runKey({ taskId, attempt }: Pick<Fence, 'taskId' | 'attempt'>): 
 /** Always the first three parameters of a statement. */
 export const HOLDS_FENCE = `task_id = $1 and attempt = $2 and executor_id = $3 and status = 'running'`
 
-/**
- * Waits at most 500 ms for a locked row: a client that gave up would leave its backend waiting, one more with every
- * retry. Ends with the statement's own transaction.
- */
+/** Without a limit, a client that gives up leaves its backend waiting, one more with every retry. */
 export const WAITS_BRIEFLY = `(select set_config('lock_timeout', '500ms', true)) is not null`
 
 export const HOLDS_FENCE_BRIEFLY = `${HOLDS_FENCE}

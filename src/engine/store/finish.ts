@@ -71,10 +71,7 @@ export const COMPLETION_BATCH = {
   bytesOf: (run: CompletedRun) => run.result?.length ?? 0,
 }
 
-/**
- * Completes runs of one executor in one statement and returns, in their order, which were written. The others lost
- * their fence or their row is locked: `completeTask` waits for it.
- */
+/** Returns which runs were written. For the others, which lost their fence or are locked, call `completeTask`. */
 export async function completeTasks(
   db: Database,
   executorId: string,
@@ -219,10 +216,7 @@ const FIND_END = statement(
     where task_id = $1`,
 )
 
-/**
- * Returns the recorded outcome of a run; undefined: none, or no task. Tells a write whose response was lost from a late
- * one.
- */
+/** The recorded outcome: tells a write whose response was lost from a late one. Undefined: none. */
 export async function findEnd(db: Database, fence: Fence): Promise<string | undefined> {
   const [row] = await execute<{ completed: boolean; outcome: string | null }>(
     db,

@@ -125,10 +125,7 @@ export interface Insertion {
   readonly holders: ReadonlyMap<string, DetailRow>
 }
 
-/**
- * Inserts tasks without unique keys, all or none. With `payload` the commit notifies other processes, unless
- * PostgreSQL's notification queue is full.
- */
+/** Inserts tasks without unique keys, all or none. `payload` notifies, unless PostgreSQL's queue is full. */
 export async function insertTasks(
   db: Database,
   tasks: readonly NewTask[],
@@ -145,8 +142,8 @@ export async function warmUpInsert(db: Database): Promise<void> {
 }
 
 /**
- * Inserts tasks whose unique keys are free. A task with neither a row nor a holder must be retried: the holder ended in
- * between. Returns undefined, with nothing inserted, if an open transaction held a key for `waitMs`.
+ * Retry tasks with neither a row nor a holder: the holder ended in between. Undefined, with nothing inserted: an open
+ * transaction held a key for `waitMs`.
  */
 export async function insertUnique(
   db: Database,

@@ -38,10 +38,7 @@ const ID_START = /^task_[A-Za-z0-9]{0,45}$/
 /** The longest possible id, after all others with its prefix. */
 const LAST = 'z'.repeat(46)
 
-/**
- * Ids contain the time of their maker's clock. Beyond this deviation a task is not found among `many`; more slack would
- * make each search slower.
- */
+/** Ids contain their maker's clock: a search in list order misses larger deviations. */
 const CLOCK_SLACK_MS = 5 * 60_000
 
 export function matchIds(q: string): 'none' | 'all' | 'some' {
@@ -59,11 +56,8 @@ export class Values {
 }
 
 /**
- * The conditions of a list, one per index range: a status, or a status of a type. They are disjoint and each is in list
- * order, so they are merged at any depth. The few running tasks are found by their own index and sorted.
- *
- * Ids have the database's collation. The bounds enclose a prefix wherever `z` is the last letter; `usesIdBounds` tells
- * whether it is.
+ * Disjoint conditions, one per index range in list order, which are merged. The few running tasks are sorted. The
+ * bounds enclose a prefix where `z` sorts last, which `usesIdBounds` tells.
  */
 export function branchesOf(
   filter: TaskFilter,
@@ -97,10 +91,7 @@ export function startsWith(q: string, values: Values, usesIdBounds: boolean): st
   return `starts_with(task_id, ${prefix})${bounds}`
 }
 
-/**
- * The same for a walk in list order. As a plain condition the planner would use the index of ids, expect few rows, and
- * sort them all.
- */
+/** As a plain condition the planner would use the index of ids, expect few rows, and sort them all. */
 function meets(q: string, values: Values): string {
   return ` and case when starts_with(task_id, ${values.add(q)}) then true end`
 }

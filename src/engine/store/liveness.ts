@@ -1,19 +1,13 @@
 import { EXECUTORS } from './tables.ts'
 
-/**
- * The heartbeat of executor `e` is younger than so many leases, and not a lease ahead: that was written before the
- * clock was set back, and a living executor would have replaced it.
- */
+/** Its last heartbeat is recent, and not a lease ahead, as one from before the clock was set back. */
 export const LIVES = (e: string, leases = '1') => `(${e}.heartbeat_at > now() - ${lease(e)} * ${leases}
              and ${e}.heartbeat_at < now() + ${lease(e)})`
 
 /** A stopped executor's types count as registered for one lease: it may be restarting. */
 export const REGISTERS_TYPES = (e: string) => LIVES(e, `case when ${e}.stopped_at is null then 2 else 1 end`)
 
-/**
- * The judge's own heartbeat is recent by the same clock. Otherwise the clock has jumped or all processes were
- * suspended, and every heartbeat looks old.
- */
+/** Otherwise the clock has jumped or all processes were suspended, and every heartbeat looks old. */
 export const CLOCK_IS_STEADY = (judge: string) => `not exists (
               select from ${EXECUTORS} me
                where me.executor_id = ${judge}::uuid

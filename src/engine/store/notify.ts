@@ -12,11 +12,7 @@ export async function sendNotification(db: Database, payload: string): Promise<v
   await execute(db, NOTIFY, [payload])
 }
 
-/**
- * The payload for so many due tasks. Its second number is random and selects the executors that claim.
- *
- * @param count Infinity: unknown
- */
+/** Its second number is random and selects the executors that claim. @param count Infinity: unknown */
 export function duePayload(count: number): string {
   return count > MAX_COUNT ? 'due' : `due ${count} ${randomInt(MAX_COUNT)}`
 }

@@ -6,8 +6,7 @@ import { TASK_COLUMNS, type TaskRow } from './rows.ts'
 import { ATTEMPTS, CANCEL_REQUESTS, TASKS } from './tables.ts'
 
 /**
- * What operators do to tasks, one guarded statement each. Locked rows are skipped, or waited for half a second: a
- * statement that stays queued keeps its connection, and takes effect long after its caller has given up.
+ * Locked rows are skipped, or waited for half a second: a queued statement takes effect after its caller has given up.
  */
 
 export type LockedRows = 'skip' | 'wait'

@@ -143,10 +143,7 @@ export interface AppendedLogs {
   readonly locked: ReadonlySet<string>
 }
 
-/**
- * Appends lines in their order. Lines of a task in neither set are discarded: the task is gone. With `wait`, it also
- * waits half a second for locked rows.
- */
+/** Discards lines of a task in neither set: it is gone. `wait` waits half a second for locked rows. */
 export async function appendLogs(
   db: Database,
   lines: readonly NewLogLine[],

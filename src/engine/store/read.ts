@@ -132,10 +132,7 @@ export async function countTasks(db: Database, filter: TaskFilter, search: IdSea
   return row?.count ?? 0
 }
 
-/**
- * Up to so many matches are sorted; more are found in list order. The shorter their time span, the more rows that walk
- * would read in vain.
- */
+/** Beyond it, ids are found in list order; the shorter their time span, the more rows are read in vain. */
 const FEW = { ofOneMinute: 200_000, others: 20_000 }
 
 export async function searchIds(db: Database, q: string | undefined): Promise<IdSearch> {

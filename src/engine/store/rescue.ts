@@ -64,10 +64,7 @@ export interface UnknownTypeTask {
   readonly error: string
 }
 
-/**
- * Puts the tasks of dead executors back to pending, due at once, one retry spent; at most 500 a call. Rescues none if
- * the clock has jumped since the heartbeat of `judge`. `unlisted`: includes executors without a row.
- */
+/** At most 500 a call, none if the clock has jumped. `unlisted`: includes executors without a row. */
 export function rescueTasks(
   db: Database,
   judge: string | null = null,
@@ -94,10 +91,8 @@ const RELEASE_ALL_BUT = statement(
 )
 
 /**
- * Releases rows that run under an executor and are not in `kept`, due after `delayMs`, no retry spent: orphaned claims,
- * or handlers that ignore their signal at a stop. Skips locked rows.
- *
- * @returns the ids of the released tasks
+ * Releases rows under an executor that are not in `kept`: orphaned claims, or handlers that ignore a stop. Returns
+ * their ids.
  */
 export async function releaseAllBut(
   db: Database,
@@ -114,10 +109,7 @@ export async function releaseAllBut(
   return rows.map((row) => row.taskId)
 }
 
-/**
- * $1: grace in seconds; $2: the calling executor. A loose index scan finds the pending types; the caller's types are
- * excluded before any other is checked. Paused types are left alone: their executors may be stopped on purpose.
- */
+/** $1: grace in seconds; $2: the caller, whose types are excluded first. Paused types are left alone. */
 const UNKNOWN_TYPES = `pending (task_type) as (
      (select task_type from ${TASKS} where status = 'pending' order by task_type limit 1)
      union all

@@ -13,16 +13,12 @@ interface Seen extends Snapshot {
   readonly atMs: number
 }
 
-/**
- * A transaction that never ends, in any database of the server, must not hold back a stream. A line that commits later
- * than this after newer lines may be missing.
- */
+/** A transaction that never ends must not hold back a stream: a line that commits later may be missing. */
 const MAX_HELD_MS = 2_000
 
 /**
- * Finds the ids that no smaller id can follow. Ids come from a sequence and become visible when their transactions
- * commit, so a smaller one may appear later. An id is settled when every transaction in flight at its first poll has
- * ended.
+ * Ids become visible when their transactions commit, so a smaller one may appear later. An id is settled when every
+ * transaction in flight at its first poll has ended.
  */
 export class SettledIds {
   #seen: Seen[] = []

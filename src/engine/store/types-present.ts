@@ -1,10 +1,7 @@
 import { IS_LISTED } from './list-branches.ts'
 import { TASKS } from './tables.ts'
 
-/**
- * A CTE, `types (task_type)`, for a recursive `with`: a loose index scan, one step a type. Ends with a null. Types
- * whose tasks all run are not among them.
- */
+/** CTE of a loose index scan; ends with a null. Types whose tasks all run are not among them. */
 export const TYPES = `types (task_type) as (
      (select task_type from ${TASKS} where status <> 'running' and ${IS_LISTED} order by task_type limit 1)
      union all

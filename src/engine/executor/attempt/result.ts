@@ -6,12 +6,7 @@ import { type Loss, serialize } from '../../definition/serialize.ts'
 
 const MAX_LOSSES = 5
 
-/**
- * Encodes a handler's result as JSON; null if there is none. `warn` reports values that JSON loses: they do not fail
- * the task.
- *
- * @throws PermanentError if it is not JSON or too large: a retry would return the same
- */
+/** `warn` reports values that JSON loses. @throws PermanentError if it is not JSON or too large */
 export function encodeResult(result: unknown, maxBytes: number, warn: (line: string) => void): string | null {
   const losses: Loss[] = []
   let text: string | undefined
