@@ -25,10 +25,8 @@ export interface TaskRunnerOptions {
   readonly registry: TaskRegistry
   readonly schedules?: readonly ScheduleOptions[] | undefined
   readonly version: string
-  /** False: it only creates and shows tasks. */
   readonly executes: boolean
   readonly prepared: boolean
-  /** Undefined: polls only. */
   readonly listen: pg.ClientConfig | undefined
   /** Resolves once the tables exist; until then statements wait. Default: they exist. */
   readonly opened?: Promise<void>
@@ -39,12 +37,10 @@ const OWN_CONNECTIONS = [
   { max: 5, idleMs: 5_000 },
   { max: 1, idleMs: 60_000 },
 ] as const
-/** Used while handlers or routes hold all of the app's pool. */
 const SPARE_CONNECTIONS = { max: 2, idleMs: 5_000 }
 /** Opened for viewers, so that they and the app do not wait for each other. */
 const FEED_CONNECTIONS = { max: 2, idleMs: 5_000 }
 
-/** Builds the engine of one app, and owns the order in which its parts start and stop. */
 export class TaskRunner {
   readonly events = new TaskEvents()
   readonly manager: TaskManager
@@ -126,7 +122,6 @@ export class TaskRunner {
     else void this.#beginLate()
   }
 
-  /** False while the start waits for the database's tables. */
   get isOpen(): boolean {
     return this.#gate.isOpen
   }
@@ -144,7 +139,6 @@ export class TaskRunner {
     try {
       await this.#schedules.start(() => !this.#isStopping)
     } catch (error) {
-      // The app was closed during its start: its pools have ended.
       if (!this.#isStopping) throw error
     }
     if (this.#isStopping) return

@@ -20,7 +20,6 @@ const instant = inYears(1, 9999)
 /** A year of two digits would be read back as one of the last century. */
 const dueInstant = inYears(1970, 9999)
 const count = z.int().min(0).max(2_147_483_647)
-/** REST allows 200. */
 const pageSize = z.int().min(1).max(10_000)
 /** So that page × pageSize is a safe integer. */
 const page = z.int().min(1).max(2_147_483_647)
@@ -43,7 +42,6 @@ export const taskItem = z
   })
   .superRefine(refuseTwoTimes)
 
-/** Items are checked one by one. */
 export const taskList = z.array(z.custom(isObject, 'must be an object such as { task, params }'))
 
 /** @throws TaskError `INVALID_ARGUMENT` if it is no object, or has another argument of `createTask` as a key */

@@ -40,7 +40,6 @@ export class CreateQueue {
     this.#limiter = limiter
   }
 
-  /** @throws TaskError `DUPLICATE_TASK`, `UNIQUE_KEY_BUSY` */
   async add(task: NewTask): Promise<CreatedTask> {
     if (!hasKey(task)) return this.#inserts.add(task)
     const created = await this.#uniqueCreates.add(task)
@@ -72,7 +71,6 @@ export class CreateQueue {
     return this.#whileBusy(async () => (await this.#insertUnique([task], KEY_WAIT_MS))[0])
   }
 
-  /** Undefined: try again. */
   async #insertUnique(tasks: readonly NewUniqueTask[], waitMs: number): Promise<(CreatedTask | undefined)[]> {
     const insertion = await insertUnique(this.#db, tasks, waitMs)
     if (!insertion) return tasks.map(() => undefined)

@@ -9,7 +9,6 @@ export function hasKey(task: NewTask): task is NewUniqueTask {
   return task.uniqueKey !== null
 }
 
-/** Returns for each task its row, or the task that holds its unique key. */
 export function toCreated(tasks: readonly NewTask[], { created, holders }: Insertion): CreatedTask[] {
   const byKey = new Map([...holders].map(([key, row]) => [key, fromDetailRow(row)]))
   return tasks.map((task) => {

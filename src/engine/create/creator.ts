@@ -12,7 +12,6 @@ import { KnownTypes } from './known-types.ts'
 import type { ManagerParts } from './manager-parts.ts'
 import type { TaskFactory } from './new-task.ts'
 
-/** Creates tasks, with a commit of its own or in a caller's transaction. */
 export class TaskCreator {
   readonly #factory: TaskFactory
   readonly #redaction: Redaction

@@ -11,7 +11,6 @@ const KNOWN_MS = 60_000
 export class KnownTypes {
   readonly #db: Database
   readonly #definitions: ReadonlyMap<string, TaskDefinition>
-  /** Types of other processes, and until when they count as known. */
   readonly #elsewhere = new Map<string, number>()
   readonly #inFlight = new Map<string, Promise<void>>()
 
@@ -50,7 +49,6 @@ export class KnownTypes {
   }
 }
 
-/** An app may have thousands. */
 const MAX_NAMED_TYPES = 20
 
 export function unknownType(taskType: string, registered: readonly string[]): TaskError {

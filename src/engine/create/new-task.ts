@@ -20,7 +20,6 @@ export interface TaskFactoryOptions {
   readonly redaction: Redaction
 }
 
-/** Checks new tasks and applies the defaults of their types. Writes nothing. */
 export class TaskFactory {
   readonly #settings: TaskSettings
   readonly #definitions: ReadonlyMap<string, TaskDefinition>
@@ -92,7 +91,6 @@ export function isOverdue({ runAt }: NewTask): boolean {
   return runAt !== null && runAt.getTime() < Date.now() - OVERDUE_MS
 }
 
-/** In characters of JSON. */
 export function sizeOf({ params }: NewTask): number {
   let size = 0
   for (const [key, value] of params) size += key.length + value.length

@@ -11,7 +11,6 @@ interface Waiting {
 /** One create per unique key is in flight, so callers that wait for a key use one connection. */
 export class UniqueCreates {
   readonly #create: (task: NewUniqueTask) => Promise<CreatedTask>
-  /** By key. */
   readonly #waiting = new Map<string, Waiting[]>()
 
   constructor(create: (task: NewUniqueTask) => Promise<CreatedTask>) {

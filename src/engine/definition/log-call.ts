@@ -9,7 +9,6 @@ export function readLogCall(first: unknown, second: unknown): { message: string;
   if (typeof first === 'object' && first !== null && (words !== undefined || isPlain(first))) {
     return { message: words ?? '', data: first as LogData }
   }
-  // JavaScript callers may pass any JSON.
   return {
     message: inWords(first),
     data: isError(second) ? { err: second } : (second as LogData | undefined),

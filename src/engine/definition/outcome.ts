@@ -3,14 +3,12 @@ import { isError, isInstance, readProperty, readThrown, type Thrown } from './th
 
 export type AbortCause = 'cancelled' | 'timeout' | 'lost' | 'shutdown'
 
-/** The handler's result as JSON (null: none), or what it threw. */
 export type HandlerEnd = { readonly returned: string | null } | { readonly thrown: unknown }
 
 export type Outcome =
   | { readonly kind: 'complete'; readonly result: string | null }
   | (Failure & { readonly kind: 'retry'; readonly delayMs: number })
   | (Failure & { readonly kind: 'fail' })
-  /** A shutdown interrupted the handler. */
   | { readonly kind: 'release' }
   /** The fence does not hold: nothing may be written. */
   | { readonly kind: 'abandon' }
@@ -19,7 +17,6 @@ export type FailureOutcome = 'failed' | 'timed_out'
 
 interface Failure {
   readonly error: string
-  /** Null if nothing was thrown. */
   readonly stack: string | null
   readonly as: FailureOutcome
 }
@@ -28,7 +25,6 @@ export interface AttemptLimits {
   readonly retryCount: number
   readonly maxRetries: number
   readonly timeoutSeconds: number
-  /** @param retry retries used before */
   readonly retryDelayMs: (retry: number, error: unknown) => number
   /** Reads what was thrown, secrets redacted. Default: unredacted. */
   readonly read?: (thrown: unknown) => Thrown
@@ -78,7 +74,6 @@ const MAX_PART_CHARS = MAX_ERROR_CHARS / MAX_ERRORS - ': '.length
 
 const MAX_INNER_CHARS = 500
 const MAX_STACK_CHARS = 20_000
-/** Names without information. */
 const SILENT_NAMES = new Set(['Error', 'PermanentError', 'RetryAfter'])
 
 /** One line with its causes; no stack, which names files of the server, and no SQL statement. */
@@ -86,7 +81,6 @@ export function describeError(thrown: unknown, read: (thrown: unknown) => Thrown
   return toStorable(inWords(read(thrown)))
 }
 
-/** Stacks of an error and its causes; null if it is no error. At most 20,000 characters, no SQL statement. */
 export function describeStack(
   thrown: unknown,
   read: (thrown: unknown) => Thrown = readThrown,
@@ -111,7 +105,6 @@ function inWords(thrown: Thrown): string {
   return causes.join(': ')
 }
 
-/** Errors of an aggregate precede its cause. */
 function withCauses(thrown: Thrown): Thrown[] {
   const { errors = [], cause } = thrown
   return [thrown, ...errors.flatMap(withCauses), ...(cause ? withCauses(cause) : [])].slice(0, MAX_ERRORS)

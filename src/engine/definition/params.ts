@@ -15,7 +15,6 @@ export type ParamsSchema = z.ZodType<Record<string, unknown>, Record<string, unk
 /** For a type without a schema. Values that are not JSON do not survive storage, which is an error. */
 export const anyParams: ParamsSchema = z.record(z.string(), z.unknown())
 
-/** JSON text by key. */
 export type StoredParams = ReadonlyMap<string, string>
 
 /**
@@ -40,7 +39,6 @@ export async function prepareParams(
   return encode(type, stored, maxBytes)
 }
 
-/** Parses stored params before a run. @throws TaskError `INVALID_PARAMS` */
 export function restoreParams(
   type: string,
   schema: ParamsSchema,
@@ -65,7 +63,6 @@ function readJson(text: string): z.core.util.JSONType {
 /** Parses JSON text; invalid JSON and deep nesting stay text. */
 export function showJson(text: string): z.core.util.JSONType {
   const value = readJson(text)
-  // Each level takes a bracket.
   return text.length > MAX_SHOWN_DEPTH && isTooDeep(value) ? text : value
 }
 
@@ -97,7 +94,6 @@ export function decodeScheduleParams(type: string, text: string): Record<string,
   return params
 }
 
-/** Undefined: no JSON. */
 function parseJson(text: string): z.core.util.JSONType | undefined {
   try {
     return JSON.parse(text)
@@ -210,7 +206,6 @@ function encode(type: string, stored: Record<string, unknown>, maxBytes: number)
   return encoded
 }
 
-/** RFC 6901. */
 export function toPointer(path: readonly PropertyKey[]): string {
   return path.map((part) => `/${String(part).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('')
 }

@@ -31,7 +31,6 @@ export function valuesAt(value: unknown, [key, ...rest]: readonly string[]): unk
   return entriesAt(value, key).flatMap(([, item]) => valuesAt(item, rest))
 }
 
-/** Where the marker stands; anywhere inside, where a whole object is redacted. */
 export function markersAt(
   value: unknown,
   [key = '*', ...rest]: readonly string[],

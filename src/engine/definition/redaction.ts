@@ -19,7 +19,6 @@ export class Redaction {
     this.#definitions = definitions
   }
 
-  /** Redacts a task or schedule for callers. */
   hide<T extends Visible>(task: T): T {
     const named = this.#pathsOf(task.taskType)
     if (named.length === 0) return task
@@ -38,7 +37,6 @@ export class Redaction {
     return this.#pathsOf(taskType).reduce<unknown>((left, path) => restoreAt(left, before, path), given) as T
   }
 
-  /** Whether the type has redacted paths. */
   hides(taskType: string): boolean {
     return this.#pathsOf(taskType).length > 0
   }
@@ -55,7 +53,6 @@ export class Redaction {
     )
   }
 
-  /** Undefined: the type has no secrets. */
   scrubberFor(taskType: string, stored: Readonly<Record<string, string>> | null): Scrubber | undefined {
     return this.hides(taskType) ? this.#scrubberOf(taskType, decodeParams(stored)) : undefined
   }

@@ -86,7 +86,6 @@ export function createTaskRegistry(): TaskRegistry {
   }
 }
 
-/** Names the type for creates; the executor runs the module instead. */
 function threadHandler(type: string, given: unknown): TaskHandler {
   if (given !== undefined) {
     throw new TaskError(

@@ -34,7 +34,6 @@ const backoff = z.strictObject({
   jitter: z.number().min(0).max(1).optional(),
 })
 
-/** The problem of a policy; undefined: none. */
 export function findRetryPolicyProblem(policy: unknown): string | undefined {
   if (typeof policy === 'function') return undefined
   const [unknown] = isObject(policy) ? describeUnknownOptions(policy, Object.keys(backoff.shape)) : []
@@ -57,10 +56,6 @@ export function completeBackoff(policy: RetryBackoff, baseMs: number): Required<
   }
 }
 
-/**
- * @param retry retries used before
- * @param random from 0 up to 1
- */
 export function backoffDelayMs(
   { baseMs, factor, maxMs, jitter }: Required<RetryBackoff>,
   retry: number,
@@ -70,10 +65,7 @@ export function backoffDelayMs(
   return Math.min(delayMs * (1 + jitter * (2 * random() - 1)), maxMs)
 }
 
-/**
- * The type's delay. A policy that throws or returns an invalid delay must not cost the retry: the default applies, and
- * `onProblem` is called.
- */
+/** A policy that throws or returns an invalid delay must not cost the retry: the default applies. */
 export function policyDelayMs(
   policy: RetryPolicy,
   failure: { retry: number; error: unknown },

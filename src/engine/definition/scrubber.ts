@@ -3,7 +3,6 @@ import { formsOf, type SecretForms } from './secret-forms.ts'
 import { serializeFields } from './serialize.ts'
 import { type Hide, readThrown, toError } from './thrown.ts'
 
-/** The secrets of one task. Can be sent to a thread. */
 export interface Hidden {
   readonly paths: Paths
   readonly values: readonly unknown[]
@@ -28,7 +27,6 @@ export class Scrubber implements Hide {
     return numbers.reduce((rest, secret) => rest.replaceAll(secret, REDACTED), left)
   }
 
-  /** Returns the value as JSON, redacted. */
   data(data: unknown): unknown {
     return this.#json(serializeFields(data) ?? 'null')
   }
@@ -52,7 +50,6 @@ export class Scrubber implements Hide {
     return toError(readThrown(thrown, this))
   }
 
-  /** Created on first use: most attempts log nothing. */
   get #secrets(): SecretForms {
     this.#forms ??= formsOf(this.hidden.values)
     return this.#forms

@@ -6,7 +6,6 @@ const MIN_SECRET_CHARS = 4
 export interface SecretForms {
   /** Plain, escaped and encoded, the longest first: one may contain another. */
   readonly texts: readonly string[]
-  /** Match whole numbers within a text. */
   readonly numbers: readonly RegExp[]
   readonly exact: ReadonlySet<string>
 }

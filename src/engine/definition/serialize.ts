@@ -5,7 +5,6 @@ import { findErrorAt, isError, readThrown, type Thrown } from './thrown.ts'
 /** JSON of results and log fields, with forms for Maps, Sets and Errors; reports what is lost. */
 
 export interface Loss {
-  /** A JSON pointer. */
   readonly pointer: string
   readonly what: string
 }
@@ -86,6 +85,5 @@ function isEmptied(json: unknown): json is object {
   if (isError(json) || types.isMap(json) || types.isSet(json) || types.isTypedArray(json)) return false
   if (types.isBoxedPrimitive(json) || Object.keys(json).length > 0) return false
   const prototype: object | null = Object.getPrototypeOf(json)
-  // Of any realm.
   return prototype !== null && Object.getPrototypeOf(prototype) !== null
 }

@@ -25,7 +25,6 @@ const OPTION_NAMES: Record<keyof ThreadTaskOptions, true> = {
 }
 const KNOWN = Object.keys(OPTION_NAMES)
 
-/** @throws TaskError `INVALID_ARGUMENT` */
 export function checkType(type: unknown): void {
   if (typeof type === 'string' && TYPE_PATTERN.test(type)) return
   throw new TaskError(
@@ -49,7 +48,6 @@ function findProblem(given: unknown): string | undefined {
     return `options must be an object, got ${describeValue(given)}`
   }
   const [unknown] = describeUnknownOptions(given, KNOWN)
-  // Values are checked one by one below.
   const options = given as Partial<ThreadTaskOptions>
   return (
     unknown ??

@@ -68,10 +68,8 @@ export type Task<
   Type extends string = string,
 > = TaskHandler<Params, Result> & TaskBrand<Input, Type>
 
-/** A function may serve several types. */
 const definitions = new WeakMap<object, Map<string, TaskDefinition>>()
 
-/** Results of `task()` not yet applied to a handler. */
 const unapplied = new WeakMap<object, string>()
 
 /** Empty for other functions. */
@@ -118,7 +116,6 @@ export function requireTypeOf(
   )
 }
 
-/** Binds a function to a type; the options are checked before. */
 export function defineTask(
   type: string,
   options: TaskDefinition['options'],

@@ -3,7 +3,6 @@ import { types } from 'node:util'
 /** Reads thrown values of any kind (throwing getters, proxies, other realms) as plain data. Never throws. */
 
 export interface Thrown {
-  /** Undefined: not an error. */
   readonly name?: string
   readonly message: string
   readonly code?: string | number
@@ -13,11 +12,9 @@ export interface Thrown {
   readonly errors?: readonly Thrown[]
 }
 
-/** Redacts what is read. */
 export interface Hide {
   text(text: string): string
   json(text: string): string
-  /** Length of the longest secret. */
   readonly longest: number
 }
 
@@ -26,7 +23,6 @@ const NOTHING: Hide = { text: (text) => text, json: (text) => text, longest: 0 }
 const MAX_TEXT_CHARS = 100_000
 const MAX_NAME_CHARS = 200
 const MAX_DEPTH = 5
-/** Including those of aggregates. */
 const MAX_ERRORS = 12
 const MAX_INNER = 3
 /** Codes are searched deeper than errors are shown. */

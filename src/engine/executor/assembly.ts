@@ -37,7 +37,6 @@ export interface ExecutorOptions {
   readonly version: string
   /** Where to LISTEN. Default: nowhere; polling finds the same later. */
   readonly listen?: pg.ClientConfig
-  /** The shortage of the app's pool, for `health`. */
   findShortage?(): string | undefined
 }
 
@@ -54,9 +53,7 @@ export interface ExecutorParts {
   readonly progress: ProgressBuffer
   readonly threads: ThreadPool
   readonly loops: ExecutorLoops
-  /** Claims now: tasks or capacity may have come. */
   wake(): void
-  /** The same where tasks and ticks may have been due for long. */
   rescan(): void
   abort(taskId: string, attempt: number, cause: 'cancelled' | 'lost'): void
 }
@@ -69,7 +66,7 @@ export interface ExecutorLoops {
   readonly pruner: Supervisor
 }
 
-/** Builds every part of an executor and fixes its types. */
+/** Builds every part and fixes the types. */
 export function assemble(options: ExecutorOptions, executorId: string, giveUp: AbortSignal): ExecutorParts {
   const { settings, definitions, events } = options
   const db = keepPlansWhile(options.db, () => heartbeat.tableBytes >= LARGE_TABLE_BYTES)

@@ -12,7 +12,7 @@ const PROBE_SHARE = 50
 
 const MAX_RETRY_PROBE_MS = 10_000
 
-/** After this long without a claimed task, a claim reads everything and replaces the probe. */
+/** After this long without a claimed task, a claim replaces the probe. */
 const BUSY_MS = 1_000
 
 /** Rows become visible when their transaction commits, which may be after they are due. */
@@ -68,7 +68,6 @@ export class ClaimHorizon {
     this.#lastTaken = performance.now()
   }
 
-  /** Records what a claim of unlimited types cost and which types it has read completely. */
   record(request: ClaimRequest, result: ClaimResult, costMs: number, epoch: number): void {
     if (epoch !== this.#epoch || result.tasks.length === request.limit) return
     if (request.since.every((since) => since === null)) this.#noteFullCost(costMs)

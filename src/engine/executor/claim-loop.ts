@@ -31,7 +31,6 @@ export interface ClaimLoopParts {
   readonly pollIntervalMs: number
   /** Others see this executor alive; otherwise they would rescue what it claims. */
   isVisible(): boolean
-  /** `isCancelled`: the task was cancelled while its claim was in flight. */
   dispatch(task: ClaimedTask, isCancelled: boolean): void
 }
 
@@ -41,7 +40,6 @@ export class ClaimLoop {
   /** Runs cancelled while a claim is in flight: its response may contain them. */
   readonly #cancelled = new Set<string>()
   #inFlight: Promise<unknown> | undefined
-  /** A heartbeat has found orphaned claims. */
   #hasOrphans = false
   #isClosed = false
 

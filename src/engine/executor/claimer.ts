@@ -45,7 +45,6 @@ export class Claimer {
   readonly #horizon: ClaimHorizon
   /** Its claims may lock rows for a moment without claiming them, and other claims skip those. */
   readonly mayHideRows: boolean
-  /** The last claim returned at most one task, and asked for more. */
   #foundFew = false
   #isDebouncing = false
 
@@ -130,7 +129,6 @@ export class Claimer {
     return { tasks: result.tasks, next: full ? 'now' : result.busy.length > 0 ? 'soon' : 'later' }
   }
 
-  /** Null: unlimited. */
   #capacityOf(taskType: string): number | null {
     const concurrency = this.#types.get(taskType)?.concurrency ?? null
     return concurrency === null ? null : Math.max(0, concurrency - this.#options.slots.count(taskType))

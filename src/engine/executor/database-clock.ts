@@ -1,11 +1,9 @@
-/** A heartbeat, in milliseconds: sent and received by this process's clock, written at the database's. */
 export interface ClockReading {
   readonly sentAt: number
   readonly receivedAt: number
   readonly at: number
 }
 
-/** Heartbeats written at the same moment may differ by a little. */
 const TOLERANCE_MS = 1_000
 
 /** Compares the database's clock, which may be set, with this process's monotonic clock. */

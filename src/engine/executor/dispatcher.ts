@@ -18,7 +18,6 @@ export interface DispatcherParts {
   readonly services: Omit<AttemptServices, 'onRetryDue'>
 }
 
-/** Turns a claimed task into an attempt that holds a slot. */
 export class Dispatcher {
   readonly #parts: DispatcherParts
   readonly #services: AttemptServices
@@ -44,10 +43,7 @@ export class Dispatcher {
       .finally(() => slots.release(attempt))
   }
 
-  /**
-   * Frees the slot before the outcome is written, unless the type is limited (there is no permit yet, and other types
-   * would take the slot) or log lines must be written (which throttles handlers that log too fast).
-   */
+  /** Frees the slot before the write, unless others would take a limited type's slot or a log must be throttled. */
   #onReturned(attempt: Attempt): void {
     const { claimer, slots } = this.#parts
     if (attempt.isSilent && claimer.isUnlimited(attempt.task.taskType)) slots.vacate(attempt)

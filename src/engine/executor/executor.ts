@@ -8,7 +8,6 @@ import { releaseAllBut } from '../store/rescue.ts'
 import { assemble, type ExecutorOptions, type ExecutorParts } from './assembly.ts'
 import { assessHealth, type ExecutorHealth } from './health.ts'
 
-/** A poll loop is stale after this time at the earliest. */
 const MIN_STALE_MS = 10_000
 
 /** Starts, stops and watches the parts that run due tasks. A fresh id keeps writes of earlier processes out. */
@@ -23,7 +22,6 @@ export class TaskExecutor {
     this.#options = options
   }
 
-  /** Starts even while the database is unreachable. */
   start(): void {
     if (this.#parts || this.#stopping) return
     this.#parts = assemble(this.#options, this.id, this.#giveUp.signal)
@@ -69,7 +67,6 @@ export class TaskExecutor {
     })
   }
 
-  /** Begins to stop and returns at once; `stop` waits for it. */
   beginStop(): void {
     this.stop().catch(() => {})
   }
@@ -92,7 +89,6 @@ export class TaskExecutor {
     events.off('rescued', this.#onRescued)
     events.off('resumed', this.#onResumed)
     claimLoop.close()
-    // This executor claims no more: others may use the permit.
     slots.onEnded = ({ task: { taskType } }) => {
       if (parts.claimer.isLimited(taskType)) events.emit('capacityReleased', { taskTypes: [taskType] })
     }

@@ -53,7 +53,6 @@ export interface HeartbeatOptions {
   readonly events: TaskEvents
   readonly intervalMs: number
   onRegistered(): void
-  /** The heartbeat has found orphaned claims. */
   onOrphans(): void
   /** After each heartbeat. `rescuable`: tasks run under dead executors; undefined: it did not probe. */
   onBeat(rescuable: boolean | undefined): void

@@ -20,7 +20,6 @@ export class LimitedTypes {
   readonly #pollIntervalMs: number
   readonly #open = new Set<string>()
   readonly #closedUntil = new Map<string, number>()
-  /** Types with a task that ended here since their last claim. */
   readonly #ended = new Set<string>()
   /** Rises when tasks or capacity may have come: a claim in flight may not have seen them. */
   #wakeCount = 0
@@ -46,7 +45,6 @@ export class LimitedTypes {
     this.#wakeCount += 1
   }
 
-  /** Returns whether it opened a type. */
   openWaiting(taskTypes: readonly string[]): boolean {
     const now = performance.now()
     const opened = taskTypes.filter((taskType) => (this.#closedUntil.get(taskType) ?? 0) <= now)
@@ -62,7 +60,6 @@ export class LimitedTypes {
       .map(([taskType]) => taskType)
   }
 
-  /** Starts a claim of the open types with capacity; undefined if there are none. */
   begin(hasCapacity: (taskType: string) => boolean): LimitedClaim | undefined {
     const open = new Set([...this.#open].filter(hasCapacity))
     if (open.size === 0) return undefined

@@ -12,7 +12,6 @@ const MANY = 32
 export class Slots {
   /** `wasFull`: no slot was free before. */
   onFreed: (attempt: Attempt, wasFull: boolean) => void = () => {}
-  /** The outcome is written, or can no longer be. */
   onEnded: (attempt: Attempt) => void = () => {}
   readonly #size: number
   readonly #mostHeld: number
@@ -66,7 +65,6 @@ export class Slots {
     this.#count(attempt, 1)
   }
 
-  /** The handler has returned; only the outcome is left to write. */
   vacate(attempt: Attempt): void {
     if (this.#size < MANY) return
     const before = this.free

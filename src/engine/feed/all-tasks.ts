@@ -32,9 +32,8 @@ interface Batch {
 }
 
 /**
- * What all viewers of all tasks share: unfinished tasks and recent changes. A poll reads running and new tasks, those
- * unfinished at the last poll, and those in reports that became visible since (`store/changes.ts`). Where a change may
- * have been missed, all viewers are disconnected; they reconnect and read again what they show.
+ * What viewers of all tasks share: unfinished tasks and recent changes. A poll reads running and new tasks, those
+ * unfinished before, and reported ones. Where a change may be missed, viewers are disconnected and read again.
  */
 export class AllTasks {
   readonly changes = new Changes()
@@ -42,7 +41,6 @@ export class AllTasks {
   viewers = 0
   requestReportsAt = 0
   readFleetAt = 0
-  /** Ordered by their last change. */
   readonly #unfinished = new Map<string, Known>()
   readonly #ended = new Map<string, Pick<Known, 'body' | 'createdBy'>>()
   readonly #ids = new MissingIds()
@@ -77,7 +75,6 @@ export class AllTasks {
       .map(({ task }) => task)
   }
 
-  /** Returns whether there is more to read at once. */
   apply(result: AllTasksResult, snapshot: Snapshot): boolean {
     const events = [...this.#takeTasks(result), ...this.#takeDeleted(result)]
     const found = new Set([...result.tasks.values()].map(({ id }) => id))

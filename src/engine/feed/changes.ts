@@ -14,7 +14,7 @@ export class Changes {
     for (const resume of waiting) resume()
   }
 
-  /** Resolves once there were more changes than `count`, after `ms`, or at the signal; never rejects. */
+  /** Resolves once there were more changes, after `ms`, or at the signal; never rejects. */
   async after(count: number, ms: number, signal: AbortSignal): Promise<'changed' | 'idle'> {
     if (this.#count === count && !signal.aborted) {
       const { promise, resolve } = Promise.withResolvers<void>()

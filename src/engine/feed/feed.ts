@@ -16,7 +16,6 @@ export type FeedEvent = TaskStreamEvent | TasksStreamEvent
 export type FeedStep = readonly FeedEvent[]
 
 export interface FollowOptions {
-  /** Ends the stream. */
   readonly signal: AbortSignal
   /** After this long without a change the stream yields an empty step. */
   readonly idleMs: number

@@ -26,7 +26,6 @@ export class LogPages {
       page = this.#read(watched.taskId, position).finally(() => this.#pages.delete(key))
       this.#pages.set(key, page)
     }
-    // The page may reach beyond what has settled.
     return (await page).filter(({ id }) => id <= known)
   }
 

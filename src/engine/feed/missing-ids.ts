@@ -4,15 +4,14 @@ import type { Snapshot } from '../store/settled-ids.ts'
 const MAX_MISSING = 10_000
 
 /**
- * How far a table has been read by id, and which smaller ids may still become visible: ids are assigned before their
- * transactions commit. A gap stays missing until every transaction that may own its id has ended.
+ * How far a table has been read by id, and the smaller ids that may still become visible: a gap is missing until every
+ * transaction that may own its id has ended.
  */
 export class MissingIds {
   #position: number | undefined
   /** Each with the first transaction number that is too late to own it; unknown at its first poll. */
   readonly #missing = new Map<number, number | undefined>()
 
-  /** Every smaller id was read or is missing; undefined before the first poll. */
   get position(): number | undefined {
     return this.#position
   }

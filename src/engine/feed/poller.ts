@@ -16,7 +16,6 @@ const MIN_INTERVAL_MS = 50
 /** Requests last a minute. */
 const REQUEST_REPORTS_MS = 10_000
 const READ_FLEET_MS = 1_000
-/** Each detail may carry megabytes of params and result. */
 const DETAILS_PER_READ = 100
 
 export interface Watched {
@@ -44,7 +43,6 @@ export class FeedPoller {
     this.#wakeUp.notify()
   }
 
-  /** Starts the loop unless it runs. It ends at the signal, or when nothing is watched any more. */
   start(signal: AbortSignal): void {
     if (!this.#isRunning) void this.#run(signal)
   }
@@ -74,7 +72,6 @@ export class FeedPoller {
     this.#isRunning = false
   }
 
-  /** Returns whether there is more to read at once. */
   async #poll(): Promise<boolean> {
     const { all } = this.#watched
     const watched = [...this.#watched.tasks.values()]

@@ -4,11 +4,9 @@ import type { TaskEventMap, TaskEvents } from '../runtime/events.ts'
 import { pause } from '../runtime/wake-up.ts'
 import { reportChanges } from '../store/changes.ts'
 
-/** While no process watches: the shortest time between two queries whether one does. */
 const UNWATCHED_MS = 1_000
 const WATCHED_MS = 200
 const BATCH = 500
-/** Beyond it the oldest are discarded, as in a long outage. */
 const MAX_PENDING = 100_000
 const STOP_MS = 1_000
 
@@ -76,7 +74,6 @@ export class ChangeReporter {
     ).unref()
   }
 
-  /** Never rejects: what a transient error prevented is reported the next time. */
   async #report(): Promise<void> {
     const taskIds = [...this.#pending]
     if (taskIds.length === 0) return

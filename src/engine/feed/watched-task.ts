@@ -4,7 +4,6 @@ import { type FeedResult, parseSeen, type SeenSummary } from '../store/feed.ts'
 import { SettledIds } from '../store/settled-ids.ts'
 import { Changes } from './changes.ts'
 
-/** Lines of one log per poll; a full poll is followed by another one at once. */
 export const LINES_PER_POLL = 500
 /** Kept for viewers that are a little behind; others read the log from the database. */
 const MAX_RECENT_LINES = 300
@@ -43,7 +42,6 @@ export class WatchedTask {
     return this.#position
   }
 
-  /** The task was deleted, or cannot be read. */
   get isGone(): boolean {
     return this.#isGone
   }
@@ -58,7 +56,6 @@ export class WatchedTask {
     return this.#detailIsStale
   }
 
-  /** Returns whether there is more to read at once. */
   apply(result: FeedResult, nowMs: number): boolean {
     const seen = result.rows.get(this.taskId)
     if (!seen) {

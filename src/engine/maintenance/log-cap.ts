@@ -12,7 +12,6 @@ export class LogCap {
   readonly #db: Database
   readonly #events: TaskEvents
   readonly #maxLines: number
-  /** Lines since the last check, ordered by the last write. */
   readonly #counts = new Map<string, number>()
 
   constructor(db: Database, events: TaskEvents, maxLines: number) {

@@ -22,9 +22,7 @@ const DAY_MS = 24 * HOUR_MS
 const MIN_RETENTION_MS = MINUTE_MS
 /** The largest value means never. */
 const FOREVER_DAYS = 36_500
-/** After this another process takes over from a dead one. */
 const DUTY_MS = 2 * MINUTE_MS
-/** Share of the time spent in statements. */
 const BUSY = 1 / 3
 /** So that the same process does not always come first. */
 const JITTER = 0.1
@@ -48,7 +46,6 @@ export class Pruner {
     settings: TaskSettings
     definitions: ReadonlyMap<string, TaskDefinition>
     events: TaskEvents
-    /** Not steady while the database's clock may have jumped. Default: always steady. */
     judge?: { readonly isSteady: boolean }
   }) {
     this.#db = options.db
@@ -68,7 +65,6 @@ export class Pruner {
         this.#waitMs = this.#settings.leaseMs / 4
         continue
       }
-      // The supervisor's back-off is enough after a failure.
       this.#waitMs = 0
       this.#waitMs = (await this.prune(signal)) ? this.#intervalMs : MINUTE_MS
       passed()
@@ -113,7 +109,6 @@ export class Pruner {
     return isHeld
   }
 
-  /** Undefined: never. */
   #retentionMs(taskType: string): number | undefined {
     const days = this.#definitions.get(taskType)?.options.retentionDays ?? this.#settings.retentionDays
     return days >= FOREVER_DAYS ? undefined : Math.max(days * DAY_MS, MIN_RETENTION_MS)

@@ -25,7 +25,6 @@ export class Rescuer {
   readonly #judge: { readonly isSteady: boolean }
   readonly #wakeUp = new WakeUp()
   #mustRescue = false
-  /** Since when every probe has shown rescuable tasks. */
   #rescuableSince: number | undefined
   #nextUnknownTypes = 0
   #lastForget = performance.now()
@@ -36,7 +35,6 @@ export class Rescuer {
     executorId: string
     leaseMs: number
     unknownTypeGraceSeconds: number
-    /** Steady: others may be judged by their heartbeats. */
     judge: { readonly isSteady: boolean }
   }) {
     this.#db = options.db

@@ -5,7 +5,6 @@ import { TASK_ID } from '../definition/lifecycle.ts'
 import { findActionable, findSteerable } from '../store/bulk.ts'
 import { type RefusalCode, refusal, type SteeringContext, steer } from './steering.ts'
 
-/** Runs the action on many tasks; each result is that of the single call. */
 export async function runBulk(context: SteeringContext, request: BulkRequest): Promise<BulkAnswer> {
   requireValid('bulk request', bulkRequest, request)
   const { action, dryRun = false } = request

@@ -11,7 +11,7 @@ import { appendLogs, updateProgress } from '../store/output.ts'
 const MAX_STEP_CHARS = 200
 const MAX_MESSAGE_CHARS = 10_000
 
-/** Writes progress and log lines that do not come from the task's handler. */
+/** Output that does not come from the task's handler. */
 export class ExternalOutput {
   readonly #db: Database
   readonly #logCap: LogCap

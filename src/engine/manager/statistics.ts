@@ -15,7 +15,6 @@ const MAX_SHARED_TIMEOUTS = 4
 /** Counts of long backlogs take at most this share of the time. */
 const SHARE_OF_TIME = 1 / 20
 
-/** Counts tasks once for all callers of a moment. */
 export class Statistics {
   readonly #db: Database
   #latest: Promise<TaskStats> | undefined
@@ -109,7 +108,6 @@ function unnamedShare(counts: readonly TypeCount[]): number {
   return Math.max(0, left) / (counts.length - named.length)
 }
 
-/** Types beyond the bound share what the table has beyond all counted tasks. */
 function estimateEnds(
   counts: readonly TypeCount[],
   status: 'failed' | 'cancelled',

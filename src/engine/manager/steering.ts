@@ -34,13 +34,12 @@ export interface SteeringContext {
 export interface Steered {
   readonly changed: ReadonlySet<string>
   readonly refused: ReadonlyMap<string, RefusalCode>
-  /** Of a retry. */
   readonly pending: readonly TaskRow[]
 }
 
 type Refuse = (taskId: string, code: RefusalCode) => void
 
-/** Cancels, retries or deletes tasks. A refused or locked task does not fail the others. */
+/** A refused or locked task does not fail the others. */
 export async function steer(
   context: SteeringContext,
   action: BulkAction,
@@ -86,7 +85,6 @@ export function refusal(action: BulkAction, task: Steerable | undefined): Refusa
   return action === 'retry' && task.stillStopping ? 'TASK_STILL_STOPPING' : undefined
 }
 
-/** @throws TaskError if the action is refused */
 export async function steerOne(
   context: SteeringContext,
   action: BulkAction,
@@ -154,7 +152,6 @@ const ACTIONS: Record<
       (ids) => retryTasks(db, ids, locked),
       (taskId, code) => {
         if (code === UNIQUE_VIOLATION) refuse(taskId, 'DUPLICATE_TASK')
-        // Only if the row itself was free.
         else if (locked === 'skip') refuse(taskId, 'UNIQUE_KEY_BUSY')
       },
     )

@@ -26,7 +26,6 @@ export type LogQuery = Partial<ListLogsQuery>
 
 const DEFAULT_PAGE_SIZE = 50
 
-/** Reads tasks and their logs, secrets redacted. */
 export class TaskReader {
   readonly #db: Database
   readonly #redaction: Redaction

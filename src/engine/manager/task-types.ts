@@ -19,7 +19,6 @@ import { describeType } from './type-view.ts'
 /** Claims take milliseconds. */
 const POLL_MS = 5
 
-/** The types of an app, and their pauses in all processes. */
 export class TaskTypes {
   readonly #db: Database
   readonly #settings: TaskSettings
@@ -73,7 +72,6 @@ export class TaskTypes {
     throw unknownType(taskType, [...this.#definitions.keys()])
   }
 
-  /** A type of another process is described with the defaults. */
   #describe(taskType: string, paused: ReadonlySet<string>, waiting: ReadonlySet<string>): TaskTypeView {
     const options = this.#definitions.get(taskType)?.options ?? {}
     const view = describeType({ type: taskType, options }, this.#settings, paused.has(taskType))

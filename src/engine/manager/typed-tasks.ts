@@ -5,7 +5,6 @@ import type { TaskManager } from './manager.ts'
 
 type ReferenceOf<T extends AnyTask> = T | TypeOf<T>
 
-/** The handler of a reference. */
 type Meant<T extends AnyTask, R> = R extends string
   ? T extends unknown
     ? TypeOf<T> extends R
@@ -14,7 +13,6 @@ type Meant<T extends AnyTask, R> = R extends string
     : never
   : R
 
-/** With the params of the handler that it names. */
 type ItemOf<T extends AnyTask> = T extends unknown
   ? Omit<NewTaskItem<T>, 'task'> & { task: T | TypeOf<T> }
   : never
@@ -42,6 +40,5 @@ export function typedTasks<const T extends readonly AnyTask[]>(
   handlers: T,
 ): TypedTasks<T[number]> {
   handlers.forEach(requireDefinitions)
-  // A manager accepts more than this type allows.
   return manager as unknown as TypedTasks<T[number]>
 }

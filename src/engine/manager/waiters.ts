@@ -26,7 +26,6 @@ export interface WaitOptions {
 type Examine<T> = (task: TaskDetail | undefined) => T | undefined
 
 interface Waiter {
-  /** `outage`: the read failed. */
   onRead(task: TaskDetail | undefined | 'outage'): void
   reject(error: unknown): void
 }
@@ -54,7 +53,6 @@ export class Waiters {
   readonly #stop = new AbortController()
   #polling = false
 
-  /** @param toView what callers may see of a task */
   constructor(
     db: Database,
     events: TaskEvents,
@@ -198,9 +196,7 @@ function rejectAll(waiters: Iterable<Waiter>, error: unknown): void {
   for (const waiter of [...waiters]) waiter.reject(error)
 }
 
-/**
- * Calls back after the time, but not before a read has shown that the task runs: one that has ended is always found.
- */
+/** Waits until a read has shown that the task runs: one that has ended is always found. */
 class TimeLimit {
   readonly #deadline: number
   readonly #onOver: () => void

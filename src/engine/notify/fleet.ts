@@ -3,11 +3,9 @@ import type { DueTasks } from './notifications.ts'
 /** Live executors of the same types, ordered alike in all of them. */
 export interface Fleet {
   readonly size: number
-  /** 0 … size − 1. */
   readonly position: number
 }
 
-/** A fleet of this size or less is woken as a whole by each notification. */
 const FEW = 3
 
 /** As many others are woken later: the first may have no free slot, or have just died. */

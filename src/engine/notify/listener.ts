@@ -6,12 +6,10 @@ import { CHANNEL, sendNotification } from '../store/notify.ts'
 import { type Fleet, wakeUpDelay } from './fleet.ts'
 import { decodeNotification } from './notifications.ts'
 
-/** A loop that receives the notifications of other processes and passes them to the executor. */
 export function listenForWork(options: {
   readonly db: Database
   readonly connection: pg.ClientConfig
   fleet(): Fleet
-  /** Tasks are due, of which this executor is to claim some after so many milliseconds. */
   onDue(delayMs: number): void
   onSchedules(deleted: string | undefined): void
   onResumed(): void

@@ -1,6 +1,5 @@
 /** Notifications between processes. Any may be lost: polls and heartbeats find the same later. */
 export type Notification =
-  /** Without `tasks`: an unknown number of them. */
   | { readonly kind: 'due'; readonly tasks?: DueTasks }
   | { readonly kind: 'schedules'; readonly deleted?: string }
   | { readonly kind: 'resumed' }
@@ -8,7 +7,6 @@ export type Notification =
 
 export interface DueTasks {
   readonly count: number
-  /** Random: selects the executors that claim. */
   readonly seed: number
 }
 

@@ -51,7 +51,6 @@ export class Notifier {
   }
 
   #send(payload: string): void {
-    // A poll or heartbeat makes up for a lost notification.
     sendNotification(this.#options.db, payload).catch(() => {})
   }
 }

@@ -9,7 +9,6 @@ interface Waiting<In, Out> {
 
 export interface BatchLimits<In> {
   readonly maxItems: number
-  /** A larger item goes alone. */
   readonly maxBytes: number
   /** From twice as many on, items are split between the free batches. Default: never split. */
   readonly minShare?: number

@@ -37,7 +37,6 @@ export interface TaskEventMap {
   /** A transaction holds the row of a running task: its handler is to stop now, the row becomes cancelled later. */
   cancelRequested: [RunEvent]
   resumed: [{ taskType: string }]
-  /** Tasks of these types may be due that this process has no capacity for. */
   capacityReleased: [{ taskTypes: readonly string[] }]
   started: [RunEvent]
   /** An outcome was written. `retryInMs`: another attempt follows. */
@@ -47,7 +46,6 @@ export interface TaskEventMap {
   threw: [RunEvent & { error: unknown }]
   /** A type's retry policy threw or returned an invalid delay: the default applied. */
   retryPolicyFailed: [RunEvent & { error: unknown }]
-  /** A write came after the row had ended or was released, and changed nothing. */
   late: [RunEvent & { what: 'completion' | 'failure' | 'progress' | 'log' }]
   /** A handler has ignored its signal for the grace period; it keeps its slot. */
   stuck: [RunEvent & { forMs: number }]
@@ -62,9 +60,7 @@ export interface TaskEventMap {
   /** Through the API, in any process. */
   scheduleDeleted: [{ schedule: string }]
   ticked: [{ schedule: string; ticks: readonly Date[]; taskIds: readonly string[] }]
-  /** The schedule continues with its next tick. */
   tickFailed: [{ schedule: string; tick: Date; error: unknown }]
-  /** Ticks from `from` up to, but without, `before`. */
   ticksSkipped: [{ schedule: string; from: Date; before: Date }]
   pruned: [{ count: number }]
   /** At most once per event name. */
@@ -76,7 +72,6 @@ export interface TaskEventMap {
   /** Emitted once per outage; the supervisor restarts the loop. */
   loopFailed: [{ loop: string; error: unknown }]
   loopRecovered: [{ loop: string; failures: number }]
-  /** A write failed permanently. */
   writeFailed: [{ what: string; error: unknown }]
   /** A write failed and is retried: once per write, which `write` identifies. */
   writeDelayed: [{ write: symbol; what: string; error: unknown }]
@@ -89,7 +84,6 @@ export class TaskEvents extends EventEmitter<TaskEventMap> {
 
   constructor() {
     super()
-    // Each waiting caller adds a listener.
     this.setMaxListeners(0)
   }
 

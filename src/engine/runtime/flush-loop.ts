@@ -1,4 +1,3 @@
-/** At most five writes a second. */
 const FLUSH_INTERVAL_MS = 200
 /** After an idle period someone may be watching: flushes soon, but together with what follows at once. */
 const IDLE_FLUSH_MS = 20
@@ -12,7 +11,6 @@ export class FlushLoop {
   #flushedAt = Number.NEGATIVE_INFINITY
   #flushing: Promise<void> | undefined
 
-  /** @param more whether another flush is wanted */
   constructor(write: () => Promise<void>, more: () => 'none' | 'later' | 'now', giveUp: AbortSignal) {
     this.#write = write
     this.#more = more
@@ -23,7 +21,6 @@ export class FlushLoop {
     return this.#flushing !== undefined
   }
 
-  /** Joins the flush in flight, or starts one. */
   flush(): Promise<void> {
     this.#flushing ??= this.#flushOnce()
     return this.#flushing

@@ -10,7 +10,6 @@ export interface LoopHealth {
   readonly running: boolean
   /** Since the last successful pass; before the first one, since the start. */
   readonly sinceLastPassMs: number
-  /** In a row. */
   readonly failures: number
   readonly lastError: string | undefined
 }
@@ -43,7 +42,6 @@ export class Supervisor {
     this.#ended = this.#keepAlive()
   }
 
-  /** Ends the loop after the pass it is in. */
   async stop(): Promise<void> {
     this.#stop.abort()
     await this.#ended

@@ -10,7 +10,6 @@ const EARLIEST_RELEASE_AT = 0.87
 /** A stop without any time still releases its tasks. */
 const MIN_STOP_MS = 500
 
-/** From the start of a stop, in milliseconds. */
 export interface StopTimes {
   readonly abortMs: number
   readonly releaseMs: number
@@ -26,7 +25,6 @@ export function stopTimes(shutdownTimeoutMs: number): StopTimes {
   }
 }
 
-/** Resolves when `done` does, or after `ms`. */
 export async function within(ms: number, done: Promise<void>): Promise<void> {
   const { promise: late, resolve } = Promise.withResolvers<void>()
   const timer = setTimeout(resolve, ms)

@@ -29,7 +29,6 @@ export class WakeUp {
     this.#timers.add(timer)
   }
 
-  /** Cancels delayed wake-ups. */
   clear(): void {
     for (const timer of this.#timers) clearTimeout(timer)
     this.#timers.clear()

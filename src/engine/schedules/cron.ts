@@ -8,9 +8,7 @@ import { TaskError } from '../definition/errors.ts'
  * once, right after it; one that the clock shows twice ticks the first time. Others follow elapsed time.
  */
 export interface CronTimes {
-  /** The first tick after this instant; undefined when there is none. */
   next(after: Date): Date | undefined
-  /** The latest ticks up to this instant, newest first. */
   latest(until: Date, count: number): Date[]
 }
 
@@ -24,7 +22,6 @@ export function parseCron(cron: string, timeZone: string): CronTimes {
   const times = parse(cron, timeZone)
   return {
     next: (after) => times.nextRun(after) ?? undefined,
-    // `previousRuns` excludes the instant itself.
     latest: (until, count) => times.previousRuns(count, new Date(Math.floor(+until / 1_000) * 1_000 + 1_000)),
   }
 }

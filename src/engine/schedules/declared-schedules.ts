@@ -51,7 +51,6 @@ export class DeclaredSchedules {
     if (this.#isLate || this.#checks) this.#supervisor.start()
   }
 
-  /** Begins to stop: in an outage a check in flight takes long. */
   beginStop(): void {
     this.#events.off('scheduleDeleted', this.#onDeleted)
     void this.#supervisor.stop()

@@ -32,10 +32,8 @@ interface MadeTick {
   readonly error: unknown
 }
 
-/** The executor that takes ticks of types without a living executor. */
 export interface Judge {
   readonly executorId: string
-  /** Others may be judged by their heartbeats. */
   readonly isSteady: boolean
 }
 
@@ -88,7 +86,6 @@ export class Scheduler {
     this.#wakeUp.notify()
   }
 
-  /** @param deleted the name of a schedule that another process has deleted */
   noteChange(deleted: string | undefined): void {
     if (deleted !== undefined) this.#events.emit('scheduleDeleted', { schedule: deleted })
     this.wake()
@@ -155,7 +152,6 @@ export class Scheduler {
     } while (done < ticks.length)
   }
 
-  /** Prepares the tasks of the first ticks, as many as one statement takes. */
   async #makeSome(schedule: ComingSchedule, ticks: readonly Date[]): Promise<MadeTick[]> {
     const made: MadeTick[] = []
     let bytes = 0
@@ -227,7 +223,6 @@ function findNext({ cron, timeZone }: ComingSchedule, now: Date): Date | null {
   }
 }
 
-/** @throws what `work` throws, or an error after a time limit */
 async function inTime<T>(work: Promise<T>): Promise<T> {
   const { promise: late, reject } = Promise.withResolvers<never>()
   const timer = setTimeout(

@@ -70,7 +70,6 @@ export class Schedules {
     const given = { ...rest, taskType }
     const { params, ...change } = requireValid('schedule', changeScheduleBody, withoutUndefined(given))
     if (task !== undefined) await this.#creator.requireKnown([task])
-    // Repeats for each concurrent change.
     for (;;) {
       const before = await this.#require(name)
       const kept = this.#keepHidden(before, change.taskType, params)
@@ -106,7 +105,6 @@ export class Schedules {
     return (await listSchedules(this.#db)).map((row) => this.#view(row))
   }
 
-  /** Creates a task now. */
   async run(name: string, options: { createdBy?: string | null }): Promise<CreatedTask> {
     const { createdBy = null } = requireValid('schedule run options', runScheduleOptions, options)
     const { taskType, params } = await this.#require(name)
@@ -114,12 +112,10 @@ export class Schedules {
     return this.#creator.create({ task: taskType, params: decodeScheduleParams(taskType, params), createdBy })
   }
 
-  /** Writes the rows as declared; `enabled` only for new rows. */
   async declare(all: readonly ScheduleOptions[]): Promise<void> {
     const settings = all.map((options) => this.#read(options))
     const twice = settings.find(({ name }, i) => settings.findIndex((other) => other.name === name) !== i)
     if (twice) throw new TaskError('DUPLICATE_SCHEDULE', `schedule '${twice.name}' is declared twice`)
-    // Checks all before it writes any.
     await this.#creator.requireKnown(all.map(({ task }) => task))
     const checked = []
     for (const one of settings) checked.push({ settings: one, ...(await this.#check(one)) })

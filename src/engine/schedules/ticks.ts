@@ -6,13 +6,11 @@ export const MAX_CATCH_UP = 1_000
 /** Ticks run at least this late: a restart, or a missed change, takes no longer. */
 export const LATE_MS = 90_000
 
-/** How late a tick still counts as on time. */
 export function graceOf(pollIntervalMs: number): number {
   return Math.max(2 * pollIntervalMs, 5_000)
 }
 
 export interface TickPlan {
-  /** Ticks to run now, oldest first. */
   readonly ticks: readonly Date[]
   /** Undefined: there is none. */
   readonly next: Date | undefined

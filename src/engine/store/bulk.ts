@@ -20,7 +20,6 @@ const KEY_IS_FREE = `(select true from ${TASKS} holder
            limit 1) is null`
 const CHANGEABLE: Record<BulkAction, string> = { ...ALLOWED, retry: `${ALLOWED.retry} and ${KEY_IS_FREE}` }
 
-/** Finds the newest tasks that match and allow the action. */
 export async function findActionable(
   db: Database,
   action: BulkAction,

@@ -22,7 +22,6 @@ const REQUEST = statement(
    select task_id as "taskId", task_type as "taskType", attempt from locked where status = 'running'`,
 )
 
-/** Requests the cancel of unfinished tasks; returns the runs to be aborted. */
 export function requestCancels(db: Database, taskIds: readonly string[]): Promise<CancelledRun[]> {
   return execute(db, REQUEST, [taskIds])
 }
@@ -79,7 +78,7 @@ const CANCELLED_RETURNED = statement(
    select true as cancelled from run where status = 'running'`,
 )
 
-/** Called when the handler of a cancelled run has returned; returns true if that cancelled the row only now. */
+/** Returns true if the returned run's row could be cancelled only now. */
 export async function endCancelledRun(db: Database, fence: Fence): Promise<boolean> {
   return (await execute(db, CANCELLED_RETURNED, fenceValues(fence))).length > 0
 }

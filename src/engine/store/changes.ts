@@ -24,7 +24,6 @@ const WATCH = statement(
    on conflict (name) do update set holder = excluded.holder, until = excluded.until`,
 )
 
-/** Has all processes report changes for the next minute. */
 export async function requestReports(db: Database): Promise<void> {
   await execute(db, WATCH, [])
 }
@@ -48,7 +47,6 @@ const FORGET = statement(
   `delete from ${CHANGES} where created_at < now() - interval '5 minutes'`,
 )
 
-/** Deletes reports that every watching process has read by now. */
 export async function forgetChanges(db: Database): Promise<void> {
   await execute(db, FORGET, [])
 }

@@ -52,7 +52,6 @@ const DUE_TYPES = statement(
      left join (${firsts('not in')} union all ${firsts('in')}) due on true`,
 )
 
-/** Ordered by their first due task, as claims are. */
 interface DueTypes {
   readonly plain: readonly TypeLimits[]
   readonly limited: readonly TypeLimits[]
@@ -135,7 +134,6 @@ export class ManyTypeClaims implements TypeClaims {
   }
 }
 
-/** Groups types by kind and pads each group to one of `SIZES`. */
 function inFewShapes(types: readonly TypeLimits[]): TypeLimits[] {
   const kinds = Map.groupBy(types, (type) => kindOf(type))
   return [...kinds].toSorted(([a], [b]) => a.localeCompare(b)).flatMap(([, alike]) => padded(alike))

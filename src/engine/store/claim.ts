@@ -14,7 +14,6 @@ export interface ClaimedTask {
   readonly maxRetries: number
   readonly timeoutSeconds: number
   readonly createdBy: string | null
-  /** Key to JSON text; null when the task has no params. */
   readonly params: Readonly<Record<string, string>> | null
 }
 
@@ -31,7 +30,6 @@ export interface ClaimRequest {
 export interface ClaimResult {
   readonly tasks: ClaimedTask[]
   readonly at: number
-  /** Types with a limit over all processes that had due tasks before the claim. */
   readonly waiting: readonly string[]
   /** It asked for fewer tasks than the limit: another claim may find more. */
   readonly isPartial?: boolean
@@ -113,7 +111,7 @@ export class Claims implements TypeClaims {
     if (this.#typesInsertedAt === Number.NEGATIVE_INFINITY) await this.#insertTypes()
     this.#full ??= this.#statement('claim_limited', 'claimed', branch)
     const result = await this.#claimOpen(this.#full, request, open)
-    // A row that cannot be locked is locked by another claim, or was deleted.
+    // It is locked by another claim, or was deleted.
     const mayBeDeleted =
       result.busy.length > 0 && performance.now() - this.#typesInsertedAt > INSERT_TYPES_INTERVAL_MS
     if (mayBeDeleted) this.#typesInsertedAt = Number.NEGATIVE_INFINITY

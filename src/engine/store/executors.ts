@@ -71,12 +71,10 @@ export interface BeatResult {
   /** Rows run under this executor that it does not hold: their claim is in flight, or its response was lost. */
   readonly orphanedClaims: boolean
   readonly rescuable: boolean
-  /** Living executors with the same types, including this one, and how many precede it by id. */
   readonly fleetSize: number
   readonly fleetPosition: number
   readonly cancelRequests: boolean
   readonly tableBytes: number
-  /** The database's time of this heartbeat, in milliseconds. */
   readonly at: number
   /** The latest earlier heartbeat of any executor; null: none. */
   readonly latest: number | null
@@ -147,7 +145,6 @@ const LIST = statement(
     limit 1000`,
 )
 
-/** Lists living executors, and dead ones of the last day; not those that stopped cleanly. */
 export function listExecutors(db: Database): Promise<ExecutorView[]> {
   return execute<ExecutorView>(db, LIST, [])
 }

@@ -9,7 +9,6 @@ import { CHANGES, LOGS, TASKS } from './tables.ts'
 const MAX_RUNNING = 2_000
 /** A full page is followed by another poll at once. */
 export const MAX_NEW = 1_000
-/** Newest tasks that the first poll reads. */
 const MAX_FIRST = 500
 /** Beyond that, viewers are disconnected. */
 export const MAX_CHANGED = 5_000
@@ -95,7 +94,6 @@ export interface AllTasksPosition {
   readonly snapshot: string | null
 }
 
-/** A task as a poll found it; `body` is compared between polls. */
 export interface SeenTask {
   readonly id: number
   readonly body: string

@@ -83,7 +83,6 @@ export async function completeTasks(
   const rows = isSilent
     ? await execute<{ position: number }>(db, COMPLETE_SILENT, values.slice(0, 4))
     : await execute<{ position: number }>(db, COMPLETE, values)
-  // Of two runs with the same row id, the statement sees the last.
   const written = new Set(rows.map(({ position }) => sorted[position - 1]))
   return runs.map((run) => written.has(run))
 }
@@ -189,7 +188,6 @@ const RELEASE = statement(
    select true as written from ended`,
 )
 
-/** Puts a task back to pending, due after `delayMs`, no retry spent. */
 export async function releaseTask(db: Database, fence: Fence, delayMs: number): Written {
   return (await execute(db, RELEASE, [...fenceValues(fence), delayMs])).length > 0
 }
@@ -202,7 +200,6 @@ const HANDLER_RETURNED = statement(
    returning true as written`,
 )
 
-/** Records that the handler of an ended row has returned: the task may be retried. */
 export async function noteHandlerReturned(db: Database, fence: Fence): Written {
   return (await execute(db, HANDLER_RETURNED, fenceValues(fence))).length > 0
 }

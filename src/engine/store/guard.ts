@@ -7,13 +7,11 @@ import { TASKS } from './tables.ts'
 // log lines and params.
 const GUARD = `select 1 as held from ${TASKS} where ${HOLDS_FENCE} for no key update`
 
-/** Checks and locks the fence; returns false if it does not hold. */
 export async function guardFence(tx: Transaction, fence: Fence): Promise<boolean> {
   await requireTransaction(tx)
   return (await runIn(tx, GUARD, fenceValues(fence))).length > 0
 }
 
-/** Completes the task if the transaction commits; returns false if the fence does not hold. */
 export async function completeInTransaction(
   tx: Transaction,
   fence: Fence,

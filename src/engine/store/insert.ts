@@ -40,7 +40,6 @@ const column = (n: number, type: string) => `$${n}::text::${type}[]`
 // Not now(): in a caller's transaction that is its start, and the task would seem due since then.
 const CREATED_AT = 'statement_timestamp()'
 
-/** The CTEs `created` and `params`. A statement's own parameters follow theirs. */
 export const insertion = (condition = '', conflict = '') => `created as (
      insert into ${TASKS} (task_id, task_type, priority, run_at, max_retries, timeout_seconds, created_by, concurrency_key,
                            unique_key, created_at)
@@ -119,7 +118,6 @@ interface InsertedRow {
   readonly runAt: number
 }
 
-/** Rows of new tasks by task id, and rows of the existing tasks by their unique key. */
 export interface Insertion {
   readonly created: ReadonlyMap<string, TaskRow>
   readonly holders: ReadonlyMap<string, DetailRow>

@@ -46,7 +46,6 @@ export function matchIds(q: string): 'none' | 'all' | 'some' {
   return ID_START.test(q) ? 'some' : 'none'
 }
 
-/** Collects the values of a statement and returns their placeholders. */
 export class Values {
   readonly all: unknown[] = []
 
@@ -98,7 +97,6 @@ function meets(q: string, values: Values): string {
 
 function boundsOf(filter: TaskFilter, values: Values, after?: ListPosition): string {
   const { createdAfter, createdBefore, createdBy } = filter
-  // The predicate of the lists' own indexes.
   let text = ` and ${IS_LISTED}`
   if (createdBy !== undefined) text += ` and created_by = ${values.add(createdBy)}::text`
   if (createdAfter) text += ` and created_at >= ${values.add(createdAfter)}::timestamptz`

@@ -11,7 +11,6 @@ import { ATTEMPTS, CANCEL_REQUESTS, TASKS } from './tables.ts'
 
 export type LockedRows = 'skip' | 'wait'
 
-/** Builds both variants of a statement; `free` locks its rows. */
 function forBoth(name: string, text: (free: (allowed: string, lock?: string) => string) => string) {
   const texts = (locked: string) =>
     text(
@@ -93,9 +92,7 @@ const RETRY = forBoth(
    returning ${TASK_COLUMNS}`,
 )
 
-/**
- * Returns the rows that are pending again; all or none. Waits half a second for a unique key in an open transaction.
- */
+/** All or none. Waits half a second for a unique key in an open transaction. */
 export function retryTasks(
   db: Database,
   taskIds: readonly string[],
@@ -114,7 +111,6 @@ const DELETE = forBoth(
    select task_id as "taskId" from deleted`,
 )
 
-/** Waits half a second for locked params, lines and attempts. */
 export async function deleteTasks(
   db: Database,
   taskIds: readonly string[],

@@ -97,7 +97,6 @@ const OUTSIDE_PROGRESS = statement(
    returning true as written`,
 )
 
-/** Writes progress from outside the run; returns false if the task is not running. */
 export async function updateProgress(
   db: Database,
   taskId: string,
@@ -113,7 +112,6 @@ export interface NewLogLine {
   readonly level: LogLevel
   readonly message: string
   readonly data: string | null
-  /** Age of the line: the database's clock dates it. */
   readonly ageMs: number
 }
 

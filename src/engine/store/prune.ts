@@ -22,7 +22,6 @@ const TAKE = statement(
    returning true as held`,
 )
 
-/** Takes or extends the duty; returns false while another process has it. */
 export async function holdPruning(db: Database, holder: string, forMs: number): Promise<boolean> {
   return (await execute(db, TAKE, [holder, forMs])).length > 0
 }
@@ -47,7 +46,6 @@ const FIND_TYPES = statement(
            or not exists (select from ${EXECUTORS} e where types.task_type = any(e.task_types)))`,
 )
 
-/** Finds types with tasks that this process prunes: its own, and those that no executor has registered for a day. */
 export async function findTypesToPrune(db: Database, ownTypes: readonly string[]): Promise<string[]> {
   const rows = await execute<{ taskType: string }>(db, FIND_TYPES, [ownTypes])
   return rows.map((row) => row.taskType)
@@ -113,7 +111,6 @@ interface StepRow extends ListPosition {
 
 export interface PruneStep {
   readonly pruned: number
-  /** Undefined at the end. */
   readonly next: ListPosition | undefined
 }
 
@@ -140,7 +137,6 @@ const FORGET_MINUTES = statement(
   `delete from ${MINUTES} where minute < now() - interval '3 hours'`,
 )
 
-/** Deletes counts that no statistics show any more. */
 export async function forgetMinutes(db: Database): Promise<void> {
   await execute(db, FORGET_MINUTES, [])
 }

@@ -90,7 +90,6 @@ const LIST_COLUMNS = `t.id, ${MICROS('t.created_at')} as "createdAtMicros",
           ${instant('t.cancelled_at')} as "cancelledAt", ${instant('t.run_at')} as "runAt", t.retry_count as "retryCount", t.max_retries as "maxRetries",
           t.error_message as "error"`
 
-/** How the ids of a filter are found, shared by a page and its count. */
 export interface IdSearch {
   readonly ids: IdMatch
   readonly usesIdBounds: boolean
@@ -155,7 +154,6 @@ const PLAIN_ORDER = statement(
 )
 const plainOrders = new WeakMap<Database, Promise<boolean>>()
 
-/** Cached: a database's collation does not change. */
 function ordersIdsPlainly(db: Database): Promise<boolean> {
   const known = plainOrders.get(db)
   if (known) return known

@@ -23,7 +23,6 @@ const FIND_OPEN = statement(
      limit 100)`,
 )
 
-/** Finds due schedules, and running and due tasks, of these types; at most 100 of each. */
 export async function findOpen(db: Database, taskTypes: readonly string[]): Promise<string[]> {
   const rows = await execute<{ name: string }>(db, FIND_OPEN, [taskTypes])
   return rows.map((row) => row.name)
@@ -57,7 +56,6 @@ const AGE = statement(
           completed_at = completed_at ${AGO}, cancelled_at = cancelled_at ${AGO}`,
 )
 
-/** Moves every task, attempt, log line and tick `ms` into the past. */
 export async function ageTasks(db: Database, ms: number): Promise<void> {
   await execute(db, AGE, [ms])
 }

@@ -56,7 +56,6 @@ export interface RescuedTask {
   readonly error: string
 }
 
-/** Failed because no executor has registered its type. */
 export interface UnknownTypeTask {
   readonly taskId: string
   readonly taskType: string
@@ -90,10 +89,7 @@ const RELEASE_ALL_BUT = statement(
    select task_id as "taskId" from ended`,
 )
 
-/**
- * Releases rows under an executor that are not in `kept`: orphaned claims, or handlers that ignore a stop. Returns
- * their ids.
- */
+/** Releases rows under an executor that are not in `kept`; returns their ids. */
 export async function releaseAllBut(
   db: Database,
   executorId: string,

@@ -12,7 +12,6 @@ import { percentOf } from '../definition/lifecycle.ts'
 import { decodeParams, showJson } from '../definition/params.ts'
 import { ATTEMPTS, PARAMS } from './tables.ts'
 
-/** Columns of a task `t`. */
 export const TASK_COLUMNS = `t.task_id as "taskId", t.task_type as "taskType", t.status, t.progress, t.total,
           t.step, ${instant('t.created_at')} as "createdAt", ${instant('t.started_at')} as "startedAt", ${instant('t.completed_at')} as "completedAt",
           ${instant('t.run_at')} as "runAt", t.retry_count as "retryCount", t.max_retries as "maxRetries",
@@ -20,7 +19,6 @@ export const TASK_COLUMNS = `t.task_id as "taskId", t.task_type as "taskType", t
           t.timeout_seconds as "timeoutSeconds", t.priority, t.executor_id as "executorId", t.attempt,
           t.unique_key as "uniqueKey", t.concurrency_key as "concurrencyKey", t.stopping`
 
-/** All columns of a task `t`. */
 export const DETAIL_COLUMNS = `${TASK_COLUMNS},
           (select json_object_agg(p.key, p.value) from ${PARAMS} p where p.task_id = t.task_id) as params,
           (select json_agg(json_build_object(
@@ -144,7 +142,6 @@ function latestAttempt(row: TaskRow, attempt: number, ended: readonly TaskAttemp
   return []
 }
 
-/** Compares row ids kept as text: they may exceed a safe integer. */
 export function compareIds(a: string, b: string): number {
   return a.length - b.length || (a < b ? -1 : Number(a > b))
 }

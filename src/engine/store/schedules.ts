@@ -79,7 +79,6 @@ const INSERT = statement(
    returning ${COLUMNS}`,
 )
 
-/** Returns undefined if the name exists, or too many schedules do. */
 export async function insertSchedule(
   db: Database,
   settings: ScheduleSettings,
@@ -111,7 +110,6 @@ const DECLARE = statement(
    returning ${COLUMNS}`,
 )
 
-/** Returns false if the row was already up to date. */
 export async function declareSchedule(
   db: Database,
   settings: ScheduleSettings,
@@ -184,7 +182,6 @@ const COMING = statement(
     limit $3::int`,
 )
 
-/** Lists the schedules that are due or due next, in that order. */
 export function listComing(
   db: Database,
   options: {
@@ -232,7 +229,6 @@ export interface Step {
   readonly error: string | null
 }
 
-/** Takes the step and inserts its tasks; returns false if another process took it, or the schedule was changed. */
 export async function takeStep(db: Database, { schedule, from, to, tasks, error }: Step): Promise<boolean> {
   const last = tasks.at(-1)
   const rows = await execute(db, TAKE, [

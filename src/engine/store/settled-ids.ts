@@ -1,4 +1,3 @@
-/** Transactions at the time of a poll. */
 export interface Snapshot {
   /** The oldest in flight; the next one if there is none. */
   readonly oldestXid: number

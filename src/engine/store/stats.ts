@@ -12,7 +12,6 @@ const MAX_TYPES = 10_000
 
 const BOUND = { completed: MAX_COUNTED_COMPLETED, failed: MAX_COUNTED_ENDS, cancelled: MAX_COUNTED_ENDS }
 
-/** Counts up to the bound, plus one. */
 const countOf = (status: keyof typeof BOUND) => `(select count(*)::int
              from (select from ${TASKS} t
                     where ${ofType('known.task_type', status)}
@@ -80,7 +79,6 @@ export interface TypeCount {
   readonly pending: number
   readonly oldestDueSeconds: number | null
   readonly running: number
-  /** Up to `MAX_COUNTED_ENDS` + 1, as `cancelled` is. */
   readonly failed: number
   readonly cancelled: number
   readonly completed: number
@@ -120,7 +118,6 @@ export interface MinuteCount {
   readonly cancelled: number
 }
 
-/** The last 60 minutes, including this one, oldest first. */
 export function findLastHour(db: Database): Promise<MinuteCount[]> {
   return execute(db, LAST_HOUR, [])
 }
@@ -139,7 +136,6 @@ const ADD = statement(
 )
 
 export interface NewEnds {
-  /** Age of the ends: the database's clock dates them. */
   readonly ageMs: number
   readonly completed: number
   readonly failed: number

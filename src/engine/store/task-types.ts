@@ -65,7 +65,6 @@ const WITHOUT_EXECUTOR = statement(
             order by priority desc, run_at, id limit 1)`,
 )
 
-/** Finds types with due tasks that no living executor has registered. */
 export async function findTypesWithoutExecutor(
   db: Database,
   taskTypes: readonly string[],

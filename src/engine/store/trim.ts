@@ -37,7 +37,6 @@ const TRIM = statement(
    select lines from removed`,
 )
 
-/** Deletes all but the newest `maxLines` lines of a log and leaves a note with their number. */
 export async function trimLog(db: Database, taskId: string, maxLines: number): Promise<void> {
   for (;;) {
     const [removed] = await execute<{ lines: number }>(db, TRIM, [taskId, maxLines])

@@ -59,7 +59,6 @@ export class AttemptOutput {
     return this.#log
   }
 
-  /** Undefined: the handler has reported none. */
   get lastProgress(): LastProgress | undefined {
     if (!this.#reported) return undefined
     return { progress: this.#progress, total: this.#total, step: this.#step }
@@ -87,7 +86,6 @@ export class AttemptOutput {
     })
   }
 
-  /** Discards late output without a `late` event. */
   suppressLate(): void {
     this.#lateReported = true
   }

@@ -56,10 +56,8 @@ export class Attempt {
   #stuck = false
   #timeout: NodeJS.Timeout | undefined
   #grace: NodeJS.Timeout | undefined
-  /** The write that fails a timed-out task whose handler does not return. */
   #overdue: Promise<void> | undefined
   #ended: Promise<void> | undefined
-  /** The task was released while its handler still ran. */
   #released = false
   /** A later claim has the same fence. */
   #isClaimedAgain = false
@@ -111,7 +109,7 @@ export class Attempt {
     }
   }
 
-  /** Aborts the handler's signal. The first cause wins; after the handler's return it does nothing. */
+  /** The first cause wins. */
   abort(cause: AbortCause): void {
     if (this.#cause !== undefined || this.#returned) return
     this.#cause = cause
@@ -120,7 +118,7 @@ export class Attempt {
     clearTimeout(this.#timeout)
     const { cancelGraceMs } = this.#services
     this.#grace = setTimeout(() => this.#graceIsOver(cause), cancelGraceMs)
-    // So that errors of the handler's abort listeners are reported as this task's.
+    // Errors of the handler's abort listeners are reported as this task's.
     runningTask.run(this.#running, () => this.#cancellation.abort(abortReason(cause, this.task)))
   }
 
@@ -131,7 +129,7 @@ export class Attempt {
     if (this.#stuck) this.#releaseClaim()
   }
 
-  /** Leaves the release to the executor and writes no outcome. Returns false if the handler has returned. */
+  /** Leaves the release to the executor. Returns false if the handler has returned. */
   leave(): boolean {
     if (this.#returned) return false
     this.#released = true
@@ -139,7 +137,7 @@ export class Attempt {
     return true
   }
 
-  /** Releases the task while its handler still runs; after its return, waits for the outcome. */
+  /** After the handler's return, waits for the outcome instead. */
   async release(delayMs: number): Promise<void> {
     if (!this.#released && !this.leave()) return this.#ended
     await this.#writer.release(delayMs)

@@ -30,7 +30,6 @@ export class Cancellation {
   }
 }
 
-/** `signal.reason`, named as those of `fetch` and timers are. */
 export function abortReason(cause: AbortCause, task: ClaimedTask): DOMException {
   if (cause === 'timeout') {
     return new DOMException(`${task.taskId} timed out after ${task.timeoutSeconds} s`, 'TimeoutError')

@@ -17,7 +17,6 @@ export interface OutcomeServices {
   readonly events: TaskEvents
   readonly completions: Completions
   readonly giveUp: AbortSignal
-  /** A retry that this executor has written is due after `delayMs`. */
   onRetryDue(taskType: string, delayMs: number): void
 }
 
@@ -78,7 +77,6 @@ export class OutcomeWriter {
     if (value) events.emit('cancelled', this.#event)
   }
 
-  /** Undefined: none is recorded. */
   async find(): Promise<string | undefined> {
     const { db } = this.#services
     return (await this.#persist('a lookup of the outcome', () => findEnd(db, this.#fence))).value

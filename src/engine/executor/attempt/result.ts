@@ -24,7 +24,6 @@ export function encodeResult(result: unknown, maxBytes: number, warn: (line: str
   return text ?? null
 }
 
-/** A stored result as views show it. */
 export function showResult(text: string | null, scrubber: Scrubber | undefined): unknown {
   if (text === null) return null
   const result = showJson(text)

@@ -33,7 +33,7 @@ export interface HandlerRun {
   readonly running: RunningTask
 }
 
-/** Parses the params, runs the handler, in a thread if it has a module, and encodes its result. Never rejects. */
+/** Runs the handler, in a thread if it has a module. Never rejects. */
 export async function runHandler(run: HandlerRun, services: HandlerServices): Promise<HandlerEnd> {
   const { task, definition, cancellation, output, running } = run
   // Cancelled while its claim was in flight.

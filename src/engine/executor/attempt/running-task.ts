@@ -4,7 +4,6 @@ import type { RunEvent } from '../../runtime/events.ts'
 
 export interface RunningTask {
   readonly event: RunEvent
-  /** Undefined: the type has no secrets. */
   readonly scrubber?: Scrubber | undefined
 }
 

@@ -62,7 +62,6 @@ export class AttemptContext implements TaskContext {
   static readonly #SIGNAL = enumerableGetter(AttemptContext.prototype, 'signal')
   static readonly #LOG = enumerableGetter(AttemptContext.prototype, 'log')
 
-  /** Finds the parts of a context, or of an object that inherits from one. */
   static #partsOf(context: object): ContextParts {
     if (#parts in context) return context.#parts
     return AttemptContext.#partsOf(Object.getPrototypeOf(context))

@@ -27,7 +27,7 @@ export class TransactionalCompletion {
     this.#maxResultBytes = maxResultBytes
   }
 
-  /** The handler has completed its task in a transaction, which may not commit. */
+  /** The transaction may not commit. */
   get attempted(): boolean {
     return this.#attempted
   }
@@ -46,7 +46,6 @@ export class TransactionalCompletion {
     this.#attempted = true
   }
 
-  /** The handler's thread has completed the task. */
   noteAttempt(): void {
     this.#attempted = true
   }

@@ -39,9 +39,7 @@ export type FromThread =
       readonly params: unknown
       readonly options: Omit<CreateTaskOptions, 'tx'>
     }
-  /** Requests the last progress, once all earlier lines are in the database. */
   | { readonly kind: 'flush'; readonly call: number }
-  /** The handler is completing the task in its transaction. */
   | { readonly kind: 'completing' }
   /** As JSON: a clone would lose fields of errors, ignore `toJSON` and fail for functions. */
   | { readonly kind: 'returned'; readonly result: string | null }

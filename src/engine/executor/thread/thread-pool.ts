@@ -11,7 +11,6 @@ import type { TransactionalCompletion } from '../attempt/transactional-completio
 import { type FromThread, packError, type ThreadTask, type ToThread } from './protocol.ts'
 import { unpackError } from './unpack-error.ts'
 
-/** Grace between the signal's abort and the thread's termination. */
 const THREAD_GRACE_MS = 500
 const IDLE_THREAD_MS = 30_000
 
@@ -34,14 +33,12 @@ export class ThreadPool {
   readonly #events: TaskEvents
   #piscina: Piscina | undefined
   #isClosed = false
-  /** Rejects of the runs that no thread has started. */
   readonly #queued = new Set<(error: Error) => void>()
 
   constructor(events: TaskEvents) {
     this.#events = events
   }
 
-  /** Runs the module's default export in a thread, which is terminated if the handler ignores its signal. */
   async run(run: ThreadRun): Promise<unknown> {
     const piscina = await this.#open()
     const { port1: port, port2 } = new MessageChannel()
@@ -80,7 +77,6 @@ export class ThreadPool {
     }
   }
 
-  /** Terminates all threads; their handlers fail. */
   async close(): Promise<void> {
     this.#isClosed = true
     if (this.#piscina) await within(MAX_CLOSE_MS, this.#piscina.destroy())
@@ -113,9 +109,7 @@ export class ThreadPool {
   }
 }
 
-/** As TypeScript in the sources, as JavaScript in the package. */
 function findWorker(): string {
-  // Undefined in a bundle as CommonJS.
   const here: string | undefined = import.meta.url
   const worker = here && new URL(here.endsWith('.ts') ? './worker.ts' : './worker.js', here)
   if (worker && existsSync(worker)) return worker.href

@@ -45,7 +45,6 @@ export default async function runHandler(task: ThreadTask): Promise<void> {
   }
 }
 
-/** The thread's end of the port to its attempt. */
 class Link {
   readonly context: TaskContext
   readonly #task: ThreadTask
@@ -62,12 +61,10 @@ class Link {
     this.#send({ kind: 'started' })
   }
 
-  /** @throws PermanentError if it is not JSON or too large */
   encode(result: unknown): string | null {
     return encodeResult(result, this.#task.maxResultBytes, (line) => this.context.log.warn(line))
   }
 
-  /** Sends the outcome; later output is discarded. */
   end(last: FromThread): void {
     this.#sendProgress()
     this.#send(last)
@@ -103,7 +100,6 @@ class Link {
         const { completeInTransaction } = await import('../../store/guard.ts')
         const text = this.encode(result)
         this.#sendProgress()
-        // The progress that the attempt has received is written with the completion.
         const last = (await this.#call({ kind: 'flush' })) as LastProgress | undefined
         if (this.#abort.signal.aborted) throw this.#lost()
         if (!(await completeInTransaction(tx, fence, text, last))) throw this.#lost()

@@ -21,7 +21,6 @@ export class Completions {
     )
   }
 
-  /** Returns false if the fence does not hold. */
   async complete(run: CompletedRun): Promise<boolean> {
     if (await this.#shared.add(run)) return true
     for (const ms of RETRY_AFTER_MS) {

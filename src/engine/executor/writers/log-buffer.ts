@@ -26,9 +26,8 @@ export interface LineToWrite {
 }
 
 /**
- * Buffers the log lines of all attempts of an executor, in their order. An attempt waits for `flushed(position)` before
- * its outcome is written. Lines wait here through an outage; those beyond the limits are discarded and reported. Lines
- * of tasks locked for update wait, too, without delaying others.
+ * Buffers log lines in their order: through outages, and without delay by tasks locked for update. An attempt waits for
+ * `flushed(position)` before it writes its outcome; lines beyond the limits are discarded and reported.
  */
 export class LogBuffer {
   readonly #db: Database
@@ -52,7 +51,6 @@ export class LogBuffer {
     this.#loop = new FlushLoop(() => this.#write(), more, context.giveUp)
   }
 
-  /** Returns the line's position, for `flushed`. */
   add(fence: Fence, line: LineToWrite): number {
     const chars = sizeOf(line)
     if (
@@ -104,7 +102,6 @@ export class LogBuffer {
     await this.#cap.afterWrite(done)
   }
 
-  /** Returns the lines of locked tasks. */
   async #append(some: readonly WaitingLine[]): Promise<WaitingLine[]> {
     const now = performance.now()
     const lines = some.map(({ loggedAt, ...line }) => ({ ...line, ageMs: now - loggedAt }))

@@ -9,8 +9,8 @@ import { type ProgressUpdate, writeLockedProgress, writeProgress } from '../../s
 const MAX_WAITS = 4
 
 /**
- * Buffers the newest progress of each attempt of an executor. Locked rows, as by a handler's own transaction, are
- * skipped first and then waited for briefly, one by one. Only the end of a failed task waits for this buffer.
+ * Buffers the newest progress of each attempt. Locked rows, as by a handler's own transaction, are skipped, then waited
+ * for briefly. Only the end of a failed task waits for this buffer.
  */
 export class ProgressBuffer {
   readonly #db: Database
@@ -24,7 +24,6 @@ export class ProgressBuffer {
     db: Database
     executorId: string
     context: { events: TaskEvents; giveUp: AbortSignal }
-    /** The fence does not hold. */
     onLost: (run: Fence) => void
   }) {
     this.#db = options.db
@@ -40,12 +39,10 @@ export class ProgressBuffer {
     this.#loop.schedule()
   }
 
-  /** Discards progress that the run's last write carries, or that is obsolete. */
   drop(run: Fence): void {
     this.#waiting.delete(runKey(run))
   }
 
-  /** Writes all progress, except that of locked rows. */
   async flush(): Promise<void> {
     // A flush in flight may have started before the newest progress.
     await this.#loop.flush()
@@ -76,7 +73,6 @@ export class ProgressBuffer {
 
   async #writeLocked(update: ProgressUpdate): Promise<boolean> {
     const write = () => writeLockedProgress(this.#db, update)
-    // Undefined: discarded and reported.
     return (await persistOrDiscard('progress', write, this.#context)) ?? true
   }
 }
