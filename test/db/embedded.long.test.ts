@@ -109,7 +109,7 @@ test('what a cut-off initdb left is done anew', async () => {
   expect(readdirSync(dataDir).toSorted()).toEqual(['postgres', 'postgres.log'])
 })
 
-test('a start that fails tells what PostgreSQL said', async () => {
+test("a start that fails shows PostgreSQL's message", async () => {
   await (await start()).stop()
   appendFileSync(path.join(dataDir, 'postgres/postgresql.conf'), '\nno_such_setting = 1\n')
   await expect(start()).rejects.toThrow(/did not start.*no_such_setting/s)

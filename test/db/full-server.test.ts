@@ -31,7 +31,7 @@ afterEach(async () => {
   await database.drop()
 })
 
-test('a start waits for a connection where the server has none left, and says so', async () => {
+test('a start waits for a connection where the server has none left, and logs that', async () => {
   const waits = Promise.withResolvers<string>()
   const migrated = migrate(url, 'tasks', { mode: 'verify', onNotice: waits.resolve })
   expect(await waits.promise).toBe('the database has no connection left: waiting for one')

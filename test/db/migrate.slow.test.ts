@@ -76,7 +76,7 @@ test('a migration that fails leaves the database as it was', async () => {
   expect(await tables()).toEqual([])
 })
 
-test('a server that does not answer is said so', async () => {
+test('a server that does not respond is reported', async () => {
   await expect(migrate('postgres://nobody@localhost:1/none', 'tasks', auto)).rejects.toMatchObject({
     code: 'MIGRATION_FAILED',
     message: expect.stringContaining('ECONNREFUSED'),

@@ -46,7 +46,7 @@ test.each([
   expect(readdirSync(folder)).toEqual([])
 })
 
-test('a lock that somebody else took over is not released', () => {
+test('a lock that another process took over is not released', () => {
   const lock = acquireServerLock(folder)
   writeFileSync(file, 'theirs')
   lock.release()

@@ -59,7 +59,7 @@ test('handlers that hold every connection of the pool stop neither the heartbeat
   await pool.end()
 })
 
-test('the first task finds a connection that is open; nobody hears anything of that', async () => {
+test('the first task finds an open connection; no event or log line shows that', async () => {
   const pool = createPool({ connectionString: database.url })
   const runner = new TaskRunner({
     pool,

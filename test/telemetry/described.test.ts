@@ -5,7 +5,7 @@ import { described } from '../../src/telemetry/described.ts'
 const reason = Object.assign(new RangeError('no room'), { code: '53100' })
 const refused = new DrizzleQueryError('insert into accounts', ['secret'], reason)
 
-describe("of Drizzle's error the log says", () => {
+describe("of Drizzle's error the log shows", () => {
   test.each([
     ['thrown as it is', refused],
     ['as a cause', new Error('could not write', { cause: refused })],

@@ -38,7 +38,7 @@ test('many writes and loops in one outage are one line when it begins and one wh
   expect(lines).toEqual([began, ended])
 })
 
-test('an outage ends with a write that is then refused for good, and the next one is told again', async () => {
+test('an outage ends with a write that is then refused permanently, and the next one is logged again', async () => {
   await expect(write([away(), refused()])).rejects.toThrow('no such column')
   expect(lines).toEqual([began, ended])
   await write([away()])
@@ -51,7 +51,7 @@ test('a write that met a conflict does not end the outage of another one of its 
   expect(lines).toEqual([began, 'write failed and is retried'])
 })
 
-test('a write that is given up does not say that the database is back', async () => {
+test('a write that is given up does not end the outage', async () => {
   await expect(write([away()], AbortSignal.abort())).rejects.toThrow(GaveUp)
   expect(lines).toEqual([began])
   await write([away()])

@@ -160,7 +160,7 @@ describe('describeError', () => {
 })
 
 describe('describeStack', () => {
-  test('says where an error and its causes were thrown', () => {
+  test('shows where an error and its causes were thrown', () => {
     const stack = describeStack(new TypeError('a', { cause: new Error('b') })) ?? ''
     expect(stack).toMatch(/^TypeError: a\n +at .*outcome\.test\.ts[\s\S]*\ncaused by: Error: b\n +at /)
   })
@@ -169,7 +169,7 @@ describe('describeStack', () => {
     expect(describeStack(thrown)).toBeNull()
   })
 
-  test("tells no statement and no parameter of Drizzle's error", () => {
+  test("shows no statement and no parameter of Drizzle's error", () => {
     const refused = new DrizzleQueryError('insert into t', ['secret'], new RangeError('no room'))
     for (const thrown of [refused, new Error('a', { cause: refused })]) {
       const stack = describeStack(thrown)

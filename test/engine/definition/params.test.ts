@@ -108,7 +108,7 @@ describe('params come back as they went in', () => {
   })
 })
 
-describe('what cannot be stored is refused, and where it is said', () => {
+describe('what cannot be stored is refused, with a pointer', () => {
   test.each<[string, unknown, string[]]>([
     ['NUL', { a: 'x\u0000' }, ['/a']],
     ['NUL in a nest', { a: [{ b: ['ok', '\u0000'] }] }, ['/a/0/b/1']],

@@ -50,7 +50,7 @@ describe('a task', () => {
   })
 })
 
-describe('what an attempt says', () => {
+describe('what an attempt logs and reports', () => {
   test('loses every text at a path, wherever it appears, the longest first', () => {
     const hidden = scrubber({ password: 'secret', card: { number: 'secret-and-more' } })
     expect(hidden.text('a secret-and-more, secretly')).toBe('a [redacted], [redacted]ly')

@@ -59,7 +59,7 @@ describe('as a function', () => {
     return { delayMs, problems }
   }
 
-  test('is told how many retries were spent, and what was thrown', () => {
+  test('receives how many retries were spent, and what was thrown', () => {
     const answer = ask(({ retry, error }) =>
       error instanceof Error && error.message === 'broken' ? retry * 10 : 0,
     )
@@ -67,7 +67,7 @@ describe('as a function', () => {
   })
 
   test.each([Number.NaN, Number.POSITIVE_INFINITY, -1, 2 ** 31, '5', null, undefined, Promise.resolve(5)])(
-    'that answers %j gives way to the default, and that is said',
+    'that returns %j gives way to the default, and that is reported',
     (answer) => {
       const { delayMs, problems } = ask(() => answer as number)
       expect(delayMs).toBe(4_000)
@@ -75,7 +75,7 @@ describe('as a function', () => {
     },
   )
 
-  test('that throws gives way to the default, and that is said', () => {
+  test('that throws gives way to the default, and that is reported', () => {
     const thrown = new TypeError('x is not y')
     const throwing = () => {
       throw thrown

@@ -60,7 +60,7 @@ test('redacted params are paths', () => {
   }
 })
 
-test('all problems are told at once', () => {
+test('all problems are reported at once', () => {
   expect(problems({ concurrency: 0, maxRetries: -1 })).toHaveLength(2)
 })
 

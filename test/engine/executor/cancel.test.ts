@@ -73,7 +73,7 @@ describe('cancel', () => {
     expect(await manager.getTask(first.taskId)).toMatchObject({ status: 'cancelled', attempts: [] })
   })
 
-  test('while it waits for a retry ends it for good', async () => {
+  test('while it waits for a retry ends it permanently', async () => {
     const { task } = createTaskRegistry()
     const flaky = task('flaky', { retryBaseMs: 1_000 })(() => {
       throw new Error('no')
@@ -85,7 +85,7 @@ describe('cancel', () => {
     expect(await manager.getTask(taskId)).toMatchObject({ status: 'cancelled', error: 'no', retryCount: 1 })
   })
 
-  test('from another process is heard with the next heartbeat', async () => {
+  test('from another process arrives with the next heartbeat', async () => {
     const { task } = createTaskRegistry()
     const started = createGate()
     const heard = createGate()

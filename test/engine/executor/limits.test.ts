@@ -135,7 +135,7 @@ describe('limits', () => {
 describe('a paused type', () => {
   const settings = { concurrency: 4, pollIntervalMs: 60_000 }
 
-  test('is not claimed from when the pause has been answered until it is resumed, in any process', async () => {
+  test('is not claimed from when the pause has returned until it is resumed, in any process', async () => {
     const { handler, seen } = crowd()
     const { manager } = engines.start([handler], settings, { hears: true })
     const other = engines.start([handler], settings, { hears: true })
@@ -153,7 +153,7 @@ describe('a paused type', () => {
     await expect.poll(() => seen.done).toBe(400)
   })
 
-  test('may be one that only another process knows; one that nobody knows is refused', async () => {
+  test('may be one that only another process knows; one that no process knows is refused', async () => {
     const { handler } = crowd()
     const elsewhere = engines.start([handler], settings)
     const { manager } = engines.create([])

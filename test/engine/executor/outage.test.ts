@@ -89,7 +89,7 @@ describe('outage', () => {
     await expect.poll(() => executor.health()).toMatchObject({ ok: true })
   })
 
-  test('a loop that dies is started again and says so in health', async () => {
+  test('a loop that dies is restarted, as health shows', async () => {
     const { task } = createTaskRegistry()
     const noop = task('noop')(() => {})
     const { manager, executor, events } = create([noop])
@@ -107,7 +107,7 @@ describe('outage', () => {
     expect(await manager.waitFor(taskId)).toMatchObject({ status: 'completed' })
   })
 
-  test('a completion whose answer is lost counts as written, not as late', async () => {
+  test('a completion whose response is lost counts as written, not as late', async () => {
     const { task } = createTaskRegistry()
     const finish = createGate()
     const work = task('work')(async () => {
@@ -132,7 +132,7 @@ describe('outage', () => {
     expect(await manager.getTask(taskId)).toMatchObject({ status: 'completed', result: 'once' })
   })
 
-  test('a retry whose answer is lost is spent once', async () => {
+  test('a retry whose response is lost is spent once', async () => {
     const { task } = createTaskRegistry()
     const flaky = task('flaky', { retryBaseMs: 3_600_000 })(() => {
       throw new Error('no')
@@ -151,7 +151,7 @@ describe('outage', () => {
     })
   })
 
-  test('a claim whose answer is lost is handed back and runs again, no retry spent', async () => {
+  test('a claim whose response is lost is released and runs again, no retry spent', async () => {
     const { task } = createTaskRegistry()
     const attempts: number[] = []
     const work = task('work')((_params, ctx) => {
@@ -167,7 +167,7 @@ describe('outage', () => {
   })
 
   test.for(['reset', 'silence'] as const)(
-    'a stop ends in time with the database gone (%s), and says so',
+    'a stop ends in time with the database gone (%s), and rejects',
     async (fault) => {
       const { task } = createTaskRegistry()
       const started = createGate()

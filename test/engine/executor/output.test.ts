@@ -139,7 +139,7 @@ describe('log', () => {
     expect(logs[4]?.message).toHaveLength(10_000)
   })
 
-  test('lines of a task that is deleted meanwhile go with it, and hold up nobody', async () => {
+  test('lines of a task that is deleted meanwhile go with it, and delay no others', async () => {
     const { task } = createTaskRegistry()
     const started = [createGate(), createGate()]
     let runs = 0

@@ -129,7 +129,7 @@ test('a secret is hidden in other forms, in keys and in results, wherever the ta
 })
 
 test.each(['throw', 'reject'])(
-  'a thread says nothing secret in an error that it left behind: %s',
+  "a thread reports no secret in an error after its handler's return: %s",
   async (how) => {
     const { task } = createTaskRegistry()
     const leaking = task(`leaking_${how}`, {

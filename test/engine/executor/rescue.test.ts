@@ -63,7 +63,7 @@ describe('rescue', () => {
     expect(await manager.waitFor(taskId)).toMatchObject({ retryCount: 1, result: 'again' })
   })
 
-  test('nobody is judged by an executor whose own heartbeats have not gone through for a lease', async () => {
+  test('an executor whose own heartbeats have not succeeded for a lease rescues no tasks', async () => {
     const { task } = createTaskRegistry()
     const work = task('work')(() => {})
     const { manager, executor, events } = engines.create([work], { ...fast, leaseMs: 60_000 })
@@ -105,7 +105,7 @@ describe('rescue', () => {
     expect(runs).toEqual([`${first.taskId} 1`, `${second.taskId} 1`])
   })
 
-  test("a task that runs in an executor's name without being held is handed back, no retry spent", async () => {
+  test('an orphaned claim is released, no retry spent', async () => {
     const { task } = createTaskRegistry()
     const held = createGate()
     const started = createGate()

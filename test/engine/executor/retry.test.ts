@@ -128,7 +128,7 @@ describe('retry', () => {
     })
   })
 
-  test('a result that is not JSON, or too large, fails the task and says so', async () => {
+  test('a result that is not JSON, or too large, fails the task with that reason', async () => {
     const { task } = createTaskRegistry()
     const cyclic = task('cyclic')(() => {
       const self: { self?: unknown } = {}

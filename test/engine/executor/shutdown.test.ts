@@ -33,7 +33,7 @@ describe('stop', () => {
     expect(await manager.listExecutors()).toEqual([])
   })
 
-  test('at 80 % of the time aborts the rest and hands it back: at once, or after the grace, no retry spent', async () => {
+  test('at 80 % of the time aborts the rest and releases it: at once, or after the grace, no retry spent', async () => {
     const { task } = createTaskRegistry()
     const leave = createGate()
     let both = 0
@@ -79,7 +79,7 @@ describe('stop', () => {
     expect(await manager.getTask(second.taskId)).toEqual(kept)
   })
 
-  test('is not kept from its last writes by a connection that no longer answers a farewell', async () => {
+  test('is not kept from its last writes by a connection that no longer responds', async () => {
     const { task } = createTaskRegistry()
     const deaf = task('deaf')(() => leave.opened)
     const leave = createGate()
@@ -112,7 +112,7 @@ describe('stop', () => {
     }
   })
 
-  test('does not hand back what is done: an end that is slow to be written is waited for', async () => {
+  test('does not release what is done: waits for an outcome that is slow to be written', async () => {
     const { task } = createTaskRegistry()
     const started = createGate()
     const finish = createGate()
@@ -141,7 +141,7 @@ describe('stop', () => {
     expect(await manager.getTask(taskId)).toMatchObject({ status: 'completed', result: 'done' })
   })
 
-  test('a task that is interrupted and still reports progress is no fault to tell of', async () => {
+  test('a task that is interrupted and still reports progress emits no late event', async () => {
     const { task } = createTaskRegistry()
     const started = createGate()
     const work = task('work')(async (_params, ctx) => {

@@ -32,7 +32,7 @@ describe('a task of a transaction', () => {
     }
   })
 
-  test('is found by the poll where nobody listens', async () => {
+  test('is found by the poll where no process listens', async () => {
     const { task } = createTaskRegistry()
     const quiet = task('quiet')(() => 'ran')
     const { manager } = engines.start([quiet], { pollIntervalMs: 50 })

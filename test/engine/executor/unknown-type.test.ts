@@ -11,7 +11,7 @@ beforeEach(() => rememberTypes(engines.database.pool, 'nobody_knows', 'theirs'))
 describe('unknown types', () => {
   const fast = { heartbeatIntervalMs: 100, leaseMs: 500, pollIntervalMs: 50, unknownTypeGraceSeconds: 1 }
 
-  test('a due task whose type nobody has registered fails after the grace, with the type and without a retry', async () => {
+  test('a due task whose type no executor has registered fails after the grace, with the type and without a retry', async () => {
     const { task } = createTaskRegistry()
     const known = task('known')(() => 'ran')
     const { manager, events } = engines.start([known], fast)

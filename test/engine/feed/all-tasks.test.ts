@@ -203,7 +203,7 @@ describe('a viewer of all tasks is shown that another process', () => {
   })
 })
 
-test('a viewer whose picture may have become wrong is sent away: an executor died', async () => {
+test('a viewer whose picture may have become wrong is disconnected: an executor died', async () => {
   const { manager } = engines.create([quick])
   const { ended } = await watch()
   await manager.createTask(quick, {}, DELAYED)
@@ -214,7 +214,7 @@ test('a viewer whose picture may have become wrong is sent away: an executor die
   await ended
 })
 
-test('reports are written only while somebody watches, and are removed', async () => {
+test('reports are written only while a process watches, and are removed', async () => {
   const { manager, executor } = engines.start([quick], { pollIntervalMs: 20 })
   const reports = async () =>
     (await engines.database.pool.query('select task_ids from async_task_changes')).rows.length
@@ -273,7 +273,7 @@ describe('a viewer of one creator', () => {
     expect(JSON.stringify(mine.events)).not.toContain('createdBy')
   })
 
-  test('is not told that a task was deleted which nobody remembers', async () => {
+  test('receives no deletion of a task that it never saw', async () => {
     const { manager } = engines.create([quick])
     const { taskId } = await manager.createTask(quick, {}, { ...DELAYED, createdBy: 'b' })
     await manager.cancelTask(taskId)
@@ -287,7 +287,7 @@ describe('a viewer of one creator', () => {
     expect([...mine.shown.keys()]).toEqual([last])
   })
 
-  test('hears that the stream lives while only others change', async () => {
+  test('receives idle steps while only tasks of others change', async () => {
     const { manager } = engines.create([quick])
     const leave = new AbortController()
     onTestFinished(() => leave.abort())

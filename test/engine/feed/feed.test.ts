@@ -249,7 +249,7 @@ describe('the reader', () => {
     expect(new Set(messages).size).toBe(1_500)
   })
 
-  test('is over an outage when the database is back; whoever comes meanwhile is told', async () => {
+  test('continues after an outage; new viewers meanwhile are rejected', async () => {
     const proxy = await startFaultProxy(engines.database.url)
     const pool = createPool({ connectionString: proxy.url })
     const events = new TaskEvents()
@@ -334,7 +334,7 @@ describe('the stream of all tasks', () => {
     expect(value.task).toEqual(summary)
   })
 
-  test('tells of a task that ends between two looks', async () => {
+  test('reports a task that ends between two polls', async () => {
     const quick = task('quick')(() => {})
     const { manager } = engines.start([quick])
     const events = eventsOf(await followAll())

@@ -88,7 +88,7 @@ describe('pruning', () => {
     expect(await announced).toEqual({ count: 4 })
   })
 
-  test('keeps a type for as long as the type says', async () => {
+  test('keeps tasks for as long as their type sets', async () => {
     const tasks = [
       typed('brief', { retentionDays: 0.5 }),
       typed('long', { retentionDays: 365 }),
@@ -108,7 +108,7 @@ describe('pruning', () => {
     expect(await leftOf()).toEqual(kept)
   })
 
-  test('removes nothing where tasks are kept for ever', async () => {
+  test('removes nothing where tasks are kept indefinitely', async () => {
     const { prune } = createPruner([], { retentionDays: 36_500 })
     await insertEnded('completed', 9_000)
     const before = await tables.read()
@@ -176,7 +176,7 @@ describe('pruning', () => {
     expect(left.logs).toHaveLength(12_001)
   })
 
-  test('waits for nobody: what somebody holds stays for the next time', async () => {
+  test('waits for no lock: locked rows stay for the next time', async () => {
     const { prune } = createPruner()
     const held = await insertEnded('completed', 40)
     await insertEnded('completed', 40)
@@ -218,7 +218,7 @@ describe('pruning', () => {
     expect(await pruned).toBe(true)
   })
 
-  test('removes counts of minutes that nobody is told of', async () => {
+  test('removes counts of minutes that no statistics show', async () => {
     const { prune } = createPruner()
     await tables.pool.query(
       `insert into async_task_minutes (minute, source) select now() - n * interval '1 hour', gen_random_uuid()

@@ -55,7 +55,7 @@ async function insertMany(count: number, status: TaskStatus, taskType = 'many'):
 }
 
 describe.each(ACTIONS)('bulk %s', (action) => {
-  test('does to each task what the single call does, and answers in the order given', async () => {
+  test('does to each task what the single call does, and returns results in the order given', async () => {
     const single = tables.createManager()
     const alone = {
       cancel: (taskId: string) => single.manager.cancelTask(taskId),
@@ -84,7 +84,7 @@ describe.each(ACTIONS)('bulk %s', (action) => {
     expect(await Promise.all(untouched.map((taskId) => tables.read(taskId)))).toEqual(before)
   })
 
-  test('says in a dry run what it would do, and changes nothing', async () => {
+  test('returns in a dry run what it would do, and changes nothing', async () => {
     const { manager, events } = tables.createManager()
     events.on('cancelled', () => expect.unreachable('nothing was cancelled'))
     events.on('created', () => expect.unreachable('nothing was retried'))
@@ -108,7 +108,7 @@ describe.each(ACTIONS)('bulk %s', (action) => {
     expect(statements).toHaveLength(1)
   })
 
-  test('answers once for a task that is named twice', async () => {
+  test('returns one result for a task that is named twice', async () => {
     const { manager } = tables.createManager()
     const [taskId = ''] = await insertMany(1, action === 'cancel' ? 'running' : 'failed')
     expect((await manager.bulk({ action, taskIds: [taskId, taskId] })).results).toEqual([
@@ -131,7 +131,7 @@ describe.each(ACTIONS)('bulk %s', (action) => {
   })
 
   describe('of a filter', () => {
-    test('takes the newest that fit and allow it, a thousand a call, and says whether there are more', async () => {
+    test('takes the newest that fit and allow it, a thousand a call, and returns whether there are more', async () => {
       const { manager } = tables.createManager()
       const status = action === 'cancel' ? 'pending' : 'failed'
       const taskIds = (await insertMany(1_200, status)).toReversed()

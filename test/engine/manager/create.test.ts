@@ -25,7 +25,7 @@ const plain = task('plain')(() => undefined)
 const createManager = () => tables.createManager([sendReport, plain], { maxRetries: 2 }).manager
 
 describe('createTask', () => {
-  test('by handler stores the row, the parsed params and nothing else, and answers what is stored', async () => {
+  test('by handler stores the row, the parsed params and nothing else, and returns what is stored', async () => {
     const manager = createManager()
     const created = await manager.createTask(sendReport, { userId: 7 }, { createdBy: 'u1' })
     expect(created).toEqual({
@@ -290,7 +290,7 @@ describe('params in the database', () => {
 })
 
 describe('createTasks', () => {
-  test('answers in the order of the items, whatever their types, and stores them in that order', async () => {
+  test('returns the order of the items, whatever their types, and stores them in that order', async () => {
     const manager = createManager()
     const items = Array.from({ length: 200 }, (_, i) =>
       i % 2 === 0

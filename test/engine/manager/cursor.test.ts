@@ -4,7 +4,7 @@ import { decodeCursor, encodeCursor } from '../../../src/engine/manager/cursor.t
 
 const LAST_MICROS = 253_402_300_799_999_999n
 
-test('a cursor brings back the place that it stands for', () => {
+test('a cursor restores the position that it encodes', () => {
   const micros = fc.bigInt(0n, LAST_MICROS).map(String)
   const ids = fc.bigInt(0n, 2n ** 63n - 1n).map(String)
   fc.assert(
@@ -14,7 +14,7 @@ test('a cursor brings back the place that it stands for', () => {
   )
 })
 
-test('is a word that needs no escaping in a URL', () => {
+test('needs no escaping in a URL', () => {
   expect(encodeCursor({ createdAtMicros: String(LAST_MICROS), id: '1' })).toMatch(/^[A-Za-z0-9_-]+$/)
 })
 

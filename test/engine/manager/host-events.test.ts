@@ -110,7 +110,7 @@ describe('events for hosts', () => {
     expect([...lines].filter((line) => /^started 1: (?!\w+ 1)|^created 0: \w+ [^01]/.test(line))).toEqual([])
   })
 
-  test('report a cancelled run, one that ignores its signal, and one that fails for good', async () => {
+  test('report a cancelled run, one that ignores its signal, and one that fails permanently', async () => {
     const { task } = createTaskRegistry()
     const leave = createGate()
     const deaf = task('deaf', { timeoutSeconds: 1, maxRetries: 3 })(() => leave.opened)
@@ -238,7 +238,7 @@ describe('a listener', () => {
     expect(received).toHaveLength(3)
   })
 
-  test('that nobody needs leaves nothing behind in the engine', async () => {
+  test('that no listener needs leave nothing behind in the engine', async () => {
     const { manager, events } = engines.create([])
     const count = () => events.eventNames().reduce((sum, name) => sum + events.listenerCount(name), 0)
     const before = count()

@@ -71,7 +71,7 @@ describe('listTasks', () => {
     })
   })
 
-  test('pages, and says whether another one follows', async () => {
+  test('pages, and returns whether another one follows', async () => {
     const { manager } = tables.createManager()
     const all: string[] = []
     for (let i = 0; i < 5; i++) all.unshift(await tables.insert())

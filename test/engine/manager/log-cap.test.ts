@@ -26,7 +26,7 @@ async function read(taskId: string) {
 const range = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, i) => from + i)
 
 describe('a log that is too long', () => {
-  test('loses its oldest lines, and says how many', async () => {
+  test('loses its oldest lines, and notes how many', async () => {
     const { db } = tables.createManager()
     const other = await tables.insert()
     await insertLines(other, 1, 300)
@@ -58,7 +58,7 @@ describe('a log that is too long', () => {
     expect(count).toBe(201)
   })
 
-  test('keeps the numbers of its lines, so that whoever follows it misses and repeats nothing', async () => {
+  test('keeps the ids of its lines, so that a follower misses and repeats nothing', async () => {
     const { db, manager } = tables.createManager()
     const taskId = await tables.insert()
     await insertLines(taskId, 1, 300)
@@ -138,7 +138,7 @@ describe('the cap', () => {
     expect(logs.at(-1)?.message).toBe('line 250')
   })
 
-  test('costs no statement before a tenth of it was said', async () => {
+  test('costs no statement before a tenth of it was written', async () => {
     const { manager } = tables.createManager([], { maxLogLines: 1_000 })
     const taskId = await tables.insert()
     let statements = await captureStatements(tables.pool, async () => {

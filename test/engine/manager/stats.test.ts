@@ -59,7 +59,7 @@ describe('stats', () => {
     expect(isEstimate).toBe(false)
   })
 
-  test('tell how long the oldest due task has waited; one that is not due does not wait', async () => {
+  test('show how long the oldest due task has waited; one that is not due does not wait', async () => {
     const { manager } = tables.createManager()
     await tables.insert({ run_at: new Date(Date.now() + 60_000) })
     expect((await manager.stats()).oldestDueSeconds).toBeNull()
@@ -72,7 +72,7 @@ describe('stats', () => {
     expect(oldestDueSeconds).toBeLessThan(400)
   })
 
-  test('tell the oldest wait among tasks that can start: no paused type, and an executor for the type', async () => {
+  test('show the oldest wait among tasks that can start: no paused type, and an executor for the type', async () => {
     await tables.pool.query(
       `insert into async_tasks (task_id, task_type, run_at)
        select 'task_' || type, type, now() - seconds * interval '1 second'
@@ -123,7 +123,7 @@ describe('stats', () => {
     expect(statistics.read()).toBe(failed)
   })
 
-  test('estimate large counts of ended tasks, and say so; what waits and runs stays exact', async () => {
+  test('estimate large counts of ended tasks, and mark them; what waits and runs stays exact', async () => {
     await tables.pool.query(
       `insert into async_tasks (task_id, task_type, status, completed_at)
        select 'task_h' || n, case when n % 25 = 0 then 'rare' else 'common' end,
@@ -254,7 +254,7 @@ describe('ends by minute', () => {
     expect(finishedPerMinute.reduce((total, { cancelled }) => total + cancelled, 0)).toBe(1)
   })
 
-  test('of more than an hour ago are not told', async () => {
+  test('of more than an hour ago are left out', async () => {
     const { manager } = tables.createManager()
     await tables.pool.query(
       `insert into async_task_minutes (minute, source, completed)

@@ -79,7 +79,7 @@ describe('cancelTask', () => {
     await expectRefusal(status, (manager, taskId) => manager.cancelTask(taskId), 'TASK_ALREADY_FINISHED')
   })
 
-  test('of two at once, one cancels and both answer', async () => {
+  test('of two at once, one cancels and both return', async () => {
     const { manager } = tables.createManager()
     const taskId = await tables.insert(inStatus('running'))
     const answers = await Promise.all(Array.from({ length: 8 }, () => manager.cancelTask(taskId)))

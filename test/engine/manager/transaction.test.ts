@@ -158,7 +158,7 @@ async function untilItWaits(pid: number | undefined): Promise<void> {
   await expect.poll(state, { interval: 10 }).toBe('Lock')
 }
 
-test('a key whose task ended after a repeatable read began is refused by the database, not answered wrongly', async () => {
+test('a key whose task ended after a repeatable read began is refused by the database, without a wrong result', async () => {
   const manager = createManager()
   const taskId = await tables.insert({ ...inStatus('pending'), unique_key: 'k' })
   const work = withTransaction(tables.pool, async (tx: pg.PoolClient) => {
@@ -172,7 +172,7 @@ test('a key whose task ended after a repeatable read began is refused by the dat
   await expect(work).rejects.toMatchObject({ code: '40001' })
 })
 
-test("an error of Drizzle's does not tell the params", async () => {
+test("an error of Drizzle's does not show the params", async () => {
   const manager = createManager()
   const work = drizzle(tables.pool).transaction(async (tx) => {
     await tx.execute('select 1/0').catch(() => {})

@@ -131,7 +131,7 @@ describe('while another transaction has the key', () => {
       [uniqueKey],
     )
 
-  test('a create waits, and answers its task when that commits', async () => {
+  test('a create waits, and returns its task when that commits', async () => {
     const holder = await openTransaction()
     await insertHeld(holder, 'k')
     const waiting = createManager().createTask(plain, {}, withKey('k'))
@@ -159,7 +159,7 @@ describe('while another transaction has the key', () => {
     expect(await waiting).toMatchObject({ created: true })
   })
 
-  test('a row that is only locked, by a handler with ctx.guard, holds up nobody', async () => {
+  test('a row that is only locked, by a handler with ctx.guard, delays no create', async () => {
     const taskId = await tables.insert({ ...inStatus('running'), unique_key: 'k' })
     const handler = await openTransaction()
     await handler.query('select 1 from async_tasks where task_id = $1 for no key update', [taskId])
@@ -220,7 +220,7 @@ describe('while another transaction has the key', () => {
 })
 
 describe('createTasks with unique keys', () => {
-  test('answers each item, equal keys of one call among them', async () => {
+  test('returns each item, equal keys of one call among them', async () => {
     const manager = createManager()
     const held = await manager.createTask(plain, { i: 'held' }, withKey('held'))
     const answers = await manager.createTasks([

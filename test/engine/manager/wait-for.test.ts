@@ -27,7 +27,7 @@ describe('waitFor', () => {
     },
   )
 
-  test('hears of an end in this process without a poll', async () => {
+  test('notices an end in this process without a poll', async () => {
     const { manager, events } = tables.createManager([], { pollIntervalMs: 60_000 })
     const taskId = await tables.insert(inStatus('running'))
     const waiting = manager.waitFor(taskId)

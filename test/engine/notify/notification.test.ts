@@ -97,7 +97,7 @@ describe('notifications', () => {
     }
   })
 
-  test('that nobody sends are made up for by a poll after the next task', async () => {
+  test('that no process sends are made up for by a poll after the next task', async () => {
     const { task } = createTaskRegistry()
     const started = createGate()
     const mayEnd = createGate()

@@ -18,7 +18,7 @@ function createWriter(limits: BatchLimits<string> = LIMITS) {
 }
 
 describe('a batcher', () => {
-  test('sends one alone at once, at most two batches at a time, and answers each its own', async () => {
+  test('sends one alone at once, at most two batches at a time, and returns to each its own result', async () => {
     const { batches, gate, batcher } = createWriter()
     const answers = [batcher.add('a')]
     await Promise.resolve()
@@ -65,7 +65,7 @@ describe('a batcher', () => {
     expect(answers.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])
   })
 
-  test('tells all of an outage, without a try for each', async () => {
+  test('reports an outage to all, without a try for each', async () => {
     let tries = 0
     const batcher = new Batcher<string, string>(LIMITS, async () => {
       tries += 1

@@ -10,7 +10,7 @@ test('work that ends before the signal has its way', async () => {
   await expect(beforeAbort(signal, Promise.reject(new Error('refused')))).rejects.toThrow('refused')
 })
 
-test('nobody waits for work beyond the signal, also when it aborted before', async () => {
+test('no wait lasts beyond the signal, also when it aborted before', async () => {
   const controller = new AbortController()
   const waiting = beforeAbort(controller.signal, never)
   controller.abort()

@@ -21,7 +21,7 @@ test('an executor runs the task of a tick soon after its instant', async () => {
   expect(+ended.createdAt - +ended.runAt).toBeLessThan(20_000)
 })
 
-test('a schedule that another process creates or changes is heard of at once', async () => {
+test('a schedule that another process creates or changes takes effect at once', async () => {
   const { events } = engines.start([tick], {}, { hears: true })
   const other = engines.create([tick], {}, { hears: true })
   await other.manager.createSchedule(SECOND)
@@ -31,7 +31,7 @@ test('a schedule that another process creates or changes is heard of at once', a
   await nextEvent(events, 'ticked', ({ schedule }) => schedule === 'b')
 })
 
-test('when its executor has stopped, nobody is there for the ticks', async () => {
+test('after its executor has stopped, ticks create no tasks', async () => {
   const { manager, executor, events } = engines.start([tick])
   await manager.createSchedule(SECOND)
   await nextEvent(events, 'ticked')

@@ -35,7 +35,7 @@ const rows = async () =>
   (await tables.pool.query('select to_jsonb(s) as row from async_task_schedules s order by name')).rows
 
 describe('createSchedule', () => {
-  test('answers the schedule with its next tick by the clock of the database', async () => {
+  test('returns the schedule with its next tick by the clock of the database', async () => {
     const { manager } = create()
     const created = await manager.createSchedule({ ...nightly, timeZone: 'Asia/Shanghai', missed: 'once' })
     expect(created).toEqual({
@@ -286,7 +286,7 @@ describe('declareSchedules', () => {
     expect(changed).toEqual(['nightly', 'off'])
   })
 
-  test('owns all but enabled, which an operator sets for good', async () => {
+  test('owns all but enabled, which an operator sets permanently', async () => {
     const { manager } = create()
     const own = { name: 'own', cron: '0 4 * * *', timeZone: 'UTC', task: ofTheDay, enabled: false } as const
     await manager.declareSchedules([own])
@@ -312,7 +312,7 @@ describe('declareSchedules', () => {
     expect(await manager.getSchedule('own')).toMatchObject({ nextRunAt, params: { day: 'y' } })
   })
 
-  test('leaves alone what it does not name, and takes over what somebody else made', async () => {
+  test('leaves alone what it does not name, and takes over schedules made by others', async () => {
     const { manager } = create()
     await manager.createSchedule({ ...nightly, name: 'theirs' })
     const theirs = await manager.getSchedule('theirs')

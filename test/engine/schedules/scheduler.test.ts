@@ -45,7 +45,7 @@ const tickSeconds = async () =>
   (await tables.read()).tasks.map(({ run_at }) => new Date(String(run_at)).getTime() / 1_000)
 
 describe('a tick', () => {
-  test('makes a task that is due at its instant, says so in the log, and moves the schedule on', async () => {
+  test('creates a task due at its instant, logs it, and moves the schedule on', async () => {
     const { manager, scheduler } = createScheduler()
     await manager.createSchedule({ ...SECOND, name: 'a', params: { n: 1 } })
     const at = await setNext('a', '2 s')
@@ -147,7 +147,7 @@ describe('a tick', () => {
   })
 })
 
-describe('ticks that nobody was there for', () => {
+describe('ticks that no process fired in time', () => {
   test.each([
     ['skip', 0],
     ['once', 1],
@@ -198,7 +198,7 @@ describe('what is wrong with one schedule', () => {
   })(() => {})
   const picky = task('picky', { params: z.object({ n: z.int() }) })(() => {})
 
-  test('is said on it; it goes on with its next tick, and the others with theirs', async () => {
+  test('is reported on it; it continues with its next tick, and the others with theirs', async () => {
     const { manager, scheduler, events } = createScheduler([tick, picky, broken])
     const failed: string[] = []
     events.on('tickFailed', ({ schedule }) => failed.push(schedule))
@@ -304,7 +304,7 @@ describe('a type that is not registered here', () => {
     expect(await schedules()).toEqual(before)
   })
 
-  test('makes a task without being parsed when nobody has known it for a lease: the task will fail and say why', async () => {
+  test('creates a task unparsed when no executor has known it for a lease: the task fails with the reason', async () => {
     const { db, manager, scheduler } = createScheduler()
     await registerExecutor(db, { ...executor, taskTypes: ['nobody_knows'] })
     await tables.pool.query('update async_task_executors set heartbeat_at = now() - $1::interval * 2', [

@@ -36,7 +36,7 @@ describe.each(['skip', 'once', 'all'] as const)('with %s', (missed) => {
   })
 })
 
-describe('ticks that nobody was there for', () => {
+describe('ticks that no process fired in time', () => {
   test('skip: none, but for the latest where it is late by no more than a restart', () => {
     expect(plan(daily, 'skip', '12:00:00', '12:01:31')).toEqual({
       ticks: [],

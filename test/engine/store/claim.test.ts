@@ -24,7 +24,7 @@ describe('a claim', () => {
     expect(idsOf(await claim(10))).toEqual([twin, late, idle])
   })
 
-  test('makes the rows running under its fence, and answers what a run needs', async () => {
+  test('makes the rows running under its fence, and returns what a run needs', async () => {
     const taskId = await tables.insert({
       attempt: 4,
       retry_count: 1,

@@ -75,7 +75,7 @@ describe('a heartbeat', () => {
   const ME = SOME_EXECUTOR
   const PROBES = { orphanedClaims: true, rescuable: true }
 
-  test('is told which runs were lost and which cancelled, and changes no task', async () => {
+  test('returns which runs were lost and which cancelled, and changes no task', async () => {
     await register('20 s')
     const held = await tables.insert(inStatus('running'))
     const cancelled = await tables.insert(inStatus('cancelled'))
@@ -99,7 +99,7 @@ describe('a heartbeat', () => {
     expect(await listExecutors(db())).toMatchObject([{ stuck: [held], alive: true }])
   })
 
-  test('tells of what others left, where it is asked to look', async () => {
+  test('finds tasks of dead executors, where it probes for them', async () => {
     await register('0 s')
     const nothing = { orphanedClaims: false, rescuable: false }
     expect(await beat(db(), ME, [], [], PROBES)).toMatchObject(nothing)
@@ -111,7 +111,7 @@ describe('a heartbeat', () => {
     expect(await beat(db(), ME, [], [], notAsked)).toMatchObject(nothing)
   })
 
-  test('of an executor whose row was removed says so', async () => {
+  test('of an executor whose row was removed shows that', async () => {
     expect(await beat(db(), ME, [], [], PROBES)).toMatchObject({
       known: false,
       lost: [],

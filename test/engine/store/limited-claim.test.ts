@@ -30,7 +30,7 @@ const insert = (task_type: string, columns: StoredRow = {}) => tables.insert({ t
 const idsOf = ({ tasks }: { tasks: readonly { taskId: string }[] }) => tasks.map(({ taskId }) => taskId)
 
 describe('a type with a limit over all processes', () => {
-  test('is left to the claim under its lock, which the plain one tells of', async () => {
+  test('is left to the claim under its lock, and reported by the plain one', async () => {
     await insert('three')
     const other = await insert('free')
     const { plain, limited } = claims(free, three)
@@ -88,7 +88,7 @@ describe('a type with a limit over all processes', () => {
     expect((await limited()).tasks).toHaveLength(1)
   })
 
-  test('never runs over the limit, whoever claims at the same time', async () => {
+  test('never runs over the limit with concurrent claims', async () => {
     await tables.pool.query(
       `insert into async_tasks (task_id, task_type) select 'task_l' || n, 'three' from generate_series(1, 60) n`,
     )
@@ -142,7 +142,7 @@ describe('a type with keys', () => {
     expect(idsOf(await limited())).toEqual([])
   })
 
-  test('keeps what it has taken when the look behind the backlog fails', async () => {
+  test('keeps what it has claimed when the claim of further keys fails', async () => {
     await tables.pool.query(
       `insert into async_tasks (task_id, task_type, concurrency_key)
        select 'task_k' || n, 'keyed', 'long' from generate_series(1, 300) n`,
@@ -183,7 +183,7 @@ describe('a type with keys', () => {
 })
 
 describe('a type with a limit in each process', () => {
-  test('takes no more than it has places, and passes over what another claim holds', async () => {
+  test('claims no more than its capacity, and skips rows locked by another claim', async () => {
     const some: TypeLimits = { ...free, taskType: 'some', concurrency: 2 }
     const all = [await insert('some'), await insert('some'), await insert('some')]
     const { db } = tables.createManager()

@@ -49,7 +49,7 @@ describe('over 100,000 finished tasks', () => {
     for (const [kind, plan] of await explainClaims(2)) expect(sortsAndScans(plan), kind).toEqual([])
   })
 
-  test('the look for what claims leave out walks their index, also where a backlog has just gone', async () => {
+  test('the probe for older tasks walks the index of claims, also where a backlog has just gone', async () => {
     const { db } = tables.createManager()
     const [statement] = await captureStatements(tables.pool, () =>
       waitsSinceBefore(db, [{ taskType: 'type1', since: new Date().toISOString() }]),
@@ -68,7 +68,7 @@ describe('over 100,000 finished tasks', () => {
     await expectWalk()
   })
 
-  test('the look for unknown types hops over the backlog of the known ones', async () => {
+  test('the search for unknown types hops over the backlog of the known ones', async () => {
     const { db } = tables.createManager()
     const [statement] = await captureStatements(tables.pool, () => failUnknownTypes(db, SOME_EXECUTOR, 1))
     for (const kind of KINDS) {

@@ -7,7 +7,7 @@ import { useEngines } from '../../support/engines.ts'
 const engines = useEngines()
 const quick = createTaskRegistry().task('quick')(() => {})
 
-test('a task is open as soon as it is there, also for a look that began before it', async () => {
+test('a task is open as soon as it is there, also for a query that began before it', async () => {
   const { db, manager } = engines.create([quick])
   // A statement's now() is when it reached the server: what it sees may be younger. So may it be in a transaction.
   await withTransaction(db.pool, async (client) => {

@@ -120,7 +120,7 @@ describe('failUnknownTypes', () => {
   const GRACE_SECONDS = 100
   const due = (age: string) => ({ run_at: new Date(Date.now() - Number.parseInt(age, 10) * 1_000) })
 
-  test('fails what has been due for the grace without an executor, and says which type', async () => {
+  test('fails what has been due for the grace without an executor, naming the type', async () => {
     await register()
     const taskId = await tables.insert({ task_type: 'unknown', ...due('101 s') })
     expect(await failUnknownTypes(db(), SOME_EXECUTOR, GRACE_SECONDS)).toEqual([

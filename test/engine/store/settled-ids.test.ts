@@ -17,7 +17,7 @@ test('an id waits for all that was in flight when it was first seen, and not for
   expect(ids.record(9, { ...busy, oldestXid: 110, nextXid: 112 }, 750)).toBe(9)
 })
 
-test('transactions that have not written to the log hold an id back for one look only', () => {
+test('transactions that have not written to the log hold an id back for one poll only', () => {
   const ids = new SettledIds()
   const elsewhere = { ...busy, logIsWritten: false }
   expect(ids.record(7, elsewhere, 0)).toBeUndefined()

@@ -32,7 +32,7 @@ afterEach(async () => {
   await database.drop()
 })
 
-test('with both slots burning in threads the API answers; in process the same handlers stop it', async () => {
+test('with both slots burning in threads the API responds; in process the same handlers stop it', async () => {
   const threads = await Promise.all([
     app.tasks.createTask(inThread, { ms: 60_000 }),
     app.tasks.createTask(inThread, { ms: 60_000 }),

@@ -66,7 +66,7 @@ describe('a thread handler', () => {
     expect(await manager.waitFor(taskId)).toMatchObject({ status: 'failed', error: 'timed out after 1 s' })
   })
 
-  test('hears its signal and may stop by itself', async () => {
+  test('receives its signal and may stop by itself', async () => {
     const listening = inThread('listening', 'listening')
     const { manager, executor } = engines.start([listening], { shutdownTimeoutMs: 3_000 })
     const { taskId } = await manager.createTask(listening)
@@ -75,7 +75,7 @@ describe('a thread handler', () => {
     await expect.poll(() => executor.health().running).toBe(0)
   })
 
-  test('fails as it would in process: permanent, with its own delay, or for good when its result is no JSON', async () => {
+  test('fails as it would in process: permanent, with its own delay, or permanently when its result is no JSON', async () => {
     const failing = inThread('failing', 'failing', { maxRetries: 1 })
     const { manager, events } = engines.start([failing])
     const run = async (how: string) => {
