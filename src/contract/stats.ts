@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { MAX_EXACT_TOTAL } from './requests.ts'
 import { instant, TASK_STATUSES, waitingFor } from './task.ts'
 
 const count = z.int().min(0)
@@ -20,8 +21,11 @@ export const taskStats = z.object({
       ),
     }),
   ),
-  /** Large counts of finished tasks are estimated: counting them would read the whole history. */
-  isEstimate: z.boolean().describe('Counts of finished tasks are estimates.'),
+  isCapped: z
+    .boolean()
+    .describe(
+      `A type has more than ${MAX_EXACT_TOTAL} completed, failed or cancelled tasks; that count is ${MAX_EXACT_TOTAL}, and sums with it are minimums. All other counts are exact.`,
+    ),
   oldestDueSeconds: z
     .number()
     .min(0)

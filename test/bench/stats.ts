@@ -38,11 +38,11 @@ await withScratchServer({ durable: false }, async (url) => {
     await new Statistics(db).read()
     times.push(performance.now() - begun)
   }
-  const { byStatus, isEstimate } = await new Statistics(db).read()
+  const { byStatus, isCapped } = await new Statistics(db).read()
   const { rows: exact } = await run('select status, count(*)::int as count from async_tasks group by status')
   console.log(`statistics over ${rows} ended tasks, 5,000 others: ms`, describe(times))
   console.log({
-    isEstimate,
+    isCapped,
     told: byStatus,
     exact: Object.fromEntries(exact.map((row) => [row.status, row.count])),
   })

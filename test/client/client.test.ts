@@ -116,7 +116,7 @@ const schedule: z.output<typeof scheduleView> = {
 const stats: z.output<typeof taskStats> = {
   byStatus: { pending: 1, running: 0, completed: 2, failed: 0, cancelled: 0 },
   byType: [],
-  isEstimate: false,
+  isCapped: false,
   oldestDueSeconds: 1.5,
   finishedPerMinute: [{ minute: instant, completed: 1, failed: 0, cancelled: 0 }],
 }

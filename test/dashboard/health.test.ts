@@ -24,7 +24,7 @@ function stats(failed: number, completed: number, oldestDueSeconds: number | nul
   return {
     byStatus: { pending: 0, running: 0, completed: 0, failed: 0, cancelled: 0 },
     byType: [],
-    isEstimate: false,
+    isCapped: false,
     oldestDueSeconds,
     finishedPerMinute: [{ ...minute, failed }, { ...minute, completed }, minute],
   }

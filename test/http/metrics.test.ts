@@ -107,7 +107,7 @@ describe('GET /metrics', () => {
 const STATS: TaskStats = {
   byStatus: { pending: 1, running: 0, completed: 0, failed: 0, cancelled: 0 },
   byType: [{ taskType: 'waits', pending: 1, running: 0, completed: 0, failed: 0, cancelled: 0 }],
-  isEstimate: false,
+  isCapped: false,
   oldestDueSeconds: 12.5,
   finishedPerMinute: [],
 }

@@ -114,7 +114,6 @@ export const en = {
       down: 'No executor is alive: nothing runs',
       unknown: 'The server has not said yet, or cannot be reached',
     },
-    estimate: 'Counts of finished tasks are estimates',
   },
   list: {
     title: 'Tasks',

@@ -117,7 +117,6 @@ export const zh: Dictionary = {
       down: '没有存活的执行器：任务不会运行',
       unknown: '服务器尚未回应，或无法连接',
     },
-    estimate: '已结束任务的数量为估计值',
   },
   list: {
     title: '任务',

@@ -153,7 +153,8 @@ export class TaskManager extends FleetMethods {
 
   /**
    * Counts tasks by status and type, the longest wait of a due task, and the tasks that ended in each minute of the last
-   * hour. Refreshed at most once a second. If `isEstimate` is true, large counts of finished tasks are estimates.
+   * hour. Refreshed at most once a second. If `isCapped` is true, a type has more than 10,000 ended tasks of a status, which count
+   * as 10,000.
    */
   stats(): Promise<TaskStats> {
     return this.#statistics.read()

@@ -1,13 +1,8 @@
+import { MAX_EXACT_TOTAL } from '../../contract/requests.ts'
 import type { TaskStats } from '../../contract/stats.ts'
 import type { TaskStatus } from '../../contract/task.ts'
 import type { Database } from '../../db/database.ts'
-import {
-  countByType,
-  findLastHour,
-  MAX_COUNTED_COMPLETED,
-  MAX_COUNTED_ENDS,
-  type TypeCount,
-} from '../store/stats.ts'
+import { countByType, findLastHour, type TypeCount } from '../store/stats.ts'
 
 const FRESH_MS = 1_000
 /** A count that lacks a connection for so many query timeouts is no longer shared. */
@@ -54,17 +49,14 @@ export class Statistics {
   }
 }
 
-/** Ended tasks beyond a bound are estimates from the planner's statistics, never below the counted number. */
-export function summarize(counts: readonly TypeCount[]): Omit<TaskStats, 'finishedPerMinute'> {
-  const failed = estimateEnds(counts, 'failed', 'failedShare')
-  const cancelled = estimateEnds(counts, 'cancelled', 'cancelledShare')
-  const byType = counts.map((type, i) => {
-    const { taskType, pending, running, waitingFor } = type
-    const ends = { failed: failed[i] ?? type.failed, cancelled: cancelled[i] ?? type.cancelled }
-    const others = pending + running + ends.failed + ends.cancelled
-    const completed = completedOf(type, counts, others)
-    return { taskType, pending, running, completed, ...ends, ...(waitingFor && { waitingFor }) }
-  })
+/** Ended tasks of a type count up to a bound: beyond it a count would read the whole history. */
+function summarize(counts: readonly TypeCount[]): Omit<TaskStats, 'finishedPerMinute'> {
+  const capped = (count: number) => Math.min(count, MAX_EXACT_TOTAL)
+  const byType = counts.map(({ taskType, pending, running, completed, failed, cancelled, waitingFor }) => ({
+    ...{ taskType, pending, running },
+    ...{ completed: capped(completed), failed: capped(failed), cancelled: capped(cancelled) },
+    ...(waitingFor && { waitingFor }),
+  }))
   const sum = (status: TaskStatus) => byType.reduce((total, type) => total + type[status], 0)
   const claimable = counts.filter((type) => !type.paused && !type.waitingFor)
   return {
@@ -76,12 +68,7 @@ export function summarize(counts: readonly TypeCount[]): Omit<TaskStats, 'finish
       cancelled: sum('cancelled'),
     },
     byType,
-    isEstimate: counts.some(
-      (type) =>
-        type.completed > MAX_COUNTED_COMPLETED ||
-        type.failed > MAX_COUNTED_ENDS ||
-        type.cancelled > MAX_COUNTED_ENDS,
-    ),
+    isCapped: counts.some((type) => Math.max(type.completed, type.failed, type.cancelled) > MAX_EXACT_TOTAL),
     oldestDueSeconds: longestWait(counts),
     oldestClaimableSeconds: longestWait(claimable),
   }
@@ -90,34 +77,4 @@ export function summarize(counts: readonly TypeCount[]): Omit<TaskStats, 'finish
 function longestWait(counts: readonly TypeCount[]): number | null {
   const waits = counts.flatMap((type) => type.oldestDueSeconds ?? [])
   return waits.length === 0 ? null : Math.max(...waits)
-}
-
-function completedOf(
-  { completed, share, rows }: TypeCount,
-  counts: readonly TypeCount[],
-  others: number,
-): number {
-  if (completed <= MAX_COUNTED_COMPLETED || rows === null) return completed
-  return Math.max(completed, Math.round(rows * (share ?? unnamedShare(counts))) - others)
-}
-
-/** The planner's statistics name the most common types; all others share the rest. */
-function unnamedShare(counts: readonly TypeCount[]): number {
-  const named = counts.flatMap(({ share }) => share ?? [])
-  const left = 1 - named.reduce((total, share) => total + share, 0)
-  return Math.max(0, left) / (counts.length - named.length)
-}
-
-function estimateEnds(
-  counts: readonly TypeCount[],
-  status: 'failed' | 'cancelled',
-  share: 'failedShare' | 'cancelledShare',
-): number[] {
-  const isCounted = (type: TypeCount) => type[status] <= MAX_COUNTED_ENDS
-  const counted = counts.filter(isCounted).reduce((total, type) => total + type[status], 0)
-  const left = (counts[0]?.rows ?? 0) * (counts[0]?.[share] ?? 0) - counted
-  const others = counts.filter((type) => !isCounted(type)).length
-  return counts.map((type) =>
-    isCounted(type) ? type[status] : Math.max(type[status], Math.round(left / others)),
-  )
 }

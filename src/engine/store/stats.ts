@@ -1,26 +1,21 @@
+import { MAX_EXACT_TOTAL } from '../../contract/requests.ts'
 import { type Database, execute, statement, transact } from '../../db/database.ts'
 import { instant } from '../../db/reading.ts'
 import { IS_SERVING } from './fence.ts'
 import { EXECUTORS, MINUTES, TYPES as STEERED_TYPES, TASKS } from './tables.ts'
 import { ofType, TYPES, WALK } from './types-present.ts'
 
-/** Beyond it, counts of completed tasks are estimates from the planner's statistics. */
-export const MAX_COUNTED_COMPLETED = 10_000
-export const MAX_COUNTED_ENDS = 100_000
-
 const MAX_TYPES = 10_000
 
-const BOUND = { completed: MAX_COUNTED_COMPLETED, failed: MAX_COUNTED_ENDS, cancelled: MAX_COUNTED_ENDS }
-
-const countOf = (status: keyof typeof BOUND) => `(select count(*)::int
+/** One more than the bound tells that there are more. */
+const countOf = (status: 'completed' | 'failed' | 'cancelled') => `(select count(*)::int
              from (select from ${TASKS} t
                     where ${ofType('known.task_type', status)}
                     order by t.created_at desc, t.id desc
-                    limit ${BOUND[status]} + 1) newest)`
+                    limit ${MAX_EXACT_TOTAL} + 1) newest)`
 
 // Every part reads an index alone: a loose index scan for the types, bounded counts for ended tasks, and small indexes
-// for the rest. The orders keep the planner from a scan of the table. Rows are estimated as the planner does: density ×
-// size.
+// for the rest. The orders keep the planner from a scan of the table.
 const COUNT = `with recursive ${TYPES}, waiting as (
      select task_type, count(*)::int as pending, min(run_at) filter (where run_at <= now()) as oldest_due
        from ${TASKS}
@@ -34,20 +29,6 @@ const COUNT = `with recursive ${TYPES}, waiting as (
      select distinct name as task_type
        from ${EXECUTORS} e cross join lateral unnest(e.task_types) as name
       where ${IS_SERVING('e')} and name is not null
-   ), relation as (
-     select n.nspname, c.relname,
-            case when c.reltuples > 0 and c.relpages > 0
-                 then c.reltuples / c.relpages * (pg_relation_size(c.oid) / current_setting('block_size')::int)
-            end as rows
-       from pg_class c
-       join pg_namespace n on n.oid = c.relnamespace
-      where c.oid = '${TASKS}'::regclass
-   ), shares as (
-     select s.attname, common.value, common.share
-       from pg_stats s
-       join relation r on s.schemaname = r.nspname and s.tablename = r.relname
-      cross join lateral unnest(s.most_common_vals::text::text[], s.most_common_freqs) as common (value, share)
-      where s.attname in ('task_type', 'status')
    )
    select known.task_type as "taskType",
           case when w.oldest_due <= now() - interval '1 second' and known.task_type not in (select task_type from served)
@@ -61,11 +42,7 @@ const COUNT = `with recursive ${TYPES}, waiting as (
           coalesce(u.running, 0) as running,
           ${countOf('failed')} as failed,
           ${countOf('cancelled')} as cancelled,
-          ${countOf('completed')} as completed,
-          (select share from shares where attname = 'task_type' and value = known.task_type)::float8 as share,
-          (select rows from relation)::float8 as rows,
-          (select share from shares where attname = 'status' and value = 'failed')::float8 as "failedShare",
-          (select share from shares where attname = 'status' and value = 'cancelled')::float8 as "cancelledShare"
+          ${countOf('completed')} as completed
      from known
      left join waiting w using (task_type)
      left join under_way u using (task_type)
@@ -82,12 +59,6 @@ export interface TypeCount {
   readonly failed: number
   readonly cancelled: number
   readonly completed: number
-  /** The type's share of the table by the planner's statistics; null if unknown. */
-  readonly share: number | null
-  /** The table's rows by the planner's statistics; null if unknown. From here on the same in every row. */
-  readonly rows: number | null
-  readonly failedShare: number | null
-  readonly cancelledShare: number | null
 }
 
 export function countByType(db: Database): Promise<TypeCount[]> {

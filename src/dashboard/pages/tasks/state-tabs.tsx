@@ -1,4 +1,5 @@
 import type { TaskStats } from '../../../client/index.ts'
+import { MAX_EXACT_TOTAL } from '../../../contract/requests.ts'
 import { Link } from '../../components/link.tsx'
 import { useText } from '../../i18n/text.ts'
 import type { TaskFilter } from '../../requests.ts'
@@ -13,6 +14,12 @@ export function StateTabs({ filter }: { filter: TaskFilter }) {
   const stats = useServerState().stats.data
   const counts = countsFor(stats, filter)
   const current = filter.status?.length === 1 ? filter.status[0] : undefined
+  const types = stats?.byType.filter(({ taskType }) => !filter.taskType || taskType === filter.taskType)
+  const isCapped = (state: (typeof STATES)[number]) =>
+    stats?.isCapped === true &&
+    state !== 'pending' &&
+    state !== 'running' &&
+    types?.some((type) => type[state] >= MAX_EXACT_TOTAL) === true
   const sum = counts && STATES.reduce((total, state) => total + counts[state], 0)
   return (
     <nav className="tabs" aria-label={text.list.states}>
@@ -21,7 +28,7 @@ export function StateTabs({ filter }: { filter: TaskFilter }) {
         to={toQuery({ ...filter, status: [] })}
         isCurrent={!filter.status?.length}
         count={sum}
-        isEstimate={stats?.isEstimate}
+        isCapped={STATES.some(isCapped)}
       />
       {STATES.map((state) => (
         <Tab
@@ -31,7 +38,7 @@ export function StateTabs({ filter }: { filter: TaskFilter }) {
           to={toQuery({ ...filter, status: [state] })}
           isCurrent={current === state}
           count={counts?.[state]}
-          isEstimate={stats?.isEstimate && state !== 'pending' && state !== 'running'}
+          isCapped={isCapped(state)}
         />
       ))}
     </nav>
@@ -51,17 +58,17 @@ function Tab(props: {
   to: ReturnType<typeof toQuery>
   isCurrent: boolean
   count: number | undefined
-  isEstimate: boolean | undefined
+  isCapped: boolean
   kind?: string
 }) {
-  const { label, to, isCurrent, count, isEstimate, kind = 'all' } = props
+  const { label, to, isCurrent, count, isCapped, kind = 'all' } = props
   return (
     <Link to={to} className={`tab tab-${kind}`} {...(isCurrent ? { 'aria-current': 'true' as const } : {})}>
       {label}
       {count !== undefined && (
         <span className={`tab-count num ${count === 0 ? 'is-zero' : ''}`}>
-          {isEstimate && count > 0 ? '≈ ' : ''}
           {count.toLocaleString()}
+          {isCapped ? '+' : ''}
         </span>
       )}
     </Link>
