@@ -1,4 +1,5 @@
 export type { BulkAction, BulkAnswer, BulkRequest } from './contract/bulk.ts'
+export type { TaskStreamEvent } from './contract/events.ts'
 export type { MissedTicks, ScheduleView } from './contract/schedule.ts'
 export type { TaskStats } from './contract/stats.ts'
 export type {
@@ -56,6 +57,7 @@ export type {
   TaskManager,
   TaskQuery,
   WaitOptions,
+  WatchOptions,
 } from './engine/manager/manager.ts'
 export { type TypedTasks, typedTasks } from './engine/manager/typed-tasks.ts'
 export { currentTick } from './engine/schedules/current-tick.ts'

@@ -9,7 +9,7 @@ import type { TaskRegistry } from './definition/registry.ts'
 import type { TaskSettings } from './definition/settings.ts'
 import type { TaskDefinition } from './definition/task.ts'
 import { TaskExecutor } from './executor/executor.ts'
-import { TaskFeed } from './feed/feed.ts'
+import type { TaskFeed } from './feed/feed.ts'
 import { ChangeReporter } from './feed/reporter.ts'
 import { FinishCounter } from './maintenance/finish-counter.ts'
 import { TaskManager } from './manager/manager.ts'
@@ -74,9 +74,11 @@ export class TaskRunner {
       events,
       holds: (taskId, attempt) => this.executor?.holds(taskId, attempt) ?? false,
     })
-    const manager = new TaskManager({ db, settings, definitions, events, limiter: notifier.limiter })
     const feedPool = createPrivatePool(pool, { ...FEED_CONNECTIONS, connectTimeoutMs })
-    this.feed = new TaskFeed(connect(feedPool), events, partsOf(manager).redaction)
+    const feedDb = connect(feedPool)
+    const { limiter } = notifier
+    const manager = new TaskManager({ db, settings, definitions, events, limiter, feedDb })
+    this.feed = partsOf(manager).feed
     const [writes, beats] = options.executes
       ? OWN_CONNECTIONS.map((own) => createPrivatePool(pool, { ...own, connectTimeoutMs }))
       : []
@@ -153,7 +155,6 @@ export class TaskRunner {
     this.#schedules.beginStop()
     this.executor?.beginStop()
     this.manager.close()
-    this.feed.close()
   }
 
   /** @throws TaskError `SHUTTING_DOWN` when the database did not take the last writes in time */

@@ -111,6 +111,11 @@ const timeoutMs = z.union([z.number().min(0), z.literal(Number.POSITIVE_INFINITY
 
 export const drainOptions = z.strictObject({ timeoutMs })
 
+export const watchOptions = z.strictObject({
+  signal: z.instanceof(AbortSignal).optional(),
+  afterId: z.int().min(0).optional(),
+})
+
 export const waitOptions = z.strictObject({
   timeoutMs,
   signal: z.instanceof(AbortSignal).optional(),

@@ -2,6 +2,7 @@ import type { Database } from '../../db/database.ts'
 import type { Redaction } from '../definition/redaction.ts'
 import type { TaskSettings } from '../definition/settings.ts'
 import type { TaskDefinition } from '../definition/task.ts'
+import type { TaskFeed } from '../feed/feed.ts'
 import type { TaskEvents } from '../runtime/events.ts'
 import type { TaskFactory } from './new-task.ts'
 
@@ -12,11 +13,14 @@ export interface ManagerOptions {
   readonly events: TaskEvents
   /** Whether an insert of due tasks also notifies other processes. Default: never. */
   readonly limiter?: { shouldNotify(): boolean } | undefined
+  /** For viewers: two connections are enough. Default: `db`. */
+  readonly feedDb?: Database | undefined
 }
 
 export interface ManagerParts extends ManagerOptions {
   readonly redaction: Redaction
   readonly factory: TaskFactory
+  readonly feed: TaskFeed
 }
 
 const parts = new WeakMap<object, ManagerParts>()

@@ -58,7 +58,7 @@ export class TaskFeed {
     taskId: string,
     options: FollowOptions & { readonly afterId: number },
   ): Promise<AsyncGenerator<FeedStep, void, undefined>> {
-    this.#refuseWhenStopped()
+    this.requireOpen()
     if (!TASK_ID.test(taskId)) throw taskNotFound(taskId)
     let watched = this.#watched.tasks.get(taskId)
     if (!watched || watched.isGone) {
@@ -79,7 +79,7 @@ export class TaskFeed {
    * @throws TaskError `SHUTTING_DOWN`
    */
   async followAll(options: FollowAllOptions): Promise<AsyncGenerator<FeedStep, void, undefined>> {
-    this.#refuseWhenStopped()
+    this.requireOpen()
     this.#watched.all ??= new AllTasks()
     const { all } = this.#watched
     const leave = await this.#enter(all, options.signal)
@@ -89,6 +89,11 @@ export class TaskFeed {
   get viewers(): number {
     const watched = [...this.#watched.tasks.values()].reduce((sum, { viewers }) => sum + viewers, 0)
     return watched + (this.#watched.all?.viewers ?? 0)
+  }
+
+  /** @throws TaskError `SHUTTING_DOWN` once it is closed */
+  requireOpen(): void {
+    if (this.#stop.signal.aborted) throw shuttingDown()
   }
 
   close(): void {
@@ -196,10 +201,6 @@ export class TaskFeed {
 
   #isOver(signal: AbortSignal): boolean {
     return signal.aborted || this.#stop.signal.aborted
-  }
-
-  #refuseWhenStopped(): void {
-    if (this.#stop.signal.aborted) throw shuttingDown()
   }
 }
 
