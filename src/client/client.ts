@@ -21,6 +21,7 @@ import {
 import type { WatchAllOptions } from './follow.ts'
 import { interruptible } from './interruptible.ts'
 import { type CallOptions, Requester, type RequestOptions, type TasksClientOptions } from './request.ts'
+import type { DetailOf, NameOf, NewTaskOf } from './typed.ts'
 import { type WatchOptions, watchTask } from './watch.ts'
 import { type TasksWatchEvent, type WatchTasksOptions, watchTasks } from './watch-all.ts'
 
@@ -47,8 +48,10 @@ const WATCH_OPTIONS: (keyof WatchOptions)[] = [...WATCH_ALL_OPTIONS, 'afterId', 
 
 /**
  * A method for each REST route. Methods reject with a `TasksApiError`, or with the reason of a `signal` that aborted.
+ *
+ * @typeParam Handlers the server's handlers, such as `typeof handlers`: params and results then have their types
  */
-export class TasksClient {
+export class TasksClient<Handlers = unknown> {
   readonly #requester: Requester
 
   constructor(options: TasksClientOptions) {
@@ -61,13 +64,19 @@ export class TasksClient {
   }
 
   /** Creates a task. @throws TasksApiError `UNKNOWN_TASK_TYPE`, `INVALID_PARAMS`, `DUPLICATE_TASK` */
-  async createTask(task: NewTask, options?: CallOptions): Promise<CreatedTask> {
-    return decodeCreated(await this.#post('/tasks', { ...options, body: task }))
+  async createTask<const Name extends NameOf<Handlers>>(
+    task: NewTaskOf<Handlers, Name, NewTask>,
+    options?: CallOptions,
+  ): Promise<DetailOf<Handlers, Name> & { created: boolean }> {
+    const created: CreatedTask = decodeCreated(
+      await this.#post('/tasks', { ...options, body: task as NewTask }),
+    )
+    return created as CreatedTask & DetailOf<Handlers, Name>
   }
 
   /** Reads a task with params, result and attempts. @throws TasksApiError `TASK_NOT_FOUND` */
-  async getTask(taskId: string, options?: CallOptions): Promise<TaskDetail> {
-    return decodeDetail(await this.#get(taskPath(taskId), options))
+  async getTask(taskId: string, options?: CallOptions): Promise<DetailOf<Handlers>> {
+    return typed<Handlers>(await this.#get(taskPath(taskId), options))
   }
 
   /**
@@ -76,8 +85,8 @@ export class TasksClient {
    * @throws TasksApiError `TASK_NOT_FOUND`, `TASK_ALREADY_FINISHED`, or `CANCEL_PENDING` if an open transaction holds the
    *   task: it becomes cancelled when the transaction ends, unless the transaction completes it
    */
-  async cancelTask(taskId: string, options?: CallOptions): Promise<TaskDetail> {
-    return decodeDetail(await this.#post(`${taskPath(taskId)}/cancel`, options))
+  async cancelTask(taskId: string, options?: CallOptions): Promise<DetailOf<Handlers>> {
+    return typed<Handlers>(await this.#post(`${taskPath(taskId)}/cancel`, options))
   }
 
   /**
@@ -85,8 +94,8 @@ export class TasksClient {
    *
    * @throws TasksApiError `TASK_NOT_FOUND`, `TASK_NOT_FINISHED`, `TASK_STILL_STOPPING`, `DUPLICATE_TASK`, `TASK_BUSY`
    */
-  async retryTask(taskId: string, options?: CallOptions): Promise<TaskDetail> {
-    return decodeDetail(await this.#post(`${taskPath(taskId)}/retry`, options))
+  async retryTask(taskId: string, options?: CallOptions): Promise<DetailOf<Handlers>> {
+    return typed<Handlers>(await this.#post(`${taskPath(taskId)}/retry`, options))
   }
 
   /** Deletes a finished task. @throws TasksApiError `TASK_NOT_FOUND`, `TASK_NOT_FINISHED`, `TASK_BUSY` */
@@ -196,9 +205,13 @@ export class TasksClient {
    *
    * @throws TasksApiError a final error: `TASK_NOT_FOUND` (also if the task is deleted), 401, or 403
    */
-  watch(taskId: string, options: WatchOptions = {}): AsyncGenerator<TaskStreamEvent, void, undefined> {
+  watch(
+    taskId: string,
+    options: WatchOptions = {},
+  ): AsyncGenerator<TaskStreamEvent<DetailOf<Handlers>>, void, undefined> {
     checkOptions('watch', options, WATCH_OPTIONS)
-    return interruptible(options, (each) => watchTask(this.#requester, taskId, each))
+    const events = interruptible(options, (each) => watchTask(this.#requester, taskId, each))
+    return events as AsyncGenerator<TaskStreamEvent<DetailOf<Handlers>>, void, undefined>
   }
 
   /**
@@ -221,9 +234,23 @@ export class TasksClient {
   }
 }
 
-/** Creates a client of the REST interface. @throws TypeError for an invalid option */
-export function createTasksClient(options: TasksClientOptions): TasksClient {
+/** A client of any handlers. */
+// biome-ignore lint/suspicious/noExplicitAny: only `any` accepts a client of each list of handlers
+export type AnyTasksClient = TasksClient<any>
+
+/**
+ * Creates a client of the REST interface. `createTasksClient<typeof handlers>(options)`, with the server's handlers as a
+ * list or as an object, knows params and results by the task's type; import them as types alone.
+ *
+ * @throws TypeError for an invalid option
+ */
+export function createTasksClient<Handlers = unknown>(options: TasksClientOptions): TasksClient<Handlers> {
   return new TasksClient(options)
+}
+
+/** What a task of these handlers is, only the server knows: it has run them. */
+function typed<Handlers>(answer: unknown): DetailOf<Handlers> {
+  return decodeDetail(answer) as DetailOf<Handlers>
 }
 
 function taskPath(taskId: string): string {

@@ -18,6 +18,7 @@ export type {
   TaskTypeView,
 } from '../contract/task.ts'
 export {
+  type AnyTasksClient,
   type BulkTasksRequest,
   type CreatedTask,
   createTasksClient,

@@ -1,6 +1,6 @@
 import type { TaskDetail } from '../contract/task.ts'
 import { checkOptions } from './check-options.ts'
-import type { TasksClient } from './client.ts'
+import type { AnyTasksClient } from './client.ts'
 import { failureWaitMs, isFinal } from './errors.ts'
 import { isFinished } from './watch.ts'
 
@@ -17,7 +17,7 @@ interface QueryState {
  * @param options `pollIntervalMs`: milliseconds between polls. Default 1,000
  */
 export function taskStatusQueryOptions(
-  client: TasksClient,
+  client: AnyTasksClient,
   taskId: string,
   options: { pollIntervalMs?: number } = {},
 ) {

@@ -1,13 +1,13 @@
 import type { TaskDetail, TaskLogLine, TaskSummary } from './task.ts'
 
 /** Events of a task's stream. The data of an event is the JSON of its second property. */
-export type TaskStreamEvent =
+export type TaskStreamEvent<Detail = TaskDetail> =
   /** The task in detail: at the start of the stream and after every change. */
-  | { readonly type: 'task'; readonly task: TaskDetail }
+  | { readonly type: 'task'; readonly task: Detail }
   /** A line of the task's log. The event's id is the id of the line. */
   | { readonly type: 'log'; readonly line: TaskLogLine }
   /** The task has ended and its whole log was sent; the stream closes. */
-  | { readonly type: 'end'; readonly task: TaskDetail }
+  | { readonly type: 'end'; readonly task: Detail }
 
 /** Events of the stream of all tasks: first the running tasks, then every change. */
 export type TasksStreamEvent =

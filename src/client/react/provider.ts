@@ -1,10 +1,10 @@
 import { createContext, createElement, type ReactElement, type ReactNode, useContext } from 'react'
-import type { TasksClient } from '../client.ts'
+import type { AnyTasksClient, TasksClient } from '../client.ts'
 
 const TasksClientContext = createContext<TasksClient | undefined>(undefined)
 
 /** Provides the client to the hooks below it. Create the client once, outside of components. */
-export function TasksClientProvider(props: { client: TasksClient; children?: ReactNode }): ReactElement {
+export function TasksClientProvider(props: { client: AnyTasksClient; children?: ReactNode }): ReactElement {
   return createElement(TasksClientContext.Provider, { value: props.client }, props.children)
 }
 

@@ -1,63 +1,12 @@
-import type { TaskDetail } from '../../contract/task.ts'
+import type { AnyTask, ParamsOf } from '../../contract/handler.ts'
 
-declare const taskBrand: unique symbol
-
-/** Carried by a handler for the compiler: its type's name and params. */
-export interface TaskBrand<Input, Type extends string> {
-  readonly [taskBrand]: { input: Input; type: Type }
-}
-
-/** A registered handler with any params. */
-// biome-ignore lint/suspicious/noExplicitAny: params are contravariant; only `any` accepts each handler
-export type AnyTask = ((params: any, ctx: any) => unknown) & TaskBrand<any, string>
+export type { AnyTask, JsonOf, ParamsOf, ResultOf, TaskBrand, TypeOf } from '../../contract/handler.ts'
 
 /** Names a task type: its handler, or the type's name. */
 export type TaskReference = AnyTask | string
-
-/** The params that `createTask` takes for `T`. */
-export type ParamsOf<T> = T extends TaskBrand<infer Input, string> ? Input : Record<string, unknown>
-
-export type TypeOf<T> = T extends TaskBrand<unknown, infer Type> ? Type : never
 
 /** The arguments after the task in `createTask`; params are optional only if none is required. */
 export type CreateArguments<T, Options> =
   Record<never, never> extends ParamsOf<T>
     ? [params?: ParamsOf<T> | undefined, options?: Options]
     : [params: ParamsOf<T>, options?: Options]
-
-/** The result of `T`'s handler. */
-export type ResultOf<T> = T extends (...args: never[]) => infer Result ? Awaited<Result> : unknown
-
-/**
- * The type of a value after it was stored as JSON: a `Date` becomes a string, a `Map` a list of its entries, a `Set` a
- * list; undefined properties are absent, and an undefined value is null.
- */
-export type JsonOf<T> = unknown extends T
-  ? TaskDetail['result']
-  : T extends { toJSON(): infer Json }
-    ? JsonOf<Json>
-    : T extends string | number | boolean | null
-      ? T
-      : T extends NotJson
-        ? null
-        : T extends ReadonlyMap<infer Key, infer Value>
-          ? [JsonOf<Key>, JsonOf<Value>][]
-          : T extends readonly (infer Item)[] | ReadonlySet<infer Item>
-            ? JsonOf<Item>[]
-            : JsonObjectOf<T>
-
-type JsonObjectOf<T> = Flat<
-  {
-    [Key in keyof T as T[Key] extends NotJson ? never : undefined extends T[Key] ? never : Key]: JsonOf<
-      T[Key]
-    >
-  } & {
-    [Key in keyof T as T[Key] extends NotJson ? never : undefined extends T[Key] ? Key : never]?: JsonOf<
-      Exclude<T[Key], NotJson>
-    >
-  }
->
-type Flat<T> = { [Key in keyof T]: T[Key] }
-
-// biome-ignore lint/suspicious/noConfusingVoidType: a handler that returns nothing has the result type void
-type NotJson = undefined | void | symbol | ((...args: never[]) => unknown)
