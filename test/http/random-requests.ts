@@ -34,7 +34,7 @@ export interface RandomRequest {
   readonly statuses: ReadonlySet<string> | undefined
 }
 
-/** What a generator cannot guess: ids and types that exist. */
+/** What a generator cannot guess: ids and types that exist. `name[]`: the items of a list. */
 export type Hints = Readonly<Record<string, readonly string[]>>
 
 const AWKWARD_TEXTS = [
@@ -83,10 +83,10 @@ function allowed(schema: Schema, name: string, hints: Hints): Arbitrary<unknown>
   if (schema.enum) return fc.constantFrom(...schema.enum)
   if (schema.anyOf) return fc.oneof(...schema.anyOf.map((one) => allowed(one, name, hints)))
   const types = [schema.type ?? 'any'].flat()
-  return fc.oneof(...types.map((type) => allowedOf(type, schema, hints)))
+  return fc.oneof(...types.map((type) => allowedOf(type, schema, name, hints)))
 }
 
-function allowedOf(type: string, schema: Schema, hints: Hints): Arbitrary<unknown> {
+function allowedOf(type: string, schema: Schema, name: string, hints: Hints): Arbitrary<unknown> {
   switch (type) {
     case 'null':
       return fc.constant(null)
@@ -99,7 +99,7 @@ function allowedOf(type: string, schema: Schema, hints: Hints): Arbitrary<unknow
       if (schema.format === 'date-time') return instant
       return fc.string({ minLength: schema.minLength ?? 0, maxLength: Math.min(schema.maxLength ?? 50, 50) })
     case 'array':
-      return fc.array(allowed(schema.items ?? {}, '', hints), { maxLength: 3 })
+      return fc.array(allowed(schema.items ?? {}, `${name}[]`, hints), { maxLength: 3 })
     case 'object':
       return object(schema, hints)
     default:

@@ -42,6 +42,7 @@ export async function startRoleHost(tasks: readonly AnyTask[]): Promise<RoleHost
     prefix: PREFIX,
     authorize: byHeaders,
     migrate: false,
+    concurrency: 20,
   })
   await app.ready()
   return {

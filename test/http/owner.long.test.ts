@@ -1,0 +1,3 @@
+import { testOwnersRequests } from './owner-requests.ts'
+
+testOwnersRequests(5_000)
