@@ -9,7 +9,7 @@ import { TaskPage } from './pages/task/task-page.tsx'
 import { TasksPage } from './pages/tasks/tasks-page.tsx'
 import { TypesPage } from './pages/types-page.tsx'
 import { useRoute } from './state/route.ts'
-import { ServerStateProvider } from './state/server-state.tsx'
+import { ForChanges, ServerStateProvider } from './state/server-state.tsx'
 import { connection, session } from './state/session.ts'
 import { useStore } from './state/store.ts'
 
@@ -37,7 +37,11 @@ function Pages() {
       <main id="content" tabIndex={-1}>
         {view === 'tasks' && <TasksPage params={params} />}
         {view === 'task' && <TaskPage key={params.get('task')} taskId={params.get('task') ?? ''} />}
-        {view === 'new' && <NewTaskPage key={params.get('from')} params={params} />}
+        {view === 'new' && (
+          <ForChanges>
+            <NewTaskPage key={params.get('from')} params={params} />
+          </ForChanges>
+        )}
         {view === 'types' && <TypesPage />}
         {view === 'schedules' && <SchedulesPage />}
       </main>

@@ -3,6 +3,7 @@ import { useText } from '../i18n/text.ts'
 import { HAS_LOGIN } from '../settings.ts'
 import { chooseLanguage, chooseTheme, language, THEMES, theme } from '../state/preferences.ts'
 import type { Query, View } from '../state/route.ts'
+import { ForChanges } from '../state/server-state.tsx'
 import { bearerToken, forgetPerson, leaveSession, session } from '../state/session.ts'
 import { useStore } from '../state/store.ts'
 import { attempt } from '../state/toasts.ts'
@@ -31,10 +32,12 @@ export function Header({ view }: { view: View }) {
       </nav>
       <div className="top-end">
         <HealthPill />
-        <Link to={{ view: 'new' }} className="button primary new-task" aria-label={text.app.newTask}>
-          <Icon name="plus" />
-          <span className="wide-only">{text.app.newTask}</span>
-        </Link>
+        <ForChanges>
+          <Link to={{ view: 'new' }} className="button primary new-task" aria-label={text.app.newTask}>
+            <Icon name="plus" />
+            <span className="wide-only">{text.app.newTask}</span>
+          </Link>
+        </ForChanges>
         <Switches />
       </div>
     </header>

@@ -2,7 +2,11 @@ import { useEffect, useState } from 'react'
 import type { Dictionary } from '../i18n/en.ts'
 import { useText } from '../i18n/text.ts'
 import { go, type Query, type View } from '../state/route.ts'
+import { useServerState } from '../state/server-state.tsx'
 import { Dialog } from './dialog.tsx'
+
+/** Of those who change something. */
+const CHANGES: readonly (keyof Dictionary['shortcuts'])[] = ['select', 'newTask']
 
 /** After `g`. */
 const PLACES: Record<string, Query> = { t: {}, y: { view: 'types' }, s: { view: 'schedules' } }
@@ -11,6 +15,7 @@ const SEQUENCE_MS = 1_500
 /** Keys that work everywhere; those of a list or a form are theirs. */
 export function Shortcuts({ view }: { view: View }) {
   const [isHelpOpen, setHelpOpen] = useState(false)
+  const { isReadOnly } = useServerState()
   useEffect(() => {
     let goneAt = Number.NEGATIVE_INFINITY
     const onKey = (event: KeyboardEvent) => {
@@ -25,14 +30,14 @@ export function Shortcuts({ view }: { view: View }) {
       if (place) return go(place)
       if (event.key === '?') setHelpOpen(true)
       else if (event.key === '/') focusSearch()
-      else if (event.key === 'n') go({ view: 'new' })
+      else if (event.key === 'n' && !isReadOnly) go({ view: 'new' })
       else if (event.key === 'Escape' && view !== 'tasks') leavePage()
       else return
       event.preventDefault()
     }
     document.addEventListener('keydown', onKey)
     return () => document.removeEventListener('keydown', onKey)
-  }, [view])
+  }, [view, isReadOnly])
   return isHelpOpen ? <Help onClose={() => setHelpOpen(false)} /> : null
 }
 
@@ -69,10 +74,12 @@ const KEYS: [keys: string[], what: keyof Dictionary['shortcuts']][] = [
 
 function Help({ onClose }: { onClose: () => void }) {
   const text = useText()
+  const { isReadOnly } = useServerState()
+  const shown = KEYS.filter(([, what]) => !isReadOnly || !CHANGES.includes(what))
   return (
     <Dialog title={text.shortcuts.title} onClose={onClose}>
       <dl className="keys">
-        {KEYS.map(([keys, what]) => (
+        {shown.map(([keys, what]) => (
           <div key={what}>
             <dt>
               {keys.map((key) => (

@@ -8,7 +8,7 @@ import { formatSeconds } from '../i18n/time.ts'
 import { visible } from '../i18n/visible.ts'
 import { useFormerPlace } from '../state/place.ts'
 import { language } from '../state/preferences.ts'
-import { useServerState } from '../state/server-state.tsx'
+import { ForChanges, useServerState } from '../state/server-state.tsx'
 import { useStore } from '../state/store.ts'
 import { attempt, say } from '../state/toasts.ts'
 import { useTitle } from '../state/use-title.ts'
@@ -101,21 +101,23 @@ function TypeRow({ type, onChange }: { type: TaskTypeView; onChange: () => void 
         </span>
       </td>
       <td className="row-actions">
-        <button
-          type="button"
-          className="small"
-          title={paused ? '' : text.types.pauseHint}
-          onClick={() => void toggle()}
-        >
-          <Icon name={paused ? 'play' : 'pause'} />
-          {paused ? text.types.resume : text.types.pause}
-          <span className="visually-hidden"> {taskType}</span>
-        </button>
-        <Link className="button small" to={{ view: 'new', type: taskType }}>
-          <Icon name="plus" />
-          {text.app.newTask}
-          <span className="visually-hidden"> {taskType}</span>
-        </Link>
+        <ForChanges>
+          <button
+            type="button"
+            className="small"
+            title={paused ? '' : text.types.pauseHint}
+            onClick={() => void toggle()}
+          >
+            <Icon name={paused ? 'play' : 'pause'} />
+            {paused ? text.types.resume : text.types.pause}
+            <span className="visually-hidden"> {taskType}</span>
+          </button>
+          <Link className="button small" to={{ view: 'new', type: taskType }}>
+            <Icon name="plus" />
+            {text.app.newTask}
+            <span className="visually-hidden"> {taskType}</span>
+          </Link>
+        </ForChanges>
       </td>
     </tr>
   )

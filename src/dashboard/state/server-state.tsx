@@ -26,6 +26,8 @@ interface ServerState {
   readonly types: Query<TaskTypeView[]>
   /** Who looks, where the page has a log-in of its own. */
   readonly me: Query<UserView>
+  /** The caller changes nothing, so the page offers no change; the server refuses it anyway. */
+  readonly isReadOnly: boolean
   readonly listeners: Set<Listener>
   /** The task that is shown and has ended: its stream has closed, and the stream of all tasks takes its place. */
   readonly endedTask: string | undefined
@@ -45,11 +47,16 @@ export function ServerStateProvider({ children }: { children: ReactNode }) {
     everyMs: 30_000,
   })
   const me = useQuery(HAS_LOGIN ? 'me' : null, (signal) => client.me({ signal }), { everyMs: null })
+  // The users of a log-in of the page's own have no such roles.
+  const caller = useQuery(HAS_LOGIN ? null : 'caller', (signal) => client.getCaller({ signal }), {
+    everyMs: null,
+  })
+  const isReadOnly = caller.data?.role === 'viewer'
   const [listeners] = useState(() => new Set<Listener>())
   const [endedTask, setEndedTask] = useState<string>()
   const { view, params } = useRoute()
   useStream(listeners, view !== 'task' || params.get('task') === endedTask)
-  const state = { stats, executors, types, me, listeners, endedTask, setEndedTask }
+  const state = { stats, executors, types, me, isReadOnly, listeners, endedTask, setEndedTask }
   useRefreshOnChange(listeners, { stats, executors, types })
   return <Context value={state}>{children}</Context>
 }
@@ -58,6 +65,11 @@ export function useServerState(): ServerState {
   const state = useContext(Context)
   if (!state) throw new Error('there is no ServerStateProvider')
   return state
+}
+
+/** What a caller who changes nothing is not shown. */
+export function ForChanges({ children }: { children: ReactNode }) {
+  return useServerState().isReadOnly ? null : children
 }
 
 /** Hears of every change of a task. */

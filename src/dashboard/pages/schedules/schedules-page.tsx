@@ -10,6 +10,7 @@ import { useText } from '../../i18n/text.ts'
 import { visible } from '../../i18n/visible.ts'
 import { useKept } from '../../state/kept.ts'
 import { useFormerPlace } from '../../state/place.ts'
+import { ForChanges, useServerState } from '../../state/server-state.tsx'
 import { attempt, say } from '../../state/toasts.ts'
 import { type Query, useQuery } from '../../state/use-query.ts'
 import { useTitle } from '../../state/use-title.ts'
@@ -35,10 +36,12 @@ export function SchedulesPage() {
     <>
       <div className="page-head">
         <h1>{text.schedules.title}</h1>
-        <button type="button" onClick={() => setOpen({ kind: 'new' })}>
-          <Icon name="plus" />
-          {text.schedules.new}
-        </button>
+        <ForChanges>
+          <button type="button" onClick={() => setOpen({ kind: 'new' })}>
+            <Icon name="plus" />
+            {text.schedules.new}
+          </button>
+        </ForChanges>
       </div>
       {list.error && !list.data && <Failure error={list.error} onRetry={list.refetch} />}
       {!list.error && !list.data && <Skeleton lines={4} />}
@@ -111,6 +114,7 @@ interface RowProps {
 function ScheduleRow(props: RowProps) {
   const { schedule, onChange } = props
   const text = useText()
+  const { isReadOnly } = useServerState()
   const { name, cron, timeZone, taskType, enabled, declared, nextRunAt, lastError } = schedule
   const toggle = async () => {
     if (await attempt(() => client.changeSchedule(name, { enabled: !enabled }))) onChange()
@@ -148,12 +152,15 @@ function ScheduleRow(props: RowProps) {
           type="checkbox"
           className="switch"
           checked={enabled}
+          disabled={isReadOnly}
           aria-label={`${text.schedules.enabled}: ${name}`}
           onChange={() => void toggle()}
         />
       </td>
       <td className="row-actions">
-        <RowActions {...props} />
+        <ForChanges>
+          <RowActions {...props} />
+        </ForChanges>
       </td>
     </tr>
   )

@@ -12,7 +12,7 @@ import { formatSeconds } from '../../i18n/time.ts'
 import { visible } from '../../i18n/visible.ts'
 import { useFormerPlace } from '../../state/place.ts'
 import { language } from '../../state/preferences.ts'
-import { listPaused, stoppingState, useServerState } from '../../state/server-state.tsx'
+import { ForChanges, listPaused, stoppingState, useServerState } from '../../state/server-state.tsx'
 import { useStore } from '../../state/store.ts'
 import { useTitle } from '../../state/use-title.ts'
 import { Actions } from './actions.tsx'
@@ -61,7 +61,9 @@ function Detail({ task, feed }: { task: TaskDetail; feed: TaskFeed }) {
             <CopyButton value={task.taskId} what={text.detail.id} />
           </span>
         </div>
-        <Actions task={task} isStopping={stopping !== 'no'} onChange={feed.put} />
+        <ForChanges>
+          <Actions task={task} isStopping={stopping !== 'no'} onChange={feed.put} />
+        </ForChanges>
       </div>
       <Warnings task={task} stopping={stopping} />
       {task.error !== null && task.status !== 'completed' && (

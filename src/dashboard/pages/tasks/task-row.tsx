@@ -7,6 +7,7 @@ import { ProgressBar, TimeLeft } from '../../components/progress-bar.tsx'
 import { StatusBadge, shadeOf } from '../../components/status-badge.tsx'
 import { Ago, Elapsed } from '../../components/time.tsx'
 import { useText } from '../../i18n/text.ts'
+import { ForChanges } from '../../state/server-state.tsx'
 
 export const TaskRow = memo(function TaskRow(props: {
   task: TaskSummary
@@ -23,12 +24,14 @@ export const TaskRow = memo(function TaskRow(props: {
   return (
     <tr className={isSelected ? 'is-selected' : ''} data-task={taskId}>
       <td className="cell-select">
-        <input
-          type="checkbox"
-          checked={isSelected}
-          aria-label={text.list.select(taskId)}
-          onChange={() => onToggle(taskId)}
-        />
+        <ForChanges>
+          <input
+            type="checkbox"
+            checked={isSelected}
+            aria-label={text.list.select(taskId)}
+            onChange={() => onToggle(taskId)}
+          />
+        </ForChanges>
       </td>
       <td className="cell-task">
         <Link to={{ task: taskId }} state={{ fromList: true }} className="task-link">

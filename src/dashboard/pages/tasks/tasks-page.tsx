@@ -6,7 +6,7 @@ import { Empty, Failure, Skeleton } from '../../components/notice.tsx'
 import { isTyping } from '../../components/shortcuts.tsx'
 import { useText } from '../../i18n/text.ts'
 import { useFormerPlace } from '../../state/place.ts'
-import { listPaused, listStuck, useChanges, useServerState } from '../../state/server-state.tsx'
+import { ForChanges, listPaused, listStuck, useChanges, useServerState } from '../../state/server-state.tsx'
 import { type Query, useQuery } from '../../state/use-query.ts'
 import { useTitle } from '../../state/use-title.ts'
 import { BulkBar, type BulkOutcome } from './bulk-bar.tsx'
@@ -158,12 +158,14 @@ function TaskTable(props: {
         <thead>
           <tr>
             <th className="cell-select">
-              <input
-                type="checkbox"
-                checked={isPageSelected || selection.isAll}
-                aria-label={text.list.selectPage}
-                onChange={selection.togglePage}
-              />
+              <ForChanges>
+                <input
+                  type="checkbox"
+                  checked={isPageSelected || selection.isAll}
+                  aria-label={text.list.selectPage}
+                  onChange={selection.togglePage}
+                />
+              </ForChanges>
             </th>
             <th>{text.list.task}</th>
             <th>{text.list.status}</th>
@@ -194,6 +196,7 @@ function TaskTable(props: {
 /** `j` and `k` move the focus from task to task, `x` selects. */
 function useRowKeys(body: React.RefObject<HTMLTableSectionElement | null>, selection: Selection): void {
   const { toggle } = selection
+  const { isReadOnly } = useServerState()
   useEffect(() => {
     const onKey = (event: KeyboardEvent) => {
       if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return
@@ -203,13 +206,13 @@ function useRowKeys(body: React.RefObject<HTMLTableSectionElement | null>, selec
       const index = links.findIndex((link) => row?.contains(link))
       if (event.key === 'j' || event.key === 'k') {
         links[Math.max(0, index + (event.key === 'j' ? 1 : -1))]?.focus()
-      } else if (event.key === 'x' && row instanceof HTMLElement && row.dataset.task) {
+      } else if (event.key === 'x' && !isReadOnly && row instanceof HTMLElement && row.dataset.task) {
         toggle(row.dataset.task)
       }
     }
     document.addEventListener('keydown', onKey)
     return () => document.removeEventListener('keydown', onKey)
-  }, [body, toggle])
+  }, [body, toggle, isReadOnly])
 }
 
 function Nothing(props: { state: ListState; outcome: BulkOutcome | undefined }) {
@@ -236,9 +239,17 @@ function Nothing(props: { state: ListState; outcome: BulkOutcome | undefined }) 
   return (
     <Empty title={isFiltered ? text.list.nothing : text.list.empty}>
       <p>{isFiltered ? text.list.nothingText : text.list.emptyText}</p>
-      <Link className="button" to={isFiltered ? {} : { view: 'new' }}>
-        {isFiltered ? text.list.clear : text.app.newTask}
-      </Link>
+      {isFiltered ? (
+        <Link className="button" to={{}}>
+          {text.list.clear}
+        </Link>
+      ) : (
+        <ForChanges>
+          <Link className="button" to={{ view: 'new' }}>
+            {text.app.newTask}
+          </Link>
+        </ForChanges>
+      )}
     </Empty>
   )
 }
