@@ -13,27 +13,31 @@ import { requireUsable } from './requirements.ts'
 import { prepareSession } from './session.ts'
 
 /**
- * Migrates a database, or verifies it. Files and journal table are drizzle-kit's, but not the migrator, which takes no
- * lock, silently skips entries older than the newest applied one, and needs a privilege for CREATE SCHEMA.
+ * Brings a database to what the code expects, or checks that it is there.
  *
- * One connection holds a session lock, so that processes that start together queue. All missing entries are applied in
- * one transaction.
+ * The files are drizzle-kit's and the journal table has the shape of Drizzle's, but Drizzle's own migrator
+ * is not used: it takes no lock, skips what is older than the newest applied entry without a word, and
+ * begins with CREATE SCHEMA, which needs a privilege on the database that a careful host does not give.
+ *
+ * Everything happens on one connection that holds a session lock, so that processes which boot together
+ * queue up and the later ones find nothing left to do. All missing entries go into one transaction: a
+ * failure leaves the database as it was.
  */
 
 export type MigrationHistory = 'tasks' | 'server'
 
 export interface MigrateOptions {
-  /** `auto` applies missing migrations; `verify` throws if any is missing. */
+  /** `auto` applies what is missing; `verify` throws when something is, and changes nothing. */
   mode: 'auto' | 'verify'
-  /** Called with the reason of a wait of more than a second, repeatedly, at most once a minute. */
+  /** Called with what a wait of more than a second is for, again and again, at most once a minute. */
   onNotice?: OnNotice
-  /** Cancels: nothing is applied. */
+  /** Gives up: nothing is applied. */
   signal?: AbortSignal
 }
 
 const CONNECT_TIMEOUT_MS = 60_000
 
-/** Overrides the host's query timeout. */
+/** `pg` bounds each query where the host's defaults say so. A migration takes as long as it takes. */
 const UNBOUNDED_MS = 2_147_483_647
 
 interface Migration extends MigrationMeta {
@@ -59,19 +63,19 @@ export async function migrate(
     ...(typeof connection === 'string' ? { connectionString: connection } : connection),
     application_name: `fastify-async-tasks migrations of ${process.pid} on ${hostname()}`.slice(0, 63),
     query_timeout: UNBOUNDED_MS,
-    // Many processes may be connecting at once.
+    // A server that many processes start with may take its time.
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
   }
   const { signal, onNotice } = options
   let client = new pg.Client(config)
   const connect = async () => {
     client = new pg.Client(config)
-    // The query in flight rejects; without a listener the event would end the process.
+    // The query under way rejects when the connection breaks; without a listener the event ends the process.
     client.on('error', () => {})
     await client.connect()
   }
   const onWait = () => onNotice?.('the database has no connection left: waiting for one')
-  // The backend of a waiting statement notices it and releases the lock.
+  // Also while a statement waits: its backend notices, and releases the lock.
   const abort = () => void client.end().catch(() => {})
   signal?.addEventListener('abort', abort, { once: true })
   try {
@@ -98,9 +102,9 @@ async function run(
 ): Promise<string[]> {
   await prepareSession(client)
   await requireUsable(client)
-  // A role's time limits are meant for requests.
+  // A role's own limits are meant for requests: a migration may take longer.
   await client.query(`select set_config(name, '0', false) from pg_settings where name = any('{${LIMITS}}')`)
-  // drizzle-kit qualifies foreign keys with public, but not tables.
+  // drizzle-kit's foreign keys name the schema public and its tables none: both must mean the same.
   await client.query(`select set_config('search_path', 'public', false)`)
   await takeMigrationLock(client, onNotice, signal)
 
@@ -119,7 +123,7 @@ async function run(
   return names
 }
 
-/** Compares by `when`, drizzle-kit's creation time, as Drizzle does. */
+/** Compares by `when`, the creation time that drizzle-kit gives an entry; it is what Drizzle itself goes by. */
 function findMissing(history: MigrationHistory, known: Migration[], applied: number[]): Migration[] {
   const knownTimes = new Set(known.map((migration) => migration.folderMillis))
   const unknown = applied.filter((time) => !knownTimes.has(time))
@@ -183,7 +187,7 @@ function readMigrations(history: MigrationHistory): Migration[] {
   return history === 'tasks' ? ENGINE_MIGRATIONS.map(toMigration) : readServerMigrations()
 }
 
-/** Reads a file as Drizzle does. */
+/** As Drizzle reads a file: whether it has been applied is told by `when`. */
 function toMigration({ name, when, text }: (typeof ENGINE_MIGRATIONS)[number]): Migration {
   const hash = createHash('sha256').update(text).digest('hex')
   return { name, folderMillis: when, hash, sql: text.split('--> statement-breakpoint'), bps: true }
@@ -200,7 +204,7 @@ function readServerMigrations(): Migration[] {
   }))
 }
 
-/** With several addresses, only the code tells why a connection was refused. */
+/** A refused connection to a name with several addresses has its reason in the code alone. */
 function reason(error: unknown): string {
   const { message, code } = error as Error & { code?: string }
   return message || code || String(error)
