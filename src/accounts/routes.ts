@@ -47,7 +47,7 @@ export const authRoutes: FastifyPluginAsyncZod<AuthRoutesOptions> = async (
   { passwords, sessions, limit },
 ) => {
   prepareScope(app)
-  const answerOtherMethods = trackMethods(app)
+  const refuseOtherMethods = trackMethods(app)
 
   app.post('/login', { config, schema: loginSchema }, async (request, reply) => {
     const { username, password } = request.body
@@ -75,5 +75,5 @@ export const authRoutes: FastifyPluginAsyncZod<AuthRoutesOptions> = async (
     return { user: session.user }
   })
 
-  answerOtherMethods()
+  refuseOtherMethods()
 }

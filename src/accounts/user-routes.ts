@@ -21,7 +21,7 @@ const readSchema = {
 export const userRoutes: FastifyPluginAsyncZod<{ pool: pg.Pool }> = async (app, { pool }) => {
   prepareScope(app)
   app.addHook('onRequest', async (request) => void (await app.authorizeAdmin(request)))
-  const answerOtherMethods = trackMethods(app)
+  const refuseOtherMethods = trackMethods(app)
 
   const config = { swaggerTransform: jsonSchemaTransform }
   app.get('/:userId', { config, schema: readSchema }, async ({ params: { userId } }) => {
@@ -30,5 +30,5 @@ export const userRoutes: FastifyPluginAsyncZod<{ pool: pg.Pool }> = async (app, 
     return { user }
   })
 
-  answerOtherMethods()
+  refuseOtherMethods()
 }

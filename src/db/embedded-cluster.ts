@@ -10,17 +10,16 @@ import { processCommand } from './process-identity.ts'
 /** A data directory that PostgreSQL can be started on. */
 export interface Cluster {
   readonly dataPath: string
-  /** Password of the superuser `postgres`. */
   readonly password: string
 }
 
-/** A file in the data directory, so that data and password are made, moved and deleted together. */
+/** In the data directory, so that data and password are moved and deleted together. */
 const PASSWORD_FILE = 'superuser-password'
 
-/** A fast shutdown writes a checkpoint first, which takes its time on a slow disk. */
+/** A fast shutdown writes a checkpoint first. */
 const LEFTOVER_DEADLINE_MS = 30_000
 
-/** Finds the data directory of `home`, or makes it. It gets its name when it is whole. */
+/** Finds or creates the data directory of `home`; renamed into place once it is complete. */
 export function prepareCluster(home: EmbeddedHome, options: { durable: boolean }): Cluster {
   const dataPath = path.join(home.directory, 'postgres')
   if (!existsSync(path.join(dataPath, 'PG_VERSION'))) initialise(home, dataPath, options)
@@ -51,23 +50,22 @@ function initialise(home: EmbeddedHome, dataPath: string, { durable }: { durable
   renameSync(draft, dataPath)
 }
 
-/** Spawn options of every PostgreSQL program: its user, and an environment that cannot disturb it. */
+/** Spawn options of PostgreSQL's programs: user, and a clean environment. */
 export function asOwner(owner: Owner | undefined) {
-  // A LANG or LC_ALL that the system does not have ends initdb, PGDATA and PGPORT mislead the server;
-  // the working directory must be one that the user may enter.
+  // An unknown LANG or LC_ALL ends initdb, and PGDATA and PGPORT mislead the server. The user must be able to enter the
+  // working directory.
   return { ...owner, cwd: '/', env: { LC_ALL: 'C', PATH: '/usr/local/bin:/usr/bin:/bin' } }
 }
 
 /**
- * Makes way for a new postmaster. One that still runs on this directory, because its server was killed, is
- * about to be stopped by its guard; stopping it a second time does no harm, and helps when the guard was
- * killed too. A `postmaster.pid` whose pid now belongs to something else would make PostgreSQL refuse.
+ * Stops a postmaster that still runs on this directory because its server was killed; its guard may do so, too. Deletes
+ * a `postmaster.pid` whose pid belongs to another process: PostgreSQL would refuse to start.
  */
 export async function stopLeftover(dataPath: string): Promise<void> {
   const file = path.join(dataPath, 'postmaster.pid')
   const pid = existsSync(file) ? Number(readFileSync(file, 'utf8').split('\n')[0]) : Number.NaN
   const command = Number.isInteger(pid) ? processCommand(pid) : undefined
-  // Nothing runs under that pid: PostgreSQL deals with such a file itself, and better than we could.
+  // No process has that pid: PostgreSQL handles such a file itself.
   if (command === undefined || command === '') return
   if (!isPostmaster(command, dataPath)) return rmSync(file, { force: true })
 
@@ -91,7 +89,7 @@ function kill(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(pid, signal)
   } catch (error) {
-    // It ended in between, which is what we want.
+    // It has ended meanwhile.
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
   }
 }

@@ -1,4 +1,4 @@
-/** The embedded PostgreSQL cannot be had; the message is for the person who starts the server. */
+/** The embedded PostgreSQL cannot run; the message is for the person who starts the server. */
 export class EmbeddedPostgresError extends Error {
   override readonly name = 'EmbeddedPostgresError'
 }

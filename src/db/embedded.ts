@@ -10,35 +10,30 @@ import { EmbeddedPostgresError } from './embedded-error.ts'
 import { type EmbeddedHome, prepareHome } from './embedded-home.ts'
 
 /**
- * A PostgreSQL server of our own, for a machine that has none.
- *
- * It runs in a session of its own, so that a terminal's Ctrl-C does not reach it: the application drains
- * first, then stops it. Its parent is a guard, a small shell script that waits on a pipe from us: when the
- * pipe closes, by `stop()` or because this process died in whatever way, the guard stops PostgreSQL and
- * ends. No process is left behind, even after `kill -9`.
+ * A PostgreSQL server for a machine without one. It has its own session, so that Ctrl-C reaches the application alone,
+ * which drains first. Its parent is a guard, a shell script that stops PostgreSQL when a pipe from us closes, by
+ * `stop()` or because this process died: no process is left, even after `kill -9`.
  */
 export interface EmbeddedPostgres {
   readonly url: string
-  /** Resolves when PostgreSQL has ended, asked to or not. */
+  /** Resolves when PostgreSQL has ended for any reason. */
   readonly ended: Promise<void>
-  /** Shuts PostgreSQL down; open connections are cut. Resolves when no process is left. */
+  /** Cuts open connections. Resolves when no process is left. */
   stop(): Promise<void>
 }
 
 export interface EmbeddedOptions {
-  /** Folder that holds data and log; made when absent. */
+  /** Folder of data and log; created if missing. */
   dataDir: string
-  /** False gives up safety from power cuts for speed: for tests. Default true. */
+  /** False risks data at a power cut, for speed in tests. Default true. */
   durable?: boolean
-  /** Hears what a person should know, such as data that live outside `dataDir`. */
+  /** Called with notes for a person, such as data that are outside `dataDir`. */
   onNotice?: (message: string) => void
 }
 
 /**
- * Job: be PostgreSQL's parent and stop it when the pipe closes. Being the parent, it knows when PostgreSQL has
- * ended (`wait`), and the pid it signals cannot have become another process's. A shutdown that hangs becomes
- * an immediate one, from which PostgreSQL recovers at its next start. The watcher ends its own `sleep`, so
- * that no orphan is left for an init that does not reap.
+ * Is PostgreSQL's parent, so it learns of its end, and its pid cannot be reused. Stops it when the pipe closes; a
+ * shutdown that hangs becomes an immediate one. The watcher ends its own `sleep`, so that no orphan is left.
  */
 const GUARD = `
 exec 3<&0
@@ -61,11 +56,11 @@ wait $watcher
 exit $code
 `
 
-/** Crash recovery after a power cut comes before the first connection. */
+/** Includes crash recovery. */
 const START_DEADLINE_MS = 120_000
 const STOP_DEADLINE_MS = 40_000
 
-/** Starts PostgreSQL on the data in `dataDir`; whoever calls this makes sure to be the only one (ServerLock). */
+/** Starts PostgreSQL on `dataDir`. The caller must be the only one (ServerLock). */
 export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedPostgres> {
   const durable = options.durable ?? true
   mkdirSync(options.dataDir, { recursive: true })
@@ -88,7 +83,7 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedP
     } catch (error) {
       await server.stop()
       const tail = readTail(log)
-      // Another program took the port between our look and PostgreSQL's start.
+      // Another program took the port meanwhile.
       if (triesLeft > 1 && tail.includes('Address already in use')) continue
       throw new EmbeddedPostgresError(`the embedded PostgreSQL did not start; the end of ${log}:\n${tail}`, {
         cause: error,
@@ -118,7 +113,7 @@ function launch(
     { ...asOwner(home.owner), detached: true, stdio: ['pipe', logFile, logFile] },
   )
   closeSync(logFile)
-  // A broken pipe means that the guard has ended, which `ended` tells.
+  // A broken pipe means that the guard has ended; `ended` resolves.
   guard.stdin?.on('error', () => {})
   const ended = once(guard, 'exit').then(() => {})
   return {
@@ -146,7 +141,7 @@ async function waitUntilReady(server: EmbeddedPostgres): Promise<void> {
   for (;;) {
     try {
       const client = new pg.Client({ connectionString: server.url, connectionTimeoutMillis: 5_000 })
-      // A connection that breaks while it is made rejects; the event adds nothing.
+      // A failed connection rejects, too.
       client.on('error', () => {})
       await client.connect()
       await client.end()

@@ -13,31 +13,27 @@ import { requireUsable } from './requirements.ts'
 import { prepareSession } from './session.ts'
 
 /**
- * Brings a database to what the code expects, or checks that it is there.
+ * Migrates a database, or verifies it. Files and journal table are drizzle-kit's, but not the migrator, which takes no
+ * lock, silently skips entries older than the newest applied one, and needs a privilege for CREATE SCHEMA.
  *
- * The files are drizzle-kit's and the journal table has the shape of Drizzle's, but Drizzle's own migrator
- * is not used: it takes no lock, skips what is older than the newest applied entry without a word, and
- * begins with CREATE SCHEMA, which needs a privilege on the database that a careful host does not give.
- *
- * Everything happens on one connection that holds a session lock, so that processes which boot together
- * queue up and the later ones find nothing left to do. All missing entries go into one transaction: a
- * failure leaves the database as it was.
+ * One connection holds a session lock, so that processes that start together queue. All missing entries are applied in
+ * one transaction.
  */
 
 export type MigrationHistory = 'tasks' | 'server'
 
 export interface MigrateOptions {
-  /** `auto` applies what is missing; `verify` throws when something is, and changes nothing. */
+  /** `auto` applies missing migrations; `verify` throws if any is missing. */
   mode: 'auto' | 'verify'
-  /** Called with what a wait of more than a second is for, again and again, at most once a minute. */
+  /** Called with the reason of a wait of more than a second, repeatedly, at most once a minute. */
   onNotice?: OnNotice
-  /** Gives up: nothing is applied. */
+  /** Cancels: nothing is applied. */
   signal?: AbortSignal
 }
 
 const CONNECT_TIMEOUT_MS = 60_000
 
-/** `pg` bounds each query where the host's defaults say so. A migration takes as long as it takes. */
+/** Overrides the host's query timeout. */
 const UNBOUNDED_MS = 2_147_483_647
 
 interface Migration extends MigrationMeta {
@@ -63,19 +59,19 @@ export async function migrate(
     ...(typeof connection === 'string' ? { connectionString: connection } : connection),
     application_name: `fastify-async-tasks migrations of ${process.pid} on ${hostname()}`.slice(0, 63),
     query_timeout: UNBOUNDED_MS,
-    // A server that many processes start with may take its time.
+    // Many processes may be connecting at once.
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
   }
   const { signal, onNotice } = options
   let client = new pg.Client(config)
   const connect = async () => {
     client = new pg.Client(config)
-    // The query under way rejects when the connection breaks; without a listener the event ends the process.
+    // The query in flight rejects; without a listener the event would end the process.
     client.on('error', () => {})
     await client.connect()
   }
   const onWait = () => onNotice?.('the database has no connection left: waiting for one')
-  // Also while a statement waits: its backend notices, and releases the lock.
+  // The backend of a waiting statement notices it and releases the lock.
   const abort = () => void client.end().catch(() => {})
   signal?.addEventListener('abort', abort, { once: true })
   try {
@@ -102,9 +98,9 @@ async function run(
 ): Promise<string[]> {
   await prepareSession(client)
   await requireUsable(client)
-  // A role's own limits are meant for requests: a migration may take longer.
+  // A role's time limits are meant for requests.
   await client.query(`select set_config(name, '0', false) from pg_settings where name = any('{${LIMITS}}')`)
-  // drizzle-kit's foreign keys name the schema public and its tables none: both must mean the same.
+  // drizzle-kit qualifies foreign keys with public, but not tables.
   await client.query(`select set_config('search_path', 'public', false)`)
   await takeMigrationLock(client, onNotice, signal)
 
@@ -123,7 +119,7 @@ async function run(
   return names
 }
 
-/** Compares by `when`, the creation time that drizzle-kit gives an entry; it is what Drizzle itself goes by. */
+/** Compares by `when`, drizzle-kit's creation time, as Drizzle does. */
 function findMissing(history: MigrationHistory, known: Migration[], applied: number[]): Migration[] {
   const knownTimes = new Set(known.map((migration) => migration.folderMillis))
   const unknown = applied.filter((time) => !knownTimes.has(time))
@@ -187,7 +183,7 @@ function readMigrations(history: MigrationHistory): Migration[] {
   return history === 'tasks' ? ENGINE_MIGRATIONS.map(toMigration) : readServerMigrations()
 }
 
-/** As Drizzle reads a file: whether it has been applied is told by `when`. */
+/** Reads a file as Drizzle does. */
 function toMigration({ name, when, text }: (typeof ENGINE_MIGRATIONS)[number]): Migration {
   const hash = createHash('sha256').update(text).digest('hex')
   return { name, folderMillis: when, hash, sql: text.split('--> statement-breakpoint'), bps: true }
@@ -204,7 +200,7 @@ function readServerMigrations(): Migration[] {
   }))
 }
 
-/** A refused connection to a name with several addresses has its reason in the code alone. */
+/** With several addresses, only the code tells why a connection was refused. */
 function reason(error: unknown): string {
   const { message, code } = error as Error & { code?: string }
   return message || code || String(error)

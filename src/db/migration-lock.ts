@@ -2,16 +2,16 @@ import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
 import { ENGINE_TYPES, instant } from './reading.ts'
 
-/** What a start waits for, in words for its log. */
+/** Receives what a start waits for. */
 export type OnNotice = (message: string) => void
 
 const KEY = `hashtextextended('fastify-async-tasks migrations', 0)`
 const MAX_PAUSE_MS = 500
-/** The first notice of a wait; each further one comes after twice the time, at most a minute later. */
+/** Each further notice comes after twice the time, at most a minute later. */
 const FIRST_NOTICE_MS = 1_000
 const MAX_NOTICE_MS = 60_000
 
-/** Calls `notice` after a second, two more, four more and so on; resolves when the signal aborts. */
+/** Calls `notice` after 1 s, 2 s, 4 s and so on; resolves when the signal aborts. */
 async function repeatNotice(notice: () => Promise<void>, signal: AbortSignal): Promise<void> {
   for (let ms = FIRST_NOTICE_MS; ; ms = Math.min(ms * 2, MAX_NOTICE_MS)) {
     await delay(ms, undefined, { signal }).catch(() => {})
@@ -21,8 +21,8 @@ async function repeatNotice(notice: () => Promise<void>, signal: AbortSignal): P
 }
 
 /**
- * Takes the session lock that migrations run under. It is asked for again and again rather than waited for: a statement
- * that waits keeps a snapshot, and would be ended by a limit of the session.
+ * Takes the session lock of migrations. Polls for it: a waiting statement would hold a snapshot and meet the session's
+ * limits.
  */
 export async function takeMigrationLock(
   client: pg.Client,
@@ -45,7 +45,7 @@ export async function takeMigrationLock(
   }
 }
 
-/** While `work` runs: reports how long it takes and which sessions hold what it waits for. */
+/** Reports how long `work` takes and which sessions block it. */
 export async function reportingMigration<T>(
   client: pg.Client,
   config: pg.ClientConfig,
@@ -87,7 +87,7 @@ const HOLDERS = `select ${SESSION}
         and l.database = (select oid from pg_database where datname = current_database())
         and ((l.classid::bigint << 32) | l.objid::bigint) = ${KEY}`
 
-/** By a connection of its own: the one that migrates is waiting. */
+/** Uses another connection: the migrating one is waiting. */
 async function findBlockers(config: pg.ClientConfig, pid: number): Promise<Session[]> {
   const client = new pg.Client({ ...config, connectionTimeoutMillis: 5_000, query_timeout: 5_000 })
   client.on('error', () => {})
@@ -96,7 +96,7 @@ async function findBlockers(config: pg.ClientConfig, pid: number): Promise<Sessi
     const text = `select ${SESSION} from pg_stat_activity a where a.pid = any(pg_blocking_pids($1))`
     return (await client.query<Session>({ text, values: [pid], types: ENGINE_TYPES })).rows
   } catch {
-    // It only adds the reason to a report; the migration itself meets what is wrong.
+    // Only the report lacks its reason; the migration meets the error itself.
     return []
   } finally {
     await client.end()

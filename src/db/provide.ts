@@ -4,24 +4,24 @@ import { acquireServerLock } from './server-lock.ts'
 /** The database that a process of the bundled server works on. */
 export interface ProvidedDatabase {
   readonly url: string
-  /** Leads round PgBouncer: for migrations and LISTEN. */
+  /** Bypasses PgBouncer: for migrations and LISTEN. */
   readonly directUrl: string
-  /** Resolves if the database was started here and has ended; else never. */
+  /** Resolves when a database started here has ended; otherwise never. */
   readonly ended: Promise<void>
-  /** Gives back what was started here. */
+  /** Stops what was started here. */
   stop(): Promise<void>
 }
 
 export interface ProvideOptions {
-  /** The given database; undefined: the embedded one. */
+  /** Undefined: the embedded database. */
   url: string | undefined
   directUrl: string | undefined
-  /** Folder of the embedded one, which one process at a time may use. */
+  /** Folder of the embedded database, which one process at a time may use. */
   dataDir: string
   onNotice: (message: string) => void
 }
 
-/** @throws ServerRunningError when another process uses the embedded database of this folder */
+/** @throws ServerRunningError while another process uses the embedded database of this folder */
 export async function provideDatabase(options: ProvideOptions): Promise<ProvidedDatabase> {
   if (options.url !== undefined) {
     return {

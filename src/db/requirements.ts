@@ -5,7 +5,7 @@ import { queryPool } from './client.ts'
 import { isOutage, isRefusedLogin } from './errors.ts'
 import { ENGINE_TYPES } from './reading.ts'
 
-interface Answer {
+interface Session {
   readonly encoding: string
   readonly readOnly: string
   readonly isStandby: boolean
@@ -26,16 +26,16 @@ const ASK = `select current_setting('server_encoding') as encoding,
  * @throws TaskError `UNSUPPORTED_DATABASE` naming the setting
  */
 export async function requireUsable(client: pg.Client): Promise<void> {
-  refuseProblem((await client.query<Answer>({ text: ASK, types: ENGINE_TYPES })).rows)
+  refuseProblem((await client.query<Session>({ text: ASK, types: ENGINE_TYPES })).rows)
 }
 
-function refuseProblem([answer]: readonly Answer[]): void {
-  const problem = answer && findProblem(answer)
+function refuseProblem([session]: readonly Session[]): void {
+  const problem = session && findProblem(session)
   if (problem !== undefined) throw new TaskError('UNSUPPORTED_DATABASE', problem)
 }
 
-function findProblem(answer: Answer): string | undefined {
-  const { encoding, readOnly, isStandby, arrayNulls, floatDigits, replicationRole } = answer
+function findProblem(session: Session): string | undefined {
+  const { encoding, readOnly, isStandby, arrayNulls, floatDigits, replicationRole } = session
   if (encoding !== 'UTF8') {
     return `the database's encoding is ${encoding}, and must be UTF8: params, results and log lines may hold any text`
   }
@@ -68,7 +68,7 @@ const MISSING_TABLES = 'select name from unnest($1::text[]) as given (name) wher
 export async function requireReady(pool: pg.Pool, tables: readonly string[]): Promise<void> {
   const over = new AbortController()
   const check = async () => {
-    refuseProblem((await queryPool<Answer>(pool, ASK)).rows)
+    refuseProblem((await queryPool<Session>(pool, ASK)).rows)
     const { rows } = await queryPool<{ name: string }>(pool, MISSING_TABLES, [tables])
     if (rows.length === 0) return
     const names = rows.map(({ name }) => name).join(', ')

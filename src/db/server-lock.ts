@@ -2,7 +2,7 @@ import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } 
 import path from 'node:path'
 import { processStart } from './process-identity.ts'
 
-/** A folder's server: two on one embedded database, or with one session secret being made, would collide. */
+/** One server per folder: two would share the embedded database and race for the session secret. */
 export interface ServerLock {
   release(): void
 }
@@ -18,8 +18,8 @@ export class ServerRunningError extends Error {
 }
 
 /**
- * Takes `server.pid` in `dataDir`. The file holds the pid and the start time of its process: a file whose
- * process has ended, even when the pid lives on as something else, is taken over.
+ * Takes `server.pid` in `dataDir`, with pid and start time. Takes over the file of a process that has ended, even if
+ * its pid is reused.
  */
 export function acquireServerLock(dataDir: string): ServerLock {
   mkdirSync(dataDir, { recursive: true })
@@ -39,7 +39,7 @@ export function acquireServerLock(dataDir: string): ServerLock {
   }
 }
 
-/** A link appears with its content, so that nobody ever reads a half-written lock. */
+/** A link appears with its content: no one reads a half-written lock. */
 function tryLink(draft: string, file: string): boolean {
   try {
     linkSync(draft, file)
@@ -50,13 +50,13 @@ function tryLink(draft: string, file: string): boolean {
   }
 }
 
-/** @throws ServerRunningError when the holder is alive */
+/** @throws ServerRunningError while the holder lives */
 function removeStale(file: string): void {
   const content = read(file)
   if (content === undefined) return
   const [pid = '', start] = content.split('\n')
   if (start && processStart(Number(pid)) === start) throw new ServerRunningError(Number(pid), file)
-  // Another starter may have put its own lock there since the read: look at what was really taken away.
+  // Another process may have replaced the lock since the read: checks what was moved.
   const taken = `${file}.stale.${process.pid}`
   try {
     renameSync(file, taken)

@@ -36,7 +36,7 @@ export const adminRoutes: FastifyPluginAsync<AdminRoutesOptions> = async (app, o
   guard(app, options)
   limitRoles(app, manager)
   app.setNotFoundHandler(handleNotFound)
-  const answerOtherMethods = trackMethods(app)
+  const refuseOtherMethods = trackMethods(app)
   await app.register(meRoute)
   await app.register(readTaskRoutes, { manager })
   await app.register(changeTaskRoutes, { manager })
@@ -44,5 +44,5 @@ export const adminRoutes: FastifyPluginAsync<AdminRoutesOptions> = async (app, o
   await app.register(manyTasksRoutes, { manager })
   await app.register(overviewRoutes, { manager })
   await app.register(scheduleRoutes, { manager })
-  answerOtherMethods()
+  refuseOtherMethods()
 }

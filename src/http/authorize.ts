@@ -50,9 +50,9 @@ export function guard(app: FastifyInstance, { authorize, allowedOrigins }: Guard
   }
   const logged = new Set<string>()
   app.addHook('onRequest', async (request) => {
-    const answer = readCaller(await authorize(request))
-    if ('role' in answer) return request.setDecorator(CALLER, answer)
-    const { fault, expected, status } = answer
+    const result = readCaller(await authorize(request))
+    if ('role' in result) return request.setDecorator(CALLER, result)
+    const { fault, expected, status } = result
     if (fault !== undefined && !logged.has(fault)) {
       logged.add(fault)
       request.log.warn(

@@ -55,7 +55,7 @@ const readySchema = {
 export const healthRoutes: FastifyPluginAsyncZod<HealthOptions> = async (app, options) => {
   const { findDatabaseProblem, executorReasons, executorWarnings, stuckTasks } = options
   prepareScope(app)
-  const answerOtherMethods = trackMethods(app)
+  const refuseOtherMethods = trackMethods(app)
 
   app.get('/live', { config, schema: liveSchema }, async () => ({ status: 'ok' as const }))
 
@@ -69,11 +69,11 @@ export const healthRoutes: FastifyPluginAsyncZod<HealthOptions> = async (app, op
       stuck: [...stuckTasks()],
     }
     if (reasons.length === 0) return { status: 'ok' as const, ...details }
-    const answer = { ...makeProblem(503, 'NOT_READY', reasons.join('; ')), ...details }
-    return reply.code(503).type('application/problem+json').serializer(JSON.stringify).send(answer)
+    const problem = { ...makeProblem(503, 'NOT_READY', reasons.join('; ')), ...details }
+    return reply.code(503).type('application/problem+json').serializer(JSON.stringify).send(problem)
   })
 
-  answerOtherMethods()
+  refuseOtherMethods()
 }
 
 /** Pings the database with a time limit. Concurrent probes share a ping: a hanging one each would exhaust the pool. */
@@ -102,7 +102,7 @@ export function watchDatabase(ping: () => Promise<unknown>): () => Promise<strin
 function describeSilence(signal: AbortSignal): Promise<string> {
   return new Promise((resolve) => {
     const timer = setTimeout(
-      () => resolve(`the database has not answered for ${PING_TIMEOUT_MS} ms`),
+      () => resolve(`the database has not responded for ${PING_TIMEOUT_MS} ms`),
       PING_TIMEOUT_MS,
     )
     signal.addEventListener('abort', () => clearTimeout(timer), { once: true })

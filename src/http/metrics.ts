@@ -26,10 +26,10 @@ const schema = {
 
 export const metricsRoute: FastifyPluginAsyncZod<MetricsOptions> = async (app, { metrics }) => {
   prepareScope(app)
-  const answerOtherMethods = trackMethods(app)
+  const refuseOtherMethods = trackMethods(app)
   app.get('/metrics', { config, schema }, async (_request, reply) => {
     const text = await metrics.read()
     return reply.type(metrics.contentType).send(text)
   })
-  answerOtherMethods()
+  refuseOtherMethods()
 }

@@ -101,7 +101,7 @@ describe('with a database that', () => {
       await startHealth(`postgres://nobody@127.0.0.1:${port}/nowhere`)
       const answers = await Promise.all(Array.from({ length: 5 }, () => app.inject('/ready')))
       for (const answer of answers) {
-        expect(answer.json().reasons).toEqual(['the database has not answered for 2000 ms'])
+        expect(answer.json().reasons).toEqual(['the database has not responded for 2000 ms'])
       }
       expect(questions).toBe(1)
     })

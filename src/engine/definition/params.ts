@@ -108,9 +108,9 @@ function isJsonObject(value: z.core.util.JSONType): value is Record<string, z.co
 
 async function parse(type: string, schema: ParamsSchema, input: unknown): Promise<Record<string, unknown>> {
   requireStorable(type, input)
-  const answer = await schema.safeParseAsync(input)
-  if (answer.success) return answer.data
-  const problems = answer.error.issues.slice(0, MAX_PROBLEMS).flatMap((issue) =>
+  const parsed = await schema.safeParseAsync(input)
+  if (parsed.success) return parsed.data
+  const problems = parsed.error.issues.slice(0, MAX_PROBLEMS).flatMap((issue) =>
     // Points to the unknown key instead of its object.
     issue.code === 'unrecognized_keys'
       ? issue.keys.slice(0, MAX_PROBLEMS).map((key) => ({

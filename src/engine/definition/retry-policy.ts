@@ -38,8 +38,8 @@ export function findRetryPolicyProblem(policy: unknown): string | undefined {
   if (typeof policy === 'function') return undefined
   const [unknown] = isObject(policy) ? describeUnknownOptions(policy, Object.keys(backoff.shape)) : []
   if (unknown !== undefined) return `retry: ${unknown}`
-  const answer = backoff.safeParse(policy)
-  const [issue] = answer.error?.issues ?? []
+  const parsed = backoff.safeParse(policy)
+  const [issue] = parsed.error?.issues ?? []
   return issue && `retry${issue.path.map((key) => `.${String(key)}`).join('')}: ${issue.message}`
 }
 
@@ -78,7 +78,7 @@ export function policyDelayMs(
     // An async policy's rejection would end the process.
     if (types.isPromise(delayMs)) delayMs.catch(() => {})
     if (typeof delayMs === 'number' && delayMs >= 0 && delayMs <= MAX_DELAY_MS) return delayMs
-    onProblem(new RangeError(`a retry policy must answer 0 … ${MAX_DELAY_MS} ms, got ${describe(delayMs)}`))
+    onProblem(new RangeError(`a retry policy must return 0 … ${MAX_DELAY_MS} ms, got ${describe(delayMs)}`))
   } catch (error) {
     onProblem(error)
   }

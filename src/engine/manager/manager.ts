@@ -1,15 +1,7 @@
 import type { BulkAnswer, BulkRequest } from '../../contract/bulk.ts'
 import type { TaskStreamEvent } from '../../contract/events.ts'
 import type { TaskStats } from '../../contract/stats.ts'
-import type {
-  ExecutorView,
-  LogLevel,
-  TaskDetail,
-  TaskList,
-  TaskLogPage,
-  TaskTypeView,
-} from '../../contract/task.ts'
-import type { Database } from '../../db/database.ts'
+import type { LogLevel, TaskDetail, TaskList, TaskLogPage } from '../../contract/task.ts'
 import { requireCreateOptions, requireValid, waitOptions, watchOptions } from '../create/arguments.ts'
 import { TaskCreator } from '../create/creator.ts'
 import { keepParts, type ManagerOptions } from '../create/manager-parts.ts'
@@ -25,12 +17,11 @@ import { TaskFeed } from '../feed/feed.ts'
 import { type WatchOptions, watchTask } from '../feed/task-watch.ts'
 import { LogCap } from '../maintenance/log-cap.ts'
 import { Schedules } from '../schedules/schedules.ts'
-import { listExecutors } from '../store/executors.ts'
 import { toDetail } from '../store/rows.ts'
 import { runBulk } from './bulk.ts'
 import { ExternalOutput } from './external-output.ts'
+import { FleetMethods } from './fleet-methods.ts'
 import { HostEvents, type TaskEventListener, type TaskEventName } from './host-events.ts'
-import { ScheduleMethods } from './schedule-methods.ts'
 import { Statistics } from './statistics.ts'
 import { type SteeringContext, steerOne } from './steering.ts'
 import { type LogQuery, type TaskQuery, TaskReader } from './task-reader.ts'
@@ -49,13 +40,11 @@ export type { LogQuery, TaskQuery } from './task-reader.ts'
 export type { WaitOptions } from './waiters.ts'
 
 /** Creates, reads and changes tasks: `app.tasks`. Every change of a task is one guarded statement in the store. */
-export class TaskManager extends ScheduleMethods {
-  readonly #db: Database
+export class TaskManager extends FleetMethods {
   readonly #settings: TaskSettings
   readonly #creator: TaskCreator
   readonly #reader: TaskReader
   readonly #output: ExternalOutput
-  readonly #types: TaskTypes
   readonly #waiters: Waiters
   readonly #statistics: Statistics
   readonly #steering: SteeringContext
@@ -69,14 +58,12 @@ export class TaskManager extends ScheduleMethods {
     const feed = new TaskFeed(options.feedDb ?? db, events, redaction)
     const parts = { ...options, redaction, factory, feed }
     const creator = new TaskCreator(parts)
-    super(new Schedules({ ...parts, creator }))
+    super({ db, schedules: new Schedules({ ...parts, creator }), types: new TaskTypes(options) })
     keepParts(this, parts)
-    this.#db = db
     this.#settings = settings
     this.#creator = creator
     this.#reader = new TaskReader(db, redaction)
     this.#output = new ExternalOutput(db, new LogCap(db, events, settings.maxLogLines))
-    this.#types = new TaskTypes(options)
     this.#waiters = new Waiters(db, events, settings.pollIntervalMs, (task) => redaction.hide(task))
     this.#statistics = new Statistics(db)
     this.#steering = { db, events, isWaiting: false }
@@ -246,25 +233,6 @@ export class TaskManager extends ScheduleMethods {
     return watchTask(this.#feed, taskId, options)
   }
 
-  /** Lists the types that this app has registered, with their defaults in this process, and whether they are paused. */
-  listTaskTypes(): Promise<TaskTypeView[]> {
-    return this.#types.list()
-  }
-
-  /**
-   * Pauses a type in all processes. Once this resolves, none of its tasks starts; running ones continue.
-   *
-   * @throws TaskError `UNKNOWN_TASK_TYPE` if neither this app nor any executor has registered the type
-   */
-  pauseTaskType(taskType: string): Promise<TaskTypeView> {
-    return this.#types.pause(taskType)
-  }
-
-  /** Ends a pause. @throws TaskError `UNKNOWN_TASK_TYPE` */
-  resumeTaskType(taskType: string): Promise<TaskTypeView> {
-    return this.#types.resume(taskType)
-  }
-
   /** @throws TaskError `UNKNOWN_TASK_TYPE` if neither this app nor any executor of the last 24 hours has registered it */
   requireTaskType(taskType: string): Promise<void> {
     return this.#creator.requireKnown([taskType])
@@ -273,11 +241,6 @@ export class TaskManager extends ScheduleMethods {
   /** Largest size of a new task's params, in bytes of JSON. */
   get maxParamsBytes(): number {
     return this.#settings.maxParamsBytes
-  }
-
-  /** Lists executors with their slots, running tasks and the age of their heartbeats. */
-  listExecutors(): Promise<ExecutorView[]> {
-    return listExecutors(this.#db)
   }
 
   /**

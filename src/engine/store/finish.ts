@@ -213,7 +213,7 @@ const FIND_END = statement(
     where task_id = $1`,
 )
 
-/** The recorded outcome: tells a write whose response was lost from a late one. Undefined: none. */
+/** The recorded outcome: distinguishes a write whose response was lost from a late one. Undefined: none. */
 export async function findEnd(db: Database, fence: Fence): Promise<string | undefined> {
   const [row] = await execute<{ completed: boolean; outcome: string | null }>(
     db,

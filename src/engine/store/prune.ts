@@ -63,7 +63,7 @@ const oldest = (status: string) => `(select t.id, t.created_at
 // in batches: the cascade would delete all lines of a task at once.
 const PRUNE = statement(
   'prune',
-  `with looked as materialized (
+  `with scanned as materialized (
      select id, created_at
        from (${['completed', 'failed', 'cancelled'].map(oldest).join(' union all ')}) as ends
       order by created_at, id
@@ -71,7 +71,7 @@ const PRUNE = statement(
    ), old as materialized (
      select t.id, t.task_id
        from ${TASKS} t
-      where t.id = any(array(select id from looked))
+      where t.id = any(array(select id from scanned))
         and ${ALLOWED.delete}
         and coalesce(t.completed_at, t.cancelled_at) < now() - $2::float8 * interval '1 millisecond'
       order by t.id
@@ -89,12 +89,12 @@ const PRUNE = statement(
       where id = any(array(select id from old)) and (select count(*) from deleted_lines) < ${MAX_LINES}
      returning task_id
    ), ${reportOf('gone', IS_WATCHED)}
-   select (select count(*) from looked)::int as looked,
+   select (select count(*) from scanned)::int as scanned,
           (select count(*) from gone)::int as pruned,
           (select count(*) from deleted_lines)::int as lines,
           (extract(epoch from last.created_at) * 1000000)::bigint::text as "createdAtMicros", last.id::text as id
      from (select 1) as always
-     left join (select created_at, id from looked order by created_at desc, id desc limit 1) as last on true`,
+     left join (select created_at, id from scanned order by created_at desc, id desc limit 1) as last on true`,
 )
 
 // A step lost in a crash is repeated, so no commit waits for the disk. Planning a step takes longer than running it, so
@@ -104,7 +104,7 @@ const SETTINGS = `${WALK}; set local synchronous_commit = off; set local plan_ca
 export const PRUNE_START: ListPosition = { createdAtMicros: '0', id: '0' }
 
 interface StepRow extends ListPosition {
-  readonly looked: number
+  readonly scanned: number
   readonly pruned: number
   readonly lines: number
 }
@@ -126,10 +126,10 @@ export async function pruneStep(
     return (await client.execute<StepRow>(PRUNE, values))[0]
   })
   if (!step) throw new Error('a prune step returned no row')
-  const { looked, pruned, lines, createdAtMicros, id } = step
+  const { scanned, pruned, lines, createdAtMicros, id } = step
   // Some lines are left, and so are their tasks: repeats from the same position.
   if (lines >= MAX_LINES) return { pruned, next: from }
-  return { pruned, next: looked < PRUNE_BATCH ? undefined : { createdAtMicros, id } }
+  return { pruned, next: scanned < PRUNE_BATCH ? undefined : { createdAtMicros, id } }
 }
 
 const FORGET_MINUTES = statement(

@@ -71,7 +71,7 @@ describe('as a function', () => {
     (answer) => {
       const { delayMs, problems } = ask(() => answer as number)
       expect(delayMs).toBe(4_000)
-      expect(problems).toEqual([expect.objectContaining({ message: expect.stringContaining('must answer') })])
+      expect(problems).toEqual([expect.objectContaining({ message: expect.stringContaining('must return') })])
     },
   )
 

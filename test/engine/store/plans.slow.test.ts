@@ -240,7 +240,7 @@ describe('over 100,000 finished tasks', () => {
     const { db } = tables.createManager()
     const sent = await captureAllStatements(() => pruneStep(db, 'type1', 3_600_000, PRUNE_START))
     const settings = sent.find(({ text }) => text.startsWith('set local'))?.text
-    const statement = sent.find(({ text }) => text.includes('looked'))
+    const statement = sent.find(({ text }) => text.includes('scanned'))
     expect(settings).toBeDefined()
     for (const kind of KINDS) {
       const plan = await explainOne(statement, kind, settings)

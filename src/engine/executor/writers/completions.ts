@@ -3,7 +3,7 @@ import type { Database } from '../../../db/database.ts'
 import { Batcher } from '../../runtime/batcher.ts'
 import { COMPLETION_BATCH, type CompletedRun, completeTask, completeTasks } from '../../store/finish.ts'
 
-/** Claims lock rows briefly and skip those claimed since they began; no event tells that a lock has gone. */
+/** Claims lock rows briefly and skip those claimed since they began; no event shows that a lock has gone. */
 const RETRY_AFTER_MS = [2, 8]
 
 /**

@@ -1,15 +1,47 @@
 import type { ScheduleView } from '../../contract/schedule.ts'
+import type { ExecutorView, TaskTypeView } from '../../contract/task.ts'
+import type { Database } from '../../db/database.ts'
 import type { CreatedTask } from '../definition/create-options.ts'
 import type { TaskReference } from '../definition/task-reference.ts'
 import { defineSchedule, type ScheduleChanges, type ScheduleOptions } from '../schedules/schedule-options.ts'
 import type { Schedules } from '../schedules/schedules.ts'
+import { listExecutors } from '../store/executors.ts'
+import type { TaskTypes } from './task-types.ts'
 
-/** The methods of `TaskManager` for recurring tasks. */
-export class ScheduleMethods {
+/** The methods of `TaskManager` for task types, executors and schedules. */
+export class FleetMethods {
+  readonly #db: Database
   readonly #schedules: Schedules
+  readonly #types: TaskTypes
 
-  constructor(schedules: Schedules) {
-    this.#schedules = schedules
+  constructor(parts: { db: Database; schedules: Schedules; types: TaskTypes }) {
+    this.#db = parts.db
+    this.#schedules = parts.schedules
+    this.#types = parts.types
+  }
+
+  /** Lists the types that this app has registered, with their defaults in this process, and whether they are paused. */
+  listTaskTypes(): Promise<TaskTypeView[]> {
+    return this.#types.list()
+  }
+
+  /**
+   * Pauses a type in all processes. Once this resolves, none of its tasks starts; running ones continue.
+   *
+   * @throws TaskError `UNKNOWN_TASK_TYPE` if neither this app nor any executor has registered the type
+   */
+  pauseTaskType(taskType: string): Promise<TaskTypeView> {
+    return this.#types.pause(taskType)
+  }
+
+  /** Ends a pause. @throws TaskError `UNKNOWN_TASK_TYPE` */
+  resumeTaskType(taskType: string): Promise<TaskTypeView> {
+    return this.#types.resume(taskType)
+  }
+
+  /** Lists executors with their slots, running tasks and the age of their heartbeats. */
+  listExecutors(): Promise<ExecutorView[]> {
+    return listExecutors(this.#db)
   }
 
   /**
