@@ -80,7 +80,7 @@ export class TaskMetrics {
     this.#databaseIsUp = gauge('database_up', '1 if the database responds, else 0.')
     this.#tasks = new Gauge({
       name: 'async_tasks_tasks',
-      help: 'Tasks in the table, the same in every process. Large counts of ended tasks are estimates.',
+      help: 'Tasks in the table, the same in every process. Ended tasks of a type count up to 10,000 per status.',
       labelNames: ['task_type', 'status'],
       registers,
     })
