@@ -80,8 +80,10 @@ beforeEach(async () => {
 
 const NEEDS_END = new Set(['DELETE /tasks/:taskId', 'POST /tasks/:taskId/retry'])
 
-function requestOf(route: string, whose: 'own' | 'other' | { taskId: string }): InjectOptions {
-  const [method, path = ''] = route.split(' ') as ['GET' | 'POST', string]
+type Request = InjectOptions & { url: string }
+
+function requestOf(route: string, whose: 'own' | 'other' | { taskId: string }): Request {
+  const [method, path] = route.split(' ') as ['GET' | 'POST', string]
   const taskId = typeof whose === 'object' ? whose.taskId : (NEEDS_END.has(route) ? ended : pending)[whose]
   const values: Record<string, string> = { taskId, taskType: 'hello', name: 'nightly' }
   const url = PREFIX + path.replace(/:(\w+)/g, (_, name: string) => values[name] ?? '')
@@ -90,8 +92,8 @@ function requestOf(route: string, whose: 'own' | 'other' | { taskId: string }): 
 }
 
 /** A stream has no end: its status is all that is asked for. */
-async function ask(user: Asker, request: InjectOptions): Promise<LightMyRequestResponse> {
-  if (!request.url?.toString().endsWith('/events')) return host.as(user, request)
+async function ask(user: Asker, request: Request): Promise<LightMyRequestResponse> {
+  if (!request.url.endsWith('/events')) return host.as(user, request)
   const opened = await host.as(user, { ...request, payloadAsStream: true })
   if (opened.statusCode !== 200) return host.as(user, request)
   opened.stream().destroy()
@@ -172,10 +174,10 @@ describe('an owner', () => {
     'of %s may name itself as the creator, and nobody else',
     async (route) => {
       const { url } = requestOf(route, 'own')
-      expect((await ask(OWNER, { url: `${String(url)}?createdBy=8` })).json()).toMatchObject({
+      expect((await ask(OWNER, { url: `${url}?createdBy=8` })).json()).toMatchObject({
         code: 'FORBIDDEN',
       })
-      const own = await host.as(OWNER, { url: `${String(url)}?createdBy=7`, payloadAsStream: true })
+      const own = await host.as(OWNER, { url: `${url}?createdBy=7`, payloadAsStream: true })
       expect(own.statusCode).toBe(200)
       own.stream().destroy()
     },
