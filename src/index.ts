@@ -54,6 +54,7 @@ export type {
   EndedTask,
   LogQuery,
   NewTaskItem,
+  TaskChanges,
   TaskManager,
   TaskQuery,
   WaitOptions,

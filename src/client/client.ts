@@ -1,7 +1,7 @@
 import type { z } from 'zod'
 import type { BulkAnswer, bulkBody } from '../contract/bulk.ts'
 import type { TaskStreamEvent } from '../contract/events.ts'
-import type { createTaskBody, listLogsQuery, listTasksQuery } from '../contract/requests.ts'
+import type { changeTaskBody, createTaskBody, listLogsQuery, listTasksQuery } from '../contract/requests.ts'
 import type { changeScheduleBody, createScheduleBody, ScheduleView } from '../contract/schedule.ts'
 import type { CallerView, Credentials, SessionView, UserView } from '../contract/session.ts'
 import type { TaskStats } from '../contract/stats.ts'
@@ -31,6 +31,7 @@ type Given<S extends z.ZodType> = {
 }
 
 export type NewTask = Given<typeof createTaskBody>
+export type TaskChangeRequest = Given<typeof changeTaskBody>
 export type TaskListQuery = Given<typeof listTasksQuery>
 export type TaskLogQuery = Given<typeof listLogsQuery>
 export type NewScheduleRequest = Given<typeof createScheduleBody>
@@ -87,6 +88,21 @@ export class TasksClient<Handlers = unknown> {
    */
   async cancelTask(taskId: string, options?: CallOptions): Promise<DetailOf<Handlers>> {
     return typed<Handlers>(await this.#post(`${taskPath(taskId)}/cancel`, options))
+  }
+
+  /**
+   * Changes the given fields of a pending task; new params replace all old ones.
+   *
+   * @throws TasksApiError `TASK_NOT_FOUND`, `TASK_NOT_PENDING`, `INVALID_PARAMS`, `TASK_BUSY`
+   */
+  async updateTask(taskId: string, change: TaskChangeRequest, options?: CallOptions): Promise<TaskDetail> {
+    const answer = await this.#requester.json('PATCH', taskPath(taskId), { ...options, body: change })
+    return decodeDetail(answer)
+  }
+
+  /** Makes a pending task due at once. @throws TasksApiError `TASK_NOT_FOUND`, `TASK_NOT_PENDING`, `TASK_BUSY` */
+  async runNow(taskId: string, options?: CallOptions): Promise<TaskDetail> {
+    return decodeDetail(await this.#post(`${taskPath(taskId)}/run-now`, options))
   }
 
   /**

@@ -20,11 +20,12 @@ type DateKey<T> = { [K in keyof T]-?: Date extends T[K] ? K : never }[keyof T]
 type Lists<T> = { [K in keyof T]?: T[K] extends (infer Item)[] ? (json: unknown) => Item : never }
 
 const SUMMARY_DATES = ['createdAt', 'startedAt', 'completedAt', 'cancelledAt', 'runAt'] as const
+const DETAIL_DATES = [...SUMMARY_DATES, 'expiresAt'] as const
 const attempts = decoder<TaskAttempt>(['startedAt', 'endedAt'])
 
 export const decodeSummary = decoder<TaskSummary>(SUMMARY_DATES)
-export const decodeDetail = decoder<TaskDetail>(SUMMARY_DATES, { attempts })
-export const decodeCreated = decoder<TaskDetail & { created: boolean }>(SUMMARY_DATES, { attempts })
+export const decodeDetail = decoder<TaskDetail>(DETAIL_DATES, { attempts })
+export const decodeCreated = decoder<TaskDetail & { created: boolean }>(DETAIL_DATES, { attempts })
 export const decodeList = decoder<TaskList>([], { tasks: decodeSummary })
 export const decodeLine = decoder<TaskLogLine>(['createdAt'])
 export const decodeLogPage = decoder<TaskLogPage>([], { logs: decodeLine })

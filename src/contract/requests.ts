@@ -70,18 +70,34 @@ export const taskParams = z
 /** Ten years of 366 days. */
 export const MAX_DELAY_MS = 10 * 366 * 86_400_000
 export const delayMs = z.int().min(0).max(MAX_DELAY_MS)
+export const priority = z.int().min(-100).max(100)
 export const uniqueKey = storableText.min(1).max(255)
 export const concurrencyKey = storableText.min(1).max(200)
 
 /** What a create does that finds its unique key in use: answers the task that has it, or is refused. */
 export const ON_DUPLICATE = ['return', 'reject'] as const
 
-export function refuseTwoTimes(
-  options: { runAt?: unknown; delayMs?: unknown },
-  ctx: z.core.$RefinementCtx,
-): void {
-  if (options.runAt === undefined || options.delayMs === undefined) return
-  ctx.addIssue({ code: 'custom', path: ['delayMs'], message: 'give either runAt or delayMs' })
+interface StartTimes {
+  runAt?: unknown
+  delayMs?: unknown
+  expiresAt?: unknown
+}
+
+/** Refuses two due times, and an expiry that leaves no time for a start. What is no date at all is refused elsewhere. */
+export function checkTimes({ runAt, delayMs, expiresAt }: StartTimes, ctx: z.core.$RefinementCtx): void {
+  const refuse = (field: keyof StartTimes, message: string) =>
+    ctx.addIssue({ code: 'custom', path: [field], message })
+  if (runAt !== undefined && delayMs !== undefined) refuse('delayMs', 'give either runAt or delayMs')
+  if (!isInstant(expiresAt)) return
+  const now = Date.now()
+  const earliest = isInstant(runAt) ? runAt.getTime() : now + (Number(delayMs) || 0)
+  if (expiresAt.getTime() > Math.max(now, earliest)) return
+  const expected = earliest > now ? 'after the earliest start' : 'in the future'
+  refuse('expiresAt', `must be ${expected}, got ${expiresAt.toISOString()}`)
+}
+
+function isInstant(value: unknown): value is Date {
+  return value instanceof Date && !Number.isNaN(value.getTime())
 }
 
 export const createTaskBody = z
@@ -90,18 +106,40 @@ export const createTaskBody = z
     params: taskParams.exactOptional(),
     maxRetries: z.int().min(0).max(100).exactOptional(),
     timeoutSeconds: z.int().min(1).max(2_147_483).exactOptional(),
-    priority: z.int().min(-100).max(100).exactOptional(),
+    priority: priority.exactOptional(),
     runAt: dueInstant.exactOptional().describe('Earliest start. Default: now.'),
     delayMs: delayMs
       .exactOptional()
       .describe('Milliseconds from now until the earliest start; instead of runAt.'),
+    expiresAt: dueInstant
+      .exactOptional()
+      .describe(
+        'Latest start: a task that still waits then is not started, and ends `cancelled` with the error `expired`.',
+      ),
     uniqueKey: uniqueKey.exactOptional().describe('At most one unfinished task has a given key.'),
     onDuplicate: z
       .enum(ON_DUPLICATE)
       .exactOptional()
       .describe('If an unfinished task has the uniqueKey: `return` it (the default), or `reject` with 409.'),
   })
-  .superRefine(refuseTwoTimes)
+  .superRefine(checkTimes)
+
+/** Refuses a change of nothing. */
+export function requireChange(changes: object, ctx: z.core.$RefinementCtx): void {
+  if (Object.values(changes).some((value) => value !== undefined)) return
+  const message = 'expected object with something to change: params, priority or runAt'
+  ctx.addIssue({ code: 'custom', message })
+}
+
+export const changeTaskBody = z
+  .strictObject({
+    params: taskParams
+      .exactOptional()
+      .describe('Replace all params. Must match the schema of the task type.'),
+    priority: priority.exactOptional(),
+    runAt: dueInstant.exactOptional().describe('Earliest start.'),
+  })
+  .superRefine(requireChange)
 
 export const listLogsQuery = z.strictObject({
   level: z.enum(LOG_LEVELS).optional(),

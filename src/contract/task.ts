@@ -75,6 +75,11 @@ export const taskDetail = taskSummary.extend({
   priority: z.int(),
   uniqueKey: z.string().nullable().describe('At most one unfinished task has a given key.'),
   concurrencyKey: z.string().nullable(),
+  expiresAt: instant
+    .nullable()
+    .describe(
+      'If it has not started by then, it is not started, and ends `cancelled` with the error `expired`.',
+    ),
   stopping: z.boolean().describe('The task has ended, but its handler has not returned yet.'),
   executorId: z.string().nullable().describe('The executor that runs it, or ran it last.'),
   waitingFor: waitingFor.describe(

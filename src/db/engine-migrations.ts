@@ -177,4 +177,11 @@ CREATE INDEX "idx_async_task_changes_xid" ON "async_task_changes" USING btree ("
     when: 1_795_928_383_039,
     text: `CREATE INDEX "idx_async_tasks_created_by" ON "async_tasks" USING btree ("created_by","status","created_at","id") WHERE "async_tasks"."created_by" is not null and "async_tasks"."status" <> 'running' and "async_tasks"."created_at" >= '-infinity';`,
   },
+  {
+    name: '0006_waiting_tasks',
+    when: 1_795_931_076_286,
+    text: `ALTER TABLE "async_tasks" ADD COLUMN "expires_at" timestamp with time zone;--> statement-breakpoint
+ALTER TABLE "async_tasks" ADD COLUMN "changed_at" timestamp with time zone;--> statement-breakpoint
+CREATE INDEX "idx_async_tasks_expires" ON "async_tasks" USING btree ("expires_at") WHERE "async_tasks"."expires_at" is not null and "async_tasks"."status" = 'pending';`,
+  },
 ]

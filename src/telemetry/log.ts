@@ -31,6 +31,7 @@ export function logTaskEvents(
     log.warn({ ...run(event), ...described(error) }, 'the retry policy failed and the default applied'),
   )
   events.on('cancelled', (event) => log.info(event, 'task cancelled'))
+  events.on('changed', ({ taskId, taskType }) => log.info({ taskId, taskType }, 'waiting task changed'))
   events.on('cancelRequested', (event) => log.info(event, 'cancel requested; a transaction holds the task'))
   events.on('late', ({ what, ...event }) => log.warn({ ...run(event), what }, 'a late write changed nothing'))
   events.on('stuck', ({ forMs, ...event }) =>

@@ -160,6 +160,7 @@ function toCreated({ taskType, params, options }: CreatedInRun, position: number
     uniqueKey: options.uniqueKey ?? null,
     concurrencyKey: options.concurrencyKey ?? null,
     stopping: false,
+    expiresAt: options.expiresAt ?? null,
     error: null,
     result: null,
     createdBy: null,

@@ -144,6 +144,22 @@ async function startAnswering(
   return { asked, client: createTasksClient({ baseUrl: `http://127.0.0.1:${port}/ops` }) }
 }
 
+test('it changes a task that waits, and makes it due', async () => {
+  const { taskId } = await client.createTask({
+    taskType: 'echo',
+    params: { text: 'a' },
+    runAt: new Date(Date.now() + 3_600_000),
+    expiresAt: new Date(Date.now() + 7_200_000),
+  })
+  const runAt = new Date(Date.now() + 1_800_000)
+  const changed = await client.updateTask(taskId, { params: { text: 'b' }, priority: 3, runAt })
+  expect(changed).toMatchObject({ params: { text: 'b' }, priority: 3, runAt, expiresAt: expect.any(Date) })
+  expect(changed).toEqual(await client.getTask(taskId))
+  expect((await client.runNow(taskId)).runAt.getTime()).toBeLessThan(runAt.getTime())
+  await expect(client.updateTask(taskId, {})).rejects.toMatchObject({ status: 400, code: 'INVALID_REQUEST' })
+  await expect(client.runNow('a/../b?c')).rejects.toMatchObject({ status: 404, code: 'TASK_NOT_FOUND' })
+})
+
 test.each<[string, (asking: TasksClient) => Promise<unknown>, string, unknown, unknown]>([
   ['stats', (asking) => asking.getStats(), 'GET /ops/tasks/stats', taskStats.encode(stats), stats],
   [

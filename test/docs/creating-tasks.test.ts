@@ -55,6 +55,22 @@ test('unique keys', async () => {
   expect([first.created, second.created, second.taskId]).toEqual([true, false, first.taskId])
 })
 
+test('expiry', async () => {
+  await app.tasks.createTask(sendReport, { userId: 7 }, { expiresAt: new Date(Date.now() + 600_000) })
+  const [newest] = (await app.tasks.listTasks({ pageSize: 1 })).tasks
+  const { expiresAt, createdAt } = (await app.tasks.getTask(newest?.taskId ?? '')) ?? {}
+  expect(Number(expiresAt) - Number(createdAt)).toBeGreaterThan(590_000)
+})
+
+test('changing a task that waits', async () => {
+  const { taskId } = await app.tasks.createTask(sendReport, { userId: 7 }, { delayMs: 60_000 })
+  await app.tasks.updateTask(taskId, { params: { userId: 8 }, priority: 10, runAt: new Date('2030-01-01') })
+  await app.tasks.runNow(taskId)
+  const changed = await app.tasks.getTask(taskId)
+  expect(changed).toMatchObject({ params: { userId: 8 }, priority: 10 })
+  expect(Number(changed?.runAt)).toBeLessThan(Date.now() + 60_000)
+})
+
 test('many at once', async () => {
   const [report, reminder] = await app.tasks.createTasks([
     { task: sendReport, params: { userId: 7 }, priority: 5 },

@@ -74,7 +74,7 @@ describe('requests that no route is for', () => {
 
   test.each([
     ['PUT', '/api/admin/tasks', 'GET, HEAD, POST'],
-    ['PATCH', '/api/admin/tasks/task_1', 'DELETE, GET, HEAD'],
+    ['PUT', '/api/admin/tasks/task_1', 'DELETE, GET, HEAD, PATCH'],
     ['GET', '/api/admin/tasks/task_1/cancel', 'POST'],
     ['DELETE', '/health/ready', 'GET, HEAD'],
   ] as const)('%s %s: 405, with what is allowed', async (method, url, allow) => {

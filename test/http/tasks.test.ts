@@ -272,3 +272,91 @@ test('executors say who they are and how they do', async () => {
     .poll(async () => (await get('/executors')).json().executors)
     .toContainEqual(expect.objectContaining({ pid: process.pid, slots: 2, alive: true }))
 })
+
+describe('a task that waits', () => {
+  const patch = (taskId: string, payload: InjectOptions['payload']) =>
+    server.asAdmin({
+      method: 'PATCH',
+      url: `/api/admin/tasks/${taskId}`,
+      ...(payload === undefined ? {} : { payload }),
+    })
+
+  test('is changed by PATCH: 200 with the task, as it is read afterwards', async () => {
+    const taskId = await create({ taskType: 'wait', params: { days: 3 }, runAt: LATER })
+    const runAt = new Date(Date.parse(LATER) + 1_000).toISOString()
+    const answer = await patch(taskId, { params: { days: 4 }, priority: 7, runAt })
+    expect(answer.statusCode, answer.body).toBe(200)
+    expect(answer.json()).toMatchObject({
+      taskId,
+      status: 'pending',
+      params: { days: 4 },
+      priority: 7,
+      runAt,
+    })
+    expect(answer.json()).toEqual((await get(`/tasks/${taskId}`)).json())
+    expect((await patch(taskId, { priority: 8 })).json()).toEqual({ ...answer.json(), priority: 8 })
+  })
+
+  test.each<[string, InjectOptions['payload'], string, string]>([
+    ['nothing', undefined, 'INVALID_REQUEST', ''],
+    ['an empty object', {}, 'INVALID_REQUEST', ''],
+    ['another field', { priority: 1, maxRetries: 3 }, 'INVALID_REQUEST', '/maxRetries'],
+    ['a status', { status: 'running' }, 'INVALID_REQUEST', '/status'],
+    ['a wrong priority', { priority: 1.5 }, 'INVALID_REQUEST', '/priority'],
+    ['null', { priority: null }, 'INVALID_REQUEST', '/priority'],
+    ['no instant', { runAt: 'tomorrow' }, 'INVALID_REQUEST', '/runAt'],
+    ['params that do not fit', { params: { days: 0 } }, 'INVALID_PARAMS', '/params/days'],
+    ['params that are none', { params: [] }, 'INVALID_PARAMS', '/params'],
+    ['unknown params', { params: { hours: 1 } }, 'INVALID_PARAMS', '/params/hours'],
+    ['large params', { params: { text: 'x'.repeat(1_100_000) } }, 'INVALID_PARAMS', '/params/text'],
+  ])('is not changed by %s: 400', async (_what, payload, code, pointer) => {
+    const taskId = await create({ taskType: pointer === '/params/text' ? 'echo' : 'wait', runAt: LATER })
+    const before = (await get(`/tasks/${taskId}`)).json()
+    const answer = await patch(taskId, payload)
+    expect(answer.statusCode, answer.body).toBe(400)
+    expect(answer.json().code).toBe(code)
+    expect(answer.json().errors).toContainEqual(expect.objectContaining({ pointer }))
+    expect((await get(`/tasks/${taskId}`)).json()).toEqual(before)
+  })
+
+  test('runs now when asked to', async () => {
+    const taskId = await create({ taskType: 'echo', params: { a: 1 }, runAt: LATER })
+    const answer = await post(`/tasks/${taskId}/run-now`)
+    expect([answer.statusCode, answer.json().status]).toEqual([200, 'pending'])
+    expect(Date.parse(answer.json().runAt)).toBeLessThan(Date.parse(LATER))
+    const ended = await server.app.tasks.waitFor(taskId)
+    expect(ended.status).toBe('completed')
+    for (const refused of [await post(`/tasks/${taskId}/run-now`), await patch(taskId, { priority: 1 })]) {
+      expect([refused.statusCode, refused.json().code]).toEqual([409, 'TASK_NOT_PENDING'])
+    }
+    for (const unknown of [
+      await post('/tasks/task_none/run-now'),
+      await patch('task_none', { priority: 1 }),
+    ]) {
+      expect([unknown.statusCode, unknown.json().code]).toEqual([404, 'TASK_NOT_FOUND'])
+    }
+  })
+
+  test('expires: expiresAt is shown, and has to leave time for a start', async () => {
+    const expiresAt = new Date(Date.parse(LATER) + 5_000).toISOString()
+    const taskId = await create({ taskType: 'wait', runAt: LATER, expiresAt })
+    expect((await get(`/tasks/${taskId}`)).json().expiresAt).toBe(expiresAt)
+    const late = await patch(taskId, { runAt: expiresAt })
+    expect(late.json()).toMatchObject({
+      status: 400,
+      code: 'INVALID_ARGUMENT',
+      errors: [{ pointer: '/runAt' }],
+    })
+    for (const wrong of [
+      { expiresAt: '2024-01-01T00:00:00Z' },
+      { expiresAt: LATER, runAt: LATER },
+      { expiresAt: LATER, delayMs: 7_200_000 },
+      { expiresAt: 'soon' },
+      { expiresAt: null },
+    ]) {
+      const refused = await post('/tasks', { taskType: 'wait', ...wrong })
+      expect(refused.statusCode, refused.body).toBe(400)
+      expect(refused.json()).toMatchObject({ code: 'INVALID_REQUEST', errors: [{ pointer: '/expiresAt' }] })
+    }
+  })
+})

@@ -1,7 +1,15 @@
 import { z } from 'zod'
 import { describeUnknownOption } from '../../client/option-names.ts'
 import { BULK_ACTIONS, MAX_BULK_TASKS } from '../../contract/bulk.ts'
-import { concurrencyKey, delayMs, ON_DUPLICATE, refuseTwoTimes, uniqueKey } from '../../contract/requests.ts'
+import {
+  checkTimes,
+  concurrencyKey,
+  delayMs,
+  ON_DUPLICATE,
+  priority,
+  requireChange,
+  uniqueKey,
+} from '../../contract/requests.ts'
 import { LOG_LEVELS, storableText, TASK_STATUSES } from '../../contract/task.ts'
 import type { Transaction } from '../../db/query-runner.ts'
 import { describeProblems, TaskError } from '../definition/errors.ts'
@@ -30,9 +38,10 @@ export const taskItem = z
   .strictObject({
     task: z.unknown().optional(),
     params: z.unknown().optional(),
-    priority: z.int().min(-100).max(100).optional(),
+    priority: priority.optional(),
     runAt: dueInstant.optional(),
     delayMs: delayMs.optional(),
+    expiresAt: dueInstant.optional(),
     uniqueKey: uniqueKey.optional(),
     onDuplicate: z.enum(ON_DUPLICATE).optional(),
     concurrencyKey: concurrencyKey.nullable().optional(),
@@ -40,7 +49,16 @@ export const taskItem = z
     timeoutSeconds: z.int().min(1).max(2_147_483).optional(),
     createdBy,
   })
-  .superRefine(refuseTwoTimes)
+  .superRefine(checkTimes)
+
+/** A change of a task that waits; its params are checked by its type. */
+export const taskChanges = z
+  .strictObject({
+    params: z.unknown().optional(),
+    priority: priority.optional(),
+    runAt: dueInstant.optional(),
+  })
+  .superRefine(requireChange)
 
 export const taskList = z.array(z.custom(isObject, 'must be an object such as { task, params }'))
 

@@ -2,7 +2,7 @@ import { uuidv7obj } from 'uuidv7'
 import type { NewTaskItem } from '../definition/create-options.ts'
 import { TaskError } from '../definition/errors.ts'
 import { concurrencyKeyOf } from '../definition/limits.ts'
-import { anyParams, decodeParams, prepareParams } from '../definition/params.ts'
+import { anyParams, decodeParams, prepareParams, type StoredParams } from '../definition/params.ts'
 import type { Redaction } from '../definition/redaction.ts'
 import type { TaskSettings } from '../definition/settings.ts'
 import { requireDefinitions, type TaskDefinition } from '../definition/task.ts'
@@ -38,13 +38,7 @@ export class TaskFactory {
     const definition = this.findDefinition(task)
     const taskType = definition?.type ?? String(task)
     const defaults = definition?.options ?? {}
-    const stored = await prepareParams(
-      taskType,
-      defaults.params ?? anyParams,
-      params === undefined ? {} : params,
-      this.#settings.maxParamsBytes,
-    )
-    this.#redaction.refuseMarker(taskType, params)
+    const stored = await this.#prepareParams(taskType, definition, params === undefined ? {} : params)
     return {
       taskId: `task_${uuidv7obj().toHex()}`,
       taskType,
@@ -57,6 +51,7 @@ export class TaskFactory {
       createdBy: options.createdBy ?? null,
       uniqueKey: options.uniqueKey ?? null,
       onDuplicate: options.onDuplicate ?? 'return',
+      expiresAt: options.expiresAt ?? null,
       concurrencyKey: concurrencyKeyOf(
         taskType,
         definition?.options,
@@ -64,6 +59,27 @@ export class TaskFactory {
         options.concurrencyKey ?? undefined,
       ),
     }
+  }
+
+  /** New params of a pending task. @throws TaskError `INVALID_PARAMS` */
+  prepareParams(taskType: string, params: unknown): Promise<StoredParams> {
+    return this.#prepareParams(taskType, this.#definitions.get(taskType), params)
+  }
+
+  /** The key that the type computes from params. @throws TaskError `INVALID_ARGUMENT`, or what its function throws */
+  concurrencyKeyOf(taskType: string, params: Readonly<Record<string, string>> | null): string | null {
+    return concurrencyKeyOf(taskType, this.#definitions.get(taskType)?.options, () => decodeParams(params))
+  }
+
+  async #prepareParams(
+    taskType: string,
+    definition: TaskDefinition | undefined,
+    params: unknown,
+  ): Promise<StoredParams> {
+    const schema = definition?.options.params ?? anyParams
+    const stored = await prepareParams(taskType, schema, params, this.#settings.maxParamsBytes)
+    this.#redaction.refuseMarker(taskType, params)
+    return stored
   }
 
   /** @throws TaskError `INVALID_ARGUMENT` for no task, or a function of several types that are registered here */
@@ -87,7 +103,7 @@ export function isDueNow({ runAt, delayMs }: NewTask): boolean {
   return runAt === null ? delayMs === 0 : runAt.getTime() <= Date.now()
 }
 
-export function isOverdue({ runAt }: NewTask): boolean {
+export function isOverdue({ runAt }: Pick<NewTask, 'runAt'>): boolean {
   return runAt !== null && runAt.getTime() < Date.now() - OVERDUE_MS
 }
 

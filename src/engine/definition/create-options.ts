@@ -11,6 +11,11 @@ export interface CreateTaskOptions {
   /** Milliseconds from now until the earliest start, by the database's clock, 0 … ten years. */
   delayMs?: number
   /**
+   * Latest start, in the future and after `runAt`: a task that waits then, for its first attempt or for a retry, is not
+   * started any more and ends `cancelled` with the error `expired`. An attempt that runs then goes on. Default: none.
+   */
+  expiresAt?: Date
+  /**
    * 1 … 255 characters. At most one unfinished (pending or running) task has a given key, across all types. If the key is
    * in use, no task is created, and the existing one is returned with `created: false`. Default: none.
    */

@@ -80,7 +80,7 @@ export function assemble(options: ExecutorOptions, executorId: string, giveUp: A
   const heartbeat = createHeartbeat(options, executorId, slots, {
     onRegistered: wake,
     onOrphans: () => claimLoop.noteOrphans(),
-    onBeat: (rescuable) => rescuer.noteBeat(rescuable),
+    onBeat: (found) => rescuer.noteBeat(found),
   })
   const rescuer = createRescuer(options, executorId, heartbeat)
   const claimer = createClaimer(options, { db, executorId, slots, wakeUp })

@@ -27,6 +27,7 @@ export class TaskExecutor {
     this.#parts = assemble(this.#options, this.id, this.#giveUp.signal)
     const { events } = this.#options
     events.on('created', this.#onCreated)
+    events.on('changed', this.#onChanged)
     events.on('rescued', this.#onRescued)
     events.on('resumed', this.#onResumed)
     events.on('cancelled', this.#onCancelled)
@@ -86,6 +87,7 @@ export class TaskExecutor {
     const times = stopTimes(settings.shutdownTimeoutMs)
     const deadline = setTimeout(() => this.#giveUp.abort(), times.giveUpMs)
     events.off('created', this.#onCreated)
+    events.off('changed', this.#onChanged)
     events.off('rescued', this.#onRescued)
     events.off('resumed', this.#onResumed)
     claimLoop.close()
@@ -149,6 +151,12 @@ export class TaskExecutor {
     // A claim of recently due tasks would miss them.
     if (overdue) this.#parts?.claimer.rescan()
     if (dueNow) this.wake()
+  }
+
+  readonly #onChanged = ({ overdue }: { overdue: boolean }): void => {
+    if (overdue) this.#parts?.claimer.rescan()
+    // Of a delayed task, too: the claim finds out when it is due.
+    this.wake()
   }
 
   readonly #onResumed = (): void => this.rescan()

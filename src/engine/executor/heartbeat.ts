@@ -46,6 +46,14 @@ export function describeExecutor(options: {
   }
 }
 
+/** What a heartbeat found about the tasks of others. */
+export interface BeatFindings {
+  /** Tasks run under dead executors; undefined: it did not probe. */
+  readonly rescuable: boolean | undefined
+  /** Pending tasks have expired. */
+  readonly expired: boolean
+}
+
 export interface HeartbeatOptions {
   readonly db: Database
   readonly row: ExecutorRow
@@ -54,8 +62,7 @@ export interface HeartbeatOptions {
   readonly intervalMs: number
   onRegistered(): void
   onOrphans(): void
-  /** After each heartbeat. `rescuable`: tasks run under dead executors; undefined: it did not probe. */
-  onBeat(rescuable: boolean | undefined): void
+  onBeat(found: BeatFindings): void
 }
 
 /**
@@ -152,7 +159,8 @@ export class Heartbeat {
     if (result.cancelRequests) {
       for (const run of await carryOutCancels(this.#db)) this.#events.emit('cancelled', run)
     }
-    this.#listeners.onBeat(probes.rescuable ? result.rescuable : undefined)
+    const rescuable = probes.rescuable ? result.rescuable : undefined
+    this.#listeners.onBeat({ rescuable, expired: result.expired })
   }
 
   async #register(): Promise<void> {

@@ -118,7 +118,7 @@ export class AllTasks {
     const changed = [...result.tasks].filter(([taskId, { body }]) => this.#find(taskId)?.body !== body)
     changed.sort(([, left], [, right]) => left.id - right.id)
     for (const [taskId, seen] of changed) {
-      const { attempt: _attempt, createdBy, ...task } = parseSeen(seen)
+      const { attempt: _attempt, changedAt: _changedAt, createdBy, ...task } = parseSeen(seen)
       this.#remember(taskId, { body: seen.body, task, createdBy })
       yield { event: { type: 'task', task }, createdBy }
     }

@@ -46,6 +46,7 @@ export class TaskFeed {
     events.on('started', this.#onChange)
     events.on('ended', this.#onChange)
     events.on('cancelled', this.#onChange)
+    events.on('changed', this.#onChange)
   }
 
   /**
@@ -101,6 +102,7 @@ export class TaskFeed {
     this.#events.off('started', this.#onChange)
     this.#events.off('ended', this.#onChange)
     this.#events.off('cancelled', this.#onChange)
+    this.#events.off('changed', this.#onChange)
     const { tasks, all } = this.#watched
     for (const { changes, found } of [...tasks.values(), ...(all ? [all] : [])]) {
       found.reject(shuttingDown())

@@ -2,6 +2,7 @@ import type { Database } from '../../db/database.ts'
 import type { TaskEvents } from '../runtime/events.ts'
 import { WakeUp } from '../runtime/wake-up.ts'
 import { forgetExecutors } from '../store/executors.ts'
+import { EXPIRE_BATCH, expireTasks } from '../store/expire.ts'
 import { failUnknownTypes, rescueTasks } from '../store/rescue.ts'
 
 const FORGET_INTERVAL_MS = 3_600_000
@@ -13,8 +14,8 @@ const UNKNOWN_TYPES_INTERVAL_MS = 60_000
 const SEARCH_SHARE = 50
 
 /**
- * Rescues tasks of dead executors and fails tasks of unknown types. Passes after each heartbeat of its executor, while
- * those are steady: during an outage everyone looks dead.
+ * Cancels expired tasks, rescues tasks of dead executors and fails tasks of unknown types. Passes after each heartbeat of
+ * its executor; the rescues only while those are steady: during an outage everyone looks dead.
  */
 export class Rescuer {
   readonly #db: Database
@@ -25,6 +26,7 @@ export class Rescuer {
   readonly #judge: { readonly isSteady: boolean }
   readonly #wakeUp = new WakeUp()
   #mustRescue = false
+  #mustExpire = false
   #rescuableSince: number | undefined
   #nextUnknownTypes = 0
   #lastForget = performance.now()
@@ -45,8 +47,9 @@ export class Rescuer {
     this.#judge = options.judge
   }
 
-  /** @param rescuable whether tasks run under dead executors; undefined: the heartbeat did not probe */
-  noteBeat(rescuable: boolean | undefined): void {
+  /** `rescuable`: whether tasks run under dead executors; undefined: the heartbeat did not probe. */
+  noteBeat({ rescuable, expired }: { rescuable: boolean | undefined; expired: boolean }): void {
+    this.#mustExpire ||= expired
     if (rescuable !== undefined) {
       this.#mustRescue = rescuable
       this.#rescuableSince = rescuable ? (this.#rescuableSince ?? performance.now()) : undefined
@@ -58,12 +61,23 @@ export class Rescuer {
     while (!signal.aborted) {
       const hasBeaten = await this.#wakeUp.wait(this.#leaseMs, signal)
       if (signal.aborted || !hasBeaten) continue
+      await this.#expire()
       if (this.#judge.isSteady) {
         await this.#rescue()
         await this.#failUnknownTypes()
         await this.#forgetExecutors()
       }
       passed()
+    }
+  }
+
+  /** Judges no executor: an expiry is an instant of the database's clock, which alone decides. */
+  async #expire(): Promise<void> {
+    while (this.#mustExpire) {
+      this.#mustExpire = false
+      const tasks = await expireTasks(this.#db)
+      this.#mustExpire ||= tasks.length === EXPIRE_BATCH
+      for (const task of tasks) this.#events.emit('cancelled', { ...task, reason: 'expired' })
     }
   }
 

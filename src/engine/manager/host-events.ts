@@ -38,8 +38,8 @@ export interface TaskEventPayloads {
   readonly failed: FailedAttempt
   /** An attempt failed and another one follows, `retryInMs` later. */
   readonly retrying: FailedAttempt & { readonly retryInMs: number }
-  /** The task is cancelled: by a call in this process, or by the end of a transaction that held its row. */
-  readonly cancelled: TaskEventBase
+  /** The task is cancelled: by a call in this process, by the end of a transaction that held its row, or by its expiry. */
+  readonly cancelled: TaskEventBase & { readonly reason?: 'expired' }
   /** A handler ignores its aborted signal for `forMs`, the grace period; it keeps its slot. */
   readonly stuck: TaskEventBase & { readonly forMs: number }
 }
@@ -92,7 +92,9 @@ const SOURCES: { readonly [Name in TaskEventName]: (emit: Emit<Name>) => Sources
       }
     },
   }),
-  cancelled: (emit) => ({ cancelled: (event) => emit(base(event)) }),
+  cancelled: (emit) => ({
+    cancelled: ({ reason, ...event }) => emit({ ...base(event), ...(reason && { reason }) }),
+  }),
   stuck: (emit) => ({ stuck: ({ forMs, ...event }) => emit({ ...base(event), forMs }) }),
 }
 

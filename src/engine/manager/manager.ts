@@ -24,6 +24,7 @@ import { FleetMethods } from './fleet-methods.ts'
 import { HostEvents, type TaskEventListener, type TaskEventName } from './host-events.ts'
 import { Statistics } from './statistics.ts'
 import { type SteeringContext, steerOne } from './steering.ts'
+import { TaskChanger, type TaskChanges } from './task-changer.ts'
 import { type LogQuery, type TaskQuery, TaskReader } from './task-reader.ts'
 import { TaskTypes } from './task-types.ts'
 import { Waiters, type WaitOptions } from './waiters.ts'
@@ -36,6 +37,7 @@ export type {
   NewTaskItems,
 } from '../definition/create-options.ts'
 export type { WatchOptions } from '../feed/task-watch.ts'
+export type { TaskChanges } from './task-changer.ts'
 export type { LogQuery, TaskQuery } from './task-reader.ts'
 export type { WaitOptions } from './waiters.ts'
 
@@ -48,6 +50,7 @@ export class TaskManager extends FleetMethods {
   readonly #waiters: Waiters
   readonly #statistics: Statistics
   readonly #steering: SteeringContext
+  readonly #changer: TaskChanger
   readonly #hostEvents: HostEvents
   readonly #feed: TaskFeed
 
@@ -67,6 +70,7 @@ export class TaskManager extends FleetMethods {
     this.#waiters = new Waiters(db, events, settings.pollIntervalMs, (task) => redaction.hide(task))
     this.#statistics = new Statistics(db)
     this.#steering = { db, events, isWaiting: false }
+    this.#changer = new TaskChanger(parts)
     this.#hostEvents = new HostEvents(events)
     this.#feed = feed
   }
@@ -141,6 +145,27 @@ export class TaskManager extends FleetMethods {
     // It may run again by now: returns what this call made of it.
     const attempts = task.attempts.filter(({ attempt }) => attempt <= pending.attempt)
     return { ...toDetail(pending, null, attempts), params: task.params }
+  }
+
+  /**
+   * Changes the given fields of a pending task, all of them or none. New params replace all old ones, and are checked as
+   * those of a new task. A task that has been started, by whatever process, is not changed.
+   *
+   * @throws TaskError `TASK_NOT_FOUND`, `TASK_NOT_PENDING`, `INVALID_PARAMS`, `INVALID_ARGUMENT`, also for no change at
+   *   all, or `TASK_BUSY` as `retryTask`
+   */
+  updateTask(taskId: string, changes: TaskChanges): Promise<TaskDetail> {
+    return this.#changer.change(taskId, changes)
+  }
+
+  /**
+   * Makes a pending task due at once, such as a delayed one or one that waits for a retry. It still waits for a slot, for
+   * limits and for the end of a pause.
+   *
+   * @throws TaskError `TASK_NOT_FOUND`, `TASK_NOT_PENDING`, or `TASK_BUSY` as `retryTask`
+   */
+  runNow(taskId: string): Promise<TaskDetail> {
+    return this.#changer.runNow(taskId)
   }
 
   /** Deletes a finished task. @throws TaskError `TASK_NOT_FOUND`, `TASK_NOT_FINISHED`, `TASK_BUSY` as `retryTask` */

@@ -1,5 +1,5 @@
 import type { Database } from '../../db/database.ts'
-import type { TaskEvents } from '../runtime/events.ts'
+import type { TaskEventMap, TaskEvents } from '../runtime/events.ts'
 import { duePayload, sendNotification } from '../store/notify.ts'
 import { NotifyLimiter } from './limiter.ts'
 import { type CancelledRun, encodeNotification, MAX_RUNS } from './notifications.ts'
@@ -37,8 +37,10 @@ export class Notifier {
     this.limiter.flush()
   }
 
-  readonly #onCancelled = (run: CancelledRun): void => {
-    if (this.#options.holds(run.taskId, run.attempt)) return
+  readonly #onCancelled = ({ taskId, attempt, reason }: TaskEventMap['cancelled'][0]): void => {
+    // Nobody runs what has expired.
+    if (reason === 'expired' || this.#options.holds(taskId, attempt)) return
+    const run: CancelledRun = { taskId, attempt }
     if (this.#cancelled.push(run) > 1) return
     // A bulk cancel emits up to a thousand events in one turn of the event loop.
     queueMicrotask(() => {

@@ -31,9 +31,12 @@ export interface TaskEventMap {
       isRetry?: boolean
     },
   ]
+  /** A pending task was changed here. */
+  changed: [{ taskId: string; taskType: string; overdue: boolean }]
   /** Due tasks of which no other process has been notified. */
   due: [{ count: number }]
-  cancelled: [RunEvent]
+  /** `expired`: it was not started in time. */
+  cancelled: [RunEvent & { reason?: 'expired' }]
   /** A transaction holds the row of a running task: its handler is to stop now, the row becomes cancelled later. */
   cancelRequested: [RunEvent]
   resumed: [{ taskType: string }]

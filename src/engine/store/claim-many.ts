@@ -8,7 +8,7 @@ import {
   NO_TYPE,
   type TypeClaims,
 } from './claim.ts'
-import { ORDER } from './claim-text.ts'
+import { NOT_EXPIRED, ORDER } from './claim-text.ts'
 import { EXECUTORS, TASKS, TYPES } from './tables.ts'
 
 /** An executor with more types than this first queries which of them have due tasks. */
@@ -27,6 +27,7 @@ const firsts = (membership: 'in' | 'not in') => `(select own.task_type
                   from own
                  cross join lateral (select priority, run_at, id from ${TASKS}
                                       where status = 'pending' and task_type = own.task_type and run_at <= now()
+                                        and ${NOT_EXPIRED}
                                       ${ORDER} limit 1) first
                  where own.task_type ${membership} (select unnest($3::text[]))
                  ${ORDER} limit ${MOST_DUE + 1})`

@@ -1,5 +1,5 @@
 import { type Database, execute, statement } from '../../db/database.ts'
-import { ORDER } from './claim-text.ts'
+import { NOT_EXPIRED, ORDER } from './claim-text.ts'
 import { TASKS, TYPES } from './tables.ts'
 
 const WAITS_SINCE_BEFORE = statement(
@@ -7,7 +7,8 @@ const WAITS_SINCE_BEFORE = statement(
   `select exists (
      select from unnest($1::text[], $2::timestamptz[]) as u (task_type, instant)
       where (select true from ${TASKS}
-              where status = 'pending' and task_type = u.task_type and run_at < u.instant ${ORDER} limit 1)
+              where status = 'pending' and task_type = u.task_type and run_at < u.instant and ${NOT_EXPIRED}
+              ${ORDER} limit 1)
         and not exists (select from ${TYPES} p
                          where p.task_type = u.task_type and p.paused_at is not null)) as waits`,
 )

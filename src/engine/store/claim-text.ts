@@ -24,14 +24,20 @@ const NEXT_ATTEMPT = `least(t.attempt, ${LAST_ATTEMPT - 1}) + 1`
 
 export const ORDER = 'order by priority desc, run_at, id'
 
+/** As an `or`, whose selectivity the planner takes from the share of nulls: nearly all rows. */
+export const NOT_EXPIRED = '(expires_at is null or expires_at > now())'
+
 const due = (i: number) => `status = 'pending' and task_type = ($3::text[])[${i}] and run_at <= now()
-                and run_at >= coalesce(($5::timestamptz[])[${i}], '-infinity')
+                and run_at >= coalesce(($5::timestamptz[])[${i}], '-infinity') and ${NOT_EXPIRED}
                 and not exists (select from ${TYPES} p
                                  where p.task_type = ($3::text[])[${i}] and p.paused_at is not null)`
 
+// The second comparison skips rows that were changed since the snapshot: the claim would return their old params. After a
+// wait PostgreSQL before 17.7 checks other conditions on the new version of the row, but not how it was found.
 const lockRow = (tid: string) => `
            cross join lateral (select c.id from ${TASKS} c
-                                where c.ctid = ${tid} and c.status = 'pending' for update skip locked) locked`
+                                where c.ctid = ${tid} and (c.ctid = ${tid}) is true and c.status = 'pending'
+                                  for update skip locked) locked`
 
 /** A type without limits: its rows are locked after the merge. */
 const freeBranch = (i: number) => `(select ctid as tid, id, priority, run_at from ${TASKS}
@@ -142,7 +148,8 @@ export function claimText(branches: readonly string[], limited: Limited): string
 // The limit makes this a probe per type instead of a join; the order makes it use the claim's index.
 const WAITING = `array(select u.task_type from unnest($6::text[]) as u (task_type)
                      where (select true from ${TASKS}
-                             where status = 'pending' and task_type = u.task_type and run_at <= now() ${ORDER} limit 1)
+                             where status = 'pending' and task_type = u.task_type and run_at <= now() and ${NOT_EXPIRED}
+                             ${ORDER} limit 1)
                        and not exists (select from ${TYPES} p
                                         where p.task_type = u.task_type and p.paused_at is not null))`
 

@@ -1,6 +1,7 @@
 import type { ExecutorView } from '../../contract/task.ts'
 import { type Database, execute, statement } from '../../db/database.ts'
 import { instant } from '../../db/reading.ts'
+import { EXPIRED_EXIST } from './expire.ts'
 import { IS_SERVING } from './fence.ts'
 import { LIVES } from './liveness.ts'
 import { RESCUABLE_EXIST } from './rescue.ts'
@@ -52,6 +53,7 @@ const BEAT = statement(
           $6::boolean and ${RESCUABLE_EXIST} as rescuable,
           fleet.size as "fleetSize", fleet.position as "fleetPosition",
           exists (select from ${CANCEL_REQUESTS}) as "cancelRequests",
+          ${EXPIRED_EXIST} as expired,
           pg_relation_size('${TASKS}')::float8 as "tableBytes",
           extract(epoch from now())::float8 * 1000 as at,
           (select extract(epoch from max(heartbeat_at))::float8 * 1000
@@ -74,6 +76,7 @@ export interface BeatResult {
   readonly fleetSize: number
   readonly fleetPosition: number
   readonly cancelRequests: boolean
+  readonly expired: boolean
   readonly tableBytes: number
   readonly at: number
   /** The latest earlier heartbeat of any executor; null: none. */

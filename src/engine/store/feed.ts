@@ -171,10 +171,12 @@ type AsText<T> = { [K in keyof T]: T[K] extends Date | null ? string | Extract<T
 export interface SeenSummary extends TaskSummary {
   readonly attempt: number
   readonly createdBy: string | null
+  /** Differs where params or the priority do, which a summary does not show. */
+  readonly changedAt: string | null
 }
 
 export function parseSeen({ body }: SeenTask): SeenSummary {
-  const row: AsText<SummaryRow & Pick<SeenSummary, 'attempt' | 'createdBy'>> = JSON.parse(body)
+  const row: AsText<SummaryRow & Pick<SeenSummary, 'attempt' | 'createdBy' | 'changedAt'>> = JSON.parse(body)
   const toDate = (text: string | null) => (text === null ? null : parseInstant(text))
   return {
     ...toSummary({
@@ -187,6 +189,7 @@ export function parseSeen({ body }: SeenTask): SeenSummary {
     }),
     attempt: row.attempt,
     createdBy: row.createdBy,
+    changedAt: row.changedAt,
   }
 }
 

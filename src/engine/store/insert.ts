@@ -12,6 +12,7 @@ import { runIn, type Transaction } from '../../db/query-runner.ts'
 import { parseInstant } from '../../db/reading.ts'
 import type { StoredParams } from '../definition/params.ts'
 import { withoutStatement } from '../definition/thrown.ts'
+import { EXPIRE_HOLDERS } from './expire.ts'
 import { CHANNEL } from './notify.ts'
 import { DETAIL_COLUMNS, type DetailRow, pendingRow, type TaskRow } from './rows.ts'
 import { PARAMS, TASKS } from './tables.ts'
@@ -30,9 +31,11 @@ export interface NewTask {
   readonly uniqueKey: string | null
   readonly onDuplicate: 'return' | 'reject'
   readonly concurrencyKey: string | null
+  /** Not started from then on; null: no such limit. */
+  readonly expiresAt: Date | null
 }
 
-export const INSERTION_PARAMETERS = 13
+export const INSERTION_PARAMETERS = 14
 
 /** Text, because the driver of a caller's transaction may encode arrays differently. */
 const column = (n: number, type: string) => `$${n}::text::${type}[]`
@@ -42,22 +45,22 @@ const CREATED_AT = 'statement_timestamp()'
 
 export const insertion = (condition = '', conflict = '') => `created as (
      insert into ${TASKS} (task_id, task_type, priority, run_at, max_retries, timeout_seconds, created_by, concurrency_key,
-                           unique_key, created_at)
+                           unique_key, expires_at, created_at)
      select task_id, task_type, priority,
             coalesce(run_at, ${CREATED_AT} + delay_ms * interval '1 millisecond'),
-            max_retries, timeout_seconds, created_by, concurrency_key, unique_key, ${CREATED_AT}
+            max_retries, timeout_seconds, created_by, concurrency_key, unique_key, expires_at, ${CREATED_AT}
        from unnest(${column(1, 'text')}, ${column(2, 'text')}, ${column(3, 'smallint')}, ${column(4, 'timestamptz')},
                    ${column(5, 'float8')}, ${column(6, 'int')}, ${column(7, 'int')}, ${column(8, 'text')},
-                   ${column(9, 'text')}, ${column(10, 'text')})
+                   ${column(9, 'text')}, ${column(10, 'text')}, ${column(11, 'timestamptz')})
          as given (task_id, task_type, priority, run_at, delay_ms, max_retries, timeout_seconds, created_by,
-                   concurrency_key, unique_key)
+                   concurrency_key, unique_key, expires_at)
       ${condition}
       ${conflict}
      returning *
    ), params as (
      insert into ${PARAMS} (task_id, key, value)
      select task_id, key, value
-       from unnest(${column(11, 'text')}, ${column(12, 'text')}, ${column(13, 'text')}) as given (task_id, key, value)
+       from unnest(${column(12, 'text')}, ${column(13, 'text')}, ${column(14, 'text')}) as given (task_id, key, value)
       ${condition || conflict ? 'where task_id in (select task_id from created)' : ''}
    )`
 
@@ -76,6 +79,7 @@ export function insertValues(tasks: readonly NewTask[]): string[] {
     arrayLiteral(tasks.map((task) => task.createdBy)),
     arrayLiteral(tasks.map((task) => task.concurrencyKey)),
     arrayLiteral(tasks.map((task) => task.uniqueKey)),
+    arrayLiteral(tasks.map((task) => task.expiresAt?.toISOString() ?? null)),
     plainArray(params.map((param) => param.taskId)),
     arrayLiteral(params.map((param) => param.key)),
     arrayLiteral(params.map((param) => param.value)),
@@ -106,10 +110,10 @@ const INSERT_UNIQUE = statement(
 // JSON text, because drivers and Drizzle decode instants differently.
 const HOLDERS = statement(
   'key_holders',
-  `select row_to_json(holder)::text as holder
-     from (select ${DETAIL_COLUMNS}
-             from ${TASKS} t
-            where t.unique_key = any(${column(1, 'text')}) and t.status in ('pending', 'running')) as holder`,
+  `select row_to_json(holder)::text as holder,
+          t.status = 'pending' and coalesce(t.expires_at <= statement_timestamp(), false) as "isExpired"
+     from ${TASKS} t cross join lateral (select ${DETAIL_COLUMNS}) as holder
+    where t.unique_key = any(${column(1, 'text')}) and t.status in ('pending', 'running')`,
 )
 
 interface InsertedRow {
@@ -229,9 +233,16 @@ async function findHolders(
 ): Promise<Map<string, DetailRow>> {
   const heldKeys = tasks.flatMap(({ taskId, uniqueKey }) => (created.has(taskId) ? [] : (uniqueKey ?? [])))
   if (heldKeys.length === 0) return new Map()
-  const rows = (await run(HOLDERS, [arrayLiteral([...new Set(heldKeys)])])) as { holder: string }[]
-  const holders = rows.map(({ holder }) => parseHolder(holder))
-  return new Map(holders.map((row) => [row.uniqueKey ?? '', row]))
+  const keys = arrayLiteral([...new Set(heldKeys)])
+  const rows = (await run(HOLDERS, [keys])) as { holder: string; isExpired: boolean }[]
+  const holders = new Map(
+    rows.map(({ holder }) => parseHolder(holder)).map((row) => [row.uniqueKey ?? '', row]),
+  )
+  if (!rows.some(({ isExpired }) => isExpired)) return holders
+  // No claim starts an expired task any more: its key is free.
+  const expired = (await run(EXPIRE_HOLDERS, [keys])) as { key: string }[]
+  for (const { key } of expired) holders.delete(key)
+  return holders
 }
 
 export function isResolved({ taskId, uniqueKey }: NewTask, { created, holders }: Insertion): boolean {
@@ -240,7 +251,7 @@ export function isResolved({ taskId, uniqueKey }: NewTask, { created, holders }:
 
 const compare = (a: string, b: string) => (a < b ? -1 : Number(a > b))
 
-const INSTANTS = ['createdAt', 'startedAt', 'completedAt', 'runAt', 'cancelledAt']
+const INSTANTS = ['createdAt', 'startedAt', 'completedAt', 'runAt', 'cancelledAt', 'expiresAt']
 
 function parseHolder(text: string): DetailRow {
   const row = JSON.parse(text) as Record<string, unknown>

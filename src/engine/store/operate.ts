@@ -86,7 +86,7 @@ const RETRY = forBoth(
    ), ${reportOf('ended')}
    update ${TASKS} t
       set ${BACK_TO_PENDING}, run_at = now(), retry_count = 0, error_message = null, result = null,
-          completed_at = null, cancelled_at = null
+          completed_at = null, cancelled_at = null, expires_at = null
      from ended
     where t.id = ended.id
    returning ${TASK_COLUMNS}`,

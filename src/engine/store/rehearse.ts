@@ -17,6 +17,7 @@ const FIND_OPEN = statement(
      where task_type = any($1::text[])
        and (status = 'running'
             or (status = 'pending' and run_at <= clock_timestamp()
+                and (expires_at is null or expires_at > clock_timestamp())
                 and not exists (select from ${TYPES} p
                                  where p.task_type = t.task_type and p.paused_at is not null)))
      order by id
@@ -53,7 +54,8 @@ const AGE = statement(
    )
    update ${TASKS}
       set run_at = run_at ${AGO}, created_at = created_at ${AGO}, started_at = started_at ${AGO},
-          completed_at = completed_at ${AGO}, cancelled_at = cancelled_at ${AGO}`,
+          completed_at = completed_at ${AGO}, cancelled_at = cancelled_at ${AGO},
+          expires_at = expires_at ${AGO}`,
 )
 
 export async function ageTasks(db: Database, ms: number): Promise<void> {

@@ -17,7 +17,8 @@ export const TASK_COLUMNS = `t.task_id as "taskId", t.task_type as "taskType", t
           ${instant('t.run_at')} as "runAt", t.retry_count as "retryCount", t.max_retries as "maxRetries",
           t.error_message as "error", t.result, t.created_by as "createdBy", ${instant('t.cancelled_at')} as "cancelledAt",
           t.timeout_seconds as "timeoutSeconds", t.priority, t.executor_id as "executorId", t.attempt,
-          t.unique_key as "uniqueKey", t.concurrency_key as "concurrencyKey", t.stopping`
+          t.unique_key as "uniqueKey", t.concurrency_key as "concurrencyKey", t.stopping,
+          ${instant('t.expires_at')} as "expiresAt"`
 
 export const DETAIL_COLUMNS = `${TASK_COLUMNS},
           (select json_object_agg(p.key, p.value) from ${PARAMS} p where p.task_id = t.task_id) as params,
@@ -41,6 +42,7 @@ export interface TaskRow extends SummaryRow {
   readonly uniqueKey: string | null
   readonly concurrencyKey: string | null
   readonly stopping: boolean
+  readonly expiresAt: Date | null
 }
 
 export function pendingRow(
@@ -54,12 +56,13 @@ export function pendingRow(
     | 'priority'
     | 'uniqueKey'
     | 'concurrencyKey'
+    | 'expiresAt'
   >,
   createdAt: Date,
   runAt: Date,
 ): TaskRow {
-  const { taskId, taskType, maxRetries, timeoutSeconds, createdBy, priority, uniqueKey, concurrencyKey } =
-    task
+  const { taskId, taskType, maxRetries, timeoutSeconds, createdBy, priority } = task
+  const { uniqueKey, concurrencyKey, expiresAt } = task
   return {
     taskId,
     taskType,
@@ -84,6 +87,7 @@ export function pendingRow(
     uniqueKey,
     concurrencyKey,
     stopping: false,
+    expiresAt,
   }
 }
 

@@ -58,6 +58,10 @@ export const asyncTasks = pgTable(
     startedAt: instant('started_at'),
     completedAt: instant('completed_at'),
     cancelledAt: instant('cancelled_at'),
+    /** Not started from then on; null: no such limit. */
+    expiresAt: instant('expires_at'),
+    /** When its params, priority or due time were last changed while it waited: one stream watches the row for it. */
+    changedAt: instant('changed_at'),
   },
   (t) => [
     check(
@@ -87,6 +91,10 @@ export const asyncTasks = pgTable(
     index('idx_async_tasks_keys')
       .on(t.taskType, t.concurrencyKey, t.priority.desc().nullsFirst(), t.runAt, t.id)
       .where(sql`${t.concurrencyKey} <> '' and ${t.status} = 'pending'`),
+    // Serves the end of expired tasks: no entry for a task without an expiry.
+    index('idx_async_tasks_expires')
+      .on(t.expiresAt)
+      .where(sql`${t.expiresAt} is not null and ${t.status} = 'pending'`),
     // Serve the lists, newest first, read backwards. Ascending, because rows are inserted in that order and leave full
     // pages. Without running rows, which would cost each claim two entries. The condition on created_at is true of
     // every row and keeps claims from these indexes.

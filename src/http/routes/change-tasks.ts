@@ -1,5 +1,5 @@
 import { type FastifyPluginAsyncZod, jsonSchemaTransform } from 'fastify-type-provider-zod'
-import { createTaskBody } from '../../contract/requests.ts'
+import { changeTaskBody, createTaskBody } from '../../contract/requests.ts'
 import type { TaskManager } from '../../engine/manager/manager.ts'
 import { findCallerId } from '../authorize.ts'
 import {
@@ -18,7 +18,17 @@ const ROOM_BYTES = 1_536 * 1024
 const tags = ['tasks']
 const config = { swaggerTransform: jsonSchemaTransform }
 
+const steerSchema = {
+  tags,
+  params: taskIdPath,
+  querystring: noQuery,
+  body: noBody,
+  response: { 200: taskAnswer, ...problems(400, 401, 403, 404, 409, 413, 415) },
+}
+
 export const changeTaskRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> = async (app, { manager }) => {
+  const bodyLimit = manager.maxParamsBytes + ROOM_BYTES
+
   const createSchema = {
     summary: 'Create a task',
     tags,
@@ -30,22 +40,18 @@ export const changeTaskRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> =
       ...problems(400, 401, 403, 409, 413, 415, 503),
     },
   }
-  app.post(
-    '/tasks',
-    { config, bodyLimit: manager.maxParamsBytes + ROOM_BYTES, schema: createSchema },
-    async (request, reply) => {
-      const { taskType, params, ...options } = request.body
-      await manager.requireTaskType(taskType)
-      const created = await manager.createTask(taskType, params, {
-        ...options,
-        createdBy: findCallerId(request),
-      })
-      return reply
-        .code(created.created ? 201 : 200)
-        .header('location', `${app.prefix}/tasks/${created.taskId}`)
-        .send(created)
-    },
-  )
+  app.post('/tasks', { config, bodyLimit, schema: createSchema }, async (request, reply) => {
+    const { taskType, params, ...options } = request.body
+    await manager.requireTaskType(taskType)
+    const created = await manager.createTask(taskType, params, {
+      ...options,
+      createdBy: findCallerId(request),
+    })
+    return reply
+      .code(created.created ? 201 : 200)
+      .header('location', `${app.prefix}/tasks/${created.taskId}`)
+      .send(created)
+  })
 
   const deleteSchema = {
     summary: 'Delete a finished task and its log',
@@ -60,13 +66,6 @@ export const changeTaskRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> =
     return reply.code(204).send()
   })
 
-  const steerSchema = {
-    tags,
-    params: taskIdPath,
-    querystring: noQuery,
-    body: noBody,
-    response: { 200: taskAnswer, ...problems(400, 401, 403, 404, 409, 413, 415) },
-  }
   const cancelSchema = { summary: 'Cancel a pending or running task', ...steerSchema }
   app.post('/tasks/:taskId/cancel', { config, schema: cancelSchema }, async (request) =>
     manager.cancelTask(request.params.taskId),
@@ -75,5 +74,28 @@ export const changeTaskRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> =
   const retrySchema = { summary: 'Make a finished task pending again', ...steerSchema }
   app.post('/tasks/:taskId/retry', { config, schema: retrySchema }, async (request) =>
     manager.retryTask(request.params.taskId),
+  )
+
+  await app.register(waitingTaskRoutes, { manager })
+}
+
+/** Only for pending tasks. */
+const waitingTaskRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> = async (app, { manager }) => {
+  const bodyLimit = manager.maxParamsBytes + ROOM_BYTES
+  const changeSchema = {
+    summary: 'Change params, priority or due time of a pending task',
+    tags,
+    params: taskIdPath,
+    querystring: noQuery,
+    body: changeTaskBody,
+    response: { 200: taskAnswer, ...problems(400, 401, 403, 404, 409, 413, 415) },
+  }
+  app.patch('/tasks/:taskId', { config, bodyLimit, schema: changeSchema }, async (request) =>
+    manager.updateTask(request.params.taskId, request.body),
+  )
+
+  const runNowSchema = { summary: 'Make a pending task due at once', ...steerSchema }
+  app.post('/tasks/:taskId/run-now', { config, schema: runNowSchema }, async (request) =>
+    manager.runNow(request.params.taskId),
   )
 }

@@ -1,13 +1,15 @@
 import pg from 'pg'
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
-import type { TaskLogLine } from '../../../src/contract/task.ts'
+import type { TaskDetail, TaskLogLine } from '../../../src/contract/task.ts'
 import { createPool } from '../../../src/db/client.ts'
 import { createDatabase } from '../../../src/db/database.ts'
 import { isOutage } from '../../../src/db/errors.ts'
 import { Redaction } from '../../../src/engine/definition/redaction.ts'
 import { createTaskRegistry } from '../../../src/engine/definition/registry.ts'
 import { type FeedEvent, type FeedStep, TaskFeed } from '../../../src/engine/feed/feed.ts'
+import type { TaskChanges } from '../../../src/engine/manager/manager.ts'
 import { TaskEvents } from '../../../src/engine/runtime/events.ts'
+import { expireTasks } from '../../../src/engine/store/expire.ts'
 import { createGate } from '../../support/engine.ts'
 import { useEngines } from '../../support/engines.ts'
 import { startFaultProxy } from '../../support/fault-proxy.ts'
@@ -345,5 +347,53 @@ describe('the stream of all tasks', () => {
     while (seen.at(-1)?.value.task.status !== 'completed') seen.push(await events.next())
     expect(new Set(seen.map(({ value }) => value.task.taskId))).toEqual(new Set([taskId]))
     expect(seen.length).toBeLessThanOrEqual(3)
+  })
+})
+
+describe('a change of a task that waits', () => {
+  const isTask = (taskId: string, fits: (seen: TaskDetail) => boolean) => (event: FeedEvent) =>
+    event.type === 'task' && event.task.taskId === taskId && fits(event.task as TaskDetail)
+
+  async function next(events: AsyncIterator<FeedEvent>, fits: (event: FeedEvent) => boolean) {
+    for (;;) {
+      const { value, done } = await events.next()
+      if (done) throw new Error('ended before the event')
+      if (fits(value)) return value
+    }
+  }
+
+  test.each<[string, TaskChanges, (task: TaskDetail) => boolean]>([
+    ['its priority', { priority: 7 }, ({ priority }) => priority === 7],
+    ['its params', { params: { text: 'new' } }, ({ params }) => params.text === 'new'],
+    ['its due time', { runAt: new Date('2099-01-01') }, ({ runAt }) => runAt.getUTCFullYear() === 2099],
+  ])('of %s is shown to those who follow the task', async (_what, change, fits) => {
+    const { manager } = engines.create([])
+    const { taskId } = await manager.createTask('elsewhere', { text: 'old' }, { delayMs: 3_600_000 })
+    const events = eventsOf(await follow(taskId))
+    await next(
+      events,
+      isTask(taskId, () => true),
+    )
+    await manager.updateTask(taskId, change)
+    await next(events, isTask(taskId, fits))
+  })
+
+  test('is shown to those who follow all tasks, as is its expiry', async () => {
+    const { manager, db } = engines.create([])
+    const { taskId } = await manager.createTask('elsewhere', {}, { delayMs: 3_600_000 })
+    const other = await manager.createTask('elsewhere', {}, { expiresAt: new Date(Date.now() + 300) })
+    const steps = await feed.followAll({ signal: leaving().signal, idleMs: 60_000 })
+    const events = eventsOf(steps)
+    await manager.updateTask(taskId, { runAt: new Date('2099-01-01') })
+    const changed = await next(
+      events,
+      isTask(taskId, ({ runAt }) => runAt.getUTCFullYear() === 2099),
+    )
+    expect(changed).not.toHaveProperty('task.changedAt')
+    await expect.poll(() => expireTasks(db)).toHaveLength(1)
+    await next(
+      events,
+      isTask(other.taskId, ({ status, error }) => status === 'cancelled' && error === 'expired'),
+    )
   })
 })

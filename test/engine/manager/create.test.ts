@@ -53,6 +53,7 @@ describe('createTask', () => {
       completedAt: null,
       cancelledAt: null,
       executorId: null,
+      expiresAt: null,
       attempts: [],
       created: true,
     })

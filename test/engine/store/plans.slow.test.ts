@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { waitsSinceBefore } from '../../../src/engine/store/claim-probe.ts'
+import { beat } from '../../../src/engine/store/executors.ts'
+import { expireTasks } from '../../../src/engine/store/expire.ts'
 import { readFeed } from '../../../src/engine/store/feed.ts'
 import { findTypesToPrune, PRUNE_START, pruneStep } from '../../../src/engine/store/prune.ts'
 import { failUnknownTypes, rescueTasks } from '../../../src/engine/store/rescue.ts'
@@ -47,6 +49,38 @@ describe('over 100,000 finished tasks', () => {
     for (const [kind, plan] of await explainClaims(2)) expect(sortsAndScans(plan), kind).toEqual([])
     await tables.pool.query(BACKLOG.replace('2000', '50000'))
     for (const [kind, plan] of await explainClaims(2)) expect(sortsAndScans(plan), kind).toEqual([])
+  })
+
+  test('the claim is the same where many of the tasks expire, some of them long ago', async () => {
+    await tables.pool.query(
+      `update async_tasks set expires_at = now() + (n - 200) * interval '1 minute'
+         from (select id, row_number() over (order by id) as n from async_tasks where status = 'pending') numbered
+        where numbered.id = async_tasks.id and n % 2 = 0`,
+    )
+    await tables.pool.query('vacuum analyze async_tasks')
+    for (const types of [1, 20]) {
+      for (const [kind, plan] of await explainClaims(types)) {
+        expect(sortsAndScans(plan), kind).toEqual([])
+        expect(indexesOf(plan), kind).not.toContain('idx_async_tasks_expires')
+      }
+    }
+  })
+
+  test('expired tasks are found by their expiry: by each heartbeat, and by what ends them', async () => {
+    const { db } = tables.createManager()
+    const probes = { orphanedClaims: false, rescuable: false }
+    const statements = await captureStatements(tables.pool, async () => {
+      await beat(db, SOME_EXECUTOR, [], [], probes)
+      await expireTasks(db)
+    })
+    expect(statements).toHaveLength(2)
+    for (const statement of statements) {
+      for (const kind of KINDS) {
+        const plan = await explainOne(statement, kind)
+        expect(indexesOf(plan), kind).toContain('idx_async_tasks_expires')
+        expect(scansOfTasks(plan), kind).toEqual([])
+      }
+    }
   })
 
   test('the probe for older tasks walks the index of claims, also where a backlog has just gone', async () => {
@@ -307,6 +341,8 @@ describe('over 100,000 finished tasks', () => {
       await manager.logMessage(taskId, 'INFO', 'x')
       await manager.cancelTask(taskId)
       await manager.retryTask(taskId)
+      await manager.updateTask(taskId, { params: { a: 1 }, priority: 1 })
+      await manager.runNow(taskId)
     })
     for (const statement of statements) {
       for (const kind of KINDS) {

@@ -38,6 +38,7 @@ const newTask = (): NewTask => ({
   uniqueKey: crypto.randomUUID(),
   onDuplicate: 'return',
   concurrencyKey: null,
+  expiresAt: null,
 })
 
 test.each<[string, () => Promise<unknown>]>([

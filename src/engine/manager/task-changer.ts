@@ -1,0 +1,111 @@
+import type { TaskDetail } from '../../contract/task.ts'
+import type { Database } from '../../db/database.ts'
+import { requireValid, taskChanges } from '../create/arguments.ts'
+import type { ManagerParts } from '../create/manager-parts.ts'
+import { isOverdue, type TaskFactory } from '../create/new-task.ts'
+import { TaskError, taskNotFound } from '../definition/errors.ts'
+import { TASK_ID } from '../definition/lifecycle.ts'
+import type { StoredParams } from '../definition/params.ts'
+import type { Redaction } from '../definition/redaction.ts'
+import { orBusy } from '../runtime/busy.ts'
+import type { TaskEvents } from '../runtime/events.ts'
+import { changeTask, findWaiting, runTaskNow, type TaskChange, type WaitingRow } from '../store/change.ts'
+import { fromDetailRow, type TaskRow } from '../store/rows.ts'
+import { retryWhile } from './retry-while.ts'
+
+/** Changes of a pending task. What is left out stays. */
+export interface TaskChanges {
+  /** They replace all params. */
+  params?: Record<string, unknown>
+  /** −100 … 100, higher first. */
+  priority?: number
+  /** Earliest start; before the task's `expiresAt`. */
+  runAt?: Date
+}
+
+/** Changes tasks that wait. Against a claim one of the two wins: a task that was started keeps what it was started with. */
+export class TaskChanger {
+  readonly #db: Database
+  readonly #events: TaskEvents
+  readonly #redaction: Redaction
+  readonly #factory: TaskFactory
+
+  constructor({ db, events, redaction, factory }: ManagerParts) {
+    this.#db = db
+    this.#events = events
+    this.#redaction = redaction
+    this.#factory = factory
+  }
+
+  /** @throws TaskError `TASK_NOT_FOUND`, `TASK_NOT_PENDING`, `TASK_BUSY`, `INVALID_PARAMS`, `INVALID_ARGUMENT` */
+  change(taskId: string, changes: TaskChanges): Promise<TaskDetail> {
+    requireValid('changes of a task', taskChanges, changes)
+    const { priority, runAt } = changes
+    let params: StoredParams | undefined
+    return this.#write(taskId, async (waiting) => {
+      requireTimeToStart(waiting, runAt)
+      if (changes.params === undefined) return changeTask(this.#db, waiting, { priority, runAt })
+      params ??= await this.#factory.prepareParams(waiting.taskType, changes.params)
+      const concurrencyKey = this.#keysOf(waiting, params)
+      const row = await changeTask(this.#db, waiting, { priority, runAt, params, concurrencyKey })
+      return row && { ...row, params: Object.fromEntries(params) }
+    })
+  }
+
+  /** @throws TaskError `TASK_NOT_FOUND`, `TASK_NOT_PENDING`, `TASK_BUSY` */
+  runNow(taskId: string): Promise<TaskDetail> {
+    return this.#write(taskId, (waiting) => runTaskNow(this.#db, waiting))
+  }
+
+  async #write(
+    taskId: string,
+    write: (waiting: WaitingRow) => Promise<(TaskRow & Partial<Pick<WaitingRow, 'params'>>) | undefined>,
+  ): Promise<TaskDetail> {
+    const attempt = async () => {
+      const waiting = await this.#requireWaiting(taskId)
+      // Its params may be locked, too.
+      const row = await orBusy('TASK_BUSY', taskId, write(waiting))
+      return row && { params: waiting.params, attempts: waiting.attempts, ...row }
+    }
+    const changed = await retryWhile(attempt, (row) => row === undefined)
+    if (!changed) {
+      const detail = `a transaction that has not ended holds ${taskId}: nothing has been changed; try again later`
+      throw new TaskError('TASK_BUSY', detail)
+    }
+    this.#announce(changed)
+    return this.#redaction.hide(fromDetailRow(changed))
+  }
+
+  async #requireWaiting(taskId: string): Promise<WaitingRow> {
+    const task = TASK_ID.test(taskId) ? await findWaiting(this.#db, taskId) : undefined
+    if (!task) throw taskNotFound(taskId)
+    if (task.isWaiting) return task
+    const status = task.status === 'pending' ? 'expired' : task.status
+    throw new TaskError('TASK_NOT_PENDING', `${taskId} is ${status}: only a pending task can be changed`)
+  }
+
+  /** Undefined where the old key cannot be told: the task keeps it. */
+  #keysOf({ taskType, params }: WaitingRow, changed: StoredParams): TaskChange['concurrencyKey'] {
+    const to = this.#factory.concurrencyKeyOf(taskType, Object.fromEntries(changed))
+    try {
+      return { from: this.#factory.concurrencyKeyOf(taskType, params), to }
+    } catch {
+      // The type's function may not be made for params that an earlier version has stored.
+      return undefined
+    }
+  }
+
+  #announce({ taskId, taskType, runAt }: Pick<TaskRow, 'taskId' | 'taskType' | 'runAt'>) {
+    this.#events.emit('changed', { taskId, taskType, overdue: isOverdue({ runAt }) })
+    // Executors elsewhere have to know of a new due time, too.
+    this.#events.emit('due', { count: 1 })
+  }
+}
+
+/** @throws TaskError `INVALID_ARGUMENT` for a due time at which the task has expired */
+function requireTimeToStart({ expiresAt }: WaitingRow, runAt: Date | undefined): void {
+  if (runAt === undefined || expiresAt === null || runAt < expiresAt) return
+  const detail = `must be before the task's expiresAt, ${expiresAt.toISOString()}, got ${runAt.toISOString()}`
+  const problems = [{ pointer: '/runAt', detail }]
+  throw new TaskError('INVALID_ARGUMENT', `invalid changes of a task: /runAt: ${detail}`, { problems })
+}
