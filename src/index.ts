@@ -33,6 +33,8 @@ export type { TaskSettings } from './engine/definition/settings.ts'
 export type { Task, TaskHandler, TaskOptions, ThreadTaskOptions } from './engine/definition/task.ts'
 export type {
   AnyTask,
+  FailedTaskParams,
+  FollowUpTask,
   JsonOf,
   ParamsOf,
   ResultOf,

@@ -4,7 +4,27 @@ declare const taskBrand: unique symbol
 
 /** Carried by a handler for the compiler: its type's name and params. */
 export interface TaskBrand<Input, Type extends string> {
-  readonly [taskBrand]: { input: Input; type: Type }
+  readonly [taskBrand]: { input: Input; type: Type; accepts: (input: Input) => void }
+}
+
+/** Params of the task that `onFailed` creates. */
+export type FailedTaskParams = {
+  /** The failed task. */
+  taskId: string
+  taskType: string
+  /** Its params as they are stored, redacted ones included: JSON of the shape that its type's schema makes. */
+  // biome-ignore lint/suspicious/noExplicitAny: of any type; the follow-up's schema says what it takes
+  params: any
+  /** Its last error. */
+  error: string
+  /** Attempts that it has had, over retries by operators too; 0 if its type was unknown. */
+  attempts: number
+}
+
+/** A registered handler that takes the params of a failed task, or some of them. */
+// biome-ignore lint/suspicious/noExplicitAny: params are contravariant; only `any` accepts each handler
+export type FollowUpTask = ((params: any, ctx: any) => unknown) & {
+  readonly [taskBrand]: { accepts: (input: FailedTaskParams) => void }
 }
 
 /** A registered handler with any params. */
@@ -12,9 +32,11 @@ export interface TaskBrand<Input, Type extends string> {
 export type AnyTask = ((params: any, ctx: any) => unknown) & TaskBrand<any, string>
 
 /** The params that `createTask` takes for `T`. */
-export type ParamsOf<T> = T extends TaskBrand<infer Input, string> ? Input : Record<string, unknown>
+export type ParamsOf<T> = T extends { readonly [taskBrand]: { input: infer Input } }
+  ? Input
+  : Record<string, unknown>
 
-export type TypeOf<T> = T extends TaskBrand<unknown, infer Type> ? Type : never
+export type TypeOf<T> = T extends { readonly [taskBrand]: { type: infer Type } } ? Type : never
 
 /** The result of `T`'s handler. */
 export type ResultOf<T> = T extends (...args: never[]) => infer Result ? Awaited<Result> : unknown

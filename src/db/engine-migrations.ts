@@ -184,4 +184,12 @@ CREATE INDEX "idx_async_task_changes_xid" ON "async_task_changes" USING btree ("
 ALTER TABLE "async_tasks" ADD COLUMN "changed_at" timestamp with time zone;--> statement-breakpoint
 CREATE INDEX "idx_async_tasks_expires" ON "async_tasks" USING btree ("expires_at") WHERE "async_tasks"."expires_at" is not null and "async_tasks"."status" = 'pending';`,
   },
+  {
+    name: '0007_on_failed',
+    when: 1_795_931_797_381,
+    text: `ALTER TABLE "async_task_types" ADD COLUMN "on_failed" varchar(100);--> statement-breakpoint
+ALTER TABLE "async_task_types" ADD COLUMN "on_failed_priority" smallint;--> statement-breakpoint
+ALTER TABLE "async_task_types" ADD COLUMN "on_failed_max_retries" integer;--> statement-breakpoint
+ALTER TABLE "async_task_types" ADD COLUMN "on_failed_timeout_seconds" integer;`,
+  },
 ]

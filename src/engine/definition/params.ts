@@ -4,6 +4,8 @@ import { describeProblems, type FieldProblem, TaskError } from './errors.ts'
 import { readThrown } from './thrown.ts'
 
 const MAX_DEPTH = 100
+/** Of stored params: a follow-up of a follow-up nests those of the failed task one level deeper. */
+const MAX_STORED_DEPTH = 2 * MAX_DEPTH
 /** Far below the depth at which JSON.stringify overflows the stack. */
 const MAX_SHOWN_DEPTH = 1_000
 const MAX_KEY_CHARS = 100
@@ -44,7 +46,7 @@ export function restoreParams(
   schema: ParamsSchema,
   stored: Readonly<Record<string, string>> | null,
 ): Promise<Record<string, unknown>> {
-  return parse(type, schema, requireJson(type, stored))
+  return parse(type, schema, requireJson(type, stored), MAX_STORED_DEPTH)
 }
 
 /** Values that are not JSON, written by others, stay text. */
@@ -106,8 +108,13 @@ function isJsonObject(value: z.core.util.JSONType): value is Record<string, z.co
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-async function parse(type: string, schema: ParamsSchema, input: unknown): Promise<Record<string, unknown>> {
-  requireStorable(type, input)
+async function parse(
+  type: string,
+  schema: ParamsSchema,
+  input: unknown,
+  maxDepth = MAX_DEPTH,
+): Promise<Record<string, unknown>> {
+  requireStorable(type, input, maxDepth)
   const parsed = await schema.safeParseAsync(input)
   if (parsed.success) return parsed.data
   const problems = parsed.error.issues.slice(0, MAX_PROBLEMS).flatMap((issue) =>
@@ -123,18 +130,18 @@ async function parse(type: string, schema: ParamsSchema, input: unknown): Promis
 }
 
 /** Runs before anything recursive: deep nesting overflows the stack. @throws TaskError `INVALID_PARAMS` */
-export function requireStorable(type: string, params: unknown): void {
-  const unstorable = findUnstorable(params)
+export function requireStorable(type: string, params: unknown, maxDepth = MAX_DEPTH): void {
+  const unstorable = findUnstorable(params, maxDepth)
   if (unstorable) throw invalidParams(type, [unstorable])
 }
 
 /** NUL and lone surrogates cannot be stored, `__proto__` is lost, and deep nesting overflows stacks. */
-function findUnstorable(value: unknown, depth = 0): FieldProblem | undefined {
-  if (depth > MAX_DEPTH) return { pointer: '', detail: `must not be nested deeper than ${MAX_DEPTH} levels` }
+function findUnstorable(value: unknown, maxDepth: number, depth = 0): FieldProblem | undefined {
+  if (depth > maxDepth) return { pointer: '', detail: `must not be nested deeper than ${maxDepth} levels` }
   if (typeof value === 'string') return checkText(value)
   if (typeof value !== 'object' || value === null) return undefined
   for (const [key, item] of Object.entries(value)) {
-    const problem = checkKey(key) ?? findUnstorable(item, depth + 1)
+    const problem = checkKey(key) ?? findUnstorable(item, maxDepth, depth + 1)
     if (problem) return { ...problem, pointer: toPointer([key]) + problem.pointer }
   }
   return undefined

@@ -1,5 +1,6 @@
 import type { TaskDetail } from '../../contract/task.ts'
 import { TaskError } from './errors.ts'
+import { isFollowUp } from './follow-up.ts'
 import { decodeParams, invalidParams, toPointer } from './params.ts'
 import { hideAt, markersAt, type Paths, REDACTED, restoreAt, valuesAt } from './redacted-paths.ts'
 import { Scrubber } from './scrubber.ts'
@@ -20,7 +21,7 @@ export class Redaction {
   }
 
   hide<T extends Visible>(task: T): T {
-    const named = this.#pathsOf(task.taskType)
+    const named = this.#pathsOf(task.taskType, task.params)
     if (named.length === 0) return task
     const paths = [...named, ...unreadAt(task.params, named)]
     const hidden = { ...task, params: hideAt(task.params, paths) as T['params'] }
@@ -34,7 +35,8 @@ export class Redaction {
 
   /** Restores redacted values in params that come back changed, where the marker still stands. */
   restore<T extends Record<string, unknown>>(taskType: string, given: T, before: Record<string, unknown>): T {
-    return this.#pathsOf(taskType).reduce<unknown>((left, path) => restoreAt(left, before, path), given) as T
+    const paths = this.#pathsOf(taskType, before)
+    return paths.reduce<unknown>((left, path) => restoreAt(left, before, path), given) as T
   }
 
   hides(taskType: string): boolean {
@@ -43,7 +45,7 @@ export class Redaction {
 
   /** Copied params may contain the marker. @throws TaskError `INVALID_PARAMS`, with a pointer for each */
   refuseMarker(taskType: string, params: unknown): void {
-    const markers = this.#pathsOf(taskType).flatMap((path) => markersAt(params, path))
+    const markers = this.#pathsOf(taskType, params).flatMap((path) => markersAt(params, path))
     const pointers = [...new Set(markers.map(toPointer))]
     if (pointers.length === 0) return
     const detail = `must be the value itself, not ${REDACTED}`
@@ -54,7 +56,8 @@ export class Redaction {
   }
 
   scrubberFor(taskType: string, stored: Readonly<Record<string, string>> | null): Scrubber | undefined {
-    return this.hides(taskType) ? this.#scrubberOf(taskType, decodeParams(stored)) : undefined
+    if (!this.hides(taskType) && !(stored && isFollowUp(stored))) return undefined
+    return this.#scrubberOf(taskType, decodeParams(stored))
   }
 
   /** Redacts an error about such params: a schema's message may quote its input. */
@@ -70,13 +73,17 @@ export class Redaction {
   }
 
   #scrubberOf(taskType: string, params: Record<string, unknown>): Scrubber | undefined {
-    const named = this.#pathsOf(taskType)
+    const named = this.#pathsOf(taskType, params)
     return named.length === 0 ? undefined : createScrubber([...named, ...unreadAt(params, named)], params)
   }
 
-  #pathsOf(taskType: string): Paths {
+  /** A follow-up holds params of the failed task, which may itself be a follow-up: hidden there as they are in it. */
+  #pathsOf(taskType: string, params?: unknown): Paths {
     const own = this.#definitions.get(taskType)?.options.redact ?? []
-    return [...this.#everywhere, ...own].map((path) => path.split('.'))
+    const paths = [...this.#everywhere, ...own].map((path) => path.split('.'))
+    if (!isFollowUp(params) || typeof params.taskType !== 'string') return paths
+    const inner = this.#pathsOf(params.taskType, params.params)
+    return [...paths, ...inner.map((path) => ['params', ...path])]
   }
 }
 

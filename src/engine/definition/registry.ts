@@ -1,5 +1,6 @@
 import type { z } from 'zod'
 import { TaskError } from './errors.ts'
+import { requireEnd, requireFollowUp } from './follow-up.ts'
 import type { ParamsSchema } from './params.ts'
 import {
   defineTask,
@@ -60,16 +61,20 @@ export function createTaskRegistry(): TaskRegistry {
   }
   const register = (definition: TaskDefinition): void => {
     requireFree(definition.type, definition.handler)
+    requireEnd(definition.type, definition.followUp, byType)
     byType.set(definition.type, definition)
   }
 
   const task = (type: string, options: TaskOptions | ThreadTaskOptions = {}) => {
     checkTaskOptions(type, options)
+    const { onFailed } = options
+    const followUp = onFailed === undefined ? undefined : requireFollowUp(type, onFailed, byType)
     const decorate = (given?: TaskHandler) => {
       const handler = 'run' in options && options.run === 'thread' ? threadHandler(type, given) : given
       // Before the function is bound: a refused one must stay a plain function.
       requireFree(type, handler)
-      register(defineTask(type, options, handler as TaskHandler))
+      requireEnd(type, followUp, byType)
+      register(defineTask(type, options, handler as TaskHandler, followUp))
       return handler
     }
     keepUnapplied(decorate, type)

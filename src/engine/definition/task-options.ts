@@ -15,6 +15,7 @@ const OPTION_NAMES: Record<keyof ThreadTaskOptions, true> = {
   retryBaseMs: true,
   retry: true,
   redact: true,
+  onFailed: true,
   priority: true,
   retentionDays: true,
   concurrency: true,

@@ -1,6 +1,15 @@
 import type { AnyTask, ParamsOf } from '../../contract/handler.ts'
 
-export type { AnyTask, JsonOf, ParamsOf, ResultOf, TaskBrand, TypeOf } from '../../contract/handler.ts'
+export type {
+  AnyTask,
+  FailedTaskParams,
+  FollowUpTask,
+  JsonOf,
+  ParamsOf,
+  ResultOf,
+  TaskBrand,
+  TypeOf,
+} from '../../contract/handler.ts'
 
 /** Names a task type: its handler, or the type's name. */
 export type TaskReference = AnyTask | string

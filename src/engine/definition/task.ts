@@ -3,7 +3,7 @@ import type { TaskContext } from './context.ts'
 import { TaskError } from './errors.ts'
 import type { ParamsSchema } from './params.ts'
 import type { RetryPolicy } from './retry-policy.ts'
-import type { AnyTask, TaskBrand } from './task-reference.ts'
+import type { AnyTask, FollowUpTask, TaskBrand } from './task-reference.ts'
 
 /** Options of a task type. Those that `createTask` also takes are defaults for its tasks. */
 export interface TaskOptions<Schema extends ParamsSchema = ParamsSchema> {
@@ -22,6 +22,12 @@ export interface TaskOptions<Schema extends ParamsSchema = ParamsSchema> {
    * Their values are stored and passed to the handler, but shown as `[redacted]` in params, logs, errors, results and keys.
    */
   redact?: readonly string[]
+  /**
+   * Handler of the task to be created when a task of this type fails for good: by an error, a timeout, the death of its
+   * process, or because its type is unknown, but not by a cancel. The statement that fails the task creates it, exactly
+   * once, with `FailedTaskParams` and the priority, retries and timeout of its own type. Default: none.
+   */
+  onFailed?: FollowUpTask
   /** −100 … 100, higher first. Default 0. */
   priority?: number
   /** Days that finished tasks are kept, 0 … 36,500 (indefinitely). Default: the plugin's `retentionDays`. */
@@ -58,6 +64,8 @@ export interface TaskDefinition {
   /** With a `module`, that module's default export runs in a worker thread instead of `handler`. */
   readonly options: Readonly<TaskOptions & Partial<Pick<ThreadTaskOptions, 'run' | 'module'>>>
   readonly handler: TaskHandler
+  /** That of `onFailed`. */
+  readonly followUp?: TaskDefinition | undefined
 }
 
 /** A registered handler: the function itself, with its type's name and params known to the compiler. */
@@ -120,10 +128,11 @@ export function defineTask(
   type: string,
   options: TaskDefinition['options'],
   handler: TaskHandler,
+  followUp?: TaskDefinition,
 ): TaskDefinition {
   const problem = findHandlerProblem(handler, options)
   if (problem) throw new TaskError('INVALID_ARGUMENT', `task('${type}') ${problem}`)
-  const definition = Object.freeze({ type, options: Object.freeze({ ...options }), handler })
+  const definition = Object.freeze({ type, options: Object.freeze({ ...options }), handler, followUp })
   const byType = definitions.get(handler) ?? new Map<string, TaskDefinition>()
   definitions.set(handler, byType.set(type, definition))
   return definition

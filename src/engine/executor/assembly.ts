@@ -1,6 +1,7 @@
 import type pg from 'pg'
 import { type Database, keepPlansWhile } from '../../db/database.ts'
 import { partsOf } from '../create/manager-parts.ts'
+import { followUpsOf } from '../definition/follow-up.ts'
 import { limitsOf } from '../definition/limits.ts'
 import type { TaskSettings } from '../definition/settings.ts'
 import type { TaskDefinition } from '../definition/task.ts'
@@ -142,6 +143,7 @@ function createHeartbeat(
     events,
     intervalMs: settings.heartbeatIntervalMs,
     row: describeExecutor({ executorId, version, settings, definitions }),
+    followUps: followUpsOf(definitions, settings),
     ...listeners,
   })
 }

@@ -1,5 +1,6 @@
 import { hostname } from 'node:os'
 import type { Database } from '../../db/database.ts'
+import type { TypeFollowUp } from '../definition/follow-up.ts'
 import type { TaskSettings } from '../definition/settings.ts'
 import type { TaskDefinition } from '../definition/task.ts'
 import type { Fleet } from '../notify/fleet.ts'
@@ -14,6 +15,7 @@ import {
   registerExecutor,
 } from '../store/executors.ts'
 import { runKey } from '../store/fence.ts'
+import { registerFollowUps } from '../store/follow-ups.ts'
 import type { Attempt } from './attempt/attempt.ts'
 import { type ClockReading, DatabaseClock } from './database-clock.ts'
 import type { Slots } from './slots.ts'
@@ -57,6 +59,7 @@ export interface BeatFindings {
 export interface HeartbeatOptions {
   readonly db: Database
   readonly row: ExecutorRow
+  readonly followUps: readonly TypeFollowUp[]
   readonly slots: Slots
   readonly events: TaskEvents
   readonly intervalMs: number
@@ -72,6 +75,7 @@ export interface HeartbeatOptions {
 export class Heartbeat {
   readonly #db: Database
   readonly #row: ExecutorRow
+  readonly #followUps: readonly TypeFollowUp[]
   readonly #slots: Slots
   readonly #events: TaskEvents
   readonly #intervalMs: number
@@ -90,6 +94,7 @@ export class Heartbeat {
   constructor(options: HeartbeatOptions) {
     this.#db = options.db
     this.#row = options.row
+    this.#followUps = options.followUps
     this.#slots = options.slots
     this.#events = options.events
     this.#intervalMs = options.intervalMs
@@ -165,6 +170,8 @@ export class Heartbeat {
 
   async #register(): Promise<void> {
     const sentAt = performance.now()
+    // Before it claims: whoever fails a task of its types is to find their follow-ups.
+    await registerFollowUps(this.#db, this.#followUps)
     await registerExecutor(this.#db, this.#row)
     this.#registered = true
     this.#noteGap(sentAt)

@@ -1,5 +1,6 @@
 import type { Database } from '../../db/database.ts'
 import type { TaskEvents } from '../runtime/events.ts'
+import { emitFollowUps } from '../runtime/follow-ups.ts'
 import { WakeUp } from '../runtime/wake-up.ts'
 import { forgetExecutors } from '../store/executors.ts'
 import { EXPIRE_BATCH, expireTasks } from '../store/expire.ts'
@@ -88,6 +89,7 @@ export class Rescuer {
     const unlisted = performance.now() - this.#rescuableSince >= this.#leaseMs
     const tasks = await rescueTasks(this.#db, this.#executorId, { unlisted })
     if (tasks.length > 0) this.#events.emit('rescued', { tasks })
+    emitFollowUps(this.#events, tasks)
   }
 
   async #failUnknownTypes(): Promise<void> {
@@ -101,6 +103,7 @@ export class Rescuer {
     this.#nextUnknownTypes =
       failed.length > 0 ? now : now + Math.max(intervalMs, SEARCH_SHARE * (now - begun))
     for (const task of failed) this.#events.emit('unknownTypeFailed', task)
+    emitFollowUps(this.#events, failed)
   }
 
   async #forgetExecutors(): Promise<void> {

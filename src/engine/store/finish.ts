@@ -9,6 +9,13 @@ import {
   HOLDS_FENCE_BRIEFLY,
   WAITS_BRIEFLY,
 } from './fence.ts'
+import {
+  createFollowUps,
+  FOLLOW_UP,
+  type FollowUp,
+  type FollowUpColumns,
+  withFollowUp,
+} from './follow-ups.ts'
 import { compareIds } from './rows.ts'
 import { ATTEMPTS, LOGS, TASKS } from './tables.ts'
 
@@ -161,20 +168,21 @@ const FAIL = statement(
      update ${TASKS}
         set status = 'failed', completed_at = now(), error_message = $4, stopping = $6
       where ${HOLDS_FENCE_BRIEFLY}
-     returning task_id, attempt, $3::uuid as executor, started_at
-   ),${recordAttempt('$5', '$4', '$7')},${logError('$4')}
-   select true as written from ended`,
+     returning task_id, task_type, attempt, $3::uuid as executor, started_at, created_by, error_message
+   ),${recordAttempt('$5', '$4', '$7')},${logError('$4')}, ${createFollowUps('ended')}
+   select ${FOLLOW_UP} from ended left join followed on true`,
 )
 
-/** `stillRunning`: the handler has not returned, so an operator's retry must wait for it. */
+/** Whether the fence held, and the follow-up if the type has one. `stillRunning`: the handler has not returned, so an operator's retry must wait for it. */
 export async function failTask(
   db: Database,
   fence: Fence,
   failure: { error: string; stack: string | null; outcome: string; stillRunning: boolean },
-): Written {
+): Promise<{ written: boolean; followUp?: FollowUp }> {
   const { error, stack, outcome, stillRunning } = failure
   const values = [...fenceValues(fence), error, outcome, stillRunning, stack]
-  return (await execute(db, FAIL, values)).length > 0
+  const [row] = await execute<FollowUpColumns>(db, FAIL, values)
+  return row ? withFollowUp({ ...row, written: true }) : { written: false }
 }
 
 const RELEASE = statement(

@@ -1,6 +1,13 @@
 import { type Database, execute, statement } from '../../db/database.ts'
 import { recordAttempts } from './attempts.ts'
 import { BACK_TO_PENDING, type Fence } from './fence.ts'
+import {
+  createFollowUps,
+  FOLLOW_UP,
+  type FollowUp,
+  type FollowUpColumns,
+  withFollowUp,
+} from './follow-ups.ts'
 import { CLOCK_IS_STEADY, LIVES } from './liveness.ts'
 import { EXECUTORS, LOGS, TASKS, TYPES } from './tables.ts'
 
@@ -39,12 +46,14 @@ const RESCUE = statement(
             error_message = 'attempt ' || t.attempt || ' was lost: its executor died'
        from dead
       where t.id = dead.id
-     returning t.task_id, t.task_type, t.attempt, dead.executor_id, t.started_at, t.status, t.error_message
+     returning t.task_id, t.task_type, t.attempt, dead.executor_id, t.started_at, t.status, t.error_message, t.created_by
    ), ${recordAttempts('ended', { executor: 'executor_id', outcome: `'lost'`, error: 'error_message' })}, logged as (
      insert into ${LOGS} (task_id, attempt, level, message)
      select task_id, attempt, 'ERROR', error_message from ended
-   )
-   select task_id as "taskId", task_type as "taskType", attempt, status, error_message as error from ended`,
+   ), ${createFollowUps('ended', `failed.status = 'failed'`)}
+   select ended.task_id as "taskId", ended.task_type as "taskType", ended.attempt, ended.status,
+          ended.error_message as error, ${FOLLOW_UP}
+     from ended left join followed on followed.task_id = ended.task_id`,
 )
 
 export interface RescuedTask {
@@ -54,6 +63,7 @@ export interface RescuedTask {
   /** Failed if no retry was left: a task that kills its process each time must end. */
   readonly status: 'pending' | 'failed'
   readonly error: string
+  readonly followUp?: FollowUp
 }
 
 export interface UnknownTypeTask {
@@ -61,15 +71,17 @@ export interface UnknownTypeTask {
   readonly taskType: string
   readonly attempt: number
   readonly error: string
+  readonly followUp?: FollowUp
 }
 
 /** At most 500 a call, none if the clock has jumped. `unlisted`: includes executors without a row. */
-export function rescueTasks(
+export async function rescueTasks(
   db: Database,
   judge: string | null = null,
   { unlisted = true }: { unlisted?: boolean } = {},
 ): Promise<RescuedTask[]> {
-  return execute(db, RESCUE, [judge, unlisted])
+  const rows = await execute<RescuedTask & FollowUpColumns>(db, RESCUE, [judge, unlisted])
+  return rows.map(withFollowUp)
 }
 
 const RELEASE_ALL_BUT = statement(
@@ -144,18 +156,21 @@ const FAIL_UNKNOWN = statement(
                         order by priority desc, run_at, id
                         limit ${BATCH} for update skip locked) p
                limit ${BATCH}))
-     returning t.task_id, t.task_type, t.attempt, t.error_message
+     returning t.task_id, t.task_type, t.attempt, t.error_message, t.created_by
    ), logged as (
      insert into ${LOGS} (task_id, level, message) select task_id, 'ERROR', error_message from ended
-   )
-   select task_id as "taskId", task_type as "taskType", attempt, error_message as error from ended`,
+   ), ${createFollowUps('ended')}
+   select ended.task_id as "taskId", ended.task_type as "taskType", ended.attempt, ended.error_message as error,
+          ${FOLLOW_UP}
+     from ended left join followed on followed.task_id = ended.task_id`,
 )
 
 /** Fails tasks that were due for the whole grace while no executor had registered their type; at most 500 a call. */
-export function failUnknownTypes(
+export async function failUnknownTypes(
   db: Database,
   executorId: string,
   graceSeconds: number,
 ): Promise<UnknownTypeTask[]> {
-  return execute(db, FAIL_UNKNOWN, [graceSeconds, executorId])
+  const rows = await execute<UnknownTypeTask & FollowUpColumns>(db, FAIL_UNKNOWN, [graceSeconds, executorId])
+  return rows.map(withFollowUp)
 }

@@ -242,10 +242,15 @@ export const asyncTaskCancelRequests = pgTable('async_task_cancel_requests', {
   requestedAt: instant('requested_at').notNull().defaultNow(),
 })
 
-/** Settings of a type in all processes. Without a row, a type is not paused. */
+/** Settings of a type in all processes. Without a row, a type is not paused and has no follow-up. */
 export const asyncTaskTypes = pgTable('async_task_types', {
   taskType: varchar('task_type', { length: 100 }).primaryKey(),
   pausedAt: instant('paused_at'),
+  /** Type of the task that a final failure creates, and its options; null: none. */
+  onFailed: varchar('on_failed', { length: 100 }),
+  onFailedPriority: smallint('on_failed_priority'),
+  onFailedMaxRetries: integer('on_failed_max_retries'),
+  onFailedTimeoutSeconds: integer('on_failed_timeout_seconds'),
   /** Version of its claims, where it has a limit over all processes: shows whether a count is still true. */
   claims: bigint('claims', { mode: 'number' }).notNull().default(0),
 })

@@ -3,11 +3,13 @@ import type { AttemptOutcome } from '../../definition/lifecycle.ts'
 import type { Outcome } from '../../definition/outcome.ts'
 import type { Scrubber } from '../../definition/scrubber.ts'
 import type { AttemptEnd, RunEvent, TaskEvents } from '../../runtime/events.ts'
+import { emitFollowUps } from '../../runtime/follow-ups.ts'
 import { type Persisted, persist } from '../../runtime/persist.ts'
 import { endCancelledRun } from '../../store/cancel-requests.ts'
 import type { ClaimedTask } from '../../store/claim.ts'
 import type { Fence } from '../../store/fence.ts'
 import { failTask, findEnd, noteHandlerReturned, releaseTask, retryTaskLater } from '../../store/finish.ts'
+import type { FollowUp } from '../../store/follow-ups.ts'
 import type { Completions } from '../writers/completions.ts'
 import type { AttemptOutput } from './attempt-output.ts'
 import { showResult } from './result.ts'
@@ -31,6 +33,8 @@ export class OutcomeWriter {
   readonly #services: OutcomeServices
   readonly #scrubber: Scrubber | undefined
   readonly #startedAt = performance.now()
+  /** Created by the write that failed the task. */
+  #followUp: FollowUp | undefined
 
   constructor(
     run: { task: ClaimedTask; fence: Fence; event: RunEvent },
@@ -55,8 +59,7 @@ export class OutcomeWriter {
 
   async failRunning(error: string): Promise<void> {
     const failure = { error, stack: null, outcome: 'timed_out', stillRunning: true }
-    const { db } = this.#services
-    const { value } = await this.#persist('a timeout', () => failTask(db, this.#fence, failure))
+    const { value } = await this.#persist('a timeout', () => this.#fail(failure))
     if (value) this.#announce({ kind: 'fail', ...failure, as: 'timed_out' })
   }
 
@@ -102,6 +105,7 @@ export class OutcomeWriter {
   #emitEnded(end: Omit<AttemptEnd, 'durationMs'>): void {
     const durationMs = performance.now() - this.#startedAt
     this.#services.events.emit('ended', { ...this.#event, ...end, durationMs })
+    if (this.#followUp) emitFollowUps(this.#services.events, [{ followUp: this.#followUp }])
   }
 
   async #isWritten(outcome: WrittenOutcome): Promise<boolean> {
@@ -125,10 +129,16 @@ export class OutcomeWriter {
       case 'retry':
         return retryTaskLater(db, this.#fence, { ...outcome, outcome: outcome.as })
       case 'fail':
-        return failTask(db, this.#fence, { ...outcome, outcome: outcome.as, stillRunning: false })
+        return this.#fail({ ...outcome, outcome: outcome.as, stillRunning: false })
       case 'release':
         return releaseTask(db, this.#fence, 0)
     }
+  }
+
+  async #fail(failure: Parameters<typeof failTask>[2]): Promise<boolean> {
+    const { written, followUp } = await failTask(this.#services.db, this.#fence, failure)
+    this.#followUp = followUp
+    return written
   }
 
   #persist<T>(what: string, write: () => Promise<T>): Promise<Persisted<T>> {
