@@ -244,6 +244,23 @@ describe('a closed set of handlers', () => {
   })
 })
 
+describe('onFailed', () => {
+  test('takes a handler of what a failed task leaves, or of a part of it', () => {
+    const neverCalled = () => {
+      const whole = { taskId: z.string(), taskType: z.string(), error: z.string(), attempts: z.int() }
+      const params = z.object({ userId: z.int() })
+      task('a', { onFailed: task('b', { params: z.object({ ...whole, params }) })(() => {}) })(() => {})
+      task('c', { onFailed: task('d', { params: z.object({ taskId: z.string() }) })(() => {}) })(() => {})
+      task('e', { onFailed: plain })(() => {})
+      // @ts-expect-error a follow-up has no userId
+      task('f', { onFailed: sendReport })
+      // @ts-expect-error no registered handler
+      task('g', { onFailed: () => {} })
+    }
+    expect(neverCalled).toBeTypeOf('function')
+  })
+})
+
 describe('events', () => {
   test('have the type of what they tell', () => {
     const neverCalled = () => {

@@ -41,6 +41,17 @@ const countRows = task('count_rows', { params: z.object({ table: z.string() }) }
   async ({ table }) => ({ rows: table.length }),
 )
 
+const alert = task('alert', {
+  params: z.object({ taskId: z.string(), taskType: z.string(), error: z.string(), attempts: z.int() }),
+  maxRetries: 20,
+})(async ({ taskId, taskType, error }, ctx) => {
+  ctx.log.warn(`${taskType} ${taskId} failed for good: ${error}`)
+})
+
+const bookFlight = task('book_flight', { maxRetries: 0, onFailed: alert })(async () => {
+  throw new Error('sold out')
+})
+
 const app = Fastify()
 const tasks = [logIn, countRows]
 let database: TestDatabase
@@ -123,6 +134,19 @@ test('events', async () => {
   const messages = lines.map((line) => (JSON.parse(line) as { msg: string }).msg)
   expect(messages.filter((msg) => msg === 'hopeless failed for good: there is no shop')).toHaveLength(2)
   expect(messages.filter((msg) => msg === 'a listener of app.tasks.on() failed')).toHaveLength(1)
+})
+
+test('follow-ups', async () => {
+  const app = Fastify()
+  const { pool } = database
+  await app.register(asyncTasks, { pool, tasks: [bookFlight, alert], routes: false, executor: false })
+  const { taskId } = await app.tasks.createTask(bookFlight)
+  const [failed, followUp] = await drainTasks(app)
+  expect(failed).toMatchObject({ taskId, outcome: 'failed' })
+  expect(followUp).toMatchObject({ taskType: 'alert', outcome: 'completed' })
+  const { logs } = await app.tasks.listLogs(followUp?.taskId ?? '')
+  expect(logs).toMatchObject([{ message: `book_flight ${taskId} failed for good: sold out` }])
+  await app.close()
 })
 
 test('types', async () => {

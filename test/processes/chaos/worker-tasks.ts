@@ -45,7 +45,17 @@ export function createWorkerTasks(surroundings: Surroundings): AnyTask[] {
   const untilReleased = async (signal: AbortSignal) => {
     if (!signal.aborted) await once(signal, 'abort')
   }
+  /** Follows a failure, however often its own process is killed. */
+  const mourn = task('mourn', { maxRetries: 50 })((_params, ctx) => audited(ctx, async () => {}))
   return [
+    mourn,
+    /** Fails after a while, for good if no retry is left. */
+    task('doomed', { params: duration, onFailed: mourn })(({ ms }, ctx) =>
+      audited(ctx, async () => {
+        await delay(ms, undefined, { signal: ctx.signal })
+        throw new Error('doomed')
+      }),
+    ),
     /** Takes its time and obeys. */
     task('work', { params: duration })(({ ms }, ctx) =>
       audited(ctx, () => delay(ms, undefined, { signal: ctx.signal })),
