@@ -92,7 +92,7 @@ describe('onFailed', () => {
     expect(taskId < followUpId && followUpId < later.taskId).toBe(true)
   })
 
-  const fails: [string, (alert: AnyTask) => AnyTask, string | RegExp][] = [
+  const fails: [string, (alert: AnyTask, ignoredUntil: Promise<void>) => AnyTask, string | RegExp][] = [
     [
       'an error that is permanent',
       (alert) =>
@@ -111,10 +111,10 @@ describe('onFailed', () => {
     ],
     [
       'a timeout that its handler ignores',
-      (alert) =>
+      (alert, ignoredUntil) =>
         createTaskRegistry().task('fails', { onFailed: alert, maxRetries: 3, timeoutSeconds: 1 })(
           async () => {
-            await ignored.opened
+            await ignoredUntil
             throw new Error('too late')
           },
         ),
@@ -138,11 +138,10 @@ describe('onFailed', () => {
       /COMPLETION_ROLLED_BACK/,
     ],
   ]
-  const ignored = createGate()
-
   test.each(fails)('follows %s', async (_how, define, error) => {
     const { alert } = withAlert()
-    const failing = define(alert)
+    const ignored = createGate()
+    const failing = define(alert, ignored.opened)
     const { manager, executor } = engines.start([failing, alert], { cancelGraceMs: 100, concurrency: 2 })
     const { taskId } = await manager.createTask('fails', { a: 1 })
     await manager.waitFor(taskId)
