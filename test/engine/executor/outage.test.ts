@@ -151,6 +151,23 @@ describe('outage', () => {
     })
   })
 
+  test('a failure whose response is lost has one follow-up', async () => {
+    const { task } = createTaskRegistry()
+    const alert = task('alert')(() => {})
+    const fails = task('fails', { maxRetries: 0, onFailed: alert })(() => {
+      throw new Error('no')
+    })
+    const { manager, executor, events } = create([fails, alert])
+    const dropped = proxy.dropAnswerTo('follow_up_params as')
+    const followed = nextEvent(events, 'ended', ({ taskType }) => taskType === 'alert')
+    executor.start()
+    const { taskId } = await manager.createTask(fails)
+    await dropped
+    expect(await followed).toMatchObject({ outcome: 'completed' })
+    expect(await manager.waitFor(taskId)).toMatchObject({ status: 'failed', attempts: [{ attempt: 1 }] })
+    expect(await manager.listTasks({ taskType: 'alert' })).toMatchObject({ total: 1 })
+  })
+
   test('a claim whose response is lost is released and runs again, no retry spent', async () => {
     const { task } = createTaskRegistry()
     const attempts: number[] = []

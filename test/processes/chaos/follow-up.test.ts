@@ -12,17 +12,22 @@ test('processes are killed while their tasks fail: each final failure has exactl
   const { current } = arena
   const { random } = current
   const settings = { logLevel: 'warn' } as const
-  const count = LONG ? 10_000 : 300
-  const running = async () => (await current.statuses()).running ?? 0
+  const count = LONG ? 10_000 : 800
   await Promise.all(Array.from({ length: 3 }, () => current.startWorker(settings)))
-  // The last attempt is lost as often as it throws.
-  const ids = await current.create(count, 'doomed', () => ({ ms: between(random, 5, 100) }), {
-    maxRetries: 1,
-  })
-  for (let kills = 0; LONG ? (await current.statuses()).pending !== undefined : kills < 4; kills += 1) {
-    const victim = pick(random, current.workers)
+  const params = () => ({ ms: between(random, 50, 400) })
+  const ids = [
+    ...(await current.create(count / 2, 'doomed', params, { maxRetries: 0 })),
+    ...(await current.create(count / 2, 'doomed', params, { maxRetries: 1 })),
+  ]
+  for (let kills = 0; LONG || kills < 4; kills += 1) {
     if (LONG) await delay(KILL_INTERVAL_MS)
-    else await expect.poll(running, { interval: 10 }).toBeGreaterThan(0)
+    const victim = pick(random, current.workers)
+    // Somewhere in its work; at the end there may be none left.
+    const from = victim.told('started').length
+    const isOver = async () => (await current.statuses()).pending === undefined
+    const isBusy = async () => victim.told('started').length > from || (await isOver())
+    await expect.poll(isBusy, { interval: 10, timeout: 60_000 }).toBe(true)
+    if (await isOver()) break
     await current.kill(victim)
     await current.startWorker(settings)
   }
@@ -41,5 +46,6 @@ test('processes are killed while their tasks fail: each final failure has exactl
        from async_tasks where task_type = 'doomed' group by 1`,
   )
   console.log(`${count} failures: ${errors.map(({ lost, count }) => `${count} ${lost ? 'lost' : 'thrown'}`)}`)
+  expect(errors).toHaveLength(2)
   expect(await current.audit.overlaps()).toEqual([])
 })
