@@ -5,9 +5,7 @@ import { BACK_TO_PENDING, HANDLER_IS_LEFT, WAITS_BRIEFLY } from './fence.ts'
 import { TASK_COLUMNS, type TaskRow } from './rows.ts'
 import { ATTEMPTS, CANCEL_REQUESTS, TASKS } from './tables.ts'
 
-/**
- * Locked rows are skipped, or waited for half a second: a queued statement takes effect after its caller has given up.
- */
+/** Locked rows are skipped, or waited for half a second: a queued statement would act after its caller gave up. */
 
 export type LockedRows = 'skip' | 'wait'
 

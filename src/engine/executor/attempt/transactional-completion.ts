@@ -6,9 +6,7 @@ import type { AttemptOutput } from './attempt-output.ts'
 import type { Cancellation } from './cancellation.ts'
 import { encodeResult } from './result.ts'
 
-/**
- * `ctx.guard` and `ctx.complete`: fence check and completion inside the handler's transactions, which may roll back.
- */
+/** `ctx.guard` and `ctx.complete`: fence check and completion in the handler's transactions, which may roll back. */
 export class TransactionalCompletion {
   readonly #fence: Fence
   readonly #cancellation: Cancellation
