@@ -95,14 +95,18 @@ export class TasksClient<Handlers = unknown> {
    *
    * @throws TasksApiError `TASK_NOT_FOUND`, `TASK_NOT_PENDING`, `INVALID_PARAMS`, `TASK_BUSY`
    */
-  async updateTask(taskId: string, change: TaskChangeRequest, options?: CallOptions): Promise<TaskDetail> {
+  async updateTask(
+    taskId: string,
+    change: TaskChangeRequest,
+    options?: CallOptions,
+  ): Promise<DetailOf<Handlers>> {
     const answer = await this.#requester.json('PATCH', taskPath(taskId), { ...options, body: change })
-    return decodeDetail(answer)
+    return typed<Handlers>(answer)
   }
 
   /** Makes a pending task due at once. @throws TasksApiError `TASK_NOT_FOUND`, `TASK_NOT_PENDING`, `TASK_BUSY` */
-  async runNow(taskId: string, options?: CallOptions): Promise<TaskDetail> {
-    return decodeDetail(await this.#post(`${taskPath(taskId)}/run-now`, options))
+  async runNow(taskId: string, options?: CallOptions): Promise<DetailOf<Handlers>> {
+    return typed<Handlers>(await this.#post(`${taskPath(taskId)}/run-now`, options))
   }
 
   /**

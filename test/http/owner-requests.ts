@@ -59,7 +59,7 @@ async function createFor(createdBy: string | null, mark: string): Promise<string
 const readForeign = async () =>
   (
     await host.database.pool.query(
-      'select task_id, status, run_at, retry_count, cancelled_at from async_tasks where task_id = any($1) order by id',
+      'select task_id, status, priority, run_at, attempt, retry_count, cancelled_at from async_tasks where task_id = any($1) order by id',
       [foreign],
     )
   ).rows

@@ -34,6 +34,8 @@ const ROUTES: Readonly<Record<string, Row>> = {
   'DELETE /tasks/:taskId': { ...CHANGES, admin: 204 },
   'POST /tasks/:taskId/cancel': { ...CHANGES, owner: 'own' },
   'POST /tasks/:taskId/retry': CHANGES,
+  'PATCH /tasks/:taskId': { ...CHANGES, payload: () => ({ priority: 1 }) },
+  'POST /tasks/:taskId/run-now': CHANGES,
   'GET /tasks/:taskId/logs': { ...READS, owner: 'own' },
   'GET /tasks/:taskId/events': { ...READS, owner: 'own' },
   'GET /tasks/events': { ...READS, owner: 'filtered' },
