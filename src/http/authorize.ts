@@ -13,9 +13,10 @@ export interface Asker {
   name?: string | null
   /**
    * `admin` does everything. `viewer` reads everything and changes nothing (403 `READ_ONLY`). `owner` sees and cancels the
-   * tasks whose `createdBy` is its id, and nothing else. Default `admin`.
+   * tasks whose `createdBy` is its id, and nothing else. Default `admin`, where the object has no such property; any
+   * other value, `undefined` included, is a fault of the host: such requests get 500.
    */
-  role?: Role | undefined
+  role?: Role
 }
 
 /** Returns the caller; returns nothing (401), or throws an error with `statusCode` 401 or 403, to refuse the request. */
@@ -87,11 +88,10 @@ function readCaller(asker: unknown): Caller | Fault {
   if (id === THROWS) return noId('an object whose id throws')
   const fault = findFault(id)
   if (fault !== undefined) return noId(`an id that ${fault}`)
-  const given = readProperty(asker, 'role')
-  // Undefined alone has the default: null is a role that is not known.
-  const role = given === undefined ? DEFAULT_ROLE : given
+  // Undefined is no default: a role that was looked up and not found must not make an admin.
+  const role = hasRole(asker) ? readProperty(asker, 'role') : DEFAULT_ROLE
   if (!isRole(role)) {
-    const expected = `the role ${EXPECTED_ROLES} or none`
+    const expected = `the role ${EXPECTED_ROLES} or no property of this name`
     return { fault: `a role that ${describeRole(role)}`, expected, status: 500 }
   }
   const name = readProperty(asker, 'name')
@@ -110,10 +110,19 @@ function readProperty(asker: object, name: string): unknown {
   }
 }
 
+function hasRole(asker: object): boolean {
+  try {
+    return 'role' in asker
+  } catch {
+    // A proxy's trap: reading it throws, too, or returns what is checked.
+    return true
+  }
+}
+
 function describeRole(role: unknown): string {
   if (role === THROWS) return 'throws'
   if (typeof role === 'string') return 'is unknown'
-  if (role === null) return 'is null'
+  if (role === null || role === undefined) return `is ${role}`
   return typeof role === 'object' ? 'is an object' : `is a ${typeof role}`
 }
 

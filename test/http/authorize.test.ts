@@ -100,6 +100,7 @@ describe('authorize', () => {
     ['a role with other capitals', 'Admin', 'a role that is unknown'],
     ['an empty role', '', 'a role that is unknown'],
     ['null for a role', null, 'a role that is null'],
+    ['undefined for a role', undefined, 'a role that is undefined'],
     ['a number', 1, 'a role that is a number'],
     ['a list', ['admin'], 'a role that is an object'],
     ['a boxed string', Object('admin'), 'a role that is an object'],
@@ -114,7 +115,7 @@ describe('authorize', () => {
       }
       expect(logged).toHaveLength(1)
       expect(logged[0]).toContain(
-        `authorize returned ${fault}; expected the role 'admin', 'viewer', 'owner' or none`,
+        `authorize returned ${fault}; expected the role 'admin', 'viewer', 'owner' or no property of this name`,
       )
       expect(logged[0]).not.toContain('superuser')
     },
@@ -138,10 +139,7 @@ describe('authorize', () => {
   })
 
   test.each([
-    [
-      { id: 7, role: undefined },
-      { id: '7', name: null, role: 'admin' },
-    ],
+    [{ id: 7 }, { id: '7', name: null, role: 'admin' }],
     [
       { id: 'a', name: null, role: 'viewer' },
       { id: 'a', name: null, role: 'viewer' },
