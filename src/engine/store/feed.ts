@@ -17,7 +17,8 @@ const SUMMARY = `json_build_object(
             'taskId', t.task_id, 'taskType', t.task_type, 'status', t.status, 'progress', t.progress,
             'total', t.total, 'step', t.step, 'createdAt', t.created_at, 'startedAt', t.started_at,
             'completedAt', t.completed_at, 'cancelledAt', t.cancelled_at, 'runAt', t.run_at, 'retryCount', t.retry_count,
-            'maxRetries', t.max_retries, 'error', t.error_message, 'attempt', t.attempt, 'createdBy', t.created_by)::text`
+            'maxRetries', t.max_retries, 'error', t.error_message, 'attempt', t.attempt, 'createdBy', t.created_by,
+            'changedAt', t.changed_at)::text`
 
 // `nextXid` is computed from the age of the oldest transaction, without using up a number. It is read after the
 // statement's snapshot, so every writer that the snapshot does not show has a smaller number. See `settled-ids.ts`.
