@@ -115,9 +115,7 @@ export class Claimer {
     const begun = performance.now()
     const result = await this.#claims.claim(request)
     this.#horizon.record(request, result, performance.now() - begun, epoch)
-    const hasOpened = this.#limited.openWaiting(
-      result.waiting.filter((taskType) => this.#capacityOf(taskType) !== 0),
-    )
+    const hasOpened = this.#openWaiting(result.waiting)
     return { tasks: result.tasks, next: isFull(request, result) || hasOpened ? 'now' : 'later' }
   }
 
@@ -126,7 +124,14 @@ export class Claimer {
     const full = isFull(request, result)
     const released = this.#limited.end(claim, result, full)
     if (released.length > 0) this.#options.onCapacityReleased(released)
-    return { tasks: result.tasks, next: full ? 'now' : result.busy.length > 0 ? 'soon' : 'later' }
+    // A type with a long backlog stays open: without this, no other one would open beside it.
+    const hasOpened = this.#openWaiting(result.waiting.filter((taskType) => !claim.open.has(taskType)))
+    const next = full || hasOpened ? 'now' : result.busy.length > 0 ? 'soon' : 'later'
+    return { tasks: result.tasks, next }
+  }
+
+  #openWaiting(waiting: readonly string[]): boolean {
+    return this.#limited.openWaiting(waiting.filter((taskType) => this.#capacityOf(taskType) !== 0))
   }
 
   #capacityOf(taskType: string): number | null {

@@ -126,7 +126,7 @@ export class TaskExecutor {
     await Promise.all([this.#releaseAttempts(parts), logs.flushed(), progress.flush()])
     await Promise.all([loops.heartbeat.stop(), loops.rescuer.stop(), others])
     await persist('the end of the executor', () => stopExecutor(db, this.id), this.#context)
-    // For the tasks released here, and those created without a notification because this executor had a slot.
+    // Other executors claim the tasks released here, and those that this one was notified of.
     events.emit('capacityReleased', { taskTypes: [...definitions.keys()] })
   }
 

@@ -11,7 +11,7 @@ export interface LimitedClaim {
 }
 
 /**
- * Which types with a limit over all processes the next claim includes. A type opens when a plain claim has seen due
+ * Which types with a limit over all processes the next claim includes. A type opens when a claim without it has seen due
  * tasks of it, or one of its tasks has ended here. It closes when a claim has taken what the limit allows, until one of
  * its tasks ends, tasks or capacity may have come, or a poll interval has passed. So no type starves another.
  */

@@ -56,7 +56,7 @@ const INSERT_TYPES_INTERVAL_MS = 1_000
 
 const KNOW_TYPES = statement(
   'know_types',
-  `insert into ${TYPES} (task_type) select unnest($1::text[]) on conflict do nothing`,
+  `insert into ${TYPES} (task_type) select unnest($1::text[]) order by 1 on conflict do nothing`,
 )
 
 const CROWDED = statement(

@@ -130,6 +130,18 @@ describe('limits', () => {
     expect(order.filter((type) => type === 'limited')).toHaveLength(2)
     expect(order[0]).toBe('plain')
   })
+
+  test('a limited type with a backlog leaves slots to another one whose tasks come first', async () => {
+    const [long, short] = [crowd({ globalConcurrency: 5 }, 'long'), crowd({ globalConcurrency: 5 }, 'short')]
+    const order: string[] = []
+    const { manager, events } = engines.start([long.handler, short.handler], { concurrency: 1 })
+    events.on('started', ({ taskType }) => order.push(taskType))
+    await manager.createTasks(times(300, { task: long.handler }))
+    await expect.poll(() => order.length).toBeGreaterThan(0)
+    await manager.createTask(short.handler, {}, { priority: 10 })
+    await expect.poll(() => order.length).toBe(301)
+    expect(order.indexOf('short')).toBeLessThan(250)
+  })
 })
 
 describe('a paused type', () => {
