@@ -32,8 +32,8 @@ const due = (i: number) => `status = 'pending' and task_type = ($3::text[])[${i}
                 and not exists (select from ${TYPES} p
                                  where p.task_type = ($3::text[])[${i}] and p.paused_at is not null)`
 
-// The second comparison skips rows that were changed since the snapshot: the claim would return their old params. After a
-// wait PostgreSQL before 17.7 checks other conditions on the new version of the row, but not how it was found.
+// The second comparison skips rows that were changed since the snapshot: the claim would return their old params. Many
+// versions of PostgreSQL recheck a changed row by all conditions but the one that found it.
 const lockRow = (tid: string) => `
            cross join lateral (select c.id from ${TASKS} c
                                 where c.ctid = ${tid} and (c.ctid = ${tid}) is true and c.status = 'pending'
