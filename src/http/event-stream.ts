@@ -16,6 +16,8 @@ const RETRY_MS = 1_000
 /** Longest wait for a client to read the end. */
 const FAREWELL_MS = 1_000
 const MAX_STREAMS = 2_000
+/** So that one owner cannot occupy all. */
+const MAX_STREAMS_OF_OWNER = 50
 
 interface OpenStream {
   /** Ends the stream; cuts it off if the client does not read. */
@@ -27,26 +29,38 @@ export class EventStreams {
   readonly #open = new Set<OpenStream>()
   readonly #lifeMs: number
   readonly #max: number
+  readonly #maxOfOwner: number
+  readonly #ofOwners = new Map<string, number>()
 
-  constructor(app: FastifyInstance, { lifeMs = LIFE_MS, max = MAX_STREAMS } = {}) {
+  constructor(
+    app: FastifyInstance,
+    { lifeMs = LIFE_MS, max = MAX_STREAMS, maxOfOwner = MAX_STREAMS_OF_OWNER } = {},
+  ) {
     this.#lifeMs = lifeMs
     this.#max = max
+    this.#maxOfOwner = maxOfOwner
     app.addHook('preClose', async () => {
       for (const stream of this.#open) stream.end()
     })
   }
 
-  /** Streams what `follow` yields as fast as the client reads: Fastify pipes, so nothing is buffered. */
+  /**
+   * Streams what `follow` yields as fast as the client reads: Fastify pipes, so nothing is buffered.
+   *
+   * @param owner the caller's id, if it is an owner: it has a limit of its own
+   * @throws HttpProblem 503 `TOO_MANY_STREAMS`
+   */
   async send(
     request: FastifyRequest,
     reply: FastifyReply,
     follow: (options: FollowOptions) => Promise<AsyncIterable<FeedStep>>,
+    owner?: string,
   ): Promise<void> {
-    if (this.#open.size >= this.#max) {
-      const detail = `there are ${this.#max} streams open already; ask for the task itself now and then`
-      throw new HttpProblem(503, 'TOO_MANY_STREAMS', detail, { headers: { 'retry-after': '30' } })
+    if (this.#open.size >= this.#max) throw tooMany(`there are ${this.#max} streams open already`)
+    if (owner !== undefined && (this.#ofOwners.get(owner) ?? 0) >= this.#maxOfOwner) {
+      throw tooMany(`you have ${this.#maxOfOwner} streams open already`)
     }
-    const signal = this.#admit(reply)
+    const signal = this.#admit(reply, owner)
     const steps = await follow({ signal, idleMs: COMMENT_EVERY_MS })
     reply.headers({ 'content-type': 'text/event-stream', 'x-accel-buffering': 'no' })
     // A connection kept alive after a stream would delay a closing app. HTTP/2 has no such header.
@@ -59,7 +73,7 @@ export class EventStreams {
   }
 
   /** Returns a signal that aborts when the client has gone or must go. */
-  #admit({ raw }: FastifyReply): AbortSignal {
+  #admit({ raw }: FastifyReply, owner: string | undefined): AbortSignal {
     const over = new AbortController()
     let farewell: NodeJS.Timeout | undefined
     const stream = {
@@ -70,14 +84,29 @@ export class EventStreams {
     }
     const life = setTimeout(stream.end, this.#lifeMs * (1 - Math.random() / 10))
     this.#open.add(stream)
+    this.#count(owner, 1)
     raw.once('close', () => {
       over.abort()
       clearTimeout(life)
       clearTimeout(farewell)
       this.#open.delete(stream)
+      this.#count(owner, -1)
     })
     return over.signal
   }
+
+  #count(owner: string | undefined, change: 1 | -1): void {
+    if (owner === undefined) return
+    const open = (this.#ofOwners.get(owner) ?? 0) + change
+    if (open > 0) this.#ofOwners.set(owner, open)
+    else this.#ofOwners.delete(owner)
+  }
+}
+
+function tooMany(detail: string): HttpProblem {
+  return new HttpProblem(503, 'TOO_MANY_STREAMS', `${detail}; ask for the task itself now and then`, {
+    headers: { 'retry-after': '30' },
+  })
 }
 
 async function* encode(steps: AsyncIterable<FeedStep>, request: FastifyRequest): AsyncGenerator<string> {

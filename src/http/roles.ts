@@ -87,7 +87,8 @@ export async function bulkOf(
   }
 }
 
-function findOwnerId(request: FastifyRequest): string | undefined {
+/** The caller's id, if it is an owner. */
+export function findOwnerId(request: FastifyRequest): string | undefined {
   const caller = findCaller(request)
   return caller?.role === 'owner' ? caller.id : undefined
 }

@@ -201,7 +201,7 @@ test('a HEAD request is over with its headers', async () => {
 })
 
 /** Streams of a scope of their own, and one that says nothing until it is ended. */
-async function startSilentStream(limits: { lifeMs?: number; max?: number }) {
+async function startSilentStream(limits: { lifeMs?: number; max?: number; maxOfOwner?: number }) {
   const app = Fastify()
   app.setErrorHandler(handleError)
   const streams = new EventStreams(app, limits)
@@ -210,7 +210,8 @@ async function startSilentStream(limits: { lifeMs?: number; max?: number }) {
     if (!signal.aborted) await once(signal, 'abort')
   }
   app.get('/', async (request, reply) => {
-    await streams.send(request, reply, async ({ signal }) => wait(signal))
+    const { owner } = request.query as { owner?: string }
+    await streams.send(request, reply, async ({ signal }) => wait(signal), owner)
     return reply
   })
   const url = await app.listen({ port: 0, host: '127.0.0.1' })
@@ -236,6 +237,25 @@ test('more streams than a process may hold are refused until one has ended', asy
     return stream.response.status
   }
   await expect.poll(status).toBe(200)
+})
+
+test('one owner cannot occupy the streams of others', async () => {
+  const { url } = await startSilentStream({ maxOfOwner: 1 })
+  const first = await openEvents(`${url}?owner=7`)
+  const refused = await fetch(`${url}?owner=7`)
+  expect([refused.status, refused.headers.get('retry-after')]).toEqual([503, '30'])
+  expect(await refused.json()).toMatchObject({
+    code: 'TOO_MANY_STREAMS',
+    detail: expect.stringContaining('you have 1'),
+  })
+  const status = async (query: string) => {
+    await using stream = await openEvents(url + query)
+    return stream.response.status
+  }
+  expect(await status('?owner=8')).toBe(200)
+  expect(await status('')).toBe(200)
+  await first.close()
+  await expect.poll(() => status('?owner=7')).toBe(200)
 })
 
 test('open streams do not keep the app from closing', async () => {

@@ -20,10 +20,16 @@ interface Known {
   readonly createdBy: string | null
 }
 
-/** An event and the creator of its task; null: none, or unknown. */
+/** An event and the creator of its task; null: none; undefined: unknown. */
 interface Published {
   readonly event: TasksStreamEvent
-  readonly createdBy: string | null
+  readonly createdBy: string | null | undefined
+}
+
+interface Creator {
+  viewers: number
+  /** Resolves once its running tasks are known. */
+  readonly found: PromiseWithResolvers<void>
 }
 
 interface Batch {
@@ -43,6 +49,7 @@ export class AllTasks {
   readFleetAt = 0
   readonly #unfinished = new Map<string, Known>()
   readonly #ended = new Map<string, Pick<Known, 'body' | 'createdBy'>>()
+  readonly #creators = new Map<string, Creator>()
   readonly #ids = new MissingIds()
   #snapshot: string | undefined
   #paused: ReadonlySet<string> | undefined
@@ -55,12 +62,34 @@ export class AllTasks {
     this.found.promise.catch(() => {})
   }
 
+  /** Resolves once all running tasks of this creator are known. Each call needs one of `leave`. */
+  enter(createdBy: string): Promise<void> {
+    const creator = this.#creators.get(createdBy) ?? { viewers: 0, found: Promise.withResolvers<void>() }
+    creator.found.promise.catch(() => {})
+    creator.viewers += 1
+    this.#creators.set(createdBy, creator)
+    return creator.found.promise
+  }
+
+  leave(createdBy: string): void {
+    const creator = this.#creators.get(createdBy)
+    if (!creator) return
+    creator.viewers -= 1
+    if (creator.viewers === 0) this.#creators.delete(createdBy)
+  }
+
+  /** Rejects viewers that wait for their first read. */
+  reject(error: unknown): void {
+    for (const { found } of [this, ...this.#creators.values()]) found.reject(error)
+  }
+
   get wanted(): AllTasksPosition {
     return {
       unfinished: [...this.#unfinished.keys()],
       afterTask: this.#ids.position ?? null,
       missing: this.#ids.ids,
       snapshot: this.#snapshot ?? null,
+      creators: [...this.#creators.keys()],
     }
   }
 
@@ -84,6 +113,7 @@ export class AllTasks {
     if (result.changed.length > MAX_CHANGED || !hasAll) this.restart()
     this.#forget()
     this.found.resolve()
+    for (const createdBy of result.creators) this.#creators.get(createdBy)?.found.resolve()
     return result.newIds.length >= MAX_NEW
   }
 
@@ -94,17 +124,18 @@ export class AllTasks {
   }
 
   /**
-   * Events after this batch; undefined where some are no longer kept.
+   * Events after this batch; undefined where some are no longer kept, or where a deleted task may have been this creator's.
    *
-   * @param createdBy only of tasks that this user is known to have created; undefined: all
+   * @param createdBy only of tasks that this user has created; undefined: all
    */
   eventsAfter(number: number, createdBy: string | undefined): readonly TasksStreamEvent[] | undefined {
     const kept = this.#batches[0]?.number ?? this.#number + 1
     if (number < kept - 1) return undefined
-    return this.#batches
-      .filter((batch) => batch.number > number)
-      .flatMap((batch) => batch.events.filter((published) => isOf(published, createdBy)))
-      .map(({ event }) => event)
+    const events = this.#batches.filter((batch) => batch.number > number).flatMap((batch) => batch.events)
+    if (createdBy !== undefined && events.some((published) => published.createdBy === undefined)) {
+      return undefined
+    }
+    return events.filter((published) => isOf(published, createdBy)).map(({ event }) => event)
   }
 
   restart(): void {
@@ -129,8 +160,8 @@ export class AllTasks {
       const known = this.#find(taskId)
       if (result.tasks.has(taskId) || known?.body === DELETED) continue
       this.#remember(taskId, undefined)
-      // The row is gone: the creator of a task that was never read stays unknown.
-      yield { event: { type: 'deleted', taskId }, createdBy: known?.createdBy ?? null }
+      // The row is gone: the creator of a task that was never read, or is forgotten, stays unknown.
+      yield { event: { type: 'deleted', taskId }, createdBy: known?.createdBy }
     }
   }
 
@@ -181,6 +212,6 @@ export class AllTasks {
   }
 }
 
-function isOf(known: { readonly createdBy: string | null }, createdBy: string | undefined): boolean {
+function isOf(known: Pick<Published, 'createdBy'>, createdBy: string | undefined): boolean {
   return createdBy === undefined || known.createdBy === createdBy
 }

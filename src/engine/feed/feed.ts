@@ -21,6 +21,13 @@ export interface FollowOptions {
   readonly idleMs: number
 }
 
+export interface FollowOneOptions extends FollowOptions {
+  /** The id of the last line that is known; 0: none. */
+  readonly afterId: number
+  /** The stream ends once the task has another creator. The id as text; undefined: any. */
+  readonly createdBy?: string | undefined
+}
+
 export interface FollowAllOptions extends FollowOptions {
   /** The id of a creator, as text. */
   readonly createdBy?: string | undefined
@@ -57,7 +64,7 @@ export class TaskFeed {
    */
   async follow(
     taskId: string,
-    options: FollowOptions & { readonly afterId: number },
+    options: FollowOneOptions,
   ): Promise<AsyncGenerator<FeedStep, void, undefined>> {
     this.requireOpen()
     if (!TASK_ID.test(taskId)) throw taskNotFound(taskId)
@@ -74,8 +81,8 @@ export class TaskFeed {
    * Streams all tasks: those that run, then every change. Ends for a viewer that is too far behind, and for all where a
    * change may have been missed; they then read again what they show.
    *
-   * With `createdBy`: the tasks that this user has created and nothing else; no pauses, and no deletion of a task that
-   * was not seen before.
+   * With `createdBy`: the tasks that this user has created and nothing else; no pauses. Ends, too, where a task was
+   * deleted whose creator is not known.
    *
    * @throws TaskError `SHUTTING_DOWN`
    */
@@ -83,7 +90,7 @@ export class TaskFeed {
     this.requireOpen()
     this.#watched.all ??= new AllTasks()
     const { all } = this.#watched
-    const leave = await this.#enter(all, options.signal)
+    const leave = await this.#enter(all, options.signal, options.createdBy)
     return this.#allSteps(all, options, leave)
   }
 
@@ -104,21 +111,23 @@ export class TaskFeed {
     this.#events.off('cancelled', this.#onChange)
     this.#events.off('changed', this.#onChange)
     const { tasks, all } = this.#watched
-    for (const { changes, found } of [...tasks.values(), ...(all ? [all] : [])]) {
+    for (const { changes, found } of tasks.values()) {
       found.reject(shuttingDown())
       changes.announce()
     }
+    all?.reject(shuttingDown())
+    all?.changes.announce()
   }
 
   async *#steps(
     watched: WatchedTask,
-    { afterId, signal, idleMs }: FollowOptions & { readonly afterId: number },
+    { afterId, signal, idleMs, createdBy }: FollowOneOptions,
     leave: () => void,
   ): AsyncGenerator<FeedStep, void, undefined> {
     let position = afterId
     let shown: TaskDetail | undefined
     try {
-      while (!this.#isOver(signal) && !watched.isGone) {
+      while (!this.#isOver(signal) && watched.isThereFor(createdBy)) {
         const { count } = watched.changes
         const { detail } = watched
         if (detail && detail !== shown) {
@@ -128,6 +137,7 @@ export class TaskFeed {
         const end = watched.end
         const known = watched.position ?? 0
         const lines = position < known ? await this.#pages.linesAfter(watched, position, known) : []
+        if (!watched.isThereFor(createdBy)) return
         if (lines.length > 0) yield lines.map((line) => ({ type: 'log', line }))
         position = lines.at(-1)?.id ?? Math.max(position, known)
         if (position < known) continue
@@ -168,15 +178,17 @@ export class TaskFeed {
   }
 
   /** Leaves at the signal, too: an iterator that was never started runs no `finally`. */
-  async #enter(target: WatchedTask | AllTasks, signal: AbortSignal): Promise<() => void> {
+  async #enter(target: WatchedTask | AllTasks, signal: AbortSignal, createdBy?: string): Promise<() => void> {
     if (target.viewers === 0) this.#poller.wake()
     target.viewers += 1
+    const known = target instanceof AllTasks && createdBy !== undefined ? target.enter(createdBy) : undefined
     let hasLeft = false
     const leave = () => {
       if (hasLeft) return
       hasLeft = true
       signal.removeEventListener('abort', leave)
       target.viewers -= 1
+      if (target instanceof AllTasks && createdBy !== undefined) target.leave(createdBy)
       if (target.viewers === 0) this.#forget(target)
     }
     if (signal.aborted) leave()
@@ -184,6 +196,7 @@ export class TaskFeed {
     this.#poller.start(this.#stop.signal)
     try {
       await target.found.promise
+      await known
     } catch (error) {
       leave()
       throw error

@@ -127,6 +127,6 @@ export class FeedPoller {
   /** Those that have seen something wait for the end of the outage. */
   #rejectNewViewers(error: unknown): void {
     for (const { found } of this.#watched.tasks.values()) found.reject(error)
-    this.#watched.all?.found.reject(error)
+    this.#watched.all?.reject(error)
   }
 }

@@ -46,6 +46,13 @@ export class WatchedTask {
     return this.#isGone
   }
 
+  /** @param createdBy for this creator: another's task is as one that is gone; undefined: for all */
+  isThereFor(createdBy: string | undefined): boolean {
+    if (this.#isGone) return false
+    const creators = [this.#row, this.#detail].flatMap((known) => (known ? [known.createdBy] : []))
+    return createdBy === undefined || creators.every((creator) => creator === createdBy)
+  }
+
   /** The ended task, once its whole log is known. */
   get end(): TaskDetail | undefined {
     const isEnd = this.#logIsComplete && !this.#detailIsStale && this.#detail

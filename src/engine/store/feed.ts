@@ -1,5 +1,5 @@
 import type { TaskLogLine, TaskSummary } from '../../contract/task.ts'
-import { type Database, execute, statement } from '../../db/database.ts'
+import { type Database, execute, plainArray, statement } from '../../db/database.ts'
 import { parseInstant } from '../../db/reading.ts'
 import type { LogRow } from './rows.ts'
 import { type SummaryRow, toLogLine, toSummary } from './rows.ts'
@@ -62,6 +62,10 @@ const FEED = statement(
    (select 'task', t.task_id, t.id, ${SUMMARY}
       from ${TASKS} t where $4 and t.status = 'running' limit ${MAX_RUNNING})
    union all
+   -- All of them: executors run no more than they have slots.
+   select 'task', t.task_id, t.id, ${SUMMARY}
+     from ${TASKS} t where $4 and t.status = 'running' and t.created_by = any($9::text[])
+   union all
    select 'task', t.task_id, t.id, ${SUMMARY} from ${TASKS} t where $4 and t.task_id = any($5::text[])
    union all
    select 'changed', task_id, null, null from changed
@@ -93,6 +97,8 @@ export interface AllTasksPosition {
   readonly missing: readonly number[]
   /** Reports visible in it are known; null: read none. */
   readonly snapshot: string | null
+  /** Whose running tasks are all read. */
+  readonly creators: readonly string[]
 }
 
 export interface SeenTask {
@@ -115,6 +121,8 @@ export interface AllTasksResult {
   readonly tasks: ReadonlyMap<string, SeenTask>
   readonly newIds: readonly number[]
   readonly lastTask: number
+  /** As asked for. */
+  readonly creators: readonly string[]
   /** Tasks that reports name; those not among `tasks` were deleted. */
   readonly changed: readonly string[]
 }
@@ -141,6 +149,7 @@ export async function readFeed(
     all?.afterTask ?? null,
     all?.missing ?? [],
     all?.snapshot ?? null,
+    plainArray(all?.creators ?? []),
   ])
   const of = (kind: FeedRow['kind']) => found.filter((row) => row.kind === kind)
   const seen = ({ taskId, id, body }: FeedRow): [string, SeenTask] => [taskId, { id: id ?? 0, body }]
@@ -162,6 +171,7 @@ export async function readFeed(
       tasks: new Map([...of('task'), ...of('new')].map(seen)),
       newIds: of('new').map(({ id }) => id ?? 0),
       lastTask: of('lastTask')[0]?.id ?? 0,
+      creators: all.creators,
       changed: of('changed').map(({ taskId }) => taskId),
     },
   }

@@ -1,10 +1,10 @@
 import { type FastifyPluginAsyncZod, jsonSchemaTransform } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import { watchTasksQuery } from '../../contract/requests.ts'
-import type { TaskFeed } from '../../engine/feed/feed.ts'
+import type { FollowOptions, TaskFeed } from '../../engine/feed/feed.ts'
 import { EventStreams } from '../event-stream.ts'
 import { noQuery, problems, taskIdPath } from '../responses.ts'
-import { creatorFor } from '../roles.ts'
+import { creatorFor, findOwnerId } from '../roles.ts'
 
 const config = { swaggerTransform: jsonSchemaTransform }
 /** @fastify/compress would buffer events. */
@@ -38,7 +38,8 @@ export const eventRoutes: FastifyPluginAsyncZod<{ feed: TaskFeed }> = async (app
   }
   app.get('/tasks/events', { ...uncompressed, config, schema: allSchema }, async (request, reply) => {
     const createdBy = creatorFor(request, request.query.createdBy)
-    await streams.send(request, reply, (options) => feed.followAll({ ...options, createdBy }))
+    const follow = (options: FollowOptions) => feed.followAll({ ...options, createdBy })
+    await streams.send(request, reply, follow, findOwnerId(request))
     return reply
   })
 
@@ -56,7 +57,9 @@ export const eventRoutes: FastifyPluginAsyncZod<{ feed: TaskFeed }> = async (app
   app.get('/tasks/:taskId/events', { ...uncompressed, config, schema: oneSchema }, async (request, reply) => {
     const { taskId } = request.params
     const afterId = request.headers['last-event-id']
-    await streams.send(request, reply, (options) => feed.follow(taskId, { ...options, afterId }))
+    const createdBy = findOwnerId(request)
+    const follow = (options: FollowOptions) => feed.follow(taskId, { ...options, afterId, createdBy })
+    await streams.send(request, reply, follow, createdBy)
     return reply
   })
 }

@@ -294,6 +294,23 @@ describe('the reader', () => {
     expect(statements.length).toBeLessThan(30)
   })
 
+  test("ends a stream for a creator once the task is another creator's, and no other stream", async () => {
+    const { manager } = engines.create([])
+    const { taskId } = await manager.createTask('nobody', {}, { createdBy: 'a' })
+    const options = { afterId: 0, signal: leaving().signal, idleMs: 60_000 }
+    const owners = eventsOf(await feed.follow(taskId, { ...options, createdBy: 'a' }))
+    const all = eventsOf(await feed.follow(taskId, options))
+    for (const events of [owners, all]) {
+      expect((await events.next()).value).toMatchObject({ task: { taskId, createdBy: 'a' } })
+    }
+    const [next, nextOfAll] = [owners.next(), all.next()]
+    await engines.database.pool.query(`update async_tasks set created_by = 'b' where task_id = $1`, [taskId])
+    expect(await nextOfAll).toMatchObject({ value: { task: { taskId, createdBy: 'b' } } })
+    await insertLine(engines.database.pool, taskId, 'secret')
+    expect(await messagesUntil(all, 'secret')).toEqual(['secret'])
+    expect(await next).toEqual({ done: true, value: undefined })
+  })
+
   test('ends what is followed when it is closed', async () => {
     const { manager } = engines.create([])
     const { taskId } = await manager.createTask('nobody')

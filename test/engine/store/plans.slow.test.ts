@@ -170,6 +170,7 @@ describe('over 100,000 finished tasks', () => {
       afterTask: 101_990,
       missing: [101_980, 101_985],
       snapshot: '700:700:',
+      creators: ['u1'],
     }
     const [statement] = await captureStatements(tables.pool, () => readFeed(db, watched, 500, all))
     for (const kind of KINDS) {
