@@ -18,6 +18,11 @@ export interface CancelledRun {
 /** PostgreSQL allows payloads of 8,000 bytes: this many of the longest ids and attempts. */
 export const MAX_RUNS = 128
 
+/** Rows that others insert may have ids with spaces or of several bytes per character: one would spoil its payload. */
+export function fitsIntoPayload(taskId: string): boolean {
+  return /^[!-~]{1,50}$/.test(taskId)
+}
+
 /** Excludes due tasks: `duePayload` encodes those, as inserts notify with their own commit. */
 export function encodeNotification(notification: Exclude<Notification, { kind: 'due' }>): string {
   if (notification.kind === 'resumed') return 'resumed'

@@ -2,7 +2,7 @@ import type { Database } from '../../db/database.ts'
 import type { TaskEventMap, TaskEvents } from '../runtime/events.ts'
 import { duePayload, sendNotification } from '../store/notify.ts'
 import { NotifyLimiter } from './limiter.ts'
-import { type CancelledRun, encodeNotification, MAX_RUNS } from './notifications.ts'
+import { type CancelledRun, encodeNotification, fitsIntoPayload, MAX_RUNS } from './notifications.ts'
 
 export interface NotifierOptions {
   readonly db: Database
@@ -40,6 +40,8 @@ export class Notifier {
   readonly #onCancelled = ({ taskId, attempt, reason }: TaskEventMap['cancelled'][0]): void => {
     // Nobody runs what has expired.
     if (reason === 'expired' || this.#options.holds(taskId, attempt)) return
+    // Its executor reads the cancel with its next heartbeat.
+    if (!fitsIntoPayload(taskId)) return
     const run: CancelledRun = { taskId, attempt }
     if (this.#cancelled.push(run) > 1) return
     // A bulk cancel emits up to a thousand events in one turn of the event loop.
