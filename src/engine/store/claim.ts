@@ -52,6 +52,8 @@ interface ClaimRow extends ClaimedTask {
 
 const NO_LIMIT = 1_000_000_000
 
+const NOTHING = { tasks: [], busy: [] }
+
 const INSERT_TYPES_INTERVAL_MS = 1_000
 
 const KNOW_TYPES = statement(
@@ -116,7 +118,12 @@ export class Claims implements TypeClaims {
       result.busy.length > 0 && performance.now() - this.#typesInsertedAt > INSERT_TYPES_INTERVAL_MS
     if (mayBeDeleted) this.#typesInsertedAt = Number.NEGATIVE_INFINITY
     try {
-      return { ...result, tasks: [...result.tasks, ...(await this.#claimOtherKeys(request, open, result))] }
+      const others = await this.#claimOtherKeys(request, open, result)
+      return {
+        ...result,
+        tasks: [...result.tasks, ...others.tasks],
+        busy: [...new Set([...result.busy, ...others.busy])],
+      }
     } catch (error) {
       // Claimed tasks must run; the next claim meets the outage itself.
       if (result.tasks.length > 0) return result
@@ -134,15 +141,15 @@ export class Claims implements TypeClaims {
     request: ClaimRequest,
     open: ReadonlySet<string>,
     result: ClaimResult,
-  ): Promise<readonly ClaimedTask[]> {
+  ): Promise<Pick<LimitedClaimResult, 'tasks' | 'busy'>> {
     const left = request.limit - result.tasks.length
     const keyed = this.types.filter(({ keyed, taskType }) => keyed && result.waiting.includes(taskType))
-    if (left === 0 || keyed.length === 0) return []
+    if (left === 0 || keyed.length === 0) return NOTHING
     const rows = await execute<{ taskType: string }>(this.#db, CROWDED, [
       keyed.map(({ taskType }) => taskType),
     ])
     const crowded = new Set(rows.map(({ taskType }) => taskType).filter((taskType) => open.has(taskType)))
-    if (crowded.size === 0) return []
+    if (crowded.size === 0) return NOTHING
     const capacity = this.types.map(({ taskType }, i) => {
       const before = request.capacity[i] ?? null
       return before === null
@@ -152,7 +159,7 @@ export class Claims implements TypeClaims {
     this.#hopping ??= this.#statement('claim_keys', 'claimed', (type, i) =>
       type.keyed ? hoppingBranch(i) : [],
     )
-    return (await this.#claimOpen(this.#hopping, { ...request, limit: left, capacity }, crowded)).tasks
+    return this.#claimOpen(this.#hopping, { ...request, limit: left, capacity }, crowded)
   }
 
   #statement(

@@ -4,6 +4,7 @@ import { createDatabase } from '../../../src/db/database.ts'
 import type { TypeLimits } from '../../../src/engine/definition/limits.ts'
 import { Claims } from '../../../src/engine/store/claim.ts'
 import { startFaultProxy } from '../../support/fault-proxy.ts'
+import { slowPool } from '../../support/slow-pool.ts'
 import { inStatus, SOME_EXECUTOR, type StoredRow, useTaskTables } from '../../support/task-rows.ts'
 
 const tables = useTaskTables()
@@ -164,6 +165,33 @@ describe('a type with keys', () => {
       await endPool(pool, 1_000)
       await proxy.close()
     }
+  })
+
+  test('is busy when another claim locks it before the claim of further keys', async () => {
+    await tables.pool.query(
+      `insert into async_tasks (task_id, task_type, concurrency_key)
+       select 'task_k' || n, 'keyed', 'long' from generate_series(1, 300) n`,
+    )
+    const last = await insert('keyed', { concurrency_key: 'other' })
+    const client = await tables.pool.connect()
+    const pool = slowPool(tables.pool, async ({ text }, send) => {
+      if (!text.includes('/* tasks_claim_keys')) return send()
+      await client.query('begin')
+      await client.query(`select from async_task_types where task_type = 'keyed' for update`)
+      return send().finally(() => client.query('rollback'))
+    })
+    const made = new Claims(createDatabase(pool, { prepared: false }), SOME_EXECUTOR, [keyed])
+    const request = { limit: 10, capacity: [null], since: [null] }
+    try {
+      const answer = await made.claimLimited(request, new Set(['keyed']))
+      expect(idsOf(answer)).toEqual(['task_k1'])
+      expect(answer.busy).toEqual(['keyed'])
+    } finally {
+      client.release()
+    }
+    const answer = await claims(keyed).limited()
+    expect(idsOf(answer)).toEqual([last])
+    expect(answer.busy).toEqual([])
   })
 
   test('takes tasks without a key one at a time', async () => {
