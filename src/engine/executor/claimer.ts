@@ -120,7 +120,10 @@ export class Claimer {
   }
 
   async #claimLimited(request: ClaimRequest, claim: LimitedClaim): Promise<Claimed> {
-    const result = await this.#claims.claimLimited(request, claim.open)
+    const result = await this.#claims.claimLimited(request, claim.open).catch((error: unknown) => {
+      this.#limited.restore(claim)
+      throw error
+    })
     const full = isFull(request, result)
     const released = this.#limited.end(claim, result, full)
     if (released.length > 0) this.#options.onCapacityReleased(released)

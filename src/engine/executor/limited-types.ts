@@ -76,11 +76,9 @@ export class LimitedTypes {
     const now = performance.now()
     const taken = new Set(result.tasks.map(({ taskType }) => taskType))
     const released: string[] = []
+    this.#restoreEnded(result.busy, ended)
     for (const taskType of result.seen ?? open) {
-      if (result.busy.includes(taskType)) {
-        if (ended.has(taskType)) this.#ended.add(taskType)
-        continue
-      }
+      if (result.busy.includes(taskType)) continue
       if (taken.has(taskType) && isFull) continue
       // It took all that the limit allows, or tasks of other types came first.
       if (!this.#ended.has(taskType)) this.#open.delete(taskType)
@@ -90,5 +88,14 @@ export class LimitedTypes {
       if (ended.has(taskType) && !taken.has(taskType) && isWaiting) released.push(taskType)
     }
     return released
+  }
+
+  /** Undoes `begin` for a claim that failed: the next one must still see what has ended. */
+  restore({ open, ended }: LimitedClaim): void {
+    this.#restoreEnded(open, ended)
+  }
+
+  #restoreEnded(taskTypes: Iterable<string>, ended: ReadonlySet<string>): void {
+    for (const taskType of taskTypes) if (ended.has(taskType)) this.#ended.add(taskType)
   }
 }

@@ -26,6 +26,7 @@ function createClaimer(...tasks: AnyTask[]) {
   const overlooked = Promise.withResolvers<void>()
   const wakeUps: string[] = []
   const onDebounced: (() => void)[] = []
+  const released: (readonly string[])[] = []
   const pool = slowPool(engines.database.pool, async (query, send) => {
     if (query.text.includes('/* tasks_waits_since_before')) {
       probe.begun += 1
@@ -44,7 +45,7 @@ function createClaimer(...tasks: AnyTask[]) {
     types: [...registry.definitions().values()].map(limitsOf),
     slots: new Slots(2),
     pollIntervalMs: 60_000,
-    onCapacityReleased: () => {},
+    onCapacityReleased: (taskTypes) => released.push(taskTypes),
     wakeUp: {
       notify: () => {
         wakeUps.push('now')
@@ -57,7 +58,17 @@ function createClaimer(...tasks: AnyTask[]) {
     },
   })
   const taken = async () => (await claimer.claim(2)).tasks.map(({ taskId }) => taskId)
-  return { claimer, manager, onResponse, taken, probe, overlooked: overlooked.promise, wakeUps, onDebounced }
+  return {
+    claimer,
+    manager,
+    onResponse,
+    taken,
+    probe,
+    overlooked: overlooked.promise,
+    wakeUps,
+    onDebounced,
+    released,
+  }
 }
 
 test('the next claim finds old tasks that come while a slow claim is in flight', async () => {
@@ -156,4 +167,20 @@ test('a task of a limited type that comes while a claim of it is in flight does 
   const late = await manager.createTask(one)
   expect(await taken()).toEqual([])
   expect(await taken()).toEqual([late.taskId])
+})
+
+test('a released permit that cannot be used here is announced, even if the first claim after it fails', async () => {
+  const one = createTaskRegistry().task('one', { globalConcurrency: 1 })(() => {})
+  const { claimer, manager, onResponse, taken, released } = createClaimer(one)
+  await manager.createTasks([{ task: one }, { task: one }])
+  claimer.noteEnd('one')
+  expect(await taken()).toHaveLength(1)
+  claimer.noteEnd('one')
+  onResponse.push(() => {
+    throw new Error('the connection broke')
+  })
+  await expect(taken()).rejects.toThrow('the connection broke')
+  expect(released).toEqual([])
+  expect(await taken()).toEqual([])
+  expect(released).toEqual([['one']])
 })
