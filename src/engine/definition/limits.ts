@@ -22,7 +22,7 @@ export function limitsOf({ type, options }: TaskDefinition): TypeLimits {
   }
 }
 
-export function isLimited(limits: TypeLimits): boolean {
+export function isGloballyLimited(limits: TypeLimits): boolean {
   return limits.globalConcurrency !== null || limits.keyed
 }
 

@@ -1,5 +1,5 @@
 import type { Database } from '../../db/database.ts'
-import { isLimited, type TypeLimits } from '../definition/limits.ts'
+import { isGloballyLimited, type TypeLimits } from '../definition/limits.ts'
 import type { WakeUp } from '../runtime/wake-up.ts'
 import type { ClaimRequest, ClaimResult } from '../store/claim.ts'
 import { waitsSinceBefore } from '../store/claim-probe.ts'
@@ -12,7 +12,7 @@ const PROBE_SHARE = 50
 
 const MAX_RETRY_PROBE_MS = 10_000
 
-/** After this long without a claimed task, a claim replaces the probe. */
+/** After this long without a claimed task, a claim of all due tasks replaces the probe. */
 const BUSY_MS = 1_000
 
 /** Rows become visible when their transaction commits, which may be after they are due. */
@@ -75,7 +75,7 @@ export class ClaimHorizon {
     this.#types.forEach((type, i) => {
       const capacity = request.capacity[i] ?? Number.POSITIVE_INFINITY
       const taken = result.tasks.filter(({ taskType }) => taskType === type.taskType).length
-      if (!isLimited(type) && taken < capacity) this.#since[i] = result.at - OVERLAP_MS
+      if (!isGloballyLimited(type) && taken < capacity) this.#since[i] = result.at - OVERLAP_MS
     })
   }
 
@@ -111,7 +111,7 @@ export class ClaimHorizon {
   }
 
   #noteFullCost(costMs: number): void {
-    // The smaller of two costs, so that one short delay changes nothing.
+    // The smaller of the last two costs: one slow claim alone changes nothing.
     const cost = Math.min(costMs, this.#lastFullMs)
     this.#lastFullMs = costMs
     this.#readsRecent = cost >= CHEAP_MS && this.#isBounded

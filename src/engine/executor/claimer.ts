@@ -1,5 +1,5 @@
 import type { Database } from '../../db/database.ts'
-import { isLimited, type TypeLimits } from '../definition/limits.ts'
+import { isGloballyLimited, type TypeLimits } from '../definition/limits.ts'
 import type { WakeUp } from '../runtime/wake-up.ts'
 import {
   type ClaimedTask,
@@ -30,7 +30,7 @@ export interface ClaimerOptions {
   readonly types: readonly TypeLimits[]
   readonly slots: Slots
   readonly pollIntervalMs: number
-  /** Permits were released here, tasks wait, and none was claimed: other executors may have slots. */
+  /** Permits of these types were released and tasks wait, but this executor took none: others may have slots. */
   onCapacityReleased(taskTypes: readonly string[]): void
   readonly wakeUp: Pick<WakeUp, 'notify' | 'notifyAfter'>
 }
@@ -40,12 +40,12 @@ export class Claimer {
   readonly #options: ClaimerOptions
   readonly #claims: TypeClaims
   readonly #types: ReadonlyMap<string, TypeLimits>
-  readonly #counted: readonly number[]
+  readonly #processLimited: readonly number[]
   readonly #limited: LimitedTypes
   readonly #horizon: ClaimHorizon
-  /** Its claims may lock rows for a moment without claiming them, and other claims skip those. */
+  /** Claims of some type may lock rows for a moment without taking them: meanwhile, other claims skip those. */
   readonly mayHideRows: boolean
-  #foundFew = false
+  #lastClaimFoundFew = false
   #isDebouncing = false
 
   constructor(options: ClaimerOptions) {
@@ -54,19 +54,19 @@ export class Claimer {
     const hasMany = types.length > MANY_TYPES
     this.#claims = new (hasMany ? ManyTypeClaims : Claims)(db, executorId, types)
     this.#types = new Map(types.map((type) => [type.taskType, type]))
-    this.#counted = types.flatMap(({ concurrency }, i) => (concurrency === null ? [] : i))
+    this.#processLimited = types.flatMap(({ concurrency }, i) => (concurrency === null ? [] : i))
     this.#limited = new LimitedTypes(types, pollIntervalMs)
     this.#horizon = new ClaimHorizon({ db, types: this.#claims.types, isBounded: !hasMany, wakeUp })
-    this.mayHideRows = types.some((type) => type.concurrency !== null && !isLimited(type))
+    this.mayHideRows = types.some((type) => type.concurrency !== null && !isGloballyLimited(type))
   }
 
-  isLimited(taskType: string): boolean {
+  isGloballyLimited(taskType: string): boolean {
     return this.#limited.has(taskType)
   }
 
-  isUnlimited(taskType: string): boolean {
+  hasNoLimit(taskType: string): boolean {
     const type = this.#types.get(taskType)
-    return type !== undefined && type.concurrency === null && !isLimited(type)
+    return type !== undefined && type.concurrency === null && !isGloballyLimited(type)
   }
 
   noteEnd(taskType: string): void {
@@ -76,7 +76,7 @@ export class Claimer {
   /** Claims at once if all slots were busy, the type is limited, or there is a backlog; otherwise debounces. */
   noteFreed(taskType: string, wasFull: boolean): void {
     const { wakeUp } = this.#options
-    if (wasFull || !this.#foundFew || !this.isUnlimited(taskType)) wakeUp.notify()
+    if (wasFull || !this.#lastClaimFoundFew || !this.hasNoLimit(taskType)) wakeUp.notify()
     else if (!this.#isDebouncing) {
       this.#isDebouncing = true
       wakeUp.notifyAfter(DEBOUNCE_MS, () => {
@@ -102,7 +102,7 @@ export class Claimer {
       ? this.#claimLimited(request, limitedClaim)
       : this.#claimPlain(request))
     if (claimed.tasks.length > 0) this.#horizon.noteTaken()
-    this.#foundFew = claimed.tasks.length < Math.min(limit, 2)
+    this.#lastClaimFoundFew = claimed.tasks.length < Math.min(limit, 2)
     return claimed
   }
 
@@ -125,11 +125,11 @@ export class Claimer {
       throw error
     })
     const full = isFull(request, result)
-    const released = this.#limited.end(claim, result, full)
+    const released = this.#limited.finish(claim, result, full)
     if (released.length > 0) this.#options.onCapacityReleased(released)
     // A type with a long backlog stays open: without this, no other one would open beside it.
     const hasOpened = this.#openWaiting(result.waiting.filter((taskType) => !claim.open.has(taskType)))
-    const next = full || hasOpened ? 'now' : result.busy.length > 0 ? 'soon' : 'later'
+    const next = full || hasOpened ? 'now' : result.contended.length > 0 ? 'soon' : 'later'
     return { tasks: result.tasks, next }
   }
 
@@ -145,7 +145,7 @@ export class Claimer {
   #request(limit: number): ClaimRequest {
     const { types } = this.#claims
     const capacity = types.map((): number | null => null)
-    for (const i of this.#counted) capacity[i] = this.#capacityOf(types[i]?.taskType ?? '')
+    for (const i of this.#processLimited) capacity[i] = this.#capacityOf(types[i]?.taskType ?? '')
     return { limit, capacity, since: this.#horizon.since(), closed: this.#limited.closed() }
   }
 }

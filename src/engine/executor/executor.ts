@@ -92,7 +92,8 @@ export class TaskExecutor {
     events.off('resumed', this.#onResumed)
     claimLoop.close()
     slots.onEnded = ({ task: { taskType } }) => {
-      if (parts.claimer.isLimited(taskType)) events.emit('capacityReleased', { taskTypes: [taskType] })
+      if (parts.claimer.isGloballyLimited(taskType))
+        events.emit('capacityReleased', { taskTypes: [taskType] })
     }
     const claimed = Promise.all([loops.claim.stop(), parts.scheduler.stop()])
     const pruned = loops.pruner.stop()

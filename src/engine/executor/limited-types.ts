@@ -1,7 +1,7 @@
-import { isLimited, type TypeLimits } from '../definition/limits.ts'
+import { isGloballyLimited, type TypeLimits } from '../definition/limits.ts'
 import type { LimitedClaimResult } from '../store/claim.ts'
 
-/** A type that was not next in order is left out this long: its claim costs a transaction. */
+/** A type stays closed this long after tasks of others came first: each claim that includes it locks its row. */
 const NOT_NEXT_MS = 50
 
 export interface LimitedClaim {
@@ -11,8 +11,8 @@ export interface LimitedClaim {
 }
 
 /**
- * Which types with a limit over all processes the next claim includes. A type opens when a claim without it has seen due
- * tasks of it, or one of its tasks has ended here. It closes when a claim has taken what the limit allows, until one of
+ * Which types with a limit over all processes the next claim includes. A type opens when a claim without it has seen
+ * due tasks of it, or one of its tasks has ended here. It closes when a claim has taken what the limit allows, until one of
  * its tasks ends, tasks or capacity may have come, or a poll interval has passed. So no type starves another.
  */
 export class LimitedTypes {
@@ -25,7 +25,7 @@ export class LimitedTypes {
   #wakeCount = 0
 
   constructor(types: readonly TypeLimits[], pollIntervalMs: number) {
-    this.#limited = new Set(types.filter(isLimited).map(({ taskType }) => taskType))
+    this.#limited = new Set(types.filter(isGloballyLimited).map(({ taskType }) => taskType))
     this.#pollIntervalMs = pollIntervalMs
   }
 
@@ -69,18 +69,18 @@ export class LimitedTypes {
   }
 
   /**
-   * Closes the types of a claim that returned. Returns those with a released permit and waiting tasks, none of which
-   * was claimed here: other executors may have slots. `isFull`: it took as many tasks as it asked for.
+   * Closes the types of a claim that returned. Returns those with a permit released here and waiting tasks, none of
+   * which this claim took: other executors may have slots. `isFull`: the claim took as many tasks as it asked for.
    */
-  end({ open, ended, wakeCount }: LimitedClaim, result: LimitedClaimResult, isFull: boolean): string[] {
+  finish({ open, ended, wakeCount }: LimitedClaim, result: LimitedClaimResult, isFull: boolean): string[] {
     const now = performance.now()
     const taken = new Set(result.tasks.map(({ taskType }) => taskType))
     const released: string[] = []
-    this.#restoreEnded(result.busy, ended)
+    this.#restoreEnded(result.contended, ended)
     for (const taskType of result.seen ?? open) {
-      if (result.busy.includes(taskType)) continue
+      if (result.contended.includes(taskType)) continue
       if (taken.has(taskType) && isFull) continue
-      // It took all that the limit allows, or tasks of other types came first.
+      // The claim took all that the type's limit allows, or was full of tasks of other types, which came first.
       if (!this.#ended.has(taskType)) this.#open.delete(taskType)
       const closedMs = isFull ? NOT_NEXT_MS : this.#pollIntervalMs
       if (wakeCount === this.#wakeCount) this.#closedUntil.set(taskType, now + closedMs)

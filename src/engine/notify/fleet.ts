@@ -8,7 +8,7 @@ export interface Fleet {
 
 const FEW = 3
 
-/** As many others are woken later: the first may have no free slot, or have just died. */
+/** A second group of the same size wakes later: executors of the first may have no free slot, or have just died. */
 const BACKUP_MS = 20
 
 /** Delay of this executor's claim; undefined: none. As many wake as there are tasks, and as many again later. */

@@ -8,12 +8,12 @@ export class NotifyLimiter {
   #suppressed = 0
   #timer: NodeJS.Timeout | undefined
 
-  /** @param send notifies of so many due tasks; Infinity: of an unknown number */
+  /** @param send sends a notification of `count` due tasks; Infinity: of an unknown number */
   constructor(send: (count: number) => void) {
     this.#send = send
   }
 
-  /** Whether an insert should notify with its own commit, which then counts. */
+  /** Returns whether an insert should notify with its own commit; if so, this counts as a notification. */
   shouldNotify(): boolean {
     const now = performance.now()
     if (this.#timer || now < this.#nextAt) return false

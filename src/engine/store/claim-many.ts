@@ -1,5 +1,5 @@
 import { type Database, execute, statement } from '../../db/database.ts'
-import { isLimited, type TypeLimits } from '../definition/limits.ts'
+import { isGloballyLimited, type TypeLimits } from '../definition/limits.ts'
 import {
   type ClaimRequest,
   type ClaimResult,
@@ -74,7 +74,7 @@ export class ManyTypeClaims implements TypeClaims {
     this.#executorId = executorId
     this.types = types
     this.#positions = new Map(types.map(({ taskType }, i) => [taskType, i]))
-    this.#limited = types.filter(isLimited).map(({ taskType }) => taskType)
+    this.#limited = types.filter(isGloballyLimited).map(({ taskType }) => taskType)
   }
 
   async claim(request: ClaimRequest): Promise<ClaimResult> {
@@ -87,12 +87,12 @@ export class ManyTypeClaims implements TypeClaims {
     // A type that was not found has no due task, unless more types are due than were kept.
     const others = [...open].filter((taskType) => !names.has(taskType))
     const [left, over] = due.most === undefined ? [[], others] : [others, []]
-    if (names.size === 0) return { ...(await this.#claimPlain(request, due)), busy: left, seen: over }
+    if (names.size === 0) return { ...(await this.#claimPlain(request, due)), contended: left, seen: over }
     const types = inFewShapes([...due.plain, ...due.limited])
     const claims = new Claims(this.#db, this.#executorId, types)
     const result = await claims.claimLimited(this.#narrow(request, due, types), names)
     const seen = [...names, ...over]
-    return { ...result, seen, busy: [...result.busy, ...left], isPartial: due.most !== undefined }
+    return { ...result, seen, contended: [...result.contended, ...left], isPartial: due.most !== undefined }
   }
 
   async #claimPlain(request: ClaimRequest, due: DueTypes): Promise<ClaimResult> {
@@ -115,8 +115,8 @@ export class ManyTypeClaims implements TypeClaims {
       ({ taskType }) => this.types[this.#positions.get(taskType ?? NO_TYPE) ?? -1] ?? [],
     )
     const most = this.#db.prepared || limit > FEW_TASKS ? MOST_DUE : FEW_DUE
-    const plain = due.filter((type) => !isLimited(type))
-    const limited = due.filter(isLimited)
+    const plain = due.filter((type) => !isGloballyLimited(type))
+    const limited = due.filter(isGloballyLimited)
     const isPartial = plain.length > most || limited.length > FEW_DUE
     return {
       plain: plain.slice(0, most),
@@ -142,7 +142,7 @@ function inFewShapes(types: readonly TypeLimits[]): TypeLimits[] {
 
 function kindOf(type: TypeLimits): string {
   if (type.keyed) return 'keyed'
-  if (isLimited(type)) return 'limited'
+  if (isGloballyLimited(type)) return 'limited'
   return type.concurrency === null ? 'free' : 'process'
 }
 

@@ -13,7 +13,7 @@ const WAITS_SINCE_BEFORE = statement(
                          where p.task_type = u.task_type and p.paused_at is not null)) as waits`,
 )
 
-/** Returns whether a task waits that claims bounded by these instants leave out. Locks nothing. */
+/** Returns whether any type has a task due before its instant, which bounded claims leave out. Locks nothing. */
 export async function waitsSinceBefore(
   db: Database,
   since: readonly { taskType: string; since: string }[],

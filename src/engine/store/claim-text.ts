@@ -9,7 +9,8 @@ import { PARAMS, TASKS, TYPES } from './tables.ts'
  * their limit and types of other executors cost nothing. Four details keep that plan at any size and statistics:
  * - ids are collected in an `array(…)`, which runs once; joined to the update, `limit $n` is estimated at a tenth of
  *   the backlog, and the plan scans the history;
- * - rows are locked below a lateral join, which keeps the order of its outer side; a lock node alone does not;
+ * - rows are locked below a lateral join, which keeps the order of its outer side: `for update` over the merged query
+ *   does not keep the order of the merge;
  * - rows are locked by `ctid`: by id, the planner may walk the partial index of pending rows;
  * - limits are sub-selects, opaque to custom plans too: a branch estimated at many rows would be sorted.
  *
@@ -24,7 +25,7 @@ const NEXT_ATTEMPT = `least(t.attempt, ${LAST_ATTEMPT - 1}) + 1`
 
 export const ORDER = 'order by priority desc, run_at, id'
 
-/** As an `or`, whose selectivity the planner takes from the share of nulls: nearly all rows. */
+/** Written as an `or`: the planner then estimates it by the share of nulls, at nearly all rows. */
 export const NOT_EXPIRED = '(expires_at is null or expires_at > now())'
 
 const due = (i: number) => `status = 'pending' and task_type = ($3::text[])[${i}] and run_at <= now()
@@ -32,8 +33,8 @@ const due = (i: number) => `status = 'pending' and task_type = ($3::text[])[${i}
                 and not exists (select from ${TYPES} p
                                  where p.task_type = ($3::text[])[${i}] and p.paused_at is not null)`
 
-// The second comparison skips rows that were changed since the snapshot: the claim would return their old params. Many
-// versions of PostgreSQL recheck a changed row by all conditions but the one that found it.
+// The first comparison finds the row. Many versions of PostgreSQL do not repeat it for a row that was changed since the
+// snapshot, so the second one skips such a row: the claim would return its old params.
 const lockRow = (tid: string) => `
            cross join lateral (select c.id from ${TASKS} c
                                 where c.ctid = ${tid} and (c.ctid = ${tid}) is true and c.status = 'pending'
@@ -49,6 +50,8 @@ const processBranch = (i: number) => `(select tid, due.id, priority, run_at
                from (select ctid as tid, id, priority, run_at from ${TASKS} where ${due(i)} ${ORDER}) due${lockRow('due.tid')}
               ${ORDER.replace('id', 'due.id')} limit (select ($4::int[])[${i}]))`
 
+// The status is tested twice: the first half matches the predicate of `idx_async_tasks_limited`, the second leaves out
+// ended tasks whose executor is dead.
 const holdsPermit = (i: number) => `r.task_type = ($3::text[])[${i}] and r.concurrency_key is not null
                   and (r.status = 'running' or r.stopping) and (r.status = 'running' or ${HANDLER_IS_LEFT('r')})`
 
@@ -96,8 +99,9 @@ export function branch(limits: TypeLimits, i: number): string {
 }
 
 /**
- * Types of which this claim may count the running tasks. `claims` is a version: where the locked row's differs from the
- * snapshot's, another claim has committed in between and the count would be stale. Locked and stale types are left out.
+ * Types of which this claim may count the running tasks. `claims` is a version that each claim of the type raises: if
+ * it differs between the snapshot and the locked row, another claim has committed since, and the count would be too low.
+ * Such types are left out, and those that another claim has locked.
  */
 const HELD = `held as materialized (
      select locked.task_type
@@ -153,5 +157,6 @@ const WAITING = `array(select u.task_type from unnest($6::text[]) as u (task_typ
                        and not exists (select from ${TYPES} p
                                         where p.task_type = u.task_type and p.paused_at is not null))`
 
+/** For a claim without branches: it returns no row, and gives the parameters their types. */
 const NO_BRANCH = `(select ctid as tid, id, priority, run_at from ${TASKS}
               where $3::text[] is null and $4::int[] is null and $5::timestamptz[] is null)`

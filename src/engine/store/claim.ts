@@ -1,5 +1,5 @@
 import { type Database, execute, type Statement, statement } from '../../db/database.ts'
-import { isLimited, type TypeLimits } from '../definition/limits.ts'
+import { isGloballyLimited, type TypeLimits } from '../definition/limits.ts'
 import { branch, claimText, hoppingBranch, KEY_WINDOW, type Limited, ORDER } from './claim-text.ts'
 import { compareIds } from './rows.ts'
 import { TASKS, TYPES } from './tables.ts'
@@ -19,9 +19,9 @@ export interface ClaimedTask {
 
 export interface ClaimRequest {
   readonly limit: number
-  /** Of each type, tasks at most; null: any number. */
+  /** For each type, the most tasks to claim; null: any number. */
   readonly capacity: readonly (number | null)[]
-  /** Of each type, the earliest due time, a database instant; null: none. */
+  /** For each type, the instant of the database since which tasks must have been due; null: any. */
   readonly since: readonly (string | null)[]
   /** Types with a limit over all processes that had no free permit lately. */
   readonly closed?: readonly string[]
@@ -30,15 +30,16 @@ export interface ClaimRequest {
 export interface ClaimResult {
   readonly tasks: ClaimedTask[]
   readonly at: number
+  /** Types with a limit over all processes that have due tasks. */
   readonly waiting: readonly string[]
   /** It asked for fewer tasks than the limit: another claim may find more. */
   readonly isPartial?: boolean
 }
 
 export interface LimitedClaimResult extends ClaimResult {
-  /** Types that another claim has locked or has just claimed: worth another claim at once. */
-  readonly busy: readonly string[]
-  /** Types whose due tasks it has seen. Default: the requested ones. */
+  /** Open types that it left out: another claim has locked them or has just taken tasks. Worth another claim soon. */
+  readonly contended: readonly string[]
+  /** Types whose due tasks it has looked for. Default: the open ones. */
   readonly seen?: readonly string[]
 }
 
@@ -52,7 +53,7 @@ interface ClaimRow extends ClaimedTask {
 
 const NO_LIMIT = 1_000_000_000
 
-const NOTHING = { tasks: [], busy: [] }
+const NOTHING = { tasks: [], contended: [] }
 
 const INSERT_TYPES_INTERVAL_MS = 1_000
 
@@ -88,7 +89,7 @@ export class Claims implements TypeClaims {
   readonly #globals: readonly number[]
   readonly #limited: readonly string[]
   #plain: Statement | undefined
-  #full: Statement | undefined
+  #limitedStatement: Statement | undefined
   #hopping: Statement | undefined
   #typesInsertedAt = Number.NEGATIVE_INFINITY
 
@@ -98,31 +99,31 @@ export class Claims implements TypeClaims {
     this.types = types
     this.#names = types.map(({ taskType }) => taskType)
     this.#globals = types.map(({ globalConcurrency }) => globalConcurrency ?? NO_LIMIT)
-    const limited = types.filter(isLimited)
+    const limited = types.filter(isGloballyLimited)
     this.#limited = limited.map(({ taskType }) => taskType)
   }
 
   async claim(request: ClaimRequest): Promise<ClaimResult> {
     this.#plain ??= this.#statement('claim', this.#limited.length > 0 ? 'reported' : 'absent', (type, i) =>
-      isLimited(type) ? [] : branch(type, i),
+      isGloballyLimited(type) ? [] : branch(type, i),
     )
     return readResult(await execute<ClaimRow>(this.#db, this.#plain, this.#values(request)))
   }
 
   async claimLimited(request: ClaimRequest, open: ReadonlySet<string>): Promise<LimitedClaimResult> {
     if (this.#typesInsertedAt === Number.NEGATIVE_INFINITY) await this.#insertTypes()
-    this.#full ??= this.#statement('claim_limited', 'claimed', branch)
-    const result = await this.#claimOpen(this.#full, request, open)
-    // It is locked by another claim, or was deleted.
+    this.#limitedStatement ??= this.#statement('claim_limited', 'claimed', branch)
+    const result = await this.#claimOpen(this.#limitedStatement, request, open)
+    // The row of a contended type is locked by another claim, or was deleted and must be inserted again.
     const mayBeDeleted =
-      result.busy.length > 0 && performance.now() - this.#typesInsertedAt > INSERT_TYPES_INTERVAL_MS
+      result.contended.length > 0 && performance.now() - this.#typesInsertedAt > INSERT_TYPES_INTERVAL_MS
     if (mayBeDeleted) this.#typesInsertedAt = Number.NEGATIVE_INFINITY
     try {
       const others = await this.#claimOtherKeys(request, open, result)
       return {
         ...result,
         tasks: [...result.tasks, ...others.tasks],
-        busy: [...new Set([...result.busy, ...others.busy])],
+        contended: [...new Set([...result.contended, ...others.contended])],
       }
     } catch (error) {
       // Claimed tasks must run; the next claim meets the outage itself.
@@ -141,7 +142,7 @@ export class Claims implements TypeClaims {
     request: ClaimRequest,
     open: ReadonlySet<string>,
     result: ClaimResult,
-  ): Promise<Pick<LimitedClaimResult, 'tasks' | 'busy'>> {
+  ): Promise<Pick<LimitedClaimResult, 'tasks' | 'contended'>> {
     const left = request.limit - result.tasks.length
     const keyed = this.types.filter(({ keyed, taskType }) => keyed && result.waiting.includes(taskType))
     if (left === 0 || keyed.length === 0) return NOTHING
@@ -179,7 +180,7 @@ export class Claims implements TypeClaims {
     const values = [...this.#values(request), this.#globals, [...open]]
     const rows = await execute<ClaimRow>(this.#db, statement, values)
     const held = rows[0]?.held ?? []
-    return { ...readResult(rows), busy: [...open].filter((taskType) => !held.includes(taskType)) }
+    return { ...readResult(rows), contended: [...open].filter((taskType) => !held.includes(taskType)) }
   }
 
   #values({ limit, capacity, since }: ClaimRequest): unknown[] {

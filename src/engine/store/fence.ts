@@ -13,7 +13,7 @@ export function runKey({ taskId, attempt }: Pick<Fence, 'taskId' | 'attempt'>): 
   return `${taskId} ${attempt}`
 }
 
-/** Always the first three parameters of a statement. */
+/** Its parameters, `fenceValues`, are always the first three of a statement. */
 export const HOLDS_FENCE = `task_id = $1 and attempt = $2 and executor_id = $3 and status = 'running'`
 
 /** Without a limit, a client that gives up leaves its backend waiting, one more with every retry. */

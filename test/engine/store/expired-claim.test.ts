@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { isLimited, type TypeLimits } from '../../../src/engine/definition/limits.ts'
+import { isGloballyLimited, type TypeLimits } from '../../../src/engine/definition/limits.ts'
 import { type ClaimRequest, Claims } from '../../../src/engine/store/claim.ts'
 import { ManyTypeClaims } from '../../../src/engine/store/claim-many.ts'
 import { waitsSinceBefore } from '../../../src/engine/store/claim-probe.ts'
@@ -55,7 +55,7 @@ for (const [kind, Made] of [
       const request: ClaimRequest = { limit: 300, capacity: [null], since: [null] }
       const claim = async () => [
         ...(await claims.claim(request)).tasks,
-        ...(isLimited(limits) ? (await claims.claimLimited(request, new Set(['work']))).tasks : []),
+        ...(isGloballyLimited(limits) ? (await claims.claimLimited(request, new Set(['work']))).tasks : []),
       ]
       expect(await claim()).toEqual([])
       expect((await claims.claim(request)).waiting).toEqual([])

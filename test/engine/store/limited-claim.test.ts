@@ -81,7 +81,7 @@ describe('a type with a limit over all processes', () => {
       await client.query(`select from async_task_types where task_type = 'three' for update`)
       const answer = await limited(10, ['three'])
       expect(idsOf(answer)).toEqual([other])
-      expect(answer.busy).toEqual(['three'])
+      expect(answer.contended).toEqual(['three'])
       await client.query('rollback')
     } finally {
       client.release()
@@ -185,13 +185,13 @@ describe('a type with keys', () => {
     try {
       const answer = await made.claimLimited(request, new Set(['keyed']))
       expect(idsOf(answer)).toEqual(['task_k1'])
-      expect(answer.busy).toEqual(['keyed'])
+      expect(answer.contended).toEqual(['keyed'])
     } finally {
       client.release()
     }
     const answer = await claims(keyed).limited()
     expect(idsOf(answer)).toEqual([last])
-    expect(answer.busy).toEqual([])
+    expect(answer.contended).toEqual([])
   })
 
   test('takes tasks without a key one at a time', async () => {
