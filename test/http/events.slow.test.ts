@@ -240,7 +240,7 @@ test('more streams than a process may hold are refused until one has ended', asy
 })
 
 test('one owner cannot occupy the streams of others', async () => {
-  const { url } = await startSilentStream({ maxOfOwner: 1 })
+  const { app, url } = await startSilentStream({ maxOfOwner: 1 })
   const first = await openEvents(`${url}?owner=7`)
   const refused = await fetch(`${url}?owner=7`)
   expect([refused.status, refused.headers.get('retry-after')]).toEqual([503, '30'])
@@ -256,6 +256,8 @@ test('one owner cannot occupy the streams of others', async () => {
   expect(await status('')).toBe(200)
   await first.close()
   await expect.poll(() => status('?owner=7')).toBe(200)
+  // Refusals leave connections open.
+  app.server.closeAllConnections()
 })
 
 test('open streams do not keep the app from closing', async () => {

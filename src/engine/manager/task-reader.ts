@@ -57,7 +57,7 @@ export class TaskReader {
     const { page = 1, pageSize = DEFAULT_PAGE_SIZE, cursor, ...filter } = query
     const after = cursor === undefined ? undefined : decodeCursor(cursor)
     const offset = after ? 0 : (page - 1) * pageSize
-    const search = await searchIds(this.#db, filter.q)
+    const search = await searchIds(this.#db, filter)
     // One more row than the page shows whether another page follows.
     const [rows, count] = await Promise.all([
       listTasks(this.#db, filter, { limit: pageSize + 1, offset, after }, search),

@@ -33,7 +33,7 @@ export async function findActionable(
           named.includes(one),
         )
   if (statuses.length === 0) return []
-  const search = await searchIds(db, filter.q)
+  const search = await searchIds(db, filter)
   const values = new Values()
   const order = `order by created_at desc, id desc limit ${values.add(limit)}`
   const branches = branchesOf({ ...filter, status: statuses }, values, search).map(

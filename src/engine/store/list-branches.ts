@@ -21,8 +21,9 @@ export interface ListPosition {
  * - `all`: every id has it.
  * - `few`: few enough to sort; found by the index of ids.
  * - `many`: found in list order, within the time encoded in the ids.
+ * - `own`: of one creator that has few tasks; found in list order among all of them.
  */
-export type IdMatch = 'none' | 'all' | 'few' | 'many'
+export type IdMatch = 'none' | 'all' | 'few' | 'many' | 'own'
 
 export const MICROS = (instant: string) =>
   `(extract(epoch from least(greatest(${instant}, 'epoch'), '9999-12-31Z'::timestamptz)) * 1000000)::bigint`
@@ -56,7 +57,8 @@ export class Values {
 
 /**
  * Disjoint conditions, one per index range in list order, which are merged. The few running tasks are sorted. The
- * bounds enclose a prefix where `z` sorts last, which `usesIdBounds` tells.
+ * bounds enclose a prefix where `z` sorts last, which `usesIdBounds` tells. With a creator, its own index alone fits:
+ * what others have neither costs time nor shows in it.
  */
 export function branchesOf(
   filter: TaskFilter,
@@ -64,19 +66,22 @@ export function branchesOf(
   search: { ids: IdMatch; usesIdBounds: boolean },
   after?: ListPosition,
 ): string[] {
-  const { q, taskType, status } = filter
+  const { q, taskType, status, createdBy } = filter
   const statuses = TASK_STATUSES.filter((one) => !status || status.length === 0 || status.includes(one))
   const bounds = boundsOf(filter, values, after)
   const ranges = (type: string | undefined, more = '') => {
-    const ofType = type === undefined ? '' : ` and task_type = ${values.add(type)}`
+    const isType = type === undefined ? '' : `task_type = ${values.add(type)}`
+    const ofType = isType && (createdBy === undefined ? ` and ${isType}` : ` and ${opaque(isType)}`)
     return statuses.map((one) => `status = '${one}'${ofType}${bounds}${more}`)
   }
   if (q === undefined || search.ids === 'all') return ranges(taskType)
   const byType = taskType === undefined || taskType === q ? ranges(q) : []
   if (search.ids === 'none') return byType
   const notByType = ` and task_type <> ${values.add(q)}`
-  if (search.ids === 'many') {
-    return [...byType, ...ranges(taskType, notByType + meets(q, values) + madeAbout(q, values))]
+  if (search.ids === 'many' || search.ids === 'own') {
+    const time = search.ids === 'many' ? madeAbout(q, values) : ''
+    const begins = opaque(`starts_with(task_id, ${values.add(q)})`)
+    return [...byType, ...ranges(taskType, `${notByType} and ${begins}${time}`)]
   }
   const ofType = taskType === undefined ? '' : ` and task_type = ${values.add(taskType)}`
   const byId = ` and ${startsWith(q, values, search.usesIdBounds)}${notByType}`
@@ -90,9 +95,9 @@ export function startsWith(q: string, values: Values, usesIdBounds: boolean): st
   return `starts_with(task_id, ${prefix})${bounds}`
 }
 
-/** As a plain condition the planner would use the index of ids, expect few rows, and sort them all. */
-function meets(q: string, values: Values): string {
-  return ` and case when starts_with(task_id, ${values.add(q)}) then true end`
+/** As a plain condition the planner would use an index of it, expect few rows, and sort them all. */
+function opaque(condition: string): string {
+  return `case when ${condition} then true end`
 }
 
 function boundsOf(filter: TaskFilter, values: Values, after?: ListPosition): string {

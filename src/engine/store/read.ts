@@ -6,6 +6,7 @@ import { IS_SERVING } from './fence.ts'
 import {
   branchesOf,
   type IdMatch,
+  IS_LISTED,
   type ListPosition,
   MICROS,
   matchIds,
@@ -134,9 +135,23 @@ export async function countTasks(db: Database, filter: TaskFilter, search: IdSea
 /** Beyond it, ids are found in list order; the shorter their time span, the more rows are read in vain. */
 const FEW = { ofOneMinute: 200_000, others: 20_000 }
 
-export async function searchIds(db: Database, q: string | undefined): Promise<IdSearch> {
+const COUNT_OWN = statement(
+  'count_own',
+  `select count(*)::int as count
+     from (select from ${TASKS} where created_by = $1::text and status <> 'running' and ${IS_LISTED}
+            limit ${FEW.others + 1}) bounded`,
+)
+
+export async function searchIds(
+  db: Database,
+  { q, createdBy }: Pick<TaskFilter, 'q' | 'createdBy'>,
+): Promise<IdSearch> {
   const ids = q === undefined ? 'all' : matchIds(q)
   if (q === undefined || ids !== 'some') return { ids: ids === 'some' ? 'few' : ids, usesIdBounds: false }
+  if (createdBy !== undefined) {
+    const [own] = await execute<{ count: number }>(db, COUNT_OWN, [createdBy])
+    return { ids: (own?.count ?? 0) > FEW.others ? 'many' : 'own', usesIdBounds: false }
+  }
   const usesIdBounds = await ordersIdsPlainly(db)
   const values = new Values()
   const where = startsWith(q, values, usesIdBounds)

@@ -230,6 +230,40 @@ describe('over 100,000 finished tasks', () => {
     }
   })
 
+  test('a search in the tasks of one creator walks no index of others, whatever those have', async () => {
+    await tables.pool.query(
+      `update async_tasks set created_by = 'lone', task_type = 'mine' where id % 50 = 1`,
+    )
+    await tables.pool.query(`update async_tasks set created_by = 'rare' where id in (11, 50001)`)
+    await tables.pool.query('vacuum analyze async_tasks')
+    const { manager } = tables.createManager()
+    for (const createdBy of ['lone', 'rare', 'nobody']) {
+      for (const filter of [{ q: 'type1' }, { taskType: 'type1' }, { q: 'task_h4' }]) {
+        const sent = await captureStatements(tables.pool, async () => {
+          await manager.listTasks({ createdBy, ...filter })
+          await manager.bulk({ action: 'cancel', filter: { createdBy, ...filter }, dryRun: true })
+        })
+        const searches = sent.filter(({ text }) => text.includes('created_by ='))
+        expect(searches.length).toBeGreaterThanOrEqual(3)
+        // A count of ids is one of all creators, too.
+        expect(sent.filter((one) => /count\(/.test(one.text) && !searches.includes(one))).toEqual([])
+        for (const search of searches) {
+          const plan = await explainOne(search, 'custom')
+          const fit = ['idx_async_tasks_created_by', 'idx_async_tasks_running', 'async_tasks_pkey']
+          const others = indexesOf(plan).filter((index) => !fit.includes(index))
+          expect(others, `${createdBy} ${search.text}`).toEqual([])
+          expect(scansOfTasks(plan), createdBy).toEqual([])
+        }
+      }
+    }
+    const { tasks } = await manager.listTasks({ createdBy: 'lone', q: 'task_h4', pageSize: 200 })
+    expect(tasks.length).toBeGreaterThan(0)
+    for (const { taskId, taskType } of tasks) {
+      expect([taskId.slice(0, 7), taskType]).toEqual(['task_h4', 'mine'])
+    }
+    await expect(manager.listTasks({ createdBy: 'lone', q: 'type1' })).resolves.toMatchObject({ total: 0 })
+  })
+
   test('statistics read indexes alone, however long the history', async () => {
     const { manager } = tables.createManager()
     const sent = await captureAllStatements(() => manager.stats())
