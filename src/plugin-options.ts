@@ -28,8 +28,8 @@ export interface AsyncTasksOptions extends TaskSettingsInput {
    */
   schedules?: readonly ScheduleOptions[]
   /**
-   * Required unless `routes` is false. Returns `{ id }` of the caller, or nothing (401), or throws an error with
-   * `statusCode` 401 or 403. `false` only if your own hook guards the scope in which you register the plugin.
+   * Required unless `routes` is false. Returns `{ id, name?, role? }` of the caller, or nothing (401), or throws an error
+   * with `statusCode` 401 or 403. The role is `admin` (without the property), `viewer` or `owner`. `false` only if your own hook guards the scope in which you register the plugin.
    */
   authorize?: Authorize | false
   /**
