@@ -46,6 +46,7 @@ export class AllTasks {
   readonly found = Promise.withResolvers<void>()
   viewers = 0
   requestReportsAt = 0
+  watchId: string | undefined
   readFleetAt = 0
   readonly #unfinished = new Map<string, Known>()
   readonly #ended = new Map<string, Pick<Known, 'body' | 'createdBy'>>()

@@ -95,7 +95,10 @@ export class FeedPoller {
   async #prepare(all: AllTasks): Promise<void> {
     const now = performance.now()
     if (now >= all.requestReportsAt) {
-      await requestReports(this.#db)
+      const watchId = await requestReports(this.#db)
+      // This process stood still for longer than the watch lasts: changes went unreported.
+      if (all.watchId !== undefined && all.watchId !== watchId) all.restart()
+      all.watchId = watchId
       await forgetChanges(this.#db)
       all.requestReportsAt = now + REQUEST_REPORTS_MS
     }

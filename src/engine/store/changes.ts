@@ -17,15 +17,21 @@ export const reportOf = (source: string, condition = 'true') => `reported as (
 
 export const IS_WATCHED = `exists (select from ${DUTIES} where name = '${DUTY}' and until > now())`
 
+// A new holder marks a gap: changes went unreported between the end of the last watch and this one.
 const WATCH = statement(
   'watch',
-  `insert into ${DUTIES} (name, holder, until)
+  `insert into ${DUTIES} as d (name, holder, until)
    values ('${DUTY}', gen_random_uuid(), now() + ${WATCH_MS} * interval '1 millisecond')
-   on conflict (name) do update set holder = excluded.holder, until = excluded.until`,
+   on conflict (name) do update
+      set holder = case when d.until > clock_timestamp() then d.holder else excluded.holder end,
+          until = excluded.until
+   returning holder`,
 )
 
-export async function requestReports(db: Database): Promise<void> {
-  await execute(db, WATCH, [])
+/** Requests reports for a minute. Returns the id of the watch, another one where it had lapsed since the last request. */
+export async function requestReports(db: Database): Promise<string | undefined> {
+  const [row] = await execute<{ holder: string }>(db, WATCH, [])
+  return row?.holder
 }
 
 const REPORT = statement(

@@ -1,10 +1,11 @@
 import pg from 'pg'
-import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { createDatabase, type Database } from '../../../src/db/database.ts'
 import { Redaction } from '../../../src/engine/definition/redaction.ts'
 import { createTaskRegistry } from '../../../src/engine/definition/registry.ts'
 import { type FeedEvent, TaskFeed } from '../../../src/engine/feed/feed.ts'
 import { TaskEvents } from '../../../src/engine/runtime/events.ts'
+import { requestReports } from '../../../src/engine/store/changes.ts'
 import { useEngines } from '../../support/engines.ts'
 import { rememberTypes } from '../../support/remember-types.ts'
 
@@ -211,6 +212,30 @@ test('a viewer whose picture may have become wrong is disconnected: an executor 
     `insert into async_task_executors (executor_id, host, pid, version, slots, task_types, lease_ms, heartbeat_at)
      values (gen_random_uuid(), 'x', 1, 'x', 1, '{}', 1000, now() - interval '1 minute')`,
   )
+  await ended
+})
+
+test('viewers are disconnected where their process stood still for longer than changes are reported', async () => {
+  const { manager } = engines.create([quick])
+  const now = performance.now.bind(performance)
+  let aheadMs = 0
+  const clock = vi.spyOn(performance, 'now').mockImplementation(() => now() + aheadMs)
+  onTestFinished(() => clock.mockRestore())
+  const { shown, ended } = await watch()
+  const requests = () => statements.filter((text) => text.includes(`'watch', gen_random_uuid()`)).length
+  expect(requests()).toBe(1)
+  // A request in time keeps them.
+  aheadMs = 10_000
+  await expect.poll(requests).toBe(2)
+  const { taskId } = await manager.createTask(quick, {}, DELAYED)
+  await expect.poll(() => shown.get(taskId)).toBe('pending')
+  await engines.database.pool.query(
+    `update async_task_duties set until = now() - interval '1 ms' where name = 'watch'`,
+  )
+  // Another process that requests reports again does not hide the gap.
+  const db = createDatabase(engines.database.pool, { prepared: engines.database.prepared })
+  await requestReports(db)
+  aheadMs = 20_000
   await ended
 })
 
