@@ -58,7 +58,7 @@ export class TaskFeed {
 
   /**
    * Streams one task until it has ended or is deleted: each change of it, and each line of its log after `afterId` once,
-   * ordered by id.
+   * ordered by id. Throws where the task can no longer be read. Over at once where the signal aborts before the first poll.
    *
    * @throws TaskError `TASK_NOT_FOUND`, `SHUTTING_DOWN`
    */
@@ -137,7 +137,7 @@ export class TaskFeed {
         const end = watched.end
         const known = watched.position ?? 0
         const lines = position < known ? await this.#pages.linesAfter(watched, position, known) : []
-        if (!watched.isThereFor(createdBy)) return
+        if (!watched.isThereFor(createdBy)) break
         if (lines.length > 0) yield lines.map((line) => ({ type: 'log', line }))
         position = lines.at(-1)?.id ?? Math.max(position, known)
         if (position < known) continue
@@ -147,6 +147,7 @@ export class TaskFeed {
         }
         if ((await watched.changes.after(count, idleMs, signal)) === 'idle') yield []
       }
+      if (watched.error !== undefined && !this.#isOver(signal)) throw watched.error
     } finally {
       leave()
     }
@@ -183,6 +184,7 @@ export class TaskFeed {
     target.viewers += 1
     const known = target instanceof AllTasks && createdBy !== undefined ? target.enter(createdBy) : undefined
     let hasLeft = false
+    const left = Promise.withResolvers<void>()
     const leave = () => {
       if (hasLeft) return
       hasLeft = true
@@ -190,13 +192,14 @@ export class TaskFeed {
       target.viewers -= 1
       if (target instanceof AllTasks && createdBy !== undefined) target.leave(createdBy)
       if (target.viewers === 0) this.#forget(target)
+      left.resolve()
     }
     if (signal.aborted) leave()
     else signal.addEventListener('abort', leave)
     this.#poller.start(this.#stop.signal)
     try {
-      await target.found.promise
-      await known
+      // A target that all viewers left before its first poll is never found.
+      await Promise.race([Promise.all([target.found.promise, known]), left.promise])
     } catch (error) {
       leave()
       throw error

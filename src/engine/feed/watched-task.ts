@@ -20,6 +20,7 @@ export class WatchedTask {
   #body = ''
   #row: SeenSummary | undefined
   #isGone = false
+  #error: unknown
   #logIsComplete = false
   readonly #settled = new SettledIds()
   #position: number | undefined
@@ -53,6 +54,11 @@ export class WatchedTask {
     return createdBy === undefined || creators.every((creator) => creator === createdBy)
   }
 
+  /** Why it could not be read; undefined where it was deleted. */
+  get error(): unknown {
+    return this.#error
+  }
+
   /** The ended task, once its whole log is known. */
   get end(): TaskDetail | undefined {
     const isEnd = this.#logIsComplete && !this.#detailIsStale && this.#detail
@@ -66,7 +72,7 @@ export class WatchedTask {
   apply(result: FeedResult, nowMs: number): boolean {
     const seen = result.rows.get(this.taskId)
     if (!seen) {
-      this.#leave()
+      this.#markGone()
       return false
     }
     if (seen.body !== this.#body) this.#applyRow(parseSeen(seen))
@@ -81,11 +87,12 @@ export class WatchedTask {
   }
 
   fail(error: unknown): void {
+    this.#error = error
     this.found.reject(error)
-    this.#leave()
+    this.#markGone()
   }
 
-  #leave(): void {
+  #markGone(): void {
     this.#isGone = true
     this.changes.announce()
   }

@@ -7,6 +7,7 @@ import { isOutage } from '../../../src/db/errors.ts'
 import { Redaction } from '../../../src/engine/definition/redaction.ts'
 import { createTaskRegistry } from '../../../src/engine/definition/registry.ts'
 import { type FeedEvent, type FeedStep, TaskFeed } from '../../../src/engine/feed/feed.ts'
+import { watchTask } from '../../../src/engine/feed/task-watch.ts'
 import type { TaskChanges } from '../../../src/engine/manager/manager.ts'
 import { TaskEvents } from '../../../src/engine/runtime/events.ts'
 import { expireTasks } from '../../../src/engine/store/expire.ts'
@@ -143,6 +144,35 @@ describe('what another process does', () => {
     await expect(follow(taskId)).rejects.toMatchObject({ code: 'TASK_NOT_FOUND' })
     await expect(follow('nonsense')).rejects.toMatchObject({ code: 'TASK_NOT_FOUND' })
   })
+})
+
+test('a stream of a task that can no longer be read throws the error, also for the process itself', async () => {
+  const { manager } = engines.create([])
+  const { taskId } = await manager.createTask('nobody')
+  const events = eventsOf(await follow(taskId))
+  const watch = watchTask(feed, taskId, {})
+  await Promise.all([events.next(), watch.next()])
+  const { pool } = engines.database
+  await pool.query('alter table async_task_attempts rename to elsewhere')
+  await pool.query('update async_tasks set retry_count = 1 where task_id = $1', [taskId])
+  const unreadable = { code: 'MIGRATION_FAILED' }
+  await expect(events.next()).rejects.toMatchObject(unreadable)
+  await expect(watch.next()).rejects.toMatchObject(unreadable)
+  await expect(follow(taskId)).rejects.toMatchObject(unreadable)
+})
+
+test('a viewer that leaves before the first poll gets an empty stream, and nothing runs for it', async () => {
+  const { manager } = engines.create([])
+  const { taskId } = await manager.createTask('nobody')
+  const gone = { signal: AbortSignal.abort(), idleMs: 60_000 }
+  for (const steps of [await feed.follow(taskId, { ...gone, afterId: 0 }), await feed.followAll(gone)]) {
+    for await (const step of steps) expect(step).toEqual([])
+  }
+  const leave = new AbortController()
+  const entering = follow(taskId, 0, leave.signal)
+  leave.abort()
+  expect(await (await entering).next()).toEqual({ done: true, value: undefined })
+  expect(feed.viewers).toBe(0)
 })
 
 describe('lines that become visible out of order', () => {
