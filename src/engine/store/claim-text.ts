@@ -55,7 +55,8 @@ const processBranch = (i: number) => `(select tid, due.id, priority, run_at
 const holdsPermit = (i: number) => `r.task_type = ($3::text[])[${i}] and r.concurrency_key is not null
                   and (r.status = 'running' or r.stopping) and (r.status = 'running' or ${HANDLER_IS_LEFT('r')})`
 
-const freePermits = (i: number) => `(select case when ($3::text[])[${i}] in (select task_type from held)
+const freePermits = (i: number) => `(select case
+                when ($3::text[])[${i}] in (select task_type from locked_types)
                 then greatest(0, least(($4::int[])[${i}], ($7::int[])[${i}] - (
                        select count(*) from ${TASKS} r where ${holdsPermit(i)}))) else 0 end)`
 
@@ -103,7 +104,7 @@ export function branch(limits: TypeLimits, i: number): string {
  * it differs between the snapshot and the locked row, another claim has committed since, and the count would be too low.
  * Such types are left out, and those that another claim has locked.
  */
-const HELD = `held as materialized (
+const LOCKED_TYPES = `locked_types as materialized (
      select locked.task_type
        from (select task_type, claims from ${TYPES}
               where task_type = any($8::text[])
@@ -112,7 +113,7 @@ const HELD = `held as materialized (
        join ${TYPES} seen on seen.task_type = locked.task_type and seen.claims = locked.claims
    ), `
 
-const COUNTED = `, counted as (
+const VERSION_RAISED = `, version_raised as (
      update ${TYPES} set claims = claims + 1
       where task_type in (select "taskType" from claimed) and task_type = any($6::text[])
    )`
@@ -133,7 +134,7 @@ export function claimText(branches: readonly string[], limited: Limited): string
   const key = `,
             concurrency_key = case when t.task_type = any($6::text[]) then coalesce(t.concurrency_key, '')
                                    else t.concurrency_key end`
-  return `with ${limited === 'claimed' ? HELD : ''}claimed as (
+  return `with ${limited === 'claimed' ? LOCKED_TYPES : ''}claimed as (
      update ${TASKS} t
         set status = 'running', attempt = ${NEXT_ATTEMPT}, started_at = now(), executor_id = $1${limited === 'claimed' ? key : ''}
       where t.id = any(array(
@@ -142,10 +143,10 @@ export function claimText(branches: readonly string[], limited: Limited): string
                        ${ORDER}) due${lockRow('due.tid')}
                limit (select $2::int)))
      returning ${CLAIMED}
-   )${limited === 'claimed' ? COUNTED : ''}
+   )${limited === 'claimed' ? VERSION_RAISED : ''}
    select claim.*, claimed.*
      from (select extract(epoch from now())::float8 * 1000 as at, ${limited === 'absent' ? 'null' : WAITING} as waiting,
-                  ${limited === 'claimed' ? 'array(select task_type from held)' : 'null'} as held) claim
+                  ${limited === 'claimed' ? 'array(select task_type from locked_types)' : 'null'} as "lockedTypes") claim
      left join claimed on true`
 }
 

@@ -48,7 +48,7 @@ interface ClaimRow extends ClaimedTask {
   readonly dueAt: number
   readonly at: number
   readonly waiting: string[] | null
-  readonly held: string[] | null
+  readonly lockedTypes: string[] | null
 }
 
 const NO_LIMIT = 1_000_000_000
@@ -179,8 +179,8 @@ export class Claims implements TypeClaims {
   ): Promise<LimitedClaimResult> {
     const values = [...this.#values(request), this.#globals, [...open]]
     const rows = await execute<ClaimRow>(this.#db, statement, values)
-    const held = rows[0]?.held ?? []
-    return { ...readResult(rows), contended: [...open].filter((taskType) => !held.includes(taskType)) }
+    const locked = rows[0]?.lockedTypes ?? []
+    return { ...readResult(rows), contended: [...open].filter((taskType) => !locked.includes(taskType)) }
   }
 
   #values({ limit, capacity, since }: ClaimRequest): unknown[] {
