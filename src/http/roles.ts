@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { BulkAnswer, BulkRequest } from '../contract/bulk.ts'
 import { taskNotFound } from '../engine/definition/errors.ts'
+import { findCreatedBy } from '../engine/manager/creators.ts'
 import type { TaskManager } from '../engine/manager/manager.ts'
 import { findCaller } from './authorize.ts'
 import { HttpProblem } from './problems.ts'
@@ -32,7 +33,7 @@ export function limitRoles(app: FastifyInstance, manager: TaskManager): void {
     const owner = findOwnerId(request)
     const { taskId } = (request.params ?? {}) as { taskId?: string }
     if (owner === undefined || taskId === undefined) return
-    if ((await manager.findCreatedBy([taskId], owner)).has(taskId)) return
+    if ((await findCreatedBy(manager, [taskId], owner)).has(taskId)) return
     throw taskNotFound(taskId)
   })
 }
@@ -76,7 +77,7 @@ export async function bulkOf(
   if (!taskIds) {
     return manager.bulk({ ...body, filter: { ...filter, createdBy: creatorFor(request, filter?.createdBy) } })
   }
-  const own = await manager.findCreatedBy(taskIds, owner)
+  const own = await findCreatedBy(manager, taskIds, owner)
   const { results } = own.size === 0 ? { results: [] } : await manager.bulk({ ...body, taskIds: [...own] })
   const byId = new Map(results.map((result) => [result.taskId, result]))
   return {

@@ -233,6 +233,10 @@ describe('an owner', () => {
   })
 })
 
+test('who created a task is asked by the routes, not by a method of the manager', () => {
+  expect('findCreatedBy' in host.app.tasks).toBe(false)
+})
+
 test('createdBy filters lists and bulk actions of an admin', async () => {
   const list = await host.as(ADMIN, { url: `${PREFIX}/tasks?createdBy=someone%20else&status=pending` })
   const listed = list.json().tasks.map(({ taskId }: { taskId: string }) => taskId)

@@ -105,11 +105,6 @@ export class TaskManager extends FleetMethods {
     return this.#reader.find(taskId)
   }
 
-  /** Resolves to those of the tasks that this user created. @param createdBy the user's id, as text */
-  findCreatedBy(taskIds: readonly string[], createdBy: string): Promise<ReadonlySet<string>> {
-    return this.#reader.findCreatedBy(taskIds, createdBy)
-  }
-
   /**
    * Lists tasks, newest first, 50 per page by default and 200 at most. `total` is exact up to 10,000.
    *

@@ -9,7 +9,6 @@ import type { Redaction } from '../definition/redaction.ts'
 import {
   countLogs,
   countTasks,
-  findCreatedBy,
   findStatuses,
   findTask,
   listLogs,
@@ -45,11 +44,6 @@ export class TaskReader {
     const task = await this.find(taskId)
     if (!task) throw taskNotFound(taskId)
     return task
-  }
-
-  async findCreatedBy(taskIds: readonly string[], createdBy: string): Promise<ReadonlySet<string>> {
-    const possible = taskIds.filter((taskId) => TASK_ID.test(taskId))
-    return possible.length === 0 ? new Set() : findCreatedBy(this.#db, possible, createdBy)
   }
 
   async list(query: TaskQuery): Promise<TaskList> {
