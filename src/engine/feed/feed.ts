@@ -35,8 +35,8 @@ export interface FollowAllOptions extends FollowOptions {
 
 /**
  * Streams tasks to viewers, whichever process runs them. One loop polls for all viewers; without viewers it does not
- * run. Viewers pull: each keeps a position in shared state, so a slow one costs no memory. A viewer of one task that is
- * far behind reads its log in pages; a viewer of all tasks is disconnected.
+ * run. Viewers pull: each keeps a position in shared state, so a slow one holds one step at most. A viewer of one task that
+ * is far behind reads its log in pages; a viewer of all tasks is disconnected.
  */
 export class TaskFeed {
   readonly #events: TaskEvents
@@ -57,8 +57,9 @@ export class TaskFeed {
   }
 
   /**
-   * Streams one task until it has ended or is deleted: each change of it, and each line of its log after `afterId` once,
-   * ordered by id. Throws where the task can no longer be read. Over at once where the signal aborts before the first poll.
+   * Streams one task until it has ended or is deleted: its newest state after changes, and the lines of its log after
+   * `afterId`, ordered by id; each once, unless it commits more than 2 s late. Throws where the task can no longer be
+   * read. Ends at once where the signal aborts before the first poll.
    *
    * @throws TaskError `TASK_NOT_FOUND`, `SHUTTING_DOWN`
    */
@@ -78,8 +79,8 @@ export class TaskFeed {
   }
 
   /**
-   * Streams all tasks: those that run, then every change. Ends for a viewer that is too far behind, and for all where a
-   * change may have been missed; they then read again what they show.
+   * Streams all tasks: those that run, then every change. Ends for a viewer that is too far behind, and for all viewers
+   * where a change may have been missed. A viewer whose stream has ended reopens it and reads its tasks again.
    *
    * With `createdBy`: the tasks that this user has created and nothing else; no pauses. Ends, too, where a task was
    * deleted whose creator is not known.

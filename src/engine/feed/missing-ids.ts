@@ -9,7 +9,7 @@ const MAX_MISSING = 10_000
  */
 export class MissingIds {
   #position: number | undefined
-  /** Each with the first transaction number that is too late to own it; unknown at its first poll. */
+  /** By id: the first transaction id that is too late to own it; undefined until the poll after the one that missed it. */
   readonly #missing = new Map<number, number | undefined>()
 
   get position(): number | undefined {
@@ -26,10 +26,11 @@ export class MissingIds {
    */
   advance(page: readonly number[], found: ReadonlySet<number>, last: number, snapshot: Snapshot): boolean {
     for (const [id, bound] of this.#missing) {
-      // A transaction may get its number just after its id: the bound is that of the next poll.
+      // A transaction may get its own id just after the row's: the bound is taken one poll later.
       if (found.has(id) || (bound !== undefined && bound <= snapshot.oldestXid)) this.#missing.delete(id)
       else if (bound === undefined) this.#missing.set(id, snapshot.nextXid)
     }
+    // The first poll begins at its page: ids below it count as read.
     const end = page.at(-1) ?? this.#position ?? last
     const read = new Set(page)
     const start = this.#position ?? (page[0] ?? end + 1) - 1

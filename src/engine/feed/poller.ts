@@ -13,7 +13,7 @@ import { LINES_PER_POLL, type WatchedTask } from './watched-task.ts'
 
 const INTERVAL_MS = 250
 const MIN_INTERVAL_MS = 50
-/** Requests last a minute. */
+/** A request keeps reports coming for a minute. */
 const REQUEST_REPORTS_MS = 10_000
 const READ_FLEET_MS = 1_000
 const DETAILS_PER_READ = 100
@@ -75,7 +75,7 @@ export class FeedPoller {
   async #poll(): Promise<boolean> {
     const { all } = this.#watched
     const watched = [...this.#watched.tasks.values()]
-    // First: ends after the request are reported.
+    // Before the read: whatever ends after it is then reported.
     if (all) await this.#prepare(all)
     const positions = watched.map(({ taskId, position }) => ({ taskId, afterLine: position ?? null }))
     const result = await readFeed(this.#db, positions, LINES_PER_POLL, all?.wanted)
@@ -127,7 +127,7 @@ export class FeedPoller {
     }
   }
 
-  /** Those that have seen something wait for the end of the outage. */
+  /** Rejects viewers that have received nothing yet; the others wait for the end of the outage. */
   #rejectNewViewers(error: unknown): void {
     for (const { found } of this.#watched.tasks.values()) found.reject(error)
     this.#watched.all?.reject(error)

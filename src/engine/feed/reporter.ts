@@ -7,7 +7,7 @@ import { reportChanges } from '../store/changes.ts'
 const UNWATCHED_MS = 1_000
 const WATCHED_MS = 200
 const BATCH = 500
-const MAX_PENDING = 100_000
+const MAX_UNREPORTED = 100_000
 const STOP_MS = 1_000
 
 /** Reports ended runs to processes that stream all tasks: polls miss a run that starts and ends between them. */
@@ -54,7 +54,7 @@ export class ChangeReporter {
   #add(...taskIds: readonly string[]): void {
     for (const taskId of taskIds) this.#pending.add(taskId)
     for (const taskId of this.#pending) {
-      if (this.#pending.size <= MAX_PENDING) break
+      if (this.#pending.size <= MAX_UNREPORTED) break
       this.#pending.delete(taskId)
     }
     this.#reportSoon()
@@ -78,16 +78,16 @@ export class ChangeReporter {
     const taskIds = [...this.#pending]
     if (taskIds.length === 0) return
     this.#pending = new Set()
-    let reported = 0
+    let sent = 0
     try {
       // Asks first: ids are sent only if a process watches.
       this.#isWatched ||= await reportChanges(this.#db, [])
-      while (this.#isWatched && reported < taskIds.length) {
-        this.#isWatched = await reportChanges(this.#db, taskIds.slice(reported, reported + BATCH))
-        reported += BATCH
+      while (this.#isWatched && sent < taskIds.length) {
+        this.#isWatched = await reportChanges(this.#db, taskIds.slice(sent, sent + BATCH))
+        sent += BATCH
       }
     } catch (error) {
-      if (isTransient(error)) this.#pending = new Set([...taskIds.slice(reported), ...this.#pending])
+      if (isTransient(error)) this.#pending = new Set([...taskIds.slice(sent), ...this.#pending])
       else this.#events.emit('writeFailed', { what: 'changes for viewers', error })
     }
   }

@@ -11,7 +11,7 @@ export interface WatchOptions {
   afterId?: number | undefined
 }
 
-/** An idle watch wakes this often, for nothing. */
+/** The feed yields an empty step this often, which the watch skips. */
 const IDLE_MS = 60_000
 
 /** The events of a task's stream, for the process itself. Nothing is held before the first `next` or after `return`. */

@@ -26,7 +26,7 @@ export class WatchedTask {
   #position: number | undefined
   #recent: TaskLogLine[] = []
   #recentChars = 0
-  #recentAfter = 0
+  #droppedUpTo = 0
 
   constructor(taskId: string) {
     this.taskId = taskId
@@ -99,7 +99,7 @@ export class WatchedTask {
 
   /** Kept lines after this id; undefined where some are no longer kept. */
   recentAfter(id: number): readonly TaskLogLine[] | undefined {
-    if (id < this.#recentAfter) return undefined
+    if (id < this.#droppedUpTo) return undefined
     const first = this.#recent.findLastIndex((line) => line.id <= id) + 1
     return this.#recent.slice(first)
   }
@@ -121,7 +121,7 @@ export class WatchedTask {
     const last = lines.at(-1)?.id ?? result.lastLines.get(this.taskId) ?? this.#position ?? 0
     const settled = this.#settled.record(last, result.snapshot, nowMs)
     if (settled === undefined) return false
-    // In a full poll, smaller ids that became visible late may have displaced ids that had settled.
+    // A full poll stops at its last line, which may be below an id that has settled: the lines between were not read.
     const upTo = isFull ? Math.min(settled, last) : settled
     const hasEnded = this.#row !== undefined && isFinished(this.#row.status)
     const isComplete = hasEnded && !isFull && upTo >= last
@@ -136,7 +136,7 @@ export class WatchedTask {
   }
 
   #keep(lines: readonly TaskLogLine[], upTo: number): void {
-    if (this.#position === undefined) this.#recentAfter = upTo
+    if (this.#position === undefined) this.#droppedUpTo = upTo
     this.#position = upTo
     this.#recent.push(...lines)
     for (const line of lines) this.#recentChars += charsOf(line)
@@ -145,7 +145,7 @@ export class WatchedTask {
       const line = this.#recent[dropped]
       if (!line) break
       this.#recentChars -= charsOf(line)
-      this.#recentAfter = line.id
+      this.#droppedUpTo = line.id
       dropped += 1
     }
     if (dropped > 0) this.#recent = this.#recent.slice(dropped)

@@ -1,6 +1,6 @@
 import { arrayLiteral, type Database, execute, statement } from '../../db/database.ts'
 import type { StoredParams } from '../definition/params.ts'
-import { reportOf } from './changes.ts'
+import { reportCte } from './changes.ts'
 import { NOT_EXPIRED } from './claim-text.ts'
 import { WAITS_BRIEFLY } from './fence.ts'
 import { DETAIL_COLUMNS, type DetailRow, TASK_COLUMNS, type TaskRow } from './rows.ts'
@@ -52,7 +52,7 @@ const changing = (set: string, more = '') => `with seen as materialized (
        from locked
       where t.id = locked.id
      returning t.*
-   ), ${more}${reportOf('changed')}
+   ), ${more}${reportCte('changed')}
    select ${TASK_COLUMNS} from changed t`
 
 // $5: the new key of a task that has $6, the key of its old params, and not one of its own. $8 and $9: keys and values of

@@ -8,10 +8,10 @@ import { CHANGES, DUTIES, EXECUTORS, TYPES } from './tables.ts'
  */
 
 const DUTY = 'watch'
-/** Longer than the statement timeout. */
+/** Several requests long: a slow poll must not interrupt the reports. */
 const WATCH_MS = 60_000
 
-export const reportOf = (source: string, condition = 'true') => `reported as (
+export const reportCte = (source: string, condition = 'true') => `reported as (
      insert into ${CHANGES} (task_ids) select array_agg(task_id) from ${source} having count(*) > 0 and ${condition}
    )`
 

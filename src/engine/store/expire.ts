@@ -1,5 +1,5 @@
 import { type Database, execute, statement } from '../../db/database.ts'
-import { reportOf } from './changes.ts'
+import { reportCte } from './changes.ts'
 import type { CancelledRun } from './operate.ts'
 import { CANCEL_REQUESTS, LOGS, TASKS } from './tables.ts'
 
@@ -37,7 +37,7 @@ const expire = (which: string) => `with expired as (
        from expired
    ), carried_out as (
      delete from ${CANCEL_REQUESTS} where task_id = any(array(select task_id from expired))
-   ), ${reportOf('expired')}`
+   ), ${reportCte('expired')}`
 
 const EXPIRE = statement(
   'expire',

@@ -20,8 +20,8 @@ const SUMMARY = `json_build_object(
             'maxRetries', t.max_retries, 'error', t.error_message, 'attempt', t.attempt, 'createdBy', t.created_by,
             'changedAt', t.changed_at)::text`
 
-// `nextXid` is computed from the age of the oldest transaction, without using up a number. It is read after the
-// statement's snapshot, so every writer that the snapshot does not show has a smaller number. See `settled-ids.ts`.
+// `nextXid` is computed from the age of the oldest transaction, which uses up no transaction id. It is read after the
+// statement's snapshot, so every transaction that had written by then has a smaller id. See `settled-ids.ts`.
 const FEED = statement(
   'feed',
   `with changed as materialized (
@@ -86,14 +86,15 @@ const FEED = statement(
 
 export interface WatchedPosition {
   readonly taskId: string
-  /** The last known line; null: the end of the log is not known yet. */
+  /** The id up to which lines are known; null: the end of the log is not known yet. */
   readonly afterLine: number | null
 }
 
 export interface AllTasksPosition {
   readonly unfinished: readonly string[]
+  /** The row id up to which tasks were read; null: read the newest. */
   readonly afterTask: number | null
-  /** Smaller ids that may still become visible. */
+  /** Row ids below `afterTask` that may still become visible. */
   readonly missing: readonly number[]
   /** Reports visible in it are known; null: read none. */
   readonly snapshot: string | null

@@ -1,6 +1,6 @@
 import { type Database, execute, statement } from '../../db/database.ts'
 import { recordAttempts } from './attempts.ts'
-import { reportOf } from './changes.ts'
+import { reportCte } from './changes.ts'
 import { BACK_TO_PENDING, HANDLER_IS_LEFT, WAITS_BRIEFLY } from './fence.ts'
 import { TASK_COLUMNS, type TaskRow } from './rows.ts'
 import { ATTEMPTS, CANCEL_REQUESTS, TASKS } from './tables.ts'
@@ -52,7 +52,7 @@ const CANCEL = forBoth(
      returning t.task_id, t.task_type, t.attempt, t.executor_id, t.started_at, t.stopping
    ), ${recordAttempts('cancelled', { executor: 'executor_id', outcome: `'cancelled'`, where: 'stopping' })}, carried_out as (
      delete from ${CANCEL_REQUESTS} where task_id = any(array(select task_id from cancelled))
-   ), ${reportOf('cancelled')}
+   ), ${reportCte('cancelled')}
    select task_id as "taskId", task_type as "taskType", attempt from cancelled`,
 )
 
@@ -81,7 +81,7 @@ const RETRY = forBoth(
      on conflict do nothing
    ), outdated as (
      delete from ${CANCEL_REQUESTS} where task_id = any(array(select task_id from ended))
-   ), ${reportOf('ended')}
+   ), ${reportCte('ended')}
    update ${TASKS} t
       set ${BACK_TO_PENDING}, run_at = now(), retry_count = 0, error_message = null, result = null,
           completed_at = null, cancelled_at = null, expires_at = null
@@ -105,7 +105,7 @@ const DELETE = forBoth(
      delete from ${TASKS} t
       where ${free(ALLOWED.delete, 'for update')}
      returning t.task_id
-   ), ${reportOf('deleted')}
+   ), ${reportCte('deleted')}
    select task_id as "taskId" from deleted`,
 )
 

@@ -1,5 +1,5 @@
 import { type Database, execute, statement, transact } from '../../db/database.ts'
-import { IS_WATCHED, reportOf } from './changes.ts'
+import { IS_WATCHED, reportCte } from './changes.ts'
 import type { ListPosition } from './list-branches.ts'
 import { ALLOWED } from './operate.ts'
 import { DUTIES, EXECUTORS, LOGS, MINUTES, TASKS } from './tables.ts'
@@ -88,7 +88,7 @@ const PRUNE = statement(
      delete from ${TASKS}
       where id = any(array(select id from old)) and (select count(*) from deleted_lines) < ${MAX_LINES}
      returning task_id
-   ), ${reportOf('gone', IS_WATCHED)}
+   ), ${reportCte('gone', IS_WATCHED)}
    select (select count(*) from scanned)::int as scanned,
           (select count(*) from gone)::int as pruned,
           (select count(*) from deleted_lines)::int as lines,

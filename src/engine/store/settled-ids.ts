@@ -1,7 +1,7 @@
 export interface Snapshot {
-  /** The oldest in flight; the next one if there is none. */
+  /** The id of the oldest transaction in flight; the next id if there is none. */
   readonly oldestXid: number
-  /** Larger than the number of every transaction that had written by then. */
+  /** Larger than the id of every transaction that had written by then. */
   readonly nextXid: number
   /** A transaction in flight had written to the log. */
   readonly logIsWritten: boolean
@@ -12,12 +12,13 @@ interface Seen extends Snapshot {
   readonly atMs: number
 }
 
-/** A transaction that never ends must not hold back a stream: a line that commits later may be missing. */
+/** A transaction that never ends must not hold back a stream. A line that commits later than this may be missing. */
 const MAX_HELD_MS = 2_000
 
 /**
- * Ids become visible when their transactions commit, so a smaller one may appear later. An id is settled when every
- * transaction in flight at its first poll has ended.
+ * Row ids become visible when their transactions commit, so a smaller one may appear later. A row id is settled when
+ * every transaction in flight at its first poll has ended, or it has waited 2 s. A writer must own its transaction id
+ * before it takes a row id: a later one counts as not in flight.
  */
 export class SettledIds {
   #seen: Seen[] = []
@@ -32,7 +33,7 @@ export class SettledIds {
     this.#seen.push({ id, ...snapshot, atMs: nowMs })
     const isSettled = (seen: Seen, isThisPoll: boolean) =>
       seen.nextXid <= snapshot.oldestXid ||
-      // `logIsWritten` is read after the snapshot: lines written by then are visible in the next poll only.
+      // No one was writing then. `logIsWritten` is read after the snapshot, so a commit in between shows in the next poll.
       (!seen.logIsWritten && !isThisPoll) ||
       nowMs - seen.atMs >= MAX_HELD_MS
     const last = this.#seen.length - 1
