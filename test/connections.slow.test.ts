@@ -57,9 +57,9 @@ test('a process holds three connections at rest, and never more than the guide s
     await load
     expect(Math.max(...counts)).toBeGreaterThan(3)
     expect(Math.max(...counts)).toBeLessThanOrEqual(POOL_MAX + Number(beside))
-    await expect.poll(countConnections, { timeout: 25_000 }).toBe(3)
+    await expect.poll(countConnections).toBe(3)
   } finally {
     await app.close()
   }
-  await expect.poll(countConnections, { timeout: 5_000 }).toBe(0)
+  await expect.poll(countConnections).toBe(0)
 })
