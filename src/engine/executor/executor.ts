@@ -124,8 +124,9 @@ export class TaskExecutor {
     const { db, logs, progress, claimer, claimLoop, loops } = parts
     await Promise.all([claimed, claimer.whenIdle()])
     await claimLoop.whenIdle()
-    await Promise.all([this.#releaseAttempts(parts), logs.flushed(), progress.flush()])
-    await Promise.all([loops.heartbeat.stop(), loops.rescuer.stop(), others])
+    const writes = [this.#releaseAttempts(parts), logs.flushed(), progress.flush()]
+    await Promise.all([...writes, loops.rescuer.stop(), others])
+    await loops.heartbeat.stop()
     await persist('the end of the executor', () => stopExecutor(db, this.id), this.#context)
     // Other executors claim the tasks released here, and those that this one was notified of.
     events.emit('capacityReleased', { taskTypes: [...definitions.keys()] })
