@@ -48,7 +48,7 @@ test('a process holds three connections at rest, and never more than the guide s
     await app.ready()
     const counts: number[] = []
     const load = Promise.all(
-      Array.from({ length: 400 }, async () => {
+      Array.from({ length: 100 }, async () => {
         const { taskId } = await app.tasks.createTask(work)
         await Promise.all([app.tasks.waitFor(taskId), app.tasks.listTasks(), app.tasks.stats()])
         counts.push(await countConnections())
