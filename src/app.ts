@@ -9,9 +9,8 @@ import type { Config } from './config.ts'
 import { createPool, endPool, ping } from './db/client.ts'
 import { awaitConnection } from './db/full-server.ts'
 import { migrate } from './db/migrate.ts'
-import { findDefinitions } from './engine/definition/task.ts'
+import { watchDatabase } from './db/probe.ts'
 import type { AnyTask } from './engine/definition/task-reference.ts'
-import type { TaskEvents } from './engine/runtime/events.ts'
 import docs from './http/docs.ts'
 import {
   handleClientError,
@@ -19,14 +18,15 @@ import {
   handleFrameworkError,
   handleNotFound,
 } from './http/error-handling.ts'
-import { healthRoutes, watchDatabase } from './http/health.ts'
+import { healthRoutes } from './http/health.ts'
 import { metricsRoute } from './http/metrics.ts'
+import { findMetricsSources } from './http/metrics-sources.ts'
 import { warnOfProxies } from './http/proxies.ts'
 import securityHeaders from './http/security-headers.ts'
 import { marketSchedules } from './market/schedules.ts'
 import { createMarketSource } from './market/sources/create-source.ts'
 import { createMarketTasks } from './market/tasks/index.ts'
-import asyncTasks, { TASK_EVENTS } from './plugin.ts'
+import asyncTasks from './plugin.ts'
 import { TaskMetrics } from './telemetry/metrics.ts'
 import { version } from './version.ts'
 
@@ -122,13 +122,7 @@ async function compose(app: FastifyInstance, config: Config, options: AppOptions
     executorWarnings: () => app.taskExecutor?.health().warnings ?? [],
     stuckTasks: () => app.taskExecutor?.health().stuck ?? [],
   })
-  const metrics = new TaskMetrics({
-    events: app.getDecorator<TaskEvents>(TASK_EVENTS),
-    taskTypes: tasks.flatMap((task) => findDefinitions(task)).map(({ type }) => type),
-    executor: app.taskExecutor,
-    stats: () => app.tasks.stats(),
-    findDatabaseProblem,
-  })
+  const metrics = new TaskMetrics({ ...findMetricsSources(app), findDatabaseProblem })
   await app.register(metricsRoute, { metrics })
 
   await awaitConnection(() => ping(pool))

@@ -15,6 +15,7 @@ import { adminRoutes } from './http/admin.ts'
 import { mountDashboard } from './http/dashboard.ts'
 import { type AsyncTasksOptions, checkOptions } from './plugin-options.ts'
 import { logTaskEvents } from './telemetry/log.ts'
+import type { MetricsSources } from './telemetry/task-metrics.ts'
 import { requireNode, version } from './version.ts'
 
 export type { AsyncTasksOptions }
@@ -28,8 +29,8 @@ declare module 'fastify' {
   }
 }
 
-/** Under this the bundled server finds what happens in the engine. Not for hosts: events come and go with the engine. */
-export const TASK_EVENTS = Symbol('task events')
+/** Under this `registerMetrics` finds what it measures. Not for hosts: it comes and goes with the engine. */
+export const METRICS_SOURCES = Symbol('sources of metrics')
 
 async function asyncTasks(app: FastifyInstance, options: AsyncTasksOptions): Promise<void> {
   requireNode()
@@ -63,7 +64,7 @@ async function asyncTasks(app: FastifyInstance, options: AsyncTasksOptions): Pro
   logTaskEvents(runner.events, log)
   app.decorate('tasks', runner.manager)
   app.decorate('taskExecutor', runner.executor)
-  app.decorate(TASK_EVENTS, runner.events)
+  app.decorate(METRICS_SOURCES, sourcesOf(runner))
   app.addHook('onReady', async () => runner.start())
   const beginStop = () => {
     closing.abort(new TaskError('SHUTTING_DOWN', 'the app is closing'))
@@ -89,6 +90,19 @@ async function asyncTasks(app: FastifyInstance, options: AsyncTasksOptions): Pro
   const isOpen = () => runner.isOpen
   await app.register(adminRoutes, { prefix, manager, feed, authorize, allowedOrigins, isOpen })
   await mountDashboard(app, options.dashboard, prefix)
+}
+
+function sourcesOf(runner: TaskRunner): MetricsSources {
+  const { events, executor, manager, taskTypes, stopped } = runner
+  return {
+    events,
+    executor,
+    // A process that only creates tasks has no attempts to count.
+    taskTypes: executor ? taskTypes : [],
+    stats: () => manager.stats(),
+    findDatabaseProblem: () => runner.findDatabaseProblem(),
+    stopped,
+  }
 }
 
 /** Before anything is opened: Fastify would refuse them when the pool and the engine are there. */

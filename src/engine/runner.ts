@@ -1,7 +1,8 @@
 import type pg from 'pg'
-import { createPrivatePool, endPool } from '../db/client.ts'
+import { createPrivatePool, endPool, ping } from '../db/client.ts'
 import { createDatabase, type Database } from '../db/database.ts'
 import { Gate } from '../db/gate.ts'
+import { watchDatabase } from '../db/probe.ts'
 import { sharePool } from '../db/shared-pool.ts'
 import { partsOf } from './create/manager-parts.ts'
 import { TaskError } from './definition/errors.ts'
@@ -46,6 +47,11 @@ export class TaskRunner {
   readonly manager: TaskManager
   readonly executor: TaskExecutor | null
   readonly feed: TaskFeed
+  /** The types that may run here, complete after the start. */
+  readonly taskTypes: Iterable<string>
+  /** Undefined: the database responds. Resolves in a bounded time, also while handlers hold the pool. */
+  readonly findDatabaseProblem: () => Promise<string | undefined>
+  readonly #stopped = new AbortController()
   readonly #db: Database
   readonly #gate = new Gate()
   readonly #ownPools: readonly pg.Pool[]
@@ -97,6 +103,8 @@ export class TaskRunner {
             ...(listen && { listen }),
           })
         : null
+    this.taskTypes = { [Symbol.iterator]: () => definitions.keys() }
+    this.findDatabaseProblem = watchDatabase(() => ping(shared.pool))
     this.#db = db
     this.#finishes = new FinishCounter(db, events)
     this.#reporter = new ChangeReporter(db, events)
@@ -126,6 +134,11 @@ export class TaskRunner {
 
   get isOpen(): boolean {
     return this.#gate.isOpen
+  }
+
+  /** Aborts when no attempt ends here any more. */
+  get stopped(): AbortSignal {
+    return this.#stopped.signal
   }
 
   async #beginLate(): Promise<void> {
@@ -163,6 +176,7 @@ export class TaskRunner {
     try {
       await this.executor?.stop()
     } finally {
+      this.#stopped.abort()
       this.#notifier.stop()
       await Promise.all([this.#finishes.stop(), this.#reporter.stop()])
       this.#gate.close(new TaskError('SHUTTING_DOWN', 'the app has closed'))

@@ -3,8 +3,9 @@ import { createServer, type Server, type Socket } from 'node:net'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { createPool, endPool, ping } from '../../src/db/client.ts'
+import { watchDatabase } from '../../src/db/probe.ts'
 import { createTaskRegistry } from '../../src/engine/definition/registry.ts'
-import { healthRoutes, watchDatabase } from '../../src/http/health.ts'
+import { healthRoutes } from '../../src/http/health.ts'
 import { startBundledServer } from './bundled-server.ts'
 
 test('a server that runs is alive and ready', async () => {

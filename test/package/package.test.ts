@@ -186,6 +186,18 @@ test('the client needs no other package, and the hooks need React alone', async 
   expect(stdout).toBe('function function\n')
 })
 
+test("metrics need no client of Prometheus but the host's", async () => {
+  const dist = path.join(host, 'node_modules/fastify-async-tasks/dist')
+  const packages = packagesOf(path.join(dist, 'http/register-metrics.js'))
+  expect(packages).toContain('fastify-plugin')
+  expect(packages.filter((name) => /prom/.test(name))).toEqual([])
+  const code = `
+    import { registerMetrics } from 'fastify-async-tasks/metrics'
+    console.log(typeof registerMetrics)`
+  const { stdout } = await run(process.execPath, ['--input-type=module', '-e', code], { cwd: host })
+  expect(stdout).toBe('function\n')
+})
+
 /** Fastify logs a line for each address. */
 async function listeningAddress(app: ChildProcess): Promise<string> {
   let output = ''
@@ -299,6 +311,8 @@ const MISUSE = `
 import { task, type TaskManager, typedTasks } from 'fastify-async-tasks'
 import { drainTasks, runTask } from 'fastify-async-tasks/testing'
 import { createTasksClient } from 'fastify-async-tasks/client'
+import { registerMetrics } from 'fastify-async-tasks/metrics'
+import Fastify from 'fastify'
 import { z } from 'zod'
 declare const tasks: TaskManager
 const greet = task('greet', { params: z.object({ name: z.string() }) })(({ name }) => name)
@@ -312,6 +326,8 @@ await typedTasks(tasks, [greet]).createTask('great', { name: 'Ada' })
 const { result } = await runTask(greet, { name: 'Ada' })
 result satisfies string | null | undefined
 await drainTasks(tasks)
+// @ts-expect-error a registry has methods
+registerMetrics(Fastify(), {})
 const client = createTasksClient({ baseUrl: '/api/admin' })
 // @ts-expect-error no other status exists
 await client.listTasks({ status: ['done'] })

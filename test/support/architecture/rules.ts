@@ -127,6 +127,13 @@ export const RULES: readonly Rule[] = [
     broken: parseSource('src/client/stream.ts', `import { useState } from 'react'\n`),
   }),
   importRule({
+    name: "Prometheus' clients are used in telemetry/metrics.ts alone: hosts bring their own",
+    forbidden: isPackage('@prometheus-io/client', 'prom-client'),
+    allowed: (file) => isIn(file, ['telemetry/metrics.ts']),
+    typesToo: true,
+    broken: parseSource('src/telemetry/metric.ts', `import type { Registry } from 'prom-client'\n`),
+  }),
+  importRule({
     name: 'client/ runs in browsers and is small: nothing but itself, react in its place, and types of contract/ and zod',
     forbidden: (target) => !isFolder('client/')(target) && !isPackage('react')(target),
     allowed: (file) => !isIn(file, ['client/']),
