@@ -178,7 +178,11 @@ describe('a type with keys', () => {
       if (!text.includes('/* tasks_claim_keys')) return send()
       await client.query('begin')
       await client.query(`select from async_task_types where task_type = 'keyed' for update`)
-      return send().finally(() => client.query('rollback'))
+      try {
+        return await send()
+      } finally {
+        await client.query('rollback')
+      }
     })
     const made = new Claims(createDatabase(pool, { prepared: false }), SOME_EXECUTOR, [keyed])
     const request = { limit: 10, capacity: [null], since: [null] }
