@@ -1,5 +1,5 @@
 import type { TaskLogLine, TaskSummary } from '../../contract/task.ts'
-import { type Database, execute, plainArray, statement } from '../../db/database.ts'
+import { arrayLiteral, type Database, execute, statement } from '../../db/database.ts'
 import { parseInstant } from '../../db/reading.ts'
 import type { LogRow } from './rows.ts'
 import { type SummaryRow, toLogLine, toSummary } from './rows.ts'
@@ -150,7 +150,7 @@ export async function readFeed(
     all?.afterTask ?? null,
     all?.missing ?? [],
     all?.snapshot ?? null,
-    plainArray(all?.creators ?? []),
+    arrayLiteral(all?.creators ?? []),
   ])
   const of = (kind: FeedRow['kind']) => found.filter((row) => row.kind === kind)
   const seen = ({ taskId, id, body }: FeedRow): [string, SeenTask] => [taskId, { id: id ?? 0, body }]

@@ -272,6 +272,23 @@ async function crowd(): Promise<void> {
 }
 
 describe('a viewer of one creator', () => {
+  test.each(['a,b', '{a}', '"', '\\', ' ', 'NULL', 'null', "'; drop"])(
+    'is shown its running tasks, whatever it is called: %s',
+    async (createdBy) => {
+      const { manager } = engines.create([quick])
+      const { taskId } = await manager.createTask(quick, {}, { ...DELAYED, createdBy })
+      await manager.createTask(quick, {}, { ...DELAYED, createdBy: 'a' })
+      await engines.database.pool.query(
+        `update async_tasks set status = 'running', executor_id = gen_random_uuid(), attempt = 1`,
+      )
+      const leave = new AbortController()
+      const steps = await feed.followAll({ signal: leave.signal, idleMs: 60_000, createdBy })
+      const { value: first } = await steps.next()
+      leave.abort()
+      expect(first).toMatchObject([{ type: 'task', task: { taskId, status: 'running' } }])
+    },
+  )
+
   test('is shown its tasks and their deletion, and nothing of others', async () => {
     const { manager } = engines.create([quick])
     const create = (createdBy: string | null) =>

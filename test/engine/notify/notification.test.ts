@@ -1,5 +1,5 @@
 import pg from 'pg'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { createPool } from '../../../src/db/client.ts'
 import { createDatabase } from '../../../src/db/database.ts'
 import { partsOf } from '../../../src/engine/create/manager-parts.ts'
@@ -270,8 +270,11 @@ describe('notifications', () => {
     const { db, events } = engines.create([])
     const notifier = new Notifier({ db, events, holds: () => false })
     const statements = await captureStatements(db.pool, async () => {
+      // No time passes between them.
+      vi.useFakeTimers({ toFake: ['performance'] })
       for (let i = 0; i < 3; i += 1) events.emit('capacityReleased', { taskTypes: ['work'] })
       notifier.stop()
+      vi.useRealTimers()
     })
     expect(statements.map(({ values }) => values)).toEqual([['due'], ['due']])
   })
