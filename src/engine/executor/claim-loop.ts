@@ -126,10 +126,13 @@ export class ClaimLoop {
   /** Runs between two claims, when the held attempts are exactly the claimed ones. */
   async #releaseOrphans(): Promise<void> {
     if (!this.#hasOrphans) return
-    const { db, executorId, events, slots } = this.#parts
+    const { db, executorId, events, slots, claimer } = this.#parts
     const held = slots.attempts().map((attempt) => attempt.fence)
     const taskIds = await releaseAllBut(db, executorId, held, 0)
     this.#hasOrphans = false
-    if (taskIds.length > 0) events.emit('orphansReleased', { taskIds })
+    if (taskIds.length === 0) return
+    // A claim since then may have closed their types.
+    claimer.recheck()
+    events.emit('orphansReleased', { taskIds })
   }
 }
