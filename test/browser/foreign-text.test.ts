@@ -1,6 +1,7 @@
 import path from 'node:path'
 import type { Page } from 'playwright-core'
 import { describe, expect, test } from 'vitest'
+import type { TestDatabase } from '../support/database.ts'
 import type { PageServer } from './admin-page.ts'
 import { createHostileTasks, HOSTILE_PARAMS, HUGE, LONG_TYPE, OVERRIDE } from './hostile-tasks.ts'
 import { findLayoutFaults } from './layout.ts'
@@ -9,6 +10,7 @@ import { useAdminPage } from './use-admin-page.ts'
 /** Pictures for the eye go there, if it is set. */
 const PICTURES = process.env.FOREIGN_TEXT_PICTURES
 
+let database: TestDatabase
 let server: PageServer
 let page: Page
 const ids = { failed: '', running: '', pending: '', spoofed: '' }
@@ -53,7 +55,7 @@ useAdminPage(
     },
   },
   (opened) => {
-    ;({ server, page } = opened)
+    ;({ database, server, page } = opened)
   },
 )
 
@@ -88,6 +90,43 @@ describe.each([390, 768, 1440])('at a width of %i pixels', (width) => {
     expect(text).not.toMatch(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b\u202a-\u202e\u2066-\u2069]/)
   })
 
+  test('a long step leaves percent and count on a line each', async () => {
+    await page.setViewportSize({ width, height: 900 })
+    await page.goto(`${server.origin}/admin/?task=${ids.running}`)
+    const numbers = page.locator('.progress-card .num')
+    await page.getByText('10,000,000 / 10,000,000').waitFor()
+    const lines = await numbers.evaluateAll((all) =>
+      all.map((one) => {
+        const range = document.createRange()
+        range.selectNodeContents(one)
+        return new Set([...range.getClientRects()].map(({ top }) => Math.round(top))).size
+      }),
+    )
+    expect(await numbers.allTextContents()).toEqual(['100\u00a0%', '10,000,000 / 10,000,000'])
+    expect(lines).toEqual([1, 1])
+  })
+
+  test('living executors come before dead ones, and none is cut off', async () => {
+    await page.setViewportSize({ width, height: 900 })
+    await page.goto(`${server.origin}/admin/`)
+    const lines = page.locator('.tile-executors li')
+    await lines.first().waitFor()
+    const isDead = await lines.evaluateAll((all) => all.map((one) => one.classList.contains('is-dead')))
+    expect(isDead.length).toBeGreaterThan(1)
+    expect(isDead[0]).toBe(false)
+    await page.getByRole('button', { name: /^Show all \d+/ }).click()
+    await expect.poll(() => lines.count()).toBe(6)
+    const hidden = await page.locator('.tile-executors').evaluate((tile) => {
+      const { bottom } = tile.getBoundingClientRect()
+      const list = tile.querySelector('ul')
+      const cut = [...tile.querySelectorAll('li')].filter(
+        (one) => one.getBoundingClientRect().bottom > bottom,
+      )
+      return cut.length + Math.max(0, (list?.scrollHeight ?? 0) - (list?.clientHeight ?? 0))
+    })
+    expect(hidden).toBe(0)
+  })
+
   test('nothing of a selection and of dialogs is cut off, covered or turned round', async () => {
     await page.setViewportSize({ width, height: 900 })
     await page.goto(`${server.origin}/admin/`)
@@ -116,6 +155,19 @@ test('characters that turn text round are shown, and colour codes are not', asyn
     .first()
     .evaluate((one) => getComputedStyle(one).unicodeBidi)
   expect(isolation).toMatch(/isolate/)
+})
+
+test('a failed task without an attempt was never started, one that waits is not started yet', async () => {
+  const { taskId } = await server.app.tasks.createTask(LONG_TYPE, {}, { delayMs: 3_600_000 })
+  await page.goto(`${server.origin}/admin/?task=${taskId}`)
+  await page.getByText('Not started yet').waitFor()
+  await database.pool.query(
+    `update async_tasks set status = 'failed', completed_at = now(), error_message = 'lost' where task_id = $1`,
+    [taskId],
+  )
+  await page.goto(`${server.origin}/admin/?task=${taskId}`)
+  await page.getByText('Never started').waitFor()
+  expect(await page.getByText('Not started yet').count()).toBe(0)
 })
 
 test('a text of 500 kB is shown in part, and whole on demand', async () => {

@@ -48,7 +48,7 @@ async function holdMigrations(): Promise<pg.Client> {
 test('a start outlives a migration that takes longer than a plugin may, and everything goes on after it', async () => {
   const other = await holdMigrations()
   const { rows } = await other.query('select pg_backend_pid() as pid')
-  const { app, lines } = await register({}, 400)
+  const { app, lines } = await register({}, 2_000)
   await app.ready()
   const answer = await app.inject({ url: '/api/admin/tasks' })
   expect([answer.statusCode, answer.json().code]).toEqual([503, 'DATABASE_UNAVAILABLE'])
@@ -64,7 +64,7 @@ test('a start outlives a migration that takes longer than a plugin may, and ever
 
 test('an app that is closed while it waits gives up, and applies nothing', async () => {
   const other = await holdMigrations()
-  const { app } = await register({}, 400)
+  const { app } = await register({}, 2_000)
   await app.ready()
   const created = app.tasks.createTask(work)
   const refused = expect(created).rejects.toMatchObject({ code: 'SHUTTING_DOWN' })
@@ -82,7 +82,7 @@ test('a migration that waits for a lock of a table names who holds it', async ()
   const other = new pg.Client({ connectionString: database.directUrl, application_name: 'a long report' })
   await other.connect()
   await other.query('begin; lock table async_tasks_migrations in share mode')
-  const { app, lines } = await register({}, 400)
+  const { app, lines } = await register({}, 2_000)
   await app.ready()
   await expect.poll(() => lines.filter((line) => line.includes('(a long report')).length).toBeGreaterThan(0)
   await other.end()
