@@ -1,5 +1,4 @@
-import { beforeEach, describe, expect, test } from 'vitest'
-import { z } from 'zod'
+import { describe, expect, test } from 'vitest'
 import { withTransaction } from '../../../src/db/client.ts'
 import { createDatabase } from '../../../src/db/database.ts'
 import { createTaskRegistry } from '../../../src/engine/definition/registry.ts'
@@ -7,22 +6,9 @@ import { taskSettings } from '../../../src/engine/definition/settings.ts'
 import { TaskManager } from '../../../src/engine/manager/manager.ts'
 import { TaskEvents } from '../../../src/engine/runtime/events.ts'
 import { nextEvent } from '../../support/engine.ts'
-import { rememberTypes } from '../../support/remember-types.ts'
-import { useTaskTables } from '../../support/task-rows.ts'
+import { plain, sendReport, useCreatedTasks } from './created-tasks.ts'
 
-const tables = useTaskTables()
-beforeEach(() => rememberTypes(tables.pool, 'elsewhere'))
-
-const { task } = createTaskRegistry()
-const sendReport = task('send_report', {
-  params: z.object({ userId: z.number().int(), dryRun: z.boolean().default(false) }),
-  timeoutSeconds: 600,
-  maxRetries: 5,
-  priority: 7,
-})(() => ({ rows: 42 }))
-const plain = task('plain')(() => undefined)
-
-const createManager = () => tables.createManager([sendReport, plain], { maxRetries: 2 }).manager
+const { tables, createManager } = useCreatedTasks()
 
 describe('createTask', () => {
   test('by handler stores the row, the parsed params and nothing else, and returns what is stored', async () => {
@@ -257,99 +243,5 @@ describe('createTask', () => {
     const third = nextEvent(events, 'created')
     const late = await manager.createTask(plain, {}, { runAt: new Date(Date.now() - 60_000) })
     expect(await third).toMatchObject({ taskIds: [late.taskId], dueNow: true, overdue: true })
-  })
-})
-
-describe('params in the database', () => {
-  test.each<[string, unknown]>([
-    ['"600519"', '600519'],
-    ['"000001"', '000001'],
-    ['"true"', 'true'],
-    ['"null"', 'null'],
-    ['600519', 600519],
-    ['true', true],
-    ['null', null],
-    ['"{\\"a\\",NULL,\\\\}"', '{"a",NULL,\\}'],
-    ['{"汉":["😀",{"":null}]}', { 汉: ['😀', { '': null }] }],
-    [`"${'x'.repeat(1_048_000)}"`, 'x'.repeat(1_048_000)],
-  ])('are the JSON text %.40s', async (text, value) => {
-    const manager = createManager()
-    const { taskId, params } = await manager.createTask('elsewhere', { value })
-    expect(params).toStrictEqual({ value })
-    expect((await tables.read(taskId)).params).toEqual([
-      expect.objectContaining({ key: 'value', value: text }),
-    ])
-    expect((await manager.getTask(taskId))?.params).toStrictEqual({ value })
-  })
-
-  test('keep odd keys apart', async () => {
-    const manager = createManager()
-    const params = { '': 1, '0': 2, constructor: 3, 'a"b': 4, 'a\\b': 5, NULL: 6, ['键'.repeat(100)]: 7 }
-    const { taskId } = await manager.createTask('elsewhere', params)
-    expect((await manager.getTask(taskId))?.params).toStrictEqual(params)
-  })
-})
-
-describe('createTasks', () => {
-  test('returns the order of the items, whatever their types, and stores them in that order', async () => {
-    const manager = createManager()
-    const items = Array.from({ length: 200 }, (_, i) =>
-      i % 2 === 0
-        ? { task: sendReport, params: { userId: i } }
-        : { task: 'elsewhere', params: { i }, priority: i % 100 },
-    )
-    const created = await manager.createTasks(items)
-    expect(created.map(({ params }) => params.userId ?? params.i)).toEqual(items.map((_, i) => i))
-    expect(created.map(({ taskType }) => taskType).slice(0, 2)).toEqual(['send_report', 'elsewhere'])
-    const { tasks } = await tables.read()
-    expect(tasks.map((row) => row.task_id)).toEqual(created.map(({ taskId }) => taskId))
-    expect(new Set(tasks.map((row) => row.created_at)).size).toBe(1)
-  })
-
-  test('creates all or none when an item is refused', async () => {
-    const manager = createManager()
-    const items = [
-      { task: sendReport, params: { userId: 1 } },
-      { task: sendReport, params: { userId: 'x' } as never },
-    ]
-    await expect(manager.createTasks(items)).rejects.toMatchObject({ code: 'INVALID_PARAMS' })
-    expect(await tables.read()).toEqual({ tasks: [], params: [], logs: [], attempts: [] })
-  })
-
-  test('creates all or none when the database refuses a row', async () => {
-    await tables.pool.query(`alter table async_task_params add constraint odd check (value <> '"no"')`)
-    try {
-      const items = ['yes', 'no', 'yes'].map((value) => ({ task: 'elsewhere', params: { value } }))
-      await expect(createManager().createTasks(items)).rejects.toThrow('odd')
-    } finally {
-      await tables.pool.query('alter table async_task_params drop constraint odd')
-    }
-    expect(await tables.read()).toEqual({ tasks: [], params: [], logs: [], attempts: [] })
-  })
-
-  test('of nothing asks the database for nothing', async () => {
-    expect(await createManager().createTasks([])).toEqual([])
-  })
-})
-
-describe('getTask', () => {
-  test.each([
-    '',
-    ' ',
-    'task_',
-    'x',
-    'task_\u0000',
-    'task_a\n',
-    "task_' or 1=1",
-    `task_${'a'.repeat(1_000_000)}`,
-  ])('finds nothing under %.30j', async (taskId) => {
-    await tables.insert()
-    expect(await createManager().getTask(taskId)).toBeUndefined()
-  })
-
-  test('finds nothing under what is no text', async () => {
-    for (const id of [undefined, null, 7, {}]) {
-      await expect(createManager().getTask(id as never)).resolves.toBeUndefined()
-    }
   })
 })
