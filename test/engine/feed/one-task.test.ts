@@ -1,0 +1,105 @@
+import { describe, expect, test } from 'vitest'
+import { createTaskRegistry } from '../../../src/engine/definition/registry.ts'
+import type { FeedEvent } from '../../../src/engine/feed/feed.ts'
+import { watchTask } from '../../../src/engine/feed/task-watch.ts'
+import { createGate } from '../../support/engine.ts'
+import { eventsOf, useWatcher } from './watcher.ts'
+
+const watcher = useWatcher('elsewhere', 'nobody')
+const { engines, follow } = watcher
+const { task } = createTaskRegistry()
+
+describe('what another process does', () => {
+  test('is shown until the end, the log before it', async () => {
+    const gate = createGate()
+    const work = task('work')(async (_params, ctx) => {
+      ctx.log.info('started')
+      ctx.progress(1, 4, 'first')
+      await gate.opened
+      ctx.log.info('finishing')
+      return 'done'
+    })
+    const { manager } = engines.start([work])
+    const { taskId } = await manager.createTask(work)
+    const seen: FeedEvent[] = []
+    for await (const event of eventsOf(await follow(taskId))) {
+      seen.push(event)
+      const hasStarted = seen.some(({ type }) => type === 'log')
+      const hasProgress = seen.some((one) => one.type === 'task' && one.task.step === 'first')
+      if (hasStarted && hasProgress) gate.open()
+    }
+    const lines = seen.flatMap((event) => (event.type === 'log' ? event.line.message : []))
+    expect(lines).toEqual(['started', 'finishing'])
+    expect(seen.at(-1)).toEqual({ type: 'end', task: await manager.getTask(taskId) })
+  })
+
+  test('is shown without the params that are kept out of sight', async () => {
+    const { manager } = engines.create([])
+    const { taskId } = await manager.createTask('elsewhere', { user: 'ada', password: 'secret' })
+    const { value } = await eventsOf(await follow(taskId)).next()
+    expect(value).toMatchObject({ type: 'task', task: { params: { user: 'ada', password: '[redacted]' } } })
+  })
+
+  test('a failed try and the next one are seen, with the attempts', async () => {
+    const work = task('fails_once', { maxRetries: 1, retryBaseMs: 1 })((_params, ctx) => {
+      if (ctx.attempt === 1) throw new Error('not yet')
+    })
+    const { manager } = engines.create([work])
+    const { taskId } = await manager.createTask(work)
+    const events = eventsOf(await follow(taskId))
+    expect((await events.next()).value).toMatchObject({ type: 'task', task: { status: 'pending' } })
+    engines.start([work])
+    const seen: FeedEvent[] = []
+    for await (const event of events) seen.push(event)
+    expect(seen.filter(({ type }) => type === 'log')).toMatchObject([
+      { line: { level: 'ERROR', message: expect.stringContaining('not yet'), attempt: 1 } },
+    ])
+    expect(seen.at(-1)).toMatchObject({
+      type: 'end',
+      task: { status: 'completed', attempts: [{ outcome: 'failed' }, { outcome: 'completed' }] },
+    })
+  })
+
+  test('a deleted task ends without an end; one that never was is refused', async () => {
+    const { manager } = engines.create([])
+    const { taskId } = await manager.createTask('nobody')
+    const events = eventsOf(await follow(taskId))
+    await events.next()
+    await engines.database.pool.query('delete from async_tasks')
+    expect(await events.next()).toEqual({ done: true, value: undefined })
+    await expect(follow(taskId)).rejects.toMatchObject({ code: 'TASK_NOT_FOUND' })
+    await expect(follow('nonsense')).rejects.toMatchObject({ code: 'TASK_NOT_FOUND' })
+  })
+})
+
+test('a stream of a task that can no longer be read throws the error, also for the process itself', async () => {
+  const { manager } = engines.create([])
+  const { taskId } = await manager.createTask('nobody')
+  const events = eventsOf(await follow(taskId))
+  const watch = watchTask(watcher.feed, taskId, {})
+  await Promise.all([events.next(), watch.next()])
+  const { pool } = engines.database
+  await pool.query('alter table async_task_attempts rename to elsewhere')
+  await pool.query('update async_tasks set retry_count = 1 where task_id = $1', [taskId])
+  const unreadable = { code: 'MIGRATION_FAILED' }
+  await expect(events.next()).rejects.toMatchObject(unreadable)
+  await expect(watch.next()).rejects.toMatchObject(unreadable)
+  await expect(follow(taskId)).rejects.toMatchObject(unreadable)
+})
+
+test('a viewer that leaves before the first poll gets an empty stream, and nothing runs for it', async () => {
+  const { manager } = engines.create([])
+  const { taskId } = await manager.createTask('nobody')
+  const gone = { signal: AbortSignal.abort(), idleMs: 60_000 }
+  for (const steps of [
+    await watcher.feed.follow(taskId, { ...gone, afterId: 0 }),
+    await watcher.feed.followAll(gone),
+  ]) {
+    for await (const step of steps) expect(step).toEqual([])
+  }
+  const leave = new AbortController()
+  const entering = follow(taskId, 0, leave.signal)
+  leave.abort()
+  expect(await (await entering).next()).toEqual({ done: true, value: undefined })
+  expect(watcher.feed.viewers).toBe(0)
+})
