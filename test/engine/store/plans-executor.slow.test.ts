@@ -1,0 +1,115 @@
+import { describe, expect, test } from 'vitest'
+import { waitsSinceBefore } from '../../../src/engine/store/claim-probe.ts'
+import { beat } from '../../../src/engine/store/executors.ts'
+import { expireTasks } from '../../../src/engine/store/expire.ts'
+import { failUnknownTypes, rescueTasks } from '../../../src/engine/store/rescue.ts'
+import { claimTasks } from '../../support/claim-tasks.ts'
+import { captureStatements } from '../../support/plans.ts'
+import { SOME_EXECUTOR } from '../../support/task-rows.ts'
+import { BACKLOG, indexesOf, KINDS, scansOfTasks, sortsAndScans, useHistory } from './history-plans.ts'
+
+const PARAMS_KEY = 'async_task_params_task_id_key_key'
+
+const { tables, explainOne } = useHistory()
+
+describe('over 100,000 finished tasks', () => {
+  test.for([1, 20])(
+    'the claim of %i types walks their due tasks in order: no sort, no scan of the table',
+    async (types) => {
+      const plans = await explainClaims(types)
+      for (const [kind, plan] of plans) {
+        expect(new Set(indexesOf(plan)), kind).toEqual(
+          new Set(['idx_async_tasks_due', 'async_tasks_pkey', 'async_task_types_pkey', PARAMS_KEY]),
+        )
+        expect(sortsAndScans(plan), kind).toEqual([])
+      }
+    },
+  )
+
+  test('the claim is the same with only few tasks due, and right after many more came', async () => {
+    await tables.pool.query(`delete from async_tasks where status = 'pending'`)
+    await tables.pool.query('vacuum analyze async_tasks')
+    for (const [kind, plan] of await explainClaims(2)) expect(sortsAndScans(plan), kind).toEqual([])
+    await tables.pool.query(BACKLOG.replace('2000', '50000'))
+    for (const [kind, plan] of await explainClaims(2)) expect(sortsAndScans(plan), kind).toEqual([])
+  })
+
+  test('the claim is the same where many of the tasks expire, some of them long ago', async () => {
+    await tables.pool.query(
+      `update async_tasks set expires_at = now() + (n - 200) * interval '1 minute'
+         from (select id, row_number() over (order by id) as n from async_tasks where status = 'pending') numbered
+        where numbered.id = async_tasks.id and n % 2 = 0`,
+    )
+    await tables.pool.query('vacuum analyze async_tasks')
+    for (const types of [1, 20]) {
+      for (const [kind, plan] of await explainClaims(types)) {
+        expect(sortsAndScans(plan), kind).toEqual([])
+        expect(indexesOf(plan), kind).not.toContain('idx_async_tasks_expires')
+      }
+    }
+  })
+
+  test('expired tasks are found by their expiry: by each heartbeat, and by what ends them', async () => {
+    const { db } = tables.createManager()
+    const probes = { orphanedClaims: false, rescuable: false }
+    const statements = await captureStatements(tables.pool, async () => {
+      await beat(db, SOME_EXECUTOR, [], [], probes)
+      await expireTasks(db)
+    })
+    expect(statements).toHaveLength(2)
+    for (const statement of statements) {
+      for (const kind of KINDS) {
+        const plan = await explainOne(statement, kind)
+        expect(indexesOf(plan), kind).toContain('idx_async_tasks_expires')
+        expect(scansOfTasks(plan), kind).toEqual([])
+      }
+    }
+  })
+
+  test('the probe for older tasks walks the index of claims, also where a backlog has just gone', async () => {
+    const { db } = tables.createManager()
+    const [statement] = await captureStatements(tables.pool, () =>
+      waitsSinceBefore(db, [{ taskType: 'type1', since: new Date().toISOString() }]),
+    )
+    const expectWalk = async () => {
+      for (const kind of KINDS) {
+        const plan = await explainOne(statement, kind)
+        expect(indexesOf(plan), kind).toContain('idx_async_tasks_due')
+        expect(scansOfTasks(plan), kind).toEqual([])
+      }
+    }
+    await expectWalk()
+    await tables.pool.query(BACKLOG.replace('task_p', 'task_b').replace('2000', '100000'))
+    await tables.pool.query('vacuum analyze async_tasks')
+    await tables.pool.query(`delete from async_tasks where status = 'pending'`)
+    await expectWalk()
+  })
+
+  test('the search for unknown types hops over the backlog of the known ones', async () => {
+    const { db } = tables.createManager()
+    const [statement] = await captureStatements(tables.pool, () => failUnknownTypes(db, SOME_EXECUTOR, 1))
+    for (const kind of KINDS) {
+      const plan = await explainOne(statement, kind)
+      expect(scansOfTasks(plan), kind).toEqual([])
+    }
+  })
+
+  test('the rescue, which runs with every heartbeat, reads what runs and no more', async () => {
+    const { db } = tables.createManager()
+    const [statement] = await captureStatements(tables.pool, () => rescueTasks(db))
+    for (const kind of KINDS) {
+      const plan = await explainOne(statement, kind)
+      expect(indexesOf(plan), kind).toEqual(
+        expect.arrayContaining(['idx_async_tasks_running', 'async_tasks_pkey']),
+      )
+      expect(scansOfTasks(plan), kind).toEqual([])
+    }
+  })
+})
+
+async function explainClaims(types: number) {
+  const { db } = tables.createManager()
+  const names = Array.from({ length: types }, (_, i) => `type${i}`)
+  const [statement] = await captureStatements(tables.pool, () => claimTasks(db, SOME_EXECUTOR, names, 2))
+  return Promise.all(KINDS.map(async (kind) => [kind, await explainOne(statement, kind)] as const))
+}
