@@ -1,69 +1,23 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { promisify } from 'node:util'
-import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { parseSource } from '../support/architecture/source-file.ts'
 import { createTestDatabase } from '../support/database.ts'
+import {
+  embedding,
+  example,
+  handler,
+  host,
+  listeningAddress,
+  liveGuide,
+  root,
+  run,
+  useInstalledPackage,
+} from './installed-package.ts'
 
-const run = promisify(execFile)
-const root = path.resolve(import.meta.dirname, '../..')
-const manifest = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8')) as {
-  files: string[]
-  peerDependencies: Record<string, string>
-  devDependencies: Record<string, string>
-}
-const readme = readFileSync(path.join(root, 'README.md'), 'utf8')
-const liveGuide = readFileSync(path.join(root, 'docs/live.md'), 'utf8')
-const folder = mkdtempSync(path.join(tmpdir(), 'fastify-async-tasks-package-'))
-/** An empty project of somebody else's, in which the package is installed. */
-const host = path.join(folder, 'host')
-
-let packed: string[]
-
-beforeAll(async () => {
-  const tarball = await pack()
-  mkdirSync(host)
-  writeFileSync(path.join(host, 'package.json'), JSON.stringify({ private: true, type: 'module' }))
-  const peers = Object.entries(manifest.peerDependencies)
-  const types = Object.entries(manifest.devDependencies).filter(([name]) =>
-    /^@types\/(node|pg|react)$/.test(name),
-  )
-  const wanted = [...peers, ...types].map(([name, range]) => `${name}@${range}`)
-  await run('npm', ['install', '--no-audit', '--no-fund', '--prefer-offline', tarball, ...wanted], {
-    cwd: host,
-  })
-})
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
-
-/** Built in a copy: others may use the project's own `dist` meanwhile. */
-async function pack(): Promise<string> {
-  const copy = path.join(folder, 'project')
-  mkdirSync(copy)
-  const sources = ['src', 'migrations', 'package.json', 'tsconfig.json', 'tsconfig.build.json']
-  for (const name of [...sources, 'README.md', 'CHANGELOG.md', 'LICENSE']) {
-    cpSync(path.join(root, name), path.join(copy, name), { recursive: true })
-  }
-  symlinkSync(path.join(root, 'node_modules'), path.join(copy, 'node_modules'))
-  const { stdout } = await run('npm', ['pack', '--pack-destination', folder], { cwd: copy })
-  const tarball = path.join(folder, stdout.trim().split('\n').at(-1) ?? '')
-  const { stdout: list } = await run('tar', ['-tzf', tarball])
-  packed = list.split('\n').filter((name) => name !== '')
-  return tarball
-}
-
-/** The code block of a language that holds these words; by default the README's. */
-function example(language: string, words: string, document = readme): string {
-  const blocks = [...document.matchAll(/^```(\w+)\n(.*?)^```$/gms)]
-  const found = blocks.find(([, tag, code]) => tag === language && code?.includes(words))
-  if (!found?.[2]) throw new Error(`there is no ${language} example with ${words}`)
-  return found[2]
-}
-
-const embedding = () => example('js', 'app.register(asyncTasks')
-const handler = () => example('ts', "task('import_feed'")
+const installed = useInstalledPackage()
 
 test('it holds the engine, the plugin and the migrations of the engine, and nothing of the server', () => {
   for (const name of [
@@ -73,14 +27,16 @@ test('it holds the engine, the plugin and the migrations of the engine, and noth
     'README.md',
     'LICENSE',
   ]) {
-    expect(packed).toContain(`package/${name}`)
+    expect(installed.packed).toContain(`package/${name}`)
   }
-  expect(packed).toContain('package/dist/dashboard/index.html')
-  expect(packed.some((name) => /^package\/dist\/dashboard\/assets\/[\w-]+\.js$/.test(name))).toBe(true)
-  expect(packed.some((name) => /^package\/migrations\/tasks\/\d+_.*\.sql$/.test(name))).toBe(true)
+  expect(installed.packed).toContain('package/dist/dashboard/index.html')
+  expect(installed.packed.some((name) => /^package\/dist\/dashboard\/assets\/[\w-]+\.js$/.test(name))).toBe(
+    true,
+  )
+  expect(installed.packed.some((name) => /^package\/migrations\/tasks\/\d+_.*\.sql$/.test(name))).toBe(true)
   const foreign =
     /\/(market|accounts|cli|migrations\/server|src|test)\/|\/(app|server|config|embedded[\w-]*)\.(js|d\.ts)$/
-  expect(packed.filter((name) => foreign.test(name))).toEqual([])
+  expect(installed.packed.filter((name) => foreign.test(name))).toEqual([])
 })
 
 test("the README's embedding example runs a task and shows it over REST", async () => {
@@ -197,20 +153,6 @@ test("metrics need no client of Prometheus but the host's", async () => {
   const { stdout } = await run(process.execPath, ['--input-type=module', '-e', code], { cwd: host })
   expect(stdout).toBe('function\n')
 })
-
-/** Fastify logs a line for each address. */
-async function listeningAddress(app: ChildProcess): Promise<string> {
-  let output = ''
-  for await (const text of app.stdout?.iterator({ destroyOnReturn: false }) ?? []) {
-    output += String(text)
-    const [, address] = /Server listening at (http:\/\/127\.0\.0\.1:\d+)/.exec(output) ?? []
-    if (address !== undefined) {
-      app.stdout?.resume()
-      return address
-    }
-  }
-  throw new Error(`the example ended before it listened:\n${output}`)
-}
 
 test('a handler runs in a thread, whose worker the package brings along', async () => {
   const database = await createTestDatabase('empty')
