@@ -13,6 +13,8 @@ export interface NotifierOptions {
 
 export class Notifier {
   readonly limiter = new NotifyLimiter((count) => this.#send(duePayload(count)))
+  /** Executors that read only recently due tasks would miss overdue ones. */
+  readonly #rescans = new NotifyLimiter(() => this.#send(encodeNotification({ kind: 'resumed' })))
   readonly #options: NotifierOptions
   #cancelled: CancelledRun[] = []
 
@@ -31,10 +33,17 @@ export class Notifier {
       this.#send(encodeNotification({ kind: 'schedules', ...(deleted && { deleted: schedule }) })),
     )
     events.on('resumed', () => this.#send(encodeNotification({ kind: 'resumed' })))
+    events.on('created', this.#onOverdue)
+    events.on('changed', this.#onOverdue)
   }
 
   stop(): void {
     this.limiter.flush()
+    this.#rescans.flush()
+  }
+
+  readonly #onOverdue = ({ overdue = false }: { overdue?: boolean }): void => {
+    if (overdue) this.#rescans.notify(1)
   }
 
   readonly #onCancelled = ({ taskId, attempt, reason }: TaskEventMap['cancelled'][0]): void => {
