@@ -63,6 +63,7 @@ export type {
   WatchOptions,
 } from './engine/manager/manager.ts'
 export { type TypedTasks, typedTasks } from './engine/manager/typed-tasks.ts'
+export type { DiagnosticsMessages } from './engine/runtime/diagnostics.ts'
 export { currentTick } from './engine/schedules/current-tick.ts'
 export {
   defineSchedule,

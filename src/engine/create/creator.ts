@@ -3,6 +3,7 @@ import type { CreatedTask, CreateTaskOptions, NewTaskItem } from '../definition/
 import { TaskError } from '../definition/errors.ts'
 import type { Redaction } from '../definition/redaction.ts'
 import type { TaskReference } from '../definition/task-reference.ts'
+import { publishCreates } from '../runtime/diagnostics.ts'
 import { insertIn, type NewTask, withdrawIn } from '../store/insert.ts'
 import { duePayload } from '../store/notify.ts'
 import { createManyOptions, requireValid, taskList } from './arguments.ts'
@@ -31,6 +32,7 @@ export class TaskCreator {
     const task = await this.#factory.prepare(item)
     await this.requireKnown([item.task], tx)
     const created = tx ? ((await insertInto(tx, [task]))[0] as CreatedTask) : await this.#queue.add(task)
+    publishCreates([created], tx === undefined)
     return this.#redaction.hide(created)
   }
 
@@ -48,6 +50,7 @@ export class TaskCreator {
       tx,
     )
     const created = await (tx ? insertInto(tx, tasks) : this.#queue.addAll(tasks))
+    publishCreates(created, tx === undefined)
     return created.map((one) => this.#redaction.hide(one))
   }
 

@@ -1,4 +1,5 @@
 import type { FollowUp } from '../store/follow-ups.ts'
+import { publishCreates } from './diagnostics.ts'
 import type { TaskEvents } from './events.ts'
 
 /** Emits that follow-ups were created: after the failures that created them. */
@@ -11,4 +12,5 @@ export function emitFollowUps(events: TaskEvents, failed: readonly { readonly fo
     dueNow: true,
   })
   events.emit('due', { count: created.length })
+  publishCreates(created)
 }

@@ -7,6 +7,7 @@ import { decodeScheduleParams } from '../definition/params.ts'
 import type { Redaction } from '../definition/redaction.ts'
 import type { TaskSettings } from '../definition/settings.ts'
 import type { TaskDefinition } from '../definition/task.ts'
+import { publishCreates } from '../runtime/diagnostics.ts'
 import type { TaskEvents } from '../runtime/events.ts'
 import { type LoopHealth, Supervisor } from '../runtime/supervisor.ts'
 import { WakeUp } from '../runtime/wake-up.ts'
@@ -203,6 +204,7 @@ export class Scheduler {
     const taskTypes = made.map(({ taskType }) => taskType)
     this.#events.emit('created', { taskIds, taskTypes, dueNow: true, overdue: made.some(isOverdue) })
     this.#events.emit('due', { count: made.length })
+    publishCreates(made)
     this.#events.emit('ticked', { schedule, ticks, taskIds })
   }
 

@@ -20,6 +20,7 @@ import type { LogBuffer } from '../writers/log-buffer.ts'
 import type { ProgressBuffer } from '../writers/progress-buffer.ts'
 import { AttemptOutput } from './attempt-output.ts'
 import { abortReason, Cancellation } from './cancellation.ts'
+import { type ObservedAttempt, observeAttempt } from './observed-attempt.ts'
 import { type OutcomeServices, OutcomeWriter } from './outcome-writer.ts'
 import { type HandlerServices, runHandler } from './run-handler.ts'
 import { type RunningTask, runningTask } from './running-task.ts'
@@ -44,6 +45,7 @@ export class Attempt {
   readonly task: ClaimedTask
   readonly fence: Fence
   readonly event: RunEvent
+  readonly observed: ObservedAttempt | undefined
   readonly #definition: TaskDefinition
   readonly #services: AttemptServices
   readonly #cancellation = new Cancellation()
@@ -69,6 +71,7 @@ export class Attempt {
     this.#services = services
     this.#scrubber = services.redaction.scrubberFor(task.taskType, task.params)
     this.event = { taskId: task.taskId, taskType: task.taskType, attempt: task.attempt }
+    this.observed = observeAttempt(this.event)
     const run = { fence: this.fence, event: this.event, cancellation: this.#cancellation }
     this.#output = new AttemptOutput(run, services, this.#scrubber)
     this.#completion = new TransactionalCompletion(run, this.#output, services.maxResultBytes)
@@ -107,6 +110,7 @@ export class Attempt {
     } catch (refused) {
       await this.#recordRefused(refused)
     }
+    this.#endWithoutOutcome()
   }
 
   /** The first cause wins. */
@@ -134,6 +138,7 @@ export class Attempt {
     if (this.#returned) return false
     this.#released = true
     clearTimeout(this.#grace)
+    this.observed?.end({ outcome: 'interrupted' })
     return true
   }
 
@@ -144,18 +149,18 @@ export class Attempt {
   }
 
   async #execute(): Promise<HandlerEnd> {
-    const end = await runHandler(
-      {
-        task: this.task,
-        fence: this.fence,
-        definition: this.#definition,
-        cancellation: this.#cancellation,
-        output: this.#output,
-        completion: this.#completion,
-        running: this.#running,
-      },
-      this.#services,
-    )
+    const run = {
+      task: this.task,
+      fence: this.fence,
+      definition: this.#definition,
+      cancellation: this.#cancellation,
+      output: this.#output,
+      completion: this.#completion,
+      running: this.#running,
+    }
+    const end = await (this.observed
+      ? this.observed.run(() => runHandler(run, this.#services))
+      : runHandler(run, this.#services))
     if ('thrown' in end && this.#cause === undefined) {
       this.#services.events.emit('threw', { ...this.event, error: this.#scrubbed(end.thrown) })
     }
@@ -220,6 +225,15 @@ export class Attempt {
     events.emit('stuck', { ...this.event, forMs: cancelGraceMs })
     if (cause === 'timeout') this.#overdue = this.#failOverdue()
     else if (this.#isClaimedAgain) this.#releaseClaim()
+    else if (cause !== 'shutdown') this.#endWithoutOutcome()
+  }
+
+  /** No outcome was written here: the attempt was cancelled, is released by a stop, or is no longer this executor's. */
+  #endWithoutOutcome(): void {
+    const cause = this.#cause
+    this.observed?.end({
+      outcome: cause === 'cancelled' ? cause : cause === 'shutdown' ? 'interrupted' : 'lost',
+    })
   }
 
   #releaseClaim(): void {

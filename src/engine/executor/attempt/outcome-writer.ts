@@ -12,6 +12,7 @@ import { failTask, findEnd, noteHandlerReturned, releaseTask, retryTaskLater } f
 import type { FollowUp } from '../../store/follow-ups.ts'
 import type { Completions } from '../writers/completions.ts'
 import type { AttemptOutput } from './attempt-output.ts'
+import type { ObservedAttempt } from './observed-attempt.ts'
 import { showResult } from './result.ts'
 
 export interface OutcomeServices {
@@ -29,6 +30,7 @@ export class OutcomeWriter {
   readonly #task: ClaimedTask
   readonly #fence: Fence
   readonly #event: RunEvent
+  readonly #observed: ObservedAttempt | undefined
   readonly #output: AttemptOutput
   readonly #services: OutcomeServices
   readonly #scrubber: Scrubber | undefined
@@ -37,7 +39,7 @@ export class OutcomeWriter {
   #followUp: FollowUp | undefined
 
   constructor(
-    run: { task: ClaimedTask; fence: Fence; event: RunEvent },
+    run: { task: ClaimedTask; fence: Fence; event: RunEvent; observed: ObservedAttempt | undefined },
     output: AttemptOutput,
     services: OutcomeServices,
     scrubber: Scrubber | undefined,
@@ -45,6 +47,7 @@ export class OutcomeWriter {
     this.#task = run.task
     this.#fence = run.fence
     this.#event = run.event
+    this.#observed = run.observed
     this.#output = output
     this.#services = services
     this.#scrubber = scrubber
@@ -105,6 +108,7 @@ export class OutcomeWriter {
   #emitEnded(end: Omit<AttemptEnd, 'durationMs'>): void {
     const durationMs = performance.now() - this.#startedAt
     this.#services.events.emit('ended', { ...this.#event, ...end, durationMs })
+    this.#observed?.end(end)
     if (this.#followUp) emitFollowUps(this.#services.events, [{ followUp: this.#followUp }])
   }
 
