@@ -26,6 +26,7 @@ export {
   createTaskRegistry,
   type TaskDecorator,
   type TaskRegistry,
+  type ThreadTaskDecorator,
   task,
 } from './engine/definition/registry.ts'
 export type { RetryBackoff, RetryFunction, RetryPolicy } from './engine/definition/retry-policy.ts'

@@ -3,9 +3,15 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import fastifyStatic from '@fastify/static'
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply } from 'fastify'
+import { cacheControl, readEmbeddedPage, serveEmbeddedAssets } from './embedded-page.ts'
 
-/** The output of `npm run build`; the same path from src and dist. Undefined in a CommonJS bundle. */
-const FOLDER = import.meta.url ? fileURLToPath(new URL('../../dist/dashboard/', import.meta.url)) : ''
+// Undefined in a CommonJS bundle. In other bundles the path below would lead to files of the host's.
+const HERE: string | undefined = import.meta.url
+/** The output of `npm run build`; the same path from src and dist. */
+const FOLDER =
+  HERE && /\/http\/dashboard\.(js|ts)$/.test(HERE)
+    ? fileURLToPath(new URL('../../dist/dashboard/', HERE))
+    : undefined
 
 export interface DashboardMount {
   /** Path of the page, such as `/ops`, which nothing else uses, not even the routes. Default `/admin`. */
@@ -52,8 +58,7 @@ const HEADERS = {
 const NOT_BUILT = `<!doctype html><html lang="en"><meta charset="utf-8"><title>Tasks: the page is not built</title>
 <h1>The admin page is not built</h1>
 <p>The server runs, and so do tasks and the REST interface. Its log says why the page could not be built at the start.
-Run <code>npm run build:dashboard</code> to try again, then start the server again. An app that is bundled into one file
-has to leave <code>fastify-async-tasks</code> out of its bundle to show this page.</p></html>`
+Run <code>npm run build:dashboard</code> to try again, then start the server again.</p></html>`
 
 const schema = { hide: true }
 
@@ -73,23 +78,30 @@ const dashboardRoutes: FastifyPluginAsync<DashboardOptions> = async (app, option
       if (pathname.endsWith('/')) return send(reply)
       return reply.redirect(query === undefined ? withSlash : `${withSlash}?${query}`, 302)
     })
-  const index = path.join(FOLDER, 'index.html')
-  if (!existsSync(index)) {
+  const index = FOLDER && path.join(FOLDER, 'index.html')
+  const isInFolder = index !== undefined && existsSync(index)
+  const embedded = isInFolder ? undefined : await readEmbeddedPage()
+  if (!isInFolder && !embedded) {
     app.log.error(
-      `the admin page is not in ${FOLDER || 'this bundle'}: build it (npm run build:dashboard), or leave ` +
-        'fastify-async-tasks out of your bundle, which cannot hold its files; see docs/operations.md, Bundles',
+      `the admin page is not in ${FOLDER ?? 'this bundle'}: build it (npm run build:dashboard), or bundle the ` +
+        'published package; see docs/operations.md, Bundles',
     )
     servePage((reply) => sendPage(reply.code(503).header('cache-control', 'no-store'), NOT_BUILT))
     return
   }
 
-  const html = configure(readFileSync(index, 'utf8'), {
+  const html = configure(embedded?.index ?? readFileSync(index ?? '', 'utf8'), {
     'tasks-api': path.posix.relative(app.prefix, options.apiPrefix),
     'tasks-login': options.login,
   })
   servePage((reply) => sendPage(reply.header('cache-control', 'no-cache'), html))
+  if (embedded) serveEmbeddedAssets(app, embedded.assets)
+  else await serveFolder(app, FOLDER ?? '')
+}
+
+async function serveFolder(app: FastifyInstance, root: string): Promise<void> {
   await app.register(fastifyStatic, {
-    root: FOLDER,
+    root,
     // A host may have registered it already.
     decorateReply: false,
     // Other paths are the host's own 404.
@@ -100,8 +112,7 @@ const dashboardRoutes: FastifyPluginAsync<DashboardOptions> = async (app, option
     cacheControl: false,
     schemaHide: true,
     setHeaders: (reply, file) => {
-      const isHashed = path.relative(FOLDER, file).startsWith('assets')
-      reply.header('cache-control', isHashed ? 'public, max-age=31536000, immutable' : 'no-cache')
+      reply.header('cache-control', cacheControl(path.relative(root, file)))
     },
   })
 }

@@ -18,6 +18,7 @@ import type {
 } from '../engine/definition/task-reference.ts'
 import { encodeResult } from '../engine/executor/attempt/result.ts'
 import { runningTask } from '../engine/executor/attempt/running-task.ts'
+import { findModule, loadHandler } from '../engine/executor/thread/handler-module.ts'
 
 export interface RunTaskOptions {
   /** One of the handler's types, if it has several. */
@@ -193,8 +194,5 @@ function requireDefinition(task: AnyTask, type?: string): TaskDefinition {
 async function findHandler({ handler, options }: TaskDefinition): Promise<TaskHandler> {
   const { module } = options
   if (!module) return handler
-  const loaded: { default?: unknown } = await import(module.href)
-  if (typeof loaded.default !== 'function')
-    throw new TypeError(`${module.href} must export its handler as default`)
-  return loaded.default as TaskHandler
+  return loadHandler(findModule(module))
 }

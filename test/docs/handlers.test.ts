@@ -41,6 +41,12 @@ const countRows = task('count_rows', { params: z.object({ table: z.string() }) }
   async ({ table }) => ({ rows: table.length }),
 )
 
+const resizeImage = task('resize_image', {
+  params: z.object({ path: z.string(), width: z.int() }),
+  run: 'thread',
+  module: new URL('./resize.ts', import.meta.url),
+})<typeof import('./resize.ts')>()
+
 const alert = task('alert', {
   params: z.object({ taskId: z.string(), taskType: z.string(), error: z.string(), attempts: z.int() }),
   maxRetries: 20,
@@ -53,7 +59,7 @@ const bookFlight = task('book_flight', { maxRetries: 0, onFailed: alert })(async
 })
 
 const app = Fastify()
-const tasks = [logIn, countRows]
+const tasks = [logIn, countRows, resizeImage]
 let database: TestDatabase
 
 beforeAll(async () => {
@@ -156,6 +162,14 @@ test('types', async () => {
   await typed.createTask('count_row', { table: 'stocks' }).catch(() => {})
   const ended = await app.tasks.waitFor(taskId, { task: countRows })
   expect(ended.result?.rows).toBe(6)
+})
+
+test('threads', async () => {
+  const params = { path: 'a.png', width: 2 }
+  const { taskId } = await app.tasks.createTask(resizeImage, params)
+  const { result } = await app.tasks.waitFor(taskId, { task: resizeImage })
+  expect(result?.bytes).toBe(6)
+  expect((await runTask(resizeImage, params)).result?.bytes).toBe(6)
 })
 
 test('logs and results', async () => {

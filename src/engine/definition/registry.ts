@@ -1,4 +1,5 @@
 import type { z } from 'zod'
+import type { TaskContext } from './context.ts'
 import { TaskError } from './errors.ts'
 import { requireEnd, requireFollowUp } from './follow-up.ts'
 import type { ParamsSchema } from './params.ts'
@@ -20,6 +21,28 @@ export type TaskDecorator<Schema extends ParamsSchema, Type extends string = str
   handler: TaskHandler<z.output<Schema>, Result>,
 ) => Task<z.input<Schema>, z.output<Schema>, Result, Type>
 
+/**
+ * Registers the type, whose handler is the default export of its module. For the type of its result, name the type of
+ * the module, `<typeof import('./resize.ts')>()`, which also checks the handler's params, or of the result itself.
+ */
+export type ThreadTaskDecorator<Schema extends ParamsSchema, Type extends string = string> = <
+  Source = unknown,
+>(
+  ...problem: ThreadProblem<Source, z.output<Schema>>
+) => Task<z.input<Schema>, z.output<Schema>, ThreadResult<Source>, Type>
+
+/** Of a module's type, what its handler returns; any other type is that of the result. */
+type ThreadResult<Source> = Source extends { default: (...args: never[]) => infer Result }
+  ? Awaited<Result>
+  : Source
+
+/** An argument that nobody can give, where the module's handler does not take the params that the schema makes. */
+type ThreadProblem<Source, Params> = Source extends { default: infer Handler }
+  ? Handler extends (params: Params, ctx: TaskContext) => unknown
+    ? []
+    : [problem: { 'the default export of the module takes other params than the schema makes': never }]
+  : []
+
 /** Task types and their handlers. An app takes a frozen copy at its start. */
 export interface TaskRegistry {
   /**
@@ -34,7 +57,7 @@ export interface TaskRegistry {
     this: void,
     type: Type,
     options: ThreadTaskOptions<Schema>,
-  ): () => Task<z.input<Schema>, z.output<Schema>, unknown, Type>
+  ): ThreadTaskDecorator<Schema, Type>
   task<Schema extends ParamsSchema = ParamsSchema, const Type extends string = string>(
     this: void,
     type: Type,

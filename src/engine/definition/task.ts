@@ -49,7 +49,10 @@ export interface TaskOptions<Schema extends ParamsSchema = ParamsSchema> {
 /** A handler in a worker thread, for work that blocks the event loop or may ignore its signal: a thread is terminated. */
 export interface ThreadTaskOptions<Schema extends ParamsSchema = ParamsSchema> extends TaskOptions<Schema> {
   run: 'thread'
-  /** Module whose default export is the handler, such as `new URL('./resize.js', import.meta.url)`. */
+  /**
+   * Module whose default export is the handler, such as `new URL('./resize.ts', import.meta.url)`. If there is no such
+   * file, its compiled or source twin is used: `resize.js` for `resize.ts`, and the reverse.
+   */
   module: URL
 }
 

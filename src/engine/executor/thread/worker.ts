@@ -1,4 +1,5 @@
 import { performance } from 'node:perf_hooks'
+import { parentPort } from 'node:worker_threads'
 import type { LogData, TaskContext, TaskLog } from '../../definition/context.ts'
 import { TaskError } from '../../definition/errors.ts'
 import { readLogCall } from '../../definition/log-call.ts'
@@ -9,6 +10,7 @@ import { requireDefinitions } from '../../definition/task.ts'
 import type { LastProgress } from '../../store/finish.ts'
 import { encodeResult } from '../attempt/result.ts'
 import { currentScrubber, runningTask } from '../attempt/running-task.ts'
+import { isTypeScript, loadHandler, resolveTypeScript } from './handler-module.ts'
 import { type FromThread, packError, type ThreadTask, type ToThread } from './protocol.ts'
 import { unpackError } from './unpack-error.ts'
 
@@ -24,15 +26,14 @@ process.on('uncaughtException', (error: unknown) => {
   if (process.listenerCount('uncaughtException') === 1) throw currentScrubber()?.error(error) ?? error
 })
 
-/** Runs the handler of a module in a pool thread, with a context that forwards to the attempt over the port. */
-export default async function runHandler(task: ThreadTask): Promise<void> {
+parentPort?.on('message', (task: ThreadTask) => void runHandler(task))
+
+/** Runs the handler of a module, with a context that forwards to the attempt over the port. */
+async function runHandler(task: ThreadTask): Promise<void> {
   const link = new Link(task)
   try {
-    const loaded: { default?: unknown } = await import(task.module)
-    const handler = loaded.default
-    if (typeof handler !== 'function') {
-      throw new TypeError(`${task.module} must export its handler as default`)
-    }
+    if (isTypeScript(task.module)) resolveTypeScript()
+    const handler = await loadHandler(task.module)
     const { taskType, hidden } = task
     const { taskId, attempt } = task.fence
     const run = { event: { taskId, taskType, attempt }, scrubber: hidden && new Scrubber(hidden) }
