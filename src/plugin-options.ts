@@ -96,9 +96,10 @@ const FASTIFY_OPTIONS = ['logLevel', 'logSerializers']
 /**
  * The settings among the options, when all options are right.
  *
+ * @param base the prefix of the scope in which the plugin is registered
  * @throws TaskError `INVALID_ARGUMENT`, naming each option at fault; never its value, which may be a secret
  */
-export function checkOptions(options: AsyncTasksOptions): TaskSettings {
+export function checkOptions(options: AsyncTasksOptions, base = ''): TaskSettings {
   const answer = taskSettings.safeParse(options)
   const problems = [
     ...findMisfits(options, OPTION_RULES, [...Object.keys(taskSettings.shape), ...FASTIFY_OPTIONS]),
@@ -108,7 +109,7 @@ export function checkOptions(options: AsyncTasksOptions): TaskSettings {
       : []),
   ]
   if (problems.length > 0 || !answer.success) throw refused(problems.join('; '))
-  checkTogether(options)
+  checkTogether(options, base)
   return answer.data
 }
 
@@ -134,7 +135,7 @@ function typeName(value: unknown): string {
   return Array.isArray(value) ? 'array' : typeof value
 }
 
-function checkTogether(options: AsyncTasksOptions): void {
+function checkTogether(options: AsyncTasksOptions, base: string): void {
   if ((options.pool === undefined) === (options.connectionString === undefined)) {
     throw refused(
       `give either connectionString or pool, got ${options.pool === undefined ? 'neither' : 'both'}`,
@@ -161,16 +162,53 @@ function checkTogether(options: AsyncTasksOptions): void {
   }
   // At the root our 404 would answer for the host's own paths.
   requirePath('prefix', options.prefix)
+  if (options.routes !== false) requireOwnParameters(base, options.prefix ?? '')
   if (!options.dashboard) return
   if (options.routes === false) throw refused('dashboard needs the routes, and routes is false')
   const { prefix = '/admin' } = options.dashboard === true ? {} : options.dashboard
   requirePath('dashboard.prefix', prefix)
+  requirePagePath(options.prefix ?? '/api/admin', prefix)
   if (prefix === (options.prefix ?? '/api/admin')) throw refused('dashboard.prefix must differ from prefix')
 }
 
 function requirePath(name: string, value: string | undefined): void {
-  if (value === undefined || /^\/.*[^/]$/.test(value)) return
-  throw refused(`${name} must start with '/' and not end with one, got '${value}'`)
+  if (value === undefined) return
+  if (!/^\/.*[^/]$/.test(value)) {
+    throw refused(`${name} must start with '/' and not end with one, got '${value}'`)
+  }
+  const [sign] = /[*?#]/.exec(value) ?? []
+  if (sign === undefined) return
+  throw refused(
+    `${name} must not contain '${sign}', got '${value}'; a variable part is written '/:tenant/ops'`,
+  )
+}
+
+/** Parameters of the routes' own paths. The same name in the prefix would get the value of one of them only. */
+const ROUTE_PARAMETERS = ['taskId', 'taskType', 'name']
+
+function requireOwnParameters(base: string, prefix: string): void {
+  const taken = parametersOf(base + prefix).find((name) => ROUTE_PARAMETERS.includes(name))
+  if (taken === undefined) return
+  const instead = `:host${taken[0]?.toUpperCase()}${taken.slice(1)}`
+  throw refused(
+    `prefix must not use the parameter :${taken}, which belongs to the routes below it; ` +
+      `write another name, such as ${instead}, got '${base + prefix}'`,
+  )
+}
+
+/** The page knows the routes by a relative path, which cannot name a parameter. */
+function requirePagePath(prefix: string, page: string): void {
+  const parameters = prefix.split('/').findLastIndex((segment) => parametersOf(segment).length > 0)
+  const common = prefix.split('/', parameters + 1).join('/')
+  if (parameters === -1 || `${page}/`.startsWith(`${common}/`)) return
+  throw refused(
+    `dashboard.prefix must begin with '${common}', as prefix does, such as '${common}/admin', got '${page}'`,
+  )
+}
+
+/** As find-my-way reads them; `::` is a colon. */
+function parametersOf(path: string): string[] {
+  return [...path.replaceAll('::', '').matchAll(/:(\w+)/g)].map(([, name = '']) => name)
 }
 
 function refused(what: string): TaskError {

@@ -34,7 +34,7 @@ export const METRICS_SOURCES = Symbol('sources of metrics')
 
 async function asyncTasks(app: FastifyInstance, options: AsyncTasksOptions): Promise<void> {
   requireNode()
-  const settings = checkOptions(options)
+  const settings = checkOptions(options, app.prefix)
   requireFreeDecorators(app)
   const log = app.log.child({ component: 'tasks' })
   const pool = options.pool ?? createOwnPool(options, log)

@@ -31,6 +31,22 @@ test.each([
   [{ schedules: ['daily'] }, 'schedules must be a list of schedules, got array'],
   [{ authorize: true }, 'authorize must be a function or false, got boolean'],
   [{ prefix: 7 }, "prefix must be a string such as '/ops', got number"],
+  [
+    { prefix: '/t/:taskId/ops' },
+    'prefix must not use the parameter :taskId, which belongs to the routes below it; ',
+  ],
+  [{ prefix: '/:name/ops' }, "write another name, such as :hostName, got '/:name/ops'"],
+  [{ prefix: '/types/:a-:taskType(^x)' }, 'write another name, such as :hostTaskType'],
+  [
+    { prefix: '/ops/*' },
+    "prefix must not contain '*', got '/ops/*'; a variable part is written '/:tenant/ops'",
+  ],
+  [{ prefix: '/:tenant?/ops' }, "prefix must not contain '?'"],
+  [{ dashboard: { prefix: '/admin/*' } }, "dashboard.prefix must not contain '*'"],
+  [
+    { prefix: '/t/:tenant/ops', dashboard: true },
+    "dashboard.prefix must begin with '/t/:tenant', as prefix does, such as '/t/:tenant/admin', got '/admin'",
+  ],
   [{ dashboard: '/ops' }, 'dashboard must be true, false or { prefix, login }, got string'],
   [{ dashboard: { login: 'none' } }, "dashboard.login must be 'password' or 'host', got string"],
   [{ dashboard: { path: '/ops' } }, 'dashboard.path is not a known option'],
@@ -50,6 +66,17 @@ test('every option at fault is named, and no value', () => {
   expect(() => check({ migrate: 'hunter2', retires: 'hunter2', leaseMs: 'hunter2' })).toThrow(
     expect.objectContaining({ message }),
   )
+})
+
+test("a parameter of the routes' own is refused in the scope around them, too, and others are fine", () => {
+  expect(() => checkOptions(right, '/jobs/:taskId')).toThrow(
+    "write another name, such as :hostTaskId, got '/jobs/:taskId'",
+  )
+  expect(() => checkOptions({ ...right, routes: false }, '/jobs/:taskId')).not.toThrow()
+  for (const prefix of ['/:tenant/ops', '/::name/ops', '/taskId/ops']) {
+    expect(() => check({ prefix })).not.toThrow()
+  }
+  expect(() => check({ prefix: '/:tenant/ops', dashboard: { prefix: '/:tenant/page' } })).not.toThrow()
 })
 
 test("what is left out, or Fastify's own, is no fault", () => {

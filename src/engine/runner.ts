@@ -14,6 +14,7 @@ import type { TaskFeed } from './feed/feed.ts'
 import { ChangeReporter } from './feed/reporter.ts'
 import { FinishCounter } from './maintenance/finish-counter.ts'
 import { TaskManager } from './manager/manager.ts'
+import { refuseCalls } from './manager/refused-calls.ts'
 import { Notifier } from './notify/notifier.ts'
 import { TaskEvents } from './runtime/events.ts'
 import { DeclaredSchedules } from './schedules/declared-schedules.ts'
@@ -62,6 +63,7 @@ export class TaskRunner {
   readonly #definitions: Map<string, TaskDefinition>
   readonly #schedules: DeclaredSchedules
   #isStopping = false
+  #hasStarted = false
 
   constructor(options: TaskRunnerOptions) {
     const { pool, prepared, registry, settings, version, listen } = options
@@ -83,7 +85,8 @@ export class TaskRunner {
     const feedPool = createPrivatePool(pool, { ...FEED_CONNECTIONS, connectTimeoutMs })
     const feedDb = connect(feedPool)
     const { limiter } = notifier
-    const manager = new TaskManager({ db, settings, definitions, events, limiter, feedDb })
+    const isReady = () => this.#hasStarted || !options.executes
+    const manager = new TaskManager({ db, settings, definitions, events, limiter, feedDb, isReady })
     this.feed = partsOf(manager).feed
     const [writes, beats] = options.executes
       ? OWN_CONNECTIONS.map((own) => createPrivatePool(pool, { ...own, connectTimeoutMs }))
@@ -126,6 +129,7 @@ export class TaskRunner {
   /** Fixes the types. @throws TaskError for an invalid declared schedule */
   async start(): Promise<void> {
     if (this.#isStopping) return
+    this.#hasStarted = true
     for (const [type, definition] of this.#registry.definitions()) this.#definitions.set(type, definition)
     // A migration may take longer than Fastify allows a hook.
     if (this.#gate.isOpen) await this.#begin()
@@ -180,6 +184,7 @@ export class TaskRunner {
       this.#notifier.stop()
       await Promise.all([this.#finishes.stop(), this.#reporter.stop()])
       this.#gate.close(new TaskError('SHUTTING_DOWN', 'the app has closed'))
+      refuseCalls(this.manager)
       await Promise.all(this.#ownPools.map((pool) => endPool(pool, 1_000)))
     }
   }

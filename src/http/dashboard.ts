@@ -70,12 +70,14 @@ const dashboardRoutes: FastifyPluginAsync<DashboardOptions> = async (app, option
   app.addHook('onRequest', async (_request, reply) => {
     reply.headers(HEADERS)
   })
-  const withSlash = `${path.posix.basename(app.prefix)}/`
   /** One route for both: a host may ignore trailing slashes. */
   const servePage = (send: (reply: FastifyReply) => FastifyReply) =>
     app.get('/', { schema }, async (request, reply) => {
       const [pathname = '', query] = request.url.split(/\?(.*)/s)
       if (pathname.endsWith('/')) return send(reply)
+      const name = path.posix.basename(pathname)
+      // Of a prefix with parameters, it may look like a URL.
+      const withSlash = name.includes(':') ? `./${name}/` : `${name}/`
       return reply.redirect(query === undefined ? withSlash : `${withSlash}?${query}`, 302)
     })
   const index = FOLDER && path.join(FOLDER, 'index.html')

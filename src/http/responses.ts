@@ -1,4 +1,5 @@
 import { STATUS_CODES } from 'node:http'
+import type { FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { problem } from '../contract/problem.ts'
 import { scheduleView } from '../contract/schedule.ts'
@@ -55,4 +56,9 @@ export function problems<const Status extends number>(...statuses: Status[]) {
     { description: DESCRIPTIONS[status] ?? STATUS_CODES[status], content },
   ])
   return Object.fromEntries(entries) as Record<Status, { description: string; content: typeof content }>
+}
+
+/** The prefix of the scope as this request has it: with the values of its parameters. */
+export function prefixOf(request: FastifyRequest, prefix: string): string {
+  return prefix.includes(':') ? request.url.split('/', prefix.split('/').length).join('/') : prefix
 }

@@ -130,6 +130,8 @@ test.each(['its own pool', "the host's pool"])(
       logMessage: () => tasks.logMessage(taskId, 'INFO', 'late'),
       listLogs: () => tasks.listLogs(taskId),
       waitFor: () => tasks.waitFor(taskId),
+      watch: () => tasks.watch(taskId).next(),
+      updateTask: () => tasks.updateTask(taskId, { priority: 1 }),
       stats: () => tasks.stats(),
       bulk: () => tasks.bulk({ action: 'cancel', taskIds: [taskId] }),
       pauseTaskType: () => tasks.pauseTaskType('work'),
@@ -138,11 +140,34 @@ test.each(['its own pool', "the host's pool"])(
       drainTasks: () => drainTasks(tasks),
     }
     for (const [name, call] of Object.entries(calls)) {
-      await expect(call(), name).rejects.toMatchObject({ code: 'SHUTTING_DOWN' })
+      const message =
+        name === 'drainTasks'
+          ? 'the app has closed'
+          : `app.tasks.${name}() was called after the app had closed`
+      await expect(call(), name).rejects.toMatchObject({ code: 'SHUTTING_DOWN', message })
     }
+    expect(() => tasks.on('failed', () => {})).toThrow(
+      /app\.tasks\.on\(\) was called after the app had closed/,
+    )
     await pool.end()
   },
 )
+
+test('before it is ready an app creates and lists tasks, and refuses to wait for what cannot start yet', async () => {
+  const { app } = await register({})
+  const { taskId } = await app.tasks.createTask(work)
+  expect(await app.tasks.listTasks()).toMatchObject({ total: expect.any(Number) })
+  const refused = (name: string) =>
+    expect.objectContaining({
+      code: 'NOT_READY',
+      message: expect.stringContaining(`app.tasks.${name}() was called before`),
+    })
+  await expect(app.tasks.waitFor(taskId)).rejects.toThrow(refused('waitFor'))
+  expect(() => app.tasks.watch(taskId)).toThrow(refused('watch'))
+  await app.ready()
+  expect(await app.tasks.waitFor(taskId)).toMatchObject({ status: 'completed' })
+  await app.close()
+})
 
 const cut = (name: string) =>
   `select pg_terminate_backend(pid) from pg_stat_activity where datname = '${name}'`

@@ -69,6 +69,30 @@ describe('the page and the routes are where they are, in a host with', () => {
     expect((await app.inject({ method: 'PUT', url: '/ops/tasks' })).statusCode).toBe(405)
   })
 
+  test('parameters in their paths', async () => {
+    const app = Fastify()
+    const seen: unknown[] = []
+    await mount(app, {
+      prefix: '/:tenant/ops',
+      dashboard: { prefix: '/:tenant/page' },
+      authorize: async ({ params }) => {
+        seen.push((params as { tenant: string }).tenant)
+        return { id: 7 }
+      },
+    })
+    const payload = { taskType: 'hello', params: {} }
+    const posted = await app.inject({ method: 'POST', url: '/acme/ops/tasks', payload })
+    expect([posted.statusCode, posted.headers.location]).toEqual([
+      201,
+      `/acme/ops/tasks/${posted.json().taskId}`,
+    ])
+    expect((await app.inject(String(posted.headers.location))).json()).toMatchObject({ status: 'pending' })
+    expect(seen).toEqual(['acme', 'acme'])
+    const page = await app.inject('/acme/page/')
+    expect(page.body).toContain('name="tasks-api" content="../ops"')
+    expect((await app.inject('/acme/page?x=1')).headers.location).toBe('page/?x=1')
+  })
+
   test('a serializer, error handler, parsers and validators of its own', async () => {
     const app = Fastify()
     app.setReplySerializer((payload) => `host(${JSON.stringify(payload)})`)

@@ -15,6 +15,8 @@ export interface ManagerOptions {
   readonly limiter?: { shouldNotify(): boolean } | undefined
   /** For viewers: two connections are enough. Default: `db`. */
   readonly feedDb?: Database | undefined
+  /** False while this process has an executor that has not started. Default: always true. */
+  readonly isReady?: (() => boolean) | undefined
 }
 
 export interface ManagerParts extends ManagerOptions {

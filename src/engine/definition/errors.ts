@@ -23,6 +23,7 @@ export type TaskErrorCode =
   | 'DUPLICATE_SCHEDULE'
   | 'TOO_MANY_SCHEDULES'
   | 'WAIT_TIMEOUT'
+  | 'NOT_READY'
   | 'SHUTTING_DOWN'
   | 'NO_CONNECTION'
   | 'MIGRATION_FAILED'

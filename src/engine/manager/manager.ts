@@ -22,6 +22,7 @@ import { runBulk } from './bulk.ts'
 import { ExternalOutput } from './external-output.ts'
 import { FleetMethods } from './fleet-methods.ts'
 import { HostEvents, type TaskEventListener, type TaskEventName } from './host-events.ts'
+import { notReady } from './refused-calls.ts'
 import { Statistics } from './statistics.ts'
 import { type SteeringContext, steerOne } from './steering.ts'
 import { TaskChanger, type TaskChanges } from './task-changer.ts'
@@ -53,6 +54,7 @@ export class TaskManager extends FleetMethods {
   readonly #changer: TaskChanger
   readonly #hostEvents: HostEvents
   readonly #feed: TaskFeed
+  readonly #isReady: () => boolean
 
   constructor(options: ManagerOptions) {
     const { db, settings, events } = options
@@ -73,6 +75,7 @@ export class TaskManager extends FleetMethods {
     this.#changer = new TaskChanger(parts)
     this.#hostEvents = new HostEvents(events)
     this.#feed = feed
+    this.#isReady = options.isReady ?? (() => true)
   }
 
   /**
@@ -224,7 +227,8 @@ export class TaskManager extends FleetMethods {
    * Waits until the task has ended; in another process, up to `pollIntervalMs` longer. With its handler as `task`, the
    * result is typed.
    *
-   * @throws TaskError `WAIT_TIMEOUT`, `TASK_NOT_FOUND` (also if it is deleted), `SHUTTING_DOWN`, `INVALID_ARGUMENT`
+   * @throws TaskError `WAIT_TIMEOUT`, `TASK_NOT_FOUND` (also if it is deleted), `NOT_READY` if the task has not ended and
+   *   the executor of this process starts only when the app is ready, `SHUTTING_DOWN`, `INVALID_ARGUMENT`
    */
   async waitFor<T extends AnyTask = AnyTask>(
     taskId: string,
@@ -235,7 +239,9 @@ export class TaskManager extends FleetMethods {
     const examine = (task: TaskDetail | undefined) => {
       if (!task) throw taskNotFound(taskId)
       if (options.task) requireTypeOf(options.task, task)
-      return isFinished(task.status) ? task : undefined
+      if (isFinished(task.status)) return task
+      if (!this.#isReady()) throw notReady('waitFor')
+      return undefined
     }
     // Its type was checked against the handler's.
     return (await this.#waiters.wait(taskId, examine, options)) as EndedTask<T>
@@ -246,10 +252,11 @@ export class TaskManager extends FleetMethods {
    * change, `log` with each line of its log, at last `end`. `for await` frees everything when it is left, as `return` does.
    *
    * @throws TaskError from the iterator: `TASK_NOT_FOUND` (also if it is deleted), `SHUTTING_DOWN`; and at once
-   *   `INVALID_ARGUMENT`
+   *   `INVALID_ARGUMENT`, and `NOT_READY` before the app is ready, if this process has an executor
    */
   watch(taskId: string, options: WatchOptions = {}): AsyncGenerator<TaskStreamEvent, void, undefined> {
     requireValid('watch options', watchOptions, options)
+    if (!this.#isReady()) throw notReady('watch')
     return watchTask(this.#feed, taskId, options)
   }
 

@@ -106,7 +106,7 @@ export class Waiters {
   }
 
   stop(): void {
-    const error = new TaskError('SHUTTING_DOWN', 'stopped waiting: shutting down')
+    const error = new TaskError('SHUTTING_DOWN', 'app.tasks.waitFor() ends: the app is closing')
     this.#stop.abort(error)
     for (const { waiters } of [...this.#awaited.values()]) rejectAll(waiters, error)
   }

@@ -7,6 +7,7 @@ import {
   noBody,
   noContent,
   noQuery,
+  prefixOf,
   problems,
   taskAnswer,
   taskIdPath,
@@ -49,7 +50,7 @@ export const changeTaskRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> =
     })
     return reply
       .code(created.created ? 201 : 200)
-      .header('location', `${app.prefix}/tasks/${created.taskId}`)
+      .header('location', `${prefixOf(request, app.prefix)}/tasks/${created.taskId}`)
       .send(created)
   })
 

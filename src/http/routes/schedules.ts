@@ -8,6 +8,7 @@ import {
   noBody,
   noContent,
   noQuery,
+  prefixOf,
   problems,
   scheduleAnswer,
   scheduleNamePath,
@@ -65,7 +66,7 @@ const changeRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> = async (app
     const schedule = await manager.createSchedule({ ...options, task: taskType })
     return reply
       .code(201)
-      .header('location', `${app.prefix}/schedules/${encodeURIComponent(schedule.name)}`)
+      .header('location', `${prefixOf(request, app.prefix)}/schedules/${encodeURIComponent(schedule.name)}`)
       .send(schedule)
   })
 
@@ -103,6 +104,9 @@ const runRoute: FastifyPluginAsyncZod<{ manager: TaskManager }> = async (app, { 
   }
   app.post('/schedules/:name/run', { config, schema: runSchema }, async (request, reply) => {
     const created = await manager.runSchedule(request.params.name, { createdBy: findCallerId(request) })
-    return reply.code(201).header('location', `${app.prefix}/tasks/${created.taskId}`).send(created)
+    return reply
+      .code(201)
+      .header('location', `${prefixOf(request, app.prefix)}/tasks/${created.taskId}`)
+      .send(created)
   })
 }
