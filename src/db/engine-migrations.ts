@@ -192,4 +192,9 @@ ALTER TABLE "async_task_types" ADD COLUMN "on_failed_priority" smallint;--> stat
 ALTER TABLE "async_task_types" ADD COLUMN "on_failed_max_retries" integer;--> statement-breakpoint
 ALTER TABLE "async_task_types" ADD COLUMN "on_failed_timeout_seconds" integer;`,
   },
+  {
+    name: '0008_deleted_by',
+    when: 1_795_939_626_603,
+    text: `ALTER TABLE "async_task_changes" ADD COLUMN "created_by" text[];`,
+  },
 ]

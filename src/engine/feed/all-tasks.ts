@@ -2,7 +2,7 @@ import type { TasksStreamEvent } from '../../contract/events.ts'
 import type { TaskSummary } from '../../contract/task.ts'
 import { isFinished } from '../definition/lifecycle.ts'
 import type { FleetState } from '../store/changes.ts'
-import { type AllTasksPosition, type AllTasksResult, MAX_CHANGED, MAX_NEW, parseSeen } from '../store/feed.ts'
+import { type AllTasksPosition, type AllTasksResult, MAX_NEW, parseSeen } from '../store/feed.ts'
 import type { Snapshot } from '../store/settled-ids.ts'
 import { Changes } from './changes.ts'
 import { MissingIds } from './missing-ids.ts'
@@ -111,7 +111,7 @@ export class AllTasks {
     const hasAll = this.#ids.advance(result.newIds, found, result.lastTask, snapshot)
     this.#snapshot = result.snapshot
     if (events.length > 0) this.#publish(events)
-    if (result.changed.length > MAX_CHANGED || !hasAll) this.restart()
+    if (!result.hasAllChanges || !hasAll) this.restart()
     this.#forget()
     this.found.resolve()
     for (const createdBy of result.creators) this.#creators.get(createdBy)?.found.resolve()
@@ -157,12 +157,13 @@ export class AllTasks {
   }
 
   *#takeDeleted(result: AllTasksResult): Generator<Published> {
-    for (const taskId of new Set([...this.#unfinished.keys(), ...result.changed])) {
+    for (const taskId of new Set([...this.#unfinished.keys(), ...result.changed.keys()])) {
       const known = this.#find(taskId)
       if (result.tasks.has(taskId) || known?.body === DELETED) continue
       this.#remember(taskId, undefined)
-      // The row is gone: the creator of a task that was never read, or is forgotten, stays unknown.
-      yield { event: { type: 'deleted', taskId }, createdBy: known?.createdBy }
+      // Unknown of a task that was never read, or is forgotten, if an earlier version deleted it.
+      const createdBy = known ? known.createdBy : result.changed.get(taskId)
+      yield { event: { type: 'deleted', taskId }, createdBy }
     }
   }
 

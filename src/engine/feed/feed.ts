@@ -82,8 +82,8 @@ export class TaskFeed {
    * Streams all tasks: those that run, then every change. Ends for a viewer that is too far behind, and for all viewers
    * where a change may have been missed. A viewer whose stream has ended reopens it and reads its tasks again.
    *
-   * With `createdBy`: the tasks that this user has created and nothing else; no pauses. Ends, too, where a task was
-   * deleted whose creator is not known.
+   * With `createdBy`: the tasks that this user has created and nothing else; no pauses. Ends, too, where a process of an
+   * earlier version deleted a task whose creator is not known.
    *
    * @throws TaskError `SHUTTING_DOWN`
    */

@@ -15,6 +15,12 @@ export const reportCte = (source: string, condition = 'true') => `reported as (
      insert into ${CHANGES} (task_ids) select array_agg(task_id) from ${source} having count(*) > 0 and ${condition}
    )`
 
+/** Of deleted rows: a viewer of one creator cannot read them any more. Needs `created_by` in the source. */
+export const reportDeletedCte = (source: string, condition = 'true') => `reported as (
+     insert into ${CHANGES} (task_ids, created_by)
+     select array_agg(task_id), array_agg(created_by::text) from ${source} having count(*) > 0 and ${condition}
+   )`
+
 export const IS_WATCHED = `exists (select from ${DUTIES} where name = '${DUTY}' and until > now())`
 
 // A new holder marks a gap: changes went unreported between the end of the last watch and this one.

@@ -11,7 +11,7 @@ const MAX_RUNNING = 2_000
 export const MAX_NEW = 1_000
 const MAX_FIRST = 500
 /** Beyond that, viewers are disconnected. */
-export const MAX_CHANGED = 5_000
+const MAX_CHANGED = 5_000
 
 const SUMMARY = `json_build_object(
             'taskId', t.task_id, 'taskType', t.task_type, 'status', t.status, 'progress', t.progress,
@@ -25,8 +25,10 @@ const SUMMARY = `json_build_object(
 const FEED = statement(
   'feed',
   `with changed as materialized (
-     select distinct unnest(c.task_ids) as task_id
+     select distinct named.task_id,
+            case when c.created_by is not null then coalesce(to_json(named.created_by)::text, 'null') end as creator
        from ${CHANGES} c
+      cross join lateral unnest(c.task_ids, c.created_by) as named (task_id, created_by)
       where $4 and c.xid >= pg_snapshot_xmin($8::pg_snapshot) and not pg_visible_in_snapshot(c.xid, $8::pg_snapshot)
       limit ${MAX_CHANGED} + 1
    )
@@ -68,7 +70,7 @@ const FEED = statement(
    union all
    select 'task', t.task_id, t.id, ${SUMMARY} from ${TASKS} t where $4 and t.task_id = any($5::text[])
    union all
-   select 'changed', task_id, null, null from changed
+   select 'changed', task_id, null, creator from changed
    union all
    select 'task', t.task_id, t.id, ${SUMMARY}
      from ${TASKS} t where $4 and t.task_id = any(array(select task_id from changed))
@@ -124,8 +126,10 @@ export interface AllTasksResult {
   readonly lastTask: number
   /** As asked for. */
   readonly creators: readonly string[]
-  /** Tasks that reports name; those not among `tasks` were deleted. */
-  readonly changed: readonly string[]
+  /** Tasks that reports name, with the creator if a report says that it was deleted. Those not among `tasks` are gone. */
+  readonly changed: ReadonlyMap<string, string | null | undefined>
+  /** False: more reports were due than are read at once. */
+  readonly hasAllChanges: boolean
 }
 
 interface FeedRow {
@@ -173,9 +177,20 @@ export async function readFeed(
       newIds: of('new').map(({ id }) => id ?? 0),
       lastTask: of('lastTask')[0]?.id ?? 0,
       creators: all.creators,
-      changed: of('changed').map(({ taskId }) => taskId),
+      changed: toCreators(of('changed')),
+      hasAllChanges: of('changed').length <= MAX_CHANGED,
     },
   }
+}
+
+/** A task may be in several reports. */
+function toCreators(rows: readonly { taskId: string; body: string | null }[]) {
+  const creators = new Map<string, string | null | undefined>()
+  for (const { taskId, body } of rows) {
+    if (body !== null) creators.set(taskId, JSON.parse(body))
+    else if (!creators.has(taskId)) creators.set(taskId, undefined)
+  }
+  return creators
 }
 
 type AsText<T> = { [K in keyof T]: T[K] extends Date | null ? string | Extract<T[K], null> : T[K] }

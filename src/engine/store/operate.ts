@@ -1,6 +1,6 @@
 import { type Database, execute, statement } from '../../db/database.ts'
 import { recordAttempts } from './attempts.ts'
-import { reportCte } from './changes.ts'
+import { reportCte, reportDeletedCte } from './changes.ts'
 import { BACK_TO_PENDING, HANDLER_IS_LEFT, WAITS_BRIEFLY } from './fence.ts'
 import { TASK_COLUMNS, type TaskRow } from './rows.ts'
 import { ATTEMPTS, CANCEL_REQUESTS, TASKS } from './tables.ts'
@@ -104,8 +104,8 @@ const DELETE = forBoth(
   (free) => `with deleted as (
      delete from ${TASKS} t
       where ${free(ALLOWED.delete, 'for update')}
-     returning t.task_id
-   ), ${reportCte('deleted')}
+     returning t.task_id, t.created_by
+   ), ${reportDeletedCte('deleted')}
    select task_id as "taskId" from deleted`,
 )
 

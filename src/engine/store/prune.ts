@@ -1,5 +1,5 @@
 import { type Database, execute, statement, transact } from '../../db/database.ts'
-import { IS_WATCHED, reportCte } from './changes.ts'
+import { IS_WATCHED, reportDeletedCte } from './changes.ts'
 import type { ListPosition } from './list-branches.ts'
 import { ALLOWED } from './operate.ts'
 import { DUTIES, EXECUTORS, LOGS, MINUTES, TASKS } from './tables.ts'
@@ -87,8 +87,8 @@ const PRUNE = statement(
    ), gone as (
      delete from ${TASKS}
       where id = any(array(select id from old)) and (select count(*) from deleted_lines) < ${MAX_LINES}
-     returning task_id
-   ), ${reportCte('gone', IS_WATCHED)}
+     returning task_id, created_by
+   ), ${reportDeletedCte('gone', IS_WATCHED)}
    select (select count(*) from scanned)::int as scanned,
           (select count(*) from gone)::int as pruned,
           (select count(*) from deleted_lines)::int as lines,

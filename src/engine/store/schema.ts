@@ -266,6 +266,8 @@ export const asyncTaskChanges = pgTable(
     xid: transactionId('xid').notNull().default(sql`pg_current_xact_id()`),
     /** No references: deleted tasks are among them. */
     taskIds: text('task_ids').array().notNull(),
+    /** The creator of each, where the tasks were deleted; null in other reports, and in those of earlier versions. */
+    createdBy: text('created_by').array(),
     createdAt: instant('created_at').notNull().defaultNow(),
   },
   (t) => [index('idx_async_task_changes_xid').on(t.xid)],

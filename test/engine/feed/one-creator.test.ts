@@ -48,21 +48,40 @@ describe('a viewer of one creator', () => {
     expect(JSON.stringify(mine.events)).not.toContain('createdBy')
   })
 
-  test.each(['a', 'b'])(
-    'ends where a task is deleted that the feed never read, for its creator %s is not known',
-    async (createdBy) => {
-      const { manager } = engines.create([quick])
+  test('is shown the deletion of its own tasks that the feed never read, and not of those of others', async () => {
+    const { manager } = engines.create([quick])
+    const create = async (createdBy: string | null) => {
       const { taskId } = await manager.createTask(quick, {}, { ...DELAYED, createdBy })
       await manager.cancelTask(taskId)
-      await crowd()
-      const mine = await watch({ createdBy: 'a' })
-      const all = await watch()
-      await manager.deleteTask(taskId)
-      await mine.ended
-      await expect.poll(() => all.shown.get(taskId)).toBe('deleted')
-      expect(mine.events).toEqual([])
-    },
-  )
+      return taskId
+    }
+    const [other, nobody, own] = [await create('b'), await create(null), await create('a')]
+    await crowd()
+    const mine = await watch({ createdBy: 'a' })
+    for (const taskId of [other, nobody, own]) await manager.deleteTask(taskId)
+    await expect.poll(() => mine.events).toEqual([{ type: 'deleted', taskId: own }])
+    // Its stream goes on.
+    const { taskId } = await manager.createTask(quick, {}, { ...DELAYED, createdBy: 'a' })
+    await expect.poll(() => mine.shown.get(taskId)).toBe('pending')
+    expect(mine.events).toHaveLength(2)
+  })
+
+  test('ends where an earlier version deletes a task that the feed never read, for its creator is not known', async () => {
+    const { manager } = engines.create([quick])
+    const { taskId } = await manager.createTask(quick, {}, { ...DELAYED, createdBy: 'b' })
+    await manager.cancelTask(taskId)
+    await crowd()
+    const mine = await watch({ createdBy: 'a' })
+    const all = await watch()
+    await engines.database.pool.query(
+      `with gone as (delete from async_tasks where task_id = $1 returning task_id)
+       insert into async_task_changes (task_ids) select array_agg(task_id) from gone`,
+      [taskId],
+    )
+    await mine.ended
+    await expect.poll(() => all.shown.get(taskId)).toBe('deleted')
+    expect(mine.events).toEqual([])
+  })
 
   test('begins with its running tasks, however many of others run and whoever came first', async () => {
     const run = (prefix: string, count: number, createdBy: string) =>

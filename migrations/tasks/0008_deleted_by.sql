@@ -1,0 +1,1 @@
+ALTER TABLE "async_task_changes" ADD COLUMN "created_by" text[];
