@@ -25,6 +25,7 @@ export {
   type NewScheduleRequest,
   type NewTask,
   type ScheduleChangeRequest,
+  type TaskChangeRequest,
   type TaskListQuery,
   type TaskLogQuery,
   TasksClient,

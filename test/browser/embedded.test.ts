@@ -38,7 +38,7 @@ afterAll(async () => {
 
 /** Controls that change something. */
 async function countChanges(page: Page): Promise<number> {
-  const name = /^(cancel|retry|delete|duplicate|pause|resume|new task|new schedule|run now|edit)\b/i
+  const name = /^(cancel|retry|delete|duplicate|change|pause|resume|new task|new schedule|run now|edit)\b/i
   const controls = page.getByRole('button', { name }).or(page.getByRole('link', { name }))
   return controls.or(page.locator('input[type=checkbox]:enabled')).count()
 }

@@ -124,6 +124,57 @@ test('a failed task shows its error and stack; its log can be filtered, searched
   expect(await server.app.tasks.getTask(taskId)).toBeUndefined()
 })
 
+test('a pending task is changed, runs at once, and shows when it would expire', async () => {
+  const { tasks } = server.app
+  const inAnHour = new Date(Date.now() + 3_600_000)
+  const { taskId } = await tasks.createTask(
+    'send_invoice',
+    { invoice: 'E-5' },
+    { runAt: inAnHour, expiresAt: new Date(inAnHour.getTime() + 60_000) },
+  )
+  await visit(`?task=${taskId}`)
+  await page.locator('.facts', { hasText: 'Expires' }).waitFor()
+  await button('Change').click()
+  const dialog = page.getByRole('dialog')
+  await dialog.getByLabel('Priority').fill('1000')
+  await dialog.getByLabel(/^invoice/).fill('E-6')
+  await button('Save the changes').click()
+  await dialog.locator('.has-problem', { hasText: 'Priority' }).waitFor()
+  browser.forgive(/status of 400/)
+  await dialog.getByLabel('Priority').fill('7')
+  await button('Save the changes').click()
+  await toast('Task changed')
+  const changed = await tasks.getTask(taskId)
+  expect(changed).toMatchObject({
+    priority: 7,
+    params: { invoice: 'E-6' },
+    runAt: inAnHour,
+    status: 'pending',
+  })
+  expect(await button('Change').evaluate((one) => one.matches(':focus'))).toBe(true)
+
+  // Another person's change stays where this form was not edited.
+  await button('Change').click()
+  await tasks.updateTask(taskId, { priority: 9 })
+  await dialog.getByLabel('Not before').fill('2030-01-02T03:04')
+  await button('Save the changes').click()
+  await dialog.locator('.has-problem', { hasText: 'Not before' }).waitFor()
+  browser.forgive(/status of 400/)
+  await dialog.getByLabel('Not before').fill('2020-01-02T03:04')
+  await tasks.pauseTaskType('send_invoice')
+  await button('Save the changes').click()
+  await dialog.waitFor({ state: 'detached' })
+  expect(await tasks.getTask(taskId)).toMatchObject({ priority: 9, params: { invoice: 'E-6' } })
+  await expect.poll(() => button('Run now').getAttribute('aria-disabled')).toBe('true')
+
+  await tasks.updateTask(taskId, { runAt: inAnHour })
+  await expect.poll(() => button('Run now').getAttribute('aria-disabled')).toBe('false')
+  await tasks.resumeTaskType('send_invoice')
+  await button('Run now').click()
+  expect(await tasks.waitFor(taskId)).toMatchObject({ status: 'failed', params: { invoice: 'E-6' } })
+  await button('Change').waitFor({ state: 'detached' })
+})
+
 test('a cancelled task whose handler goes on says so, until it has returned', async () => {
   const { taskId } = await server.app.tasks.createTask(stubborn, {})
   await visit(`?task=${taskId}`)

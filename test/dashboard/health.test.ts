@@ -30,9 +30,26 @@ function stats(failed: number, completed: number, oldestDueSeconds: number | nul
   }
 }
 
+const WITHOUT_EXECUTOR: TaskStats = {
+  ...stats(0, 10, 90),
+  byType: [
+    {
+      taskType: 'mail',
+      waitingFor: 'executor',
+      pending: 3,
+      running: 0,
+      completed: 0,
+      failed: 0,
+      cancelled: 0,
+    },
+  ],
+}
+
 test.each<[string, ExecutorView[] | undefined, TaskStats | undefined, Health]>([
   ['nothing is known', undefined, undefined, 'unknown'],
   ['none is alive', [DEAD], stats(0, 0), 'down'],
+  ['executors live, and nobody knows what waits', [ALIVE], undefined, 'unknown'],
+  ['due tasks are of a type that no live executor has', [ALIVE], WITHOUT_EXECUTOR, 'missing'],
   ['all is well', [ALIVE], stats(1, 99), 'ok'],
   ['one of three has died', [ALIVE, DEAD, ALIVE], stats(0, 10), 'lost'],
   ['one died yesterday', [ALIVE, { ...DEAD, heartbeatAgeMs: 86_000_000 }], stats(0, 10), 'ok'],

@@ -17,7 +17,7 @@ export function hasInvisible(text: string): boolean {
   return INVISIBLE.test(text)
 }
 
-/** Text of somebody else as the page shows it: without colour codes, and whatever is not seen as a symbol. */
+/** Foreign text as the page shows it: without colour codes, and with symbols in place of invisible characters. */
 export function visible(text: string): string {
   return text.replace(TERMINAL_LOOKS, '').replaceAll('\r\n', '\n').replace(EACH_INVISIBLE, toSymbol)
 }

@@ -1,4 +1,4 @@
-/** The parts of JSON Schema that a form is made from. Whatever else a schema says, the server checks. */
+/** The parts of JSON Schema that a form is made from. The server checks the other parts. */
 export interface JsonSchema {
   readonly type?: string | readonly string[]
   readonly enum?: readonly unknown[]

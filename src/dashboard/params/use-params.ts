@@ -1,13 +1,15 @@
 import { useMemo } from 'react'
 import type { Dictionary } from '../i18n/en.ts'
 import { useKept } from '../state/kept.ts'
-import { type Draft, type Drafts, type Problems, toParams } from './draft.ts'
+import { type Draft, type Drafts, draftOf, type Problems, toParams } from './draft.ts'
 import { REST, startForm, WHOLE } from './faithful.ts'
 import { type Field, type JsonSchema, listFields } from './field.ts'
 
 export interface ParamsDraft {
   readonly fields: readonly Field[]
   readonly drafts: Drafts
+  /** Whether any of them differs from the params that were there. */
+  readonly isChanged: boolean
   readonly change: (name: string, draft: Draft) => void
   readonly read: (text: Dictionary) => { params: Record<string, unknown>; problems: Problems }
 }
@@ -38,6 +40,7 @@ export function useParams({ key, taskType, schema, start, hidden }: Options): Pa
   return {
     fields: form.fields,
     drafts,
+    isChanged: form.fields.some(({ name }) => draftOf(drafts, name) !== draftOf(form.drafts, name)),
     change: (name, draft) => setState({ taskType, drafts: { ...drafts, [name]: draft } }),
     read(text) {
       const { params, problems } = toParams(form.fields, drafts, text)

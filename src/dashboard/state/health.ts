@@ -11,9 +11,12 @@ const FAILED_SHARE = 0.2
 const MIN_FAILED = 5
 
 /** The worst of what is wrong. */
-export type Health = 'ok' | 'failing' | 'backlog' | 'late' | 'lost' | 'stuck' | 'down' | 'unknown'
+export type Health = 'ok' | 'failing' | 'backlog' | 'late' | 'lost' | 'stuck' | 'missing' | 'down' | 'unknown'
 
-/** Whether tasks run, in time and with success. */
+/**
+ * Whether tasks run, in time and with success. Executors of any process count; the one that serves the page may have
+ * none. Without statistics nobody knows whether tasks wait for an executor that is not there.
+ */
 export function healthOf(
   executors: readonly ExecutorView[] | undefined,
   stats: TaskStats | undefined,
@@ -24,9 +27,11 @@ export function healthOf(
   if (alive.some(({ stuck }) => stuck.length > 0)) return 'stuck'
   if (executors.some((one) => !one.alive && one.heartbeatAgeMs < RECENTLY_MS)) return 'lost'
   if (alive.some(({ heartbeatAgeMs }) => heartbeatAgeMs > LATE_MS)) return 'late'
+  if (!stats) return 'unknown'
+  if (stats.byType.some(({ waitingFor }) => waitingFor === 'executor')) return 'missing'
   const { used, all } = countSlots(alive)
   if (used >= all && (oldestWait(stats) ?? 0) > BACKLOG_SECONDS) return 'backlog'
-  return stats && isFailing(stats) ? 'failing' : 'ok'
+  return isFailing(stats) ? 'failing' : 'ok'
 }
 
 /** Of the tasks that could start, in seconds; a server of an earlier version does not leave out the others. */

@@ -16,7 +16,7 @@ function firstGuess(): boolean {
 /** False: the page shows the log-in in place of itself, and its URL stays. */
 export const session = new Store(firstGuess())
 
-/** `lost` while requests do not get through to the server; whatever gets through says `ok`. */
+/** `lost` while requests do not reach the server; the next response makes it `ok`. */
 export const connection = new Store<'ok' | 'lost'>('ok')
 
 /** Who logged in on this page last; null where nobody has, or the host knows. */

@@ -5,9 +5,11 @@ import { Confirm } from '../../components/dialog.tsx'
 import { Icon } from '../../components/icon.tsx'
 import { Link } from '../../components/link.tsx'
 import { useText } from '../../i18n/text.ts'
+import { useNow } from '../../state/clock.ts'
 import { go } from '../../state/route.ts'
 import { useServerState } from '../../state/server-state.tsx'
 import { attempt, say } from '../../state/toasts.ts'
+import { ChangeDialog } from './change-dialog.tsx'
 
 export function Actions(props: {
   task: TaskDetail
@@ -18,6 +20,7 @@ export function Actions(props: {
   const text = useText()
   const { executors, stats } = useServerState()
   const [isBusy, setBusy] = useState(false)
+  const [isChanging, setChanging] = useState(false)
   const isActive = task.status === 'pending' || task.status === 'running'
 
   // The buttons stay enabled meanwhile: one that is disabled loses the focus.
@@ -36,6 +39,9 @@ export function Actions(props: {
   const retry = () => steer(() => client.retryTask(task.taskId), text.detail.isRetried)
   return (
     <div className="actions">
+      {task.status === 'pending' && (
+        <WaitingActions task={task} steer={steer} onEdit={() => setChanging(true)} />
+      )}
       {isActive ? (
         <button type="button" className="danger-quiet" onClick={() => void cancel()}>
           <Icon name="stop" />
@@ -57,7 +63,36 @@ export function Actions(props: {
         {text.actions.duplicate}
       </Link>
       {!isActive && <DeleteButton taskId={task.taskId} />}
+      {/* Of a task that has started meanwhile, too: what was entered stays until the server refuses it. */}
+      {isChanging && <ChangeDialog task={task} onChange={onChange} onClose={() => setChanging(false)} />}
     </div>
+  )
+}
+
+type Steer = (what: () => Promise<TaskDetail>, done: string) => Promise<void>
+
+function WaitingActions(props: { task: TaskDetail; steer: Steer; onEdit: () => void }) {
+  const { task, steer, onEdit } = props
+  const text = useText()
+  // Stays when the task is due: a button that vanishes loses the focus.
+  const isDue = task.runAt.getTime() <= useNow()
+  const runNow = () => steer(() => client.runNow(task.taskId), text.detail.isDue)
+  return (
+    <>
+      <button
+        type="button"
+        aria-disabled={isDue}
+        title={isDue ? text.detail.dueAlready : ''}
+        onClick={() => isDue || void runNow()}
+      >
+        <Icon name="play" />
+        {text.detail.runNow}
+      </button>
+      <button type="button" onClick={onEdit}>
+        <Icon name="edit" />
+        {text.detail.change}
+      </button>
+    </>
   )
 }
 

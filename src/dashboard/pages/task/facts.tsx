@@ -22,6 +22,9 @@ export function Facts({ task }: { task: TaskDetail }) {
     [text.detail.createdByLabel, <Creator key="by" id={task.createdBy} />],
     [text.detail.executor, <ExecutorName key="executor" id={task.executorId} />],
   ]
+  if (task.expiresAt) {
+    facts.splice(1, 0, [text.detail.expiresLabel, <Instant key="expires" at={task.expiresAt} />])
+  }
   if (task.uniqueKey !== null) facts.push([text.form.uniqueKey, visible(task.uniqueKey)])
   return (
     <section className="card">

@@ -13,7 +13,7 @@ import { isActive } from './use-task-feed.ts'
 
 /** Lines join by the stream; how many there are in all is counted anew this often. */
 const COUNT_MS = 3_000
-/** From the end: whoever is this near to it is at it. */
+/** Within this distance of the end, a reader counts as at the end. */
 const NEAR_END_PX = 30
 
 export function Log({ task, fresh }: { task: TaskDetail; fresh: readonly TaskLogLine[] }) {
@@ -188,11 +188,11 @@ function LogLines(props: {
   const box = useRef<HTMLDivElement>(null)
   const lastTop = useRef(0)
   const lastId = lines.at(-1)?.id
-  // biome-ignore lint/correctness/useExhaustiveDependencies: whatever has joined, the end is shown
+  // biome-ignore lint/correctness/useExhaustiveDependencies: each new line moves the end
   useLayoutEffect(() => {
     if (isFollowing && box.current) box.current.scrollTop = box.current.scrollHeight
   }, [isFollowing, lastId])
-  /** Whoever scrolls up wants to read; whoever comes back to the end, to follow. */
+  /** Scrolling up stops the following, and scrolling back to the end starts it again. */
   const onScroll = () => {
     const log = box.current
     if (!log) return

@@ -1,0 +1,2 @@
+export const count = (n: number) => n.toLocaleString('zh-CN')
+export const tasks = (n: number) => `${count(n)} 个任务`
