@@ -33,7 +33,7 @@ import { version } from './version.ts'
 const PREFIX = '/api/admin'
 
 export interface AppOptions {
-  /** Where the database is; `config` may leave that to whoever starts one. */
+  /** Where the database is; without a URL in `config`, that of the embedded one. */
   databaseUrl: string
   /** Signs sessions where the configuration has no secret. Default: a random one, good for this process's life. */
   authSecret?: string
@@ -69,7 +69,7 @@ function createServer(config: Config, options: AppOptions): FastifyInstance {
     // To receive a whole request; a slow one would otherwise hold its connection for ever.
     requestTimeout: 60_000,
     bodyLimit: 64 * 1024,
-    // As long as a URL can be for Node: an id of whatever length is simply not found.
+    // The longest URL that Node accepts: an id of any length gets a 404.
     routerOptions: { maxParamLength: 16_384 },
     // What is on its way when a stop begins is answered like anything else; readiness says that it is time to go.
     return503OnClosing: false,

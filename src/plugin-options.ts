@@ -90,7 +90,7 @@ const DASHBOARD_RULES: Record<keyof DashboardMount, Rule> = {
 /** What pg reads as it was meant: a URL, or the folder of a socket. It takes any other text for a relative URL. */
 const CONNECTION_STRING = /^(postgres(ql)?:\/\/|socket:|\/)/i
 
-/** Fastify's own, for whatever is registered. */
+/** Fastify's own options of every plugin. */
 const FASTIFY_OPTIONS = ['logLevel', 'logSerializers']
 
 /**

@@ -20,8 +20,8 @@ import { watchStrayErrors } from './telemetry/stray-errors.ts'
 
 /**
  * The bundled server's process. What it starts (database, app) goes on a stack and is ended in reverse, so
- * that handlers drain while the database is still there. Whatever asks for the end (a signal, a failed start,
- * an exception that nobody caught) goes the same way; only the exit code differs.
+ * that handlers drain while the database is still there. A signal, a failed start and an uncaught exception
+ * all end it in the same way; only the exit code differs.
  */
 
 /** Secrets and the embedded database; relative to the code, so that it does not matter where one starts it. */
@@ -96,7 +96,7 @@ class ServerProcess {
     if (!this.#log.isLevelEnabled('info')) this.#tell(listenTextResolver(address))
   }
 
-  /** Says what whoever started it has to know, whatever the log level. */
+  /** Prints what the person who started it has to know, at any log level. */
   #tell(message: string): void {
     this.#log.child({}, { level: 'info' }).info(message)
   }

@@ -6,7 +6,7 @@ import { networkOf } from './network.ts'
 import { hashName, TooManyGuesses } from './password-check.ts'
 
 const MAX_FAILURES = 5
-/** Of one address with whatever names; several people may share one. */
+/** Of one address with any names; several people may share an address. */
 const MAX_FAILURES_OF_ADDRESS = 50
 const WINDOW_MS = 60_000
 /** By then the passwords that wait now have been hashed. */

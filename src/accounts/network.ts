@@ -1,8 +1,8 @@
 import { isIPv4, isIPv6 } from 'node:net'
 
 /**
- * What counts as one address: an IPv4 address, and of IPv6 all of a /64, which a customer has at least. Whatever a proxy
- * forwards that is no address counts as one, too.
+ * What counts as one address: an IPv4 address, and of IPv6 all of a /64, which a customer has at least. A text
+ * from a proxy that is no address counts as one, too.
  */
 export function networkOf(ip: string): string {
   // Some proxies forward the port as well.

@@ -16,7 +16,7 @@ export class TooManyGuesses extends Error {
  * Checks the password for a name, and bounds how many passwords strangers may try.
  *
  * A network that the user has logged in from is known, and its checks come first. All others share the guesses of that
- * name, over all processes and restarts: at most a hundred an hour, whatever addresses they come from. That slows guessing
+ * name, over all processes and restarts: at most a hundred an hour, from all addresses together. That slows guessing
  * down and locks no user out: those who log in from where they have been do not notice. A name that does not exist has
  * guesses too, so that responses do not show which names do.
  */

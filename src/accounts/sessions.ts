@@ -41,7 +41,7 @@ export class Sessions {
     await deleteExpiredSessions(this.#pool)
     const isOpen = await openSession(this.#pool, { id, userId, passwordHash, ttlSeconds: this.#ttlSeconds })
     return isOpen
-      ? // In seconds, whatever fast-jwt says of milliseconds: @fastify/jwt converts.
+      ? // In seconds: @fastify/jwt converts them to the milliseconds of fast-jwt.
         this.#jwt.sign({ sub: userId, jti: id }, { expiresIn: this.#ttlSeconds })
       : undefined
   }

@@ -30,7 +30,7 @@ export async function findUser(pool: pg.Pool, userId: string): Promise<User | un
 }
 
 /**
- * Opens a session for whoever knew the password whose hash this is.
+ * Opens a session for a user who has just proved to know the password of this hash.
  *
  * The row lock makes this wait for a password change under way, and that change wait for this: a session is
  * either refused or ended by it. The caller's check was made against a hash that may be old by now.

@@ -33,7 +33,7 @@ export async function buildDashboardIfStale(log: BuildLog): Promise<void> {
   try {
     const vite = path.join(ROOT, 'node_modules/vite/bin/vite.js')
     const args = [vite, 'build', 'src/dashboard', '--outDir', draft, '--logLevel', 'warn']
-    // Whatever this process is: the page is for production.
+    // This process may run for development; the page is built for production.
     await run(process.execPath, args, { cwd: ROOT, env: { NODE_ENV: 'production', NO_COLOR: '1' } })
     publish(draft)
     log.info(`built the admin page in ${Math.round(performance.now() - startedAt)} ms`)

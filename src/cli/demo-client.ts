@@ -10,7 +10,7 @@ export class DemoClient {
   readonly #signal: AbortSignal
   #token: string | undefined
 
-  /** @param signal ends whatever request is on its way */
+  /** @param signal aborts the request in flight */
   constructor(address: string, signal: AbortSignal) {
     this.#prefix = `${address}/api/admin`
     this.#signal = signal

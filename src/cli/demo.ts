@@ -23,7 +23,7 @@ const TASK_TYPES = [...LISTS, ...BARS].map(({ taskType }) => taskType)
 
 /** Often enough for a bar to move smoothly. */
 const LOOK_INTERVAL_MS = 75
-/** Far beyond what it takes: whoever waits longer wants to be told that something is wrong. */
+/** Far longer than the demo takes: after that, something is wrong. */
 const TIME_LIMIT_MS = 120_000
 
 async function runDemo(signal: AbortSignal): Promise<void> {

@@ -56,7 +56,7 @@ const CLIENT_OPTIONS: (keyof TasksClientOptions)[] = [
 ]
 const CALL_OPTIONS: (keyof RequestOptions)[] = ['signal', 'query', 'body', 'headers', 'timeoutMs']
 
-/** Sends requests, and turns whatever is no proper answer into a `TasksApiError`. */
+/** Sends requests, and throws a `TasksApiError` for every response that is not the expected one. */
 export class Requester {
   readonly #options: TasksClientOptions
   readonly #baseUrl: string
@@ -130,7 +130,7 @@ export class Requester {
   }
 
   async #send(url: string, init: RequestInit): Promise<Response> {
-    // Looked up now: whoever replaces the global one, such as a test, means this call too.
+    // Read at each call: a test may replace the global one later.
     const send = this.#options.fetch ?? globalThis.fetch
     try {
       return await send(url, init)
@@ -164,7 +164,7 @@ export class Requester {
   }
 }
 
-/** The body's chunks; whoever stops early gives up the rest. Not every browser iterates over bodies by itself. */
+/** The body's chunks; a caller that stops early cancels the rest. Not every browser iterates over bodies by itself. */
 export async function* readChunks(
   response: Response,
   signal: AbortSignal | undefined,

@@ -76,7 +76,7 @@ export abstract class Store<State extends Known, Wanted extends Interest = Inter
     if (this.#state === 'over' || this.#state === 'refused') this.restart()
   }
 
-  /** Starts anew, whatever it was doing. */
+  /** Stops what is under way and starts anew. */
   protected restart(): void {
     this.#running.abort()
     this.#state = 'resting'

@@ -41,7 +41,7 @@ const BROKEN_CONNECTION =
 
 const connecting = new WeakSet<object>()
 
-/** Whatever fails before a connection is ready is an outage: a changed password, a renamed database, TLS. */
+/** A failure before a connection is ready is an outage: a changed password, a renamed database, TLS. */
 export function whileConnecting(error: unknown): Error {
   const known = isError(error) ? error : new Error('no connection to the database', { cause: error })
   connecting.add(known)

@@ -2,8 +2,8 @@ import type pg from 'pg'
 import { ENGINE_TYPES } from './reading.ts'
 
 /**
- * Settings of the engine's sessions, whatever role, database or connection string set. Limits are meant for requests,
- * and the engine's plans for the planner's defaults.
+ * Settings of the engine's sessions, which override those of the role, the database and the connection string. A host
+ * sets limits for its requests, and the engine's plans need the planner's defaults.
  */
 const SETTINGS: Readonly<Record<string, string>> = {
   default_transaction_isolation: 'read committed',

@@ -74,7 +74,7 @@ export function findCallerId(request: FastifyRequest): string | null {
   return findCaller(request)?.id ?? null
 }
 
-/** Accepts whatever a host's JavaScript returns. A fault never contains the value, which may be a secret. */
+/** Accepts any value, since a host's JavaScript may return any. A fault never contains the value, which may be a secret. */
 function readCaller(asker: unknown): Caller | Fault {
   const noId = (fault: string | undefined): Fault => ({
     fault,

@@ -8,7 +8,7 @@ const CHANGED_INTEGER =
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
 /**
- * Parses JSON bodies, whatever parsers the host has. Unlike Fastify's parser it accepts an empty body (clients send the
+ * Parses JSON bodies in place of the host's parsers. Unlike Fastify's parser it accepts an empty body (clients send the
  * header with every request) and refuses bytes that are not UTF-8 and integers that a number cannot hold, instead of
  * storing other values.
  */

@@ -23,7 +23,7 @@ export function requireOwnOrigin(request: FastifyRequest, { allowedOrigins }: Fo
   refuseForeign(request, allowedOrigins)
 }
 
-/** For a request authorized by a cookie, whatever else it carries. @throws HttpProblem 403 `FOREIGN_ORIGIN` */
+/** For a request authorized by a cookie, even if it has other credentials too. @throws HttpProblem 403 `FOREIGN_ORIGIN` */
 export function requireOwnOriginOfCookie(request: FastifyRequest): void {
   if (!SAFE_METHODS.has(request.method)) refuseForeign(request, [])
 }

@@ -81,7 +81,7 @@ export class Counter extends Metric {
   }
 }
 
-/** Whatever `read` returns at a scrape. */
+/** A metric whose samples `read` returns at each scrape. */
 export class Reading extends Metric {
   readonly type: 'counter' | 'gauge'
   protected readonly read: () => Sample[] | Promise<Sample[]>

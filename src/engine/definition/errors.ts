@@ -40,7 +40,7 @@ const MAX_KEY_CHARS = 100
 const MAX_POINTER_CHARS = 400
 const MAX_DETAIL_CHARS = 500
 
-/** The first problems as one text. Its length is bounded, whatever the input. */
+/** The first problems as one text. Its length is bounded. */
 export function describeProblems(problems: readonly FieldProblem[], whole = ''): string {
   const described = problems.slice(0, MAX_DESCRIBED).map((problem) => {
     const { pointer, detail } = shorten(problem)

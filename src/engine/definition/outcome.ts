@@ -33,7 +33,7 @@ export interface AttemptLimits {
 /** Decides by the abort cause first, then by the handler's end, then by the retries left. */
 export function classify(end: HandlerEnd, cause: AbortCause | undefined, limits: AttemptLimits): Outcome {
   if (cause === 'cancelled' || cause === 'lost') return { kind: 'abandon' }
-  // Whatever it returned, the handler may have stopped half-way.
+  // Even if it returned, the handler may have stopped half-way.
   if (cause === 'shutdown') return { kind: 'release' }
   if (cause === 'timeout') {
     const error = timeoutText(limits.timeoutSeconds)

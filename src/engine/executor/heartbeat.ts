@@ -170,7 +170,7 @@ export class Heartbeat {
 
   async #register(): Promise<void> {
     const sentAt = performance.now()
-    // Before it claims: whoever fails a task of its types is to find their follow-ups.
+    // Before it claims: any process that fails a task of these types reads their follow-ups.
     await registerFollowUps(this.#db, this.#followUps)
     await registerExecutor(this.#db, this.#row)
     this.#registered = true

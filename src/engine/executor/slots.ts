@@ -5,8 +5,8 @@ import type { Attempt } from './attempt/attempt.ts'
 const MANY = 32
 
 /**
- * The attempts of an executor. Each has a slot until its handler has returned, whatever its row's status, and is held
- * until its outcome is written. With many slots, a slot frees when its handler returns: as many outcomes as there are
+ * The attempts of an executor. Each has a slot until its handler has returned, even if its row has ended before, and is
+ * held until its outcome is written. With many slots, a slot frees when its handler returns: as many outcomes as there are
  * slots may be in flight.
  */
 export class Slots {

@@ -34,7 +34,7 @@ export interface FollowAllOptions extends FollowOptions {
 }
 
 /**
- * Streams tasks to viewers, whichever process runs them. One loop polls for all viewers; without viewers it does not
+ * Streams tasks of all processes to viewers. One loop polls for all viewers; without viewers it does not
  * run. Viewers pull: each keeps a position in shared state, so a slow one holds one step at most. A viewer of one task that
  * is far behind reads its log in pages; a viewer of all tasks is disconnected.
  */

@@ -75,7 +75,7 @@ export class FeedPoller {
   async #poll(): Promise<boolean> {
     const { all } = this.#watched
     const watched = [...this.#watched.tasks.values()]
-    // Before the read: whatever ends after it is then reported.
+    // Before the read: a task that ends after the read is then reported.
     if (all) await this.#prepare(all)
     const positions = watched.map(({ taskId, position }) => ({ taskId, afterLine: position ?? null }))
     const result = await readFeed(this.#db, positions, LINES_PER_POLL, all?.wanted)

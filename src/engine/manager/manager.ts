@@ -147,7 +147,7 @@ export class TaskManager extends FleetMethods {
 
   /**
    * Changes the given fields of a pending task, all of them or none. New params replace all old ones, and are checked as
-   * those of a new task. A task that has been started, by whatever process, is not changed.
+   * those of a new task. A task that any process has started is not changed.
    *
    * @throws TaskError `TASK_NOT_FOUND`, `TASK_NOT_PENDING`, `INVALID_PARAMS`, `INVALID_ARGUMENT`, also for no change at
    *   all, or `TASK_BUSY` as `retryTask`
@@ -248,7 +248,7 @@ export class TaskManager extends FleetMethods {
   }
 
   /**
-   * Follows a task, in whichever process it runs, until it has ended: `task` with the task at the start and after each
+   * Follows a task, also one that another process runs, until it has ended: `task` with the task at the start and after each
    * change, `log` with each line of its log, at last `end`. `for await` frees everything when it is left, as `return` does.
    *
    * @throws TaskError from the iterator: `TASK_NOT_FOUND` (also if it is deleted), `SHUTTING_DOWN`; and at once

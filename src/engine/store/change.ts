@@ -28,7 +28,7 @@ export interface WaitingRow extends DetailRow {
   readonly isWaiting: boolean
 }
 
-/** A task as it may be changed, whatever its status; undefined where there is none. */
+/** A task in any status, with what a change has to know; undefined where there is none. */
 export async function findWaiting(db: Database, taskId: string): Promise<WaitingRow | undefined> {
   const [row] = await execute<WaitingRow>(db, FIND_WAITING, [taskId])
   return row

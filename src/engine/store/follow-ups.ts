@@ -4,8 +4,8 @@ import { WAITS_BRIEFLY } from './fence.ts'
 import { PARAMS, TASKS, TYPES } from './tables.ts'
 
 /**
- * Follow-ups: tasks that the statement which fails a task for good creates, whichever process sends it. So a type's
- * follow-up is in the table of types, where every executor writes its own before it claims.
+ * Follow-ups: tasks that are created by the statement that fails a task for good. Any process may send it, so executors
+ * store the follow-ups of their types in the table of types before they claim.
  */
 
 /** A follow-up that was created. */
@@ -52,7 +52,7 @@ const json = (value: string) => `to_json(${value})::text`
 
 /**
  * CTEs that create the follow-ups of failed tasks: rows of the CTE `from`, with task_id, task_type, attempt, created_by
- * and error_message. Params are copied as the JSON text that they are stored as, secrets included, whatever their size.
+ * and error_message. Params of any size are copied as their stored JSON text, secrets included.
  */
 export const createFollowUps = (from: string, condition = 'true') => `followed as materialized (
      select failed.*, ${columnsOf('q')}, ${NEW_TASK_ID} as follow_up_id

@@ -11,7 +11,8 @@ export interface ProgressUpdate extends Fence {
   readonly step: string | null
 }
 
-// Progress never falls within a run, whatever wrote it, and a total below it would violate a constraint. `free` skips
+// Progress never falls within a run, whether the handler or a caller reports it, and a total below it would violate a
+// constraint. `free` skips
 // locked rows; whether the run still owns one of those is read without a lock.
 const PROGRESS = statement(
   'progress',

@@ -206,7 +206,7 @@ export class TushareClient {
     if (error instanceof DOMException && error.name === 'TimeoutError') {
       return new TransportError(`tushare ${api}: no answer within ${this.#options.requestTimeoutMs} ms`)
     }
-    // fetch wraps whatever broke the connection in a TypeError. Its own text may hold the URL, the cause's does not.
+    // fetch throws a TypeError for a broken connection. Its text may contain the URL, the text of its cause does not.
     if (error instanceof TypeError) return new TransportError(`tushare ${api}: ${describeCause(error.cause)}`)
     return error
   }

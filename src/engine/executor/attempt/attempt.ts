@@ -92,7 +92,7 @@ export class Attempt {
     return this.#ended
   }
 
-  /** Ends the attempt whatever throws: its row must not stay running. */
+  /** Ends the attempt even if a step of it throws: its row must not stay running. */
   async #run(onReturned: () => void): Promise<void> {
     this.#services.events.emit('started', this.event)
     const timeoutMs = Math.min(Math.max(1, this.task.timeoutSeconds * 1_000), MAX_TIMER_MS)

@@ -1,7 +1,7 @@
 import { hasAttemptSubscribers, publishAttemptEnd, runAttempt } from '../../runtime/diagnostics.ts'
 import type { AttemptEnd, RunEvent } from '../../runtime/events.ts'
 
-/** One attempt as the subscribers of `diagnostics_channel` see it: a start, and one end whatever happens. */
+/** One attempt as the subscribers of `diagnostics_channel` see it: one start and exactly one end. */
 export class ObservedAttempt {
   readonly #event: RunEvent
   readonly #startedAt = performance.now()
