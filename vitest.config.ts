@@ -28,7 +28,7 @@ function project(name: Run): TestProjectConfiguration {
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const rank = ({ moduleId, project }: TestSpecification) =>
-      moduleId.includes('/test/processes/') ? 0 : project.name === 'slow' ? 1 : 2
+      project.name === 'quick' ? 2 : moduleId.includes('/test/processes/') ? 0 : 1
     return (await super.sort(files)).toSorted((one, other) => rank(one) - rank(other))
   }
 }

@@ -1,15 +1,17 @@
-export type Run = 'quick' | 'slow' | 'package' | 'long'
+export type Run = 'quick' | 'slow' | 'chaos' | 'package' | 'long'
 
 const ALL = 'test/**/*.test.ts'
 export const BROWSER = 'test/browser/**/*.test.ts'
 const SLOW = [BROWSER, 'test/processes/**/*.test.ts', 'test/**/*.slow.test.ts']
+const CHAOS = ['test/processes/chaos/**/*.test.ts']
 const PACKAGE = ['test/package/**/*.test.ts']
 const LONG = ['test/**/*.long.test.ts']
 
 /** The one rule that says in which run a test file is: every file is in exactly one. */
 export const RUNS: Readonly<Record<Run, { include: string[]; exclude: string[] }>> = {
   quick: { include: [ALL], exclude: [...SLOW, ...PACKAGE, ...LONG] },
-  slow: { include: SLOW, exclude: [...PACKAGE, ...LONG] },
+  slow: { include: SLOW, exclude: [...CHAOS, ...PACKAGE, ...LONG] },
+  chaos: { include: CHAOS, exclude: LONG },
   package: { include: PACKAGE, exclude: LONG },
   long: { include: LONG, exclude: [] },
 }

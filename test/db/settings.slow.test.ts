@@ -79,10 +79,10 @@ test.each<[name: string, settings: Record<string, string>]>([
     { enable_indexscan: 'off', enable_bitmapscan: 'off', enable_hashjoin: 'off', enable_nestloop: 'off' },
   ],
   ['row security', { row_security: 'off', extra_float_digits: '0', transform_null_equals: 'on' }],
-])('everything works whatever the database sets: %s', async (_name, settings) => {
+])('everything works with the settings of the role: %s', async (_name, settings) => {
   const name = new URL(database.url).pathname.slice(1)
   for (const [setting, value] of await supported(settings)) {
-    await database.pool.query(`alter database ${name} set ${setting} = '${value}'`)
+    await database.pool.query(`alter role current_user in database ${name} set ${setting} = '${value}'`)
   }
   hostPool = new pg.Pool({ connectionString: database.url, max: 4 })
   // A short idle limit breaks idle connections: a host listens, or its process ends.
