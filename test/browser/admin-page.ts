@@ -46,7 +46,7 @@ export class PageServer {
       LOG_LEVEL: 'silent',
       ADMIN_PASSWORD: ADMIN.password,
       AUTH_SECRET: 'the same one after a restart, or all are logged out',
-      SHUTDOWN_TIMEOUT_MS: '2000',
+      SHUTDOWN_TIMEOUT_MS: '10000',
     })
     this.#app = await buildApp(config, { databaseUrl: this.database.url, tasks: this.#tasks })
     await this.#app.listen({ host: '127.0.0.1', port: this.#port })
@@ -59,6 +59,8 @@ export class PageServer {
   }
 
   async remove(): Promise<void> {
+    // A stop waits for running tasks.
+    await this.#app?.tasks.bulk({ action: 'cancel', filter: { status: ['running'] } })
     await this.stop()
     await this.database.drop()
   }
