@@ -1,7 +1,7 @@
 import { isIP } from 'node:net'
 import { z } from 'zod'
 import { loginBody } from './contract/session.ts'
-import { type TaskSettings, taskSettings } from './engine/definition/settings.ts'
+import { MAX_POLL_INTERVAL_MS, type TaskSettings, taskSettings } from './engine/definition/settings.ts'
 
 /**
  * The bundled server's environment, parsed once into a frozen `Config`. Nothing else reads `process.env`.
@@ -16,7 +16,6 @@ export type MarketConfig =
 
 const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
 
-/** What was wrong with one variable. */
 export interface ConfigProblem {
   readonly variable: string
   /** As it was given; absent where nothing was given or where it is a secret. */
@@ -129,6 +128,7 @@ export const environment = z
     DATABASE_PREPARED: flag().default(true),
     TASK_CONCURRENCY: setting(of.concurrency),
     TASK_POLL_INTERVAL_MS: setting(of.pollIntervalMs),
+    TASK_IDLE_POLL_INTERVAL_MS: number({ min: 10, max: MAX_POLL_INTERVAL_MS }).optional(),
     TASK_TIMEOUT_SECONDS: setting(of.timeoutSeconds),
     TASK_MAX_RETRIES: setting(of.maxRetries),
     TASK_RETRY_BASE_MS: setting(of.retryBaseMs),
@@ -172,11 +172,12 @@ function checkTogether(env: Environment, context: z.RefinementCtx): void {
   const refuse = (variable: keyof Environment, expected: string) =>
     context.addIssue({ code: 'custom', path: [variable], message: expected })
 
-  if (env.TASK_LEASE_MS < 3 * env.TASK_HEARTBEAT_INTERVAL_MS) {
-    refuse(
-      'TASK_LEASE_MS',
-      `at least 3 × TASK_HEARTBEAT_INTERVAL_MS, which is ${env.TASK_HEARTBEAT_INTERVAL_MS}`,
-    )
+  const { TASK_HEARTBEAT_INTERVAL_MS: beatMs, TASK_POLL_INTERVAL_MS: pollMs } = env
+  if (env.TASK_LEASE_MS < 3 * beatMs) {
+    refuse('TASK_LEASE_MS', `at least 3 × TASK_HEARTBEAT_INTERVAL_MS, which is ${beatMs}`)
+  }
+  if ((env.TASK_IDLE_POLL_INTERVAL_MS ?? pollMs) < pollMs) {
+    refuse('TASK_IDLE_POLL_INTERVAL_MS', `at least TASK_POLL_INTERVAL_MS, which is ${pollMs}`)
   }
   if (env.DATABASE_DIRECT_URL !== undefined && env.DATABASE_URL === undefined) {
     refuse('DATABASE_DIRECT_URL', 'DATABASE_URL to be set as well')
@@ -184,15 +185,13 @@ function checkTogether(env: Environment, context: z.RefinementCtx): void {
   if (env.NODE_ENV === 'production' && env.AUTH_SECRET === undefined) {
     refuse('AUTH_SECRET', 'at least 32 characters, because NODE_ENV is production')
   }
-  if (env.MARKET_SOURCE === 'files' && env.MARKET_FILES_DIR === undefined) {
+  const { MARKET_SOURCE: source } = env
+  if (source === 'files' && env.MARKET_FILES_DIR === undefined)
     refuse('MARKET_FILES_DIR', 'the folder of the CSV files, because MARKET_SOURCE is files')
-  }
-  if (env.MARKET_SOURCE === 'tushare' && env.TUSHARE_TOKEN === undefined) {
+  if (source === 'tushare' && env.TUSHARE_TOKEN === undefined)
     refuse('TUSHARE_TOKEN', 'the token of a Tushare account, because MARKET_SOURCE is tushare')
-  }
 }
 
-/** The configuration of this process. */
 export function readConfig(): Config {
   return parseConfig(process.env)
 }
@@ -246,6 +245,7 @@ function toTaskSettings(env: Environment): TaskSettings {
   return taskSettings.parse({
     concurrency: env.TASK_CONCURRENCY,
     pollIntervalMs: env.TASK_POLL_INTERVAL_MS,
+    idlePollIntervalMs: env.TASK_IDLE_POLL_INTERVAL_MS,
     timeoutSeconds: env.TASK_TIMEOUT_SECONDS,
     maxRetries: env.TASK_MAX_RETRIES,
     retryBaseMs: env.TASK_RETRY_BASE_MS,

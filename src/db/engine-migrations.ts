@@ -197,4 +197,9 @@ ALTER TABLE "async_task_types" ADD COLUMN "on_failed_timeout_seconds" integer;`,
     when: 1_795_939_626_603,
     text: `ALTER TABLE "async_task_changes" ADD COLUMN "created_by" text[];`,
   },
+  {
+    name: '0009_delayed_tasks',
+    when: 1_795_941_588_714,
+    text: `CREATE INDEX "idx_async_tasks_delayed" ON "async_tasks" USING btree ("task_type","run_at") WHERE "async_tasks"."status" = 'pending' and "async_tasks"."run_at" > "async_tasks"."created_at";`,
+  },
 ]

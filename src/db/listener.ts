@@ -8,6 +8,11 @@ const PROBE_INTERVAL_MS = 10_000
 const PROBE_TIMEOUT_MS = 5_000
 const PROBE = 'probe '
 
+/** Proves to the listener with this id that notifications arrive. */
+export function probePayload(id: string): string {
+  return PROBE + id
+}
+
 /** LISTEN succeeds, but no notification arrives. */
 export class NotificationsDoNotArrive extends Error {
   override readonly name = 'NotificationsDoNotArrive'
@@ -21,6 +26,8 @@ export interface ListenerOptions {
   onMessage(payload: string): void
   /** Called after every successful LISTEN: earlier notifications are lost. */
   onListening(): Promise<void>
+  /** Other statements of the process notify it with `probePayload(id)`: while they do, it sends none of its own. */
+  readonly proofs?: { readonly id: string; intervalMs(): number | undefined }
 }
 
 /**
@@ -43,8 +50,15 @@ export async function listen(
   client.on('error', (error) => broken.abort(error))
   client.on('end', () => broken.abort(new Error('the connection that listens was closed')))
   const arrived = new Map<string, () => void>()
+  const own = options.proofs && probePayload(options.proofs.id)
+  let provenAt = 0
+  const untilProbe = () => {
+    const intervalMs = options.proofs?.intervalMs()
+    return provenAt + (intervalMs ? intervalMs + PROBE_TIMEOUT_MS : PROBE_INTERVAL_MS) - performance.now()
+  }
   client.on('notification', ({ payload = '' }) => {
-    if (payload.startsWith(PROBE)) arrived.get(payload)?.()
+    if (payload === own) provenAt = performance.now()
+    else if (payload.startsWith(PROBE)) arrived.get(payload)?.()
     else options.onMessage(payload)
   })
 
@@ -55,11 +69,14 @@ export async function listen(
     await prepareSession(client)
     await client.query(`listen ${pg.escapeIdentifier(options.channel)}`)
     await probe(options, arrived, over)
+    provenAt = performance.now()
     if (!over.aborted) await options.onListening()
     while (!over.aborted) {
       passed()
-      await elapsed(PROBE_INTERVAL_MS, over)
-      if (!over.aborted) await probe(options, arrived, over)
+      await elapsed(Math.max(0, untilProbe()), over)
+      if (over.aborted || untilProbe() > 0) continue
+      await probe(options, arrived, over)
+      provenAt = performance.now()
     }
     if (!signal.aborted) throw broken.signal.reason
   } finally {

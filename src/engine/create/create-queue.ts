@@ -12,6 +12,7 @@ import {
   type NewTask,
 } from '../store/insert.ts'
 import { duePayload } from '../store/notify.ts'
+import type { TaskRow } from '../store/rows.ts'
 import { hasKey, type NewUniqueTask, requireAccepted, toCreated } from './created.ts'
 import type { ManagerOptions } from './manager-parts.ts'
 import { isDueNow, isOverdue, sizeOf } from './new-task.ts'
@@ -103,5 +104,13 @@ export class CreateQueue {
       overdue: made.some(isOverdue),
     })
     if (due > 0 && !notified) this.#events.emit('due', { count: due })
+    if (due < made.length) this.#announceDelayed(made.flatMap(({ taskId }) => created.get(taskId) ?? []))
+  }
+
+  /** Of those due later, the first: whoever claims it reads when the next one is due. */
+  #announceDelayed(rows: readonly TaskRow[]): void {
+    const delays = rows.map(({ runAt, createdAt }) => ({ dueAt: +runAt, inMs: +runAt - +createdAt }))
+    const [first] = delays.filter(({ inMs }) => inMs > 0).toSorted((a, b) => a.dueAt - b.dueAt)
+    if (first) this.#events.emit('delayed', first)
   }
 }

@@ -11,7 +11,7 @@ import { CreateQueue } from './create-queue.ts'
 import { requireAccepted, toCreated } from './created.ts'
 import { KnownTypes } from './known-types.ts'
 import type { ManagerParts } from './manager-parts.ts'
-import type { TaskFactory } from './new-task.ts'
+import { isDueNow, type TaskFactory } from './new-task.ts'
 
 export class TaskCreator {
   readonly #factory: TaskFactory
@@ -64,7 +64,9 @@ export class TaskCreator {
 /** Emits no event: PostgreSQL notifies executors at the commit. */
 async function insertInto(tx: Transaction, tasks: readonly NewTask[]): Promise<CreatedTask[]> {
   await requireTransaction(tx)
-  const insertion = await insertIn(tx, tasks, duePayload(tasks.length))
+  // Of a delayed task each executor has to know.
+  const count = tasks.every(isDueNow) ? tasks.length : Number.POSITIVE_INFINITY
+  const insertion = await insertIn(tx, tasks, duePayload(count))
   const created = toCreated(tasks, insertion)
   try {
     requireAccepted(tasks, created)

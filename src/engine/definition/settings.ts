@@ -1,6 +1,8 @@
 import { z } from 'zod'
 
 const MAX_TIMER_MS = 2_147_483_647
+/** By then every executor has read what is due next. */
+export const MAX_POLL_INTERVAL_MS = 600_000
 /** Bounds the memory of pending writes. */
 const MAX_JSON_BYTES = 16 * 1_048_576
 
@@ -8,8 +10,18 @@ const MAX_JSON_BYTES = 16 * 1_048_576
 export interface TaskSettingsInput {
   /** Handlers that run at once in this process, 1 … 10,000. More need more memory and connections. Default 2. */
   concurrency?: number | undefined
-  /** Longest time between two polls for due tasks, 10 … 60,000. A lower value costs more queries. Default 1,000. */
+  /**
+   * Longest time between two polls for due tasks, 10 … 60,000. Tasks start at once or when they are due, without a poll:
+   * it bounds the delay where a notification is lost. A lower value costs more queries. Default 1,000.
+   */
   pollIntervalMs?: number | undefined
+  /**
+   * Longest time between two polls while nothing is due and notifications are proven to arrive, `pollIntervalMs` …
+   * 600,000. If it is higher than `pollIntervalMs`, a process that runs nothing also sends fewer heartbeats, at least
+   * three a lease. A higher value costs fewer queries; a task whose notification is lost starts that much later.
+   * Default: `pollIntervalMs`.
+   */
+  idlePollIntervalMs?: number | undefined
   /** Run time after which a handler's signal aborts, 1 … 2,147,483; a type or call may set another. Default 14,400. */
   timeoutSeconds?: number | undefined
   /** Attempts after the first, 0 … 100; a type or call may set another number. Default 3. */
@@ -52,6 +64,7 @@ export const taskSettings = z
   .object({
     concurrency: z.int().min(1).max(10_000).default(2),
     pollIntervalMs: z.int().min(10).max(60_000).default(1_000),
+    idlePollIntervalMs: z.int().min(10).max(MAX_POLL_INTERVAL_MS).optional(),
     timeoutSeconds: z.int().min(1).max(2_147_483).default(14_400),
     maxRetries: z.int().min(0).max(100).default(3),
     retryBaseMs: z.int().min(0).max(3_600_000).default(1_000),
@@ -72,6 +85,10 @@ export const taskSettings = z
   .refine((settings) => settings.leaseMs >= 3 * settings.heartbeatIntervalMs, {
     path: ['leaseMs'],
     message: 'must be at least 3 × heartbeatIntervalMs',
+  })
+  .refine(({ idlePollIntervalMs: idle, pollIntervalMs }) => idle === undefined || idle >= pollIntervalMs, {
+    path: ['idlePollIntervalMs'],
+    message: 'must be at least pollIntervalMs',
   })
 
 export type TaskSettings = z.output<typeof taskSettings>

@@ -10,14 +10,16 @@ import { Rescuer } from '../maintenance/rescuer.ts'
 import type { TaskManager } from '../manager/manager.ts'
 import { listenForWork } from '../notify/listener.ts'
 import type { TaskEvents } from '../runtime/events.ts'
-import { Supervisor } from '../runtime/supervisor.ts'
+import { type Loop, Supervisor } from '../runtime/supervisor.ts'
 import { WakeUp } from '../runtime/wake-up.ts'
 import { Scheduler } from '../schedules/scheduler.ts'
 import type { AttemptServices } from './attempt/attempt.ts'
 import { ClaimLoop } from './claim-loop.ts'
 import { Claimer, type ClaimerOptions } from './claimer.ts'
 import { Dispatcher } from './dispatcher.ts'
+import { DueTimer } from './due-timer.ts'
 import { describeExecutor, Heartbeat, type HeartbeatOptions } from './heartbeat.ts'
+import { Rest } from './rest.ts'
 import { Slots } from './slots.ts'
 import { ThreadPool } from './thread/thread-pool.ts'
 import { Completions } from './writers/completions.ts'
@@ -47,6 +49,8 @@ export interface ExecutorParts {
   readonly claimer: Claimer
   readonly claimLoop: ClaimLoop
   readonly wakeUp: WakeUp
+  readonly dueTimer: DueTimer
+  readonly rest: Rest
   readonly heartbeat: Heartbeat
   readonly rescuer: Rescuer
   readonly scheduler: Scheduler
@@ -74,17 +78,22 @@ export function assemble(options: ExecutorOptions, executorId: string, giveUp: A
   const context = { events, giveUp }
   const wakeUp = new WakeUp()
   const slots = new Slots(settings.concurrency)
+  const rest = new Rest(settings, slots)
   const wake = () => {
     claimer.recheck()
     wakeUp.notify()
   }
-  const heartbeat = createHeartbeat(options, executorId, slots, {
+  const heartbeat = createHeartbeat(options, executorId, {
+    slots,
+    rest,
     onRegistered: wake,
     onOrphans: () => claimLoop.noteOrphans(),
     onBeat: (found) => rescuer.noteBeat(found),
   })
   const rescuer = createRescuer(options, executorId, heartbeat)
-  const claimer = createClaimer(options, { db, executorId, slots, wakeUp })
+  const { pollIntervalMs } = settings
+  const dueTimer = new DueTimer({ pollIntervalMs, fleet: () => heartbeat.fleet, onDue: wake })
+  const claimer = createClaimer(options, { db, executorId, slots, wakeUp, dueTimer, idles: rest.isAllowed })
   const logs = new LogBuffer(db, context, settings.maxLogLines)
   const progress = new ProgressBuffer({
     db,
@@ -94,12 +103,14 @@ export function assemble(options: ExecutorOptions, executorId: string, giveUp: A
   })
   const threads = new ThreadPool(events)
   const services = attemptServices(options, { db, executorId, logs, progress, threads, giveUp })
-  const dispatcher = new Dispatcher({ executorId, definitions, slots, claimer, wakeUp, services })
+  const dispatcher = new Dispatcher({ executorId, definitions, slots, claimer, services })
   const claimLoop = new ClaimLoop({
-    ...{ db, executorId, events, giveUp, slots, claimer, wakeUp },
-    pollIntervalMs: settings.pollIntervalMs,
+    ...{ db, executorId, events, giveUp, slots, claimer, wakeUp, rest, pollIntervalMs },
     isVisible: () => heartbeat.isVisible,
-    dispatch: (task, isCancelled) => dispatcher.dispatch(task, isCancelled),
+    dispatch(task, isCancelled) {
+      dispatcher.dispatch(task, isCancelled)
+      heartbeat.noteActive()
+    },
   })
   const abort = (taskId: string, attempt: number, cause: 'cancelled' | 'lost') => {
     const held = slots.find(taskId, attempt)
@@ -114,37 +125,36 @@ export function assemble(options: ExecutorOptions, executorId: string, giveUp: A
   }
   slots.onFreed = ({ task }, wasFull) => claimer.noteFreed(task.taskType, wasFull)
   slots.onEnded = ({ task }) => claimer.noteEnd(task.taskType)
-  const loopParts = { claimer, claimLoop, heartbeat, rescuer, scheduler }
+  const loopParts = { claimer, claimLoop, dueTimer, rest, heartbeat, rescuer, scheduler }
   const parts = { db, slots, wakeUp, ...loopParts, logs, progress, threads, wake, rescan, abort }
   return { ...parts, loops: supervise(options, parts) }
 }
 
 function createClaimer(
   { settings, definitions, events }: ExecutorOptions,
-  owned: Pick<ClaimerOptions, 'db' | 'executorId' | 'slots' | 'wakeUp'>,
+  owned: Pick<ClaimerOptions, 'db' | 'executorId' | 'slots' | 'wakeUp' | 'dueTimer' | 'idles'>,
 ): Claimer {
   return new Claimer({
     ...owned,
     types: [...definitions.values()].map(limitsOf),
     pollIntervalMs: settings.pollIntervalMs,
     onCapacityReleased: (taskTypes) => events.emit('capacityReleased', { taskTypes }),
+    onManyDue: () => events.emit('due', { count: Number.POSITIVE_INFINITY }),
   })
 }
 
 function createHeartbeat(
   { db, heartDb, settings, definitions, events, version }: ExecutorOptions,
   executorId: string,
-  slots: Slots,
-  listeners: Pick<HeartbeatOptions, 'onRegistered' | 'onOrphans' | 'onBeat'>,
+  owned: Pick<HeartbeatOptions, 'slots' | 'rest' | 'onRegistered' | 'onOrphans' | 'onBeat'>,
 ): Heartbeat {
   return new Heartbeat({
     db: heartDb ?? db,
-    slots,
     events,
     intervalMs: settings.heartbeatIntervalMs,
     row: describeExecutor({ executorId, version, settings, definitions }),
     followUps: followUpsOf(definitions, settings),
-    ...listeners,
+    ...owned,
   })
 }
 
@@ -166,7 +176,7 @@ function attemptServices(
   }: Pick<AttemptServices, 'db' | 'logs' | 'progress' | 'threads' | 'giveUp'> & {
     readonly executorId: string
   },
-): Omit<AttemptServices, 'onRetryDue'> {
+): AttemptServices {
   return {
     ...owned,
     events,
@@ -179,26 +189,45 @@ function attemptServices(
   }
 }
 
+/** Undefined: polling finds the same later. */
+function createListener({ listen }: ExecutorOptions, parts: Omit<ExecutorParts, 'loops'>): Loop | undefined {
+  if (!listen) return undefined
+  const { db, claimer, heartbeat, scheduler, wakeUp, dueTimer, rest, wake, rescan, abort } = parts
+  const loop = listenForWork({
+    db,
+    connection: listen,
+    proofs: { id: heartbeat.executorId, intervalMs: () => rest.proofIntervalMs },
+    fleet: () => heartbeat.fleet,
+    onDue: (delayMs) => wakeUp.notifyAfter(delayMs, () => claimer.recheck()),
+    // Those may have no free slot: at rest, too, this executor claims within the poll interval.
+    onDueElsewhere: () => rest.isAllowed && dueTimer.noteElsewhere(),
+    onDelayed: (dueAt) => dueTimer.note(dueAt),
+    onSchedules: (deleted) => scheduler.noteChange(deleted),
+    onResumed: rescan,
+    onCancelled: (taskId, attempt) => abort(taskId, attempt, 'cancelled'),
+    async onListening() {
+      rest.isListening = true
+      wake()
+      scheduler.wake()
+      await heartbeat.beatOnce()
+    },
+  })
+  return async (signal, passed) => {
+    try {
+      await loop(signal, passed)
+    } finally {
+      rest.isListening = false
+      // It may be in a long wait.
+      if (rest.isAllowed) wakeUp.notify()
+    }
+  }
+}
+
 function supervise(options: ExecutorOptions, parts: Omit<ExecutorParts, 'loops'>): ExecutorLoops {
   const { settings, definitions, events } = options
-  const { db, claimer, claimLoop, heartbeat, rescuer, scheduler, wakeUp, wake, rescan, abort } = parts
+  const { db, claimLoop, heartbeat, rescuer } = parts
   const pruner = new Pruner({ db, settings, definitions, events, judge: heartbeat })
-  const listener =
-    options.listen &&
-    listenForWork({
-      db,
-      connection: options.listen,
-      fleet: () => heartbeat.fleet,
-      onDue: (delayMs) => wakeUp.notifyAfter(delayMs, () => claimer.recheck()),
-      onSchedules: (deleted) => scheduler.noteChange(deleted),
-      onResumed: rescan,
-      onCancelled: (taskId, attempt) => abort(taskId, attempt, 'cancelled'),
-      onListening: async () => {
-        wake()
-        scheduler.wake()
-        await heartbeat.beatOnce()
-      },
-    })
+  const listener = createListener(options, parts)
   return {
     claim: new Supervisor('poller', (signal, passed) => claimLoop.loop(signal, passed), events),
     heartbeat: new Supervisor(

@@ -7,13 +7,14 @@ import { type Fence, runKey } from '../store/fence.ts'
 import { releaseTask } from '../store/finish.ts'
 import { releaseAllBut } from '../store/rescue.ts'
 import type { Claimed, Claimer } from './claimer.ts'
+import type { Rest } from './rest.ts'
 import type { Slots } from './slots.ts'
 
 /** First pause before a claim that may have skipped locked rows is repeated; it doubles each time. */
 const SOON_MS = 2
 const MAX_SOON_MS = 64
 
-const NOTHING: Claimed = { tasks: [], next: 'later' }
+const NOTHING: Claimed = { tasks: [], next: 'later', isIdle: false }
 
 /** Measured: larger claims are not faster. */
 const MAX_BATCH = 500
@@ -29,6 +30,7 @@ export interface ClaimLoopParts {
   readonly claimer: Claimer
   readonly wakeUp: WakeUp
   readonly pollIntervalMs: number
+  readonly rest: Pick<Rest, 'idlePollIntervalMs' | 'isListening'>
   /** Others see this executor alive; otherwise they would rescue what it claims. */
   isVisible(): boolean
   dispatch(task: ClaimedTask, isCancelled: boolean): void
@@ -49,19 +51,20 @@ export class ClaimLoop {
 
   /** Claims at once while more tasks are likely, otherwise after the poll interval or a wake-up. */
   async loop(signal: AbortSignal, passed: () => void): Promise<void> {
-    const { slots, wakeUp, claimer, pollIntervalMs } = this.#parts
+    const { slots, wakeUp, claimer, pollIntervalMs, rest } = this.#parts
     let woken = false
     let soonMs = SOON_MS
     while (!signal.aborted) {
       await this.#releaseOrphans()
       const limit = Math.min(slots.free, MAX_BATCH)
-      const { tasks, next } = await this.#claim(limit)
+      const { tasks, next, isIdle } = await this.#claim(limit)
       passed()
       if (next === 'now' && slots.free > 0) continue
       // Another claim may have locked the row that woke this one without claiming it.
       const mayBeHidden = woken && claimer.mayHideRows && limit > 0 && tasks.length < limit
       const isSoon = slots.free > 0 && (next === 'soon' || mayBeHidden)
-      woken = await wakeUp.wait(isSoon ? Math.min(soonMs, pollIntervalMs) : pollIntervalMs, signal)
+      const intervalMs = isIdle && rest.isListening ? rest.idlePollIntervalMs : pollIntervalMs
+      woken = await wakeUp.wait(isSoon ? Math.min(soonMs, intervalMs) : intervalMs, signal)
       soonMs = isSoon ? Math.min(2 * soonMs, MAX_SOON_MS) : SOON_MS
     }
   }

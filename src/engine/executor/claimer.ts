@@ -10,6 +10,7 @@ import {
 } from '../store/claim.ts'
 import { MANY_TYPES, ManyTypeClaims } from '../store/claim-many.ts'
 import { ClaimHorizon } from './claim-horizon.ts'
+import type { DueTimer } from './due-timer.ts'
 import { type LimitedClaim, LimitedTypes } from './limited-types.ts'
 import type { Slots } from './slots.ts'
 
@@ -22,6 +23,8 @@ export type NextClaim = 'now' | 'soon' | 'later'
 export interface Claimed {
   readonly tasks: readonly ClaimedTask[]
   readonly next: NextClaim
+  /** Nothing was due. */
+  readonly isIdle: boolean
 }
 
 export interface ClaimerOptions {
@@ -30,8 +33,13 @@ export interface ClaimerOptions {
   readonly types: readonly TypeLimits[]
   readonly slots: Slots
   readonly pollIntervalMs: number
+  /** Whether a claim also reads if nothing is due. Default false. */
+  readonly idles?: boolean
+  readonly dueTimer: DueTimer
   /** Permits of these types were released and tasks wait, but this executor took none: others may have slots. */
   onCapacityReleased(taskTypes: readonly string[]): void
+  /** More delayed tasks are due than this executor has slots. */
+  onManyDue(): void
   readonly wakeUp: Pick<WakeUp, 'notify' | 'notifyAfter'>
 }
 
@@ -49,10 +57,12 @@ export class Claimer {
   #isDebouncing = false
 
   constructor(options: ClaimerOptions) {
-    const { db, executorId, types, wakeUp, pollIntervalMs } = options
+    const { db, executorId, types, wakeUp, pollIntervalMs, idles } = options
     this.#options = options
     const hasMany = types.length > MANY_TYPES
-    this.#claims = new (hasMany ? ManyTypeClaims : Claims)(db, executorId, types)
+    this.#claims = hasMany
+      ? new ManyTypeClaims(db, executorId, types)
+      : new Claims(db, executorId, types, idles)
     this.#types = new Map(types.map((type) => [type.taskType, type]))
     this.#processLimited = types.flatMap(({ concurrency }, i) => (concurrency === null ? [] : i))
     this.#limited = new LimitedTypes(types, pollIntervalMs)
@@ -95,12 +105,16 @@ export class Claimer {
   }
 
   async claim(limit: number): Promise<Claimed> {
+    const { dueTimer } = this.#options
     this.#horizon.probe()
     const request = this.#request(limit)
     const limitedClaim = this.#limited.begin((taskType) => this.#capacityOf(taskType) !== 0)
+    const isTimed = dueTimer.takeFired()
+    dueTimer.begin()
     const claimed = await (limitedClaim
       ? this.#claimLimited(request, limitedClaim)
       : this.#claimPlain(request))
+    if (isTimed && claimed.tasks.length === limit) this.#options.onManyDue()
     if (claimed.tasks.length > 0) this.#horizon.noteTaken()
     this.#lastClaimFoundFew = claimed.tasks.length < Math.min(limit, 2)
     return claimed
@@ -115,22 +129,35 @@ export class Claimer {
     const begun = performance.now()
     const result = await this.#claims.claim(request)
     this.#horizon.record(request, result, performance.now() - begun, epoch)
+    this.#readDue(result, begun)
     const hasOpened = this.#openWaiting(result.waiting)
-    return { tasks: result.tasks, next: isFull(request, result) || hasOpened ? 'now' : 'later' }
+    const { since, capacity, closed } = request
+    const isAll = since.every((one) => one === null) && !capacity.includes(0) && closed?.length === 0
+    return {
+      tasks: result.tasks,
+      next: isFull(request, result) || hasOpened ? 'now' : 'later',
+      isIdle: isAll && result.isIdle === true && result.waiting.length === 0,
+    }
   }
 
   async #claimLimited(request: ClaimRequest, claim: LimitedClaim): Promise<Claimed> {
+    const begun = performance.now()
     const result = await this.#claims.claimLimited(request, claim.open).catch((error: unknown) => {
       this.#limited.restore(claim)
       throw error
     })
+    this.#readDue(result, begun)
     const full = isFull(request, result)
     const released = this.#limited.finish(claim, result, full)
     if (released.length > 0) this.#options.onCapacityReleased(released)
     // A type with a long backlog stays open: without this, no other one would open beside it.
     const hasOpened = this.#openWaiting(result.waiting.filter((taskType) => !claim.open.has(taskType)))
     const next = full || hasOpened ? 'now' : result.contended.length > 0 ? 'soon' : 'later'
-    return { tasks: result.tasks, next }
+    return { tasks: result.tasks, next, isIdle: false }
+  }
+
+  #readDue({ at, nextDueAt }: ClaimResult, sentAt: number): void {
+    this.#options.dueTimer.read({ sentAt, receivedAt: performance.now(), at, nextDueAt })
   }
 
   #openWaiting(waiting: readonly string[]): boolean {

@@ -28,6 +28,8 @@ export class TaskExecutor {
     const { events } = this.#options
     events.on('created', this.#onCreated)
     events.on('changed', this.#onChanged)
+    events.on('delayed', this.#onDelayed)
+    events.on('clockJumped', this.#onResumed)
     events.on('rescued', this.#onRescued)
     events.on('resumed', this.#onResumed)
     events.on('cancelled', this.#onCancelled)
@@ -88,6 +90,8 @@ export class TaskExecutor {
     const deadline = setTimeout(() => this.#giveUp.abort(), times.giveUpMs)
     events.off('created', this.#onCreated)
     events.off('changed', this.#onChanged)
+    events.off('delayed', this.#onDelayed)
+    events.off('clockJumped', this.#onResumed)
     events.off('rescued', this.#onRescued)
     events.off('resumed', this.#onResumed)
     claimLoop.close()
@@ -114,6 +118,7 @@ export class TaskExecutor {
       parts.logs.stop()
       parts.progress.stop()
       parts.wakeUp.clear()
+      parts.dueTimer.close()
       events.off('cancelled', this.#onCancelled)
       events.off('cancelRequested', this.#onCancelled)
     }
@@ -161,15 +166,19 @@ export class TaskExecutor {
     this.wake()
   }
 
+  readonly #onDelayed = ({ dueAt }: { dueAt: number }): void => this.#parts?.dueTimer.note(dueAt)
+
   readonly #onResumed = (): void => this.rescan()
   readonly #onRescued = (): void => this.wake()
   readonly #onCancelled = ({ taskId, attempt }: { taskId: string; attempt: number }): void =>
     this.#parts?.abort(taskId, attempt, 'cancelled')
 }
 
-function watchedLoops({ loops, scheduler }: ExecutorParts, { leaseMs, pollIntervalMs }: TaskSettings) {
+function watchedLoops({ loops, scheduler }: ExecutorParts, settings: TaskSettings) {
+  const { leaseMs, pollIntervalMs, idlePollIntervalMs = pollIntervalMs } = settings
+  const claimMs = idlePollIntervalMs - pollIntervalMs + Math.max(5 * pollIntervalMs, MIN_STALE_MS)
   return [
-    { health: loops.claim.health(), staleAfterMs: Math.max(5 * pollIntervalMs, MIN_STALE_MS) },
+    { health: loops.claim.health(), staleAfterMs: claimMs },
     { health: loops.heartbeat.health(), staleAfterMs: leaseMs },
     { health: scheduler.health(), staleAfterMs: 3 * MAX_SLEEP_MS },
     // Without notifications tasks only start later.

@@ -1,11 +1,12 @@
 import { hostname } from 'node:os'
 import type { Database } from '../../db/database.ts'
+import { probePayload } from '../../db/listener.ts'
 import type { TypeFollowUp } from '../definition/follow-up.ts'
 import type { TaskSettings } from '../definition/settings.ts'
 import type { TaskDefinition } from '../definition/task.ts'
 import type { Fleet } from '../notify/fleet.ts'
 import type { TaskEvents } from '../runtime/events.ts'
-import { pause } from '../runtime/wake-up.ts'
+import { WakeUp } from '../runtime/wake-up.ts'
 import { carryOutCancels } from '../store/cancel-requests.ts'
 import {
   type BeatProbes,
@@ -18,6 +19,7 @@ import { runKey } from '../store/fence.ts'
 import { registerFollowUps } from '../store/follow-ups.ts'
 import type { Attempt } from './attempt/attempt.ts'
 import { type ClockReading, DatabaseClock } from './database-clock.ts'
+import type { Rest } from './rest.ts'
 import type { Slots } from './slots.ts'
 
 /** More intervals between two heartbeats are a gap. Shorter outages make no executor look dead: a lease has three. */
@@ -63,6 +65,7 @@ export interface HeartbeatOptions {
   readonly slots: Slots
   readonly events: TaskEvents
   readonly intervalMs: number
+  readonly rest: Pick<Rest, 'isResting' | 'heartbeatIntervalMs'>
   onRegistered(): void
   onOrphans(): void
   onBeat(found: BeatFindings): void
@@ -79,6 +82,8 @@ export class Heartbeat {
   readonly #slots: Slots
   readonly #events: TaskEvents
   readonly #intervalMs: number
+  readonly #rest: HeartbeatOptions['rest']
+  readonly #wakeUp = new WakeUp()
   readonly #clock = new DatabaseClock()
   readonly #listeners: Pick<HeartbeatOptions, 'onRegistered' | 'onOrphans' | 'onBeat'>
   #registered = false
@@ -89,6 +94,8 @@ export class Heartbeat {
   #nextProbe = 0
   #lastProbeMs = 0
   #tableBytes = 0
+  /** It pauses for longer, as at rest. */
+  #isLong = false
   #fleet: Fleet = { size: 1, position: 0 }
 
   constructor(options: HeartbeatOptions) {
@@ -98,6 +105,7 @@ export class Heartbeat {
     this.#slots = options.slots
     this.#events = options.events
     this.#intervalMs = options.intervalMs
+    this.#rest = options.rest
     this.#listeners = options
   }
 
@@ -142,7 +150,23 @@ export class Heartbeat {
         throw error
       }
       passed()
-      await pause(this.#intervalMs, signal)
+      await this.#pause(signal)
+    }
+  }
+
+  /** The rest of the executor has ended. */
+  noteActive(): void {
+    if (this.#isLong) this.#wakeUp.notify()
+  }
+
+  async #pause(signal: AbortSignal): Promise<void> {
+    const begun = performance.now()
+    while (!signal.aborted) {
+      const { isResting, heartbeatIntervalMs } = this.#rest
+      this.#isLong = isResting
+      const leftMs = begun + (isResting ? heartbeatIntervalMs : this.#intervalMs) - performance.now()
+      if (leftMs <= 0) return
+      await this.#wakeUp.wait(leftMs, signal)
     }
   }
 
@@ -191,6 +215,8 @@ export class Heartbeat {
       attempts.map((attempt) => attempt.fence),
       this.#slots.stuck,
       probes,
+      // Saves the listener a statement of its own.
+      this.#rest.isResting ? probePayload(this.executorId) : null,
     )
     const receivedAt = performance.now()
     this.#noteClock(result, { sentAt, receivedAt })
@@ -208,7 +234,11 @@ export class Heartbeat {
   }
 
   #noteGap(sentAt: number): void {
-    if (sentAt - this.#lastBeat > LONGEST_GAP * this.#intervalMs) this.#steadySince = sentAt
+    if (sentAt - this.#lastBeat > LONGEST_GAP * this.#longestMs) this.#steadySince = sentAt
+  }
+
+  get #longestMs(): number {
+    return Math.max(this.#intervalMs, this.#rest.heartbeatIntervalMs)
   }
 
   /** Counts from when it was sent: the database dated it no earlier. */
@@ -221,7 +251,7 @@ export class Heartbeat {
   #noteClock({ at, latest }: BeatResult, times: Pick<ClockReading, 'sentAt' | 'receivedAt'>): void {
     const { gapMs, jumpMs } = this.#clock.read({ at, ...times }, latest ?? at)
     const hasJumped = Math.abs(jumpMs) > this.#intervalMs / 2
-    if (hasJumped || gapMs > LONGEST_GAP * this.#intervalMs) this.#steadySince = times.sentAt
+    if (hasJumped || gapMs > LONGEST_GAP * this.#longestMs) this.#steadySince = times.sentAt
     const behindMs = this.#clock.behindMs
     if (hasJumped || (behindMs > 0 && !this.#clockIsBehind)) {
       this.#events.emit('clockJumped', { byMs: hasJumped ? jumpMs : -behindMs, behindMs })

@@ -39,6 +39,10 @@ export class Slots {
     return Math.min(this.#size - this.running, this.#mostHeld - this.#held.size)
   }
 
+  get held(): number {
+    return this.#held.size
+  }
+
   attempts(): readonly Attempt[] {
     return [...this.#held]
   }

@@ -9,7 +9,14 @@ import type { StoredParams } from '../definition/params.ts'
 import type { Redaction } from '../definition/redaction.ts'
 import { orBusy } from '../runtime/busy.ts'
 import type { TaskEvents } from '../runtime/events.ts'
-import { changeTask, findWaiting, runTaskNow, type TaskChange, type WaitingRow } from '../store/change.ts'
+import {
+  type ChangedRow,
+  changeTask,
+  findWaiting,
+  runTaskNow,
+  type TaskChange,
+  type WaitingRow,
+} from '../store/change.ts'
 import { fromDetailRow, type TaskRow } from '../store/rows.ts'
 import { retryWhile } from './retry-while.ts'
 
@@ -59,7 +66,7 @@ export class TaskChanger {
 
   async #write(
     taskId: string,
-    write: (waiting: WaitingRow) => Promise<(TaskRow & Partial<Pick<WaitingRow, 'params'>>) | undefined>,
+    write: (waiting: WaitingRow) => Promise<(ChangedRow & Partial<Pick<WaitingRow, 'params'>>) | undefined>,
   ): Promise<TaskDetail> {
     const attempt = async () => {
       const waiting = await this.#requireWaiting(taskId)
@@ -67,12 +74,13 @@ export class TaskChanger {
       const row = await orBusy('TASK_BUSY', taskId, write(waiting))
       return row && { params: waiting.params, attempts: waiting.attempts, ...row }
     }
-    const changed = await retryWhile(attempt, (row) => row === undefined)
-    if (!changed) {
+    const written = await retryWhile(attempt, (row) => row === undefined)
+    if (!written) {
       const detail = `a transaction that has not ended holds ${taskId}: nothing has been changed; try again later`
       throw new TaskError('TASK_BUSY', detail)
     }
-    this.#announce(changed)
+    const { inMs, ...changed } = written
+    this.#announce(changed, inMs)
     return this.#redaction.hide(fromDetailRow(changed))
   }
 
@@ -95,10 +103,11 @@ export class TaskChanger {
     }
   }
 
-  #announce({ taskId, taskType, runAt }: Pick<TaskRow, 'taskId' | 'taskType' | 'runAt'>) {
+  #announce({ taskId, taskType, runAt }: Pick<TaskRow, 'taskId' | 'taskType' | 'runAt'>, inMs: number) {
     this.#events.emit('changed', { taskId, taskType, overdue: isOverdue({ runAt }) })
     // Executors elsewhere have to know of a new due time, too.
-    this.#events.emit('due', { count: 1 })
+    if (inMs > 0) this.#events.emit('delayed', { dueAt: +runAt, inMs })
+    else this.#events.emit('due', { count: 1 })
   }
 }
 

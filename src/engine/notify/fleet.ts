@@ -18,3 +18,24 @@ export function wakeUpDelay({ size, position }: Fleet, { count, seed }: DueTasks
   if (distance < count) return 0
   return distance < 2 * count ? BACKUP_MS : undefined
 }
+
+/** In a large fleet, these many executors claim delayed tasks when they are due, a window long; then the next ones. */
+const ON_DUTY = 3
+const WINDOW_MS = 1_000
+
+/**
+ * When this executor claims a task that is due at `dueAt`, an instant in milliseconds. Executors on duty then claim it at
+ * once. The others claim when their own duty begins, so that they know of tasks that are due in it, and within the poll
+ * interval, spread over it: those on duty may have no free slot.
+ */
+export function claimInstant({ size, position }: Fleet, dueAt: number, pollIntervalMs: number): number {
+  if (size <= FEW) return dueAt
+  const window = Math.floor(dueAt / WINDOW_MS)
+  const windows = Math.ceil(size / ON_DUTY) + 1
+  for (let ahead = 0; ahead <= windows; ahead += 1) {
+    if ((position + (window + ahead) * ON_DUTY) % size >= ON_DUTY) continue
+    const duty = ahead === 0 ? dueAt : (window + ahead) * WINDOW_MS
+    return Math.min(duty, dueAt + (pollIntervalMs * (position + 1)) / size)
+  }
+  return dueAt + (pollIntervalMs * (position + 1)) / size
+}

@@ -1,6 +1,6 @@
 import type pg from 'pg'
 import type { Database } from '../../db/database.ts'
-import { listen } from '../../db/listener.ts'
+import { type ListenerOptions, listen } from '../../db/listener.ts'
 import type { Loop } from '../runtime/supervisor.ts'
 import { CHANNEL, sendNotification } from '../store/notify.ts'
 import { type Fleet, wakeUpDelay } from './fleet.ts'
@@ -11,9 +11,13 @@ export function listenForWork(options: {
   readonly connection: pg.ClientConfig
   fleet(): Fleet
   onDue(delayMs: number): void
+  /** Others claim tasks that are due. */
+  onDueElsewhere(): void
+  onDelayed(dueAt: number): void
   onSchedules(deleted: string | undefined): void
   onResumed(): void
   onCancelled(taskId: string, attempt: number): void
+  readonly proofs?: ListenerOptions['proofs']
   /** Earlier notifications are lost: due tasks and cancels must be queried. */
   onListening(): Promise<void>
 }): Loop {
@@ -22,12 +26,15 @@ export function listenForWork(options: {
     channel: CHANNEL,
     notify: (payload: string) => sendNotification(options.db, payload),
     onListening: options.onListening,
+    ...(options.proofs && { proofs: options.proofs }),
     onMessage(payload: string) {
       const received = decodeNotification(payload)
       if (received?.kind === 'due') {
         const delayMs = received.tasks ? wakeUpDelay(options.fleet(), received.tasks) : 0
-        if (delayMs !== undefined) options.onDue(delayMs)
+        if (delayMs === undefined) options.onDueElsewhere()
+        else options.onDue(delayMs)
       }
+      if (received?.kind === 'later') options.onDelayed(received.dueAt)
       if (received?.kind === 'schedules') options.onSchedules(received.deleted)
       if (received?.kind === 'cancelled') {
         for (const { taskId, attempt } of received.runs) options.onCancelled(taskId, attempt)

@@ -1,6 +1,8 @@
 /** Notifications between processes. Any may be lost: polls and heartbeats find the same later. */
 export type Notification =
   | { readonly kind: 'due'; readonly tasks?: DueTasks }
+  /** A task will be due at `dueAt`, an instant of the database's clock in milliseconds. */
+  | { readonly kind: 'later'; readonly dueAt: number }
   | { readonly kind: 'schedules'; readonly deleted?: string }
   | { readonly kind: 'resumed' }
   | { readonly kind: 'cancelled'; readonly runs: readonly CancelledRun[] }
@@ -26,6 +28,7 @@ export function fitsIntoPayload(taskId: string): boolean {
 /** Excludes due tasks: `duePayload` encodes those, as inserts notify with their own commit. */
 export function encodeNotification(notification: Exclude<Notification, { kind: 'due' }>): string {
   if (notification.kind === 'resumed') return 'resumed'
+  if (notification.kind === 'later') return `later ${Math.floor(notification.dueAt)}`
   if (notification.kind === 'schedules') {
     return notification.deleted === undefined ? 'schedules' : `schedules deleted ${notification.deleted}`
   }
@@ -37,6 +40,8 @@ export function decodeNotification(payload: string): Notification | undefined {
   if (payload === 'due' || payload === 'resumed' || payload === 'schedules') return { kind: payload }
   const [, count, seed] = /^due (\d{1,9}) (\d{1,9})$/.exec(payload) ?? []
   if (count && seed) return { kind: 'due', tasks: { count: Number(count), seed: Number(seed) } }
+  const [, dueAt] = /^later (\d{1,15})$/.exec(payload) ?? []
+  if (dueAt) return { kind: 'later', dueAt: Number(dueAt) }
   const [, deleted] = /^schedules deleted ([\w.:-]{1,100})$/.exec(payload) ?? []
   if (deleted) return { kind: 'schedules', deleted }
   if (!/^cancelled( \S+ \d+)+$/.test(payload)) return undefined

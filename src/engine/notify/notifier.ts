@@ -1,8 +1,12 @@
 import type { Database } from '../../db/database.ts'
+import { MAX_POLL_INTERVAL_MS } from '../definition/settings.ts'
 import type { TaskEventMap, TaskEvents } from '../runtime/events.ts'
 import { duePayload, sendNotification } from '../store/notify.ts'
 import { NotifyLimiter } from './limiter.ts'
 import { type CancelledRun, encodeNotification, fitsIntoPayload, MAX_RUNS } from './notifications.ts'
+
+/** What is created shortly before an announced task is due may become visible after the claim of that. */
+const COMMIT_MS = 1_000
 
 export interface NotifierOptions {
   readonly db: Database
@@ -15,7 +19,12 @@ export class Notifier {
   readonly limiter = new NotifyLimiter((count) => this.#send(duePayload(count)))
   /** Executors that read only recently due tasks would miss overdue ones. */
   readonly #rescans = new NotifyLimiter(() => this.#send(encodeNotification({ kind: 'resumed' })))
+  readonly #later = new NotifyLimiter(() => this.#sendLater())
   readonly #options: NotifierOptions
+  /** The earliest of the delayed tasks of which others are to be notified. */
+  #delayed: { readonly dueAt: number; readonly until: number } | undefined
+  /** The last of which they were; `until`: shortly before it is due, by `performance.now()`. */
+  #announced = { dueAt: 0, until: 0 }
   #cancelled: CancelledRun[] = []
 
   constructor(options: NotifierOptions) {
@@ -23,6 +32,7 @@ export class Notifier {
     this.#options = options
     const onAnyDue = () => this.limiter.notify(Number.POSITIVE_INFINITY)
     events.on('due', ({ count }) => this.limiter.notify(count))
+    events.on('delayed', this.#onDelayed)
     events.on('capacityReleased', onAnyDue)
     events.on('rescued', onAnyDue)
     events.on('orphansReleased', onAnyDue)
@@ -40,6 +50,24 @@ export class Notifier {
   stop(): void {
     this.limiter.flush()
     this.#rescans.flush()
+    this.#later.flush()
+  }
+
+  readonly #onDelayed = ({ dueAt, inMs }: TaskEventMap['delayed'][0]): void => {
+    const now = performance.now()
+    // By then every executor has polled. Those that know of an earlier one read the next when that is due.
+    if (inMs >= MAX_POLL_INTERVAL_MS || (now < this.#announced.until && this.#announced.dueAt <= dueAt))
+      return
+    if (!this.#delayed || dueAt < this.#delayed.dueAt)
+      this.#delayed = { dueAt, until: now + inMs - COMMIT_MS }
+    this.#later.notify(1)
+  }
+
+  #sendLater(): void {
+    if (!this.#delayed) return
+    this.#announced = this.#delayed
+    this.#delayed = undefined
+    this.#send(encodeNotification({ kind: 'later', dueAt: this.#announced.dueAt }))
   }
 
   readonly #onOverdue = ({ overdue = false }: { overdue?: boolean }): void => {

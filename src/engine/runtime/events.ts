@@ -33,6 +33,8 @@ export interface TaskEventMap {
   ]
   /** A pending task was changed here. */
   changed: [{ taskId: string; taskType: string; overdue: boolean }]
+  /** A task will be due in `inMs`, at `dueAt`, an instant of the database's clock in milliseconds. */
+  delayed: [{ dueAt: number; inMs: number }]
   /** Due tasks of which no other process has been notified. */
   due: [{ count: number }]
   /** `expired`: it was not started in time. */

@@ -53,7 +53,7 @@ const changing = (set: string, more = '') => `with seen as materialized (
       where t.id = locked.id
      returning t.*
    ), ${more}${reportCte('changed')}
-   select ${TASK_COLUMNS} from changed t`
+   select ${TASK_COLUMNS}, (extract(epoch from t.run_at - now()) * 1000)::float8 as "inMs" from changed t`
 
 // $5: the new key of a task that has $6, the key of its old params, and not one of its own. $8 and $9: keys and values of
 // new params, where $7 says that there are some. No param is removed and inserted in the same statement.
@@ -85,13 +85,18 @@ export interface TaskChange {
   readonly concurrencyKey?: { readonly from: string | null; readonly to: string | null } | undefined
 }
 
+export interface ChangedRow extends TaskRow {
+  /** Until it is due; negative: since when it has been. */
+  readonly inMs: number
+}
+
 /** The row as it has become; undefined where it does not wait, is locked, or has another version. */
 export async function changeTask(
   db: Database,
   { taskId, version }: WaitingRow,
   { priority, runAt, params, concurrencyKey }: TaskChange,
-): Promise<TaskRow | undefined> {
-  const [row] = await execute<TaskRow>(db, CHANGE, [
+): Promise<ChangedRow | undefined> {
+  const [row] = await execute<ChangedRow>(db, CHANGE, [
     taskId,
     version,
     priority ?? null,
@@ -109,7 +114,7 @@ export async function changeTask(
 export async function runTaskNow(
   db: Database,
   { taskId, version }: WaitingRow,
-): Promise<TaskRow | undefined> {
-  const [row] = await execute<TaskRow>(db, RUN_NOW, [taskId, version])
+): Promise<ChangedRow | undefined> {
+  const [row] = await execute<ChangedRow>(db, RUN_NOW, [taskId, version])
   return row
 }

@@ -8,7 +8,7 @@ import {
   NO_TYPE,
   type TypeClaims,
 } from './claim.ts'
-import { NOT_EXPIRED, ORDER } from './claim-text.ts'
+import { NOT_EXPIRED, nextDueOf, ORDER } from './claim-text.ts'
 import { EXECUTORS, TASKS, TYPES } from './tables.ts'
 
 /** An executor with more types than this first queries which of them have due tasks. */
@@ -32,7 +32,9 @@ const firsts = (membership: 'in' | 'not in') => `(select own.task_type
                  where own.task_type ${membership} (select unnest($3::text[]))
                  ${ORDER} limit ${MOST_DUE + 1})`
 
-// A loose index scan finds all pending types. The executor's types are read from its row: sending thousands of names with
+const IS_DELAYED = `status = 'pending' and run_at > created_at`
+
+// A loose index scan finds all pending types; another, in the order of a small index, those with delayed tasks. The executor's types are read from its row: sending thousands of names with
 // every poll is slow. $2: types without capacity; $3: limited types, counted apart so that they crowd out no others.
 const DUE_TYPES = statement(
   'due_types',
@@ -42,16 +44,30 @@ const DUE_TYPES = statement(
      select (select task_type from ${TASKS}
               where status = 'pending' and task_type > pending.task_type order by task_type limit 1)
        from pending where task_type is not null
+   ), delayed (task_type) as (
+     (select task_type from ${TASKS} where ${IS_DELAYED} order by task_type, run_at limit 1)
+     union all
+     select (select task_type from ${TASKS} where ${IS_DELAYED} and task_type > delayed.task_type
+              order by task_type, run_at limit 1)
+       from delayed where task_type is not null
    ), own as materialized (
      select task_type from pending
       where task_type in (select unnest(task_types) from ${EXECUTORS} where executor_id = $1)
         and task_type not in (select unnest($2::text[]))
         and not exists (select from ${TYPES} p where p.task_type = pending.task_type and p.paused_at is not null)
    )
-   select extract(epoch from now())::float8 * 1000 as at, due.task_type as "taskType"
-     from (select 1) one
+   select one.*, due.task_type as "taskType"
+     from (select extract(epoch from now())::float8 * 1000 as at,
+                  ${nextDueOf(`(select task_type from delayed
+                                 where task_type in (select unnest(task_types) from ${EXECUTORS} where executor_id = $1)) u`)} as "nextDueAt") one
      left join (${firsts('not in')} union all ${firsts('in')}) due on true`,
 )
+
+interface DueTypeRow {
+  readonly taskType: string | null
+  readonly at: number
+  readonly nextDueAt: number | null
+}
 
 interface DueTypes {
   readonly plain: readonly TypeLimits[]
@@ -59,6 +75,7 @@ interface DueTypes {
   /** Types of each kind that were kept; undefined: all. */
   readonly most: number | undefined
   readonly at: number
+  readonly nextDueAt: number | null
 }
 
 /** Planning a branch per type would take seconds: claims from the types whose due tasks come first. */
@@ -87,26 +104,34 @@ export class ManyTypeClaims implements TypeClaims {
     // A type that was not found has no due task, unless more types are due than were kept.
     const others = [...open].filter((taskType) => !names.has(taskType))
     const [left, over] = due.most === undefined ? [[], others] : [others, []]
-    if (names.size === 0) return { ...(await this.#claimPlain(request, due)), contended: left, seen: over }
+    if (names.size === 0) {
+      return { ...(await this.#claimPlain(request, due)), contended: left, seen: over, isIdle: false }
+    }
     const types = inFewShapes([...due.plain, ...due.limited])
     const claims = new Claims(this.#db, this.#executorId, types)
     const result = await claims.claimLimited(this.#narrow(request, due, types), names)
     const seen = [...names, ...over]
-    return { ...result, seen, contended: [...result.contended, ...left], isPartial: due.most !== undefined }
+    const { nextDueAt } = due
+    return {
+      ...{ ...result, seen, nextDueAt, isIdle: false },
+      contended: [...result.contended, ...left],
+      isPartial: due.most !== undefined,
+    }
   }
 
   async #claimPlain(request: ClaimRequest, due: DueTypes): Promise<ClaimResult> {
     const waiting = due.limited.map(({ taskType }) => taskType)
-    if (due.plain.length === 0) return { tasks: [], at: due.at, waiting }
+    const { at, nextDueAt } = due
+    if (due.plain.length === 0) return { tasks: [], at, waiting, nextDueAt, isIdle: waiting.length === 0 }
     const types = inFewShapes(due.plain)
     const claims = new Claims(this.#db, this.#executorId, types)
     const result = await claims.claim(this.#narrow(request, due, types))
-    return { ...result, waiting, isPartial: due.most !== undefined }
+    return { ...result, waiting, nextDueAt, isPartial: due.most !== undefined, isIdle: false }
   }
 
   async #findDue({ limit, capacity, closed = [] }: ClaimRequest): Promise<DueTypes> {
     const full = this.types.filter((_type, i) => capacity[i] === 0).map(({ taskType }) => taskType)
-    const rows = await execute<{ taskType: string | null; at: number }>(this.#db, DUE_TYPES, [
+    const rows = await execute<DueTypeRow>(this.#db, DUE_TYPES, [
       this.#executorId,
       [...full, ...closed],
       this.#limited,
@@ -123,6 +148,7 @@ export class ManyTypeClaims implements TypeClaims {
       limited: limited.slice(0, FEW_DUE),
       most: isPartial ? (limited.length > FEW_DUE ? FEW_DUE : most) : undefined,
       at: rows[0]?.at ?? 0,
+      nextDueAt: rows[0]?.nextDueAt ?? null,
     }
   }
 

@@ -129,7 +129,29 @@ const CLAIMED = `t.id, t.task_id as "taskId", t.task_type as "taskType", t.attem
 /** What a claim does with types that have a limit over all processes: it has none, reports due tasks, or claims them. */
 export type Limited = 'absent' | 'reported' | 'claimed'
 
-export function claimText(branches: readonly string[], limited: Limited): string {
+/** A scalar, so that it stays a probe per type instead of a join. */
+const NOT_PAUSED = (type: string) =>
+  `(select true from ${TYPES} p where p.task_type = ${type} and p.paused_at is not null) is null`
+
+/** When the next task of one of the types becomes due, in milliseconds of the database's clock: always in the future. */
+export const nextDueOf = (types: string) => `(select (extract(epoch from min(next.run_at)) * 1000)::float8
+                     from ${types}
+                    cross join lateral (select run_at from ${TASKS}
+                                         where status = 'pending' and task_type = u.task_type
+                                           and run_at > now() and run_at > created_at
+                                         order by run_at limit 1) next
+                    where ${NOT_PAUSED('u.task_type')})`
+
+/** Tells an idle executor, which has claimed nothing, whether due tasks are there all the same, such as locked ones. */
+const DUE_IS_LEFT = `exists (select from unnest($3::text[]) as u (task_type)
+                    cross join lateral (select from ${TASKS}
+                                         where status = 'pending' and task_type = u.task_type and run_at <= now()
+                                           and ${NOT_EXPIRED}
+                                         ${ORDER} limit 1) first
+                    where ${NOT_PAUSED('u.task_type')} limit 1)`
+
+/** @param idles also reads, where nothing was claimed, whether tasks are due */
+export function claimText(branches: readonly string[], limited: Limited, idles: boolean): string {
   const merged = branches.length > 0 ? branches.join('\n             union all ') : NO_BRANCH
   const key = `,
             concurrency_key = case when t.task_type = any($6::text[]) then coalesce(t.concurrency_key, '')
@@ -146,7 +168,10 @@ export function claimText(branches: readonly string[], limited: Limited): string
    )${limited === 'claimed' ? VERSION_RAISED : ''}
    select claim.*, claimed.*
      from (select extract(epoch from now())::float8 * 1000 as at, ${limited === 'absent' ? 'null' : WAITING} as waiting,
-                  ${limited === 'claimed' ? 'array(select task_type from locked_types)' : 'null'} as "lockedTypes") claim
+                  ${limited === 'claimed' ? 'array(select task_type from locked_types)' : 'null'} as "lockedTypes",
+                  case when (select count(*) from claimed) < (select $2::int)
+                       then ${nextDueOf('unnest($3::text[]) as u (task_type)')} end as "nextDueAt",
+                  ${idles ? `not exists (select from claimed) and ${DUE_IS_LEFT}` : 'null'} as "isDueLeft") claim
      left join claimed on true`
 }
 

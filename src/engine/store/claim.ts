@@ -34,6 +34,10 @@ export interface ClaimResult {
   readonly waiting: readonly string[]
   /** It asked for fewer tasks than the limit: another claim may find more. */
   readonly isPartial?: boolean
+  /** The due time of the next task, in milliseconds of the database's clock; null: none. Undefined if it was full. */
+  readonly nextDueAt?: number | null | undefined
+  /** It claimed nothing, and read that nothing was due. */
+  readonly isIdle?: boolean
 }
 
 export interface LimitedClaimResult extends ClaimResult {
@@ -49,9 +53,13 @@ interface ClaimRow extends ClaimedTask {
   readonly at: number
   readonly waiting: string[] | null
   readonly lockedTypes: string[] | null
+  readonly nextDueAt: number | null
+  readonly isDueLeft: boolean | null
 }
 
 const NO_LIMIT = 1_000_000_000
+
+const NO_ROW = { at: 0, waiting: null, nextDueAt: null, isDueLeft: null }
 
 const NOTHING = { tasks: [], contended: [] }
 
@@ -85,6 +93,7 @@ export class Claims implements TypeClaims {
   readonly types: readonly TypeLimits[]
   readonly #db: Database
   readonly #executorId: string
+  readonly #idles: boolean
   readonly #names: readonly string[]
   readonly #globals: readonly number[]
   readonly #limited: readonly string[]
@@ -93,9 +102,11 @@ export class Claims implements TypeClaims {
   #hopping: Statement | undefined
   #typesInsertedAt = Number.NEGATIVE_INFINITY
 
-  constructor(db: Database, executorId: string, types: readonly TypeLimits[]) {
+  /** @param idles whether a claim also reads if nothing is due: costs a second look where it finds nothing */
+  constructor(db: Database, executorId: string, types: readonly TypeLimits[], idles = false) {
     this.#db = db
     this.#executorId = executorId
+    this.#idles = idles
     this.types = types
     this.#names = types.map(({ taskType }) => taskType)
     this.#globals = types.map(({ globalConcurrency }) => globalConcurrency ?? NO_LIMIT)
@@ -107,7 +118,7 @@ export class Claims implements TypeClaims {
     this.#plain ??= this.#statement('claim', this.#limited.length > 0 ? 'reported' : 'absent', (type, i) =>
       isGloballyLimited(type) ? [] : branch(type, i),
     )
-    return readResult(await execute<ClaimRow>(this.#db, this.#plain, this.#values(request)))
+    return readResult(request, await execute<ClaimRow>(this.#db, this.#plain, this.#values(request)))
   }
 
   async claimLimited(request: ClaimRequest, open: ReadonlySet<string>): Promise<LimitedClaimResult> {
@@ -169,7 +180,7 @@ export class Claims implements TypeClaims {
     branchOf: (type: TypeLimits, i: number) => string | string[],
   ): Statement {
     const branches = this.types.flatMap((type, i) => branchOf(type, i + 1))
-    return statement(name, claimText(branches, limited))
+    return statement(name, claimText(branches, limited, this.#idles))
   }
 
   async #claimOpen(
@@ -180,7 +191,10 @@ export class Claims implements TypeClaims {
     const values = [...this.#values(request), this.#globals, [...open]]
     const rows = await execute<ClaimRow>(this.#db, statement, values)
     const locked = rows[0]?.lockedTypes ?? []
-    return { ...readResult(rows), contended: [...open].filter((taskType) => !locked.includes(taskType)) }
+    return {
+      ...readResult(request, rows),
+      contended: [...open].filter((taskType) => !locked.includes(taskType)),
+    }
   }
 
   #values({ limit, capacity, since }: ClaimRequest): unknown[] {
@@ -190,10 +204,16 @@ export class Claims implements TypeClaims {
 }
 
 /** A claim without tasks returns one row, of nulls for a task. An update returns its rows in no order. */
-function readResult(rows: readonly ClaimRow[]): ClaimResult {
-  const [{ at, waiting } = { at: 0, waiting: null }] = rows
+function readResult({ limit }: ClaimRequest, rows: readonly ClaimRow[]): ClaimResult {
+  const { at, waiting, nextDueAt, isDueLeft } = rows[0] ?? NO_ROW
   const tasks = rows
     .filter(({ id }) => id !== null)
     .sort((a, b) => b.priority - a.priority || a.dueAt - b.dueAt || compareIds(a.id, b.id))
-  return { tasks, at, waiting: waiting ?? [] }
+  return {
+    tasks,
+    at,
+    waiting: waiting ?? [],
+    nextDueAt: tasks.length < limit ? nextDueAt : undefined,
+    isIdle: tasks.length === 0 && isDueLeft === false,
+  }
 }

@@ -1,9 +1,11 @@
 import type { ExecutorView } from '../../contract/task.ts'
 import { type Database, execute, statement } from '../../db/database.ts'
+import { codeOf, LIMIT_EXCEEDED } from '../../db/errors.ts'
 import { instant } from '../../db/reading.ts'
 import { EXPIRED_EXIST } from './expire.ts'
 import { IS_SERVING } from './fence.ts'
 import { LIVES } from './liveness.ts'
+import { CHANNEL } from './notify.ts'
 import { RESCUABLE_EXIST } from './rescue.ts'
 import { CANCEL_REQUESTS, EXECUTORS, TASKS } from './tables.ts'
 
@@ -29,7 +31,7 @@ export async function registerExecutor(db: Database, row: ExecutorRow): Promise<
   await execute(db, REGISTER, [executorId, host, pid, version, slots, taskTypes, leaseMs])
 }
 
-// $5: probe for orphaned claims; $6: probe for tasks of dead executors. A probe that is off costs nothing.
+// $5: probe for orphaned claims; $6: probe for tasks of dead executors. A probe that is off costs nothing. $7: notifies.
 const BEAT = statement(
   'executor_beat',
   `with beat as (
@@ -56,6 +58,7 @@ const BEAT = statement(
           ${EXPIRED_EXIST} as expired,
           pg_relation_size('${TASKS}')::float8 as "tableBytes",
           extract(epoch from now())::float8 * 1000 as at,
+          case when $7::text is not null then (select pg_notify('${CHANNEL}', $7::text))::text end as notified,
           (select extract(epoch from max(heartbeat_at))::float8 * 1000
              from ${EXECUTORS} where isfinite(heartbeat_at)) as latest
      from (select count(*)::int as size, (count(*) filter (where e.executor_id < $1))::int as position
@@ -88,21 +91,24 @@ export interface BeatProbes {
   readonly rescuable: boolean
 }
 
+/** @param payload notifies all listeners, this process's own among them, unless PostgreSQL's queue is full */
 export async function beat(
   db: Database,
   executorId: string,
   held: readonly { taskId: string; attempt: number }[],
   stuck: readonly string[],
   probes: BeatProbes,
+  payload: string | null = null,
 ): Promise<BeatResult> {
-  const [result] = await execute<BeatResult>(db, BEAT, [
-    executorId,
-    stuck,
-    held.map((run) => run.taskId),
-    held.map((run) => run.attempt),
-    probes.orphanedClaims,
-    probes.rescuable,
-  ])
+  const values = [
+    ...[executorId, stuck, held.map((run) => run.taskId), held.map((run) => run.attempt)],
+    ...[probes.orphanedClaims, probes.rescuable],
+  ]
+  const send = (notify: string | null) => execute<BeatResult>(db, BEAT, [...values, notify])
+  const [result] = await send(payload).catch((error: unknown) => {
+    if (payload === null || codeOf(error) !== LIMIT_EXCEEDED) throw error
+    return send(null)
+  })
   if (!result) throw new Error('a heartbeat returned no row')
   return result
 }

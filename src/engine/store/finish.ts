@@ -147,19 +147,20 @@ const RETRY_LATER = statement(
         set ${BACK_TO_PENDING}, retry_count = retry_count + 1, error_message = $4,
             run_at = now() + $6::float8 * interval '1 millisecond'
       where ${HOLDS_FENCE_BRIEFLY}
-     returning task_id, attempt, $3::uuid as executor, started_at
+     returning task_id, attempt, $3::uuid as executor, started_at, run_at
    ),${recordAttempt('$5', '$4', '$7')},${logError('$4')}
-   select true as written from ended`,
+   select (extract(epoch from run_at) * 1000)::float8 as "dueAt" from ended`,
 )
 
+/** Returns when it is due, in milliseconds of the database's clock; undefined: the fence does not hold. */
 export async function retryTaskLater(
   db: Database,
   fence: Fence,
   failure: { error: string; stack: string | null; outcome: string; delayMs: number },
-): Written {
+): Promise<number | undefined> {
   const { error, stack, outcome, delayMs } = failure
   const values = [...fenceValues(fence), error, outcome, delayMs, stack]
-  return (await execute(db, RETRY_LATER, values)).length > 0
+  return (await execute<{ dueAt: number }>(db, RETRY_LATER, values))[0]?.dueAt
 }
 
 const FAIL = statement(

@@ -91,6 +91,10 @@ export const asyncTasks = pgTable(
     index('idx_async_tasks_keys')
       .on(t.taskType, t.concurrencyKey, t.priority.desc().nullsFirst(), t.runAt, t.id)
       .where(sql`${t.concurrencyKey} <> '' and ${t.status} = 'pending'`),
+    // Serves the search for the next due time; no entry for a task that is due from its creation.
+    index('idx_async_tasks_delayed')
+      .on(t.taskType, t.runAt)
+      .where(sql`${t.status} = 'pending' and ${t.runAt} > ${t.createdAt}`),
     // Serves the end of expired tasks: no entry for a task without an expiry.
     index('idx_async_tasks_expires')
       .on(t.expiresAt)

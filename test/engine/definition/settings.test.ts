@@ -31,9 +31,18 @@ describe('a lease', () => {
   })
 })
 
+test('an idle poll interval is at least the poll interval, which is its default', () => {
+  expect(taskSettings.parse({}).idlePollIntervalMs).toBeUndefined()
+  expect(problems({ idlePollIntervalMs: 999 })).toEqual([
+    'idlePollIntervalMs: must be at least pollIntervalMs',
+  ])
+  expect(problems({ pollIntervalMs: 12, idlePollIntervalMs: 11 })).toHaveLength(1)
+})
+
 test.each<[keyof TaskSettingsInput, number[], unknown[]]>([
   ['concurrency', [1, 10_000], [0, 10_001, 1.5, '2', null]],
   ['pollIntervalMs', [10, 60_000], [9, 60_001]],
+  ['idlePollIntervalMs', [1_000, 600_000], [1_000.5, 600_001]],
   ['timeoutSeconds', [1, 2_147_483], [0, 2_147_484]],
   ['maxRetries', [0, 100], [-1, 101]],
   ['retryBaseMs', [0, 3_600_000], [-1, 3_600_001]],

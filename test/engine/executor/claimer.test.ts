@@ -6,6 +6,7 @@ import { limitsOf } from '../../../src/engine/definition/limits.ts'
 import { createTaskRegistry } from '../../../src/engine/definition/registry.ts'
 import type { AnyTask } from '../../../src/engine/definition/task-reference.ts'
 import { Claimer } from '../../../src/engine/executor/claimer.ts'
+import { DueTimer } from '../../../src/engine/executor/due-timer.ts'
 import { Slots } from '../../../src/engine/executor/slots.ts'
 import { createGate } from '../../support/engine.ts'
 import { useEngines } from '../../support/engines.ts'
@@ -45,7 +46,13 @@ function createClaimer(...tasks: AnyTask[]) {
     types: [...registry.definitions().values()].map(limitsOf),
     slots: new Slots(2),
     pollIntervalMs: 60_000,
+    dueTimer: new DueTimer({
+      pollIntervalMs: 60_000,
+      fleet: () => ({ size: 1, position: 0 }),
+      onDue: () => {},
+    }),
     onCapacityReleased: (taskTypes) => released.push(taskTypes),
+    onManyDue: () => {},
     wakeUp: {
       notify: () => {
         wakeUps.push('now')

@@ -69,6 +69,22 @@ describe('notifications', () => {
     })
   })
 
+  test('tell of a delayed task, and not of those after it', async () => {
+    const { task } = createTaskRegistry()
+    const work = task('work')(() => {})
+    const { manager } = engines.create([work], deafOtherwise, hears)
+    await whileListening(async (received) => {
+      const delays = [90_000, 60_000, 120_000, 61_000, 30_000]
+      const made = []
+      for (const delayMs of delays) made.push(await manager.createTask(work, {}, { delayMs }))
+      await manager.createTask(work)
+      await expect.poll(() => received.at(-1)).toMatch(/^due/)
+      const later = received.filter((payload) => payload.startsWith('later'))
+      expect(later.at(-1)).toBe(`later ${Number(made[4]?.runAt)}`)
+      for (const i of [2, 3]) expect(later).not.toContain(`later ${Number(made[i]?.runAt)}`)
+    })
+  })
+
   test('that PostgreSQL has no room for are left out: the task is created all the same', async () => {
     const { task } = createTaskRegistry()
     const work = task('work')(() => {})

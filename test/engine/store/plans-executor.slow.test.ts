@@ -19,7 +19,13 @@ describe('over 100,000 finished tasks', () => {
       const plans = await explainClaims(types)
       for (const [kind, plan] of plans) {
         expect(new Set(indexesOf(plan)), kind).toEqual(
-          new Set(['idx_async_tasks_due', 'async_tasks_pkey', 'async_task_types_pkey', PARAMS_KEY]),
+          new Set([
+            'idx_async_tasks_due',
+            'idx_async_tasks_delayed',
+            'async_tasks_pkey',
+            'async_task_types_pkey',
+            PARAMS_KEY,
+          ]),
         )
         expect(sortsAndScans(plan), kind).toEqual([])
       }
@@ -32,6 +38,21 @@ describe('over 100,000 finished tasks', () => {
     for (const [kind, plan] of await explainClaims(2)) expect(sortsAndScans(plan), kind).toEqual([])
     await tables.pool.query(BACKLOG.replace('2000', '50000'))
     for (const [kind, plan] of await explainClaims(2)) expect(sortsAndScans(plan), kind).toEqual([])
+  })
+
+  test('the claim is the same with a backlog of delayed tasks, of which it reads the first', async () => {
+    await tables.pool.query(BACKLOG.replace('2000', '50000').replace('task_p', 'task_b'))
+    await tables.pool.query(
+      `update async_tasks set run_at = now() + id * interval '1 second'
+        where status = 'pending' and (task_type = 'type1' or id % 7 = 0)`,
+    )
+    await tables.pool.query('vacuum analyze async_tasks')
+    for (const types of [1, 20]) {
+      for (const [kind, plan] of await explainClaims(types)) {
+        expect(sortsAndScans(plan), kind).toEqual([])
+        expect(indexesOf(plan), kind).toContain('idx_async_tasks_delayed')
+      }
+    }
   })
 
   test('the claim is the same where many of the tasks expire, some of them long ago', async () => {

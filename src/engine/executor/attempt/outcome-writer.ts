@@ -20,7 +20,6 @@ export interface OutcomeServices {
   readonly events: TaskEvents
   readonly completions: Completions
   readonly giveUp: AbortSignal
-  onRetryDue(taskType: string, delayMs: number): void
 }
 
 type WrittenOutcome = Exclude<Outcome, { kind: 'abandon' }>
@@ -35,6 +34,7 @@ export class OutcomeWriter {
   readonly #services: OutcomeServices
   readonly #scrubber: Scrubber | undefined
   readonly #startedAt = performance.now()
+  #retryAt: number | undefined
   /** Created by the write that failed the task. */
   #followUp: FollowUp | undefined
 
@@ -94,7 +94,6 @@ export class OutcomeWriter {
   }
 
   #announce(outcome: WrittenOutcome): void {
-    if (outcome.kind === 'retry') this.#services.onRetryDue(this.#task.taskType, outcome.delayMs)
     this.#emitEnded({
       outcome: attemptOutcome(outcome),
       ...('error' in outcome ? { error: outcome.error } : {}),
@@ -103,6 +102,10 @@ export class OutcomeWriter {
         ? { readResult: () => showResult(outcome.result, this.#scrubber) }
         : {}),
     })
+    // Unknown if the response was lost: the claim for the slot that frees reads it.
+    if (outcome.kind === 'retry' && this.#retryAt !== undefined) {
+      this.#services.events.emit('delayed', { dueAt: this.#retryAt, inMs: outcome.delayMs })
+    }
   }
 
   #emitEnded(end: Omit<AttemptEnd, 'durationMs'>): void {
@@ -131,12 +134,17 @@ export class OutcomeWriter {
           last: this.#output.lastProgress,
         })
       case 'retry':
-        return retryTaskLater(db, this.#fence, { ...outcome, outcome: outcome.as })
+        return this.#retry({ ...outcome, outcome: outcome.as })
       case 'fail':
         return this.#fail({ ...outcome, outcome: outcome.as, stillRunning: false })
       case 'release':
         return releaseTask(db, this.#fence, 0)
     }
+  }
+
+  async #retry(failure: Parameters<typeof retryTaskLater>[2]): Promise<boolean> {
+    this.#retryAt = await retryTaskLater(this.#services.db, this.#fence, failure)
+    return this.#retryAt !== undefined
   }
 
   async #fail(failure: Parameters<typeof failTask>[2]): Promise<boolean> {

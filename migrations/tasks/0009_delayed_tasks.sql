@@ -1,0 +1,1 @@
+CREATE INDEX "idx_async_tasks_delayed" ON "async_tasks" USING btree ("task_type","run_at") WHERE "async_tasks"."status" = 'pending' and "async_tasks"."run_at" > "async_tasks"."created_at";

@@ -1,0 +1,115 @@
+import { claimInstant, type Fleet } from '../notify/fleet.ts'
+
+/** What a claim has read of the database's clock, in milliseconds. */
+export interface ClaimReading {
+  readonly sentAt: number
+  readonly receivedAt: number
+  readonly at: number
+  /** The due time of the next task; null: none. Undefined: not read. */
+  readonly nextDueAt: number | null | undefined
+}
+
+export interface DueTimerOptions {
+  readonly pollIntervalMs: number
+  fleet(): Fleet
+  /** Tasks may be due. */
+  onDue(): void
+}
+
+/** Clocks drift apart: a longer delay ends this share early, and the claim then reads the rest of it. */
+const DRIFT = 0.02
+const LONG_MS = 10_000
+
+/** Polls read the next due time again long before: a timer's range is 2^31 ms. */
+const FAR_MS = 3_600_000
+
+/**
+ * Wakes the claim loop when the next task is due. Claims read the due time, and notifications tell of earlier ones. It
+ * is an instant of the database's clock, mapped to this process's monotonic clock. A timer that fires too early costs
+ * one claim, which reads the rest of the delay. Claims read future due times only: tasks that are due and cannot start,
+ * as of a paused type, wake nobody.
+ */
+export class DueTimer {
+  readonly #options: DueTimerOptions
+  /** The database's clock minus `performance.now()`; undefined before the first claim. */
+  #offset: number | undefined
+  /** By `performance.now()`. */
+  #wakeAt = Number.POSITIVE_INFINITY
+  /** The same of what was noted since the claim in flight was sent, which it may not have seen. */
+  #notedAt = Number.POSITIVE_INFINITY
+  #timer: NodeJS.Timeout | undefined
+  #isClosed = false
+  #hasFired = false
+
+  constructor(options: DueTimerOptions) {
+    this.#options = options
+  }
+
+  /** Whether it has fired since the last call. */
+  takeFired(): boolean {
+    const hasFired = this.#hasFired
+    this.#hasFired = false
+    return hasFired
+  }
+
+  /** A claim is about to be sent. */
+  begin(): void {
+    this.#notedAt = Number.POSITIVE_INFINITY
+  }
+
+  read({ sentAt, receivedAt, at, nextDueAt }: ClaimReading): void {
+    // The clock was read between the two: the known offset stays if it lies within, so that slow claims spoil nothing.
+    const [least, most] = [at - receivedAt, at - sentAt]
+    this.#offset = Math.max(least, Math.min(this.#offset ?? most, most))
+    if (nextDueAt === undefined) return
+    this.#wakeAt = Math.min(this.#notedAt, this.#localOf(nextDueAt ?? Number.POSITIVE_INFINITY))
+    this.#arm()
+  }
+
+  /** A task will be due then, by the database's clock. */
+  note(dueAt: number): void {
+    this.#noteLocal(this.#localOf(dueAt))
+  }
+
+  /** Other executors are to claim tasks that are due: they may have no free slot. */
+  noteElsewhere(): void {
+    const { fleet, pollIntervalMs } = this.#options
+    const { size, position } = fleet()
+    this.#noteLocal(performance.now() + (pollIntervalMs / 2) * (1 + position / size))
+  }
+
+  close(): void {
+    this.#isClosed = true
+    clearTimeout(this.#timer)
+  }
+
+  #noteLocal(wakeAt: number): void {
+    this.#notedAt = Math.min(this.#notedAt, wakeAt)
+    if (wakeAt >= this.#wakeAt) return
+    this.#wakeAt = wakeAt
+    this.#arm()
+  }
+
+  /** Before the first claim, which reads all there is: never. */
+  #localOf(dueAt: number): number {
+    const { fleet, pollIntervalMs } = this.#options
+    if (this.#offset === undefined || dueAt === Number.POSITIVE_INFINITY) return Number.POSITIVE_INFINITY
+    const delayMs = claimInstant(fleet(), dueAt, pollIntervalMs) - this.#offset - performance.now()
+    return performance.now() + (delayMs > LONG_MS ? delayMs * (1 - DRIFT) : delayMs)
+  }
+
+  #arm(): void {
+    clearTimeout(this.#timer)
+    const ms = this.#wakeAt - performance.now()
+    if (this.#isClosed || !(ms < FAR_MS)) return
+    // Timers may fire a part of a millisecond early.
+    this.#timer = setTimeout(() => this.#fire(), Math.max(1, Math.ceil(ms)))
+  }
+
+  #fire(): void {
+    this.#wakeAt = Number.POSITIVE_INFINITY
+    this.#notedAt = Number.POSITIVE_INFINITY
+    this.#hasFired = true
+    this.#options.onDue()
+  }
+}
