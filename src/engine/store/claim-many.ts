@@ -34,8 +34,9 @@ const firsts = (membership: 'in' | 'not in') => `(select own.task_type
 
 const IS_DELAYED = `status = 'pending' and run_at > created_at`
 
-// A loose index scan finds all pending types; another, in the order of a small index, those with delayed tasks. The executor's types are read from its row: sending thousands of names with
-// every poll is slow. $2: types without capacity; $3: limited types, counted apart so that they crowd out no others.
+// Loose index scans find all pending types, and those with delayed tasks: the latter in the order of their small index,
+// so that no other serves it. The executor's types are read from its row: sending thousands of names with every poll is
+// slow. $2: types without capacity; $3: limited types, counted apart so that they crowd out no others.
 const DUE_TYPES = statement(
   'due_types',
   `with recursive pending (task_type) as (

@@ -26,14 +26,14 @@ async function duringBeats(count: number) {
   const texts: string[] = []
   while (counts(texts).beats < count) {
     const sent = await captureAllStatements(async () => {
-      await engines.database.pool.query('select pg_sleep(0.5)')
+      await engines.database.pool.query('select pg_sleep(0.2)')
     })
     texts.push(...sent.map(({ text }) => text))
   }
   return counts(texts)
 }
 
-const expectRest = () => expect.poll(async () => (await duringBeats(10)).claims, { timeout: 60_000 }).toBe(0)
+const expectRest = () => expect.poll(async () => (await duringBeats(5)).claims, { timeout: 60_000 }).toBe(0)
 
 describe.each([1, 20])('with %i types, an executor at rest', (types) => {
   function start(settings = {}, options = hears) {
@@ -47,7 +47,7 @@ describe.each([1, 20])('with %i types, an executor at rest', (types) => {
     const { all, work, worker } = start()
     await expectRest()
     const begun = performance.now()
-    const { beats } = await duringBeats(10)
+    const { beats } = await duringBeats(5)
     // Every 200 ms instead of 100.
     expect(beats).toBeLessThanOrEqual((performance.now() - begun) / 190 + 1)
     const { manager } = engines.create(all, resting, hears)
@@ -63,12 +63,12 @@ describe.each([1, 20])('with %i types, an executor at rest', (types) => {
 
   test('polls as often as ever while notifications do not arrive', async () => {
     start({}, { hears: false })
-    const { claims, beats } = await duringBeats(10)
+    const { claims, beats } = await duringBeats(5)
     expect(claims).toBeGreaterThan(2 * beats)
   })
 
   test('claims within the idle interval what comes without a notification', async () => {
-    const { worker } = start({ idlePollIntervalMs: 3_000 })
+    const { worker } = start({ idlePollIntervalMs: 2_000 })
     await expectRest()
     await engines.database.pool.query(
       `insert into async_tasks (task_id, task_type) values ('task_x', 'work')`,
@@ -87,8 +87,8 @@ describe.each([1, 20])('with %i types, an executor at rest', (types) => {
       await client.query('begin')
       await client.query(`select from async_tasks for update`)
       worker.executor.wake()
-      const { claims } = await duringBeats(10)
-      expect(claims).toBeGreaterThan(10)
+      const { claims } = await duringBeats(5)
+      expect(claims).toBeGreaterThan(5)
       const ended = nextEvent(worker.events, 'ended')
       await client.query('commit')
       expect(await ended).toMatchObject({ taskId: 'task_x' })
