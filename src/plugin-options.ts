@@ -45,6 +45,11 @@ export interface AsyncTasksOptions extends TaskSettingsInput {
   dashboard?: boolean | DashboardMount
   /** False: this process creates and shows tasks, but runs none. Default true. */
   executor?: boolean
+  /**
+   * True: spans for creates and attempts, with the package `@opentelemetry/api`, which your app installs, and the tracer
+   * provider and context manager that it has registered there. Default false: nothing is traced, at no cost.
+   */
+  trace?: boolean
   /** `auto` applies migrations, `verify` fails the start if one is missing, false does neither. Default `auto`. */
   migrate?: 'auto' | 'verify' | false
 }
@@ -79,6 +84,7 @@ const OPTION_RULES: Record<Exclude<keyof AsyncTasksOptions, keyof TaskSettingsIn
   prefix: PATH,
   dashboard: ['true, false or { prefix, login }', (value) => isFlag(value) || isObject(value)],
   executor: FLAG,
+  trace: FLAG,
   migrate: ["'auto', 'verify' or false", isOneOf('auto', 'verify', false)],
 }
 

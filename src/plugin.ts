@@ -7,6 +7,7 @@ import { migrate } from './db/migrate.ts'
 import { requireReady } from './db/requirements.ts'
 import { TaskError } from './engine/definition/errors.ts'
 import { createTaskRegistry, defaultRegistry, type TaskRegistry } from './engine/definition/registry.ts'
+import type { TaskSettings } from './engine/definition/settings.ts'
 import type { TaskExecutor } from './engine/executor/executor.ts'
 import type { TaskManager } from './engine/manager/manager.ts'
 import { TaskRunner } from './engine/runner.ts'
@@ -16,6 +17,7 @@ import { mountDashboard } from './http/dashboard.ts'
 import { type AsyncTasksOptions, checkOptions } from './plugin-options.ts'
 import { logTaskEvents } from './telemetry/log.ts'
 import type { MetricsSources } from './telemetry/task-metrics.ts'
+import { loadTracing } from './telemetry/tracing.ts'
 import { requireNode, version } from './version.ts'
 
 export type { AsyncTasksOptions }
@@ -33,9 +35,8 @@ declare module 'fastify' {
 export const METRICS_SOURCES = Symbol('sources of metrics')
 
 async function asyncTasks(app: FastifyInstance, options: AsyncTasksOptions): Promise<void> {
-  requireNode()
-  const settings = checkOptions(options, app.prefix)
-  requireFreeDecorators(app)
+  const settings = checkRegistration(app, options)
+  const tracing = options.trace ? await loadTracing(version) : undefined
   const log = app.log.child({ component: 'tasks' })
   const pool = options.pool ?? createOwnPool(options, log)
   const endOwnPool = async () => {
@@ -60,6 +61,7 @@ async function asyncTasks(app: FastifyInstance, options: AsyncTasksOptions): Pro
     prepared: options.prepared ?? true,
     listen: directConnection(options, pool),
     opened,
+    tracing,
   })
   logTaskEvents(runner.events, log)
   app.decorate('tasks', runner.manager)
@@ -105,7 +107,15 @@ function sourcesOf(runner: TaskRunner): MetricsSources {
   }
 }
 
-/** Before anything is opened: Fastify would refuse them when the pool and the engine are there. */
+/** Before anything is opened. @throws TaskError `INVALID_ARGUMENT` */
+function checkRegistration(app: FastifyInstance, options: AsyncTasksOptions): TaskSettings {
+  requireNode()
+  const settings = checkOptions(options, app.prefix)
+  requireFreeDecorators(app)
+  return settings
+}
+
+/** Fastify would refuse them when the pool and the engine are there. */
 function requireFreeDecorators(app: FastifyInstance): void {
   const taken = ['tasks', 'taskExecutor'].find((name) => app.hasDecorator(name))
   if (taken === undefined) return

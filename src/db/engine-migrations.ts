@@ -202,4 +202,9 @@ ALTER TABLE "async_task_types" ADD COLUMN "on_failed_timeout_seconds" integer;`,
     when: 1_795_941_588_714,
     text: `CREATE INDEX "idx_async_tasks_delayed" ON "async_tasks" USING btree ("task_type","run_at") WHERE "async_tasks"."status" = 'pending' and "async_tasks"."run_at" > "async_tasks"."created_at";`,
   },
+  {
+    name: '0010_trace_context',
+    when: 1_795_941_908_772,
+    text: `ALTER TABLE "async_tasks" ADD COLUMN "trace_context" text;`,
+  },
 ]

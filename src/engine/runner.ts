@@ -17,6 +17,7 @@ import { TaskManager } from './manager/manager.ts'
 import { refuseCalls } from './manager/refused-calls.ts'
 import { Notifier } from './notify/notifier.ts'
 import { TaskEvents } from './runtime/events.ts'
+import type { Tracing } from './runtime/tracing.ts'
 import { DeclaredSchedules } from './schedules/declared-schedules.ts'
 import type { ScheduleOptions } from './schedules/schedule-options.ts'
 import { warmUpInsert } from './store/insert.ts'
@@ -32,6 +33,8 @@ export interface TaskRunnerOptions {
   readonly listen: pg.ClientConfig | undefined
   /** Resolves once the tables exist; until then statements wait. Default: they exist. */
   readonly opened?: Promise<void>
+  /** Default: nothing is traced. */
+  readonly tracing?: Tracing | undefined
 }
 
 /** Handlers may hold all of the app's pool, and locked rows all connections of the writes. */
@@ -66,7 +69,7 @@ export class TaskRunner {
   #hasStarted = false
 
   constructor(options: TaskRunnerOptions) {
-    const { pool, prepared, registry, settings, version, listen } = options
+    const { pool, prepared, registry, settings, version, listen, tracing } = options
     const { events } = this
     // An executor must notice a dead connection within its lease.
     const responseTimeoutMs = Math.min(settings.leaseMs / 2, 30_000)
@@ -86,7 +89,7 @@ export class TaskRunner {
     const feedDb = connect(feedPool)
     const { limiter } = notifier
     const isReady = () => this.#hasStarted || !options.executes
-    const manager = new TaskManager({ db, settings, definitions, events, limiter, feedDb, isReady })
+    const manager = new TaskManager({ db, settings, definitions, events, limiter, feedDb, isReady, tracing })
     this.feed = partsOf(manager).feed
     const [writes, beats] = options.executes
       ? OWN_CONNECTIONS.map((own) => createPrivatePool(pool, { ...own, connectTimeoutMs }))

@@ -1,9 +1,11 @@
 import { findTransactionProblem, requireTransaction, type Transaction } from '../../db/query-runner.ts'
 import type { CreatedTask, CreateTaskOptions, NewTaskItem } from '../definition/create-options.ts'
 import { TaskError } from '../definition/errors.ts'
+import { decodeParams } from '../definition/params.ts'
 import type { Redaction } from '../definition/redaction.ts'
 import type { TaskReference } from '../definition/task-reference.ts'
 import { publishCreates } from '../runtime/diagnostics.ts'
+import type { Tracing } from '../runtime/tracing.ts'
 import { insertIn, type NewTask, withdrawIn } from '../store/insert.ts'
 import { duePayload } from '../store/notify.ts'
 import { createManyOptions, requireValid, taskList } from './arguments.ts'
@@ -18,8 +20,10 @@ export class TaskCreator {
   readonly #redaction: Redaction
   readonly #knownTypes: KnownTypes
   readonly #queue: CreateQueue
+  readonly #tracing: Tracing | undefined
 
   constructor(parts: ManagerParts) {
+    this.#tracing = parts.tracing
     this.#factory = parts.factory
     this.#redaction = parts.redaction
     this.#knownTypes = new KnownTypes(parts)
@@ -30,8 +34,13 @@ export class TaskCreator {
   async create(item: NewTaskItem, tx?: Transaction): Promise<CreatedTask> {
     checkTransaction(tx)
     const task = await this.#factory.prepare(item)
-    await this.requireKnown([item.task], tx)
-    const created = tx ? ((await insertInto(tx, [task]))[0] as CreatedTask) : await this.#queue.add(task)
+    const created = await (this.#tracing
+      ? this.#tracing.create(
+          task,
+          (traced) => this.#insert(traced, item.task, tx),
+          (error) => this.#hideInError([task], error),
+        )
+      : this.#insert(task, item.task, tx))
     publishCreates([created], tx === undefined)
     return this.#redaction.hide(created)
   }
@@ -45,13 +54,38 @@ export class TaskCreator {
     requireValid('list of tasks', taskList, items)
     if (items.length === 0) return []
     const tasks = await Promise.all(items.map((item) => this.#factory.prepare(item)))
-    await this.requireKnown(
-      items.map(({ task }) => task),
-      tx,
-    )
-    const created = await (tx ? insertInto(tx, tasks) : this.#queue.addAll(tasks))
+    const references = items.map(({ task }) => task)
+    const created = await (this.#tracing
+      ? this.#tracing.createAll(
+          tasks,
+          (traced) => this.#insertAll(traced, references, tx),
+          (error) => this.#hideInError(tasks, error),
+        )
+      : this.#insertAll(tasks, references, tx))
     publishCreates(created, tx === undefined)
     return created.map((one) => this.#redaction.hide(one))
+  }
+
+  #hideInError(tasks: readonly NewTask[], error: unknown): unknown {
+    return tasks.reduce(
+      (left, { taskType, params }) =>
+        this.#redaction.hideInError(taskType, decodeParams(Object.fromEntries(params)), left),
+      error,
+    )
+  }
+
+  async #insert(task: NewTask, reference: TaskReference, tx?: Transaction): Promise<CreatedTask> {
+    await this.requireKnown([reference], tx)
+    return tx ? ((await insertInto(tx, [task]))[0] as CreatedTask) : this.#queue.add(task)
+  }
+
+  async #insertAll(
+    tasks: readonly NewTask[],
+    references: readonly TaskReference[],
+    tx?: Transaction,
+  ): Promise<CreatedTask[]> {
+    await this.requireKnown(references, tx)
+    return tx ? insertInto(tx, tasks) : this.#queue.addAll(tasks)
   }
 
   /** Checks names; a handler cannot be misspelt. @throws TaskError `UNKNOWN_TASK_TYPE` */

@@ -4,6 +4,7 @@ import type { TaskSettings } from '../definition/settings.ts'
 import type { TaskDefinition } from '../definition/task.ts'
 import type { TaskFeed } from '../feed/feed.ts'
 import type { TaskEvents } from '../runtime/events.ts'
+import type { Tracing } from '../runtime/tracing.ts'
 import type { TaskFactory } from './new-task.ts'
 
 export interface ManagerOptions {
@@ -17,6 +18,8 @@ export interface ManagerOptions {
   readonly feedDb?: Database | undefined
   /** False while this process has an executor that has not started. Default: always true. */
   readonly isReady?: (() => boolean) | undefined
+  /** Default: nothing is traced. */
+  readonly tracing?: Tracing | undefined
 }
 
 export interface ManagerParts extends ManagerOptions {

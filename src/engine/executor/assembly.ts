@@ -131,13 +131,14 @@ export function assemble(options: ExecutorOptions, executorId: string, giveUp: A
 }
 
 function createClaimer(
-  { settings, definitions, events }: ExecutorOptions,
+  { settings, definitions, events, manager }: ExecutorOptions,
   owned: Pick<ClaimerOptions, 'db' | 'executorId' | 'slots' | 'wakeUp' | 'dueTimer' | 'idles'>,
 ): Claimer {
   return new Claimer({
     ...owned,
     types: [...definitions.values()].map(limitsOf),
     pollIntervalMs: settings.pollIntervalMs,
+    isTraced: partsOf(manager).tracing !== undefined,
     onCapacityReleased: (taskTypes) => events.emit('capacityReleased', { taskTypes }),
     onManyDue: () => events.emit('due', { count: Number.POSITIVE_INFINITY }),
   })
@@ -177,6 +178,7 @@ function attemptServices(
     readonly executorId: string
   },
 ): AttemptServices {
+  const { redaction, tracing } = partsOf(manager)
   return {
     ...owned,
     events,
@@ -185,7 +187,8 @@ function attemptServices(
     cancelGraceMs: settings.cancelGraceMs,
     retryBaseMs: settings.retryBaseMs,
     maxResultBytes: settings.maxResultBytes,
-    redaction: partsOf(manager).redaction,
+    redaction,
+    tracing,
   }
 }
 

@@ -36,6 +36,8 @@ export interface ClaimerOptions {
   /** Whether a claim also reads if nothing is due. Default false. */
   readonly idles?: boolean
   readonly dueTimer: DueTimer
+  /** Claimed tasks come with their trace context. Default false. */
+  readonly isTraced?: boolean
   /** Permits of these types were released and tasks wait, but this executor took none: others may have slots. */
   onCapacityReleased(taskTypes: readonly string[]): void
   /** More delayed tasks are due than this executor has slots. */
@@ -57,12 +59,12 @@ export class Claimer {
   #isDebouncing = false
 
   constructor(options: ClaimerOptions) {
-    const { db, executorId, types, wakeUp, pollIntervalMs, idles } = options
+    const { db, executorId, types, wakeUp, pollIntervalMs, idles, isTraced } = options
     this.#options = options
     const hasMany = types.length > MANY_TYPES
     this.#claims = hasMany
-      ? new ManyTypeClaims(db, executorId, types)
-      : new Claims(db, executorId, types, idles)
+      ? new ManyTypeClaims(db, executorId, types, isTraced)
+      : new Claims(db, executorId, types, { idles, isTraced })
     this.#types = new Map(types.map((type) => [type.taskType, type]))
     this.#processLimited = types.flatMap(({ concurrency }, i) => (concurrency === null ? [] : i))
     this.#limited = new LimitedTypes(types, pollIntervalMs)

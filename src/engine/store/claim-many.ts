@@ -86,9 +86,11 @@ export class ManyTypeClaims implements TypeClaims {
   readonly #executorId: string
   readonly #positions: ReadonlyMap<string, number>
   readonly #limited: readonly string[]
+  readonly #isTraced: boolean
 
-  constructor(db: Database, executorId: string, types: readonly TypeLimits[]) {
+  constructor(db: Database, executorId: string, types: readonly TypeLimits[], isTraced = false) {
     this.#db = db
+    this.#isTraced = isTraced
     this.#executorId = executorId
     this.types = types
     this.#positions = new Map(types.map(({ taskType }, i) => [taskType, i]))
@@ -109,7 +111,7 @@ export class ManyTypeClaims implements TypeClaims {
       return { ...(await this.#claimPlain(request, due)), contended: left, seen: over, isIdle: false }
     }
     const types = inFewShapes([...due.plain, ...due.limited])
-    const claims = new Claims(this.#db, this.#executorId, types)
+    const claims = new Claims(this.#db, this.#executorId, types, { isTraced: this.#isTraced })
     const result = await claims.claimLimited(this.#narrow(request, due, types), names)
     const seen = [...names, ...over]
     const { nextDueAt } = due
@@ -125,7 +127,7 @@ export class ManyTypeClaims implements TypeClaims {
     const { at, nextDueAt } = due
     if (due.plain.length === 0) return { tasks: [], at, waiting, nextDueAt, isIdle: waiting.length === 0 }
     const types = inFewShapes(due.plain)
-    const claims = new Claims(this.#db, this.#executorId, types)
+    const claims = new Claims(this.#db, this.#executorId, types, { isTraced: this.#isTraced })
     const result = await claims.claim(this.#narrow(request, due, types))
     return { ...result, waiting, nextDueAt, isPartial: due.most !== undefined, isIdle: false }
   }

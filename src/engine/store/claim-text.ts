@@ -150,8 +150,18 @@ const DUE_IS_LEFT = `exists (select from unnest($3::text[]) as u (task_type)
                                          ${ORDER} limit 1) first
                     where ${NOT_PAUSED('u.task_type')} limit 1)`
 
-/** @param idles also reads, where nothing was claimed, whether tasks are due */
-export function claimText(branches: readonly string[], limited: Limited, idles: boolean): string {
+export interface ClaimOptions {
+  /** Also reads, where nothing was claimed, whether tasks are due: a second look. Default false. */
+  readonly idles?: boolean | undefined
+  /** Also reads the trace context of each claimed task. Default false. */
+  readonly isTraced?: boolean | undefined
+}
+
+export function claimText(
+  branches: readonly string[],
+  limited: Limited,
+  { idles = false, isTraced = false }: ClaimOptions = {},
+): string {
   const merged = branches.length > 0 ? branches.join('\n             union all ') : NO_BRANCH
   const key = `,
             concurrency_key = case when t.task_type = any($6::text[]) then coalesce(t.concurrency_key, '')
@@ -164,7 +174,7 @@ export function claimText(branches: readonly string[], limited: Limited, idles: 
                 from (select * from (${merged}) branches
                        ${ORDER}) due${lockRow('due.tid')}
                limit (select $2::int)))
-     returning ${CLAIMED}
+     returning ${isTraced ? `t.trace_context as "traceContext", ` : ''}${CLAIMED}
    )${limited === 'claimed' ? VERSION_RAISED : ''}
    select claim.*, claimed.*
      from (select extract(epoch from now())::float8 * 1000 as at, ${limited === 'absent' ? 'null' : WAITING} as waiting,

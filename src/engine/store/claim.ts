@@ -1,6 +1,14 @@
 import { type Database, execute, type Statement, statement } from '../../db/database.ts'
 import { isGloballyLimited, type TypeLimits } from '../definition/limits.ts'
-import { branch, claimText, hoppingBranch, KEY_WINDOW, type Limited, ORDER } from './claim-text.ts'
+import {
+  branch,
+  type ClaimOptions,
+  claimText,
+  hoppingBranch,
+  KEY_WINDOW,
+  type Limited,
+  ORDER,
+} from './claim-text.ts'
 import { compareIds } from './rows.ts'
 import { TASKS, TYPES } from './tables.ts'
 
@@ -14,6 +22,8 @@ export interface ClaimedTask {
   readonly maxRetries: number
   readonly timeoutSeconds: number
   readonly createdBy: string | null
+  /** Absent unless attempts are traced here. */
+  readonly traceContext?: string | null
   readonly params: Readonly<Record<string, string>> | null
 }
 
@@ -93,7 +103,7 @@ export class Claims implements TypeClaims {
   readonly types: readonly TypeLimits[]
   readonly #db: Database
   readonly #executorId: string
-  readonly #idles: boolean
+  readonly #options: ClaimOptions
   readonly #names: readonly string[]
   readonly #globals: readonly number[]
   readonly #limited: readonly string[]
@@ -102,11 +112,10 @@ export class Claims implements TypeClaims {
   #hopping: Statement | undefined
   #typesInsertedAt = Number.NEGATIVE_INFINITY
 
-  /** @param idles whether a claim also reads if nothing is due: costs a second look where it finds nothing */
-  constructor(db: Database, executorId: string, types: readonly TypeLimits[], idles = false) {
+  constructor(db: Database, executorId: string, types: readonly TypeLimits[], options: ClaimOptions = {}) {
     this.#db = db
     this.#executorId = executorId
-    this.#idles = idles
+    this.#options = options
     this.types = types
     this.#names = types.map(({ taskType }) => taskType)
     this.#globals = types.map(({ globalConcurrency }) => globalConcurrency ?? NO_LIMIT)
@@ -180,7 +189,7 @@ export class Claims implements TypeClaims {
     branchOf: (type: TypeLimits, i: number) => string | string[],
   ): Statement {
     const branches = this.types.flatMap((type, i) => branchOf(type, i + 1))
-    return statement(name, claimText(branches, limited, this.#idles))
+    return statement(name, claimText(branches, limited, this.#options))
   }
 
   async #claimOpen(

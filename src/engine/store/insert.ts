@@ -9,12 +9,11 @@ import {
 } from '../../db/database.ts'
 import { codeOf, DEADLOCK, LIMIT_EXCEEDED, LOCK_NOT_AVAILABLE } from '../../db/errors.ts'
 import { runIn, type Transaction } from '../../db/query-runner.ts'
-import { parseInstant } from '../../db/reading.ts'
 import type { StoredParams } from '../definition/params.ts'
 import { withoutStatement } from '../definition/thrown.ts'
 import { EXPIRE_HOLDERS } from './expire.ts'
 import { CHANNEL } from './notify.ts'
-import { DETAIL_COLUMNS, type DetailRow, pendingRow, type TaskRow } from './rows.ts'
+import { DETAIL_COLUMNS, type DetailRow, parseDetailRow, pendingRow, type TaskRow } from './rows.ts'
 import { PARAMS, TASKS } from './tables.ts'
 
 export interface NewTask {
@@ -33,6 +32,8 @@ export interface NewTask {
   readonly concurrencyKey: string | null
   /** Not started from then on; null: no such limit. */
   readonly expiresAt: Date | null
+  /** Absent unless creates are traced here: then each task of the insert has one, or null. */
+  readonly traceContext?: string | null
 }
 
 export const INSERTION_PARAMETERS = 14
@@ -43,17 +44,18 @@ const column = (n: number, type: string) => `$${n}::text::${type}[]`
 // Not now(): in a caller's transaction that is its start, and the task would seem due since then.
 const CREATED_AT = 'statement_timestamp()'
 
-export const insertion = (condition = '', conflict = '') => `created as (
+/** `trace`: number of the parameter with the trace contexts. Without it the column is not written. */
+export const insertion = (condition = '', conflict = '', trace?: number) => `created as (
      insert into ${TASKS} (task_id, task_type, priority, run_at, max_retries, timeout_seconds, created_by, concurrency_key,
-                           unique_key, expires_at, created_at)
+                           unique_key, expires_at, created_at${trace ? ', trace_context' : ''})
      select task_id, task_type, priority,
             coalesce(run_at, ${CREATED_AT} + delay_ms * interval '1 millisecond'),
-            max_retries, timeout_seconds, created_by, concurrency_key, unique_key, expires_at, ${CREATED_AT}
+            max_retries, timeout_seconds, created_by, concurrency_key, unique_key, expires_at, ${CREATED_AT}${trace ? ', trace_context' : ''}
        from unnest(${column(1, 'text')}, ${column(2, 'text')}, ${column(3, 'smallint')}, ${column(4, 'timestamptz')},
                    ${column(5, 'float8')}, ${column(6, 'int')}, ${column(7, 'int')}, ${column(8, 'text')},
-                   ${column(9, 'text')}, ${column(10, 'text')}, ${column(11, 'timestamptz')})
+                   ${column(9, 'text')}, ${column(10, 'text')}, ${column(11, 'timestamptz')}${trace ? `, ${column(trace, 'text')}` : ''})
          as given (task_id, task_type, priority, run_at, delay_ms, max_retries, timeout_seconds, created_by,
-                   concurrency_key, unique_key, expires_at)
+                   concurrency_key, unique_key, expires_at${trace ? ', trace_context' : ''})
       ${condition}
       ${conflict}
      returning *
@@ -86,26 +88,39 @@ export function insertValues(tasks: readonly NewTask[]): string[] {
   ]
 }
 
+/** The last parameter of a traced insertion, and none of another. */
+function traceValues(tasks: readonly NewTask[]): string[] {
+  if (tasks[0]?.traceContext === undefined) return []
+  return [arrayLiteral(tasks.map(({ traceContext = null }) => traceContext))]
+}
+
 const PAYLOAD = `$${INSERTION_PARAMETERS + 1}::text`
 const LOCK_TIMEOUT = `$${INSERTION_PARAMETERS + 2}::text`
 const MS = (instant: string) => `(extract(epoch from ${instant}) * 1000)::float8`
 
 // Returns only what the database decides: returning whole rows takes as long as writing them. The notification is a
 // sub-select, so that it runs once instead of per row.
-const insert = (condition = '', conflict = '') => `with ${insertion(condition, conflict)}
+const insert = (
+  condition = '',
+  conflict = '',
+  trace?: number,
+) => `with ${insertion(condition, conflict, trace)}
    select task_id as "taskId", ${MS('created_at')} as "createdAt", ${MS('run_at')} as "runAt",
           case when ${PAYLOAD} is not null then (select pg_notify('${CHANNEL}', ${PAYLOAD}))::text end as notified
      from created`
 
 const INSERT = statement('insert', insert())
+const INSERT_TRACED = statement('insert_traced', insert('', '', INSERTION_PARAMETERS + 2))
 
-const INSERT_UNIQUE = statement(
-  'insert_unique',
+const insertUniqueText = (trace?: number) =>
   insert(
     `where ${LOCK_TIMEOUT} is null or (select set_config('lock_timeout', ${LOCK_TIMEOUT}, true)) is not null`,
     `on conflict (unique_key) where unique_key is not null and status in ('pending', 'running') do nothing`,
-  ),
-)
+    trace,
+  )
+
+const INSERT_UNIQUE = statement('insert_unique', insertUniqueText())
+const INSERT_UNIQUE_TRACED = statement('insert_unique_traced', insertUniqueText(INSERTION_PARAMETERS + 3))
 
 // JSON text, because drivers and Drizzle decode instants differently.
 const HOLDERS = statement(
@@ -133,7 +148,10 @@ export async function insertTasks(
   tasks: readonly NewTask[],
   payload: string | null = null,
 ): Promise<{ created: ReadonlyMap<string, TaskRow>; notified: boolean }> {
-  const run = (notify: string | null) => execute<InsertedRow>(db, INSERT, [...insertValues(tasks), notify])
+  const traces = traceValues(tasks)
+  const sent = traces.length > 0 ? INSERT_TRACED : INSERT
+  const run = (notify: string | null) =>
+    execute<InsertedRow>(db, sent, [...insertValues(tasks), notify, ...traces])
   const rows = payload === null ? undefined : await unlessBusy(run(payload), LIMIT_EXCEEDED)
   return { created: toRows(tasks, rows ?? (await run(null))), notified: rows !== undefined }
 }
@@ -222,7 +240,9 @@ async function insertFree(
 ): Promise<Map<string, TaskRow>> {
   // All processes lock keys in the same order, so none deadlock.
   const sorted = tasks.toSorted((a, b) => compare(a.uniqueKey ?? '', b.uniqueKey ?? ''))
-  const rows = await run(INSERT_UNIQUE, [...insertValues(sorted), payload, lockTimeout])
+  const traces = traceValues(sorted)
+  const sent = traces.length > 0 ? INSERT_UNIQUE_TRACED : INSERT_UNIQUE
+  const rows = await run(sent, [...insertValues(sorted), payload, lockTimeout, ...traces])
   return toRows(tasks, rows as InsertedRow[])
 }
 
@@ -236,7 +256,7 @@ async function findHolders(
   const keys = arrayLiteral([...new Set(heldKeys)])
   const rows = (await run(HOLDERS, [keys])) as { holder: string; isExpired: boolean }[]
   const holders = new Map(
-    rows.map(({ holder }) => parseHolder(holder)).map((row) => [row.uniqueKey ?? '', row]),
+    rows.map(({ holder }) => parseDetailRow(holder)).map((row) => [row.uniqueKey ?? '', row]),
   )
   if (!rows.some(({ isExpired }) => isExpired)) return holders
   // No claim starts an expired task any more: its key is free.
@@ -250,15 +270,6 @@ export function isResolved({ taskId, uniqueKey }: NewTask, { created, holders }:
 }
 
 const compare = (a: string, b: string) => (a < b ? -1 : Number(a > b))
-
-const INSTANTS = ['createdAt', 'startedAt', 'completedAt', 'runAt', 'cancelledAt', 'expiresAt']
-
-function parseHolder(text: string): DetailRow {
-  const row = JSON.parse(text) as Record<string, unknown>
-  for (const key of INSTANTS) if (row[key] !== null) row[key] = parseInstant(row[key] as string)
-  // The statement's select list has this shape.
-  return row as unknown as DetailRow
-}
 
 function toRows(tasks: readonly NewTask[], rows: readonly InsertedRow[]): Map<string, TaskRow> {
   const byId = new Map(tasks.map((task) => [task.taskId, task]))

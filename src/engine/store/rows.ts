@@ -162,3 +162,13 @@ export interface LogRow {
 export function toLogLine({ data, ...line }: LogRow): TaskLogLine {
   return data === null ? line : { ...line, data: showJson(data) }
 }
+
+const INSTANTS = ['createdAt', 'startedAt', 'completedAt', 'runAt', 'cancelledAt', 'expiresAt']
+
+/** A row of `DETAIL_COLUMNS` that comes as JSON text. */
+export function parseDetailRow(text: string): DetailRow {
+  const row = JSON.parse(text) as Record<string, unknown>
+  for (const key of INSTANTS) if (row[key] !== null) row[key] = parseInstant(row[key] as string)
+  // The statement's select list has this shape.
+  return row as unknown as DetailRow
+}

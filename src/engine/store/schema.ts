@@ -62,6 +62,8 @@ export const asyncTasks = pgTable(
     expiresAt: instant('expires_at'),
     /** When its params, priority or due time were last changed while it waited: one stream watches the row for it. */
     changedAt: instant('changed_at'),
+    /** The span of its create, as W3C's `traceparent` and, after a space, `tracestate`; null: not traced. */
+    traceContext: text('trace_context'),
   },
   (t) => [
     check(

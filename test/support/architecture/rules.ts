@@ -134,6 +134,13 @@ export const RULES: readonly Rule[] = [
     broken: parseSource('src/telemetry/metric.ts', `import type { Registry } from 'prom-client'\n`),
   }),
   importRule({
+    name: "OpenTelemetry's API is loaded in telemetry/tracing.ts alone: few hosts have it",
+    forbidden: isPackage('@opentelemetry/api'),
+    allowed: (file) => isIn(file, ['telemetry/tracing.ts']),
+    typesToo: false,
+    broken: parseSource('src/plugin.ts', `import { trace } from '@opentelemetry/api'\n`),
+  }),
+  importRule({
     name: 'client/ runs in browsers and is small: nothing but itself, react in its place, and types of contract/ and zod',
     forbidden: (target) => !isFolder('client/')(target) && !isPackage('react')(target),
     allowed: (file) => !isIn(file, ['client/']),

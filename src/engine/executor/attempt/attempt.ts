@@ -14,6 +14,7 @@ import type { TaskDefinition } from '../../definition/task.ts'
 import { readThrown } from '../../definition/thrown.ts'
 import type { RunEvent } from '../../runtime/events.ts'
 import { GaveUp } from '../../runtime/persist.ts'
+import type { Tracing } from '../../runtime/tracing.ts'
 import type { ClaimedTask } from '../../store/claim.ts'
 import type { Fence } from '../../store/fence.ts'
 import type { LogBuffer } from '../writers/log-buffer.ts'
@@ -35,6 +36,7 @@ export interface AttemptServices extends OutcomeServices, HandlerServices {
   readonly cancelGraceMs: number
   readonly retryBaseMs: number
   readonly redaction: Redaction
+  readonly tracing: Tracing | undefined
 }
 
 /**
@@ -71,7 +73,7 @@ export class Attempt {
     this.#services = services
     this.#scrubber = services.redaction.scrubberFor(task.taskType, task.params)
     this.event = { taskId: task.taskId, taskType: task.taskType, attempt: task.attempt }
-    this.observed = observeAttempt(this.event)
+    this.observed = observeAttempt(this.event, task, services.tracing)
     const run = { fence: this.fence, event: this.event, cancellation: this.#cancellation }
     this.#output = new AttemptOutput(run, services, this.#scrubber)
     this.#completion = new TransactionalCompletion(run, this.#output, services.maxResultBytes)
@@ -162,7 +164,9 @@ export class Attempt {
       ? this.observed.run(() => runHandler(run, this.#services))
       : runHandler(run, this.#services))
     if ('thrown' in end && this.#cause === undefined) {
-      this.#services.events.emit('threw', { ...this.event, error: this.#scrubbed(end.thrown) })
+      const error = this.#scrubbed(end.thrown)
+      this.#services.events.emit('threw', { ...this.event, error })
+      this.observed?.noteThrown(error)
     }
     return end
   }

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { MessageChannel } from 'node:worker_threads'
 import type { TaskContext } from '../../definition/context.ts'
 import type { Hidden } from '../../definition/scrubber.ts'
@@ -36,6 +37,8 @@ export class ThreadPool {
     const thread = await this.#workers.take()
     const { port1: port, port2 } = new MessageChannel()
     const { signal, taskType } = run.context
+    // A message arrives outside of the attempt: what it creates belongs to it.
+    const inAttempt = AsyncLocalStorage.snapshot()
     const end = Promise.withResolvers<unknown>()
     const send = (message: ToThread) => port.postMessage(message)
     let grace: NodeJS.Timeout | undefined
@@ -53,7 +56,7 @@ export class ThreadPool {
       if (message.kind === 'started') thread.noteStart()
       else if (message.kind === 'returned') end.resolve(parseResult(message.result))
       else if (message.kind === 'threw') end.reject(unpackError(message.error))
-      else receive(message, run, send)
+      else inAttempt(() => receive(message, run, send))
     })
     signal.addEventListener('abort', onAbort, { once: true })
     try {

@@ -1,0 +1,1 @@
+ALTER TABLE "async_tasks" ADD COLUMN "trace_context" text;
