@@ -9,6 +9,7 @@ import type { Authorize } from './http/authorize.ts'
 import type { DashboardMount } from './http/dashboard.ts'
 import { isOrigin } from './http/origin.ts'
 
+/** Options of the plugin: what it works with, and the engine's settings. */
 export interface AsyncTasksOptions extends TaskSettingsInput {
   /** URL of the database, such as `postgres://user:password@host:5432/database`. Give either this or `pool`. */
   connectionString?: string

@@ -30,7 +30,7 @@ const files = names.map((name) => [
   name.split(path.sep).join('/'),
   brotliCompressSync(readFileSync(path.join(page, name))).toString('base64'),
 ])
-writeConstant(path.join(dist, 'http/embedded-files.js'), 'EMBEDDED_FILES', Object.fromEntries(files))
+writeConstant(path.join(dist, 'http/page-files.js'), 'PAGE_FILES', Object.fromEntries(files))
 
 function writeConstant(file: string, name: string, value: unknown): void {
   // An unexpected name would leave the module empty.

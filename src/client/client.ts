@@ -1,8 +1,15 @@
-import type { z } from 'zod'
-import type { BulkAnswer, bulkBody } from '../contract/bulk.ts'
 import type { TaskStreamEvent } from '../contract/events.ts'
-import type { changeTaskBody, createTaskBody, listLogsQuery, listTasksQuery } from '../contract/requests.ts'
-import type { changeScheduleBody, createScheduleBody, ScheduleView } from '../contract/schedule.ts'
+import type {
+  BulkAnswer,
+  BulkRequest,
+  LogQuery,
+  NewScheduleRequest,
+  NewTask,
+  ScheduleChangeRequest,
+  TaskChangeRequest,
+  TaskQuery,
+} from '../contract/given.ts'
+import type { ScheduleView } from '../contract/schedule-views.ts'
 import type { CallerView, Credentials, SessionView, UserView } from '../contract/session.ts'
 import type { TaskStats } from '../contract/stats.ts'
 import type { ExecutorView, TaskDetail, TaskList, TaskLogPage, TaskTypeView } from '../contract/task.ts'
@@ -25,23 +32,21 @@ import type { DetailOf, NameOf, NewTaskOf } from './typed.ts'
 import { type WatchOptions, watchTask } from './watch.ts'
 import { type TasksWatchEvent, type WatchTasksOptions, watchTasks } from './watch-all.ts'
 
-/** What a schema takes: what has a default may be left out, instants are dates. */
-type Given<S extends z.ZodType> = {
-  [K in keyof z.input<S>]: K extends keyof z.output<S> ? z.output<S>[K] : never
-}
+export type {
+  BulkRequest as BulkTasksRequest,
+  LogQuery as TaskLogQuery,
+  NewScheduleRequest,
+  NewTask,
+  ScheduleChangeRequest,
+  TaskChangeRequest,
+  TaskQuery as TaskListQuery,
+} from '../contract/given.ts'
 
-export type NewTask = Given<typeof createTaskBody>
-export type TaskChangeRequest = Given<typeof changeTaskBody>
-export type TaskListQuery = Given<typeof listTasksQuery>
-export type TaskLogQuery = Given<typeof listLogsQuery>
-export type NewScheduleRequest = Given<typeof createScheduleBody>
-export type ScheduleChangeRequest = Given<typeof changeScheduleBody>
-type BulkBody = Given<typeof bulkBody>
-export interface BulkTasksRequest extends Omit<BulkBody, 'filter'> {
-  filter?: Omit<TaskListQuery, 'page' | 'pageSize' | 'cursor'>
-}
 /** The new task, or, with `created: false`, the unfinished task that has the unique key. */
-export type CreatedTask = TaskDetail & { created: boolean }
+export type CreatedTask = TaskDetail & {
+  /** False: an unfinished task has the unique key, and this is it. */
+  created: boolean
+}
 
 const WATCH_ALL_OPTIONS: (keyof WatchAllOptions)[] = ['signal', 'pollIntervalMs', 'onConnection']
 const WATCH_TASKS_OPTIONS: (keyof WatchTasksOptions)[] = [...WATCH_ALL_OPTIONS, 'createdBy']
@@ -60,7 +65,7 @@ export class TasksClient<Handlers = unknown> {
   }
 
   /** Lists tasks, newest first: 50 per page by default, at most 200. */
-  async listTasks(query: TaskListQuery = {}, options?: CallOptions): Promise<TaskList> {
+  async listTasks(query: TaskQuery = {}, options?: CallOptions): Promise<TaskList> {
     return decodeList(await this.#get('/tasks', { ...options, query }))
   }
 
@@ -124,12 +129,12 @@ export class TasksClient<Handlers = unknown> {
   }
 
   /** Lists a task's log, oldest line first, or newest with `order: 'desc'`. @throws TasksApiError `TASK_NOT_FOUND` */
-  async listLogs(taskId: string, query: TaskLogQuery = {}, options?: CallOptions): Promise<TaskLogPage> {
+  async listLogs(taskId: string, query: LogQuery = {}, options?: CallOptions): Promise<TaskLogPage> {
     return decodeLogPage(await this.#get(`${taskPath(taskId)}/logs`, { ...options, query }))
   }
 
   /** Cancels, retries or deletes up to 1,000 tasks, and returns the result of each. */
-  async bulkTasks(request: BulkTasksRequest, options?: CallOptions): Promise<BulkAnswer> {
+  async bulkTasks(request: BulkRequest, options?: CallOptions): Promise<BulkAnswer> {
     return requireObject(await this.#post('/tasks/bulk', { ...options, body: request }))
   }
 

@@ -10,6 +10,7 @@ export type ClientErrorCode =
 
 /** A failed call: the server refused it, did not respond in time, or its response is invalid. */
 export class TasksApiError extends Error {
+  /** `TasksApiError`. */
   override readonly name = 'TasksApiError'
   /** HTTP status of the response; 0 without one. */
   readonly status: number

@@ -18,6 +18,7 @@ const MAX_POLL_FACTOR = 12
 /** `live`: by stream; `polling`: streams are blocked; `lost`: the server is unreachable, and the watch reconnects. */
 export type WatchConnection = 'connecting' | 'live' | 'polling' | 'lost'
 
+/** Options of a watch. */
 export interface WatchAllOptions {
   /** Ends the watch; the iterator then throws the signal's reason. */
   signal?: AbortSignal | undefined

@@ -7,8 +7,15 @@ import { isFinished } from './watch.ts'
 /** TanStack Query has its own back-off for the first failures; after them the longest wait is due. */
 const MANY = 10
 
+/** The part of TanStack Query's query that decides on the next poll. */
 interface QueryState {
-  state: { data?: TaskDetail | undefined; error?: Error | null }
+  /** What the query has read so far. */
+  state: {
+    /** The task; undefined until it was read. */
+    data?: TaskDetail | undefined
+    /** The error of the latest read. */
+    error?: Error | null
+  }
 }
 
 /**

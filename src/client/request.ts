@@ -13,6 +13,7 @@ const QUOTED_CHARS = 200
 
 type Provided<T> = T | (() => T | Promise<T>)
 
+/** Options of `createTasksClient`. */
 export interface TasksClientOptions {
   /**
    * URL of the REST routes, such as `https://example.com/api/admin`. In a browser, a path such as `/api/admin` refers to
@@ -33,6 +34,7 @@ export interface TasksClientOptions {
   timeoutMs?: number
 }
 
+/** Options of a call. */
 export interface CallOptions {
   /** Aborts the call, which then rejects with the signal's reason. */
   signal?: AbortSignal | undefined

@@ -39,7 +39,10 @@ export type DetailOf<Handlers, Name = NameOf<Handlers>> = unknown extends Handle
     : never
 
 type TypedDetail<T extends AnyTask> = Omit<TaskDetail, 'taskType' | 'params' | 'result'> & {
+  /** Name of its type. */
   taskType: TypeOf<T>
+  /** Its params, as the type's schema makes them and JSON keeps them. */
   params: string extends keyof Parameters<T>[0] ? TaskDetail['params'] : JsonOf<Parameters<T>[0]>
+  /** What its handler returned, as JSON; null before it completed, or if it returned nothing. */
   result: JsonOf<ResultOf<T>> | null
 }

@@ -4,6 +4,7 @@ import type { StreamMessage } from './event-stream.ts'
 import { follow, type Received, type Signalled, type WatchAllOptions } from './follow.ts'
 import { POLL_TIMEOUT_MS, type Requester, toSearch } from './request.ts'
 
+/** Events of `watchAll`. */
 export type TasksWatchEvent =
   /** A new connection: changes before it may have been missed. All running tasks follow. */
   | { readonly type: 'open' }
@@ -14,6 +15,7 @@ export type TasksWatchEvent =
   /** A type was paused or resumed. */
   | { readonly type: 'type'; readonly taskType: string; readonly paused: boolean }
 
+/** Options of `watchAll`. */
 export interface WatchTasksOptions extends WatchAllOptions {
   /** Only the tasks that this user has created, by the user's id. Default: all tasks. */
   createdBy?: string | undefined

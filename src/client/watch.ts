@@ -5,6 +5,7 @@ import type { StreamMessage } from './event-stream.ts'
 import { follow, type Received, type Signalled, type WatchAllOptions } from './follow.ts'
 import { POLL_TIMEOUT_MS, type Requester } from './request.ts'
 
+/** Options of `watch`. */
 export interface WatchOptions extends WatchAllOptions {
   /** Skips log lines up to this id. Default 0: the whole log. */
   afterId?: number | undefined

@@ -1,11 +1,13 @@
 import { z } from 'zod'
+import type { BulkAction } from './given.ts'
 import { listTasksQuery } from './requests.ts'
+
+export type { BulkAction, BulkAnswer, BulkRequest } from './given.ts'
 
 /** Tasks that one bulk call may change. */
 export const MAX_BULK_TASKS = 1_000
 
-export const BULK_ACTIONS = ['cancel', 'retry', 'delete'] as const
-export type BulkAction = (typeof BULK_ACTIONS)[number]
+export const BULK_ACTIONS = ['cancel', 'retry', 'delete'] as const satisfies readonly BulkAction[]
 
 const taskFilter = listTasksQuery.pick({
   status: true,
@@ -32,8 +34,6 @@ export const bulkBody = z
     path: ['taskIds'],
     message: 'give either taskIds or filter',
   })
-/** An action on up to 1,000 tasks, named by `taskIds` or selected by `filter`. `dryRun` defaults to false. */
-export type BulkRequest = Omit<z.output<typeof bulkBody>, 'dryRun'> & { dryRun?: boolean }
 
 export const bulkAnswer = z.object({
   results: z.array(
@@ -45,4 +45,3 @@ export const bulkAnswer = z.object({
   ),
   more: z.boolean().describe('Another call would find more tasks that match the filter.'),
 })
-export type BulkAnswer = z.output<typeof bulkAnswer>

@@ -4,13 +4,22 @@ declare const taskBrand: unique symbol
 
 /** Carried by a handler for the compiler: its type's name and params. */
 export interface TaskBrand<Input, Type extends string> {
-  readonly [taskBrand]: { input: Input; type: Type; accepts: (input: Input) => void }
+  /** Exists for the compiler alone. */
+  readonly [taskBrand]: {
+    /** The params that `createTask` takes. */
+    input: Input
+    /** The type's name. */
+    type: Type
+    /** Makes the params contravariant. */
+    accepts: (input: Input) => void
+  }
 }
 
 /** Params of the task that `onFailed` creates. */
 export type FailedTaskParams = {
   /** The failed task. */
   taskId: string
+  /** Its type. */
   taskType: string
   /** Its params as they are stored, redacted ones included: JSON of the shape that its type's schema makes. */
   // biome-ignore lint/suspicious/noExplicitAny: of any type; the follow-up's schema says what it takes
@@ -24,7 +33,11 @@ export type FailedTaskParams = {
 /** A registered handler that takes the params of a failed task, or some of them. */
 // biome-ignore lint/suspicious/noExplicitAny: params are contravariant; only `any` accepts each handler
 export type FollowUpTask = ((params: any, ctx: any) => unknown) & {
-  readonly [taskBrand]: { accepts: (input: FailedTaskParams) => void }
+  /** Exists for the compiler alone. */
+  readonly [taskBrand]: {
+    /** Makes the params contravariant. */
+    accepts: (input: FailedTaskParams) => void
+  }
 }
 
 /** A registered handler with any params. */

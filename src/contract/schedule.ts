@@ -1,15 +1,16 @@
 import { z } from 'zod'
 import { taskParams, taskTypeName } from './requests.ts'
+import type { MissedTicks } from './schedule-views.ts'
 import { instant, storableText } from './task.ts'
+
+export type { MissedTicks, ScheduleView } from './schedule-views.ts'
 
 /** Schedules that there may be. */
 export const MAX_SCHEDULES = 1_000
 /** Bytes of JSON text that a schedule's params may take: they are listed, all of them, with every schedule. */
 export const MAX_SCHEDULE_PARAMS_BYTES = 16_384
 
-/** What happens to ticks that no process fired in time: dropped, one task for all, or one task each. */
-export const MISSED_TICKS = ['skip', 'once', 'all'] as const
-export type MissedTicks = (typeof MISSED_TICKS)[number]
+export const MISSED_TICKS = ['skip', 'once', 'all'] as const satisfies readonly MissedTicks[]
 
 export const scheduleName = z
   .string()
@@ -77,7 +78,6 @@ export const scheduleView = z.object({
   createdAt: instant,
   updatedAt: instant,
 })
-export type ScheduleView = z.output<typeof scheduleView>
 
 export const scheduleList = z.object({ schedules: z.array(scheduleView) })
 export type ScheduleList = z.output<typeof scheduleList>

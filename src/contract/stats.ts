@@ -2,6 +2,8 @@ import { z } from 'zod'
 import { MAX_EXACT_TOTAL } from './requests.ts'
 import { instant, TASK_STATUSES, waitingFor } from './task.ts'
 
+export type { StatusCounts, TaskStats, TypeCounts } from './views.ts'
+
 const count = z.int().min(0)
 const statusCounts = z.object(
   Object.fromEntries(TASK_STATUSES.map((status) => [status, count])) as Record<
@@ -43,4 +45,3 @@ export const taskStats = z.object({
     .array(z.object({ minute: instant, completed: count, failed: count, cancelled: count }))
     .describe('The last 60 minutes, oldest first; the last one is incomplete.'),
 })
-export type TaskStats = z.output<typeof taskStats>

@@ -1,10 +1,31 @@
 import { z } from 'zod'
+import type { AttemptOutcome, LogLevel, TaskStatus } from './views.ts'
 
-/** The five statuses; no other exists. */
-export const TASK_STATUSES = ['pending', 'running', 'completed', 'failed', 'cancelled'] as const
-export type TaskStatus = (typeof TASK_STATUSES)[number]
+export type {
+  AttemptOutcome,
+  ExecutorView,
+  Json,
+  LogLevel,
+  TaskAttempt,
+  TaskDetail,
+  TaskList,
+  TaskLogLine,
+  TaskLogPage,
+  TaskStatus,
+  TaskSummary,
+  TaskTypeView,
+} from './views.ts'
 
-/** How an attempt ended; null in a view while it runs. */
+/** Schemas of the views; their types have the docs. */
+
+export const TASK_STATUSES = [
+  'pending',
+  'running',
+  'completed',
+  'failed',
+  'cancelled',
+] as const satisfies readonly TaskStatus[]
+
 export const ATTEMPT_OUTCOMES = [
   'completed',
   'failed',
@@ -12,11 +33,9 @@ export const ATTEMPT_OUTCOMES = [
   'cancelled',
   'interrupted',
   'lost',
-] as const
-export type AttemptOutcome = (typeof ATTEMPT_OUTCOMES)[number]
+] as const satisfies readonly AttemptOutcome[]
 
-export const LOG_LEVELS = ['DEBUG', 'INFO', 'WARNING', 'ERROR'] as const
-export type LogLevel = (typeof LOG_LEVELS)[number]
+export const LOG_LEVELS = ['DEBUG', 'INFO', 'WARNING', 'ERROR'] as const satisfies readonly LogLevel[]
 
 /** An instant: RFC 3339 in UTC on the wire, a `Date` in code. */
 export const instant = z.codec(z.iso.datetime(), z.date(), {
@@ -53,7 +72,6 @@ export const taskSummary = z.object({
   maxRetries: z.int().min(0),
   error: z.string().nullable().describe('The last error.'),
 })
-export type TaskSummary = z.output<typeof taskSummary>
 
 export const taskAttempt = z.object({
   attempt: z.int().min(1),
@@ -64,7 +82,6 @@ export const taskAttempt = z.object({
   stack: z.string().nullable().describe('Stack of the error; null if the attempt threw nothing.'),
   executorId: z.string().optional().describe('The executor that ran it; absent if unknown.'),
 })
-export type TaskAttempt = z.output<typeof taskAttempt>
 
 /** A task in detail. */
 export const taskDetail = taskSummary.extend({
@@ -87,7 +104,6 @@ export const taskDetail = taskSummary.extend({
   ),
   attempts: z.array(taskAttempt),
 })
-export type TaskDetail = z.output<typeof taskDetail>
 
 export const taskList = z.object({
   tasks: z.array(taskSummary),
@@ -97,7 +113,6 @@ export const taskList = z.object({
   pageSize: z.int().min(1),
   nextCursor: z.string().nullable(),
 })
-export type TaskList = z.output<typeof taskList>
 
 export const taskLogLine = z.object({
   id: z.int(),
@@ -107,7 +122,6 @@ export const taskLogLine = z.object({
   attempt: z.int().nullable().describe('Null for a line that was not written by a handler.'),
   data: z.json().optional().describe('The structured fields of the line.'),
 })
-export type TaskLogLine = z.output<typeof taskLogLine>
 
 export const taskLogPage = z.object({
   logs: z.array(taskLogLine),
@@ -115,7 +129,6 @@ export const taskLogPage = z.object({
   page: z.int().min(1),
   pageSize: z.int().min(1),
 })
-export type TaskLogPage = z.output<typeof taskLogPage>
 
 export const taskTypeView = z.object({
   taskType: z.string(),
@@ -141,7 +154,6 @@ export const taskTypeView = z.object({
   ),
   params: z.record(z.string(), z.json()).describe('JSON Schema of the params.'),
 })
-export type TaskTypeView = z.output<typeof taskTypeView>
 
 export const executorView = z.object({
   id: z.string(),
@@ -156,4 +168,3 @@ export const executorView = z.object({
   alive: z.boolean().describe('The heartbeat is younger than the lease.'),
   stuck: z.array(z.string()).describe('Tasks whose handlers ignore their signal.'),
 })
-export type ExecutorView = z.output<typeof executorView>

@@ -7,12 +7,14 @@ import { ENGINE_TYPES } from './reading.ts'
 
 /** An object that runs SQL inside an open transaction, such as a `pg` client. */
 export interface QueryRunner {
+  /** Sends one statement with `$n` parameters. */
   query(text: string, values?: unknown[]): Promise<{ rows: unknown[] }>
 }
 
 /** A Drizzle transaction on node-postgres, with any schema. */
 export interface DrizzleTransaction {
-  execute(query: SQL): PromiseLike<{ rows: unknown[] }>
+  /** Takes Drizzle's SQL, whose type hosts without Drizzle do not have. */
+  execute(query: never): PromiseLike<{ rows: unknown[] }>
 }
 
 /** Your open transaction: Drizzle's, a `pg` client's, or any object with `query(text, values)`. */
@@ -27,7 +29,7 @@ function send(tx: Transaction, text: string, values: unknown[]): PromiseLike<unk
   if (isClient(tx)) return tx.query({ text, values, types: ENGINE_TYPES })
   // Drizzle's `query` is an object of relational queries.
   if ('query' in tx && typeof tx.query === 'function') return tx.query(text, values)
-  if ('execute' in tx && typeof tx.execute === 'function') return tx.execute(toDrizzle(text, values))
+  if ('execute' in tx && typeof tx.execute === 'function') return tx.execute(toDrizzle(text, values) as never)
   throw refuse(NO_TRANSACTION)
 }
 

@@ -3,7 +3,7 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import fastifyStatic from '@fastify/static'
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply } from 'fastify'
-import { cacheControl, readEmbeddedPage, serveEmbeddedAssets } from './embedded-page.ts'
+import { cacheControl, readBundledPage, serveBundledAssets } from './bundled-page.ts'
 
 // Undefined in a CommonJS bundle. In other bundles the path below would lead to files of the host's.
 const HERE: string | undefined = import.meta.url
@@ -82,8 +82,8 @@ const dashboardRoutes: FastifyPluginAsync<DashboardOptions> = async (app, option
     })
   const index = FOLDER && path.join(FOLDER, 'index.html')
   const isInFolder = index !== undefined && existsSync(index)
-  const embedded = isInFolder ? undefined : await readEmbeddedPage()
-  if (!isInFolder && !embedded) {
+  const bundled = isInFolder ? undefined : await readBundledPage()
+  if (!isInFolder && !bundled) {
     app.log.error(
       `the admin page is not in ${FOLDER ?? 'this bundle'}: build it (npm run build:dashboard), or bundle the ` +
         'published package; see docs/operations.md, Bundles',
@@ -92,12 +92,12 @@ const dashboardRoutes: FastifyPluginAsync<DashboardOptions> = async (app, option
     return
   }
 
-  const html = configure(embedded?.index ?? readFileSync(index ?? '', 'utf8'), {
+  const html = configure(bundled?.index ?? readFileSync(index ?? '', 'utf8'), {
     'tasks-api': path.posix.relative(app.prefix, options.apiPrefix),
     'tasks-login': options.login,
   })
   servePage((reply) => sendPage(reply.header('cache-control', 'no-cache'), html))
-  if (embedded) serveEmbeddedAssets(app, embedded.assets)
+  if (bundled) serveBundledAssets(app, bundled.assets)
   else await serveFolder(app, FOLDER ?? '')
 }
 

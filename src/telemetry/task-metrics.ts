@@ -17,8 +17,11 @@ export interface MetricsSources extends TableSources {
 
 /** What both clients' registries offer. */
 export interface MetricsRegistry {
+  /** Adds a metric. */
   registerMetric(metric: object): void
+  /** The metric of this name, if there is one. */
   getSingleMetric(name: string): object | undefined
+  /** Removes the metric of this name. */
   removeSingleMetric(name: string): void
 }
 

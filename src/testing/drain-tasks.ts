@@ -1,3 +1,4 @@
+import type { AttemptOutcome } from '../contract/task.ts'
 import { drainOptions, requireValid } from '../engine/create/arguments.ts'
 import type { ManagerParts } from '../engine/create/manager-parts.ts'
 import { TaskExecutor } from '../engine/executor/executor.ts'
@@ -9,16 +10,27 @@ import { open, type TestTarget } from './target.ts'
 /** Interval of polls, for ends that emit no event in this process. */
 const LOOK_AGAIN_MS = 25
 
+/** Options of `drainTasks` and `waitForTask`. */
 export interface DrainOptions {
   /** Longest wait in milliseconds. Default 30,000. */
   timeoutMs?: number
 }
 
 /** An attempt that ended during `drainTasks`. */
-export type DrainedAttempt = Pick<
-  TaskEventMap['ended'][0],
-  'taskId' | 'taskType' | 'attempt' | 'outcome' | 'error' | 'retryInMs'
->
+export interface DrainedAttempt {
+  /** Id of the task. */
+  readonly taskId: string
+  /** Name of its type. */
+  readonly taskType: string
+  /** Number of the attempt, from 1. */
+  readonly attempt: number
+  /** How it ended. */
+  readonly outcome: AttemptOutcome
+  /** Message of its error; absent: none. */
+  readonly error?: string
+  /** Milliseconds until the next attempt is due; absent if none follows. */
+  readonly retryInMs?: number
+}
 
 /**
  * Runs all due tasks of the app's types in this process, with a real executor on the real database. Includes tasks that

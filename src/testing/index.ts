@@ -1,4 +1,11 @@
 export { advanceTime, type DrainedAttempt, type DrainOptions, drainTasks } from './drain-tasks.ts'
 export { expectTask, findCreated, waitForTask } from './find-created.ts'
-export { type CreatedInRun, type RunTaskOptions, runTask, type TaskRun } from './run-task.ts'
+export {
+  type CreatedInRun,
+  type RunLogLine,
+  type RunProgress,
+  type RunTaskOptions,
+  runTask,
+  type TaskRun,
+} from './run-task.ts'
 export type { TestApp, TestTarget } from './target.ts'

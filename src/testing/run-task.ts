@@ -20,6 +20,7 @@ import { encodeResult } from '../engine/executor/attempt/result.ts'
 import { runningTask } from '../engine/executor/attempt/running-task.ts'
 import { findModule, loadHandler } from '../engine/executor/thread/handler-module.ts'
 
+/** Options of `runTask`. */
 export interface RunTaskOptions {
   /** One of the handler's types, if it has several. */
   type?: string
@@ -37,16 +38,41 @@ export interface TaskRun<Result> {
   readonly result: Result | null | undefined
   /** What the handler threw. */
   readonly error?: unknown
-  readonly logs: readonly { level: LogLevel; message: string; data: LogData | undefined }[]
+  /** Every line of `ctx.log`. */
+  readonly logs: readonly RunLogLine[]
   /** Every call of `ctx.progress`. */
-  readonly progress: readonly { current: number; total: number | undefined; step: string | undefined }[]
+  readonly progress: readonly RunProgress[]
   /** Every call of `ctx.createTask`, with checked params. */
   readonly created: readonly CreatedInRun[]
 }
 
+/** A line that a handler logged in `runTask`. */
+export interface RunLogLine {
+  /** `WARNING` is that of `ctx.log.warn`. */
+  level: LogLevel
+  /** Its text. */
+  message: string
+  /** Its fields; undefined: none. */
+  data: LogData | undefined
+}
+
+/** A call of `ctx.progress` in `runTask`, as it was made. */
+export interface RunProgress {
+  /** What has been done. */
+  current: number
+  /** Out of this; undefined: not given. */
+  total: number | undefined
+  /** The current step; undefined: not given. */
+  step: string | undefined
+}
+
+/** A task that a handler created in `runTask`. */
 export interface CreatedInRun {
+  /** Name of its type. */
   readonly taskType: string
+  /** As they would be stored. */
   readonly params: TaskDetail['params']
+  /** As the handler gave them. */
   readonly options: Omit<CreateTaskOptions, 'createdBy'>
 }
 
@@ -81,8 +107,8 @@ export async function runTask<T extends AnyTask>(
 /** The context of one run, which records its calls. */
 class Recorder {
   readonly said = {
-    logs: [] as { level: LogLevel; message: string; data: LogData | undefined }[],
-    progress: [] as { current: number; total: number | undefined; step: string | undefined }[],
+    logs: [] as RunLogLine[],
+    progress: [] as RunProgress[],
     created: [] as CreatedInRun[],
   }
   readonly context: TaskContext

@@ -6,9 +6,16 @@ import type { TypedTasks } from '../engine/manager/typed-tasks.ts'
 /** A Fastify app with the plugin, or its `app.tasks`. */
 export type TestTarget = TaskManager | TestApp
 
+/** The part of a Fastify app that the testing kit uses. */
 export interface TestApp {
+  /** The app's manager. */
   readonly tasks: TaskManager | TypedTasks<AnyTask>
-  readonly taskExecutor?: { rescan(): void } | null
+  /** The app's executor; null or absent: none. */
+  readonly taskExecutor?: {
+    /** Probes for tasks that are due without a notification. */
+    rescan(): void
+  } | null
+  /** Makes the app ready. */
   ready?(): PromiseLike<unknown>
 }
 

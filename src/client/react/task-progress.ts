@@ -7,7 +7,9 @@ type ProgressTask = Pick<
   'taskId' | 'taskType' | 'status' | 'progress' | 'total' | 'percent' | 'step' | 'startedAt'
 >
 
+/** Props of `TaskProgress`. */
 export interface TaskProgressProps {
+  /** The task to show, as lists, details and hooks return it. */
   task: ProgressTask
   /** Label of the bar for screen readers. Default: the task's type. */
   label?: string

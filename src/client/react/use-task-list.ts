@@ -6,13 +6,19 @@ import type { WatchConnection } from '../follow.ts'
 import { ListStore, NO_LIST } from '../list-store.ts'
 import { useTasksClient } from './provider.ts'
 
+/** What `useTaskList` returns. */
 export interface TaskListResult {
+  /** The tasks of the page; empty until it is loaded. */
   tasks: readonly TaskSummary[]
   /** The page with its total and cursor; undefined until it is loaded. */
   list: TaskList | undefined
+  /** True until the page or an error is there. */
   isLoading: boolean
+  /** Whether `error` is set. */
   isError: boolean
+  /** Why the page could not be loaded, or is no longer up to date. */
   error: Error | undefined
+  /** `lost` while the server is unreachable and the data may be outdated; `idle` while nothing is followed. */
   connection: WatchConnection | 'idle'
   /** Loads the page now. */
   refetch: () => Promise<void>

@@ -6,6 +6,7 @@ import { useTaskSnapshot } from './use-task-snapshot.ts'
 
 const LEVELS: readonly LogLevel[] = ['DEBUG', 'INFO', 'WARNING', 'ERROR']
 
+/** Options of `useTaskLogs`. */
 export interface UseTaskLogsOptions {
   /** False: loads nothing. Default true. */
   enabled?: boolean | undefined
@@ -15,13 +16,17 @@ export interface UseTaskLogsOptions {
   pollIntervalMs?: number | undefined
 }
 
+/** What `useTaskLogs` returns. */
 export interface TaskLogsResult {
   /** The newest 5,000 lines, oldest first. */
   lines: readonly TaskLogLine[]
   /** Number of older lines that are no longer in `lines`. */
   linesDropped: number
+  /** Whether `error` is set. */
   isError: boolean
+  /** Why the log is missing or no longer followed. */
   error: Error | undefined
+  /** `lost` while the server is unreachable and lines may be missing; `idle` while nothing is followed. */
   connection: WatchConnection | 'idle'
 }
 

@@ -7,6 +7,7 @@ import { isFinished } from '../watch.ts'
 import { useTasksClient } from './provider.ts'
 import { useTaskSnapshot } from './use-task-snapshot.ts'
 
+/** Options of `useTaskStatus`. */
 export interface UseTaskStatusOptions {
   /** False: loads nothing. Default true. */
   enabled?: boolean | undefined
@@ -14,7 +15,9 @@ export interface UseTaskStatusOptions {
   pollIntervalMs?: number | undefined
   /** Called once when the task has completed, also if it had completed before the component mounted. */
   onComplete?: ((task: TaskDetail) => void) | undefined
+  /** The same when it has failed for good. */
   onFailed?: ((task: TaskDetail) => void) | undefined
+  /** The same when it is cancelled. */
   onCancelled?: ((task: TaskDetail) => void) | undefined
   /** Called when progress, total or step changes. */
   onProgress?: ((task: TaskDetail) => void) | undefined
@@ -29,11 +32,13 @@ const OPTION_NAMES: (keyof UseTaskStatusOptions)[] = [
   'onProgress',
 ]
 
+/** What `useTaskStatus` returns. */
 export interface TaskStatusResult {
   /** Undefined until it is loaded. */
   task: TaskDetail | undefined
   /** True until the task or an error is there. */
   isLoading: boolean
+  /** Whether `error` is set. */
   isError: boolean
   /** Why the task is missing or no longer followed, such as 404, 401 or an unreachable server. */
   error: Error | undefined

@@ -18,15 +18,21 @@ export interface LogMethod {
 
 /** Writes to the task's log (`async_task_logs`) and to the server's logger. Never blocks, never throws. */
 export interface TaskLog {
+  /** Writes a line of level `DEBUG`. */
   readonly debug: LogMethod
+  /** Writes a line of level `INFO`. */
   readonly info: LogMethod
+  /** Writes a line of level `WARNING`. */
   readonly warn: LogMethod
+  /** Writes a line of level `ERROR`. The task goes on: to fail it, throw. */
   readonly error: LogMethod
 }
 
 /** The second argument of a handler: the task, and what it can do. */
 export interface TaskContext {
+  /** The task's id, the same in every attempt: a key for idempotent effects elsewhere. */
   readonly taskId: string
+  /** The name of its type. */
   readonly taskType: string
   /** Number of this attempt, from 1; retries continue the count. */
   readonly attempt: number
@@ -35,6 +41,7 @@ export interface TaskContext {
    * when the server shuts down. Pass it to everything that waits, and return soon after it aborts.
    */
   readonly signal: AbortSignal
+  /** Writes lines to the task's log. */
   readonly log: TaskLog
   /**
    * Reports progress. Any number of calls costs a bounded number of writes.

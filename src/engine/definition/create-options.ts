@@ -38,14 +38,22 @@ export interface CreateTaskOptions {
 }
 
 /** The new task, or, with `created: false`, the unfinished task that has the unique key. */
-export type CreatedTask = TaskDetail & { created: boolean }
+export type CreatedTask = TaskDetail & {
+  /** False: an unfinished task has the unique key, and this is it. */
+  created: boolean
+}
 
 /** A finished task; its result has the type of the handler `T`, or is null. */
-export type EndedTask<T> = Omit<TaskDetail, 'result'> & { result: JsonOf<ResultOf<T>> | null }
+export type EndedTask<T> = Omit<TaskDetail, 'result'> & {
+  /** What the handler returned, as JSON; null unless it completed with a result. */
+  result: JsonOf<ResultOf<T>> | null
+}
 
 /** A task to create with `createTasks`. */
 export interface NewTaskItem<T extends TaskReference = TaskReference> extends Omit<CreateTaskOptions, 'tx'> {
+  /** A handler or a type's name. */
   task: T
+  /** Checked by the type's schema. Default: none. */
   params?: ParamsOf<T>
 }
 

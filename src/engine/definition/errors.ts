@@ -31,7 +31,9 @@ export type TaskErrorCode =
 
 /** A problem of an invalid input: its JSON pointer, and what was expected. */
 export interface FieldProblem {
+  /** JSON pointer of the field; empty: the whole input. */
   readonly pointer: string
+  /** What was expected. */
   readonly detail: string
 }
 
@@ -64,8 +66,11 @@ export function cut(text: string, maxChars: number): string {
 
 /** An expected failure: a stable `code`, a readable message, and, for invalid input, the fields in `problems`. */
 export class TaskError extends Error {
+  /** `TaskError`. */
   override readonly name: string = 'TaskError'
+  /** Stable: compare it instead of the message. */
   readonly code: TaskErrorCode
+  /** The invalid fields; empty for other errors. */
   readonly problems: readonly FieldProblem[]
 
   constructor(
@@ -85,11 +90,13 @@ export function taskNotFound(taskId: string): TaskError {
 
 /** Throw it in a handler to fail the task at once, without a retry. */
 export class PermanentError extends Error {
+  /** `PermanentError`. */
   override readonly name = 'PermanentError'
 }
 
 /** Throw it in a handler to set the delay of the next retry, if one is left, instead of the backoff. */
 export class RetryAfter extends Error {
+  /** `RetryAfter`. */
   override readonly name = 'RetryAfter'
   /** Milliseconds, 0 … 2,147,483,647. */
   readonly delayMs: number

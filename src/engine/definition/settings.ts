@@ -91,4 +91,7 @@ export const taskSettings = z
     message: 'must be at least pollIntervalMs',
   })
 
-export type TaskSettings = z.output<typeof taskSettings>
+/** The engine's settings with their defaults. */
+export type TaskSettings = {
+  [Name in keyof TaskSettingsInput]-?: Exclude<TaskSettingsInput[Name], undefined>
+}

@@ -48,6 +48,7 @@ export interface TaskOptions<Schema extends ParamsSchema = ParamsSchema> {
 
 /** A handler in a worker thread, for work that blocks the event loop or may ignore its signal: a thread is terminated. */
 export interface ThreadTaskOptions<Schema extends ParamsSchema = ParamsSchema> extends TaskOptions<Schema> {
+  /** Runs the handler in a worker thread. */
   run: 'thread'
   /**
    * Module whose default export is the handler, such as `new URL('./resize.ts', import.meta.url)`. If there is no such
@@ -56,6 +57,7 @@ export interface ThreadTaskOptions<Schema extends ParamsSchema = ParamsSchema> e
   module: URL
 }
 
+/** The function of a task type: gets the parsed params and the context, and returns the task's result. */
 export type TaskHandler<Params = Record<string, unknown>, Result = unknown> = (
   params: Params,
   ctx: TaskContext,
@@ -63,9 +65,11 @@ export type TaskHandler<Params = Record<string, unknown>, Result = unknown> = (
 
 /** A type's code and defaults, as one value. */
 export interface TaskDefinition {
+  /** The type's name. */
   readonly type: string
   /** With a `module`, that module's default export runs in a worker thread instead of `handler`. */
   readonly options: Readonly<TaskOptions & Partial<Pick<ThreadTaskOptions, 'run' | 'module'>>>
+  /** What `task()` was applied to. */
   readonly handler: TaskHandler
   /** That of `onFailed`. */
   readonly followUp?: TaskDefinition | undefined

@@ -12,6 +12,7 @@ const MIN_STALE_MS = 10_000
 
 /** Starts, stops and watches the parts that run due tasks. A fresh id keeps writes of earlier processes out. */
 export class TaskExecutor {
+  /** A fresh UUID at every start, as in `listExecutors`. */
   readonly id = randomUUID()
   readonly #options: ExecutorOptions
   readonly #giveUp = new AbortController()
@@ -22,6 +23,7 @@ export class TaskExecutor {
     this.#options = options
   }
 
+  /** Begins to claim tasks; the plugin calls it when the app is ready. */
   start(): void {
     if (this.#parts || this.#stopping) return
     this.#parts = assemble(this.#options, this.id, this.#giveUp.signal)
@@ -43,6 +45,7 @@ export class TaskExecutor {
     loops.pruner.start()
   }
 
+  /** Claims due tasks without waiting for the next poll. */
   wake(): void {
     this.#parts?.wake()
   }
@@ -52,10 +55,12 @@ export class TaskExecutor {
     this.#parts?.rescan()
   }
 
+  /** Whether it runs this attempt. */
   holds(taskId: string, attempt: number): boolean {
     return this.#parts?.slots.find(taskId, attempt) !== undefined
   }
 
+  /** Whether it can run tasks, and if not, why. */
   health(): ExecutorHealth {
     const { settings, findShortage } = this.#options
     return assessHealth({
@@ -70,6 +75,7 @@ export class TaskExecutor {
     })
   }
 
+  /** Begins `stop`, and returns at once. */
   beginStop(): void {
     this.stop().catch(() => {})
   }

@@ -8,6 +8,7 @@ export interface ExecutorHealth {
   readonly reasons: readonly string[]
   /** Conditions that delay tasks although the executor works, such as a database clock that went back. */
   readonly warnings: readonly string[]
+  /** The loops that claim, send heartbeats, listen, rescue and prune. */
   readonly loops: readonly LoopHealth[]
   /** Handlers that may run at once. */
   readonly slots: number

@@ -4,6 +4,7 @@ import type { TaskStreamEvent } from '../../contract/events.ts'
 import { taskNotFound } from '../definition/errors.ts'
 import type { TaskFeed } from './feed.ts'
 
+/** Options of `watch`. */
 export interface WatchOptions {
   /** Ends the watch; the iterator then throws the signal's reason. */
   signal?: AbortSignal | undefined

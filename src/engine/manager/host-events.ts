@@ -8,7 +8,9 @@ import type { RunEvent, TaskEventMap, TaskEvents } from '../runtime/events.ts'
 
 /** What every event of a task names. */
 export interface TaskEventBase {
+  /** Id of the task. */
   readonly taskId: string
+  /** Name of its type. */
   readonly taskType: string
   /** Number of the attempt, from 1; 0 before the first one. */
   readonly attempt: number
@@ -18,7 +20,7 @@ export interface TaskEventBase {
 export interface FailedAttempt extends TaskEventBase {
   /** The text that the task stores, without redacted values. */
   readonly error: string
-  /** Absent where this process did not run the attempt: its executor died, or no executor knows the type. */
+  /** Milliseconds from the claim to the write of the outcome. Absent where this process did not run the attempt: its executor died, or no executor knows the type. */
   readonly durationMs?: number
 }
 
@@ -30,6 +32,7 @@ export interface TaskEventPayloads {
   readonly started: TaskEventBase
   /** The task is completed. */
   readonly completed: TaskEventBase & {
+    /** Milliseconds from the claim to the write of the outcome. */
     readonly durationMs: number
     /** As JSON, without redacted values; null where there is none. Absent after `ctx.complete`: read the task. */
     readonly result?: TaskDetail['result']
@@ -37,13 +40,23 @@ export interface TaskEventPayloads {
   /** The task has failed for good. */
   readonly failed: FailedAttempt
   /** An attempt failed and another one follows, `retryInMs` later. */
-  readonly retrying: FailedAttempt & { readonly retryInMs: number }
+  readonly retrying: FailedAttempt & {
+    /** Milliseconds until the next attempt is due. */
+    readonly retryInMs: number
+  }
   /** The task is cancelled: by a call in this process, by the end of a transaction that held its row, or by its expiry. */
-  readonly cancelled: TaskEventBase & { readonly reason?: 'expired' }
+  readonly cancelled: TaskEventBase & {
+    /** `expired`: it was not started before its `expiresAt`. Absent otherwise. */
+    readonly reason?: 'expired'
+  }
   /** A handler ignores its aborted signal for `forMs`, the grace period; it keeps its slot. */
-  readonly stuck: TaskEventBase & { readonly forMs: number }
+  readonly stuck: TaskEventBase & {
+    /** Milliseconds since its signal aborted. */
+    readonly forMs: number
+  }
 }
 
+/** Names of the events of `app.tasks.on`. */
 export type TaskEventName = keyof TaskEventPayloads
 
 /** What it returns is ignored, but for a promise, whose rejection is logged. */

@@ -1,4 +1,4 @@
-import type { ListLogsQuery, ListTasksQuery } from '../../contract/requests.ts'
+import type { LogQuery, TaskQuery } from '../../contract/given.ts'
 import { MAX_EXACT_TOTAL } from '../../contract/requests.ts'
 import type { TaskDetail, TaskList, TaskLogPage } from '../../contract/task.ts'
 import type { Database } from '../../db/database.ts'
@@ -18,10 +18,7 @@ import {
 import { toLogLine, toSummary } from '../store/rows.ts'
 import { decodeCursor, encodeCursor } from './cursor.ts'
 
-/** Filter and page of `listTasks`. */
-export type TaskQuery = Partial<ListTasksQuery>
-/** Filter and page of `listLogs`. */
-export type LogQuery = Partial<ListLogsQuery>
+export type { LogQuery, TaskQuery } from '../../contract/given.ts'
 
 const DEFAULT_PAGE_SIZE = 50
 

@@ -20,10 +20,12 @@ type ItemOf<T extends AnyTask> = T extends unknown
 /** A manager typed for a fixed list of handlers: other type names and params do not compile. */
 export interface TypedTasks<T extends AnyTask>
   extends Omit<{ [Key in keyof TaskManager]: TaskManager[Key] }, 'createTask' | 'createTasks'> {
+  /** As `TaskManager.createTask`, for these types. */
   createTask<const R extends ReferenceOf<T>>(
     task: R,
     ...rest: CreateArguments<Meant<T, R>, CreateTaskOptions>
   ): Promise<CreatedTask>
+  /** As `TaskManager.createTasks`, for these types. */
   createTasks<const Items extends readonly ItemOf<T>[]>(
     items: Items,
     options?: Pick<CreateTaskOptions, 'tx'>,

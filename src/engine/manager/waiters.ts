@@ -15,6 +15,7 @@ const READ_BATCH = { maxItems: 100, maxBytes: Number.POSITIVE_INFINITY, bytesOf:
 
 const POLL_BATCH = 1_000
 
+/** Options of `waitFor`. */
 export interface WaitOptions {
   /** Longest wait in milliseconds. Default: no limit. */
   timeoutMs?: number

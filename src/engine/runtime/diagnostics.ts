@@ -6,22 +6,29 @@ import type { RunEvent } from './events.ts'
 export interface DiagnosticsMessages {
   /** A task was created here, by a call, a tick of a schedule, or the final failure of another task. */
   'fastify-async-tasks:create': {
+    /** Id of the task. */
     readonly taskId: string
+    /** Name of its type. */
     readonly taskType: string
     /** False in a caller's transaction (`tx`), which may still be rolled back. */
     readonly committed: boolean
   }
   /** An attempt begins here. Stores bound to this channel hold in its handler, unless it runs in a thread. */
   'fastify-async-tasks:attempt:start': {
+    /** Id of the task. */
     readonly taskId: string
+    /** Name of its type. */
     readonly taskType: string
     /** Number of the attempt, from 1. */
     readonly attempt: number
   }
   /** An attempt is over: once for each start. */
   'fastify-async-tasks:attempt:end': {
+    /** Id of the task. */
     readonly taskId: string
+    /** Name of its type. */
     readonly taskType: string
+    /** Number of the attempt, from 1. */
     readonly attempt: number
     /** `lost`: another executor had taken the task, and nothing was written. */
     readonly outcome: AttemptOutcome

@@ -4,9 +4,13 @@ import type { AttemptOutcome, LogLevel } from '../definition/lifecycle.ts'
 import { describeError } from '../definition/outcome.ts'
 import type { RescuedTask } from '../store/rescue.ts'
 
+/** Names one run of a task. */
 export interface RunEvent {
+  /** Id of the task. */
   readonly taskId: string
+  /** Name of its type. */
   readonly taskType: string
+  /** Number of the attempt, from 1. */
   readonly attempt: number
 }
 

@@ -5,12 +5,17 @@ import { pause } from './wake-up.ts'
 /** Runs until its signal aborts; calls `passed` after every successful pass. */
 export type Loop = (signal: AbortSignal, passed: () => void) => Promise<void>
 
+/** The state of one loop. */
 export interface LoopHealth {
+  /** Its name. */
   readonly loop: string
+  /** False before its start and after its end. */
   readonly running: boolean
   /** Since the last successful pass; before the first one, since the start. */
   readonly sinceLastPassMs: number
+  /** Failed passes since the last successful one. */
   readonly failures: number
+  /** Message of the last failure; undefined once a pass succeeded. */
   readonly lastError: string | undefined
 }
 

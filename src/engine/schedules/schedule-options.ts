@@ -26,11 +26,17 @@ type ScheduleParams<T> =
 
 /** Changes of a schedule; fields that are left out keep their value. */
 export interface ScheduleChanges<T extends TaskReference = TaskReference> {
+  /** Cron expression of five fields, or six with seconds first, or a nickname such as `@daily`. */
   cron?: string
+  /** IANA time zone in which the expression is read. */
   timeZone?: string
+  /** The type of its tasks: a handler or a name. If it redacts params, `params` must be given too. */
   task?: T
+  /** Replace all params. The type parses them at each tick. */
   params?: ParamsOf<T>
+  /** False: it creates no tasks, and the ticks that pass are ignored. */
   enabled?: boolean
+  /** What happens to ticks that no process fired in time. */
   missed?: MissedTicks
 }
 

@@ -122,6 +122,7 @@ const ownerTaskId = () =>
     .notNull()
     .references(() => asyncTasks.taskId, { onDelete: 'cascade' })
 
+/** Params, one row for each key. */
 export const asyncTaskParams = pgTable(
   'async_task_params',
   {
@@ -134,6 +135,7 @@ export const asyncTaskParams = pgTable(
   (t) => [unique('async_task_params_task_id_key_key').on(t.taskId, t.key)],
 )
 
+/** Lines of the tasks' logs. */
 export const asyncTaskLogs = pgTable(
   'async_task_logs',
   {

@@ -2,4 +2,4 @@
  * The files of the admin page by name, compressed by Brotli, in base64: for bundles, which have no files beside them.
  * `npm run build` fills it in `dist`.
  */
-export const EMBEDDED_FILES: Readonly<Record<string, string>> = {}
+export const PAGE_FILES: Readonly<Record<string, string>> = {}

@@ -8,23 +8,21 @@ const TYPES: Readonly<Record<string, string>> = {
   '.svg': 'image/svg+xml',
 }
 
-interface EmbeddedPage {
+interface BundledPage {
   readonly index: string
   readonly assets: ReadonlyMap<string, Buffer>
 }
 
 /** The page that a bundle of the published package holds; undefined in sources. */
-export async function readEmbeddedPage(): Promise<EmbeddedPage | undefined> {
-  const { EMBEDDED_FILES } = await import('./embedded-files.ts')
-  const files = new Map(
-    Object.entries(EMBEDDED_FILES).map(([name, text]) => [name, Buffer.from(text, 'base64')]),
-  )
+export async function readBundledPage(): Promise<BundledPage | undefined> {
+  const { PAGE_FILES } = await import('./page-files.ts')
+  const files = new Map(Object.entries(PAGE_FILES).map(([name, text]) => [name, Buffer.from(text, 'base64')]))
   const index = files.get('index.html')
   files.delete('index.html')
   return index && { index: brotliDecompressSync(index).toString(), assets: files }
 }
 
-export function serveEmbeddedAssets(app: FastifyInstance, assets: EmbeddedPage['assets']): void {
+export function serveBundledAssets(app: FastifyInstance, assets: BundledPage['assets']): void {
   for (const [name, compressed] of assets) {
     app.get(`/${name}`, { schema: { hide: true } }, async (request, reply) => {
       reply.header('cache-control', cacheControl(name)).header('vary', 'accept-encoding')
