@@ -91,7 +91,10 @@ export const taskSettings = z
     message: 'must be at least pollIntervalMs',
   })
 
+/** Without a default of its own: that of another setting. */
+type Derived = 'idlePollIntervalMs'
+
 /** The engine's settings with their defaults. */
 export type TaskSettings = {
-  [Name in keyof TaskSettingsInput]-?: Exclude<TaskSettingsInput[Name], undefined>
-}
+  [Name in Exclude<keyof TaskSettingsInput, Derived>]-?: Exclude<TaskSettingsInput[Name], undefined>
+} & Pick<TaskSettingsInput, Derived>
