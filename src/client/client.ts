@@ -46,6 +46,8 @@ export type {
 export type CreatedTask = TaskDetail & {
   /** False: an unfinished task has the unique key, and this is it. */
   created: boolean
+  /** With `onDuplicate: 'replace'` alone: whether that task has been changed. */
+  replaced?: boolean
 }
 
 const WATCH_ALL_OPTIONS: (keyof WatchAllOptions)[] = ['signal', 'pollIntervalMs', 'onConnection']
@@ -73,7 +75,7 @@ export class TasksClient<Handlers = unknown> {
   async createTask<const Name extends NameOf<Handlers>>(
     task: NewTaskOf<Handlers, Name, NewTask>,
     options?: CallOptions,
-  ): Promise<DetailOf<Handlers, Name> & { created: boolean }> {
+  ): Promise<DetailOf<Handlers, Name> & { created: boolean; replaced?: boolean }> {
     const created: CreatedTask = decodeCreated(
       await this.#post('/tasks', { ...options, body: task as NewTask }),
     )

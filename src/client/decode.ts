@@ -25,7 +25,9 @@ const attempts = decoder<TaskAttempt>(['startedAt', 'endedAt'])
 
 export const decodeSummary = decoder<TaskSummary>(SUMMARY_DATES)
 export const decodeDetail = decoder<TaskDetail>(DETAIL_DATES, { attempts })
-export const decodeCreated = decoder<TaskDetail & { created: boolean }>(DETAIL_DATES, { attempts })
+export const decodeCreated = decoder<TaskDetail & { created: boolean; replaced?: boolean }>(DETAIL_DATES, {
+  attempts,
+})
 export const decodeList = decoder<TaskList>([], { tasks: decodeSummary })
 export const decodeLine = decoder<TaskLogLine>(['createdAt'])
 export const decodeLogPage = decoder<TaskLogPage>([], { logs: decodeLine })

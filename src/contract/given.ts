@@ -66,8 +66,13 @@ export interface NewTask {
   expiresAt?: Date
   /** At most one unfinished task has a given key, 1 … 255 characters. Default: no key. */
   uniqueKey?: string
-  /** If an unfinished task has the key: `return` it, or `reject` with `DUPLICATE_TASK`. Default `return`. */
-  onDuplicate?: 'return' | 'reject'
+  /**
+   * If an unfinished task has the key: `return` it, `reject` with `DUPLICATE_TASK`, or `replace`: if it is pending and of
+   * the same type, it takes the params, priority, due time, expiry, retries and timeout. Default `return`.
+   */
+  onDuplicate?: 'return' | 'reject' | 'replace'
+  /** Milliseconds from its creation by which replacements may put a task off, at most ten years. Default: any. */
+  maxDelayMs?: number
 }
 
 /** A change of a pending task: at least one of the fields. */

@@ -74,8 +74,8 @@ export const priority = z.int().min(-100).max(100)
 export const uniqueKey = storableText.min(1).max(255)
 export const concurrencyKey = storableText.min(1).max(200)
 
-/** What a create does that finds its unique key in use: answers the task that has it, or is refused. */
-export const ON_DUPLICATE = ['return', 'reject'] as const
+/** What a create does that finds its unique key in use: answers the task that has it, is refused, or changes it. */
+export const ON_DUPLICATE = ['return', 'reject', 'replace'] as const
 
 interface StartTimes {
   runAt?: unknown
@@ -100,6 +100,23 @@ function isInstant(value: unknown): value is Date {
   return value instanceof Date && !Number.isNaN(value.getTime())
 }
 
+/** Refuses options of a replacement where there is none. */
+export function checkReplacement(
+  {
+    onDuplicate,
+    uniqueKey,
+    maxDelayMs,
+  }: { onDuplicate?: unknown; uniqueKey?: unknown; maxDelayMs?: unknown },
+  ctx: z.core.$RefinementCtx,
+): void {
+  const refuse = (field: string, message: string) => ctx.addIssue({ code: 'custom', path: [field], message })
+  if (onDuplicate === 'replace' && uniqueKey === undefined)
+    refuse('onDuplicate', "'replace' needs a uniqueKey")
+  if (onDuplicate !== 'replace' && maxDelayMs !== undefined) {
+    refuse('maxDelayMs', "is only for onDuplicate: 'replace'")
+  }
+}
+
 export const createTaskBody = z
   .strictObject({
     taskType: taskTypeName,
@@ -120,9 +137,15 @@ export const createTaskBody = z
     onDuplicate: z
       .enum(ON_DUPLICATE)
       .exactOptional()
-      .describe('If an unfinished task has the uniqueKey: `return` it (the default), or `reject` with 409.'),
+      .describe(
+        'If an unfinished task has the uniqueKey: `return` it (the default), `reject` with 409, or `replace`: a pending task of the same type takes the new params, priority, due time, expiry, retries and timeout.',
+      ),
+    maxDelayMs: delayMs
+      .exactOptional()
+      .describe('Milliseconds from its creation by which replacements may put a task off. Default: any.'),
   })
   .superRefine(checkTimes)
+  .superRefine(checkReplacement)
 
 /** Refuses a change of nothing. */
 export function requireChange(changes: object, ctx: z.core.$RefinementCtx): void {

@@ -58,6 +58,8 @@ function awaited(onConnect: (client: pg.ClientBase) => Promise<void>): OnConnect
 }
 
 export interface PrivatePoolOptions {
+  /** Idle connections that are kept. Default 0. */
+  readonly min?: number
   readonly max: number
   readonly connectTimeoutMs: number
   readonly idleMs: number
@@ -65,13 +67,13 @@ export interface PrivatePoolOptions {
 
 /** A small pool to the same database, so that its statements take no connection of the other pool. */
 export function createPrivatePool(other: pg.Pool, options: PrivatePoolOptions): pg.Pool {
-  const { max, connectTimeoutMs, idleMs } = options
+  const { min = 0, max, connectTimeoutMs, idleMs } = options
   // Not enumerable in the options.
   const { password, onConnect } = other.options
   const pool = new pg.Pool({
     ...other.options,
     ...(password === undefined ? {} : { password }),
-    min: 0,
+    min,
     max,
     keepAlive: true,
     connectionTimeoutMillis: Math.min(connectTimeoutMs, CONNECT_TIMEOUT_MS),

@@ -39,7 +39,8 @@ export interface TaskRunnerOptions {
 
 /** Handlers may hold all of the app's pool, and locked rows all connections of the writes. */
 const OWN_CONNECTIONS = [
-  { max: 5, idleMs: 5_000 },
+  // One stays open at rest, where claims are minutes apart: opening it takes longer than a claim.
+  { min: 1, max: 5, idleMs: 5_000 },
   { max: 1, idleMs: 60_000 },
 ] as const
 const SPARE_CONNECTIONS = { max: 2, idleMs: 5_000 }

@@ -17,7 +17,10 @@ const anyJson = z.unknown()
 const anyObject = z.record(z.string(), anyJson)
 
 export const taskAnswer = taskDetail.extend({ params: anyObject, result: anyJson })
-export const createdTaskAnswer = taskAnswer.extend({ created: z.boolean() })
+export const createdTaskAnswer = taskAnswer.extend({
+  created: z.boolean(),
+  replaced: z.boolean().optional().describe("With `onDuplicate: 'replace'`: whether the task was changed."),
+})
 export const taskLogAnswer = taskLogPage.extend({
   logs: z.array(taskLogLine.extend({ data: anyJson.optional() })),
 })

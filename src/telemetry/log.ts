@@ -31,7 +31,10 @@ export function logTaskEvents(
     log.warn({ ...run(event), ...described(error) }, 'the retry policy failed and the default applied'),
   )
   events.on('cancelled', (event) => log.info(event, 'task cancelled'))
-  events.on('changed', ({ taskId, taskType }) => log.info({ taskId, taskType }, 'waiting task changed'))
+  events.on('changed', ({ taskId, taskType, isReplaced = false }) => {
+    if (isReplaced) log.debug({ taskId, taskType }, 'waiting task replaced')
+    else log.info({ taskId, taskType }, 'waiting task changed')
+  })
   events.on('cancelRequested', (event) => log.info(event, 'cancel requested; a transaction holds the task'))
   events.on('late', ({ what, ...event }) => log.warn({ ...run(event), what }, 'a late write changed nothing'))
   events.on('stuck', ({ forMs, ...event }) =>

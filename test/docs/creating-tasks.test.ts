@@ -55,6 +55,21 @@ test('unique keys', async () => {
   expect([first.created, second.created, second.taskId]).toEqual([true, false, first.taskId])
 })
 
+test('newest wins', async () => {
+  const answers = []
+  for (let i = 0; i < 2; i += 1) {
+    const newest = {
+      uniqueKey: 'newest 7',
+      onDuplicate: 'replace',
+      delayMs: 5_000,
+      maxDelayMs: 60_000,
+    } as const
+    const { replaced } = await app.tasks.createTask(sendReport, { userId: 7 }, newest)
+    answers.push(replaced)
+  }
+  expect(answers).toEqual([false, true])
+})
+
 test('expiry', async () => {
   await app.tasks.createTask(sendReport, { userId: 7 }, { expiresAt: new Date(Date.now() + 600_000) })
   const [newest] = (await app.tasks.listTasks({ pageSize: 1 })).tasks

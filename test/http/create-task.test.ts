@@ -18,6 +18,22 @@ describe('creating with a unique key', () => {
     expect(second.headers.location).toBe(first.headers.location)
   })
 
+  test('replaces a pending task when asked to, and says so', async () => {
+    const body = { taskType: 'wait', uniqueKey: 'r', onDuplicate: 'replace', maxDelayMs: 7_200_000 }
+    const first = await post('/tasks', { ...body, params: { days: 3 }, delayMs: 1_800_000 })
+    expect([first.statusCode, first.json().created, first.json().replaced]).toEqual([201, true, false])
+    const second = await post('/tasks', { ...body, params: { days: 4 }, delayMs: 86_400_000 })
+    expect([second.statusCode, second.json().created, second.json().replaced]).toEqual([200, false, true])
+    const { taskId, params, runAt, createdAt } = second.json()
+    expect({ taskId, params }).toEqual({ taskId: first.json().taskId, params: { days: 4 } })
+    expect(Date.parse(runAt) - Date.parse(createdAt)).toBe(7_200_000)
+    const refused = await post('/tasks', { taskType: 'wait', onDuplicate: 'replace' })
+    expect([refused.statusCode, refused.json().errors]).toEqual([
+      400,
+      [{ pointer: '/onDuplicate', detail: "'replace' needs a uniqueKey" }],
+    ])
+  })
+
   test('answers 409 when asked to, and when a finished task is to have it again', async () => {
     const body = { taskType: 'wait', runAt: LATER, uniqueKey: 'mine', onDuplicate: 'reject' }
     const taskId = await create(body)

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { describeUnknownOption } from '../../client/option-names.ts'
 import { BULK_ACTIONS, MAX_BULK_TASKS } from '../../contract/bulk.ts'
 import {
+  checkReplacement,
   checkTimes,
   concurrencyKey,
   delayMs,
@@ -44,12 +45,14 @@ export const taskItem = z
     expiresAt: dueInstant.optional(),
     uniqueKey: uniqueKey.optional(),
     onDuplicate: z.enum(ON_DUPLICATE).optional(),
+    maxDelayMs: delayMs.optional(),
     concurrencyKey: concurrencyKey.nullable().optional(),
     maxRetries: z.int().min(0).max(100).optional(),
     timeoutSeconds: z.int().min(1).max(2_147_483).optional(),
     createdBy,
   })
   .superRefine(checkTimes)
+  .superRefine(checkReplacement)
 
 /** A change of a task that waits; its params are checked by its type. */
 export const taskChanges = z

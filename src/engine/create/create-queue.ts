@@ -3,14 +3,8 @@ import type { CreatedTask } from '../definition/create-options.ts'
 import { TaskError } from '../definition/errors.ts'
 import { Batcher } from '../runtime/batcher.ts'
 import type { TaskEvents } from '../runtime/events.ts'
-import {
-  type Insertion,
-  insertAllUnique,
-  insertTasks,
-  insertUnique,
-  isResolved,
-  type NewTask,
-} from '../store/insert.ts'
+import { insertTasks, type NewTask } from '../store/insert.ts'
+import { type Insertion, insertAllUnique, insertUnique, isResolved } from '../store/insert-unique.ts'
 import { duePayload } from '../store/notify.ts'
 import type { TaskRow } from '../store/rows.ts'
 import { hasKey, type NewUniqueTask, requireAccepted, toCreated } from './created.ts'
@@ -24,6 +18,9 @@ const SHARED_WAIT_MS = 50
 /** Between two waits of one task its connection serves others. */
 const KEY_WAIT_MS = 500
 
+/** A claim skips a locked row: replacements of one that is due, one after another, would keep it from starting. */
+const CLAIM_MS = 50
+
 /** Inserts tasks, single creates of the same moment with one commit, and emits `created`. */
 export class CreateQueue {
   readonly #db: Database
@@ -33,7 +30,15 @@ export class CreateQueue {
   readonly #uniqueInserts = new Batcher(BATCH, (tasks: readonly NewUniqueTask[]) =>
     this.#insertUnique(tasks, SHARED_WAIT_MS),
   )
-  readonly #uniqueCreates = new UniqueCreates((task) => this.#createUnique(task))
+  readonly #replacements = new Batcher(BATCH, (tasks: readonly NewUniqueTask[]) =>
+    this.#replace(tasks, SHARED_WAIT_MS),
+  )
+  /** Keys whose task was due when it was last replaced here. */
+  readonly #dueKeys = new Set<string>()
+  readonly #uniqueCreates = new UniqueCreates(
+    (task) => this.#createUnique(task),
+    (key) => (this.#dueKeys.delete(key) ? CLAIM_MS : 0),
+  )
 
   constructor({ db, events, limiter }: Pick<ManagerOptions, 'db' | 'events' | 'limiter'>) {
     this.#db = db
@@ -67,9 +72,22 @@ export class CreateQueue {
   }
 
   async #createUnique(task: NewUniqueTask): Promise<CreatedTask> {
-    const shared = await this.#uniqueInserts.add(task)
+    const replaces = task.onDuplicate === 'replace'
+    const shared = await (replaces ? this.#replacements : this.#uniqueInserts).add(task)
     if (shared) return shared
-    return this.#whileBusy(async () => (await this.#insertUnique([task], KEY_WAIT_MS))[0])
+    return this.#whileBusy(async () => {
+      const [created] = await (replaces
+        ? this.#replace([task], KEY_WAIT_MS)
+        : this.#insertUnique([task], KEY_WAIT_MS))
+      return created
+    })
+  }
+
+  async #replace(tasks: readonly NewUniqueTask[], waitMs: number): Promise<(CreatedTask | undefined)[]> {
+    const insertion = await insertAllUnique(this.#db, tasks, waitMs)
+    if (!insertion) return tasks.map(() => undefined)
+    this.#announce(tasks, insertion)
+    return toCreated(tasks, insertion)
   }
 
   async #insertUnique(tasks: readonly NewUniqueTask[], waitMs: number): Promise<(CreatedTask | undefined)[]> {
@@ -93,7 +111,20 @@ export class CreateQueue {
     throw new TaskError('UNIQUE_KEY_BUSY', detail)
   }
 
-  #announce(tasks: readonly NewTask[], { created }: Insertion, notified = false): void {
+  #announce(tasks: readonly NewTask[], insertion: Insertion, notified = false): void {
+    this.#announceCreated(tasks, insertion, notified)
+    for (const { row, inMs } of insertion.replaced?.values() ?? []) {
+      const { taskId, taskType, runAt } = row
+      this.#events.emit('changed', { taskId, taskType, overdue: isOverdue(row), inMs, isReplaced: true })
+      if (inMs > 0) this.#events.emit('delayed', { dueAt: +runAt, inMs })
+      else {
+        this.#dueKeys.add(row.uniqueKey ?? '')
+        this.#events.emit('due', { count: 1 })
+      }
+    }
+  }
+
+  #announceCreated(tasks: readonly NewTask[], { created }: Insertion, notified: boolean): void {
     const made = tasks.filter(({ taskId }) => created.has(taskId))
     if (made.length === 0) return
     const due = made.filter(isDueNow).length

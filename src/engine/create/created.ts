@@ -1,6 +1,7 @@
 import type { CreatedTask } from '../definition/create-options.ts'
 import { TaskError } from '../definition/errors.ts'
-import type { Insertion, NewTask } from '../store/insert.ts'
+import type { NewTask } from '../store/insert.ts'
+import type { Insertion } from '../store/insert-unique.ts'
 import { fromDetailRow, toDetail } from '../store/rows.ts'
 
 export type NewUniqueTask = NewTask & { readonly uniqueKey: string }
@@ -9,19 +10,25 @@ export function hasKey(task: NewTask): task is NewUniqueTask {
   return task.uniqueKey !== null
 }
 
-export function toCreated(tasks: readonly NewTask[], { created, holders }: Insertion): CreatedTask[] {
+export function toCreated(
+  tasks: readonly NewTask[],
+  { created, holders, replaced }: Insertion,
+): CreatedTask[] {
   const byKey = new Map([...holders].map(([key, row]) => [key, fromDetailRow(row)]))
   return tasks.map((task) => {
-    const { taskId, uniqueKey } = task
+    const { taskId, taskType, uniqueKey, onDuplicate } = task
+    const replaces = onDuplicate === 'replace'
     const own = created.get(taskId)
     if (own) {
       const detail = toDetail(own, Object.fromEntries(task.params), [])
       if (uniqueKey !== null) byKey.set(uniqueKey, detail)
-      return { ...detail, created: true }
+      return { ...detail, created: true, ...(replaces && { replaced: false }) }
     }
+    const mine = replaces ? replaced?.get(uniqueKey ?? '')?.row : undefined
+    if (mine?.taskType === taskType) return { ...fromDetailRow(mine), created: false, replaced: true }
     const other = uniqueKey === null ? undefined : byKey.get(uniqueKey)
     if (!other) throw new Error(`the insert returned no row for ${taskId}`)
-    return { ...other, created: false }
+    return { ...other, created: false, ...(replaces && { replaced: false }) }
   })
 }
 

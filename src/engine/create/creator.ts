@@ -6,7 +6,8 @@ import type { Redaction } from '../definition/redaction.ts'
 import type { TaskReference } from '../definition/task-reference.ts'
 import { publishCreates } from '../runtime/diagnostics.ts'
 import type { Tracing } from '../runtime/tracing.ts'
-import { insertIn, type NewTask, withdrawIn } from '../store/insert.ts'
+import type { NewTask } from '../store/insert.ts'
+import { type Insertion, insertIn, withdrawIn } from '../store/insert-unique.ts'
 import { duePayload } from '../store/notify.ts'
 import { createManyOptions, requireValid, taskList } from './arguments.ts'
 import { CreateQueue } from './create-queue.ts'
@@ -100,14 +101,16 @@ async function insertInto(tx: Transaction, tasks: readonly NewTask[]): Promise<C
   await requireTransaction(tx)
   // Of a delayed task each executor has to know.
   const count = tasks.every(isDueNow) ? tasks.length : Number.POSITIVE_INFINITY
-  const insertion = await insertIn(tx, tasks, duePayload(count))
-  const created = toCreated(tasks, insertion)
+  let inserted: Insertion | undefined
+  const check = (insertion: Insertion) => {
+    inserted = insertion
+    requireAccepted(tasks, toCreated(tasks, insertion))
+  }
   try {
-    requireAccepted(tasks, created)
-    return created
+    return toCreated(tasks, await insertIn(tx, tasks, duePayload(count), check))
   } catch (error) {
     // The caller may continue the transaction.
-    await withdrawIn(tx, [...insertion.created.keys()])
+    if (error instanceof TaskError && inserted) await withdrawIn(tx, [...inserted.created.keys()])
     throw error
   }
 }

@@ -51,6 +51,7 @@ export class TaskFactory {
       createdBy: options.createdBy ?? null,
       uniqueKey: options.uniqueKey ?? null,
       onDuplicate: options.onDuplicate ?? 'return',
+      maxDelayMs: options.maxDelayMs ?? null,
       expiresAt: options.expiresAt ?? null,
       concurrencyKey: concurrencyKeyOf(
         taskType,

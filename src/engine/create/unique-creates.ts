@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { isTransient } from '../../db/errors.ts'
 import type { CreatedTask } from '../definition/create-options.ts'
 import { TaskError } from '../definition/errors.ts'
@@ -11,10 +12,13 @@ interface Waiting {
 /** One create per unique key is in flight, so callers that wait for a key use one connection. */
 export class UniqueCreates {
   readonly #create: (task: NewUniqueTask) => Promise<CreatedTask>
+  readonly #restMs: (key: string) => number
   readonly #waiting = new Map<string, Waiting[]>()
 
-  constructor(create: (task: NewUniqueTask) => Promise<CreatedTask>) {
+  /** @param restMs how long after a create of the key the next one waits */
+  constructor(create: (task: NewUniqueTask) => Promise<CreatedTask>, restMs: (key: string) => number) {
     this.#create = create
+    this.#restMs = restMs
   }
 
   add(task: NewUniqueTask): Promise<CreatedTask> {
@@ -30,19 +34,41 @@ export class UniqueCreates {
     this.#waiting.set(key, waiting)
     while (waiting.length > 0) {
       // They share a create that begins after their calls: an earlier one may return a holder that has ended.
-      const [leader, ...others] = waiting.splice(0) as [Waiting, ...Waiting[]]
+      const { leader, followers, others } = split(waiting.splice(0))
+      waiting.unshift(...others)
       try {
         const task = await this.#create(leader.task)
         leader.created.resolve(task)
-        for (const { created } of others) created.resolve({ ...task, created: false })
+        for (const follower of followers) follower.created.resolve(shared(task, follower))
       } catch (error) {
         leader.created.reject(error)
         // An outage or a busy key fails all; an error of one task must not fail the others.
         if (isTransient(error) || error instanceof TaskError) {
-          for (const { created } of others) created.reject(error)
-        } else waiting.unshift(...others)
+          for (const { created } of followers) created.reject(error)
+        } else waiting.unshift(...followers)
       }
+      const restMs = this.#restMs(key)
+      if (restMs > 0) await delay(restMs)
     }
     this.#waiting.delete(key)
   }
+}
+
+const replaces = ({ task }: Waiting) => task.onDuplicate === 'replace'
+
+/** The last replacement counts. One of another type does not: it may find the key of its own type later. */
+function split(all: Waiting[]): { leader: Waiting; followers: Waiting[]; others: Waiting[] } {
+  const leader = all.findLast(replaces) ?? (all[0] as Waiting)
+  const isOther = (one: Waiting) => replaces(one) && one.task.taskType !== leader.task.taskType
+  return {
+    leader,
+    followers: all.filter((one) => one !== leader && !isOther(one)),
+    others: all.filter(isOther),
+  }
+}
+
+/** As if the leader's call had come first, and for a replacement, as if it had been replaced by the leader's. */
+function shared({ replaced, ...task }: CreatedTask, follower: Waiting): CreatedTask {
+  const isReplaced = task.created || replaced === true
+  return { ...task, created: false, ...(replaces(follower) && { replaced: isReplaced }) }
 }

@@ -20,8 +20,18 @@ export interface CreateTaskOptions {
    * in use, no task is created, and the existing one is returned with `created: false`. Default: none.
    */
   uniqueKey?: string
-  /** `reject`: throw `DUPLICATE_TASK` if the unique key is in use, instead of returning its task. Default `return`. */
-  onDuplicate?: 'return' | 'reject'
+  /**
+   * What to do if the unique key is in use: `return` its task (the default); `reject`: throw `DUPLICATE_TASK`; `replace`:
+   * its task, if it is pending and of the same type, takes the params, priority, due time, expiry, retries and timeout of
+   * this call, and is returned with `created: false, replaced: true`. `replace` leaves a running task, or one of another
+   * type, as it is (`replaced: false`), and needs a `uniqueKey`.
+   */
+  onDuplicate?: 'return' | 'reject' | 'replace'
+  /**
+   * How long after its creation a task may be due by a replacement, in milliseconds, 0 … ten years: replacements put it
+   * off no further. Only with `onDuplicate: 'replace'`. Default: as long as they come.
+   */
+  maxDelayMs?: number
   /** Overrides the key of a type that declares `concurrencyKey`, 1 … 200 characters. Default: the type's. */
   concurrencyKey?: string | null
   /** Attempts after the first, 0 … 100. Default: the type's, else the plugin's. */
@@ -41,6 +51,8 @@ export interface CreateTaskOptions {
 export type CreatedTask = TaskDetail & {
   /** False: an unfinished task has the unique key, and this is it. */
   created: boolean
+  /** With `onDuplicate: 'replace'` alone: whether that task has been changed. */
+  replaced?: boolean
 }
 
 /** A finished task; its result has the type of the handler `T`, or is null. */

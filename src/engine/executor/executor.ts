@@ -166,10 +166,9 @@ export class TaskExecutor {
     if (dueNow) this.wake()
   }
 
-  readonly #onChanged = ({ overdue }: { overdue: boolean }): void => {
+  readonly #onChanged = ({ overdue, inMs }: { overdue: boolean; inMs: number }): void => {
     if (overdue) this.#parts?.claimer.rescan()
-    // Of a delayed task, too: the claim finds out when it is due.
-    this.wake()
+    if (inMs <= 0) this.wake()
   }
 
   readonly #onDelayed = ({ dueAt }: { dueAt: number }): void => this.#parts?.dueTimer.note(dueAt)

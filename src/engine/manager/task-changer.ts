@@ -104,7 +104,7 @@ export class TaskChanger {
   }
 
   #announce({ taskId, taskType, runAt }: Pick<TaskRow, 'taskId' | 'taskType' | 'runAt'>, inMs: number) {
-    this.#events.emit('changed', { taskId, taskType, overdue: isOverdue({ runAt }) })
+    this.#events.emit('changed', { taskId, taskType, overdue: isOverdue({ runAt }), inMs })
     // Executors elsewhere have to know of a new due time, too.
     if (inMs > 0) this.#events.emit('delayed', { dueAt: +runAt, inMs })
     else this.#events.emit('due', { count: 1 })

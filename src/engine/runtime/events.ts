@@ -35,8 +35,8 @@ export interface TaskEventMap {
       isRetry?: boolean
     },
   ]
-  /** A pending task was changed here. */
-  changed: [{ taskId: string; taskType: string; overdue: boolean }]
+  /** A pending task was changed here. `inMs`: until it is due. `isReplaced`: by a create with its unique key. */
+  changed: [{ taskId: string; taskType: string; overdue: boolean; inMs: number; isReplaced?: boolean }]
   /** A task will be due in `inMs`, at `dueAt`, an instant of the database's clock in milliseconds. */
   delayed: [{ dueAt: number; inMs: number }]
   /** Due tasks of which no other process has been notified. */

@@ -70,6 +70,7 @@ function newTask(n: number) {
     createdBy: null,
     uniqueKey: null,
     onDuplicate: 'return' as const,
+    maxDelayMs: null,
     concurrencyKey: null,
     expiresAt: null,
   }

@@ -14,7 +14,7 @@ test.each<[what: string, settings: TaskSettingsInput, seconds: number, most: num
   // Pruning, once an hour, is within this time.
   ['an idle poll interval of a minute', { idlePollIntervalMs: 60_000 }, 180, 0.2],
 ])(
-  'at rest, a process with %s sends in %3$i s at most %4$d statements a second',
+  'at rest, a process with %s sends at most so many statements a second',
   TIMEOUT,
   async (_what, settings, seconds, most) => {
     const database = await createTestDatabase()

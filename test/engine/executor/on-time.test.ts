@@ -78,6 +78,22 @@ test('a task starts at the due time that another process has given it, earlier o
   for (const one of ended) await expectOnTime(one)
 })
 
+test('a task starts once, when its last replacement is due, with what that brought', async () => {
+  const runs: unknown[] = []
+  const work = createTaskRegistry().task('work')((params) => void runs.push(params))
+  const worker = engines.start([work], deafOtherwise, hears)
+  const { manager } = engines.create([work], deafOtherwise, hears)
+  await worker.manager.waitFor((await manager.createTask(work)).taskId, { timeoutMs: PATIENCE_MS })
+  const replace = (n: number, delayMs: number) =>
+    manager.createTask(work, { n }, { uniqueKey: 'k', onDuplicate: 'replace', delayMs })
+  await replace(1, 3_600_000)
+  const { taskId } = await replace(2, SHORT_MS)
+  for (let n = 3; n < 10; n += 1)
+    expect(await replace(n, 2 * SHORT_MS)).toMatchObject({ taskId, replaced: true })
+  await expectOnTime(worker.manager.waitFor(taskId, { timeoutMs: PATIENCE_MS }))
+  expect(runs).toEqual([{}, { n: 9 }])
+})
+
 test('tasks that cannot start wake nobody: of a paused type, or above a limit', async () => {
   const { task } = createTaskRegistry()
   const released = Promise.withResolvers<void>()

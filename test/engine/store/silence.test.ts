@@ -2,7 +2,8 @@ import pg from 'pg'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { endPool } from '../../../src/db/client.ts'
 import { createDatabase, type Database } from '../../../src/db/database.ts'
-import { insertAllUnique, type NewTask } from '../../../src/engine/store/insert.ts'
+import type { NewTask } from '../../../src/engine/store/insert.ts'
+import { insertAllUnique } from '../../../src/engine/store/insert-unique.ts'
 import { PRUNE_START, pruneStep } from '../../../src/engine/store/prune.ts'
 import { countByType } from '../../../src/engine/store/stats.ts'
 import { type FaultProxy, startFaultProxy } from '../../support/fault-proxy.ts'
@@ -26,6 +27,7 @@ afterEach(async () => {
 })
 
 const newTask = (): NewTask => ({
+  maxDelayMs: null,
   taskId: `task_${crypto.randomUUID()}`,
   taskType: 'silent',
   params: new Map(),

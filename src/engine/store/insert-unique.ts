@@ -1,0 +1,194 @@
+import {
+  arrayLiteral,
+  type Database,
+  execute,
+  type Statement,
+  statement,
+  transact,
+} from '../../db/database.ts'
+import { DEADLOCK } from '../../db/errors.ts'
+import { runIn, type Transaction } from '../../db/query-runner.ts'
+import { withoutStatement } from '../definition/thrown.ts'
+import { EXPIRE_HOLDERS } from './expire.ts'
+import {
+  column,
+  INSERTION_PARAMETERS,
+  type InsertedRow,
+  insertText,
+  insertValues,
+  type NewTask,
+  toRows,
+  traceValues,
+  unlessBusy,
+} from './insert.ts'
+import { type ReplacedRow, replaceHolders } from './replace.ts'
+import { DETAIL_COLUMNS, type DetailRow, parseDetailRow, type TaskRow } from './rows.ts'
+import { TASKS } from './tables.ts'
+
+/** Creates of tasks with unique keys. */
+
+const LOCK_TIMEOUT = `$${INSERTION_PARAMETERS + 2}::text`
+
+const insertUniqueText = (trace?: number) =>
+  insertText(
+    `where ${LOCK_TIMEOUT} is null or (select set_config('lock_timeout', ${LOCK_TIMEOUT}, true)) is not null`,
+    `on conflict (unique_key) where unique_key is not null and status in ('pending', 'running') do nothing`,
+    trace,
+  )
+
+const INSERT_UNIQUE = statement('insert_unique', insertUniqueText())
+const INSERT_UNIQUE_TRACED = statement('insert_unique_traced', insertUniqueText(INSERTION_PARAMETERS + 3))
+
+// JSON text, because drivers and Drizzle decode instants differently.
+const HOLDERS = statement(
+  'key_holders',
+  `select row_to_json(holder)::text as holder,
+          t.status = 'pending' and coalesce(t.expires_at <= statement_timestamp(), false) as "isExpired"
+     from ${TASKS} t cross join lateral (select ${DETAIL_COLUMNS}) as holder
+    where t.unique_key = any(${column(1, 'text')}) and t.status in ('pending', 'running')`,
+)
+
+export interface Insertion {
+  readonly created: ReadonlyMap<string, TaskRow>
+  readonly holders: ReadonlyMap<string, DetailRow>
+  /** Holders that have been replaced, by key. */
+  readonly replaced?: ReadonlyMap<string, ReplacedRow>
+}
+
+/**
+ * Retry tasks with neither a row nor a holder: the holder ended in between. Undefined, with nothing inserted: an open
+ * transaction held a key for `waitMs`.
+ */
+export async function insertUnique(
+  db: Database,
+  tasks: readonly NewTask[],
+  waitMs: number,
+): Promise<Insertion | undefined> {
+  const run: Run = (sent, values) => execute(db, sent, values)
+  const created = await unlessBusy(
+    insertFree(run, tasks, { lockTimeout: `${waitMs}ms`, payload: null }),
+    DEADLOCK,
+  )
+  return created && { created, holders: await findHolders(run, tasks, created) }
+}
+
+/**
+ * In a caller's transaction: waits for keys as long as its settings allow. The commit notifies other processes. An error
+ * of `check` leaves what was created for the caller to withdraw, and nothing replaced.
+ */
+export async function insertIn(
+  tx: Transaction,
+  tasks: readonly NewTask[],
+  payload: string | null,
+  check: Check,
+): Promise<Insertion> {
+  const run: Run = ({ text }, values) =>
+    runIn(tx, text, values).catch((error: unknown) => {
+      // Drizzle's error contains the values, and with them the params of tasks; its cause does not.
+      throw withoutStatement(error)
+    })
+  return insertAll(run, tasks, { lockTimeout: null, payload, check })
+}
+
+/** The same in one transaction, until each task has a row or a holder. An error of `check` rolls it back. */
+export async function insertAllUnique(
+  db: Database,
+  tasks: readonly NewTask[],
+  waitMs: number,
+  check: Check = () => {},
+): Promise<Insertion | undefined> {
+  const options = { lockTimeout: `${waitMs}ms`, payload: null, check }
+  const work = transact(db, (client) =>
+    insertAll((sent, values) => client.execute(sent, values), tasks, options),
+  )
+  return unlessBusy(work, DEADLOCK)
+}
+
+export async function withdrawIn(tx: Transaction, taskIds: readonly string[]): Promise<void> {
+  if (taskIds.length > 0) await runIn(tx, `delete from ${TASKS} where task_id = any($1::text[])`, [taskIds])
+}
+
+type Run = (sent: Statement, values: unknown[]) => Promise<unknown[]>
+
+/** Throws where a task must not have been held. */
+type Check = (insertion: Insertion) => void
+
+interface InsertOptions {
+  readonly lockTimeout: string | null
+  readonly payload: string | null
+}
+
+/** Each further round follows a holder that ended, or was claimed, between two statements. */
+async function insertAll(
+  run: Run,
+  tasks: readonly NewTask[],
+  { check, ...options }: InsertOptions & { readonly check: Check },
+): Promise<Insertion> {
+  const created = new Map<string, TaskRow>()
+  const holders = new Map<string, DetailRow>()
+  const replaced = new Map<string, ReplacedRow>()
+  const insertOpen = async (open: readonly NewTask[]) => {
+    while (open.length > 0) {
+      for (const [taskId, row] of await insertFree(run, open, options)) created.set(taskId, row)
+      for (const [key, row] of await findHolders(run, open, created)) holders.set(key, row)
+      open = open.filter((task) => !isResolved(task, { created, holders }))
+    }
+  }
+  await insertOpen(tasks)
+  check({ created, holders })
+  // A holder that waits is to be replaced; what is not, was claimed or has ended.
+  const isOpen = (task: NewTask) =>
+    task.onDuplicate === 'replace' && !created.has(task.taskId) && canReplace(task, holders)
+  for (let open = tasks.filter(isOpen); open.length > 0; open = open.filter(isOpen)) {
+    for (const [key, one] of await replaceHolders(run, open, options.payload)) {
+      replaced.set(key, one)
+    }
+    open = open.filter(({ uniqueKey }) => !replaced.has(uniqueKey ?? ''))
+    for (const { uniqueKey } of open) holders.delete(uniqueKey ?? '')
+    await insertOpen(open)
+  }
+  return { created, holders, replaced }
+}
+
+function canReplace({ uniqueKey, taskType }: NewTask, holders: Insertion['holders']): boolean {
+  const holder = holders.get(uniqueKey ?? '')
+  return holder?.status === 'pending' && holder.taskType === taskType
+}
+
+async function insertFree(
+  run: Run,
+  tasks: readonly NewTask[],
+  { payload, lockTimeout }: InsertOptions,
+): Promise<Map<string, TaskRow>> {
+  // All processes lock keys in the same order, so none deadlock.
+  const sorted = tasks.toSorted((a, b) => compare(a.uniqueKey ?? '', b.uniqueKey ?? ''))
+  const traces = traceValues(sorted)
+  const sent = traces.length > 0 ? INSERT_UNIQUE_TRACED : INSERT_UNIQUE
+  const rows = await run(sent, [...insertValues(sorted), payload, lockTimeout, ...traces])
+  return toRows(tasks, rows as InsertedRow[])
+}
+
+async function findHolders(
+  run: Run,
+  tasks: readonly NewTask[],
+  created: ReadonlyMap<string, TaskRow>,
+): Promise<Map<string, DetailRow>> {
+  const heldKeys = tasks.flatMap(({ taskId, uniqueKey }) => (created.has(taskId) ? [] : (uniqueKey ?? [])))
+  if (heldKeys.length === 0) return new Map()
+  const keys = arrayLiteral([...new Set(heldKeys)])
+  const rows = (await run(HOLDERS, [keys])) as { holder: string; isExpired: boolean }[]
+  const holders = new Map(
+    rows.map(({ holder }) => parseDetailRow(holder)).map((row) => [row.uniqueKey ?? '', row]),
+  )
+  if (!rows.some(({ isExpired }) => isExpired)) return holders
+  // No claim starts an expired task any more: its key is free.
+  const expired = (await run(EXPIRE_HOLDERS, [keys])) as { key: string }[]
+  for (const { key } of expired) holders.delete(key)
+  return holders
+}
+
+export function isResolved({ taskId, uniqueKey }: NewTask, { created, holders }: Insertion): boolean {
+  return created.has(taskId) || (uniqueKey !== null && holders.has(uniqueKey))
+}
+
+const compare = (a: string, b: string) => (a < b ? -1 : Number(a > b))

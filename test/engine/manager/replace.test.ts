@@ -1,0 +1,198 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { describe, expect, test } from 'vitest'
+import { createTaskRegistry } from '../../../src/engine/definition/registry.ts'
+import type { AnyTask } from '../../../src/engine/definition/task-reference.ts'
+import type { TaskManager } from '../../../src/engine/manager/manager.ts'
+import { createClaims } from '../../support/claim-tasks.ts'
+import { inStatus, SOME_EXECUTOR, useTaskTables } from '../../support/task-rows.ts'
+
+const tables = useTaskTables()
+const { task } = createTaskRegistry()
+const plain = task('plain')(() => undefined)
+const other = task('other')(() => undefined)
+const create = () => tables.createManager([plain, other])
+const REPLACE = { uniqueKey: 'k', onDuplicate: 'replace' as const }
+const HOUR_MS = 3_600_000
+
+const msBetween = (from: Date, to: Date) => to.getTime() - from.getTime()
+
+describe('onDuplicate: replace', () => {
+  test('creates the first task; a later call gives it what it brings, and leaves the rest', async () => {
+    const { manager } = create()
+    const first = await manager.createTask(
+      plain,
+      { day: 1, old: true },
+      { ...REPLACE, delayMs: 60_000, createdBy: 'u1', expiresAt: new Date(Date.now() + HOUR_MS) },
+    )
+    expect(first).toMatchObject({ created: true, replaced: false })
+    await tables.set(first.taskId, { retry_count: 2, attempt: 3, error_message: 'no' })
+    const changes = { priority: 7, delayMs: 2 * HOUR_MS, maxRetries: 9, timeoutSeconds: 5, createdBy: 'u2' }
+    const second = await manager.createTask(plain, { day: 2, new: [1] }, { ...REPLACE, ...changes })
+    expect(second).toMatchObject({
+      ...{ created: false, replaced: true, taskId: first.taskId, createdAt: first.createdAt },
+      ...{ params: { day: 2, new: [1] }, priority: 7, maxRetries: 9, timeoutSeconds: 5 },
+      ...{ createdBy: 'u1', retryCount: 0, error: null, expiresAt: null },
+    })
+    expect(msBetween(second.createdAt, second.runAt)).toBeGreaterThanOrEqual(2 * HOUR_MS)
+    const { created, replaced, ...detail } = second
+    expect(await manager.getTask(first.taskId)).toEqual(detail)
+    expect((await tables.read()).params).toHaveLength(2)
+    expect((await tables.row(first.taskId))?.changed_at).not.toBeNull()
+  })
+
+  test('leaves a running task, and one of another type, and creates after an end', async () => {
+    const { manager } = create()
+    const running = await tables.insert({ ...inStatus('running'), unique_key: 'k', task_type: 'plain' })
+    const pending = await tables.insert({ unique_key: 'k2', task_type: 'other' })
+    const before = await tables.read()
+    for (const [uniqueKey, taskId] of [
+      ['k', running],
+      ['k2', pending],
+    ] as const) {
+      const found = await manager.createTask(plain, { day: 2 }, { ...REPLACE, uniqueKey, priority: 3 })
+      expect(found).toMatchObject({ taskId, created: false, replaced: false, priority: 0, params: {} })
+    }
+    expect(await tables.read()).toEqual(before)
+    await tables.set(running, { ...inStatus('completed') })
+    expect(await manager.createTask(plain, {}, REPLACE)).toMatchObject({ created: true, replaced: false })
+  })
+
+  test('puts a task off by maxDelayMs at most, from its creation', async () => {
+    const { manager } = create()
+    const { createdAt } = await manager.createTask(plain, {}, { ...REPLACE, delayMs: 5_000 })
+    const replace = async (options: object) => {
+      const { runAt } = await manager.createTask(plain, {}, { ...REPLACE, ...options })
+      return msBetween(createdAt, runAt)
+    }
+    expect(await replace({ delayMs: HOUR_MS, maxDelayMs: 20_000 })).toBe(20_000)
+    expect(await replace({ runAt: new Date(+createdAt + 15_000), maxDelayMs: 20_000 })).toBe(15_000)
+    expect(await replace({ delayMs: HOUR_MS, maxDelayMs: 0 })).toBe(0)
+    expect(await replace({ delayMs: HOUR_MS })).toBeGreaterThanOrEqual(HOUR_MS)
+  })
+
+  test('keeps the place of a task that is due, unless it is put off', async () => {
+    const { manager } = create()
+    const { runAt } = await manager.createTask(plain, {}, REPLACE)
+    expect(await manager.createTask(plain, { day: 2 }, REPLACE)).toMatchObject({ runAt, params: { day: 2 } })
+    const later = await manager.createTask(plain, {}, { ...REPLACE, delayMs: 1_000 })
+    expect(msBetween(runAt, later.runAt)).toBeGreaterThanOrEqual(1_000)
+  })
+
+  test.each<[object, string]>([
+    [{ onDuplicate: 'replace' }, "/onDuplicate: 'replace' needs a uniqueKey"],
+    [{ uniqueKey: 'k', maxDelayMs: 1 }, "/maxDelayMs: is only for onDuplicate: 'replace'"],
+    [{ ...REPLACE, maxDelayMs: -1 }, '/maxDelayMs: '],
+  ])('refuses %o', async (options, message) => {
+    const refused = create().manager.createTask(plain, {}, options)
+    await expect(refused).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringContaining(message),
+    })
+  })
+})
+
+describe('createTasks', () => {
+  const item = (n: number, options: object = {}) => ({
+    task: plain,
+    params: { [`p${n}`]: n },
+    ...REPLACE,
+    ...options,
+  })
+
+  test('of several tasks with one key keeps what the last one brings', async () => {
+    const { manager } = create()
+    const old = await manager.createTask(plain, {}, { ...REPLACE, uniqueKey: 'k2' })
+    const answers = await manager.createTasks<AnyTask[]>([
+      ...[item(1), item(2), item(3), { ...item(4), task: other }],
+      ...[item(5, { uniqueKey: 'k2' }), item(6, { uniqueKey: 'k2' })],
+    ])
+    expect(answers.map(({ created, replaced }) => [created, replaced])).toEqual([
+      ...[
+        [true, false],
+        [false, true],
+        [false, true],
+        [false, false],
+      ],
+      ...[
+        [false, true],
+        [false, true],
+      ],
+    ])
+    expect((await manager.getTask(answers[0]?.taskId ?? ''))?.params).toEqual({ p3: 3 })
+    expect((await manager.getTask(old.taskId))?.params).toEqual({ p6: 6 })
+  })
+
+  test('replaces nothing where another of its tasks is refused, in a transaction of the caller, too', async () => {
+    const { manager } = create()
+    await manager.createTask(plain, { day: 1 }, REPLACE)
+    await manager.createTask(plain, {}, { uniqueKey: 'taken' })
+    const before = await tables.read()
+    const items = [
+      item(1),
+      item(2, { uniqueKey: 'new' }),
+      item(3, { uniqueKey: 'taken', onDuplicate: 'reject' }),
+    ]
+    await expect(manager.createTasks(items)).rejects.toMatchObject({ code: 'DUPLICATE_TASK' })
+    expect(await tables.read()).toEqual(before)
+    const client = await tables.pool.connect()
+    try {
+      await client.query('begin')
+      await expect(manager.createTasks(items, { tx: client })).rejects.toMatchObject({
+        code: 'DUPLICATE_TASK',
+      })
+      await client.query('commit')
+      expect(await tables.read()).toEqual(before)
+      await client.query('begin')
+      const [replaced] = await manager.createTasks([item(1)], { tx: client })
+      expect(replaced).toMatchObject({ created: false, replaced: true, params: { p1: 1 } })
+      await client.query('rollback')
+    } finally {
+      client.release()
+    }
+    expect(await tables.read()).toEqual(before)
+  })
+})
+
+test('of many calls at once, in several processes, the task has all of one and none of the others', async () => {
+  const managers = [create(), create(), create()].map(({ manager }) => manager)
+  for (let round = 0; round < 5; round += 1) {
+    const answers = await Promise.all(
+      Array.from({ length: 60 }, (_, n) =>
+        (managers[n % 3] as TaskManager).createTask(
+          plain,
+          { [`p${n}`]: n, same: n },
+          { ...REPLACE, priority: n % 50 },
+        ),
+      ),
+    )
+    expect(new Set(answers.map(({ taskId }) => taskId)).size).toBe(1)
+    expect(answers.filter(({ created }) => created)).toHaveLength(round === 0 ? 1 : 0)
+    expect(answers.every(({ created, replaced }) => created !== replaced)).toBe(true)
+    const { params = {}, priority } = (await managers[0]?.getTask(answers[0]?.taskId ?? '')) ?? {}
+    const n = Number(params.same)
+    expect({ params, priority }).toEqual({ params: { [`p${n}`]: n, same: n }, priority: n % 50 })
+  }
+})
+
+test('against a claim one of the two wins: a started task has the params of the call that says so', async () => {
+  const { manager, db } = create()
+  const claim = createClaims(db, SOME_EXECUTOR, ['plain'])
+  const count = { replaced: 0, left: 0 }
+  for (let round = 0; round < 60; round += 1) {
+    const { taskId } = await manager.createTask(plain, { old: true }, REPLACE)
+    const [answer, claimed] = await Promise.all([
+      manager.createTask(plain, { round }, REPLACE),
+      // Sooner or later after the replacement has begun, so that each of the two comes first in some rounds.
+      delay(round % 12).then(() => claim(10)),
+    ])
+    const started = [...claimed, ...(await claim(10))]
+    expect(answer).toMatchObject({ created: false, taskId })
+    count[answer.replaced ? 'replaced' : 'left'] += 1
+    const params = answer.replaced ? { round: String(round) } : { old: 'true' }
+    expect(started).toMatchObject([{ taskId, params }])
+    await tables.pool.query('truncate async_tasks cascade')
+  }
+  console.log(`a claim against a replacement: ${JSON.stringify(count)}`)
+  expect(count.replaced).toBeGreaterThan(0)
+  expect(count.left).toBeGreaterThan(0)
+})

@@ -1,0 +1,33 @@
+import { createPool } from '../../src/db/client.ts'
+import { createDatabase } from '../../src/db/database.ts'
+import { taskSettings } from '../../src/engine/definition/settings.ts'
+import { TaskManager } from '../../src/engine/manager/manager.ts'
+import { TaskEvents } from '../../src/engine/runtime/events.ts'
+
+/** Replaces the task with one key, so many times a second, until it is killed. Says what was accepted last. */
+
+const [, , name = '', connectionString = '', perSecond = '100', options = '{}'] = process.argv
+const manager = new TaskManager({
+  db: createDatabase(createPool({ connectionString }), { prepared: true }),
+  events: new TaskEvents(),
+  definitions: new Map(),
+  settings: taskSettings.parse({}),
+})
+
+let n = 0
+
+async function replace(): Promise<void> {
+  const seq = n++
+  const { replaced, created } = await manager.createTask(
+    'elsewhere',
+    { by: name, seq, [`${name}${seq}`]: true },
+    { uniqueKey: 'k', onDuplicate: 'replace', ...JSON.parse(options) },
+  )
+  if (seq % 20 === 0) process.send?.({ accepted: replaced || created, created, seq })
+}
+
+const begun = performance.now()
+setInterval(() => {
+  const due = ((performance.now() - begun) / 1_000) * Number(perSecond)
+  while (n < due) void replace()
+}, 5)
