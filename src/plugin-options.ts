@@ -40,7 +40,10 @@ export interface AsyncTasksOptions extends TaskSettingsInput {
   allowedOrigins?: readonly string[]
   /** False: no REST routes. Default true. */
   routes?: boolean
-  /** Path of the REST routes, such as `/ops`, which nothing else uses. Default `/api/admin`. */
+  /**
+   * Path of the REST routes, such as `/ops`, which nothing else uses. It may have parameters, such as `/:tenant/ops`, for
+   * `authorize`, but not `:taskId`, `:taskType` or `:name`, which are the routes' own. Default `/api/admin`.
+   */
   prefix?: string
   /** Mounts the admin page: true at `/admin/`, or at `{ prefix }`. Needs `routes`. Default false. */
   dashboard?: boolean | DashboardMount
