@@ -8,15 +8,18 @@ export type {
   TaskList,
   TaskLogLine,
   TaskLogPage,
+  TaskStep,
   TaskSummary,
   TaskTypeView,
 } from './contract/task.ts'
 export type { DrizzleTransaction, QueryRunner, Transaction } from './db/query-runner.ts'
-export type { LogData, LogMethod, TaskContext, TaskLog } from './engine/definition/context.ts'
+export type { DrizzleDatabase, StepDatabase, TransactionOf } from './db/step-database.ts'
+export type { LogData, LogMethod, StepResult, TaskContext, TaskLog } from './engine/definition/context.ts'
 export {
   type FieldProblem,
   PermanentError,
   RetryAfter,
+  type RetryAfterOptions,
   TaskError,
   type TaskErrorCode,
 } from './engine/definition/errors.ts'
@@ -31,6 +34,7 @@ export {
 } from './engine/definition/registry.ts'
 export type { RetryBackoff, RetryFunction, RetryPolicy } from './engine/definition/retry-policy.ts'
 export type { TaskSettings } from './engine/definition/settings.ts'
+export type { Duration, SleepUntil } from './engine/definition/steps.ts'
 export type { Task, TaskHandler, TaskOptions, ThreadTaskOptions } from './engine/definition/task.ts'
 export type {
   AnyTask,
@@ -57,6 +61,7 @@ export type {
   EndedTask,
   LogQuery,
   NewTaskItem,
+  RetryOptions,
   TaskChanges,
   TaskManager,
   TaskQuery,

@@ -119,10 +119,16 @@ export class TasksClient<Handlers = unknown> {
   /**
    * Makes a finished task pending again, with all its retries.
    *
-   * @throws TasksApiError `TASK_NOT_FOUND`, `TASK_NOT_FINISHED`, `TASK_STILL_STOPPING`, `DUPLICATE_TASK`, `TASK_BUSY`
+   * @param options `from`: `start`, or the name of a finished step, which is forgotten with all that finished after it.
+   *   Default: a failed or cancelled task keeps its steps, a completed one starts anew
+   * @throws TasksApiError `TASK_NOT_FOUND`, `STEP_NOT_FOUND`, `TASK_NOT_FINISHED`, `TASK_STILL_STOPPING`, `DUPLICATE_TASK`, `TASK_BUSY`
    */
-  async retryTask(taskId: string, options?: CallOptions): Promise<DetailOf<Handlers>> {
-    return typed<Handlers>(await this.#post(`${taskPath(taskId)}/retry`, options))
+  async retryTask(
+    taskId: string,
+    { from, ...options }: CallOptions & { from?: string } = {},
+  ): Promise<DetailOf<Handlers>> {
+    const body = from === undefined ? {} : { body: { from } }
+    return typed<Handlers>(await this.#post(`${taskPath(taskId)}/retry`, { ...options, ...body }))
   }
 
   /** Deletes a finished task. @throws TasksApiError `TASK_NOT_FOUND`, `TASK_NOT_FINISHED`, `TASK_BUSY` */

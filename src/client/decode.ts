@@ -7,6 +7,7 @@ import type {
   TaskList,
   TaskLogLine,
   TaskLogPage,
+  TaskStep,
   TaskSummary,
 } from '../contract/task.ts'
 import { invalidResponse } from './errors.ts'
@@ -24,10 +25,12 @@ const DETAIL_DATES = [...SUMMARY_DATES, 'expiresAt'] as const
 const attempts = decoder<TaskAttempt>(['startedAt', 'endedAt'])
 
 export const decodeSummary = decoder<TaskSummary>(SUMMARY_DATES)
-export const decodeDetail = decoder<TaskDetail>(DETAIL_DATES, { attempts })
-export const decodeCreated = decoder<TaskDetail & { created: boolean; replaced?: boolean }>(DETAIL_DATES, {
-  attempts,
-})
+export const decodeStep = decoder<TaskStep>(['startedAt', 'endedAt'])
+const lists = { attempts, steps: decodeStep }
+export const decodeDetail = withSteps(decoder<TaskDetail>(DETAIL_DATES, lists))
+export const decodeCreated = withSteps(
+  decoder<TaskDetail & { created: boolean; replaced?: boolean }>(DETAIL_DATES, lists),
+)
 export const decodeList = decoder<TaskList>([], { tasks: decodeSummary })
 export const decodeLine = decoder<TaskLogLine>(['createdAt'])
 export const decodeLogPage = decoder<TaskLogPage>([], { logs: decodeLine })
@@ -39,6 +42,11 @@ export const decodeExecutors = decoder<{ executors: ExecutorView[] }>([], {
 export const decodeStats = decoder<TaskStats>([], {
   finishedPerMinute: decoder<TaskStats['finishedPerMinute'][number]>(['minute']),
 })
+
+/** A server of an earlier version knows no steps. */
+function withSteps<T>(decode: (json: unknown) => T): (json: unknown) => T {
+  return (json) => decode({ steps: [], stepCount: 0, ...requireObject<object>(json) })
+}
 
 /** The answer was parsed for us alone: it is changed in place. */
 function decoder<T extends object>(dates: readonly DateKey<T>[], lists: Lists<T> = {}): (json: unknown) => T {

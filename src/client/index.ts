@@ -14,6 +14,7 @@ export type {
   TaskLogLine,
   TaskLogPage,
   TaskStatus,
+  TaskStep,
   TaskSummary,
   TaskTypeView,
 } from '../contract/task.ts'

@@ -1,4 +1,4 @@
-import type { TaskDetail, TaskLogLine, TaskSummary } from '../contract/task.ts'
+import type { TaskDetail, TaskLogLine, TaskStep, TaskSummary } from '../contract/task.ts'
 import { allOf } from './all-store.ts'
 import type { TasksClient } from './client.ts'
 import type { WatchConnection } from './follow.ts'
@@ -8,6 +8,8 @@ import type { TasksWatchEvent } from './watch-all.ts'
 
 /** Lines that are kept for a page; the newest. The whole log can be read with `listLogs`. */
 const MAX_LINES = 5_000
+/** As many as a detail shows. */
+const MAX_STEPS = 1_000
 /** A log may come in thousands of lines: components are not shown each of them on its own. */
 const GATHER_MS = 30
 
@@ -101,6 +103,7 @@ export class TaskStore extends Store<TaskSnapshot, TaskInterest> {
     for await (const event of events) {
       if (signal.aborted) return
       if (event.type === 'log') this.#gather(event.line)
+      else if (event.type === 'step') this.#addStep(event.step)
       else if (!this.#isOutdated(event.task)) this.#show(event.task)
     }
   }
@@ -124,6 +127,14 @@ export class TaskStore extends Store<TaskSnapshot, TaskInterest> {
     const shown = this.snapshot.task
     if (!shown || !isFinished(shown) || task.status !== 'running') return false
     return task.attempts.at(-1)?.attempt === shown.attempts.at(-1)?.attempt
+  }
+
+  #addStep(step: TaskStep): void {
+    const { task } = this.snapshot
+    if (!task || task.steps.some(({ name, attempt }) => name === step.name && attempt === step.attempt))
+      return
+    const steps = [...task.steps, step].slice(-MAX_STEPS)
+    this.set({ task: { ...task, steps, stepCount: task.stepCount + 1 } })
   }
 
   #show(task: TaskDetail): void {

@@ -1,6 +1,6 @@
 import type { TaskStreamEvent } from '../contract/events.ts'
 import type { TaskDetail, TaskLogLine } from '../contract/task.ts'
-import { decodeDetail, decodeLine, decodeLogPage } from './decode.ts'
+import { decodeDetail, decodeLine, decodeLogPage, decodeStep } from './decode.ts'
 import type { StreamMessage } from './event-stream.ts'
 import { follow, type Received, type Signalled, type WatchAllOptions } from './follow.ts'
 import { POLL_TIMEOUT_MS, type Requester } from './request.ts'
@@ -37,6 +37,9 @@ export async function* watchTask(
     if (event === 'task') {
       const task = decodeDetail(JSON.parse(data))
       return isNewTask(task) ? { event: { type: 'task', task }, isNews: true } : undefined
+    }
+    if (event === 'step') {
+      return { event: { type: 'step', step: decodeStep(JSON.parse(data)) }, isNews: true }
     }
     if (event !== 'log') return undefined
     const line = decodeLine(JSON.parse(data))

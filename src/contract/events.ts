@@ -1,4 +1,4 @@
-import type { TaskDetail, TaskLogLine, TaskSummary } from './task.ts'
+import type { TaskDetail, TaskLogLine, TaskStep, TaskSummary } from './task.ts'
 
 /** Events of a task's stream. The data of an event is the JSON of its second property. */
 export type TaskStreamEvent<Detail = TaskDetail> =
@@ -6,6 +6,8 @@ export type TaskStreamEvent<Detail = TaskDetail> =
   | { readonly type: 'task'; readonly task: Detail }
   /** A line of the task's log. The event's id is the id of the line. */
   | { readonly type: 'log'; readonly line: TaskLogLine }
+  /** A step was finished, or a sleep has begun. Later `task` events contain it. */
+  | { readonly type: 'step'; readonly step: TaskStep }
   /** The task has ended and its whole log was sent; the stream closes. */
   | { readonly type: 'end'; readonly task: Detail }
 

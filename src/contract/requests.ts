@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { instant, LOG_LEVELS, storableText, TASK_STATUSES } from './task.ts'
+import { instant, LOG_LEVELS, stepName, storableText, TASK_STATUSES } from './task.ts'
 
 /** Pages past this many rows need a cursor. */
 export const MAX_OFFSET_ROWS = 10_000
@@ -163,6 +163,16 @@ export const changeTaskBody = z
     runAt: dueInstant.exactOptional().describe('Earliest start.'),
   })
   .superRefine(requireChange)
+
+export const retryTaskBody = z
+  .strictObject({
+    from: stepName
+      .exactOptional()
+      .describe(
+        '`start`: forgets all steps. The name of a finished step: forgets it and all that finished after it. Default: a failed or cancelled task keeps its steps, a completed one starts anew.',
+      ),
+  })
+  .nullish()
 
 export const listLogsQuery = z.strictObject({
   level: z.enum(LOG_LEVELS).optional(),

@@ -12,6 +12,7 @@ export type {
   TaskLogLine,
   TaskLogPage,
   TaskStatus,
+  TaskStep,
   TaskSummary,
   TaskTypeView,
 } from './views.ts'
@@ -33,6 +34,7 @@ export const ATTEMPT_OUTCOMES = [
   'cancelled',
   'interrupted',
   'lost',
+  'sleeping',
 ] as const satisfies readonly AttemptOutcome[]
 
 export const LOG_LEVELS = ['DEBUG', 'INFO', 'WARNING', 'ERROR'] as const satisfies readonly LogLevel[]
@@ -83,6 +85,18 @@ export const taskAttempt = z.object({
   executorId: z.string().optional().describe('The executor that ran it; absent if unknown.'),
 })
 
+/** Name of a step or a sleep. */
+export const stepName = storableText.min(1).max(200)
+
+export const taskStep = z.object({
+  name: z.string(),
+  attempt: z.int().describe('The attempt that finished it.'),
+  startedAt: instant,
+  endedAt: instant.describe('Of a sleep: when it is over, which may lie ahead.'),
+})
+/** Steps that a detail shows. */
+export const MAX_SHOWN_STEPS = 1_000
+
 /** A task in detail. */
 export const taskDetail = taskSummary.extend({
   params: z.record(z.string(), z.json()),
@@ -103,6 +117,8 @@ export const taskDetail = taskSummary.extend({
     '`executor`: it has been due for a second, and no live executor has registered its type.',
   ),
   attempts: z.array(taskAttempt),
+  steps: z.array(taskStep).describe('The newest 1,000 finished steps and sleeps, oldest first.'),
+  stepCount: z.int().min(0).describe('All finished steps and sleeps.'),
 })
 
 export const taskList = z.object({

@@ -4,7 +4,14 @@
 export type TaskStatus = 'pending' | 'running' | 'completed' | 'failed' | 'cancelled'
 
 /** How an attempt ended: `interrupted` by a stop, `lost` with its process. */
-export type AttemptOutcome = 'completed' | 'failed' | 'timed_out' | 'cancelled' | 'interrupted' | 'lost'
+export type AttemptOutcome =
+  | 'completed'
+  | 'failed'
+  | 'timed_out'
+  | 'cancelled'
+  | 'interrupted'
+  | 'lost'
+  | 'sleeping'
 
 /** Level of a line in a task's log. */
 export type LogLevel = 'DEBUG' | 'INFO' | 'WARNING' | 'ERROR'
@@ -90,6 +97,22 @@ export interface TaskDetail extends TaskSummary {
   waitingFor?: 'executor' | undefined
   /** Its attempts, oldest first. */
   attempts: TaskAttempt[]
+  /** Its newest 1,000 finished steps and sleeps, oldest first. */
+  steps: TaskStep[]
+  /** How many steps and sleeps it has finished in all. */
+  stepCount: number
+}
+
+/** A finished step of a task, or a sleep, which is there from its beginning. */
+export interface TaskStep {
+  /** The name that the handler gave it. */
+  name: string
+  /** Number of the attempt that finished it. */
+  attempt: number
+  /** When it began. */
+  startedAt: Date
+  /** When it was finished; of a sleep: when it is over, which may lie ahead. */
+  endedAt: Date
 }
 
 /** A page of tasks, newest first. */

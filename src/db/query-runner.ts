@@ -20,13 +20,22 @@ export interface DrizzleTransaction {
 /** Your open transaction: Drizzle's, a `pg` client's, or any object with `query(text, values)`. */
 export type Transaction = QueryRunner | DrizzleTransaction
 
-/** Runs a statement with `$n` parameters in the caller's transaction. */
-export async function runIn(tx: Transaction, text: string, values: unknown[]): Promise<unknown[]> {
-  return rowsOf(await send(tx, text, values))
+/** Runs a statement with `$n` parameters in the caller's transaction. `timeoutMs`: for `pg` clients alone. */
+export async function runIn(
+  tx: Transaction,
+  text: string,
+  values: unknown[],
+  timeoutMs?: number,
+): Promise<unknown[]> {
+  return rowsOf(await send(tx, text, values, timeoutMs))
 }
 
-function send(tx: Transaction, text: string, values: unknown[]): PromiseLike<unknown> {
-  if (isClient(tx)) return tx.query({ text, values, types: ENGINE_TYPES })
+function send(tx: Transaction, text: string, values: unknown[], timeoutMs?: number): PromiseLike<unknown> {
+  if (isClient(tx)) {
+    const config = { text, values, types: ENGINE_TYPES }
+    // The driver knows it; its types do not.
+    return tx.query(timeoutMs === undefined ? config : Object.assign(config, { query_timeout: timeoutMs }))
+  }
   // Drizzle's `query` is an object of relational queries.
   if ('query' in tx && typeof tx.query === 'function') return tx.query(text, values)
   if ('execute' in tx && typeof tx.execute === 'function') return tx.execute(toDrizzle(text, values) as never)
@@ -90,16 +99,16 @@ function isClient(value: unknown): value is pg.ClientBase {
   return has(value, 'getTransactionStatus') && has(value, 'query')
 }
 
-function isPool(value: unknown): boolean {
+export function isPool(value: unknown): value is pg.Pool {
   return has(value, 'connect') && has(value, 'query') && 'totalCount' in (value as object)
 }
 
-function has(value: unknown, method: string): boolean {
+export function has(value: unknown, method: string): boolean {
   return typeof value === 'object' && value !== null && typeof Reflect.get(value, method) === 'function'
 }
 
 /** Drizzle's node-postgres client. */
-function drizzleClientOf(tx: object): unknown {
+export function drizzleClientOf(tx: object): unknown {
   const session: unknown = Reflect.get(tx, 'session') ?? Reflect.get(Reflect.get(tx, '_') ?? {}, 'session')
   return typeof session === 'object' && session !== null ? Reflect.get(session, 'client') : undefined
 }

@@ -135,6 +135,7 @@ function toText(event: FeedEvent): string {
 
 function dataOf(event: FeedEvent): object {
   if (event.type === 'log') return event.line
+  if (event.type === 'step') return event.step
   if (event.type === 'task' || event.type === 'end') return event.task
   const { type: _type, ...data } = event
   return data

@@ -5,7 +5,7 @@ import { Counter, Histogram, type Metric } from './metric.ts'
 const DURATION_BUCKETS = [0.005, 0.025, 0.1, 0.5, 1, 5, 15, 60, 300, 900, 3_600]
 
 /** Outcomes written by the process that ran the attempt. */
-const OUTCOMES = ['completed', 'failed', 'timed_out', 'interrupted'] as const
+const OUTCOMES = ['completed', 'failed', 'timed_out', 'interrupted', 'sleeping'] as const
 const LOOPS = [
   'poller',
   'heartbeat',

@@ -14,13 +14,7 @@ export function logTaskEvents(
   log: Pick<Logger, 'debug' | 'info' | 'warn' | 'error'>,
 ): void {
   events.on('started', (event) => log.debug(run(event), 'task started'))
-  events.on('ended', ({ outcome, durationMs, error, retryInMs, ...event }) => {
-    const fields = { ...run(event), outcome, durationMs: Math.round(durationMs), error, retryInMs }
-    if (outcome === 'completed') log.info(fields, 'task completed')
-    else if (outcome === 'interrupted') log.info(fields, 'task interrupted and released')
-    else if (retryInMs !== undefined) log.warn(fields, 'task attempt failed and will be retried')
-    else log.error(fields, 'task failed')
-  })
+  logEnds(events, log)
   events.on('logged', ({ level, message, data, ...event }) =>
     log[LEVELS[level]]({ ...run(event), data }, message),
   )
@@ -68,6 +62,17 @@ export function logTaskEvents(
   events.on('writeFailed', ({ what, error }) =>
     log.error({ what, ...described(error) }, 'write failed permanently'),
   )
+}
+
+function logEnds(events: TaskEvents, log: Pick<Logger, 'info' | 'warn' | 'error'>): void {
+  events.on('ended', ({ outcome, durationMs, error, retryInMs, wakesInMs, ...event }) => {
+    const fields = { ...run(event), outcome, durationMs: Math.round(durationMs), error, retryInMs, wakesInMs }
+    if (outcome === 'completed') log.info(fields, 'task completed')
+    else if (outcome === 'interrupted') log.info(fields, 'task interrupted and released')
+    else if (outcome === 'sleeping') log.info(fields, 'task sleeps')
+    else if (retryInMs !== undefined) log.warn(fields, 'task attempt failed and will be retried')
+    else log.error(fields, 'task failed')
+  })
 }
 
 function logListeners(events: TaskEvents, log: Pick<Logger, 'error'>): void {

@@ -4,7 +4,7 @@ import type { ManagerParts } from '../engine/create/manager-parts.ts'
 import { TaskExecutor } from '../engine/executor/executor.ts'
 import type { TaskEventMap } from '../engine/runtime/events.ts'
 import { WakeUp } from '../engine/runtime/wake-up.ts'
-import { ageTasks, findOpen } from '../engine/store/rehearse.ts'
+import { ageTasks, endSleeps, findOpen } from '../engine/store/rehearse.ts'
 import { open, type TestTarget } from './target.ts'
 
 /** Interval of polls, for ends that emit no event in this process. */
@@ -14,6 +14,8 @@ const LOOK_AGAIN_MS = 25
 export interface DrainOptions {
   /** Longest wait in milliseconds. Default 30,000. */
   timeoutMs?: number
+  /** Ends each sleep at once, when nothing else is due or running. Default false: sleeping tasks stay pending. */
+  skipSleeps?: boolean
 }
 
 /** An attempt that ended during `drainTasks`. */
@@ -35,13 +37,14 @@ export interface DrainedAttempt {
 /**
  * Runs all due tasks of the app's types in this process, with a real executor on the real database. Includes tasks that
  * they create and tasks of schedules whose tick is due. Resolves when none is due or running, to the attempts in the
- * order in which they ended. Tasks that are due later stay pending (`advanceTime` makes them due), and so do paused types.
+ * order in which they ended. Tasks that are due later or sleep stay pending (`advanceTime` makes
+ * them due, `skipSleeps` ends sleeps), and so do paused types.
  *
  * @throws Error with the ids of tasks that had not ended after `timeoutMs`
  */
 export async function drainTasks(target: TestTarget, options: DrainOptions = {}): Promise<DrainedAttempt[]> {
   requireValid('drainTasks options', drainOptions, options)
-  const { timeoutMs = 30_000 } = options
+  const { timeoutMs = 30_000, skipSleeps = false } = options
   const { manager, ...parts } = await open(target)
   const { events } = parts
   const settings = {
@@ -62,7 +65,7 @@ export async function drainTasks(target: TestTarget, options: DrainOptions = {})
   events.on('ended', onEnded)
   executor.start()
   try {
-    await untilDrained(parts, progress, timeoutMs)
+    await untilDrained(parts, progress, { timeoutMs, skipSleeps })
     // An end may be in the table before its own process has heard so: the stop waits for that.
     await executor.stop()
     return ended
@@ -78,13 +81,14 @@ export async function drainTasks(target: TestTarget, options: DrainOptions = {})
 async function untilDrained(
   { db, definitions }: Pick<ManagerParts, 'db' | 'definitions'>,
   progress: WakeUp,
-  timeoutMs: number,
+  { timeoutMs, skipSleeps }: Required<DrainOptions>,
 ): Promise<void> {
   const never = new AbortController().signal
   const deadline = performance.now() + timeoutMs
   for (;;) {
-    const left = await findOpen(db, [...definitions.keys()])
-    if (left.length === 0) return
+    const types = [...definitions.keys()]
+    const left = await findOpen(db, types)
+    if (left.length === 0 && !(skipSleeps && (await endSleeps(db, types)))) return
     if (performance.now() >= deadline) {
       throw new Error(`still due or running after ${timeoutMs} ms: ${left.slice(0, 10).join(', ')}`)
     }

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { TaskDetail } from '../contract/task.ts'
-import { drainOptions, requireValid } from '../engine/create/arguments.ts'
+import { requireValid, waitTaskOptions } from '../engine/create/arguments.ts'
 import type { EndedTask } from '../engine/definition/create-options.ts'
 import { requireDefinitions } from '../engine/definition/task.ts'
 import type { AnyTask, ParamsOf, TaskReference } from '../engine/definition/task-reference.ts'
@@ -54,7 +54,7 @@ export async function waitForTask<T extends AnyTask>(
   params: Partial<ParamsOf<T>> = {},
   options: { timeoutMs?: number } = {},
 ): Promise<EndedTask<T>> {
-  requireValid('waitForTask options', drainOptions, options)
+  requireValid('waitForTask options', waitTaskOptions, options)
   const { timeoutMs = 30_000 } = options
   const { manager } = await open(target)
   const { taskId } = await expectTask(target, task, params)

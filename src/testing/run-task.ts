@@ -19,6 +19,7 @@ import type {
 import { encodeResult } from '../engine/executor/attempt/result.ts'
 import { runningTask } from '../engine/executor/attempt/running-task.ts'
 import { findModule, loadHandler } from '../engine/executor/thread/handler-module.ts'
+import { GivenSteps } from './given-steps.ts'
 
 /** Options of `runTask`. */
 export interface RunTaskOptions {
@@ -30,6 +31,8 @@ export interface RunTaskOptions {
   signal?: AbortSignal
   /** The transaction, such as a fake, that `ctx.guard` and `ctx.complete` accept without a database. Default: none. */
   tx?: Transaction
+  /** Results of steps that earlier attempts have finished, by name; of a sleep that is over, null. Default: none. */
+  steps?: Readonly<Record<string, unknown>>
 }
 
 /** The result, error and output of a handler. */
@@ -44,6 +47,10 @@ export interface TaskRun<Result> {
   readonly progress: readonly RunProgress[]
   /** Every call of `ctx.createTask`, with checked params. */
   readonly created: readonly CreatedInRun[]
+  /** The steps that this run has finished, in that order. */
+  readonly steps: readonly { name: string; result: unknown }[]
+  /** The sleep that suspended the run, and how long it lasts. There is neither a result nor an error then. */
+  readonly sleep?: { readonly name: string; readonly delayMs: number }
 }
 
 /** A line that a handler logged in `runTask`. */
@@ -87,7 +94,7 @@ export async function runTask<T extends AnyTask>(
   params: ParamsOf<T>,
   options: RunTaskOptions = {},
 ): Promise<TaskRun<JsonOf<ResultOf<T>>>> {
-  requireKnownKeys('runTask options', options, ['type', 'attempt', 'signal', 'tx'])
+  requireKnownKeys('runTask options', options, ['type', 'attempt', 'signal', 'tx', 'steps'])
   const definition = requireDefinition(task, options.type)
   const given = await toStored(definition, params)
   const record = new Recorder(definition.type, options)
@@ -96,10 +103,14 @@ export async function runTask<T extends AnyTask>(
   try {
     const handler = await findHandler(definition)
     const returned = await runningTask.run({ event: run }, () => handler(given, record.context))
+    await record.steps.idle()
+    if (record.steps.sleeping) return { ...record.said, result: undefined, sleep: record.steps.sleeping }
     const result = record.completed ? record.completed.result : returned
     const text = encodeResult(result, maxResultBytes, (line) => record.context.log.warn(line))
     return { ...record.said, result: text === null ? null : JSON.parse(text) }
   } catch (error) {
+    await record.steps.idle()
+    if (record.steps.sleeping) return { ...record.said, result: undefined, sleep: record.steps.sleeping }
     return { ...record.said, result: undefined, error }
   }
 }
@@ -110,17 +121,30 @@ class Recorder {
     logs: [] as RunLogLine[],
     progress: [] as RunProgress[],
     created: [] as CreatedInRun[],
+    steps: [] as { name: string; result: unknown }[],
   }
+  readonly steps: GivenSteps
   readonly context: TaskContext
   completed: { readonly result: unknown } | undefined
   readonly #tx: Transaction | undefined
 
-  constructor(taskType: string, { attempt = 1, signal = new AbortController().signal, tx }: RunTaskOptions) {
+  constructor(taskType: string, options: RunTaskOptions) {
+    const { attempt = 1, signal = new AbortController().signal, tx } = options
     this.#tx = tx
+    const fence = { taskId: 'task_inline', attempt, executorId: '' }
+    const warn = (line: string) => this.context.log.warn(line)
+    this.steps = new GivenSteps({
+      fence,
+      signal,
+      given: options.steps ?? {},
+      finished: this.said.steps,
+      warn,
+    })
+    const runner = this.steps.runner
     const write = (level: LogLevel) => (first: unknown, second?: unknown) =>
       void this.said.logs.push({ level, ...readLogCall(first, second) })
     this.context = {
-      taskId: 'task_inline',
+      taskId: fence.taskId,
       taskType,
       attempt,
       signal,
@@ -136,6 +160,13 @@ class Recorder {
         this.#requireTx('complete', given)
         this.completed = { result }
       },
+      step: (name, run, { tx: database } = {}) => {
+        if (database === undefined) return runner.step(name, run)
+        const open = this.#requireGiven('step with tx')
+        // A fake, of whatever type the test gives it.
+        return runner.step(name, () => run(open as never))
+      },
+      sleep: runner.sleep,
     }
   }
 
@@ -156,7 +187,14 @@ class Recorder {
   }
 
   #requireTx(method: string, given: Transaction): void {
-    if (this.#tx !== undefined && given === this.#tx) return
+    if (this.#tx === undefined || given !== this.#tx) this.#refuse(method)
+  }
+
+  #requireGiven(method: string): Transaction {
+    return this.#tx ?? this.#refuse(method)
+  }
+
+  #refuse(method: string): never {
     throw new TaskError(
       'INVALID_ARGUMENT',
       `ctx.${method} needs a database: pass the transaction, or a fake of it, to runTask as tx, or use drainTasks`,
@@ -193,6 +231,8 @@ function toCreated({ taskType, params, options }: CreatedInRun, position: number
     createdBy: null,
     executorId: null,
     attempts: [],
+    steps: [],
+    stepCount: 0,
     created: true,
   }
 }

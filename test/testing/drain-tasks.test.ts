@@ -208,3 +208,19 @@ describe('advanceTime', () => {
     }
   })
 })
+
+test('drainTasks leaves sleeping tasks alone, unless it is to skip their sleeps', async () => {
+  const nap = task('nap')(async (_params, ctx) => {
+    await ctx.sleep('a day', { days: 1 })
+    await ctx.sleep('a week', { days: 7 })
+  })
+  const { manager } = engines.create([nap])
+  const { taskId } = await manager.createTask(nap)
+  const later = await manager.createTask(nap, {}, { delayMs: 30 * 86_400_000 })
+  expect(await drainTasks(manager)).toMatchObject([{ taskId, outcome: 'sleeping' }])
+  expect(await drainTasks(manager)).toEqual([])
+  await advanceTime(manager, 86_400_000)
+  expect(await drainTasks(manager)).toMatchObject([{ taskId, attempt: 2, outcome: 'sleeping' }])
+  expect(await drainTasks(manager, { skipSleeps: true })).toMatchObject([{ taskId, outcome: 'completed' }])
+  expect(await manager.getTask(later.taskId)).toMatchObject({ status: 'pending', stepCount: 0 })
+})

@@ -1,3 +1,4 @@
+import type pg from 'pg'
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { createTaskRegistry } from '../../src/engine/definition/registry.ts'
@@ -97,5 +98,45 @@ describe('runTask', () => {
       message: expect.stringContaining('several types'),
     })
     expect((await runTask(two, {}, { type: 'one' })).result).toBe(1)
+  })
+})
+
+describe('steps of runTask', () => {
+  const load = task('load_steps')(async (_params, ctx) => {
+    const files = await ctx.step('list', () => ['a', 'b'])
+    for (const file of files) await ctx.step(`load ${file}`, () => ({ file, at: new Date(0) }))
+    await ctx.sleep('settlement', { hours: 2 })
+    await ctx.step('publish', (tx) => tx.query('insert'), { tx: {} as pg.Pool })
+    return 'published'
+  })
+
+  test('are run, until a sleep ends the run', async () => {
+    const at = '1970-01-01T00:00:00.000Z'
+    expect(await runTask(load, {})).toMatchObject({
+      result: undefined,
+      steps: [
+        { name: 'list', result: ['a', 'b'] },
+        { name: 'load a', result: { file: 'a', at } },
+        { name: 'load b', result: { file: 'b', at } },
+      ],
+      sleep: { name: 'settlement', delayMs: 7_200_000 },
+    })
+  })
+
+  test('that are given are finished, and a given sleep is over', async () => {
+    const sent: string[] = []
+    const tx = {
+      query: async (text: string) => {
+        sent.push(text)
+        return { rows: [] }
+      },
+    }
+    const steps = { list: ['c'], 'load c': null, settlement: null }
+    const run = await runTask(load, {}, { attempt: 2, steps, tx })
+    expect(run).toMatchObject({ result: 'published', steps: [{ name: 'publish', result: { rows: [] } }] })
+    expect(run.sleep).toBeUndefined()
+    expect(sent).toEqual(['insert'])
+    const { error } = await runTask(load, {}, { steps })
+    expect(error).toMatchObject({ code: 'INVALID_ARGUMENT' })
   })
 })

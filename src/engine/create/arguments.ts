@@ -130,7 +130,8 @@ export const logLine = z.object({ level: z.enum(LOG_LEVELS), message: z.string()
 
 const timeoutMs = z.union([z.number().min(0), z.literal(Number.POSITIVE_INFINITY)]).optional()
 
-export const drainOptions = z.strictObject({ timeoutMs })
+export const waitTaskOptions = z.strictObject({ timeoutMs })
+export const drainOptions = z.strictObject({ timeoutMs, skipSleeps: z.boolean().optional() })
 
 export const watchOptions = z.strictObject({
   signal: z.instanceof(AbortSignal).optional(),

@@ -1,6 +1,8 @@
 import type { Transaction } from '../../db/query-runner.ts'
+import type { StepDatabase, TransactionOf } from '../../db/step-database.ts'
 import type { CreatedTask, CreateTaskOptions } from './create-options.ts'
-import type { CreateArguments, TaskReference } from './task-reference.ts'
+import type { SleepUntil } from './steps.ts'
+import type { CreateArguments, JsonOf, TaskReference } from './task-reference.ts'
 
 /**
  * Fields of a log line, stored as JSON of at most 10,000 characters. Errors in them keep their name, message, code, stack
@@ -27,6 +29,10 @@ export interface TaskLog {
   /** Writes a line of level `ERROR`. The task goes on: to fail it, throw. */
   readonly error: LogMethod
 }
+
+/** What a step resolves to: what JSON makes of its result, in the first run, too. */
+// biome-ignore lint/suspicious/noExplicitAny: the test for `any`, which stays as it is
+export type StepResult<T> = 0 extends 1 & T ? any : JsonOf<T>
 
 /** The second argument of a handler: the task, and what it can do. */
 export interface TaskContext {
@@ -79,4 +85,36 @@ export interface TaskContext {
    * @throws TaskError `TASK_LOST`, `INVALID_RESULT`, or `INVALID_ARGUMENT` if `tx` is not in a transaction
    */
   complete(tx: Transaction, result?: unknown): Promise<void>
+
+  /**
+   * Runs `run`, unless an earlier attempt of this task has finished a step of this name, and resolves to its result. A
+   * finished step is durable. One that throws leaves nothing behind: the next attempt runs it again, as it does with the
+   * one that was under way at a crash. The attempt ends when all steps that it began have ended.
+   *
+   * With `tx`, the effects of `run` in that database happen exactly once: the step opens a transaction there, locks the
+   * task as `guard` does, calls `run` with the transaction, and commits both. It may call `run` again after a rollback.
+   *
+   * @param name 1 … 200 characters, used once in a run by a step or a sleep; not inside another step
+   * @param run its result is stored as JSON of at most `maxResultBytes` (1 MiB)
+   * @param options `tx`: a `pg.Pool` or a Drizzle database on node-postgres, of the database of the tasks
+   * @throws TaskError `TASK_LOST` if the task was cancelled or lost, or its signal has aborted before the step began;
+   *   `TOO_MANY_STEPS` for more than 10,000 in a task; `INVALID_ARGUMENT`
+   * @throws PermanentError for a result that is not JSON or too large
+   */
+  step<T, Db extends StepDatabase | undefined = undefined>(
+    name: string,
+    run: (tx: TransactionOf<Db>) => T | PromiseLike<T>,
+    options?: { tx?: Db },
+  ): Promise<StepResult<T>>
+
+  /**
+   * Suspends the run until a time: the attempt ends, no retry is spent, and the slot is free; the next attempt begins when
+   * the sleep is over, and passes it. Until then the task is pending; whatever starts it earlier ends the sleep. It throws
+   * to end the handler, which decides nothing any more. Steps that are under way finish first.
+   *
+   * @param name as of a step
+   * @param until milliseconds, `{ days?, hours?, minutes?, seconds? }` or a `Date`; at most ten years ahead
+   * @throws TaskError as `step`
+   */
+  sleep(name: string, until: SleepUntil): Promise<void>
 }

@@ -22,6 +22,8 @@ export type TaskErrorCode =
   | 'SCHEDULE_NOT_FOUND'
   | 'DUPLICATE_SCHEDULE'
   | 'TOO_MANY_SCHEDULES'
+  | 'STEP_NOT_FOUND'
+  | 'TOO_MANY_STEPS'
   | 'WAIT_TIMEOUT'
   | 'NOT_READY'
   | 'SHUTTING_DOWN'
@@ -88,10 +90,21 @@ export function taskNotFound(taskId: string): TaskError {
   return new TaskError('TASK_NOT_FOUND', `there is no task ${JSON.stringify(taskId)}`)
 }
 
+export function taskLost({ taskId, attempt }: { taskId: string; attempt: number }): TaskError {
+  return new TaskError('TASK_LOST', `attempt ${attempt} of ${taskId} no longer owns its task`)
+}
+
 /** Throw it in a handler to fail the task at once, without a retry. */
 export class PermanentError extends Error {
   /** `PermanentError`. */
   override readonly name = 'PermanentError'
+}
+
+export interface RetryAfterOptions {
+  /** False: the retry is not counted, and takes place even if none is left. Default true. */
+  readonly spendRetry?: boolean
+  readonly message?: string
+  readonly cause?: unknown
 }
 
 /** Throw it in a handler to set the delay of the next retry, if one is left, instead of the backoff. */
@@ -100,13 +113,27 @@ export class RetryAfter extends Error {
   override readonly name = 'RetryAfter'
   /** Milliseconds, 0 … 2,147,483,647. */
   readonly delayMs: number
+  /** False: the retry is not counted. */
+  readonly spendRetry: boolean
 
-  /** @throws RangeError if `delayMs` is out of range */
-  constructor(delayMs: number, message = `retry after ${delayMs} ms`, options?: { cause?: unknown }) {
-    super(message, options)
+  /** @throws RangeError if `delayMs` is out of range, TypeError if `spendRetry` is no boolean */
+  constructor(
+    delayMs: number,
+    message?: string | RetryAfterOptions,
+    options: Omit<RetryAfterOptions, 'message'> = {},
+  ) {
+    const { spendRetry = true, ...given } = typeof message === 'object' ? message : { message, ...options }
+    super(
+      given.message ?? `retry after ${delayMs} ms`,
+      given.cause === undefined ? undefined : { cause: given.cause },
+    )
     if (!Number.isFinite(delayMs) || delayMs < 0 || delayMs > 2_147_483_647) {
       throw new RangeError(`delayMs must be 0 … 2147483647 ms, got ${delayMs}`)
     }
+    if (typeof spendRetry !== 'boolean') {
+      throw new TypeError(`spendRetry must be true or false, got ${String(spendRetry)}`)
+    }
     this.delayMs = delayMs
+    this.spendRetry = spendRetry
   }
 }

@@ -1,15 +1,21 @@
 import { PermanentError, RetryAfter } from './errors.ts'
+import type { Sleep } from './steps.ts'
 import { isError, isInstance, readProperty, readThrown, type Thrown } from './thrown.ts'
 
 export type AbortCause = 'cancelled' | 'timeout' | 'lost' | 'shutdown'
 
-export type HandlerEnd = { readonly returned: string | null } | { readonly thrown: unknown }
+export type HandlerEnd =
+  | { readonly returned: string | null }
+  | { readonly thrown: unknown }
+  /** A sleep has suspended the run: what the handler returned or threw decides nothing. */
+  | { readonly suspended: Sleep }
 
 export type Outcome =
   | { readonly kind: 'complete'; readonly result: string | null }
-  | (Failure & { readonly kind: 'retry'; readonly delayMs: number })
+  | (Failure & { readonly kind: 'retry'; readonly delayMs: number; readonly spendsRetry: boolean })
   | (Failure & { readonly kind: 'fail' })
   | { readonly kind: 'release' }
+  | { readonly kind: 'sleep'; readonly sleep: Sleep }
   /** The fence does not hold: nothing may be written. */
   | { readonly kind: 'abandon' }
 
@@ -33,6 +39,7 @@ export interface AttemptLimits {
 /** Decides by the abort cause first, then by the handler's end, then by the retries left. */
 export function classify(end: HandlerEnd, cause: AbortCause | undefined, limits: AttemptLimits): Outcome {
   if (cause === 'cancelled' || cause === 'lost') return { kind: 'abandon' }
+  if ('suspended' in end) return { kind: 'sleep', sleep: end.suspended }
   // Even if it returned, the handler may have stopped half-way.
   if (cause === 'shutdown') return { kind: 'release' }
   if (cause === 'timeout') {
@@ -47,8 +54,10 @@ export function classify(end: HandlerEnd, cause: AbortCause | undefined, limits:
 
 function failure(what: Failure, thrown: unknown, limits: AttemptLimits): Outcome {
   const { retryCount, maxRetries } = limits
-  if (isPermanent(thrown) || retryCount >= maxRetries) return { kind: 'fail', ...what }
-  return { kind: 'retry', ...what, delayMs: retryDelayOf(thrown) ?? limits.retryDelayMs(retryCount, thrown) }
+  const delayMs = retryDelayOf(thrown)
+  const spendsRetry = delayMs === undefined || spendsRetryOf(thrown)
+  if (isPermanent(thrown) || (spendsRetry && retryCount >= maxRetries)) return { kind: 'fail', ...what }
+  return { kind: 'retry', ...what, delayMs: delayMs ?? limits.retryDelayMs(retryCount, thrown), spendsRetry }
 }
 
 /** By name too: a bundled handler may use another copy of this package. */
@@ -61,6 +70,11 @@ export function retryDelayOf(thrown: unknown): number | undefined {
   if (!isInstance(thrown, RetryAfter) && readThrown(thrown).name !== 'RetryAfter') return undefined
   const delayMs = readProperty(thrown, 'delayMs')
   return typeof delayMs === 'number' && delayMs >= 0 && delayMs <= 2_147_483_647 ? delayMs : undefined
+}
+
+/** Of a `RetryAfter`. */
+export function spendsRetryOf(thrown: unknown): boolean {
+  return !isError(thrown) || readProperty(thrown, 'spendRetry') !== false
 }
 
 export function timeoutText(timeoutSeconds: number): string {

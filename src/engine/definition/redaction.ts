@@ -8,7 +8,7 @@ import type { TaskDefinition } from './task.ts'
 import { isInstance } from './thrown.ts'
 
 type Visible = Pick<TaskDetail, 'taskType' | 'params'> &
-  Partial<Pick<TaskDetail, 'concurrencyKey' | 'uniqueKey' | 'result'>>
+  Partial<Pick<TaskDetail, 'concurrencyKey' | 'uniqueKey' | 'result' | 'steps'>>
 
 /** Redacts values of params at the paths of the plugin and the type. Handlers get the true values. */
 export class Redaction {
@@ -29,6 +29,7 @@ export class Redaction {
     for (const key of ['concurrencyKey', 'uniqueKey'] as const) {
       if (typeof task[key] === 'string') hidden[key] = scrubber.text(task[key])
     }
+    if (task.steps) hidden.steps = task.steps.map((step) => ({ ...step, name: scrubber.text(step.name) }))
     if (task.result) Object.assign(hidden, { result: scrubber.values(task.result) })
     return hidden
   }
@@ -41,6 +42,11 @@ export class Redaction {
 
   hides(taskType: string): boolean {
     return this.#pathsOf(taskType).length > 0
+  }
+
+  /** Whether values of this task are hidden, also if its params are hidden already. */
+  hidesIn({ taskType, params }: Visible): boolean {
+    return this.#pathsOf(taskType, params).length > 0
   }
 
   /** Copied params may contain the marker. @throws TaskError `INVALID_PARAMS`, with a pointer for each */

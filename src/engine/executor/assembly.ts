@@ -25,6 +25,7 @@ import { ThreadPool } from './thread/thread-pool.ts'
 import { Completions } from './writers/completions.ts'
 import { LogBuffer } from './writers/log-buffer.ts'
 import { ProgressBuffer } from './writers/progress-buffer.ts'
+import { StepWriter } from './writers/steps.ts'
 
 /** Plans made for a smaller table are not kept: it may be growing. */
 const LARGE_TABLE_BYTES = 1_048_576
@@ -184,6 +185,7 @@ function attemptServices(
     events,
     manager,
     completions: new Completions(owned.db, executorId),
+    steps: new StepWriter(owned.db, executorId),
     cancelGraceMs: settings.cancelGraceMs,
     retryBaseMs: settings.retryBaseMs,
     maxResultBytes: settings.maxResultBytes,

@@ -1,5 +1,4 @@
 import type { TaskStreamEvent, TasksStreamEvent } from '../../contract/events.ts'
-import type { TaskDetail } from '../../contract/task.ts'
 import type { Database } from '../../db/database.ts'
 import { TaskError, taskNotFound } from '../definition/errors.ts'
 import { TASK_ID } from '../definition/lifecycle.ts'
@@ -126,13 +125,18 @@ export class TaskFeed {
     leave: () => void,
   ): AsyncGenerator<FeedStep, void, undefined> {
     let position = afterId
-    let shown: TaskDetail | undefined
+    let shown: number | undefined
+    let steps = watched.steps.count
     try {
       while (!this.#isOver(signal) && watched.isThereFor(createdBy)) {
         const { count } = watched.changes
-        const { detail } = watched
-        if (detail && detail !== shown) {
-          shown = detail
+        const { detail, version } = watched
+        const finished = watched.steps.afterPosition(steps)
+        steps = watched.steps.count
+        // A first detail contains the steps.
+        if (shown !== undefined && finished.length > 0) yield finished.map((step) => ({ type: 'step', step }))
+        if (detail && version !== shown) {
+          shown = version
           yield [{ type: 'task', task: detail }]
         }
         const end = watched.end

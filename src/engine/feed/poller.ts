@@ -77,11 +77,13 @@ export class FeedPoller {
     const watched = [...this.#watched.tasks.values()]
     // Before the read: a task that ends after the read is then reported.
     if (all) await this.#prepare(all)
-    const positions = watched.map(({ taskId, position }) => ({ taskId, afterLine: position ?? null }))
+    const positions = watched.map(({ taskId, position, steps }) => {
+      return { taskId, afterLine: position ?? null, afterStep: steps.after }
+    })
     const result = await readFeed(this.#db, positions, LINES_PER_POLL, all?.wanted)
     const nowMs = performance.now()
     let more = all !== undefined && result.all !== undefined && all.apply(result.all, result.snapshot)
-    for (const task of watched) more = task.apply(result, nowMs) || more
+    for (const task of watched) more = task.apply(result, nowMs, this.#redaction) || more
     const stale = watched.filter(({ detailIsStale, isGone }) => detailIsStale && !isGone)
     for (let from = 0; from < stale.length; from += DETAILS_PER_READ) {
       await this.#refresh(stale.slice(from, from + DETAILS_PER_READ))

@@ -1,8 +1,10 @@
 import type { TaskDetail, TaskLogLine } from '../../contract/task.ts'
 import { isFinished } from '../definition/lifecycle.ts'
+import type { Redaction } from '../definition/redaction.ts'
 import { type FeedResult, parseSeen, type SeenSummary } from '../store/feed.ts'
 import { SettledIds } from '../store/settled-ids.ts'
 import { Changes } from './changes.ts'
+import { stepsMissingIn, WatchedSteps, withSteps } from './watched-steps.ts'
 
 export const LINES_PER_POLL = 500
 /** Kept for viewers that are a little behind; others read the log from the database. */
@@ -14,7 +16,10 @@ export class WatchedTask {
   readonly taskId: string
   readonly changes = new Changes()
   readonly found = Promise.withResolvers<void>()
+  readonly steps = new WatchedSteps()
   viewers = 0
+  /** Raised by each change of the detail that is no step: viewers get it anew. */
+  version = 0
   #detail: TaskDetail | undefined
   #detailIsStale = true
   #body = ''
@@ -69,7 +74,7 @@ export class WatchedTask {
     return this.#detailIsStale
   }
 
-  apply(result: FeedResult, nowMs: number): boolean {
+  apply(result: FeedResult, nowMs: number, redaction: Redaction): boolean {
     const seen = result.rows.get(this.taskId)
     if (!seen) {
       this.#markGone()
@@ -77,11 +82,14 @@ export class WatchedTask {
     }
     if (seen.body !== this.#body) this.#applyRow(parseSeen(seen))
     this.#body = seen.body
+    this.#applySteps(result, nowMs, redaction)
     return this.#applyLines(result, nowMs)
   }
 
   applyDetail(detail: TaskDetail): void {
+    if (this.#detail) this.steps.publish(stepsMissingIn(this.#detail, detail.steps))
     this.#detail = detail
+    this.version += 1
     this.#detailIsStale = false
     this.changes.announce()
   }
@@ -113,6 +121,23 @@ export class WatchedTask {
       const { progress, total, percent, step } = row
       this.applyDetail({ ...this.#detail, progress, total, percent, step })
     } else this.#detailIsStale = true
+  }
+
+  #applySteps(result: FeedResult, nowMs: number, redaction: Redaction): void {
+    const { steps, lastSteps } = result
+    const found = this.steps.record(steps.get(this.taskId) ?? [], lastSteps.get(this.taskId), nowMs)
+    const before = this.#detail
+    if (found.length === 0 || !before || this.#detailIsStale) return
+    const added = stepsMissingIn(before, found)
+    if (added.length === 0) return
+    // A name may hold a secret, which the detail hides.
+    if (redaction.hidesIn(before)) {
+      this.#detailIsStale = true
+      return
+    }
+    this.#detail = withSteps(before, added)
+    this.steps.publish(added)
+    this.changes.announce()
   }
 
   #applyLines(result: FeedResult, nowMs: number): boolean {

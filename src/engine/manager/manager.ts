@@ -2,6 +2,7 @@ import type { BulkAnswer, BulkRequest } from '../../contract/bulk.ts'
 import type { TaskStreamEvent } from '../../contract/events.ts'
 import type { TaskStats } from '../../contract/stats.ts'
 import type { LogLevel, TaskDetail, TaskList, TaskLogPage } from '../../contract/task.ts'
+import type { Database } from '../../db/database.ts'
 import { requireCreateOptions, requireValid, waitOptions, watchOptions } from '../create/arguments.ts'
 import { TaskCreator } from '../create/creator.ts'
 import { keepParts, type ManagerOptions } from '../create/manager-parts.ts'
@@ -23,6 +24,7 @@ import { ExternalOutput } from './external-output.ts'
 import { FleetMethods } from './fleet-methods.ts'
 import { HostEvents, type TaskEventListener, type TaskEventName } from './host-events.ts'
 import { notReady } from './refused-calls.ts'
+import { type RetryOptions, readRetryFrom } from './retry-from.ts'
 import { Statistics } from './statistics.ts'
 import { type SteeringContext, steerOne } from './steering.ts'
 import { TaskChanger, type TaskChanges } from './task-changer.ts'
@@ -38,6 +40,7 @@ export type {
   NewTaskItems,
 } from '../definition/create-options.ts'
 export type { WatchOptions } from '../feed/task-watch.ts'
+export type { RetryOptions } from './retry-from.ts'
 export type { TaskChanges } from './task-changer.ts'
 export type { LogQuery, TaskQuery } from './task-reader.ts'
 export type { WaitOptions } from './waiters.ts'
@@ -47,6 +50,7 @@ export class TaskManager extends FleetMethods {
   readonly #settings: TaskSettings
   readonly #creator: TaskCreator
   readonly #reader: TaskReader
+  readonly #readParts: { readonly db: Database; readonly redaction: Redaction }
   readonly #output: ExternalOutput
   readonly #waiters: Waiters
   readonly #statistics: Statistics
@@ -67,6 +71,7 @@ export class TaskManager extends FleetMethods {
     keepParts(this, parts)
     this.#settings = settings
     this.#creator = creator
+    this.#readParts = { db, redaction }
     this.#reader = new TaskReader(db, redaction)
     this.#output = new ExternalOutput(db, new LogCap(db, events, settings.maxLogLines))
     this.#waiters = new Waiters(db, events, settings.pollIntervalMs, (task) => redaction.hide(task))
@@ -130,19 +135,22 @@ export class TaskManager extends FleetMethods {
   }
 
   /**
-   * Makes a finished task pending again, with all its retries.
+   * Makes a finished task pending again, with all its retries. A failed or cancelled task keeps its finished steps, a
+   * completed one starts anew; `from` decides otherwise.
    *
-   * @throws TaskError `TASK_NOT_FOUND`, `TASK_NOT_FINISHED`, `TASK_STILL_STOPPING` while a live executor still runs the
+   * @throws TaskError `TASK_NOT_FOUND`, `STEP_NOT_FOUND`, `TASK_NOT_FINISHED`, `TASK_STILL_STOPPING` while a live executor still runs the
    *   handler of its last attempt, `DUPLICATE_TASK` while another task has its unique key, or `TASK_BUSY` if an open
    *   transaction holds the row for longer than 0.7 s
    */
-  async retryTask(taskId: string): Promise<TaskDetail> {
-    const [pending] = (await steerOne(this.#steering, 'retry', taskId)).pending
+  async retryTask(taskId: string, options: RetryOptions = {}): Promise<TaskDetail> {
+    const from = await readRetryFrom(this.#readParts, taskId, options)
+    const [pending] = (await steerOne(this.#steering, 'retry', taskId, from)).pending
     const task = await this.#reader.require(taskId)
     if (!pending) return task
     // It may run again by now: returns what this call made of it.
     const attempts = task.attempts.filter(({ attempt }) => attempt <= pending.attempt)
-    return { ...toDetail(pending, null, attempts), params: task.params }
+    const { params, steps, stepCount } = task
+    return { ...toDetail(pending, null, attempts, { steps, stepCount }), params }
   }
 
   /**

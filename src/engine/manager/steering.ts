@@ -6,7 +6,7 @@ import { isFinished, TASK_ID } from '../definition/lifecycle.ts'
 import type { TaskEvents } from '../runtime/events.ts'
 import { findSteerable, type Steerable } from '../store/bulk.ts'
 import { requestCancels } from '../store/cancel-requests.ts'
-import { cancelTasks, deleteTasks, type LockedRows, retryTasks } from '../store/operate.ts'
+import { cancelTasks, deleteTasks, type LockedRows, type RetryFrom, retryTasks } from '../store/operate.ts'
 import { findStatuses } from '../store/read.ts'
 import type { TaskRow } from '../store/rows.ts'
 import { retryWhile } from './retry-while.ts'
@@ -44,6 +44,7 @@ export async function steer(
   context: SteeringContext,
   action: BulkAction,
   taskIds: readonly string[],
+  from?: RetryFrom,
 ): Promise<Steered> {
   const changed = new Set<string>()
   const refused = new Map<string, RefusalCode>()
@@ -55,7 +56,7 @@ export async function steer(
     tried = tries
     const locked = tries === 2 && left.length === 1 && !context.isWaiting ? 'wait' : 'skip'
     context.isWaiting ||= locked === 'wait'
-    const all = await ACTIONS[action](context, { taskIds: left, locked, refuse }).finally(() => {
+    const all = await ACTIONS[action](context, { taskIds: left, locked, refuse, from }).finally(() => {
       if (locked === 'wait') context.isWaiting = false
     })
     for (const done of all) {
@@ -89,9 +90,10 @@ export async function steerOne(
   context: SteeringContext,
   action: BulkAction,
   taskId: string,
+  from?: RetryFrom,
 ): Promise<Steered> {
   if (!TASK_ID.test(taskId)) throw new TaskError('TASK_NOT_FOUND', DETAILS.TASK_NOT_FOUND(taskId, ''))
-  const steered = await steer(context, action, [taskId])
+  const steered = await steer(context, action, [taskId], from)
   const code = steered.refused.get(taskId)
   if (code === undefined) return steered
   const status = (await findStatuses(context.db, [taskId])).get(taskId) ?? 'unfinished'
@@ -137,7 +139,7 @@ const ACTIONS: Record<
   BulkAction,
   (
     context: SteeringContext,
-    call: { taskIds: readonly string[]; locked: LockedRows; refuse: Refuse },
+    call: { taskIds: readonly string[]; locked: LockedRows; refuse: Refuse; from: RetryFrom | undefined },
   ) => Promise<readonly (TaskRow | { readonly taskId: string })[]>
 > = {
   async cancel({ db, events }, { taskIds, locked }) {
@@ -146,10 +148,10 @@ const ACTIONS: Record<
     return runs.map(({ taskId }) => ({ taskId }))
   },
 
-  async retry({ db, events }, { taskIds, locked, refuse }) {
+  async retry({ db, events }, { taskIds, locked, refuse, from }) {
     const rows = await inHalves(
       taskIds,
-      (ids) => retryTasks(db, ids, locked),
+      (ids) => retryTasks(db, ids, locked, from),
       (taskId, code) => {
         if (code === UNIQUE_VIOLATION) refuse(taskId, 'DUPLICATE_TASK')
         else if (locked === 'skip') refuse(taskId, 'UNIQUE_KEY_BUSY')

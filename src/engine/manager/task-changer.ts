@@ -72,7 +72,8 @@ export class TaskChanger {
       const waiting = await this.#requireWaiting(taskId)
       // Its params may be locked, too.
       const row = await orBusy('TASK_BUSY', taskId, write(waiting))
-      return row && { params: waiting.params, attempts: waiting.attempts, ...row }
+      const { params, attempts, steps, stepCount } = waiting
+      return row && { params, attempts, steps, stepCount, ...row }
     }
     const written = await retryWhile(attempt, (row) => row === undefined)
     if (!written) {

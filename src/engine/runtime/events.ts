@@ -19,6 +19,8 @@ export interface AttemptEnd {
   readonly durationMs: number
   readonly error?: string
   readonly retryInMs?: number
+  /** It sleeps: another attempt follows. */
+  readonly wakesInMs?: number
   /** The stored result as views show it; undefined if a transaction of the handler wrote it. */
   readResult?(): unknown
 }

@@ -4,7 +4,7 @@ import { reportCte } from './changes.ts'
 import { NOT_EXPIRED } from './claim-text.ts'
 import { WAITS_BRIEFLY } from './fence.ts'
 import { DETAIL_COLUMNS, type DetailRow, TASK_COLUMNS, type TaskRow } from './rows.ts'
-import { PARAMS, TASKS } from './tables.ts'
+import { PARAMS, STEPS, TASKS } from './tables.ts'
 
 /**
  * Changes of a task that waits. One statement each: a claim starts the task as it was or as it has become, see `claim.ts`.
@@ -34,6 +34,14 @@ export async function findWaiting(db: Database, taskId: string): Promise<Waiting
   return row
 }
 
+// The sleep of a task that sleeps is over when the task is due.
+const SLEEPS_UNTIL = `slept as (
+     update ${STEPS} s
+        set ended_at = changed.run_at
+       from changed
+      where s.task_id = changed.task_id and s.ended_at > now()
+   )`
+
 /** $1 task, $2 version. */
 const changing = (set: string, more = '') => `with seen as materialized (
      select id, ctid as place
@@ -52,7 +60,7 @@ const changing = (set: string, more = '') => `with seen as materialized (
        from locked
       where t.id = locked.id
      returning t.*
-   ), ${more}${reportCte('changed')}
+   ), ${SLEEPS_UNTIL}, ${more}${reportCte('changed')}
    select ${TASK_COLUMNS}, (extract(epoch from t.run_at - now()) * 1000)::float8 as "inMs" from changed t`
 
 // $5: the new key of a task that has $6, the key of its old params, and not one of its own. $8 and $9: keys and values of

@@ -1,10 +1,10 @@
-import type { TaskLogLine, TaskSummary } from '../../contract/task.ts'
+import type { TaskLogLine, TaskStep, TaskSummary } from '../../contract/task.ts'
 import { arrayLiteral, type Database, execute, statement } from '../../db/database.ts'
 import { parseInstant } from '../../db/reading.ts'
 import type { LogRow } from './rows.ts'
-import { type SummaryRow, toLogLine, toSummary } from './rows.ts'
+import { type SummaryRow, toLogLine, toStep, toSummary } from './rows.ts'
 import type { Snapshot } from './settled-ids.ts'
-import { CHANGES, LOGS, TASKS } from './tables.ts'
+import { CHANGES, LOGS, STEPS, TASKS } from './tables.ts'
 
 const MAX_RUNNING = 2_000
 /** A full page is followed by another poll at once. */
@@ -61,6 +61,20 @@ const FEED = statement(
      from unnest($1::text[], $2::bigint[]) as watched (task_id, after_id)
     where watched.after_id is null
    union all
+   select 'step', watched.task_id, step.id, step.body
+     from unnest($1::text[], $10::bigint[]) as watched (task_id, after_id)
+    cross join lateral (
+      select s.id, json_build_object('name', s.name, 'attempt', s.attempt, 'startedAt', s.started_at,
+               'endedAt', s.ended_at)::text as body
+        from ${STEPS} s
+       where s.task_id = watched.task_id and s.id > watched.after_id
+       order by s.id) step
+   union all
+   select 'lastStep', watched.task_id,
+          (select max(s.id) from ${STEPS} s where s.task_id = watched.task_id), null
+     from unnest($1::text[], $10::bigint[]) as watched (task_id, after_id)
+    where watched.after_id is null
+   union all
    (select 'task', t.task_id, t.id, ${SUMMARY}
       from ${TASKS} t where $4 and t.status = 'running' limit ${MAX_RUNNING})
    union all
@@ -90,6 +104,8 @@ export interface WatchedPosition {
   readonly taskId: string
   /** The id up to which lines are known; null: the end of the log is not known yet. */
   readonly afterLine: number | null
+  /** The same of steps; null: the last step is not known yet. */
+  readonly afterStep: number | null
 }
 
 export interface AllTasksPosition {
@@ -109,6 +125,11 @@ export interface SeenTask {
   readonly body: string
 }
 
+export interface SeenStep {
+  readonly id: number
+  readonly step: TaskStep
+}
+
 export interface FeedResult {
   readonly snapshot: Snapshot
   /** Tasks watched one by one, by id. */
@@ -116,6 +137,9 @@ export interface FeedResult {
   readonly lines: ReadonlyMap<string, readonly TaskLogLine[]>
   /** The highest line id of a log, where it was not known. */
   readonly lastLines: ReadonlyMap<string, number>
+  readonly steps: ReadonlyMap<string, readonly SeenStep[]>
+  /** The highest id of a task's steps, where it was not known. */
+  readonly lastSteps: ReadonlyMap<string, number>
   readonly all: AllTasksResult | undefined
 }
 
@@ -133,7 +157,9 @@ export interface AllTasksResult {
 }
 
 interface FeedRow {
-  readonly kind: 'snapshot' | 'row' | 'line' | 'lastLine' | 'task' | 'new' | 'lastTask' | 'changed'
+  readonly kind:
+    | ('snapshot' | 'row' | 'line' | 'lastLine' | 'step' | 'lastStep')
+    | ('task' | 'new' | 'lastTask' | 'changed')
   readonly taskId: string
   readonly id: number | null
   readonly body: string
@@ -155,22 +181,18 @@ export async function readFeed(
     all?.missing ?? [],
     all?.snapshot ?? null,
     arrayLiteral(all?.creators ?? []),
+    watched.map(({ afterStep }) => afterStep),
   ])
   const of = (kind: FeedRow['kind']) => found.filter((row) => row.kind === kind)
   const seen = ({ taskId, id, body }: FeedRow): [string, SeenTask] => [taskId, { id: id ?? 0, body }]
-  const lines = new Map<string, TaskLogLine[]>()
-  for (const { taskId, body } of of('line')) {
-    const line = parseLine(body)
-    const before = lines.get(taskId)
-    if (before) before.push(line)
-    else lines.set(taskId, [line])
-  }
   const { text, ...snapshot }: Snapshot & { text: string } = JSON.parse(of('snapshot')[0]?.body ?? '')
   return {
     snapshot,
     rows: new Map(of('row').map(seen)),
-    lines,
+    lines: grouped(of('line'), ({ body }) => parseLine(body)),
     lastLines: new Map(of('lastLine').map(({ taskId, id }) => [taskId, id ?? 0])),
+    steps: grouped(of('step'), ({ id, body }) => ({ id: id ?? 0, step: toStep(JSON.parse(body)) })),
+    lastSteps: new Map(of('lastStep').map(({ taskId, id }) => [taskId, id ?? 0])),
     all: all && {
       snapshot: text,
       tasks: new Map([...of('task'), ...of('new')].map(seen)),
@@ -191,6 +213,16 @@ function toCreators(rows: readonly { taskId: string; body: string | null }[]) {
     else if (!creators.has(taskId)) creators.set(taskId, undefined)
   }
   return creators
+}
+
+function grouped<T>(rows: readonly FeedRow[], read: (row: FeedRow) => T): Map<string, T[]> {
+  const groups = new Map<string, T[]>()
+  for (const row of rows) {
+    const before = groups.get(row.taskId)
+    if (before) before.push(read(row))
+    else groups.set(row.taskId, [read(row)])
+  }
+  return groups
 }
 
 type AsText<T> = { [K in keyof T]: T[K] extends Date | null ? string | Extract<T[K], null> : T[K] }

@@ -144,7 +144,7 @@ const RETRY_LATER = statement(
   'retry_later',
   `with ended as (
      update ${TASKS}
-        set ${BACK_TO_PENDING}, retry_count = retry_count + 1, error_message = $4,
+        set ${BACK_TO_PENDING}, retry_count = retry_count + $8::int, error_message = $4,
             run_at = now() + $6::float8 * interval '1 millisecond'
       where ${HOLDS_FENCE_BRIEFLY}
      returning task_id, attempt, $3::uuid as executor, started_at, run_at
@@ -156,10 +156,10 @@ const RETRY_LATER = statement(
 export async function retryTaskLater(
   db: Database,
   fence: Fence,
-  failure: { error: string; stack: string | null; outcome: string; delayMs: number },
+  failure: { error: string; stack: string | null; outcome: string; delayMs: number; spendsRetry: boolean },
 ): Promise<number | undefined> {
-  const { error, stack, outcome, delayMs } = failure
-  const values = [...fenceValues(fence), error, outcome, delayMs, stack]
+  const { error, stack, outcome, delayMs, spendsRetry } = failure
+  const values = [...fenceValues(fence), error, outcome, delayMs, stack, spendsRetry ? 1 : 0]
   return (await execute<{ dueAt: number }>(db, RETRY_LATER, values))[0]?.dueAt
 }
 

@@ -3,7 +3,7 @@ import { recordAttempts } from './attempts.ts'
 import { reportCte, reportDeletedCte } from './changes.ts'
 import { BACK_TO_PENDING, HANDLER_IS_LEFT, WAITS_BRIEFLY } from './fence.ts'
 import { TASK_COLUMNS, type TaskRow } from './rows.ts'
-import { ATTEMPTS, CANCEL_REQUESTS, TASKS } from './tables.ts'
+import { ATTEMPTS, CANCEL_REQUESTS, STEPS, TASKS } from './tables.ts'
 
 /** Locked rows are skipped, or waited for half a second: a queued statement would act after its caller gave up. */
 
@@ -66,14 +66,12 @@ export function cancelTasks(
 
 // A completed attempt is derived from the row, so it gets a row of its own before the task is reset. Locks first:
 // another transaction may delete or retry the task meanwhile.
-const RETRY = forBoth(
-  'retry',
-  (free) => `with ended as (
-     select t.id, t.task_id, t.status, t.attempt, t.executor_id, t.started_at, t.completed_at
+const retry = (free: (allowed: string) => string, dueAt: string, forgotten: string) => `with ended as (
+     select t.id, t.task_id, t.status, t.attempt, t.executor_id, t.started_at, t.completed_at, t.run_at
        from ${TASKS} t
       where ${free(ALLOWED.retry)}
         for no key update
-   ), recorded as (
+   ), ${forgotten}, recorded as (
      insert into ${ATTEMPTS} (task_id, attempt, executor_id, started_at, ended_at, outcome)
      select task_id, attempt, executor_id, coalesce(started_at, completed_at, now()), coalesce(completed_at, now()), status
        from ended
@@ -83,20 +81,68 @@ const RETRY = forBoth(
      delete from ${CANCEL_REQUESTS} where task_id = any(array(select task_id from ended))
    ), ${reportCte('ended')}
    update ${TASKS} t
-      set ${BACK_TO_PENDING}, run_at = now(), retry_count = 0, error_message = null, result = null,
+      set ${BACK_TO_PENDING}, run_at = ${dueAt}, retry_count = 0, error_message = null, result = null,
           completed_at = null, cancelled_at = null, expires_at = null
      from ended
     where t.id = ended.id
-   returning ${TASK_COLUMNS}`,
+   returning ${TASK_COLUMNS}`
+
+// Cancelled while it slept: it sleeps on.
+const SLEEPS_ON = `case when ended.status = 'cancelled' and exists (
+                     select from ${ATTEMPTS} a
+                      where a.task_id = ended.task_id and a.attempt = ended.attempt and a.outcome = 'sleeping')
+                   then greatest(now(), ended.run_at) else now() end`
+
+// A completed task starts anew.
+const RETRY = forBoth('retry', (free) =>
+  retry(
+    free,
+    SLEEPS_ON,
+    `forgotten as (
+     delete from ${STEPS} where task_id = any(array(select task_id from ended where status = 'completed'))
+   )`,
+  ),
 )
+
+/** `$2`: the step from which it runs again, which is forgotten with all that finished after it; null: all are. */
+const RETRY_FROM = forBoth('retry_from', (free) =>
+  retry(
+    (allowed) =>
+      free(`${allowed} and ($2::text is null or exists (
+                     select from ${STEPS} s where s.task_id = t.task_id and s.name = $2))`),
+    'now()',
+    `picked as (
+     select s.task_id, s.id
+       from ${STEPS} s
+       join ended on ended.task_id = s.task_id
+      where s.name = $2
+   ), forgotten as (
+     delete from ${STEPS} s
+      using ended
+      where s.task_id = ended.task_id and ($2::text is null or s.id >= (select id from picked))
+   ), kept as (
+     update ${STEPS} s
+        set kept_after = ended.attempt
+       from ended
+      where s.task_id = ended.task_id and ended.status = 'completed' and s.id < (select id from picked)
+   )`,
+  ),
+)
+
+export interface RetryFrom {
+  /** The name of a finished step; null: the start. */
+  readonly step: string | null
+}
 
 /** All or none. Waits half a second for a unique key in an open transaction. */
 export function retryTasks(
   db: Database,
   taskIds: readonly string[],
   locked: LockedRows = 'skip',
+  from?: RetryFrom,
 ): Promise<TaskRow[]> {
-  return execute(db, RETRY[locked], [taskIds])
+  if (from === undefined) return execute(db, RETRY[locked], [taskIds])
+  return execute(db, RETRY_FROM[locked], [taskIds, from.step])
 }
 
 const DELETE = forBoth(

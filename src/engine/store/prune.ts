@@ -2,12 +2,12 @@ import { type Database, execute, statement, transact } from '../../db/database.t
 import { IS_WATCHED, reportDeletedCte } from './changes.ts'
 import type { ListPosition } from './list-branches.ts'
 import { ALLOWED } from './operate.ts'
-import { DUTIES, EXECUTORS, LOGS, MINUTES, TASKS } from './tables.ts'
+import { DUTIES, EXECUTORS, LOGS, MINUTES, STEPS, TASKS } from './tables.ts'
 import { ofType, TYPES, WALK } from './types-present.ts'
 
 /** Tasks per step: few, because on a busy machine everything beside a step waits for it. */
 const PRUNE_BATCH = 50
-/** Log lines per step: a single task may have a hundred thousand. */
+/** Log lines and task steps per step: a single task may have a hundred thousand. */
 const MAX_LINES = 500
 
 const DUTY = 'prune'
@@ -59,8 +59,8 @@ const oldest = (status: string) => `(select t.id, t.created_at
               order by t.created_at, t.id
               limit ${PRUNE_BATCH})`
 
-// Walks a type's ended tasks from the oldest, stops at those too young, and skips locked ones. Deletes lines first and
-// in batches: the cascade would delete all lines of a task at once.
+// Walks a type's ended tasks from the oldest, stops at those too young, and skips locked ones. Deletes lines and steps
+// first and in batches: the cascade would delete all of a task at once.
 const PRUNE = statement(
   'prune',
   `with scanned as materialized (
@@ -84,14 +84,23 @@ const PRUNE = statement(
                where l.task_id = any(array(select task_id from old))
                limit ${MAX_LINES}))
      returning 1
+   ), deleted_steps as (
+     delete from ${STEPS}
+      where (task_id, name) in (
+              select s.task_id, s.name
+                from ${STEPS} s
+               where s.task_id = any(array(select task_id from old))
+               limit ${MAX_LINES})
+     returning 1
    ), gone as (
      delete from ${TASKS}
       where id = any(array(select id from old)) and (select count(*) from deleted_lines) < ${MAX_LINES}
+        and (select count(*) from deleted_steps) < ${MAX_LINES}
      returning task_id, created_by
    ), ${reportDeletedCte('gone', IS_WATCHED)}
    select (select count(*) from scanned)::int as scanned,
           (select count(*) from gone)::int as pruned,
-          (select count(*) from deleted_lines)::int as lines,
+          greatest((select count(*) from deleted_lines), (select count(*) from deleted_steps))::int as lines,
           (extract(epoch from last.created_at) * 1000000)::bigint::text as "createdAtMicros", last.id::text as id
      from (select 1) as always
      left join (select created_at, id from scanned order by created_at desc, id desc limit 1) as last on true`,

@@ -1,5 +1,5 @@
 import { type Database, execute, statement } from '../../db/database.ts'
-import { ATTEMPTS, LOGS, SCHEDULES, TASKS, TYPES } from './tables.ts'
+import { ATTEMPTS, LOGS, SCHEDULES, STEPS, TASKS, TYPES } from './tables.ts'
 
 /** Statements for tests alone. */
 
@@ -39,12 +39,35 @@ export async function findTasksOf(db: Database, taskTypes: readonly string[]): P
   return rows.map((row) => row.taskId)
 }
 
+const END_SLEEPS = statement(
+  'end_sleeps',
+  `with woken as (
+     update ${TASKS} t
+        set run_at = now()
+      where t.task_type = any($1::text[]) and t.status = 'pending' and t.run_at > now()
+        and exists (select from ${ATTEMPTS} a
+                     where a.task_id = t.task_id and a.attempt = t.attempt and a.outcome = 'sleeping')
+        and not exists (select from ${TYPES} p where p.task_type = t.task_type and p.paused_at is not null)
+     returning t.task_id
+   ), ended as (
+     update ${STEPS} s set ended_at = now() from woken where s.task_id = woken.task_id and s.ended_at > now()
+   )
+   select task_id as "taskId" from woken`,
+)
+
+/** Whether any task slept. */
+export async function endSleeps(db: Database, taskTypes: readonly string[]): Promise<boolean> {
+  return (await execute(db, END_SLEEPS, [taskTypes])).length > 0
+}
+
 const AGO = `- $1::float8 * interval '1 millisecond'`
 // Heartbeats stay, so that executors stay alive. Ticks are whole seconds, and so they stay.
 const AGE = statement(
   'age',
   `with attempts as (
      update ${ATTEMPTS} set started_at = started_at ${AGO}, ended_at = ended_at ${AGO}
+   ), steps as (
+     update ${STEPS} set started_at = started_at ${AGO}, ended_at = ended_at ${AGO}
    ), logs as (
      update ${LOGS} set created_at = created_at ${AGO}
    ), schedules as (

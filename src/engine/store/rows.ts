@@ -1,16 +1,18 @@
 import {
   ATTEMPT_OUTCOMES,
   type LogLevel,
+  MAX_SHOWN_STEPS,
   type TaskAttempt,
   type TaskDetail,
   type TaskLogLine,
   type TaskStatus,
+  type TaskStep,
   type TaskSummary,
 } from '../../contract/task.ts'
 import { instant, parseInstant } from '../../db/reading.ts'
 import { percentOf } from '../definition/lifecycle.ts'
 import { decodeParams, showJson } from '../definition/params.ts'
-import { ATTEMPTS, PARAMS } from './tables.ts'
+import { ATTEMPTS, PARAMS, STEPS } from './tables.ts'
 
 export const TASK_COLUMNS = `t.task_id as "taskId", t.task_type as "taskType", t.status, t.progress, t.total,
           t.step, ${instant('t.created_at')} as "createdAt", ${instant('t.started_at')} as "startedAt", ${instant('t.completed_at')} as "completedAt",
@@ -26,7 +28,12 @@ export const DETAIL_COLUMNS = `${TASK_COLUMNS},
                     'attempt', a.attempt, 'startedAt', a.started_at, 'endedAt', a.ended_at,
                     'outcome', a.outcome, 'error', a.error, 'stack', a.stack,
                     'executorId', a.executor_id) order by a.attempt)
-             from ${ATTEMPTS} a where a.task_id = t.task_id) as attempts`
+             from ${ATTEMPTS} a where a.task_id = t.task_id) as attempts,
+          (select json_agg(json_build_object(
+                    'name', s.name, 'attempt', s.attempt, 'startedAt', s.started_at, 'endedAt', s.ended_at) order by s.id)
+             from (select id, name, attempt, started_at, ended_at from ${STEPS}
+                    where task_id = t.task_id order by id desc limit ${MAX_SHOWN_STEPS}) s) as steps,
+          (select count(*)::int from ${STEPS} s where s.task_id = t.task_id) as "stepCount"`
 
 export interface SummaryRow extends Omit<TaskSummary, 'percent' | 'status'> {
   readonly status: TaskStatus
@@ -101,7 +108,12 @@ export interface DetailRow extends TaskRow {
         executorId: string | null
       })[]
     | null
+  readonly steps: (Omit<TaskStep, 'startedAt' | 'endedAt'> & { startedAt: string; endedAt: string })[] | null
+  readonly stepCount: number
 }
+
+/** The steps of a detail. */
+export type ShownSteps = Pick<TaskDetail, 'steps' | 'stepCount'>
 
 export function toSummary<T extends SummaryRow>(row: T): T & Pick<TaskSummary, 'percent'> {
   const percent = percentOf(row.status, row.progress, row.total)
@@ -109,7 +121,14 @@ export function toSummary<T extends SummaryRow>(row: T): T & Pick<TaskSummary, '
   return { ...row, percent, retryCount: Math.max(0, row.retryCount), maxRetries: Math.max(0, row.maxRetries) }
 }
 
-export function fromDetailRow({ params, attempts, waitingFor, ...row }: DetailRow): TaskDetail {
+export function fromDetailRow({
+  params,
+  attempts,
+  steps,
+  stepCount,
+  waitingFor,
+  ...row
+}: DetailRow): TaskDetail {
   const ended = (attempts ?? []).map(({ executorId, ...attempt }) => ({
     ...attempt,
     ...(executorId !== null && { executorId }),
@@ -118,13 +137,15 @@ export function fromDetailRow({ params, attempts, waitingFor, ...row }: DetailRo
     startedAt: parseInstant(attempt.startedAt),
     endedAt: parseInstant(attempt.endedAt),
   }))
-  return { ...toDetail(row, params, ended), ...(waitingFor && { waitingFor }) }
+  const shown = { steps: (steps ?? []).map(toStep), stepCount }
+  return { ...toDetail(row, params, ended, shown), ...(waitingFor && { waitingFor }) }
 }
 
 export function toDetail(
   row: TaskRow,
   params: Readonly<Record<string, string>> | null,
   ended: readonly TaskAttempt[],
+  steps: ShownSteps = { steps: [], stepCount: 0 },
 ): TaskDetail {
   const { attempt: last, result, ...columns } = row
   const attempt = Math.max(1, last)
@@ -133,7 +154,14 @@ export function toDetail(
     params: decodeParams(params, showJson),
     result: result === null ? null : showJson(result),
     attempts: [...ended, ...latestAttempt(row, attempt, ended)],
+    ...steps,
   }
+}
+
+export function toStep(
+  step: Omit<TaskStep, 'startedAt' | 'endedAt'> & { startedAt: string; endedAt: string },
+): TaskStep {
+  return { ...step, startedAt: parseInstant(step.startedAt), endedAt: parseInstant(step.endedAt) }
 }
 
 /** The running or completed attempt, which has no row of its own. */

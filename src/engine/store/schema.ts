@@ -173,6 +173,23 @@ export const asyncTaskAttempts = pgTable(
   (t) => [primaryKey({ name: 'async_task_attempts_pkey', columns: [t.taskId, t.attempt] })],
 )
 
+// Finished steps with results as JSON text, and sleeps from their beginning: the next attempt passes them. `kept_after`: the
+// completed attempt after which an operator kept a step. The index serves the newest steps, and those after one of them.
+export const asyncTaskSteps = pgTable(
+  'async_task_steps',
+  {
+    id: bigint('id', { mode: 'number' }).generatedAlwaysAsIdentity().notNull(),
+    taskId: ownerTaskId(),
+    name: varchar('name', { length: 200 }).notNull(),
+    attempt: integer('attempt').notNull(),
+    result: text('result'),
+    startedAt: instant('started_at').notNull(),
+    endedAt: instant('ended_at').notNull(),
+    keptAfter: integer('kept_after'),
+  },
+  (t) => [primaryKey({ columns: [t.taskId, t.name] }), index('idx_async_task_steps_id').on(t.taskId, t.id)],
+)
+
 /** Only the key is indexed, so that a heartbeat stays a HOT update. */
 export const asyncTaskExecutors = pgTable('async_task_executors', {
   executorId: uuid('executor_id').primaryKey(),

@@ -10,6 +10,7 @@ import {
   asyncTaskMinutes,
   asyncTaskParams,
   asyncTaskSchedules,
+  asyncTaskSteps,
   asyncTasks,
   asyncTaskTypes,
 } from './schema.ts'
@@ -21,6 +22,7 @@ export const TASKS = qualified(asyncTasks)
 export const PARAMS = qualified(asyncTaskParams)
 export const LOGS = qualified(asyncTaskLogs)
 export const ATTEMPTS = qualified(asyncTaskAttempts)
+export const STEPS = qualified(asyncTaskSteps)
 export const CANCEL_REQUESTS = qualified(asyncTaskCancelRequests)
 export const CHANGES = qualified(asyncTaskChanges)
 export const TYPES = qualified(asyncTaskTypes)
@@ -34,6 +36,7 @@ export const ENGINE_TABLES: readonly string[] = [
   PARAMS,
   LOGS,
   ATTEMPTS,
+  STEPS,
   CHANGES,
   TYPES,
   EXECUTORS,

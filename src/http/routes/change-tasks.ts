@@ -1,5 +1,5 @@
 import { type FastifyPluginAsyncZod, jsonSchemaTransform } from 'fastify-type-provider-zod'
-import { changeTaskBody, createTaskBody } from '../../contract/requests.ts'
+import { changeTaskBody, createTaskBody, retryTaskBody } from '../../contract/requests.ts'
 import type { TaskManager } from '../../engine/manager/manager.ts'
 import { findCallerId } from '../authorize.ts'
 import {
@@ -72,9 +72,9 @@ export const changeTaskRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> =
     manager.cancelTask(request.params.taskId),
   )
 
-  const retrySchema = { summary: 'Make a finished task pending again', ...steerSchema }
+  const retrySchema = { summary: 'Make a finished task pending again', ...steerSchema, body: retryTaskBody }
   app.post('/tasks/:taskId/retry', { config, schema: retrySchema }, async (request) =>
-    manager.retryTask(request.params.taskId),
+    manager.retryTask(request.params.taskId, request.body ?? {}),
   )
 
   await app.register(waitingTaskRoutes, { manager })

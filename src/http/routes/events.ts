@@ -50,7 +50,9 @@ export const eventRoutes: FastifyPluginAsyncZod<{ feed: TaskFeed }> = async (app
     querystring: noQuery,
     headers: resumption,
     response: {
-      200: events('`task`: the task in detail; `log`: a line of its log; `end`: the finished task.'),
+      200: events(
+        '`task`: the task in detail; `step`: a step that was finished; `log`: a line of its log; `end`: the finished task.',
+      ),
       ...problems(400, 401, 403, 404, 503),
     },
   }

@@ -27,7 +27,7 @@ const broken = threw(new Error('broken'))
 type Ending = Outcome extends infer One ? (One extends unknown ? Omit<One, 'stack'> : never) : never
 const fail = (error: string, as: 'failed' | 'timed_out' = 'failed'): Ending => ({ kind: 'fail', error, as })
 const retry = (error: string, delayMs: number, as: 'failed' | 'timed_out' = 'failed'): Ending => {
-  return { kind: 'retry', error, delayMs, as }
+  return { kind: 'retry', error, delayMs, as, spendsRetry: true }
 }
 
 describe('classify', () => {
@@ -49,6 +49,13 @@ describe('classify', () => {
     ['RetryAfter', threw(new RetryAfter(5_000, 'quota')), undefined, limits, retry('quota', 5_000)],
     ['RetryAfter at once', threw(new RetryAfter(0, 'now')), undefined, limits, retry('now', 0)],
     ['RetryAfter beyond an hour', threw(new RetryAfter(1e8, 'x')), undefined, limits, retry('x', 1e8)],
+    [
+      'RetryAfter that spends no retry, with none left',
+      threw(new RetryAfter(5, { message: 'quota', spendRetry: false })),
+      undefined,
+      noneLeft,
+      { kind: 'retry', error: 'quota', delayMs: 5, as: 'failed', spendsRetry: false },
+    ],
     ['RetryAfter with no retry left', threw(new RetryAfter(5, 'quota')), undefined, noneLeft, fail('quota')],
     [
       'RetryAfter of another copy',

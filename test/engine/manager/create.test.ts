@@ -41,6 +41,8 @@ describe('createTask', () => {
       executorId: null,
       expiresAt: null,
       attempts: [],
+      steps: [],
+      stepCount: 0,
       created: true,
     })
     const { taskId } = created
@@ -70,6 +72,8 @@ describe('createTask', () => {
       ],
       logs: [],
       attempts: [],
+      steps: [],
+      stepCount: 0,
     })
     const { created: _created, ...detail } = created
     expect(await manager.getTask(taskId)).toEqual(detail)

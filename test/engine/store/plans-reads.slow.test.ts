@@ -56,11 +56,14 @@ describe('over 100,000 finished tasks', () => {
     const lines = `insert into async_task_logs (task_id, level, message)
       select 'task_h' || 1 + n % 10, 'INFO', 'line' from generate_series(1, 20000) n`
     await tables.pool.query(lines)
-    await tables.pool.query('vacuum analyze async_task_logs')
+    const steps = `insert into async_task_steps (task_id, name, attempt, started_at, ended_at)
+      select 'task_h' || 1 + n % 10, 'step ' || n, 1, now(), now() from generate_series(1, 20000) n`
+    await tables.pool.query(steps)
+    await tables.pool.query('vacuum analyze async_task_logs, async_task_steps')
     const { db } = tables.createManager()
     const watched = [
-      { taskId: 'task_h1', afterLine: 100 },
-      { taskId: 'task_h2', afterLine: null },
+      { taskId: 'task_h1', afterLine: 100, afterStep: 100 },
+      { taskId: 'task_h2', afterLine: null, afterStep: null },
     ]
     const all = {
       unfinished: ['task_p1', 'task_p2'],

@@ -20,6 +20,7 @@ export const outcome = {
   cancelled: 'cancelled',
   interrupted: 'interrupted by a stop',
   lost: 'lost with its process',
+  sleeping: 'sleeps',
 }
 
 export const overview = {

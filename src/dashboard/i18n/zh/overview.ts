@@ -21,6 +21,7 @@ export const outcome: Dictionary['outcome'] = {
   cancelled: '被取消',
   interrupted: '因停机中断',
   lost: '随进程丢失',
+  sleeping: '休眠',
 }
 
 export const overview: Dictionary['overview'] = {

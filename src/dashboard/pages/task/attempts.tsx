@@ -58,7 +58,7 @@ function AttemptHead({ attempt: { attempt, startedAt, endedAt, outcome } }: { at
     outcome === null ? 'running' : outcome === 'timed_out' || outcome === 'lost' ? 'failed' : outcome
   return (
     <span className="attempt-head">
-      <span className={`badge badge-${kind === 'interrupted' ? 'scheduled' : kind}`}>
+      <span className={`badge badge-${kind === 'interrupted' || kind === 'sleeping' ? 'scheduled' : kind}`}>
         <span className="dot" aria-hidden="true" />
         {text.outcome[outcome ?? 'running']}
       </span>

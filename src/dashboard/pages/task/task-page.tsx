@@ -19,6 +19,7 @@ import { Actions } from './actions.tsx'
 import { Attempts } from './attempts.tsx'
 import { Facts } from './facts.tsx'
 import { Log } from './log.tsx'
+import { Steps } from './steps.tsx'
 import { Timeline } from './timeline.tsx'
 import { type TaskFeed, useTaskFeed } from './use-task-feed.ts'
 
@@ -80,6 +81,7 @@ function Detail({ task, feed }: { task: TaskDetail; feed: TaskFeed }) {
         <div className="task-main">
           <Log task={task} fresh={feed.fresh} />
           <Attempts task={task} />
+          <Steps task={task} isStopping={stopping !== 'no'} onChange={feed.put} />
         </div>
         <div className="task-side">
           <section className="card">

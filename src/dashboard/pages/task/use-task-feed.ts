@@ -1,5 +1,11 @@
 import { useCallback, useEffect, useReducer, useRef } from 'react'
-import { type TaskDetail, type TaskLogLine, type TaskSummary, TasksApiError } from '../../../client/index.ts'
+import {
+  type TaskDetail,
+  type TaskLogLine,
+  type TaskStep,
+  type TaskSummary,
+  TasksApiError,
+} from '../../../client/index.ts'
 import { client } from '../../client.ts'
 import { useChanges, useServerState } from '../../state/server-state.tsx'
 import { useVisible } from '../../state/use-visible.ts'
@@ -7,6 +13,8 @@ import { MAX_LINES } from './lines.ts'
 
 /** Lines join the page in batches: a handler may say thousands a second. */
 const BATCH_MS = 100
+/** As many as a detail shows. */
+const MAX_STEPS = 1_000
 const STOPPING_POLL_MS = 1_000
 
 export interface TaskFeed {
@@ -26,6 +34,7 @@ interface State {
 
 type News =
   | { type: 'task' | 'end'; task: TaskDetail }
+  | { type: 'step'; step: TaskStep }
   | { type: 'lines'; lines: readonly TaskLogLine[] }
   | { type: 'error'; error: TasksApiError }
 
@@ -90,11 +99,18 @@ function reduce(state: State, news: News): State {
     case 'task':
     case 'end':
       return { ...state, task: news.task, error: undefined }
+    case 'step':
+      return { ...state, task: state.task && withStep(state.task, news.step) }
     case 'lines':
       return { ...state, fresh: [...state.fresh, ...news.lines].slice(-MAX_LINES) }
     case 'error':
       return { ...state, error: news.error }
   }
+}
+
+function withStep(task: TaskDetail, step: TaskStep): TaskDetail {
+  if (task.steps.some(({ name, attempt }) => name === step.name && attempt === step.attempt)) return task
+  return { ...task, steps: [...task.steps, step].slice(-MAX_STEPS), stepCount: task.stepCount + 1 }
 }
 
 async function follow(

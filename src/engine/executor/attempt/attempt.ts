@@ -17,6 +17,8 @@ import { GaveUp } from '../../runtime/persist.ts'
 import type { Tracing } from '../../runtime/tracing.ts'
 import type { ClaimedTask } from '../../store/claim.ts'
 import type { Fence } from '../../store/fence.ts'
+import { LazySteps } from '../steps/lazy-steps.ts'
+import type { JournalServices } from '../steps/step-journal.ts'
 import type { LogBuffer } from '../writers/log-buffer.ts'
 import type { ProgressBuffer } from '../writers/progress-buffer.ts'
 import { AttemptOutput } from './attempt-output.ts'
@@ -30,7 +32,7 @@ import { TransactionalCompletion } from './transactional-completion.ts'
 /** A longer timer would fire at once. */
 const MAX_TIMER_MS = 2_147_483_647
 
-export interface AttemptServices extends OutcomeServices, HandlerServices {
+export interface AttemptServices extends OutcomeServices, HandlerServices, JournalServices {
   readonly logs: LogBuffer
   readonly progress: ProgressBuffer
   readonly cancelGraceMs: number
@@ -55,6 +57,7 @@ export class Attempt {
   readonly #scrubber: Scrubber | undefined
   readonly #completion: TransactionalCompletion
   readonly #writer: OutcomeWriter
+  readonly #steps: LazySteps
   #cause: AbortCause | undefined
   #returned = false
   #stuck = false
@@ -77,6 +80,7 @@ export class Attempt {
     const run = { fence: this.fence, event: this.event, cancellation: this.#cancellation }
     this.#output = new AttemptOutput(run, services, this.#scrubber)
     this.#completion = new TransactionalCompletion(run, this.#output, services.maxResultBytes)
+    this.#steps = new LazySteps({ id: task.id, ...run }, this.#output, services)
     this.#writer = new OutcomeWriter(this, this.#output, services, this.#scrubber)
   }
 
@@ -159,10 +163,14 @@ export class Attempt {
       output: this.#output,
       completion: this.#completion,
       running: this.#running,
+      steps: this.#steps,
     }
     const end = await (this.observed
       ? this.observed.run(() => runHandler(run, this.#services))
       : runHandler(run, this.#services))
+    if (this.#steps.isUsed) await this.#steps.idle()
+    const suspendedBy = this.#steps.close()
+    if (suspendedBy) return { suspended: suspendedBy }
     if ('thrown' in end && this.#cause === undefined) {
       const error = this.#scrubbed(end.thrown)
       this.#services.events.emit('threw', { ...this.event, error })
@@ -203,7 +211,7 @@ export class Attempt {
       'COMPLETION_ROLLED_BACK',
       'the transaction that completed the task was rolled back',
     )
-    await this.#record(this.#classify('thrown' in end ? end : { thrown: rolledBack }))
+    await this.#record(this.#classify('returned' in end ? { thrown: rolledBack } : end))
   }
 
   /** The outcome could not be classified, or its write was refused: fails the attempt instead. */

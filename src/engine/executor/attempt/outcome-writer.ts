@@ -10,6 +10,7 @@ import type { ClaimedTask } from '../../store/claim.ts'
 import type { Fence } from '../../store/fence.ts'
 import { failTask, findEnd, noteHandlerReturned, releaseTask, retryTaskLater } from '../../store/finish.ts'
 import type { FollowUp } from '../../store/follow-ups.ts'
+import { sleepTask } from '../../store/steps.ts'
 import type { Completions } from '../writers/completions.ts'
 import type { AttemptOutput } from './attempt-output.ts'
 import type { ObservedAttempt } from './observed-attempt.ts'
@@ -34,7 +35,7 @@ export class OutcomeWriter {
   readonly #services: OutcomeServices
   readonly #scrubber: Scrubber | undefined
   readonly #startedAt = performance.now()
-  #retryAt: number | undefined
+  #nextDueAt: number | undefined
   /** Created by the write that failed the task. */
   #followUp: FollowUp | undefined
 
@@ -94,17 +95,19 @@ export class OutcomeWriter {
   }
 
   #announce(outcome: WrittenOutcome): void {
+    const dueInMs = delayOf(outcome)
     this.#emitEnded({
       outcome: attemptOutcome(outcome),
       ...('error' in outcome ? { error: outcome.error } : {}),
       ...(outcome.kind === 'retry' ? { retryInMs: outcome.delayMs } : {}),
+      ...(outcome.kind === 'sleep' && dueInMs !== undefined ? { wakesInMs: dueInMs } : {}),
       ...(outcome.kind === 'complete'
         ? { readResult: () => showResult(outcome.result, this.#scrubber) }
         : {}),
     })
     // Unknown if the response was lost: the claim for the slot that frees reads it.
-    if (outcome.kind === 'retry' && this.#retryAt !== undefined) {
-      this.#services.events.emit('delayed', { dueAt: this.#retryAt, inMs: outcome.delayMs })
+    if (dueInMs !== undefined && this.#nextDueAt !== undefined) {
+      this.#services.events.emit('delayed', { dueAt: this.#nextDueAt, inMs: dueInMs })
     }
   }
 
@@ -134,17 +137,19 @@ export class OutcomeWriter {
           last: this.#output.lastProgress,
         })
       case 'retry':
-        return this.#retry({ ...outcome, outcome: outcome.as })
+        return this.#delay(retryTaskLater(db, this.#fence, { ...outcome, outcome: outcome.as }))
       case 'fail':
         return this.#fail({ ...outcome, outcome: outcome.as, stillRunning: false })
       case 'release':
         return releaseTask(db, this.#fence, 0)
+      case 'sleep':
+        return this.#delay(sleepTask(db, this.#fence, outcome.sleep))
     }
   }
 
-  async #retry(failure: Parameters<typeof retryTaskLater>[2]): Promise<boolean> {
-    this.#retryAt = await retryTaskLater(this.#services.db, this.#fence, failure)
-    return this.#retryAt !== undefined
+  async #delay(written: Promise<number | undefined>): Promise<boolean> {
+    this.#nextDueAt = await written
+    return this.#nextDueAt !== undefined
   }
 
   async #fail(failure: Parameters<typeof failTask>[2]): Promise<boolean> {
@@ -160,5 +165,14 @@ export class OutcomeWriter {
 
 function attemptOutcome(outcome: WrittenOutcome): AttemptOutcome {
   if (outcome.kind === 'complete') return 'completed'
+  if (outcome.kind === 'sleep') return 'sleeping'
   return outcome.kind === 'release' ? 'interrupted' : outcome.as
+}
+
+/** Milliseconds until the next attempt is due; undefined: there is none, or it is due at once. */
+function delayOf(outcome: WrittenOutcome): number | undefined {
+  if (outcome.kind === 'retry') return outcome.delayMs
+  if (outcome.kind !== 'sleep') return undefined
+  const { until } = outcome.sleep
+  return 'delayMs' in until ? until.delayMs : Math.max(0, Date.parse(until.at) - Date.now())
 }

@@ -7,7 +7,13 @@ import { type Loss, serialize } from '../../definition/serialize.ts'
 const MAX_LOSSES = 5
 
 /** `warn` reports values that JSON loses. @throws PermanentError if it is not JSON or too large */
-export function encodeResult(result: unknown, maxBytes: number, warn: (line: string) => void): string | null {
+export function encodeResult(
+  result: unknown,
+  maxBytes: number,
+  warn: (line: string) => void,
+  what = 'the handler',
+): string | null {
+  const of = what === 'the handler' ? '' : ` of ${what}`
   const losses: Loss[] = []
   let text: string | undefined
   try {
@@ -15,12 +21,12 @@ export function encodeResult(result: unknown, maxBytes: number, warn: (line: str
       if (losses.length <= MAX_LOSSES) losses.push(loss)
     })
   } catch (error) {
-    throw new PermanentError(`INVALID_RESULT: the handler returned what is not JSON: ${describeError(error)}`)
+    throw new PermanentError(`INVALID_RESULT: ${what} returned what is not JSON: ${describeError(error)}`)
   }
   if (text !== undefined && Buffer.byteLength(text) > maxBytes) {
-    throw new PermanentError(`INVALID_RESULT: the result takes more than ${maxBytes} bytes of JSON`)
+    throw new PermanentError(`INVALID_RESULT: the result${of} takes more than ${maxBytes} bytes of JSON`)
   }
-  if (losses.length > 0) warn(`the result holds what JSON cannot: ${list(losses)}`)
+  if (losses.length > 0) warn(`the result${of} holds what JSON cannot: ${list(losses)}`)
   return text ?? null
 }
 

@@ -1,3 +1,4 @@
+import type { Database } from '../../../db/database.ts'
 import { PermanentError, TaskError } from '../../definition/errors.ts'
 import { LAST_ATTEMPT } from '../../definition/lifecycle.ts'
 import type { HandlerEnd } from '../../definition/outcome.ts'
@@ -7,6 +8,7 @@ import { isInstance } from '../../definition/thrown.ts'
 import type { TaskManager } from '../../manager/manager.ts'
 import type { ClaimedTask } from '../../store/claim.ts'
 import type { Fence } from '../../store/fence.ts'
+import type { LazySteps } from '../steps/lazy-steps.ts'
 import type { ThreadPool } from '../thread/thread-pool.ts'
 import type { AttemptOutput } from './attempt-output.ts'
 import type { Cancellation } from './cancellation.ts'
@@ -18,6 +20,7 @@ import type { TransactionalCompletion } from './transactional-completion.ts'
 const TOO_MANY_ATTEMPTS = `TOO_MANY_ATTEMPTS: an attempt after number ${LAST_ATTEMPT} has no fence of its own`
 
 export interface HandlerServices {
+  readonly db: Database
   readonly manager: TaskManager
   readonly threads: ThreadPool
   readonly maxResultBytes: number
@@ -31,6 +34,7 @@ export interface HandlerRun {
   readonly output: AttemptOutput
   readonly completion: TransactionalCompletion
   readonly running: RunningTask
+  readonly steps: LazySteps
 }
 
 /** Runs the handler, in a thread if it has a module. Never rejects. */
@@ -60,9 +64,18 @@ async function parseParams({ type, options }: TaskDefinition, task: ClaimedTask)
 function call(run: HandlerRun, services: HandlerServices, params: Record<string, unknown>): unknown {
   const { task, fence, definition, cancellation, output, completion } = run
   const { manager, threads, maxResultBytes } = services
-  const context = new AttemptContext(task, { manager, cancellation, output, completion })
+  const context = new AttemptContext(task, {
+    manager,
+    cancellation,
+    output,
+    completion,
+    steps: () => run.steps.runner,
+  })
   const { module } = definition.options
   if (!module) return definition.handler(params, context)
   const hidden = run.running.scrubber?.hidden
-  return threads.run({ module, params, context, fence, maxResultBytes, hidden, output, completion })
+  const { steps } = run
+  const { responseTimeoutMs } = services.db
+  const limits = { maxResultBytes, responseTimeoutMs }
+  return threads.run({ module, params, context, fence, ...limits, hidden, output, completion, steps })
 }

@@ -1,6 +1,7 @@
 import type { TaskContext, TaskLog } from '../../definition/context.ts'
 import type { TaskManager } from '../../manager/manager.ts'
 import type { ClaimedTask } from '../../store/claim.ts'
+import type { StepRunner } from '../steps/step-runner.ts'
 import type { AttemptOutput } from './attempt-output.ts'
 import type { Cancellation } from './cancellation.ts'
 import type { TransactionalCompletion } from './transactional-completion.ts'
@@ -10,6 +11,8 @@ export interface ContextParts {
   readonly cancellation: Cancellation
   readonly output: AttemptOutput
   readonly completion: TransactionalCompletion
+  /** Made on first use. */
+  steps(): StepRunner
 }
 
 /**
@@ -39,6 +42,10 @@ export class AttemptContext implements TaskContext {
   readonly guard: TaskContext['guard'] = (tx) => this.#parts.completion.guard(tx)
 
   readonly complete: TaskContext['complete'] = (tx, result) => this.#parts.completion.complete(tx, result)
+
+  readonly step: TaskContext['step'] = (name, run, options) => this.#parts.steps().step(name, run, options)
+
+  readonly sleep: TaskContext['sleep'] = (name, until) => this.#parts.steps().sleep(name, until)
 
   constructor(task: ClaimedTask, parts: ContextParts) {
     this.taskId = task.taskId

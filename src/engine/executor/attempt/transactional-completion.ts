@@ -1,5 +1,5 @@
 import type { Transaction } from '../../../db/query-runner.ts'
-import { TaskError } from '../../definition/errors.ts'
+import { taskLost } from '../../definition/errors.ts'
 import type { Fence } from '../../store/fence.ts'
 import { completeInTransaction, guardFence } from '../../store/guard.ts'
 import type { AttemptOutput } from './attempt-output.ts'
@@ -31,25 +31,20 @@ export class TransactionalCompletion {
   }
 
   async guard(tx: Transaction): Promise<void> {
-    if (this.#cancellation.aborted || !(await guardFence(tx, this.#fence))) throw this.#lost()
+    if (this.#cancellation.aborted || !(await guardFence(tx, this.#fence))) throw taskLost(this.#fence)
   }
 
   async complete(tx: Transaction, result: unknown): Promise<void> {
     const text = encodeResult(result, this.#maxResultBytes, (line) => this.#output.log.warn(line))
     // The log must be complete when the outcome is visible.
     await this.#output.flushed({ progress: false })
-    if (this.#cancellation.aborted) throw this.#lost()
+    if (this.#cancellation.aborted) throw taskLost(this.#fence)
     const last = this.#output.lastProgress
-    if (!(await completeInTransaction(tx, this.#fence, text, last))) throw this.#lost()
+    if (!(await completeInTransaction(tx, this.#fence, text, last))) throw taskLost(this.#fence)
     this.#attempted = true
   }
 
   noteAttempt(): void {
     this.#attempted = true
-  }
-
-  #lost(): TaskError {
-    const { taskId, attempt } = this.#fence
-    return new TaskError('TASK_LOST', `attempt ${attempt} of ${taskId} no longer owns its task`)
   }
 }

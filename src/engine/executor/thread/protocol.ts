@@ -1,8 +1,9 @@
 import type { MessagePort } from 'node:worker_threads'
 import type { TaskLog } from '../../definition/context.ts'
 import type { CreateTaskOptions } from '../../definition/create-options.ts'
-import { isPermanent, retryDelayOf } from '../../definition/outcome.ts'
+import { isPermanent, retryDelayOf, spendsRetryOf } from '../../definition/outcome.ts'
 import type { Hidden } from '../../definition/scrubber.ts'
+import type { Due } from '../../definition/steps.ts'
 import { readThrown, type Thrown } from '../../definition/thrown.ts'
 import type { Fence } from '../../store/fence.ts'
 
@@ -12,6 +13,7 @@ export interface ThreadTask {
   readonly taskType: string
   readonly fence: Fence
   readonly maxResultBytes: number
+  readonly responseTimeoutMs: number
   readonly hidden: Hidden | undefined
   readonly port: MessagePort
 }
@@ -21,6 +23,7 @@ export interface SentError {
   readonly thrown: Thrown
   readonly isPermanent: boolean
   readonly delayMs: number | undefined
+  readonly spendsRetry: boolean
 }
 
 export type FromThread =
@@ -40,10 +43,27 @@ export type FromThread =
       readonly options: Omit<CreateTaskOptions, 'tx'>
     }
   | { readonly kind: 'flush'; readonly call: number }
+  | { readonly kind: 'stepBegan'; readonly call: number; readonly name: string }
+  | { readonly kind: 'stepThrew'; readonly name: string }
+  | {
+      readonly kind: 'stepFinished'
+      readonly call: number
+      readonly name: string
+      /** JSON text. */
+      readonly result: string | null
+      readonly durationMs: number
+    }
+  /** Has its transaction committed? */
+  | { readonly kind: 'stepUnknown'; readonly call: number; readonly name: string }
+  | { readonly kind: 'sleep'; readonly call: number; readonly name: string; readonly until: Due }
   | { readonly kind: 'completing' }
   /** As JSON: a clone would lose fields of errors, ignore `toJSON` and fail for functions. */
   | { readonly kind: 'returned'; readonly result: string | null }
   | { readonly kind: 'threw'; readonly error: SentError }
+
+/** A message that awaits a response. */
+export type Request = DistributiveOmit<Extract<FromThread, { call: number }>, 'call'>
+type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never
 
 export type ToThread =
   | { readonly kind: 'abort'; readonly name: string; readonly message: string }
@@ -51,5 +71,10 @@ export type ToThread =
   | { readonly kind: 'rejected'; readonly call: number; readonly error: SentError }
 
 export function packError(thrown: unknown): SentError {
-  return { thrown: readThrown(thrown), isPermanent: isPermanent(thrown), delayMs: retryDelayOf(thrown) }
+  return {
+    thrown: readThrown(thrown),
+    isPermanent: isPermanent(thrown),
+    delayMs: retryDelayOf(thrown),
+    spendsRetry: spendsRetryOf(thrown),
+  }
 }

@@ -6,6 +6,7 @@ import type { TaskEvents } from '../../runtime/events.ts'
 import type { Fence } from '../../store/fence.ts'
 import type { AttemptOutput } from '../attempt/attempt-output.ts'
 import type { TransactionalCompletion } from '../attempt/transactional-completion.ts'
+import type { LazySteps } from '../steps/lazy-steps.ts'
 import { findModule } from './handler-module.ts'
 import { type FromThread, packError, type ToThread } from './protocol.ts'
 import { unpackError } from './unpack-error.ts'
@@ -22,6 +23,8 @@ export interface ThreadRun {
   readonly hidden: Hidden | undefined
   readonly output: AttemptOutput
   readonly completion: TransactionalCompletion
+  readonly steps: LazySteps
+  readonly responseTimeoutMs: number
 }
 
 /** Runs handlers in the worker threads of one executor, whose slots limit their number. */
@@ -60,12 +63,9 @@ export class ThreadPool {
     })
     signal.addEventListener('abort', onAbort, { once: true })
     try {
-      const { params, fence, maxResultBytes, hidden } = run
-      thread.startTask(
-        { module, params, taskType, fence, maxResultBytes, hidden, port: port2 },
-        port2,
-        end.reject,
-      )
+      const { params, fence, maxResultBytes, responseTimeoutMs, hidden } = run
+      const limits = { maxResultBytes, responseTimeoutMs }
+      thread.startTask({ module, params, taskType, fence, ...limits, hidden, port: port2 }, port2, end.reject)
       if (signal.aborted) onAbort()
       return await end.promise
     } finally {
@@ -85,11 +85,8 @@ function parseResult(json: string | null): unknown {
   return json === null ? undefined : JSON.parse(json)
 }
 
-function receive(
-  message: FromThread,
-  { context, output, completion }: ThreadRun,
-  send: (message: ToThread) => void,
-): void {
+function receive(message: FromThread, run: ThreadRun, send: (message: ToThread) => void): void {
+  const { context, output, completion } = run
   if (message.kind === 'progress') context.progress(...message.args)
   if (message.kind === 'log') context.log[message.level](message.message, message.data)
   if (message.kind === 'completing') completion.noteAttempt()
@@ -100,6 +97,18 @@ function receive(
   if (message.kind === 'create') {
     respond(message.call, context.createTask(message.task, message.params as never, message.options), send)
   }
+  receiveStep(message, run, send)
+}
+
+function receiveStep(message: FromThread, { steps }: ThreadRun, send: (message: ToThread) => void): void {
+  if (message.kind === 'stepBegan') respond(message.call, steps.journal.begin(message.name), send)
+  if (message.kind === 'stepThrew') steps.journal.abandon(message.name)
+  if (message.kind === 'stepFinished') {
+    const { name, result, durationMs } = message
+    respond(message.call, steps.journal.finish(name, result, durationMs), send)
+  }
+  if (message.kind === 'stepUnknown') respond(message.call, steps.journal.isCommitted(message.name), send)
+  if (message.kind === 'sleep') respond(message.call, steps.journal.sleep(message.name, message.until), send)
 }
 
 function respond(call: number, work: Promise<unknown>, send: (message: ToThread) => void): void {

@@ -1,7 +1,7 @@
 import { performance } from 'node:perf_hooks'
 import { parentPort } from 'node:worker_threads'
 import type { LogData, TaskContext, TaskLog } from '../../definition/context.ts'
-import { TaskError } from '../../definition/errors.ts'
+import { TaskError, taskLost } from '../../definition/errors.ts'
 import { readLogCall } from '../../definition/log-call.ts'
 import { checkCount } from '../../definition/progress.ts'
 import { Scrubber } from '../../definition/scrubber.ts'
@@ -10,8 +10,10 @@ import { requireDefinitions } from '../../definition/task.ts'
 import type { LastProgress } from '../../store/finish.ts'
 import { encodeResult } from '../attempt/result.ts'
 import { currentScrubber, runningTask } from '../attempt/running-task.ts'
+import { StepRunner } from '../steps/step-runner.ts'
 import { isTypeScript, loadHandler, resolveTypeScript } from './handler-module.ts'
-import { type FromThread, packError, type ThreadTask, type ToThread } from './protocol.ts'
+import { type FromThread, packError, type Request, type ThreadTask, type ToThread } from './protocol.ts'
+import { ThreadSteps } from './thread-steps.ts'
 import { unpackError } from './unpack-error.ts'
 
 const PROGRESS_INTERVAL_MS = 50
@@ -38,16 +40,19 @@ async function runHandler(task: ThreadTask): Promise<void> {
     const { taskId, attempt } = task.fence
     const run = { event: { taskId, taskType, attempt }, scrubber: hidden && new Scrubber(hidden) }
     const result: unknown = await runningTask.run(run, () => handler(task.params, link.context))
+    await link.idle()
     // `structuredClone` throws an error that names the value.
     if (typeof result === 'function' || typeof result === 'symbol') structuredClone(result)
     link.end({ kind: 'returned', result: link.encode(result) })
   } catch (thrown) {
+    await link.idle()
     link.end({ kind: 'threw', error: packError(thrown) })
   }
 }
 
 class Link {
   readonly context: TaskContext
+  readonly #steps: StepRunner
   readonly #task: ThreadTask
   readonly #abort = new AbortController()
   readonly #calls = new Map<number, PromiseWithResolvers<unknown>>()
@@ -58,12 +63,21 @@ class Link {
   constructor(task: ThreadTask) {
     this.#task = task
     task.port.on('message', (message: ToThread) => this.#receive(message))
+    const call = (request: Request) => this.#call(request)
+    const send = (message: FromThread) => this.#send(message)
+    const encode = (result: unknown, what: string) => this.encode(result, what)
+    this.#steps = new StepRunner(new ThreadSteps(task, this.#abort.signal, { call, send, encode }))
     this.context = this.#createContext()
     this.#send({ kind: 'started' })
   }
 
-  encode(result: unknown): string | null {
-    return encodeResult(result, this.#task.maxResultBytes, (line) => this.context.log.warn(line))
+  /** Resolves when no step is under way. */
+  idle(): Promise<void> {
+    return this.#steps.idle()
+  }
+
+  encode(result: unknown, what?: string): string | null {
+    return encodeResult(result, this.#task.maxResultBytes, (line) => this.context.log.warn(line), what)
   }
 
   end(last: FromThread): void {
@@ -95,17 +109,19 @@ class Link {
       guard: async (tx) => {
         // Loaded on use: it needs a database driver.
         const { guardFence } = await import('../../store/guard.ts')
-        if (this.#abort.signal.aborted || !(await guardFence(tx, fence))) throw this.#lost()
+        if (this.#abort.signal.aborted || !(await guardFence(tx, fence))) throw taskLost(this.#task.fence)
       },
       complete: async (tx, result) => {
         const { completeInTransaction } = await import('../../store/guard.ts')
         const text = this.encode(result)
         this.#sendProgress()
         const last = (await this.#call({ kind: 'flush' })) as LastProgress | undefined
-        if (this.#abort.signal.aborted) throw this.#lost()
-        if (!(await completeInTransaction(tx, fence, text, last))) throw this.#lost()
+        if (this.#abort.signal.aborted) throw taskLost(this.#task.fence)
+        if (!(await completeInTransaction(tx, fence, text, last))) throw taskLost(this.#task.fence)
         this.#send({ kind: 'completing' })
       },
+      step: this.#steps.step,
+      sleep: this.#steps.sleep,
     }
   }
 
@@ -122,7 +138,7 @@ class Link {
     this.#progressSentAt = performance.now()
   }
 
-  #call(request: DistributiveOmit<Extract<FromThread, { call: number }>, 'call'>): Promise<unknown> {
+  #call(request: Request): Promise<unknown> {
     const call = ++this.#lastCall
     const response = Promise.withResolvers<unknown>()
     this.#calls.set(call, response)
@@ -144,14 +160,7 @@ class Link {
   #send(message: FromThread): void {
     this.#task.port.postMessage(message)
   }
-
-  #lost(): TaskError {
-    const { taskId, attempt } = this.#task.fence
-    return new TaskError('TASK_LOST', `attempt ${attempt} of ${taskId} no longer owns its task`)
-  }
 }
-
-type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never
 
 /** As JSON: a clone would fail for some values and lose fields of errors. */
 function toJson(data: LogData | undefined): LogData | undefined {

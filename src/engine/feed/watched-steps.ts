@@ -1,0 +1,67 @@
+import { MAX_SHOWN_STEPS, type TaskDetail, type TaskStep } from '../../contract/task.ts'
+import type { SeenStep } from '../store/feed.ts'
+
+/** Ids become visible at their commits, so a smaller one may appear later: polls look back this long. */
+const LOOK_BACK_MS = 2_000
+
+/** The steps of a watched task that were finished since it was first read. */
+export class WatchedSteps {
+  /** Ids of the look-back, with the time at which they were seen. */
+  readonly #recentIds = new Map<number, number>()
+  #after: number | undefined
+  #events: TaskStep[] = []
+  #dropped = 0
+
+  /** The id after which polls read; null: the last step is not known. */
+  get after(): number | null {
+    return this.#after ?? null
+  }
+
+  /** Number of the steps so far: the position of a viewer that knows them all. */
+  get count(): number {
+    return this.#dropped + this.#events.length
+  }
+
+  /** Steps after a position; those of a viewer that is far behind are left out, as in a detail. */
+  afterPosition(position: number): readonly TaskStep[] {
+    return this.#events.slice(Math.max(0, position - this.#dropped))
+  }
+
+  /** Returns the steps that are new. @param last the highest id, at the first poll */
+  record(seen: readonly SeenStep[], last: number | undefined, nowMs: number): TaskStep[] {
+    if (this.#after === undefined) {
+      this.#after = last
+      return []
+    }
+    const found = seen.filter(({ id }) => !this.#recentIds.has(id))
+    for (const { id } of found) this.#recentIds.set(id, nowMs)
+    for (const [id, atMs] of this.#recentIds) {
+      if (nowMs - atMs < LOOK_BACK_MS) continue
+      this.#after = Math.max(this.#after, id)
+      this.#recentIds.delete(id)
+    }
+    return found.map(({ step }) => step)
+  }
+
+  publish(steps: readonly TaskStep[]): void {
+    this.#events.push(...steps)
+    const surplus = Math.max(0, this.#events.length - MAX_SHOWN_STEPS)
+    this.#events.splice(0, surplus)
+    this.#dropped += surplus
+  }
+}
+
+/** Those that the detail does not contain. */
+export function stepsMissingIn(detail: TaskDetail, steps: readonly TaskStep[]): TaskStep[] {
+  const known = new Set(detail.steps.map(keyOf))
+  return steps.filter((step) => !known.has(keyOf(step)))
+}
+
+export function withSteps(detail: TaskDetail, added: readonly TaskStep[]): TaskDetail {
+  const steps = [...detail.steps, ...added].slice(-MAX_SHOWN_STEPS)
+  return { ...detail, steps, stepCount: detail.stepCount + added.length }
+}
+
+function keyOf({ name, attempt, endedAt }: TaskStep): string {
+  return `${attempt} ${endedAt.getTime()} ${name}`
+}

@@ -1,0 +1,234 @@
+import { arrayLiteral, type Database, execute, plainArray, statement, transact } from '../../db/database.ts'
+import { requireTransaction, runIn, type Transaction } from '../../db/query-runner.ts'
+import type { Sleep } from '../definition/steps.ts'
+import { recordAttempts } from './attempts.ts'
+import {
+  BACK_TO_PENDING,
+  type Fence,
+  fenceValues,
+  HOLDS_FENCE,
+  HOLDS_FENCE_BRIEFLY,
+  WAITS_BRIEFLY,
+} from './fence.ts'
+import { ATTEMPTS, STEPS, TASKS } from './tables.ts'
+
+/**
+ * A step is written under the fence. The lock is that of the foreign key's check: cancels, guards and progress do not wait
+ * for it, while claims and rescues pass over the row until the step is committed, so the next attempt reads all steps.
+ */
+
+export interface FinishedStep {
+  /** The row's number. */
+  readonly id: string
+  readonly taskId: string
+  readonly attempt: number
+  readonly name: string
+  /** JSON text; null: nothing was returned. */
+  readonly result: string | null
+  readonly durationMs: number
+}
+
+export const STEP_BATCH = {
+  maxItems: 500,
+  maxBytes: 4 * 1_048_576,
+  bytesOf: ({ result }: FinishedStep) => result?.length ?? 0,
+}
+
+// A write that is repeated, because its response was lost, changes nothing. Another attempt's step of the name is one
+// that a completion has ended.
+const KEEP_NEWER = `on conflict (task_id, name) do update
+        set attempt = excluded.attempt, result = excluded.result, started_at = excluded.started_at,
+            ended_at = excluded.ended_at, kept_after = null`
+
+const startedAgo = (ms: string) => `clock_timestamp() - ${ms} * interval '1 millisecond'`
+
+const FINISH_MANY = statement(
+  'finish_steps',
+  `with given as (
+     select *
+       from unnest($1::bigint[], $2::text[], $3::int[], $4::text::text[], $5::text::text[], $6::float8[])
+            with ordinality as g (id, task_id, attempt, name, result, ms, position)
+   ), held as materialized (
+     select id, task_id, attempt
+       from ${TASKS}
+      where id = any($1::bigint[]) and executor_id = $7 and status = 'running'
+        for key share skip locked
+   ), fenced as materialized (
+     select given.*
+       from held
+       join given on given.id = held.id and given.task_id = held.task_id and given.attempt = held.attempt
+   ), written as (
+     insert into ${STEPS} (task_id, name, attempt, result, started_at, ended_at)
+     select task_id, name, attempt, result, ${startedAgo('ms')}, clock_timestamp()
+       from fenced
+      order by position
+     ${KEEP_NEWER}
+   )
+   select position::int as position from fenced`,
+)
+
+/** Returns which steps were written. The others' fence is lost, or their row is locked: call `finishStep`. */
+export async function finishSteps(
+  db: Database,
+  executorId: string,
+  steps: readonly FinishedStep[],
+): Promise<boolean[]> {
+  const rows = await execute<{ position: number }>(db, FINISH_MANY, [
+    plainArray(steps.map((step) => step.id)),
+    steps.map((step) => step.taskId),
+    plainArray(steps.map((step) => step.attempt)),
+    arrayLiteral(steps.map((step) => step.name)),
+    arrayLiteral(steps.map((step) => step.result)),
+    plainArray(steps.map((step) => step.durationMs)),
+    executorId,
+  ])
+  const written = new Set(rows.map(({ position }) => position))
+  return steps.map((_, i) => written.has(i + 1))
+}
+
+const FINISH_ONE = statement(
+  'finish_step',
+  `with held as materialized (
+     select task_id, attempt from ${TASKS} where ${HOLDS_FENCE} and ${WAITS_BRIEFLY} for key share
+   ), written as (
+     insert into ${STEPS} (task_id, name, attempt, result, started_at, ended_at)
+     select task_id, $4, attempt, $5, ${startedAgo('$6::float8')}, clock_timestamp()
+       from held
+     ${KEEP_NEWER}
+   )
+   select true as written from held`,
+)
+
+/** Waits for the row's lock. False: the fence does not hold. */
+export async function finishStep(
+  db: Database,
+  executorId: string,
+  { taskId, attempt, name, result, durationMs }: FinishedStep,
+): Promise<boolean> {
+  const values = [...fenceValues({ taskId, attempt, executorId }), name, result, durationMs]
+  return (await execute(db, FINISH_ONE, values)).length > 0
+}
+
+const INSERT_STEP = `insert into ${STEPS} (task_id, name, attempt, result, started_at, ended_at)
+     values ($1, $2, $3, $4, ${startedAgo('$5::float8')}, clock_timestamp())
+     ${KEEP_NEWER}`
+
+/** In a transaction whose `guardFence` held. */
+export async function insertStep(
+  tx: Transaction,
+  { taskId, attempt, name, result, durationMs }: Omit<FinishedStep, 'id'>,
+  responseTimeoutMs: number,
+): Promise<void> {
+  await requireTransaction(tx)
+  await runIn(tx, INSERT_STEP, [taskId, name, attempt, result, durationMs], responseTimeoutMs)
+}
+
+const LOCK_FENCE = statement(
+  'lock_fence',
+  `select true as held from ${TASKS} where ${HOLDS_FENCE_BRIEFLY} for no key update`,
+)
+
+const STEP_IS_WRITTEN = statement(
+  'step_is_written',
+  `select true as written from ${STEPS} where task_id = $1 and name = $2 and attempt = $3`,
+)
+
+/**
+ * Whether the transaction of a step has committed, once it has ended: it holds the lock until then. Undefined: the fence
+ * does not hold.
+ */
+export async function findCommittedStep(
+  db: Database,
+  fence: Fence,
+  name: string,
+): Promise<boolean | undefined> {
+  return transact(db, async (client) => {
+    if ((await client.execute(LOCK_FENCE, fenceValues(fence))).length === 0) return undefined
+    // A statement of its own: its snapshot must show what was committed while the lock was awaited.
+    const rows = await client.execute(STEP_IS_WRITTEN, [fence.taskId, name, fence.attempt])
+    return rows.length > 0
+  })
+}
+
+/** Results that are read with the names: beyond that, each is read when its step is reached. */
+const MAX_READ_BYTES = 16 * 1_048_576
+
+// A completed task starts anew when an operator retries it. Its steps are deleted then, unless a process of a version
+// without steps retried it.
+const FIND_STEPS = statement(
+  'find_steps',
+  `with last as (
+     select coalesce(max(attempt), 0) as completed from ${ATTEMPTS} where task_id = $1 and outcome = 'completed'
+   )
+   select s.name,
+          case when s.bytes <= ${MAX_READ_BYTES} then s.result end as result,
+          s.result is not null and s.bytes > ${MAX_READ_BYTES} as "isLarge"
+     from last
+    cross join lateral (
+      select name, result, sum(octet_length(coalesce(result, ''))) over (order by id) as bytes
+        from ${STEPS}
+       where task_id = $1 and (attempt > last.completed or kept_after >= last.completed)) s`,
+)
+
+export interface FoundStep {
+  readonly name: string
+  readonly result: string | null
+  /** The result is left to `findStepResult`. */
+  readonly isLarge: boolean
+}
+
+/** The finished steps of a task, for a resumed run. */
+export function findSteps(db: Database, taskId: string): Promise<FoundStep[]> {
+  return execute<FoundStep>(db, FIND_STEPS, [taskId])
+}
+
+const FIND_STEP_RESULT = statement(
+  'find_step_result',
+  `select result from ${STEPS} where task_id = $1 and name = $2`,
+)
+
+export async function findStepResult(db: Database, taskId: string, name: string): Promise<string | null> {
+  const [row] = await execute<{ result: string | null }>(db, FIND_STEP_RESULT, [taskId, name])
+  return row?.result ?? null
+}
+
+const STEP_EXISTS = statement(
+  'step_exists',
+  `select true as found from ${STEPS} where task_id = $1 and name = $2`,
+)
+
+export async function stepExists(db: Database, taskId: string, name: string): Promise<boolean> {
+  return (await execute(db, STEP_EXISTS, [taskId, name])).length > 0
+}
+
+// The task has been started in time: from here on it does not expire.
+const SLEEP = statement(
+  'sleep',
+  `with ended as (
+     update ${TASKS}
+        set ${BACK_TO_PENDING}, expires_at = null,
+            run_at = coalesce($6::timestamptz, now() + $5::float8 * interval '1 millisecond')
+      where ${HOLDS_FENCE_BRIEFLY}
+     returning task_id, attempt, $3::uuid as executor, started_at, run_at
+   ), slept as (
+     insert into ${STEPS} (task_id, name, attempt, result, started_at, ended_at)
+     select task_id, $4, attempt, null, now(), run_at from ended
+     ${KEEP_NEWER}
+   ), ${recordAttempts('ended', { executor: 'executor', outcome: `'sleeping'` })}
+   select (extract(epoch from run_at) * 1000)::float8 as "dueAt" from ended`,
+)
+
+/** Ends the run: pending until the sleep is over, no retry spent. Returns when it is due, as `retryTaskLater`. */
+export async function sleepTask(
+  db: Database,
+  fence: Fence,
+  { name, until }: Sleep,
+): Promise<number | undefined> {
+  const values = [
+    ...fenceValues(fence),
+    name,
+    'delayMs' in until ? until.delayMs : null,
+    'at' in until ? until.at : null,
+  ]
+  return (await execute<{ dueAt: number }>(db, SLEEP, values))[0]?.dueAt
+}

@@ -1,0 +1,106 @@
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { createPool, endPool } from '../../../../src/db/client.ts'
+import { createTaskRegistry } from '../../../../src/engine/definition/registry.ts'
+import type { AnyTask } from '../../../../src/engine/definition/task-reference.ts'
+import { createTestDatabase, type TestDatabase } from '../../../support/database.ts'
+import { createEngine, createGate, type Engine, nextEvent } from '../../../support/engine.ts'
+import { type FaultProxy, startFaultProxy } from '../../../support/fault-proxy.ts'
+
+const SOON = { retryBaseMs: 0, pollIntervalMs: 20 }
+let database: TestDatabase
+let proxy: FaultProxy
+let cut: TestDatabase
+const engines: Engine[] = []
+
+beforeEach(async () => {
+  database = await createTestDatabase()
+  proxy = await startFaultProxy(database.url)
+  cut = { ...database, url: proxy.url, pool: createPool({ connectionString: proxy.url }) }
+})
+
+afterEach(async () => {
+  await Promise.all(engines.splice(0).map(({ executor }) => executor.stop()))
+  await endPool(cut.pool, 1_000)
+  await proxy.close()
+  await database.drop()
+})
+
+/** An engine that reaches the database through the proxy. */
+function start(tasks: readonly AnyTask[]): Engine {
+  const engine = createEngine(cut, tasks, SOON)
+  engines.push(engine)
+  engine.executor.start()
+  return engine
+}
+
+test('a step waits for the end of an outage, and a lost response does no harm', async () => {
+  const { task } = createTaskRegistry()
+  const ran: string[] = []
+  const written = createGate()
+  let slept: Promise<void> | undefined
+  const away = createGate()
+  const load = task('load', { maxRetries: 0 })(async (_params, ctx) => {
+    const lost = ctx.attempt === 1 ? proxy.dropAnswerTo('finish_step') : undefined
+    await ctx.step('lost', () => void ran.push('lost'))
+    await lost
+    written.open()
+    await away.opened
+    await ctx.step('outage', () => void ran.push('outage'))
+    if (ctx.attempt === 1) slept = proxy.dropAnswerTo('tasks_sleep')
+    await ctx.sleep('nap', 50)
+  })
+  const { manager, events } = start([load])
+  const delayed = nextEvent(events, 'writeDelayed', ({ what }) => what === 'a step')
+  const { taskId } = await manager.createTask(load)
+  await delayed
+  await written.opened
+  const again = nextEvent(events, 'writeDelayed', ({ what }) => what === 'a step')
+  proxy.set('reset')
+  away.open()
+  await again
+  proxy.set('none')
+  const ended = await manager.waitFor(taskId)
+  await slept
+  expect(ended).toMatchObject({ status: 'completed', retryCount: 0, stepCount: 3 })
+  expect(ended.attempts.map(({ outcome }) => outcome)).toEqual(['sleeping', 'completed'])
+  expect(ran).toEqual(['lost', 'outage'])
+})
+
+test('a handler without steps sends no further statement, and a resumed one reads its steps once', async () => {
+  const { task } = createTaskRegistry()
+  const plain = task('plain')((_params, ctx) => {
+    if (ctx.attempt < 3) throw new Error('on purpose')
+  })
+  const stepped = task('stepped')(async (_params, ctx) => {
+    for (const name of ['one', 'two', 'three']) await ctx.step(name, () => name)
+    if (ctx.attempt < 3) throw new Error('on purpose')
+  })
+  const sent: string[] = []
+  const { pool } = cut
+  const query = pool.query.bind(pool) as (...args: unknown[]) => unknown
+  pool.query = ((...args: [{ name?: string; text?: string } | string, ...unknown[]]) => {
+    const [statement] = args
+    const text = typeof statement === 'string' ? statement : statement.text
+    if (text?.includes('async_task_steps')) sent.push(/tasks_\w+/.exec(text)?.[0] ?? text)
+    return query(...args)
+  }) as typeof pool.query
+  const { manager, events } = start([plain, stepped])
+  for (const [one, statements] of [
+    [plain, []],
+    [
+      stepped,
+      [
+        'tasks_finish_steps',
+        'tasks_finish_steps',
+        'tasks_finish_steps',
+        'tasks_find_steps',
+        'tasks_find_steps',
+      ],
+    ],
+  ] as const) {
+    const completed = nextEvent(events, 'ended', ({ outcome }) => outcome === 'completed')
+    await manager.createTask(one)
+    await completed
+    expect(sent.splice(0)).toEqual(statements)
+  }
+})

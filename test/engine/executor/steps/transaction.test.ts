@@ -1,0 +1,134 @@
+import { sql } from 'drizzle-orm'
+import { drizzle } from 'drizzle-orm/node-postgres'
+import { integer, pgTable, text } from 'drizzle-orm/pg-core'
+import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
+import { createPool, endPool } from '../../../../src/db/client.ts'
+import { createTaskRegistry } from '../../../../src/engine/definition/registry.ts'
+import { createGate } from '../../../support/engine.ts'
+import { useEngines } from '../../../support/engines.ts'
+import { startFaultProxy } from '../../../support/fault-proxy.ts'
+
+const engines = useEngines()
+const SOON = { retryBaseMs: 0, pollIntervalMs: 20 }
+const effects = pgTable('effects', { step: text('step').notNull(), attempt: integer('attempt').notNull() })
+
+beforeEach(async () => {
+  await engines.database.pool.query('create table effects (step text not null, attempt int not null)')
+})
+
+async function readEffects(): Promise<string[]> {
+  const { rows } = await engines.database.pool.query<{ step: string; attempt: number }>(
+    'select * from effects',
+  )
+  return rows.map(({ step, attempt }) => `${step} ${attempt}`).sort()
+}
+
+describe('a step with tx', () => {
+  test('commits its effects with it, in a pool and in Drizzle, also side by side', async () => {
+    const { task } = createTaskRegistry()
+    const { pool } = engines.database
+    const db = drizzle(pool)
+    const seen: unknown[] = []
+    const pay = task('pay')(async (_params, ctx) => {
+      const { attempt } = ctx
+      const results = await Promise.all([
+        ctx.step(
+          'pool',
+          async (tx) => void (await tx.query('insert into effects values ($1, $2)', ['pool', attempt])),
+          { tx: pool },
+        ),
+        ctx.step('drizzle', (tx) => tx.insert(effects).values({ step: 'drizzle', attempt }), { tx: db }),
+        ctx.step('read', (tx) => tx.execute(sql`select 1 as one`), { tx: db }),
+      ])
+      seen.push(results)
+      const broken = ctx.step(
+        'broken',
+        async (tx) => {
+          await tx.insert(effects).values({ step: 'broken', attempt })
+          if (attempt === 1) throw new Error('on purpose')
+        },
+        { tx: db },
+      )
+      await broken
+    })
+    const { manager } = engines.start([pay], SOON)
+    const { taskId } = await manager.createTask(pay)
+    expect(await manager.waitFor(taskId)).toMatchObject({ status: 'completed', stepCount: 4, retryCount: 1 })
+    expect(await readEffects()).toEqual(['broken 2', 'drizzle 1', 'pool 1'])
+    const result = (command: string, rowCount: number, rows: unknown[]) => ({ command, rowCount, rows })
+    const results = [null, result('INSERT', 1, []), result('SELECT', 1, [{ one: 1 }])]
+    expect(seen).toEqual([results, results])
+    expect(await manager.listLogs(taskId, { level: 'WARNING' })).toMatchObject({ total: 0 })
+  })
+
+  test('of a task that was taken away has no effect', async () => {
+    const { task } = createTaskRegistry()
+    const { pool } = engines.database
+    const inside = createGate()
+    const lost = createGate()
+    const codes: string[] = []
+    const pay = task('pay')(async (_params, ctx) => {
+      inside.open()
+      await lost.opened
+      await ctx
+        .step('pay', (tx) => tx.query(`insert into effects values ('pay', 1)`), { tx: pool })
+        .catch((error: { code: string }) => codes.push(error.code))
+    })
+    const { manager, executor } = engines.start([pay], SOON)
+    const { taskId } = await manager.createTask(pay)
+    await inside.opened
+    await pool.query(
+      `update async_tasks set attempt = 2, executor_id = gen_random_uuid() where task_id = $1`,
+      [taskId],
+    )
+    lost.open()
+    await expect.poll(() => codes).toEqual(['TASK_LOST'])
+    await executor.stop()
+    expect(await readEffects()).toEqual([])
+  })
+
+  test('whose commit got no response is looked up, and repeated if it was rolled back', async () => {
+    const { task } = createTaskRegistry()
+    const proxy = await startFaultProxy(engines.database.url)
+    const cut = createPool({ connectionString: proxy.url })
+    onTestFinished(async () => {
+      await endPool(cut, 1_000)
+      await proxy.close()
+    })
+    const runs: string[] = []
+    const pay = task('pay', { maxRetries: 0 })(async (_params, ctx) => {
+      for (const name of ['committed', 'rolled back']) {
+        const dropped = name === 'committed' ? proxy.dropAnswerTo('commit') : undefined
+        await ctx.step(
+          name,
+          async (tx) => {
+            await tx.query('insert into effects values ($1, $2)', [name, ctx.attempt])
+            runs.push(name)
+            // Its own statement of the step is not answered: the transaction is rolled back.
+            if (name !== 'committed' && runs.length === 2) {
+              void proxy.dropAnswerTo('insert into public.async_task_steps')
+            }
+            return runs.length
+          },
+          { tx: cut },
+        )
+        await dropped
+      }
+      return runs.length
+    })
+    const { manager } = engines.start([pay], SOON)
+    const { taskId } = await manager.createTask(pay)
+    expect(await manager.waitFor(taskId)).toMatchObject({ status: 'completed', stepCount: 2, result: 3 })
+    expect(runs).toEqual(['committed', 'rolled back', 'rolled back'])
+    expect(await readEffects()).toEqual(['committed 1', 'rolled back 1'])
+  })
+
+  test('may complete the task in its transaction', async () => {
+    const { task } = createTaskRegistry()
+    const { pool } = engines.database
+    const pay = task('pay')((_params, ctx) => ctx.step('pay', (tx) => ctx.complete(tx, 'paid'), { tx: pool }))
+    const { manager } = engines.start([pay], SOON)
+    const { taskId } = await manager.createTask(pay)
+    expect(await manager.waitFor(taskId)).toMatchObject({ status: 'completed', result: 'paid', stepCount: 1 })
+  })
+})
