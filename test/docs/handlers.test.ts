@@ -1,4 +1,10 @@
+import type { StandardJSONSchemaV1, StandardSchemaV1 } from '@standard-schema/spec'
+import { toStandardJsonSchema } from '@valibot/to-json-schema'
 import Fastify from 'fastify'
+import { type Static, type TSchema, Type } from 'typebox'
+import { Compile } from 'typebox/compile'
+import type { TLocalizedValidationError } from 'typebox/error'
+import * as v from 'valibot'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { z } from 'zod'
 import asyncTasks, { createTaskRegistry, PermanentError, typedTasks } from '../../src/index.ts'
@@ -7,6 +13,34 @@ import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { examplesNotRunBy } from '../support/docs.ts'
 
 const { task } = createTaskRegistry()
+
+const crop = task('crop', {
+  params: toStandardJsonSchema(v.object({ width: v.number(), height: v.optional(v.number(), 100) })),
+})(async ({ width, height }) => width * height)
+
+function fromTypeBox<T extends TSchema>(
+  schema: T,
+): StandardSchemaV1<Static<T>> & StandardJSONSchemaV1<Static<T>> {
+  const compiled = Compile(schema)
+  const asJson = () => ({ ...(schema as object) })
+  const issueOf = ({ instancePath, message }: TLocalizedValidationError) => ({
+    path: instancePath.split('/').slice(1),
+    message,
+  })
+  return {
+    '~standard': {
+      version: 1,
+      vendor: 'typebox',
+      validate: (value) =>
+        compiled.Check(value) ? { value } : { issues: compiled.Errors(value).map(issueOf) },
+      jsonSchema: { input: asJson, output: asJson },
+    },
+  }
+}
+
+const rotate = task('rotate', { params: fromTypeBox(Type.Object({ degrees: Type.Integer() })) })(
+  async ({ degrees }) => degrees % 360,
+)
 
 const syncOrders = task('sync_orders', {
   maxRetries: 8,
@@ -59,7 +93,7 @@ const bookFlight = task('book_flight', { maxRetries: 0, onFailed: alert })(async
 })
 
 const app = Fastify()
-const tasks = [logIn, countRows, resizeImage]
+const tasks = [logIn, countRows, resizeImage, crop, rotate]
 let database: TestDatabase
 
 beforeAll(async () => {
@@ -75,6 +109,22 @@ afterAll(async () => {
 
 test('every example of the page is code of this file', () => {
   expect(examplesNotRunBy(import.meta.url, 'handlers.md')).toEqual([])
+})
+
+test('schemas of other libraries', async () => {
+  const cropped = await app.tasks.createTask(crop, { width: 3 })
+  expect(cropped.params).toEqual({ width: 3, height: 100 })
+  expect((await app.tasks.waitFor(cropped.taskId, { task: crop })).result).toBe(300)
+  const rotated = await app.tasks.createTask(rotate, { degrees: 450 })
+  expect((await app.tasks.waitFor(rotated.taskId, { task: rotate })).result).toBe(90)
+  // @ts-expect-error the compiler knows it, too
+  await expect(app.tasks.createTask(rotate, { degrees: 'round' })).rejects.toMatchObject({
+    code: 'INVALID_PARAMS',
+    problems: [{ pointer: '/degrees', detail: expect.stringContaining('integer') }],
+  })
+  const types = new Map((await app.tasks.listTaskTypes()).map(({ taskType, params }) => [taskType, params]))
+  expect(types.get('crop')).toMatchObject({ properties: { height: { default: 100 } }, required: ['width'] })
+  expect(types.get('rotate')).toMatchObject({ properties: { degrees: { type: 'integer' } } })
 })
 
 test('retries, and attempts with their stacks', async () => {

@@ -14,7 +14,7 @@ import {
 import { LOG_LEVELS, storableText, TASK_STATUSES } from '../../contract/task.ts'
 import type { Transaction } from '../../db/query-runner.ts'
 import { describeProblems, TaskError } from '../definition/errors.ts'
-import { toPointer } from '../definition/params.ts'
+import { toPointer } from '../definition/pointer.ts'
 import { findDefinitions } from '../definition/task.ts'
 import type { AnyTask } from '../definition/task-reference.ts'
 

@@ -1,6 +1,9 @@
 import { isDeepStrictEqual } from 'node:util'
 import { z } from 'zod'
 import { describeProblems, type FieldProblem, TaskError } from './errors.ts'
+import type { ParamsSchema } from './params-schema.ts'
+import { parseWith } from './parse-params.ts'
+import { toPointer } from './pointer.ts'
 import { readThrown } from './thrown.ts'
 
 const MAX_DEPTH = 100
@@ -9,10 +12,6 @@ const MAX_STORED_DEPTH = 2 * MAX_DEPTH
 /** Far below the depth at which JSON.stringify overflows the stack. */
 const MAX_SHOWN_DEPTH = 1_000
 const MAX_KEY_CHARS = 100
-const MAX_PROBLEMS = 100
-
-/** Schema of params: any zod schema of a JSON object. */
-export type ParamsSchema = z.ZodType<Record<string, unknown>, Record<string, unknown>>
 
 /** For a type without a schema. Values that are not JSON do not survive storage, which is an error. */
 export const anyParams: ParamsSchema = z.record(z.string(), z.unknown())
@@ -115,18 +114,9 @@ async function parse(
   maxDepth = MAX_DEPTH,
 ): Promise<Record<string, unknown>> {
   requireStorable(type, input, maxDepth)
-  const parsed = await schema.safeParseAsync(input)
-  if (parsed.success) return parsed.data
-  const problems = parsed.error.issues.slice(0, MAX_PROBLEMS).flatMap((issue) =>
-    // Points to the unknown key instead of its object.
-    issue.code === 'unrecognized_keys'
-      ? issue.keys.slice(0, MAX_PROBLEMS).map((key) => ({
-          pointer: toPointer([...issue.path, key]),
-          detail: 'is not a known parameter',
-        }))
-      : [{ pointer: toPointer(issue.path), detail: issue.message }],
-  )
-  throw invalidParams(type, problems.slice(0, MAX_PROBLEMS))
+  const parsed = await parseWith(schema, input)
+  if ('params' in parsed) return parsed.params
+  throw invalidParams(type, parsed.problems)
 }
 
 /** Runs before anything recursive: deep nesting overflows the stack. @throws TaskError `INVALID_PARAMS` */
@@ -211,10 +201,6 @@ function encode(type: string, stored: Record<string, unknown>, maxBytes: number)
     encoded.set(key, text)
   }
   return encoded
-}
-
-export function toPointer(path: readonly PropertyKey[]): string {
-  return path.map((part) => `/${String(part).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('')
 }
 
 export function invalidParams(type: string, problems: readonly FieldProblem[]): TaskError {

@@ -1,8 +1,8 @@
-import type { z } from 'zod'
+import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { TaskContext } from './context.ts'
 import { TaskError } from './errors.ts'
 import { requireEnd, requireFollowUp } from './follow-up.ts'
-import type { ParamsSchema } from './params.ts'
+import type { ParamsSchema } from './params-schema.ts'
 import {
   defineTask,
   keepUnapplied,
@@ -18,8 +18,8 @@ import type { AnyTask } from './task-reference.ts'
 
 /** Registers the function that you pass as the handler, and returns the same function, typed. */
 export type TaskDecorator<Schema extends ParamsSchema, Type extends string = string> = <Result>(
-  handler: TaskHandler<z.output<Schema>, Result>,
-) => Task<z.input<Schema>, z.output<Schema>, Result, Type>
+  handler: TaskHandler<StandardSchemaV1.InferOutput<Schema>, Result>,
+) => Task<StandardSchemaV1.InferInput<Schema>, StandardSchemaV1.InferOutput<Schema>, Result, Type>
 
 /**
  * Registers the type, whose handler is the default export of its module. For the type of its result, name the type of
@@ -28,8 +28,13 @@ export type TaskDecorator<Schema extends ParamsSchema, Type extends string = str
 export type ThreadTaskDecorator<Schema extends ParamsSchema, Type extends string = string> = <
   Source = unknown,
 >(
-  ...problem: ThreadProblem<Source, z.output<Schema>>
-) => Task<z.input<Schema>, z.output<Schema>, ThreadResult<Source>, Type>
+  ...problem: ThreadProblem<Source, StandardSchemaV1.InferOutput<Schema>>
+) => Task<
+  StandardSchemaV1.InferInput<Schema>,
+  StandardSchemaV1.InferOutput<Schema>,
+  ThreadResult<Source>,
+  Type
+>
 
 /** Of a module's type, what its handler returns; any other type is that of the result. */
 type ThreadResult<Source> = Source extends { default: (...args: never[]) => infer Result }

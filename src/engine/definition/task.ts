@@ -1,13 +1,16 @@
-import type { z } from 'zod'
+import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { TaskContext } from './context.ts'
 import { TaskError } from './errors.ts'
-import type { ParamsSchema } from './params.ts'
+import type { ParamsSchema } from './params-schema.ts'
 import type { RetryPolicy } from './retry-policy.ts'
 import type { AnyTask, FollowUpTask, TaskBrand } from './task-reference.ts'
 
 /** Options of a task type. Those that `createTask` also takes are defaults for its tasks. */
 export interface TaskOptions<Schema extends ParamsSchema = ParamsSchema> {
-  /** Parses params at creation and again before each attempt. Default: any JSON object. */
+  /**
+   * Parses params at creation and again before each attempt: a schema of zod 4, or any Standard Schema. Default: any
+   * JSON object.
+   */
   params?: Schema
   /** Seconds after which the handler's signal aborts, 1 … 2,147,483. Default: the plugin's `timeoutSeconds`. */
   timeoutSeconds?: number
@@ -43,7 +46,7 @@ export interface TaskOptions<Schema extends ParamsSchema = ParamsSchema> {
    * Computes a key of 1 … 200 characters from the parsed params: at most one task of this type and key runs at once
    * over all processes. `createTask` may override the key. Default: no key, no such limit.
    */
-  concurrencyKey?(params: z.output<Schema>): string
+  concurrencyKey?(params: StandardSchemaV1.InferOutput<Schema>): string
 }
 
 /** A handler in a worker thread, for work that blocks the event loop or may ignore its signal: a thread is terminated. */

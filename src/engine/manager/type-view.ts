@@ -1,7 +1,9 @@
+import type { StandardJSONSchemaV1 } from '@standard-schema/spec'
 import { z } from 'zod'
 import type { TaskTypeView } from '../../contract/task.ts'
 import { describeError } from '../definition/outcome.ts'
-import { anyParams, type ParamsSchema } from '../definition/params.ts'
+import { anyParams } from '../definition/params.ts'
+import type { ParamsSchema } from '../definition/params-schema.ts'
 import { completeBackoff } from '../definition/retry-policy.ts'
 import type { TaskSettings } from '../definition/settings.ts'
 import type { TaskDefinition } from '../definition/task.ts'
@@ -39,10 +41,19 @@ function jsonSchemaOf(params: ParamsSchema): TaskTypeView['params'] {
 /** A schema without this form, as with a default that throws, must not hide the other types. */
 function describeParams(params: ParamsSchema): TaskTypeView['params'] {
   try {
-    const schema = z.toJSONSchema(params, { io: 'input', unrepresentable: 'any' })
+    const schema =
+      '_zod' in params
+        ? z.toJSONSchema(params as z.core.$ZodType, { io: 'input', unrepresentable: 'any' })
+        : jsonSchemaOfStandard(params)
     // The generated schema has properties that are not JSON.
     return JSON.parse(JSON.stringify(schema))
   } catch (error) {
-    return { description: `The schema has no form as JSON Schema: ${describeError(error)}` }
+    return { type: 'object', description: `The schema has no form as JSON Schema: ${describeError(error)}` }
   }
+}
+
+/** By Standard JSON Schema, where the library has it. */
+function jsonSchemaOfStandard(params: ParamsSchema): Record<string, unknown> {
+  const standard: Partial<StandardJSONSchemaV1.Props> = params['~standard']
+  return standard.jsonSchema?.input({ target: 'draft-2020-12' }) ?? { type: 'object' }
 }

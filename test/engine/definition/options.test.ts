@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream'
+import { Type } from 'typebox'
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { unknownType } from '../../../src/engine/create/known-types.ts'
@@ -125,7 +126,18 @@ describe('params of task()', () => {
     ['a text', 'object', 'got a string'],
     ['a class', Readable, 'got a function'],
     ['null', null, 'got null'],
-    ['another library', { '~standard': { vendor: 'valibot', version: 1 } }, 'a schema of valibot'],
+    [
+      'half a standard',
+      { '~standard': { vendor: 'valibot', version: 1 } },
+      'a schema of valibot without version 1',
+    ],
+    [
+      'another standard',
+      { '~standard': { vendor: 'x', version: 2, validate() {} } },
+      'a schema of x without',
+    ],
+    ['TypeBox', Type.Object({}), 'a JSON Schema, such as one of TypeBox: wrap it'],
+    ['zod 3', { _def: {} }, 'a schema of zod 3: update zod'],
   ])('cannot be a schema of %s', (_name, params, part) => {
     const given = { params } as never
     expect(() => createTaskRegistry().task('t', given)).toThrow(refused('params must be', part))

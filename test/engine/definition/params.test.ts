@@ -2,14 +2,14 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { TaskError } from '../../../src/engine/definition/errors.ts'
-import type { ParamsSchema } from '../../../src/engine/definition/params.ts'
 import {
   anyParams,
   decodeParams,
   prepareParams,
   restoreParams,
-  toPointer,
 } from '../../../src/engine/definition/params.ts'
+import type { ParamsSchema } from '../../../src/engine/definition/params-schema.ts'
+import { toPointer } from '../../../src/engine/definition/pointer.ts'
 
 const MIB = 1_048_576
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
-import type { ParamsSchema } from '../../../../src/engine/definition/params.ts'
+import type { ParamsSchema } from '../../../../src/engine/definition/params-schema.ts'
 import { createTaskRegistry } from '../../../../src/engine/definition/registry.ts'
 import type { TaskOptions } from '../../../../src/engine/definition/task.ts'
 import type { AnyTask } from '../../../../src/engine/definition/task-reference.ts'
