@@ -1,4 +1,5 @@
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { PRUNE_START, pruneStep } from '../../../src/engine/store/prune.ts'
 import { DELAYED, quick, useAllTasksViewer } from './all-tasks-viewer.ts'
 
 const watcher = useAllTasksViewer()
@@ -64,6 +65,21 @@ describe('a viewer of one creator', () => {
     const { taskId } = await manager.createTask(quick, {}, { ...DELAYED, createdBy: 'a' })
     await expect.poll(() => mine.shown.get(taskId)).toBe('pending')
     expect(mine.events).toHaveLength(2)
+  })
+
+  test('is shown the tasks of its own that retention deletes', async () => {
+    const { manager, db } = engines.create([quick])
+    const create = async (createdBy: string) => {
+      const { taskId } = await manager.createTask(quick, {}, { ...DELAYED, createdBy })
+      await manager.cancelTask(taskId)
+      return taskId
+    }
+    const [own] = [await create('a'), await create('b')]
+    await crowd()
+    const mine = await watch({ createdBy: 'a' })
+    const { pruned } = await pruneStep(db, 'quick', 0, PRUNE_START)
+    expect(pruned).toBe(2)
+    await expect.poll(() => mine.events).toEqual([{ type: 'deleted', taskId: own }])
   })
 
   test('ends where an earlier version deletes a task that the feed never read, for its creator is not known', async () => {
