@@ -2,17 +2,17 @@ import { createPool } from '../../src/db/client.ts'
 import { createDatabase } from '../../src/db/database.ts'
 import { taskSettings } from '../../src/engine/definition/settings.ts'
 import { TaskManager } from '../../src/engine/manager/manager.ts'
+import { Notifier } from '../../src/engine/notify/notifier.ts'
 import { TaskEvents } from '../../src/engine/runtime/events.ts'
 
 /** Replaces the task with one key, so many times a second, until it is killed. Says what was accepted last. */
 
 const [, , name = '', connectionString = '', perSecond = '100', options = '{}'] = process.argv
-const manager = new TaskManager({
-  db: createDatabase(createPool({ connectionString }), { prepared: true }),
-  events: new TaskEvents(),
-  definitions: new Map(),
-  settings: taskSettings.parse({}),
-})
+const db = createDatabase(createPool({ connectionString }), { prepared: true })
+const events = new TaskEvents()
+const { limiter } = new Notifier({ db, events, holds: () => false })
+const settings = taskSettings.parse({})
+const manager = new TaskManager({ db, events, limiter, definitions: new Map(), settings })
 
 let n = 0
 

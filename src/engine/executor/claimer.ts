@@ -17,6 +17,9 @@ import type { Slots } from './slots.ts'
 /** At a low rate, one claim serves all slots freed within this time. */
 const DEBOUNCE_MS = 50
 
+/** After a delayed task was due, about a second long. */
+const MAX_LOOKS = 20
+
 /** `now`: more tasks are likely. `soon`: locked rows may be free in a moment. */
 export type NextClaim = 'now' | 'soon' | 'later'
 
@@ -55,16 +58,18 @@ export class Claimer {
   readonly #horizon: ClaimHorizon
   /** Claims of some type may lock rows for a moment without taking them: meanwhile, other claims skip those. */
   readonly mayHideRows: boolean
+  /** Claims that may still follow soon after a timed one. */
+  #looksLeft = 0
   #lastClaimFoundFew = false
   #isDebouncing = false
 
   constructor(options: ClaimerOptions) {
-    const { db, executorId, types, wakeUp, pollIntervalMs, idles, isTraced } = options
+    const { db, executorId, types, wakeUp, pollIntervalMs, isTraced } = options
     this.#options = options
     const hasMany = types.length > MANY_TYPES
     this.#claims = hasMany
       ? new ManyTypeClaims(db, executorId, types, isTraced)
-      : new Claims(db, executorId, types, { idles, isTraced })
+      : new Claims(db, executorId, types, { isTraced })
     this.#types = new Map(types.map((type) => [type.taskType, type]))
     this.#processLimited = types.flatMap(({ concurrency }, i) => (concurrency === null ? [] : i))
     this.#limited = new LimitedTypes(types, pollIntervalMs)
@@ -109,10 +114,11 @@ export class Claimer {
   async claim(limit: number): Promise<Claimed> {
     const { dueTimer } = this.#options
     this.#horizon.probe()
+    const isTimed = dueTimer.takeFired()
+    if (isTimed) this.#looksLeft = MAX_LOOKS
+    dueTimer.begin()
     const request = this.#request(limit)
     const limitedClaim = this.#limited.begin((taskType) => this.#capacityOf(taskType) !== 0)
-    const isTimed = dueTimer.takeFired()
-    dueTimer.begin()
     const claimed = await (limitedClaim
       ? this.#claimLimited(request, limitedClaim)
       : this.#claimPlain(request))
@@ -137,8 +143,8 @@ export class Claimer {
     const isAll = since.every((one) => one === null) && !capacity.includes(0) && closed?.length === 0
     return {
       tasks: result.tasks,
-      next: isFull(request, result) || hasOpened ? 'now' : 'later',
-      isIdle: isAll && result.isIdle === true && result.waiting.length === 0,
+      next: isFull(request, result) || hasOpened ? 'now' : this.#isHidden(result) ? 'soon' : 'later',
+      isIdle: isAll && result.isDueLeft === false && result.waiting.length === 0,
     }
   }
 
@@ -158,6 +164,12 @@ export class Claimer {
     return { tasks: result.tasks, next, isIdle: false }
   }
 
+  /** A task that became due may have been locked, as by a change of it. */
+  #isHidden({ isDueLeft }: ClaimResult): boolean {
+    this.#looksLeft = isDueLeft ? this.#looksLeft - 1 : 0
+    return this.#looksLeft > 0
+  }
+
   #readDue({ at, nextDueAt }: ClaimResult, sentAt: number): void {
     this.#options.dueTimer.read({ sentAt, receivedAt: performance.now(), at, nextDueAt })
   }
@@ -175,7 +187,13 @@ export class Claimer {
     const { types } = this.#claims
     const capacity = types.map((): number | null => null)
     for (const i of this.#processLimited) capacity[i] = this.#capacityOf(types[i]?.taskType ?? '')
-    return { limit, capacity, since: this.#horizon.since(), closed: this.#limited.closed() }
+    return {
+      limit,
+      capacity,
+      since: this.#horizon.since(),
+      closed: this.#limited.closed(),
+      looks: this.#options.idles === true || this.#looksLeft > 0,
+    }
   }
 }
 

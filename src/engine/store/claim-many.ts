@@ -108,7 +108,7 @@ export class ManyTypeClaims implements TypeClaims {
     const others = [...open].filter((taskType) => !names.has(taskType))
     const [left, over] = due.most === undefined ? [[], others] : [others, []]
     if (names.size === 0) {
-      return { ...(await this.#claimPlain(request, due)), contended: left, seen: over, isIdle: false }
+      return { ...(await this.#claimPlain(request, due)), contended: left, seen: over }
     }
     const types = inFewShapes([...due.plain, ...due.limited])
     const claims = new Claims(this.#db, this.#executorId, types, { isTraced: this.#isTraced })
@@ -116,7 +116,7 @@ export class ManyTypeClaims implements TypeClaims {
     const seen = [...names, ...over]
     const { nextDueAt } = due
     return {
-      ...{ ...result, seen, nextDueAt, isIdle: false },
+      ...{ ...result, seen, nextDueAt },
       contended: [...result.contended, ...left],
       isPartial: due.most !== undefined,
     }
@@ -125,11 +125,12 @@ export class ManyTypeClaims implements TypeClaims {
   async #claimPlain(request: ClaimRequest, due: DueTypes): Promise<ClaimResult> {
     const waiting = due.limited.map(({ taskType }) => taskType)
     const { at, nextDueAt } = due
-    if (due.plain.length === 0) return { tasks: [], at, waiting, nextDueAt, isIdle: waiting.length === 0 }
+    if (due.plain.length === 0) return { tasks: [], at, waiting, nextDueAt, isDueLeft: false }
     const types = inFewShapes(due.plain)
     const claims = new Claims(this.#db, this.#executorId, types, { isTraced: this.#isTraced })
     const result = await claims.claim(this.#narrow(request, due, types))
-    return { ...result, waiting, nextDueAt, isPartial: due.most !== undefined, isIdle: false }
+    const isDueLeft = result.tasks.length === 0 ? true : undefined
+    return { ...result, waiting, nextDueAt, isPartial: due.most !== undefined, isDueLeft }
   }
 
   async #findDue({ limit, capacity, closed = [] }: ClaimRequest): Promise<DueTypes> {

@@ -142,17 +142,20 @@ export const nextDueOf = (types: string) => `(select (extract(epoch from min(nex
                                          order by run_at limit 1) next
                     where ${NOT_PAUSED('u.task_type')})`
 
-/** Tells an idle executor, which has claimed nothing, whether due tasks are there all the same, such as locked ones. */
-const DUE_IS_LEFT = `exists (select from unnest($3::text[]) as u (task_type)
+/** Whether tasks are due that a claim which took none could have taken, such as locked ones. */
+const dueIsLeft = (
+  limited: Limited,
+) => `exists (select from unnest($3::text[], $4::int[]) as u (task_type, capacity)
                     cross join lateral (select from ${TASKS}
                                          where status = 'pending' and task_type = u.task_type and run_at <= now()
                                            and ${NOT_EXPIRED}
                                          ${ORDER} limit 1) first
-                    where ${NOT_PAUSED('u.task_type')} limit 1)`
+                    where u.capacity is distinct from 0 and ${NOT_PAUSED('u.task_type')}
+                      ${limited === 'absent' ? '' : 'and u.task_type <> all($6::text[])'} limit 1)`
 
 export interface ClaimOptions {
   /** Also reads, where nothing was claimed, whether tasks are due: a second look. Default false. */
-  readonly idles?: boolean | undefined
+  readonly looks?: boolean | undefined
   /** Also reads the trace context of each claimed task. Default false. */
   readonly isTraced?: boolean | undefined
 }
@@ -160,7 +163,7 @@ export interface ClaimOptions {
 export function claimText(
   branches: readonly string[],
   limited: Limited,
-  { idles = false, isTraced = false }: ClaimOptions = {},
+  { looks = false, isTraced = false }: ClaimOptions = {},
 ): string {
   const merged = branches.length > 0 ? branches.join('\n             union all ') : NO_BRANCH
   const key = `,
@@ -181,7 +184,7 @@ export function claimText(
                   ${limited === 'claimed' ? 'array(select task_type from locked_types)' : 'null'} as "lockedTypes",
                   case when (select count(*) from claimed) < (select $2::int)
                        then ${nextDueOf('unnest($3::text[]) as u (task_type)')} end as "nextDueAt",
-                  ${idles ? `not exists (select from claimed) and ${DUE_IS_LEFT}` : 'null'} as "isDueLeft") claim
+                  ${looks ? `not exists (select from claimed) and ${dueIsLeft(limited)}` : 'null'} as "isDueLeft") claim
      left join claimed on true`
 }
 

@@ -33,6 +33,8 @@ export interface ClaimRequest {
   readonly capacity: readonly (number | null)[]
   /** For each type, the instant of the database since which tasks must have been due; null: any. */
   readonly since: readonly (string | null)[]
+  /** Whether a claim that finds nothing looks for due tasks again: it may have skipped locked ones. */
+  readonly looks?: boolean
   /** Types with a limit over all processes that had no free permit lately. */
   readonly closed?: readonly string[]
 }
@@ -46,8 +48,8 @@ export interface ClaimResult {
   readonly isPartial?: boolean
   /** The due time of the next task, in milliseconds of the database's clock; null: none. Undefined if it was full. */
   readonly nextDueAt?: number | null | undefined
-  /** It claimed nothing, and read that nothing was due. */
-  readonly isIdle?: boolean
+  /** It claimed nothing, and tasks that it could have taken are due, such as locked ones. Undefined: it did not look. */
+  readonly isDueLeft?: boolean | undefined
 }
 
 export interface LimitedClaimResult extends ClaimResult {
@@ -103,16 +105,22 @@ export class Claims implements TypeClaims {
   readonly types: readonly TypeLimits[]
   readonly #db: Database
   readonly #executorId: string
-  readonly #options: ClaimOptions
+  readonly #options: Pick<ClaimOptions, 'isTraced'>
   readonly #names: readonly string[]
   readonly #globals: readonly number[]
   readonly #limited: readonly string[]
   #plain: Statement | undefined
+  #looking: Statement | undefined
   #limitedStatement: Statement | undefined
   #hopping: Statement | undefined
   #typesInsertedAt = Number.NEGATIVE_INFINITY
 
-  constructor(db: Database, executorId: string, types: readonly TypeLimits[], options: ClaimOptions = {}) {
+  constructor(
+    db: Database,
+    executorId: string,
+    types: readonly TypeLimits[],
+    options: Pick<ClaimOptions, 'isTraced'> = {},
+  ) {
     this.#db = db
     this.#executorId = executorId
     this.#options = options
@@ -124,10 +132,10 @@ export class Claims implements TypeClaims {
   }
 
   async claim(request: ClaimRequest): Promise<ClaimResult> {
-    this.#plain ??= this.#statement('claim', this.#limited.length > 0 ? 'reported' : 'absent', (type, i) =>
-      isGloballyLimited(type) ? [] : branch(type, i),
-    )
-    return readResult(request, await execute<ClaimRow>(this.#db, this.#plain, this.#values(request)))
+    this.#plain ??= this.#plainStatement('claim', false)
+    this.#looking ??= this.#plainStatement('claim_looking', true)
+    const statement = request.looks ? this.#looking : this.#plain
+    return readResult(request, await execute<ClaimRow>(this.#db, statement, this.#values(request)))
   }
 
   async claimLimited(request: ClaimRequest, open: ReadonlySet<string>): Promise<LimitedClaimResult> {
@@ -183,13 +191,24 @@ export class Claims implements TypeClaims {
     return this.#claimOpen(this.#hopping, { ...request, limit: left, capacity }, crowded)
   }
 
+  #plainStatement(name: string, looks: boolean): Statement {
+    const limited = this.#limited.length > 0 ? 'reported' : 'absent'
+    return this.#statement(
+      name,
+      limited,
+      (type, i) => (isGloballyLimited(type) ? [] : branch(type, i)),
+      looks,
+    )
+  }
+
   #statement(
     name: string,
     limited: Limited,
     branchOf: (type: TypeLimits, i: number) => string | string[],
+    looks = false,
   ): Statement {
     const branches = this.types.flatMap((type, i) => branchOf(type, i + 1))
-    return statement(name, claimText(branches, limited, this.#options))
+    return statement(name, claimText(branches, limited, { ...this.#options, looks }))
   }
 
   async #claimOpen(
@@ -223,6 +242,6 @@ function readResult({ limit }: ClaimRequest, rows: readonly ClaimRow[]): ClaimRe
     at,
     waiting: waiting ?? [],
     nextDueAt: tasks.length < limit ? nextDueAt : undefined,
-    isIdle: tasks.length === 0 && isDueLeft === false,
+    isDueLeft: tasks.length === 0 ? (isDueLeft ?? undefined) : undefined,
   }
 }

@@ -94,6 +94,22 @@ test('a task starts once, when its last replacement is due, with what that broug
   expect(runs).toEqual([{}, { n: 9 }])
 })
 
+test('a task that is locked when it is due starts when its lock is gone', async () => {
+  const { work } = defineWork()
+  const { manager } = engines.start([work], deafOtherwise)
+  const { taskId, runAt } = await manager.createTask(work, {}, { delayMs: SHORT_MS })
+  const client = await engines.database.pool.connect()
+  try {
+    await client.query('begin')
+    await client.query('select from async_tasks where task_id = $1 for update', [taskId])
+    await expect.poll(databaseNow, { interval: 20 }).toBeGreaterThan(+runAt + 200)
+    await client.query('commit')
+  } finally {
+    client.release()
+  }
+  await expectOnTime(manager.waitFor(taskId, { timeoutMs: PATIENCE_MS }))
+})
+
 test('tasks that cannot start wake nobody: of a paused type, or above a limit', async () => {
   const { task } = createTaskRegistry()
   const released = Promise.withResolvers<void>()
