@@ -5,6 +5,7 @@ import { drizzleClientOf, has, isPool, type Transaction } from './query-runner.t
 
 /** A Drizzle database on node-postgres, with any schema. */
 export interface DrizzleDatabase {
+  /** Opens a transaction, and commits it when the work has resolved. */
   // biome-ignore lint/suspicious/noExplicitAny: the transaction's type is contravariant; only `any` accepts each schema
   transaction(work: (tx: any) => Promise<any>): Promise<any>
 }

@@ -4,6 +4,7 @@ export {
   type CreatedInRun,
   type RunLogLine,
   type RunProgress,
+  type RunStep,
   type RunTaskOptions,
   runTask,
   type TaskRun,

@@ -48,9 +48,22 @@ export interface TaskRun<Result> {
   /** Every call of `ctx.createTask`, with checked params. */
   readonly created: readonly CreatedInRun[]
   /** The steps that this run has finished, in that order. */
-  readonly steps: readonly { name: string; result: unknown }[]
+  readonly steps: readonly RunStep[]
   /** The sleep that suspended the run, and how long it lasts. There is neither a result nor an error then. */
-  readonly sleep?: { readonly name: string; readonly delayMs: number }
+  readonly sleep?: {
+    /** Its name. */
+    readonly name: string
+    /** Milliseconds until the next attempt is due. */
+    readonly delayMs: number
+  }
+}
+
+/** A step that a handler finished in `runTask`. */
+export interface RunStep {
+  /** Its name. */
+  name: string
+  /** Its result, as it would be stored. */
+  result: unknown
 }
 
 /** A line that a handler logged in `runTask`. */

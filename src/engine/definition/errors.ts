@@ -100,10 +100,13 @@ export class PermanentError extends Error {
   override readonly name = 'PermanentError'
 }
 
+/** Options of `RetryAfter`. */
 export interface RetryAfterOptions {
   /** False: the retry is not counted, and takes place even if none is left. Default true. */
   readonly spendRetry?: boolean
+  /** The error that the task stores. Default: `retry after … ms`. */
   readonly message?: string
+  /** The error that made the handler wait, stored with it. Default: none. */
   readonly cause?: unknown
 }
 

@@ -8,9 +8,13 @@ export const MAX_STEPS = 10_000
 
 /** A time span; the parts are added. Each is 0 or more, at most ten years in all. */
 export interface Duration {
+  /** Days of 24 hours. Default 0. */
   readonly days?: number
+  /** Default 0. */
   readonly hours?: number
+  /** Default 0. */
   readonly minutes?: number
+  /** Default 0. */
   readonly seconds?: number
 }
 

@@ -8,6 +8,7 @@ import type { RetryFrom } from '../store/operate.ts'
 import { findTask } from '../store/read.ts'
 import { stepExists } from '../store/steps.ts'
 
+/** Options of `retryTask`. */
 export interface RetryOptions {
   /**
    * `start`: forgets all steps. The name of a finished step: forgets it and all that finished after it. Default: a failed

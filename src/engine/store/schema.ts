@@ -173,8 +173,9 @@ export const asyncTaskAttempts = pgTable(
   (t) => [primaryKey({ name: 'async_task_attempts_pkey', columns: [t.taskId, t.attempt] })],
 )
 
-// Finished steps with results as JSON text, and sleeps from their beginning: the next attempt passes them. `kept_after`: the
+// Sleeps are here from their beginning: the next attempt passes them. `kept_after`: the
 // completed attempt after which an operator kept a step. The index serves the newest steps, and those after one of them.
+/** Finished steps, with results as JSON text, and sleeps. */
 export const asyncTaskSteps = pgTable(
   'async_task_steps',
   {
