@@ -1,5 +1,6 @@
 import type pg from 'pg'
 import { suggest } from './client/option-names.ts'
+import { findSchemaNameProblem } from './db/schema-name.ts'
 import { TaskError } from './engine/definition/errors.ts'
 import type { TaskRegistry } from './engine/definition/registry.ts'
 import { type TaskSettings, type TaskSettingsInput, taskSettings } from './engine/definition/settings.ts'
@@ -19,6 +20,17 @@ export interface AsyncTasksOptions extends TaskSettingsInput {
   directConnectionString?: string
   /** False: no named prepared statements, for poolers that do not support them. Default true. */
   prepared?: boolean
+  /**
+   * PostgreSQL schema of all tables of the engine, at most 63 bytes, taken literally: upper case, spaces and quotes are
+   * part of the name. Processes share tasks if they name the same one. `migrate: 'auto'` creates it, for which the role
+   * needs `create` on the database. Default `public`.
+   */
+  schema?: string
+  /**
+   * Name of the task manager on the app, such as `reports` for `app.reports`, where one app has two runners; the executor
+   * is then `app.reportsExecutor`. Needs a `prefix` of its own. Default `tasks`, with `app.taskExecutor`.
+   */
+  decorator?: string
   /** The handlers of this app. Default: those of `registry`. */
   tasks?: readonly AnyTask[]
   /** The registry of handlers; ignored if `tasks` is given. Default: the registry that `task()` fills. */
@@ -64,6 +76,7 @@ type Rule = readonly [expected: string, fits: (value: unknown) => boolean]
 const isText = (value: unknown) => typeof value === 'string'
 const isFlag = (value: unknown) => typeof value === 'boolean'
 const isOneOf = (...values: unknown[]) => values.includes.bind(values)
+const isIdentifier = (value: unknown) => typeof value === 'string' && /^[A-Za-z_$][\w$]*$/.test(value)
 const isObject = (value: unknown) => typeof value === 'object' && value !== null && !Array.isArray(value)
 const hasMethods =
   (...names: string[]) =>
@@ -79,6 +92,8 @@ const OPTION_RULES: Record<Exclude<keyof AsyncTasksOptions, keyof TaskSettingsIn
   pool: ['a pool of pg', hasMethods('connect', 'query')],
   directConnectionString: TEXT,
   prepared: FLAG,
+  schema: TEXT,
+  decorator: ["a name such as 'reports', of letters, digits, _ and $", isIdentifier],
   tasks: ['a list of handlers', Array.isArray],
   registry: ['a registry, as createTaskRegistry() makes them', hasMethods('add', 'definitions')],
   schedules: ['a list of schedules', (value) => Array.isArray(value) && value.every(isObject)],
@@ -156,6 +171,8 @@ function checkTogether(options: AsyncTasksOptions, base: string): void {
     if (value === undefined || CONNECTION_STRING.test(value)) continue
     throw refused(`${name} must be a URL such as postgres://user:password@host:5432/database`)
   }
+  const problem = options.schema === undefined ? undefined : findSchemaNameProblem(options.schema)
+  if (problem !== undefined) throw refused(`schema must be ${problem}`)
   if (options.tasks && options.registry) throw refused('give either tasks or registry')
   if (options.routes !== false && options.authorize === undefined) {
     throw refused(

@@ -3,14 +3,16 @@ import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import type pg from 'pg'
 import { createPool, endPool } from './db/client.ts'
+import { EngineSchema } from './db/engine-schema.ts'
 import { migrate } from './db/migrate.ts'
 import { requireReady } from './db/requirements.ts'
+import { PUBLIC } from './db/schema-name.ts'
 import { TaskError } from './engine/definition/errors.ts'
 import { createTaskRegistry, defaultRegistry, type TaskRegistry } from './engine/definition/registry.ts'
 import type { TaskSettings } from './engine/definition/settings.ts'
 import type { TaskExecutor } from './engine/executor/executor.ts'
 import type { TaskManager } from './engine/manager/manager.ts'
-import { TaskRunner } from './engine/runner.ts'
+import { TaskRunner, type TaskRunnerOptions } from './engine/runner.ts'
 import { ENGINE_TABLES } from './engine/store/tables.ts'
 import { adminRoutes } from './http/admin.ts'
 import { mountDashboard } from './http/dashboard.ts'
@@ -31,19 +33,24 @@ declare module 'fastify' {
   }
 }
 
-/** Under this `registerMetrics` finds what it measures. Not for hosts: it comes and goes with the engine. */
-export const METRICS_SOURCES = Symbol('sources of metrics')
+/** By manager: an app may have several. */
+const metricsSources = new WeakMap<object, MetricsSources>()
+
+/** For `registerMetrics`. Undefined: no manager of this plugin. */
+export function sourcesOfManager(manager: unknown): MetricsSources | undefined {
+  return typeof manager === 'object' && manager !== null ? metricsSources.get(manager) : undefined
+}
 
 async function asyncTasks(app: FastifyInstance, options: AsyncTasksOptions): Promise<void> {
-  const settings = checkRegistration(app, options)
+  const { settings, schema, names } = checkRegistration(app, options)
   const tracing = options.trace ? await loadTracing(version) : undefined
-  const log = app.log.child({ component: 'tasks' })
+  const log = app.log.child({ component: 'tasks', ...(schema.isPublic ? {} : { schema: schema.name }) })
   const pool = options.pool ?? createOwnPool(options, log)
   const endOwnPool = async () => {
     if (!options.pool) await endPool(pool, 1_000)
   }
   const closing = new AbortController()
-  const opened = openDatabase(options, pool, log, closing.signal)
+  const opened = openDatabase(options, { pool, schema, log, signal: closing.signal })
   try {
     await settledWithin(opened, (app.initialConfig.pluginTimeout ?? 10_000) * START_SHARE)
   } catch (error) {
@@ -51,22 +58,11 @@ async function asyncTasks(app: FastifyInstance, options: AsyncTasksOptions): Pro
     throw error
   }
 
-  const runner = new TaskRunner({
-    pool,
-    settings,
-    registry: registryOf(options),
-    schedules: options.schedules,
-    version,
-    executes: options.executor ?? true,
-    prepared: options.prepared ?? true,
-    listen: directConnection(options, pool),
-    opened,
-    tracing,
-  })
+  const runner = createRunner(options, { pool, schema, settings, opened, tracing })
   logTaskEvents(runner.events, log)
-  app.decorate('tasks', runner.manager)
-  app.decorate('taskExecutor', runner.executor)
-  app.decorate(METRICS_SOURCES, sourcesOf(runner))
+  app.decorate(names.manager, runner.manager)
+  app.decorate(names.executor, runner.executor)
+  metricsSources.set(runner.manager, sourcesOf(runner))
   app.addHook('onReady', async () => runner.start())
   const beginStop = () => {
     closing.abort(new TaskError('SHUTTING_DOWN', 'the app is closing'))
@@ -94,6 +90,21 @@ async function asyncTasks(app: FastifyInstance, options: AsyncTasksOptions): Pro
   await mountDashboard(app, options.dashboard, prefix)
 }
 
+function createRunner(
+  options: AsyncTasksOptions,
+  parts: Pick<TaskRunnerOptions, 'pool' | 'schema' | 'settings' | 'opened' | 'tracing'>,
+): TaskRunner {
+  return new TaskRunner({
+    ...parts,
+    registry: registryOf(options),
+    schedules: options.schedules,
+    version,
+    executes: options.executor ?? true,
+    prepared: options.prepared ?? true,
+    listen: directConnection(options, parts.pool),
+  })
+}
+
 function sourcesOf(runner: TaskRunner): MetricsSources {
   const { events, executor, manager, taskTypes, stopped } = runner
   return {
@@ -107,23 +118,52 @@ function sourcesOf(runner: TaskRunner): MetricsSources {
   }
 }
 
+interface Registration {
+  readonly settings: TaskSettings
+  readonly schema: EngineSchema
+  readonly names: Decorators
+}
+
 /** Before anything is opened. @throws TaskError `INVALID_ARGUMENT` */
-function checkRegistration(app: FastifyInstance, options: AsyncTasksOptions): TaskSettings {
+function checkRegistration(app: FastifyInstance, options: AsyncTasksOptions): Registration {
   requireNode()
   const settings = checkOptions(options, app.prefix)
-  requireFreeDecorators(app)
-  return settings
+  const names = requireFreeDecorators(app, options)
+  requireFreePaths(app, options)
+  return { settings, schema: new EngineSchema(options.schema ?? PUBLIC), names }
+}
+
+interface Decorators {
+  readonly manager: string
+  readonly executor: string
 }
 
 /** Fastify would refuse them when the pool and the engine are there. */
-function requireFreeDecorators(app: FastifyInstance): void {
-  const taken = ['tasks', 'taskExecutor'].find((name) => app.hasDecorator(name))
-  if (taken === undefined) return
+function requireFreeDecorators(app: FastifyInstance, { decorator = 'tasks' }: AsyncTasksOptions): Decorators {
+  const executor = decorator === 'tasks' ? 'taskExecutor' : `${decorator}Executor`
+  const taken = [decorator, executor].find((name) => app.hasDecorator(name))
+  if (taken === undefined) return { manager: decorator, executor }
   throw new TaskError(
     'INVALID_ARGUMENT',
     `app.${taken} exists already: fastify-async-tasks was registered before, or the name is taken; ` +
-      'register it once, or in a scope of its own',
+      'register it once, in a scope of its own, or with another decorator',
   )
+}
+
+/** Of two runners in one app each has its own paths. */
+function requireFreePaths(app: FastifyInstance, options: AsyncTasksOptions): void {
+  if (options.routes === false) return
+  const { prefix = '/api/admin', dashboard = false } = options
+  const refuse = (name: string, path: string) => {
+    throw new TaskError(
+      'INVALID_ARGUMENT',
+      `fastify-async-tasks options: ${name} must be a path of this runner alone, and ${path} has routes already`,
+    )
+  }
+  if (app.hasRoute({ method: 'GET', url: `${app.prefix}${prefix}/tasks` })) refuse('prefix', prefix)
+  const page = typeof dashboard === 'object' ? (dashboard.prefix ?? '/admin') : '/admin'
+  if (dashboard !== false && app.hasRoute({ method: 'GET', url: `${app.prefix}${page}/` }))
+    refuse('dashboard.prefix', page)
 }
 
 function createOwnPool({ connectionString = '' }: AsyncTasksOptions, log: FastifyBaseLogger): pg.Pool {
@@ -135,14 +175,19 @@ function createOwnPool({ connectionString = '' }: AsyncTasksOptions, log: Fastif
 /** Applies or checks the migrations, and refuses a database on which nothing could work. */
 async function openDatabase(
   options: AsyncTasksOptions,
-  pool: pg.Pool,
-  log: FastifyBaseLogger,
-  signal: AbortSignal,
+  {
+    pool,
+    schema,
+    log,
+    signal,
+  }: { pool: pg.Pool; schema: EngineSchema; log: FastifyBaseLogger; signal: AbortSignal },
 ): Promise<void> {
   const mode = options.migrate ?? 'auto'
   const onNotice = (message: string) => log.warn(message)
-  if (mode !== false) await migrate(directConnection(options, pool), 'tasks', { mode, onNotice, signal })
-  await requireReady(pool, ENGINE_TABLES)
+  if (mode !== false)
+    await migrate(directConnection(options, pool), 'tasks', { mode, schema, onNotice, signal })
+  const tables = ENGINE_TABLES.map((table) => schema.rename(table))
+  await requireReady(pool, tables)
 }
 
 /**
@@ -181,7 +226,7 @@ function registryOf(options: AsyncTasksOptions): TaskRegistry {
 }
 
 /**
- * The job runner as a Fastify plugin. It decorates the app with `tasks` and `taskExecutor`, mounts the REST routes under
+ * The job runner as a Fastify plugin. It decorates the app with `tasks` and `taskExecutor`, or as `decorator` says, mounts the REST routes under
  * `prefix`, starts the executor when the app is ready and drains it in `app.close()`. The app's own validators, error
  * handler and 404 handler are not affected.
  *

@@ -1,14 +1,19 @@
-import { createHash } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import type pg from 'pg'
 import { TaskError } from '../engine/definition/errors.ts'
 import { queryPool, withTransaction } from './client.ts'
+import { EngineSchema } from './engine-schema.ts'
 import { codeOf, SERIALIZATION_FAILURE } from './errors.ts'
 import { Gate } from './gate.ts'
 import { ENGINE_TYPES } from './reading.ts'
+import type { Statement } from './statement.ts'
+
+export { type Statement, statement } from './statement.ts'
 
 export interface Database {
   readonly pool: pg.Pool
+  /** Where the tables are. */
+  readonly schema: EngineSchema
   /** False: the pooler does not keep prepared statements. */
   readonly prepared: boolean
   /** A missing response counts as a broken connection after this time. */
@@ -22,9 +27,10 @@ export function createDatabase(
     prepared,
     responseTimeoutMs = 30_000,
     gate = new Gate(),
-  }: { prepared: boolean; responseTimeoutMs?: number; gate?: Gate },
+    schema = EngineSchema.public,
+  }: { prepared: boolean; responseTimeoutMs?: number; gate?: Gate; schema?: EngineSchema | undefined },
 ): Database {
-  return { pool, prepared, responseTimeoutMs, gate }
+  return { pool, schema, prepared, responseTimeoutMs, gate }
 }
 
 /**
@@ -40,33 +46,18 @@ export function keepPlansWhile(db: Database, areSound: () => boolean): Database 
   }
 }
 
-/** A fixed SQL text, prepared once per connection under its name. */
-export interface Statement {
-  readonly name: string
-  readonly text: string
-}
-
-/**
- * Adds a hash of the text to the name: `pg` refuses one name for two texts, and two versions of this package may share
- * a pool. The text starts with the name, for the server's views and logs.
- */
-export function statement(name: string, text: string): Statement {
-  const hash = createHash('sha256').update(text).digest('hex').slice(0, 10)
-  return { name: `tasks_${name}_${hash}`, text: `/* tasks_${name} */ ${text}` }
-}
-
 /** Runs a statement. `Row` is the shape of its select or returning list. */
 export async function execute<Row>(
   db: Database,
   statement: Statement,
   values: readonly unknown[],
 ): Promise<Row[]> {
-  return run<Row>(db, toQuery(db, statement, values))
+  return run<Row>(db, toQuery(db, db.schema.renameStatement(statement), values))
 }
 
 /** Runs a text that is planned for its values each time: its shape depends on the caller. */
 export async function query<Row>(db: Database, text: string, values: readonly unknown[]): Promise<Row[]> {
-  return run<Row>(db, toQuery(db, { text }, values))
+  return run<Row>(db, toQuery(db, { text: db.schema.rename(text) }, values))
 }
 
 /** A host's pool may use a stricter isolation level. */
@@ -111,12 +102,12 @@ export async function transact<T>(db: Database, work: (client: BoundedClient) =>
         execute: async <Row>(statement: Statement, values: readonly unknown[]) =>
           (
             await client.query<Row & pg.QueryResultRow>({
-              ...toQuery(db, statement, values),
+              ...toQuery(db, db.schema.renameStatement(statement), values),
               types: ENGINE_TYPES,
             })
           ).rows,
         query: <Row extends pg.QueryResultRow>(text: string, values: unknown[] = []) =>
-          client.query<Row>({ text, values, ...bound }),
+          client.query<Row>({ text: db.schema.rename(text), values, ...bound }),
       }),
     db.responseTimeoutMs,
   )

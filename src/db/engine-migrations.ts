@@ -1,8 +1,15 @@
 /** Generated from migrations/tasks by `npm run db:generate`: a bundle of one file has no files beside it. */
-export const ENGINE_MIGRATIONS: readonly { name: string; when: number; text: string }[] = [
+export const ENGINE_MIGRATIONS: readonly {
+  name: string
+  when: number
+  /** Earlier versions do not work beside it; from `oldest-versions.json`. */
+  oldestVersion: string
+  text: string
+}[] = [
   {
     name: '0000_engine',
     when: 1_795_465_648_419,
+    oldestVersion: '0.1.0',
     text: `CREATE TABLE "async_task_attempts" (
 	"task_id" varchar(50) NOT NULL,
 	"attempt" integer NOT NULL,
@@ -87,6 +94,7 @@ CREATE INDEX "idx_async_tasks_created_at" ON "async_tasks" USING btree ("created
   {
     name: '0001_features',
     when: 1_795_526_632_024,
+    oldestVersion: '0.1.0',
     text: `CREATE TABLE "async_task_duties" (
 	"name" varchar(50) PRIMARY KEY NOT NULL,
 	"holder" uuid NOT NULL,
@@ -144,6 +152,7 @@ CREATE INDEX "idx_async_tasks_created_at" ON "async_tasks" USING btree ("task_ty
   {
     name: '0002_fillfactor',
     when: 1_795_736_495_236,
+    oldestVersion: '0.1.0',
     text: `-- A new row of a small task fits into what is left at the end of most pages of a long history. Spread over it, each
 -- would cost a page read, and a page written to the log after every checkpoint (1,860 bytes of log a task against 1,060,
 -- measured with 500,000 tasks of history). With a tenth of each page kept free, rows go to pages that have room for many;
@@ -154,6 +163,7 @@ ALTER TABLE "async_tasks" SET (fillfactor = 90);
   {
     name: '0003_cancel_requests',
     when: 1_795_897_744_410,
+    oldestVersion: '0.1.0',
     text: `CREATE TABLE "async_task_cancel_requests" (
 	"task_id" varchar(50) PRIMARY KEY NOT NULL,
 	"requested_at" timestamp with time zone DEFAULT now() NOT NULL
@@ -163,6 +173,7 @@ ALTER TABLE "async_tasks" SET (fillfactor = 90);
   {
     name: '0004_changes',
     when: 1_795_901_913_703,
+    oldestVersion: '0.1.0',
     text: `CREATE TABLE "async_task_changes" (
 	"id" bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY (sequence name "async_task_changes_id_seq" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1),
 	"xid" "xid8" DEFAULT pg_current_xact_id() NOT NULL,
@@ -175,11 +186,13 @@ CREATE INDEX "idx_async_task_changes_xid" ON "async_task_changes" USING btree ("
   {
     name: '0005_created_by',
     when: 1_795_928_383_039,
+    oldestVersion: '0.1.0',
     text: `CREATE INDEX "idx_async_tasks_created_by" ON "async_tasks" USING btree ("created_by","status","created_at","id") WHERE "async_tasks"."created_by" is not null and "async_tasks"."status" <> 'running' and "async_tasks"."created_at" >= '-infinity';`,
   },
   {
     name: '0006_waiting_tasks',
     when: 1_795_931_076_286,
+    oldestVersion: '0.1.0',
     text: `ALTER TABLE "async_tasks" ADD COLUMN "expires_at" timestamp with time zone;--> statement-breakpoint
 ALTER TABLE "async_tasks" ADD COLUMN "changed_at" timestamp with time zone;--> statement-breakpoint
 CREATE INDEX "idx_async_tasks_expires" ON "async_tasks" USING btree ("expires_at") WHERE "async_tasks"."expires_at" is not null and "async_tasks"."status" = 'pending';`,
@@ -187,6 +200,7 @@ CREATE INDEX "idx_async_tasks_expires" ON "async_tasks" USING btree ("expires_at
   {
     name: '0007_on_failed',
     when: 1_795_931_797_381,
+    oldestVersion: '0.1.0',
     text: `ALTER TABLE "async_task_types" ADD COLUMN "on_failed" varchar(100);--> statement-breakpoint
 ALTER TABLE "async_task_types" ADD COLUMN "on_failed_priority" smallint;--> statement-breakpoint
 ALTER TABLE "async_task_types" ADD COLUMN "on_failed_max_retries" integer;--> statement-breakpoint
@@ -195,21 +209,25 @@ ALTER TABLE "async_task_types" ADD COLUMN "on_failed_timeout_seconds" integer;`,
   {
     name: '0008_deleted_by',
     when: 1_795_939_626_603,
+    oldestVersion: '0.1.0',
     text: `ALTER TABLE "async_task_changes" ADD COLUMN "created_by" text[];`,
   },
   {
     name: '0009_delayed_tasks',
     when: 1_795_941_588_714,
+    oldestVersion: '0.1.0',
     text: `CREATE INDEX "idx_async_tasks_delayed" ON "async_tasks" USING btree ("task_type","run_at") WHERE "async_tasks"."status" = 'pending' and "async_tasks"."run_at" > "async_tasks"."created_at";`,
   },
   {
     name: '0010_trace_context',
     when: 1_795_941_908_772,
+    oldestVersion: '0.1.0',
     text: `ALTER TABLE "async_tasks" ADD COLUMN "trace_context" text;`,
   },
   {
     name: '0011_steps',
     when: 1_795_942_746_931,
+    oldestVersion: '0.1.0',
     text: `CREATE TABLE "async_task_steps" (
 	"id" bigint GENERATED ALWAYS AS IDENTITY (sequence name "async_task_steps_id_seq" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1),
 	"task_id" varchar(50) NOT NULL,

@@ -1,13 +1,11 @@
-import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
-import { fileURLToPath } from 'node:url'
-import { type MigrationMeta, readMigrationFiles } from 'drizzle-orm/migrator'
 import pg from 'pg'
 import { TaskError } from '../engine/definition/errors.ts'
-import { ENGINE_MIGRATIONS } from './engine-migrations.ts'
+import { version } from '../version.ts'
+import { EngineSchema } from './engine-schema.ts'
 import { awaitConnection } from './full-server.ts'
 import { type OnNotice, reportingMigration, takeMigrationLock } from './migration-lock.ts'
+import { type Migration, type MigrationHistory, readMigrations } from './migrations.ts'
 import { ENGINE_TYPES } from './reading.ts'
 import { requireUsable } from './requirements.ts'
 import { prepareSession } from './session.ts'
@@ -20,12 +18,17 @@ import { prepareSession } from './session.ts'
  * one transaction.
  */
 
-export type MigrationHistory = 'tasks' | 'server'
+export type { MigrationHistory }
 
 export interface MigrateOptions {
   /** `auto` applies missing migrations; `verify` throws if any is missing. */
   mode: 'auto' | 'verify'
-  /** Called with the reason of a wait of more than a second, repeatedly, at most once a minute. */
+  /** Of the engine's tables. Default: `public`. */
+  schema?: EngineSchema
+  /**
+   * Called once if the database is newer than this version, and with the reason of a wait of more than a second,
+   * repeatedly, at most once a minute.
+   */
   onNotice?: OnNotice
   /** Cancels: nothing is applied. */
   signal?: AbortSignal
@@ -36,14 +39,26 @@ const CONNECT_TIMEOUT_MS = 60_000
 /** Overrides the host's query timeout. */
 const UNBOUNDED_MS = 2_147_483_647
 
-interface Migration extends MigrationMeta {
-  readonly name: string
+const JOURNALS = {
+  tasks: 'async_tasks_migrations',
+  server: 'server_migrations',
+} as const satisfies Record<MigrationHistory, string>
+
+/** One history in one database. */
+interface Target {
+  readonly client: pg.Client
+  readonly history: MigrationHistory
+  readonly schema: EngineSchema
+  /** Qualified. */
+  readonly journal: string
 }
 
-const journalTables = {
-  tasks: 'public.async_tasks_migrations',
-  server: 'public.server_migrations',
-} as const satisfies Record<MigrationHistory, string>
+/** A row of the journal. */
+interface Applied {
+  readonly time: number
+  /** Null: applied by a version that did not record it. */
+  readonly oldestVersion: string | null
+}
 
 /**
  * @param connection a connection that keeps its session (not PgBouncer in transaction mode)
@@ -94,45 +109,99 @@ async function run(
   client: pg.Client,
   config: pg.ClientConfig,
   history: MigrationHistory,
-  { mode, onNotice = () => {}, signal = new AbortController().signal }: MigrateOptions,
+  {
+    mode,
+    schema = EngineSchema.public,
+    onNotice = () => {},
+    signal = new AbortController().signal,
+  }: MigrateOptions,
 ): Promise<string[]> {
+  const target: Target = { client, history, schema, journal: `${schema.quoted}.${JOURNALS[history]}` }
   await prepareSession(client)
   await requireUsable(client)
   // A role's time limits are meant for requests.
   await client.query(`select set_config(name, '0', false) from pg_settings where name = any('{${LIMITS}}')`)
-  // drizzle-kit qualifies foreign keys with public, but not tables.
-  await client.query(`select set_config('search_path', 'public', false)`)
-  await takeMigrationLock(client, onNotice, signal)
+  // drizzle-kit does not qualify tables.
+  await client.query(`select set_config('search_path', $1, false)`, [schema.quoted])
+  await takeMigrationLock(client, schema, onNotice, signal)
 
-  const known = readMigrations(history)
-  const missing = findMissing(history, known, await readApplied(client, history))
+  const known = readMigrations(history, schema)
+  const applied = await readApplied(target)
+  checkNewer(history, known, applied, onNotice)
+  const missing = findMissing(history, known, applied)
   if (missing.length === 0) return []
   const names = missing.map((migration) => migration.name)
   if (mode === 'verify') {
     throw failure(`the database lacks the ${history} migrations ${names.join(', ')}; apply them first`)
   }
-  await reportingMigration(client, config, names, onNotice, () => apply(client, history, missing))
-  const left = findMissing(history, known, await readApplied(client, history))
+  const hasSchema = await findSchema(target)
+  await reportingMigration(client, config, names, onNotice, () => apply(target, missing, hasSchema))
+  const left = findMissing(history, known, await readApplied(target))
   if (left.length > 0) {
     throw failure(`still not applied after migrating: ${left.map((migration) => migration.name).join(', ')}`)
   }
   return names
 }
 
-/** Compares by `when`, drizzle-kit's creation time, as Drizzle does. */
-function findMissing(history: MigrationHistory, known: Migration[], applied: number[]): Migration[] {
+/** Whether the schema exists. @throws TaskError if it neither does nor can be created */
+async function findSchema({ client, schema }: Target): Promise<boolean> {
+  const { rows } = await client.query<{ exists: boolean; mayCreate: boolean; role: string; db: string }>({
+    text: `select to_regnamespace($1) is not null as exists,
+                  has_database_privilege(current_database(), 'create') as "mayCreate",
+                  quote_ident(current_user) as role, quote_ident(current_database()) as db`,
+    values: [schema.quoted],
+    types: ENGINE_TYPES,
+  })
+  const { exists, mayCreate, role, db } = rows[0] ?? {}
+  if (exists) return true
+  if (schema.isPublic) throw failure('the database has no schema public: create it, or name another schema')
+  if (mayCreate) return false
+  throw failure(
+    `the schema ${schema.quoted} does not exist, and the role ${role} may not create it: run ` +
+      `create schema ${schema.quoted} authorization ${role}, or grant create on database ${db} to ${role}`,
+  )
+}
+
+/**
+ * A later version's migrations are additive: this version works beside them, if it is as new as they ask for.
+ *
+ * @throws TaskError `MIGRATION_FAILED` if it is older
+ */
+function checkNewer(
+  history: MigrationHistory,
+  known: readonly Migration[],
+  applied: readonly Applied[],
+  onNotice: OnNotice,
+): void {
   const knownTimes = new Set(known.map((migration) => migration.folderMillis))
-  const unknown = applied.filter((time) => !knownTimes.has(time))
-  if (unknown.length > 0) {
-    const times = unknown.map((time) => new Date(time).toISOString()).join(', ')
+  const unknown = applied.filter(({ time }) => !knownTimes.has(time))
+  if (unknown.length === 0) return
+  const times = unknown.map(({ time }) => new Date(time).toISOString()).join(', ')
+  const newer = `its ${history} history holds ${unknown.length} migration(s) that this version, ${version}, does not know (made ${times})`
+  const bounds = unknown.flatMap(({ oldestVersion }) => oldestVersion ?? [])
+  const oldest = bounds.toSorted(compareVersions).at(-1)
+  if (oldest === undefined || bounds.length < unknown.length) {
     throw failure(
-      `the database is newer than this code: its ${history} history holds ${unknown.length} migration(s) ` +
-        `that this version does not know (made ${times}). Run the version that applied them, or a later one`,
+      `the database is newer than this code: ${newer}. Run the version that applied them, or a later one`,
     )
   }
-  const appliedTimes = new Set(applied)
+  if (compareVersions(version, oldest) < 0) {
+    throw failure(
+      `the database is newer than this code: ${newer}, and beside which only version ${oldest} or a later one works`,
+    )
+  }
+  onNotice(`the database is newer than this code, which works with it: ${newer}`)
+}
+
+/** Compares by `when`, drizzle-kit's creation time, as Drizzle does. */
+function findMissing(
+  history: MigrationHistory,
+  known: readonly Migration[],
+  applied: readonly Applied[],
+): Migration[] {
+  const appliedTimes = new Set(applied.map(({ time }) => time))
   const missing = known.filter((migration) => !appliedTimes.has(migration.folderMillis))
-  const newest = Math.max(...applied)
+  const newest = Math.max(...appliedTimes)
   const overtaken = missing.filter((migration) => migration.folderMillis < newest)
   if (overtaken.length > 0) {
     const names = overtaken.map((migration) => migration.name).join(', ')
@@ -144,60 +213,56 @@ function findMissing(history: MigrationHistory, known: Migration[], applied: num
   return missing
 }
 
-async function readApplied(client: pg.Client, history: MigrationHistory): Promise<number[]> {
-  const table = journalTables[history]
+async function readApplied({ client, journal }: Target): Promise<Applied[]> {
   const exists = await client.query<{ exists: boolean }>({
     text: 'select to_regclass($1) is not null as exists',
-    values: [table],
+    values: [journal],
     types: ENGINE_TYPES,
   })
   if (exists.rows[0]?.exists !== true) return []
-  const { rows } = await client.query<{ created_at: string }>({
-    text: `select created_at from ${table} order by 1`,
+  // As JSON: versions before the column `oldest_version` made the table without it.
+  const { rows } = await client.query<{ time: string; oldestVersion: string | null }>({
+    text: `select created_at as time, to_json(journal)->>'oldest_version' as "oldestVersion" from ${journal} journal order by 1`,
     types: ENGINE_TYPES,
   })
-  return rows.map((row) => Number(row.created_at))
+  return rows.map(({ time, oldestVersion }) => ({ time: Number(time), oldestVersion }))
 }
 
-async function apply(client: pg.Client, history: MigrationHistory, missing: Migration[]): Promise<void> {
-  const table = journalTables[history]
+async function apply(
+  { client, history, schema, journal }: Target,
+  missing: readonly Migration[],
+  hasSchema: boolean,
+): Promise<void> {
   await client.query('begin isolation level read committed')
+  // Not for one that exists: it would need the privilege all the same.
+  if (!hasSchema) await client.query(`create schema if not exists ${schema.quoted}`)
   await client.query(
-    `create table if not exists ${table} (id serial primary key, hash text not null, created_at bigint)`,
+    `create table if not exists ${journal} (id serial primary key, hash text not null, created_at bigint)`,
   )
+  await client.query(`alter table ${journal} add column if not exists oldest_version text`)
   for (const migration of missing) {
     try {
       for (const statement of migration.sql) await client.query(statement)
     } catch (error) {
       throw failure(`the migration ${history}/${migration.name} failed: ${reason(error)}`, error)
     }
-    await client.query(`insert into ${table} (hash, created_at) values ($1, $2)`, [
+    await client.query(`insert into ${journal} (hash, created_at, oldest_version) values ($1, $2, $3)`, [
       migration.hash,
       migration.folderMillis,
+      migration.oldestVersion,
     ])
   }
   await client.query('commit')
 }
 
-function readMigrations(history: MigrationHistory): Migration[] {
-  return history === 'tasks' ? ENGINE_MIGRATIONS.map(toMigration) : readServerMigrations()
-}
-
-/** Reads a file as Drizzle does. */
-function toMigration({ name, when, text }: (typeof ENGINE_MIGRATIONS)[number]): Migration {
-  const hash = createHash('sha256').update(text).digest('hex')
-  return { name, folderMillis: when, hash, sql: text.split('--> statement-breakpoint'), bps: true }
-}
-
-function readServerMigrations(): Migration[] {
-  const folder = fileURLToPath(new URL('../../migrations/server', import.meta.url))
-  const journal = JSON.parse(readFileSync(`${folder}/meta/_journal.json`, 'utf8')) as {
-    entries: { tag: string }[]
+/** By major, minor and patch. */
+function compareVersions(one: string, other: string): number {
+  const [a, b] = [one, other].map((version) => version.split(/[.+-]/).map(Number))
+  for (const i of [0, 1, 2]) {
+    const difference = (a?.[i] || 0) - (b?.[i] || 0)
+    if (difference !== 0) return difference
   }
-  return readMigrationFiles({ migrationsFolder: folder }).map((migration, index) => ({
-    ...migration,
-    name: journal.entries[index]?.tag ?? String(index),
-  }))
+  return 0
 }
 
 /** With several addresses, only the code tells why a connection was refused. */

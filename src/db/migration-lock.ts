@@ -1,11 +1,17 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
+import type { EngineSchema } from './engine-schema.ts'
 import { ENGINE_TYPES, instant } from './reading.ts'
 
 /** Receives what a start waits for. */
 export type OnNotice = (message: string) => void
 
-const KEY = `hashtextextended('fastify-async-tasks migrations', 0)`
+/** Advisory locks are the database's: runners with tables in different schemas do not wait for each other. */
+function keyOf(schema: EngineSchema): string {
+  const name = `fastify-async-tasks migrations${schema.isPublic ? '' : ` of ${schema.quoted}`}`
+  return `hashtextextended(${pg.escapeLiteral(name)}, 0)`
+}
+
 const MAX_PAUSE_MS = 500
 /** Each further notice comes after twice the time, at most a minute later. */
 const FIRST_NOTICE_MS = 1_000
@@ -26,19 +32,21 @@ async function repeatNotice(notice: () => Promise<void>, signal: AbortSignal): P
  */
 export async function takeMigrationLock(
   client: pg.Client,
+  schema: EngineSchema,
   onNotice: OnNotice,
   signal: AbortSignal,
 ): Promise<void> {
+  const key = keyOf(schema)
   const began = performance.now()
   let noticeAt = began + FIRST_NOTICE_MS
   for (let pauseMs = 20; ; pauseMs = Math.min(pauseMs * 1.5, MAX_PAUSE_MS)) {
     signal.throwIfAborted()
-    const [row] = await read<{ taken: boolean }>(client, `select pg_try_advisory_lock(${KEY}) as taken`)
+    const [row] = await read<{ taken: boolean }>(client, `select pg_try_advisory_lock(${key}) as taken`)
     if (row?.taken) return
     const now = performance.now()
     if (now >= noticeAt) {
       noticeAt = now + Math.min(now - began, MAX_NOTICE_MS)
-      const holder = describe(await read<Session>(client, HOLDERS))
+      const holder = describe(await read<Session>(client, holdersOf(key)))
       onNotice(`waiting for another process's migrations for ${seconds(began)}: ${holder}`)
     }
     await delay(pauseMs, undefined, { signal })
@@ -80,12 +88,12 @@ interface Session {
 const SESSION = `a.pid, a.application_name as application, host(a.client_addr) as address,
             ${instant('coalesce(a.xact_start, a.backend_start)')} as since`
 
-const HOLDERS = `select ${SESSION}
+const holdersOf = (key: string) => `select ${SESSION}
        from pg_locks l
        join pg_stat_activity a on a.pid = l.pid
       where l.locktype = 'advisory' and l.granted and l.objsubid = 1
         and l.database = (select oid from pg_database where datname = current_database())
-        and ((l.classid::bigint << 32) | l.objid::bigint) = ${KEY}`
+        and ((l.classid::bigint << 32) | l.objid::bigint) = ${key}`
 
 /** Uses another connection: the migrating one is waiting. */
 async function findBlockers(config: pg.ClientConfig, pid: number): Promise<Session[]> {

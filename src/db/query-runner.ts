@@ -2,6 +2,7 @@ import { type SQL, sql } from 'drizzle-orm'
 import type pg from 'pg'
 import { TaskError } from '../engine/definition/errors.ts'
 import { TASKS } from '../engine/store/tables.ts'
+import type { EngineSchema } from './engine-schema.ts'
 import { codeOf, isOutage } from './errors.ts'
 import { ENGINE_TYPES } from './reading.ts'
 
@@ -20,25 +21,37 @@ export interface DrizzleTransaction {
 /** Your open transaction: Drizzle's, a `pg` client's, or any object with `query(text, values)`. */
 export type Transaction = QueryRunner | DrizzleTransaction
 
+/** A caller's transaction, and the schema of the tables there. */
+export interface CallersTransaction {
+  readonly tx: Transaction
+  readonly schema: EngineSchema
+}
+
 /** Runs a statement with `$n` parameters in the caller's transaction. `timeoutMs`: for `pg` clients alone. */
 export async function runIn(
-  tx: Transaction,
+  on: CallersTransaction,
   text: string,
   values: unknown[],
   timeoutMs?: number,
 ): Promise<unknown[]> {
-  return rowsOf(await send(tx, text, values, timeoutMs))
+  return rowsOf(await send(on, text, values, timeoutMs))
 }
 
-function send(tx: Transaction, text: string, values: unknown[], timeoutMs?: number): PromiseLike<unknown> {
+function send(
+  { tx, schema }: CallersTransaction,
+  text: string,
+  values: unknown[],
+  timeoutMs?: number,
+): PromiseLike<unknown> {
   if (isClient(tx)) {
-    const config = { text, values, types: ENGINE_TYPES }
+    const config = { text: schema.rename(text), values, types: ENGINE_TYPES }
     // The driver knows it; its types do not.
     return tx.query(timeoutMs === undefined ? config : Object.assign(config, { query_timeout: timeoutMs }))
   }
   // Drizzle's `query` is an object of relational queries.
-  if ('query' in tx && typeof tx.query === 'function') return tx.query(text, values)
-  if ('execute' in tx && typeof tx.execute === 'function') return tx.execute(toDrizzle(text, values) as never)
+  if ('query' in tx && typeof tx.query === 'function') return tx.query(schema.rename(text), values)
+  if ('execute' in tx && typeof tx.execute === 'function')
+    return tx.execute(toDrizzle(schema, text, values) as never)
   throw refuse(NO_TRANSACTION)
 }
 
@@ -72,14 +85,15 @@ const NO_ACTIVE_TRANSACTION = '25P01'
  *
  * @throws TaskError `INVALID_ARGUMENT`, before anything is written
  */
-export async function requireTransaction(tx: Transaction): Promise<void> {
+export async function requireTransaction(on: CallersTransaction): Promise<void> {
+  const { tx } = on
   const problem = findTransactionProblem(tx)
   if (problem !== undefined) throw refuse(problem)
   const client = isClient(tx) ? tx : drizzleClientOf(tx)
   // `E`: the transaction has failed; the statement's own error reports that.
   if (isClient(client) && ['T', 'E'].includes(client.getTransactionStatus() ?? '')) return
   try {
-    await runIn(tx, PROBE, [])
+    await runIn(on, PROBE, [])
   } catch (error) {
     if (codeOf(error) === NO_ACTIVE_TRANSACTION) throw refuse(AUTOCOMMITS, error)
     // An error without a code is not PostgreSQL's: the object does not run SQL.
@@ -113,10 +127,12 @@ export function drizzleClientOf(tx: object): unknown {
   return typeof session === 'object' && session !== null ? Reflect.get(session, 'client') : undefined
 }
 
-/** Binds each `$n`; an array stays one parameter. */
-function toDrizzle(text: string, values: unknown[]): SQL {
+/** Binds each `$n`; an array stays one parameter. The schema comes after: its name may look like a parameter. */
+function toDrizzle(schema: EngineSchema, text: string, values: unknown[]): SQL {
   const parts = text
     .split(/\$(\d+)/)
-    .map((part, i) => (i % 2 === 0 ? sql.raw(part) : sql`${sql.param(values[Number(part) - 1])}`))
+    .map((part, i) =>
+      i % 2 === 0 ? sql.raw(schema.rename(part)) : sql`${sql.param(values[Number(part) - 1])}`,
+    )
   return sql.join(parts)
 }

@@ -1,6 +1,7 @@
 import type pg from 'pg'
 import { createPrivatePool, endPool, ping } from '../db/client.ts'
 import { createDatabase, type Database } from '../db/database.ts'
+import type { EngineSchema } from '../db/engine-schema.ts'
 import { Gate } from '../db/gate.ts'
 import { watchDatabase } from '../db/probe.ts'
 import { sharePool } from '../db/shared-pool.ts'
@@ -24,6 +25,8 @@ import { warmUpInsert } from './store/insert.ts'
 
 export interface TaskRunnerOptions {
   readonly pool: pg.Pool
+  /** Default: `public`. */
+  readonly schema?: EngineSchema | undefined
   readonly settings: TaskSettings
   readonly registry: TaskRegistry
   readonly schedules?: readonly ScheduleOptions[] | undefined
@@ -70,12 +73,13 @@ export class TaskRunner {
   #hasStarted = false
 
   constructor(options: TaskRunnerOptions) {
-    const { pool, prepared, registry, settings, version, listen, tracing } = options
+    const { pool, schema, prepared, registry, settings, version, listen, tracing } = options
     const { events } = this
     // An executor must notice a dead connection within its lease.
     const responseTimeoutMs = Math.min(settings.leaseMs / 2, 30_000)
     if (options.opened) this.#gate.holdUntil(options.opened)
-    const connect = (to: pg.Pool) => createDatabase(to, { prepared, responseTimeoutMs, gate: this.#gate })
+    const connection = { prepared, responseTimeoutMs, gate: this.#gate, schema }
+    const connect = (to: pg.Pool) => createDatabase(to, connection)
     const connectTimeoutMs = responseTimeoutMs
     const definitions = new Map(registry.definitions())
     const spare = createPrivatePool(pool, { ...SPARE_CONNECTIONS, connectTimeoutMs })
@@ -120,13 +124,12 @@ export class TaskRunner {
     this.executor = executor
     this.#registry = registry
     this.#definitions = definitions
-    const checks = executor !== null && listen !== undefined
     this.#schedules = new DeclaredSchedules({
       db,
       events,
       declare: (schedules) => manager.declareSchedules(schedules),
       schedules: options.schedules ?? [],
-      checks,
+      checks: executor !== null && listen !== undefined,
     })
   }
 

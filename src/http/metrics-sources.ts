@@ -1,14 +1,21 @@
 import type { FastifyInstance } from 'fastify'
 import { TaskError } from '../engine/definition/errors.ts'
-import { METRICS_SOURCES } from '../plugin.ts'
+import { sourcesOfManager } from '../plugin.ts'
 import type { MetricsSources } from '../telemetry/task-metrics.ts'
 
 /** @throws TaskError `INVALID_ARGUMENT` if the app lacks the plugin */
-export function findMetricsSources(app: FastifyInstance): MetricsSources {
+export function findMetricsSources(app: FastifyInstance, decorator = 'tasks'): MetricsSources {
   if (typeof app?.hasDecorator !== 'function') {
     throw new TaskError('INVALID_ARGUMENT', `app must be a Fastify app, got ${describeGiven(app)}`)
   }
-  if (app.hasDecorator(METRICS_SOURCES)) return app.getDecorator<MetricsSources>(METRICS_SOURCES)
+  const sources = app.hasDecorator(decorator) ? sourcesOfManager(app.getDecorator(decorator)) : undefined
+  if (sources) return sources
+  if (decorator !== 'tasks') {
+    throw new TaskError(
+      'INVALID_ARGUMENT',
+      `app.${decorator} is no task manager: name the plugin's decorator`,
+    )
+  }
   throw new TaskError(
     'INVALID_ARGUMENT',
     'app has no plugin fastify-async-tasks: await its registration first, and pass the app or the scope in which ' +

@@ -55,7 +55,7 @@ function nameTaken(name: string): TaskError {
   return new TaskError(
     'INVALID_ARGUMENT',
     `the registry has a metric ${name} already: registerMetrics was called before with this registry, or the name is ` +
-      'taken; call it once per registry, and give every app a registry of its own',
+      'taken; call it once per registry, and give every app, and every runner of an app, a registry of its own',
   )
 }
 

@@ -18,6 +18,7 @@ interface Run {
 export class GivenSteps implements StepPort {
   readonly fence: Fence
   readonly responseTimeoutMs = 0
+  readonly schema = 'public'
   readonly runner = new StepRunner(this)
   readonly #run: Run
   readonly #used = new Set<string>()

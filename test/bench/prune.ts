@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import type pg from 'pg'
 import { createPool, endPool } from '../../src/db/client.ts'
+import { EngineSchema } from '../../src/db/engine-schema.ts'
 import { createTaskRegistry } from '../../src/engine/definition/registry.ts'
 import { taskSettings } from '../../src/engine/definition/settings.ts'
 import { Pruner } from '../../src/engine/maintenance/pruner.ts'
@@ -94,7 +95,14 @@ async function run(url: string): Promise<void> {
     createdAt.delete(taskId)
     if (at !== undefined) phase?.pickUpMs.push(performance.now() - at)
   })
-  const database = { url, directUrl: url, pool, prepared: true, drop: async () => {} }
+  const database = {
+    url,
+    directUrl: url,
+    pool,
+    schema: EngineSchema.public,
+    prepared: true,
+    drop: async () => {},
+  }
   const { db, events, executor, manager } = createEngine(database, [work], {
     ...{ concurrency: 200, retentionDays: 36_500 },
   })

@@ -12,9 +12,11 @@ test('what is embedded is what the files say; `npm run db:generate` embeds migra
   const { entries } = JSON.parse(read('migrations/tasks/meta/_journal.json')) as {
     entries: { tag: string; when: number }[]
   }
+  const oldestVersions = JSON.parse(read('migrations/tasks/oldest-versions.json')) as Record<string, string>
   const files = entries.map(({ tag, when }) => ({
     name: tag,
     when,
+    oldestVersion: oldestVersions[tag],
     text: read(`migrations/tasks/${tag}.sql`),
   }))
   expect(ENGINE_MIGRATIONS).toEqual(files)

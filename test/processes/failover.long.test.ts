@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { createPool, endPool } from '../../src/db/client.ts'
+import { EngineSchema } from '../../src/db/engine-schema.ts'
 import { createTaskRegistry } from '../../src/engine/definition/registry.ts'
 import { createEngine } from '../support/engine.ts'
 import { startReplicated } from './standby.ts'
@@ -20,7 +21,14 @@ test.for([1, 2, 3])(
       return ctx.taskId
     })
     const quick = task('quick', { globalConcurrency: 5 })((_params, ctx) => ctx.taskId)
-    const database = { url: server.url, directUrl: server.url, pool, prepared: true, drop: async () => {} }
+    const database = {
+      url: server.url,
+      directUrl: server.url,
+      pool,
+      schema: EngineSchema.public,
+      prepared: true,
+      drop: async () => {},
+    }
     const engines = [1, 2].map(() => createEngine(database, [work, quick], settings))
     try {
       for (const { executor } of engines) executor.start()

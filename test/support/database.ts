@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import pg from 'pg'
 import { inject } from 'vitest'
 import { createPool } from '../../src/db/client.ts'
+import { EngineSchema } from '../../src/db/engine-schema.ts'
 import type { MigrationHistory } from '../../src/db/migrate.ts'
 import { databaseUrl } from './database-url.ts'
 import { makePristine } from './pristine.ts'
@@ -12,6 +13,8 @@ export interface TestDatabase {
   /** Leads to the server itself: for LISTEN. */
   directUrl: string
   pool: pg.Pool
+  /** Where the engine's tables are; unqualified names mean those. */
+  schema: EngineSchema
   /** Whether named statements outlive a transaction here. */
   prepared: boolean
   /** Cuts every connection and removes the database. */
@@ -33,12 +36,19 @@ export async function createTestDatabase(
     if (typeof source === 'string' && (await takeReset(admin, source, name))) return
     await admin.query(`create database ${name} template ${templateOf(source, templatePrefix)}`)
   })
+  const schema = isOfEngine(source) ? new EngineSchema(inject('postgres').schema) : EngineSchema.public
+  if (!schema.isPublic) {
+    await withClient(adminUrl, (admin) =>
+      admin.query(`alter database ${name} set search_path = ${schema.quoted}`),
+    )
+  }
   const url = databaseUrl(throughUrl ?? adminUrl, name)
   const pool = createPool({ connectionString: url })
   return {
     url,
     directUrl: databaseUrl(adminUrl, name),
     pool,
+    schema,
     prepared: throughUrl === undefined,
     async drop() {
       await pool.end()
@@ -48,6 +58,11 @@ export async function createTestDatabase(
       })
     },
   }
+}
+
+/** Not of the bundled server, whose tables refer to the engine's in public. */
+function isOfEngine(source: string | TestDatabase): boolean {
+  return typeof source === 'string' ? source === 'tasks' : !source.schema.isPublic
 }
 
 /** Copying a template costs thirty times what emptying its tables does: a used database serves again, renamed. */

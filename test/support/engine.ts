@@ -34,6 +34,7 @@ export function createEngine(
   const resolved = taskSettings.parse(settings)
   const db = createDatabase(database.pool, {
     prepared: database.prepared,
+    schema: database.schema,
     responseTimeoutMs: options.responseTimeoutMs ?? resolved.leaseMs / 2,
   })
   const parts = { db, events, definitions, settings: resolved }

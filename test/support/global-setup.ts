@@ -6,6 +6,7 @@ import pg from 'pg'
 import type { TestProject } from 'vitest/node'
 import { buildDashboardIfStale } from '../../src/cli/build-dashboard.ts'
 import { startEmbedded } from '../../src/db/embedded.ts'
+import { EngineSchema } from '../../src/db/engine-schema.ts'
 import { type MigrationHistory, migrate } from '../../src/db/migrate.ts'
 import { CHROMIUM, HAS_CHROMIUM } from '../browser/executable.ts'
 import { databaseUrl } from './database-url.ts'
@@ -19,6 +20,8 @@ declare module 'vitest' {
       templatePrefix: string
       /** A way to the same server through PgBouncer, where TEST_PGBOUNCER asks for one. */
       throughUrl: string | undefined
+      /** Where the engine's tables are in databases of `tasks`: TEST_SCHEMA, or public. */
+      schema: string
       /** What the templates look like. */
       pristine: Record<MigrationHistory, Pristine>
     }
@@ -42,6 +45,8 @@ export default async function setup(project: TestProject): Promise<() => Promise
   console.log(`tests run on ${server.description}${pgbouncer ? `, through ${pgbouncer.version}` : ''}`)
   if (!HAS_CHROMIUM) console.log(`there is no browser at ${CHROMIUM}: the tests in test/browser are left out`)
   if (!HAS_PGBOUNCER) console.log('there is no PgBouncer: the tests through it are left out')
+  const schema = process.env.TEST_SCHEMA || 'public'
+  if (schema !== 'public') console.log(`the engine's tables are in the schema ${schema}`)
   const prefix = `fat_${randomBytes(5).toString('hex')}_`
   const teardown = async () => {
     await pgbouncer?.stop()
@@ -50,7 +55,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   }
   let pristine: Record<MigrationHistory, Pristine>
   try {
-    pristine = await createTemplates(server.url, prefix)
+    pristine = await createTemplates(server.url, prefix, schema)
   } catch (error) {
     // Vitest calls the teardown only of a set-up that succeeded.
     await teardown()
@@ -59,17 +64,19 @@ export default async function setup(project: TestProject): Promise<() => Promise
   project.provide('postgres', {
     adminUrl: server.url,
     templatePrefix: prefix,
+    schema,
     throughUrl: pgbouncer?.urlOf(server.url),
     pristine,
   })
   return teardown
 }
 
-async function createTemplates(adminUrl: string, prefix: string) {
+async function createTemplates(adminUrl: string, prefix: string, schema: string) {
   await withClient(adminUrl, async (admin) => {
     for (const name of ['tasks', 'server']) await admin.query(`create database ${prefix}${name}`)
   })
-  await migrate(databaseUrl(adminUrl, `${prefix}tasks`), 'tasks', { mode: 'auto' })
+  const own = { mode: 'auto', schema: new EngineSchema(schema) } as const
+  await migrate(databaseUrl(adminUrl, `${prefix}tasks`), 'tasks', own)
   await migrate(databaseUrl(adminUrl, `${prefix}server`), 'tasks', { mode: 'auto' })
   await migrate(databaseUrl(adminUrl, `${prefix}server`), 'server', { mode: 'auto' })
   const describe = (name: string) => withClient(databaseUrl(adminUrl, `${prefix}${name}`), describePristine)

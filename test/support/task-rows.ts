@@ -91,7 +91,7 @@ export function useTaskTables(fill?: (pool: pg.Pool) => Promise<void>): TaskTabl
     createManager(tasks = [], settings = {}) {
       const registry = createTaskRegistry()
       registry.add(...tasks)
-      const db = createDatabase(database.pool, { prepared: database.prepared })
+      const db = createDatabase(database.pool, { prepared: database.prepared, schema: database.schema })
       const events = new TaskEvents()
       const manager = new TaskManager({
         db,

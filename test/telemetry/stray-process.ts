@@ -1,4 +1,5 @@
 import { createPool } from '../../src/db/client.ts'
+import { EngineSchema } from '../../src/db/engine-schema.ts'
 import { createTaskRegistry } from '../../src/engine/definition/registry.ts'
 import { watchStrayErrors } from '../../src/telemetry/stray-errors.ts'
 import { createEngine } from '../support/engine.ts'
@@ -22,7 +23,14 @@ const aborted = task('aborted', { timeoutSeconds: 1, maxRetries: 0 })(async (_pa
   await promise
 })
 const pool = createPool({ connectionString: url })
-const database = { url, directUrl: url, pool, prepared: true, drop: () => pool.end() }
+const database = {
+  url,
+  directUrl: url,
+  pool,
+  schema: EngineSchema.public,
+  prepared: true,
+  drop: () => pool.end(),
+}
 const engine = createEngine(database, [stray, aborted])
 watchStrayErrors({
   log: { error: (fields) => void process.send?.({ logged: JSON.stringify(fields) }) },

@@ -1,4 +1,10 @@
-import { findTransactionProblem, requireTransaction, type Transaction } from '../../db/query-runner.ts'
+import type { EngineSchema } from '../../db/engine-schema.ts'
+import {
+  type CallersTransaction,
+  findTransactionProblem,
+  requireTransaction,
+  type Transaction,
+} from '../../db/query-runner.ts'
 import type { CreatedTask, CreateTaskOptions, NewTaskItem } from '../definition/create-options.ts'
 import { TaskError } from '../definition/errors.ts'
 import { decodeParams } from '../definition/params.ts'
@@ -22,6 +28,7 @@ export class TaskCreator {
   readonly #knownTypes: KnownTypes
   readonly #queue: CreateQueue
   readonly #tracing: Tracing | undefined
+  readonly #schema: EngineSchema
 
   constructor(parts: ManagerParts) {
     this.#tracing = parts.tracing
@@ -29,6 +36,7 @@ export class TaskCreator {
     this.#redaction = parts.redaction
     this.#knownTypes = new KnownTypes(parts)
     this.#queue = new CreateQueue(parts)
+    this.#schema = parts.db.schema
   }
 
   /** Resolves once the row is durable; with `tx`, once it is written there. */
@@ -77,7 +85,9 @@ export class TaskCreator {
 
   async #insert(task: NewTask, reference: TaskReference, tx?: Transaction): Promise<CreatedTask> {
     await this.requireKnown([reference], tx)
-    return tx ? ((await insertInto(tx, [task]))[0] as CreatedTask) : this.#queue.add(task)
+    return tx
+      ? ((await insertInto({ tx, schema: this.#schema }, [task]))[0] as CreatedTask)
+      : this.#queue.add(task)
   }
 
   async #insertAll(
@@ -86,7 +96,7 @@ export class TaskCreator {
     tx?: Transaction,
   ): Promise<CreatedTask[]> {
     await this.requireKnown(references, tx)
-    return tx ? insertInto(tx, tasks) : this.#queue.addAll(tasks)
+    return tx ? insertInto({ tx, schema: this.#schema }, tasks) : this.#queue.addAll(tasks)
   }
 
   /** Checks names; a handler cannot be misspelt. @throws TaskError `UNKNOWN_TASK_TYPE` */
@@ -97,8 +107,8 @@ export class TaskCreator {
 }
 
 /** Emits no event: PostgreSQL notifies executors at the commit. */
-async function insertInto(tx: Transaction, tasks: readonly NewTask[]): Promise<CreatedTask[]> {
-  await requireTransaction(tx)
+async function insertInto(on: CallersTransaction, tasks: readonly NewTask[]): Promise<CreatedTask[]> {
+  await requireTransaction(on)
   // Of a delayed task each executor has to know.
   const count = tasks.every(isDueNow) ? tasks.length : Number.POSITIVE_INFINITY
   let inserted: Insertion | undefined
@@ -107,10 +117,10 @@ async function insertInto(tx: Transaction, tasks: readonly NewTask[]): Promise<C
     requireAccepted(tasks, toCreated(tasks, insertion))
   }
   try {
-    return toCreated(tasks, await insertIn(tx, tasks, duePayload(count), check))
+    return toCreated(tasks, await insertIn(on, tasks, duePayload(count), check))
   } catch (error) {
     // The caller may continue the transaction.
-    if (error instanceof TaskError && inserted) await withdrawIn(tx, [...inserted.created.keys()])
+    if (error instanceof TaskError && inserted) await withdrawIn(on, [...inserted.created.keys()])
     throw error
   }
 }

@@ -102,7 +102,7 @@ export function assemble(options: ExecutorOptions, executorId: string, giveUp: A
     context,
     onLost: ({ taskId, attempt }) => abort(taskId, attempt, 'lost'),
   })
-  const threads = new ThreadPool(events)
+  const threads = new ThreadPool(events, db.schema.name)
   const services = attemptServices(options, { db, executorId, logs, progress, threads, giveUp })
   const dispatcher = new Dispatcher({ executorId, definitions, slots, claimer, services })
   const claimLoop = new ClaimLoop({

@@ -2,7 +2,7 @@ import type pg from 'pg'
 import type { Database } from '../../db/database.ts'
 import { type ListenerOptions, listen } from '../../db/listener.ts'
 import type { Loop } from '../runtime/supervisor.ts'
-import { CHANNEL, sendNotification } from '../store/notify.ts'
+import { sendNotification } from '../store/notify.ts'
 import { type Fleet, wakeUpDelay } from './fleet.ts'
 import { decodeNotification } from './notifications.ts'
 
@@ -23,7 +23,7 @@ export function listenForWork(options: {
 }): Loop {
   const listener = {
     connection: options.connection,
-    channel: CHANNEL,
+    channel: options.db.schema.channel,
     notify: (payload: string) => sendNotification(options.db, payload),
     onListening: options.onListening,
     ...(options.proofs && { proofs: options.proofs }),

@@ -1,4 +1,4 @@
-import { requireTransaction, runIn, type Transaction } from '../../db/query-runner.ts'
+import { type CallersTransaction, requireTransaction, runIn } from '../../db/query-runner.ts'
 import { type Fence, fenceValues, HOLDS_FENCE } from './fence.ts'
 import { COMPLETE_ONE, completionValues, type LastProgress } from './finish.ts'
 import { TASKS } from './tables.ts'
@@ -7,17 +7,17 @@ import { TASKS } from './tables.ts'
 // log lines and params.
 const GUARD = `select 1 as held from ${TASKS} where ${HOLDS_FENCE} for no key update`
 
-export async function guardFence(tx: Transaction, fence: Fence): Promise<boolean> {
-  await requireTransaction(tx)
-  return (await runIn(tx, GUARD, fenceValues(fence))).length > 0
+export async function guardFence(on: CallersTransaction, fence: Fence): Promise<boolean> {
+  await requireTransaction(on)
+  return (await runIn(on, GUARD, fenceValues(fence))).length > 0
 }
 
 export async function completeInTransaction(
-  tx: Transaction,
+  on: CallersTransaction,
   fence: Fence,
   result: string | null,
   last: LastProgress | undefined,
 ): Promise<boolean> {
-  await requireTransaction(tx)
-  return (await runIn(tx, COMPLETE_ONE, completionValues(fence, result, last))).length > 0
+  await requireTransaction(on)
+  return (await runIn(on, COMPLETE_ONE, completionValues(fence, result, last))).length > 0
 }

@@ -7,7 +7,7 @@ import {
   transact,
 } from '../../db/database.ts'
 import { DEADLOCK } from '../../db/errors.ts'
-import { runIn, type Transaction } from '../../db/query-runner.ts'
+import { type CallersTransaction, runIn } from '../../db/query-runner.ts'
 import { withoutStatement } from '../definition/thrown.ts'
 import { EXPIRE_HOLDERS } from './expire.ts'
 import {
@@ -77,13 +77,13 @@ export async function insertUnique(
  * of `check` leaves what was created for the caller to withdraw, and nothing replaced.
  */
 export async function insertIn(
-  tx: Transaction,
+  on: CallersTransaction,
   tasks: readonly NewTask[],
   payload: string | null,
   check: Check,
 ): Promise<Insertion> {
   const run: Run = ({ text }, values) =>
-    runIn(tx, text, values).catch((error: unknown) => {
+    runIn(on, text, values).catch((error: unknown) => {
       // Drizzle's error contains the values, and with them the params of tasks; its cause does not.
       throw withoutStatement(error)
     })
@@ -104,8 +104,8 @@ export async function insertAllUnique(
   return unlessBusy(work, DEADLOCK)
 }
 
-export async function withdrawIn(tx: Transaction, taskIds: readonly string[]): Promise<void> {
-  if (taskIds.length > 0) await runIn(tx, `delete from ${TASKS} where task_id = any($1::text[])`, [taskIds])
+export async function withdrawIn(on: CallersTransaction, taskIds: readonly string[]): Promise<void> {
+  if (taskIds.length > 0) await runIn(on, `delete from ${TASKS} where task_id = any($1::text[])`, [taskIds])
 }
 
 type Run = (sent: Statement, values: unknown[]) => Promise<unknown[]>

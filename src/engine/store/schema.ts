@@ -1,300 +1,116 @@
-import { sql } from 'drizzle-orm'
+import { type PgTableFn, pgSchema, pgTable } from 'drizzle-orm/pg-core'
+import { PUBLIC, requireSchemaName } from '../../db/schema-name.ts'
 import {
-  bigint,
-  boolean,
-  check,
-  customType,
-  index,
-  integer,
-  pgTable,
-  primaryKey,
-  smallint,
-  text,
-  timestamp,
-  unique,
-  uniqueIndex,
-  uuid,
-  varchar,
-} from 'drizzle-orm/pg-core'
+  createCancelRequests,
+  createChanges,
+  createDuties,
+  createExecutors,
+  createMinutes,
+  createSchedules,
+  createTypes,
+} from './fleet-tables.ts'
+import { createAttempts, createLogs, createParams, createSteps, createTasks } from './task-tables.ts'
 
-/** Written by the database's clock alone. */
-const instant = (name: string) => timestamp(name, { withTimezone: true, mode: 'date' })
+/** By what makes a table: one in `public`, or in another schema. */
+function createTables(table: PgTableFn) {
+  const asyncTasks = createTasks(table)
+  return {
+    asyncTasks,
+    asyncTaskParams: createParams(table, asyncTasks),
+    asyncTaskLogs: createLogs(table, asyncTasks),
+    asyncTaskAttempts: createAttempts(table, asyncTasks),
+    asyncTaskSteps: createSteps(table, asyncTasks),
+    asyncTaskExecutors: createExecutors(table),
+    asyncTaskSchedules: createSchedules(table),
+    asyncTaskMinutes: createMinutes(table),
+    asyncTaskDuties: createDuties(table),
+    asyncTaskCancelRequests: createCancelRequests(table),
+    asyncTaskTypes: createTypes(table),
+    asyncTaskChanges: createChanges(table),
+  }
+}
 
-const transactionId = customType<{ data: string }>({ dataType: () => 'xid8' })
+const tables = createTables(pgTable)
 
-/**
- * `(task_id, attempt, executor_id)` while `running` is the fence of every write of a run. The fillfactor of 90 is set
- * in the migration `0002_fillfactor`: Drizzle cannot express it.
- */
-export const asyncTasks = pgTable(
-  'async_tasks',
-  {
-    id: bigint('id', { mode: 'number' }).generatedAlwaysAsIdentity().primaryKey(),
-    taskId: varchar('task_id', { length: 50 }).notNull().unique('async_tasks_task_id_key'),
-    taskType: varchar('task_type', { length: 100 }).notNull(),
-    status: varchar('status', { length: 20 }).notNull().default('pending'),
-    priority: smallint('priority').notNull().default(0),
-    runAt: instant('run_at').notNull().defaultNow(),
-    /** Counts claims, never reset. */
-    attempt: integer('attempt').notNull().default(0),
-    /** Null while pending. */
-    executorId: uuid('executor_id'),
-    /** The row has ended while the handler of its last attempt had not returned. */
-    stopping: boolean('stopping').notNull().default(false),
-    /** The key under which it counts against a limit over all processes; '' where only the type counts. */
-    concurrencyKey: text('concurrency_key'),
-    progress: integer('progress').notNull().default(0),
-    total: integer('total').notNull().default(0),
-    step: text('step'),
-    /** JSON text. */
-    result: text('result'),
-    errorMessage: text('error_message'),
-    retryCount: integer('retry_count').notNull().default(0),
-    maxRetries: integer('max_retries').notNull().default(3),
-    timeoutSeconds: integer('timeout_seconds').notNull().default(14_400),
-    createdBy: text('created_by'),
-    uniqueKey: varchar('unique_key', { length: 255 }),
-    createdAt: instant('created_at').notNull().defaultNow(),
-    startedAt: instant('started_at'),
-    completedAt: instant('completed_at'),
-    cancelledAt: instant('cancelled_at'),
-    /** Not started from then on; null: no such limit. */
-    expiresAt: instant('expires_at'),
-    /** When its params, priority or due time were last changed while it waited: one stream watches the row for it. */
-    changedAt: instant('changed_at'),
-    /** The span of its create, as W3C's `traceparent` and, after a space, `tracestate`; null: not traced. */
-    traceContext: text('trace_context'),
-  },
-  (t) => [
-    check(
-      'async_tasks_status_check',
-      sql`${t.status} in ('pending', 'running', 'completed', 'failed', 'cancelled')`,
-    ),
-    check(
-      'async_tasks_progress_check',
-      sql`${t.progress} >= 0 and ${t.total} >= 0 and (${t.total} = 0 or ${t.progress} <= ${t.total})`,
-    ),
-    // Serves the claim: a type's due tasks in order. Drizzle's desc() means nulls last, which `order by … desc` cannot
-    // use.
-    index('idx_async_tasks_due')
-      .on(t.taskType, t.priority.desc().nullsFirst(), t.runAt, t.id)
-      .where(sql`${t.status} = 'pending'`),
-    // Serves heartbeats, releases, and the lists of executors and running tasks.
-    index('idx_async_tasks_running').on(t.executorId, t.id).where(sql`${t.status} = 'running'`),
-    // One unfinished task per key, over all types; also finds the holder of a key.
-    uniqueIndex('idx_async_tasks_unique_key')
-      .on(t.uniqueKey)
-      .where(sql`${t.uniqueKey} is not null and ${t.status} in ('pending', 'running')`),
-    // Serves counts of permits; empty where no type has a limit over all processes.
-    index('idx_async_tasks_limited')
-      .on(t.taskType, t.concurrencyKey)
-      .where(sql`${t.concurrencyKey} is not null and (${t.status} = 'running' or ${t.stopping})`),
-    // Serves claims by key: a loose index scan over the keys, however long one key's backlog is.
-    index('idx_async_tasks_keys')
-      .on(t.taskType, t.concurrencyKey, t.priority.desc().nullsFirst(), t.runAt, t.id)
-      .where(sql`${t.concurrencyKey} <> '' and ${t.status} = 'pending'`),
-    // Serves the search for the next due time; no entry for a task that is due from its creation.
-    index('idx_async_tasks_delayed')
-      .on(t.taskType, t.runAt)
-      .where(sql`${t.status} = 'pending' and ${t.runAt} > ${t.createdAt}`),
-    // Serves the end of expired tasks: no entry for a task without an expiry.
-    index('idx_async_tasks_expires')
-      .on(t.expiresAt)
-      .where(sql`${t.expiresAt} is not null and ${t.status} = 'pending'`),
-    // Serve the lists, newest first, read backwards. Ascending, because rows are inserted in that order and leave full
-    // pages. Without running rows, which would cost each claim two entries. The condition on created_at is true of
-    // every row and keeps claims from these indexes.
-    index('idx_async_tasks_status')
-      .on(t.status, t.createdAt, t.id)
-      .where(sql`${t.status} <> 'running' and ${t.createdAt} >= '-infinity'`),
-    index('idx_async_tasks_created_at')
-      .on(t.taskType, t.status, t.createdAt, t.id)
-      .where(sql`${t.status} <> 'running' and ${t.createdAt} >= '-infinity'`),
-    // The lists of one creator. A task without a creator, such as one of a schedule, costs no entry.
-    index('idx_async_tasks_created_by')
-      .on(t.createdBy, t.status, t.createdAt, t.id)
-      .where(sql`${t.createdBy} is not null and ${t.status} <> 'running' and ${t.createdAt} >= '-infinity'`),
-  ],
-)
-
-const ownerTaskId = () =>
-  varchar('task_id', { length: 50 })
-    .notNull()
-    .references(() => asyncTasks.taskId, { onDelete: 'cascade' })
+/** Tasks, one row each. */
+export const asyncTasks = tables.asyncTasks
 
 /** Params, one row for each key. */
-export const asyncTaskParams = pgTable(
-  'async_task_params',
-  {
-    id: bigint('id', { mode: 'number' }).generatedAlwaysAsIdentity().primaryKey(),
-    taskId: ownerTaskId(),
-    key: varchar('key', { length: 100 }).notNull(),
-    /** JSON text: `"600519"`, `600519`, `true` and `null` stay distinct. */
-    value: text('value').notNull(),
-  },
-  (t) => [unique('async_task_params_task_id_key_key').on(t.taskId, t.key)],
-)
+export const asyncTaskParams = tables.asyncTaskParams
 
 /** Lines of the tasks' logs. */
-export const asyncTaskLogs = pgTable(
-  'async_task_logs',
-  {
-    id: bigint('id', { mode: 'number' }).generatedAlwaysAsIdentity().primaryKey(),
-    taskId: ownerTaskId(),
-    /** Null: written from outside a run. */
-    attempt: integer('attempt'),
-    level: varchar('level', { length: 20 }).notNull(),
-    message: text('message').notNull(),
-    /** JSON text. */
-    data: text('data'),
-    createdAt: instant('created_at').notNull().defaultNow(),
-  },
-  (t) => [
-    check('async_task_logs_level_check', sql`${t.level} in ('DEBUG', 'INFO', 'WARNING', 'ERROR')`),
-    // Serves pages of a log in writing order: lines of a batch may share an instant.
-    index('idx_async_task_logs_task_id').on(t.taskId, t.id),
-  ],
-)
+export const asyncTaskLogs = tables.asyncTaskLogs
 
 /** Attempts that did not complete; the latest attempt of a task is derived from its row. */
-export const asyncTaskAttempts = pgTable(
-  'async_task_attempts',
-  {
-    taskId: ownerTaskId(),
-    attempt: integer('attempt').notNull(),
-    executorId: uuid('executor_id'),
-    startedAt: instant('started_at').notNull(),
-    endedAt: instant('ended_at').notNull().defaultNow(),
-    outcome: varchar('outcome', { length: 20 }).notNull(),
-    error: text('error'),
-    /** Null if the attempt threw nothing. */
-    stack: text('stack'),
-  },
-  (t) => [primaryKey({ name: 'async_task_attempts_pkey', columns: [t.taskId, t.attempt] })],
-)
+export const asyncTaskAttempts = tables.asyncTaskAttempts
 
-// Sleeps are here from their beginning: the next attempt passes them. `kept_after`: the
-// completed attempt after which an operator kept a step. The index serves the newest steps, and those after one of them.
-/** Finished steps, with results as JSON text, and sleeps. */
-export const asyncTaskSteps = pgTable(
-  'async_task_steps',
-  {
-    id: bigint('id', { mode: 'number' }).generatedAlwaysAsIdentity().notNull(),
-    taskId: ownerTaskId(),
-    name: varchar('name', { length: 200 }).notNull(),
-    attempt: integer('attempt').notNull(),
-    result: text('result'),
-    startedAt: instant('started_at').notNull(),
-    endedAt: instant('ended_at').notNull(),
-    keptAfter: integer('kept_after'),
-  },
-  (t) => [primaryKey({ columns: [t.taskId, t.name] }), index('idx_async_task_steps_id').on(t.taskId, t.id)],
-)
+/** Finished durable steps, and sleeps from their beginning. */
+export const asyncTaskSteps = tables.asyncTaskSteps
 
-/** Only the key is indexed, so that a heartbeat stays a HOT update. */
-export const asyncTaskExecutors = pgTable('async_task_executors', {
-  executorId: uuid('executor_id').primaryKey(),
-  host: text('host').notNull(),
-  pid: integer('pid').notNull(),
-  version: text('version').notNull(),
-  slots: integer('slots').notNull(),
-  taskTypes: text('task_types').array().notNull(),
-  leaseMs: integer('lease_ms').notNull(),
-  startedAt: instant('started_at').notNull().defaultNow(),
-  heartbeatAt: instant('heartbeat_at').notNull().defaultNow(),
-  /** Set by a clean stop. Its types count as registered for one more lease. */
-  stoppedAt: instant('stopped_at'),
-  stuck: text('stuck').array().notNull().default(sql`'{}'`),
-})
+/** Executors that live or have stopped lately. */
+export const asyncTaskExecutors = tables.asyncTaskExecutors
 
-/** A whole second, which a `Date` holds exactly, so that it can be compared. */
-const tick = (name: string) => timestamp(name, { withTimezone: true, mode: 'date', precision: 0 })
+/** Schedules, with their next tick. */
+export const asyncTaskSchedules = tables.asyncTaskSchedules
 
-/** A tick is taken by the statement that moves `next_run_at` and inserts the task. */
-export const asyncTaskSchedules = pgTable(
-  'async_task_schedules',
-  {
-    name: varchar('name', { length: 100 }).primaryKey(),
-    cron: text('cron').notNull(),
-    timeZone: text('time_zone').notNull(),
-    taskType: varchar('task_type', { length: 100 }).notNull(),
-    /** JSON text, as given: parsed by the type at each tick. */
-    params: text('params').notNull().default('{}'),
-    enabled: boolean('enabled').notNull().default(true),
-    missed: varchar('missed', { length: 10 }).notNull().default('skip'),
-    /** Code owns all of it but `enabled`. */
-    declared: boolean('declared').notNull().default(false),
-    /** New after each change; a tick that was planned before is void. */
-    revision: uuid('revision').notNull().defaultRandom(),
-    /** Null while disabled. */
-    nextRunAt: tick('next_run_at'),
-    lastRunAt: tick('last_run_at'),
-    /** No reference: tasks are deleted, schedules stay. */
-    lastTaskId: varchar('last_task_id', { length: 50 }),
-    /** Why the latest tick created no task. */
-    lastError: text('last_error'),
-    createdAt: instant('created_at').notNull().defaultNow(),
-    updatedAt: instant('updated_at').notNull().defaultNow(),
-  },
-  (t) => [
-    check('async_task_schedules_missed_check', sql`${t.missed} in ('skip', 'once', 'all')`),
-    check('async_task_schedules_enabled_check', sql`${t.enabled} or ${t.nextRunAt} is null`),
-  ],
-)
 /** Ended tasks per minute and process, for rates without an index on end times. Kept for hours. */
-export const asyncTaskMinutes = pgTable(
-  'async_task_minutes',
-  {
-    minute: instant('minute').notNull(),
-    source: uuid('source').notNull(),
-    completed: integer('completed').notNull().default(0),
-    failed: integer('failed').notNull().default(0),
-    cancelled: integer('cancelled').notNull().default(0),
-  },
-  (t) => [primaryKey({ name: 'async_task_minutes_pkey', columns: [t.minute, t.source] })],
-)
+export const asyncTaskMinutes = tables.asyncTaskMinutes
 
 /** Work of one process at a time. A row, because poolers do not keep session locks. */
-export const asyncTaskDuties = pgTable('async_task_duties', {
-  name: varchar('name', { length: 50 }).primaryKey(),
-  holder: uuid('holder').notNull(),
-  /** Until then no other process takes it. */
-  until: instant('until').notNull(),
-})
+export const asyncTaskDuties = tables.asyncTaskDuties
 
-/** Cancels of tasks whose rows were locked. No foreign key: its check would wait for the locked row. */
-export const asyncTaskCancelRequests = pgTable('async_task_cancel_requests', {
-  taskId: varchar('task_id', { length: 50 }).primaryKey(),
-  requestedAt: instant('requested_at').notNull().defaultNow(),
-})
+/** Cancels of tasks whose rows were locked. */
+export const asyncTaskCancelRequests = tables.asyncTaskCancelRequests
 
 /** Settings of a type in all processes. Without a row, a type is not paused and has no follow-up. */
-export const asyncTaskTypes = pgTable('async_task_types', {
-  taskType: varchar('task_type', { length: 100 }).primaryKey(),
-  pausedAt: instant('paused_at'),
-  /** Type of the task that a final failure creates, and its options; null: none. */
-  onFailed: varchar('on_failed', { length: 100 }),
-  onFailedPriority: smallint('on_failed_priority'),
-  onFailedMaxRetries: integer('on_failed_max_retries'),
-  onFailedTimeoutSeconds: integer('on_failed_timeout_seconds'),
-  /** Version of its claims, where it has a limit over all processes: shows whether a count is still true. */
-  claims: bigint('claims', { mode: 'number' }).notNull().default(0),
-})
+export const asyncTaskTypes = tables.asyncTaskTypes
+
+/** Changed tasks, for streams of all tasks; kept for minutes. */
+export const asyncTaskChanges = tables.asyncTaskChanges
+
+/** The tables of the engine in one schema, as `asyncTasksIn` returns them. */
+export interface AsyncTaskTables {
+  /** Tasks, one row each. */
+  readonly asyncTasks: typeof asyncTasks
+  /** Params, one row for each key. */
+  readonly asyncTaskParams: typeof asyncTaskParams
+  /** Lines of the tasks' logs. */
+  readonly asyncTaskLogs: typeof asyncTaskLogs
+  /** Attempts that did not complete; the latest attempt of a task is derived from its row. */
+  readonly asyncTaskAttempts: typeof asyncTaskAttempts
+  /** Finished durable steps, and sleeps from their beginning. */
+  readonly asyncTaskSteps: typeof asyncTaskSteps
+  /** Executors that live or have stopped lately. */
+  readonly asyncTaskExecutors: typeof asyncTaskExecutors
+  /** Schedules, with their next tick. */
+  readonly asyncTaskSchedules: typeof asyncTaskSchedules
+  /** Ended tasks per minute and process, for rates without an index on end times. Kept for hours. */
+  readonly asyncTaskMinutes: typeof asyncTaskMinutes
+  /** Work of one process at a time. A row, because poolers do not keep session locks. */
+  readonly asyncTaskDuties: typeof asyncTaskDuties
+  /** Cancels of tasks whose rows were locked. */
+  readonly asyncTaskCancelRequests: typeof asyncTaskCancelRequests
+  /** Settings of a type in all processes. Without a row, a type is not paused and has no follow-up. */
+  readonly asyncTaskTypes: typeof asyncTaskTypes
+  /** Changed tasks, for streams of all tasks; kept for minutes. */
+  readonly asyncTaskChanges: typeof asyncTaskChanges
+}
+
+const tablesOf = new Map<string, AsyncTaskTables>([[PUBLIC, tables]])
 
 /**
- * Changed tasks, for streams of all tasks; kept for minutes. Read by comparing snapshots, so that late commits are
- * found.
+ * Returns the Drizzle tables of a runner with the option `schema`, for your own queries: those that this module exports,
+ * in another schema. The same objects for the same name.
+ *
+ * @param schema name of the schema, as in the plugin's option
+ * @throws TaskError `INVALID_ARGUMENT` for a name that the option does not allow
  */
-export const asyncTaskChanges = pgTable(
-  'async_task_changes',
-  {
-    id: bigint('id', { mode: 'number' }).generatedAlwaysAsIdentity().primaryKey(),
-    xid: transactionId('xid').notNull().default(sql`pg_current_xact_id()`),
-    /** No references: deleted tasks are among them. */
-    taskIds: text('task_ids').array().notNull(),
-    /** The creator of each, where the tasks were deleted; null in other reports, and in those of earlier versions. */
-    createdBy: text('created_by').array(),
-    createdAt: instant('created_at').notNull().defaultNow(),
-  },
-  (t) => [index('idx_async_task_changes_xid').on(t.xid)],
-)
+export function asyncTasksIn(schema: string): AsyncTaskTables {
+  const name = requireSchemaName(schema)
+  const known = tablesOf.get(name)
+  if (known) return known
+  // Its type differs in the name of the schema alone, which is known at run time only.
+  const made = createTables(pgSchema(name).table as unknown as PgTableFn)
+  tablesOf.set(name, made)
+  return made
+}

@@ -1,5 +1,5 @@
 import { arrayLiteral, type Database, execute, plainArray, statement, transact } from '../../db/database.ts'
-import { requireTransaction, runIn, type Transaction } from '../../db/query-runner.ts'
+import { type CallersTransaction, requireTransaction, runIn } from '../../db/query-runner.ts'
 import type { Sleep } from '../definition/steps.ts'
 import { recordAttempts } from './attempts.ts'
 import {
@@ -115,12 +115,12 @@ const INSERT_STEP = `insert into ${STEPS} (task_id, name, attempt, result, start
 
 /** In a transaction whose `guardFence` held. */
 export async function insertStep(
-  tx: Transaction,
+  on: CallersTransaction,
   { taskId, attempt, name, result, durationMs }: Omit<FinishedStep, 'id'>,
   responseTimeoutMs: number,
 ): Promise<void> {
-  await requireTransaction(tx)
-  await runIn(tx, INSERT_STEP, [taskId, name, attempt, result, durationMs], responseTimeoutMs)
+  await requireTransaction(on)
+  await runIn(on, INSERT_STEP, [taskId, name, attempt, result, durationMs], responseTimeoutMs)
 }
 
 const LOCK_FENCE = statement(

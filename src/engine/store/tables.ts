@@ -15,7 +15,10 @@ import {
   asyncTaskTypes,
 } from './schema.ts'
 
-/** Statements name the schema of each table, so that no role's, database's or connection's search_path matters. */
+/**
+ * Statements name the schema of each table, so that no role's, database's or connection's search_path matters. They name
+ * `public`: the database of another schema renames it, see `EngineSchema`.
+ */
 const qualified = (table: PgTable) => `public.${getTableName(table)}`
 
 export const TASKS = qualified(asyncTasks)

@@ -95,6 +95,8 @@ export async function findTypesInUse(
   taskTypes: readonly string[],
   tx?: Transaction,
 ): Promise<string[]> {
-  const rows = tx ? await runIn(tx, IN_USE, [taskTypes]) : await query(db, IN_USE, [taskTypes])
+  const rows = tx
+    ? await runIn({ tx, schema: db.schema }, IN_USE, [taskTypes])
+    : await query(db, IN_USE, [taskTypes])
   return (rows as { name: string }[]).map(({ name }) => name)
 }

@@ -41,7 +41,7 @@ function createClaimer(...tasks: AnyTask[]) {
     return answer
   })
   const claimer = new Claimer({
-    db: createDatabase(pool, { prepared: false }),
+    db: createDatabase(pool, { prepared: false, schema: engines.database.schema }),
     executorId: randomUUID(),
     types: [...registry.definitions().values()].map(limitsOf),
     slots: new Slots(2),

@@ -166,7 +166,10 @@ test('viewers are disconnected where their process stood still for longer than c
     `update async_task_duties set until = now() - interval '1 ms' where name = 'watch'`,
   )
   // Another process that requests reports again does not hide the gap.
-  const db = createDatabase(engines.database.pool, { prepared: engines.database.prepared })
+  const db = createDatabase(engines.database.pool, {
+    prepared: engines.database.prepared,
+    schema: engines.database.schema,
+  })
   await requestReports(db)
   aheadMs = 20_000
   await ended

@@ -59,7 +59,7 @@ describe('the reader', () => {
     events.on('loopRecovered', ({ loop }) => said.push(`${loop} recovered`))
     const recovered = new Promise((resolve) => events.once('loopRecovered', resolve))
     const behind = new TaskFeed(
-      createDatabase(pool, { prepared: engines.database.prepared }),
+      createDatabase(pool, { prepared: engines.database.prepared, schema: engines.database.schema }),
       events,
       redaction,
     )

@@ -29,7 +29,10 @@ export function useWatcher(...knownTypes: string[]): Watcher {
   let feed: TaskFeed
   beforeEach(async () => {
     await rememberTypes(engines.database.pool, ...knownTypes)
-    const db = createDatabase(engines.database.pool, { prepared: engines.database.prepared })
+    const db = createDatabase(engines.database.pool, {
+      prepared: engines.database.prepared,
+      schema: engines.database.schema,
+    })
     statements.length = 0
     const query = db.pool.query.bind(db.pool)
     const counted = new Proxy(db.pool, {

@@ -146,7 +146,10 @@ export class Real {
   }
 
   async #tasks(taskIds: readonly string[]) {
-    const db = createDatabase(this.#database.pool, { prepared: this.#database.prepared })
+    const db = createDatabase(this.#database.pool, {
+      prepared: this.#database.prepared,
+      schema: this.#database.schema,
+    })
     const { rows } = await db.pool.query<{ task_id: string; attempt: number }>(
       'select task_id, attempt from async_tasks where task_id = any($1)',
       [taskIds],

@@ -227,7 +227,7 @@ describe('createTask', () => {
 
   test('works without prepared statements', async () => {
     const manager = new TaskManager({
-      db: createDatabase(tables.pool, { prepared: false }),
+      db: createDatabase(tables.pool, { prepared: false, schema: tables.database.schema }),
       events: new TaskEvents(),
       definitions: new Map(),
       settings: taskSettings.parse({}),

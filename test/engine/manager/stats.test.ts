@@ -21,7 +21,11 @@ describe('stats', () => {
     const pool = new pg.Pool({ connectionString: tables.database.url, max: 1 })
     const held = await pool.connect()
     try {
-      const db = createDatabase(pool, { prepared: tables.database.prepared, responseTimeoutMs: 25 })
+      const db = createDatabase(pool, {
+        prepared: tables.database.prepared,
+        schema: tables.database.schema,
+        responseTimeoutMs: 25,
+      })
       const statistics = new Statistics(db)
       const first = statistics.read()
       expect(statistics.read()).toBe(first)
@@ -116,7 +120,9 @@ describe('stats', () => {
       await delay(1_100)
       throw new Error('took too long')
     })
-    const statistics = new Statistics(createDatabase(pool, { prepared: tables.database.prepared }))
+    const statistics = new Statistics(
+      createDatabase(pool, { prepared: tables.database.prepared, schema: tables.database.schema }),
+    )
     const failed = statistics.read()
     await expect(failed).rejects.toThrow('took too long')
     expect(statistics.read()).toBe(failed)
@@ -208,7 +214,10 @@ describe('ends by minute', () => {
     const pool = createPool({ connectionString: proxy.url })
     try {
       const events = new TaskEvents()
-      const counter = new FinishCounter(createDatabase(pool, { prepared: tables.database.prepared }), events)
+      const counter = new FinishCounter(
+        createDatabase(pool, { prepared: tables.database.prepared, schema: tables.database.schema }),
+        events,
+      )
       proxy.set('reset')
       events.emit('cancelled', { taskId: 'task_a', taskType: 'a', attempt: 0 })
       await counter.flush()

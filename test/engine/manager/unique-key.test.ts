@@ -188,7 +188,11 @@ describe('while another transaction has the key', () => {
 
   test('a create is refused when that takes too long, and the key can be had afterwards', async () => {
     const manager = new TaskManager({
-      db: createDatabase(tables.pool, { prepared: tables.database.prepared, responseTimeoutMs: 700 }),
+      db: createDatabase(tables.pool, {
+        prepared: tables.database.prepared,
+        schema: tables.database.schema,
+        responseTimeoutMs: 700,
+      }),
       events: new TaskEvents(),
       definitions: new Map(),
       settings: taskSettings.parse({}),

@@ -151,7 +151,7 @@ describe('a type with keys', () => {
     const proxy = await startFaultProxy(tables.database.url)
     const pool = createPool({ connectionString: proxy.url })
     try {
-      const db = createDatabase(pool, { prepared: tables.database.prepared })
+      const db = createDatabase(pool, { prepared: tables.database.prepared, schema: tables.database.schema })
       const made = new Claims(db, SOME_EXECUTOR, [keyed])
       const request = { limit: 10, capacity: [null], since: [null] }
       const failed = proxy.dropAnswerTo('tasks_crowded_types')
@@ -184,7 +184,11 @@ describe('a type with keys', () => {
         await client.query('rollback')
       }
     })
-    const made = new Claims(createDatabase(pool, { prepared: false }), SOME_EXECUTOR, [keyed])
+    const made = new Claims(
+      createDatabase(pool, { prepared: false, schema: tables.database.schema }),
+      SOME_EXECUTOR,
+      [keyed],
+    )
     const request = { limit: 10, capacity: [null], since: [null] }
     try {
       const answer = await made.claimLimited(request, new Set(['keyed']))

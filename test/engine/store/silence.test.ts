@@ -18,7 +18,11 @@ beforeEach(async () => {
   proxy = await startFaultProxy(tables.database.url)
   // A host's own, without any time limit.
   pool = new pg.Pool({ connectionString: proxy.url, max: 1 })
-  db = createDatabase(pool, { prepared: tables.database.prepared, responseTimeoutMs: 1_000 })
+  db = createDatabase(pool, {
+    prepared: tables.database.prepared,
+    schema: tables.database.schema,
+    responseTimeoutMs: 1_000,
+  })
 })
 
 afterEach(async () => {

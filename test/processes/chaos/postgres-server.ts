@@ -9,6 +9,7 @@ import pg from 'pg'
 import { createPool } from '../../../src/db/client.ts'
 import { asOwner, prepareCluster } from '../../../src/db/embedded-cluster.ts'
 import { prepareHome } from '../../../src/db/embedded-home.ts'
+import { EngineSchema } from '../../../src/db/engine-schema.ts'
 import { migrate } from '../../../src/db/migrate.ts'
 import type { TestDatabase } from '../../support/database.ts'
 import { databaseUrl } from '../../support/database-url.ts'
@@ -107,6 +108,7 @@ async function createDatabaseOn(serverUrl: string): Promise<TestDatabase> {
     url,
     directUrl: url,
     pool,
+    schema: EngineSchema.public,
     prepared: true,
     async drop() {
       await pool.end()

@@ -165,10 +165,10 @@ export const RULES: readonly Rule[] = [
     broken: parseSource('src/dashboard/app.tsx', `import { version } from '../plugin.ts'\n`),
   }),
   {
-    name: 'the environment is read in config.ts alone',
+    name: "the environment is read in config.ts and in the package's command alone",
     broken: parseSource('src/server.ts', `listen(process.env.PORT)\n`),
     find: (file) =>
-      isIn(file, ['config.ts'])
+      isIn(file, ['config.ts', 'cli/bin.ts'])
         ? []
         : findLines(
             file,

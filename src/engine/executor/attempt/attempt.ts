@@ -79,7 +79,7 @@ export class Attempt {
     this.observed = observeAttempt(this.event, task, services.tracing)
     const run = { fence: this.fence, event: this.event, cancellation: this.#cancellation }
     this.#output = new AttemptOutput(run, services, this.#scrubber)
-    this.#completion = new TransactionalCompletion(run, this.#output, services.maxResultBytes)
+    this.#completion = new TransactionalCompletion(run, this.#output, services)
     this.#steps = new LazySteps({ id: task.id, ...run }, this.#output, services)
     this.#writer = new OutcomeWriter(this, this.#output, services, this.#scrubber)
   }

@@ -1,3 +1,5 @@
+import type { Database } from '../../../db/database.ts'
+import type { EngineSchema } from '../../../db/engine-schema.ts'
 import type { Transaction } from '../../../db/query-runner.ts'
 import { taskLost } from '../../definition/errors.ts'
 import type { Fence } from '../../store/fence.ts'
@@ -12,17 +14,19 @@ export class TransactionalCompletion {
   readonly #cancellation: Cancellation
   readonly #output: AttemptOutput
   readonly #maxResultBytes: number
+  readonly #schema: EngineSchema
   #attempted = false
 
   constructor(
     run: { fence: Fence; cancellation: Cancellation },
     output: AttemptOutput,
-    maxResultBytes: number,
+    { db, maxResultBytes }: { readonly db: Database; readonly maxResultBytes: number },
   ) {
     this.#fence = run.fence
     this.#cancellation = run.cancellation
     this.#output = output
     this.#maxResultBytes = maxResultBytes
+    this.#schema = db.schema
   }
 
   /** The transaction may not commit. */
@@ -31,7 +35,8 @@ export class TransactionalCompletion {
   }
 
   async guard(tx: Transaction): Promise<void> {
-    if (this.#cancellation.aborted || !(await guardFence(tx, this.#fence))) throw taskLost(this.#fence)
+    const on = { tx, schema: this.#schema }
+    if (this.#cancellation.aborted || !(await guardFence(on, this.#fence))) throw taskLost(this.#fence)
   }
 
   async complete(tx: Transaction, result: unknown): Promise<void> {
@@ -40,7 +45,8 @@ export class TransactionalCompletion {
     await this.#output.flushed({ progress: false })
     if (this.#cancellation.aborted) throw taskLost(this.#fence)
     const last = this.#output.lastProgress
-    if (!(await completeInTransaction(tx, this.#fence, text, last))) throw taskLost(this.#fence)
+    const on = { tx, schema: this.#schema }
+    if (!(await completeInTransaction(on, this.#fence, text, last))) throw taskLost(this.#fence)
     this.#attempted = true
   }
 

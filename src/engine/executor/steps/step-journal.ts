@@ -47,6 +47,10 @@ export class StepJournal implements StepPort {
     this.#services = services
   }
 
+  get schema(): string {
+    return this.#services.db.schema.name
+  }
+
   get responseTimeoutMs(): number {
     return this.#services.db.responseTimeoutMs
   }

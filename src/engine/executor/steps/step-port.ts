@@ -9,6 +9,8 @@ export type BegunStep =
 export interface StepPort {
   readonly fence: Fence
   readonly responseTimeoutMs: number
+  /** Name of the schema of the tables. */
+  readonly schema: string
   /** @throws TaskError `TASK_LOST` once the signal has aborted; Suspended */
   requireOpen(): void
   /**

@@ -1,5 +1,6 @@
 import { performance } from 'node:perf_hooks'
 import { setTimeout as delay } from 'node:timers/promises'
+import { EngineSchema } from '../../../db/engine-schema.ts'
 import type { Transaction } from '../../../db/query-runner.ts'
 import { mayBeRepeated, type StepDatabase, transactIn } from '../../../db/step-database.ts'
 import { taskLost } from '../../definition/errors.ts'
@@ -21,6 +22,7 @@ export async function runInTransaction(
   { name, run }: { name: string; run: (tx: Transaction) => Promise<string | null> },
   tx: unknown,
 ): Promise<string | null> {
+  const schema = new EngineSchema(port.schema)
   for (let repeats = 0; ; repeats += 1) {
     port.requireOpen()
     const tried = { result: null as string | null, thrown: undefined as { error: unknown } | undefined }
@@ -41,7 +43,8 @@ export async function runInTransaction(
     tried: { result: string | null; thrown: { error: unknown } | undefined },
   ): Promise<void> {
     const { fence, responseTimeoutMs } = port
-    if (!(await guardFence(open, fence))) throw taskLost(fence)
+    const on = { tx: open, schema }
+    if (!(await guardFence(on, fence))) throw taskLost(fence)
     const startedAt = performance.now()
     try {
       tried.result = await run(open)
@@ -51,6 +54,6 @@ export async function runInTransaction(
     }
     const { taskId, attempt } = fence
     const durationMs = performance.now() - startedAt
-    await insertStep(open, { taskId, attempt, name, result: tried.result, durationMs }, responseTimeoutMs)
+    await insertStep(on, { taskId, attempt, name, result: tried.result, durationMs }, responseTimeoutMs)
   }
 }

@@ -12,6 +12,8 @@ export interface ThreadTask {
   readonly params: Record<string, unknown>
   readonly taskType: string
   readonly fence: Fence
+  /** Where the tables are. */
+  readonly schema: string
   readonly maxResultBytes: number
   readonly responseTimeoutMs: number
   readonly hidden: Hidden | undefined

@@ -30,9 +30,12 @@ export interface ThreadRun {
 /** Runs handlers in the worker threads of one executor, whose slots limit their number. */
 export class ThreadPool {
   readonly #workers: Workers
+  readonly #schema: string
 
-  constructor(events: TaskEvents) {
+  /** @param schema of the tables */
+  constructor(events: TaskEvents, schema: string) {
     this.#workers = new Workers((error) => events.emit('lateThreadError', { error }))
+    this.#schema = schema
   }
 
   async run(run: ThreadRun): Promise<unknown> {
@@ -65,7 +68,8 @@ export class ThreadPool {
     try {
       const { params, fence, maxResultBytes, responseTimeoutMs, hidden } = run
       const limits = { maxResultBytes, responseTimeoutMs }
-      thread.startTask({ module, params, taskType, fence, ...limits, hidden, port: port2 }, port2, end.reject)
+      const task = { module, params, taskType, fence, schema: this.#schema, ...limits, hidden, port: port2 }
+      thread.startTask(task, port2, end.reject)
       if (signal.aborted) onAbort()
       return await end.promise
     } finally {

@@ -14,13 +14,15 @@ export interface ThreadLink {
 export class ThreadSteps implements StepPort {
   readonly fence: Fence
   readonly responseTimeoutMs: number
+  readonly schema: string
   readonly #signal: AbortSignal
   readonly #link: ThreadLink
   #isSuspended = false
 
-  constructor({ fence, responseTimeoutMs }: ThreadTask, signal: AbortSignal, link: ThreadLink) {
+  constructor({ fence, responseTimeoutMs, schema }: ThreadTask, signal: AbortSignal, link: ThreadLink) {
     this.fence = fence
     this.responseTimeoutMs = responseTimeoutMs
+    this.schema = schema
     this.#signal = signal
     this.#link = link
   }

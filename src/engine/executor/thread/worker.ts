@@ -107,22 +107,29 @@ class Link {
         return (await this.#call({ kind: 'create', task: name, params, options })) as never
       },
       guard: async (tx) => {
-        // Loaded on use: it needs a database driver.
-        const { guardFence } = await import('../../store/guard.ts')
-        if (this.#abort.signal.aborted || !(await guardFence(tx, fence))) throw taskLost(this.#task.fence)
+        const { guardFence, schema } = await this.#loadStore()
+        const holds = !this.#abort.signal.aborted && (await guardFence({ tx, schema }, fence))
+        if (!holds) throw taskLost(fence)
       },
       complete: async (tx, result) => {
-        const { completeInTransaction } = await import('../../store/guard.ts')
+        const { completeInTransaction, schema } = await this.#loadStore()
         const text = this.encode(result)
         this.#sendProgress()
         const last = (await this.#call({ kind: 'flush' })) as LastProgress | undefined
-        if (this.#abort.signal.aborted) throw taskLost(this.#task.fence)
-        if (!(await completeInTransaction(tx, fence, text, last))) throw taskLost(this.#task.fence)
+        if (this.#abort.signal.aborted) throw taskLost(fence)
+        if (!(await completeInTransaction({ tx, schema }, fence, text, last))) throw taskLost(fence)
         this.#send({ kind: 'completing' })
       },
       step: this.#steps.step,
       sleep: this.#steps.sleep,
     }
+  }
+
+  /** On use: it needs a database driver. */
+  async #loadStore() {
+    const { EngineSchema } = await import('../../../db/engine-schema.ts')
+    const { completeInTransaction, guardFence } = await import('../../store/guard.ts')
+    return { completeInTransaction, guardFence, schema: new EngineSchema(this.#task.schema) }
   }
 
   #report(current: number, total: number | undefined, step: string | undefined): void {

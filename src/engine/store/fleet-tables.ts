@@ -1,0 +1,134 @@
+import { sql } from 'drizzle-orm'
+import {
+  bigint,
+  boolean,
+  check,
+  customType,
+  index,
+  integer,
+  type PgTableFn,
+  primaryKey,
+  smallint,
+  text,
+  timestamp,
+  uuid,
+  varchar,
+} from 'drizzle-orm/pg-core'
+import { instant } from './task-tables.ts'
+
+const transactionId = customType<{ data: string }>({ dataType: () => 'xid8' })
+
+/** A whole second, which a `Date` holds exactly, so that it can be compared. */
+const tick = (name: string) => timestamp(name, { withTimezone: true, mode: 'date', precision: 0 })
+
+/** Only the key is indexed, so that a heartbeat stays a HOT update. */
+export const createExecutors = (table: PgTableFn) =>
+  table('async_task_executors', {
+    executorId: uuid('executor_id').primaryKey(),
+    host: text('host').notNull(),
+    pid: integer('pid').notNull(),
+    version: text('version').notNull(),
+    slots: integer('slots').notNull(),
+    taskTypes: text('task_types').array().notNull(),
+    leaseMs: integer('lease_ms').notNull(),
+    startedAt: instant('started_at').notNull().defaultNow(),
+    heartbeatAt: instant('heartbeat_at').notNull().defaultNow(),
+    /** Set by a clean stop. Its types count as registered for one more lease. */
+    stoppedAt: instant('stopped_at'),
+    stuck: text('stuck').array().notNull().default(sql`'{}'`),
+  })
+
+/** A tick is taken by the statement that moves `next_run_at` and inserts the task. */
+export const createSchedules = (table: PgTableFn) =>
+  table(
+    'async_task_schedules',
+    {
+      name: varchar('name', { length: 100 }).primaryKey(),
+      cron: text('cron').notNull(),
+      timeZone: text('time_zone').notNull(),
+      taskType: varchar('task_type', { length: 100 }).notNull(),
+      /** JSON text, as given: parsed by the type at each tick. */
+      params: text('params').notNull().default('{}'),
+      enabled: boolean('enabled').notNull().default(true),
+      missed: varchar('missed', { length: 10 }).notNull().default('skip'),
+      /** Code owns all of it but `enabled`. */
+      declared: boolean('declared').notNull().default(false),
+      /** New after each change; a tick that was planned before is void. */
+      revision: uuid('revision').notNull().defaultRandom(),
+      /** Null while disabled. */
+      nextRunAt: tick('next_run_at'),
+      lastRunAt: tick('last_run_at'),
+      /** No reference: tasks are deleted, schedules stay. */
+      lastTaskId: varchar('last_task_id', { length: 50 }),
+      /** Why the latest tick created no task. */
+      lastError: text('last_error'),
+      createdAt: instant('created_at').notNull().defaultNow(),
+      updatedAt: instant('updated_at').notNull().defaultNow(),
+    },
+    (t) => [
+      check('async_task_schedules_missed_check', sql`${t.missed} in ('skip', 'once', 'all')`),
+      check('async_task_schedules_enabled_check', sql`${t.enabled} or ${t.nextRunAt} is null`),
+    ],
+  )
+/** Ended tasks per minute and process, for rates without an index on end times. Kept for hours. */
+export const createMinutes = (table: PgTableFn) =>
+  table(
+    'async_task_minutes',
+    {
+      minute: instant('minute').notNull(),
+      source: uuid('source').notNull(),
+      completed: integer('completed').notNull().default(0),
+      failed: integer('failed').notNull().default(0),
+      cancelled: integer('cancelled').notNull().default(0),
+    },
+    (t) => [primaryKey({ name: 'async_task_minutes_pkey', columns: [t.minute, t.source] })],
+  )
+
+/** Work of one process at a time. A row, because poolers do not keep session locks. */
+export const createDuties = (table: PgTableFn) =>
+  table('async_task_duties', {
+    name: varchar('name', { length: 50 }).primaryKey(),
+    holder: uuid('holder').notNull(),
+    /** Until then no other process takes it. */
+    until: instant('until').notNull(),
+  })
+
+/** Cancels of tasks whose rows were locked. No foreign key: its check would wait for the locked row. */
+export const createCancelRequests = (table: PgTableFn) =>
+  table('async_task_cancel_requests', {
+    taskId: varchar('task_id', { length: 50 }).primaryKey(),
+    requestedAt: instant('requested_at').notNull().defaultNow(),
+  })
+
+/** Settings of a type in all processes. Without a row, a type is not paused and has no follow-up. */
+export const createTypes = (table: PgTableFn) =>
+  table('async_task_types', {
+    taskType: varchar('task_type', { length: 100 }).primaryKey(),
+    pausedAt: instant('paused_at'),
+    /** Type of the task that a final failure creates, and its options; null: none. */
+    onFailed: varchar('on_failed', { length: 100 }),
+    onFailedPriority: smallint('on_failed_priority'),
+    onFailedMaxRetries: integer('on_failed_max_retries'),
+    onFailedTimeoutSeconds: integer('on_failed_timeout_seconds'),
+    /** Version of its claims, where it has a limit over all processes: shows whether a count is still true. */
+    claims: bigint('claims', { mode: 'number' }).notNull().default(0),
+  })
+
+/**
+ * Changed tasks, for streams of all tasks; kept for minutes. Read by comparing snapshots, so that late commits are
+ * found.
+ */
+export const createChanges = (table: PgTableFn) =>
+  table(
+    'async_task_changes',
+    {
+      id: bigint('id', { mode: 'number' }).generatedAlwaysAsIdentity().primaryKey(),
+      xid: transactionId('xid').notNull().default(sql`pg_current_xact_id()`),
+      /** No references: deleted tasks are among them. */
+      taskIds: text('task_ids').array().notNull(),
+      /** The creator of each, where the tasks were deleted; null in other reports, and in those of earlier versions. */
+      createdBy: text('created_by').array(),
+      createdAt: instant('created_at').notNull().defaultNow(),
+    },
+    (t) => [index('idx_async_task_changes_xid').on(t.xid)],
+  )
