@@ -221,6 +221,17 @@ test('the admin page comes with it, built for production', async () => {
   expect(size).toBeLessThan(500_000)
 })
 
+test('its command applies migrations', async () => {
+  const database = await createTestDatabase('empty')
+  onTestFinished(() => database.drop())
+  const env = { ...process.env, DATABASE_URL: database.directUrl }
+  const migrate = () => run('npx', ['fastify-async-tasks', 'migrate', '--schema', 'jobs'], { cwd: host, env })
+  expect((await migrate()).stdout).toMatch(/^jobs: applied 0000_engine, /)
+  expect((await migrate()).stdout).toBe('jobs: up to date\n')
+  const { rows } = await database.pool.query('select count(*)::int as tasks from jobs.async_tasks')
+  expect(rows).toEqual([{ tasks: 0 }])
+})
+
 test('the tables are a module of their own', async () => {
   const code = `
     import * as schema from 'fastify-async-tasks/schema'

@@ -1,4 +1,6 @@
+import swagger from '@fastify/swagger'
 import Fastify, { type FastifyInstance } from 'fastify'
+import { jsonSchemaTransform } from 'fastify-type-provider-zod'
 import pg from 'pg'
 import { Registry } from 'prom-client'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -44,6 +46,7 @@ function createApp(): FastifyInstance {
 
 test('two runners in one app do not see each other', async () => {
   const app = createApp()
+  await app.register(swagger, { openapi: {}, transform: jsonSchemaTransform })
   await app.register(asyncTasks, { ...base(), tasks: [here] })
   await app.register(asyncTasks, { ...base(), ...second, tasks: [there] })
   await app.ready()
@@ -66,6 +69,7 @@ test('two runners in one app do not see each other', async () => {
     const list = await app.inject(`${prefix}/tasks`)
     expect(list.json()).toMatchObject({ total: 1, tasks: [{ taskId }] })
     expect((await app.inject(`${prefix}/executors`)).json().executors).toHaveLength(1)
+    expect(app.swagger().paths).toHaveProperty([`${prefix}/tasks/{taskId}`, 'get'])
   }
   // Two processes with the same schema share it.
   const third = createApp()

@@ -27,8 +27,8 @@ async function createApp(options: Partial<AsyncTasksOptions>) {
 test.each([true, false])(
   'an app with executor: %s makes its schedules before it is ready',
   async (executor) => {
-    const { url } = await prepareDatabase()
-    const app = await createApp({ connectionString: url, executor, schedules: [daily] })
+    const { url, schema } = await prepareDatabase()
+    const app = await createApp({ connectionString: url, schema: schema.name, executor, schedules: [daily] })
     await app.ready()
     expect(await app.tasks.listSchedules()).toMatchObject([{ name: 'daily', declared: true }])
   },
@@ -40,9 +40,9 @@ test.each([
   [{ params: { n: 'x' } }, /params of 'report' are invalid: \/n/],
   [{ task: 'bad type' }, /task type "bad type"/],
 ])('an app whose code says %j does not start', async (wrong, message) => {
-  const { url, pool } = await prepareDatabase()
+  const { url, schema, pool } = await prepareDatabase()
   const schedules = [daily, { ...daily, name: 'wrong', ...wrong }]
-  const app = await createApp({ connectionString: url, schedules })
+  const app = await createApp({ connectionString: url, schema: schema.name, schedules })
   await expect(app.ready()).rejects.toThrow(message)
   expect((await pool.query('select from async_task_schedules')).rowCount).toBe(0)
 })
@@ -54,7 +54,7 @@ test('an app that starts while the database is away makes its schedules when it 
   const pool = createPool({ connectionString: proxy.url })
   onTestFinished(() => pool.end())
   proxy.set('reset')
-  const app = await createApp({ pool, schedules: [daily] })
+  const app = await createApp({ pool, schema: database.schema.name, schedules: [daily] })
   await app.ready()
   proxy.set('none')
   const names = async () => (await database.pool.query('select name from async_task_schedules')).rows

@@ -106,7 +106,7 @@ describe('a step with tx', () => {
             runs.push(name)
             // Its own statement of the step is not answered: the transaction is rolled back.
             if (name !== 'committed' && runs.length === 2) {
-              void proxy.dropAnswerTo('insert into public.async_task_steps')
+              void proxy.dropAnswerTo(engines.database.schema.rename('insert into public.async_task_steps'))
             }
             return runs.length
           },
