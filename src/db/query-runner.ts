@@ -14,8 +14,11 @@ export interface QueryRunner {
 
 /** A Drizzle transaction on node-postgres, with any schema. */
 export interface DrizzleTransaction {
-  /** Takes Drizzle's SQL, whose type hosts without Drizzle do not have. */
-  execute(query: never): PromiseLike<{ rows: unknown[] }>
+  /**
+   * Takes Drizzle's SQL, whose type hosts without Drizzle do not have. Returns one result: in the types of Drizzle 1.0,
+   * a query of several statements returns several.
+   */
+  execute(query: never): PromiseLike<{ rows: unknown[] } | { rows: unknown[] }[]>
 }
 
 /** Your open transaction: Drizzle's, a `pg` client's, or any object with `query(text, values)`. */

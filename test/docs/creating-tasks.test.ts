@@ -95,7 +95,7 @@ test('many at once', async () => {
 })
 
 test('in a transaction', async () => {
-  const db = drizzle(database.pool)
+  const db = drizzle({ client: database.pool })
   const orders = pgTable('orders', { id: integer('id').primaryKey() })
   await db.transaction(async (tx) => {
     await tx.insert(orders).values({ id: 42 })

@@ -130,7 +130,7 @@ test('a task is created in a transaction, finishes a step in one, and is complet
   const [first] = await app.tasks.createTasks([{ task: greet, params: { name: 'Bob' } }], { tx: client })
   await client.query('commit')
   client.release()
-  const second = await drizzle(pool).transaction((tx) =>
+  const second = await drizzle({ client: pool }).transaction((tx) =>
     app.tasks.createTask(greet, { name: 'Cy' }, { tx, uniqueKey: 'cy' }),
   )
   for (const { taskId } of [first, second]) {
@@ -189,7 +189,10 @@ test('lists, counts, executors, types and streams show it over REST and in code'
   expect(await read('/executors')).toMatchObject({ executors: [{ slots: 4 }] })
   expect((await read('/task-types')).taskTypes).toHaveLength(tasks.length)
   const { asyncTasks: table } = asyncTasksIn(SCHEMA)
-  const rows = await drizzle(pool).select({ by: table.createdBy }).from(table).where(eq(table.taskId, taskId))
+  const rows = await drizzle({ client: pool })
+    .select({ by: table.createdBy })
+    .from(table)
+    .where(eq(table.taskId, taskId))
   expect(rows).toEqual([{ by: 'fay' }])
 })
 

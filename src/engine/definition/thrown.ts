@@ -172,9 +172,9 @@ function holdsStatement(error: Error): boolean {
   const [query, params, message] = ['query', 'params', 'message'].map((key) => readProperty(error, key))
   return (
     typeof query === 'string' &&
-    params !== undefined &&
     typeof message === 'string' &&
-    message.includes(`Failed query: ${query}`)
+    // Drizzle 1.0 leaves the parameters out in parts.
+    (params === undefined ? message === `Failed query: ${query}` : message.includes(`Failed query: ${query}`))
   )
 }
 

@@ -42,7 +42,7 @@ describe('ctx.complete', () => {
 
   test('works in a Drizzle transaction', async () => {
     const pay = task('pay_drizzle')(async (_params, ctx) => {
-      await drizzle(engines.database.pool).transaction(async (tx) => {
+      await drizzle({ client: engines.database.pool }).transaction(async (tx) => {
         await tx.execute(sql`insert into business values (${ctx.taskId}, ${ctx.attempt})`)
         await ctx.guard(tx)
         await ctx.complete(tx)

@@ -75,7 +75,7 @@ test('of 1,000 transactions, half of them rolled back, exactly the tasks of the 
   const { manager } = engines.start([note], { pollIntervalMs: 50, concurrency: 20 }, { hears: true })
   // They wait for ten connections, as long as the machine takes.
   engines.database.pool.options.connectionTimeoutMillis = 0
-  const db = drizzle(engines.database.pool)
+  const db = drizzle({ client: engines.database.pool })
   const transact = (i: number) =>
     db.transaction(async (tx) => {
       await manager.createTask(note, { i }, { tx, ...(i % 4 < 2 ? { uniqueKey: `k${i}` } : {}) })

@@ -11,8 +11,8 @@ const engines = useEngines()
 /** What callers take for a transaction. */
 const NONE: [string, (client: pg.Client) => unknown][] = [
   ['a pool', () => engines.database.pool],
-  ['Drizzle on a pool', () => drizzle(engines.database.pool)],
-  ['Drizzle on a client without begin', (client) => drizzle(client)],
+  ['Drizzle on a pool', () => drizzle({ client: engines.database.pool })],
+  ['Drizzle on a client without begin', (client) => drizzle({ client: client })],
   ['a client without begin', (client) => client],
   ['query(text, values) without begin', (client) => ({ query: client.query.bind(client) })],
   [
@@ -69,7 +69,7 @@ test('a begin that is still on its way counts, on a client and on Drizzle over i
   const client = new pg.Client({ connectionString: engines.database.url })
   await client.connect()
   try {
-    for (const tx of [client, drizzle(client)]) {
+    for (const tx of [client, drizzle({ client: client })]) {
       const begun = client.query('begin')
       await manager.createTask(plain, {}, { tx })
       await begun

@@ -20,7 +20,7 @@ class Refused extends Error {}
 /** Runs in a transaction of each kind that a caller may have. */
 const KINDS: [string, (work: (tx: Transaction) => Promise<void>) => Promise<void>][] = [
   ['a pg client', (work) => withTransaction(tables.pool, work)],
-  ['a Drizzle transaction', (work) => drizzle(tables.pool).transaction(work)],
+  ['a Drizzle transaction', (work) => drizzle({ client: tables.pool }).transaction(work)],
   [
     'anything with query(text, values)',
     (work) =>
@@ -84,7 +84,7 @@ describe.each(KINDS)('in %s', (_name, inTransaction) => {
 
 test('a savepoint that is rolled back takes its tasks along', async () => {
   const manager = createManager()
-  await drizzle(tables.pool).transaction(async (tx) => {
+  await drizzle({ client: tables.pool }).transaction(async (tx) => {
     await manager.createTask(plain, { kept: true }, { tx })
     const inner = tx.transaction(async (nested) => {
       await manager.createTask(plain, { kept: false }, { tx: nested })
@@ -174,7 +174,7 @@ test('a key whose task ended after a repeatable read began is refused by the dat
 
 test("an error of Drizzle's does not show the params", async () => {
   const manager = createManager()
-  const work = drizzle(tables.pool).transaction(async (tx) => {
+  const work = drizzle({ client: tables.pool }).transaction(async (tx) => {
     await tx.execute('select 1/0').catch(() => {})
     await manager.createTask(plain, { password: 'hunter2' }, { tx })
   })

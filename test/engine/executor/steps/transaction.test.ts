@@ -27,7 +27,7 @@ describe('a step with tx', () => {
   test('commits its effects with it, in a pool and in Drizzle, also side by side', async () => {
     const { task } = createTaskRegistry()
     const { pool } = engines.database
-    const db = drizzle(pool)
+    const db = drizzle({ client: pool })
     const seen: unknown[] = []
     const pay = task('pay')(async (_params, ctx) => {
       const { attempt } = ctx
