@@ -1,5 +1,6 @@
 import type pg from 'pg'
 import { suggest } from './client/option-names.ts'
+import { CONNECTION_STRING, isConnectionString } from './db/connection-string.ts'
 import { findSchemaNameProblem } from './db/schema-name.ts'
 import { TaskError } from './engine/definition/errors.ts'
 import type { TaskRegistry } from './engine/definition/registry.ts'
@@ -112,9 +113,6 @@ const DASHBOARD_RULES: Record<keyof DashboardMount, Rule> = {
   login: ["'password' or 'host'", isOneOf('password', 'host')],
 }
 
-/** What pg reads as it was meant: a URL, or the folder of a socket. It takes any other text for a relative URL. */
-const CONNECTION_STRING = /^(postgres(ql)?:\/\/|socket:|\/)/i
-
 /** Fastify's own options of every plugin. */
 const FASTIFY_OPTIONS = ['logLevel', 'logSerializers']
 
@@ -168,8 +166,8 @@ function checkTogether(options: AsyncTasksOptions, base: string): void {
   }
   for (const name of ['connectionString', 'directConnectionString'] as const) {
     const value = options[name]
-    if (value === undefined || CONNECTION_STRING.test(value)) continue
-    throw refused(`${name} must be a URL such as postgres://user:password@host:5432/database`)
+    if (value === undefined || isConnectionString(value)) continue
+    throw refused(`${name} must be ${CONNECTION_STRING}`)
   }
   const problem = options.schema === undefined ? undefined : findSchemaNameProblem(options.schema)
   if (problem !== undefined) throw refused(`schema must be ${problem}`)

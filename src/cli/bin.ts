@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { parseArgs } from 'node:util'
+import { CONNECTION_STRING, isConnectionString } from '../db/connection-string.ts'
 import { EngineSchema } from '../db/engine-schema.ts'
 import { migrate } from '../db/migrate.ts'
 import { PUBLIC } from '../db/schema-name.ts'
@@ -31,6 +32,9 @@ async function main(): Promise<void> {
   }
   const url = values['database-url'] ?? process.env.DATABASE_URL
   if (!url) throw new Error('name the database: --database-url, or DATABASE_URL in the environment')
+  // Not quoted: it may hold a password.
+  if (!isConnectionString(url))
+    throw new Error(`--database-url and DATABASE_URL must be ${CONNECTION_STRING}`)
   const schema = new EngineSchema(values.schema)
   const applied = await migrate(url, 'tasks', { mode: 'auto', schema, onNotice: console.error })
   console.log(`${schema.name}: ${applied.length > 0 ? `applied ${applied.join(', ')}` : 'up to date'}`)
