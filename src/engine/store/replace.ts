@@ -4,7 +4,7 @@ import { NOT_EXPIRED } from './claim-text.ts'
 import { column, type NewTask } from './insert.ts'
 import { CHANNEL } from './notify.ts'
 import { DETAIL_COLUMNS, type DetailRow, parseDetailRow } from './rows.ts'
-import { PARAMS, TASKS } from './tables.ts'
+import { PARAMS, STEPS, TASKS } from './tables.ts'
 
 /**
  * Pending tasks take over what a new task with their unique key brings. Two statements in one transaction: the first
@@ -23,7 +23,7 @@ const LOCK = statement(
 )
 
 // One that is due keeps its place among those that are, if it is due as well in its new form. `max_delay_ms` counts from
-// the creation. The retries start anew: the new params have not been tried.
+// the creation. Retries and steps start anew: the new params have not been tried.
 const RUN_AT = `case when given.due_at <= statement_timestamp() then least(t.run_at, given.due_at)
                     else least(given.due_at, t.created_at + given.max_delay_ms * interval '1 millisecond') end`
 
@@ -48,6 +48,8 @@ const REPLACE = statement(
        from given
       where t.task_id = given.task_id and t.status = 'pending'
      returning t.*
+   ), forgotten as (
+     delete from ${STEPS} where task_id in (select task_id from changed)
    ), removed as (
      delete from ${PARAMS} p
       where p.task_id in (select task_id from changed)
@@ -62,6 +64,8 @@ const REPLACE = statement(
           case when $14::text is not null then (select pg_notify('${CHANNEL}', $14::text))::text end as notified
      from changed t cross join lateral (select ${DETAIL_COLUMNS}) as holder`,
 )
+
+const NO_STEPS = { steps: null, stepCount: 0 }
 
 export interface ReplacedRow {
   readonly row: DetailRow
@@ -96,7 +100,10 @@ export async function replaceHolders(
   return new Map(
     rows.map(({ holder, inMs }) => {
       const row = parseDetailRow(holder)
-      return [row.uniqueKey ?? '', { row: { ...row, params: params.get(row.taskId) ?? null }, inMs }]
+      return [
+        row.uniqueKey ?? '',
+        { row: { ...row, ...NO_STEPS, params: params.get(row.taskId) ?? null }, inMs },
+      ]
     }),
   )
 }

@@ -13,6 +13,9 @@ import {
 import { ATTEMPTS, STEPS, TASKS } from './tables.ts'
 
 /**
+ * A result is JSON text. `kept_after` is the completed attempt after which an operator kept the step; others end with it.
+ * The index by id serves the newest steps of a task, and those after one of them.
+ *
  * A step is written under the fence. The lock is that of the foreign key's check: cancels, guards and progress do not wait
  * for it, while claims and rescues pass over the row until the step is committed, so the next attempt reads all steps.
  */

@@ -77,7 +77,7 @@ export class Arena {
     app.addHook('onClose', () => audit.close())
     await app.register(asyncTasks, {
       connectionString: database.url,
-      tasks: createWorkerTasks({ audit, gate: AbortSignal.abort(), tell: () => {} }),
+      tasks: createWorkerTasks({ audit, pool: database.pool, gate: AbortSignal.abort(), tell: () => {} }),
       executor: false,
       routes: false,
       migrate: false,

@@ -15,6 +15,13 @@ const TABLES = `
     how text
   );
   create index on runs (task_id, started_at);
+  create table effects (
+    id bigint generated always as identity primary key,
+    task_id text not null,
+    step integer not null,
+    attempt integer not null,
+    nonce text not null
+  );
   create table deaths (
     worker text primary key,
     at timestamptz not null default clock_timestamp()
@@ -48,6 +55,14 @@ export interface AuditedRun {
   readonly worker: string
   /** Undefined: its process died first. */
   readonly how: string | undefined
+}
+
+/** What a step has done. */
+export interface Effect {
+  readonly taskId: string
+  readonly step: number
+  readonly attempt: number
+  readonly nonce: string
 }
 
 /** The handlers' side, in a worker. */
@@ -86,6 +101,15 @@ export class AuditWriter {
     })
   }
 
+  /** What a step has done outside of the engine's database. */
+  async note({ taskId, step, attempt, nonce }: Effect): Promise<void> {
+    await this.#pool.query({
+      name: 'effect',
+      text: 'insert into effects (task_id, step, attempt, nonce) values ($1, $2, $3, $4)',
+      values: [taskId, step, attempt, nonce],
+    })
+  }
+
   async close(): Promise<void> {
     await this.#pool.end()
   }
@@ -115,6 +139,13 @@ export class Audit {
       [taskId],
     )
     return rows.map(({ how, ...run }) => ({ ...run, how: how ?? undefined }))
+  }
+
+  /** What the steps of a task have done, in that order. */
+  async effects(taskId: string): Promise<Effect[]> {
+    const text =
+      'select task_id as "taskId", step, attempt, nonce from effects where task_id = $1 order by id'
+    return (await this.#pool.query<Effect>(text, [taskId])).rows
   }
 
   /** Tasks that have a run, and runs. */

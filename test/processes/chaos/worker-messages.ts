@@ -35,6 +35,8 @@ export interface Answers {
 export type WorkerMessage =
   | { readonly kind: 'ready' }
   | { readonly kind: 'started'; readonly taskId: string; readonly attempt: number }
+  /** It holds in this step until its process is killed. */
+  | { readonly kind: 'held'; readonly taskId: string; readonly step: number }
   | { readonly kind: 'ended'; readonly taskId: string; readonly attempt: number }
   | {
       readonly kind: 'aborted'

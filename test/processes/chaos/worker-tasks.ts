@@ -1,5 +1,7 @@
+import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
+import type pg from 'pg'
 import { z } from 'zod'
 import type { TaskContext } from '../../../src/engine/definition/context.ts'
 import { createTaskRegistry } from '../../../src/engine/definition/registry.ts'
@@ -7,8 +9,14 @@ import type { AnyTask } from '../../../src/engine/definition/task-reference.ts'
 import type { AuditWriter } from './audit.ts'
 import { monotonicMs, type WorkerMessage } from './worker-messages.ts'
 
+export const STEPS = 100
+const stepped = z.object({ tx: z.boolean(), ms: z.number(), holdAt: z.int().optional() })
+const INSERT_EFFECT = 'insert into effects (task_id, step, attempt, nonce) values ($1, $2, $3, $4)'
+
 interface Surroundings {
   readonly audit: AuditWriter
+  /** Of the engine's database. */
+  readonly pool: pg.Pool
   /** Aborts when the test opens the gate. */
   readonly gate: AbortSignal
   tell(message: WorkerMessage): void
@@ -16,7 +24,7 @@ interface Surroundings {
 
 /** The handlers of a worker. Each writes its start and its end to the audit. */
 export function createWorkerTasks(surroundings: Surroundings): AnyTask[] {
-  const { audit, gate } = surroundings
+  const { audit, gate, pool } = surroundings
   const tell = (message: WorkerMessage) => surroundings.tell(message)
   const { task } = createTaskRegistry()
 
@@ -84,6 +92,32 @@ export function createWorkerTasks(surroundings: Surroundings): AnyTask[] {
     ),
     /** Waits at the gate whatever it is told. */
     task('deaf')((_params, ctx) => audited(ctx, () => untilReleased(gate))),
+    /**
+     * Has a hundred steps, each of which does something once: in the engine's database with `tx`, else in the audit's.
+     * Sleeps for a moment half-way. Returns what the steps have returned.
+     */
+    task('stepped', { params: stepped })(async ({ tx, ms, holdAt }, ctx) => {
+      const { taskId, attempt } = ctx
+      tell({ kind: 'started', taskId, attempt })
+      const nonces: unknown[] = []
+      for (let step = 1; step <= STEPS; step += 1) {
+        const name = `step ${step}`
+        const effect = { taskId, step, attempt, nonce: randomUUID() }
+        const work = async (client?: pg.PoolClient) => {
+          if (client) await client.query(INSERT_EFFECT, [taskId, step, attempt, effect.nonce])
+          else await audit.note(effect)
+          await delay(ms * Math.random())
+          if (step === holdAt && attempt === 1) {
+            tell({ kind: 'held', taskId, step })
+            await new Promise(() => {})
+          }
+          return effect.nonce
+        }
+        nonces.push(await (tx ? ctx.step(name, work, { tx: pool }) : ctx.step(name, () => work())))
+        if (step === STEPS / 2) await ctx.sleep('half-way', 100)
+      }
+      return nonces
+    }),
     /** Kills its process, each time. */
     task('deadly')((_params, ctx) =>
       audited(ctx, async () => {

@@ -66,7 +66,7 @@ await app.register(asyncTasks, {
   pool,
   directConnectionString: config.directUrl ?? config.databaseUrl,
   prepared: config.prepared,
-  tasks: createWorkerTasks({ audit, gate: gate.signal, tell: config.quiet ? () => {} : tell }),
+  tasks: createWorkerTasks({ audit, pool, gate: gate.signal, tell: config.quiet ? () => {} : tell }),
   routes: false,
   migrate: false,
 })
