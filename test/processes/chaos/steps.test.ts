@@ -12,7 +12,7 @@ vi.setConfig({ testTimeout: 3_600_000 })
 
 let server: PostgresServer
 beforeAll(async () => {
-  server = await startPostgres()
+  server = await startPostgres({ maxConnections: 100 })
 })
 afterAll(() => server.remove())
 const arena = useArena(() => server.createDatabase())

@@ -107,7 +107,7 @@ export function createWorkerTasks(surroundings: Surroundings): AnyTask[] {
           if (client) await client.query(INSERT_EFFECT, [taskId, step, attempt, effect.nonce])
           else await audit.note(effect)
           await delay(ms * Math.random())
-          if (step === holdAt && attempt === 1) {
+          if (step === holdAt && attempt === 2) {
             tell({ kind: 'held', taskId, step })
             await new Promise(() => {})
           }
