@@ -8,11 +8,14 @@ import { type BundledServer, startBundledServer } from './bundled-server.ts'
 const { task } = createTaskRegistry()
 const wait = task('wait')((_params, { signal }) => aborted(signal))
 const echo = task('echo')((params) => params)
+const stepped = task('stepped')(async (_params, ctx) => {
+  for (const name of ['a', 'b', 'c']) await ctx.step(name, () => name)
+})
 
 let server: BundledServer
 
 beforeAll(async () => {
-  server = await startBundledServer({ tasks: [wait, echo] })
+  server = await startBundledServer({ tasks: [wait, echo, stepped] })
 })
 afterAll(() => server.close())
 
@@ -114,4 +117,27 @@ describe('GET /tasks/stats', () => {
     const other = await server.asAdmin({ method: 'PUT', url: '/api/admin/tasks/stats' })
     expect(other.statusCode).toBe(405)
   })
+})
+
+test('POST /tasks/{taskId}/retry goes back to a step', async () => {
+  const { tasks } = server.app
+  const { taskId } = await tasks.createTask(stepped)
+  const before = await tasks.waitFor(taskId, { timeoutMs: 20_000 })
+  const retry = (payload: object) =>
+    server.asAdmin({ method: 'POST', url: `/api/admin/tasks/${taskId}/retry`, payload })
+  for (const [payload, code] of [
+    [{ from: 'z' }, 'STEP_NOT_FOUND'],
+    [{ from: '' }, 'INVALID_REQUEST'],
+    [{ step: 'a' }, 'INVALID_REQUEST'],
+  ] as const) {
+    const answer = await retry(payload)
+    expect([answer.statusCode, answer.json().code]).toEqual([400, code])
+  }
+  const answer = await retry({ from: 'b' })
+  expect(answer.statusCode).toBe(200)
+  const after = await tasks.waitFor(taskId, { timeoutMs: 20_000 })
+  expect(after.steps.map(({ name, attempt }) => `${name} ${attempt}`)).toEqual(['a 1', 'b 2', 'c 2'])
+  expect(before.steps.map(({ name, attempt }) => `${name} ${attempt}`)).toEqual(['a 1', 'b 1', 'c 1'])
+  const detail = await server.asAdmin({ method: 'GET', url: `/api/admin/tasks/${taskId}` })
+  expect(detail.json()).toMatchObject({ stepCount: 3, steps: [{ name: 'a' }, { name: 'b' }, { name: 'c' }] })
 })

@@ -33,6 +33,38 @@ describe('what another process does', () => {
     expect(seen.at(-1)).toEqual({ type: 'end', task: await manager.getTask(taskId) })
   })
 
+  test.for(['', 'secret'])(
+    'is shown with each step once, as the detail shows it (password: %s)',
+    async (password) => {
+      const gates = [createGate(), createGate()]
+      const work = task(`steps_${password.length}`)(async (_params, ctx) => {
+        await ctx.step('first', () => 1)
+        await gates[0]?.opened
+        await Promise.all(['second', 'third', `of ${password}`].map((name) => ctx.step(name, () => name)))
+        await gates[1]?.opened
+        ctx.progress(1, 2)
+        await ctx.step('last', () => 1)
+      })
+      const { manager } = engines.start([work])
+      const { taskId } = await manager.createTask(work, { password })
+      await expect.poll(async () => (await manager.getTask(taskId))?.stepCount).toBe(1)
+      const seen: FeedEvent[] = []
+      const names = () => seen.flatMap((event) => (event.type === 'step' ? event.step.name : []))
+      for await (const event of eventsOf(await follow(taskId))) {
+        seen.push(event)
+        if (event.type === 'task') gates[0]?.open()
+        if (names().length === 3) gates[1]?.open()
+      }
+      expect(seen[0]).toMatchObject({ type: 'task', task: { stepCount: 1, steps: [{ name: 'first' }] } })
+      const shown = password === '' ? 'of ' : 'of [redacted]'
+      expect(names().toSorted()).toEqual(['last', shown, 'second', 'third'].toSorted())
+      expect(seen.at(-1)).toMatchObject({ type: 'end', task: { stepCount: 5 } })
+      // A later event of the task contains the steps that were sent before.
+      const withProgress = seen.find((event) => event.type === 'task' && event.task.progress === 1)
+      expect(withProgress).toSatisfy((event) => event === undefined || event.task.steps.length >= 4)
+    },
+  )
+
   test('is shown without the params that are kept out of sight', async () => {
     const { manager } = engines.create([])
     const { taskId } = await manager.createTask('elsewhere', { user: 'ada', password: 'secret' })

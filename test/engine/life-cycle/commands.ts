@@ -68,6 +68,27 @@ const speak = command('speak', running, async (task, _model, real) => {
   run.report(task.progress, TOTAL)
 })
 
+/** Finished once, however often its task runs. */
+const step = command('step', running, async (task, _model, real) => {
+  await real.run(task.taskId, task.attempt).step(`step ${task.steps.length}`)
+  task.steps.push(`step ${task.steps.length}`)
+})
+
+/** A year; whoever wants it to go on wakes it. */
+const sleep = command('sleep', running, async (task, model, real) => {
+  real.run(task.taskId, task.attempt).sleep(`sleep ${task.steps.length}`)
+  model.sleep(task)
+})
+
+const wake = command(
+  'wake',
+  (model) => model.sleeping,
+  async (task, model, real) => {
+    await real.manager.runNow(task.taskId)
+    model.wake(task)
+  },
+)
+
 const cancel = command('cancel', all, async (task, model, real) => {
   if (task.status === 'completed' || task.status === 'failed') {
     await expect(real.manager.cancelTask(task.taskId)).rejects.toMatchObject({
@@ -160,6 +181,10 @@ export const commands = [
   fail,
   failForGood,
   speak,
+  step,
+  step,
+  sleep,
+  wake,
   cancel,
   cancelIgnored,
   letGo,

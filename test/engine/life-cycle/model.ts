@@ -14,6 +14,10 @@ export interface ModelTask {
   progress: number
   outcomes: { attempt: number; outcome: AttemptOutcome | null }[]
   lines: string[]
+  /** Finished steps and sleeps. */
+  steps: string[]
+  /** Pending, and not due for a year. */
+  isAsleep: boolean
   /** Its place among the due tasks of its priority. */
   due: number
   /** An attempt whose row has ended while its handler has not returned: it keeps its slot. */
@@ -38,10 +42,14 @@ export class Model {
     return this.tasks.filter(({ stopping }) => stopping !== undefined)
   }
 
+  get sleeping(): ModelTask[] {
+    return this.tasks.filter(({ status, isAsleep }) => status === 'pending' && isAsleep)
+  }
+
   /** The next one to be claimed first. */
   get pending(): ModelTask[] {
     return this.tasks
-      .filter(({ status }) => status === 'pending')
+      .filter(({ status, isAsleep }) => status === 'pending' && !isAsleep)
       .sort((a, b) => b.priority - a.priority || a.due - b.due)
   }
 
@@ -64,6 +72,8 @@ export class Model {
       progress: 0,
       outcomes: [],
       lines: [],
+      steps: [],
+      isAsleep: false,
       due: this.#due++,
       stopping: undefined,
     })
@@ -94,6 +104,19 @@ export class Model {
     this.#end(task, outcome)
   }
 
+  sleep(task: ModelTask): void {
+    task.steps.push(`sleep ${task.steps.length}`)
+    task.isAsleep = true
+    this.#queue(task)
+    this.#end(task, 'sleeping')
+  }
+
+  wake(task: ModelTask): void {
+    task.isAsleep = false
+    task.due = this.#due++
+    this.#fill()
+  }
+
   /** Its executor stopped. */
   interrupt(task: ModelTask): void {
     this.#queue(task)
@@ -115,6 +138,8 @@ export class Model {
 
   retry(task: ModelTask): void {
     task.retryCount = 0
+    // A completed task starts anew; one that was cancelled in its sleep sleeps on.
+    if (task.status === 'completed') task.steps = []
     this.#queue(task)
     this.#fill()
   }

@@ -38,6 +38,9 @@ interface ScriptedRun {
   obeys: boolean
   say(line: string): void
   report(current: number, total: number): void
+  step(name: string): Promise<unknown>
+  /** Ends the run, whatever it does then. */
+  sleep(name: string): void
 }
 
 /** Two executors on one database, with handlers in the hands of the test. */
@@ -105,7 +108,7 @@ export class Real {
   /** Waits until the engine has come to where the model is, in every row and every handler. */
   async settle(model: Model): Promise<void> {
     const expected = model.tasks.map(
-      ({ taskId, priority, maxRetries, due: _due, stopping: _stopping, ...task }) => ({
+      ({ taskId, priority, maxRetries, due: _due, stopping: _stopping, isAsleep: _isAsleep, ...task }) => ({
         taskId,
         priority,
         maxRetries,
@@ -173,6 +176,7 @@ export class Real {
       progress: task?.progress,
       outcomes: task?.attempts.map((one) => ({ attempt: one.attempt, outcome: one.outcome })),
       lines: logs.map(({ message }) => message),
+      steps: task?.steps.map(({ name }) => name),
     }
   }
 
@@ -188,6 +192,8 @@ export class Real {
         obeys: true,
         say: (line) => ctx.log.info(line),
         report: (current, total) => ctx.progress(current, total),
+        step: (name) => ctx.step(name, () => name),
+        sleep: (name) => void ctx.sleep(name, { days: 365 }).catch(end.reject),
       }
       const onAbort = () => {
         if (run.obeys) end.reject(ctx.signal.reason)
