@@ -14,10 +14,15 @@ type AttemptEnd = Parameters<AttemptSpan['end']>[0]
 const NAME = 'fastify-async-tasks'
 const MAX_STATUS_CHARS = 500
 
+const rethrow = (error: unknown): never => {
+  throw error
+}
+
 /** @throws TaskError `INVALID_ARGUMENT` if `@opentelemetry/api` cannot be loaded */
 export async function loadTracing(
   version: string,
-  load: () => Promise<Api> = () => import('@opentelemetry/api'),
+  // With a catch of its own: without it, esbuild refuses to bundle a host that lacks the package.
+  load: () => Promise<Api> = () => import('@opentelemetry/api').catch(rethrow),
 ): Promise<Tracing> {
   let api: Api
   try {

@@ -27,7 +27,8 @@ export function useInstalledPackage(): { readonly packed: readonly string[] } {
     packed = names
     mkdirSync(host)
     writeFileSync(path.join(host, 'package.json'), JSON.stringify({ private: true, type: 'module' }))
-    const peers = Object.entries(manifest.peerDependencies)
+    // As in most hosts, nothing can be traced.
+    const peers = Object.entries(manifest.peerDependencies).filter(([name]) => name !== '@opentelemetry/api')
     const types = Object.entries(manifest.devDependencies).filter(([name]) =>
       /^@types\/(node|pg|react)$/.test(name),
     )

@@ -73,6 +73,17 @@ test("the README's embedding example runs a task and shows it over REST", async 
   expect(await ended).toEqual([0, null])
 })
 
+test('without @opentelemetry/api an app that wants traces is told to install it', async () => {
+  const code = `
+    import asyncTasks from 'fastify-async-tasks'
+    import Fastify from 'fastify'
+    const options = { connectionString: 'postgres://127.0.0.1:1/none', routes: false, trace: true }
+    await Fastify().register(asyncTasks, options).then(undefined, (error) => console.log(error.message))
+  `
+  const { stdout } = await run(process.execPath, ['--input-type=module', '--eval', code], { cwd: host })
+  expect(stdout).toMatch(/trace needs the package @opentelemetry\/api.*install it/)
+})
+
 test('a stop in the middle of a task drains it', async () => {
   const database = await createTestDatabase('empty')
   onTestFinished(() => database.drop())
