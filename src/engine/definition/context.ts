@@ -52,7 +52,7 @@ export interface TaskContext {
   /**
    * Reports progress. Any number of calls costs a bounded number of writes.
    *
-   * @param current integer, 0 … total; it never falls within an attempt
+   * @param current integer, 0 … total; it never falls within an attempt, nor over a sleep
    * @param total integer ≥ 0; default: the total of the previous call
    * @param step short description of the current step, at most 200 characters
    * @throws TypeError if a number is negative or not finite

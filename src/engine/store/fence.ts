@@ -26,7 +26,10 @@ export function fenceValues(fence: Fence): [string, number, string] {
   return [fence.taskId, fence.attempt, fence.executorId]
 }
 
-export const BACK_TO_PENDING = `status = 'pending', executor_id = null, stopping = false,
+/** A sleeper keeps its progress: the next attempt continues the run. */
+export const SLEEPS = `status = 'pending', executor_id = null, stopping = false`
+
+export const BACK_TO_PENDING = `${SLEEPS},
          progress = 0, total = 0, step = null`
 
 export const IS_SERVING = (e: string) => `${e}.stopped_at is null and ${LIVES(e)}`

@@ -2,14 +2,7 @@ import { arrayLiteral, type Database, execute, plainArray, statement, transact }
 import { type CallersTransaction, requireTransaction, runIn } from '../../db/query-runner.ts'
 import type { Sleep } from '../definition/steps.ts'
 import { recordAttempts } from './attempts.ts'
-import {
-  BACK_TO_PENDING,
-  type Fence,
-  fenceValues,
-  HOLDS_FENCE,
-  HOLDS_FENCE_BRIEFLY,
-  WAITS_BRIEFLY,
-} from './fence.ts'
+import { type Fence, fenceValues, HOLDS_FENCE, HOLDS_FENCE_BRIEFLY, SLEEPS, WAITS_BRIEFLY } from './fence.ts'
 import { ATTEMPTS, STEPS, TASKS } from './tables.ts'
 
 /**
@@ -209,7 +202,7 @@ const SLEEP = statement(
   'sleep',
   `with ended as (
      update ${TASKS}
-        set ${BACK_TO_PENDING}, expires_at = null,
+        set ${SLEEPS}, expires_at = null,
             run_at = coalesce($6::timestamptz, now() + $5::float8 * interval '1 millisecond')
       where ${HOLDS_FENCE_BRIEFLY}
      returning task_id, attempt, $3::uuid as executor, started_at, run_at

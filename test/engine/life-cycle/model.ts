@@ -91,7 +91,6 @@ export class Model {
   start(task: ModelTask): void {
     task.status = 'running'
     task.attempt += 1
-    task.progress = 0
   }
 
   /** An attempt that failed, or was lost with its executor. */
@@ -107,7 +106,7 @@ export class Model {
   sleep(task: ModelTask): void {
     task.steps.push(`sleep ${task.steps.length}`)
     task.isAsleep = true
-    this.#queue(task)
+    this.#queue(task, task.progress)
     this.#end(task, 'sleeping')
   }
 
@@ -154,10 +153,10 @@ export class Model {
     this.#fill()
   }
 
-  #queue(task: ModelTask): void {
+  #queue(task: ModelTask, progress = 0): void {
     task.status = 'pending'
     task.due = this.#due++
-    task.progress = 0
+    task.progress = progress
   }
 
   #fill(): void {

@@ -186,7 +186,8 @@ export class Attempt {
 
   async #record(outcome: Outcome): Promise<void> {
     if (this.#released) return
-    if (!this.#output.isSilent) await this.#output.flushed({ progress: outcome.kind === 'fail' })
+    const isShown = outcome.kind === 'fail' || outcome.kind === 'sleep'
+    if (!this.#output.isSilent) await this.#output.flushed({ progress: isShown })
     if (outcome.kind !== 'abandon') {
       if (await this.#writer.write(outcome)) return
       const what = outcome.kind === 'complete' ? 'completion' : 'failure'

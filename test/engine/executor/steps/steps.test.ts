@@ -192,6 +192,31 @@ describe('a step', () => {
 })
 
 describe('a sleep', () => {
+  test('keeps the progress, below which the next attempt does not fall', async () => {
+    const { task } = createTaskRegistry()
+    const [awake, seen] = [createGate(), createGate()]
+    const nap = task('nap')(async (_params, ctx) => {
+      ctx.progress(ctx.attempt, 3, `attempt ${ctx.attempt}`)
+      if (ctx.attempt === 1) ctx.progress(2, 3, 'before')
+      await ctx.sleep('nap', { days: 1 })
+      ctx.progress(1, 3, 'after')
+      awake.open()
+      await seen.opened
+      throw new PermanentError('enough')
+    })
+    const { manager } = engines.start([nap], SOON)
+    const { taskId } = await manager.createTask(nap)
+    const find = () => manager.getTask(taskId)
+    await expect
+      .poll(find)
+      .toMatchObject({ status: 'pending', progress: 2, total: 3, percent: 66, step: 'before' })
+    await manager.runNow(taskId)
+    await awake.opened
+    await expect.poll(find).toMatchObject({ status: 'running', progress: 2, total: 3, step: 'after' })
+    seen.open()
+    expect(await manager.waitFor(taskId)).toMatchObject({ status: 'failed', progress: 2 })
+  })
+
   test('frees the slot, spends no retry, and is passed by the next attempt', async () => {
     const { task } = createTaskRegistry()
     const ran: string[] = []
