@@ -23,6 +23,8 @@ import {
   decodeSchedule,
   decodeSchedules,
   decodeStats,
+  decodeType,
+  decodeTypes,
   requireObject,
 } from './decode.ts'
 import type { WatchAllOptions } from './follow.ts'
@@ -153,17 +155,17 @@ export class TasksClient<Handlers = unknown> {
 
   /** Lists the registered types with their defaults and the JSON Schema of their params. */
   async listTaskTypes(options?: CallOptions): Promise<TaskTypeView[]> {
-    return requireObject<{ taskTypes: TaskTypeView[] }>(await this.#get('/task-types', options)).taskTypes
+    return decodeTypes(await this.#get('/task-types', options)).taskTypes
   }
 
   /** Pauses a type: none of its tasks starts; running ones continue. @throws TasksApiError `UNKNOWN_TASK_TYPE` */
   async pauseTaskType(taskType: string, options?: CallOptions): Promise<TaskTypeView> {
-    return requireObject(await this.#post(`/task-types/${encodeURIComponent(taskType)}/pause`, options))
+    return decodeType(await this.#post(`/task-types/${encodeURIComponent(taskType)}/pause`, options))
   }
 
   /** Ends a pause. @throws TasksApiError `UNKNOWN_TASK_TYPE` */
   async resumeTaskType(taskType: string, options?: CallOptions): Promise<TaskTypeView> {
-    return requireObject(await this.#post(`/task-types/${encodeURIComponent(taskType)}/resume`, options))
+    return decodeType(await this.#post(`/task-types/${encodeURIComponent(taskType)}/resume`, options))
   }
 
   /** Lists executors with their slots, running tasks and the age of their heartbeats. */

@@ -9,6 +9,7 @@ import type {
   TaskLogPage,
   TaskStep,
   TaskSummary,
+  TaskTypeView,
 } from '../contract/task.ts'
 import { invalidResponse } from './errors.ts'
 
@@ -42,6 +43,15 @@ export const decodeExecutors = decoder<{ executors: ExecutorView[] }>([], {
 export const decodeStats = decoder<TaskStats>([], {
   finishedPerMinute: decoder<TaskStats['finishedPerMinute'][number]>(['minute']),
 })
+
+const rateLimit = decoder<NonNullable<TaskTypeView['rateLimit']>>(['nextPermitAt'])
+
+/** A server of an earlier version knows no rate limits. */
+export function decodeType(json: unknown): TaskTypeView {
+  const type = requireObject<TaskTypeView>(json)
+  return { ...type, rateLimit: type.rateLimit ? rateLimit(type.rateLimit) : null }
+}
+export const decodeTypes = decoder<{ taskTypes: TaskTypeView[] }>([], { taskTypes: decodeType })
 
 /** A server of an earlier version knows no steps. */
 function withSteps<T>(decode: (json: unknown) => T): (json: unknown) => T {

@@ -164,6 +164,21 @@ export const taskTypeView = z.object({
     .int()
     .nullable()
     .describe('Tasks of the type that run at once over all processes; null: no limit.'),
+  rateLimit: z
+    .object({
+      max: z.int(),
+      perSeconds: z.number(),
+      keyed: z.boolean().describe('Each key has a limit of its own.'),
+      nextPermitAt: instant
+        .nullable()
+        .describe(
+          'When the next task may start, or the next one of a key that must wait; null: nothing has to wait.',
+        ),
+    })
+    .nullable()
+    .describe(
+      'Starts of tasks of the type over all processes, at most `max` in any `perSeconds`; null: no limit.',
+    ),
   paused: z.boolean().describe('Its tasks do not start; running ones continue.'),
   waitingFor: waitingFor.describe(
     '`executor`: its tasks have been due for a second, and no live executor has registered it.',

@@ -186,6 +186,17 @@ export interface TaskTypeView {
   concurrency: number | null
   /** Tasks of the type that run at once over all processes; null: no limit. */
   globalConcurrency: number | null
+  /** Starts of its tasks over all processes; null: no limit. */
+  rateLimit: {
+    /** Starts in any window of `perSeconds`. */
+    max: number
+    /** Length of the window in seconds. */
+    perSeconds: number
+    /** Each key has a limit of its own. */
+    keyed: boolean
+    /** When the next task may start, or the next one of a key that must wait; null: nothing has to wait. */
+    nextPermitAt: Date | null
+  } | null
   /** Its tasks do not start; running ones continue. */
   paused: boolean
   /** `executor`: its tasks have been due for a second, and no live executor has registered it. Absent: nothing. */

@@ -243,4 +243,18 @@ ALTER TABLE "async_task_types" ADD COLUMN "on_failed_timeout_seconds" integer;`,
 ALTER TABLE "async_task_steps" ADD CONSTRAINT "async_task_steps_task_id_async_tasks_task_id_fk" FOREIGN KEY ("task_id") REFERENCES "public"."async_tasks"("task_id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 CREATE INDEX "idx_async_task_steps_id" ON "async_task_steps" USING btree ("task_id","id");`,
   },
+  {
+    name: '0012_rate_limits',
+    when: 1_795_943_696_295,
+    oldestVersion: '0.1.0',
+    text: `CREATE TABLE "async_task_starts" (
+	"task_type" varchar(100) NOT NULL,
+	"rate_key" text NOT NULL,
+	"started_at" timestamp with time zone NOT NULL
+);
+--> statement-breakpoint
+ALTER TABLE "async_tasks" ADD COLUMN "rate_key" text;--> statement-breakpoint
+CREATE INDEX "idx_async_task_starts" ON "async_task_starts" USING btree ("task_type","rate_key","started_at");--> statement-breakpoint
+CREATE INDEX "idx_async_tasks_rate_keys" ON "async_tasks" USING btree ("task_type","rate_key","priority" DESC NULLS FIRST,"run_at","id") WHERE "async_tasks"."rate_key" <> '' and "async_tasks"."status" = 'pending';`,
+  },
 ]

@@ -22,6 +22,12 @@ const askPartner = () => beside('partner')
 const runImport = ({ accountId }: { accountId: number }) =>
   Promise.all([beside('imports'), beside(`import ${accountId}`)])
 
+task('call_quota', { rateLimit: { max: 100, perSeconds: 1 } })(async () => {})
+task('mail_customer', {
+  params: z.object({ customerId: z.string() }),
+  rateLimit: { max: 20, perSeconds: 60, key: ({ customerId }) => customerId },
+})(async () => {})
+
 const resize = task('resize', { concurrency: 2 })(resizeImage)
 const callPartner = task('call_partner', { globalConcurrency: 3 })(askPartner)
 const importAccount = task('import_account', {

@@ -1,7 +1,7 @@
 import { uuidv7obj } from 'uuidv7'
 import type { NewTaskItem } from '../definition/create-options.ts'
 import { TaskError } from '../definition/errors.ts'
-import { concurrencyKeyOf } from '../definition/limits.ts'
+import { concurrencyKeyOf, rateKeyOf } from '../definition/limits.ts'
 import { anyParams, decodeParams, prepareParams, type StoredParams } from '../definition/params.ts'
 import type { Redaction } from '../definition/redaction.ts'
 import type { TaskSettings } from '../definition/settings.ts'
@@ -53,6 +53,7 @@ export class TaskFactory {
       onDuplicate: options.onDuplicate ?? 'return',
       maxDelayMs: options.maxDelayMs ?? null,
       expiresAt: options.expiresAt ?? null,
+      rateKey: rateKeyOf(taskType, definition?.options, () => decodeParams(Object.fromEntries(stored))),
       concurrencyKey: concurrencyKeyOf(
         taskType,
         definition?.options,
@@ -65,6 +66,11 @@ export class TaskFactory {
   /** New params of a pending task. @throws TaskError `INVALID_PARAMS` */
   prepareParams(taskType: string, params: unknown): Promise<StoredParams> {
     return this.#prepareParams(taskType, this.#definitions.get(taskType), params)
+  }
+
+  /** The key for its rate that the type computes from params. @throws TaskError `INVALID_ARGUMENT`, or what its function throws */
+  rateKeyOf(taskType: string, params: Readonly<Record<string, string>> | null): string | null {
+    return rateKeyOf(taskType, this.#definitions.get(taskType)?.options, () => decodeParams(params))
   }
 
   /** The key that the type computes from params. @throws TaskError `INVALID_ARGUMENT`, or what its function throws */

@@ -70,10 +70,13 @@ export function requireFollowUp(
     const types = candidates.map((one) => one.type).join(', ')
     throw refused(type, `must be a handler of one type, got a handler of ${types}`)
   }
-  if (followUp.options.concurrencyKey) {
+  const key = followUp.options.concurrencyKey
+    ? 'concurrencyKey'
+    : followUp.options.rateLimit?.key && 'rateLimit.key'
+  if (key) {
     throw refused(
       type,
-      `must be a handler without concurrencyKey, which '${followUp.type}' has: the database creates the follow-up`,
+      `must be a handler without ${key}, which '${followUp.type}' has: the database creates the follow-up`,
     )
   }
   return followUp

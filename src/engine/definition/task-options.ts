@@ -2,7 +2,7 @@ import { describeUnknownOptions } from '../../client/option-names.ts'
 import { TaskError } from './errors.ts'
 import { findSchemaProblem } from './params-schema.ts'
 import { findRetryPolicyProblem } from './retry-policy.ts'
-import type { TaskOptions, ThreadTaskOptions } from './task.ts'
+import type { RateLimit, TaskOptions, ThreadTaskOptions } from './task.ts'
 
 const TYPE_PATTERN = /^[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}$/
 const MAX_SHOWN_CHARS = 100
@@ -21,6 +21,7 @@ const OPTION_NAMES: Record<keyof ThreadTaskOptions, true> = {
   concurrency: true,
   globalConcurrency: true,
   concurrencyKey: true,
+  rateLimit: true,
   run: true,
   module: true,
 }
@@ -57,6 +58,7 @@ function findProblem(given: unknown): string | undefined {
     findRetryProblem(options) ??
     findRedactProblem(options.redact) ??
     findKeyProblem(options.concurrencyKey) ??
+    findRateProblem(options.rateLimit) ??
     findThreadProblem(options)
   )
 }
@@ -105,6 +107,26 @@ function findKeyProblem(key: unknown): string | undefined {
   return key === undefined || typeof key === 'function'
     ? undefined
     : 'concurrencyKey must be a function of the params'
+}
+
+const RATE_NAMES: Record<keyof RateLimit, true> = { max: true, perSeconds: true, key: true }
+
+function findRateProblem(rate: unknown): string | undefined {
+  if (rate === undefined) return undefined
+  if (typeof rate !== 'object' || rate === null || Array.isArray(rate)) {
+    return `rateLimit must be { max, perSeconds, key }, got ${describeValue(rate)}`
+  }
+  const { max, perSeconds, key } = rate as Partial<RateLimit>
+  const [unknown] = describeUnknownOptions(rate, Object.keys(RATE_NAMES))
+  if (unknown !== undefined) return `rateLimit: ${unknown}`
+  const problem = findIntegerProblem('max', max ?? null, 1, 10_000)
+  if (problem !== undefined) return `rateLimit: ${problem}`
+  if (!isBetween(perSeconds, 0.1, 2_592_000)) {
+    return `rateLimit: perSeconds must be a number from 0.1 to 2592000, got ${describeValue(perSeconds)}`
+  }
+  return key === undefined || typeof key === 'function'
+    ? undefined
+    : 'rateLimit: key must be a function of the params'
 }
 
 function findThreadProblem({ run, module }: { run?: unknown; module?: unknown }): string | undefined {

@@ -47,6 +47,21 @@ export interface TaskOptions<Schema extends ParamsSchema = ParamsSchema> {
    * over all processes. `createTask` may override the key. Default: no key, no such limit.
    */
   concurrencyKey?(params: StandardSchemaV1.InferOutput<Schema>): string
+  /**
+   * Exact limit of starts over all processes: at most `max` in any `perSeconds` seconds, by the database's clock. Retries
+   * are starts, too. Tasks that wait for a permit occupy no slot and delay no other type. Default: no limit.
+   */
+  rateLimit?: RateLimit<StandardSchemaV1.InferOutput<Schema>>
+}
+
+/** At most `max` starts in any window of `perSeconds`, of the type or of each key. */
+export interface RateLimit<Params = Record<string, unknown>> {
+  /** Starts, 1 … 10,000. */
+  max: number
+  /** Length of the window in seconds, 0.1 … 2,592,000 (30 days). */
+  perSeconds: number
+  /** Computes a key of 1 … 200 characters from the parsed params: each key has a limit of its own. Default: no key. */
+  key?(params: Params): string
 }
 
 /** A handler in a worker thread, for work that blocks the event loop or may ignore its signal: a thread is terminated. */

@@ -6,9 +6,11 @@ import {
   type ClaimRequest,
   type ClaimResult,
   Claims,
+  type LimitedClaimResult,
   type TypeClaims,
 } from '../store/claim.ts'
 import { MANY_TYPES, ManyTypeClaims } from '../store/claim-many.ts'
+import { findNextPermit, forgetStarts, ratedTypes } from '../store/rates.ts'
 import { ClaimHorizon } from './claim-horizon.ts'
 import type { DueTimer } from './due-timer.ts'
 import { type LimitedClaim, LimitedTypes } from './limited-types.ts'
@@ -16,6 +18,8 @@ import type { Slots } from './slots.ts'
 
 /** At a low rate, one claim serves all slots freed within this time. */
 const DEBOUNCE_MS = 50
+
+const FORGET_STARTS_MS = 60_000
 
 /** After a delayed task was due, about a second long. */
 const MAX_LOOKS = 20
@@ -60,6 +64,7 @@ export class Claimer {
   readonly mayHideRows: boolean
   /** Claims that may still follow soon after a timed one. */
   #looksLeft = 0
+  #nextForget = 0
   #lastClaimFoundFew = false
   #isDebouncing = false
 
@@ -108,6 +113,8 @@ export class Claimer {
 
   rescan(): void {
     this.#limited.recheck()
+    // The database's clock may have been set.
+    this.#limited.forgetPermits()
     this.#horizon.reset()
   }
 
@@ -118,6 +125,7 @@ export class Claimer {
     if (isTimed) this.#looksLeft = MAX_LOOKS
     dueTimer.begin()
     const request = this.#request(limit)
+    this.#limited.openPermitted(dueTimer.databaseNow)
     const limitedClaim = this.#limited.begin((taskType) => this.#capacityOf(taskType) !== 0)
     const claimed = await (limitedClaim
       ? this.#claimLimited(request, limitedClaim)
@@ -157,6 +165,7 @@ export class Claimer {
     this.#readDue(result, begun)
     const full = isFull(request, result)
     const released = this.#limited.finish(claim, result, full)
+    if (!full) await this.#readPermits(claim, result)
     if (released.length > 0) this.#options.onCapacityReleased(released)
     // A type with a long backlog stays open: without this, no other one would open beside it.
     const hasOpened = this.#openWaiting(result.waiting.filter((taskType) => !claim.open.has(taskType)))
@@ -170,8 +179,38 @@ export class Claimer {
     return this.#looksLeft > 0
   }
 
+  /** Of types whose due tasks wait although it has looked for them, the next permit of a rate. */
+  async #readPermits(
+    { open }: LimitedClaim,
+    { waiting, contended, seen }: LimitedClaimResult,
+  ): Promise<void> {
+    const { db, dueTimer } = this.#options
+    for (const taskType of seen ?? open) {
+      const rate = this.#types.get(taskType)?.rate
+      if (!rate || !waiting.includes(taskType) || contended.includes(taskType)) continue
+      try {
+        const { at } = await findNextPermit(db, { taskType, rate })
+        this.#limited.notePermit(taskType, at, rate.keyed)
+        if (at !== null) dueTimer.note(at)
+      } catch {
+        // Claims report outages, and claimed tasks must run: the next claim reads it.
+      }
+    }
+    this.#forgetStarts()
+  }
+
+  #forgetStarts(): void {
+    const now = performance.now()
+    if (now < this.#nextForget) return
+    this.#nextForget = now + FORGET_STARTS_MS
+    forgetStarts(this.#options.db, ratedTypes(this.#options.types)).catch(() => {})
+  }
+
   #readDue({ at, nextDueAt }: ClaimResult, sentAt: number): void {
-    this.#options.dueTimer.read({ sentAt, receivedAt: performance.now(), at, nextDueAt })
+    const { dueTimer } = this.#options
+    dueTimer.read({ sentAt, receivedAt: performance.now(), at, nextDueAt })
+    const { nextPermitAt } = this.#limited
+    if (nextPermitAt !== undefined) dueTimer.note(nextPermitAt)
   }
 
   #openWaiting(waiting: readonly string[]): boolean {

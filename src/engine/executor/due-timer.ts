@@ -66,6 +66,11 @@ export class DueTimer {
     this.#arm()
   }
 
+  /** The database's clock, as far as it is known. */
+  get databaseNow(): number {
+    return performance.now() + (this.#offset ?? Number.NEGATIVE_INFINITY)
+  }
+
   /** A task will be due then, by the database's clock. */
   note(dueAt: number): void {
     this.#noteLocal(this.#localOf(dueAt))

@@ -1,8 +1,11 @@
-import { isGloballyLimited, type TypeLimits } from '../definition/limits.ts'
+import { isGloballyLimited, limitsRunning, type TypeLimits } from '../definition/limits.ts'
 import type { LimitedClaimResult } from '../store/claim.ts'
 
 /** A type stays closed this long after tasks of others came first: each claim that includes it locks its row. */
 const NOT_NEXT_MS = 50
+
+/** A timer may fire this early: the claim then reads the rest. */
+const EARLY_MS = 2
 
 export interface LimitedClaim {
   readonly open: ReadonlySet<string>
@@ -17,6 +20,10 @@ export interface LimitedClaim {
  */
 export class LimitedTypes {
   readonly #limited: ReadonlySet<string>
+  /** Those of which the end of a task frees a permit. */
+  readonly #freedByEnds: ReadonlySet<string>
+  /** Those without a permit of their rate until then, by the database's clock. A type with keys may have others. */
+  readonly #permitAt = new Map<string, { readonly at: number; readonly keyed: boolean }>()
   readonly #pollIntervalMs: number
   readonly #open = new Set<string>()
   readonly #closedUntil = new Map<string, number>()
@@ -26,6 +33,7 @@ export class LimitedTypes {
 
   constructor(types: readonly TypeLimits[], pollIntervalMs: number) {
     this.#limited = new Set(types.filter(isGloballyLimited).map(({ taskType }) => taskType))
+    this.#freedByEnds = new Set(types.filter(limitsRunning).map(({ taskType }) => taskType))
     this.#pollIntervalMs = pollIntervalMs
   }
 
@@ -34,7 +42,7 @@ export class LimitedTypes {
   }
 
   noteEnd(taskType: string): void {
-    if (!this.#limited.has(taskType)) return
+    if (!this.#freedByEnds.has(taskType)) return
     this.#ended.add(taskType)
     this.#open.add(taskType)
   }
@@ -45,9 +53,37 @@ export class LimitedTypes {
     this.#wakeCount += 1
   }
 
+  /** The next permit of a rate; null: none is missing. */
+  notePermit(taskType: string, at: number | null, keyed: boolean): void {
+    if (at === null) this.#permitAt.delete(taskType)
+    else this.#permitAt.set(taskType, { at, keyed })
+  }
+
+  /** When the first of these permits is free, by the database's clock. */
+  get nextPermitAt(): number | undefined {
+    const all = [...this.#permitAt.values()].map(({ at }) => at)
+    return all.length > 0 ? Math.min(...all) : undefined
+  }
+
+  forgetPermits(): void {
+    this.#permitAt.clear()
+  }
+
+  /** Opens types whose next permit is free. */
+  openPermitted(databaseNow: number): void {
+    for (const [taskType, { at }] of this.#permitAt) {
+      if (at > databaseNow + EARLY_MS) continue
+      this.#permitAt.delete(taskType)
+      this.#open.add(taskType)
+    }
+  }
+
   openWaiting(taskTypes: readonly string[]): boolean {
     const now = performance.now()
-    const opened = taskTypes.filter((taskType) => (this.#closedUntil.get(taskType) ?? 0) <= now)
+    const opened = taskTypes.filter(
+      (taskType) =>
+        (this.#closedUntil.get(taskType) ?? 0) <= now && this.#permitAt.get(taskType)?.keyed !== false,
+    )
     for (const taskType of opened) this.#open.add(taskType)
     return opened.length > 0
   }

@@ -14,6 +14,7 @@ import {
   pruneStep,
   releasePruning,
 } from '../store/prune.ts'
+import { forgetOldStarts } from '../store/rates.ts'
 
 const MINUTE_MS = 60_000
 const HOUR_MS = 60 * MINUTE_MS
@@ -81,6 +82,7 @@ export class Pruner {
     }
     await forgetMinutes(this.#db)
     await forgetChanges(this.#db)
+    await forgetOldStarts(this.#db)
     this.#heldUntil = 0
     await releasePruning(this.#db, this.#holder)
     if (count > 0) this.#events.emit('pruned', { count })

@@ -54,7 +54,8 @@ export class TaskChanger {
       if (changes.params === undefined) return changeTask(this.#db, waiting, { priority, runAt })
       params ??= await this.#factory.prepareParams(waiting.taskType, changes.params)
       const concurrencyKey = this.#keysOf(waiting, params)
-      const row = await changeTask(this.#db, waiting, { priority, runAt, params, concurrencyKey })
+      const rateKey = this.#factory.rateKeyOf(waiting.taskType, Object.fromEntries(params))
+      const row = await changeTask(this.#db, waiting, { priority, runAt, params, concurrencyKey, rateKey })
       return row && { ...row, params: Object.fromEntries(params) }
     })
   }

@@ -2,10 +2,12 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { TaskTypeView } from '../../contract/task.ts'
 import type { Database } from '../../db/database.ts'
 import { unknownType } from '../create/known-types.ts'
+import { limitsOf, type TypeLimits } from '../definition/limits.ts'
 import type { TaskSettings } from '../definition/settings.ts'
 import type { TaskDefinition } from '../definition/task.ts'
 import { orBusy } from '../runtime/busy.ts'
 import type { TaskEvents } from '../runtime/events.ts'
+import { findNextPermit } from '../store/rates.ts'
 import {
   findClaimsInFlight,
   findPausedTypes,
@@ -43,7 +45,9 @@ export class TaskTypes {
       findPausedTypes(this.#db),
       findTypesWithoutExecutor(this.#db, taskTypes),
     ])
-    return taskTypes.map((taskType) => this.#describe(taskType, paused, waiting))
+    const views: TaskTypeView[] = []
+    for (const taskType of taskTypes) views.push(await this.#describe(taskType, paused, waiting))
+    return views
   }
 
   async pause(taskType: string): Promise<TaskTypeView> {
@@ -72,9 +76,21 @@ export class TaskTypes {
     throw unknownType(taskType, [...this.#definitions.keys()])
   }
 
-  #describe(taskType: string, paused: ReadonlySet<string>, waiting: ReadonlySet<string>): TaskTypeView {
+  async #describe(
+    taskType: string,
+    paused: ReadonlySet<string>,
+    waiting: ReadonlySet<string>,
+  ): Promise<TaskTypeView> {
     const options = this.#definitions.get(taskType)?.options ?? {}
-    const view = describeType({ type: taskType, options }, this.#settings, paused.has(taskType))
+    const definition = { type: taskType, options }
+    const permit = await this.#findPermit(limitsOf(definition))
+    const view = describeType(definition, this.#settings, paused.has(taskType), permit)
     return waiting.has(taskType) ? { ...view, waitingFor: 'executor' } : view
+  }
+
+  async #findPermit({ taskType, rate }: TypeLimits): Promise<Date | null> {
+    if (!rate) return null
+    const { now, at } = await findNextPermit(this.#db, { taskType, rate })
+    return at === null || at <= now ? null : new Date(at)
   }
 }

@@ -12,6 +12,7 @@ export function describeType(
   { type, options }: Pick<TaskDefinition, 'type' | 'options'>,
   settings: TaskSettings,
   paused: boolean,
+  nextPermitAt: Date | null = null,
 ): TaskTypeView {
   const { retry: policy = { baseMs: options.retryBaseMs ?? settings.retryBaseMs } } = options
   const retry = typeof policy === 'function' ? null : completeBackoff(policy, settings.retryBaseMs)
@@ -24,9 +25,19 @@ export function describeType(
     priority: options.priority ?? 0,
     concurrency: options.concurrency ?? null,
     globalConcurrency: options.globalConcurrency ?? null,
+    rateLimit: describeRate(options.rateLimit, nextPermitAt),
     paused,
     params: jsonSchemaOf(options.params ?? anyParams),
   }
+}
+
+function describeRate(
+  rate: TaskDefinition['options']['rateLimit'],
+  nextPermitAt: Date | null,
+): TaskTypeView['rateLimit'] {
+  if (!rate) return null
+  const { max, perSeconds, key } = rate
+  return { max, perSeconds, keyed: key !== undefined, nextPermitAt }
 }
 
 /** By schema: generating thousands is slow. */

@@ -69,7 +69,8 @@ const CHANGE = statement(
   'change',
   changing(
     `priority = coalesce($3::smallint, t.priority), run_at = coalesce($4::timestamptz, t.run_at),
-            concurrency_key = case when t.concurrency_key = $6 then $5 else t.concurrency_key end`,
+            concurrency_key = case when t.concurrency_key = $6 then $5 else t.concurrency_key end,
+            rate_key = case when $7::boolean then $10 else t.rate_key end`,
     `removed as (
      delete from ${PARAMS}
       where $7::boolean and task_id in (select task_id from changed) and key <> all($8::text::text[])
@@ -89,6 +90,8 @@ export interface TaskChange {
   readonly priority?: number | undefined
   readonly runAt?: Date | undefined
   readonly params?: StoredParams | undefined
+  /** The rate key of the new params. */
+  readonly rateKey?: string | null | undefined
   /** The concurrency key that the type makes of the old params, and of the new ones. */
   readonly concurrencyKey?: { readonly from: string | null; readonly to: string | null } | undefined
 }
@@ -102,7 +105,7 @@ export interface ChangedRow extends TaskRow {
 export async function changeTask(
   db: Database,
   { taskId, version }: WaitingRow,
-  { priority, runAt, params, concurrencyKey }: TaskChange,
+  { priority, runAt, params, concurrencyKey, rateKey }: TaskChange,
 ): Promise<ChangedRow | undefined> {
   const [row] = await execute<ChangedRow>(db, CHANGE, [
     taskId,
@@ -114,6 +117,7 @@ export async function changeTask(
     params !== undefined,
     arrayLiteral([...(params?.keys() ?? [])]),
     arrayLiteral([...(params?.values() ?? [])]),
+    rateKey ?? null,
   ])
   return row
 }

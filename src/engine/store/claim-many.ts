@@ -171,6 +171,7 @@ function inFewShapes(types: readonly TypeLimits[]): TypeLimits[] {
 }
 
 function kindOf(type: TypeLimits): string {
+  if (type.rate) return `rated ${type.rate.keyed} ${type.keyed} ${type.globalConcurrency !== null}`
   if (type.keyed) return 'keyed'
   if (isGloballyLimited(type)) return 'limited'
   return type.concurrency === null ? 'free' : 'process'

@@ -1,7 +1,7 @@
 import { LAST_ATTEMPT } from '../definition/lifecycle.ts'
-import type { TypeLimits } from '../definition/limits.ts'
+import { isGloballyLimited, limitsRunning, type TypeLimits } from '../definition/limits.ts'
 import { HANDLER_IS_LEFT } from './fence.ts'
-import { PARAMS, TASKS, TYPES } from './tables.ts'
+import { PARAMS, STARTS, TASKS, TYPES } from './tables.ts'
 
 /**
  * The text of a claim: one branch per type walks that type's part of `idx_async_tasks_due`; the branches are merged by
@@ -15,7 +15,8 @@ import { PARAMS, TASKS, TYPES } from './tables.ts'
  * - limits are sub-selects, opaque to custom plans too: a branch estimated at many rows would be sorted.
  *
  * Parameters: $1 executor, $2 limit, $3 types, $4 capacity and $5 earliest due time of each type, $6 types with a limit
- * over all processes, $7 those limits, $8 the types of $6 that this claim includes.
+ * over all processes, $7 those limits, $8 the types of $6 that this claim includes. With rate limits: $9 those of each
+ * type, $10 the milliseconds for which a start counts, $11 the types whose starts count by key.
  */
 
 /** Due tasks that are searched for free keys, before a second claim hops from key to key. */
@@ -55,47 +56,125 @@ const processBranch = (i: number) => `(select tid, due.id, priority, run_at
 const holdsPermit = (i: number) => `r.task_type = ($3::text[])[${i}] and r.concurrency_key is not null
                   and (r.status = 'running' or r.stopping) and (r.status = 'running' or ${HANDLER_IS_LEFT('r')})`
 
-const freePermits = (i: number) => `(select case
+/** Not if it seems to be in a later window, as after the clock was set back. */
+export const countsFor = (s: string, ms: string) =>
+  `${s}.started_at > now() - ${ms} * interval '1 millisecond' and ${s}.started_at < now() + ${ms} * interval '1 millisecond'`
+
+/** Null for a type without a rate limit, and for one whose starts count by key: those are counted apart. */
+const startsLeft = (i: number, key: string) => `($9::int[])[${i}] - (
+                       select count(*) from ${STARTS} s
+                        where s.task_type = ($3::text[])[${i}] and s.rate_key = ${key}
+                          and ${countsFor('s', `($10::float8[])[${i}]`)})`
+
+function freePermits(i: number, limits: TypeLimits): string {
+  const permits = [
+    `($4::int[])[${i}]`,
+    limitsRunning(limits)
+      ? `($7::int[])[${i}] - (
+                       select count(*) from ${TASKS} r where ${holdsPermit(i)})`
+      : `($7::int[])[${i}]`,
+    ...(limits.rate && !limits.rate.keyed ? [startsLeft(i, "''")] : []),
+  ]
+  return `(select case
                 when ($3::text[])[${i}] in (select task_type from locked_types)
-                then greatest(0, least(($4::int[])[${i}], ($7::int[])[${i}] - (
-                       select count(*) from ${TASKS} r where ${holdsPermit(i)}))) else 0 end)`
+                then greatest(0, least(${permits.join(', ')})) else 0 end)`
+}
 
 const busyKeys = (i: number) => `array(select r.concurrency_key from ${TASKS} r where ${holdsPermit(i)})`
 
-const globalBranch = (i: number) => `(select ctid as tid, id, priority, run_at from ${TASKS}
+const globalBranch = (
+  i: number,
+  limits: TypeLimits,
+) => `(select ctid as tid, id, priority, run_at from ${TASKS}
               where ${due(i)}
-              ${ORDER} limit ${freePermits(i)})`
+              ${ORDER} limit ${freePermits(i, limits)})`
 
 /** The first task of each free key, within the window. Tasks created without a key share the key ''. */
-const keyedBranch = (i: number) => `(select tid, id, priority, run_at
+const keyedBranch = (i: number, limits: TypeLimits) => `(select tid, id, priority, run_at
                from (select distinct on (key) tid, id, priority, run_at
                        from (select ctid as tid, id, priority, run_at, coalesce(concurrency_key, '') as key
                                from ${TASKS} where ${due(i)} ${ORDER} limit ${KEY_WINDOW}) due
                       where key <> all (${busyKeys(i)})
                       order by key, priority desc, run_at, id) firsts
-              ${ORDER} limit ${freePermits(i)})`
+              ${ORDER} limit ${freePermits(i, limits)})`
 
-/** The same without a window: a loose index scan, one probe per key however many tasks it has. */
-export const hoppingBranch = (i: number) => {
-  const next = (after: string) => `(select concurrency_key from ${TASKS}
-                        where status = 'pending' and task_type = ($3::text[])[${i}] and concurrency_key <> '' ${after}
-                        order by concurrency_key limit 1)`
-  return `(with recursive keys as (
+/** One per concurrency key, where the type has those, among tasks whose rate key has a permit. */
+const onePerKey = (i: number, { keyed }: TypeLimits) => ({
+  column: keyed ? `, coalesce(concurrency_key, '') as key` : '',
+  isFree: keyed ? `and key <> all (${busyKeys(i)})` : '',
+  place: keyed ? `, row_number() over (partition by key ${ORDER}) as key_place` : '',
+  isFirst: keyed ? 'and key_place = 1' : '',
+})
+
+/** The first tasks of each rate key, as many as it has permits, within the window. */
+function ratedBranch(i: number, limits: TypeLimits): string {
+  const { column, isFree, place, isFirst } = onePerKey(i, limits)
+  return `(with due as materialized (
+                select ctid as tid, id, priority, run_at, coalesce(rate_key, '') as rate_key${column}
+                  from ${TASKS} where ${due(i)} ${ORDER} limit ${KEY_WINDOW}
+              ), free as materialized (
+                select rate_key, ${startsLeft(i, 'keys.rate_key')} as permits
+                  from (select distinct rate_key from due) keys
+              ), placed as (
+                select due.*, permits, row_number() over (partition by due.rate_key ${ORDER}) as place${place}
+                  from due join free on free.rate_key = due.rate_key
+                 where permits > 0 ${isFree}
+              )
+              select tid, id, priority, run_at from placed
+               where place <= permits ${isFirst}
+               ${ORDER} limit ${freePermits(i, limits)})`
+}
+
+/** All keys of pending tasks, by a loose index scan: one probe per key, however many tasks it has. */
+export const pendingKeys = (column: string, type: string) => {
+  const next = (after: string) => `(select ${column} from ${TASKS}
+                        where status = 'pending' and task_type = ${type} and ${column} <> '' ${after}
+                        order by ${column} limit 1)`
+  return `keys as (
                 select ${next('')} as key
                 union all
-                select ${next('and concurrency_key > keys.key')} from keys where keys.key is not null)
+                select ${next(`and ${column} > keys.key`)} from keys where keys.key is not null)`
+}
+
+/** The same without a window. */
+function hoppingKeyedBranch(i: number, limits: TypeLimits): string {
+  return `(with recursive ${pendingKeys('concurrency_key', `($3::text[])[${i}]`)}
               select tid, id, priority, run_at
                 from keys
                cross join lateral (select ctid as tid, id, priority, run_at from ${TASKS}
                         where ${due(i)} and concurrency_key = keys.key and concurrency_key <> ''
                         ${ORDER} limit 1) first
                where keys.key is not null and keys.key <> all (${busyKeys(i)})
-               ${ORDER} limit ${freePermits(i)})`
+               ${ORDER} limit ${freePermits(i, limits)})`
+}
+
+function hoppingRatedBranch(i: number, limits: TypeLimits): string {
+  const { column, isFree, place, isFirst } = onePerKey(i, limits)
+  return `(with recursive ${pendingKeys('rate_key', `($3::text[])[${i}]`)},
+              free as materialized (
+                select keys.key as rate_key, ${startsLeft(i, 'keys.key')} as permits from keys where keys.key is not null
+              ), firsts as (
+                select first.*${place}
+                  from free
+                 cross join lateral (select ctid as tid, id, priority, run_at${column} from ${TASKS}
+                        where ${due(i)} and rate_key = free.rate_key and rate_key <> ''
+                        ${ORDER} limit greatest(0, free.permits)) first
+                 where permits > 0 ${isFree}
+              )
+              select tid, id, priority, run_at from firsts
+               where true ${isFirst}
+               ${ORDER} limit ${freePermits(i, limits)})`
+}
+
+/** For types with more due tasks than the window shows. */
+export function hoppingBranch(limits: TypeLimits, i: number): string {
+  return limits.rate?.keyed ? hoppingRatedBranch(i, limits) : hoppingKeyedBranch(i, limits)
 }
 
 export function branch(limits: TypeLimits, i: number): string {
-  if (limits.keyed) return keyedBranch(i)
-  if (limits.globalConcurrency !== null) return globalBranch(i)
+  if (limits.rate?.keyed) return ratedBranch(i, limits)
+  if (limits.keyed) return keyedBranch(i, limits)
+  if (isGloballyLimited(limits)) return globalBranch(i, limits)
   return limits.concurrency === null ? freeBranch(i) : processBranch(i)
 }
 
@@ -116,6 +195,16 @@ const LOCKED_TYPES = `locked_types as materialized (
 const VERSION_RAISED = `, version_raised as (
      update ${TYPES} set claims = claims + 1
       where task_type in (select "taskType" from claimed) and task_type = any($6::text[])
+   )`
+
+/** Null: its start does not count. */
+const RATE_KEY = `case when ($9::int[])[array_position($3::text[], t.task_type::text)] is null then null
+                    when t.task_type = any($11::text[]) then coalesce(t.rate_key, '') else '' end as "rateKey", `
+
+// As late as possible: by now() starts would seem further apart than they are.
+const STARTED = `, started as (
+     insert into ${STARTS} (task_type, rate_key, started_at)
+     select "taskType", "rateKey", clock_timestamp() from claimed where "rateKey" is not null
    )`
 
 const CLAIMED = `t.id, t.task_id as "taskId", t.task_type as "taskType", t.attempt,
@@ -156,6 +245,8 @@ const dueIsLeft = (
 export interface ClaimOptions {
   /** Also reads, where nothing was claimed, whether tasks are due: a second look. Default false. */
   readonly looks?: boolean | undefined
+  /** Some types have a rate limit: their starts are recorded. Default false. */
+  readonly isRated?: boolean | undefined
   /** Also reads the trace context of each claimed task. Default false. */
   readonly isTraced?: boolean | undefined
 }
@@ -163,7 +254,7 @@ export interface ClaimOptions {
 export function claimText(
   branches: readonly string[],
   limited: Limited,
-  { looks = false, isTraced = false }: ClaimOptions = {},
+  { looks = false, isRated = false, isTraced = false }: ClaimOptions = {},
 ): string {
   const merged = branches.length > 0 ? branches.join('\n             union all ') : NO_BRANCH
   const key = `,
@@ -177,8 +268,8 @@ export function claimText(
                 from (select * from (${merged}) branches
                        ${ORDER}) due${lockRow('due.tid')}
                limit (select $2::int)))
-     returning ${isTraced ? `t.trace_context as "traceContext", ` : ''}${CLAIMED}
-   )${limited === 'claimed' ? VERSION_RAISED : ''}
+     returning ${isTraced ? `t.trace_context as "traceContext", ` : ''}${isRated ? RATE_KEY : ''}${CLAIMED}
+   )${limited === 'claimed' ? VERSION_RAISED : ''}${isRated ? STARTED : ''}
    select claim.*, claimed.*
      from (select extract(epoch from now())::float8 * 1000 as at, ${limited === 'absent' ? 'null' : WAITING} as waiting,
                   ${limited === 'claimed' ? 'array(select task_type from locked_types)' : 'null'} as "lockedTypes",

@@ -9,6 +9,7 @@ import {
   type Limited,
   ORDER,
 } from './claim-text.ts'
+import { type RatedType, ratedTypes } from './rates.ts'
 import { compareIds } from './rows.ts'
 import { TASKS, TYPES } from './tables.ts'
 
@@ -109,6 +110,7 @@ export class Claims implements TypeClaims {
   readonly #names: readonly string[]
   readonly #globals: readonly number[]
   readonly #limited: readonly string[]
+  readonly #rated: readonly RatedType[]
   #plain: Statement | undefined
   #looking: Statement | undefined
   #limitedStatement: Statement | undefined
@@ -129,6 +131,7 @@ export class Claims implements TypeClaims {
     this.#globals = types.map(({ globalConcurrency }) => globalConcurrency ?? NO_LIMIT)
     const limited = types.filter(isGloballyLimited)
     this.#limited = limited.map(({ taskType }) => taskType)
+    this.#rated = ratedTypes(types)
   }
 
   async claim(request: ClaimRequest): Promise<ClaimResult> {
@@ -172,7 +175,8 @@ export class Claims implements TypeClaims {
     result: ClaimResult,
   ): Promise<Pick<LimitedClaimResult, 'tasks' | 'contended'>> {
     const left = request.limit - result.tasks.length
-    const keyed = this.types.filter(({ keyed, taskType }) => keyed && result.waiting.includes(taskType))
+    const isKeyed = ({ keyed, rate }: TypeLimits) => keyed || rate?.keyed === true
+    const keyed = this.types.filter((type) => isKeyed(type) && result.waiting.includes(type.taskType))
     if (left === 0 || keyed.length === 0) return NOTHING
     const rows = await execute<{ taskType: string }>(this.#db, CROWDED, [
       keyed.map(({ taskType }) => taskType),
@@ -186,7 +190,7 @@ export class Claims implements TypeClaims {
         : before - result.tasks.filter((task) => task.taskType === taskType).length
     })
     this.#hopping ??= this.#statement('claim_keys', 'claimed', (type, i) =>
-      type.keyed ? hoppingBranch(i) : [],
+      isKeyed(type) ? hoppingBranch(type, i) : [],
     )
     return this.#claimOpen(this.#hopping, { ...request, limit: left, capacity }, crowded)
   }
@@ -208,7 +212,14 @@ export class Claims implements TypeClaims {
     looks = false,
   ): Statement {
     const branches = this.types.flatMap((type, i) => branchOf(type, i + 1))
-    return statement(name, claimText(branches, limited, { ...this.#options, looks }))
+    return statement(
+      name,
+      claimText(branches, limited, {
+        ...this.#options,
+        looks,
+        isRated: limited === 'claimed' && this.#rated.length > 0,
+      }),
+    )
   }
 
   async #claimOpen(
@@ -216,13 +227,23 @@ export class Claims implements TypeClaims {
     request: ClaimRequest,
     open: ReadonlySet<string>,
   ): Promise<LimitedClaimResult> {
-    const values = [...this.#values(request), this.#globals, [...open]]
+    const values = [...this.#values(request), this.#globals, [...open], ...this.#rates()]
     const rows = await execute<ClaimRow>(this.#db, statement, values)
     const locked = rows[0]?.lockedTypes ?? []
     return {
       ...readResult(request, rows),
       contended: [...open].filter((taskType) => !locked.includes(taskType)),
     }
+  }
+
+  /** Null: the type has no rate limit. */
+  #rates(): unknown[] {
+    if (this.#rated.length === 0) return []
+    return [
+      this.types.map(({ rate }) => rate?.max ?? null),
+      this.types.map(({ rate }) => rate?.windowMs ?? null),
+      this.#rated.filter(({ rate }) => rate.keyed).map(({ taskType }) => taskType),
+    ]
   }
 
   #values({ limit, capacity, since }: ClaimRequest): unknown[] {

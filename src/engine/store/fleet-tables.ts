@@ -114,6 +114,19 @@ export const createTypes = (table: PgTableFn) =>
     claims: bigint('claims', { mode: 'number' }).notNull().default(0),
   })
 
+/** '' is the key where only the type has a limit. Counted as they are, by the database's clock. */
+export const createStarts = (table: PgTableFn) =>
+  table(
+    'async_task_starts',
+    {
+      taskType: varchar('task_type', { length: 100 }).notNull(),
+      rateKey: text('rate_key').notNull(),
+      startedAt: instant('started_at').notNull(),
+    },
+    // Serves counts of the starts of a type and key since an instant.
+    (t) => [index('idx_async_task_starts').on(t.taskType, t.rateKey, t.startedAt)],
+  )
+
 /**
  * Changed tasks, for streams of all tasks; kept for minutes. Read by comparing snapshots, so that late commits are
  * found.

@@ -21,13 +21,14 @@ export interface NewTask {
   /** How long after the creation of the task with its key a replacement may be due; null: any time. */
   readonly maxDelayMs: number | null
   readonly concurrencyKey: string | null
+  readonly rateKey: string | null
   /** Not started from then on; null: no such limit. */
   readonly expiresAt: Date | null
   /** Absent unless creates are traced here: then each task of the insert has one, or null. */
   readonly traceContext?: string | null
 }
 
-export const INSERTION_PARAMETERS = 14
+export const INSERTION_PARAMETERS = 15
 
 /** Text, because the driver of a caller's transaction may encode arrays differently. */
 export const column = (n: number, type: string) => `$${n}::text::${type}[]`
@@ -38,22 +39,23 @@ const CREATED_AT = 'statement_timestamp()'
 /** `trace`: number of the parameter with the trace contexts. Without it the column is not written. */
 export const insertion = (condition = '', conflict = '', trace?: number) => `created as (
      insert into ${TASKS} (task_id, task_type, priority, run_at, max_retries, timeout_seconds, created_by, concurrency_key,
-                           unique_key, expires_at, created_at${trace ? ', trace_context' : ''})
+                           unique_key, expires_at, rate_key, created_at${trace ? ', trace_context' : ''})
      select task_id, task_type, priority,
             coalesce(run_at, ${CREATED_AT} + delay_ms * interval '1 millisecond'),
-            max_retries, timeout_seconds, created_by, concurrency_key, unique_key, expires_at, ${CREATED_AT}${trace ? ', trace_context' : ''}
+            max_retries, timeout_seconds, created_by, concurrency_key, unique_key, expires_at, rate_key,
+            ${CREATED_AT}${trace ? ', trace_context' : ''}
        from unnest(${column(1, 'text')}, ${column(2, 'text')}, ${column(3, 'smallint')}, ${column(4, 'timestamptz')},
                    ${column(5, 'float8')}, ${column(6, 'int')}, ${column(7, 'int')}, ${column(8, 'text')},
-                   ${column(9, 'text')}, ${column(10, 'text')}, ${column(11, 'timestamptz')}${trace ? `, ${column(trace, 'text')}` : ''})
+                   ${column(9, 'text')}, ${column(10, 'text')}, ${column(11, 'timestamptz')}, ${column(12, 'text')}${trace ? `, ${column(trace, 'text')}` : ''})
          as given (task_id, task_type, priority, run_at, delay_ms, max_retries, timeout_seconds, created_by,
-                   concurrency_key, unique_key, expires_at${trace ? ', trace_context' : ''})
+                   concurrency_key, unique_key, expires_at, rate_key${trace ? ', trace_context' : ''})
       ${condition}
       ${conflict}
      returning *
    ), params as (
      insert into ${PARAMS} (task_id, key, value)
      select task_id, key, value
-       from unnest(${column(12, 'text')}, ${column(13, 'text')}, ${column(14, 'text')}) as given (task_id, key, value)
+       from unnest(${column(13, 'text')}, ${column(14, 'text')}, ${column(15, 'text')}) as given (task_id, key, value)
       ${condition || conflict ? 'where task_id in (select task_id from created)' : ''}
    )`
 
@@ -73,6 +75,7 @@ export function insertValues(tasks: readonly NewTask[]): string[] {
     arrayLiteral(tasks.map((task) => task.concurrencyKey)),
     arrayLiteral(tasks.map((task) => task.uniqueKey)),
     arrayLiteral(tasks.map((task) => task.expiresAt?.toISOString() ?? null)),
+    arrayLiteral(tasks.map((task) => task.rateKey)),
     plainArray(params.map((param) => param.taskId)),
     arrayLiteral(params.map((param) => param.key)),
     arrayLiteral(params.map((param) => param.value)),

@@ -33,18 +33,18 @@ const REPLACE = statement(
      select *, coalesce(run_at, statement_timestamp() + delay_ms * interval '1 millisecond') as due_at
        from unnest(${column(1, 'text')}, ${column(2, 'smallint')}, ${column(3, 'timestamptz')}, ${column(4, 'float8')},
                    ${column(5, 'float8')}, ${column(6, 'int')}, ${column(7, 'int')}, ${column(8, 'text')},
-                   ${column(9, 'timestamptz')}, ${column(10, 'text')})
+                   ${column(9, 'timestamptz')}, ${column(10, 'text')}, ${column(11, 'text')})
          as given (task_id, priority, run_at, delay_ms, max_delay_ms, max_retries, timeout_seconds, concurrency_key,
-                   expires_at, trace_context)
+                   expires_at, trace_context, rate_key)
    ), params as materialized (
      select task_id, key, value
-       from unnest(${column(11, 'text')}, ${column(12, 'text')}, ${column(13, 'text')}) as given (task_id, key, value)
+       from unnest(${column(12, 'text')}, ${column(13, 'text')}, ${column(14, 'text')}) as given (task_id, key, value)
    ), changed as (
      update ${TASKS} t
         set changed_at = statement_timestamp(), priority = given.priority, run_at = ${RUN_AT},
             max_retries = given.max_retries, timeout_seconds = given.timeout_seconds, retry_count = 0,
             error_message = null, concurrency_key = given.concurrency_key, expires_at = given.expires_at,
-            trace_context = given.trace_context
+            trace_context = given.trace_context, rate_key = given.rate_key
        from given
       where t.task_id = given.task_id and t.status = 'pending'
      returning t.*
@@ -61,7 +61,7 @@ const REPLACE = statement(
    ), ${reportCte('changed', IS_WATCHED)}
    select row_to_json(holder)::text as holder,
           (extract(epoch from t.run_at - statement_timestamp()) * 1000)::float8 as "inMs",
-          case when $14::text is not null then (select pg_notify('${CHANNEL}', $14::text))::text end as notified
+          case when $15::text is not null then (select pg_notify('${CHANNEL}', $15::text))::text end as notified
      from changed t cross join lateral (select ${DETAIL_COLUMNS}) as holder`,
 )
 
@@ -124,6 +124,7 @@ function replaceValues(pairs: readonly { readonly task: NewTask; readonly taskId
     arrayLiteral(tasks.map((task) => task.concurrencyKey)),
     arrayLiteral(tasks.map((task) => task.expiresAt?.toISOString() ?? null)),
     arrayLiteral(tasks.map(({ traceContext = null }) => traceContext)),
+    arrayLiteral(tasks.map((task) => task.rateKey)),
     arrayLiteral(params.map((param) => param.taskId)),
     arrayLiteral(params.map((param) => param.key)),
     arrayLiteral(params.map((param) => param.value)),

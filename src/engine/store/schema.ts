@@ -7,6 +7,7 @@ import {
   createExecutors,
   createMinutes,
   createSchedules,
+  createStarts,
   createTypes,
 } from './fleet-tables.ts'
 import { createAttempts, createLogs, createParams, createSteps, createTasks } from './task-tables.ts'
@@ -22,6 +23,7 @@ function createTables(table: PgTableFn) {
     asyncTaskSteps: createSteps(table, asyncTasks),
     asyncTaskExecutors: createExecutors(table),
     asyncTaskSchedules: createSchedules(table),
+    asyncTaskStarts: createStarts(table),
     asyncTaskMinutes: createMinutes(table),
     asyncTaskDuties: createDuties(table),
     asyncTaskCancelRequests: createCancelRequests(table),
@@ -52,6 +54,9 @@ export const asyncTaskExecutors = tables.asyncTaskExecutors
 
 /** Schedules, with their next tick. */
 export const asyncTaskSchedules = tables.asyncTaskSchedules
+
+/** Starts of tasks of types with a rate limit, kept while they count. */
+export const asyncTaskStarts = tables.asyncTaskStarts
 
 /** Ended tasks per minute and process, for rates without an index on end times. Kept for hours. */
 export const asyncTaskMinutes = tables.asyncTaskMinutes
@@ -84,6 +89,8 @@ export interface AsyncTaskTables {
   readonly asyncTaskExecutors: typeof asyncTaskExecutors
   /** Schedules, with their next tick. */
   readonly asyncTaskSchedules: typeof asyncTaskSchedules
+  /** Starts of tasks of types with a rate limit, kept while they count. */
+  readonly asyncTaskStarts: typeof asyncTaskStarts
   /** Ended tasks per minute and process, for rates without an index on end times. Kept for hours. */
   readonly asyncTaskMinutes: typeof asyncTaskMinutes
   /** Work of one process at a time. A row, because poolers do not keep session locks. */

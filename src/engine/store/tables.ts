@@ -10,6 +10,7 @@ import {
   asyncTaskMinutes,
   asyncTaskParams,
   asyncTaskSchedules,
+  asyncTaskStarts,
   asyncTaskSteps,
   asyncTasks,
   asyncTaskTypes,
@@ -31,6 +32,7 @@ export const CHANGES = qualified(asyncTaskChanges)
 export const TYPES = qualified(asyncTaskTypes)
 export const EXECUTORS = qualified(asyncTaskExecutors)
 export const SCHEDULES = qualified(asyncTaskSchedules)
+export const STARTS = qualified(asyncTaskStarts)
 export const MINUTES = qualified(asyncTaskMinutes)
 export const DUTIES = qualified(asyncTaskDuties)
 
@@ -42,6 +44,7 @@ export const ENGINE_TABLES: readonly string[] = [
   STEPS,
   CHANGES,
   TYPES,
+  STARTS,
   EXECUTORS,
   SCHEDULES,
   MINUTES,

@@ -38,6 +38,8 @@ const taskColumns = {
   stopping: boolean('stopping').notNull().default(false),
   /** The key under which it counts against a limit over all processes; '' where only the type counts. */
   concurrencyKey: text('concurrency_key'),
+  /** The key under which its starts count against the type's rate limit; null: that of the type alone. */
+  rateKey: text('rate_key'),
   progress: integer('progress').notNull().default(0),
   total: integer('total').notNull().default(0),
   step: text('step'),
@@ -90,6 +92,10 @@ export const createTasks = (table: PgTableFn) =>
     index('idx_async_tasks_keys')
       .on(t.taskType, t.concurrencyKey, t.priority.desc().nullsFirst(), t.runAt, t.id)
       .where(sql`${t.concurrencyKey} <> '' and ${t.status} = 'pending'`),
+    // Serves claims by rate key, in the same way.
+    index('idx_async_tasks_rate_keys')
+      .on(t.taskType, t.rateKey, t.priority.desc().nullsFirst(), t.runAt, t.id)
+      .where(sql`${t.rateKey} <> '' and ${t.status} = 'pending'`),
     // Serves the search for the next due time; no entry for a task that is due from its creation.
     index('idx_async_tasks_delayed')
       .on(t.taskType, t.runAt)

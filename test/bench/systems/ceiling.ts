@@ -71,6 +71,7 @@ function newTask(n: number) {
     uniqueKey: null,
     onDuplicate: 'return' as const,
     maxDelayMs: null,
+    rateKey: null,
     concurrencyKey: null,
     expiresAt: null,
   }

@@ -49,6 +49,7 @@ describe('updateTask', () => {
       taskId: created.taskId,
       taskType: 'report',
       overdue: false,
+      inMs: expect.any(Number),
     })
     expect(await tables.row(created.taskId)).toEqual({
       ...before,

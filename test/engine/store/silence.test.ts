@@ -32,6 +32,7 @@ afterEach(async () => {
 
 const newTask = (): NewTask => ({
   maxDelayMs: null,
+  rateKey: null,
   taskId: `task_${crypto.randomUUID()}`,
   taskType: 'silent',
   params: new Map(),

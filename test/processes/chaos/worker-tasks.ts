@@ -74,6 +74,16 @@ export function createWorkerTasks(surroundings: Surroundings): AnyTask[] {
       await audited(ctx, () => delay(ms, undefined, { signal: ctx.signal }))
       return performance.now() - begun
     }),
+    /** Starts at most 100 times a second over all processes. */
+    task('hundred', { params: duration, rateLimit: { max: 100, perSeconds: 1 }, maxRetries: 50 })(({ ms }) =>
+      delay(ms),
+    ),
+    /** Starts at most 20 times a minute with each key. */
+    task('twenty', {
+      params: z.object({ key: z.string() }),
+      rateLimit: { max: 20, perSeconds: 60, key: ({ key }) => key },
+      maxRetries: 50,
+    })(() => {}),
     /** Speaks while it works. */
     task('talk', { params: duration })(({ ms }, ctx) =>
       audited(ctx, async () => {

@@ -1,0 +1,67 @@
+import { type Database, execute, statement } from '../../db/database.ts'
+import type { TypeLimits, TypeRate } from '../definition/limits.ts'
+import { countsFor, pendingKeys } from './claim-text.ts'
+import { STARTS } from './tables.ts'
+
+/** A type whose starts are limited. */
+export interface RatedType {
+  readonly taskType: string
+  readonly rate: TypeRate
+}
+
+export function ratedTypes(types: readonly TypeLimits[]): RatedType[] {
+  return types.flatMap(({ taskType, rate }) => (rate ? [{ taskType, rate }] : []))
+}
+
+/** A permit that has just become free may have been missed by the claim before. */
+const JUST_FREE_MS = 100
+
+// $1: type, $2: starts, $3: for so many milliseconds each, $4: by key. The permit of a key returns when its start number
+// $2, counted back from the last one, no longer counts. Tasks without a key have the key ''.
+const NEXT_PERMIT = statement(
+  'next_permit',
+  `with recursive ${pendingKeys('rate_key', '$1::text')}
+   select (extract(epoch from now()) * 1000)::float8 as now,
+          (select extract(epoch from min(greatest(now(), nth.started_at + $3::float8 * interval '1 millisecond'))) * 1000
+             from (select '' as key union all select key from keys where key is not null and $4::boolean) all_keys
+            cross join lateral (select s.started_at from ${STARTS} s
+                                 where s.task_type = $1 and s.rate_key = all_keys.key
+                                   and ${countsFor('s', `($3::float8 + ${JUST_FREE_MS})`)}
+                                 order by s.started_at desc offset $2::int - 1 limit 1) nth)::float8 as at`,
+)
+
+/**
+ * When the next permit becomes free, in milliseconds of the database's clock, of the type or of the first of its keys
+ * that has none; null: none is missing.
+ */
+export async function findNextPermit(
+  db: Database,
+  { taskType, rate: { max, windowMs, keyed } }: RatedType,
+): Promise<{ now: number; at: number | null }> {
+  const [row] = await execute<{ now: number; at: number | null }>(db, NEXT_PERMIT, [
+    ...[taskType, max, windowMs, keyed],
+  ])
+  return row ?? { now: 0, at: null }
+}
+
+// Twice as long as they count, for processes of another version with a longer window.
+const FORGET = statement(
+  'forget_starts',
+  `delete from ${STARTS} s
+    using unnest($1::text[], $2::float8[]) as u (task_type, window_ms)
+    where s.task_type = u.task_type and s.started_at < now() - 2 * u.window_ms * interval '1 millisecond'`,
+)
+
+export async function forgetStarts(db: Database, types: readonly RatedType[]): Promise<void> {
+  await execute(db, FORGET, [types.map(({ taskType }) => taskType), types.map(({ rate }) => rate.windowMs)])
+}
+
+const FORGET_OLD = statement(
+  'forget_old_starts',
+  `delete from ${STARTS} where started_at < now() - interval '61 days'`,
+)
+
+/** Those of types that no longer have a limit. */
+export async function forgetOldStarts(db: Database): Promise<void> {
+  await execute(db, FORGET_OLD, [])
+}
