@@ -35,7 +35,7 @@ export class DueTimer {
   #offset: number | undefined
   /** By `performance.now()`. */
   #wakeAt = Number.POSITIVE_INFINITY
-  /** The same of what was noted since the claim in flight was sent, which it may not have seen. */
+  /** The earliest that was noted since the last claim was sent: that claim may not have seen the task. */
   #notedAt = Number.POSITIVE_INFINITY
   #timer: NodeJS.Timeout | undefined
   #isClosed = false

@@ -5,8 +5,11 @@ import { duePayload, sendNotification } from '../store/notify.ts'
 import { NotifyLimiter } from './limiter.ts'
 import { type CancelledRun, encodeNotification, fitsIntoPayload, MAX_RUNS } from './notifications.ts'
 
-/** What is created shortly before an announced task is due may become visible after the claim of that. */
+/** What is due this soon is told at once. */
 const COMMIT_MS = 1_000
+
+/** A later due time than the announced one waits this long for others, to be sent with them. */
+const HOLD_MS = 500
 
 export interface NotifierOptions {
   readonly db: Database
@@ -23,8 +26,9 @@ export class Notifier {
   readonly #options: NotifierOptions
   /** The earliest of the delayed tasks of which others are to be notified. */
   #delayed: { readonly dueAt: number; readonly until: number } | undefined
-  /** The last of which they were; `until`: shortly before it is due, by `performance.now()`. */
+  /** The earliest of which they were; `until`: shortly before it is due, by `performance.now()`. */
   #announced = { dueAt: 0, until: 0 }
+  #held: NodeJS.Timeout | undefined
   #cancelled: CancelledRun[] = []
 
   constructor(options: NotifierOptions) {
@@ -50,24 +54,41 @@ export class Notifier {
   stop(): void {
     this.limiter.flush()
     this.#rescans.flush()
+    if (this.#held) this.#notifyLater()
     this.#later.flush()
   }
 
   readonly #onDelayed = ({ dueAt, inMs }: TaskEventMap['delayed'][0]): void => {
-    const now = performance.now()
-    // By then every executor has polled. Those that know of an earlier one read the next when that is due.
-    if (inMs >= MAX_POLL_INTERVAL_MS || (now < this.#announced.until && this.#announced.dueAt <= dueAt))
-      return
+    // By then every executor has polled.
+    if (inMs >= MAX_POLL_INTERVAL_MS) return
     if (!this.#delayed || dueAt < this.#delayed.dueAt)
-      this.#delayed = { dueAt, until: now + inMs - COMMIT_MS }
+      this.#delayed = { dueAt, until: performance.now() + inMs - COMMIT_MS }
+    if (this.#isAnnounced(dueAt)) this.#held ??= setTimeout(this.#notifyLater, HOLD_MS)
+    else this.#notifyLater()
+  }
+
+  /** Executors wake for an earlier one, unless they have forgotten it: claims read only tasks of their own types. */
+  #isAnnounced(dueAt: number): boolean {
+    return performance.now() < this.#announced.until && this.#announced.dueAt <= dueAt
+  }
+
+  readonly #notifyLater = (): void => {
+    clearTimeout(this.#held)
+    this.#held = undefined
     this.#later.notify(1)
   }
 
   #sendLater(): void {
-    if (!this.#delayed) return
-    this.#announced = this.#delayed
+    const sent = this.#delayed
+    if (!sent) return
     this.#delayed = undefined
-    this.#send(encodeNotification({ kind: 'later', dueAt: this.#announced.dueAt }))
+    sendNotification(this.#options.db, encodeNotification({ kind: 'later', dueAt: sent.dueAt })).then(
+      () => {
+        if (!this.#isAnnounced(sent.dueAt)) this.#announced = sent
+      },
+      // The next one is sent at once.
+      () => {},
+    )
   }
 
   readonly #onOverdue = ({ overdue = false }: { overdue?: boolean }): void => {

@@ -69,19 +69,21 @@ describe('notifications', () => {
     })
   })
 
-  test('tell of a delayed task, and not of those after it', async () => {
+  test('tell of a delayed task at once, and of those after it together, the earliest', async () => {
     const { task } = createTaskRegistry()
     const work = task('work')(() => {})
     const { manager } = engines.create([work], deafOtherwise, hears)
     await whileListening(async (received) => {
-      const delays = [90_000, 60_000, 120_000, 61_000, 30_000]
-      const made = []
-      for (const delayMs of delays) made.push(await manager.createTask(work, {}, { delayMs }))
-      await manager.createTask(work)
-      await expect.poll(() => received.at(-1)).toMatch(/^due/)
-      const later = received.filter((payload) => payload.startsWith('later'))
-      expect(later.at(-1)).toBe(`later ${Number(made[4]?.runAt)}`)
-      for (const i of [2, 3]) expect(later).not.toContain(`later ${Number(made[i]?.runAt)}`)
+      const from = performance.now()
+      const first = await manager.createTask(work, {}, { delayMs: 60_000 })
+      await expect.poll(() => received).toEqual([`later ${Number(first.runAt)}`])
+      let last = first
+      for (let i = 20; i > 0; i -= 1)
+        last = await manager.createTask(work, {}, { delayMs: 65_000 + i * 1_000 })
+      await expect.poll(() => received.at(-1)).toBe(`later ${Number(last.runAt)}`)
+      expect(received.length).toBeLessThanOrEqual((performance.now() - from) / 500 + 1)
+      const earlier = await manager.createTask(work, {}, { delayMs: 30_000 })
+      await expect.poll(() => received.at(-1)).toBe(`later ${Number(earlier.runAt)}`)
     })
   })
 
