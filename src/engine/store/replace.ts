@@ -12,12 +12,13 @@ import { PARAMS, STEPS, TASKS } from './tables.ts'
  * such a row comes before, and the row is no longer pending, or skips it: see `claim-text.ts`.
  */
 
-// In the order of keys, as creates lock them. A row that was claimed or ended meanwhile is checked again and left out.
+// In the order of keys, as creates lock them. A row that was claimed or ended meanwhile is checked again and left out. One
+// that has expired is not replaced, but waited for: once its lock is gone it can be ended.
 const LOCK = statement(
   'lock_replaced',
-  `select t.unique_key as key, t.task_type as "taskType", t.task_id as "taskId"
+  `select t.unique_key as key, t.task_type as "taskType", t.task_id as "taskId", ${NOT_EXPIRED} as "isOpen"
      from ${TASKS} t
-    where t.unique_key = any(${column(1, 'text')}) and t.status = 'pending' and ${NOT_EXPIRED}
+    where t.unique_key = any(${column(1, 'text')}) and t.status = 'pending'
     order by t.unique_key
       for no key update`,
 )
@@ -89,8 +90,10 @@ export async function replaceHolders(
     key: string
     taskType: string
     taskId: string
+    isOpen: boolean
   }[]
-  const pairs = locked.flatMap(({ key, taskType, taskId }) => {
+  const pairs = locked.flatMap(({ key, taskType, taskId, isOpen }) => {
+    if (!isOpen) return []
     const task = tasks.findLast((one) => one.uniqueKey === key && one.taskType === taskType)
     return task ? [{ task, taskId }] : []
   })

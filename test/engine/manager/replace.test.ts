@@ -91,6 +91,29 @@ describe('onDuplicate: replace', () => {
   })
 })
 
+test('a replacement of an expired task that is locked waits for the lock, and is created then', async () => {
+  const { manager } = create()
+  const expired = { task_type: 'plain', unique_key: 'k', expires_at: '2024-01-01T00:00:00Z' }
+  const taskId = await tables.insert(expired)
+  const client = await tables.pool.connect()
+  try {
+    await client.query('begin')
+    await client.query('select from async_tasks where task_id = $1 for update', [taskId])
+    const made = manager.createTask(plain, { day: 2 }, REPLACE)
+    const lockWaits = async () =>
+      (
+        await tables.pool.query(`select from pg_stat_activity
+         where datname = current_database() and wait_event_type = 'Lock' and query like '%lock_replaced%'`)
+      ).rowCount
+    await expect.poll(lockWaits, { interval: 10, timeout: 5_000 }).toBe(1)
+    await client.query('commit')
+    expect(await made).toMatchObject({ created: true, replaced: false, params: { day: 2 } })
+  } finally {
+    client.release(true)
+  }
+  expect(await manager.getTask(taskId)).toMatchObject({ status: 'cancelled', error: 'expired' })
+})
+
 describe('createTasks', () => {
   const item = (n: number, options: object = {}) => ({
     task: plain,
