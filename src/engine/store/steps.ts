@@ -2,7 +2,7 @@ import { arrayLiteral, type Database, execute, plainArray, statement, transact }
 import { type CallersTransaction, requireTransaction, runIn } from '../../db/query-runner.ts'
 import type { Sleep } from '../definition/steps.ts'
 import { recordAttempts } from './attempts.ts'
-import { type Fence, fenceValues, HOLDS_FENCE, HOLDS_FENCE_BRIEFLY, SLEEPS, WAITS_BRIEFLY } from './fence.ts'
+import { type Fence, fenceValues, HOLDS_FENCE, HOLDS_FENCE_BRIEFLY, SLEEPS } from './fence.ts'
 import { ATTEMPTS, STEPS, TASKS } from './tables.ts'
 
 /**
@@ -69,6 +69,8 @@ export async function finishSteps(
   executorId: string,
   steps: readonly FinishedStep[],
 ): Promise<boolean[]> {
+  const [only, ...others] = steps
+  if (only && others.length === 0) return [await finishStep(db, executorId, only, 'skip')]
   const rows = await execute<{ position: number }>(db, FINISH_MANY, [
     plainArray(steps.map((step) => step.id)),
     steps.map((step) => step.taskId),
@@ -82,27 +84,28 @@ export async function finishSteps(
   return steps.map((_, i) => written.has(i + 1))
 }
 
-const FINISH_ONE = statement(
-  'finish_step',
-  `with held as materialized (
-     select task_id, attempt from ${TASKS} where ${HOLDS_FENCE} and ${WAITS_BRIEFLY} for key share
-   ), written as (
-     insert into ${STEPS} (task_id, name, attempt, result, started_at, ended_at)
+// A statement of its own: it is planned in a fifth of the time of the one for many.
+const finishOne = (fence: string, lock: string) => `insert into ${STEPS}
+       (task_id, name, attempt, result, started_at, ended_at)
      select task_id, $4, attempt, $5, ${startedAgo('$6::float8')}, clock_timestamp()
-       from held
+       from ${TASKS}
+      where ${fence}
+        ${lock}
      ${KEEP_NEWER}
-   )
-   select true as written from held`,
-)
+     returning true as written`
 
-/** Waits for the row's lock. False: the fence does not hold. */
+const FINISH_FREE = statement('finish_step', finishOne(HOLDS_FENCE, 'for key share skip locked'))
+const FINISH_WAITING = statement('finish_step_waiting', finishOne(HOLDS_FENCE_BRIEFLY, 'for key share'))
+
+/** Waits for the row's lock, unless it is to skip a locked row. False: the fence does not hold. */
 export async function finishStep(
   db: Database,
   executorId: string,
   { taskId, attempt, name, result, durationMs }: FinishedStep,
+  locked: 'skip' | 'wait' = 'wait',
 ): Promise<boolean> {
   const values = [...fenceValues({ taskId, attempt, executorId }), name, result, durationMs]
-  return (await execute(db, FINISH_ONE, values)).length > 0
+  return (await execute(db, locked === 'skip' ? FINISH_FREE : FINISH_WAITING, values)).length > 0
 }
 
 const INSERT_STEP = `insert into ${STEPS} (task_id, name, attempt, result, started_at, ended_at)
