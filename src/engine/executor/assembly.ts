@@ -171,7 +171,7 @@ function createRescuer(
 }
 
 function attemptServices(
-  { settings, events, manager }: ExecutorOptions,
+  { db, settings, events, manager }: ExecutorOptions,
   {
     executorId,
     ...owned
@@ -185,7 +185,7 @@ function attemptServices(
     events,
     manager,
     completions: new Completions(owned.db, executorId),
-    steps: new StepWriter(owned.db, executorId),
+    steps: new StepWriter({ db: owned.db, keepsPlans: db }, executorId),
     cancelGraceMs: settings.cancelGraceMs,
     retryBaseMs: settings.retryBaseMs,
     maxResultBytes: settings.maxResultBytes,

@@ -24,6 +24,13 @@ export interface FinishedStep {
   readonly durationMs: number
 }
 
+export interface StepDatabases {
+  /** Keeps plans while the table is large. */
+  readonly db: Database
+  /** The same, which always keeps them. */
+  readonly keepsPlans: Database
+}
+
 export const STEP_BATCH = {
   maxItems: 500,
   maxBytes: 4 * 1_048_576,
@@ -65,13 +72,13 @@ const FINISH_MANY = statement(
 
 /** Returns which steps were written. The others' fence is lost, or their row is locked: call `finishStep`. */
 export async function finishSteps(
-  db: Database,
+  databases: StepDatabases,
   executorId: string,
   steps: readonly FinishedStep[],
 ): Promise<boolean[]> {
   const [only, ...others] = steps
-  if (only && others.length === 0) return [await finishStep(db, executorId, only, 'skip')]
-  const rows = await execute<{ position: number }>(db, FINISH_MANY, [
+  if (only && others.length === 0) return [await finishFree(databases, executorId, only)]
+  const rows = await execute<{ position: number }>(databases.db, FINISH_MANY, [
     plainArray(steps.map((step) => step.id)),
     steps.map((step) => step.taskId),
     plainArray(steps.map((step) => step.attempt)),
@@ -94,18 +101,26 @@ const finishOne = (fence: string, lock: string) => `insert into ${STEPS}
      ${KEEP_NEWER}
      returning true as written`
 
-const FINISH_FREE = statement('finish_step', finishOne(HOLDS_FENCE, 'for key share skip locked'))
+// Planning it costs half a commit, so its plans are always kept: those made for a small table under a name that is not
+// used for a large one.
+const FINISH_FREE = {
+  small: statement('finish_step_small', finishOne(HOLDS_FENCE, 'for key share skip locked')),
+  large: statement('finish_step', finishOne(HOLDS_FENCE, 'for key share skip locked')),
+}
 const FINISH_WAITING = statement('finish_step_waiting', finishOne(HOLDS_FENCE_BRIEFLY, 'for key share'))
 
-/** Waits for the row's lock, unless it is to skip a locked row. False: the fence does not hold. */
-export async function finishStep(
-  db: Database,
-  executorId: string,
-  { taskId, attempt, name, result, durationMs }: FinishedStep,
-  locked: 'skip' | 'wait' = 'wait',
-): Promise<boolean> {
-  const values = [...fenceValues({ taskId, attempt, executorId }), name, result, durationMs]
-  return (await execute(db, locked === 'skip' ? FINISH_FREE : FINISH_WAITING, values)).length > 0
+/** Waits for the row's lock. False: the fence does not hold. */
+export async function finishStep({ db }: StepDatabases, executorId: string, step: FinishedStep) {
+  return (await execute(db, FINISH_WAITING, finishValues(executorId, step))).length > 0
+}
+
+async function finishFree({ db, keepsPlans }: StepDatabases, executorId: string, step: FinishedStep) {
+  const sent = db.prepared ? FINISH_FREE.large : FINISH_FREE.small
+  return (await execute(keepsPlans, sent, finishValues(executorId, step))).length > 0
+}
+
+function finishValues(executorId: string, { taskId, attempt, name, result, durationMs }: FinishedStep) {
+  return [...fenceValues({ taskId, attempt, executorId }), name, result, durationMs]
 }
 
 const INSERT_STEP = `insert into ${STEPS} (task_id, name, attempt, result, started_at, ended_at)

@@ -89,7 +89,13 @@ test('a handler without steps sends no further statement, and a resumed one read
     [plain, []],
     [
       stepped,
-      ['tasks_finish_step', 'tasks_finish_step', 'tasks_finish_step', 'tasks_find_steps', 'tasks_find_steps'],
+      [
+        'tasks_finish_step_small',
+        'tasks_finish_step_small',
+        'tasks_finish_step_small',
+        'tasks_find_steps',
+        'tasks_find_steps',
+      ],
     ],
   ] as const) {
     const completed = nextEvent(events, 'ended', ({ outcome }) => outcome === 'completed')

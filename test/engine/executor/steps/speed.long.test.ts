@@ -54,6 +54,8 @@ test('a step costs little more than the commit of one row, and steps of 50 runs 
   console.log(
     `ratio ${ratios.map((ratio) => ratio.toFixed(2)).join(', ')}; ${Math.round(perSecond)} steps a second`,
   )
-  expect(Math.min(...ratios)).toBeLessThan(1.3)
+  // Without a wait for the disk, a commit takes a tenth of a millisecond, and a step its round trip.
+  const { rows } = await database.pool.query<{ fsync: string }>('show fsync')
+  expect(Math.min(...ratios)).toBeLessThan(rows[0]?.fsync === 'on' ? 1.3 : 6)
   expect(perSecond).toBeGreaterThan(8_000)
 })
