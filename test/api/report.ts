@@ -38,7 +38,8 @@ export function readPublicTypes(folder: string): PublicTypes {
   const declarations = new Declarations(folder)
   const entries = ENTRIES.map(({ name, types }) => ({
     name,
-    exports: declarations.exportsOf(types.replace('./dist/', '')),
+    // The tables are published as sources, which have the same exports.
+    exports: declarations.exportsOf(types.replace('./dist/', '').replace(/(?<!\.d)\.ts$/, '.d.ts')),
   }))
   const exported = entries.flatMap(({ exports }) => [...exports.values()])
   const known = new Set(exported.map(keyOf))

@@ -19,34 +19,52 @@ const folder = mkdtempSync(path.join(tmpdir(), 'fastify-async-tasks-package-'))
 /** An empty project of somebody else's, in which the package is installed. */
 export const host = path.join(folder, 'host')
 
+export interface InstalledPackage {
+  readonly packed: readonly string[]
+  /** Installs it in another empty project, with these versions of peers, and returns the folder. */
+  installWith(peers: Record<string, string>): Promise<string>
+}
+
 /** Installs the package for the tests of a file, once. */
-export function useInstalledPackage(): { readonly packed: readonly string[] } {
+export function useInstalledPackage(): InstalledPackage {
   let packed: string[] = []
+  let tarball = ''
   beforeAll(async () => {
-    const { tarball, names } = await pack()
-    packed = names
-    mkdirSync(host)
-    writeFileSync(path.join(host, 'package.json'), JSON.stringify({ private: true, type: 'module' }))
-    // As in most hosts, nothing can be traced.
-    const peers = Object.entries(manifest.peerDependencies).filter(([name]) => name !== '@opentelemetry/api')
-    const types = Object.entries(manifest.devDependencies).filter(([name]) =>
-      /^@types\/(node|pg|react)$/.test(name),
-    )
-    const wanted = [...peers, ...types].map(([name, range]) => `${name}@${range}`)
-    await run('npm', ['install', '--no-audit', '--no-fund', '--prefer-offline', tarball, ...wanted], {
-      cwd: host,
-    })
+    const pack = await packProject()
+    packed = pack.names
+    tarball = pack.tarball
+    // The range of the peer allows the next major version, too, which one day is npm's latest.
+    await install(tarball, host, { 'drizzle-orm': manifest.devDependencies['drizzle-orm'] ?? '' })
   })
   afterAll(() => rmSync(folder, { recursive: true, force: true }))
   return {
     get packed() {
       return packed
     },
+    async installWith(peers) {
+      const at = mkdtempSync(path.join(folder, 'host-'))
+      await install(tarball, at, peers)
+      return at
+    },
   }
 }
 
+/** As a host does: npm refuses peers outside of the ranges that the package names. */
+async function install(tarball: string, at: string, versions: Record<string, string>): Promise<void> {
+  mkdirSync(at, { recursive: true })
+  writeFileSync(path.join(at, 'package.json'), JSON.stringify({ private: true, type: 'module' }))
+  // As in most hosts, nothing can be traced.
+  const peers = Object.entries(manifest.peerDependencies).filter(([name]) => name !== '@opentelemetry/api')
+  const types = Object.entries(manifest.devDependencies).filter(([name]) =>
+    /^@types\/(node|pg|react)$/.test(name),
+  )
+  const wanted = Object.entries({ ...Object.fromEntries([...peers, ...types]), ...versions })
+  const names = wanted.map(([name, range]) => `${name}@${range}`)
+  await run('npm', ['install', '--no-audit', '--no-fund', '--prefer-offline', tarball, ...names], { cwd: at })
+}
+
 /** Built in a copy: others may use the project's own `dist` meanwhile. */
-async function pack(): Promise<{ tarball: string; names: string[] }> {
+async function packProject(): Promise<{ tarball: string; names: string[] }> {
   const copy = path.join(folder, 'project')
   mkdirSync(copy)
   const sources = ['src', 'migrations', 'package.json', 'tsconfig.json', 'tsconfig.build.json']

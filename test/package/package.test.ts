@@ -1,10 +1,11 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { expect, onTestFinished, test } from 'vitest'
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { parseSource } from '../support/architecture/source-file.ts'
 import { createTestDatabase } from '../support/database.ts'
+import { DRIZZLE_APP, STRICTEST } from './drizzle-app.ts'
 import {
   embedding,
   example,
@@ -16,6 +17,7 @@ import {
   run,
   useInstalledPackage,
 } from './installed-package.ts'
+import { runEmbeddingExample, runThreadHandler } from './runs-under.ts'
 
 const installed = useInstalledPackage()
 
@@ -41,37 +43,8 @@ test('it holds the engine, the plugin and the migrations of the engine, and noth
   expect(installed.packed.filter((name) => foreign.test(name) && !command.test(name))).toEqual([])
 })
 
-test("the README's embedding example runs a task and shows it over REST", async () => {
-  const database = await createTestDatabase('empty')
-  onTestFinished(() => database.drop())
-  writeFileSync(path.join(host, 'app.js'), embedding())
-  const app = spawn(process.execPath, ['app.js'], {
-    cwd: host,
-    env: { PATH: process.env.PATH, DATABASE_URL: database.url, ADMIN_TOKEN: 'secret', PORT: '0' },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  onTestFinished(() => void app.kill('SIGKILL'))
-  const ended = once(app, 'exit')
-  const address = await listeningAddress(app)
-
-  const posted = await fetch(`${address}/books`, { method: 'POST' })
-  expect(posted.status).toBe(202)
-  const { taskId } = (await posted.json()) as { taskId: string }
-  const url = `${address}/api/admin/tasks/${taskId}`
-  expect((await fetch(url)).status).toBe(401)
-
-  const look = async () => (await fetch(url, { headers: { authorization: 'Bearer secret' } })).json()
-  await expect.poll(look).toMatchObject({
-    status: 'completed',
-    percent: 100,
-    step: 'page 20',
-    params: { pages: 20, title: 'untitled' },
-    result: { title: 'untitled', pages: 20 },
-    attempts: [{ attempt: 1, outcome: 'completed' }],
-  })
-  app.kill('SIGTERM')
-  expect(await ended).toEqual([0, null])
-})
+test("the README's embedding example runs a task and shows it over REST", () =>
+  runEmbeddingExample(process.execPath))
 
 test('without @opentelemetry/api an app that wants traces is told to install it', async () => {
   const code = `
@@ -167,26 +140,8 @@ test("metrics need no client of Prometheus but the host's", async () => {
   expect(stdout).toBe('function\n')
 })
 
-test('a handler runs in a thread, whose worker the package brings along', async () => {
-  const database = await createTestDatabase('empty')
-  onTestFinished(() => database.drop())
-  writeFileSync(path.join(host, 'double.js'), 'export default async ({ value }) => value * 2')
-  const code = `
-    import asyncTasks, { task } from 'fastify-async-tasks'
-    import Fastify from 'fastify'
-    const app = Fastify()
-    const double = task('double', { run: 'thread', module: new URL('./double.js', import.meta.url) })()
-    const { DATABASE_URL: connectionString } = process.env
-    await app.register(asyncTasks, { connectionString, tasks: [double], routes: false })
-    await app.ready()
-    const { taskId } = await app.tasks.createTask(double, { value: 21 })
-    console.log((await app.tasks.waitFor(taskId)).result)
-    await app.close()`
-  writeFileSync(path.join(host, 'thread.js'), code)
-  const env = { PATH: process.env.PATH, DATABASE_URL: database.url }
-  const { stdout } = await run(process.execPath, ['thread.js'], { cwd: host, env })
-  expect(stdout).toBe('42\n')
-})
+test('a handler runs in a thread, whose worker the package brings along', () =>
+  runThreadHandler(process.execPath))
 
 test('the testing kit runs handlers with a database and without one', async () => {
   const database = await createTestDatabase('empty')
@@ -272,16 +227,47 @@ test("the README's examples agree with the package's types, which are sound in t
   }
 })
 
-test('the types of the tables, too, are sound in themselves', async () => {
-  writeFileSync(path.join(host, 'tables.ts'), `export { asyncTasks } from 'fastify-async-tasks/schema'`)
-  const options = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2024', '--types', 'node']
-  const tsc = path.join(root, 'node_modules/typescript/bin/tsc')
-  const check = run(process.execPath, [tsc, ...options, 'tables.ts'], { cwd: host })
-  const { stdout } = await check.catch((error: { stdout: string }) => error)
-  // Drizzle's own types are not: they name packages that a host need not have.
-  expect(stdout.split('\n').filter((line) => !/^(node_modules\/drizzle-orm\/| {2})|^$/.test(line))).toEqual(
-    [],
-  )
+describe.each([
+  ['0.45', undefined],
+  ['1.0', '1.0.0-rc.5'],
+])('with drizzle-orm %s', (version, exact) => {
+  let at = host
+  beforeAll(async () => {
+    if (exact !== undefined) at = await installed.installWith({ 'drizzle-orm': exact })
+    const { version: found } = JSON.parse(
+      readFileSync(path.join(at, 'node_modules/drizzle-orm/package.json'), 'utf8'),
+    )
+    expect(found.startsWith(version)).toBe(true)
+    writeFileSync(path.join(at, 'drizzle-app.ts'), DRIZZLE_APP)
+  })
+
+  test('the tables have types for queries, which are sound in themselves and emit nothing', async () => {
+    const options = ['--module', 'nodenext', '--target', 'es2024', '--types', 'node', '--outDir', 'out']
+    const tsc = path.join(root, 'node_modules/typescript/bin/tsc')
+    const check = run(process.execPath, [tsc, ...options, ...STRICTEST, 'drizzle-app.ts'], { cwd: at })
+    const { stdout } = await check.catch((error: { stdout: string }) => error)
+    // Drizzle's own types are not: they name packages that a host need not have.
+    const others = stdout.split('\n').filter((line) => !/^(node_modules\/drizzle-orm\/| {2})|^$/.test(line))
+    expect(others).toEqual([])
+    expect(readdirSync(path.join(at, 'out'), { recursive: true })).toEqual(['drizzle-app.js'])
+  })
+
+  test('tasks are created, guarded and completed in its transactions', async () => {
+    const database = await createTestDatabase('empty')
+    onTestFinished(() => database.drop())
+    const env = { PATH: process.env.PATH, DATABASE_URL: database.url }
+    const { stdout } = await run(process.execPath, ['drizzle-app.ts'], { cwd: at, env })
+    expect(
+      stdout
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line)),
+    ).toEqual([
+      { rolledBack: 0 },
+      { order: [{ id: 2, paid: 1, state: 'confirmed' }] },
+      { tasks: [{ type: 'confirm', status: 'completed', key: 'order', value: '2', types: ['confirm'] }] },
+    ])
+  })
 })
 
 const MISUSE = `

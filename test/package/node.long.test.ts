@@ -1,0 +1,26 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { run, useInstalledPackage } from './installed-package.ts'
+import { runEmbeddingExample, runThreadHandler } from './runs-under.ts'
+
+useInstalledPackage()
+
+/** The lowest version that the package promises, and one of each line in use. */
+describe.each(['22.18.0', '24', '26'])('under Node %s', (version) => {
+  let node: string
+  beforeAll(async () => {
+    const folder = mkdtempSync(path.join(tmpdir(), 'fastify-async-tasks-node-'))
+    const install = ['install', '--no-audit', '--no-fund', '--prefer-offline', '--prefix', folder]
+    await run('npm', [...install, `node@${version}`], { cwd: folder })
+    node = path.join(folder, 'node_modules/node/bin/node')
+    expect((await run(node, ['--version'])).stdout).toMatch(
+      new RegExp(`^v${version.replaceAll('.', '\\.')}\\b`),
+    )
+    return () => rmSync(folder, { recursive: true, force: true })
+  })
+
+  test("the README's embedding example runs a task and shows it over REST", () => runEmbeddingExample(node))
+  test('a handler runs in a thread', () => runThreadHandler(node))
+})
