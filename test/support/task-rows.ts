@@ -129,6 +129,15 @@ export function useTaskTables(fill?: (pool: pg.Pool) => Promise<void>): TaskTabl
   return tables
 }
 
+/** A finished step, and a sleep of an hour. */
+export async function insertSteps(pool: pg.Pool, taskId: string): Promise<void> {
+  await pool.query(
+    `insert into async_task_steps (task_id, name, attempt, result, started_at, ended_at)
+     values ($1, 'load', 1, '{"day":1}', now(), now()), ($1, 'wait', 1, null, now(), now() + interval '1 hour')`,
+    [taskId],
+  )
+}
+
 export const SOME_EXECUTOR = '00000000-0000-4000-8000-000000000001'
 
 /** The columns of a task in each status, as the engine leaves them after its first attempt. */

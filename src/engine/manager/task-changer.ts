@@ -20,9 +20,11 @@ import {
 import { fromDetailRow, type TaskRow } from '../store/rows.ts'
 import { retryWhile } from './retry-while.ts'
 
+type WrittenRow = ChangedRow & Partial<Pick<WaitingRow, 'params' | 'steps' | 'stepCount'>>
+
 /** Changes of a pending task. What is left out stays. */
 export interface TaskChanges {
-  /** They replace all params. */
+  /** They replace all params. Finished steps and sleeps are forgotten: the handler runs from its start. */
   params?: Record<string, unknown>
   /** −100 … 100, higher first. */
   priority?: number
@@ -56,7 +58,7 @@ export class TaskChanger {
       const concurrencyKey = this.#keysOf(waiting, params)
       const rateKey = this.#factory.rateKeyOf(waiting.taskType, Object.fromEntries(params))
       const row = await changeTask(this.#db, waiting, { priority, runAt, params, concurrencyKey, rateKey })
-      return row && { ...row, params: Object.fromEntries(params) }
+      return row && { ...row, params: Object.fromEntries(params), steps: null, stepCount: 0 }
     })
   }
 
@@ -67,7 +69,7 @@ export class TaskChanger {
 
   async #write(
     taskId: string,
-    write: (waiting: WaitingRow) => Promise<(ChangedRow & Partial<Pick<WaitingRow, 'params'>>) | undefined>,
+    write: (waiting: WaitingRow) => Promise<WrittenRow | undefined>,
   ): Promise<TaskDetail> {
     const attempt = async () => {
       const waiting = await this.#requireWaiting(taskId)

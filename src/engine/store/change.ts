@@ -35,15 +35,15 @@ export async function findWaiting(db: Database, taskId: string): Promise<Waiting
 }
 
 // The sleep of a task that sleeps is over when the task is due.
-const SLEEPS_UNTIL = `slept as (
+const sleepsUntilDue = (condition = '') => `slept as (
      update ${STEPS} s
         set ended_at = changed.run_at
        from changed
-      where s.task_id = changed.task_id and s.ended_at > now()
-   )`
+      where s.task_id = changed.task_id and s.ended_at > now()${condition}
+   ), `
 
 /** $1 task, $2 version. */
-const changing = (set: string, more = '') => `with seen as materialized (
+const changing = (set: string, more = sleepsUntilDue()) => `with seen as materialized (
      select id, ctid as place
        from ${TASKS}
       where task_id = $1 and xmin::text = $2 and status = 'pending' and ${NOT_EXPIRED}
@@ -60,18 +60,21 @@ const changing = (set: string, more = '') => `with seen as materialized (
        from locked
       where t.id = locked.id
      returning t.*
-   ), ${SLEEPS_UNTIL}, ${more}${reportCte('changed')}
+   ), ${more}${reportCte('changed')}
    select ${TASK_COLUMNS}, (extract(epoch from t.run_at - now()) * 1000)::float8 as "inMs" from changed t`
 
 // $5: the new key of a task that has $6, the key of its old params, and not one of its own. $8 and $9: keys and values of
-// new params, where $7 says that there are some. No param is removed and inserted in the same statement.
+// new params, where $7 says that there are some: then the steps, which are those of the old ones, are deleted. No row is
+// changed twice in the same statement.
 const CHANGE = statement(
   'change',
   changing(
     `priority = coalesce($3::smallint, t.priority), run_at = coalesce($4::timestamptz, t.run_at),
             concurrency_key = case when t.concurrency_key = $6 then $5 else t.concurrency_key end,
             rate_key = case when $7::boolean then $10 else t.rate_key end`,
-    `removed as (
+    `${sleepsUntilDue(' and not $7::boolean')}forgotten as (
+     delete from ${STEPS} where $7::boolean and task_id in (select task_id from changed)
+   ), removed as (
      delete from ${PARAMS}
       where $7::boolean and task_id in (select task_id from changed) and key <> all($8::text::text[])
    ), written as (

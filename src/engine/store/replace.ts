@@ -23,10 +23,13 @@ const LOCK = statement(
       for no key update`,
 )
 
-// One that is due keeps its place among those that are, if it is due as well in its new form. `max_delay_ms` counts from
-// the creation. Retries and steps start anew: the new params have not been tried.
+// A task that is due keeps its place, unless the new due time is in the future. `max_delay_ms` counts from the creation.
+// Retries and steps start anew: the new params have not been tried.
 const RUN_AT = `case when given.due_at <= statement_timestamp() then least(t.run_at, given.due_at)
                     else least(given.due_at, t.created_at + given.max_delay_ms * interval '1 millisecond') end`
+
+// A task that was started and does not expire has been started in time.
+const EXPIRES_AT = 'case when t.attempt > 0 and t.expires_at is null then null else given.expires_at end'
 
 const REPLACE = statement(
   'replace',
@@ -44,7 +47,7 @@ const REPLACE = statement(
      update ${TASKS} t
         set changed_at = statement_timestamp(), priority = given.priority, run_at = ${RUN_AT},
             max_retries = given.max_retries, timeout_seconds = given.timeout_seconds, retry_count = 0,
-            error_message = null, concurrency_key = given.concurrency_key, expires_at = given.expires_at,
+            error_message = null, concurrency_key = given.concurrency_key, expires_at = ${EXPIRES_AT},
             trace_context = given.trace_context, rate_key = given.rate_key
        from given
       where t.task_id = given.task_id and t.status = 'pending'

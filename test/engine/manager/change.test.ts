@@ -6,7 +6,7 @@ import { createTaskRegistry } from '../../../src/engine/definition/registry.ts'
 import type { TaskManager } from '../../../src/engine/manager/manager.ts'
 import { createClaims } from '../../support/claim-tasks.ts'
 import { nextEvent } from '../../support/engine.ts'
-import { inStatus, SOME_EXECUTOR, useTaskTables } from '../../support/task-rows.ts'
+import { inStatus, insertSteps, SOME_EXECUTOR, useTaskTables } from '../../support/task-rows.ts'
 
 const tables = useTaskTables()
 
@@ -130,6 +130,21 @@ describe('updateTask', () => {
     const changed = await manager.updateTask(taskId, { params: { a: 2 } })
     expect(changed).toEqual(await manager.getTask(taskId))
     expect(changed).toMatchObject({ retryCount: 2, error: 'no luck', params: { a: 2 } })
+  })
+
+  test('of a task that sleeps forgets its steps with its params, and keeps them otherwise', async () => {
+    const { manager } = create()
+    const taskId = await tables.insert({ task_type: 'plain', attempt: 1, run_at: LATER })
+    await insertSteps(tables.pool, taskId)
+    const runAt = new Date(LATER.getTime() + 5_000)
+    await manager.updateTask(taskId, { runAt })
+    expect(await manager.getTask(taskId)).toMatchObject({
+      stepCount: 2,
+      steps: [{}, { name: 'wait', endedAt: runAt }],
+    })
+    const changed = await manager.updateTask(taskId, { params: { day: 2 } })
+    expect(changed).toMatchObject({ runAt, steps: [], stepCount: 0 })
+    expect(await manager.getTask(taskId)).toEqual(changed)
   })
 
   test('many at once leave the params and the priority of one of them', async () => {

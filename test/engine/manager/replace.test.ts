@@ -4,7 +4,7 @@ import { createTaskRegistry } from '../../../src/engine/definition/registry.ts'
 import type { AnyTask } from '../../../src/engine/definition/task-reference.ts'
 import type { TaskManager } from '../../../src/engine/manager/manager.ts'
 import { createClaims } from '../../support/claim-tasks.ts'
-import { inStatus, SOME_EXECUTOR, useTaskTables } from '../../support/task-rows.ts'
+import { inStatus, insertSteps, SOME_EXECUTOR, useTaskTables } from '../../support/task-rows.ts'
 
 const tables = useTaskTables()
 const { task } = createTaskRegistry()
@@ -55,6 +55,27 @@ describe('onDuplicate: replace', () => {
     expect(await tables.read()).toEqual(before)
     await tables.set(running, { ...inStatus('completed') })
     expect(await manager.createTask(plain, {}, REPLACE)).toMatchObject({ created: true, replaced: false })
+  })
+
+  test('forgets the steps and the sleep of the old params, and makes no started task expire', async () => {
+    const { manager } = create()
+    const started = { task_type: 'plain', attempt: 1, started_at: '2024-01-01T00:00:01Z' }
+    const taskId = await tables.insert({
+      ...started,
+      unique_key: 'k',
+      run_at: new Date(Date.now() + HOUR_MS),
+    })
+    const bystander = await tables.insert(started)
+    for (const id of [taskId, bystander]) await insertSteps(tables.pool, id)
+    const answer = await manager.createTask(
+      plain,
+      { day: 2 },
+      { ...REPLACE, expiresAt: new Date(Date.now() + HOUR_MS) },
+    )
+    expect(answer).toMatchObject({ taskId, replaced: true, expiresAt: null, steps: [], stepCount: 0 })
+    const { created, replaced, ...detail } = answer
+    expect(await manager.getTask(taskId)).toEqual(detail)
+    expect(await manager.getTask(bystander)).toMatchObject({ stepCount: 2 })
   })
 
   test('puts a task off by maxDelayMs at most, from its creation', async () => {
