@@ -10,7 +10,7 @@ import type { TaskRow } from '../store/rows.ts'
 import { hasKey, type NewUniqueTask, requireAccepted, toCreated } from './created.ts'
 import type { ManagerOptions } from './manager-parts.ts'
 import { isDueNow, isOverdue, sizeOf } from './new-task.ts'
-import { UniqueCreates } from './unique-creates.ts'
+import { type UniqueCreated, UniqueCreates } from './unique-creates.ts'
 
 const BATCH = { maxItems: 1_000, maxBytes: 4 * 1_048_576, minShare: 8, bytesOf: sizeOf }
 /** A shared statement waits this long for keys in open transactions; then each task waits alone. */
@@ -33,12 +33,7 @@ export class CreateQueue {
   readonly #replacements = new Batcher(BATCH, (tasks: readonly NewUniqueTask[]) =>
     this.#replace(tasks, SHARED_WAIT_MS),
   )
-  /** Keys whose task was due when it was last replaced here. */
-  readonly #dueKeys = new Set<string>()
-  readonly #uniqueCreates = new UniqueCreates(
-    (task) => this.#createUnique(task),
-    (key) => (this.#dueKeys.delete(key) ? CLAIM_MS : 0),
-  )
+  readonly #uniqueCreates = new UniqueCreates((task) => this.#createUnique(task))
 
   constructor({ db, events, limiter }: Pick<ManagerOptions, 'db' | 'events' | 'limiter'>) {
     this.#db = db
@@ -71,7 +66,7 @@ export class CreateQueue {
     return toCreated(tasks, insertion)
   }
 
-  async #createUnique(task: NewUniqueTask): Promise<CreatedTask> {
+  async #createUnique(task: NewUniqueTask): Promise<UniqueCreated> {
     const replaces = task.onDuplicate === 'replace'
     const shared = await (replaces ? this.#replacements : this.#uniqueInserts).add(task)
     if (shared) return shared
@@ -83,19 +78,25 @@ export class CreateQueue {
     })
   }
 
-  async #replace(tasks: readonly NewUniqueTask[], waitMs: number): Promise<(CreatedTask | undefined)[]> {
+  async #replace(tasks: readonly NewUniqueTask[], waitMs: number): Promise<(UniqueCreated | undefined)[]> {
     const insertion = await insertAllUnique(this.#db, tasks, waitMs)
     if (!insertion) return tasks.map(() => undefined)
     this.#announce(tasks, insertion)
-    return toCreated(tasks, insertion)
+    const restMs = ({ uniqueKey, replaced }: CreatedTask) =>
+      replaced && (insertion.replaced?.get(uniqueKey ?? '')?.inMs ?? 1) <= 0 ? CLAIM_MS : 0
+    return toCreated(tasks, insertion).map((created) => ({ created, restMs: restMs(created) }))
   }
 
-  async #insertUnique(tasks: readonly NewUniqueTask[], waitMs: number): Promise<(CreatedTask | undefined)[]> {
+  async #insertUnique(
+    tasks: readonly NewUniqueTask[],
+    waitMs: number,
+  ): Promise<(UniqueCreated | undefined)[]> {
     const insertion = await insertUnique(this.#db, tasks, waitMs)
     if (!insertion) return tasks.map(() => undefined)
     this.#announce(tasks, insertion)
     const resolved = tasks.filter((task) => isResolved(task, insertion))
-    const created = new Map(toCreated(resolved, insertion).map((task, i) => [resolved[i], task]))
+    const answers = toCreated(resolved, insertion).map((one) => ({ created: one, restMs: 0 }))
+    const created = new Map(answers.map((answer, i) => [resolved[i], answer]))
     return tasks.map((task) => created.get(task))
   }
 
@@ -117,10 +118,7 @@ export class CreateQueue {
       const { taskId, taskType, runAt } = row
       this.#events.emit('changed', { taskId, taskType, overdue: isOverdue(row), inMs, isReplaced: true })
       if (inMs > 0) this.#events.emit('delayed', { dueAt: +runAt, inMs })
-      else {
-        this.#dueKeys.add(row.uniqueKey ?? '')
-        this.#events.emit('due', { count: 1 })
-      }
+      else this.#events.emit('due', { count: 1 })
     }
   }
 

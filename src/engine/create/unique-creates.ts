@@ -9,16 +9,19 @@ interface Waiting {
   readonly created: PromiseWithResolvers<CreatedTask>
 }
 
+export interface UniqueCreated {
+  readonly created: CreatedTask
+  /** How long the next create of the key waits. */
+  readonly restMs: number
+}
+
 /** One create per unique key is in flight, so callers that wait for a key use one connection. */
 export class UniqueCreates {
-  readonly #create: (task: NewUniqueTask) => Promise<CreatedTask>
-  readonly #restMs: (key: string) => number
+  readonly #create: (task: NewUniqueTask) => Promise<UniqueCreated>
   readonly #waiting = new Map<string, Waiting[]>()
 
-  /** @param restMs how long after a create of the key the next one waits */
-  constructor(create: (task: NewUniqueTask) => Promise<CreatedTask>, restMs: (key: string) => number) {
+  constructor(create: (task: NewUniqueTask) => Promise<UniqueCreated>) {
     this.#create = create
-    this.#restMs = restMs
   }
 
   add(task: NewUniqueTask): Promise<CreatedTask> {
@@ -36,8 +39,10 @@ export class UniqueCreates {
       // They share a create that begins after their calls: an earlier one may return a holder that has ended.
       const { leader, followers, others } = split(waiting.splice(0))
       waiting.unshift(...others)
+      let restMs = 0
       try {
-        const task = await this.#create(leader.task)
+        const { created: task, restMs: rest } = await this.#create(leader.task)
+        restMs = rest
         leader.created.resolve(task)
         for (const follower of followers) follower.created.resolve(shared(task, follower))
       } catch (error) {
@@ -47,7 +52,6 @@ export class UniqueCreates {
           for (const { created } of followers) created.reject(error)
         } else waiting.unshift(...followers)
       }
-      const restMs = this.#restMs(key)
       if (restMs > 0) await delay(restMs)
     }
     this.#waiting.delete(key)
