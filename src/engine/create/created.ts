@@ -2,6 +2,7 @@ import type { CreatedTask } from '../definition/create-options.ts'
 import { TaskError } from '../definition/errors.ts'
 import type { NewTask } from '../store/insert.ts'
 import type { Insertion } from '../store/insert-unique.ts'
+import { mayReplace } from '../store/replace.ts'
 import { fromDetailRow, toDetail } from '../store/rows.ts'
 
 export type NewUniqueTask = NewTask & { readonly uniqueKey: string }
@@ -16,7 +17,7 @@ export function toCreated(
 ): CreatedTask[] {
   const byKey = new Map([...holders].map(([key, row]) => [key, fromDetailRow(row)]))
   return tasks.map((task) => {
-    const { taskId, taskType, uniqueKey, onDuplicate } = task
+    const { taskId, uniqueKey, onDuplicate } = task
     const replaces = onDuplicate === 'replace'
     const own = created.get(taskId)
     if (own) {
@@ -25,7 +26,7 @@ export function toCreated(
       return { ...detail, created: true, ...(replaces && { replaced: false }) }
     }
     const mine = replaces ? replaced?.get(uniqueKey ?? '')?.row : undefined
-    if (mine?.taskType === taskType) return { ...fromDetailRow(mine), created: false, replaced: true }
+    if (mine && mayReplace(task, mine)) return { ...fromDetailRow(mine), created: false, replaced: true }
     const other = uniqueKey === null ? undefined : byKey.get(uniqueKey)
     if (!other) throw new Error(`the insert returned no row for ${taskId}`)
     return { ...other, created: false, ...(replaces && { replaced: false }) }

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { isTransient } from '../../db/errors.ts'
 import type { CreatedTask } from '../definition/create-options.ts'
 import { TaskError } from '../definition/errors.ts'
+import { mayReplace } from '../store/replace.ts'
 import type { NewUniqueTask } from './created.ts'
 
 interface Waiting {
@@ -60,10 +61,10 @@ export class UniqueCreates {
 
 const replaces = ({ task }: Waiting) => task.onDuplicate === 'replace'
 
-/** The last replacement counts. One of another type does not: it may find the key of its own type later. */
+/** The last replacement counts. One of another type or creator does not: it may find its own task later. */
 function split(all: Waiting[]): { leader: Waiting; followers: Waiting[]; others: Waiting[] } {
   const leader = all.findLast(replaces) ?? (all[0] as Waiting)
-  const isOther = (one: Waiting) => replaces(one) && one.task.taskType !== leader.task.taskType
+  const isOther = (one: Waiting) => replaces(one) && !mayReplace(one.task, leader.task)
   return {
     leader,
     followers: all.filter((one) => one !== leader && !isOther(one)),
@@ -73,6 +74,6 @@ function split(all: Waiting[]): { leader: Waiting; followers: Waiting[]; others:
 
 /** As if the leader's call had come first, and for a replacement, as if it had been replaced by the leader's. */
 function shared({ replaced, ...task }: CreatedTask, follower: Waiting): CreatedTask {
-  const isReplaced = task.created || replaced === true
+  const isReplaced = (task.created || replaced === true) && mayReplace(follower.task, task)
   return { ...task, created: false, ...(replaces(follower) && { replaced: isReplaced }) }
 }

@@ -21,7 +21,7 @@ import {
   traceValues,
   unlessBusy,
 } from './insert.ts'
-import { type ReplacedRow, replaceHolders } from './replace.ts'
+import { mayReplace, type ReplacedRow, replaceHolders } from './replace.ts'
 import { DETAIL_COLUMNS, type DetailRow, parseDetailRow, type TaskRow } from './rows.ts'
 import { TASKS } from './tables.ts'
 
@@ -150,9 +150,9 @@ async function insertAll(
   return { created, holders, replaced }
 }
 
-function canReplace({ uniqueKey, taskType }: NewTask, holders: Insertion['holders']): boolean {
-  const holder = holders.get(uniqueKey ?? '')
-  return holder?.status === 'pending' && holder.taskType === taskType
+function canReplace(task: NewTask, holders: Insertion['holders']): boolean {
+  const holder = holders.get(task.uniqueKey ?? '')
+  return holder?.status === 'pending' && mayReplace(task, holder)
 }
 
 async function insertFree(

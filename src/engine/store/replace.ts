@@ -16,7 +16,8 @@ import { PARAMS, STEPS, TASKS } from './tables.ts'
 // that has expired is not replaced, but waited for: once its lock is gone it can be ended.
 const LOCK = statement(
   'lock_replaced',
-  `select t.unique_key as key, t.task_type as "taskType", t.task_id as "taskId", ${NOT_EXPIRED} as "isOpen"
+  `select t.unique_key as key, t.task_type as "taskType", t.task_id as "taskId", t.created_by as "createdBy",
+          ${NOT_EXPIRED} as "isOpen"
      from ${TASKS} t
     where t.unique_key = any(${column(1, 'text')}) and t.status = 'pending'
     order by t.unique_key
@@ -71,6 +72,14 @@ const REPLACE = statement(
 
 const NO_STEPS = { steps: null, stepCount: 0 }
 
+type Replaceable = Pick<NewTask, 'taskType' | 'createdBy'>
+
+/** Of one type, and not of two creators: each of them may see the params of its own tasks. */
+export function mayReplace(task: Replaceable, holder: Replaceable): boolean {
+  if (task.taskType !== holder.taskType) return false
+  return task.createdBy === null || holder.createdBy === null || task.createdBy === holder.createdBy
+}
+
 export interface ReplacedRow {
   readonly row: DetailRow
   /** Until it is due; negative: since when it has been. */
@@ -81,7 +90,7 @@ type Run = (sent: Statement, values: unknown[]) => Promise<unknown[]>
 
 /**
  * Of several tasks with one key the last counts. Returns the tasks that have taken them over, by key: not those that have
- * another type, run, or have ended.
+ * another type or creator, run, or have ended.
  */
 export async function replaceHolders(
   run: Run,
@@ -93,11 +102,12 @@ export async function replaceHolders(
     key: string
     taskType: string
     taskId: string
+    createdBy: string | null
     isOpen: boolean
   }[]
-  const pairs = locked.flatMap(({ key, taskType, taskId, isOpen }) => {
+  const pairs = locked.flatMap(({ key, taskId, isOpen, ...holder }) => {
     if (!isOpen) return []
-    const task = tasks.findLast((one) => one.uniqueKey === key && one.taskType === taskType)
+    const task = tasks.findLast((one) => one.uniqueKey === key && mayReplace(one, holder))
     return task ? [{ task, taskId }] : []
   })
   if (pairs.length === 0) return new Map()

@@ -26,7 +26,7 @@ describe('onDuplicate: replace', () => {
     )
     expect(first).toMatchObject({ created: true, replaced: false })
     await tables.set(first.taskId, { retry_count: 2, attempt: 3, error_message: 'no' })
-    const changes = { priority: 7, delayMs: 2 * HOUR_MS, maxRetries: 9, timeoutSeconds: 5, createdBy: 'u2' }
+    const changes = { priority: 7, delayMs: 2 * HOUR_MS, maxRetries: 9, timeoutSeconds: 5 }
     const second = await manager.createTask(plain, { day: 2, new: [1] }, { ...REPLACE, ...changes })
     expect(second).toMatchObject({
       ...{ created: false, replaced: true, taskId: first.taskId, createdAt: first.createdAt },
@@ -76,6 +76,27 @@ describe('onDuplicate: replace', () => {
     const { created, replaced, ...detail } = answer
     expect(await manager.getTask(taskId)).toEqual(detail)
     expect(await manager.getTask(bystander)).toMatchObject({ stepCount: 2 })
+  })
+
+  test("leaves another creator's task, also of many calls at once", async () => {
+    const { manager } = create()
+    const { taskId } = await manager.createTask(plain, { of: 'u1' }, { ...REPLACE, createdBy: 'u1' })
+    const before = await tables.read()
+    const ofOther = { ...REPLACE, createdBy: 'u2' }
+    const left = { taskId, created: false, replaced: false, params: { of: 'u1' } }
+    expect(await manager.createTask(plain, { of: 'u2' }, ofOther)).toMatchObject(left)
+    expect(await tables.read()).toEqual(before)
+    const both = ['u1', 'u2'].map((createdBy) =>
+      manager.createTask(plain, { of: createdBy }, { ...REPLACE, createdBy }),
+    )
+    expect((await Promise.all(both)).map(({ replaced }) => replaced)).toEqual([true, false])
+    const items = ['u1', 'u2'].map((createdBy) => ({ task: plain, params: {}, ...REPLACE, createdBy }))
+    const answers = await manager.createTasks(items)
+    expect(answers.map(({ replaced }) => replaced)).toEqual([true, false])
+    expect(await manager.createTask(plain, { of: 'none' }, REPLACE)).toMatchObject({
+      replaced: true,
+      createdBy: 'u1',
+    })
   })
 
   test('puts a task off by maxDelayMs at most, from its creation', async () => {
