@@ -191,4 +191,5 @@ export function isResolved({ taskId, uniqueKey }: NewTask, { created, holders }:
   return created.has(taskId) || (uniqueKey !== null && holders.has(uniqueKey))
 }
 
-const compare = (a: string, b: string) => (a < b ? -1 : Number(a > b))
+/** As PostgreSQL's collation "C": by code points, which `<` does not compare. */
+const compare = (a: string, b: string) => Buffer.compare(Buffer.from(a), Buffer.from(b))

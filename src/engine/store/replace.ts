@@ -20,7 +20,7 @@ const LOCK = statement(
           ${NOT_EXPIRED} as "isOpen"
      from ${TASKS} t
     where t.unique_key = any(${column(1, 'text')}) and t.status = 'pending'
-    order by t.unique_key
+    order by t.unique_key collate "C"
       for no key update`,
 )
 

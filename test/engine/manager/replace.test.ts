@@ -156,6 +156,48 @@ test('a replacement of an expired task that is locked waits for the lock, and is
   expect(await manager.getTask(taskId)).toMatchObject({ status: 'cancelled', error: 'expired' })
 })
 
+test.each([
+  ['B', 'a'],
+  ['\uffee', '\u{1f600}'],
+])(
+  'keys are locked in the order of code points, by creates and replacements: %s before %s',
+  async (first, second) => {
+    const { manager } = create()
+    const items = [second, first].map((uniqueKey) => ({ task: plain, params: {}, ...REPLACE, uniqueKey }))
+    for (const round of ['created', 'replaced'] as const) {
+      const client = await tables.pool.connect()
+      try {
+        await client.query('begin')
+        await (round === 'created'
+          ? client.query(
+              `insert into async_tasks (task_id, task_type, unique_key) values ('task_x', 'plain', $1)`,
+              [first],
+            )
+          : client.query('select from async_tasks where unique_key = $1 for update', [first]))
+        const made = manager.createTasks(items)
+        const waiting = async () =>
+          (
+            await tables.pool.query(`select from pg_stat_activity
+           where datname = current_database() and wait_event_type = 'Lock'`)
+          ).rowCount
+        await expect.poll(waiting, { interval: 5, timeout: 5_000 }).toBe(1)
+        // The second key is free meanwhile.
+        await client.query(`set local lock_timeout = '100ms'`)
+        await (round === 'created'
+          ? client.query(
+              `insert into async_tasks (task_id, task_type, unique_key) values ('task_y', 'plain', $1)`,
+              [second],
+            )
+          : client.query('select from async_tasks where unique_key = $1 for update', [second]))
+        await client.query('rollback')
+        expect((await made).map((one) => one[round])).toEqual([true, true])
+      } finally {
+        client.release(true)
+      }
+    }
+  },
+)
+
 describe('createTasks', () => {
   const item = (n: number, options: object = {}) => ({
     task: plain,
