@@ -15,13 +15,17 @@ export function toCreated(
   tasks: readonly NewTask[],
   { created, holders, replaced }: Insertion,
 ): CreatedTask[] {
-  const byKey = new Map([...holders].map(([key, row]) => [key, fromDetailRow(row)]))
+  // A holder is shown as it has become.
+  const found = [...holders, ...[...(replaced ?? [])].map(([key, { row }]) => [key, row] as const)]
+  const byKey = new Map(found.map(([key, row]) => [key, fromDetailRow(row)]))
   return tasks.map((task) => {
     const { taskId, uniqueKey, onDuplicate } = task
     const replaces = onDuplicate === 'replace'
     const own = created.get(taskId)
     if (own) {
-      const detail = toDetail(own, Object.fromEntries(task.params), [])
+      const later = uniqueKey === null ? undefined : replaced?.get(uniqueKey)?.row
+      const detail =
+        later?.taskId === taskId ? fromDetailRow(later) : toDetail(own, Object.fromEntries(task.params), [])
       if (uniqueKey !== null) byKey.set(uniqueKey, detail)
       return { ...detail, created: true, ...(replaces && { replaced: false }) }
     }

@@ -227,6 +227,16 @@ describe('createTasks', () => {
     ])
     expect((await manager.getTask(answers[0]?.taskId ?? ''))?.params).toEqual({ p3: 3 })
     expect((await manager.getTask(old.taskId))?.params).toEqual({ p6: 6 })
+    expect(answers.map(({ params }) => params)).toEqual([
+      ...Array.from({ length: 4 }, () => ({ p3: 3 })),
+      ...Array.from({ length: 2 }, () => ({ p6: 6 })),
+    ])
+    const kept = { task: plain, params: {}, uniqueKey: 'k2' }
+    const shown = await manager.createTasks<AnyTask[]>([kept, item(7, { uniqueKey: 'k2', priority: 4 })])
+    expect(shown.map(({ params, priority }) => [params, priority])).toEqual([
+      [{ p7: 7 }, 4],
+      [{ p7: 7 }, 4],
+    ])
   })
 
   test('replaces nothing where another of its tasks is refused, in a transaction of the caller, too', async () => {
