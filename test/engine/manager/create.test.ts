@@ -72,8 +72,6 @@ describe('createTask', () => {
       ],
       logs: [],
       attempts: [],
-      steps: [],
-      stepCount: 0,
     })
     const { created: _created, ...detail } = created
     expect(await manager.getTask(taskId)).toEqual(detail)
