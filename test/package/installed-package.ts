@@ -10,6 +10,7 @@ export const root = path.resolve(import.meta.dirname, '../..')
 const manifest = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8')) as {
   files: string[]
   peerDependencies: Record<string, string>
+  dependencies: Record<string, string>
   devDependencies: Record<string, string>
 }
 const readme = readFileSync(path.join(root, 'README.md'), 'utf8')
@@ -25,8 +26,8 @@ export interface InstalledPackage {
   installWith(peers: Record<string, string>): Promise<string>
 }
 
-/** Installs the package for the tests of a file, once. */
-export function useInstalledPackage(): InstalledPackage {
+/** Installs the package for the tests of a file, once, and beside it these dependencies of this project. */
+export function useInstalledPackage(beside: readonly string[] = []): InstalledPackage {
   let packed: string[] = []
   let tarball = ''
   beforeAll(async () => {
@@ -34,7 +35,9 @@ export function useInstalledPackage(): InstalledPackage {
     packed = pack.names
     tarball = pack.tarball
     // The range of the peer allows the next major version, too, which one day is npm's latest.
-    await install(tarball, host, { 'drizzle-orm': manifest.devDependencies['drizzle-orm'] ?? '' })
+    const own = { ...manifest.dependencies, ...manifest.devDependencies }
+    const versions = ['drizzle-orm', ...beside].map((name) => [name, own[name] ?? ''])
+    await install(tarball, host, Object.fromEntries(versions))
   })
   afterAll(() => rmSync(folder, { recursive: true, force: true }))
   return {

@@ -45,7 +45,11 @@ type ThreadResult<Source> = Source extends { default: (...args: never[]) => infe
 type ThreadProblem<Source, Params> = Source extends { default: infer Handler }
   ? Handler extends (params: Params, ctx: TaskContext) => unknown
     ? []
-    : [problem: { 'the default export of the module takes other params than the schema makes': never }]
+    : [
+        handlerTakesOtherParamsThanTheSchemaMakes: {
+          'the default export of the module takes other params than the schema makes': never
+        },
+      ]
   : []
 
 /** Task types and their handlers. An app takes a frozen copy at its start. */
