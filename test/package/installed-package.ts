@@ -1,12 +1,12 @@
-import { type ChildProcess, execFile } from 'node:child_process'
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import type { ChildProcess } from 'node:child_process'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { promisify } from 'node:util'
 import { afterAll, beforeAll } from 'vitest'
+import { pack, root, run, SOURCES } from './pack.ts'
 
-export const run = promisify(execFile)
-export const root = path.resolve(import.meta.dirname, '../..')
+export { root, run }
+
 const manifest = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8')) as {
   files: string[]
   peerDependencies: Record<string, string>
@@ -31,9 +31,11 @@ export function useInstalledPackage(beside: readonly string[] = []): InstalledPa
   let packed: string[] = []
   let tarball = ''
   beforeAll(async () => {
-    const pack = await packProject()
-    packed = pack.names
-    tarball = pack.tarball
+    const project = await pack(folder, (copy) => {
+      for (const name of SOURCES) cpSync(path.join(root, name), path.join(copy, name), { recursive: true })
+    })
+    packed = project.names
+    tarball = project.tarball
     // The range of the peer allows the next major version, too, which one day is npm's latest.
     const own = { ...manifest.dependencies, ...manifest.devDependencies }
     const versions = ['drizzle-orm', ...beside].map((name) => [name, own[name] ?? ''])
@@ -64,21 +66,6 @@ async function install(tarball: string, at: string, versions: Record<string, str
   const wanted = Object.entries({ ...Object.fromEntries([...peers, ...types]), ...versions })
   const names = wanted.map(([name, range]) => `${name}@${range}`)
   await run('npm', ['install', '--no-audit', '--no-fund', '--prefer-offline', tarball, ...names], { cwd: at })
-}
-
-/** Built in a copy: others may use the project's own `dist` meanwhile. */
-async function packProject(): Promise<{ tarball: string; names: string[] }> {
-  const copy = path.join(folder, 'project')
-  mkdirSync(copy)
-  const sources = ['src', 'migrations', 'package.json', 'tsconfig.json', 'tsconfig.build.json']
-  for (const name of [...sources, 'README.md', 'CHANGELOG.md', 'LICENSE']) {
-    cpSync(path.join(root, name), path.join(copy, name), { recursive: true })
-  }
-  symlinkSync(path.join(root, 'node_modules'), path.join(copy, 'node_modules'))
-  const { stdout } = await run('npm', ['pack', '--pack-destination', folder], { cwd: copy })
-  const tarball = path.join(folder, stdout.trim().split('\n').at(-1) ?? '')
-  const { stdout: list } = await run('tar', ['-tzf', tarball])
-  return { tarball, names: list.split('\n').filter((name) => name !== '') }
 }
 
 /** The code block of a language that holds these words; by default the README's. */

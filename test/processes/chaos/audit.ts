@@ -162,6 +162,13 @@ export class Audit {
     return rows[0]?.most ?? 0
   }
 
+  /** Attempts that ran twice. */
+  async doubled(): Promise<unknown[]> {
+    const text =
+      'select task_id as "taskId", attempt, array_agg(worker) as workers from runs group by 1, 2 having count(*) > 1'
+    return (await this.#pool.query(text)).rows
+  }
+
   /** Pairs of attempts of one task that were live at once. */
   async overlaps(): Promise<unknown[]> {
     return (await this.#pool.query(OVERLAPS)).rows

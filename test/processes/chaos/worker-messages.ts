@@ -28,12 +28,14 @@ export interface Answers {
   pool: PoolState
   /** Bytes of the heap in use, after a collection. */
   memory: number
-  /** The handlers that wait at the gate go on. */
+  /** The handlers that wait at the gate go on; a worker that creates tasks has stopped that. */
   release: null
 }
 
 export type WorkerMessage =
   | { readonly kind: 'ready' }
+  /** The creates of these tasks have returned. */
+  | { readonly kind: 'created'; readonly taskIds: readonly string[] }
   | { readonly kind: 'started'; readonly taskId: string; readonly attempt: number }
   /** It holds in this step until its process is killed. */
   | { readonly kind: 'held'; readonly taskId: string; readonly step: number }

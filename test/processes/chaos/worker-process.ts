@@ -2,13 +2,14 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { EventEmitter, once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import type { Answers, Question, WorkerConfig, WorkerMessage } from './worker-messages.ts'
+import type { Answers, Question, WorkerMessage } from './worker-messages.ts'
 
 type Told<Kind extends WorkerMessage['kind']> = Extract<WorkerMessage, { kind: Kind }>
 
 export interface LogLine {
   readonly level: number
   readonly msg: string
+  readonly taskType?: string
   readonly error?: { readonly name: string }
 }
 
@@ -26,11 +27,13 @@ export class WorkerProcess {
   #stray = ''
   #questions = 0
 
-  constructor(config: WorkerConfig, options: { clockOffsetMs?: number } = {}) {
+  /** @param options.script what runs as the worker, with the config as its argument; default `worker.ts` */
+  constructor(config: { readonly name: string }, options: { clockOffsetMs?: number; script?: URL } = {}) {
     this.name = config.name
+    const { script = new URL('./worker.ts', import.meta.url) } = options
     const preload = fileURLToPath(new URL('./wrong-clock.ts', import.meta.url))
     const { PATH = '', NODE_COMPILE_CACHE = '' } = process.env
-    this.#child = fork(fileURLToPath(new URL('./worker.ts', import.meta.url)), [JSON.stringify(config)], {
+    this.#child = fork(fileURLToPath(script), [JSON.stringify(config)], {
       execArgv: options.clockOffsetMs === undefined ? [] : ['--import', preload],
       env: { PATH, NODE_COMPILE_CACHE, CLOCK_OFFSET_MS: String(options.clockOffsetMs ?? 0) },
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
@@ -59,6 +62,11 @@ export class WorkerProcess {
   /** What it logged, but for the ends of tasks. */
   get logLines(): readonly LogLine[] {
     return this.#lines.filter(({ level, msg }) => level > INFO || !msg.startsWith('task '))
+  }
+
+  /** What it wrote beside its log. */
+  get stray(): string {
+    return this.#stray
   }
 
   signal(name: NodeJS.Signals): void {
