@@ -108,7 +108,7 @@ async function allEnded(): Promise<void> {
   await fleet.stopCreating()
   const unfinished = `select task_id from async_tasks where status in ('pending', 'running')`
   await expect.poll(() => query(unfinished), { interval: 100 }).toEqual([])
-  expect(await fleet.unexpectedOutput(EXPECTED_OUTPUT)).toEqual([])
+  expect(fleet.unexpectedOutput(EXPECTED_OUTPUT)).toEqual([])
   expect(await audit.overlaps()).toEqual([])
   expect(await audit.doubled()).toEqual([])
 

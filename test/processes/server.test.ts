@@ -77,7 +77,7 @@ describe('a stop drains, ends with 0 and leaves no process', () => {
 
   test('a task that is cut off goes on at the next start, with no retry spent', async () => {
     const folder = cloneProject()
-    const env = { SHUTDOWN_TIMEOUT_MS: '500', TASK_CANCEL_GRACE_MS: '1000', ADMIN_PASSWORD: 'open sesame' }
+    const env = { SHUTDOWN_TIMEOUT_MS: '2000', TASK_CANCEL_GRACE_MS: '1000', ADMIN_PASSWORD: 'open sesame' }
     const first = new ServerProcess(folder, env)
     const address = await first.listening()
     const { token } = (await (await logIn(address, 'open sesame')).json()) as { token: string }
