@@ -94,6 +94,9 @@ export const taskStep = z.object({
   startedAt: instant,
   endedAt: instant.describe('Of a sleep: when it is over, which may lie ahead.'),
 })
+
+/** Attempts that a detail shows. */
+export const MAX_SHOWN_ATTEMPTS = 1_000
 /** Steps that a detail shows. */
 export const MAX_SHOWN_STEPS = 1_000
 
@@ -116,7 +119,7 @@ export const taskDetail = taskSummary.extend({
   waitingFor: waitingFor.describe(
     '`executor`: it has been due for a second, and no live executor has registered its type.',
   ),
-  attempts: z.array(taskAttempt),
+  attempts: z.array(taskAttempt).describe('The newest 1,000 attempts, oldest first.'),
   steps: z.array(taskStep).describe('The newest 1,000 finished steps and sleeps, oldest first.'),
   stepCount: z.int().min(0).describe('All finished steps and sleeps.'),
 })

@@ -95,7 +95,7 @@ export interface TaskDetail extends TaskSummary {
   executorId: string | null
   /** `executor`: it has been due for a second, and no live executor has registered its type. Absent: nothing. */
   waitingFor?: 'executor' | undefined
-  /** Its attempts, oldest first. */
+  /** Its newest 1,000 attempts, oldest first. */
   attempts: TaskAttempt[]
   /** Its newest 1,000 finished steps and sleeps, oldest first. */
   steps: TaskStep[]

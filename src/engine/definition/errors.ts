@@ -102,7 +102,10 @@ export class PermanentError extends Error {
 
 /** Options of `RetryAfter`. */
 export interface RetryAfterOptions {
-  /** False: the retry is not counted, and takes place even if none is left. Default true. */
+  /**
+   * False: the retry is not counted, and takes place even if none is left, after at least 1,000 ms. The log of the task
+   * gets a WARNING instead of an ERROR. Default true.
+   */
   readonly spendRetry?: boolean
   /** The error that the task stores. Default: `retry after … ms`. */
   readonly message?: string
@@ -114,7 +117,7 @@ export interface RetryAfterOptions {
 export class RetryAfter extends Error {
   /** `RetryAfter`. */
   override readonly name = 'RetryAfter'
-  /** Milliseconds, 0 … 2,147,483,647. */
+  /** Milliseconds, 0 … 2,147,483,647. A retry that is not counted waits 1,000 ms or more. */
   readonly delayMs: number
   /** False: the retry is not counted. */
   readonly spendRetry: boolean

@@ -57,7 +57,13 @@ function failure(what: Failure, thrown: unknown, limits: AttemptLimits): Outcome
   const delayMs = retryDelayOf(thrown)
   const spendsRetry = delayMs === undefined || spendsRetryOf(thrown)
   if (isPermanent(thrown) || (spendsRetry && retryCount >= maxRetries)) return { kind: 'fail', ...what }
-  return { kind: 'retry', ...what, delayMs: delayMs ?? limits.retryDelayMs(retryCount, thrown), spendsRetry }
+  const givenMs = delayMs ?? limits.retryDelayMs(retryCount, thrown)
+  return { kind: 'retry', ...what, delayMs: spendsRetry ? givenMs : uncountedDelayMs(givenMs), spendsRetry }
+}
+
+/** Nothing else ends a run of uncounted retries: without a least delay they would be a hot loop. */
+function uncountedDelayMs(delayMs: number): number {
+  return Math.max(MIN_UNCOUNTED_DELAY_MS, delayMs)
 }
 
 /** By name too: a bundled handler may use another copy of this package. */
@@ -80,6 +86,8 @@ export function spendsRetryOf(thrown: unknown): boolean {
 export function timeoutText(timeoutSeconds: number): string {
   return `timed out after ${timeoutSeconds} s`
 }
+
+const MIN_UNCOUNTED_DELAY_MS = 1_000
 
 const MAX_ERROR_CHARS = 10_000
 const MAX_ERRORS = 5

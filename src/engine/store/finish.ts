@@ -134,10 +134,10 @@ export function completionValues(
 const recordAttempt = (outcome: string, error: string, stack: string) => `
    ${recordAttempts('ended', { executor: 'executor', outcome, error, stack })}`
 
-const logError = (message: string) => `
+const logError = (message: string, level = `'ERROR'`) => `
    logged as (
      insert into ${LOGS} (task_id, attempt, level, message)
-     select task_id, attempt, 'ERROR', ${message} from ended
+     select task_id, attempt, ${level}, ${message} from ended
    )`
 
 const RETRY_LATER = statement(
@@ -148,7 +148,7 @@ const RETRY_LATER = statement(
             run_at = now() + $6::float8 * interval '1 millisecond'
       where ${HOLDS_FENCE_BRIEFLY}
      returning task_id, attempt, $3::uuid as executor, started_at, run_at
-   ),${recordAttempt('$5', '$4', '$7')},${logError('$4')}
+   ),${recordAttempt('$5', '$4', '$7')},${logError('$4', `case when $8::int = 0 then 'WARNING' else 'ERROR' end`)}
    select (extract(epoch from run_at) * 1000)::float8 as "dueAt" from ended`,
 )
 

@@ -1,6 +1,7 @@
 import {
   ATTEMPT_OUTCOMES,
   type LogLevel,
+  MAX_SHOWN_ATTEMPTS,
   MAX_SHOWN_STEPS,
   type TaskAttempt,
   type TaskDetail,
@@ -28,7 +29,8 @@ export const DETAIL_COLUMNS = `${TASK_COLUMNS},
                     'attempt', a.attempt, 'startedAt', a.started_at, 'endedAt', a.ended_at,
                     'outcome', a.outcome, 'error', a.error, 'stack', a.stack,
                     'executorId', a.executor_id) order by a.attempt)
-             from ${ATTEMPTS} a where a.task_id = t.task_id) as attempts,
+             from (select attempt, started_at, ended_at, outcome, error, stack, executor_id from ${ATTEMPTS}
+                    where task_id = t.task_id order by attempt desc limit ${MAX_SHOWN_ATTEMPTS}) a) as attempts,
           (select json_agg(json_build_object(
                     'name', s.name, 'attempt', s.attempt, 'startedAt', s.started_at, 'endedAt', s.ended_at) order by s.id)
              from (select id, name, attempt, started_at, ended_at from ${STEPS}
@@ -153,7 +155,7 @@ export function toDetail(
     ...toSummary(columns),
     params: decodeParams(params, showJson),
     result: result === null ? null : showJson(result),
-    attempts: [...ended, ...latestAttempt(row, attempt, ended)],
+    attempts: [...ended, ...latestAttempt(row, attempt, ended)].slice(-MAX_SHOWN_ATTEMPTS),
     ...steps,
   }
 }

@@ -54,7 +54,14 @@ describe('classify', () => {
       threw(new RetryAfter(5, { message: 'quota', spendRetry: false })),
       undefined,
       noneLeft,
-      { kind: 'retry', error: 'quota', delayMs: 5, as: 'failed', spendsRetry: false },
+      { kind: 'retry', error: 'quota', delayMs: 1_000, as: 'failed', spendsRetry: false },
+    ],
+    [
+      'RetryAfter that spends no retry, beyond its least delay',
+      threw(new RetryAfter(1_001, { message: 'quota', spendRetry: false })),
+      undefined,
+      limits,
+      { kind: 'retry', error: 'quota', delayMs: 1_001, as: 'failed', spendsRetry: false },
     ],
     ['RetryAfter with no retry left', threw(new RetryAfter(5, 'quota')), undefined, noneLeft, fail('quota')],
     [

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { PermanentError, RetryAfter } from '../../../../src/engine/definition/errors.ts'
+import { PermanentError } from '../../../../src/engine/definition/errors.ts'
 import { createTaskRegistry } from '../../../../src/engine/definition/registry.ts'
 import { createGate } from '../../../support/engine.ts'
 import { useEngines } from '../../../support/engines.ts'
@@ -292,21 +292,4 @@ describe('a sleep', () => {
     expect((await manager.getTask(taskId))?.steps[0]?.endedAt).toEqual(woken.runAt)
     expect(await manager.waitFor(taskId)).toMatchObject({ status: 'completed', result: 'woke up' })
   })
-})
-
-test('RetryAfter without a spent retry runs again where none is left', async () => {
-  const { task } = createTaskRegistry()
-  const busy = task('busy', { maxRetries: 0 })((_params, ctx) => {
-    if (ctx.attempt < 3) throw new RetryAfter(10, { spendRetry: false })
-    return 'done'
-  })
-  const { manager } = engines.start([busy], SOON)
-  const { taskId } = await manager.createTask(busy)
-  const ended = await manager.waitFor(taskId)
-  expect(ended).toMatchObject({ status: 'completed', retryCount: 0, result: 'done' })
-  expect(ended.attempts).toMatchObject([
-    { outcome: 'failed', error: 'retry after 10 ms' },
-    { outcome: 'failed' },
-    { outcome: 'completed' },
-  ])
 })
