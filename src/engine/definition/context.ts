@@ -110,7 +110,8 @@ export interface TaskContext {
   /**
    * Suspends the run until a time: the attempt ends, no retry is spent, and the slot is free; the next attempt begins when
    * the sleep is over, and passes it. Until then the task is pending; whatever starts it earlier ends the sleep. It throws
-   * to end the handler, which decides nothing any more. Steps that are under way finish first.
+   * to end the handler, which decides nothing any more. Steps that are under way finish first. One at a time: of sleeps
+   * side by side the first one suspends the run, and the others begin after it, so that their times add up.
    *
    * @param name as of a step
    * @param until milliseconds, `{ days?, hours?, minutes?, seconds? }` or a `Date`; at most ten years ahead

@@ -95,6 +95,8 @@ export class StepJournal implements StepPort {
 
   async sleep(name: string, until: Due): Promise<void> {
     if (await this.#enter(name)) return
+    // Of sleeps side by side, another may have come first: it counts.
+    this.requireOpen()
     this.#sleep = { name, until }
     throw new Suspended()
   }
