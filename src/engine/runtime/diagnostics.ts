@@ -36,8 +36,10 @@ export interface DiagnosticsMessages {
     readonly durationMs: number
     /** The text that the task stores, without redacted values; absent unless the attempt failed. */
     readonly error?: string
-    /** Milliseconds until the next attempt; absent if none follows. */
+    /** Milliseconds until the next attempt of one that failed or timed out; absent if it is not retried. */
     readonly retryInMs?: number
+    /** Milliseconds until the next attempt of one that sleeps; absent of others. */
+    readonly wakesInMs?: number
   }
 }
 

@@ -78,6 +78,20 @@ test('a create in a transaction is not committed yet, and a duplicate is none', 
 })
 
 describe('an attempt', () => {
+  test('that sleeps says when the next one follows', async () => {
+    const { task } = createTaskRegistry()
+    const nap = task('nap')((_params, ctx) => ctx.sleep('nap', { hours: 1 }))
+    const { manager, events } = engines.start([nap])
+    const published = collect()
+    const slept = nextEvent(events, 'ended')
+    const { taskId } = await manager.createTask(nap)
+    await slept
+    const end = { taskId, taskType: 'nap', attempt: 1, outcome: 'sleeping', durationMs: expect.any(Number) }
+    expect(published.slice(2)).toEqual([
+      ['fastify-async-tasks:attempt:end', { ...end, wakesInMs: 3_600_000 }],
+    ])
+  })
+
   test('that ignores its cancel ends once, when its grace is over', async () => {
     const { task } = createTaskRegistry()
     const [gate, started] = [createGate(), createGate()]

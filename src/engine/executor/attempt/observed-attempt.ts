@@ -27,7 +27,7 @@ export class ObservedAttempt {
   }
 
   /** The first call counts: a handler may return long after its outcome was written. */
-  end({ outcome, error, retryInMs }: Omit<AttemptEnd, 'durationMs' | 'readResult'>): void {
+  end({ outcome, error, retryInMs, wakesInMs }: Omit<AttemptEnd, 'durationMs' | 'readResult'>): void {
     if (this.#hasEnded) return
     this.#hasEnded = true
     this.#span?.end({
@@ -41,6 +41,7 @@ export class ObservedAttempt {
       durationMs: performance.now() - this.#startedAt,
       ...(error === undefined ? {} : { error }),
       ...(retryInMs === undefined ? {} : { retryInMs }),
+      ...(wakesInMs === undefined ? {} : { wakesInMs }),
     })
   }
 }
