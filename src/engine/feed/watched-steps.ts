@@ -1,8 +1,5 @@
 import { MAX_SHOWN_STEPS, type TaskDetail, type TaskStep } from '../../contract/task.ts'
-import type { SeenStep } from '../store/feed.ts'
-
-/** Ids become visible at their commits, so a smaller one may appear later: polls look back this long. */
-const LOOK_BACK_MS = 2_000
+import { type SeenStep, STEP_LOOK_BACK_MS } from '../store/feed.ts'
 
 /** The steps of a watched task that were finished since it was first read. */
 export class WatchedSteps {
@@ -12,7 +9,7 @@ export class WatchedSteps {
   #events: TaskStep[] = []
   #dropped = 0
 
-  /** The id after which polls read; null: the last step is not known. */
+  /** The id after which polls read; null: it is not known yet. */
   get after(): number | null {
     return this.#after ?? null
   }
@@ -27,7 +24,11 @@ export class WatchedSteps {
     return this.#events.slice(Math.max(0, position - this.#dropped))
   }
 
-  /** Returns the steps that are new. @param last the highest id, at the first poll */
+  /**
+   * Returns the steps that are new, and at the second poll those of the look-back, which the detail may contain.
+   *
+   * @param last the id after which to read, at the first poll
+   */
   record(seen: readonly SeenStep[], last: number | undefined, nowMs: number): TaskStep[] {
     if (this.#after === undefined) {
       this.#after = last
@@ -36,7 +37,7 @@ export class WatchedSteps {
     const found = seen.filter(({ id }) => !this.#recentIds.has(id))
     for (const { id } of found) this.#recentIds.set(id, nowMs)
     for (const [id, atMs] of this.#recentIds) {
-      if (nowMs - atMs < LOOK_BACK_MS) continue
+      if (nowMs - atMs < STEP_LOOK_BACK_MS) continue
       this.#after = Math.max(this.#after, id)
       this.#recentIds.delete(id)
     }

@@ -1,4 +1,4 @@
-import type { TaskLogLine, TaskStep, TaskSummary } from '../../contract/task.ts'
+import { MAX_SHOWN_STEPS, type TaskLogLine, type TaskStep, type TaskSummary } from '../../contract/task.ts'
 import { arrayLiteral, type Database, execute, statement } from '../../db/database.ts'
 import { parseInstant } from '../../db/reading.ts'
 import type { LogRow } from './rows.ts'
@@ -12,6 +12,10 @@ export const MAX_NEW = 1_000
 const MAX_FIRST = 500
 /** Beyond that, viewers are disconnected. */
 const MAX_CHANGED = 5_000
+/** Ids become visible at their commits, so a smaller one may appear later: polls look back this long. */
+export const STEP_LOOK_BACK_MS = 2_000
+/** Half of those that a detail shows: it must contain all that the first poll takes for new. */
+const MAX_RECENT_STEPS = MAX_SHOWN_STEPS / 2
 
 const SUMMARY = `json_build_object(
             'taskId', t.task_id, 'taskType', t.task_type, 'status', t.status, 'progress', t.progress,
@@ -71,7 +75,11 @@ const FEED = statement(
        order by s.id) step
    union all
    select 'lastStep', watched.task_id,
-          (select max(s.id) from ${STEPS} s where s.task_id = watched.task_id), null
+          (select coalesce(
+                    max(s.id) filter (where s.ended_at < clock_timestamp() - interval '${STEP_LOOK_BACK_MS} milliseconds'),
+                    case when count(*) = ${MAX_RECENT_STEPS} then min(s.id) end)
+             from (select id, ended_at from ${STEPS}
+                    where task_id = watched.task_id order by id desc limit ${MAX_RECENT_STEPS}) s), null
      from unnest($1::text[], $10::bigint[]) as watched (task_id, after_id)
     where watched.after_id is null
    union all
@@ -104,7 +112,7 @@ export interface WatchedPosition {
   readonly taskId: string
   /** The id up to which lines are known; null: the end of the log is not known yet. */
   readonly afterLine: number | null
-  /** The same of steps; null: the last step is not known yet. */
+  /** The id up to which steps are known; null: it has not been read yet. */
   readonly afterStep: number | null
 }
 
@@ -138,7 +146,7 @@ export interface FeedResult {
   /** The highest line id of a log, where it was not known. */
   readonly lastLines: ReadonlyMap<string, number>
   readonly steps: ReadonlyMap<string, readonly SeenStep[]>
-  /** The highest id of a task's steps, where it was not known. */
+  /** The highest id of a task's steps below which none can appear any more, where it was not known; 0: of none. */
   readonly lastSteps: ReadonlyMap<string, number>
   readonly all: AllTasksResult | undefined
 }

@@ -119,6 +119,21 @@ test('a stream of a task that can no longer be read throws the error, also for t
   await expect(follow(taskId)).rejects.toMatchObject(unreadable)
 })
 
+test('a step that commits after a later one was seen is shown, too', { timeout: 30_000 }, async () => {
+  const { manager } = engines.create([])
+  const { taskId } = await manager.createTask('nobody')
+  const { pool } = engines.database
+  const insert = `insert into async_task_steps (task_id, name, attempt, started_at, ended_at)
+                  values ($1, $2, 1, now(), now() + interval '1 hour')`
+  const late = await watcher.openTransaction()
+  await late.query(insert, [taskId, 'late'])
+  await pool.query(insert, [taskId, 'seen'])
+  const events = eventsOf(await follow(taskId))
+  expect((await events.next()).value).toMatchObject({ type: 'task', task: { steps: [{ name: 'seen' }] } })
+  await late.query('commit')
+  expect((await events.next()).value).toMatchObject({ type: 'step', step: { name: 'late' } })
+})
+
 test('a viewer that leaves before the first poll gets an empty stream, and nothing runs for it', async () => {
   const { manager } = engines.create([])
   const { taskId } = await manager.createTask('nobody')
