@@ -94,7 +94,7 @@ export interface TaskContext {
    * With `tx`, the effects of `run` in that database happen exactly once: the step opens a transaction there, locks the
    * task as `guard` does, calls `run` with the transaction, and commits both. It may call `run` again after a rollback.
    *
-   * @param name 1 … 200 characters, used once in a run by a step or a sleep; not inside another step
+   * @param name 1 … 200 characters, not `start`; used once in a run by a step or a sleep; not inside another step
    * @param run its result is stored as JSON of at most `maxResultBytes` (1 MiB)
    * @param options `tx`: a `pg.Pool` or a Drizzle database on node-postgres, of the database of the tasks
    * @throws TaskError `TASK_LOST` if the task was cancelled or lost, or its signal has aborted before the step began;

@@ -45,8 +45,17 @@ export function isSuspended(thrown: unknown): boolean {
 
 const UNITS = { days: 86_400_000, hours: 3_600_000, minutes: 60_000, seconds: 1_000 } as const
 
+/** What `from` of a retry calls the beginning: no step has this name. */
+export const START = 'start'
+
 /** @throws TaskError `INVALID_ARGUMENT` that names what is wrong */
 export function checkStepName(name: unknown): asserts name is string {
+  if (name === START) {
+    throw invalid(
+      'name',
+      `the name of a step must not be "${START}": a retry from "${START}" forgets all steps`,
+    )
+  }
   if (stepName.safeParse(name).success) return
   const got = typeof name === 'string' ? `one of ${name.length}` : describe(name)
   throw invalid('name', `the name of a step must be text of 1 to 200 characters, got ${got}`)

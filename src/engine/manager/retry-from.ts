@@ -3,7 +3,7 @@ import type { Database } from '../../db/database.ts'
 import { TaskError, taskNotFound } from '../definition/errors.ts'
 import { TASK_ID } from '../definition/lifecycle.ts'
 import type { Redaction } from '../definition/redaction.ts'
-import { invalid } from '../definition/steps.ts'
+import { invalid, START } from '../definition/steps.ts'
 import type { RetryFrom } from '../store/operate.ts'
 import { findTask } from '../store/read.ts'
 import { stepExists } from '../store/steps.ts'
@@ -30,7 +30,7 @@ export async function readRetryFrom(
   if (!stepName.safeParse(from).success) {
     throw invalid('from', `from must be "start" or the name of a step, got ${JSON.stringify(from)}`)
   }
-  if (from === 'start') return { step: null }
+  if (from === START) return { step: null }
   const task = TASK_ID.test(taskId) ? await findTask(db, taskId) : undefined
   if (!task) throw taskNotFound(taskId)
   if (await stepExists(db, taskId, from)) return { step: from }

@@ -79,7 +79,7 @@ function StepEntry(props: {
         <Elapsed from={step.startedAt} to={step.endedAt} />
       </span>
       {resumed && <span className="badge badge-retrying">{text.detail.resumedAt(number)}</span>}
-      {onRetry && step.name !== START && (
+      {onRetry && (
         <button
           type="button"
           className="ghost"
