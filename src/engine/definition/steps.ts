@@ -66,7 +66,7 @@ export function readUntil(until: unknown): Due {
   if (until instanceof Date) {
     const ms = until.getTime()
     if (Number.isNaN(ms)) throw invalid('until', 'until must be a valid Date, got an invalid one')
-    if (ms - Date.now() > MAX_DELAY_MS) throw tooLong()
+    if (ms - Date.now() > MAX_DELAY_MS) throw tooLong(until.toISOString())
     // An instant before 1970 is as due as any.
     return { at: new Date(Math.max(0, ms)).toISOString() }
   }
@@ -74,7 +74,7 @@ export function readUntil(until: unknown): Due {
   if (!Number.isFinite(delayMs) || delayMs < 0) {
     throw invalid('until', `until must be 0 or more milliseconds, got ${delayMs}`)
   }
-  if (delayMs > MAX_DELAY_MS) throw tooLong()
+  if (delayMs > MAX_DELAY_MS) throw tooLong(`${delayMs} ms`)
   return { delayMs }
 }
 
@@ -97,8 +97,8 @@ function sumOf(until: unknown): number {
   }, 0)
 }
 
-function tooLong(): TaskError {
-  return invalid('until', `until must be at most ten years (${MAX_DELAY_MS} ms) ahead`)
+function tooLong(got: string): TaskError {
+  return invalid('until', `until must be at most ten years (${MAX_DELAY_MS} ms) ahead, got ${got}`)
 }
 
 function describe(value: unknown): string {

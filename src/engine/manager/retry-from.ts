@@ -1,5 +1,6 @@
 import { stepName } from '../../contract/task.ts'
 import type { Database } from '../../db/database.ts'
+import { requireKnownKeys } from '../create/arguments.ts'
 import { TaskError, taskNotFound } from '../definition/errors.ts'
 import { TASK_ID } from '../definition/lifecycle.ts'
 import type { Redaction } from '../definition/redaction.ts'
@@ -23,8 +24,7 @@ export async function readRetryFrom(
   taskId: string,
   options: RetryOptions,
 ): Promise<RetryFrom | undefined> {
-  const unknown = Object.keys(options).find((key) => key !== 'from')
-  if (unknown !== undefined) throw invalid(unknown, `${unknown} is no option of a retry (known: from)`)
+  requireKnownKeys('retry options', options, ['from'])
   const { from } = options
   if (from === undefined) return undefined
   if (!stepName.safeParse(from).success) {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { checkStepName } from '../../../src/engine/definition/steps.ts'
+import { checkStepName, readUntil } from '../../../src/engine/definition/steps.ts'
 
 test.each<[unknown, string]>([
   ['start', 'the name of a step must not be "start": a retry from "start" forgets all steps'],
@@ -14,4 +14,22 @@ test.each<[unknown, string]>([
 
 test('a step is called anything else', () => {
   for (const name of ['Start', ' start', 'started', '汉']) expect(() => checkStepName(name)).not.toThrow()
+})
+
+test.each<[unknown, string, string]>([
+  [
+    3_153_600_000_000,
+    'until',
+    'until must be at most ten years (316224000000 ms) ahead, got 3153600000000 ms',
+  ],
+  [
+    new Date('3000-01-01'),
+    'until',
+    'until must be at most ten years (316224000000 ms) ahead, got 3000-01-01T00:00:00.000Z',
+  ],
+  [{ hours: -1 }, 'until/hours', 'until.hours must be a number of 0 or more, got -1'],
+])('a sleep until %j is refused', (until, field, detail) => {
+  expect(() => readUntil(until)).toThrow(
+    expect.objectContaining({ code: 'INVALID_ARGUMENT', problems: [{ pointer: `/${field}`, detail }] }),
+  )
 })

@@ -120,7 +120,7 @@ describe('retry', () => {
     expect(await run('x'.repeat(48), 1)).toMatchObject({ status: 'completed' })
     expect(await run('汉', 17)).toMatchObject({
       status: 'failed',
-      error: 'INVALID_RESULT: the result takes more than 50 bytes of JSON',
+      error: 'INVALID_RESULT: the result takes 53 bytes of JSON, at most 50',
     })
     await expect(manager.createTask(repeat, { text: 'x'.repeat(99), times: 1 })).rejects.toMatchObject({
       code: 'INVALID_PARAMS',

@@ -40,6 +40,12 @@ test("an operator's retry resumes a failed task, starts a completed one anew, an
 
   await expect(manager.retryTask(taskId, { from: 'z' })).rejects.toMatchObject({ code: 'STEP_NOT_FOUND' })
   await expect(manager.retryTask(taskId, { from: '' })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+  for (const options of [null, 'start', { form: 'a' }]) {
+    await expect(manager.retryTask(taskId, options as never)).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringContaining('invalid retry options: '),
+    })
+  }
   await expect(manager.retryTask('task_none', { from: 'a' })).rejects.toMatchObject({
     code: 'TASK_NOT_FOUND',
   })

@@ -23,8 +23,11 @@ export function encodeResult(
   } catch (error) {
     throw new PermanentError(`INVALID_RESULT: ${what} returned what is not JSON: ${describeError(error)}`)
   }
-  if (text !== undefined && Buffer.byteLength(text) > maxBytes) {
-    throw new PermanentError(`INVALID_RESULT: the result${of} takes more than ${maxBytes} bytes of JSON`)
+  const bytes = text === undefined ? 0 : Buffer.byteLength(text)
+  if (bytes > maxBytes) {
+    throw new PermanentError(
+      `INVALID_RESULT: the result${of} takes ${bytes} bytes of JSON, at most ${maxBytes}`,
+    )
   }
   if (losses.length > 0) warn(`the result${of} holds what JSON cannot: ${list(losses)}`)
   return text ?? null

@@ -92,11 +92,13 @@ export class StepRunner {
   }
 }
 
+const CALL = "ctx.step('load', () => load(), { tx? })"
+
 async function readTx(run: unknown, options: { tx?: unknown }): Promise<unknown> {
   if (typeof run !== 'function')
-    throw invalid('run', `run must be a function, got a value of type ${typeof run}`)
+    throw invalid('run', `run must be a function, as in ${CALL}, got a value of type ${typeof run}`)
   if (typeof options !== 'object' || options === null)
-    throw invalid('options', 'options must be an object: { tx? }')
+    throw invalid('options', `options must be an object, as in ${CALL}`)
   const unknown = Object.keys(options).find((key) => key !== 'tx')
   if (unknown !== undefined) throw invalid(unknown, `${unknown} is no option of a step (known: tx)`)
   const { tx } = options
