@@ -18,17 +18,25 @@ const TWINS: Readonly<Record<string, readonly string[]>> = {
 const EXTENSION = /\.[cm]?[jt]sx?$/
 const TYPESCRIPT = /\.[cm]?tsx?$/
 
+/** Files of modules: to look for one blocks the main thread. */
+const foundModules = new Map<string, string>()
+
 /**
  * The file of a thread handler: the one that was named, or its twin, `resize.js` for `resize.ts` and the reverse. So one
- * URL finds a handler in sources, in tests and in compiled output.
+ * URL finds a handler in sources, in tests and in compiled output. It is looked for until it is found.
  *
  * @throws PermanentError with the paths of all candidates if none exists
  */
 export function findModule(module: URL): string {
   if (module.protocol !== 'file:') return module.href
+  const known = foundModules.get(module.href)
+  if (known !== undefined) return known
   const candidates = [module, ...twinsOf(module)]
   const found = candidates.find((candidate) => existsSync(candidate))
-  if (found) return found.href
+  if (found) {
+    foundModules.set(module.href, found.href)
+    return found.href
+  }
   const paths = candidates.map((candidate) => fileURLToPath(candidate))
   throw new PermanentError(`the module of this thread handler does not exist; looked for ${paths.join(', ')}`)
 }

@@ -139,8 +139,15 @@ interface WorkerSource {
   readonly isScript: boolean
 }
 
-/** A file beside this one, or, in a bundle, the script that it holds. */
+let foundSource: WorkerSource | undefined
+
+/** A file beside this one, or, in a bundle, the script that it holds. Once found, it is not looked for again. */
 async function findSource(): Promise<WorkerSource> {
+  foundSource ??= await lookForSource()
+  return foundSource
+}
+
+async function lookForSource(): Promise<WorkerSource> {
   const here: string | undefined = import.meta.url
   const [, extension] = /\/executor\/thread\/workers\.(js|ts)$/.exec(here ?? '') ?? []
   if (here !== undefined && extension !== undefined) {

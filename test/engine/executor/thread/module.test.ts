@@ -4,6 +4,7 @@ import path from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { afterAll, expect, test } from 'vitest'
 import { createTaskRegistry } from '../../../../src/engine/definition/registry.ts'
+import { findModule } from '../../../../src/engine/executor/thread/handler-module.ts'
 import { runTask } from '../../../../src/testing/index.ts'
 import { nextEvent } from '../../../support/engine.ts'
 import { useEngines } from '../../../support/engines.ts'
@@ -62,6 +63,16 @@ test('of both, the file that was named runs', async () => {
   write('both.js', 'export default () => "output"')
   expect((await runTask(inThread('both.ts'), {})).result).toBe('source')
   expect((await runTask(inThread('both.js'), {})).result).toBe('output')
+})
+
+test('a file is looked for until it is found, and then no more', () => {
+  const module = new URL('late.ts', `${pathToFileURL(folder)}/`)
+  expect(() => findModule(module)).toThrow('looked for')
+  write('late.js', 'export default () => "output"')
+  const output = new URL('late.js', module).href
+  expect(findModule(module)).toBe(output)
+  write('late.ts', 'export default () => "source"')
+  expect(findModule(module)).toBe(output)
 })
 
 test.each([
