@@ -83,6 +83,10 @@ export const taskAttempt = z.object({
   error: z.string().nullable(),
   stack: z.string().nullable().describe('Stack of the error; null if the attempt threw nothing.'),
   executorId: z.string().optional().describe('The executor that ran it; absent if unknown.'),
+  spentRetry: z
+    .literal(false)
+    .optional()
+    .describe('False: it failed and is retried without spending a retry; absent otherwise.'),
 })
 
 /** Name of a step or a sleep. */

@@ -69,6 +69,8 @@ export interface TaskAttempt {
   stack: string | null
   /** Id of the executor that ran it; absent if unknown. */
   executorId?: string | undefined
+  /** False: it failed and is retried without spending a retry (`RetryAfter`); absent otherwise. */
+  spentRetry?: false | undefined
 }
 
 /** A task in detail. */

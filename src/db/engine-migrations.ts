@@ -257,4 +257,10 @@ ALTER TABLE "async_tasks" ADD COLUMN "rate_key" text;--> statement-breakpoint
 CREATE INDEX "idx_async_task_starts" ON "async_task_starts" USING btree ("task_type","rate_key","started_at");--> statement-breakpoint
 CREATE INDEX "idx_async_tasks_rate_keys" ON "async_tasks" USING btree ("task_type","rate_key","priority" DESC NULLS FIRST,"run_at","id") WHERE "async_tasks"."rate_key" <> '' and "async_tasks"."status" = 'pending';`,
   },
+  {
+    name: '0013_uncounted_retries',
+    when: 1_795_947_109_998,
+    oldestVersion: '0.1.0',
+    text: `ALTER TABLE "async_task_attempts" ADD COLUMN "spent_retry" boolean;`,
+  },
 ]

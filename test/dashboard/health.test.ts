@@ -77,10 +77,13 @@ test.each<[string, ExecutorView[] | undefined, TaskStats | undefined, Health]>([
   expect(healthOf(executors, counted)).toBe(health)
 })
 
+type Attempts = Parameters<typeof findManualRetries>[0]['attempts']
+
 const attemptsOf = (...outcomes: string[]) =>
-  outcomes.map((outcome, index) => ({ attempt: index + 1, outcome })) as Parameters<
-    typeof findManualRetries
-  >[0]['attempts']
+  outcomes.map((outcome, index) => ({ attempt: index + 1, outcome })) as Attempts
+const uncounted = (...attempts: number[]) =>
+  attempts.map((attempt) => ({ attempt, outcome: 'failed', spentRetry: false })) as Attempts
+const attemptOf = (attempt: number, outcome: string) => [{ attempt, outcome }] as Attempts
 
 test.each([
   ['retries of its own', 'failed', 2, attemptsOf('failed', 'failed', 'failed'), []],
@@ -108,6 +111,20 @@ test.each([
     1,
     attemptsOf('failed', 'failed', 'failed', 'cancelled', 'failed', 'failed'),
     [5],
+  ],
+  [
+    'no retry by hand where one was not counted',
+    'pending',
+    2,
+    [...attemptsOf('failed', 'failed'), ...uncounted(3, 4)],
+    [],
+  ],
+  [
+    'one by hand after one that was not counted',
+    'running',
+    0,
+    [...uncounted(7), ...attemptOf(8, 'failed'), ...attemptOf(9, '')],
+    [9],
   ],
 ] as const)('the timeline shows %s', (_name, status, retryCount, attempts, expected) => {
   const found = findManualRetries({ attempts, status, retryCount })

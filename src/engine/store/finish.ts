@@ -131,8 +131,8 @@ export function completionValues(
   return [...fenceValues(fence), result, last?.total ?? null, last?.progress ?? null, last?.step ?? null]
 }
 
-const recordAttempt = (outcome: string, error: string, stack: string) => `
-   ${recordAttempts('ended', { executor: 'executor', outcome, error, stack })}`
+const recordAttempt = (outcome: string, error: string, stack: string, spentRetry = 'null::boolean') => `
+   ${recordAttempts('ended', { executor: 'executor', outcome, error, stack, spentRetry })}`
 
 const logError = (message: string, level = `'ERROR'`) => `
    logged as (
@@ -148,7 +148,8 @@ const RETRY_LATER = statement(
             run_at = now() + $6::float8 * interval '1 millisecond'
       where ${HOLDS_FENCE_BRIEFLY}
      returning task_id, attempt, $3::uuid as executor, started_at, run_at
-   ),${recordAttempt('$5', '$4', '$7')},${logError('$4', `case when $8::int = 0 then 'WARNING' else 'ERROR' end`)}
+   ),${recordAttempt('$5', '$4', '$7', 'case when $8::int = 0 then false end')},
+   ${logError('$4', `case when $8::int = 0 then 'WARNING' else 'ERROR' end`)}
    select (extract(epoch from run_at) * 1000)::float8 as "dueAt" from ended`,
 )
 

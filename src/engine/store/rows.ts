@@ -28,8 +28,8 @@ export const DETAIL_COLUMNS = `${TASK_COLUMNS},
           (select json_agg(json_build_object(
                     'attempt', a.attempt, 'startedAt', a.started_at, 'endedAt', a.ended_at,
                     'outcome', a.outcome, 'error', a.error, 'stack', a.stack,
-                    'executorId', a.executor_id) order by a.attempt)
-             from (select attempt, started_at, ended_at, outcome, error, stack, executor_id from ${ATTEMPTS}
+                    'executorId', a.executor_id, 'spentRetry', a.spent_retry) order by a.attempt)
+             from (select attempt, started_at, ended_at, outcome, error, stack, executor_id, spent_retry from ${ATTEMPTS}
                     where task_id = t.task_id order by attempt desc limit ${MAX_SHOWN_ATTEMPTS}) a) as attempts,
           (select json_agg(json_build_object(
                     'name', s.name, 'attempt', s.attempt, 'startedAt', s.started_at, 'endedAt', s.ended_at) order by s.id)
@@ -104,10 +104,11 @@ export interface DetailRow extends TaskRow {
   readonly waitingFor?: 'executor' | null
   readonly params: Readonly<Record<string, string>> | null
   readonly attempts:
-    | (Omit<TaskAttempt, 'startedAt' | 'endedAt' | 'executorId'> & {
+    | (Omit<TaskAttempt, 'startedAt' | 'endedAt' | 'executorId' | 'spentRetry'> & {
         startedAt: string
         endedAt: string
         executorId: string | null
+        spentRetry: boolean | null
       })[]
     | null
   readonly steps: (Omit<TaskStep, 'startedAt' | 'endedAt'> & { startedAt: string; endedAt: string })[] | null
@@ -131,9 +132,10 @@ export function fromDetailRow({
   waitingFor,
   ...row
 }: DetailRow): TaskDetail {
-  const ended = (attempts ?? []).map(({ executorId, ...attempt }) => ({
+  const ended = (attempts ?? []).map(({ executorId, spentRetry, ...attempt }) => ({
     ...attempt,
     ...(executorId !== null && { executorId }),
+    ...(spentRetry === false && { spentRetry }),
     attempt: Math.max(1, attempt.attempt),
     outcome: ATTEMPT_OUTCOMES.includes(attempt.outcome ?? 'failed') ? attempt.outcome : ('failed' as const),
     startedAt: parseInstant(attempt.startedAt),

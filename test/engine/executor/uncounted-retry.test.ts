@@ -17,10 +17,11 @@ test('RetryAfter without a spent retry runs again where none is left, and is log
   const ended = await manager.waitFor(taskId)
   expect(ended).toMatchObject({ status: 'completed', retryCount: 0, result: 'done' })
   expect(ended.attempts).toMatchObject([
-    { outcome: 'failed', error: 'retry after 10 ms' },
-    { outcome: 'failed' },
+    { outcome: 'failed', error: 'retry after 10 ms', spentRetry: false },
+    { outcome: 'failed', spentRetry: false },
     { outcome: 'completed' },
   ])
+  expect(ended.attempts[2]).not.toHaveProperty('spentRetry')
   const { logs } = await manager.listLogs(taskId)
   expect(logs.map(({ level, message }) => [level, message])).toEqual([
     ['WARNING', 'retry after 10 ms'],

@@ -4,7 +4,7 @@ import { ExecutorName } from '../../components/executor-name.tsx'
 import { titleOf } from '../../components/foreign.tsx'
 import { Ago, Elapsed, Instant } from '../../components/time.tsx'
 import { useText } from '../../i18n/text.ts'
-import { findManualRetries } from './manual-retries.ts'
+import { findManualRetries, numberOfNext } from './manual-retries.ts'
 
 /** Attempts shown: a task that was retried for weeks has hundreds. */
 const SHOWN = 8
@@ -63,7 +63,7 @@ function useMoments(task: TaskDetail): Moment[] {
   const endedAt = task.completedAt ?? task.cancelledAt
   if (status === 'pending') {
     // A retry by hand makes it due at once.
-    const since = retriedBefore.has(attempts.length + 1) ? task.runAt : (last?.endedAt ?? createdAt)
+    const since = retriedBefore.has(numberOfNext(attempts)) ? task.runAt : (last?.endedAt ?? createdAt)
     moments.push(ofWaiting(task, since, text))
   } else if (status !== 'running' && endedAt !== null) {
     moments.push({

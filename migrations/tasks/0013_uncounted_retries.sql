@@ -1,0 +1,1 @@
+ALTER TABLE "async_task_attempts" ADD COLUMN "spent_retry" boolean;
