@@ -127,6 +127,6 @@ test.each([
     [9],
   ],
 ] as const)('the timeline shows %s', (_name, status, retryCount, attempts, expected) => {
-  const found = findManualRetries({ attempts, status, retryCount })
+  const found = findManualRetries({ attempts: [...attempts], status, retryCount })
   expect([...found].sort()).toEqual(expected)
 })
