@@ -64,14 +64,17 @@ const changing = (set: string, more = sleepsUntilDue()) => `with seen as materia
    select ${TASK_COLUMNS}, (extract(epoch from t.run_at - now()) * 1000)::float8 as "inMs" from changed t`
 
 // $5: the new key of a task that has $6, the key of its old params, and not one of its own. $8 and $9: keys and values of
-// new params, where $7 says that there are some: then the steps, which are those of the old ones, are deleted. No row is
-// changed twice in the same statement.
+// new params, where $7 says that there are some: then the steps, which are those of the old ones, are deleted, and a
+// sleeper's progress with them. No row is changed twice in the same statement.
 const CHANGE = statement(
   'change',
   changing(
     `priority = coalesce($3::smallint, t.priority), run_at = coalesce($4::timestamptz, t.run_at),
             concurrency_key = case when t.concurrency_key = $6 then $5 else t.concurrency_key end,
-            rate_key = case when $7::boolean then $10 else t.rate_key end`,
+            rate_key = case when $7::boolean then $10 else t.rate_key end,
+            progress = case when $7::boolean then 0 else t.progress end,
+            total = case when $7::boolean then 0 else t.total end,
+            step = case when not $7::boolean then t.step end`,
     `${sleepsUntilDue(' and not $7::boolean')}forgotten as (
      delete from ${STEPS} where $7::boolean and task_id in (select task_id from changed)
    ), removed as (

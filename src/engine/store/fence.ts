@@ -29,8 +29,9 @@ export function fenceValues(fence: Fence): [string, number, string] {
 /** A sleeper keeps its progress: the next attempt continues the run. */
 export const SLEEPS = `status = 'pending', executor_id = null, stopping = false`
 
-export const BACK_TO_PENDING = `${SLEEPS},
-         progress = 0, total = 0, step = null`
+export const NO_PROGRESS = 'progress = 0, total = 0, step = null'
+
+export const BACK_TO_PENDING = `${SLEEPS}, ${NO_PROGRESS}`
 
 export const IS_SERVING = (e: string) => `${e}.stopped_at is null and ${LIVES(e)}`
 

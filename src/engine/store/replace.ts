@@ -1,6 +1,7 @@
 import { arrayLiteral, plainArray, type Statement, statement } from '../../db/database.ts'
 import { IS_WATCHED, reportCte } from './changes.ts'
 import { NOT_EXPIRED } from './claim-text.ts'
+import { NO_PROGRESS } from './fence.ts'
 import { column, type NewTask } from './insert.ts'
 import { CHANNEL } from './notify.ts'
 import { DETAIL_COLUMNS, type DetailRow, parseDetailRow } from './rows.ts'
@@ -47,7 +48,7 @@ const REPLACE = statement(
    ), changed as (
      update ${TASKS} t
         set changed_at = statement_timestamp(), priority = given.priority, run_at = ${RUN_AT},
-            max_retries = given.max_retries, timeout_seconds = given.timeout_seconds, retry_count = 0,
+            max_retries = given.max_retries, timeout_seconds = given.timeout_seconds, retry_count = 0, ${NO_PROGRESS},
             error_message = null, concurrency_key = given.concurrency_key, expires_at = ${EXPIRES_AT},
             trace_context = given.trace_context, rate_key = given.rate_key
        from given

@@ -132,18 +132,20 @@ describe('updateTask', () => {
     expect(changed).toMatchObject({ retryCount: 2, error: 'no luck', params: { a: 2 } })
   })
 
-  test('of a task that sleeps forgets its steps with its params, and keeps them otherwise', async () => {
+  test('of a task that sleeps forgets its steps and progress with its params, and keeps them otherwise', async () => {
     const { manager } = create()
-    const taskId = await tables.insert({ task_type: 'plain', attempt: 1, run_at: LATER })
+    const progress = { progress: 2, total: 3, step: 'wait' }
+    const taskId = await tables.insert({ task_type: 'plain', attempt: 1, run_at: LATER, ...progress })
     await insertSteps(tables.pool, taskId)
     const runAt = new Date(LATER.getTime() + 5_000)
     await manager.updateTask(taskId, { runAt })
     expect(await manager.getTask(taskId)).toMatchObject({
+      ...progress,
       stepCount: 2,
       steps: [{}, { name: 'wait', endedAt: runAt }],
     })
     const changed = await manager.updateTask(taskId, { params: { day: 2 } })
-    expect(changed).toMatchObject({ runAt, steps: [], stepCount: 0 })
+    expect(changed).toMatchObject({ runAt, steps: [], stepCount: 0, progress: 0, total: 0, step: null })
     expect(await manager.getTask(taskId)).toEqual(changed)
   })
 

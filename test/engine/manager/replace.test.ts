@@ -57,9 +57,10 @@ describe('onDuplicate: replace', () => {
     expect(await manager.createTask(plain, {}, REPLACE)).toMatchObject({ created: true, replaced: false })
   })
 
-  test('forgets the steps and the sleep of the old params, and makes no started task expire', async () => {
+  test('forgets the steps, the sleep and the progress of the old params, and makes no started task expire', async () => {
     const { manager } = create()
-    const started = { task_type: 'plain', attempt: 1, started_at: '2024-01-01T00:00:01Z' }
+    const progress = { progress: 2, total: 3, step: 'wait' }
+    const started = { task_type: 'plain', attempt: 1, started_at: '2024-01-01T00:00:01Z', ...progress }
     const taskId = await tables.insert({
       ...started,
       unique_key: 'k',
@@ -73,9 +74,10 @@ describe('onDuplicate: replace', () => {
       { ...REPLACE, expiresAt: new Date(Date.now() + HOUR_MS) },
     )
     expect(answer).toMatchObject({ taskId, replaced: true, expiresAt: null, steps: [], stepCount: 0 })
+    expect(answer).toMatchObject({ progress: 0, total: 0, step: null })
     const { created, replaced, ...detail } = answer
     expect(await manager.getTask(taskId)).toEqual(detail)
-    expect(await manager.getTask(bystander)).toMatchObject({ stepCount: 2 })
+    expect(await manager.getTask(bystander)).toMatchObject({ stepCount: 2, ...progress })
   })
 
   test("leaves another creator's task, also of many calls at once", async () => {
