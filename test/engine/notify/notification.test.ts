@@ -5,7 +5,6 @@ import { createDatabase } from '../../../src/db/database.ts'
 import { partsOf } from '../../../src/engine/create/manager-parts.ts'
 import { createTaskRegistry } from '../../../src/engine/definition/registry.ts'
 import { TaskManager } from '../../../src/engine/manager/manager.ts'
-import { decodeNotification, encodeNotification } from '../../../src/engine/notify/notifications.ts'
 import { Notifier } from '../../../src/engine/notify/notifier.ts'
 import { TaskEvents } from '../../../src/engine/runtime/events.ts'
 import { CHANNEL } from '../../../src/engine/store/notify.ts'
@@ -13,6 +12,7 @@ import { aborted, createGate, nextEvent } from '../../support/engine.ts'
 import { useEngines } from '../../support/engines.ts'
 import { captureStatements } from '../../support/plans.ts'
 import { slowPool } from '../../support/slow-pool.ts'
+import { listening } from './listening.ts'
 
 const engines = useEngines()
 /** Without a hint nothing would be found within the time of a test. */
@@ -24,7 +24,7 @@ describe('notifications', () => {
     const { task } = createTaskRegistry()
     const work = task('work')(() => 'done')
     const worker = engines.start([work], deafOtherwise, hears)
-    await listening(worker)
+    await listening(engines, worker)
     const other = engines.create([work], deafOtherwise, hears)
     for (let i = 0; i < 20; i += 1) {
       const ended = nextEvent(worker.events, 'ended')
@@ -125,7 +125,7 @@ describe('notifications', () => {
     })
     const work = task('work')(() => {})
     const worker = engines.start([hold, work], { ...deafOtherwise, concurrency: 4 }, hears)
-    await listening(worker)
+    await listening(engines, worker)
     const silent = engines.create([hold, work])
     await engines.create([hold, work], deafOtherwise, hears).manager.createTask(hold)
     await started.opened
@@ -148,7 +148,7 @@ describe('notifications', () => {
     const { taskId } = await first.manager.createTask(work)
     await started.opened
     const second = engines.start([work], deafOtherwise, hears)
-    await listening(second, 2)
+    await listening(engines, second, 2)
     const ended = nextEvent(second.events, 'ended')
     await first.executor.stop()
     expect(await ended).toMatchObject({ taskId, attempt: 2, outcome: 'completed' })
@@ -190,72 +190,6 @@ describe('notifications', () => {
     }
   })
 
-  test('carry a cancel to the process that runs the task', async () => {
-    const { task } = createTaskRegistry()
-    const started = createGate()
-    const heard = createGate()
-    const work = task('work')(async (_params, { signal }) => {
-      started.open()
-      await aborted(signal)
-      heard.open()
-    })
-    const worker = engines.start([work], deafOtherwise, hears)
-    await listening(worker)
-    const other = engines.create([work], deafOtherwise, hears)
-    const { taskId } = await other.manager.createTask(work)
-    await started.opened
-    await other.manager.cancelTask(taskId)
-    await heard.opened
-  })
-
-  test('carry a bulk cancel in a few messages, to every handler that it is for', async () => {
-    const { task } = createTaskRegistry()
-    const COUNT = 300
-    const started = createGate()
-    let running = 0
-    let heard = 0
-    const work = task('work')(async (_params, { signal }) => {
-      running += 1
-      if (running === COUNT) started.open()
-      await aborted(signal)
-      heard += 1
-    })
-    const worker = engines.start([work], { ...deafOtherwise, concurrency: COUNT }, hears)
-    await listening(worker)
-    const other = engines.create([work], deafOtherwise, hears)
-    const created = await other.manager.createTasks(Array.from({ length: COUNT }, () => ({ task: work })))
-    await started.opened
-    const taskIds = created.map(({ taskId }) => taskId)
-    const statements = await captureStatements(engines.database.pool, async () => {
-      const { results } = await other.manager.bulk({ action: 'cancel', taskIds })
-      expect(results.every(({ ok }) => ok)).toBe(true)
-      await expect.poll(() => heard).toBe(COUNT)
-    })
-    const sent = statements.filter(({ values }) => String(values[0]).startsWith('cancelled'))
-    expect(sent).toHaveLength(Math.ceil(COUNT / 128))
-  })
-
-  test('of a cancel fit into a payload at their largest, and are decoded as they were encoded', async () => {
-    const longest = { taskId: `task_${'x'.repeat(45)}`, attempt: 2_147_483_647 }
-    const payload = encodeNotification({
-      kind: 'cancelled',
-      runs: Array.from({ length: 128 }, () => longest),
-    })
-    await engines.database.pool.query(`select pg_notify('anywhere', $1)`, [payload])
-    expect(decodeNotification(payload)).toMatchObject({
-      kind: 'cancelled',
-      runs: { length: 128, 127: longest },
-    })
-    // As a process of an earlier version sends it.
-    expect(decodeNotification('cancelled task_1 7')).toEqual({
-      kind: 'cancelled',
-      runs: [{ taskId: 'task_1', attempt: 7 }],
-    })
-    for (const foreign of ['', 'cancelled', 'cancelled task_1', 'cancelled task_1 x', 'cancelled  1 2 3']) {
-      expect(decodeNotification(foreign)).toBeUndefined()
-    }
-  })
-
   test('come back after the connection that listens was ended, and what was missed is read again', async () => {
     const { task } = createTaskRegistry()
     const started = createGate()
@@ -266,7 +200,7 @@ describe('notifications', () => {
       heard.open()
     })
     const worker = engines.start([work], deafOtherwise, hears)
-    await listening(worker)
+    await listening(engines, worker)
     const deaf = engines.create([work])
     await deaf.manager.createTask(work)
     worker.executor.wake()
@@ -312,16 +246,4 @@ describe('notifications', () => {
   }
 
   /** Resolves when so many executors listen, this one among them. */
-  async function listening({ executor }: ReturnType<typeof engines.start>, count = 1): Promise<void> {
-    await expect
-      .poll(async () => {
-        const { rows } = await engines.database.pool.query(
-          `select state, query from pg_stat_activity
-            where datname = current_database() and application_name = 'fastify-async-tasks listener'`,
-        )
-        return rows.map(({ state, query }) => [state, query.startsWith('listen')])
-      })
-      .toEqual(Array.from({ length: count }, () => ['idle', true]))
-    expect(executor.health().loops.map(({ loop }) => loop)).toContain('listener')
-  }
 })
