@@ -1,8 +1,8 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 
 /**
- * Puts the sources of the Drizzle tables into `dist` in place of their declarations. Declarations spell out the types of
- * one version of Drizzle, which the next one does not have; from the sources a host's compiler infers those of its own.
+ * Puts the sources of the Drizzle tables into `dist` in place of their declarations. Declarations name types of one
+ * version of Drizzle, and fail with another; from the sources a host's compiler infers the types of its version.
  */
 const sources = new URL('../engine/store/', import.meta.url)
 const dist = new URL('../../dist/engine/store/', import.meta.url)

@@ -74,7 +74,7 @@ export const priority = z.int().min(-100).max(100)
 export const uniqueKey = storableText.min(1).max(255)
 export const concurrencyKey = storableText.min(1).max(200)
 
-/** What a create does that finds its unique key in use: answers the task that has it, is refused, or changes it. */
+/** What a create does if its unique key is in use: returns the task that has it, is refused, or changes that task. */
 export const ON_DUPLICATE = ['return', 'reject', 'replace'] as const
 
 interface StartTimes {
