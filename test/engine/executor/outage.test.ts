@@ -1,36 +1,9 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { createPool, endPool } from '../../../src/db/client.ts'
+import { describe, expect, test } from 'vitest'
 import { createTaskRegistry } from '../../../src/engine/definition/registry.ts'
-import type { TaskSettingsInput } from '../../../src/engine/definition/settings.ts'
-import type { AnyTask } from '../../../src/engine/definition/task-reference.ts'
-import { createTestDatabase, type TestDatabase } from '../../support/database.ts'
-import { createEngine, createGate, type Engine, nextEvent } from '../../support/engine.ts'
-import { type FaultProxy, startFaultProxy } from '../../support/fault-proxy.ts'
+import { createGate, nextEvent } from '../../support/engine.ts'
+import { useProxiedEngines } from '../../support/proxied-engines.ts'
 
-let database: TestDatabase
-let proxy: FaultProxy
-let cut: TestDatabase
-const engines: Engine[] = []
-
-beforeEach(async () => {
-  database = await createTestDatabase()
-  proxy = await startFaultProxy(database.url)
-  cut = { ...database, url: proxy.url, pool: createPool({ connectionString: proxy.url }) }
-})
-
-afterEach(async () => {
-  await Promise.all(engines.splice(0).map(({ executor }) => executor.stop()))
-  await endPool(cut.pool, 1_000)
-  await proxy.close()
-  await database.drop()
-})
-
-/** An engine that reaches the database through the proxy. */
-function create(tasks: readonly AnyTask[], settings: TaskSettingsInput = {}): Engine {
-  const engine = createEngine(cut, tasks, settings)
-  engines.push(engine)
-  return engine
-}
+const proxied = useProxiedEngines()
 
 describe('outage', () => {
   test('handlers go on; what they finished meanwhile is written once, as attempt 1, when the database is back', async () => {
@@ -41,17 +14,17 @@ describe('outage', () => {
       ctx.log.info('finished during the outage')
       return 'done'
     })
-    const { manager, executor, events } = create([work], { concurrency: 8 })
+    const { manager, executor, events } = proxied.create([work], { concurrency: 8 })
     executor.start()
     const created = await manager.createTasks(Array.from({ length: 8 }, () => ({ task: work })))
     await expect.poll(async () => (await manager.listTasks({ status: ['running'] })).total).toBe(8)
     const failedLoops: string[] = []
     events.on('loopFailed', ({ loop }) => failedLoops.push(loop))
     const delayed = nextEvent(events, 'writeDelayed')
-    proxy.set('reset')
+    proxied.proxy.set('reset')
     away.open()
     await delayed
-    proxy.set('none')
+    proxied.proxy.set('none')
     for (const { taskId } of created) {
       const ended = await manager.waitFor(taskId)
       expect(ended).toMatchObject({ status: 'completed', retryCount: 0, result: 'done' })
@@ -70,17 +43,17 @@ describe('outage', () => {
       await finish.opened
       return 'done'
     })
-    const { manager, executor, events } = create([work], { leaseMs: 1_000, heartbeatIntervalMs: 200 })
+    const { manager, executor, events } = proxied.create([work], { leaseMs: 1_000, heartbeatIntervalMs: 200 })
     executor.start()
     const started = nextEvent(events, 'started')
     const { taskId } = await manager.createTask(work)
     await started
     const beatFailed = nextEvent(events, 'loopFailed', ({ loop }) => loop === 'heartbeat')
     const delayed = nextEvent(events, 'writeDelayed')
-    proxy.set('silence')
+    proxied.proxy.set('silence')
     finish.open()
     await Promise.all([beatFailed, delayed])
-    proxy.set('none')
+    proxied.proxy.set('none')
     expect(await manager.waitFor(taskId)).toMatchObject({
       status: 'completed',
       result: 'done',
@@ -92,8 +65,8 @@ describe('outage', () => {
   test('a loop that dies is restarted, as health shows', async () => {
     const { task } = createTaskRegistry()
     const noop = task('noop')(() => {})
-    const { manager, executor, events } = create([noop])
-    await database.pool.query('alter table async_tasks rename to hidden')
+    const { manager, executor, events } = proxied.create([noop])
+    await proxied.database.pool.query('alter table async_tasks rename to hidden')
     const failed = nextEvent(events, 'loopFailed', ({ loop }) => loop === 'poller')
     executor.start()
     await failed
@@ -101,7 +74,7 @@ describe('outage', () => {
       .poll(() => executor.health().loops.find(({ loop }) => loop === 'poller'))
       .toMatchObject({ lastError: expect.stringContaining('async_tasks') })
     const recovered = nextEvent(events, 'loopRecovered', ({ loop }) => loop === 'poller')
-    await database.pool.query('alter table hidden rename to async_tasks')
+    await proxied.database.pool.query('alter table hidden rename to async_tasks')
     await recovered
     const { taskId } = await manager.createTask(noop)
     expect(await manager.waitFor(taskId)).toMatchObject({ status: 'completed' })
@@ -114,7 +87,7 @@ describe('outage', () => {
       await finish.opened
       return 'once'
     })
-    const { manager, executor, events } = create([work])
+    const { manager, executor, events } = proxied.create([work])
     executor.start()
     const started = nextEvent(events, 'started')
     const { taskId } = await manager.createTask(work)
@@ -123,7 +96,7 @@ describe('outage', () => {
     events.on('late', () => {
       late += 1
     })
-    const dropped = proxy.dropAnswerTo('width_bucket')
+    const dropped = proxied.proxy.dropAnswerTo('width_bucket')
     const ended = nextEvent(events, 'ended')
     finish.open()
     await dropped
@@ -137,8 +110,8 @@ describe('outage', () => {
     const flaky = task('flaky', { retryBaseMs: 3_600_000 })(() => {
       throw new Error('no')
     })
-    const { manager, executor, events } = create([flaky])
-    const dropped = proxy.dropAnswerTo('retry_count = retry_count + ')
+    const { manager, executor, events } = proxied.create([flaky])
+    const dropped = proxied.proxy.dropAnswerTo('retry_count = retry_count + ')
     const ended = nextEvent(events, 'ended')
     executor.start()
     const { taskId } = await manager.createTask(flaky)
@@ -157,8 +130,8 @@ describe('outage', () => {
     const fails = task('fails', { maxRetries: 0, onFailed: alert })(() => {
       throw new Error('no')
     })
-    const { manager, executor, events } = create([fails, alert])
-    const dropped = proxy.dropAnswerTo('follow_up_params as')
+    const { manager, executor, events } = proxied.create([fails, alert])
+    const dropped = proxied.proxy.dropAnswerTo('follow_up_params as')
     const followed = nextEvent(events, 'ended', ({ taskType }) => taskType === 'alert')
     executor.start()
     const { taskId } = await manager.createTask(fails)
@@ -174,9 +147,9 @@ describe('outage', () => {
     const work = task('work')((_params, ctx) => {
       attempts.push(ctx.attempt)
     })
-    const { manager, executor } = create([work], { heartbeatIntervalMs: 100, leaseMs: 60_000 })
+    const { manager, executor } = proxied.create([work], { heartbeatIntervalMs: 100, leaseMs: 60_000 })
     const { taskId } = await manager.createTask(work)
-    const dropped = proxy.dropAnswerTo("set status = 'running', attempt = ")
+    const dropped = proxied.proxy.dropAnswerTo("set status = 'running', attempt = ")
     executor.start()
     await dropped
     expect(await manager.waitFor(taskId)).toMatchObject({ status: 'completed', retryCount: 0 })
@@ -193,14 +166,14 @@ describe('outage', () => {
         started.open()
         await finish.opened
       })
-      const { manager, executor } = create([work], { shutdownTimeoutMs: 1_000 })
+      const { manager, executor } = proxied.create([work], { shutdownTimeoutMs: 1_000 })
       executor.start()
       await manager.createTask(work)
       await started.opened
-      proxy.set(fault)
+      proxied.proxy.set(fault)
       finish.open()
       await expect(executor.stop()).rejects.toMatchObject({ code: 'SHUTTING_DOWN' })
-      engines.length = 0
+      proxied.forget()
     },
   )
 })

@@ -1,34 +1,14 @@
-import { afterEach, beforeEach, expect, test } from 'vitest'
-import { createPool, endPool } from '../../../../src/db/client.ts'
+import { expect, test } from 'vitest'
 import { createTaskRegistry } from '../../../../src/engine/definition/registry.ts'
 import type { AnyTask } from '../../../../src/engine/definition/task-reference.ts'
-import { createTestDatabase, type TestDatabase } from '../../../support/database.ts'
-import { createEngine, createGate, type Engine, nextEvent } from '../../../support/engine.ts'
-import { type FaultProxy, startFaultProxy } from '../../../support/fault-proxy.ts'
+import { createGate, type Engine, nextEvent } from '../../../support/engine.ts'
+import { useProxiedEngines } from '../../../support/proxied-engines.ts'
 
 const SOON = { retryBaseMs: 0, pollIntervalMs: 20 }
-let database: TestDatabase
-let proxy: FaultProxy
-let cut: TestDatabase
-const engines: Engine[] = []
+const proxied = useProxiedEngines()
 
-beforeEach(async () => {
-  database = await createTestDatabase()
-  proxy = await startFaultProxy(database.url)
-  cut = { ...database, url: proxy.url, pool: createPool({ connectionString: proxy.url }) }
-})
-
-afterEach(async () => {
-  await Promise.all(engines.splice(0).map(({ executor }) => executor.stop()))
-  await endPool(cut.pool, 1_000)
-  await proxy.close()
-  await database.drop()
-})
-
-/** An engine that reaches the database through the proxy. */
 function start(tasks: readonly AnyTask[]): Engine {
-  const engine = createEngine(cut, tasks, SOON)
-  engines.push(engine)
+  const engine = proxied.create(tasks, SOON)
   engine.executor.start()
   return engine
 }
@@ -40,13 +20,13 @@ test('a step waits for the end of an outage, and a lost response does no harm', 
   let slept: Promise<void> | undefined
   const away = createGate()
   const load = task('load', { maxRetries: 0 })(async (_params, ctx) => {
-    const lost = ctx.attempt === 1 ? proxy.dropAnswerTo('finish_step') : undefined
+    const lost = ctx.attempt === 1 ? proxied.proxy.dropAnswerTo('finish_step') : undefined
     await ctx.step('lost', () => void ran.push('lost'))
     await lost
     written.open()
     await away.opened
     await ctx.step('outage', () => void ran.push('outage'))
-    if (ctx.attempt === 1) slept = proxy.dropAnswerTo('tasks_sleep')
+    if (ctx.attempt === 1) slept = proxied.proxy.dropAnswerTo('tasks_sleep')
     await ctx.sleep('nap', 50)
   })
   const { manager, events } = start([load])
@@ -55,10 +35,10 @@ test('a step waits for the end of an outage, and a lost response does no harm', 
   await delayed
   await written.opened
   const again = nextEvent(events, 'writeDelayed', ({ what }) => what === 'a step')
-  proxy.set('reset')
+  proxied.proxy.set('reset')
   away.open()
   await again
-  proxy.set('none')
+  proxied.proxy.set('none')
   const ended = await manager.waitFor(taskId)
   await slept
   expect(ended).toMatchObject({ status: 'completed', retryCount: 0, stepCount: 3 })
@@ -76,7 +56,7 @@ test('a handler without steps sends no further statement, and a resumed one read
     if (ctx.attempt < 3) throw new Error('on purpose')
   })
   const sent: string[] = []
-  const { pool } = cut
+  const { pool } = proxied
   const query = pool.query.bind(pool) as (...args: unknown[]) => unknown
   pool.query = ((...args: [{ name?: string; text?: string } | string, ...unknown[]]) => {
     const [statement] = args
