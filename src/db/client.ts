@@ -40,6 +40,7 @@ export function createPool(options: PoolOptions): pg.Pool {
       prepareSession(client, options.searchPath === undefined ? {} : { search_path: options.searchPath }),
     ),
   })
+  surviveBrokenConnections(pool)
   let quietUntil = Number.NEGATIVE_INFINITY
   pool.on('error', (error) => {
     const now = performance.now()
@@ -84,9 +85,27 @@ export function createPrivatePool(other: pg.Pool, options: PrivatePoolOptions): 
       await prepareSession(client)
     }),
   })
-  // The pool replaces it, and a query in flight rejects.
+  surviveBrokenConnections(pool)
   pool.on('error', () => {})
   return pool
+}
+
+const survivors = new WeakSet<object>()
+const ignore = () => {}
+
+/**
+ * The pool's own listener is off while a connection is checked out, also between the pool and its borrower: if the
+ * connection broke there, its event would end the process. The pool replaces it, and a query in flight rejects.
+ */
+export function surviveBrokenConnections(pool: pg.Pool): void {
+  if (survivors.has(pool)) return
+  survivors.add(pool)
+  // A host's pool may lack all but its methods.
+  pool.on?.('acquire', (client) => {
+    if (survivors.has(client)) return
+    survivors.add(client)
+    client.on('error', ignore)
+  })
 }
 
 /** @throws TaskError `SHUTTING_DOWN` if the pool has ended; other errors are outages */
@@ -158,9 +177,6 @@ export async function withTransaction<T>(
   const client = await connect(pool)
   const run = (text: string) =>
     client.query({ text, ...(responseTimeoutMs === undefined ? {} : { query_timeout: responseTimeoutMs }) })
-  // The pool's listener is off while it is checked out; the failing query rejects.
-  const ignore = () => {}
-  client.on('error', ignore)
   let broken: Error | undefined
   try {
     // A stricter default of the role would make every conflict an error.
@@ -178,7 +194,6 @@ export async function withTransaction<T>(
     }
     throw error
   } finally {
-    client.off('error', ignore)
     client.release(broken)
   }
 }

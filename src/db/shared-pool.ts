@@ -1,5 +1,6 @@
 import type pg from 'pg'
 import { TaskError } from '../engine/definition/errors.ts'
+import { surviveBrokenConnections } from './client.ts'
 
 /** After this time without a free connection, handlers that wait for the engine may hold the pool. */
 const PATIENCE_MS = 100
@@ -18,6 +19,7 @@ export interface SharedPool {
  * later is released.
  */
 export function sharePool(pool: pg.Pool, spare: pg.Pool, limitMs: number): SharedPool {
+  surviveBrokenConnections(pool)
   const lender = new Lender(pool, spare, limitMs)
   return {
     pool: Object.create(pool, {
@@ -51,9 +53,6 @@ class Lender {
   async query(config: pg.QueryConfig): Promise<pg.QueryResult> {
     if (this.#pool.idleCount > 0) return this.#pool.query(config)
     const client = await this.connect()
-    // Without a listener the event would end the process; the query in flight rejects.
-    const ignore = () => {}
-    client.on('error', ignore)
     let broken: Error | undefined
     try {
       return await client.query(config)
@@ -61,7 +60,6 @@ class Lender {
       broken = error as Error
       throw error
     } finally {
-      client.off('error', ignore)
       client.release(broken)
     }
   }

@@ -1,5 +1,5 @@
 import type pg from 'pg'
-import { withTransaction } from './client.ts'
+import { surviveBrokenConnections, withTransaction } from './client.ts'
 import { codeOf, DEADLOCK, isOutage, SERIALIZATION_FAILURE } from './errors.ts'
 import { drizzleClientOf, has, isPool, type Transaction } from './query-runner.ts'
 
@@ -40,6 +40,8 @@ export async function transactIn(
   work: (tx: Transaction) => Promise<void>,
   responseTimeoutMs: number,
 ): Promise<void> {
+  const pool = isPool(database) ? database : drizzleClientOf(database)
+  if (isPool(pool)) surviveBrokenConnections(pool)
   if (isPool(database)) await withTransaction(database, work, responseTimeoutMs)
   else await database.transaction(work)
 }

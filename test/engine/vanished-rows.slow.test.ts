@@ -34,7 +34,7 @@ async function startApp(options: Partial<AsyncTasksOptions>) {
   return app
 }
 
-const PATIENCE = { timeout: 30_000, interval: 100 }
+const PATIENCE = { timeout: 60_000, interval: 100 }
 
 test.each(['truncate async_task_types', 'delete from async_task_types'])(
   'after %s types with limits over all processes are claimed again',

@@ -26,7 +26,7 @@ function samplesOf(text: string): Record<string, number> {
 }
 
 /** Answers are shared for a second, and a count is waited for two. */
-const PATIENCE = { timeout: 10_000 }
+const PATIENCE = { timeout: 60_000 }
 
 const namesIn = (samples: Record<string, number>) =>
   Object.keys(samples).map((name) => name.replace(/\{.*/, ''))

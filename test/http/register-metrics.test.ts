@@ -12,7 +12,7 @@ import { startFaultProxy } from '../support/fault-proxy.ts'
 import { captureAllStatements } from '../support/plans.ts'
 
 /** A count is shared for a second, and waited for two. */
-const PATIENCE = { timeout: 15_000 }
+const PATIENCE = { timeout: 60_000 }
 
 type Scraped = MetricsRegistry & Pick<classic.Registry, 'metrics'>
 

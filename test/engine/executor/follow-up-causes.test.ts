@@ -118,7 +118,7 @@ describe('onFailed', () => {
     )
     await engines.database.pool.query(`update async_tasks set run_at = now() - interval '1 hour'
                                         where task_id = 'task_again'`)
-    await expect.poll(async () => (await stored()).length, { timeout: 20_000 }).toBe(2)
+    await expect.poll(async () => (await stored()).length).toBe(2)
     expect((await stored())[1]?.params).toEqual({
       taskId: 'task_again',
       taskType: 'fails',

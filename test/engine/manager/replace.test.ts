@@ -145,7 +145,7 @@ test('a replacement of an expired task that is locked waits for the lock, and is
         await tables.pool.query(`select from pg_stat_activity
          where datname = current_database() and wait_event_type = 'Lock' and query like '%lock_replaced%'`)
       ).rowCount
-    await expect.poll(lockWaits, { interval: 10, timeout: 5_000 }).toBe(1)
+    await expect.poll(lockWaits, { interval: 10 }).toBe(1)
     await client.query('commit')
     expect(await made).toMatchObject({ created: true, replaced: false, params: { day: 2 } })
   } finally {
@@ -178,7 +178,7 @@ test.each([
             await tables.pool.query(`select from pg_stat_activity
            where datname = current_database() and wait_event_type = 'Lock'`)
           ).rowCount
-        await expect.poll(waiting, { interval: 5, timeout: 5_000 }).toBe(1)
+        await expect.poll(waiting, { interval: 5 }).toBe(1)
         // The second key is free meanwhile.
         await client.query(`set local lock_timeout = '100ms'`)
         await (round === 'created'

@@ -14,9 +14,9 @@ test('a thread has steps, with transactions of its own, and sleeps', async () =>
   const { taskId } = await manager.createTask(stepping, { url: database.directUrl })
   const names = async () =>
     (await manager.getTask(taskId))?.steps.map(({ name, attempt }) => `${name} ${attempt}`)
-  await expect.poll(names, { timeout: 30_000 }).toContain('ready 3')
+  await expect.poll(names).toContain('ready 3')
   await manager.cancelTask(taskId)
-  await expect.poll(async () => (await manager.getTask(taskId))?.stopping, { timeout: 30_000 }).toBe(false)
+  await expect.poll(async () => (await manager.getTask(taskId))?.stopping).toBe(false)
 
   expect((await names())?.toSorted()).toEqual(['nap 2', 'outer 1', 'paid 1', 'plain 1', 'ready 3'])
   const { rows } = await database.pool.query('select * from effects')
