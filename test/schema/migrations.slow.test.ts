@@ -115,7 +115,9 @@ describe('the command migrate', () => {
 
   test('applies what a schema lacks, in the database of the environment or of the option', async () => {
     const first = await command(['migrate', '--schema', 'jobs'], { DATABASE_URL: database.directUrl })
-    expect(first).toMatchObject({ stdout: expect.stringMatching(/^jobs: applied 0000_engine, /), stderr: '' })
+    expect(first.stdout).toMatch(/^jobs: applied 0000_engine, /)
+    // On a busy machine it says each second what it does.
+    expect(first.stderr).toMatch(/^(applying the migrations .*\n)*$/)
     const again = await command(['migrate', '--schema=jobs', '--database-url', database.directUrl])
     expect(again.stdout).toBe('jobs: up to date\n')
     expect(await migrate(database.directUrl, 'tasks', { ...auto('jobs'), mode: 'verify' })).toEqual([])

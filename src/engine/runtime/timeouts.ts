@@ -4,8 +4,8 @@ const ABORT_AT = 0.8
 const RELEASE_AT = 0.92
 
 /** The last writes take as long in a short stop. */
-const LAST_WRITES_MS = 250
-const EARLIEST_RELEASE_AT = 0.87
+const LAST_WRITES_MS = 500
+const EARLIEST_RELEASE_AT = 0.83
 
 /** A stop without any time still releases its tasks. */
 const MIN_STOP_MS = 500

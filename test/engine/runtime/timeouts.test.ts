@@ -26,10 +26,10 @@ test('within: until it is done, or the time is over', async () => {
 test.each([
   // total, abort, hand-back, give up
   [25_000, 20_000, 23_000, 25_000],
-  [3_125, 2_500, 2_875, 3_125],
-  [2_000, 1_600, 1_750, 2_000],
-  [1_000, 800, 870, 1_000],
-  [300, 240, 261, 500],
+  [6_250, 5_000, 5_750, 6_250],
+  [2_000, 1_600, 1_660, 2_000],
+  [1_000, 800, 830, 1_000],
+  [300, 240, 249, 500],
   [0, 0, 0, 500],
 ])('a stop of %i ms aborts after %i, hands back after %i, gives up after %i', (total, ...times) => {
   const { abortMs, releaseMs, giveUpMs } = stopTimes(total)
