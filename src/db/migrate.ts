@@ -44,9 +44,14 @@ const JOURNALS = {
   server: 'server_migrations',
 } as const satisfies Record<MigrationHistory, string>
 
+/** A connection or a pool. */
+interface Reader {
+  query<Row extends pg.QueryResultRow>(config: pg.QueryConfig): Promise<pg.QueryResult<Row>>
+}
+
 /** One history in one database. */
-interface Target {
-  readonly client: pg.Client
+interface Target<Client extends Reader = pg.Client> {
+  readonly client: Client
   readonly history: MigrationHistory
   readonly schema: EngineSchema
   /** Qualified. */
@@ -116,7 +121,7 @@ async function run(
     signal = new AbortController().signal,
   }: MigrateOptions,
 ): Promise<string[]> {
-  const target: Target = { client, history, schema, journal: `${schema.quoted}.${JOURNALS[history]}` }
+  const target = toTarget(client, history, schema)
   await prepareSession(client)
   await requireUsable(client)
   // A role's time limits are meant for requests.
@@ -125,10 +130,7 @@ async function run(
   await client.query(`select set_config('search_path', $1, false)`, [schema.quoted])
   await takeMigrationLock(client, schema, onNotice, signal)
 
-  const known = readMigrations(history, schema)
-  const applied = await readApplied(target)
-  checkNewer(history, known, applied, onNotice)
-  const missing = findMissing(history, known, applied)
+  const { known, missing } = await compare(target, onNotice)
   if (missing.length === 0) return []
   const names = missing.map((migration) => migration.name)
   if (mode === 'verify') {
@@ -141,6 +143,43 @@ async function run(
     throw failure(`still not applied after migrating: ${left.map((migration) => migration.name).join(', ')}`)
   }
   return names
+}
+
+export interface SchemaState {
+  readonly missing: readonly string[]
+  /** No migration was ever applied. */
+  readonly isNew: boolean
+}
+
+/**
+ * What a schema lacks, read without a lock and by any connection, that of a pooler too.
+ *
+ * @throws TaskError `MIGRATION_FAILED` if the schema is too new for this version
+ */
+export async function readSchemaState(
+  client: Reader,
+  history: MigrationHistory,
+  schema: EngineSchema,
+  onNotice: OnNotice,
+): Promise<SchemaState> {
+  const { applied, missing } = await compare(toTarget(client, history, schema), onNotice)
+  return { missing: missing.map(({ name }) => name), isNew: applied.length === 0 }
+}
+
+function toTarget<Client extends Reader>(
+  client: Client,
+  history: MigrationHistory,
+  schema: EngineSchema,
+): Target<Client> {
+  return { client, history, schema, journal: `${schema.quoted}.${JOURNALS[history]}` }
+}
+
+async function compare(target: Target<Reader>, onNotice: OnNotice) {
+  const { history, schema } = target
+  const known = readMigrations(history, schema)
+  const applied = await readApplied(target)
+  checkNewer(history, known, applied, onNotice)
+  return { known, applied, missing: findMissing(history, known, applied) }
 }
 
 /** Whether the schema exists. @throws TaskError if it neither does nor can be created */
@@ -213,7 +252,7 @@ function findMissing(
   return missing
 }
 
-async function readApplied({ client, journal }: Target): Promise<Applied[]> {
+async function readApplied({ client, journal }: Target<Reader>): Promise<Applied[]> {
   const exists = await client.query<{ exists: boolean }>({
     text: 'select to_regclass($1) is not null as exists',
     values: [journal],

@@ -39,7 +39,8 @@ test('it holds the engine, the plugin and the migrations of the engine, and noth
   expect(installed.packed.some((name) => /^package\/migrations\/tasks\/\d+_.*\.sql$/.test(name))).toBe(true)
   const foreign =
     /\/(market|accounts|cli|migrations\/server|src|test)\/|\/(app|server|config|embedded[\w-]*)\.(js|d\.ts)$/
-  const command = /^package\/dist\/cli\/bin\.(js|d\.ts)$/
+  const command =
+    /^package\/dist\/cli\/((commands|doctor)\/[\w/-]+|bin|call|command-line|completion-scripts|manager-call|output)\.(js|d\.ts)$/
   expect(installed.packed.filter((name) => foreign.test(name) && !command.test(name))).toEqual([])
 })
 

@@ -123,25 +123,27 @@ describe('the command migrate', () => {
     expect(await migrate(database.directUrl, 'tasks', { ...auto('jobs'), mode: 'verify' })).toEqual([])
   })
 
-  test.each<[string[], string]>([
-    [[], 'expected the command migrate'],
-    [['migrat'], "expected the command migrate, got 'migrat'"],
-    [['migrate', '--schem', 'jobs'], "Unknown option '--schem'"],
-    [['migrate'], 'name the database: --database-url, or DATABASE_URL'],
+  test.each<[string[], number, string]>([
+    [[], 2, 'name a command'],
+    [['migrat'], 2, "unknown command 'migrat'"],
+    [['migrate', '--schem', 'jobs'], 2, "unknown option '--schem'"],
+    [['migrate'], 2, 'name the database: --database-url, or DATABASE_URL'],
     [
       ['migrate', '--schema', 'pg_x', '--database-url', 'postgres://me:hunter2@db/app'],
+      2,
       'schema must be a schema of',
     ],
     [
       ['migrate', '--database-url', 'me:hunter2@db/app'],
+      2,
       '--database-url and DATABASE_URL must be a URL such as',
     ],
-    [['migrate', '--database-url', 'postgres://me:hunter2@127.0.0.1:1/app'], 'ECONNREFUSED'],
-  ])('%j fails with one line of what is wrong, and no secret', async (args, message) => {
+    [['migrate', '--database-url', 'postgres://me:hunter2@127.0.0.1:1/app'], 1, 'ECONNREFUSED'],
+  ])('%j fails with %i, one line of what is wrong, and no secret', async (args, code, message) => {
     await expect(command(args)).rejects.toMatchObject({
-      code: 1,
+      code,
       stdout: '',
-      stderr: expect.stringMatching(new RegExp(`^(?![\\s\\S]*hunter2).*${message}`)),
+      stderr: expect.stringMatching(new RegExp(`^(?!.*hunter2)[A-Z_]+: .*${message}.*\n$`)),
     })
   })
 })

@@ -35,7 +35,7 @@ const JITTER = 0.1
 export class Pruner {
   readonly #db: Database
   readonly #settings: TaskSettings
-  readonly #definitions: ReadonlyMap<string, TaskDefinition>
+  readonly #definitions: ReadonlyMap<string, Pick<TaskDefinition, 'options'>>
   readonly #events: TaskEvents
   readonly #judge: { readonly isSteady: boolean }
   readonly #holder = randomUUID()
@@ -45,7 +45,7 @@ export class Pruner {
   constructor(options: {
     db: Database
     settings: TaskSettings
-    definitions: ReadonlyMap<string, TaskDefinition>
+    definitions: ReadonlyMap<string, Pick<TaskDefinition, 'options'>>
     events: TaskEvents
     judge?: { readonly isSteady: boolean }
   }) {

@@ -1,0 +1,52 @@
+/** Controls, and marks that change the direction of text: they could move the cursor or forge a line. */
+const CONTROLS = /[\p{Cc}\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu
+
+const escaped = (char: string) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`
+
+/** Text of one line, for a terminal. */
+export function oneLine(text: string): string {
+  return text.replaceAll(CONTROLS, (char) => (char === '\n' ? '\\n' : escaped(char)))
+}
+
+/** The same, with its line breaks. */
+export function manyLines(text: string): string {
+  return text.split('\n').map(oneLine).join('\n')
+}
+
+/** Connection strings may stand in an error of a driver. */
+export function hidePasswords(text: string): string {
+  return text.replaceAll(/(\w+:\/\/[^\s:@/]*):[^\s@]*@/g, '$1:…@')
+}
+
+type Cell = string | number | Date | null | undefined
+
+/** Aligned columns under their names. */
+export function table(head: readonly string[], rows: readonly (readonly Cell[])[]): string {
+  const lines = [head, ...rows.map((row) => row.map(cellText))]
+  const widths = head.map((_name, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)))
+  return lines
+    .map((line) =>
+      line
+        .map((text, column) => text.padEnd(widths[column] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n')
+}
+
+/** Names and values, one a line, without those that are undefined. */
+export function fields(values: Readonly<Record<string, Cell>>): string {
+  const known = Object.entries(values).filter(([, value]) => value !== undefined)
+  const width = Math.max(...known.map(([name]) => name.length))
+  return known.map(([name, value]) => `${name.padEnd(width)}  ${cellText(value)}`).join('\n')
+}
+
+function cellText(value: Cell): string {
+  if (value === null || value === undefined) return '-'
+  return oneLine(value instanceof Date ? value.toISOString() : String(value))
+}
+
+/** Such as `3 tasks`, `1 task`. */
+export function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? '' : 's'}`
+}

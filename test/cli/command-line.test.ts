@@ -1,0 +1,78 @@
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
+import { expect, onTestFinished, test } from 'vitest'
+import { allOf, createProgram } from '../../src/cli/command-line.ts'
+import { EngineSchema } from '../../src/db/engine-schema.ts'
+import { createTestDatabase } from '../support/database.ts'
+import { commandOn } from './run-command.ts'
+
+const run = promisify(execFile)
+const nowhere = { url: 'postgres://me:hunter2@127.0.0.1:1/app', directUrl: '', schema: EngineSchema.public }
+
+const program = createProgram({
+  ...{ env: {}, user: 'ada', signal: new AbortController().signal, exitCode: 0, out() {}, err() {} },
+})
+
+test('every command has a help with examples that name it', async () => {
+  const commands = allOf(program).filter(({ commands }) => commands.length === 0)
+  expect(commands.length).toBeGreaterThan(14)
+  for (const command of commands) {
+    const path = command.parent === program ? command.name() : `${command.parent?.name()} ${command.name()}`
+    const { code, out } = await commandOn(nowhere)(...path.split(' '), '--help')
+    expect(code).toBe(0)
+    expect(out).toContain('--database-url <url>')
+    const [, shown = ''] = out.split('Examples:\n')
+    for (const line of shown.trimEnd().split('\n')) expect(line).toMatch(`  npx fastify-async-tasks ${path}`)
+  }
+})
+
+test('without its database a command ends with 1 and one sentence, without the password', async () => {
+  expect(await commandOn(nowhere)('status')).toMatchObject({
+    ...{ code: 1, out: '', err: expect.stringMatching(/^ECONNREFUSED: (?!.*hunter2).*\n$/) },
+  })
+})
+
+test('without migrations a command names the one that applies them', async () => {
+  const database = await createTestDatabase('empty')
+  onTestFinished(() => database.drop())
+  const jobs = { ...database, schema: new EngineSchema('My jobs') }
+  expect(await commandOn(jobs)('status')).toMatchObject({
+    code: 1,
+    err: 'MIGRATION_FAILED: the schema My jobs lacks the tables of the engine: run npx fastify-async-tasks migrate --schema "My jobs"\n',
+  })
+  expect(await commandOn(jobs)('migrate')).toMatchObject({ code: 0 })
+  expect(await commandOn(jobs)('status')).toMatchObject({ code: 0 })
+  await database.pool.query('delete from "My jobs".async_tasks_migrations where id > 2')
+  expect((await commandOn(jobs)('status')).err).toMatch(/lacks the migrations 0002_\w+, .*: run npx/)
+  await database.pool.query(
+    `insert into "My jobs".async_tasks_migrations (hash, created_at, oldest_version) values ('x', 9000000000000, '99.0.0')`,
+  )
+  expect((await commandOn(jobs)('status')).err).toMatch(
+    /^MIGRATION_FAILED: .*only version 99\.0\.0 or a later one/,
+  )
+})
+
+test('bash completes commands and options', async () => {
+  const { out } = await commandOn(nowhere)('completion', 'bash')
+  const complete = async (...words: string[]) => {
+    const script = `${out}\nCOMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _fastify_async_tasks; printf '%s\\n' "\${COMPREPLY[@]}"`
+    const { stdout } = await run('bash', ['-c', script, 'bash', 'fastify-async-tasks', ...words])
+    return stdout.trim().split('\n')
+  }
+  expect(await complete('s')).toEqual(['status', 'show', 'schedules'])
+  expect(await complete('schedules', 'r')).toEqual(['run'])
+  expect(await complete('list', '--created-')).toEqual([
+    '--created-after',
+    '--created-before',
+    '--created-by',
+  ])
+  expect(await complete('--json', 'completion', 'z')).toEqual(['zsh'])
+  expect(await complete('status', '--da')).toEqual(['--database-url'])
+})
+
+test('zsh and fish get the same words, and no other shell is known', async () => {
+  expect((await commandOn(nowhere)('completion', 'zsh')).out).toContain('bashcompinit')
+  const { out } = await commandOn(nowhere)('completion', 'fish')
+  expect(out).toMatch(/^complete -c fastify-async-tasks -f -n '__fish_use_subcommand' -a 'status list /)
+  expect(await commandOn(nowhere)('completion', 'csh')).toMatchObject({ code: 2 })
+})
