@@ -12,8 +12,9 @@ export type {
   TaskSummary,
   TaskTypeView,
 } from './contract/task.ts'
+export type { DrizzleDatabase } from './db/drizzle-pool.ts'
 export type { DrizzleTransaction, QueryRunner, Transaction } from './db/query-runner.ts'
-export type { DrizzleDatabase, StepDatabase, TransactionOf } from './db/step-database.ts'
+export type { StepDatabase, TransactionOf } from './db/step-database.ts'
 export type { LogData, LogMethod, StepResult, TaskContext, TaskLog } from './engine/definition/context.ts'
 export {
   type FieldProblem,

@@ -109,7 +109,7 @@ export function surviveBrokenConnections(pool: pg.Pool): void {
 }
 
 /** @throws TaskError `SHUTTING_DOWN` if the pool has ended; other errors are outages */
-async function connect(pool: pg.Pool): Promise<pg.PoolClient> {
+export async function connect(pool: pg.Pool): Promise<pg.PoolClient> {
   try {
     return await whileFull(pool, () => pool.connect())
   } catch (error) {

@@ -53,9 +53,17 @@ export function isRefusedLogin(error: unknown): boolean {
   return /^(28|3D)/.test(codeOf(error) ?? '')
 }
 
+/** The text of `pg`. */
+const RESPONSE_TIMEOUT = 'Query read timeout'
+
+/** As `pg` reports a missing response. */
+export function responseTimeout(): Error {
+  return new Error(RESPONSE_TIMEOUT)
+}
+
 /** `pg` stopped waiting for a response: the connection is unusable. */
 export function isResponseTimeout(error: unknown): error is Error {
-  return isError(error) && readProperty(error, 'message') === 'Query read timeout'
+  return isError(error) && readProperty(error, 'message') === RESPONSE_TIMEOUT
 }
 
 /** The SQLSTATE or socket code of an error or its causes (Drizzle wraps the driver's error). */

@@ -30,7 +30,7 @@ export interface CallersTransaction {
   readonly schema: EngineSchema
 }
 
-/** Runs a statement with `$n` parameters in the caller's transaction. `timeoutMs`: for `pg` clients alone. */
+/** Runs a statement with `$n` parameters in the caller's transaction. `timeoutMs`: for `pg` clients, Drizzle's too. */
 export async function runIn(
   on: CallersTransaction,
   text: string,
@@ -46,10 +46,13 @@ function send(
   values: unknown[],
   timeoutMs?: number,
 ): PromiseLike<unknown> {
-  if (isClient(tx)) {
+  const client = timeoutMs === undefined || isClient(tx) ? tx : drizzleClientOf(tx)
+  if (isClient(client)) {
     const config = { text: schema.rename(text), values, types: ENGINE_TYPES }
     // The driver knows it; its types do not.
-    return tx.query(timeoutMs === undefined ? config : Object.assign(config, { query_timeout: timeoutMs }))
+    return client.query(
+      timeoutMs === undefined ? config : Object.assign(config, { query_timeout: timeoutMs }),
+    )
   }
   // Drizzle's `query` is an object of relational queries.
   if ('query' in tx && typeof tx.query === 'function') return tx.query(schema.rename(text), values)
@@ -126,8 +129,13 @@ export function has(value: unknown, method: string): boolean {
 
 /** Drizzle's node-postgres client. */
 export function drizzleClientOf(tx: object): unknown {
+  const session = drizzleSessionOf(tx)
+  return session ? Reflect.get(session, 'client') : undefined
+}
+
+export function drizzleSessionOf(tx: object): object | undefined {
   const session: unknown = Reflect.get(tx, 'session') ?? Reflect.get(Reflect.get(tx, '_') ?? {}, 'session')
-  return typeof session === 'object' && session !== null ? Reflect.get(session, 'client') : undefined
+  return typeof session === 'object' && session !== null ? session : undefined
 }
 
 /** Binds each `$n`; an array stays one parameter. The schema comes after: its name may look like a parameter. */

@@ -1,14 +1,8 @@
 import type pg from 'pg'
 import { surviveBrokenConnections, withTransaction } from './client.ts'
+import { type DrizzleDatabase, transactOverPool } from './drizzle-pool.ts'
 import { codeOf, DEADLOCK, isOutage, SERIALIZATION_FAILURE } from './errors.ts'
-import { drizzleClientOf, has, isPool, type Transaction } from './query-runner.ts'
-
-/** A Drizzle database on node-postgres, with any schema. */
-export interface DrizzleDatabase {
-  /** Opens a transaction, and commits it when the work has resolved. */
-  // biome-ignore lint/suspicious/noExplicitAny: the transaction's type is contravariant; only `any` accepts each schema
-  transaction(work: (tx: any) => Promise<any>): Promise<any>
-}
+import { drizzleClientOf, drizzleSessionOf, has, isPool, type Transaction } from './query-runner.ts'
 
 /** A database in which a transaction can be opened: a `pg.Pool`, or a Drizzle database on node-postgres. */
 export type StepDatabase = pg.Pool | DrizzleDatabase
@@ -34,16 +28,19 @@ export function findStepDatabaseProblem(value: unknown): string | undefined {
   return client === undefined || has(client, 'query') ? undefined : EXPECTED
 }
 
-/** Runs `work` in a transaction of its own. `responseTimeoutMs` bounds begin and commit of a pool. */
+/** Runs `work` in a transaction of its own. `responseTimeoutMs` bounds begin, commit and rollback, if over a pool. */
 export async function transactIn(
   database: StepDatabase,
   work: (tx: Transaction) => Promise<void>,
   responseTimeoutMs: number,
 ): Promise<void> {
+  const session = drizzleSessionOf(database)
   const pool = isPool(database) ? database : drizzleClientOf(database)
   if (isPool(pool)) surviveBrokenConnections(pool)
   if (isPool(database)) await withTransaction(database, work, responseTimeoutMs)
-  else await database.transaction(work)
+  else if (session && isPool(pool)) {
+    await transactOverPool(database, { session, pool }, work, responseTimeoutMs)
+  } else await database.transaction(work)
 }
 
 /** The transaction had no effect, or it is not known whether it had: an outage, or a conflict with another one. */

@@ -17,6 +17,11 @@ export interface Engine {
   readonly reporter: ChangeReporter
 }
 
+export interface EngineOptions {
+  hears?: boolean
+  responseTimeoutMs?: number
+}
+
 /**
  * The engine without HTTP, not started: what an app boots, on a test's database. `hears`: with notifications; without
  * them everything must work too. `responseTimeoutMs`: half a lease where not given, as an app has it.
@@ -25,7 +30,7 @@ export function createEngine(
   database: TestDatabase,
   tasks: readonly AnyTask[],
   settings: TaskSettingsInput = {},
-  options: { hears?: boolean; responseTimeoutMs?: number } = {},
+  options: EngineOptions = {},
 ): Engine {
   const registry = createTaskRegistry()
   registry.add(...tasks)

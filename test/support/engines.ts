@@ -2,14 +2,14 @@ import { afterEach, beforeEach } from 'vitest'
 import type { TaskSettingsInput } from '../../src/engine/definition/settings.ts'
 import type { AnyTask } from '../../src/engine/definition/task-reference.ts'
 import { createTestDatabase, type TestDatabase } from './database.ts'
-import { createEngine, type Engine } from './engine.ts'
+import { createEngine, type Engine, type EngineOptions } from './engine.ts'
 
 export interface Engines {
   /** This test's own database. */
   readonly database: TestDatabase
   /** An engine that is stopped when the test ends. */
-  create(tasks: readonly AnyTask[], settings?: TaskSettingsInput, options?: { hears?: boolean }): Engine
-  start(tasks: readonly AnyTask[], settings?: TaskSettingsInput, options?: { hears?: boolean }): Engine
+  create(tasks: readonly AnyTask[], settings?: TaskSettingsInput, options?: EngineOptions): Engine
+  start(tasks: readonly AnyTask[], settings?: TaskSettingsInput, options?: EngineOptions): Engine
 }
 
 /** A fresh database for each test of the file, and engines on it that do not outlive the test. */

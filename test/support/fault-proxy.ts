@@ -19,6 +19,8 @@ export interface FaultProxy {
    * done the work and the client cannot know. Resolves when it has happened.
    */
   dropAnswerTo(text: string): Promise<void>
+  /** The same, but the connection stays open without a word: its server is gone, and no packet tells so. */
+  swallowAnswerTo(text: string): Promise<void>
   close(): Promise<void>
 }
 
@@ -26,14 +28,14 @@ export interface FaultProxy {
 export async function startFaultProxy(databaseUrl: string): Promise<FaultProxy> {
   const target = new URL(databaseUrl)
   let fault: Fault = 'none'
-  let doomed: { text: string; done: () => void } | undefined
+  let doomed: { text: string; staysOpen: boolean; done: () => void } | undefined
   const sockets = new Set<net.Socket>()
 
   const server = net.createServer((client) => {
     if (fault === 'reset') return client.resetAndDestroy()
     const upstream = net.connect(Number(target.port), target.hostname)
     const pair = [client, upstream]
-    let dropAnswers: (() => void) | undefined
+    let lost: typeof doomed
     let isDead = false
     const isSilent = () => {
       isDead ||= fault === 'silence'
@@ -51,16 +53,17 @@ export async function startFaultProxy(databaseUrl: string): Promise<FaultProxy> 
     client.on('data', (bytes) => {
       if (isSilent()) return
       if (doomed && bytes.includes(doomed.text)) {
-        dropAnswers = doomed.done
+        lost = doomed
         doomed = undefined
       }
       upstream.write(bytes)
     })
     upstream.on('data', (bytes) => {
-      if (dropAnswers) {
+      if (lost) {
         // The server has answered, so it has committed.
-        end()
-        dropAnswers()
+        if (lost.staysOpen) isDead = true
+        else end()
+        lost.done()
       } else if (!isSilent()) client.write(bytes)
     })
   })
@@ -69,17 +72,19 @@ export async function startFaultProxy(databaseUrl: string): Promise<FaultProxy> 
   url.hostname = '127.0.0.1'
   url.port = String((server.address() as AddressInfo).port)
 
+  const doom = (text: string, staysOpen: boolean) => {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    doomed = { text, staysOpen, done: resolve }
+    return promise
+  }
   return {
     url: url.href,
     set(next) {
       fault = next
       if (next === 'reset') for (const socket of sockets) socket.resetAndDestroy()
     },
-    dropAnswerTo(text) {
-      const { promise, resolve } = Promise.withResolvers<void>()
-      doomed = { text, done: resolve }
-      return promise
-    },
+    dropAnswerTo: (text) => doom(text, false),
+    swallowAnswerTo: (text) => doom(text, true),
     async close() {
       for (const socket of sockets) socket.destroy()
       await new Promise((resolve) => server.close(resolve))

@@ -69,7 +69,7 @@ async function interrupt(current: Arena, round: number): Promise<void> {
   const { random, workers } = current
   const victim = pick(random, workers)
   if (round % 4 === 1) await server.restart(pick(random, ['fast', 'immediate'] as const))
-  if (round % 4 === 2) await loseResponse(current, random() < 0.5 ? 'finish_steps' : 'commit')
+  if (round % 4 === 2) await loseResponse(current, random() < 0.5 ? 'finish_step' : 'commit\0')
   if (round % 4 !== 1 || random() < 0.5) await replace(current, victim)
 }
 

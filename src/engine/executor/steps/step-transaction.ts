@@ -1,11 +1,13 @@
 import { performance } from 'node:perf_hooks'
 import { setTimeout as delay } from 'node:timers/promises'
 import { EngineSchema } from '../../../db/engine-schema.ts'
-import type { Transaction } from '../../../db/query-runner.ts'
+import { codeOf, isResponseTimeout, LOCK_NOT_AVAILABLE } from '../../../db/errors.ts'
+import type { CallersTransaction, Transaction } from '../../../db/query-runner.ts'
 import { mayBeRepeated, type StepDatabase, transactIn } from '../../../db/step-database.ts'
-import { taskLost } from '../../definition/errors.ts'
+import { TaskError, taskLost } from '../../definition/errors.ts'
+import { toText } from '../../definition/thrown.ts'
 import { backoffMs } from '../../runtime/supervisor.ts'
-import { guardFence } from '../../store/guard.ts'
+import { guardStep } from '../../store/guard.ts'
 import { insertStep } from '../../store/steps.ts'
 import type { StepPort } from './step-port.ts'
 
@@ -32,7 +34,8 @@ export async function runInTransaction(
     } catch (error) {
       // No commit was sent.
       if (tried.thrown) throw tried.thrown.error
-      if (!mayBeRepeated(error) || repeats === MAX_REPEATS) throw error
+      if (!mayBeRepeated(error)) throw error
+      if (repeats === MAX_REPEATS) throw givenUp(name, port.responseTimeoutMs, error)
     }
     if (await port.isCommitted(name)) return tried.result
     await delay(backoffMs(repeats + 1))
@@ -44,7 +47,7 @@ export async function runInTransaction(
   ): Promise<void> {
     const { fence, responseTimeoutMs } = port
     const on = { tx: open, schema }
-    if (!(await guardFence(on, fence))) throw taskLost(fence)
+    if (!(await guard(on, name, port))) throw taskLost(fence)
     const startedAt = performance.now()
     try {
       tried.result = await run(open)
@@ -56,4 +59,23 @@ export async function runInTransaction(
     const durationMs = performance.now() - startedAt
     await insertStep(on, { taskId, attempt, name, result: tried.result, durationMs }, responseTimeoutMs)
   }
+}
+
+async function guard(on: CallersTransaction, name: string, port: StepPort): Promise<boolean> {
+  const { fence, responseTimeoutMs } = port
+  try {
+    return await guardStep(on, fence, responseTimeoutMs)
+  } catch (error) {
+    if (codeOf(error) !== LOCK_NOT_AVAILABLE) throw error
+    const message =
+      `step ${JSON.stringify(name)} waited ${responseTimeoutMs} ms for the row of its task, which another transaction ` +
+      'has locked: if it is one of this handler, after ctx.guard or ctx.complete, end it before the step begins'
+    throw new TaskError('TASK_BUSY', message, { cause: error })
+  }
+}
+
+function givenUp(name: string, responseTimeoutMs: number, cause: unknown): Error {
+  const reason = isResponseTimeout(cause) ? `no response within ${responseTimeoutMs} ms` : toText(cause)
+  const what = `the transaction of step ${JSON.stringify(name)}`
+  return new Error(`${what} failed ${MAX_REPEATS + 1} times, at last with: ${reason}`, { cause })
 }

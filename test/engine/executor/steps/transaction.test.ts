@@ -98,7 +98,7 @@ describe('a step with tx', () => {
     const runs: string[] = []
     const pay = task('pay', { maxRetries: 0 })(async (_params, ctx) => {
       for (const name of ['committed', 'rolled back']) {
-        const dropped = name === 'committed' ? proxy.dropAnswerTo('commit') : undefined
+        const dropped = name === 'committed' ? proxy.dropAnswerTo('commit\0') : undefined
         await ctx.step(
           name,
           async (tx) => {
