@@ -123,7 +123,11 @@ export const taskDetail = taskSummary.extend({
   waitingFor: waitingFor.describe(
     '`executor`: it has been due for a second, and no live executor has registered its type.',
   ),
-  attempts: z.array(taskAttempt).describe('The newest 1,000 attempts, oldest first.'),
+  attempts: z
+    .array(taskAttempt)
+    .describe(
+      'The newest 1,000 attempts, oldest first. Older ones are not kept; the last one has their count.',
+    ),
   steps: z.array(taskStep).describe('The newest 1,000 finished steps and sleeps, oldest first.'),
   stepCount: z.int().min(0).describe('All finished steps and sleeps.'),
 })

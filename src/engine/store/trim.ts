@@ -1,5 +1,5 @@
 import { type Database, execute, statement } from '../../db/database.ts'
-import { LOGS, TASKS } from './tables.ts'
+import { ATTEMPTS, LOGS, TASKS } from './tables.ts'
 
 const BATCH = 5_000
 
@@ -41,5 +41,25 @@ export async function trimLog(db: Database, taskId: string, maxLines: number): P
   for (;;) {
     const [removed] = await execute<{ lines: number }>(db, TRIM, [taskId, maxLines])
     if ((removed?.lines ?? 0) < BATCH) return
+  }
+}
+
+const TRIM_ATTEMPTS = statement(
+  'trim_attempts',
+  `with gone as (
+     delete from ${ATTEMPTS}
+      where task_id = $1
+        and attempt = any(array(
+              select attempt from ${ATTEMPTS} where task_id = $1 and attempt <= $2 order by attempt limit ${BATCH}))
+     returning 1
+   )
+   select count(*)::int as attempts from gone`,
+)
+
+/** Deletes the attempts up to number `last`. */
+export async function trimAttempts(db: Database, taskId: string, last: number): Promise<void> {
+  for (;;) {
+    const [removed] = await execute<{ attempts: number }>(db, TRIM_ATTEMPTS, [taskId, last])
+    if ((removed?.attempts ?? 0) < BATCH) return
   }
 }

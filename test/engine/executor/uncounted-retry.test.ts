@@ -48,3 +48,28 @@ test('a detail has the newest 1,000 attempts, the running one among them', async
   expect((await manager.waitFor(taskId)).result).toBe(1_002)
   expect(await numbers()).toEqual(from(3))
 })
+
+test('a task keeps its newest 1,000 attempts', async () => {
+  const { task } = createTaskRegistry()
+  const endless = task('endless')((_params, ctx) => {
+    if (ctx.attempt < 2_001) throw new RetryAfter(1_000, { spendRetry: false })
+  })
+  const { manager } = engines.start([endless], SOON)
+  const { taskId } = await manager.createTask(endless, {}, { delayMs: 60_000 })
+  const { pool } = engines.database
+  await pool.query(
+    `with earlier as (
+       insert into async_task_attempts (task_id, attempt, started_at, outcome)
+       select $1, n, now(), 'failed' from generate_series(1, 1999) n)
+     update async_tasks set attempt = 1999 where task_id = $1`,
+    [taskId],
+  )
+  await manager.runNow(taskId)
+  const text = `select count(*)::int as count, min(attempt) as first, max(attempt) as last
+                  from async_task_attempts where task_id = $1`
+  await expect
+    .poll(async () => (await pool.query(text, [taskId])).rows)
+    .toEqual([{ count: 1_000, first: 1_001, last: 2_000 }])
+  await manager.runNow(taskId)
+  expect((await manager.waitFor(taskId)).attempts.at(-1)?.attempt).toBe(2_001)
+})

@@ -2,6 +2,7 @@ import type { Database } from '../../../db/database.ts'
 import type { AttemptOutcome } from '../../definition/lifecycle.ts'
 import type { Outcome } from '../../definition/outcome.ts'
 import type { Scrubber } from '../../definition/scrubber.ts'
+import { capAttempts } from '../../maintenance/attempt-cap.ts'
 import type { AttemptEnd, RunEvent, TaskEvents } from '../../runtime/events.ts'
 import { emitFollowUps } from '../../runtime/follow-ups.ts'
 import { type Persisted, persist } from '../../runtime/persist.ts'
@@ -57,7 +58,10 @@ export class OutcomeWriter {
   /** Returns false if the fence does not hold. */
   async write(outcome: WrittenOutcome): Promise<boolean> {
     const isWritten = await this.#isWritten(outcome)
-    if (isWritten) this.#announce(outcome)
+    if (isWritten) {
+      this.#announce(outcome)
+      await capAttempts(this.#services, this.#fence)
+    }
     return isWritten
   }
 
