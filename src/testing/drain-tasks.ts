@@ -1,6 +1,7 @@
 import type { AttemptOutcome } from '../contract/task.ts'
 import { drainOptions, requireValid } from '../engine/create/arguments.ts'
 import type { ManagerParts } from '../engine/create/manager-parts.ts'
+import { limitsOf } from '../engine/definition/limits.ts'
 import { TaskExecutor } from '../engine/executor/executor.ts'
 import type { TaskEventMap } from '../engine/runtime/events.ts'
 import { WakeUp } from '../engine/runtime/wake-up.ts'
@@ -37,8 +38,8 @@ export interface DrainedAttempt {
 /**
  * Runs all due tasks of the app's types in this process, with a real executor on the real database. Includes tasks that
  * they create and tasks of schedules whose tick is due. Resolves when none is due or running, to the attempts in the
- * order in which they ended. Tasks that are due later or sleep stay pending (`advanceTime` makes
- * them due, `skipSleeps` ends sleeps), and so do paused types.
+ * order in which they ended. Tasks that are due later, sleep or wait for a permit of a `rateLimit` stay pending
+ * (`advanceTime` makes them due and returns permits, `skipSleeps` ends sleeps), and so do paused types.
  *
  * @throws Error with the ids of tasks that had not ended after `timeoutMs`
  */
@@ -86,9 +87,8 @@ async function untilDrained(
   const never = new AbortController().signal
   const deadline = performance.now() + timeoutMs
   for (;;) {
-    const types = [...definitions.keys()]
-    const left = await findOpen(db, types)
-    if (left.length === 0 && !(skipSleeps && (await endSleeps(db, types)))) return
+    const left = await findOpen(db, [...definitions.values()].map(limitsOf))
+    if (left.length === 0 && !(skipSleeps && (await endSleeps(db, [...definitions.keys()])))) return
     if (performance.now() >= deadline) {
       throw new Error(`still due or running after ${timeoutMs} ms: ${left.slice(0, 10).join(', ')}`)
     }
@@ -97,8 +97,9 @@ async function untilDrained(
 }
 
 /**
- * Simulates that time passes: makes every task this much older, so that tasks due within that time are due now. The next
- * tick of a schedule moves by whole seconds, rounded up; a tick that is then too late counts as missed. No clock changes.
+ * Simulates that time passes: makes every task this much older, so that tasks due within that time are due now, and
+ * permits of a `rateLimit` have returned. The next tick of a schedule moves by whole seconds, rounded up; a tick that is
+ * then too late counts as missed. No clock changes.
  *
  * @param ms milliseconds, 0 or more
  * @throws RangeError for another number

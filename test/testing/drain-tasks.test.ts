@@ -224,3 +224,17 @@ test('drainTasks leaves sleeping tasks alone, unless it is to skip their sleeps'
   expect(await drainTasks(manager, { skipSleeps: true })).toMatchObject([{ taskId, outcome: 'completed' }])
   expect(await manager.getTask(later.taskId)).toMatchObject({ status: 'pending', stepCount: 0 })
 })
+
+test('drainTasks leaves tasks that wait for a permit pending, and advanceTime returns permits', async () => {
+  const mail = task('mail', {
+    params: z.object({ to: z.string() }),
+    rateLimit: { max: 2, perSeconds: 3_600, key: ({ to }) => to },
+  })(() => {})
+  const { manager } = engines.create([mail])
+  const to = ['ada', 'ada', 'ada', 'bob', 'ada']
+  await manager.createTasks(to.map((to) => ({ task: mail, params: { to } })))
+  expect(await drainTasks(manager)).toHaveLength(3)
+  expect(await drainTasks(manager)).toEqual([])
+  await advanceTime(manager, 3_700_000)
+  expect(await drainTasks(manager)).toHaveLength(2)
+})

@@ -30,6 +30,12 @@ describe('runTask', () => {
     ).toBeNull()
   })
 
+  test('runs a handler as often as it is called, whatever the limits of its type', async () => {
+    const keyed = { key: ({ to }: Record<string, unknown>) => String(to) }
+    const rated = task('rated', { rateLimit: { max: 1, perSeconds: 3_600, ...keyed } })(({ to }) => to)
+    for (let i = 0; i < 3; i += 1) expect((await runTask(rated, { to: 'ada' })).result).toBe('ada')
+  })
+
   test('tells what was thrown, beside what was said before', async () => {
     const failing = task('failing')((_params, ctx) => {
       ctx.log.warn('soon', { left: 1 })

@@ -1,5 +1,8 @@
 import { type Database, execute, statement } from '../../db/database.ts'
-import { ATTEMPTS, LOGS, SCHEDULES, STEPS, TASKS, TYPES } from './tables.ts'
+import type { TypeLimits } from '../definition/limits.ts'
+import { countsFor } from './claim-text.ts'
+import { ratedTypes } from './rates.ts'
+import { ATTEMPTS, LOGS, SCHEDULES, STARTS, STEPS, TASKS, TYPES } from './tables.ts'
 
 /** Statements for tests alone. */
 
@@ -19,13 +22,25 @@ const FIND_OPEN = statement(
             or (status = 'pending' and run_at <= clock_timestamp()
                 and (expires_at is null or expires_at > clock_timestamp())
                 and not exists (select from ${TYPES} p
-                                 where p.task_type = t.task_type and p.paused_at is not null)))
+                                 where p.task_type = t.task_type and p.paused_at is not null)
+                and not exists (select from unnest($2::text[], $3::int[], $4::float8[]) as r (task_type, max, window_ms)
+                                 where r.task_type = t.task_type
+                                   and (select count(*) from ${STARTS} s
+                                         where s.task_type = t.task_type and s.rate_key = coalesce(t.rate_key, '')
+                                           and ${countsFor('s', 'r.window_ms')}) >= r.max)))
      order by id
      limit 100)`,
 )
 
-export async function findOpen(db: Database, taskTypes: readonly string[]): Promise<string[]> {
-  const rows = await execute<{ name: string }>(db, FIND_OPEN, [taskTypes])
+/** What runs, or can start now. */
+export async function findOpen(db: Database, types: readonly TypeLimits[]): Promise<string[]> {
+  const rated = ratedTypes(types)
+  const rows = await execute<{ name: string }>(db, FIND_OPEN, [
+    types.map(({ taskType }) => taskType),
+    rated.map(({ taskType }) => taskType),
+    rated.map(({ rate }) => rate.max),
+    rated.map(({ rate }) => rate.windowMs),
+  ])
   return rows.map((row) => row.name)
 }
 
@@ -70,6 +85,8 @@ const AGE = statement(
      update ${STEPS} set started_at = started_at ${AGO}, ended_at = ended_at ${AGO}
    ), logs as (
      update ${LOGS} set created_at = created_at ${AGO}
+   ), starts as (
+     update ${STARTS} set started_at = started_at ${AGO}
    ), schedules as (
      update ${SCHEDULES}
         set next_run_at = date_trunc('second', next_run_at ${AGO}),

@@ -6,6 +6,7 @@ import { useEngines } from '../../support/engines.ts'
 
 const engines = useEngines()
 const quick = createTaskRegistry().task('quick')(() => {})
+const quickLimits = { taskType: 'quick', concurrency: null, globalConcurrency: null, keyed: false }
 
 test('a task is open as soon as it is there, also for a query that began before it', async () => {
   const { db, manager } = engines.create([quick])
@@ -13,6 +14,6 @@ test('a task is open as soon as it is there, also for a query that began before 
   await withTransaction(db.pool, async (client) => {
     await client.query('select now()')
     const { taskId } = await manager.createTask(quick)
-    expect(await findOpen({ ...db, pool: client as never }, ['quick'])).toEqual([taskId])
+    expect(await findOpen({ ...db, pool: client as never }, [quickLimits])).toEqual([taskId])
   })
 })
