@@ -10,6 +10,7 @@ import { useAdminPage } from './use-admin-page.ts'
 import type { WatchedBrowser } from './watched-browser.ts'
 
 const gate = createGate()
+const rated = createTaskRegistry().task('rated', { rateLimit: { max: 1, perSeconds: 3_600 } })(() => {})
 const stubborn = createTaskRegistry().task('ignore_signal')(async (_params, ctx) => {
   ctx.log.info('not listening')
   await gate.opened
@@ -20,7 +21,7 @@ let browser: WatchedBrowser
 let page: Page
 let database: TestDatabase
 
-useAdminPage({ tasks: [...createDemoTasks(), stubborn] }, (opened) => {
+useAdminPage({ tasks: [...createDemoTasks(), stubborn, rated] }, (opened) => {
   ;({ database, server, browser, page } = opened)
 })
 afterAll(() => gate.open())
@@ -201,6 +202,16 @@ test('a type is paused and goes on', async () => {
   await row.getByRole('button', { name: /Resume/ }).click()
   await row.getByText('Active').waitFor()
   expect(await isPaused()).toBe(false)
+})
+
+test('a type with a rate limit shows it, and when the next permit returns', async () => {
+  await visit('?view=types')
+  const row = page.getByRole('row', { name: /rated/ })
+  await row.getByText('1 start in 1 h', { exact: true }).waitFor()
+  const { tasks } = server.app
+  await tasks.waitFor((await tasks.createTask(rated)).taskId)
+  await visit('?view=types')
+  await row.getByText(/1 start in 1 h · next permit in (1 hr|59 min)/).waitFor()
 })
 
 test('a schedule is made, run, paused, changed and deleted', async () => {

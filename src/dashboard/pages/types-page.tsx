@@ -3,9 +3,11 @@ import { client } from '../client.ts'
 import { Icon } from '../components/icon.tsx'
 import { Link } from '../components/link.tsx'
 import { Empty, Failure, Skeleton, Warning } from '../components/notice.tsx'
+import { Ago } from '../components/time.tsx'
 import { useText } from '../i18n/text.ts'
-import { formatSeconds } from '../i18n/time.ts'
+import { formatDuration, formatSeconds } from '../i18n/time.ts'
 import { visible } from '../i18n/visible.ts'
+import { useNow } from '../state/clock.ts'
 import { useFormerPlace } from '../state/place.ts'
 import { language } from '../state/preferences.ts'
 import { ForChanges, useServerState } from '../state/server-state.tsx'
@@ -64,8 +66,7 @@ export function TypesPage() {
 
 function TypeRow({ type, onChange }: { type: TaskTypeView; onChange: () => void }) {
   const text = useText()
-  const lang = useStore(language)
-  const { taskType, paused, maxRetries, timeoutSeconds, priority } = type
+  const { taskType, paused } = type
   const toggle = async () => {
     const changed = await attempt(() =>
       paused ? client.resumeTaskType(taskType) : client.pauseTaskType(taskType),
@@ -82,11 +83,7 @@ function TypeRow({ type, onChange }: { type: TaskTypeView; onChange: () => void 
         </Link>
       </td>
       <td className="muted">
-        {[
-          text.types.retries(maxRetries),
-          text.types.timeout(formatSeconds(timeoutSeconds, lang)),
-          ...(priority === 0 ? [] : [`${text.detail.priority} ${priority}`]),
-        ].join(' · ')}
+        <Defaults type={type} />
       </td>
       <td>
         <TypeCounts taskType={taskType} />
@@ -120,6 +117,41 @@ function TypeRow({ type, onChange }: { type: TaskTypeView; onChange: () => void 
         </ForChanges>
       </td>
     </tr>
+  )
+}
+
+function Defaults({ type }: { type: TaskTypeView }) {
+  const text = useText()
+  const lang = useStore(language)
+  const { maxRetries, timeoutSeconds, priority, rateLimit } = type
+  return (
+    <>
+      {[
+        text.types.retries(maxRetries),
+        text.types.timeout(formatSeconds(timeoutSeconds, lang)),
+        ...(priority === 0 ? [] : [`${text.detail.priority} ${priority}`]),
+      ].join(' · ')}
+      {rateLimit && <RateLimit limit={rateLimit} />}
+    </>
+  )
+}
+
+function RateLimit({ limit }: { limit: NonNullable<TaskTypeView['rateLimit']> }) {
+  const text = useText()
+  const lang = useStore(language)
+  const now = useNow()
+  const { max, perSeconds, keyed, nextPermitAt } = limit
+  const window = perSeconds < 1 ? formatDuration(perSeconds * 1_000, lang) : formatSeconds(perSeconds, lang)
+  return (
+    <div>
+      {text.types.rate(max, window, keyed)}
+      {nextPermitAt && nextPermitAt.getTime() > now && (
+        <>
+          {' · '}
+          {text.types.nextPermit} <Ago at={nextPermitAt} />
+        </>
+      )}
+    </div>
   )
 }
 

@@ -60,6 +60,9 @@ export const types = {
   defaults: 'Defaults',
   retries: (n: number) => `${n} ${n === 1 ? 'retry' : 'retries'}`,
   timeout: (time: string) => `timeout ${time}`,
+  rate: (max: number, time: string, keyed: boolean) =>
+    `${max.toLocaleString('en')} ${max === 1 ? 'start' : 'starts'} in ${time}${keyed ? ', each key' : ''}`,
+  nextPermit: 'next permit',
   counts: 'Tasks',
   withoutExecutor: (types: string) => `No executor has registered: ${types}. Their due tasks wait.`,
 }

@@ -61,6 +61,8 @@ export const types: Dictionary['types'] = {
   defaults: '默认设置',
   retries: (n) => `重试 ${n} 次`,
   timeout: (time) => `超时 ${time}`,
+  rate: (max, time, keyed) => `${time}内最多启动 ${max} 次${keyed ? '（每个键）' : ''}`,
+  nextPermit: '下一个许可',
   counts: '任务',
   withoutExecutor: (types) => `没有执行器注册：${types}。其到期任务正在等待。`,
 }
