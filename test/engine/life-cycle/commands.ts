@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, vi } from 'vitest'
-import { PermanentError } from '../../../src/engine/definition/errors.ts'
+import { PermanentError, RetryAfter } from '../../../src/engine/definition/errors.ts'
 import { isFinished } from '../../../src/engine/definition/lifecycle.ts'
 import { type Model, type ModelTask, TOTAL } from './model.ts'
 import type { Real } from './real.ts'
@@ -74,10 +74,22 @@ const step = command('step', running, async (task, _model, real) => {
   task.steps.push(`step ${task.steps.length}`)
 })
 
+/** None that an earlier attempt has finished runs again. */
+const resume = command('resume', running, async (task, _model, real) => {
+  expect(await real.run(task.taskId, task.attempt).resume(task.steps)).toEqual([])
+})
+
 /** A year; whoever wants it to go on wakes it. */
 const sleep = command('sleep', running, async (task, model, real) => {
   real.run(task.taskId, task.attempt).sleep(`sleep ${task.steps.length}`)
   model.sleep(task)
+})
+
+/** For weeks, and spends no retry. */
+const postpone = command('postpone', running, async (task, model, real) => {
+  const later = new RetryAfter(20 * 86_400_000, { spendRetry: false })
+  real.run(task.taskId, task.attempt).end.reject(later)
+  model.postpone(task)
 })
 
 const wake = command(
@@ -126,6 +138,20 @@ const retryOf = (name: string, choices: (model: Readonly<Model>) => readonly Mod
       model.retry(task)
     } else await expect(real.manager.retryTask(task.taskId)).rejects.toMatchObject({ code: refusal })
   })
+
+const retryFrom = command(
+  'retryFrom',
+  (model) =>
+    model.tasks.flatMap((task) =>
+      retryRefusal(task) === undefined
+        ? ['start', ...task.steps].map((from) => ({ taskId: task.taskId, task, from }))
+        : [],
+    ),
+  async ({ taskId, task, from }, model, real) => {
+    await vi.waitFor(() => real.manager.retryTask(taskId, { from }), { timeout: 30_000, interval: 5 })
+    model.retry(task, from)
+  },
+)
 
 const retry = retryOf('retry', all)
 /** Too early. */
@@ -183,12 +209,15 @@ export const commands = [
   speak,
   step,
   step,
+  resume,
   sleep,
+  postpone,
   wake,
   cancel,
   cancelIgnored,
   letGo,
   retry,
+  retryFrom,
   retryStopping,
   remove,
   takeAway,

@@ -16,7 +16,7 @@ export interface ModelTask {
   lines: string[]
   /** Finished steps and sleeps. */
   steps: string[]
-  /** Pending, and not due for a year. */
+  /** Not due for weeks, if it is pending. */
   isAsleep: boolean
   /** Its place among the due tasks of its priority. */
   due: number
@@ -110,6 +110,13 @@ export class Model {
     this.#end(task, 'sleeping')
   }
 
+  /** Throws `RetryAfter` without a spent retry, weeks ahead. */
+  postpone(task: ModelTask): void {
+    task.isAsleep = true
+    this.#queue(task)
+    this.#end(task, 'failed')
+  }
+
   wake(task: ModelTask): void {
     task.isAsleep = false
     task.due = this.#due++
@@ -135,10 +142,13 @@ export class Model {
     this.#fill()
   }
 
-  retry(task: ModelTask): void {
+  /** From a step: that one and those after it are forgotten. */
+  retry(task: ModelTask, from?: string): void {
     task.retryCount = 0
+    if (from !== undefined) task.steps = task.steps.slice(0, Math.max(0, task.steps.indexOf(from)))
     // A completed task starts anew; one that was cancelled in its sleep sleeps on.
-    if (task.status === 'completed') task.steps = []
+    else if (task.status === 'completed') task.steps = []
+    task.isAsleep &&= from === undefined && task.outcomes.at(-1)?.outcome === 'sleeping'
     this.#queue(task)
     this.#fill()
   }

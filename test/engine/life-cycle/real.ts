@@ -39,6 +39,8 @@ interface ScriptedRun {
   say(line: string): void
   report(current: number, total: number): void
   step(name: string): Promise<unknown>
+  /** Which of these has run again, of those that this attempt has not asked for yet. */
+  resume(steps: readonly string[]): Promise<string[]>
   /** Ends the run, whatever it does then. */
   sleep(name: string): void
 }
@@ -186,13 +188,30 @@ export class Real {
       const key = `${ctx.taskId} ${ctx.attempt}`
       if (this.#runs.has(key)) throw new PermanentError(`${key} runs twice`)
       const end = Promise.withResolvers<unknown>()
+      const asked = new Set<string>()
       const run: ScriptedRun = {
         executor: index,
         end,
         obeys: true,
         say: (line) => ctx.log.info(line),
         report: (current, total) => ctx.progress(current, total),
-        step: (name) => ctx.step(name, () => name),
+        step: (name) => {
+          asked.add(name)
+          return ctx.step(name, () => name)
+        },
+        resume: async (steps) => {
+          const ran: string[] = []
+          const again = (name: string) => {
+            ran.push(name)
+            return name
+          }
+          for (const name of steps.filter((one) => !asked.has(one))) {
+            asked.add(name)
+            if (name.startsWith('sleep')) await ctx.sleep(name, { days: 365 })
+            else expect(await ctx.step(name, () => again(name))).toBe(name)
+          }
+          return ran
+        },
         sleep: (name) => void ctx.sleep(name, { days: 365 }).catch(end.reject),
       }
       const onAbort = () => {
