@@ -35,6 +35,9 @@ const keyed = task('keyed', {
   globalConcurrency: 1,
   concurrencyKey: ({ key }) => String(key),
 })(() => 'alone')
+const paced = task('paced', { rateLimit: { max: 1, perSeconds: 0.5, key: ({ key }) => String(key) } })(
+  () => {},
+)
 const paying = task('paying', {
   run: 'thread',
   maxRetries: 0,
@@ -48,7 +51,7 @@ const stepping = task('stepping', { retryBaseMs: 1 })(async (_params, ctx) => {
   if (ctx.attempt === 1) throw new Error('after both')
   return first
 })
-const tasks = [stepping, greet, flaky, mourn, doomed, endless, keyed, paying]
+const tasks = [stepping, greet, flaky, mourn, doomed, endless, keyed, paced, paying]
 
 let database: TestDatabase
 let role: Role
@@ -117,6 +120,10 @@ test('tasks run, are retried, cancelled, limited and followed up', async () => {
   const limited = await app.tasks.createTasks(keys.map((key) => ({ task: keyed, params: { key } })))
   const ended = await Promise.all(limited.map(({ taskId }) => app.tasks.waitFor(taskId)))
   expect(ended.map(({ status }) => status)).toEqual(keys.map(() => 'completed'))
+
+  const paces = await app.tasks.createTasks(keys.map((key) => ({ task: paced, params: { key } })))
+  const [first, , second] = await Promise.all(paces.map(({ taskId }) => app.tasks.waitFor(taskId)))
+  expect(Number(second?.startedAt) - Number(first?.startedAt)).toBeGreaterThanOrEqual(500)
 
   const failed = await run(doomed)
   const followed = await app.tasks.listTasks({ taskType: 'mourn' })

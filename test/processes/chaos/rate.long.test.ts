@@ -29,6 +29,14 @@ function mostIn(starts: readonly number[], windowMs: number): number {
   }, 0)
 }
 
+/** How long after the permit each start was: the permit of start n is back 10 ms after the window of start n - max. */
+function delaysAfterPermit(starts: readonly number[], max: number, windowMs: number): number[] {
+  return starts
+    .slice(max)
+    .map((at, i) => at - (starts[i] as number) - windowMs - 10)
+    .sort((a, b) => a - b)
+}
+
 test('100 a second, and 20 a minute for each of 50 keys, in 4 processes of which some are killed', async () => {
   const { current } = arena
   const keys = Array.from({ length: 50 }, (_, n) => `k${n}`)
@@ -56,4 +64,9 @@ test('100 a second, and 20 a minute for each of 50 keys, in 4 processes of which
     expect(starts.length).toBeGreaterThanOrEqual(38)
   }
   expect(share).toBeGreaterThan(0.95)
+  const delays = delaysAfterPermit(hundred, 100, 1_000)
+  const [p50, p95] = [0.5, 0.95].map((part) => delays[Math.floor(part * delays.length)] as number)
+  console.log(`starts ${p50?.toFixed(1)} ms after their permit (p50), ${p95?.toFixed(1)} ms (p95)`)
+  // A process that is killed takes the permits of its claim with it, not those of others.
+  expect(p95).toBeLessThanOrEqual(50)
 })

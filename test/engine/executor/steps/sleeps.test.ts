@@ -1,5 +1,7 @@
+import { randomUUID } from 'node:crypto'
 import { expect, test } from 'vitest'
 import { createTaskRegistry } from '../../../../src/engine/definition/registry.ts'
+import { aborted, nextEvent } from '../../../support/engine.ts'
 import { useEngines } from '../../../support/engines.ts'
 
 const engines = useEngines()
@@ -21,4 +23,44 @@ test('sleeps side by side take place one after the other, in the order of their 
     await manager.runNow(taskId)
   }
   expect(await manager.waitFor(taskId)).toMatchObject({ status: 'completed', result: 'awake' })
+})
+
+test('a sleeper outlives the executor on which it fell asleep, and a rescue of the run that woke up', async () => {
+  const { task } = createTaskRegistry()
+  const passed: number[] = []
+  const nap = task('nap')(async (_params, ctx) => {
+    const first = await ctx.step('before', () => ctx.attempt)
+    await ctx.sleep('nap', { days: 1 })
+    passed.push(ctx.attempt)
+    if (ctx.attempt === 2) await aborted(ctx.signal)
+    return first
+  })
+  const settings = { pollIntervalMs: 20, heartbeatIntervalMs: 100, leaseMs: 600 }
+  const [first, second] = [engines.create([nap], settings), engines.create([nap], settings)]
+  const { manager } = second
+  first.executor.start()
+  const { taskId } = await manager.createTask(nap)
+  await expect
+    .poll(() => manager.getTask(taskId))
+    .toMatchObject({ status: 'pending', executorId: null, stepCount: 2 })
+  await first.executor.stop()
+  const asleep = await manager.getTask(taskId)
+  second.executor.start()
+  const rescued = nextEvent(second.events, 'rescued')
+  await manager.runNow(taskId)
+  await expect.poll(() => passed).toEqual([2])
+  // As if its process had died.
+  await engines.database.pool.query(
+    `with dead as (
+       insert into async_task_executors (executor_id, host, pid, version, slots, task_types, lease_ms, heartbeat_at)
+       values ($2, 'gone', 1, 'test', 1, '{nap}', 600, now() - interval '1 hour'))
+     update async_tasks set executor_id = $2 where task_id = $1`,
+    [taskId, randomUUID()],
+  )
+  await rescued
+  expect(await manager.waitFor(taskId)).toMatchObject({ status: 'completed', result: 1, retryCount: 1 })
+  const ended = await manager.getTask(taskId)
+  expect(passed).toEqual([2, 3])
+  expect(ended?.attempts.map(({ outcome }) => outcome)).toEqual(['sleeping', 'lost', 'completed'])
+  expect(ended?.steps[0]).toEqual(asleep?.steps[0])
 })
