@@ -128,6 +128,8 @@ export function createWorkerTasks(surroundings: Surroundings): AnyTask[] {
       }
       return nonces
     }),
+    /** Sleeps for a year. */
+    task('nap')((_params, ctx) => ctx.sleep('nap', { days: 365 })),
     /** Kills its process, each time. */
     task('deadly')((_params, ctx) =>
       audited(ctx, async () => {
