@@ -183,9 +183,12 @@ async function openDatabase(
   }: { pool: pg.Pool; schema: EngineSchema; log: FastifyBaseLogger; signal: AbortSignal },
 ): Promise<void> {
   const mode = options.migrate ?? 'auto'
-  const onNotice = (message: string) => log.warn(message)
-  if (mode !== false)
-    await migrate(directConnection(options, pool), 'tasks', { mode, schema, onNotice, signal })
+  if (mode !== false) {
+    const onNotice = (message: string) => log.warn(message)
+    // The app may be ready before that: an error would leave it without its database.
+    const lockWaitMs = Number.POSITIVE_INFINITY
+    await migrate(directConnection(options, pool), 'tasks', { mode, schema, onNotice, lockWaitMs, signal })
+  }
   const tables = ENGINE_TABLES.map((table) => schema.rename(table))
   await requireReady(pool, tables)
 }

@@ -2,10 +2,12 @@ import { hostname } from 'node:os'
 import pg from 'pg'
 import { TaskError } from '../engine/definition/errors.ts'
 import { version } from '../version.ts'
+import { applyMigrations, failure, reason, type Target } from './apply-migrations.ts'
 import { EngineSchema } from './engine-schema.ts'
 import { awaitConnection } from './full-server.ts'
-import { type OnNotice, reportingMigration, takeMigrationLock } from './migration-lock.ts'
+import { takeMigrationLock } from './migration-lock.ts'
 import { type Migration, type MigrationHistory, readMigrations } from './migrations.ts'
+import type { OnNotice } from './notices.ts'
 import { ENGINE_TYPES } from './reading.ts'
 import { requireUsable } from './requirements.ts'
 import { prepareSession } from './session.ts'
@@ -14,8 +16,8 @@ import { prepareSession } from './session.ts'
  * Migrates a database, or verifies it. Files and journal table are drizzle-kit's, but not the migrator, which takes no
  * lock, silently skips entries older than the newest applied one, and needs a privilege for CREATE SCHEMA.
  *
- * One connection holds a session lock, so that processes that start together queue. All missing entries are applied in
- * one transaction.
+ * One connection holds a session lock, so that processes that start together queue. Each missing entry is applied in a
+ * transaction of its own, and waits for its locks as `table-locks.ts` says.
  */
 
 export type { MigrationHistory }
@@ -30,11 +32,15 @@ export interface MigrateOptions {
    * repeatedly, at most once a minute.
    */
   onNotice?: OnNotice
-  /** Cancels: nothing is applied. */
+  /** How long a migration tries to get the locks of its tables. Default: 5 minutes. */
+  lockWaitMs?: number
+  /** Cancels: the migration in progress is rolled back. */
   signal?: AbortSignal
 }
 
 const CONNECT_TIMEOUT_MS = 60_000
+
+const LOCK_WAIT_MS = 300_000
 
 /** Overrides the host's query timeout. */
 const UNBOUNDED_MS = 2_147_483_647
@@ -47,15 +53,6 @@ const JOURNALS = {
 /** A connection or a pool. */
 interface Reader {
   query<Row extends pg.QueryResultRow>(config: pg.QueryConfig): Promise<pg.QueryResult<Row>>
-}
-
-/** One history in one database. */
-interface Target<Client extends Reader = pg.Client> {
-  readonly client: Client
-  readonly history: MigrationHistory
-  readonly schema: EngineSchema
-  /** Qualified. */
-  readonly journal: string
 }
 
 /** A row of the journal. */
@@ -96,7 +93,7 @@ export async function migrate(
   signal?.addEventListener('abort', abort, { once: true })
   try {
     await awaitConnection(connect, { signal, onWait })
-    return await run(client, config, history, options)
+    return await run(client, history, options)
   } catch (error) {
     if (options.signal?.aborted) throw options.signal.reason
     if (error instanceof TaskError) throw error
@@ -112,12 +109,12 @@ const LIMITS = 'statement_timeout,lock_timeout,transaction_timeout,idle_in_trans
 
 async function run(
   client: pg.Client,
-  config: pg.ClientConfig,
   history: MigrationHistory,
   {
     mode,
     schema = EngineSchema.public,
     onNotice = () => {},
+    lockWaitMs = LOCK_WAIT_MS,
     signal = new AbortController().signal,
   }: MigrateOptions,
 ): Promise<string[]> {
@@ -137,7 +134,7 @@ async function run(
     throw failure(`the database lacks the ${history} migrations ${names.join(', ')}; apply them first`)
   }
   const hasSchema = await findSchema(target)
-  await reportingMigration(client, config, names, onNotice, () => apply(target, missing, hasSchema))
+  await applyMigrations(target, missing, { hasSchema, onNotice, lockWaitMs, signal })
   const left = findMissing(history, known, await readApplied(target))
   if (left.length > 0) {
     throw failure(`still not applied after migrating: ${left.map((migration) => migration.name).join(', ')}`)
@@ -171,7 +168,7 @@ function toTarget<Client extends Reader>(
   history: MigrationHistory,
   schema: EngineSchema,
 ): Target<Client> {
-  return { client, history, schema, journal: `${schema.quoted}.${JOURNALS[history]}` }
+  return { client, history, schema, journal: `${schema.quoted}."${JOURNALS[history]}"` }
 }
 
 async function compare(target: Target<Reader>, onNotice: OnNotice) {
@@ -267,33 +264,6 @@ async function readApplied({ client, journal }: Target<Reader>): Promise<Applied
   return rows.map(({ time, oldestVersion }) => ({ time: Number(time), oldestVersion }))
 }
 
-async function apply(
-  { client, history, schema, journal }: Target,
-  missing: readonly Migration[],
-  hasSchema: boolean,
-): Promise<void> {
-  await client.query('begin isolation level read committed')
-  // Not for one that exists: it would need the privilege all the same.
-  if (!hasSchema) await client.query(`create schema if not exists ${schema.quoted}`)
-  await client.query(
-    `create table if not exists ${journal} (id serial primary key, hash text not null, created_at bigint)`,
-  )
-  await client.query(`alter table ${journal} add column if not exists oldest_version text`)
-  for (const migration of missing) {
-    try {
-      for (const statement of migration.sql) await client.query(statement)
-    } catch (error) {
-      throw failure(`the migration ${history}/${migration.name} failed: ${reason(error)}`, error)
-    }
-    await client.query(`insert into ${journal} (hash, created_at, oldest_version) values ($1, $2, $3)`, [
-      migration.hash,
-      migration.folderMillis,
-      migration.oldestVersion,
-    ])
-  }
-  await client.query('commit')
-}
-
 /** By major, minor and patch. */
 function compareVersions(one: string, other: string): number {
   const [a, b] = [one, other].map((version) => version.split(/[.+-]/).map(Number))
@@ -302,14 +272,4 @@ function compareVersions(one: string, other: string): number {
     if (difference !== 0) return difference
   }
   return 0
-}
-
-/** With several addresses, only the code tells why a connection was refused. */
-function reason(error: unknown): string {
-  const { message, code } = error as Error & { code?: string }
-  return message || code || String(error)
-}
-
-function failure(message: string, cause?: unknown): TaskError {
-  return new TaskError('MIGRATION_FAILED', message, { cause })
 }

@@ -8,6 +8,7 @@ import { createTaskRegistry } from '../../src/engine/definition/registry.ts'
 import asyncTasks, { type AsyncTasksOptions } from '../../src/plugin.ts'
 import { version } from '../../src/version.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
+import { migrateTo } from '../support/earlier-schema.ts'
 
 const { task } = createTaskRegistry()
 const greet = task('greet')(() => 'hello')
@@ -108,18 +109,8 @@ test('a journal of a version without bounds gets the column with its next migrat
   const known = readMigrations('tasks', jobs)
   await database.pool.query('drop schema jobs cascade; create schema jobs')
   const client = await database.pool.connect()
-  await client.query('set search_path = jobs')
-  await client.query(
-    'create table async_tasks_migrations (id serial primary key, hash text not null, created_at bigint)',
-  )
-  for (const { sql, folderMillis, hash } of known.slice(0, -1)) {
-    for (const statement of sql) await client.query(statement)
-    await client.query('insert into async_tasks_migrations (hash, created_at) values ($1, $2)', [
-      hash,
-      folderMillis,
-    ])
-  }
-  client.release(true)
+  await migrateTo(known.at(-2)?.name ?? '', client, { schema: jobs, hasBounds: false })
+  client.release()
 
   expect(await migrate(database.directUrl, 'tasks', auto)).toEqual([known.at(-1)?.name])
   const { rows } = await database.pool.query<{ oldest_version: string | null }>(
