@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process'
+import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { promisify } from 'node:util'
@@ -10,6 +11,7 @@ import { migrate } from '../../src/db/migrate.ts'
 import { createTaskRegistry } from '../../src/engine/definition/registry.ts'
 import asyncTasks from '../../src/plugin.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
+import { migrateTo } from '../support/earlier-schema.ts'
 import { createRole, type Role, runAsOwner } from '../support/role.ts'
 
 const run = promisify(execFile)
@@ -112,6 +114,25 @@ describe('the command migrate', () => {
       cwd: root,
       env: { PATH: process.env.PATH ?? '', ...env },
     })
+
+  test('says what it waits for, with a role that owns the tables and nothing else', async () => {
+    await runAsOwner(database, [`create schema jobs authorization ${role.name}`])
+    const migrator = new pg.Client({ connectionString: role.url })
+    await migrator.connect()
+    await migrateTo('0012_rate_limits', migrator, { schema: new EngineSchema('jobs') })
+    await migrator.end()
+    const reader = new pg.Client({ connectionString: database.directUrl, application_name: 'a report' })
+    await reader.connect()
+    await reader.query('begin; select from jobs.async_task_attempts')
+    const running = command(['migrate', '--schema', 'jobs'], { DATABASE_URL: role.url })
+    await once(running.child.stderr ?? reader, 'data')
+    await reader.end()
+    const { stdout, stderr } = await running
+    expect(stderr).toMatch(
+      /^the migration 0013_uncounted_retries has waited \d+ s \(attempt \d+\) for a lock on jobs.async_task_attempts, held by PostgreSQL session \d+ \(a report\)\n/,
+    )
+    expect(stdout).toBe('jobs: applied 0013_uncounted_retries\n')
+  })
 
   test('applies what a schema lacks, in the database of the environment or of the option', async () => {
     const first = await command(['migrate', '--schema', 'jobs'], { DATABASE_URL: database.directUrl })
