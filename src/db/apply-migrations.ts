@@ -75,7 +75,7 @@ async function applyOne(
   const { client, journal, schema } = target
   const record = `insert into ${journal} (hash, created_at, oldest_version) values ($1, $2, $3)`
   const statements = [...preparation, ...migration.sql]
-  const locks = await findTableLocks(client, schema, [...statements, record])
+  const locks = await findTableLocks(client, schema, statements)
   const notices = new Notices(onNotice)
   const work = async () => {
     for (const statement of statements) await client.query(statement)

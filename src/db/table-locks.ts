@@ -13,11 +13,10 @@ import { describeSessions, SESSION, type Session } from './sessions.ts'
  *    and if that is part of a deadlock, PostgreSQL lets the session pass.
  * 3. It waits for all further locks for less than `deadlock_timeout`. A session that waits for the first one meanwhile
  *    looks for a deadlock only after that time, when the migration has all locks or none.
- * 4. After that it waits for no lock.
+ * 4. After that it waits for no table of theirs.
  */
 
-const MODES = ['row exclusive', 'share row exclusive', 'access exclusive'] as const
-type Mode = (typeof MODES)[number]
+type Mode = 'share row exclusive' | 'access exclusive'
 
 export interface TableLock {
   /** Qualified and quoted. */
@@ -27,26 +26,18 @@ export interface TableLock {
 
 /** What others may hold meanwhile, in the words of `pg_locks`. */
 const COMPATIBLE: Readonly<Record<Mode, string>> = {
-  'row exclusive': 'AccessShareLock RowShareLock RowExclusiveLock ShareUpdateExclusiveLock',
   'share row exclusive': 'AccessShareLock RowShareLock',
   'access exclusive': '',
 }
 
 /** Others may read the tables that such a statement names. */
 const LETS_READ = /^(create (unique )?index|create table|alter table \S+ add constraint \S+ foreign key)\b/i
-const LETS_WRITE = /^insert\b/i
 const COMMENT = /^\s*--.*$/gm
 const IDENTIFIER = /"([^"]+)"/g
 
-function modeOf(statement: string): Mode {
-  const text = statement.replaceAll(COMMENT, '').trim()
-  if (LETS_WRITE.test(text)) return 'row exclusive'
-  return LETS_READ.test(text) ? 'share row exclusive' : 'access exclusive'
-}
-
 /** Tables, and the tables of indexes, by the names in statements. */
-const FIND_TABLES = `select format('%I.%I', n.nspname, t.relname) as table, max(given.strength) as strength
-       from unnest($2::text[], $3::int[]) as given (name, strength)
+const FIND_TABLES = `select format('%I.%I', n.nspname, t.relname) as table, bool_and(given.lets_read) as "letsRead"
+       from unnest($2::text[], $3::bool[]) as given (name, lets_read)
        join pg_namespace n on n.nspname = $1
        join pg_class named on named.relnamespace = n.oid and named.relname = given.name
        left join pg_index i on i.indexrelid = named.oid
@@ -61,15 +52,18 @@ export async function findTableLocks(
   statements: readonly string[],
 ): Promise<TableLock[]> {
   const named = statements.flatMap((statement) => {
-    const strength = MODES.indexOf(modeOf(statement))
-    return [...statement.matchAll(IDENTIFIER)].map(([, name = '']) => ({ name, strength }))
+    const letsRead = LETS_READ.test(statement.replaceAll(COMMENT, '').trim())
+    return [...statement.matchAll(IDENTIFIER)].map(([, name = '']) => ({ name, letsRead }))
   })
-  const { rows } = await client.query<{ table: string; strength: number }>({
+  const { rows } = await client.query<{ table: string; letsRead: boolean }>({
     text: FIND_TABLES,
-    values: [schema.name, named.map(({ name }) => name), named.map(({ strength }) => strength)],
+    values: [schema.name, named.map(({ name }) => name), named.map(({ letsRead }) => letsRead)],
     types: ENGINE_TYPES,
   })
-  return rows.map(({ table, strength }) => ({ table, mode: MODES[strength] ?? 'access exclusive' }))
+  return rows.map(({ table, letsRead }) => ({
+    table,
+    mode: letsRead ? 'share row exclusive' : 'access exclusive',
+  }))
 }
 
 /** For all locks but the first, and less than half of `deadlock_timeout` if that is shorter. */
