@@ -109,7 +109,7 @@ export async function findHolders(client: pg.Client, locks: readonly TableLock[]
                     group by 1) held
              left join pg_stat_activity a on a.pid = held.pid
             where held.pid is distinct from pg_backend_pid()
-            order by a.xact_start nulls first`,
+            order by held.pid is not null, a.xact_start`,
     values: [locks.map(({ table }) => table), locks.map(({ mode }) => COMPATIBLE[mode])],
     types: ENGINE_TYPES,
   })
