@@ -138,7 +138,7 @@ describe('the command migrate', () => {
     const first = await command(['migrate', '--schema', 'jobs'], { DATABASE_URL: database.directUrl })
     expect(first.stdout).toMatch(/^jobs: applied 0000_engine, /)
     // On a busy machine it says each second what it does.
-    expect(first.stderr).toMatch(/^(applying the migrations .*\n)*$/)
+    expect(first.stderr).toMatch(/^(applying the migration .*\n)*$/)
     const again = await command(['migrate', '--schema=jobs', '--database-url', database.directUrl])
     expect(again.stdout).toBe('jobs: up to date\n')
     expect(await migrate(database.directUrl, 'tasks', { ...auto('jobs'), mode: 'verify' })).toEqual([])
