@@ -3,6 +3,7 @@ import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastif
 import type pg from 'pg'
 import { ensureAdmin } from './accounts/admin.ts'
 import accounts from './accounts/plugin.ts'
+import requestLimit from './accounts/request-limit.ts'
 import { SESSION_COOKIE } from './accounts/sessions.ts'
 import type { Appointment } from './accounts/store.ts'
 import type { Config } from './config.ts'
@@ -11,6 +12,7 @@ import { awaitConnection } from './db/full-server.ts'
 import { migrate } from './db/migrate.ts'
 import { watchDatabase } from './db/probe.ts'
 import type { AnyTask } from './engine/definition/task-reference.ts'
+import { type ConnectionLimits, connectionOptions, limitConnections } from './http/connections.ts'
 import docs from './http/docs.ts'
 import {
   handleClientError,
@@ -22,6 +24,7 @@ import { healthRoutes } from './http/health.ts'
 import { metricsRoute } from './http/metrics.ts'
 import { findMetricsSources } from './http/metrics-sources.ts'
 import { warnOfProxies } from './http/proxies.ts'
+import { serializers } from './http/request-log.ts'
 import securityHeaders from './http/security-headers.ts'
 import { marketSchedules } from './market/schedules.ts'
 import { createMarketSource } from './market/sources/create-source.ts'
@@ -41,6 +44,8 @@ export interface AppOptions {
   logger?: FastifyServerOptions['logger']
   /** Further handlers. */
   tasks?: readonly AnyTask[]
+  /** Instead of the defaults. */
+  connections?: Partial<ConnectionLimits>
 }
 
 declare module 'fastify' {
@@ -64,10 +69,9 @@ export async function buildApp(config: Config, options: AppOptions): Promise<Fas
 
 function createServer(config: Config, options: AppOptions): FastifyInstance {
   const app = Fastify({
-    logger: options.logger ?? { level: config.log.level },
+    logger: withSerializers(options.logger ?? { level: config.log.level }),
     trustProxy: toTrust(config.http.trustProxy),
-    // To receive a whole request; a slow one would otherwise hold its connection for ever.
-    requestTimeout: 60_000,
+    ...connectionOptions(options.connections),
     bodyLimit: 64 * 1024,
     // The longest URL that Node accepts: an id of any length gets a 404.
     routerOptions: { maxParamLength: 16_384 },
@@ -76,10 +80,15 @@ function createServer(config: Config, options: AppOptions): FastifyInstance {
     frameworkErrors: handleFrameworkError,
     clientErrorHandler: handleClientError,
   })
+  limitConnections(app.server, options.connections)
   app.setErrorHandler(handleError)
   app.setNotFoundHandler(handleNotFound)
   if (!config.http.trustProxy) warnOfProxies(app)
   return app
+}
+
+function withSerializers(logger: NonNullable<AppOptions['logger']>) {
+  return typeof logger === 'object' ? { ...logger, serializers } : logger
 }
 
 async function compose(app: FastifyInstance, config: Config, options: AppOptions): Promise<void> {
@@ -92,7 +101,8 @@ async function compose(app: FastifyInstance, config: Config, options: AppOptions
 
   const { secret, sessionTtlHours } = config.auth
   await app.register(securityHeaders)
-  await app.register(docs, { version, cookieName: SESSION_COOKIE })
+  await app.register(requestLimit, { perMinute: config.http.requestsPerMinute })
+  if (config.http.docs) await app.register(docs, { version, cookieName: SESSION_COOKIE })
   await app.register(accounts, {
     pool,
     secret: secret ?? options.authSecret ?? randomBytes(32).toString('hex'),
@@ -110,7 +120,11 @@ async function compose(app: FastifyInstance, config: Config, options: AppOptions
     tasks,
     schedules: marketSchedules,
     prefix: PREFIX,
-    authorize: (request) => app.authorizeAdmin(request),
+    authorize: async (request) => {
+      const caller = await app.authorizeAdmin(request)
+      await app.limitRequestsOf(request, caller.id)
+      return caller
+    },
     migrate: false,
     dashboard: { prefix: '/admin', login: 'password' },
   })
@@ -122,8 +136,7 @@ async function compose(app: FastifyInstance, config: Config, options: AppOptions
     executorWarnings: () => app.taskExecutor?.health().warnings ?? [],
     stuckTasks: () => app.taskExecutor?.health().stuck ?? [],
   })
-  const metrics = new TaskMetrics({ ...findMetricsSources(app), findDatabaseProblem })
-  await app.register(metricsRoute, { metrics })
+  await registerMetricsRoute(app, config, findDatabaseProblem)
 
   await awaitConnection(() => ping(pool))
   // Last: a generated password is kept nowhere, and a boot that fails after this would lose it for good.
@@ -134,6 +147,20 @@ async function compose(app: FastifyInstance, config: Config, options: AppOptions
     onAppointed: (appointment) => logAppointment(app, appointment),
   })
   app.decorate('firstBootPassword', firstBootPassword)
+}
+
+/** They tell strangers what runs here: in production they need a token. */
+async function registerMetricsRoute(
+  app: FastifyInstance,
+  { production, http: { metricsToken: token } }: Config,
+  findDatabaseProblem: () => Promise<string | undefined>,
+): Promise<void> {
+  if (production && token === undefined) {
+    app.log.info('GET /metrics is off: METRICS_TOKEN is not set, and NODE_ENV is production')
+    return
+  }
+  const metrics = new TaskMetrics({ ...findMetricsSources(app), findDatabaseProblem })
+  await app.register(metricsRoute, { metrics, token })
 }
 
 /** An administrator who is left over is worth knowing about. */

@@ -120,6 +120,13 @@ export const environment = z
     NODE_ENV: z.string().optional(),
     HOST: text('an address to listen on').default('127.0.0.1'),
     PORT: number({ min: 0, max: 65_535 }).default(3000),
+    DOCS: flag().optional(),
+    METRICS_TOKEN: z
+      .string()
+      .regex(/^\S{16,}$/)
+      .register(notes, { expected: 'at least 16 characters, none of them a space', secret: true })
+      .optional(),
+    REQUESTS_PER_MINUTE: number({ min: 1, max: 1_000_000 }).default(6_000),
     TRUST_PROXY: trustProxy().default(false),
     LOG_LEVEL: oneOf(logLevels).default('info'),
     DATABASE_URL: databaseUrl().optional(),
@@ -141,8 +148,12 @@ export const environment = z
     SHUTDOWN_TIMEOUT_MS: setting(of.shutdownTimeoutMs),
     AUTH_SECRET: z
       .string()
-      .min(32)
-      .register(notes, { expected: 'at least 32 characters', secret: true })
+      .refine((value) => value.length >= 32 && new Set(value).size >= 10)
+      .register(notes, {
+        expected:
+          'at least 32 characters, of them at least 10 different ones, such as of openssl rand -base64 32',
+        secret: true,
+      })
       .optional(),
     SESSION_TTL_HOURS: number({ min: 0.01, max: 8_760, isInt: false }).default(12),
     ADMIN_USERNAME: credential('username', {
@@ -192,8 +203,13 @@ function checkTogether(env: Environment, context: z.RefinementCtx): void {
     refuse('TUSHARE_TOKEN', 'the token of a Tushare account, because MARKET_SOURCE is tushare')
 }
 
+/** Takes the secrets out of the environment, which handlers, threads and child processes can read. */
 export function readConfig(): Config {
-  return parseConfig(process.env)
+  const config = parseConfig(process.env)
+  for (const name of Object.keys(environment.shape)) {
+    if (describeVariable(name).secret) delete process.env[name]
+  }
+  return config
 }
 
 /**
@@ -217,6 +233,9 @@ function toConfig(env: Environment) {
       port: env.PORT,
       /** Fastify's `trustProxy`: all, none, a number of hops, or addresses separated by commas. */
       trustProxy: env.TRUST_PROXY,
+      docs: env.DOCS ?? env.NODE_ENV !== 'production',
+      metricsToken: env.METRICS_TOKEN,
+      requestsPerMinute: env.REQUESTS_PER_MINUTE,
     },
     log: { level: env.LOG_LEVEL },
     database: {
@@ -278,7 +297,7 @@ function listProblems(error: z.ZodError, given: Record<string, string | undefine
     // One regular expression and one limit may both fail: the sentence about the variable covers both.
     if (problems.has(variable)) continue
     const { expected, secret: isSecret } = describeVariable(variable)
-    const value = isSecret ? undefined : given[variable]
+    const value = isSecret ? undefined : hideCredentials(given[variable])
     problems.set(variable, {
       variable,
       ...(value === undefined ? {} : { value }),
@@ -286,6 +305,11 @@ function listProblems(error: z.ZodError, given: Record<string, string | undefine
     })
   }
   return [...problems.values()]
+}
+
+/** A URL may hold a password although none is expected there. */
+function hideCredentials(value: string | undefined): string | undefined {
+  return value?.replaceAll(/\/\/[^/\s]*@/g, '//…@')
 }
 
 function describeVariable(name: string): { expected: string; secret?: boolean } {

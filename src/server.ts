@@ -17,6 +17,7 @@ import { isInstance } from './engine/definition/thrown.ts'
 import { described } from './telemetry/described.ts'
 import { measureProcess } from './telemetry/metrics.ts'
 import { watchStrayErrors } from './telemetry/stray-errors.ts'
+import { formatForTerminal } from './telemetry/terminal.ts'
 
 /**
  * The bundled server's process. What it starts (database, app) goes on a stack and is ended in reverse, so
@@ -47,7 +48,12 @@ class ServerProcess {
     this.#config = config
     // Written at once, not by a worker: the last lines before an exit are the ones that matter.
     this.#stream = process.stdout.isTTY
-      ? pretty({ sync: true, singleLine: true, ignore: 'pid,hostname' })
+      ? pretty({
+          sync: true,
+          singleLine: true,
+          ignore: 'pid,hostname',
+          messageFormat: (line, key) => formatForTerminal(line[key]),
+        })
       : destination(1)
     this.#log = pino({ level: config.log.level }, this.#stream)
   }
@@ -88,9 +94,9 @@ class ServerProcess {
     this.#resources.defer(() => app.close())
     this.#tellPassword(app)
     signal.throwIfAborted()
-    const { host, port } = this.#config.http
+    const { host, port, docs } = this.#config.http
     const listenTextResolver = (address: string) =>
-      `listening at ${address}, admin page at ${address}/admin/, docs at ${address}/docs`
+      `listening at ${address}, admin page at ${address}/admin/${docs ? `, docs at ${address}/docs` : ''}`
     const address = await app.listen({ host, port, listenTextResolver })
     // Otherwise the app has said it, of each address.
     if (!this.#log.isLevelEnabled('info')) this.#tell(listenTextResolver(address))
@@ -129,8 +135,10 @@ class ServerProcess {
   #fail(error: unknown, event: string): void {
     // A start that was cut short by a stop has not failed.
     if (this.#stopping.signal.aborted && error === this.#stopping.signal.reason) return
-    if (isForPeople(error)) this.#log.fatal(error.message)
-    else this.#log.fatal(described(error), event)
+    // A process that ends says why, at any log level.
+    const log = this.#log.child({}, { level: 'fatal' })
+    if (isForPeople(error)) log.fatal(error.message)
+    else log.fatal(described(error), event)
     void this.#stop(1)
   }
 

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { parseEnv } from 'node:util'
-import { describe, expect, test } from 'vitest'
-import { ConfigError, environment, parseConfig } from '../src/config.ts'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { ConfigError, environment, parseConfig, readConfig } from '../src/config.ts'
 import { taskSettings } from '../src/engine/definition/settings.ts'
 
 function problemsOf(env: Record<string, string>) {
@@ -19,7 +19,14 @@ test('an empty environment gives the defaults, the engine’s own among them', (
   const config = parseConfig({})
   expect(config).toEqual({
     production: false,
-    http: { host: '127.0.0.1', port: 3000, trustProxy: false },
+    http: {
+      host: '127.0.0.1',
+      port: 3000,
+      trustProxy: false,
+      docs: true,
+      metricsToken: undefined,
+      requestsPerMinute: 6_000,
+    },
     log: { level: 'info' },
     database: { url: undefined, directUrl: undefined, poolMax: 10, prepared: true },
     tasks: taskSettings.parse({}),
@@ -96,6 +103,12 @@ test.each([
   ['TASK_CONCURRENCY', '0'],
   ['TASK_TIMEOUT_SECONDS', '2147484'],
   ['AUTH_SECRET', 'short'],
+  ['AUTH_SECRET', '0'.repeat(64)],
+  ['AUTH_SECRET', 'abcdefghi'.repeat(8)],
+  ['METRICS_TOKEN', 'short'],
+  ['METRICS_TOKEN', 'a token with spaces'],
+  ['DOCS', 'yes'],
+  ['REQUESTS_PER_MINUTE', '0'],
   ['MARKET_SOURCE', 'bloomberg'],
   ['TUSHARE_URL', 'ftp://api'],
 ])('%s=%s is refused', (variable, value) => {
@@ -115,12 +128,45 @@ describe('what must fit together', () => {
   })
 
   test('production is accepted with a secret of 32 characters', () => {
-    const secret = 'x'.repeat(32)
+    const secret = '0123456789'.repeat(4)
     expect(parseConfig({ NODE_ENV: 'production', AUTH_SECRET: secret })).toMatchObject({
       production: true,
       auth: { secret },
     })
   })
+})
+
+test.each([
+  [{}, true],
+  [{ NODE_ENV: 'production' }, false],
+  [{ NODE_ENV: 'production', DOCS: 'true' }, true],
+  [{ DOCS: 'false' }, false],
+])('with %o, whether /docs is served is %s', (env, docs) => {
+  expect(parseConfig({ AUTH_SECRET: '0123456789'.repeat(4), ...env }).http.docs).toBe(docs)
+})
+
+test('what is read leaves no secret in the environment', () => {
+  const secrets = {
+    AUTH_SECRET: 'a secret of more than 32 characters',
+    ADMIN_PASSWORD: 'correct horse battery staple',
+    DATABASE_URL: 'postgres://app:hush@db/app',
+    DATABASE_DIRECT_URL: 'postgres://app:hush@direct/app',
+    METRICS_TOKEN: 'a-token-of-16-or-more',
+    TUSHARE_TOKEN: 'hush-hush',
+  }
+  for (const [name, value] of Object.entries({ ...secrets, HOST: '::1' })) vi.stubEnv(name, value)
+  onTestFinished(() => void vi.unstubAllEnvs())
+  const config = readConfig()
+  expect(config.auth).toMatchObject({ secret: secrets.AUTH_SECRET, adminPassword: secrets.ADMIN_PASSWORD })
+  expect(config.database.url).toBe(secrets.DATABASE_URL)
+  for (const name of Object.keys(secrets)) expect(process.env, name).not.toHaveProperty(name)
+  expect(process.env.HOST).toBe('::1')
+})
+
+test('a password in a URL where none belongs is not repeated', () => {
+  const error = problemsOf({ TUSHARE_URL: 'ftp://user:hush@api.example/x', PORT: 'http://u:hush@x' })
+  expect(error.message).toContain('TUSHARE_URL=ftp://…@api.example/x: expected')
+  expect(error.message).not.toContain('hush')
 })
 
 test('every problem is listed with its variable, its value and what was expected', () => {

@@ -1,6 +1,5 @@
 import cookie from '@fastify/cookie'
 import jwt from '@fastify/jwt'
-import rateLimit from '@fastify/rate-limit'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type pg from 'pg'
@@ -31,7 +30,6 @@ async function accounts(app: FastifyInstance, options: AccountsOptions): Promise
   const { pool, secret, sessionTtlHours, prefix } = options
   await app.register(cookie)
   await app.register(jwt, { secret, sign: { algorithm: 'HS256' }, verify: { algorithms: ['HS256'] } })
-  await app.register(rateLimit, { global: false })
   const ttlSeconds = Math.round(sessionTtlHours * 3_600)
   const sessions = new Sessions({ pool, jwt: app.jwt, ttlSeconds, cookiePath: prefix })
 
@@ -51,4 +49,4 @@ async function accounts(app: FastifyInstance, options: AccountsOptions): Promise
 }
 
 /** Log-in, log-out and who is asking, for the bundled server. */
-export default fp(accounts, { name: 'accounts', fastify: '5.x' })
+export default fp(accounts, { name: 'accounts', fastify: '5.x', dependencies: ['request-limit'] })

@@ -30,13 +30,13 @@ export interface Owner {
 const VAR_LIB = '/var/lib/fastify-async-tasks'
 
 /** @param dataDir the project's folder for data; it must exist */
-export function prepareHome(dataDir: string): EmbeddedHome {
+export function prepareHome(dataDir: string, onNotice?: (message: string) => void): EmbeddedHome {
   const packaged = findBinaries()
   const project = realpathSync(fileURLToPath(new URL('../..', import.meta.url)))
   if (process.getuid?.() !== 0) {
     return { binaries: packaged.folder, directory: dataDir, owner: undefined, moved: false }
   }
-  const owner = findOrCreatePostgresUser()
+  const owner = findOrCreatePostgresUser(onNotice)
   const runs = canRun(owner, path.join(packaged.folder, 'bin/postgres'), ['--version'])
   const reaches = canRun(owner, '/bin/sh', ['-c', 'cd "$1"', 'sh', dataDir])
   return {
@@ -75,14 +75,22 @@ function findBinaries(): PackagedBinaries {
   return { folder: path.join(folder, 'native'), version: manifest.version }
 }
 
-function findOrCreatePostgresUser(): Owner {
+function findOrCreatePostgresUser(onNotice?: (message: string) => void): Owner {
   if (!hasPostgresUser()) {
     // Debian and Red Hat have useradd, Alpine has adduser.
     const commands: [string, string[]][] = [
       ['useradd', ['--system', '--user-group', '--no-create-home', '--shell', '/bin/sh', 'postgres']],
       ['adduser', ['-S', '-D', '-H', 'postgres']],
     ]
-    commands.some(([command, args]) => spawnSync(command, args, { stdio: 'ignore' }).status === 0)
+    const isCreated = commands.some(
+      ([command, args]) => spawnSync(command, args, { stdio: 'ignore' }).status === 0,
+    )
+    if (isCreated) {
+      onNotice?.(
+        'created the system user postgres, because PostgreSQL refuses to run as root: better start the server as ' +
+          'another user',
+      )
+    }
   }
   if (!hasPostgresUser()) {
     throw new EmbeddedPostgresError(

@@ -65,7 +65,7 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedP
   const durable = options.durable ?? true
   mkdirSync(options.dataDir, { recursive: true })
   const dataDir = realpathSync(options.dataDir)
-  const home = prepareHome(dataDir)
+  const home = prepareHome(dataDir, options.onNotice)
   if (home.moved) {
     options.onNotice?.(
       `the user postgres cannot reach ${dataDir}: the embedded PostgreSQL lives in ${home.directory}`,

@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { isOutage } from '../db/errors.ts'
 import type { FeedEvent, FeedStep, FollowOptions } from '../engine/feed/feed.ts'
 import { described } from '../telemetry/described.ts'
+import type { Caller } from './authorize.ts'
 import { HttpProblem } from './problems.ts'
 
 /** Proxies cut connections that are idle for about a minute. */
@@ -15,8 +16,11 @@ const LIFE_MS = 10 * 60_000
 const RETRY_MS = 1_000
 /** Longest wait for a client to read the end. */
 const FAREWELL_MS = 1_000
+/** A client that takes nothing for this long, although there is something, is cut off. */
+const STALLED_MS = 60_000
 const MAX_STREAMS = 2_000
-/** So that one owner cannot occupy all. */
+/** So that one caller cannot occupy all. */
+const MAX_STREAMS_OF_CALLER = 200
 const MAX_STREAMS_OF_OWNER = 50
 
 interface OpenStream {
@@ -24,21 +28,32 @@ interface OpenStream {
   end(): void
 }
 
+type StreamCaller = Pick<Caller, 'id' | 'role'>
+
+interface Limits {
+  lifeMs?: number
+  stalledMs?: number
+  max?: number
+  maxOfCaller?: number
+  maxOfOwner?: number
+}
+
+const LIMITS: Required<Limits> = {
+  lifeMs: LIFE_MS,
+  stalledMs: STALLED_MS,
+  max: MAX_STREAMS,
+  maxOfCaller: MAX_STREAMS_OF_CALLER,
+  maxOfOwner: MAX_STREAMS_OF_OWNER,
+}
+
 /** Open streams of one scope. They end with the app, which could not close otherwise. */
 export class EventStreams {
   readonly #open = new Set<OpenStream>()
-  readonly #lifeMs: number
-  readonly #max: number
-  readonly #maxOfOwner: number
-  readonly #ofOwners = new Map<string, number>()
+  readonly #limits: Required<Limits>
+  readonly #ofCallers = new Map<string, number>()
 
-  constructor(
-    app: FastifyInstance,
-    { lifeMs = LIFE_MS, max = MAX_STREAMS, maxOfOwner = MAX_STREAMS_OF_OWNER } = {},
-  ) {
-    this.#lifeMs = lifeMs
-    this.#max = max
-    this.#maxOfOwner = maxOfOwner
+  constructor(app: FastifyInstance, limits: Limits = {}) {
+    this.#limits = { ...LIMITS, ...limits }
     app.addHook('preClose', async () => {
       for (const stream of this.#open) stream.end()
     })
@@ -47,20 +62,17 @@ export class EventStreams {
   /**
    * Streams what `follow` yields as fast as the client reads: Fastify pipes, so nothing is buffered.
    *
-   * @param owner the caller's id, if it is an owner: it has a limit of its own
+   * @param caller null: any visitor
    * @throws HttpProblem 503 `TOO_MANY_STREAMS`
    */
   async send(
     request: FastifyRequest,
     reply: FastifyReply,
     follow: (options: FollowOptions) => Promise<AsyncIterable<FeedStep>>,
-    owner?: string,
+    caller: StreamCaller | null = null,
   ): Promise<void> {
-    if (this.#open.size >= this.#max) throw tooMany(`there are ${this.#max} streams open already`)
-    if (owner !== undefined && (this.#ofOwners.get(owner) ?? 0) >= this.#maxOfOwner) {
-      throw tooMany(`you have ${this.#maxOfOwner} streams open already`)
-    }
-    const signal = this.#admit(reply, owner)
+    this.#requireRoom(caller)
+    const signal = this.#admit(reply, caller)
     const steps = await follow({ signal, idleMs: COMMENT_EVERY_MS })
     reply.headers({ 'content-type': 'text/event-stream', 'x-accel-buffering': 'no' })
     // A connection kept alive after a stream would delay a closing app. HTTP/2 has no such header.
@@ -69,11 +81,21 @@ export class EventStreams {
     const { socket } = request.raw
     if (typeof socket.setTimeout === 'function') socket.setTimeout(0)
     // A HEAD request ends with its headers.
-    reply.send(request.method === 'HEAD' ? '' : Readable.from(encode(steps, request), { objectMode: false }))
+    if (request.method === 'HEAD') return void reply.send('')
+    const texts = whileRead(encode(steps, request), this.#limits.stalledMs, () => reply.raw.destroy())
+    reply.send(Readable.from(texts, { objectMode: false }))
+  }
+
+  #requireRoom(caller: StreamCaller | null): void {
+    const { max, maxOfCaller, maxOfOwner } = this.#limits
+    if (this.#open.size >= max) throw tooMany(`there are ${max} streams open already`)
+    if (caller === null) return
+    const own = caller.role === 'owner' ? maxOfOwner : maxOfCaller
+    if ((this.#ofCallers.get(caller.id) ?? 0) >= own) throw tooMany(`you have ${own} streams open already`)
   }
 
   /** Returns a signal that aborts when the client has gone or must go. */
-  #admit({ raw }: FastifyReply, owner: string | undefined): AbortSignal {
+  #admit({ raw }: FastifyReply, caller: StreamCaller | null): AbortSignal {
     const over = new AbortController()
     let farewell: NodeJS.Timeout | undefined
     const stream = {
@@ -82,24 +104,40 @@ export class EventStreams {
         farewell ??= setTimeout(() => raw.destroy(), FAREWELL_MS)
       },
     }
-    const life = setTimeout(stream.end, this.#lifeMs * (1 - Math.random() / 10))
+    const life = setTimeout(stream.end, this.#limits.lifeMs * (1 - Math.random() / 10))
     this.#open.add(stream)
-    this.#count(owner, 1)
+    this.#count(caller, 1)
     raw.once('close', () => {
       over.abort()
       clearTimeout(life)
       clearTimeout(farewell)
       this.#open.delete(stream)
-      this.#count(owner, -1)
+      this.#count(caller, -1)
     })
     return over.signal
   }
 
-  #count(owner: string | undefined, change: 1 | -1): void {
-    if (owner === undefined) return
-    const open = (this.#ofOwners.get(owner) ?? 0) + change
-    if (open > 0) this.#ofOwners.set(owner, open)
-    else this.#ofOwners.delete(owner)
+  #count(caller: StreamCaller | null, change: 1 | -1): void {
+    if (caller === null) return
+    const open = (this.#ofCallers.get(caller.id) ?? 0) + change
+    if (open > 0) this.#ofCallers.set(caller.id, open)
+    else this.#ofCallers.delete(caller.id)
+  }
+}
+
+/** Calls `cut` if nobody asks for the next text for this long: what was sent waits for a client that does not read. */
+async function* whileRead(
+  texts: AsyncIterable<string>,
+  stalledMs: number,
+  cut: () => void,
+): AsyncGenerator<string> {
+  for await (const text of texts) {
+    const timer = setTimeout(cut, stalledMs)
+    try {
+      yield text
+    } finally {
+      clearTimeout(timer)
+    }
   }
 }
 

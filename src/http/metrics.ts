@@ -1,17 +1,21 @@
 import { type FastifyPluginAsyncZod, jsonSchemaTransform } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import { trackMethods } from './allowed-methods.ts'
+import { requireBearer } from './bearer.ts'
 import { noQuery, problems } from './responses.ts'
 import { prepareScope } from './scope.ts'
 
 export interface MetricsOptions {
   /** In Prometheus' text format. */
   metrics: { readonly contentType: string; read(): Promise<string> }
+  /** Undefined: no credentials are needed. */
+  token: string | undefined
 }
 
 const config = { swaggerTransform: jsonSchemaTransform }
 const schema = {
   summary: 'Metrics of the process and its tasks, for Prometheus',
+  description: 'Needs the token that METRICS_TOKEN sets, if it is set: `Authorization: Bearer …`.',
   tags: ['health'],
   security: [],
   querystring: noQuery,
@@ -20,12 +24,13 @@ const schema = {
       description: "The metrics in Prometheus' text format.",
       content: { 'text/plain': { schema: z.string() } },
     },
-    ...problems(400),
+    ...problems(400, 401),
   },
 }
 
-export const metricsRoute: FastifyPluginAsyncZod<MetricsOptions> = async (app, { metrics }) => {
+export const metricsRoute: FastifyPluginAsyncZod<MetricsOptions> = async (app, { metrics, token }) => {
   prepareScope(app)
+  if (token !== undefined) app.addHook('onRequest', async (request) => requireBearer(request, token))
   const refuseOtherMethods = trackMethods(app)
   app.get('/metrics', { config, schema }, async (_request, reply) => {
     const text = await metrics.read()

@@ -2,6 +2,15 @@ import type { FastifyInstance } from 'fastify'
 import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod'
 import { handleError } from './error-handling.ts'
 import { readJsonBodies } from './json-body.ts'
+import { HttpProblem } from './problems.ts'
+
+/** Responses are data: a browser that is made to open one keeps it nowhere and shows it as nothing else. */
+const HEADERS = {
+  'cache-control': 'no-store',
+  'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+  'referrer-policy': 'no-referrer',
+  'x-content-type-options': 'nosniff',
+}
 
 /** Sets zod schemas, JSON bodies, problem details and no caching for a scope alone. */
 export function prepareScope(app: FastifyInstance): void {
@@ -12,6 +21,11 @@ export function prepareScope(app: FastifyInstance): void {
   app.setErrorHandler(handleError)
   readJsonBodies(app)
   app.addHook('onRequest', async (_request, reply) => {
-    reply.header('cache-control', 'no-store')
+    reply.headers(HEADERS)
+  })
+  app.addHook('preParsing', async ({ headers }) => {
+    const encoding = headers['content-encoding']
+    if (encoding === undefined || encoding.toLowerCase() === 'identity') return
+    throw new HttpProblem(415, 'UNSUPPORTED_MEDIA_TYPE', 'send the body without Content-Encoding')
   })
 }

@@ -56,10 +56,10 @@ async function runWeb(): Promise<void> {
     tasks: [long, noop],
     executor: false,
     migrate: false,
-    // As the look-up of a session would.
-    authorize: async () => {
+    // As the look-up of a session would. Each stream is another caller's: those of one are limited.
+    authorize: async ({ id }) => {
       await pool.query('select 1')
-      return { id: 'viewer' }
+      return { id }
     },
   })
   const address = await app.listen({ port: 0, host: '127.0.0.1' })

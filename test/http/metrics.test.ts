@@ -104,6 +104,42 @@ describe('GET /metrics', () => {
   })
 })
 
+describe('in production', () => {
+  let server: BundledServer
+  afterEach(() => server.close())
+  const production = { NODE_ENV: 'production', AUTH_SECRET: 'a secret of more than 32 characters' }
+
+  test('there are no metrics without METRICS_TOKEN, and no docs', async () => {
+    server = await startBundledServer({ env: production })
+    for (const url of ['/metrics', '/docs', '/docs/json', '/docs/yaml', '/docs/static/index.html'])
+      expect((await server.app.inject(url)).statusCode).toBe(404)
+  })
+
+  test('the metrics are for those who know METRICS_TOKEN', async () => {
+    const METRICS_TOKEN = 'a-token-of-16-or-more'
+    server = await startBundledServer({ env: { ...production, METRICS_TOKEN } })
+    const statusWith = async (authorization?: string) =>
+      (await server.app.inject({ url: '/metrics', headers: { ...(authorization && { authorization }) } }))
+        .statusCode
+    expect(await statusWith(`Bearer ${METRICS_TOKEN}`)).toBe(200)
+    expect(await statusWith(`bearer  ${METRICS_TOKEN} `)).toBe(200)
+    for (const wrong of [
+      undefined,
+      METRICS_TOKEN,
+      'Bearer',
+      'Bearer undefined',
+      `Bearer ${METRICS_TOKEN}x`,
+      `Bearer ${METRICS_TOKEN.slice(0, -1)}`,
+      `Bearer ${METRICS_TOKEN.toUpperCase()}`,
+      `Bearer x ${METRICS_TOKEN}`,
+      `Basic ${METRICS_TOKEN}`,
+    ])
+      expect(await statusWith(wrong), wrong).toBe(401)
+    expect((await server.app.inject(`/metrics?token=${METRICS_TOKEN}`)).statusCode).toBe(401)
+    expect((await server.asAdmin({ url: '/metrics' })).statusCode).toBe(401)
+  })
+})
+
 const STATS: TaskStats = {
   byStatus: { pending: 1, running: 0, completed: 0, failed: 0, cancelled: 0 },
   byType: [{ taskType: 'waits', pending: 1, running: 0, completed: 0, failed: 0, cancelled: 0 }],

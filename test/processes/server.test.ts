@@ -171,3 +171,11 @@ test('a wrong environment stops the start with every problem listed', async () =
   expect(server.output).toContain('AUTH_SECRET: expected')
   expect(server.output).not.toContain('hush')
 })
+
+test('a start that fails says why, with LOG_LEVEL=silent too', async () => {
+  const DATABASE_URL = 'postgres://nobody:hush@127.0.0.1:1/nowhere'
+  const server = new ServerProcess(cloneProject(), { LOG_LEVEL: 'silent', DATABASE_URL })
+  expect(await server.exitCode).toBe(1)
+  expect(server.output).toContain('connect ECONNREFUSED 127.0.0.1:1')
+  expect(server.output).not.toContain('hush')
+})

@@ -2,6 +2,7 @@ import { type FastifyPluginAsyncZod, jsonSchemaTransform } from 'fastify-type-pr
 import { z } from 'zod'
 import { watchTasksQuery } from '../../contract/requests.ts'
 import type { FollowOptions, TaskFeed } from '../../engine/feed/feed.ts'
+import { findCaller } from '../authorize.ts'
 import { EventStreams } from '../event-stream.ts'
 import { noQuery, problems, taskIdPath } from '../responses.ts'
 import { creatorFor, findOwnerId } from '../roles.ts'
@@ -39,7 +40,7 @@ export const eventRoutes: FastifyPluginAsyncZod<{ feed: TaskFeed }> = async (app
   app.get('/tasks/events', { ...uncompressed, config, schema: allSchema }, async (request, reply) => {
     const createdBy = creatorFor(request, request.query.createdBy)
     const follow = (options: FollowOptions) => feed.followAll({ ...options, createdBy })
-    await streams.send(request, reply, follow, findOwnerId(request))
+    await streams.send(request, reply, follow, findCaller(request))
     return reply
   })
 
@@ -61,7 +62,7 @@ export const eventRoutes: FastifyPluginAsyncZod<{ feed: TaskFeed }> = async (app
     const afterId = request.headers['last-event-id']
     const createdBy = findOwnerId(request)
     const follow = (options: FollowOptions) => feed.follow(taskId, { ...options, afterId, createdBy })
-    await streams.send(request, reply, follow, createdBy)
+    await streams.send(request, reply, follow, findCaller(request))
     return reply
   })
 }
