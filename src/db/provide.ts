@@ -1,4 +1,5 @@
 import { startEmbedded } from './embedded.ts'
+import { prepareRole } from './embedded-role.ts'
 import { acquireServerLock } from './server-lock.ts'
 
 /** The database that a process of the bundled server works on. */
@@ -34,9 +35,13 @@ export async function provideDatabase(options: ProvideOptions): Promise<Provided
   const lock = acquireServerLock(options.dataDir)
   try {
     const server = await startEmbedded({ dataDir: options.dataDir, onNotice: options.onNotice })
+    const url = await prepareRole(server.url).catch(async (error: unknown) => {
+      await server.stop()
+      throw error
+    })
     return {
-      url: server.url,
-      directUrl: server.url,
+      url,
+      directUrl: url,
       ended: server.ended,
       async stop() {
         try {
