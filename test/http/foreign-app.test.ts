@@ -59,6 +59,22 @@ async function startHost(
   await app.ready()
 }
 
+test('responses of the routes carry the headers that browsers heed, those of the host do not', async () => {
+  await startHost()
+  const heeded = {
+    'cache-control': 'no-store',
+    'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+    'referrer-policy': 'no-referrer',
+    'x-content-type-options': 'nosniff',
+  }
+  for (const url of ['/ops/tasks', '/ops/nowhere', '/ops/tasks/task_1']) {
+    expect((await app.inject({ url, headers: root })).headers).toMatchObject(heeded)
+    expect((await app.inject({ url })).headers).toMatchObject(heeded)
+  }
+  const { headers } = await app.inject('/own?n=5')
+  for (const name of Object.keys(heeded)) expect(headers).not.toHaveProperty(name)
+})
+
 describe('the host', () => {
   test('keeps its validator, its error handler, its parsers and its 404', async () => {
     await startHost()

@@ -50,6 +50,13 @@ describe('bodies that cannot be read', () => {
     },
   )
 
+  test.each(['gzip', 'br', 'deflate, gzip', 'nonsense'])('of the encoding %s: 415', async (encoding) => {
+    const refused = await postTasks('{}', { 'content-encoding': encoding })
+    expectProblem(refused, 415, 'UNSUPPORTED_MEDIA_TYPE')
+    expect(refused.json().detail).toContain('without Content-Encoding')
+    expectProblem(await postTasks('{}', { 'content-encoding': 'Identity' }), 400, 'INVALID_REQUEST')
+  })
+
   test('too large: 413', async () => {
     const login = {
       method: 'POST',
