@@ -24,7 +24,8 @@ async function query(url: string, sql: string): Promise<unknown[]> {
   const client = new pg.Client({ connectionString: url })
   await client.connect()
   try {
-    return (await client.query({ text: sql, rowMode: 'array' })).rows.flat()
+    const results = [await client.query({ text: sql, rowMode: 'array' })].flat()
+    return results.at(-1)?.rows?.flat() ?? []
   } finally {
     await client.end()
   }
