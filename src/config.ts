@@ -144,6 +144,7 @@ export const environment = z
     TASK_CANCEL_GRACE_MS: setting(of.cancelGraceMs),
     TASK_UNKNOWN_TYPE_GRACE_SECONDS: setting(of.unknownTypeGraceSeconds),
     TASK_RETENTION_DAYS: setting(of.retentionDays),
+    TASK_AUDIT_RETENTION_DAYS: setting(of.auditRetentionDays),
     TASK_MAX_LOG_LINES: setting(of.maxLogLines),
     SHUTDOWN_TIMEOUT_MS: setting(of.shutdownTimeoutMs),
     AUTH_SECRET: z
@@ -273,6 +274,7 @@ function toTaskSettings(env: Environment): TaskSettings {
     cancelGraceMs: env.TASK_CANCEL_GRACE_MS,
     unknownTypeGraceSeconds: env.TASK_UNKNOWN_TYPE_GRACE_SECONDS,
     retentionDays: env.TASK_RETENTION_DAYS,
+    auditRetentionDays: env.TASK_AUDIT_RETENTION_DAYS,
     maxLogLines: env.TASK_MAX_LOG_LINES,
     shutdownTimeoutMs: env.SHUTDOWN_TIMEOUT_MS,
   })

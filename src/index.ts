@@ -1,3 +1,4 @@
+export type { AuditAction, AuditEntry, AuditPage, AuditQuery } from './contract/audit.ts'
 export type { BulkAction, BulkAnswer, BulkRequest } from './contract/bulk.ts'
 export type { TaskStreamEvent } from './contract/events.ts'
 export type { MissedTicks, ScheduleView } from './contract/schedule.ts'
@@ -15,6 +16,7 @@ export type {
 export type { DrizzleDatabase } from './db/drizzle-pool.ts'
 export type { DrizzleTransaction, QueryRunner, Transaction } from './db/query-runner.ts'
 export type { StepDatabase, TransactionOf } from './db/step-database.ts'
+export type { Actor, ActorOptions } from './engine/definition/actor.ts'
 export type { LogData, LogMethod, StepResult, TaskContext, TaskLog } from './engine/definition/context.ts'
 export {
   type FieldProblem,

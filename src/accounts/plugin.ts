@@ -36,7 +36,7 @@ async function accounts(app: FastifyInstance, options: AccountsOptions): Promise
   app.decorate('authorizeAdmin', async (request: FastifyRequest) => {
     const { user } = await sessions.require(request)
     if (user.role !== 'admin') throw new HttpProblem(403, 'FORBIDDEN', 'only an admin may do this')
-    return { id: user.id }
+    return { id: user.id, name: user.username }
   })
   const passwords = new PasswordCheck(pool)
   await app.register(authRoutes, {

@@ -1,3 +1,4 @@
+import type { AuditPage, AuditQuery } from '../contract/audit-views.ts'
 import type { TaskStreamEvent } from '../contract/events.ts'
 import type {
   BulkAnswer,
@@ -15,6 +16,7 @@ import type { TaskStats } from '../contract/stats.ts'
 import type { ExecutorView, TaskDetail, TaskList, TaskLogPage, TaskTypeView } from '../contract/task.ts'
 import { checkOptions } from './check-options.ts'
 import {
+  decodeAudit,
   decodeCreated,
   decodeDetail,
   decodeExecutors,
@@ -206,6 +208,11 @@ export class TasksClient<Handlers = unknown> {
   /** Creates a task of the schedule now. @throws TasksApiError `SCHEDULE_NOT_FOUND`, `INVALID_PARAMS` */
   async runSchedule(name: string, options?: CallOptions): Promise<CreatedTask> {
     return decodeCreated(await this.#post(`${schedulePath(name)}/run`, options))
+  }
+
+  /** Lists who changed what, newest first, 100 per page; refused changes are among it. For admins and viewers. */
+  async listAudit(query: AuditQuery = {}, options?: CallOptions): Promise<AuditPage> {
+    return decodeAudit(await this.#get('/audit', { ...options, query }))
   }
 
   /** The caller's id and name, as the host's `authorize` returned them, and its role. */

@@ -1,3 +1,4 @@
+import type { AuditEntry, AuditPage } from '../contract/audit.ts'
 import type { ScheduleView } from '../contract/schedule.ts'
 import type { TaskStats } from '../contract/stats.ts'
 import type {
@@ -40,6 +41,7 @@ export const decodeSchedules = decoder<{ schedules: ScheduleView[] }>([], { sche
 export const decodeExecutors = decoder<{ executors: ExecutorView[] }>([], {
   executors: decoder<ExecutorView>(['startedAt']),
 })
+export const decodeAudit = decoder<AuditPage>([], { entries: decoder<AuditEntry>(['at']) })
 export const decodeStats = decoder<TaskStats>([], {
   finishedPerMinute: decoder<TaskStats['finishedPerMinute'][number]>(['minute']),
 })

@@ -1,3 +1,4 @@
+export type { AuditEntry, AuditPage, AuditQuery } from '../contract/audit.ts'
 export type { BulkAction, BulkAnswer } from '../contract/bulk.ts'
 export type { TaskStreamEvent } from '../contract/events.ts'
 export type { Problem } from '../contract/problem.ts'

@@ -18,7 +18,7 @@ const fromYear = (year: number) =>
   instant.refine((date) => date.getUTCFullYear() >= year, `must be in the year ${year} or later`)
 
 /** PostgreSQL has no year 0. */
-const filterInstant = fromYear(1)
+export const filterInstant = fromYear(1)
 /** A year of two digits would be read back as one of the last century. */
 const dueInstant = fromYear(1970)
 

@@ -2,6 +2,7 @@ import { Header } from './components/header.tsx'
 import { Shortcuts } from './components/shortcuts.tsx'
 import { Toasts } from './components/toasts.tsx'
 import { useText } from './i18n/text.ts'
+import { ActivityPage } from './pages/activity/activity-page.tsx'
 import { LoginPage } from './pages/login-page.tsx'
 import { NewTaskPage } from './pages/new-task/new-task-page.tsx'
 import { SchedulesPage } from './pages/schedules/schedules-page.tsx'
@@ -44,6 +45,7 @@ function Pages() {
         )}
         {view === 'types' && <TypesPage />}
         {view === 'schedules' && <SchedulesPage />}
+        {view === 'activity' && <ActivityPage params={params} />}
       </main>
     </ServerStateProvider>
   )

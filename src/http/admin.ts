@@ -2,10 +2,12 @@ import type { FastifyPluginAsync } from 'fastify'
 import type { TaskFeed } from '../engine/feed/feed.ts'
 import type { TaskManager } from '../engine/manager/manager.ts'
 import { trackMethods } from './allowed-methods.ts'
+import { recordRefusals } from './audit.ts'
 import { type GuardOptions, guard } from './authorize.ts'
 import { handleNotFound } from './error-handling.ts'
 import { HttpProblem } from './problems.ts'
 import { limitRoles } from './roles.ts'
+import { auditRoute } from './routes/audit.ts'
 import { changeTaskRoutes } from './routes/change-tasks.ts'
 import { eventRoutes } from './routes/events.ts'
 import { manyTasksRoutes } from './routes/many-tasks.ts'
@@ -35,6 +37,7 @@ export const adminRoutes: FastifyPluginAsync<AdminRoutesOptions> = async (app, o
   })
   guard(app, options)
   limitRoles(app, manager)
+  recordRefusals(app, manager)
   app.setNotFoundHandler(handleNotFound)
   const refuseOtherMethods = trackMethods(app)
   await app.register(meRoute)
@@ -44,5 +47,6 @@ export const adminRoutes: FastifyPluginAsync<AdminRoutesOptions> = async (app, o
   await app.register(manyTasksRoutes, { manager })
   await app.register(overviewRoutes, { manager })
   await app.register(scheduleRoutes, { manager })
+  await app.register(auditRoute, { manager })
   refuseOtherMethods()
 }

@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { MAX_USER_ID_CHARS } from '../contract/requests.ts'
 import { type CallerView, ROLES, type Role } from '../contract/session.ts'
 import { storableText } from '../contract/task.ts'
+import type { Actor } from '../engine/definition/actor.ts'
 import { type ForeignOrigins, requireOwnOrigin } from './origin.ts'
 import { HttpProblem, INTERNAL_DETAIL } from './problems.ts'
 
@@ -29,6 +30,7 @@ export interface GuardOptions extends ForeignOrigins {
 }
 
 const CALLER = 'asyncTasksCaller'
+const ACTOR = 'asyncTasksActor'
 const callerId = storableText.max(MAX_USER_ID_CHARS)
 const EXPECTED_ROLES = ROLES.map((role) => `'${role}'`).join(', ')
 
@@ -44,15 +46,25 @@ interface Fault {
 /** Authorizes everything in this scope, its 404s included. */
 export function guard(app: FastifyInstance, { authorize, allowedOrigins }: GuardOptions): void {
   app.decorateRequest(CALLER, null)
+  app.decorateRequest(ACTOR, null)
   app.addHook('onRequest', async (request) => requireOwnOrigin(request, { allowedOrigins }))
   if (authorize === false) {
-    app.addHook('onRequest', async (request) => requirePlainPath(request))
+    app.addHook('onRequest', async (request) => {
+      requirePlainPath(request)
+      request.setDecorator(ACTOR, toActor(request, { id: null, name: null }))
+    })
     return
   }
   const logged = new Set<string>()
-  app.addHook('onRequest', async (request) => {
+  app.addHook('onRequest', async (request, reply) => {
     const result = readCaller(await authorize(request))
-    if ('role' in result) return request.setDecorator(CALLER, result)
+    if ('role' in result) {
+      request.setDecorator(CALLER, result)
+      request.setDecorator(ACTOR, toActor(request, result))
+      // All later lines of the request name the user.
+      request.log = reply.log = request.log.child({ userId: result.id })
+      return
+    }
     const { fault, expected, status } = result
     if (fault !== undefined && !logged.has(fault)) {
       logged.add(fault)
@@ -70,8 +82,20 @@ export function findCaller(request: FastifyRequest): Caller | null {
   return request.getDecorator<Caller | null>(CALLER)
 }
 
-export function findCallerId(request: FastifyRequest): string | null {
-  return findCaller(request)?.id ?? null
+/** The caller as the actor of changes, one object for each request; null before the request is authorized. */
+export function findActor(request: FastifyRequest): Actor | null {
+  return request.getDecorator<Actor | null>(ACTOR)
+}
+
+/** Of a request that is authorized, as in its handler. */
+export function actorOf(request: FastifyRequest): { actor: Actor } {
+  const actor = findActor(request)
+  if (!actor) throw new Error('the request is not authorized')
+  return { actor }
+}
+
+function toActor(request: FastifyRequest, { id, name }: Pick<CallerView, 'id' | 'name'>): Actor {
+  return { id, name, requestId: request.id, address: request.ip }
 }
 
 /** Accepts any value, since a host's JavaScript may return any. A fault never contains the value, which may be a secret. */

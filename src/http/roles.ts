@@ -3,7 +3,8 @@ import type { BulkAnswer, BulkRequest } from '../contract/bulk.ts'
 import { taskNotFound } from '../engine/definition/errors.ts'
 import { findCreatedBy } from '../engine/manager/creators.ts'
 import type { TaskManager } from '../engine/manager/manager.ts'
-import { findCaller } from './authorize.ts'
+import { refuse } from './audit.ts'
+import { actorOf, findCaller } from './authorize.ts'
 import { HttpProblem } from './problems.ts'
 
 /**
@@ -71,14 +72,22 @@ export async function bulkOf(
   body: BulkRequest,
 ): Promise<BulkAnswer> {
   const owner = findOwnerId(request)
-  if (owner === undefined) return manager.bulk(body)
+  const options = actorOf(request)
+  if (owner === undefined) return manager.bulk(body, options)
   if (body.action !== 'cancel') throw forbidden('an owner may only cancel')
   const { taskIds, filter } = body
   if (!taskIds) {
-    return manager.bulk({ ...body, filter: { ...filter, createdBy: creatorFor(request, filter?.createdBy) } })
+    const createdBy = creatorFor(request, filter?.createdBy)
+    return manager.bulk({ ...body, filter: { ...filter, createdBy } }, options)
   }
   const own = await findCreatedBy(manager, taskIds, owner)
-  const { results } = own.size === 0 ? { results: [] } : await manager.bulk({ ...body, taskIds: [...own] })
+  const { results } =
+    own.size === 0 ? { results: [] } : await manager.bulk({ ...body, taskIds: [...own] }, options)
+  const others = [...new Set(taskIds)].filter((taskId) => !own.has(taskId))
+  if (!body.dryRun && others.length > 0) {
+    const refusals = others.map((subject) => ({ subject, outcome: 'TASK_NOT_FOUND' }))
+    await refuse(manager, { ...options, action: 'task.cancel' }, refusals)
+  }
   const byId = new Map(results.map((result) => [result.taskId, result]))
   return {
     results: [...new Set(taskIds)].map(

@@ -24,6 +24,7 @@ export function logTaskEvents(
   events.on('retryPolicyFailed', ({ error, ...event }) =>
     log.warn({ ...run(event), ...described(error) }, 'the retry policy failed and the default applied'),
   )
+  logAudit(events, log)
   events.on('cancelled', (event) => log.info(event, 'task cancelled'))
   events.on('changed', ({ taskId, taskType, isReplaced = false }) => {
     if (isReplaced) log.debug({ taskId, taskType }, 'waiting task replaced')
@@ -72,6 +73,18 @@ function logEnds(events: TaskEvents, log: Pick<Logger, 'info' | 'warn' | 'error'
     else if (outcome === 'sleeping') log.info(fields, 'task sleeps')
     else if (retryInMs !== undefined) log.warn(fields, 'task attempt failed and will be retried')
     else log.error(fields, 'task failed')
+  })
+}
+
+/** A line for each change, not for each task. */
+function logAudit(events: TaskEvents, log: Pick<Logger, 'info'>): void {
+  events.on('audited', ({ actor, action, results }) => {
+    const { id: userId, requestId, address } = actor
+    const who = { userId, ...(requestId && { reqId: requestId }), ...(address && { address }) }
+    for (const [outcome, group] of Map.groupBy(results, (result) => result.outcome)) {
+      const what = group.length === 1 ? { subject: group[0]?.subject } : { count: group.length }
+      log.info({ audit: true, ...who, action, outcome, ...what }, 'change audited')
+    }
   })
 }
 

@@ -49,6 +49,7 @@ const ROUTES: Readonly<Record<string, Row>> = {
   'POST /task-types/:taskType/pause': CHANGES,
   'POST /task-types/:taskType/resume': CHANGES,
   'GET /executors': { ...READS, owner: 'refused' },
+  'GET /audit': { ...READS, owner: 'refused' },
   'GET /schedules': { ...READS, owner: 'refused' },
   'POST /schedules': {
     ...CHANGES,

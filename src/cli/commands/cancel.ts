@@ -6,7 +6,7 @@ export function cancelCommand(run: CommandRun): Command {
   return steeringCommand(run, {
     action: 'cancel',
     done: 'cancelled',
-    one: (manager, taskId) => manager.cancelTask(taskId),
+    one: (manager, taskId, { actor }) => manager.cancelTask(taskId, { actor }),
   })
     .description('cancels pending and running tasks')
     .addHelpText(

@@ -28,8 +28,7 @@ export function createCommand(run: CommandRun): Command {
       managerAction(run, async ({ call, manager }, type: string, params: string) => {
         const body = call.options(createTaskBody, { taskType: type, params: parseParams(params) })
         const { taskType, params: object, ...options } = body
-        await manager.requireTaskType(taskType)
-        const created = await manager.createTask(taskType, object, options)
+        const created = await manager.createTask(taskType, object, { ...options, actor: call.actor })
         call.print(created, () => describe(created))
       }),
     )

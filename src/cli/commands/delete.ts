@@ -6,7 +6,7 @@ export function deleteCommand(run: CommandRun): Command {
   return steeringCommand(run, {
     action: 'delete',
     done: 'deleted',
-    one: (manager, taskId) => manager.deleteTask(taskId),
+    one: (manager, taskId, { actor }) => manager.deleteTask(taskId, { actor }),
   })
     .description('deletes finished tasks and their logs')
     .addHelpText(

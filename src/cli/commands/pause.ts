@@ -9,7 +9,7 @@ export function pauseCommand(run: CommandRun): Command {
     .addHelpText('after', examples('pause send_report'))
     .action(
       managerAction(run, async ({ call, manager }, taskType: string) => {
-        const type = await manager.pauseTaskType(taskType)
+        const type = await manager.pauseTaskType(taskType, { actor: call.actor })
         call.print({ taskType, paused: type.paused }, () => `${taskType} is paused`)
       }),
     )

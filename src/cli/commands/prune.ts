@@ -4,6 +4,7 @@ import { partsOf } from '../../engine/create/manager-parts.ts'
 import { TaskError } from '../../engine/definition/errors.ts'
 import type { TaskDefinition } from '../../engine/definition/task.ts'
 import { Pruner } from '../../engine/maintenance/pruner.ts'
+import { recordEntries } from '../../engine/store/audit.ts'
 import { type CommandRun, examples } from '../call.ts'
 import { type ManagerCall, managerAction } from '../manager-call.ts'
 import { count } from '../output.ts'
@@ -52,9 +53,12 @@ async function prune(
   events.on('pruned', (event) => {
     pruned += event.count
   })
+  // First: what follows takes many transactions.
+  const subject = chosen?.join(', ') ?? null
+  await recordEntries(db, [{ actor: call.actor, action: 'task.prune', subject, outcome: 'ok' }])
   const pruner = new Pruner({
     db,
-    settings: { ...settings, retentionDays: FOREVER_DAYS },
+    settings: { ...settings, retentionDays: FOREVER_DAYS, auditRetentionDays: FOREVER_DAYS },
     definitions,
     events,
   })

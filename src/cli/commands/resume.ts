@@ -9,7 +9,7 @@ export function resumeCommand(run: CommandRun): Command {
     .addHelpText('after', examples('resume send_report'))
     .action(
       managerAction(run, async ({ call, manager }, taskType: string) => {
-        const type = await manager.resumeTaskType(taskType)
+        const type = await manager.resumeTaskType(taskType, { actor: call.actor })
         call.print({ taskType, paused: type.paused }, () => `${taskType} is not paused`)
       }),
     )

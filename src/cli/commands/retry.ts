@@ -6,7 +6,8 @@ export function retryCommand(run: CommandRun): Command {
   return steeringCommand(run, {
     action: 'retry',
     done: 'pending again',
-    one: (manager, taskId, from) => manager.retryTask(taskId, from === undefined ? {} : { from }),
+    one: (manager, taskId, { from, actor }) =>
+      manager.retryTask(taskId, { actor, ...(from !== undefined && { from }) }),
   })
     .description('makes finished tasks pending again, with all their retries')
     .option('--from <step>', "'start': forgets all steps; the name of a step: it and all after it")

@@ -32,7 +32,7 @@ function runCommand(run: CommandRun): Command {
     .addHelpText('after', examples('schedules run nightly'))
     .action(
       managerAction(run, async ({ call, manager }, name: string) => {
-        const created = await manager.runSchedule(name)
+        const created = await manager.runSchedule(name, { actor: call.actor })
         call.print(created, () => `${created.taskId} created`)
       }),
     )
@@ -46,7 +46,7 @@ function switchCommand(run: CommandRun, enabled: boolean): Command {
     .addHelpText('after', examples(`schedules ${verb} nightly`))
     .action(
       managerAction(run, async ({ call, manager }, name: string) => {
-        const schedule = await manager.updateSchedule(name, { enabled })
+        const schedule = await manager.updateSchedule(name, { enabled }, { actor: call.actor })
         call.print(schedule, () => `${name} is ${verb}d`)
       }),
     )

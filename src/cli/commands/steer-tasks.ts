@@ -2,6 +2,7 @@ import { Command } from 'commander'
 import { z } from 'zod'
 import type { BulkAction, BulkAnswer } from '../../contract/bulk.ts'
 import { listTasksQuery } from '../../contract/requests.ts'
+import type { Actor } from '../../engine/definition/actor.ts'
 import { TaskError } from '../../engine/definition/errors.ts'
 import type { TaskManager } from '../../engine/manager/manager.ts'
 import type { CommandRun } from '../call.ts'
@@ -16,7 +17,11 @@ export interface Steering {
   readonly action: BulkAction
   /** What a task then is. */
   readonly done: string
-  one(manager: TaskManager, taskId: string, from: string | undefined): Promise<unknown>
+  one(
+    manager: TaskManager,
+    taskId: string,
+    options: { from: string | undefined; actor: Actor },
+  ): Promise<unknown>
 }
 
 /** A command that changes the tasks with these ids, or those that its options select. */
@@ -38,10 +43,11 @@ async function steer(given: ManagerCall, steering: Steering, taskIds: string[]):
     throw new TaskError('INVALID_ARGUMENT', '--from needs task ids, and no --dry-run')
   }
   const { action } = steering
+  const { actor } = given.call
   const answer = isFiltered
-    ? await given.manager.bulk({ action, filter, dryRun })
+    ? await given.manager.bulk({ action, filter, dryRun }, { actor })
     : dryRun
-      ? await given.manager.bulk({ action, taskIds, dryRun })
+      ? await given.manager.bulk({ action, taskIds, dryRun }, { actor })
       : await steerEach(given, steering, taskIds, from)
   report(given, answer, dryRun ? `would be ${steering.done}` : steering.done)
 }
@@ -52,7 +58,7 @@ interface Answer {
 }
 
 async function steerEach(
-  { manager }: ManagerCall,
+  { manager, call: { actor } }: ManagerCall,
   { one }: Steering,
   taskIds: string[],
   from: string | undefined,
@@ -60,7 +66,7 @@ async function steerEach(
   const results: Answer['results'] = []
   for (const taskId of taskIds) {
     try {
-      await one(manager, taskId, from)
+      await one(manager, taskId, { from, actor })
       results.push({ taskId, ok: true })
     } catch (error) {
       if (!(error instanceof TaskError)) throw error

@@ -17,6 +17,7 @@ export function Header({ view }: { view: View }) {
     [text.app.tasks, {}, view === 'tasks' || view === 'task'],
     [text.app.types, { view: 'types' }, view === 'types'],
     [text.app.schedules, { view: 'schedules' }, view === 'schedules'],
+    [text.app.activity, { view: 'activity' }, view === 'activity'],
   ]
   return (
     <header className="top">

@@ -9,7 +9,12 @@ import { Dialog } from './dialog.tsx'
 const CHANGES: readonly (keyof Dictionary['shortcuts'])[] = ['select', 'newTask']
 
 /** After `g`. */
-const PLACES: Record<string, Query> = { t: {}, y: { view: 'types' }, s: { view: 'schedules' } }
+const PLACES: Record<string, Query> = {
+  t: {},
+  y: { view: 'types' },
+  s: { view: 'schedules' },
+  a: { view: 'activity' },
+}
 const SEQUENCE_MS = 1_500
 
 /** Keys that work everywhere; those of a list or a form are theirs. */
@@ -68,6 +73,7 @@ const KEYS: [keys: string[], what: keyof Dictionary['shortcuts']][] = [
   [['g', 't'], 'goTasks'],
   [['g', 'y'], 'goTypes'],
   [['g', 's'], 'goSchedules'],
+  [['g', 'a'], 'goActivity'],
   [['Esc'], 'escape'],
   [['?'], 'help'],
 ]

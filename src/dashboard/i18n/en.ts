@@ -1,3 +1,4 @@
+import { activity } from './en/activity.ts'
 import { app, json, login, shortcuts } from './en/app.ts'
 import { form, schedules, types } from './en/forms.ts'
 import { actions, list } from './en/list.ts'
@@ -17,6 +18,7 @@ export const en = {
   form,
   types,
   schedules,
+  activity,
   shortcuts,
   json,
   /** For codes that a person meets; others are told in the server's words. */

@@ -1,4 +1,5 @@
 import type { Dictionary } from './en.ts'
+import { activity } from './zh/activity.ts'
 import { app, json, login, shortcuts } from './zh/app.ts'
 import { form, schedules, types } from './zh/forms.ts'
 import { actions, list } from './zh/list.ts'
@@ -18,6 +19,7 @@ export const zh: Dictionary = {
   form,
   types,
   schedules,
+  activity,
   shortcuts,
   json,
   codes: {

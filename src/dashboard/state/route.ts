@@ -21,7 +21,7 @@ window.addEventListener('popstate', () => {
   search.set(location.search)
 })
 
-export type View = 'tasks' | 'task' | 'new' | 'types' | 'schedules'
+export type View = 'tasks' | 'task' | 'new' | 'types' | 'schedules' | 'activity'
 
 export interface Route {
   readonly view: View
@@ -39,7 +39,7 @@ export function parseRoute(text: string): Route {
   const params = new URLSearchParams(text)
   if (params.has('task')) return { view: 'task', params }
   const named = params.get('view')
-  const view = (['new', 'types', 'schedules'] as const).find((one) => one === named) ?? 'tasks'
+  const view = (['new', 'types', 'schedules', 'activity'] as const).find((one) => one === named) ?? 'tasks'
   return { view, params }
 }
 

@@ -6,6 +6,7 @@ import {
   checkTimes,
   concurrencyKey,
   delayMs,
+  MAX_USER_ID_CHARS,
   ON_DUPLICATE,
   priority,
   requireChange,
@@ -13,6 +14,7 @@ import {
 } from '../../contract/requests.ts'
 import { LOG_LEVELS, storableText, TASK_STATUSES } from '../../contract/task.ts'
 import type { Transaction } from '../../db/query-runner.ts'
+import type { Actor, ActorOptions } from '../definition/actor.ts'
 import { describeProblems, TaskError } from '../definition/errors.ts'
 import { toPointer } from '../definition/pointer.ts'
 import { findDefinitions } from '../definition/task.ts'
@@ -33,7 +35,28 @@ const pageSize = z.int().min(1).max(10_000)
 /** So that page × pageSize is a safe integer. */
 const page = z.int().min(1).max(2_147_483_647)
 
-const createdBy = storableText.max(200).nullable().optional()
+const createdBy = storableText.max(MAX_USER_ID_CHARS).nullable().optional()
+
+const shown = z.string().nullable().optional()
+
+const actor = z
+  .strictObject({
+    id: storableText.min(1).max(MAX_USER_ID_CHARS).nullable(),
+    name: shown,
+    requestId: shown,
+    address: shown,
+  })
+  .optional()
+export const actorOptions = z.strictObject({ actor })
+
+export const auditQuery = z.strictObject({
+  actor: storableText.optional(),
+  action: storableText.optional(),
+  subject: storableText.optional(),
+  after: instant.optional(),
+  before: instant.optional(),
+  cursor: z.string().optional(),
+})
 
 export const taskItem = z
   .strictObject({
@@ -77,6 +100,12 @@ export function requireCreateOptions<T extends object>(options: T): T {
 export function requireKnownKeys(what: string, given: unknown, known: readonly string[]): void {
   const shape = Object.fromEntries(known.map((key) => [key, z.unknown().optional()]))
   requireValid(what, z.strictObject(shape), given)
+}
+
+/** The caller's own object: a route asks later whether it has left an entry. It is checked where it is used. */
+export function actorOf(what: string, options: ActorOptions): Actor | undefined {
+  requireKnownKeys(what, options, ['actor'])
+  return options.actor
 }
 
 function refuseOptions(detail: string): TaskError {
@@ -145,9 +174,9 @@ export const waitOptions = z.strictObject({
 })
 
 /** `tx` is checked where it is used. */
-export const createManyOptions = z.strictObject({ tx: z.custom<Transaction>().optional() })
+export const createManyOptions = z.strictObject({ tx: z.custom<Transaction>().optional(), actor })
 
-export const runScheduleOptions = z.strictObject({ createdBy })
+export const runScheduleOptions = z.strictObject({ createdBy, actor })
 
 function isHandler(value: unknown): boolean {
   return findDefinitions(value).length > 0

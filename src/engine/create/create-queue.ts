@@ -3,11 +3,12 @@ import type { CreatedTask } from '../definition/create-options.ts'
 import { TaskError } from '../definition/errors.ts'
 import { Batcher } from '../runtime/batcher.ts'
 import type { TaskEvents } from '../runtime/events.ts'
+import { recordEntries } from '../store/audit.ts'
 import { insertTasks, type NewTask } from '../store/insert.ts'
 import { type Insertion, insertAllUnique, insertUnique, isResolved } from '../store/insert-unique.ts'
 import { duePayload } from '../store/notify.ts'
 import type { TaskRow } from '../store/rows.ts'
-import { hasKey, type NewUniqueTask, requireAccepted, toCreated } from './created.ts'
+import { hasKey, type NewUniqueTask, requireAccepted, toCreated, toEntries } from './created.ts'
 import type { ManagerOptions } from './manager-parts.ts'
 import { isDueNow, isOverdue, sizeOf } from './new-task.ts'
 import { type UniqueCreated, UniqueCreates } from './unique-creates.ts'
@@ -21,6 +22,9 @@ const KEY_WAIT_MS = 500
 /** A claim skips a locked row: replacements of one that is due, one after another, would keep it from starting. */
 const CLAIM_MS = 50
 
+const entriesOf = (tasks: readonly NewTask[]) => (insertion: Insertion) =>
+  toEntries(tasks, toCreated(tasks, insertion))
+
 /** Inserts tasks, single creates of the same moment with one commit, and emits `created`. */
 export class CreateQueue {
   readonly #db: Database
@@ -33,7 +37,10 @@ export class CreateQueue {
   readonly #replacements = new Batcher(BATCH, (tasks: readonly NewUniqueTask[]) =>
     this.#replace(tasks, SHARED_WAIT_MS),
   )
-  readonly #uniqueCreates = new UniqueCreates((task) => this.#createUnique(task))
+  readonly #uniqueCreates = new UniqueCreates(
+    (task) => this.#createUnique(task),
+    (task, created) => this.#share(task, created),
+  )
 
   constructor({ db, events, limiter }: Pick<ManagerOptions, 'db' | 'events' | 'limiter'>) {
     this.#db = db
@@ -52,7 +59,8 @@ export class CreateQueue {
   async addAll(tasks: readonly NewTask[]): Promise<CreatedTask[]> {
     if (!tasks.some(hasKey)) return this.#insert(tasks)
     const check = (insertion: Insertion) => requireAccepted(tasks, toCreated(tasks, insertion))
-    const insertion = await this.#whileBusy(() => insertAllUnique(this.#db, tasks, KEY_WAIT_MS, check))
+    const steps = { check, toEntries: entriesOf(tasks) }
+    const insertion = await this.#whileBusy(() => insertAllUnique(this.#db, tasks, KEY_WAIT_MS, steps))
     this.#announce(tasks, insertion)
     return toCreated(tasks, insertion)
   }
@@ -64,6 +72,11 @@ export class CreateQueue {
     const insertion = { created, holders: new Map() }
     this.#announce(tasks, insertion, notified)
     return toCreated(tasks, insertion)
+  }
+
+  async #share(task: NewUniqueTask, created: CreatedTask): Promise<CreatedTask> {
+    await this.#recordHeld(task, created)
+    return created
   }
 
   async #createUnique(task: NewUniqueTask): Promise<UniqueCreated> {
@@ -79,7 +92,7 @@ export class CreateQueue {
   }
 
   async #replace(tasks: readonly NewUniqueTask[], waitMs: number): Promise<(UniqueCreated | undefined)[]> {
-    const insertion = await insertAllUnique(this.#db, tasks, waitMs)
+    const insertion = await insertAllUnique(this.#db, tasks, waitMs, { toEntries: entriesOf(tasks) })
     if (!insertion) return tasks.map(() => undefined)
     this.#announce(tasks, insertion)
     const restMs = ({ uniqueKey, replaced }: CreatedTask) =>
@@ -96,8 +109,17 @@ export class CreateQueue {
     this.#announce(tasks, insertion)
     const resolved = tasks.filter((task) => isResolved(task, insertion))
     const answers = toCreated(resolved, insertion).map((one) => ({ created: one, restMs: 0 }))
+    for (const [i, { created }] of answers.entries()) {
+      if (!created.created) await this.#recordHeld(resolved[i], created)
+    }
     const created = new Map(answers.map((answer, i) => [resolved[i], answer]))
     return tasks.map((task) => created.get(task))
+  }
+
+  /** A create that has changed nothing, and is not refused. */
+  async #recordHeld(task: NewUniqueTask | undefined, created: CreatedTask): Promise<void> {
+    if (task?.audit && task.onDuplicate !== 'reject')
+      await recordEntries(this.#db, toEntries([task], [created]))
   }
 
   /** Retries while another transaction holds a key. @throws TaskError `UNIQUE_KEY_BUSY` */

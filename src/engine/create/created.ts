@@ -1,5 +1,6 @@
 import type { CreatedTask } from '../definition/create-options.ts'
 import { TaskError } from '../definition/errors.ts'
+import type { NewAuditEntry } from '../store/audit.ts'
 import type { NewTask } from '../store/insert.ts'
 import type { Insertion } from '../store/insert-unique.ts'
 import { mayReplace } from '../store/replace.ts'
@@ -35,6 +36,13 @@ export function toCreated(
     if (!other) throw new Error(`the insert returned no row for ${taskId}`)
     return { ...other, created: false, ...(replaces && { replaced: false }) }
   })
+}
+
+/** The entries of the audit for those of the tasks that have an actor. */
+export function toEntries(tasks: readonly NewTask[], created: readonly CreatedTask[]): NewAuditEntry[] {
+  return tasks.flatMap(({ audit }, i) =>
+    audit ? [{ ...audit, subject: audit.subject ?? created[i]?.taskId ?? null, outcome: 'ok' }] : [],
+  )
 }
 
 /** @throws TaskError `DUPLICATE_TASK` for a duplicate with `onDuplicate: 'reject'` */

@@ -5,7 +5,8 @@ import {
   requireTransaction,
   type Transaction,
 } from '../../db/query-runner.ts'
-import type { CreatedTask, CreateTaskOptions, NewTaskItem } from '../definition/create-options.ts'
+import type { AuditedChange } from '../definition/actor.ts'
+import type { CreatedTask, NewTaskItem } from '../definition/create-options.ts'
 import { TaskError } from '../definition/errors.ts'
 import { decodeParams } from '../definition/params.ts'
 import type { Redaction } from '../definition/redaction.ts'
@@ -15,9 +16,9 @@ import type { Tracing } from '../runtime/tracing.ts'
 import type { NewTask } from '../store/insert.ts'
 import { type Insertion, insertIn, withdrawIn } from '../store/insert-unique.ts'
 import { duePayload } from '../store/notify.ts'
-import { createManyOptions, requireValid, taskList } from './arguments.ts'
+import { requireValid, taskList } from './arguments.ts'
 import { CreateQueue } from './create-queue.ts'
-import { requireAccepted, toCreated } from './created.ts'
+import { requireAccepted, toCreated, toEntries } from './created.ts'
 import { KnownTypes } from './known-types.ts'
 import type { ManagerParts } from './manager-parts.ts'
 import { isDueNow, type TaskFactory } from './new-task.ts'
@@ -40,9 +41,12 @@ export class TaskCreator {
   }
 
   /** Resolves once the row is durable; with `tx`, once it is written there. */
-  async create(item: NewTaskItem, tx?: Transaction): Promise<CreatedTask> {
+  async create(
+    item: NewTaskItem,
+    { tx, audit }: { tx?: Transaction | undefined; audit?: AuditedChange | undefined } = {},
+  ): Promise<CreatedTask> {
     checkTransaction(tx)
-    const task = await this.#factory.prepare(item)
+    const task = withAudit(await this.#factory.prepare(item), audit)
     const created = await (this.#tracing
       ? this.#tracing.create(
           task,
@@ -56,13 +60,13 @@ export class TaskCreator {
 
   async createAll(
     items: readonly NewTaskItem[],
-    options: Pick<CreateTaskOptions, 'tx'> = {},
+    { tx, audit }: { tx?: Transaction | undefined; audit?: AuditedChange | undefined } = {},
   ): Promise<CreatedTask[]> {
-    const { tx } = requireValid('create options', createManyOptions, options)
     checkTransaction(tx)
     requireValid('list of tasks', taskList, items)
     if (items.length === 0) return []
-    const tasks = await Promise.all(items.map((item) => this.#factory.prepare(item)))
+    const prepared = await Promise.all(items.map((item) => this.#factory.prepare(item)))
+    const tasks = prepared.map((task) => withAudit(task, audit))
     const references = items.map(({ task }) => task)
     const created = await (this.#tracing
       ? this.#tracing.createAll(
@@ -117,12 +121,21 @@ async function insertInto(on: CallersTransaction, tasks: readonly NewTask[]): Pr
     requireAccepted(tasks, toCreated(tasks, insertion))
   }
   try {
-    return toCreated(tasks, await insertIn(on, tasks, duePayload(count), check))
+    const steps = {
+      check,
+      toEntries: (insertion: Insertion) => toEntries(tasks, toCreated(tasks, insertion)),
+    }
+    return toCreated(tasks, await insertIn(on, tasks, duePayload(count), steps))
   } catch (error) {
     // The caller may continue the transaction.
     if (error instanceof TaskError && inserted) await withdrawIn(on, [...inserted.created.keys()])
     throw error
   }
+}
+
+/** Who creates a task is who it says, or else its actor. */
+function withAudit(task: NewTask, audit: AuditedChange | undefined): NewTask {
+  return audit ? { ...task, createdBy: task.createdBy ?? audit.actor.id, audit } : task
 }
 
 function checkTransaction(tx: unknown): void {

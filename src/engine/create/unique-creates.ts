@@ -19,10 +19,16 @@ export interface UniqueCreated {
 /** One create per unique key is in flight, so callers that wait for a key use one connection. */
 export class UniqueCreates {
   readonly #create: (task: NewUniqueTask) => Promise<UniqueCreated>
+  readonly #share: (task: NewUniqueTask, created: CreatedTask) => Promise<CreatedTask>
   readonly #waiting = new Map<string, Waiting[]>()
 
-  constructor(create: (task: NewUniqueTask) => Promise<UniqueCreated>) {
+  /** `share` completes a create that has taken the result of another one. */
+  constructor(
+    create: (task: NewUniqueTask) => Promise<UniqueCreated>,
+    share: (task: NewUniqueTask, created: CreatedTask) => Promise<CreatedTask>,
+  ) {
     this.#create = create
+    this.#share = share
   }
 
   add(task: NewUniqueTask): Promise<CreatedTask> {
@@ -45,7 +51,9 @@ export class UniqueCreates {
         const { created: task, restMs: rest } = await this.#create(leader.task)
         restMs = rest
         leader.created.resolve(task)
-        for (const follower of followers) follower.created.resolve(shared(task, follower))
+        for (const follower of followers) {
+          follower.created.resolve(this.#share(follower.task, shared(task, follower)))
+        }
       } catch (error) {
         leader.created.reject(error)
         // An outage or a busy key fails all; an error of one task must not fail the others.

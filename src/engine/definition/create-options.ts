@@ -1,9 +1,10 @@
 import type { TaskDetail } from '../../contract/task.ts'
 import type { Transaction } from '../../db/query-runner.ts'
+import type { ActorOptions } from './actor.ts'
 import type { JsonOf, ParamsOf, ResultOf, TaskReference } from './task-reference.ts'
 
 /** Options of a new task. They override the type's and the plugin's defaults. */
-export interface CreateTaskOptions {
+export interface CreateTaskOptions extends ActorOptions {
   /** −100 … 100, higher first. Default: the type's, else 0. */
   priority?: number
   /** Earliest start. Default: now. Give either this or `delayMs`. */
@@ -38,7 +39,7 @@ export interface CreateTaskOptions {
   maxRetries?: number
   /** Seconds after which the handler's signal aborts, 1 … 2,147,483. Default: the type's, else the plugin's. */
   timeoutSeconds?: number
-  /** Id of the user who creates the task, as text. Default null. */
+  /** Id of the user who creates the task, as text. Default: that of `actor`, else null. */
   createdBy?: string | null
   /**
    * Your open transaction: Drizzle's, a `pg` client's, or any object with `query(text, values)`. The task exists if and
@@ -62,7 +63,8 @@ export type EndedTask<T> = Omit<TaskDetail, 'result'> & {
 }
 
 /** A task to create with `createTasks`. */
-export interface NewTaskItem<T extends TaskReference = TaskReference> extends Omit<CreateTaskOptions, 'tx'> {
+export interface NewTaskItem<T extends TaskReference = TaskReference>
+  extends Omit<CreateTaskOptions, 'tx' | 'actor'> {
   /** A handler or a type's name. */
   task: T
   /** Checked by the type's schema. Default: none. */

@@ -53,6 +53,8 @@ export interface TaskSettingsInput {
    * minute, so that `waitFor` can still return them. Default 30.
    */
   retentionDays?: number | undefined
+  /** Days that entries of the audit are kept, 0 … 36,500 (indefinitely). Default 365. */
+  auditRetentionDays?: number | undefined
   /** Newest lines that a task's log keeps, 100 … 100,000,000, temporarily up to 10 % more. Default 100,000. */
   maxLogLines?: number | undefined
   /** Longest shutdown, 0 … 2,147,483,647; handlers are aborted at 80 % of it. Default 25,000. */
@@ -79,6 +81,7 @@ export const taskSettings = z
       .max(100)
       .default([]),
     retentionDays: z.number().min(0).max(36_500).default(30),
+    auditRetentionDays: z.number().min(0).max(36_500).default(365),
     maxLogLines: z.int().min(100).max(100_000_000).default(100_000),
     shutdownTimeoutMs: z.int().min(0).max(MAX_TIMER_MS).default(25_000),
   } satisfies { [Name in keyof TaskSettingsInput]-?: z.ZodType<unknown, TaskSettingsInput[Name]> })

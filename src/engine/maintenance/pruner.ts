@@ -4,6 +4,7 @@ import type { TaskSettings } from '../definition/settings.ts'
 import type { TaskDefinition } from '../definition/task.ts'
 import type { TaskEvents } from '../runtime/events.ts'
 import { pause } from '../runtime/wake-up.ts'
+import { pruneEntries } from '../store/audit.ts'
 import { forgetChanges } from '../store/changes.ts'
 import type { ListPosition } from '../store/list-branches.ts'
 import {
@@ -80,6 +81,7 @@ export class Pruner {
       const olderThanMs = this.#retentionMs(taskType)
       if (olderThanMs !== undefined) count += await this.#pruneType(taskType, olderThanMs, signal)
     }
+    await this.#pruneAudit(signal)
     await forgetMinutes(this.#db)
     await forgetChanges(this.#db)
     await forgetOldStarts(this.#db)
@@ -100,6 +102,17 @@ export class Pruner {
       if (position) await pause((performance.now() - begun) * (1 / BUSY - 1), signal)
     }
     return count
+  }
+
+  async #pruneAudit(signal: AbortSignal): Promise<void> {
+    const days = this.#settings.auditRetentionDays
+    if (days >= FOREVER_DAYS) return
+    let hasMore = true
+    while (hasMore && !signal.aborted && (await this.#holdDuty())) {
+      const begun = performance.now()
+      hasMore = await pruneEntries(this.#db, days * DAY_MS)
+      if (hasMore) await pause((performance.now() - begun) * (1 / BUSY - 1), signal)
+    }
   }
 
   /** Takes the duty, or extends it after half of its time. */

@@ -1,18 +1,46 @@
 import { type BulkAnswer, type BulkRequest, MAX_BULK_TASKS } from '../../contract/bulk.ts'
 import type { Database } from '../../db/database.ts'
 import { bulkRequest, requireValid } from '../create/arguments.ts'
+import type { Actor, AuditedChange } from '../definition/actor.ts'
 import { TASK_ID } from '../definition/lifecycle.ts'
 import { findActionable, findSteerable } from '../store/bulk.ts'
 import { type RefusalCode, refusal, type SteeringContext, steer } from './steering.ts'
 
-export async function runBulk(context: SteeringContext, request: BulkRequest): Promise<BulkAnswer> {
-  requireValid('bulk request', bulkRequest, request)
+export function runBulk(context: SteeringContext, request: BulkRequest, actor?: Actor): Promise<BulkAnswer> {
+  // Each task has an entry, so the call itself has none, unless it is refused.
+  return context.audit.run(
+    { actor, action: 'task.bulk', subject: null },
+    async (change) => {
+      requireValid('bulk request', bulkRequest, request)
+      return change && !request.dryRun ? runAudited(context, request, change.actor) : run(context, request)
+    },
+    () => undefined,
+  )
+}
+
+async function runAudited(context: SteeringContext, request: BulkRequest, actor: Actor): Promise<BulkAnswer> {
+  const change = { actor, action: `task.${request.action}`, subject: null } as const
+  const answer = await run(context, request, change)
+  const results = answer.results.map(({ taskId, code = 'ok' }) => ({ subject: taskId, outcome: code }))
+  const [done, refused] = [true, false].map((isOk) =>
+    results.filter(({ outcome }) => (outcome === 'ok') === isOk),
+  )
+  if (done?.length) context.audit.report(change, done)
+  if (refused?.length) await context.audit.refuse(change, refused)
+  return answer
+}
+
+async function run(
+  context: SteeringContext,
+  request: BulkRequest,
+  change?: AuditedChange,
+): Promise<BulkAnswer> {
   const { action, dryRun = false } = request
   const { taskIds, more } = await findTargets(context.db, request)
   const possible = taskIds.filter((taskId) => TASK_ID.test(taskId))
   const refused = dryRun
     ? await predict(context.db, request, possible)
-    : (await steer(context, action, possible)).refused
+    : (await steer(context, action, possible, { change })).refused
   const results = taskIds.map((taskId) => {
     const code = TASK_ID.test(taskId) ? refused.get(taskId) : 'TASK_NOT_FOUND'
     return code === undefined ? { taskId, ok: true } : { taskId, ok: false, code }

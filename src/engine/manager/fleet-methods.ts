@@ -1,11 +1,14 @@
 import type { ScheduleView } from '../../contract/schedule.ts'
 import type { ExecutorView, TaskTypeView } from '../../contract/task.ts'
 import type { Database } from '../../db/database.ts'
+import { actorOf, requireValid, runScheduleOptions } from '../create/arguments.ts'
+import type { ActorOptions } from '../definition/actor.ts'
 import type { CreatedTask } from '../definition/create-options.ts'
 import type { TaskReference } from '../definition/task-reference.ts'
 import { defineSchedule, type ScheduleChanges, type ScheduleOptions } from '../schedules/schedule-options.ts'
 import type { Schedules } from '../schedules/schedules.ts'
 import { listExecutors } from '../store/executors.ts'
+import type { AuditTrail } from './audit-trail.ts'
 import type { TaskTypes } from './task-types.ts'
 
 /** The methods of `TaskManager` for task types, executors and schedules. */
@@ -13,11 +16,13 @@ export class FleetMethods {
   readonly #db: Database
   readonly #schedules: Schedules
   readonly #types: TaskTypes
+  readonly #audit: AuditTrail
 
-  constructor(parts: { db: Database; schedules: Schedules; types: TaskTypes }) {
+  constructor(parts: { db: Database; schedules: Schedules; types: TaskTypes; audit: AuditTrail }) {
     this.#db = parts.db
     this.#schedules = parts.schedules
     this.#types = parts.types
+    this.#audit = parts.audit
   }
 
   /** Lists the types that this app has registered, with their defaults in this process, and whether they are paused. */
@@ -30,13 +35,19 @@ export class FleetMethods {
    *
    * @throws TaskError `UNKNOWN_TASK_TYPE` if neither this app nor any executor has registered the type
    */
-  pauseTaskType(taskType: string): Promise<TaskTypeView> {
-    return this.#types.pause(taskType)
+  async pauseTaskType(taskType: string, options: ActorOptions = {}): Promise<TaskTypeView> {
+    const actor = actorOf('pause options', options)
+    return this.#audit.run({ actor, action: 'type.pause', subject: taskType }, (change) =>
+      this.#types.pause(taskType, change),
+    )
   }
 
   /** Ends a pause. @throws TaskError `UNKNOWN_TASK_TYPE` */
-  resumeTaskType(taskType: string): Promise<TaskTypeView> {
-    return this.#types.resume(taskType)
+  async resumeTaskType(taskType: string, options: ActorOptions = {}): Promise<TaskTypeView> {
+    const actor = actorOf('resume options', options)
+    return this.#audit.run({ actor, action: 'type.resume', subject: taskType }, (change) =>
+      this.#types.resume(taskType, change),
+    )
   }
 
   /** Lists executors with their slots, running tasks and the age of their heartbeats. */
@@ -50,8 +61,16 @@ export class FleetMethods {
    * @throws TaskError `DUPLICATE_SCHEDULE`, `TOO_MANY_SCHEDULES`, `UNKNOWN_TASK_TYPE`, `INVALID_PARAMS`, or
    *   `INVALID_ARGUMENT`, also for a cron expression that is invalid or never fires, or an unknown time zone
    */
-  createSchedule<const T extends TaskReference>(schedule: ScheduleOptions<T>): Promise<ScheduleView> {
-    return this.#schedules.create(defineSchedule(schedule))
+  async createSchedule<const T extends TaskReference>(
+    schedule: ScheduleOptions<T>,
+    options: ActorOptions = {},
+  ): Promise<ScheduleView> {
+    const actor = actorOf('schedule options', options)
+    // Checked by what follows, since JavaScript may pass anything.
+    const subject = (schedule as ScheduleOptions | undefined)?.name ?? null
+    return this.#audit.run({ actor, action: 'schedule.create', subject }, async (change) =>
+      this.#schedules.create(defineSchedule(schedule), change),
+    )
   }
 
   /**
@@ -59,16 +78,23 @@ export class FleetMethods {
    *
    * @throws TaskError `SCHEDULE_NOT_FOUND`, `UNKNOWN_TASK_TYPE`, `INVALID_PARAMS`, `INVALID_ARGUMENT`
    */
-  updateSchedule<const T extends TaskReference>(
+  async updateSchedule<const T extends TaskReference>(
     name: string,
     changes: ScheduleChanges<T>,
+    options: ActorOptions = {},
   ): Promise<ScheduleView> {
-    return this.#schedules.update(name, changes)
+    const actor = actorOf('schedule options', options)
+    return this.#audit.run({ actor, action: 'schedule.update', subject: name }, (change) =>
+      this.#schedules.update(name, changes, change),
+    )
   }
 
   /** Deletes a schedule, but not its tasks. @throws TaskError `SCHEDULE_NOT_FOUND` */
-  deleteSchedule(name: string): Promise<void> {
-    return this.#schedules.delete(name)
+  async deleteSchedule(name: string, options: ActorOptions = {}): Promise<void> {
+    const actor = actorOf('schedule options', options)
+    return this.#audit.run({ actor, action: 'schedule.delete', subject: name }, (change) =>
+      this.#schedules.delete(name, change),
+    )
   }
 
   /** Resolves to undefined if there is no such schedule. */
@@ -86,8 +112,15 @@ export class FleetMethods {
    *
    * @throws TaskError `SCHEDULE_NOT_FOUND`, `UNKNOWN_TASK_TYPE`, `INVALID_PARAMS`
    */
-  runSchedule(name: string, options: { createdBy?: string | null } = {}): Promise<CreatedTask> {
-    return this.#schedules.run(name, options)
+  async runSchedule(
+    name: string,
+    options: ActorOptions & { createdBy?: string | null } = {},
+  ): Promise<CreatedTask> {
+    const { createdBy = null } = requireValid('schedule run options', runScheduleOptions, options)
+    const { actor } = options
+    return this.#audit.run({ actor, action: 'schedule.run', subject: name }, (change) =>
+      this.#schedules.run(name, createdBy, change),
+    )
   }
 
   /** Inserts or updates the schedules that an app's code declares; see the plugin's option `schedules`. */

@@ -1,9 +1,13 @@
-import type { BulkAnswer, BulkRequest } from '../../contract/bulk.ts'
 import type { TaskStreamEvent } from '../../contract/events.ts'
 import type { TaskStats } from '../../contract/stats.ts'
 import type { LogLevel, TaskDetail, TaskList, TaskLogPage } from '../../contract/task.ts'
-import type { Database } from '../../db/database.ts'
-import { requireCreateOptions, requireValid, waitOptions, watchOptions } from '../create/arguments.ts'
+import {
+  createManyOptions,
+  requireCreateOptions,
+  requireValid,
+  waitOptions,
+  watchOptions,
+} from '../create/arguments.ts'
 import { TaskCreator } from '../create/creator.ts'
 import { keepParts, type ManagerOptions } from '../create/manager-parts.ts'
 import { TaskFactory } from '../create/new-task.ts'
@@ -12,22 +16,18 @@ import { TaskError, taskNotFound } from '../definition/errors.ts'
 import { isFinished, TASK_ID } from '../definition/lifecycle.ts'
 import { Redaction } from '../definition/redaction.ts'
 import type { TaskSettings } from '../definition/settings.ts'
-import { requireTypeOf } from '../definition/task.ts'
+import { findDefinitions, requireTypeOf } from '../definition/task.ts'
 import type { AnyTask, CreateArguments, TaskReference } from '../definition/task-reference.ts'
 import { TaskFeed } from '../feed/feed.ts'
 import { type WatchOptions, watchTask } from '../feed/task-watch.ts'
 import { LogCap } from '../maintenance/log-cap.ts'
 import { Schedules } from '../schedules/schedules.ts'
-import { toDetail } from '../store/rows.ts'
-import { runBulk } from './bulk.ts'
+import { AuditTrail } from './audit-trail.ts'
+import { ChangeMethods } from './change-methods.ts'
 import { ExternalOutput } from './external-output.ts'
-import { FleetMethods } from './fleet-methods.ts'
 import { HostEvents, type TaskEventListener, type TaskEventName } from './host-events.ts'
 import { notReady } from './refused-calls.ts'
-import { type RetryOptions, readRetryFrom } from './retry-from.ts'
 import { Statistics } from './statistics.ts'
-import { type SteeringContext, steerOne } from './steering.ts'
-import { TaskChanger, type TaskChanges } from './task-changer.ts'
 import { type LogQuery, type TaskQuery, TaskReader } from './task-reader.ts'
 import { TaskTypes } from './task-types.ts'
 import { Waiters, type WaitOptions } from './waiters.ts'
@@ -46,16 +46,14 @@ export type { LogQuery, TaskQuery } from './task-reader.ts'
 export type { WaitOptions } from './waiters.ts'
 
 /** Creates, reads and changes tasks: `app.tasks`. Every change of a task is one guarded statement in the store. */
-export class TaskManager extends FleetMethods {
+export class TaskManager extends ChangeMethods {
   readonly #settings: TaskSettings
   readonly #creator: TaskCreator
   readonly #reader: TaskReader
-  readonly #readParts: { readonly db: Database; readonly redaction: Redaction }
   readonly #output: ExternalOutput
   readonly #waiters: Waiters
   readonly #statistics: Statistics
-  readonly #steering: SteeringContext
-  readonly #changer: TaskChanger
+  readonly #audit: AuditTrail
   readonly #hostEvents: HostEvents
   readonly #feed: TaskFeed
   readonly #isReady: () => boolean
@@ -67,17 +65,18 @@ export class TaskManager extends FleetMethods {
     const feed = new TaskFeed(options.feedDb ?? db, events, redaction)
     const parts = { ...options, redaction, factory, feed }
     const creator = new TaskCreator(parts)
-    super({ db, schedules: new Schedules({ ...parts, creator }), types: new TaskTypes(options) })
+    const reader = new TaskReader(db, redaction)
+    const audit = new AuditTrail(parts)
+    const schedules = new Schedules({ ...parts, creator })
+    super({ ...parts, reader, audit, schedules, types: new TaskTypes(options) })
     keepParts(this, parts)
     this.#settings = settings
     this.#creator = creator
-    this.#readParts = { db, redaction }
-    this.#reader = new TaskReader(db, redaction)
+    this.#reader = reader
     this.#output = new ExternalOutput(db, new LogCap(db, events, settings.maxLogLines))
     this.#waiters = new Waiters(db, events, settings.pollIntervalMs, (task) => redaction.hide(task))
     this.#statistics = new Statistics(db)
-    this.#steering = { db, events, isWaiting: false }
-    this.#changer = new TaskChanger(parts)
+    this.#audit = audit
     this.#hostEvents = new HostEvents(events)
     this.#feed = feed
     this.#isReady = options.isReady ?? (() => true)
@@ -95,17 +94,29 @@ export class TaskManager extends FleetMethods {
     task: T,
     ...[params, options = {}]: CreateArguments<T, CreateTaskOptions>
   ): Promise<CreatedTask> {
-    const { tx, ...others } = requireCreateOptions(options)
-    return this.#creator.create({ ...others, task, ...(params === undefined ? {} : { params }) }, tx)
+    const { tx, actor, ...others } = requireCreateOptions(options)
+    const item = { ...others, task, ...(params === undefined ? {} : { params }) }
+    return this.#audit.run(
+      { actor, action: 'task.create', subject: nameOf([task]) },
+      (audit) => this.#creator.create(item, { tx, audit: audit && { ...audit, subject: null } }),
+      ({ taskId }) => (tx ? undefined : [{ subject: taskId, outcome: 'ok' }]),
+    )
   }
 
   /** Creates many tasks of any types, all or none, and returns them in the order of the items. Throws as `createTask`. */
   async createTasks<const T extends readonly TaskReference[]>(
     items: NewTaskItems<T>,
-    options: Pick<CreateTaskOptions, 'tx'> = {},
+    options: Pick<CreateTaskOptions, 'tx' | 'actor'> = {},
   ): Promise<{ [Index in keyof T]: CreatedTask }> {
     // A mapped tuple has as many elements as there are items; an array type loses that.
-    return (await this.#creator.createAll(items, options)) as { [Index in keyof T]: CreatedTask }
+    const { tx } = requireValid('create options', createManyOptions, options)
+    const { actor } = options
+    const created = this.#audit.run(
+      { actor, action: 'task.create', subject: nameOf(items.map((item) => item.task)) },
+      (audit) => this.#creator.createAll(items, { tx, audit: audit && { ...audit, subject: null } }),
+      (tasks) => (tx ? undefined : tasks.map(({ taskId }) => ({ subject: taskId, outcome: 'ok' }))),
+    )
+    return (await created) as { [Index in keyof T]: CreatedTask }
   }
 
   /** Resolves to the task with params, result and attempts, or to undefined if there is none. */
@@ -120,73 +131,6 @@ export class TaskManager extends FleetMethods {
    */
   async listTasks(query: TaskQuery = {}): Promise<TaskList> {
     return this.#reader.list(query)
-  }
-
-  /**
-   * Cancels a pending or running task and aborts the signal of its handler. A second cancel is not an error.
-   *
-   * @throws TaskError `TASK_NOT_FOUND`, `TASK_ALREADY_FINISHED`, or `CANCEL_PENDING` if an open transaction holds the row
-   *   for longer than 0.7 s: the signal is aborted, and the task becomes cancelled when the transaction ends, unless the
-   *   transaction completes it
-   */
-  async cancelTask(taskId: string): Promise<TaskDetail> {
-    await steerOne(this.#steering, 'cancel', taskId)
-    return this.#reader.require(taskId)
-  }
-
-  /**
-   * Makes a finished task pending again, with all its retries. A failed or cancelled task keeps its finished steps, a
-   * completed one starts anew; `from` decides otherwise.
-   *
-   * @throws TaskError `TASK_NOT_FOUND`, `STEP_NOT_FOUND`, `TASK_NOT_FINISHED`, `TASK_STILL_STOPPING` while a live executor still runs the
-   *   handler of its last attempt, `DUPLICATE_TASK` while another task has its unique key, or `TASK_BUSY` if an open
-   *   transaction holds the row for longer than 0.7 s
-   */
-  async retryTask(taskId: string, options: RetryOptions = {}): Promise<TaskDetail> {
-    const from = await readRetryFrom(this.#readParts, taskId, options)
-    const [pending] = (await steerOne(this.#steering, 'retry', taskId, from)).pending
-    const task = await this.#reader.require(taskId)
-    if (!pending) return task
-    // It may run again by now: returns what this call made of it.
-    const attempts = task.attempts.filter(({ attempt }) => attempt <= pending.attempt)
-    const { params, steps, stepCount } = task
-    return { ...toDetail(pending, null, attempts, { steps, stepCount }), params }
-  }
-
-  /**
-   * Changes the given fields of a pending task, all of them or none. New params replace all old ones, and are checked as
-   * those of a new task. A task that any process has started is not changed.
-   *
-   * @throws TaskError `TASK_NOT_FOUND`, `TASK_NOT_PENDING`, `INVALID_PARAMS`, `INVALID_ARGUMENT`, also for no change at
-   *   all, or `TASK_BUSY` as `retryTask`
-   */
-  updateTask(taskId: string, changes: TaskChanges): Promise<TaskDetail> {
-    return this.#changer.change(taskId, changes)
-  }
-
-  /**
-   * Makes a pending task due at once, such as a delayed one or one that waits for a retry. It still waits for a slot, for
-   * limits and for the end of a pause.
-   *
-   * @throws TaskError `TASK_NOT_FOUND`, `TASK_NOT_PENDING`, or `TASK_BUSY` as `retryTask`
-   */
-  runNow(taskId: string): Promise<TaskDetail> {
-    return this.#changer.runNow(taskId)
-  }
-
-  /** Deletes a finished task. @throws TaskError `TASK_NOT_FOUND`, `TASK_NOT_FINISHED`, `TASK_BUSY` as `retryTask` */
-  async deleteTask(taskId: string): Promise<void> {
-    await steerOne(this.#steering, 'delete', taskId)
-  }
-
-  /**
-   * Cancels, retries or deletes up to 1,000 tasks: those in `taskIds`, or the newest that match `filter` and allow the
-   * action. Returns the result of each; `more` is true if another call would find more. `dryRun` changes nothing.
-   *
-   * @throws TaskError `INVALID_ARGUMENT`
-   */
-  bulk(request: BulkRequest): Promise<BulkAnswer> {
-    return runBulk(this.#steering, request)
   }
 
   /**
@@ -296,4 +240,15 @@ export class TaskManager extends FleetMethods {
     this.#waiters.stop()
     this.#feed.close()
   }
+}
+
+/** The subject of a refused create, which has no id: the type, if there is only one. */
+function nameOf(tasks: readonly unknown[]): string | null {
+  const names = new Set(
+    tasks.flatMap((task) =>
+      typeof task === 'string' ? task : findDefinitions(task).map(({ type }) => type),
+    ),
+  )
+  const [name = null] = names
+  return names.size === 1 ? name : null
 }

@@ -1,6 +1,6 @@
 import { stepName } from '../../contract/task.ts'
 import type { Database } from '../../db/database.ts'
-import { requireKnownKeys } from '../create/arguments.ts'
+import type { ActorOptions } from '../definition/actor.ts'
 import { TaskError, taskNotFound } from '../definition/errors.ts'
 import { TASK_ID } from '../definition/lifecycle.ts'
 import type { Redaction } from '../definition/redaction.ts'
@@ -10,7 +10,7 @@ import { findTask } from '../store/read.ts'
 import { stepExists } from '../store/steps.ts'
 
 /** Options of `retryTask`. */
-export interface RetryOptions {
+export interface RetryOptions extends ActorOptions {
   /**
    * `start`: forgets all steps. The name of a finished step: forgets it and all that finished after it. Default: a failed
    * or cancelled task keeps its steps, a completed one starts anew.
@@ -24,7 +24,6 @@ export async function readRetryFrom(
   taskId: string,
   options: RetryOptions,
 ): Promise<RetryFrom | undefined> {
-  requireKnownKeys('retry options', options, ['from'])
   const { from } = options
   if (from === undefined) return undefined
   if (!stepName.safeParse(from).success) {

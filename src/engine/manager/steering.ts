@@ -1,6 +1,7 @@
 import type { BulkAction } from '../../contract/bulk.ts'
 import type { Database } from '../../db/database.ts'
 import { codeOf, DEADLOCK, LOCK_NOT_AVAILABLE, UNIQUE_VIOLATION } from '../../db/errors.ts'
+import type { AuditedChange } from '../definition/actor.ts'
 import { TaskError, type TaskErrorCode } from '../definition/errors.ts'
 import { isFinished, TASK_ID } from '../definition/lifecycle.ts'
 import type { TaskEvents } from '../runtime/events.ts'
@@ -9,6 +10,7 @@ import { requestCancels } from '../store/cancel-requests.ts'
 import { cancelTasks, deleteTasks, type LockedRows, type RetryFrom, retryTasks } from '../store/operate.ts'
 import { findStatuses } from '../store/read.ts'
 import type { TaskRow } from '../store/rows.ts'
+import type { AuditTrail } from './audit-trail.ts'
 import { retryWhile } from './retry-while.ts'
 
 export type RefusalCode = Extract<
@@ -26,6 +28,7 @@ export type RefusalCode = Extract<
 export interface SteeringContext {
   readonly db: Database
   readonly events: TaskEvents
+  readonly audit: AuditTrail
   /** A statement waits for one locked row: one at a time, so that repeated calls take no more connections. */
   isWaiting: boolean
 }
@@ -37,6 +40,12 @@ export interface Steered {
   readonly pending: readonly TaskRow[]
 }
 
+interface SteerOptions {
+  readonly from?: RetryFrom | undefined
+  /** The entry of the audit for each task. */
+  readonly change?: AuditedChange | undefined
+}
+
 type Refuse = (taskId: string, code: RefusalCode) => void
 
 /** A refused or locked task does not fail the others. */
@@ -44,7 +53,7 @@ export async function steer(
   context: SteeringContext,
   action: BulkAction,
   taskIds: readonly string[],
-  from?: RetryFrom,
+  options: SteerOptions = {},
 ): Promise<Steered> {
   const changed = new Set<string>()
   const refused = new Map<string, RefusalCode>()
@@ -56,7 +65,7 @@ export async function steer(
     tried = tries
     const locked = tries === 2 && left.length === 1 && !context.isWaiting ? 'wait' : 'skip'
     context.isWaiting ||= locked === 'wait'
-    const all = await ACTIONS[action](context, { taskIds: left, locked, refuse, from }).finally(() => {
+    const all = await ACTIONS[action](context, { ...options, taskIds: left, locked, refuse }).finally(() => {
       if (locked === 'wait') context.isWaiting = false
     })
     for (const done of all) {
@@ -73,6 +82,11 @@ export async function steer(
   // The first try may have spent the time waiting for keys; skipped rows may be free by now.
   if (left.length > 0 && tried === 1) await attempt(2)
   for (const taskId of left) refuse(taskId, action === 'cancel' ? 'CANCEL_PENDING' : 'TASK_BUSY')
+  const { change } = options
+  const unchanged = taskIds.filter((taskId) => !changed.has(taskId) && !refused.has(taskId))
+  if (change && unchanged.length > 0) {
+    await context.audit.record(unchanged.map((subject) => ({ ...change, subject, outcome: 'ok' })))
+  }
   return { changed, refused, pending }
 }
 
@@ -90,10 +104,10 @@ export async function steerOne(
   context: SteeringContext,
   action: BulkAction,
   taskId: string,
-  from?: RetryFrom,
+  options: SteerOptions = {},
 ): Promise<Steered> {
   if (!TASK_ID.test(taskId)) throw new TaskError('TASK_NOT_FOUND', DETAILS.TASK_NOT_FOUND(taskId, ''))
-  const steered = await steer(context, action, [taskId], from)
+  const steered = await steer(context, action, [taskId], options)
   const code = steered.refused.get(taskId)
   if (code === undefined) return steered
   const status = (await findStatuses(context.db, [taskId])).get(taskId) ?? 'unfinished'
@@ -139,19 +153,19 @@ const ACTIONS: Record<
   BulkAction,
   (
     context: SteeringContext,
-    call: { taskIds: readonly string[]; locked: LockedRows; refuse: Refuse; from: RetryFrom | undefined },
+    call: SteerOptions & { taskIds: readonly string[]; locked: LockedRows; refuse: Refuse },
   ) => Promise<readonly (TaskRow | { readonly taskId: string })[]>
 > = {
-  async cancel({ db, events }, { taskIds, locked }) {
-    const runs = await inHalves(taskIds, (ids) => cancelTasks(db, ids, locked))
+  async cancel({ db, events }, { taskIds, locked, change }) {
+    const runs = await inHalves(taskIds, (ids) => cancelTasks(db, ids, locked, change))
     for (const run of runs) events.emit('cancelled', run)
     return runs.map(({ taskId }) => ({ taskId }))
   },
 
-  async retry({ db, events }, { taskIds, locked, refuse, from }) {
+  async retry({ db, events }, { taskIds, locked, refuse, from, change }) {
     const rows = await inHalves(
       taskIds,
-      (ids) => retryTasks(db, ids, locked, from),
+      (ids) => retryTasks(db, ids, locked, { from, change }),
       (taskId, code) => {
         if (code === UNIQUE_VIOLATION) refuse(taskId, 'DUPLICATE_TASK')
         else if (locked === 'skip') refuse(taskId, 'UNIQUE_KEY_BUSY')
@@ -169,8 +183,8 @@ const ACTIONS: Record<
     return rows
   },
 
-  async delete({ db }, { taskIds, locked }) {
-    const deleted = await inHalves(taskIds, (ids) => deleteTasks(db, ids, locked))
+  async delete({ db }, { taskIds, locked, change }) {
+    const deleted = await inHalves(taskIds, (ids) => deleteTasks(db, ids, locked, change))
     return deleted.map((taskId) => ({ taskId }))
   },
 }

@@ -3,6 +3,7 @@ import type { Database } from '../../db/database.ts'
 import { requireValid, taskChanges } from '../create/arguments.ts'
 import type { ManagerParts } from '../create/manager-parts.ts'
 import { isOverdue, type TaskFactory } from '../create/new-task.ts'
+import type { AuditedChange } from '../definition/actor.ts'
 import { TaskError, taskNotFound } from '../definition/errors.ts'
 import { TASK_ID } from '../definition/lifecycle.ts'
 import type { StoredParams } from '../definition/params.ts'
@@ -47,24 +48,25 @@ export class TaskChanger {
   }
 
   /** @throws TaskError `TASK_NOT_FOUND`, `TASK_NOT_PENDING`, `TASK_BUSY`, `INVALID_PARAMS`, `INVALID_ARGUMENT` */
-  change(taskId: string, changes: TaskChanges): Promise<TaskDetail> {
+  change(taskId: string, changes: TaskChanges, audited?: AuditedChange): Promise<TaskDetail> {
     requireValid('changes of a task', taskChanges, changes)
     const { priority, runAt } = changes
     let params: StoredParams | undefined
     return this.#write(taskId, async (waiting) => {
       requireTimeToStart(waiting, runAt)
-      if (changes.params === undefined) return changeTask(this.#db, waiting, { priority, runAt })
+      if (changes.params === undefined) return changeTask(this.#db, waiting, { priority, runAt }, audited)
       params ??= await this.#factory.prepareParams(waiting.taskType, changes.params)
       const concurrencyKey = this.#keysOf(waiting, params)
       const rateKey = this.#factory.rateKeyOf(waiting.taskType, Object.fromEntries(params))
-      const row = await changeTask(this.#db, waiting, { priority, runAt, params, concurrencyKey, rateKey })
+      const change = { priority, runAt, params, concurrencyKey, rateKey }
+      const row = await changeTask(this.#db, waiting, change, audited)
       return row && { ...row, params: Object.fromEntries(params), steps: null, stepCount: 0 }
     })
   }
 
   /** @throws TaskError `TASK_NOT_FOUND`, `TASK_NOT_PENDING`, `TASK_BUSY` */
-  runNow(taskId: string): Promise<TaskDetail> {
-    return this.#write(taskId, (waiting) => runTaskNow(this.#db, waiting))
+  runNow(taskId: string, audited?: AuditedChange): Promise<TaskDetail> {
+    return this.#write(taskId, (waiting) => runTaskNow(this.#db, waiting, audited))
   }
 
   async #write(

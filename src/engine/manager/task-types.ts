@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { TaskTypeView } from '../../contract/task.ts'
 import type { Database } from '../../db/database.ts'
 import { unknownType } from '../create/known-types.ts'
+import type { AuditedChange } from '../definition/actor.ts'
 import { limitsOf, type TypeLimits } from '../definition/limits.ts'
 import type { TaskSettings } from '../definition/settings.ts'
 import type { TaskDefinition } from '../definition/task.ts'
@@ -50,9 +51,9 @@ export class TaskTypes {
     return views
   }
 
-  async pause(taskType: string): Promise<TaskTypeView> {
+  async pause(taskType: string, change?: AuditedChange): Promise<TaskTypeView> {
     await this.#requireKnown(taskType)
-    await orBusy('TASK_TYPE_BUSY', `type '${taskType}'`, pauseType(this.#db, taskType))
+    await orBusy('TASK_TYPE_BUSY', `type '${taskType}'`, pauseType(this.#db, taskType, change))
     // Claims in flight at the pause's commit may still take tasks.
     let inFlight = await findClaimsInFlight(this.#db)
     while (inFlight.size > 0) {
@@ -64,9 +65,9 @@ export class TaskTypes {
     return this.#describe(taskType, new Set([taskType]), waiting)
   }
 
-  async resume(taskType: string): Promise<TaskTypeView> {
+  async resume(taskType: string, change?: AuditedChange): Promise<TaskTypeView> {
     await this.#requireKnown(taskType)
-    await orBusy('TASK_TYPE_BUSY', `type '${taskType}'`, resumeType(this.#db, taskType))
+    await orBusy('TASK_TYPE_BUSY', `type '${taskType}'`, resumeType(this.#db, taskType, change))
     this.#events.emit('resumed', { taskType })
     return this.#describe(taskType, new Set(), await findTypesWithoutExecutor(this.#db, [taskType]))
   }

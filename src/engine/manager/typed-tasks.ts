@@ -28,7 +28,7 @@ export interface TypedTasks<T extends AnyTask>
   /** As `TaskManager.createTasks`, for these types. */
   createTasks<const Items extends readonly ItemOf<T>[]>(
     items: Items,
-    options?: Pick<CreateTaskOptions, 'tx'>,
+    options?: Pick<CreateTaskOptions, 'tx' | 'actor'>,
   ): Promise<{ [Index in keyof Items]: CreatedTask }>
 }
 

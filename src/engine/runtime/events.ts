@@ -1,5 +1,7 @@
 import { EventEmitter } from 'node:events'
 import { types } from 'node:util'
+import type { AuditAction } from '../../contract/audit-views.ts'
+import type { Actor } from '../definition/actor.ts'
 import type { AttemptOutcome, LogLevel } from '../definition/lifecycle.ts'
 import { describeError } from '../definition/outcome.ts'
 import type { RescuedTask } from '../store/rescue.ts'
@@ -25,6 +27,13 @@ export interface AttemptEnd {
   readResult?(): unknown
 }
 
+/** Part of a change in the audit. */
+export interface AuditResult {
+  readonly subject: string | null
+  /** `ok`, or the code of the error. */
+  readonly outcome: string
+}
+
 /** What happens in the engine. Listeners word log lines and count metrics. */
 export interface TaskEventMap {
   /** Created or made pending again (`isRetry`) here. `overdue`: a task was due before it existed. */
@@ -43,6 +52,8 @@ export interface TaskEventMap {
   delayed: [{ dueAt: number; inMs: number }]
   /** Due tasks of which no other process has been notified. */
   due: [{ count: number }]
+  /** A change by an actor, or a refused one, was written here. */
+  audited: [{ actor: Actor; action: AuditAction; results: readonly AuditResult[] }]
   /** `expired`: it was not started in time. */
   cancelled: [RunEvent & { reason?: 'expired' }]
   /** A transaction holds the row of a running task: its handler is to stop now, the row becomes cancelled later. */

@@ -7,10 +7,11 @@ import {
 } from '../../contract/schedule.ts'
 import { storableText } from '../../contract/task.ts'
 import type { Database } from '../../db/database.ts'
-import { requireKnownKeys, requireValid, runScheduleOptions } from '../create/arguments.ts'
+import { requireKnownKeys, requireValid } from '../create/arguments.ts'
 import type { TaskCreator } from '../create/creator.ts'
 import type { ManagerParts } from '../create/manager-parts.ts'
 import type { TaskFactory } from '../create/new-task.ts'
+import type { AuditedChange } from '../definition/actor.ts'
 import type { CreatedTask } from '../definition/create-options.ts'
 import { TaskError } from '../definition/errors.ts'
 import { decodeScheduleParams, invalidParams, requireStorable } from '../definition/params.ts'
@@ -53,16 +54,16 @@ export class Schedules {
     this.#redaction = options.redaction
   }
 
-  async create(options: ScheduleOptions): Promise<ScheduleView> {
+  async create(options: ScheduleOptions, change?: AuditedChange): Promise<ScheduleView> {
     const settings = this.#read(options)
     await this.#creator.requireKnown([options.task])
     const { next } = await this.#check(settings)
-    const row = await insertSchedule(this.#db, settings, next)
+    const row = await insertSchedule(this.#db, settings, next, change)
     if (!row) throw await this.#whyNot(settings.name)
     return this.#changed(row)
   }
 
-  async update(name: string, changes: ScheduleChanges): Promise<ScheduleView> {
+  async update(name: string, changes: ScheduleChanges, audited?: AuditedChange): Promise<ScheduleView> {
     requireKnownKeys('schedule', changes, CHANGE_KEYS)
     const { task, ...rest } = changes
     const taskType = task === undefined ? undefined : this.#typeOf(task)
@@ -82,15 +83,16 @@ export class Schedules {
       // An invalid schedule can still be disabled.
       const isOff = Object.keys(changes).every((key) => key === 'enabled') && !settings.enabled
       const next = isOff ? new Date() : (await this.#check(settings)).next
-      const written = updateSchedule(this.#db, before, settings, { at: next, isNew })
+      const written = updateSchedule(this.#db, before, settings, { at: next, isNew }, audited)
       const row = await orBusy('SCHEDULE_BUSY', `schedule '${name}'`, written)
       if (row) return this.#changed(row)
     }
   }
 
-  async delete(name: string): Promise<void> {
+  async delete(name: string, change?: AuditedChange): Promise<void> {
     if (!isStorable(name)) throw notFound(name)
-    const deleted = await orBusy('SCHEDULE_BUSY', `schedule '${name}'`, deleteSchedule(this.#db, name))
+    const written = deleteSchedule(this.#db, name, change)
+    const deleted = await orBusy('SCHEDULE_BUSY', `schedule '${name}'`, written)
     if (!deleted) throw notFound(name)
     this.#events.emit('scheduleDeleted', { schedule: name })
     this.#events.emit('schedulesChanged', { schedule: name, deleted: true })
@@ -105,11 +107,11 @@ export class Schedules {
     return (await listSchedules(this.#db)).map((row) => this.#view(row))
   }
 
-  async run(name: string, options: { createdBy?: string | null }): Promise<CreatedTask> {
-    const { createdBy = null } = requireValid('schedule run options', runScheduleOptions, options)
+  async run(name: string, createdBy: string | null, audit?: AuditedChange): Promise<CreatedTask> {
     const { taskType, params } = await this.#require(name)
     await this.#tryParams(taskType, params)
-    return this.#creator.create({ task: taskType, params: decodeScheduleParams(taskType, params), createdBy })
+    const item = { task: taskType, params: decodeScheduleParams(taskType, params), createdBy }
+    return this.#creator.create(item, { audit })
   }
 
   async declare(all: readonly ScheduleOptions[]): Promise<void> {

@@ -1,5 +1,7 @@
 import { arrayLiteral, type Database, execute, statement } from '../../db/database.ts'
+import type { AuditedChange } from '../definition/actor.ts'
 import type { StoredParams } from '../definition/params.ts'
+import { auditCte, changeValue } from './audit.ts'
 import { reportCte } from './changes.ts'
 import { NOT_EXPIRED } from './claim-text.ts'
 import { WAITS_BRIEFLY } from './fence.ts'
@@ -42,8 +44,8 @@ const sleepsUntilDue = (condition = '') => `slept as (
       where s.task_id = changed.task_id and s.ended_at > now()${condition}
    ), `
 
-/** $1 task, $2 version. */
-const changing = (set: string, more = sleepsUntilDue()) => `with seen as materialized (
+/** $1 task, $2 version; `audit`: number of the parameter with the entry. */
+const changing = (audit: number, set: string, more = sleepsUntilDue()) => `with seen as materialized (
      select id, ctid as place
        from ${TASKS}
       where task_id = $1 and xmin::text = $2 and status = 'pending' and ${NOT_EXPIRED}
@@ -60,7 +62,7 @@ const changing = (set: string, more = sleepsUntilDue()) => `with seen as materia
        from locked
       where t.id = locked.id
      returning t.*
-   ), ${more}${reportCte('changed')}
+   ), ${more}${auditCte('changed', 'changed.task_id', audit)}, ${reportCte('changed')}
    select ${TASK_COLUMNS}, (extract(epoch from t.run_at - now()) * 1000)::float8 as "inMs" from changed t`
 
 // $5: the new key of a task that has $6, the key of its old params, and not one of its own. $8 and $9: keys and values of
@@ -69,6 +71,7 @@ const changing = (set: string, more = sleepsUntilDue()) => `with seen as materia
 const CHANGE = statement(
   'change',
   changing(
+    11,
     `priority = coalesce($3::smallint, t.priority), run_at = coalesce($4::timestamptz, t.run_at),
             concurrency_key = case when t.concurrency_key = $6 then $5 else t.concurrency_key end,
             rate_key = case when $7::boolean then $10 else t.rate_key end,
@@ -90,7 +93,7 @@ const CHANGE = statement(
 )
 
 // A task that is due keeps its place among those that are.
-const RUN_NOW = statement('run_now', changing('run_at = least(t.run_at, now())'))
+const RUN_NOW = statement('run_now', changing(3, 'run_at = least(t.run_at, now())'))
 
 export interface TaskChange {
   readonly priority?: number | undefined
@@ -112,6 +115,7 @@ export async function changeTask(
   db: Database,
   { taskId, version }: WaitingRow,
   { priority, runAt, params, concurrencyKey, rateKey }: TaskChange,
+  audited?: AuditedChange,
 ): Promise<ChangedRow | undefined> {
   const [row] = await execute<ChangedRow>(db, CHANGE, [
     taskId,
@@ -124,6 +128,7 @@ export async function changeTask(
     arrayLiteral([...(params?.keys() ?? [])]),
     arrayLiteral([...(params?.values() ?? [])]),
     rateKey ?? null,
+    changeValue(audited),
   ])
   return row
 }
@@ -132,7 +137,8 @@ export async function changeTask(
 export async function runTaskNow(
   db: Database,
   { taskId, version }: WaitingRow,
+  audited?: AuditedChange,
 ): Promise<ChangedRow | undefined> {
-  const [row] = await execute<ChangedRow>(db, RUN_NOW, [taskId, version])
+  const [row] = await execute<ChangedRow>(db, RUN_NOW, [taskId, version, changeValue(audited)])
   return row
 }

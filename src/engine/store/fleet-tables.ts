@@ -145,3 +145,30 @@ export const createChanges = (table: PgTableFn) =>
     },
     (t) => [index('idx_async_task_changes_xid').on(t.xid)],
   )
+
+/** Who changed what. Entries outlive tasks, types and schedules. */
+export const createAudit = (table: PgTableFn) =>
+  table(
+    'async_task_audit',
+    {
+      id: bigint('id', { mode: 'number' }).generatedAlwaysAsIdentity().notNull(),
+      at: instant('at').notNull().default(sql`statement_timestamp()`),
+      /** Null: unknown. */
+      actorId: text('actor_id'),
+      actorName: text('actor_name'),
+      action: text('action').notNull(),
+      /** Id of a task, name of a type or schedule, or a user; null: none. */
+      subject: text('subject'),
+      /** `ok`, or the code of the error. */
+      outcome: text('outcome').notNull(),
+      requestId: text('request_id'),
+      address: text('address'),
+    },
+    (t) => [
+      // Each serves a filter in the order of the list; the first one the retention, too.
+      primaryKey({ name: 'async_task_audit_pkey', columns: [t.at, t.id] }),
+      index('idx_async_task_audit_actor').on(t.actorId, t.at, t.id),
+      index('idx_async_task_audit_action').on(t.action, t.at, t.id),
+      index('idx_async_task_audit_subject').on(t.subject, t.at, t.id),
+    ],
+  )

@@ -9,16 +9,17 @@ import {
 import { DEADLOCK } from '../../db/errors.ts'
 import { type CallersTransaction, runIn } from '../../db/query-runner.ts'
 import { withoutStatement } from '../definition/thrown.ts'
+import { entriesValue, type NewAuditEntry, RECORD } from './audit.ts'
 import { EXPIRE_HOLDERS } from './expire.ts'
 import {
+  chooseInsertion,
   column,
   INSERTION_PARAMETERS,
   type InsertedRow,
-  insertText,
+  insertionsOf,
   insertValues,
   type NewTask,
   toRows,
-  traceValues,
   unlessBusy,
 } from './insert.ts'
 import { mayReplace, type ReplacedRow, replaceHolders } from './replace.ts'
@@ -29,15 +30,11 @@ import { TASKS } from './tables.ts'
 
 const LOCK_TIMEOUT = `$${INSERTION_PARAMETERS + 2}::text`
 
-const insertUniqueText = (trace?: number) =>
-  insertText(
-    `where ${LOCK_TIMEOUT} is null or (select set_config('lock_timeout', ${LOCK_TIMEOUT}, true)) is not null`,
-    `on conflict (unique_key) where unique_key is not null and status in ('pending', 'running') do nothing`,
-    trace,
-  )
-
-const INSERT_UNIQUE = statement('insert_unique', insertUniqueText())
-const INSERT_UNIQUE_TRACED = statement('insert_unique_traced', insertUniqueText(INSERTION_PARAMETERS + 3))
+const INSERT_UNIQUE = insertionsOf('insert_unique', {
+  condition: `where ${LOCK_TIMEOUT} is null or (select set_config('lock_timeout', ${LOCK_TIMEOUT}, true)) is not null`,
+  conflict: `on conflict (unique_key) where unique_key is not null and status in ('pending', 'running') do nothing`,
+  last: INSERTION_PARAMETERS + 2,
+})
 
 // JSON text, because drivers and Drizzle decode instants differently.
 const HOLDERS = statement(
@@ -80,14 +77,14 @@ export async function insertIn(
   on: CallersTransaction,
   tasks: readonly NewTask[],
   payload: string | null,
-  check: Check,
+  steps: Steps,
 ): Promise<Insertion> {
   const run: Run = ({ text }, values) =>
     runIn(on, text, values).catch((error: unknown) => {
       // Drizzle's error contains the values, and with them the params of tasks; its cause does not.
       throw withoutStatement(error)
     })
-  return insertAll(run, tasks, { lockTimeout: null, payload, check })
+  return insertAll(run, tasks, { lockTimeout: null, payload, ...steps })
 }
 
 /** The same in one transaction, until each task has a row or a holder. An error of `check` rolls it back. */
@@ -95,9 +92,9 @@ export async function insertAllUnique(
   db: Database,
   tasks: readonly NewTask[],
   waitMs: number,
-  check: Check = () => {},
+  steps: Steps,
 ): Promise<Insertion | undefined> {
-  const options = { lockTimeout: `${waitMs}ms`, payload: null, check }
+  const options = { lockTimeout: `${waitMs}ms`, payload: null, ...steps }
   const work = transact(db, (client) =>
     insertAll((sent, values) => client.execute(sent, values), tasks, options),
   )
@@ -110,8 +107,12 @@ export async function withdrawIn(on: CallersTransaction, taskIds: readonly strin
 
 type Run = (sent: Statement, values: unknown[]) => Promise<unknown[]>
 
-/** Throws where a task must not have been held. */
-type Check = (insertion: Insertion) => void
+interface Steps {
+  /** Throws where a task must not have been held. */
+  readonly check?: (insertion: Insertion) => void
+  /** The entries of the audit, written in the same transaction. */
+  readonly toEntries: (insertion: Insertion) => readonly NewAuditEntry[]
+}
 
 interface InsertOptions {
   readonly lockTimeout: string | null
@@ -122,20 +123,22 @@ interface InsertOptions {
 async function insertAll(
   run: Run,
   tasks: readonly NewTask[],
-  { check, ...options }: InsertOptions & { readonly check: Check },
+  { check, toEntries, ...options }: InsertOptions & Steps,
 ): Promise<Insertion> {
   const created = new Map<string, TaskRow>()
   const holders = new Map<string, DetailRow>()
   const replaced = new Map<string, ReplacedRow>()
   const insertOpen = async (open: readonly NewTask[]) => {
     while (open.length > 0) {
-      for (const [taskId, row] of await insertFree(run, open, options)) created.set(taskId, row)
+      // The tasks may still be withdrawn: their entries come last.
+      const silent = open.map((task) => ({ ...task, audit: undefined }))
+      for (const [taskId, row] of await insertFree(run, silent, options)) created.set(taskId, row)
       for (const [key, row] of await findHolders(run, open, created)) holders.set(key, row)
       open = open.filter((task) => !isResolved(task, { created, holders }))
     }
   }
   await insertOpen(tasks)
-  check({ created, holders })
+  check?.({ created, holders })
   // A holder that waits is to be replaced; what is not, was claimed or has ended.
   const isOpen = (task: NewTask) =>
     task.onDuplicate === 'replace' && !created.has(task.taskId) && canReplace(task, holders)
@@ -147,6 +150,8 @@ async function insertAll(
     for (const { uniqueKey } of open) holders.delete(uniqueKey ?? '')
     await insertOpen(open)
   }
+  const entries = toEntries({ created, holders, replaced })
+  if (entries.length > 0) await run(RECORD, [entriesValue(entries)])
   return { created, holders, replaced }
 }
 
@@ -162,9 +167,8 @@ async function insertFree(
 ): Promise<Map<string, TaskRow>> {
   // All processes lock keys in the same order, so none deadlock.
   const sorted = tasks.toSorted((a, b) => compare(a.uniqueKey ?? '', b.uniqueKey ?? ''))
-  const traces = traceValues(sorted)
-  const sent = traces.length > 0 ? INSERT_UNIQUE_TRACED : INSERT_UNIQUE
-  const rows = await run(sent, [...insertValues(sorted), payload, lockTimeout, ...traces])
+  const { sent, more } = chooseInsertion(INSERT_UNIQUE, sorted)
+  const rows = await run(sent, [...insertValues(sorted), payload, lockTimeout, ...more])
   return toRows(tasks, rows as InsertedRow[])
 }
 

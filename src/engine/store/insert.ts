@@ -1,6 +1,15 @@
-import { arrayLiteral, type Database, execute, plainArray, statement } from '../../db/database.ts'
+import {
+  arrayLiteral,
+  type Database,
+  execute,
+  plainArray,
+  type Statement,
+  statement,
+} from '../../db/database.ts'
 import { codeOf, LIMIT_EXCEEDED, LOCK_NOT_AVAILABLE } from '../../db/errors.ts'
+import type { AuditedChange } from '../definition/actor.ts'
 import type { StoredParams } from '../definition/params.ts'
+import { auditCte, createValue } from './audit.ts'
 import { CHANNEL } from './notify.ts'
 import { pendingRow, type TaskRow } from './rows.ts'
 import { PARAMS, TASKS } from './tables.ts'
@@ -26,6 +35,8 @@ export interface NewTask {
   readonly expiresAt: Date | null
   /** Absent unless creates are traced here: then each task of the insert has one, or null. */
   readonly traceContext?: string | null
+  /** Absent: nobody is named, and its create leaves no entry in the audit. */
+  readonly audit?: AuditedChange | undefined
 }
 
 export const INSERTION_PARAMETERS = 15
@@ -82,10 +93,24 @@ export function insertValues(tasks: readonly NewTask[]): string[] {
   ]
 }
 
-/** The last parameter of a traced insertion, and none of another. */
-export function traceValues(tasks: readonly NewTask[]): string[] {
-  if (tasks[0]?.traceContext === undefined) return []
-  return [arrayLiteral(tasks.map(({ traceContext = null }) => traceContext))]
+/** The same insertion with further parameters: trace contexts, and entries of the audit. */
+export interface Insertions {
+  readonly plain: Statement
+  readonly traced: Statement
+  readonly audited: Statement
+}
+
+/** The statement for these tasks, and its last parameters. */
+export function chooseInsertion(
+  insertions: Insertions,
+  tasks: readonly NewTask[],
+): { sent: Statement; more: string[] } {
+  const traces = () => arrayLiteral(tasks.map(({ traceContext = null }) => traceContext))
+  if (tasks.some(({ audit }) => audit)) {
+    return { sent: insertions.audited, more: [traces(), createValue(tasks)] }
+  }
+  if (tasks[0]?.traceContext === undefined) return { sent: insertions.plain, more: [] }
+  return { sent: insertions.traced, more: [traces()] }
 }
 
 const PAYLOAD = `$${INSERTION_PARAMETERS + 1}::text`
@@ -93,17 +118,37 @@ const MS = (instant: string) => `(extract(epoch from ${instant}) * 1000)::float8
 
 // Returns only what the database decides: returning whole rows takes as long as writing them. The notification is a
 // sub-select, so that it runs once instead of per row.
-export const insertText = (
-  condition = '',
-  conflict = '',
+const insertText = (
+  condition: string,
+  conflict: string,
   trace?: number,
-) => `with ${insertion(condition, conflict, trace)}
+  audit?: number,
+) => `with ${insertion(condition, conflict, trace)}${audit ? `, ${audited(audit)}` : ''}
    select task_id as "taskId", ${MS('created_at')} as "createdAt", ${MS('run_at')} as "runAt",
           case when ${PAYLOAD} is not null then (select pg_notify('${CHANNEL}', ${PAYLOAD}))::text end as notified
      from created`
 
-const INSERT = statement('insert', insertText())
-const INSERT_TRACED = statement('insert_traced', insertText('', '', INSERTION_PARAMETERS + 2))
+const audited = (parameter: number) =>
+  auditCte(
+    'created',
+    'coalesce(given.subject, created.task_id)',
+    parameter,
+    'given.task_id = created.task_id',
+  )
+
+/** `last`: number of the last parameter of the plain one. */
+export function insertionsOf(
+  name: string,
+  { condition = '', conflict = '', last }: { condition?: string; conflict?: string; last: number },
+): Insertions {
+  return {
+    plain: statement(name, insertText(condition, conflict)),
+    traced: statement(`${name}_traced`, insertText(condition, conflict, last + 1)),
+    audited: statement(`${name}_audited`, insertText(condition, conflict, last + 1, last + 2)),
+  }
+}
+
+const INSERT = insertionsOf('insert', { last: INSERTION_PARAMETERS + 1 })
 
 export interface InsertedRow {
   readonly taskId: string
@@ -117,10 +162,9 @@ export async function insertTasks(
   tasks: readonly NewTask[],
   payload: string | null = null,
 ): Promise<{ created: ReadonlyMap<string, TaskRow>; notified: boolean }> {
-  const traces = traceValues(tasks)
-  const sent = traces.length > 0 ? INSERT_TRACED : INSERT
+  const { sent, more } = chooseInsertion(INSERT, tasks)
   const run = (notify: string | null) =>
-    execute<InsertedRow>(db, sent, [...insertValues(tasks), notify, ...traces])
+    execute<InsertedRow>(db, sent, [...insertValues(tasks), notify, ...more])
   const rows = payload === null ? undefined : await unlessBusy(run(payload), LIMIT_EXCEEDED)
   return { created: toRows(tasks, rows ?? (await run(null))), notified: rows !== undefined }
 }

@@ -1,5 +1,7 @@
 import { type Database, execute, statement } from '../../db/database.ts'
+import type { AuditedChange } from '../definition/actor.ts'
 import { recordAttempts } from './attempts.ts'
+import { auditCte, changeValue } from './audit.ts'
 import { reportCte, reportDeletedCte } from './changes.ts'
 import { BACK_TO_PENDING, HANDLER_IS_LEFT, WAITS_BRIEFLY } from './fence.ts'
 import { TASK_COLUMNS, type TaskRow } from './rows.ts'
@@ -52,7 +54,7 @@ const CANCEL = forBoth(
      returning t.task_id, t.task_type, t.attempt, t.executor_id, t.started_at, t.stopping
    ), ${recordAttempts('cancelled', { executor: 'executor_id', outcome: `'cancelled'`, where: 'stopping' })}, carried_out as (
      delete from ${CANCEL_REQUESTS} where task_id = any(array(select task_id from cancelled))
-   ), ${reportCte('cancelled')}
+   ), ${auditCte('cancelled', 'cancelled.task_id', 2)}, ${reportCte('cancelled')}
    select task_id as "taskId", task_type as "taskType", attempt from cancelled`,
 )
 
@@ -60,13 +62,19 @@ export function cancelTasks(
   db: Database,
   taskIds: readonly string[],
   locked: LockedRows = 'skip',
+  change?: AuditedChange,
 ): Promise<CancelledRun[]> {
-  return execute(db, CANCEL[locked], [taskIds])
+  return execute(db, CANCEL[locked], [taskIds, changeValue(change)])
 }
 
 // A completed attempt is derived from the row, so it gets a row of its own before the task is reset. Locks first:
 // another transaction may delete or retry the task meanwhile.
-const retry = (free: (allowed: string) => string, dueAt: string, forgotten: string) => `with ended as (
+const retry = (
+  free: (allowed: string) => string,
+  dueAt: string,
+  forgotten: string,
+  audit: number,
+) => `with ended as (
      select t.id, t.task_id, t.status, t.attempt, t.executor_id, t.started_at, t.completed_at, t.run_at
        from ${TASKS} t
       where ${free(ALLOWED.retry)}
@@ -79,7 +87,7 @@ const retry = (free: (allowed: string) => string, dueAt: string, forgotten: stri
      on conflict do nothing
    ), outdated as (
      delete from ${CANCEL_REQUESTS} where task_id = any(array(select task_id from ended))
-   ), ${reportCte('ended')}
+   ), ${auditCte('ended', 'ended.task_id', audit)}, ${reportCte('ended')}
    update ${TASKS} t
       set ${BACK_TO_PENDING}, run_at = ${dueAt}, retry_count = 0, error_message = null, result = null,
           completed_at = null, cancelled_at = null, expires_at = null
@@ -101,6 +109,7 @@ const RETRY = forBoth('retry', (free) =>
     `forgotten as (
      delete from ${STEPS} where task_id = any(array(select task_id from ended where status = 'completed'))
    )`,
+    2,
   ),
 )
 
@@ -126,6 +135,7 @@ const RETRY_FROM = forBoth('retry_from', (free) =>
        from ended
       where s.task_id = ended.task_id and ended.status = 'completed' and s.id < (select id from picked)
    )`,
+    3,
   ),
 )
 
@@ -139,10 +149,11 @@ export function retryTasks(
   db: Database,
   taskIds: readonly string[],
   locked: LockedRows = 'skip',
-  from?: RetryFrom,
+  { from, change }: { from?: RetryFrom | undefined; change?: AuditedChange | undefined } = {},
 ): Promise<TaskRow[]> {
-  if (from === undefined) return execute(db, RETRY[locked], [taskIds])
-  return execute(db, RETRY_FROM[locked], [taskIds, from.step])
+  const audit = changeValue(change)
+  if (from === undefined) return execute(db, RETRY[locked], [taskIds, audit])
+  return execute(db, RETRY_FROM[locked], [taskIds, from.step, audit])
 }
 
 const DELETE = forBoth(
@@ -151,7 +162,7 @@ const DELETE = forBoth(
      delete from ${TASKS} t
       where ${free(ALLOWED.delete, 'for update')}
      returning t.task_id, t.created_by
-   ), ${reportDeletedCte('deleted')}
+   ), ${auditCte('deleted', 'deleted.task_id', 2)}, ${reportDeletedCte('deleted')}
    select task_id as "taskId" from deleted`,
 )
 
@@ -159,7 +170,8 @@ export async function deleteTasks(
   db: Database,
   taskIds: readonly string[],
   locked: LockedRows = 'skip',
+  change?: AuditedChange,
 ): Promise<string[]> {
-  const rows = await execute<{ taskId: string }>(db, DELETE[locked], [taskIds])
+  const rows = await execute<{ taskId: string }>(db, DELETE[locked], [taskIds, changeValue(change)])
   return rows.map((row) => row.taskId)
 }

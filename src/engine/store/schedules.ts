@@ -2,6 +2,8 @@ import type { MissedTicks } from '../../contract/schedule.ts'
 import { MAX_SCHEDULES } from '../../contract/schedule.ts'
 import { type Database, execute, statement } from '../../db/database.ts'
 import { instant } from '../../db/reading.ts'
+import type { AuditedChange } from '../definition/actor.ts'
+import { auditCte, changeValue } from './audit.ts'
 import { WAITS_BRIEFLY } from './fence.ts'
 import { INSERTION_PARAMETERS, insertion, insertValues, type NewTask } from './insert.ts'
 import { CLOCK_IS_STEADY, REGISTERS_TYPES } from './liveness.ts'
@@ -37,6 +39,8 @@ const COLUMNS = `s.name, s.cron, s.time_zone as "timeZone", s.task_type as "task
           s.last_task_id as "lastTaskId", s.last_error as "lastError", ${instant('s.created_at')} as "createdAt",
           ${instant('s.updated_at')} as "updatedAt"`
 
+const AUDITED = (parameter: number) => auditCte('changed', 'changed.name', parameter)
+
 const NOW = statement('now', `select ${instant('now()')} as now`)
 
 export async function readClock(db: Database): Promise<Date> {
@@ -71,20 +75,24 @@ export async function findSchedule(db: Database, name: string): Promise<Schedule
 
 const INSERT = statement(
   'schedule_insert',
-  `insert into ${SCHEDULES} as s
-          (name, cron, time_zone, task_type, params, enabled, missed, next_run_at)
-   select $1, $2, $3, $4, $5, $6::boolean, $7, case when $6::boolean then $8::timestamptz end
-    where (select count(*) from ${SCHEDULES}) < ${MAX_SCHEDULES}
-   on conflict (name) do nothing
-   returning ${COLUMNS}`,
+  `with changed as (
+     insert into ${SCHEDULES} (name, cron, time_zone, task_type, params, enabled, missed, next_run_at)
+     select $1, $2, $3, $4, $5, $6::boolean, $7, case when $6::boolean then $8::timestamptz end
+      where (select count(*) from ${SCHEDULES}) < ${MAX_SCHEDULES}
+     on conflict (name) do nothing
+     returning *
+   ), ${AUDITED(9)}
+   select ${COLUMNS} from changed s`,
 )
 
 export async function insertSchedule(
   db: Database,
   settings: ScheduleSettings,
   nextRunAt: Date,
+  change?: AuditedChange,
 ): Promise<ScheduleRow | undefined> {
-  return (await execute<ScheduleRow>(db, INSERT, settingValues(settings, nextRunAt)))[0]
+  const values = [...settingValues(settings, nextRunAt), changeValue(change)]
+  return (await execute<ScheduleRow>(db, INSERT, values))[0]
 }
 
 // Keeps `enabled`. The next tick changes only with cron or zone, or where there is none.
@@ -121,14 +129,17 @@ export async function declareSchedule(
 // Replaces the next tick only on request: ticks may pass meanwhile.
 const UPDATE = statement(
   'schedule_update',
-  `update ${SCHEDULES} s
-      set cron = $2, time_zone = $3, task_type = $4, params = $5, enabled = $6::boolean, missed = $7,
-          next_run_at = case when not $6::boolean then null
-                             when $10::boolean then $8::timestamptz
-                             else s.next_run_at end,
-          last_error = null, revision = gen_random_uuid(), updated_at = now()
-    where s.name = $1 and s.revision = $9 and ${WAITS_BRIEFLY}
-   returning ${COLUMNS}`,
+  `with changed as (
+     update ${SCHEDULES} s
+        set cron = $2, time_zone = $3, task_type = $4, params = $5, enabled = $6::boolean, missed = $7,
+            next_run_at = case when not $6::boolean then null
+                               when $10::boolean then $8::timestamptz
+                               else s.next_run_at end,
+            last_error = null, revision = gen_random_uuid(), updated_at = now()
+      where s.name = $1 and s.revision = $9 and ${WAITS_BRIEFLY}
+     returning s.*
+   ), ${AUDITED(11)}
+   select ${COLUMNS} from changed s`,
 )
 
 /** Returns undefined if the schedule was changed or deleted since `before` was read. */
@@ -137,8 +148,9 @@ export async function updateSchedule(
   before: ScheduleRow,
   settings: ScheduleSettings,
   next: { readonly at: Date; readonly isNew: boolean },
+  change?: AuditedChange,
 ): Promise<ScheduleRow | undefined> {
-  const values = [...settingValues(settings, next.at), before.revision, next.isNew]
+  const values = [...settingValues(settings, next.at), before.revision, next.isNew, changeValue(change)]
   return (await execute<ScheduleRow>(db, UPDATE, values))[0]
 }
 
@@ -149,11 +161,14 @@ function settingValues(settings: ScheduleSettings, nextRunAt: Date): unknown[] {
 
 const DELETE = statement(
   'schedule_delete',
-  `delete from ${SCHEDULES} where name = $1 and ${WAITS_BRIEFLY} returning true as deleted`,
+  `with changed as (
+     delete from ${SCHEDULES} where name = $1 and ${WAITS_BRIEFLY} returning name
+   ), ${AUDITED(2)}
+   select name from changed`,
 )
 
-export async function deleteSchedule(db: Database, name: string): Promise<boolean> {
-  return (await execute(db, DELETE, [name])).length > 0
+export async function deleteSchedule(db: Database, name: string, change?: AuditedChange): Promise<boolean> {
+  return (await execute(db, DELETE, [name, changeValue(change)])).length > 0
 }
 
 export interface ComingSchedule extends ScheduleRow {

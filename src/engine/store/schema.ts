@@ -1,6 +1,7 @@
 import { type PgTableFn, pgSchema, pgTable } from 'drizzle-orm/pg-core'
 import { PUBLIC, requireSchemaName } from '../../db/schema-name.ts'
 import {
+  createAudit,
   createCancelRequests,
   createChanges,
   createDuties,
@@ -29,6 +30,7 @@ function createTables(table: PgTableFn) {
     asyncTaskCancelRequests: createCancelRequests(table),
     asyncTaskTypes: createTypes(table),
     asyncTaskChanges: createChanges(table),
+    asyncTaskAudit: createAudit(table),
   }
 }
 
@@ -73,6 +75,9 @@ export const asyncTaskTypes = tables.asyncTaskTypes
 /** Changed tasks, for streams of all tasks; kept for minutes. */
 export const asyncTaskChanges = tables.asyncTaskChanges
 
+/** Who changed what, refused changes included. */
+export const asyncTaskAudit = tables.asyncTaskAudit
+
 /** The tables of the engine in one schema, as `asyncTasksIn` returns them. */
 export interface AsyncTaskTables {
   /** Tasks, one row each. */
@@ -101,6 +106,8 @@ export interface AsyncTaskTables {
   readonly asyncTaskTypes: typeof asyncTaskTypes
   /** Changed tasks, for streams of all tasks; kept for minutes. */
   readonly asyncTaskChanges: typeof asyncTaskChanges
+  /** Who changed what, refused changes included. */
+  readonly asyncTaskAudit: typeof asyncTaskAudit
 }
 
 const tablesOf = new Map<string, AsyncTaskTables>([[PUBLIC, tables]])

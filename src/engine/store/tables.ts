@@ -2,6 +2,7 @@ import { getTableName } from 'drizzle-orm'
 import type { PgTable } from 'drizzle-orm/pg-core'
 import {
   asyncTaskAttempts,
+  asyncTaskAudit,
   asyncTaskCancelRequests,
   asyncTaskChanges,
   asyncTaskDuties,
@@ -35,6 +36,7 @@ export const SCHEDULES = qualified(asyncTaskSchedules)
 export const STARTS = qualified(asyncTaskStarts)
 export const MINUTES = qualified(asyncTaskMinutes)
 export const DUTIES = qualified(asyncTaskDuties)
+export const AUDIT = qualified(asyncTaskAudit)
 
 export const ENGINE_TABLES: readonly string[] = [
   TASKS,
@@ -49,4 +51,5 @@ export const ENGINE_TABLES: readonly string[] = [
   SCHEDULES,
   MINUTES,
   DUTIES,
+  AUDIT,
 ]

@@ -1,11 +1,17 @@
 import { type Database, execute, query, statement } from '../../db/database.ts'
 import { runIn, type Transaction } from '../../db/query-runner.ts'
+import type { AuditedChange } from '../definition/actor.ts'
+import { auditCte, changeValue } from './audit.ts'
 import { IS_SERVING, WAITS_BRIEFLY } from './fence.ts'
 import { EXECUTORS, TASKS, TYPES } from './tables.ts'
 
+// Also where nothing changes.
+const AUDITED = auditCte('(select $1::text as task_type) as type', 'type.task_type', 2)
+
 const PAUSE = statement(
   'pause_type',
-  `insert into ${TYPES} (task_type, paused_at) select $1, now() where ${WAITS_BRIEFLY}
+  `with ${AUDITED}
+   insert into ${TYPES} (task_type, paused_at) select $1, now() where ${WAITS_BRIEFLY}
    on conflict (task_type) do update set paused_at = coalesce(${TYPES}.paused_at, now())`,
 )
 
@@ -25,8 +31,8 @@ const CLAIMS_IN_FLIGHT = statement(
 )
 
 /** Once it returns, only the claims that `findClaimsInFlight` then finds may still take a task of the type. */
-export async function pauseType(db: Database, taskType: string): Promise<void> {
-  await execute(db, PAUSE, [taskType])
+export async function pauseType(db: Database, taskType: string, change?: AuditedChange): Promise<void> {
+  await execute(db, PAUSE, [taskType, changeValue(change)])
 }
 
 export async function findClaimsInFlight(db: Database): Promise<Set<string>> {
@@ -36,11 +42,12 @@ export async function findClaimsInFlight(db: Database): Promise<Set<string>> {
 
 const RESUME = statement(
   'resume_type',
-  `update ${TYPES} set paused_at = null where task_type = $1 and paused_at is not null and ${WAITS_BRIEFLY}`,
+  `with ${AUDITED}
+   update ${TYPES} set paused_at = null where task_type = $1 and paused_at is not null and ${WAITS_BRIEFLY}`,
 )
 
-export async function resumeType(db: Database, taskType: string): Promise<void> {
-  await execute(db, RESUME, [taskType])
+export async function resumeType(db: Database, taskType: string, change?: AuditedChange): Promise<void> {
+  await execute(db, RESUME, [taskType, changeValue(change)])
 }
 
 const PAUSED = statement(

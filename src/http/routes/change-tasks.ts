@@ -1,7 +1,7 @@
 import { type FastifyPluginAsyncZod, jsonSchemaTransform } from 'fastify-type-provider-zod'
 import { changeTaskBody, createTaskBody, retryTaskBody } from '../../contract/requests.ts'
 import type { TaskManager } from '../../engine/manager/manager.ts'
-import { findCallerId } from '../authorize.ts'
+import { actorOf } from '../authorize.ts'
 import {
   createdTaskAnswer,
   noBody,
@@ -46,7 +46,7 @@ export const changeTaskRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> =
     await manager.requireTaskType(taskType)
     const created = await manager.createTask(taskType, params, {
       ...options,
-      createdBy: findCallerId(request),
+      ...actorOf(request),
     })
     return reply
       .code(created.created ? 201 : 200)
@@ -63,18 +63,18 @@ export const changeTaskRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> =
     response: { 204: noContent, ...problems(400, 401, 403, 404, 409, 413, 415) },
   }
   app.delete('/tasks/:taskId', { config, schema: deleteSchema }, async (request, reply) => {
-    await manager.deleteTask(request.params.taskId)
+    await manager.deleteTask(request.params.taskId, actorOf(request))
     return reply.code(204).send()
   })
 
   const cancelSchema = { summary: 'Cancel a pending or running task', ...steerSchema }
   app.post('/tasks/:taskId/cancel', { config, schema: cancelSchema }, async (request) =>
-    manager.cancelTask(request.params.taskId),
+    manager.cancelTask(request.params.taskId, actorOf(request)),
   )
 
   const retrySchema = { summary: 'Make a finished task pending again', ...steerSchema, body: retryTaskBody }
   app.post('/tasks/:taskId/retry', { config, schema: retrySchema }, async (request) =>
-    manager.retryTask(request.params.taskId, request.body ?? {}),
+    manager.retryTask(request.params.taskId, { ...request.body, ...actorOf(request) }),
   )
 
   await app.register(waitingTaskRoutes, { manager })
@@ -92,11 +92,11 @@ const waitingTaskRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> = async
     response: { 200: taskAnswer, ...problems(400, 401, 403, 404, 409, 413, 415) },
   }
   app.patch('/tasks/:taskId', { config, bodyLimit, schema: changeSchema }, async (request) =>
-    manager.updateTask(request.params.taskId, request.body),
+    manager.updateTask(request.params.taskId, request.body, actorOf(request)),
   )
 
   const runNowSchema = { summary: 'Make a pending task due at once', ...steerSchema }
   app.post('/tasks/:taskId/run-now', { config, schema: runNowSchema }, async (request) =>
-    manager.runNow(request.params.taskId),
+    manager.runNow(request.params.taskId, actorOf(request)),
   )
 }

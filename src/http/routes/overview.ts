@@ -1,6 +1,7 @@
 import { type FastifyPluginAsyncZod, jsonSchemaTransform } from 'fastify-type-provider-zod'
 import { TaskError } from '../../engine/definition/errors.ts'
 import type { TaskManager } from '../../engine/manager/manager.ts'
+import { actorOf } from '../authorize.ts'
 import { HttpProblem } from '../problems.ts'
 import {
   executorsAnswer,
@@ -38,12 +39,12 @@ export const overviewRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> = a
   }
   const pauseSchema = { summary: 'Pause a task type: none of its tasks starts', ...steerSchema }
   app.post('/task-types/:taskType/pause', { config, schema: pauseSchema }, async (request) =>
-    orNotFound(() => manager.pauseTaskType(request.params.taskType)),
+    orNotFound(() => manager.pauseTaskType(request.params.taskType, actorOf(request))),
   )
 
   const resumeSchema = { summary: 'Resume a paused task type', ...steerSchema }
   app.post('/task-types/:taskType/resume', { config, schema: resumeSchema }, async (request) =>
-    orNotFound(() => manager.resumeTaskType(request.params.taskType)),
+    orNotFound(() => manager.resumeTaskType(request.params.taskType, actorOf(request))),
   )
 
   app.get(

@@ -2,7 +2,7 @@ import { type FastifyPluginAsyncZod, jsonSchemaTransform } from 'fastify-type-pr
 import { changeScheduleBody, createScheduleBody, MAX_SCHEDULE_PARAMS_BYTES } from '../../contract/schedule.ts'
 import { TaskError } from '../../engine/definition/errors.ts'
 import type { TaskManager } from '../../engine/manager/manager.ts'
-import { findCallerId } from '../authorize.ts'
+import { actorOf } from '../authorize.ts'
 import {
   createdTaskAnswer,
   noBody,
@@ -63,7 +63,7 @@ const changeRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> = async (app
   app.post('/schedules', { config, bodyLimit, schema: createSchema }, async (request, reply) => {
     const { taskType, ...options } = request.body
     await manager.requireTaskType(taskType)
-    const schedule = await manager.createSchedule({ ...options, task: taskType })
+    const schedule = await manager.createSchedule({ ...options, task: taskType }, actorOf(request))
     return reply
       .code(201)
       .header('location', `${prefixOf(request, app.prefix)}/schedules/${encodeURIComponent(schedule.name)}`)
@@ -78,9 +78,10 @@ const changeRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> = async (app
   }
   app.patch('/schedules/:name', { config, bodyLimit, schema: changeSchema }, async (request) => {
     const { taskType, ...changes } = request.body
-    if (taskType === undefined) return manager.updateSchedule(request.params.name, changes)
+    const actor = actorOf(request)
+    if (taskType === undefined) return manager.updateSchedule(request.params.name, changes, actor)
     await manager.requireTaskType(taskType)
-    return manager.updateSchedule(request.params.name, { ...changes, task: taskType })
+    return manager.updateSchedule(request.params.name, { ...changes, task: taskType }, actor)
   })
 
   const deleteSchema = {
@@ -90,7 +91,7 @@ const changeRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> = async (app
     response: { 204: noContent, ...problems(400, 401, 403, 404, 413, 415) },
   }
   app.delete('/schedules/:name', { config, schema: deleteSchema }, async (request, reply) => {
-    await manager.deleteSchedule(request.params.name)
+    await manager.deleteSchedule(request.params.name, actorOf(request))
     return reply.code(204).send()
   })
 }
@@ -103,7 +104,7 @@ const runRoute: FastifyPluginAsyncZod<{ manager: TaskManager }> = async (app, { 
     response: { 201: createdTaskAnswer, ...problems(400, 401, 403, 404, 413, 415) },
   }
   app.post('/schedules/:name/run', { config, schema: runSchema }, async (request, reply) => {
-    const created = await manager.runSchedule(request.params.name, { createdBy: findCallerId(request) })
+    const created = await manager.runSchedule(request.params.name, actorOf(request))
     return reply
       .code(201)
       .header('location', `${prefixOf(request, app.prefix)}/tasks/${created.taskId}`)

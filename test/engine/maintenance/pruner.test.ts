@@ -5,6 +5,7 @@ import type { TaskOptions } from '../../../src/engine/definition/task.ts'
 import type { AnyTask } from '../../../src/engine/definition/task-reference.ts'
 import { Pruner } from '../../../src/engine/maintenance/pruner.ts'
 import { Supervisor } from '../../../src/engine/runtime/supervisor.ts'
+import { listEntries } from '../../../src/engine/store/audit.ts'
 import { holdPruning } from '../../../src/engine/store/prune.ts'
 import { createEngine, nextEvent } from '../../support/engine.ts'
 import { captureStatements } from '../../support/plans.ts'
@@ -122,6 +123,34 @@ describe('pruning', () => {
     await insertEnded('completed', 1.1 / 1_440)
     await prune()
     expect(await leftOf()).toEqual([kept])
+  })
+
+  test.each<[number, TaskSettingsInput]>([
+    [365, {}],
+    [7, { auditRetentionDays: 7 }],
+  ])(
+    'removes entries of the audit that are older than %d days, and keeps the others',
+    async (days, settings) => {
+      const { db, prune } = createPruner([], settings)
+      const insert = (age: number) =>
+        tables.pool.query(
+          `insert into async_task_audit (at, action, subject, outcome) values ($1, 'a', $2, 'ok')`,
+          [daysAgo(age), String(age)],
+        )
+      for (const age of [0, days - 0.1, days + 0.1, days + 100]) await insert(age)
+      await prune()
+      const { entries } = await listEntries(db, {}, undefined)
+      expect(entries.map(({ subject }) => subject)).toEqual(['0', String(days - 0.1)])
+    },
+  )
+
+  test('keeps the audit indefinitely, where that is set', async () => {
+    const { db, prune } = createPruner([], { auditRetentionDays: 36_500 })
+    await tables.pool.query(
+      `insert into async_task_audit (at, action, outcome) values ('1900-01-01', 'a', 'ok')`,
+    )
+    await prune()
+    expect((await listEntries(db, {}, undefined)).entries).toHaveLength(1)
   })
 
   test('leaves types alone that another executor knows', async () => {

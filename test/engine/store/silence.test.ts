@@ -51,7 +51,7 @@ const newTask = (): NewTask => ({
 test.each<[string, () => Promise<unknown>]>([
   ['counting', () => countByType(db)],
   ['pruning', () => pruneStep(db, 'silent', 1_000, PRUNE_START)],
-  ['creating with unique keys', () => insertAllUnique(db, [newTask()], 100, () => {})],
+  ['creating with unique keys', () => insertAllUnique(db, [newTask()], 100, { toEntries: () => [] })],
 ])('%s gives up a connection whose packets vanish, and has another one next time', async (_what, work) => {
   await work()
   proxy.set('silence')

@@ -5,6 +5,7 @@ export const app = {
   tasks: 'Tasks',
   types: 'Types',
   schedules: 'Schedules',
+  activity: 'Activity',
   newTask: 'New task',
   language: '中文',
   switchLanguage: 'Switch to Chinese',
@@ -62,6 +63,7 @@ export const shortcuts = {
   goTasks: 'Go to the tasks',
   goTypes: 'Go to the types',
   goSchedules: 'Go to the schedules',
+  goActivity: 'Go to the activity',
   escape: 'Leave the field, close, or go back',
   help: 'This help',
 }

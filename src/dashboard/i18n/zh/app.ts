@@ -8,6 +8,7 @@ export const app: Dictionary['app'] = {
   tasks: '任务',
   types: '类型',
   schedules: '定时',
+  activity: '操作记录',
   newTask: '新建任务',
   language: 'English',
   switchLanguage: '切换到英文',
@@ -65,6 +66,7 @@ export const shortcuts: Dictionary['shortcuts'] = {
   goTasks: '转到任务',
   goTypes: '转到类型',
   goSchedules: '转到定时',
+  goActivity: '转到操作记录',
   escape: '离开输入框、关闭或返回',
   help: '显示此帮助',
 }

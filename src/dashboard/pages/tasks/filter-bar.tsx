@@ -105,7 +105,7 @@ function TypeField({ value, onChange }: { value: string; onChange: (value: strin
   )
 }
 
-function InstantField(props: {
+export function InstantField(props: {
   label: string
   value: Date | undefined
   onChange: (value: Date | undefined) => void

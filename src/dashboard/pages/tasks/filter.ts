@@ -36,7 +36,7 @@ export function toQuery(filter: TaskFilter, cursor?: string): Query {
   }
 }
 
-function readInstant(text: string | null): Date | undefined {
+export function readInstant(text: string | null): Date | undefined {
   const at = Date.parse(text ?? '')
   return Number.isNaN(at) ? undefined : new Date(at)
 }

@@ -1,0 +1,404 @@
+import { describe, expect, test } from 'vitest'
+import { z } from 'zod'
+import type { BulkRequest } from '../../../src/contract/bulk.ts'
+import { withTransaction } from '../../../src/db/client.ts'
+import type { Actor } from '../../../src/engine/definition/actor.ts'
+import { createTaskRegistry } from '../../../src/engine/definition/registry.ts'
+import type { TaskManager } from '../../../src/engine/manager/manager.ts'
+import { nextEvent } from '../../support/engine.ts'
+import { captureAllStatements } from '../../support/plans.ts'
+import { inStatus, useTaskTables } from '../../support/task-rows.ts'
+
+const tables = useTaskTables()
+
+const { task } = createTaskRegistry()
+const plain = task('plain')(() => undefined)
+const strict = task('strict', { params: z.strictObject({ n: z.int() }) })(() => undefined)
+
+const ADA: Actor = { id: 'u1', name: 'Ada', requestId: 'req-1', address: '192.0.2.1' }
+const actor = ADA
+const SCHEDULE = { name: 'nightly', cron: '@daily', task: plain } as const
+const MISSING = `task_${'0'.repeat(32)}`
+
+const createManager = () => tables.createManager([plain, strict]).manager
+
+/** Oldest first, as `action subject outcome`. */
+async function entriesOf(manager: TaskManager): Promise<string[]> {
+  const { entries } = await manager.listAudit()
+  return entries.map(({ action, subject, outcome }) => `${action} ${subject} ${outcome}`).reverse()
+}
+
+async function refused(work: Promise<unknown>): Promise<string> {
+  const error = await work.then(
+    () => undefined,
+    (thrown: { code: string }) => thrown,
+  )
+  expect(error).toBeDefined()
+  return error?.code ?? ''
+}
+
+test('an entry names actor, action, subject, outcome, request and address, and nothing of the params', async () => {
+  const manager = createManager()
+  const params = { password: 'secret-1' }
+  const { taskId } = await manager.createTask(plain, params, { actor })
+  const { entries, nextCursor } = await manager.listAudit()
+  expect(nextCursor).toBeNull()
+  expect(entries).toEqual([
+    {
+      at: expect.any(Date),
+      actor: { id: 'u1', name: 'Ada' },
+      action: 'task.create',
+      subject: taskId,
+      outcome: 'ok',
+      requestId: 'req-1',
+      address: '192.0.2.1',
+    },
+  ])
+  const { rows } = await tables.pool.query<{ row: string }>('select a::text as row from async_task_audit a')
+  expect(rows[0]?.row).not.toContain('secret-1')
+  expect(await manager.getTask(taskId)).toMatchObject({ createdBy: 'u1' })
+})
+
+test('each change of a task has one entry', async () => {
+  const manager = createManager()
+  const { taskId } = await manager.createTask(plain, {}, { actor, createdBy: 'somebody' })
+  await manager.updateTask(taskId, { priority: 5 }, { actor })
+  await manager.runNow(taskId, { actor })
+  await manager.cancelTask(taskId, { actor })
+  await manager.cancelTask(taskId, { actor })
+  await manager.retryTask(taskId, { actor })
+  await manager.cancelTask(taskId, { actor })
+  await manager.retryTask(taskId, { from: 'start', actor })
+  await manager.cancelTask(taskId, { actor })
+  await manager.deleteTask(taskId, { actor })
+  const actions = [
+    'create',
+    'update',
+    'run_now',
+    'cancel',
+    'cancel',
+    'retry',
+    'cancel',
+    'retry',
+    'cancel',
+    'delete',
+  ]
+  expect(await entriesOf(manager)).toEqual(actions.map((action) => `task.${action} ${taskId} ok`))
+})
+
+test('each change of a type or schedule has one entry', async () => {
+  const manager = createManager()
+  await manager.pauseTaskType('plain', { actor })
+  await manager.pauseTaskType('plain', { actor })
+  await manager.resumeTaskType('plain', { actor })
+  await manager.resumeTaskType('plain', { actor })
+  await manager.createSchedule(SCHEDULE, { actor })
+  await manager.updateSchedule('nightly', { enabled: false }, { actor })
+  const { taskId } = await manager.runSchedule('nightly', { actor })
+  await manager.deleteSchedule('nightly', { actor })
+  const types = ['pause', 'pause', 'resume', 'resume'].map((action) => `type.${action} plain ok`)
+  const schedules = ['create', 'update', 'run', 'delete'].map((action) => `schedule.${action} nightly ok`)
+  expect(await entriesOf(manager)).toEqual([...types, ...schedules])
+  expect(await manager.getTask(taskId)).toMatchObject({ createdBy: 'u1' })
+})
+
+test.each<[string, (manager: TaskManager) => Promise<unknown>]>([
+  [`task.cancel ${MISSING}`, (tasks) => tasks.cancelTask(MISSING, { actor })],
+  ['task.cancel no id', (tasks) => tasks.cancelTask('no id', { actor })],
+  [`task.retry ${MISSING}`, (tasks) => tasks.retryTask(MISSING, { actor })],
+  [`task.retry ${MISSING}`, (tasks) => tasks.retryTask(MISSING, { from: 'a', actor })],
+  [`task.delete ${MISSING}`, (tasks) => tasks.deleteTask(MISSING, { actor })],
+  [`task.update ${MISSING}`, (tasks) => tasks.updateTask(MISSING, { priority: 1 }, { actor })],
+  [`task.update ${MISSING}`, (tasks) => tasks.updateTask(MISSING, {}, { actor })],
+  [`task.run_now ${MISSING}`, (tasks) => tasks.runNow(MISSING, { actor })],
+  ['task.bulk null', (tasks) => tasks.bulk({ action: 'cancel' }, { actor })],
+  ['task.create strict', (tasks) => tasks.createTask(strict, { n: 'x' as never }, { actor })],
+  ['task.create nobody', (tasks) => tasks.createTask('nobody', {}, { actor })],
+  [
+    'task.create strict',
+    (tasks) => tasks.createTasks([{ task: strict, params: { n: 1 } }, { task: 'strict' }], { actor }),
+  ],
+  ['task.create null', (tasks) => tasks.createTasks([{ task: plain }, { task: 'nobody' }], { actor })],
+  ['type.pause nobody', (tasks) => tasks.pauseTaskType('nobody', { actor })],
+  ['type.resume nobody', (tasks) => tasks.resumeTaskType('nobody', { actor })],
+  ['schedule.create nightly', (tasks) => tasks.createSchedule({ ...SCHEDULE, cron: 'x' }, { actor })],
+  ['schedule.update nightly', (tasks) => tasks.updateSchedule('nightly', { enabled: true }, { actor })],
+  ['schedule.delete nightly', (tasks) => tasks.deleteSchedule('nightly', { actor })],
+  ['schedule.run nightly', (tasks) => tasks.runSchedule('nightly', { actor })],
+])('a refused %s has one entry with the code of its error', async (what, change) => {
+  const manager = createManager()
+  const code = await refused(change(manager))
+  expect(await entriesOf(manager)).toEqual([`${what} ${code}`])
+})
+
+test('without an actor there is no entry, and a create sends the statements that it sent before there was an audit', async () => {
+  const manager = createManager()
+  const sent = await captureAllStatements(async () => {
+    const { taskId } = await manager.createTask(plain)
+    await manager.createTask(plain, {}, { uniqueKey: 'k' })
+    await manager.createTasks([{ task: plain }, { task: plain }])
+    await manager.cancelTask(taskId)
+    expect(await refused(manager.deleteTask(MISSING))).toBe('TASK_NOT_FOUND')
+  })
+  const inserts = sent.filter(({ text }) => /tasks_insert/.test(text))
+  expect(inserts).toHaveLength(3)
+  expect(inserts.filter(({ text }) => text.includes('async_task_audit'))).toEqual([])
+  expect(sent.filter(({ text }) => text.includes('tasks_audit'))).toEqual([])
+  expect(await entriesOf(manager)).toEqual([])
+})
+
+test('creates of the same moment share a statement, with and without an actor', async () => {
+  const manager = createManager()
+  let created: readonly string[] = []
+  const sent = await captureAllStatements(async () => {
+    const calls = [{ actor }, {}, { actor: { id: 'u2' } }].map((options) =>
+      manager.createTask(plain, {}, options),
+    )
+    // The first one is sent at once, the others together.
+    created = (await Promise.all(calls)).map(({ taskId }) => taskId)
+  })
+  expect(sent.filter(({ text }) => /tasks_insert/.test(text)).length).toBeLessThanOrEqual(2)
+  const { entries } = await manager.listAudit()
+  expect(entries.map((entry) => [entry.actor.id, entry.subject]).sort()).toEqual([
+    ['u1', created[0]],
+    ['u2', created[2]],
+  ])
+})
+
+describe('unique keys', () => {
+  test('a create that finds a task, replaces one or is refused has one entry', async () => {
+    const manager = createManager()
+    const first = await manager.createTask(plain, {}, { uniqueKey: 'k', delayMs: 60_000, actor })
+    await manager.createTask(plain, {}, { uniqueKey: 'k', actor })
+    await manager.createTask(plain, {}, { uniqueKey: 'k', onDuplicate: 'replace', delayMs: 60_000, actor })
+    const reject = manager.createTask(plain, {}, { uniqueKey: 'k', onDuplicate: 'reject', actor })
+    expect(await refused(reject)).toBe('DUPLICATE_TASK')
+    const ok = `task.create ${first.taskId} ok`
+    expect(await entriesOf(manager)).toEqual([ok, ok, ok, 'task.create plain DUPLICATE_TASK'])
+  })
+
+  test.each(['return', 'replace'] as const)(
+    'creates that share one (%s) have an entry each',
+    async (onDuplicate) => {
+      const manager = createManager()
+      const options = { uniqueKey: 'k', onDuplicate, delayMs: 60_000, actor }
+      const created = await Promise.all(
+        Array.from({ length: 10 }, () => manager.createTask(plain, {}, options)),
+      )
+      const [id] = new Set(created.map(({ taskId }) => taskId))
+      expect(await entriesOf(manager)).toEqual(Array.from({ length: 10 }, () => `task.create ${id} ok`))
+    },
+  )
+
+  test('those of createTasks have an entry each, or one together if they are refused', async () => {
+    const manager = createManager()
+    const item = { task: plain, uniqueKey: 'k' }
+    const [{ taskId }, , other] = await manager.createTasks([item, item, { task: plain }] as const, { actor })
+    const ids = [taskId, taskId, other.taskId]
+    expect(await entriesOf(manager)).toEqual(ids.map((id) => `task.create ${id} ok`))
+    const again = manager.createTasks([{ task: plain }, { ...item, onDuplicate: 'reject' }], { actor })
+    expect(await refused(again)).toBe('DUPLICATE_TASK')
+    expect((await entriesOf(manager)).slice(3)).toEqual(['task.create plain DUPLICATE_TASK'])
+  })
+})
+
+describe("in a caller's transaction", () => {
+  class RolledBack extends Error {}
+
+  test('entries commit with the tasks, and are gone with them', async () => {
+    const manager = createManager()
+    const work = async (end: () => void) =>
+      withTransaction(tables.pool, async (tx) => {
+        await manager.createTask(plain, {}, { tx, actor })
+        await manager.createTask(plain, {}, { tx, actor, uniqueKey: 'k' })
+        await manager.createTasks([{ task: plain }, { task: plain, uniqueKey: 'k' }], { tx, actor })
+        expect(await entriesOf(manager)).toEqual([])
+        end()
+      })
+    const end = () => {
+      throw new RolledBack()
+    }
+    await expect(work(end)).rejects.toThrow(RolledBack)
+    expect(await entriesOf(manager)).toEqual([])
+    await work(() => {})
+    const { entries } = await manager.listAudit()
+    expect(entries.map(({ outcome }) => outcome)).toEqual(['ok', 'ok', 'ok', 'ok'])
+    const ids = (await manager.listTasks()).tasks.map(({ taskId }) => taskId)
+    expect(new Set(entries.map(({ subject }) => subject))).toEqual(new Set(ids))
+  })
+
+  test('a refused create leaves its entry whatever becomes of the transaction, and no other', async () => {
+    const manager = createManager()
+    const { taskId } = await manager.createTask(plain, {}, { uniqueKey: 'k' })
+    const work = withTransaction(tables.pool, async (tx) => {
+      const items = [{ task: plain }, { task: plain, uniqueKey: 'k', onDuplicate: 'reject' }] as const
+      expect(await refused(manager.createTasks(items, { tx, actor }))).toBe('DUPLICATE_TASK')
+      throw new RolledBack()
+    })
+    await expect(work).rejects.toThrow(RolledBack)
+    expect(await entriesOf(manager)).toEqual(['task.create plain DUPLICATE_TASK'])
+    expect((await manager.listTasks()).tasks.map((one) => one.taskId)).toEqual([taskId])
+  })
+})
+
+describe('bulk', () => {
+  test('each task has an entry, refused ones with the reason', async () => {
+    const manager = createManager()
+    const pending = await tables.insert(inStatus('pending'))
+    const completed = await tables.insert(inStatus('completed'))
+    const cancelled = await tables.insert(inStatus('cancelled'))
+    const taskIds = [pending, completed, cancelled, 'no id', MISSING]
+    const before = await manager.bulk({ action: 'cancel', taskIds, dryRun: true }, { actor })
+    expect(await entriesOf(manager)).toEqual([])
+    const { results } = await manager.bulk({ action: 'cancel', taskIds }, { actor })
+    expect(results).toEqual(before.results)
+    const expected = results.map(({ taskId, code = 'ok' }) => `task.cancel ${taskId} ${code}`)
+    expect((await entriesOf(manager)).sort()).toEqual(expected.sort())
+  })
+
+  test('a thousand tasks cost two statements more than without an actor', async () => {
+    const { manager } = tables.createManager([plain])
+    await manager.createTasks(Array.from({ length: 1_000 }, () => ({ task: plain })))
+    const taskIds = (await manager.listTasks({ pageSize: 1_000 })).tasks.map(({ taskId }) => taskId)
+    const request: BulkRequest = { action: 'cancel', taskIds: [...taskIds.slice(1), MISSING] }
+    const count = async (options: object) =>
+      (await captureAllStatements(() => manager.bulk(request, options))).length
+    const first = await count({ actor })
+    expect((await tables.pool.query('select from async_task_audit')).rowCount).toBe(1_000)
+    // All of them are cancelled by now.
+    const again = await count({})
+    expect(first - again).toBeLessThanOrEqual(2)
+  })
+})
+
+test('a cancel that waits for a transaction has one entry, which says so', async () => {
+  const manager = createManager()
+  const taskId = await tables.insert(inStatus('pending'))
+  await withTransaction(tables.pool, async (client) => {
+    await client.query('select from async_tasks where task_id = $1 for update', [taskId])
+    expect(await refused(manager.cancelTask(taskId, { actor }))).toBe('CANCEL_PENDING')
+  })
+  expect(await entriesOf(manager)).toEqual([`task.cancel ${taskId} CANCEL_PENDING`])
+})
+
+test('what an entry holds is bounded and can be stored', async () => {
+  const manager = createManager()
+  const odd = { id: 'u', name: `\u0000${'é'.repeat(500)}`, requestId: '\ud800', address: "'; drop table" }
+  expect(await refused(manager.cancelTask(`"\u0000$1${'x'.repeat(500)}`, { actor: odd }))).toBe(
+    'TASK_NOT_FOUND',
+  )
+  const [entry] = (await manager.listAudit()).entries
+  expect(entry).toMatchObject({ requestId: '\uFFFD', address: "'; drop table", outcome: 'TASK_NOT_FOUND' })
+  expect(entry?.actor.name).toMatch(/^\uFFFDé{199}…$/)
+  expect(entry?.subject).toMatch(/^"\uFFFD\$1x+…$/)
+  expect(entry?.subject?.length).toBeLessThanOrEqual(201)
+})
+
+test.each<[unknown, string]>([
+  ['Ada', '/actor: '],
+  [{}, '/actor/id: '],
+  [{ id: 7 }, '/actor/id: '],
+  [{ id: '' }, '/actor/id: '],
+  [{ id: 'u'.repeat(201) }, '/actor/id: '],
+  [{ id: 'u', email: 'a@b' }, 'email is not a known option'],
+])('the actor %j is refused, and changes nothing', async (wrong, problem) => {
+  const manager = createManager()
+  const { taskId } = await manager.createTask(plain)
+  const options = { actor: wrong as Actor }
+  for (const call of [
+    () => manager.cancelTask(taskId, options),
+    () => manager.createTask(plain, {}, options),
+  ]) {
+    const message = expect.stringContaining(problem) as string
+    await expect(call()).rejects.toMatchObject({ code: 'INVALID_ARGUMENT', message })
+  }
+  await expect(manager.cancelTask(taskId, { user: 1 } as never)).rejects.toThrow('user is not a known option')
+  expect((await manager.listTasks()).tasks).toMatchObject([{ taskId, status: 'pending' }])
+  expect(await entriesOf(manager)).toEqual([])
+})
+
+test('an event reports each change that is committed, for the log', async () => {
+  const { manager, events } = tables.createManager([plain])
+  const next = () => nextEvent(events, 'audited')
+  const created = next()
+  const { taskId } = await manager.createTask(plain, {}, { actor })
+  expect(await created).toEqual({
+    actor,
+    action: 'task.create',
+    results: [{ subject: taskId, outcome: 'ok' }],
+  })
+  const denied = next()
+  await refused(manager.deleteTask(taskId, { actor }))
+  expect(await denied).toMatchObject({ results: [{ subject: taskId, outcome: 'TASK_NOT_FINISHED' }] })
+  const cancelled = next()
+  await withTransaction(tables.pool, (tx) => manager.createTask(plain, {}, { tx, actor }))
+  await manager.bulk({ action: 'cancel', filter: {} }, { actor })
+  expect((await cancelled).action).toBe('task.cancel')
+})
+
+describe('the list', () => {
+  async function fill(count: number): Promise<void> {
+    await tables.pool.query(
+      `insert into async_task_audit (at, actor_id, action, subject, outcome)
+       select '2026-01-01Z'::timestamptz + (n / 2) * interval '1 second', 'u' || n % 3, 'task.' || n % 4, 's' || n, 'ok'
+         from generate_series(0, $1::int - 1) n`,
+      [count],
+    )
+  }
+
+  test('pages go through all entries once, newest first, also those of one instant', async () => {
+    const manager = createManager()
+    await fill(250)
+    const seen: string[] = []
+    let cursor: string | undefined
+    for (let pages = 1; ; pages += 1) {
+      const page = await manager.listAudit(cursor === undefined ? {} : { cursor })
+      seen.push(...page.entries.map(({ subject }) => String(subject)))
+      if (page.nextCursor === null) {
+        expect(pages).toBe(3)
+        break
+      }
+      expect(page.entries).toHaveLength(100)
+      cursor = page.nextCursor
+    }
+    expect(seen).toEqual(Array.from({ length: 250 }, (_, n) => `s${249 - n}`))
+  })
+
+  test('filters combine', async () => {
+    const manager = createManager()
+    await fill(100)
+    const subjects = async (query: Parameters<TaskManager['listAudit']>[0]) =>
+      (await manager.listAudit(query)).entries.map(({ subject }) => subject)
+    expect(await subjects({ subject: 's7' })).toEqual(['s7'])
+    expect(await subjects({ subject: 's7', actor: 'u2' })).toEqual([])
+    expect(await subjects({ actor: 'u1', action: 'task.3' })).toEqual([
+      's91',
+      's79',
+      's67',
+      's55',
+      's43',
+      's31',
+      's19',
+      's7',
+    ])
+    const [after, before] = ['2026-01-01T00:00:10Z', '2026-01-01T00:00:12Z'].map((text) => new Date(text))
+    expect(await subjects({ after, before })).toEqual(['s23', 's22', 's21', 's20'])
+  })
+
+  test.each([{ cursor: 'x' }, { after: 'now' }, { user: 'u1' }])('%j is refused', async (query) => {
+    expect(await refused(createManager().listAudit(query as never))).toBe('INVALID_ARGUMENT')
+  })
+})
+
+test('a change and its entry are one statement: a process that dies in between leaves both or none', async () => {
+  const manager = createManager()
+  const { taskId } = await manager.createTask(plain)
+  const sent = await captureAllStatements(() => manager.cancelTask(taskId, { actor }))
+  const changing = sent.filter(({ text }) => text.includes('tasks_cancel'))
+  expect(changing.map(({ text }) => text.includes('insert into public.async_task_audit'))).toEqual([true])
+  // Both rows have been written by one transaction.
+  const { rows } = await tables.pool.query(
+    `select a.xmin = t.xmin as together from async_task_audit a join async_tasks t on t.task_id = a.subject`,
+  )
+  expect(rows).toEqual([{ together: true }])
+})
