@@ -41,7 +41,7 @@ test('the examples of docs/long-tasks.md run', async () => {
   expect(examplesNotRunBy(import.meta.url, 'long-tasks.md')).toEqual([])
   const { pool } = database
   await pool.query('create table years (year int not null)')
-  const loadYear = define(drizzle(pool))
+  const loadYear = define(drizzle({ client: pool }))
   const app = Fastify()
   await app.register(asyncTasks, { pool, tasks: [loadYear], routes: false, executor: false })
   await app.ready()

@@ -17,7 +17,7 @@ declare module 'fastify' {
 }
 
 const pool = new pg.Pool({ connectionString })
-const db = drizzle(pool)
+const db = drizzle({ client: pool })
 const { task } = createTaskRegistry()
 
 const packOrder = task('pack_order', { params: z.object({ orderId: z.int() }) })(async ({ orderId }, ctx) => {
