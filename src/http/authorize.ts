@@ -98,6 +98,10 @@ function toActor(request: FastifyRequest, { id, name }: Pick<CallerView, 'id' | 
   return { id, name, requestId: request.id, address: request.ip }
 }
 
+export function findCallerId(request: FastifyRequest): string | null {
+  return findCaller(request)?.id ?? null
+}
+
 /** Accepts any value, since a host's JavaScript may return any. A fault never contains the value, which may be a secret. */
 function readCaller(asker: unknown): Caller | Fault {
   const noId = (fault: string | undefined): Fault => ({

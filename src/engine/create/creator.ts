@@ -133,9 +133,8 @@ async function insertInto(on: CallersTransaction, tasks: readonly NewTask[]): Pr
   }
 }
 
-/** Who creates a task is who it says, or else its actor. */
 function withAudit(task: NewTask, audit: AuditedChange | undefined): NewTask {
-  return audit ? { ...task, createdBy: task.createdBy ?? audit.actor.id, audit } : task
+  return audit ? { ...task, audit } : task
 }
 
 function checkTransaction(tx: unknown): void {

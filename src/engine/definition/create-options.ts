@@ -39,7 +39,7 @@ export interface CreateTaskOptions extends ActorOptions {
   maxRetries?: number
   /** Seconds after which the handler's signal aborts, 1 … 2,147,483. Default: the type's, else the plugin's. */
   timeoutSeconds?: number
-  /** Id of the user who creates the task, as text. Default: that of `actor`, else null. */
+  /** Id of the user who creates the task, as text. Default null. */
   createdBy?: string | null
   /**
    * Your open transaction: Drizzle's, a `pg` client's, or any object with `query(text, values)`. The task exists if and

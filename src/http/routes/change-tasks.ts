@@ -1,7 +1,7 @@
 import { type FastifyPluginAsyncZod, jsonSchemaTransform } from 'fastify-type-provider-zod'
 import { changeTaskBody, createTaskBody, retryTaskBody } from '../../contract/requests.ts'
 import type { TaskManager } from '../../engine/manager/manager.ts'
-import { actorOf } from '../authorize.ts'
+import { actorOf, findCallerId } from '../authorize.ts'
 import {
   createdTaskAnswer,
   noBody,
@@ -46,6 +46,7 @@ export const changeTaskRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> =
     await manager.requireTaskType(taskType)
     const created = await manager.createTask(taskType, params, {
       ...options,
+      createdBy: findCallerId(request),
       ...actorOf(request),
     })
     return reply

@@ -2,7 +2,7 @@ import { type FastifyPluginAsyncZod, jsonSchemaTransform } from 'fastify-type-pr
 import { changeScheduleBody, createScheduleBody, MAX_SCHEDULE_PARAMS_BYTES } from '../../contract/schedule.ts'
 import { TaskError } from '../../engine/definition/errors.ts'
 import type { TaskManager } from '../../engine/manager/manager.ts'
-import { actorOf } from '../authorize.ts'
+import { actorOf, findCallerId } from '../authorize.ts'
 import {
   createdTaskAnswer,
   noBody,
@@ -104,7 +104,8 @@ const runRoute: FastifyPluginAsyncZod<{ manager: TaskManager }> = async (app, { 
     response: { 201: createdTaskAnswer, ...problems(400, 401, 403, 404, 413, 415) },
   }
   app.post('/schedules/:name/run', { config, schema: runSchema }, async (request, reply) => {
-    const created = await manager.runSchedule(request.params.name, actorOf(request))
+    const options = { createdBy: findCallerId(request), ...actorOf(request) }
+    const created = await manager.runSchedule(request.params.name, options)
     return reply
       .code(201)
       .header('location', `${prefixOf(request, app.prefix)}/tasks/${created.taskId}`)
