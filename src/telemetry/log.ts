@@ -66,7 +66,8 @@ export function logTaskEvents(
 }
 
 function logEnds(events: TaskEvents, log: Pick<Logger, 'info' | 'warn' | 'error'>): void {
-  events.on('ended', ({ outcome, durationMs, error, retryInMs, wakesInMs, ...event }) => {
+  events.on('ended', (event) => {
+    const { outcome, durationMs, error, retryInMs, wakesInMs } = event
     const fields = { ...run(event), outcome, durationMs: Math.round(durationMs), error, retryInMs, wakesInMs }
     if (outcome === 'completed') log.info(fields, 'task completed')
     else if (outcome === 'interrupted') log.info(fields, 'task interrupted and released')

@@ -53,6 +53,13 @@ export function decodeParams(
   stored: Readonly<Record<string, string>> | null,
   decode = readJson,
 ): Record<string, z.core.util.JSONType> {
+  return mapTexts(stored, decode)
+}
+
+function mapTexts<T>(
+  stored: Readonly<Record<string, string>> | null,
+  decode: (text: string) => T,
+): Record<string, T> {
   return Object.fromEntries(Object.entries(stored ?? {}).map(([key, text]) => [key, decode(text)]))
 }
 
@@ -73,12 +80,10 @@ function isTooDeep(value: unknown, depth = 0): boolean {
 }
 
 /** Never quotes the text, which may hold secrets. */
-function requireJson(
-  type: string,
-  stored: Readonly<Record<string, string>> | null,
-): Record<string, z.core.util.JSONType> {
-  const broken = Object.entries(stored ?? {}).filter(([, text]) => parseJson(text) === undefined)
-  if (broken.length === 0) return decodeParams(stored)
+function requireJson(type: string, stored: Readonly<Record<string, string>> | null): Record<string, unknown> {
+  const params = mapTexts(stored, parseJson)
+  const broken = Object.entries(params).filter(([, value]) => value === undefined)
+  if (broken.length === 0) return params
   throw invalidParams(
     type,
     broken.map(([key]) => ({ pointer: toPointer([key]), detail: 'is stored as text that is not JSON' })),
@@ -130,8 +135,8 @@ function findUnstorable(value: unknown, maxDepth: number, depth = 0): FieldProbl
   if (depth > maxDepth) return { pointer: '', detail: `must not be nested deeper than ${maxDepth} levels` }
   if (typeof value === 'string') return checkText(value)
   if (typeof value !== 'object' || value === null) return undefined
-  for (const [key, item] of Object.entries(value)) {
-    const problem = checkKey(key) ?? findUnstorable(item, maxDepth, depth + 1)
+  for (const key of Object.keys(value)) {
+    const problem = checkKey(key) ?? findUnstorable(Reflect.get(value, key), maxDepth, depth + 1)
     if (problem) return { ...problem, pointer: toPointer([key]) + problem.pointer }
   }
   return undefined

@@ -11,26 +11,19 @@ export type ParsedParams =
   | { readonly problems: readonly FieldProblem[] }
 
 /** Awaits schemas that check with a promise. Rejects with what the schema throws. */
-export async function parseWith(schema: ParamsSchema, input: unknown): Promise<ParsedParams> {
-  const parsed = await (isZodSchema(schema) ? parseWithZod(schema, input) : parseWithStandard(schema, input))
-  if ('problems' in parsed) return parsed
-  // Whatever its type promises: a schema of anything lets a list pass.
-  if (isObject(parsed.value)) return { params: parsed.value }
-  const detail = `must be an object: the schema made ${describeKind(parsed.value)} of them`
-  return { problems: [{ pointer: '', detail }] }
+export function parseWith(schema: ParamsSchema, input: unknown): Promise<ParsedParams> {
+  return isZodSchema(schema) ? parseWithZod(schema, input) : parseWithStandard(schema, input)
 }
 
-type Parsed = { readonly value: unknown } | { readonly problems: readonly FieldProblem[] }
-
-async function parseWithStandard(schema: ParamsSchema, input: unknown): Promise<Parsed> {
+async function parseWithStandard(schema: ParamsSchema, input: unknown): Promise<ParsedParams> {
   const result = await schema['~standard'].validate(input)
-  return result.issues ? { problems: problemsOf(result.issues) } : { value: result.value }
+  return result.issues ? { problems: problemsOf(result.issues) } : requireObject(result.value)
 }
 
 /** Not by `~standard`, which calls a schema that checks with a promise twice, and does not name unknown keys. */
-async function parseWithZod(schema: z.ZodType, input: unknown): Promise<Parsed> {
+async function parseWithZod(schema: z.ZodType, input: unknown): Promise<ParsedParams> {
   const parsed = await schema.safeParseAsync(input)
-  if (parsed.success) return { value: parsed.data }
+  if (parsed.success) return requireObject(parsed.data)
   const problems = parsed.error.issues.slice(0, MAX_PROBLEMS).flatMap((issue) =>
     // Points to the unknown key instead of its object.
     issue.code === 'unrecognized_keys'
@@ -41,6 +34,13 @@ async function parseWithZod(schema: z.ZodType, input: unknown): Promise<Parsed> 
       : [{ pointer: toPointer(issue.path), detail: issue.message }],
   )
   return { problems: problems.slice(0, MAX_PROBLEMS) }
+}
+
+/** Whatever its type promises: a schema of anything lets a list pass. */
+function requireObject(value: unknown): ParsedParams {
+  if (isObject(value)) return { params: value }
+  const detail = `must be an object: the schema made ${describeKind(value)} of them`
+  return { problems: [{ pointer: '', detail }] }
 }
 
 function problemsOf(issues: readonly StandardSchemaV1.Issue[]): FieldProblem[] {

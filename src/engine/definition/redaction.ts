@@ -42,7 +42,8 @@ export class Redaction {
   }
 
   hides(taskType: string): boolean {
-    return this.#pathsOf(taskType).length > 0
+    const { redact = [] } = this.#definitions.get(taskType)?.options ?? {}
+    return this.#everywhere.length > 0 || redact.length > 0
   }
 
   /** Whether values of this task are hidden, also if its params are hidden already. */

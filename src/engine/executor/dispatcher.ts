@@ -28,12 +28,18 @@ export class Dispatcher {
     const attempt = new Attempt(task, definition, executorId, services)
     slots.take(attempt)
     if (isCancelled) attempt.abort('cancelled')
-    attempt
-      .run(() => this.#onReturned(attempt))
-      .catch((error: unknown) => {
-        services.events.emit('writeFailed', { what: `the end of ${task.taskId}`, error })
-      })
-      .finally(() => slots.release(attempt))
+    void this.#run(attempt)
+  }
+
+  async #run(attempt: Attempt): Promise<void> {
+    const { slots, services } = this.#parts
+    try {
+      await attempt.run(() => this.#onReturned(attempt))
+    } catch (error) {
+      services.events.emit('writeFailed', { what: `the end of ${attempt.task.taskId}`, error })
+    } finally {
+      slots.release(attempt)
+    }
   }
 
   /** Frees the slot before the write, unless others would take a limited type's slot or a log must be throttled. */

@@ -14,7 +14,7 @@ const STOP_MS = 1_000
 export class ChangeReporter {
   readonly #db: Database
   readonly #events: TaskEvents
-  #pending = new Set<string>()
+  #pending: string[] = []
   #isWatched = false
   #timer: NodeJS.Timeout | undefined
   #reporting: Promise<void> | undefined
@@ -46,17 +46,14 @@ export class ChangeReporter {
     await Promise.race([reported, pause(STOP_MS, written.signal)])
   }
 
-  readonly #onEnded = ({ taskId }: { readonly taskId: string }): void => this.#add(taskId)
-  readonly #onOrphans = ({ taskIds }: TaskEventMap['orphansReleased'][0]): void => this.#add(...taskIds)
+  readonly #onEnded = ({ taskId }: { readonly taskId: string }): void => this.#add([taskId])
+  readonly #onOrphans = ({ taskIds }: TaskEventMap['orphansReleased'][0]): void => this.#add(taskIds)
   readonly #onRescued = ({ tasks }: TaskEventMap['rescued'][0]): void =>
-    this.#add(...tasks.map(({ taskId }) => taskId))
+    this.#add(tasks.map(({ taskId }) => taskId))
 
-  #add(...taskIds: readonly string[]): void {
-    for (const taskId of taskIds) this.#pending.add(taskId)
-    for (const taskId of this.#pending) {
-      if (this.#pending.size <= MAX_UNREPORTED) break
-      this.#pending.delete(taskId)
-    }
+  #add(taskIds: readonly string[]): void {
+    this.#pending.push(...taskIds)
+    if (this.#pending.length > MAX_UNREPORTED) this.#pending.splice(0, this.#pending.length - MAX_UNREPORTED)
     this.#reportSoon()
   }
 
@@ -67,7 +64,7 @@ export class ChangeReporter {
         this.#timer = undefined
         this.#reporting ??= this.#report().finally(() => {
           this.#reporting = undefined
-          if (this.#pending.size > 0) this.#reportSoon()
+          if (this.#pending.length > 0) this.#reportSoon()
         })
       },
       this.#isWatched ? WATCHED_MS : UNWATCHED_MS,
@@ -75,9 +72,9 @@ export class ChangeReporter {
   }
 
   async #report(): Promise<void> {
-    const taskIds = [...this.#pending]
+    const taskIds = this.#pending
     if (taskIds.length === 0) return
-    this.#pending = new Set()
+    this.#pending = []
     let sent = 0
     try {
       // Asks first: ids are sent only if a process watches.
@@ -87,7 +84,7 @@ export class ChangeReporter {
         sent += BATCH
       }
     } catch (error) {
-      if (isTransient(error)) this.#pending = new Set([...taskIds.slice(sent), ...this.#pending])
+      if (isTransient(error)) this.#pending = [...taskIds.slice(sent), ...this.#pending]
       else this.#events.emit('writeFailed', { what: 'changes for viewers', error })
     }
   }

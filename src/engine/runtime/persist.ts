@@ -14,38 +14,50 @@ export interface Persisted<T> {
   readonly retried: boolean
 }
 
+interface PersistContext {
+  readonly events: TaskEvents
+  readonly giveUp: AbortSignal
+}
+
 /** Repeats a fenced write until it succeeds, which changes nothing twice. Throws permanent errors. */
 export async function persist<T>(
   what: string,
   write: () => Promise<T>,
-  context: { events: TaskEvents; giveUp: AbortSignal },
+  context: PersistContext,
 ): Promise<Persisted<T>> {
-  const { events, giveUp } = context
-  let id: symbol | undefined
-  let failures = 0
-  const end = (as: TaskEventMap['writeEnded'][0]['as']) => {
-    if (id) events.emit('writeEnded', { write: id, what, as })
+  try {
+    return { value: await write(), retried: false }
+  } catch (error) {
+    return repeat(what, write, context, error)
   }
-  for (;;) {
+}
+
+async function repeat<T>(
+  what: string,
+  write: () => Promise<T>,
+  { events, giveUp }: PersistContext,
+  failure: unknown,
+): Promise<Persisted<T>> {
+  if (!isTransient(failure)) throw failure
+  const id = Symbol(what)
+  events.emit('writeDelayed', { write: id, what, error: failure })
+  const end = (as: TaskEventMap['writeEnded'][0]['as']) => events.emit('writeEnded', { write: id, what, as })
+  for (let failures = 1, cause = failure; ; failures += 1) {
+    await pause(backoffMs(failures), giveUp)
+    if (giveUp.aborted) {
+      end('given up')
+      throw new GaveUp(`${what} could not be written before the deadline`, { cause })
+    }
     try {
       const value = await write()
       end('written')
-      return { value, retried: id !== undefined }
+      return { value, retried: true }
     } catch (error) {
       if (!isTransient(error)) {
         end('refused')
         throw error
       }
-      failures += 1
-      if (!id) {
-        id = Symbol(what)
-        events.emit('writeDelayed', { write: id, what, error })
-      }
-      await pause(backoffMs(failures), giveUp)
-      if (giveUp.aborted) {
-        end('given up')
-        throw new GaveUp(`${what} could not be written before the deadline`, { cause: error })
-      }
+      cause = error
     }
   }
 }

@@ -110,7 +110,7 @@ export class Attempt {
     try {
       this.#output.close()
       onReturned()
-      await this.#overdue
+      if (this.#overdue) await this.#overdue
       if (this.#completion.attempted) await this.#recordCompletion(end)
       else await this.#record(this.#classify(end))
     } catch (refused) {

@@ -57,7 +57,9 @@ export class OutcomeWriter {
 
   /** Returns false if the fence does not hold. */
   async write(outcome: WrittenOutcome): Promise<boolean> {
-    const isWritten = await this.#isWritten(outcome)
+    const { value, retried } = await this.#persist(outcome.kind, () => this.#send(outcome))
+    // An earlier try, whose response was lost, may have written it.
+    const isWritten = value || (retried && (await this.find()) === attemptOutcome(outcome))
     if (isWritten) {
       this.#announce(outcome)
       await capAttempts(this.#services, this.#fence)
@@ -122,13 +124,6 @@ export class OutcomeWriter {
     if (this.#followUp) emitFollowUps(this.#services.events, [{ followUp: this.#followUp }])
   }
 
-  async #isWritten(outcome: WrittenOutcome): Promise<boolean> {
-    const { value: written, retried } = await this.#persist(outcome.kind, () => this.#send(outcome))
-    if (written || !retried) return written
-    // An earlier try, whose response was lost, may have written it.
-    return (await this.find()) === attemptOutcome(outcome)
-  }
-
   #send(outcome: WrittenOutcome): Promise<boolean> {
     const { db, completions } = this.#services
     switch (outcome.kind) {
@@ -163,7 +158,7 @@ export class OutcomeWriter {
   }
 
   #persist<T>(what: string, write: () => Promise<T>): Promise<Persisted<T>> {
-    return persist(what, write, { events: this.#services.events, giveUp: this.#services.giveUp })
+    return persist(what, write, this.#services)
   }
 }
 

@@ -13,6 +13,7 @@ export function encodeResult(
   warn: (line: string) => void,
   what = 'the handler',
 ): string | null {
+  if (result === undefined) return null
   const of = what === 'the handler' ? '' : ` of ${what}`
   const losses: Loss[] = []
   let text: string | undefined

@@ -42,22 +42,20 @@ export async function runHandler(run: HandlerRun, services: HandlerServices): Pr
   const { task, definition, cancellation, output, running } = run
   // Cancelled while its claim was in flight.
   if (cancellation.aborted) return { thrown: cancellation.signal.reason }
+  if (run.fence.attempt >= LAST_ATTEMPT) return { thrown: new PermanentError(TOO_MANY_ATTEMPTS) }
+  let params: Record<string, unknown>
   try {
-    if (run.fence.attempt >= LAST_ATTEMPT) throw new PermanentError(TOO_MANY_ATTEMPTS)
-    const params = await parseParams(definition, task)
+    params = await restoreParams(definition.type, definition.options.params ?? anyParams, task.params)
+  } catch (error) {
+    return {
+      thrown: isInstance(error, TaskError) ? new PermanentError(`${error.code}: ${error.message}`) : error,
+    }
+  }
+  try {
     const result = await runningTask.run(running, () => call(run, services, params))
     return { returned: encodeResult(result, services.maxResultBytes, (line) => output.log.warn(line)) }
   } catch (thrown) {
     return { thrown }
-  }
-}
-
-async function parseParams({ type, options }: TaskDefinition, task: ClaimedTask) {
-  try {
-    return await restoreParams(type, options.params ?? anyParams, task.params)
-  } catch (error) {
-    if (!isInstance(error, TaskError)) throw error
-    throw new PermanentError(`${error.code}: ${error.message}`)
   }
 }
 
