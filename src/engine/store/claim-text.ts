@@ -276,7 +276,7 @@ export function claimText(
                   case when (select count(*) from claimed) < (select $2::int)
                        then ${nextDueOf('unnest($3::text[]) as u (task_type)')} end as "nextDueAt",
                   ${looks ? `not exists (select from claimed) and ${dueIsLeft(limited)}` : 'null'} as "isDueLeft") claim
-     left join claimed on true`
+     full join claimed on false`
 }
 
 // The limit makes this a probe per type instead of a join; the order makes it use the claim's index.

@@ -60,6 +60,7 @@ export interface LimitedClaimResult extends ClaimResult {
   readonly seen?: readonly string[]
 }
 
+/** One per claimed task, and one of the claim itself, without an id. */
 interface ClaimRow extends ClaimedTask {
   readonly priority: number
   readonly dueAt: number
@@ -72,7 +73,7 @@ interface ClaimRow extends ClaimedTask {
 
 const NO_LIMIT = 1_000_000_000
 
-const NO_ROW = { at: 0, waiting: null, nextDueAt: null, isDueLeft: null }
+const NO_ROW = { at: 0, waiting: null, lockedTypes: null, nextDueAt: null, isDueLeft: null }
 
 const NOTHING = { tasks: [], contended: [] }
 
@@ -229,7 +230,7 @@ export class Claims implements TypeClaims {
   ): Promise<LimitedClaimResult> {
     const values = [...this.#values(request), this.#globals, [...open], ...this.#rates()]
     const rows = await execute<ClaimRow>(this.#db, statement, values)
-    const locked = rows[0]?.lockedTypes ?? []
+    const locked = claimOf(rows).lockedTypes ?? []
     return {
       ...readResult(request, rows),
       contended: [...open].filter((taskType) => !locked.includes(taskType)),
@@ -252,9 +253,13 @@ export class Claims implements TypeClaims {
   }
 }
 
-/** A claim without tasks returns one row, of nulls for a task. An update returns its rows in no order. */
+function claimOf(rows: readonly ClaimRow[]) {
+  return rows.find(({ id }) => id === null) ?? NO_ROW
+}
+
+/** An update returns its rows in no order. */
 function readResult({ limit }: ClaimRequest, rows: readonly ClaimRow[]): ClaimResult {
-  const { at, waiting, nextDueAt, isDueLeft } = rows[0] ?? NO_ROW
+  const { at, waiting, nextDueAt, isDueLeft } = claimOf(rows)
   const tasks = rows
     .filter(({ id }) => id !== null)
     .sort((a, b) => b.priority - a.priority || a.dueAt - b.dueAt || compareIds(a.id, b.id))
