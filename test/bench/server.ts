@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { createPool } from '../../src/db/client.ts'
 import { startEmbedded } from '../../src/db/embedded.ts'
+import { findServerCpu } from './server-cpu.ts'
 
 export type Pool = ReturnType<typeof createPool>
 
@@ -14,6 +15,8 @@ export interface BenchServer {
   readonly version: string
   /** Settings that differ from PostgreSQL's defaults, such as `fsync = off`. */
   readonly settings: readonly string[]
+  /** CPU seconds of all its processes; undefined: it runs elsewhere. */
+  readonly readCpu: (() => number) | undefined
   /** An empty database whose name ends in this one. */
   createDatabase(purpose: string): Promise<{ url: string; pool: Pool }>
   /** Ends the pools, drops the databases, and stops the server if it was started here. */
@@ -38,6 +41,7 @@ export async function startBenchServer(options: { preload?: string } = {}): Prom
       version:
         (await admin.query<{ server_version: string }>('show server_version')).rows[0]?.server_version ?? '',
       settings: await readSettings(admin),
+      readCpu: await findServerCpu(admin),
       async createDatabase(purpose) {
         const name = `${prefix}${purpose}`
         await admin.query(`create database ${name}`)

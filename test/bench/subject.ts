@@ -1,7 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import type { Sample } from './measures/measure.ts'
 import { forkProcess, type MeasuringProcess } from './process/fork.ts'
 import type { BenchServer, Pool } from './server.ts'
 import type { System } from './system.ts'
+
+type CpuPerTask = Pick<Sample, 'serverCpuMicros' | 'clientCpuMicros'>
 
 const LOOK_EVERY_MS = 1
 const DEADLINE_MS = 60_000
@@ -11,12 +14,14 @@ export class Subject {
   readonly system: System
   readonly url: string
   readonly pool: Pool
+  readonly #readServerCpu: BenchServer['readCpu']
   readonly #processes: MeasuringProcess[] = []
 
-  private constructor(system: System, url: string, pool: Pool) {
+  private constructor(system: System, url: string, pool: Pool, readServerCpu: BenchServer['readCpu']) {
     this.system = system
     this.url = url
     this.pool = pool
+    this.#readServerCpu = readServerCpu
   }
 
   static async create(
@@ -26,7 +31,7 @@ export class Subject {
   ): Promise<Subject> {
     const { url, pool } = await server.createDatabase(database)
     await system.prepare(url)
-    return new Subject(system, url, pool)
+    return new Subject(system, url, pool, server.readCpu)
   }
 
   /** Its first `count` processes, made when they are first needed. */
@@ -46,6 +51,25 @@ export class Subject {
     if (options.discard) await this.pool.query(this.system.sql.discard)
     await this.pool.query('vacuum (analyze)')
     await this.pool.query('checkpoint')
+  }
+
+  /** Returns a function that resolves to the CPU time since then, per task. */
+  async startCpuClock(): Promise<(tasks: number) => Promise<CpuPerTask>> {
+    const before = await this.#readCpu()
+    return async (tasks) => {
+      const after = await this.#readCpu()
+      const perTask = (seconds: number) => (seconds / tasks) * 1e6
+      return {
+        clientCpuMicros: perTask(after.clients - before.clients),
+        ...(after.server !== undefined &&
+          before.server !== undefined && { serverCpuMicros: perTask(after.server - before.server) }),
+      }
+    }
+  }
+
+  async #readCpu(): Promise<{ server: number | undefined; clients: number }> {
+    const clients = await Promise.all(this.#processes.map((one) => one.readCpu()))
+    return { server: this.#readServerCpu?.(), clients: clients.reduce((sum, one) => sum + one, 0) }
   }
 
   async countStored(): Promise<number> {

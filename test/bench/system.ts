@@ -20,7 +20,14 @@ export interface Session {
   close(): Promise<void>
 }
 
-export type MeasureName = 'create-50' | 'create-unique-50' | 'create-1' | 'bulk' | 'run' | 'pick-up'
+export type MeasureName =
+  | 'create-50'
+  | 'create-unique-50'
+  | 'create-1'
+  | 'bulk'
+  | 'run'
+  | 'run-default'
+  | 'pick-up'
 
 /** Something that is measured. Its module must load where no peer is installed. */
 export interface System {
@@ -34,6 +41,8 @@ export interface System {
   readonly tasksToRun: number
   /** Handlers that may run at once in a process while tasks are drained. */
   readonly concurrency: number
+  /** The same where nothing is configured, of systems that `run-default` measures. */
+  readonly defaultConcurrency?: number
   readonly sql: {
     /** Whether any task is not finished, as `busy`. */
     readonly busy: string

@@ -18,12 +18,19 @@ async function counted(
   const { process } = subject
   await process.open({ tuning: 'throughput', concurrency: null })
   const before = await subject.countStored()
+  const readCpu = await subject.startCpuClock()
   const { tasks, seconds, callMs } = await work(process)
+  const cpu = await readCpu(tasks)
   const stored = (await subject.countStored()) - before
   await process.close()
   if (stored !== tasks)
     throw new Error(`${subject.system.name} created ${tasks} tasks, but ${stored} are stored`)
-  return { perSecond: tasks / seconds, p50Ms: percentile(callMs, 0.5), p99Ms: percentile(callMs, 0.99) }
+  return {
+    perSecond: tasks / seconds,
+    p50Ms: percentile(callMs, 0.5),
+    p99Ms: percentile(callMs, 0.99),
+    ...cpu,
+  }
 }
 
 export const CREATE_MEASURES: readonly Measure[] = [

@@ -6,6 +6,9 @@ export interface Sample {
   readonly perSecond?: number
   readonly p50Ms?: number
   readonly p99Ms?: number
+  /** CPU time per task, of PostgreSQL and of the measuring processes. */
+  readonly serverCpuMicros?: number
+  readonly clientCpuMicros?: number
 }
 
 export interface Measure {

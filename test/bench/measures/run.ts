@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { now, type Starts } from '../process/commands.ts'
 import type { MeasuringProcess } from '../process/fork.ts'
 import type { Subject } from '../subject.ts'
+import type { System } from '../system.ts'
 import type { Measure, Sample } from './measure.ts'
 
 const BATCH = 1_000
@@ -12,23 +13,24 @@ const DEADLINE_MS = 120_000
  * Drains a backlog. Time runs from the first handler's start, so that nobody's start-up counts, to the moment at which
  * the database shows no unfinished task.
  */
-function drain(processCount: number) {
+function drain(processCount: number, read: (system: System) => { concurrency: number; tasks: number }) {
   return async (subject: Subject, scale: number): Promise<Sample> => {
     const { system } = subject
-    const tasks = Math.ceil((system.tasksToRun * scale) / BATCH) * BATCH
+    const { concurrency, tasks: most } = read(system)
+    const tasks = Math.ceil((most * scale) / BATCH) * BATCH
     await subject.settle({ discard: true })
     await fill(subject, tasks)
     await subject.settle({ discard: false })
 
     const processes = subject.processes(processCount)
-    await Promise.all(
-      processes.map((one) => one.open({ tuning: 'throughput', concurrency: system.concurrency })),
-    )
+    const readCpu = await subject.startCpuClock()
+    await Promise.all(processes.map((one) => one.open({ tuning: 'throughput', concurrency })))
     const firstAt = await untilStarted(processes, tasks, system.name)
     await subject.whenFinished()
     const seconds = (now() - firstAt) / 1_000
+    const cpu = await readCpu(tasks)
     await Promise.all(processes.map((one) => one.close()))
-    return { perSecond: tasks / seconds }
+    return { perSecond: tasks / seconds, ...cpu }
   }
 }
 
@@ -60,9 +62,25 @@ async function untilStarted(
   return firstAt
 }
 
-export const RUN_MEASURES: readonly Measure[] = [1, 2, 4].map((count) => ({
-  name: `run-${count}`,
-  of: 'run',
-  title: `no-op tasks processed, ${count} ${count === 1 ? 'process' : 'processes'}`,
-  take: drain(count),
-}))
+const asTuned = ({ concurrency, tasksToRun }: System) => ({ concurrency, tasks: tasksToRun })
+const asInstalled = ({ defaultConcurrency = 1 }: System) => ({
+  concurrency: defaultConcurrency,
+  tasks: 2 * BATCH,
+})
+
+export const RUN_MEASURES: readonly Measure[] = [
+  ...[1, 2, 4].map(
+    (count): Measure => ({
+      name: `run-${count}`,
+      of: 'run',
+      title: `no-op tasks processed, ${count} ${count === 1 ? 'process' : 'processes'}`,
+      take: drain(count, asTuned),
+    }),
+  ),
+  {
+    name: 'run-default',
+    of: 'run-default',
+    title: 'no-op tasks processed, default concurrency',
+    take: drain(1, asInstalled),
+  },
+]

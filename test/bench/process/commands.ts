@@ -13,6 +13,8 @@ export interface Commands {
   offer(options: { perSecond: number; seconds: number }): Promise<Paced>
   /** What has been started since the last call. */
   takeStarts(): Promise<Starts>
+  /** CPU seconds of the process since its start. */
+  readCpu(): Promise<number>
   /** Bytes in use after a garbage collection; the process must run with --expose-gc. */
   readHeap(): Promise<number>
 }

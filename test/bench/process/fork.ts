@@ -27,6 +27,7 @@ export function forkProcess(system: System, url: string, execArgv: readonly stri
     createPaced: (options) => ask('createPaced', [options]),
     offer: (options) => ask('offer', [options]),
     takeStarts: () => ask('takeStarts', []),
+    readCpu: () => ask('readCpu', []),
     readHeap: () => ask('readHeap', []),
     async end() {
       if (child.connected) child.disconnect()

@@ -105,6 +105,11 @@ export class SessionCommands implements Commands {
     return starts
   }
 
+  async readCpu(): Promise<number> {
+    const { user, system } = process.cpuUsage()
+    return (user + system) / 1e6
+  }
+
   async readHeap(): Promise<number> {
     if (!globalThis.gc) throw new Error('the process does not run with --expose-gc')
     globalThis.gc()

@@ -3,6 +3,8 @@ import type { TakenSample } from '../rounds.ts'
 import { median } from '../statistics.ts'
 import type { System } from '../system.ts'
 
+const FIGURES = ['perSecond', 'p50Ms', 'p99Ms', 'serverCpuMicros', 'clientCpuMicros'] as const
+
 /** Medians of the rounds. */
 export interface Figure extends Sample {
   readonly system: string
@@ -46,7 +48,7 @@ function toFigure(system: string, samples: readonly TakenSample[]): Figure[] {
   if (samples.length === 0) return []
   const of = (key: keyof Sample) => samples.flatMap((sample) => sample[key] ?? [])
   const figure: Record<string, number> = {}
-  for (const key of ['perSecond', 'p50Ms', 'p99Ms'] as const) {
+  for (const key of FIGURES) {
     const values = of(key)
     if (values.length > 0) figure[key] = median(values)
   }

@@ -1,12 +1,27 @@
-import type { Figure, Summary } from './summary.ts'
+import type { Figure, MeasuredRow, Summary } from './summary.ts'
 
-/** A Markdown table: a row a measure, a column a system. */
-export function renderTable({ systems, measures }: Summary): string {
+type Format = (figure: Figure | undefined) => string
+
+/** Markdown: a table of rates and times, and one of CPU time, if that was measured. */
+export function renderTable(summary: Summary): string {
+  const measured = summary.measures.filter(({ figures }) => figures.some(hasCpu))
+  const figures = render(summary, summary.measures, '', formatFigure)
+  if (measured.length === 0) return figures
+  return `${figures}\n\n${render(summary, measured, 'CPU per task, server / clients', formatCpu)}`
+}
+
+/** A row a measure, a column a system. */
+function render(
+  { systems }: Summary,
+  measures: readonly MeasuredRow[],
+  heading: string,
+  format: Format,
+): string {
   const names = systems.map(({ name }) => name)
-  const head = ['', ...names]
+  const head = [heading, ...names]
   const rows = measures.map(({ title, figures }) => [
     title,
-    ...names.map((name) => formatFigure(figures.find(({ system }) => system === name))),
+    ...names.map((name) => format(figures.find(({ system }) => system === name))),
   ])
   const widths = head.map((_, column) =>
     Math.max(3, ...[head, ...rows].map((row) => row[column]?.length ?? 0)),
@@ -21,7 +36,17 @@ export function formatFigure(figure: Figure | undefined): string {
   if (!figure) return '–'
   const { perSecond, p50Ms, p99Ms } = figure
   if (perSecond !== undefined) return `${toThreeDigits(perSecond)}/s`
-  return `${formatMs(p50Ms)} / ${formatMs(p99Ms)} ms`
+  return `${formatShort(p50Ms)} / ${formatShort(p99Ms)} ms`
+}
+
+function hasCpu({ clientCpuMicros }: Figure): boolean {
+  return clientCpuMicros !== undefined
+}
+
+function formatCpu(figure: Figure | undefined): string {
+  if (!figure || !hasCpu(figure)) return '–'
+  const { serverCpuMicros, clientCpuMicros } = figure
+  return `${serverCpuMicros === undefined ? '–' : formatShort(serverCpuMicros)} / ${formatShort(clientCpuMicros)} µs`
 }
 
 /** More digits would say more than a benchmark can know. */
@@ -29,6 +54,6 @@ function toThreeDigits(value: number): string {
   return Number(value.toPrecision(3)).toLocaleString('en')
 }
 
-function formatMs(value = Number.NaN): string {
+function formatShort(value = Number.NaN): string {
   return value < 10 ? value.toFixed(1) : String(Math.round(value))
 }

@@ -59,9 +59,10 @@ export const bullmq: System = {
   name: 'bullmq',
   mode: 'PostgreSQL backend, removeOnComplete',
   rows: 'deleted',
-  measures: ['create-50', 'create-1', 'bulk', 'run', 'pick-up'],
+  measures: ['create-50', 'create-1', 'bulk', 'run', 'run-default', 'pick-up'],
   tasksToRun: 2_000,
   concurrency: 32,
+  defaultConcurrency: 1,
   sql: {
     busy: `select exists (select from bullmq.job where state in ('waiting', 'active', 'delayed')) as busy`,
     discard: 'delete from bullmq.job',

@@ -68,6 +68,7 @@ export const graphileBatched: System = {
   measures: ['create-50', 'create-unique-50', 'create-1', 'bulk', 'run', 'pick-up'],
   tasksToRun: 50_000,
   concurrency: 500,
+  defaultConcurrency: 1,
   open: (url, options) => open(url, options, true),
 }
 
@@ -75,8 +76,9 @@ export const graphilePlain: System = {
   ...common,
   name: 'graphile-worker-plain',
   mode: 'no local queue, no batching',
-  measures: ['run', 'pick-up'],
+  measures: ['run', 'run-default', 'pick-up'],
   tasksToRun: 4_000,
   concurrency: POOL_SIZE,
+  defaultConcurrency: 1,
   open: (url, options) => open(url, options, false),
 }
