@@ -64,6 +64,16 @@ export class Call {
     return requireUrl(this.#databaseUrl ?? (DATABASE_DIRECT_URL || DATABASE_URL))
   }
 
+  /** As the processes have it. */
+  get prepared(): boolean {
+    return this.#run.env.DATABASE_PREPARED !== 'false'
+  }
+
+  /** As the processes have it. */
+  get poolMax(): number {
+    return Number(this.#run.env.DATABASE_POOL_MAX) || 10
+  }
+
   /** The command's own options, and arguments. @throws TaskError `INVALID_ARGUMENT` naming each at fault */
   options<Schema extends z.ZodType>(schema: Schema, args: object = {}): z.output<Schema> {
     const answer = schema.safeParse({ ...this.#command.opts(), ...args })

@@ -47,6 +47,6 @@ function cellText(value: Cell): string {
 }
 
 /** Such as `3 tasks`, `1 task`. */
-export function count(number: number, noun: string): string {
-  return `${number} ${noun}${number === 1 ? '' : 's'}`
+export function count(number: number, noun: string, plural = `${noun}s`): string {
+  return `${number} ${number === 1 ? noun : plural}`
 }

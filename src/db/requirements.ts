@@ -29,6 +29,12 @@ export async function requireUsable(client: pg.Client): Promise<void> {
   refuseProblem((await client.query<Session>({ text: ASK, types: ENGINE_TYPES })).rows)
 }
 
+/** Why the engine does not work in a pool's database and sessions; undefined: it does. */
+export async function findUnusable(pool: pg.Pool): Promise<string | undefined> {
+  const [session] = (await queryPool<Session>(pool, ASK)).rows
+  return session && findProblem(session)
+}
+
 function refuseProblem([session]: readonly Session[]): void {
   const problem = session && findProblem(session)
   if (problem !== undefined) throw new TaskError('UNSUPPORTED_DATABASE', problem)

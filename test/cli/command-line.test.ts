@@ -73,6 +73,8 @@ test('bash completes commands and options', async () => {
 test('zsh and fish get the same words, and no other shell is known', async () => {
   expect((await commandOn(nowhere)('completion', 'zsh')).out).toContain('bashcompinit')
   const { out } = await commandOn(nowhere)('completion', 'fish')
-  expect(out).toMatch(/^complete -c fastify-async-tasks -f -n '__fish_use_subcommand' -a 'status list /)
+  expect(out).toMatch(
+    /^complete -c fastify-async-tasks -f -n '__fish_use_subcommand' -a 'doctor status list /,
+  )
   expect(await commandOn(nowhere)('completion', 'csh')).toMatchObject({ code: 2 })
 })

@@ -12,13 +12,13 @@ export type RunCommand = (...args: string[]) => Promise<CommandResult>
 /** Runs the package's command in this process, on a test's database. */
 export function commandOn(
   database: Pick<TestDatabase, 'url' | 'directUrl' | 'schema'>,
-  { signal = new AbortController().signal, onOut = (_text: string) => {} } = {},
+  { signal = new AbortController().signal, onOut = (_text: string) => {}, env = {} } = {},
 ): RunCommand {
   return async (...args) => {
     let out = ''
     let err = ''
     const code = await runCommandLine([...args, '--schema', database.schema.name], {
-      env: { DATABASE_URL: database.url, DATABASE_DIRECT_URL: database.directUrl },
+      env: { DATABASE_URL: database.url, DATABASE_DIRECT_URL: database.directUrl, ...env },
       user: 'ada',
       signal,
       out(text) {

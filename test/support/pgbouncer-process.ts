@@ -20,11 +20,11 @@ export interface PgBouncer {
 }
 
 /**
- * PgBouncer in transaction mode before a server: a session's state is gone after each transaction.
+ * PgBouncer before a server, in transaction mode by default: a session's state is gone after each transaction.
  *
  * @throws Error when it is not installed (Debian: `apt-get install pgbouncer`) or does not start
  */
-export async function startPgBouncer(serverUrl: string): Promise<PgBouncer> {
+export async function startPgBouncer(serverUrl: string, poolMode = 'transaction'): Promise<PgBouncer> {
   if (!HAS_PGBOUNCER) throw new Error('PgBouncer is not installed')
   const target = new URL(serverUrl)
   const folder = mkdtempSync(path.join(tmpdir(), 'chaos-pgbouncer-'))
@@ -48,7 +48,7 @@ listen_port = ${port}
 unix_socket_dir =
 auth_type = scram-sha-256
 auth_file = ${users}
-pool_mode = transaction
+pool_mode = ${poolMode}
 default_pool_size = 10
 `,
   )

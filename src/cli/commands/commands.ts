@@ -4,6 +4,7 @@ import { cancelCommand } from './cancel.ts'
 import { completionCommand } from './completion.ts'
 import { createCommand } from './create.ts'
 import { deleteCommand } from './delete.ts'
+import { doctorCommand } from './doctor.ts'
 import { listCommand } from './list.ts'
 import { logsCommand } from './logs.ts'
 import { migrateCommand } from './migrate.ts'
@@ -17,6 +18,7 @@ import { statusCommand } from './status.ts'
 
 /** In the order of the help. */
 export const COMMANDS: readonly ((run: CommandRun) => Command)[] = [
+  doctorCommand,
   statusCommand,
   listCommand,
   showCommand,

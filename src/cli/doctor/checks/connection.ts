@@ -1,0 +1,67 @@
+import { codeOf } from '../../../db/errors.ts'
+import { type Illness, illness } from '../illness.ts'
+import type { Check } from '../patient.ts'
+import { allowsTransactions, hearsNotifications, keepsPreparedStatements } from '../store/connection.ts'
+
+/** @param variable where the connection string stands */
+export function connectionFails(error: unknown, variable: string): Illness {
+  const code = codeOf(error)
+  const message = (error as Error).message || code || 'the server gave no reason'
+  return illness('CONNECTION_FAILS', `${variable} leads to no database: ${message}`, ...remediesFor(code))
+}
+
+function remediesFor(code = ''): string[] {
+  if (code.startsWith('28')) {
+    return [
+      'correct user and password in the connection string',
+      'let pg_hba.conf allow this role, database and address',
+    ]
+  }
+  if (code === '3D000')
+    return ['correct the name of the database in the connection string', 'create the database']
+  if (code.startsWith('53')) {
+    return ['end processes that hold connections, or make their pools smaller', 'raise max_connections']
+  }
+  return [
+    'correct host and port in the connection string',
+    'start the server, and let its listen_addresses and the firewall allow this machine',
+  ]
+}
+
+/** Without notifications, tasks of other processes start up to a poll interval later. */
+export const checkListen: Check = async ({ directUrl, pool }) => {
+  try {
+    if (await hearsNotifications(directUrl, pool)) return []
+  } catch (error) {
+    return [connectionFails(error, 'DATABASE_DIRECT_URL')]
+  }
+  return [
+    illness(
+      'LISTEN_FAILS',
+      'a notification did not arrive within 5 seconds, as behind PgBouncer in transaction mode: tasks of other processes start up to a poll interval later',
+      'let DATABASE_DIRECT_URL (directConnectionString) lead to the server itself, and to the same database',
+    ),
+  ]
+}
+
+export const checkPooler: Check = async ({ pool, isPooled, prepared }) => {
+  if (!isPooled) return []
+  if (!(await allowsTransactions(pool))) {
+    return [
+      illness(
+        'POOL_MODE',
+        'the pooler is in statement mode and refuses transactions',
+        'set pool_mode = transaction for this database in PgBouncer',
+      ),
+    ]
+  }
+  if (!prepared || (await keepsPreparedStatements(pool))) return []
+  return [
+    illness(
+      'PREPARED_STATEMENTS_FAIL',
+      'the pooler loses prepared statements between transactions',
+      'set DATABASE_PREPARED=false (prepared: false) in each process and for this command',
+      'set max_prepared_statements in PgBouncer 1.21 or later',
+    ),
+  ]
+}

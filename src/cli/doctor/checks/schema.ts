@@ -1,0 +1,149 @@
+import { expectedIndexes } from '../../../db/expected-indexes.ts'
+import { readSchemaState } from '../../../db/migrate.ts'
+import { TaskError } from '../../../engine/definition/errors.ts'
+import { CANCEL_REQUESTS, ENGINE_TABLES } from '../../../engine/store/tables.ts'
+import { migrateCommandFor } from '../../migrate-command.ts'
+import { type Illness, illness } from '../illness.ts'
+import { type Check, duration, identifier, listed, type Patient } from '../patient.ts'
+import { mayUseSchema, readIndexes, readTables, type TableState } from '../store/tables.ts'
+
+const TABLES = [...new Set([...ENGINE_TABLES, CANCEL_REQUESTS])].map((name) => name.replace('public.', ''))
+
+/** Without them, nothing else can be looked at. */
+export async function checkTables(patient: Patient): Promise<Illness[]> {
+  const { pool, schema, facts } = patient
+  const role = identifier(facts.role)
+  if (!(await mayUseSchema(pool, schema))) {
+    return [
+      illness(
+        'GRANTS_MISSING',
+        `the role ${role} may not use the schema ${schema.name}`,
+        `grant usage on schema ${schema.quoted} to ${role}`,
+      ),
+    ]
+  }
+  const tables = await readTables(pool, schema, TABLES)
+  if (tables.length === 0) return [notMigrated(patient, 'the tables of the engine')]
+  const denied = tables.filter(({ missingPrivileges }) => missingPrivileges.length > 0)
+  if (denied.length > 0) return denied.map((table) => missingGrant(patient, table))
+  const state = await readState(patient)
+  if ('code' in state) return [state]
+  if (state.length > 0) return [notMigrated(patient, `the migrations ${listed(state)}`)]
+  const missing = TABLES.filter((name) => !tables.some((table) => table.name === name))
+  if (missing.length === 0) return []
+  return [
+    illness(
+      'TABLES_MISSING',
+      `the schema ${schema.name} has all migrations, but not the tables ${listed(missing)}`,
+      'restore them from a backup',
+      `if no task is to be kept, drop the schema's tables whose names begin with async_task, and run ${migrateCommandFor(schema)}`,
+    ),
+  ]
+}
+
+async function readState({ pool, schema }: Patient): Promise<readonly string[] | Illness> {
+  try {
+    return (await readSchemaState(pool, 'tasks', schema, () => {})).missing
+  } catch (error) {
+    if (!(error instanceof TaskError)) throw error
+    return illness(
+      'SCHEMA_TOO_NEW',
+      error.message,
+      'run the version of fastify-async-tasks that applied the migrations, or a later one, here and in the app',
+    )
+  }
+}
+
+function notMigrated({ schema }: Patient, what: string): Illness {
+  const evidence = `the schema ${schema.name} lacks ${what}`
+  return illness(
+    'SCHEMA_MISSING',
+    evidence,
+    `run ${migrateCommandFor(schema)}`,
+    'name another schema by --schema',
+  )
+}
+
+function missingGrant({ schema, facts }: Patient, { name, missingPrivileges }: TableState): Illness {
+  const privileges = missingPrivileges.join(', ')
+  const role = identifier(facts.role)
+  return illness(
+    'GRANTS_MISSING',
+    `the role ${role} lacks ${privileges} on ${name}`,
+    `grant ${privileges} on ${schema.quoted}.${name} to ${role}`,
+  )
+}
+
+export const checkIndexes: Check = async ({ pool, schema }) => {
+  const expected = expectedIndexes(schema)
+  const found = await readIndexes(pool, schema)
+  const names = new Set(found.map(({ name }) => name))
+  const missing = [...expected]
+    .filter(([name]) => !names.has(name))
+    .map(([name, create]) => illness('INDEX_MISSING', `the index ${name} does not exist`, create))
+  const invalid = found
+    .filter(({ isValid }) => !isValid)
+    .map(({ name }) =>
+      illness(
+        'INDEX_INVALID',
+        `the index ${name} is invalid: queries do not use it, and its uniqueness may not hold`,
+        name.endsWith('_ccnew')
+          ? `drop index concurrently ${schema.quoted}.${identifier(name)}`
+          : `reindex index concurrently ${schema.quoted}.${identifier(name)}`,
+      ),
+    )
+  return [...missing, ...invalid]
+}
+
+/** Autovacuum comes once a minute, so so many dead rows are normal. */
+const MANY_DEAD_ROWS = 100_000
+const LONG_WITHOUT_VACUUM_SECONDS = 600
+
+export const checkStorage: Check = async ({ pool, schema, facts }) => {
+  const tables = await readTables(pool, schema, TABLES)
+  const isOff = facts.autovacuum === 'off'
+  return [
+    ...tables
+      .filter(({ hasRowSecurity }) => hasRowSecurity)
+      .map((table) => rowSecurity(table, schema.quoted)),
+    ...(isOff
+      ? [illness('AUTOVACUUM_OFF', 'autovacuum is off on the server', 'set autovacuum = on and reload')]
+      : []),
+    ...tables.filter(({ autovacuum }) => !autovacuum).map((table) => vacuumOff(table, schema.quoted)),
+    ...tables.filter(isBloated).map((table) => bloat(table, schema.quoted)),
+  ]
+}
+
+function rowSecurity({ name }: TableState, schema: string): Illness {
+  return illness(
+    'ROW_SECURITY',
+    `row security hides rows of ${name} from this role`,
+    `alter table ${schema}.${name} disable row level security`,
+    'let the engine connect with the owner of its tables',
+  )
+}
+
+function vacuumOff({ name }: TableState, schema: string): Illness {
+  return illness(
+    'AUTOVACUUM_OFF',
+    `autovacuum is off for ${name}: dead rows stay, and claims slow down`,
+    `alter table ${schema}.${name} reset (autovacuum_enabled)`,
+  )
+}
+
+function isBloated({ deadRows, liveRows, vacuumedSeconds }: TableState): boolean {
+  if (deadRows < MANY_DEAD_ROWS || deadRows < liveRows) return false
+  return (vacuumedSeconds ?? Number.POSITIVE_INFINITY) > LONG_WITHOUT_VACUUM_SECONDS
+}
+
+function bloat({ name, deadRows, liveRows, vacuumedSeconds }: TableState, schema: string): Illness {
+  const since =
+    vacuumedSeconds === null ? 'it was never vacuumed' : `vacuumed ${duration(vacuumedSeconds)} ago`
+  return illness(
+    'BLOAT',
+    `${name} has ${deadRows} dead rows and ${liveRows} live ones; ${since}`,
+    'end transactions that are open for long, which keep dead rows from removal',
+    `vacuum (analyze) ${schema}.${name}`,
+    `reindex table concurrently ${schema}.${name}`,
+  )
+}

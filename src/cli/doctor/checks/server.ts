@@ -1,0 +1,76 @@
+import { findUnusable } from '../../../db/requirements.ts'
+import { type Illness, illness } from '../illness.ts'
+import { type Check, duration, identifier, type Patient } from '../patient.ts'
+import { findOddSettings } from '../store/server.ts'
+
+const OLDEST_VERSION = 150_000
+/** Half a lease by default: from there on, times of different machines cannot be compared. */
+const CLOCK_TOLERANCE_MS = 15_000
+
+export const checkVersion: Check = async ({ facts: { versionNumber, version } }) =>
+  versionNumber >= OLDEST_VERSION
+    ? []
+    : [
+        illness(
+          'SERVER_TOO_OLD',
+          `the server is PostgreSQL ${version}, and the engine needs 15 or later`,
+          'upgrade the server',
+        ),
+      ]
+
+export const checkUsable: Check = async (patient) => {
+  const problem = await findUnusable(patient.pool)
+  return problem === undefined
+    ? []
+    : [illness('UNSUPPORTED_DATABASE', problem, ...unusableRemedies(problem, patient))]
+}
+
+function unusableRemedies(problem: string, patient: Patient): string[] {
+  const setting = /^[a-z_]+(?= is )/.exec(problem)?.[0]
+  if (setting !== undefined) return resetRemedies(setting, patient)
+  if (problem.includes('standby')) return ['let DATABASE_URL lead to the primary']
+  return [`create a database with "create database … encoding 'UTF8' template template0", and use that`]
+}
+
+function resetRemedies(setting: string, { facts: { role, database } }: Patient): string[] {
+  return [
+    `take ${setting} out of the options of the connection string`,
+    `alter role ${identifier(role)} in database ${identifier(database)} reset ${setting}`,
+    `alter role ${identifier(role)} reset ${setting}`,
+    `alter database ${identifier(database)} reset ${setting}`,
+  ]
+}
+
+/** Where they can be set, the engine's sessions have their own. */
+export const checkSettings: Check = async (patient) => {
+  const odd = patient.isPooled ? await findOddSettings(patient.pool) : []
+  const settings = odd.map(({ name, setting }) =>
+    illness(
+      'ROLE_SETTINGS',
+      `${name} is ${setting} on the connections behind the pooler, where the engine cannot set its own`,
+      'give the engine a role of its own without it',
+      ...resetRemedies(name, patient),
+    ),
+  )
+  if (patient.facts.synchronousCommit !== 'off') return settings
+  const evidence =
+    'synchronous_commit is off: a task whose create has returned is lost if the server crashes within a second'
+  return [
+    ...settings,
+    illness('COMMITS_NOT_DURABLE', evidence, ...resetRemedies('synchronous_commit', patient)),
+  ]
+}
+
+/** @param measuredAt this machine's clock when the server read its own, and how long the answer took */
+export function checkClock(serverMs: number, measuredAt: { ms: number; tookMs: number }): Illness[] {
+  const aheadMs = measuredAt.ms - serverMs
+  if (Math.abs(aheadMs) <= CLOCK_TOLERANCE_MS + measuredAt.tookMs) return []
+  const side = aheadMs > 0 ? 'ahead of' : 'behind'
+  return [
+    illness(
+      'CLOCK_DIFFERS',
+      `the clock of this machine is ${duration(Math.abs(aheadMs) / 1_000)} ${side} that of the database`,
+      'let chronyd or ntpd keep both clocks, and look at the other machines, too',
+    ),
+  ]
+}

@@ -1,0 +1,65 @@
+import { listExecutors } from '../../../engine/store/executors.ts'
+import { type Illness, illness } from '../illness.ts'
+import { type Check, duration, identifier } from '../patient.ts'
+import { findHeldTransactions, readConnections } from '../store/server.ts'
+
+const IDLE_SECONDS = 60
+const OPEN_SECONDS = 900
+const FULL = 0.9
+
+export const checkTransactions: Check = async ({ pool, facts }) =>
+  (await findHeldTransactions(pool, IDLE_SECONDS, OPEN_SECONDS)).map(
+    ({ pid, role, application, state, seconds }) =>
+      illness(
+        'TRANSACTION_HELD',
+        `a transaction of ${role} (${application || 'no application_name'}, pid ${pid}) is ${state} and open for ${duration(seconds)}: no dead row is removed meanwhile`,
+        'commit or roll back where it was begun',
+        `select pg_cancel_backend(${pid})`,
+        `select pg_terminate_backend(${pid})`,
+        `alter role ${identifier(role)} in database ${identifier(facts.database)} set idle_in_transaction_session_timeout = '1min'`,
+      ),
+  )
+
+/** What bounds the connections: a limit and its use. */
+interface Bound {
+  readonly of: string
+  readonly limit: number
+  readonly used: number
+}
+
+export const checkConnections: Check = async ({ pool, db, facts, isPooled, connectionsPerProcess }) => {
+  const found = await readConnections(pool)
+  const bounds: Bound[] = [
+    { of: 'the server (max_connections)', limit: found.serverLimit, used: found.serverUsed },
+    { of: `the role ${facts.role}`, limit: found.roleLimit, used: found.roleUsed },
+    { of: `the database ${facts.database}`, limit: found.databaseLimit, used: found.databaseUsed },
+  ].filter(({ limit }) => limit >= 0)
+  const full = bounds.filter(({ limit, used }) => used >= limit * FULL).map(usedUp)
+  // Connections to a pooler are not the server's.
+  if (isPooled) return full
+  const processes = (await listExecutors(db)).filter(({ alive }) => alive).length
+  const needed = processes * connectionsPerProcess
+  const tight = bounds.filter(({ limit }) => needed > limit)
+  return [...full, ...tight.map((bound) => tooLarge(bound, processes, connectionsPerProcess))]
+}
+
+const LESS = 'lower DATABASE_POOL_MAX, or the size of your pool, in each process'
+
+function usedUp({ of, limit, used }: Bound): Illness {
+  return illness(
+    'CONNECTIONS_USED_UP',
+    `${of} has ${used} connections of ${limit}`,
+    LESS,
+    `raise the limit of ${of}`,
+  )
+}
+
+function tooLarge({ of, limit }: Bound, processes: number, each: number): Illness {
+  return illness(
+    'POOLS_TOO_LARGE',
+    `${processes} processes may open ${each} connections each, and ${of} allows ${limit}`,
+    LESS,
+    'put PgBouncer in transaction mode before the server',
+    `raise the limit of ${of}`,
+  )
+}

@@ -1,0 +1,99 @@
+import { randomBytes } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
+import pg from 'pg'
+import { codeOf } from '../../../db/errors.ts'
+import { ENGINE_TYPES } from '../../../db/reading.ts'
+import { readFacts, type ServerFacts } from './server.ts'
+
+export interface Opened {
+  readonly facts: ServerFacts
+  readonly isPooled: boolean
+  /** This machine's clock when the server read its own, and how long the answer took. */
+  readonly measuredAt: { readonly ms: number; readonly tookMs: number }
+}
+
+export async function openDatabase(pool: pg.Pool): Promise<Opened> {
+  const client = await pool.connect()
+  try {
+    const begun = performance.now()
+    const beganMs = Date.now()
+    const facts = await readFacts(client)
+    const tookMs = performance.now() - begun
+    // A pooler names a process of its own.
+    const isPooled = Reflect.get(client, 'processID') !== facts.pid
+    return { facts, isPooled, measuredAt: { ms: beganMs + tookMs / 2, tookMs } }
+  } finally {
+    client.release()
+  }
+}
+
+const CONNECT_MS = 10_000
+const ARRIVAL_MS = 5_000
+
+/** Whether a notification that the pool sends arrives on a connection of its own. @throws what the connection throws */
+export async function hearsNotifications(directUrl: string, pool: pg.Pool): Promise<boolean> {
+  const channel = `fastify_async_tasks_doctor_${randomBytes(6).toString('hex')}`
+  const client = new pg.Client({
+    connectionString: directUrl,
+    connectionTimeoutMillis: CONNECT_MS,
+    application_name: 'fastify-async-tasks doctor',
+  })
+  const arrived = Promise.withResolvers<boolean>()
+  client.on('notification', () => arrived.resolve(true))
+  client.on('error', () => arrived.resolve(false))
+  const waited = new AbortController()
+  await client.connect()
+  try {
+    await client.query(`listen ${channel}`)
+    await pool.query({ text: 'select pg_notify($1, $2)', values: [channel, 'x'], types: ENGINE_TYPES })
+    return await Promise.race([arrived.promise, delay(ARRIVAL_MS, false, { signal: waited.signal })])
+  } finally {
+    waited.abort()
+    await client.end()
+  }
+}
+
+/** A pooler in statement mode refuses it. */
+export async function allowsTransactions(pool: pg.Pool): Promise<boolean> {
+  const client = await pool.connect()
+  // A refusal closes the connection.
+  client.on('error', () => {})
+  let isAllowed = false
+  try {
+    await client.query('begin')
+    await client.query('commit')
+    isAllowed = true
+  } catch (error) {
+    if (!/transaction blocks not allowed/.test((error as Error).message)) throw error
+  } finally {
+    client.release(!isAllowed)
+  }
+  return isAllowed
+}
+
+/** No prepared statement of that name, as on another server connection; one of that name exists already. */
+const LOST = new Set(['26000', '42P05'])
+
+/** Whether a statement that was prepared on one server connection runs on another one, too. */
+export async function keepsPreparedStatements(pool: pg.Pool): Promise<boolean> {
+  const [client, other] = [await pool.connect(), await pool.connect()]
+  const statement = {
+    name: `doctor_${randomBytes(6).toString('hex')}`,
+    text: 'select 1',
+    query_timeout: ARRIVAL_MS,
+  }
+  try {
+    await client.query(statement)
+    // Holds the server connection that has prepared it.
+    await other.query('begin')
+    await client.query(statement)
+    await other.query('commit')
+    return true
+  } catch (error) {
+    if (LOST.has(codeOf(error) ?? '')) return false
+    throw error
+  } finally {
+    client.release(true)
+    other.release(true)
+  }
+}

@@ -1,0 +1,104 @@
+import type pg from 'pg'
+import { ENGINE_TYPES } from '../../../db/reading.ts'
+
+export interface ServerFacts {
+  readonly versionNumber: number
+  readonly version: string
+  readonly role: string
+  readonly database: string
+  /** The server's process behind the connection. */
+  readonly pid: number
+  readonly nowMs: number
+  /** Sees the sessions of other roles. */
+  readonly seesAllSessions: boolean
+  readonly synchronousCommit: string
+  readonly autovacuum: string
+}
+
+const FACTS = `select current_setting('server_version_num')::int as "versionNumber",
+            current_setting('server_version') as version,
+            current_user::text as role, current_database()::text as database, pg_backend_pid() as pid,
+            extract(epoch from clock_timestamp())::float8 * 1000 as "nowMs",
+            pg_has_role(current_user, 'pg_read_all_stats', 'usage') as "seesAllSessions",
+            current_setting('synchronous_commit') as "synchronousCommit",
+            current_setting('autovacuum') as autovacuum`
+
+export async function readFacts(client: pg.ClientBase): Promise<ServerFacts> {
+  const { rows } = await client.query<ServerFacts>({ text: FACTS, types: ENGINE_TYPES })
+  if (!rows[0]) throw new Error('the server answered without a row')
+  return rows[0]
+}
+
+/** Settings that the engine sets in each of its sessions, and a pooler's server connections keep from it. */
+const ODD_SETTINGS = `select name, setting, source
+     from pg_settings
+    where (name in ('statement_timeout', 'lock_timeout', 'transaction_timeout', 'idle_session_timeout',
+                    'idle_in_transaction_session_timeout') and setting <> '0')
+       or (name = 'default_transaction_isolation' and setting <> 'read committed')
+    order by name`
+
+export interface OddSetting {
+  readonly name: string
+  readonly setting: string
+}
+
+export async function findOddSettings(pool: pg.Pool): Promise<OddSetting[]> {
+  return (await pool.query<OddSetting>({ text: ODD_SETTINGS, types: ENGINE_TYPES })).rows
+}
+
+const HELD = `select pid, coalesce(usename, 'unknown')::text as role, coalesce(application_name, '')::text as application,
+            state, extract(epoch from now() - xact_start)::float8 as seconds
+       from pg_stat_activity
+      where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'
+        and ((state like 'idle in transaction%' and state_change < now() - $1::float8 * interval '1 second')
+             or xact_start < now() - $2::float8 * interval '1 second')
+      order by xact_start
+      limit 20`
+
+export interface HeldTransaction {
+  readonly pid: number
+  readonly role: string
+  readonly application: string
+  readonly state: string
+  readonly seconds: number
+}
+
+/** Transactions of which nobody makes use, or which are open for long. */
+export async function findHeldTransactions(
+  pool: pg.Pool,
+  idleSeconds: number,
+  openSeconds: number,
+): Promise<HeldTransaction[]> {
+  const values = [idleSeconds, openSeconds]
+  return (await pool.query<HeldTransaction>({ text: HELD, values, types: ENGINE_TYPES })).rows
+}
+
+const CONNECTIONS = `select s.max_connections - s.reserved as "serverLimit",
+            (select count(*)::int from pg_stat_activity where backend_type = 'client backend') as "serverUsed",
+            r.rolconnlimit as "roleLimit",
+            (select count(*)::int from pg_stat_activity
+              where usename = current_user and backend_type = 'client backend') as "roleUsed",
+            d.datconnlimit as "databaseLimit",
+            (select count(*)::int from pg_stat_activity
+              where datname = current_database() and backend_type = 'client backend') as "databaseUsed"
+       from (select current_setting('max_connections')::int as max_connections,
+                    current_setting('superuser_reserved_connections')::int
+                      + coalesce(current_setting('reserved_connections', true), '0')::int as reserved) s
+       join pg_roles r on r.rolname = current_user
+       join pg_database d on d.datname = current_database()`
+
+/** A limit of -1 is none. */
+export interface Connections {
+  readonly serverLimit: number
+  readonly serverUsed: number
+  readonly roleLimit: number
+  readonly roleUsed: number
+  readonly databaseLimit: number
+  readonly databaseUsed: number
+}
+
+export async function readConnections(pool: pg.Pool): Promise<Connections> {
+  const { rows } = await pool.query<Connections>({ text: CONNECTIONS, types: ENGINE_TYPES })
+  if (!rows[0]) throw new Error('the server has no such role or database')
+  return rows[0]
+}
