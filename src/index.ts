@@ -1,6 +1,15 @@
 export type { AuditAction, AuditEntry, AuditPage, AuditQuery } from './contract/audit.ts'
 export type { BulkAction, BulkAnswer, BulkRequest } from './contract/bulk.ts'
 export type { TaskStreamEvent } from './contract/events.ts'
+export type { Health, HealthCode, HealthLevel, HealthReason } from './contract/health.ts'
+export type {
+  Overview,
+  OverviewQuery,
+  OverviewRange,
+  OverviewSpan,
+  Percentiles,
+  TaskFigures,
+} from './contract/overview.ts'
 export type { MissedTicks, ScheduleView } from './contract/schedule.ts'
 export type { TaskStats } from './contract/stats.ts'
 export type {

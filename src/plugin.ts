@@ -113,6 +113,7 @@ function sourcesOf(runner: TaskRunner): MetricsSources {
     // A process that only creates tasks has no attempts to count.
     taskTypes: executor ? taskTypes : [],
     stats: () => manager.stats(),
+    health: () => manager.health(),
     findDatabaseProblem: () => runner.findDatabaseProblem(),
     stopped,
   }

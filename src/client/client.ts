@@ -10,6 +10,8 @@ import type {
   TaskChangeRequest,
   TaskQuery,
 } from '../contract/given.ts'
+import type { Health } from '../contract/health-views.ts'
+import type { Overview, OverviewQuery } from '../contract/overview-views.ts'
 import type { ScheduleView } from '../contract/schedule-views.ts'
 import type { CallerView, Credentials, SessionView, UserView } from '../contract/session.ts'
 import type { TaskStats } from '../contract/stats.ts'
@@ -22,6 +24,7 @@ import {
   decodeExecutors,
   decodeList,
   decodeLogPage,
+  decodeOverview,
   decodeSchedule,
   decodeSchedules,
   decodeStats,
@@ -153,6 +156,16 @@ export class TasksClient<Handlers = unknown> {
   /** Counts tasks by status and type, and finished tasks per minute of the last hour. */
   async getStats(options?: CallOptions): Promise<TaskStats> {
     return decodeStats(await this.#get('/tasks/stats', options))
+  }
+
+  /** Reads what happened to tasks in the last hour, day or week, and what waits. */
+  async getOverview(query: OverviewQuery = {}, options?: CallOptions): Promise<Overview> {
+    return decodeOverview(await this.#get('/overview', { ...options, query: { ...query } }))
+  }
+
+  /** Reads whether tasks run, in time and with success, and if not, why. */
+  async getHealth(options?: CallOptions): Promise<Health> {
+    return requireObject(await this.#get('/health', options))
   }
 
   /** Lists the registered types with their defaults and the JSON Schema of their params. */

@@ -1,4 +1,5 @@
 import type { AuditEntry, AuditPage } from '../contract/audit.ts'
+import type { Overview, OverviewSpan } from '../contract/overview.ts'
 import type { ScheduleView } from '../contract/schedule.ts'
 import type { TaskStats } from '../contract/stats.ts'
 import type {
@@ -45,6 +46,7 @@ export const decodeAudit = decoder<AuditPage>([], { entries: decoder<AuditEntry>
 export const decodeStats = decoder<TaskStats>([], {
   finishedPerMinute: decoder<TaskStats['finishedPerMinute'][number]>(['minute']),
 })
+export const decodeOverview = decoder<Overview>([], { spans: decoder<OverviewSpan>(['at']) })
 
 const rateLimit = decoder<NonNullable<TaskTypeView['rateLimit']>>(['nextPermitAt'])
 

@@ -1,6 +1,15 @@
 export type { AuditEntry, AuditPage, AuditQuery } from '../contract/audit.ts'
 export type { BulkAction, BulkAnswer } from '../contract/bulk.ts'
 export type { TaskStreamEvent } from '../contract/events.ts'
+export type { Health, HealthCode, HealthLevel, HealthReason } from '../contract/health.ts'
+export type {
+  Overview,
+  OverviewQuery,
+  OverviewRange,
+  OverviewSpan,
+  Percentiles,
+  TaskFigures,
+} from '../contract/overview.ts'
 export type { Problem } from '../contract/problem.ts'
 export type { MissedTicks, ScheduleView } from '../contract/schedule.ts'
 export type { CallerView, Credentials, Role, SessionView, UserView } from '../contract/session.ts'

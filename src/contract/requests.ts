@@ -1,10 +1,11 @@
 import { z } from 'zod'
+import { MAX_EXACT_TOTAL } from './exact-total.ts'
 import { instant, LOG_LEVELS, stepName, storableText, TASK_STATUSES } from './task.ts'
+
+export { MAX_EXACT_TOTAL }
 
 /** Pages past this many rows need a cursor. */
 export const MAX_OFFSET_ROWS = 10_000
-/** Counts stop here. */
-export const MAX_EXACT_TOTAL = 10_000
 export const MAX_PAGE_SIZE = 200
 
 /** A number in a query string; an empty text is none, though JavaScript takes it for 0. */

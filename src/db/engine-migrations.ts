@@ -284,4 +284,12 @@ CREATE INDEX "idx_async_task_audit_actor" ON "async_task_audit" USING btree ("ac
 CREATE INDEX "idx_async_task_audit_action" ON "async_task_audit" USING btree ("action","at","id");--> statement-breakpoint
 CREATE INDEX "idx_async_task_audit_subject" ON "async_task_audit" USING btree ("subject","at","id");`,
   },
+  {
+    name: '0015_figures',
+    when: 1_795_958_409_835,
+    oldestVersion: '0.1.0',
+    text: `ALTER TABLE "async_task_minutes" ADD COLUMN "task_type" varchar(100);--> statement-breakpoint
+ALTER TABLE "async_task_minutes" ADD COLUMN "span_minutes" smallint DEFAULT 1 NOT NULL;--> statement-breakpoint
+ALTER TABLE "async_task_minutes" ADD COLUMN "figures" integer[];`,
+  },
 ]

@@ -5,7 +5,7 @@ import type { EngineSchema } from '../db/engine-schema.ts'
 import { Gate } from '../db/gate.ts'
 import { watchDatabase } from '../db/probe.ts'
 import { sharePool } from '../db/shared-pool.ts'
-import { partsOf } from './create/manager-parts.ts'
+import { type LocalFacts, partsOf } from './create/manager-parts.ts'
 import { TaskError } from './definition/errors.ts'
 import type { TaskRegistry } from './definition/registry.ts'
 import type { TaskSettings } from './definition/settings.ts'
@@ -13,11 +13,12 @@ import type { TaskDefinition } from './definition/task.ts'
 import { TaskExecutor } from './executor/executor.ts'
 import type { TaskFeed } from './feed/feed.ts'
 import { ChangeReporter } from './feed/reporter.ts'
-import { FinishCounter } from './maintenance/finish-counter.ts'
+import { FigureCounter } from './maintenance/figure-counter.ts'
 import { TaskManager } from './manager/manager.ts'
 import { refuseCalls } from './manager/refused-calls.ts'
 import { Notifier } from './notify/notifier.ts'
 import { TaskEvents } from './runtime/events.ts'
+import { LoopDelay } from './runtime/loop-delay.ts'
 import type { Tracing } from './runtime/tracing.ts'
 import { DeclaredSchedules } from './schedules/declared-schedules.ts'
 import type { ScheduleOptions } from './schedules/schedule-options.ts'
@@ -62,9 +63,10 @@ export class TaskRunner {
   readonly #stopped = new AbortController()
   readonly #db: Database
   readonly #gate = new Gate()
+  readonly #loopDelay = new LoopDelay()
   readonly #ownPools: readonly pg.Pool[]
   readonly #notifier: Notifier
-  readonly #finishes: FinishCounter
+  readonly #figures: FigureCounter
   readonly #reporter: ChangeReporter
   readonly #registry: TaskRegistry
   readonly #definitions: Map<string, TaskDefinition>
@@ -92,9 +94,9 @@ export class TaskRunner {
     })
     const feedPool = createPrivatePool(pool, { ...FEED_CONNECTIONS, connectTimeoutMs })
     const feedDb = connect(feedPool)
-    const { limiter } = notifier
     const isReady = () => this.#hasStarted || !options.executes
-    const manager = new TaskManager({ db, settings, definitions, events, limiter, feedDb, isReady, tracing })
+    const own = { isReady, findLocal: () => this.#findLocal(), limiter: notifier.limiter }
+    const manager = new TaskManager({ db, settings, definitions, events, feedDb, tracing, ...own })
     this.feed = partsOf(manager).feed
     const [writes, beats] = options.executes
       ? OWN_CONNECTIONS.map((own) => createPrivatePool(pool, { ...own, connectTimeoutMs }))
@@ -117,7 +119,7 @@ export class TaskRunner {
     this.taskTypes = { [Symbol.iterator]: () => definitions.keys() }
     this.findDatabaseProblem = watchDatabase(() => ping(shared.pool))
     this.#db = db
-    this.#finishes = new FinishCounter(db, events)
+    this.#figures = new FigureCounter(db, events)
     this.#reporter = new ChangeReporter(db, events)
     this.#notifier = notifier
     this.manager = manager
@@ -150,6 +152,15 @@ export class TaskRunner {
   /** Aborts when no attempt ends here any more. */
   get stopped(): AbortSignal {
     return this.#stopped.signal
+  }
+
+  #findLocal(): LocalFacts {
+    const { reasons = [], warnings = [] } = this.executor?.health() ?? {}
+    return {
+      reasons: this.#hasStarted ? reasons : [],
+      warnings,
+      blockedMs: this.#loopDelay.longestMs,
+    }
   }
 
   async #beginLate(): Promise<void> {
@@ -188,8 +199,9 @@ export class TaskRunner {
       await this.executor?.stop()
     } finally {
       this.#stopped.abort()
+      this.#loopDelay.stop()
       this.#notifier.stop()
-      await Promise.all([this.#finishes.stop(), this.#reporter.stop()])
+      await Promise.all([this.#figures.stop(), this.#reporter.stop()])
       this.#gate.close(new TaskError('SHUTTING_DOWN', 'the app has closed'))
       refuseCalls(this.manager)
       await Promise.all(this.#ownPools.map((pool) => endPool(pool, 1_000)))

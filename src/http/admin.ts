@@ -10,6 +10,7 @@ import { limitRoles } from './roles.ts'
 import { auditRoute } from './routes/audit.ts'
 import { changeTaskRoutes } from './routes/change-tasks.ts'
 import { eventRoutes } from './routes/events.ts'
+import { figureRoutes } from './routes/figures.ts'
 import { manyTasksRoutes } from './routes/many-tasks.ts'
 import { meRoute } from './routes/me.ts'
 import { overviewRoutes } from './routes/overview.ts'
@@ -45,6 +46,7 @@ export const adminRoutes: FastifyPluginAsync<AdminRoutesOptions> = async (app, o
   await app.register(changeTaskRoutes, { manager })
   await app.register(eventRoutes, { feed })
   await app.register(manyTasksRoutes, { manager })
+  await app.register(figureRoutes, { manager })
   await app.register(overviewRoutes, { manager })
   await app.register(scheduleRoutes, { manager })
   await app.register(auditRoute, { manager })

@@ -1,6 +1,8 @@
+import { HEALTH_CODES, HEALTH_LEVELS, type Health } from '../contract/health.ts'
 import type { TaskStats } from '../contract/stats.ts'
 import { TASK_STATUSES } from '../contract/task.ts'
 import { isTransient } from '../db/errors.ts'
+import { databaseAway } from '../engine/manager/health-rules.ts'
 import { within } from '../engine/runtime/timeouts.ts'
 import { type Metric, type MetricOptions, Reading, type Sample } from './metric.ts'
 
@@ -12,6 +14,8 @@ const COUNT_TIMEOUT_MS = 2_000
 export interface TableSources {
   /** Shared by concurrent callers, and for a while after. */
   stats(): Promise<TaskStats>
+  /** Shared in the same way. */
+  health(): Promise<Health>
   /** Undefined: the database responds. Resolves in a bounded time. */
   findDatabaseProblem(): Promise<string | undefined>
 }
@@ -25,6 +29,8 @@ interface TableState {
   readonly isUp: boolean
   /** Undefined during an outage, before the first count and after one that failed. */
   readonly counted: TimedStats | undefined
+  /** Undefined as `counted`. */
+  readonly health: Health | undefined
   /** A permanent error of the last count. */
   readonly failure: unknown
 }
@@ -36,6 +42,7 @@ interface TableState {
 export class TableCounts {
   readonly #sources: TableSources
   #counted: TimedStats | undefined
+  #health: Health | undefined
   #failure: unknown
   #failedCounts = 0
   #latest: Promise<TableState> | undefined
@@ -81,6 +88,14 @@ export class TableCounts {
         },
         ({ counted }) => (counted ? [sample((performance.now() - counted.at) / 1_000)] : []),
       ),
+      gauge(
+        {
+          name: 'async_tasks_health',
+          help: 'What is wrong, by reason: 0 nothing, 1 somebody should look, 2 tasks do not run or most of them fail.',
+          aggregator: 'max',
+        },
+        ({ isUp, health }) => healthOf(isUp ? health : databaseAway('')),
+      ),
       new Reading('counter', {
         name: 'async_tasks_failed_counts_total',
         help: 'Scrapes whose count of tasks failed.',
@@ -105,10 +120,27 @@ export class TableCounts {
     const [problem] = await Promise.all([
       this.#sources.findDatabaseProblem(),
       within(COUNT_TIMEOUT_MS, this.#count()),
+      within(COUNT_TIMEOUT_MS, this.#assess()),
     ])
     const isUp = problem === undefined
     const failure = this.#failure
-    return { isUp, counted: isUp && failure === undefined ? this.#counted : undefined, failure }
+    const isKnown = isUp && failure === undefined
+    return {
+      isUp,
+      counted: isKnown ? this.#counted : undefined,
+      health: isKnown ? this.#health : undefined,
+      failure,
+    }
+  }
+
+  async #assess(): Promise<void> {
+    try {
+      this.#health = await this.#sources.health()
+    } catch (error) {
+      this.#health = undefined
+      // The count meets the same error.
+      if (!isTransient(error)) this.#failure ??= error
+    }
   }
 
   async #count(): Promise<void> {
@@ -130,4 +162,13 @@ function countsOf({ byType }: TaskStats): Sample[] {
   return byType.flatMap(({ taskType, ...counts }) =>
     TASK_STATUSES.map((status) => ({ labels: { task_type: taskType, status }, value: counts[status] })),
   )
+}
+
+/** All reasons, so that one that is gone shows as 0. */
+function healthOf(health: Health | undefined): Sample[] {
+  if (!health) return []
+  return HEALTH_CODES.map((code) => {
+    const level = health.reasons.find((reason) => reason.code === code)?.level ?? 'green'
+    return { labels: { reason: code.toLowerCase() }, value: HEALTH_LEVELS.indexOf(level) }
+  })
 }

@@ -43,6 +43,15 @@ test('a handler that ignores its signal is named, and does not make the server u
     await expect
       .poll(async () => (await server.app.inject('/health/ready')).json())
       .toEqual({ status: 'ok', reasons: [], stuck: [taskId] })
+    const reasonsIn = async (url: string) => (await server.app.inject(url)).json().health?.reasons
+    // Without names: everybody may ask.
+    await expect
+      .poll(() => reasonsIn('/health/ready?verbose'))
+      .toEqual([
+        { code: 'HANDLERS_STUCK', level: 'amber', text: expect.stringMatching(/^1 handler ignored/) },
+      ])
+    expect(await reasonsIn('/health/ready?verbose=false')).toBeUndefined()
+    expect((await server.app.inject('/health/ready?verbose=yes')).statusCode).toBe(400)
   } finally {
     finish.resolve()
     await server.close()
@@ -66,6 +75,7 @@ describe('with a database that', () => {
       findDatabaseProblem,
       executorReasons,
       stuckTasks: () => ['task_stuck'],
+      readHealth: () => Promise.reject(new Error('nothing is read from a database that is away')),
     })
     await app.ready()
   }
@@ -82,6 +92,18 @@ describe('with a database that', () => {
     expect(ready.json().reasons).toEqual(['the database cannot be reached', 'the poll loop is stale'])
     expect(ready.json().stuck).toEqual(['task_stuck'])
     expect(ready.body).not.toContain('ECONNREFUSED')
+    expect(ready.json()).not.toHaveProperty('health')
+    const verbose = (await app.inject('/ready?verbose')).json()
+    expect(verbose.health).toEqual({
+      level: 'red',
+      reasons: [
+        {
+          code: 'DATABASE_AWAY',
+          level: 'red',
+          text: expect.stringContaining('the database cannot be reached'),
+        },
+      ],
+    })
   })
 
   describe('hangs,', () => {

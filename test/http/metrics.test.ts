@@ -153,11 +153,12 @@ const isAway = async () => 'the database cannot be reached'
 const outage = () => Promise.reject(Object.assign(new Error('refused'), { code: 'ECONNREFUSED' }))
 const executor = null
 const taskTypes = ['registered']
+const health = async () => ({ level: 'green' as const, reasons: [] })
 
 test('every trouble is counted, from zero on', async () => {
   const events = new TaskEvents()
   const counters = () =>
-    new TaskMetrics({ events, taskTypes, executor, stats: outage, findDatabaseProblem: isAway })
+    new TaskMetrics({ events, taskTypes, executor, health, stats: outage, findDatabaseProblem: isAway })
       .read()
       .then(samplesOf)
   expect(await counters()).toMatchObject({
@@ -166,7 +167,14 @@ test('every trouble is counted, from zero on', async () => {
     'async_tasks_late_writes_total{what="log"}': 0,
     'async_tasks_loop_failures_total{loop="heartbeat"}': 0,
   })
-  const metrics = new TaskMetrics({ events, taskTypes, executor, stats: outage, findDatabaseProblem: isAway })
+  const metrics = new TaskMetrics({
+    events,
+    taskTypes,
+    executor,
+    health,
+    stats: outage,
+    findDatabaseProblem: isAway,
+  })
   const lost = { taskId: 'task_1', taskType: 'lost' }
   events.emit('rescued', { tasks: [{ ...lost, attempt: 1, status: 'pending', error: 'x' }] })
   events.emit('late', { ...lost, attempt: 1, what: 'completion' })
@@ -199,7 +207,10 @@ async function otherThan(first: Promise<string>, metrics: TaskMetrics): Promise<
 describe('the state of the table', () => {
   const read = async (
     sources: Pick<ConstructorParameters<typeof TaskMetrics>[0], 'stats' | 'findDatabaseProblem'>,
-  ) => samplesOf(await new TaskMetrics({ events: new TaskEvents(), taskTypes, executor, ...sources }).read())
+  ) =>
+    samplesOf(
+      await new TaskMetrics({ events: new TaskEvents(), taskTypes, executor, health, ...sources }).read(),
+    )
 
   test('is told with its age', async () => {
     expect(await read({ stats: async () => STATS, findDatabaseProblem: isUp })).toMatchObject({
@@ -207,6 +218,7 @@ describe('the state of the table', () => {
       'async_tasks_tasks{task_type="waits",status="pending"}': 1,
       async_tasks_oldest_due_seconds: 12.5,
       async_tasks_count_age_seconds: expect.any(Number),
+      'async_tasks_health{reason="slots_full"}': 0,
     })
   })
 
@@ -216,6 +228,7 @@ describe('the state of the table', () => {
   ])('is left out while the database is away and a count %s', async (_name, stats) => {
     const samples = await read({ stats, findDatabaseProblem: isAway })
     expect(samples.async_tasks_database_up).toBe(0)
+    expect(samples['async_tasks_health{reason="database_away"}']).toBe(2)
     expect(namesIn(samples)).not.toEqual(expect.arrayContaining([expect.toBeOneOf(OF_THE_TABLE)]))
   })
 
@@ -226,6 +239,7 @@ describe('the state of the table', () => {
       events: new TaskEvents(),
       taskTypes,
       executor,
+      health,
       stats: async () => STATS,
       findDatabaseProblem,
     }
@@ -242,7 +256,14 @@ describe('the state of the table', () => {
       asked += 1
       return asked === 1 ? Promise.resolve(STATS) : Promise.reject(new Error('no more'))
     }
-    const sources = { events: new TaskEvents(), taskTypes, executor, stats, findDatabaseProblem: isUp }
+    const sources = {
+      events: new TaskEvents(),
+      taskTypes,
+      executor,
+      health,
+      stats,
+      findDatabaseProblem: isUp,
+    }
     const metrics = new TaskMetrics(sources)
     const first = metrics.read()
     expect(metrics.read()).toBe(first)
@@ -254,7 +275,14 @@ describe('the state of the table', () => {
 
   test('that cannot be read for another reason is an error, the next time too', async () => {
     const stats = () => Promise.reject(Object.assign(new Error('permission denied'), { code: '42501' }))
-    const sources = { events: new TaskEvents(), taskTypes, executor, stats, findDatabaseProblem: isUp }
+    const sources = {
+      events: new TaskEvents(),
+      taskTypes,
+      executor,
+      health,
+      stats,
+      findDatabaseProblem: isUp,
+    }
     const metrics = new TaskMetrics(sources)
     const first = metrics.read()
     await expect(first).rejects.toThrow('permission denied')
@@ -269,6 +297,7 @@ describe('the state of the table', () => {
       events: new TaskEvents(),
       taskTypes,
       executor,
+      health,
       stats,
       findDatabaseProblem: isUp,
     })
@@ -285,6 +314,7 @@ test('what Node tells of its process comes along once it is measured', async () 
     events: new TaskEvents(),
     taskTypes,
     executor,
+    health,
     stats: outage,
     findDatabaseProblem: isAway,
   }

@@ -40,6 +40,8 @@ const ROUTES: Readonly<Record<string, Row>> = {
   'GET /tasks/:taskId/events': { ...READS, owner: 'own' },
   'GET /tasks/events': { ...READS, owner: 'filtered' },
   'GET /tasks/stats': { ...READS, owner: 'refused' },
+  'GET /overview': { ...READS, owner: 'refused' },
+  'GET /health': { ...READS, owner: 'refused' },
   'POST /tasks/bulk': {
     ...CHANGES,
     owner: 'filtered',

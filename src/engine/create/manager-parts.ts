@@ -7,6 +7,16 @@ import type { TaskEvents } from '../runtime/events.ts'
 import type { Tracing } from '../runtime/tracing.ts'
 import type { TaskFactory } from './new-task.ts'
 
+/** How a process does. */
+export interface LocalFacts {
+  /** Why its executor cannot run tasks. */
+  readonly reasons: readonly string[]
+  /** What delays tasks although it can. */
+  readonly warnings: readonly string[]
+  /** Longest time in the last minute that its event loop was blocked. */
+  readonly blockedMs: number
+}
+
 export interface ManagerOptions {
   readonly db: Database
   readonly settings: TaskSettings
@@ -18,6 +28,8 @@ export interface ManagerOptions {
   readonly feedDb?: Database | undefined
   /** False while this process has an executor that has not started. Default: always true. */
   readonly isReady?: (() => boolean) | undefined
+  /** How this process does. Default: well. */
+  readonly findLocal?: (() => LocalFacts) | undefined
   /** Default: nothing is traced. */
   readonly tracing?: Tracing | undefined
 }

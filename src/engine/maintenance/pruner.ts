@@ -6,15 +6,9 @@ import type { TaskEvents } from '../runtime/events.ts'
 import { pause } from '../runtime/wake-up.ts'
 import { pruneEntries } from '../store/audit.ts'
 import { forgetChanges } from '../store/changes.ts'
+import { forgetFigures } from '../store/figures.ts'
 import type { ListPosition } from '../store/list-branches.ts'
-import {
-  findTypesToPrune,
-  forgetMinutes,
-  holdPruning,
-  PRUNE_START,
-  pruneStep,
-  releasePruning,
-} from '../store/prune.ts'
+import { findTypesToPrune, holdPruning, PRUNE_START, pruneStep, releasePruning } from '../store/prune.ts'
 import { forgetOldStarts } from '../store/rates.ts'
 
 const MINUTE_MS = 60_000
@@ -82,7 +76,7 @@ export class Pruner {
       if (olderThanMs !== undefined) count += await this.#pruneType(taskType, olderThanMs, signal)
     }
     await this.#pruneAudit(signal)
-    await forgetMinutes(this.#db)
+    await forgetFigures(this.#db)
     await forgetChanges(this.#db)
     await forgetOldStarts(this.#db)
     this.#heldUntil = 0

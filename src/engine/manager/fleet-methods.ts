@@ -1,3 +1,5 @@
+import type { Health } from '../../contract/health.ts'
+import { type Overview, type OverviewQuery, overviewQuery } from '../../contract/overview.ts'
 import type { ScheduleView } from '../../contract/schedule.ts'
 import type { ExecutorView, TaskTypeView } from '../../contract/task.ts'
 import type { Database } from '../../db/database.ts'
@@ -9,6 +11,8 @@ import { defineSchedule, type ScheduleChanges, type ScheduleOptions } from '../s
 import type { Schedules } from '../schedules/schedules.ts'
 import { listExecutors } from '../store/executors.ts'
 import type { AuditTrail } from './audit-trail.ts'
+import type { FleetHealth } from './fleet-health.ts'
+import type { Overviews } from './overview.ts'
 import type { TaskTypes } from './task-types.ts'
 
 /** The methods of `TaskManager` for task types, executors and schedules. */
@@ -17,12 +21,39 @@ export class FleetMethods {
   readonly #schedules: Schedules
   readonly #types: TaskTypes
   readonly #audit: AuditTrail
+  readonly #overviews: Overviews
+  readonly #health: FleetHealth
 
-  constructor(parts: { db: Database; schedules: Schedules; types: TaskTypes; audit: AuditTrail }) {
+  constructor(parts: {
+    db: Database
+    schedules: Schedules
+    types: TaskTypes
+    audit: AuditTrail
+    overviews: Overviews
+    health: FleetHealth
+  }) {
     this.#db = parts.db
+    this.#overviews = parts.overviews
+    this.#health = parts.health
     this.#schedules = parts.schedules
     this.#types = parts.types
     this.#audit = parts.audit
+  }
+
+  /**
+   * Tells what happened to tasks lately and what waits. A process adds what it counts every five seconds; one that is
+   * killed loses the rest.
+   *
+   * @throws TaskError `INVALID_ARGUMENT`
+   */
+  async overview(query: OverviewQuery = {}): Promise<Overview> {
+    const { range, taskType } = requireValid('overview query', overviewQuery, query)
+    return this.#overviews.read(range, taskType ?? null)
+  }
+
+  /** Tells whether tasks run, in time and with success, and if not, why. Event loop and warnings are those of this process. */
+  health(): Promise<Health> {
+    return this.#health.read()
   }
 
   /** Lists the types that this app has registered, with their defaults in this process, and whether they are paused. */

@@ -25,7 +25,9 @@ import { Schedules } from '../schedules/schedules.ts'
 import { AuditTrail } from './audit-trail.ts'
 import { ChangeMethods } from './change-methods.ts'
 import { ExternalOutput } from './external-output.ts'
+import { FleetHealth } from './fleet-health.ts'
 import { HostEvents, type TaskEventListener, type TaskEventName } from './host-events.ts'
+import { Overviews } from './overview.ts'
 import { notReady } from './refused-calls.ts'
 import { Statistics } from './statistics.ts'
 import { type LogQuery, type TaskQuery, TaskReader } from './task-reader.ts'
@@ -68,14 +70,17 @@ export class TaskManager extends ChangeMethods {
     const reader = new TaskReader(db, redaction)
     const audit = new AuditTrail(parts)
     const schedules = new Schedules({ ...parts, creator })
-    super({ ...parts, reader, audit, schedules, types: new TaskTypes(options) })
+    const statistics = new Statistics(db)
+    const overviews = new Overviews(db, statistics)
+    const health = new FleetHealth({ ...options, statistics })
+    super({ ...parts, reader, audit, schedules, types: new TaskTypes(options), overviews, health })
     keepParts(this, parts)
     this.#settings = settings
     this.#creator = creator
     this.#reader = reader
     this.#output = new ExternalOutput(db, new LogCap(db, events, settings.maxLogLines))
     this.#waiters = new Waiters(db, events, settings.pollIntervalMs, (task) => redaction.hide(task))
-    this.#statistics = new Statistics(db)
+    this.#statistics = statistics
     this.#audit = audit
     this.#hostEvents = new HostEvents(events)
     this.#feed = feed

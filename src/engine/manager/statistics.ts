@@ -3,48 +3,34 @@ import type { TaskStats } from '../../contract/stats.ts'
 import type { TaskStatus } from '../../contract/task.ts'
 import type { Database } from '../../db/database.ts'
 import { countByType, findLastHour, type TypeCount } from '../store/stats.ts'
+import { SharedRead } from './shared-read.ts'
 
-const FRESH_MS = 1_000
 /** A count that lacks a connection for so many query timeouts is no longer shared. */
 const MAX_SHARED_TIMEOUTS = 4
-/** Counts of long backlogs take at most this share of the time. */
-const SHARE_OF_TIME = 1 / 20
 
 export class Statistics {
   readonly #db: Database
-  #latest: Promise<TaskStats> | undefined
-  #freshUntil = 0
+  readonly #shared: SharedRead<TaskStats>
+  #byType: readonly TypeCount[] = []
 
   constructor(db: Database) {
     this.#db = db
+    this.#shared = new SharedRead(() => this.#count(), MAX_SHARED_TIMEOUTS * db.responseTimeoutMs)
   }
 
-  /** Shares a count with later callers for a second; longer where counting is slow. */
   read(): Promise<TaskStats> {
-    if (this.#latest && performance.now() < this.#freshUntil) return this.#latest
-    const begun = performance.now()
-    this.#freshUntil = begun + MAX_SHARED_TIMEOUTS * this.#db.responseTimeoutMs
-    const count = this.#count()
-    this.#latest = count
-    count.then(
-      () => this.#latest === count && this.#stayFresh(performance.now() - begun),
-      () => this.#latest === count && this.#forget(performance.now() - begun),
-    )
-    return count
+    return this.#shared.get()
   }
 
-  /** A count that fails fast is not shared; one that fails slowly is not repeated at once. */
-  #forget(costMs: number): void {
-    if (costMs < FRESH_MS) this.#latest = undefined
-    else this.#freshUntil = performance.now() + costMs
-  }
-
-  #stayFresh(costMs: number): void {
-    this.#freshUntil = performance.now() + Math.max(FRESH_MS, costMs / SHARE_OF_TIME)
+  /** What the statistics are made of. */
+  async countTypes(): Promise<readonly TypeCount[]> {
+    await this.read()
+    return this.#byType
   }
 
   async #count(): Promise<TaskStats> {
     const [counts, finishedPerMinute] = await Promise.all([countByType(this.#db), findLastHour(this.#db)])
+    this.#byType = counts
     return { ...summarize(counts), finishedPerMinute }
   }
 }

@@ -60,7 +60,8 @@ export interface TaskEventMap {
   cancelRequested: [RunEvent]
   resumed: [{ taskType: string }]
   capacityReleased: [{ taskTypes: readonly string[] }]
-  started: [RunEvent]
+  /** `waitedMs`: since the task was due. */
+  started: [RunEvent & { waitedMs: number }]
   /** An outcome was written. `retryInMs`: another attempt follows. */
   ended: [RunEvent & AttemptEnd]
   logged: [RunEvent & { level: LogLevel; message: string; data: unknown }]

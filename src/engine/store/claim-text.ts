@@ -210,7 +210,8 @@ const STARTED = `, started as (
 const CLAIMED = `t.id, t.task_id as "taskId", t.task_type as "taskType", t.attempt,
                t.retry_count as "retryCount", t.max_retries as "maxRetries",
                t.timeout_seconds as "timeoutSeconds", t.created_by as "createdBy",
-               t.priority, extract(epoch from t.run_at)::float8 as "dueAt",
+               t.priority, (extract(epoch from t.run_at) * 1000)::float8 as "dueAt",
+               (extract(epoch from t.started_at) * 1000)::float8 as "claimedAt",
                (select json_object_agg(p.key, p.value)
                   from ${PARAMS} p
                  where p.task_id = t.task_id) as params`

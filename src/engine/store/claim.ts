@@ -23,9 +23,18 @@ export interface ClaimedTask {
   readonly maxRetries: number
   readonly timeoutSeconds: number
   readonly createdBy: string | null
+  /** In milliseconds of the database's clock. */
+  readonly dueAt: number
+  readonly claimedAt: number
   /** Absent unless attempts are traced here. */
   readonly traceContext?: string | null
   readonly params: Readonly<Record<string, string>> | null
+}
+
+/** How long it was due, in milliseconds. */
+export function waitOf({ claimedAt, dueAt }: Pick<ClaimedTask, 'claimedAt' | 'dueAt'>): number {
+  // Negative if the clock of the database went back.
+  return Math.max(0, claimedAt - dueAt)
 }
 
 export interface ClaimRequest {
@@ -63,7 +72,6 @@ export interface LimitedClaimResult extends ClaimResult {
 /** One per claimed task, and one of the claim itself, without an id. */
 interface ClaimRow extends ClaimedTask {
   readonly priority: number
-  readonly dueAt: number
   readonly at: number
   readonly waiting: string[] | null
   readonly lockedTypes: string[] | null

@@ -1,5 +1,6 @@
 import { type Database, execute, statement } from '../../db/database.ts'
 import { reportCte } from './changes.ts'
+import { countCancelled } from './figures.ts'
 import type { CancelledRun } from './operate.ts'
 import { CANCEL_REQUESTS, LOGS, TASKS } from './tables.ts'
 
@@ -53,6 +54,6 @@ export function expireTasks(db: Database): Promise<CancelledRun[]> {
 /** $1: unique keys, as the text of an array. */
 export const EXPIRE_HOLDERS = statement(
   'expire_holders',
-  `${expire('unique_key = any($1::text::text[])')}
+  `${expire('unique_key = any($1::text::text[])')}, ${countCancelled('expired')}
    select unique_key as key from expired`,
 )

@@ -70,7 +70,12 @@ export const createSchedules = (table: PgTableFn) =>
       check('async_task_schedules_enabled_check', sql`${t.enabled} or ${t.nextRunAt} is null`),
     ],
   )
-/** Ended tasks per minute and process, for rates without an index on end times. Kept for hours. */
+
+/**
+ * Figures of tasks by span of time, so that no answer reads the history: of each type, in a row of 1, 15 and 60 minutes, which
+ * all processes share. The counts by status are those of one minute alone, as earlier versions write and read them, with
+ * a row of a random source for each process.
+ */
 export const createMinutes = (table: PgTableFn) =>
   table(
     'async_task_minutes',
@@ -80,6 +85,11 @@ export const createMinutes = (table: PgTableFn) =>
       completed: integer('completed').notNull().default(0),
       failed: integer('failed').notNull().default(0),
       cancelled: integer('cancelled').notNull().default(0),
+      /** Null: of an earlier version, of all types. */
+      taskType: varchar('task_type', { length: 100 }),
+      spanMinutes: smallint('span_minutes').notNull().default(1),
+      /** As `definition/figures.ts` lays them out. */
+      figures: integer('figures').array(),
     },
     (t) => [primaryKey({ name: 'async_task_minutes_pkey', columns: [t.minute, t.source] })],
   )

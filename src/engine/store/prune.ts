@@ -2,7 +2,7 @@ import { type Database, execute, statement, transact } from '../../db/database.t
 import { IS_WATCHED, reportDeletedCte } from './changes.ts'
 import type { ListPosition } from './list-branches.ts'
 import { ALLOWED } from './operate.ts'
-import { DUTIES, EXECUTORS, LOGS, MINUTES, STEPS, TASKS } from './tables.ts'
+import { DUTIES, EXECUTORS, LOGS, STEPS, TASKS } from './tables.ts'
 import { ofType, TYPES, WALK } from './types-present.ts'
 
 /** Tasks per step: few, because on a busy machine everything beside a step waits for it. */
@@ -139,13 +139,4 @@ export async function pruneStep(
   // Some lines are left, and so are their tasks: repeats from the same position.
   if (lines >= MAX_LINES) return { pruned, next: from }
   return { pruned, next: scanned < PRUNE_BATCH ? undefined : { createdAtMicros, id } }
-}
-
-const FORGET_MINUTES = statement(
-  'prune_minutes',
-  `delete from ${MINUTES} where minute < now() - interval '3 hours'`,
-)
-
-export async function forgetMinutes(db: Database): Promise<void> {
-  await execute(db, FORGET_MINUTES, [])
 }

@@ -258,3 +258,13 @@ export async function takeStep(db: Database, { schedule, from, to, tasks, error 
   ])
   return rows.length > 0
 }
+
+const FAILED = statement(
+  'schedules_failed',
+  `select name from ${SCHEDULES} where enabled and last_error is not null order by name`,
+)
+
+/** Names of the enabled schedules whose latest tick created no task. */
+export async function findFailedSchedules(db: Database): Promise<string[]> {
+  return (await execute<{ name: string }>(db, FAILED, [])).map(({ name }) => name)
+}

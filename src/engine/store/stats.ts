@@ -17,7 +17,8 @@ const countOf = (status: 'completed' | 'failed' | 'cancelled') => `(select count
 // Every part reads an index alone: a loose index scan for the types, bounded counts for ended tasks, and small indexes
 // for the rest. The orders keep the planner from a scan of the table.
 const COUNT = `with recursive ${TYPES}, waiting as (
-     select task_type, count(*)::int as pending, min(run_at) filter (where run_at <= now()) as oldest_due
+     select task_type, count(*)::int as pending, (count(*) filter (where run_at > now()))::int as later,
+            min(run_at) filter (where run_at <= now()) as oldest_due
        from ${TASKS}
       where status = 'pending'
       group by task_type
@@ -36,6 +37,7 @@ const COUNT = `with recursive ${TYPES}, waiting as (
           exists (select from ${STEERED_TYPES} s
                    where s.task_type = known.task_type and s.paused_at is not null) as paused,
           coalesce(w.pending, 0) as pending,
+          coalesce(w.later, 0) as later,
           case when w.oldest_due is not null
                then extract(epoch from now()) - extract(epoch from greatest(w.oldest_due, 'epoch'))
           end::float8 as "oldestDueSeconds",
@@ -54,6 +56,8 @@ export interface TypeCount {
   readonly waitingFor?: 'executor' | null
   readonly paused: boolean
   readonly pending: number
+  /** Of the pending ones, those that are not due. */
+  readonly later: number
   readonly oldestDueSeconds: number | null
   readonly running: number
   readonly failed: number
@@ -93,32 +97,25 @@ export function findLastHour(db: Database): Promise<MinuteCount[]> {
   return execute(db, LAST_HOUR, [])
 }
 
-const ADD = statement(
-  'stats_add',
-  `insert into ${MINUTES} as m (minute, source, completed, failed, cancelled)
-   select date_trunc('minute', now() - age_ms * interval '1 millisecond', 'UTC'), $1::uuid,
-          sum(completed), sum(failed), sum(cancelled)
-     from unnest($2::float8[], $3::int[], $4::int[], $5::int[]) as given (age_ms, completed, failed, cancelled)
-    group by 1
-   on conflict (minute, source) do update
-      set completed = m.completed + excluded.completed,
-          failed = m.failed + excluded.failed,
-          cancelled = m.cancelled + excluded.cancelled`,
+// Retries are due within an hour, so they are among the first of the delayed tasks.
+const RETRYING = statement(
+  'stats_retrying',
+  `select known.task_type as "taskType",
+          (select (count(*) filter (where soon.retry_count > 0))::int
+             from (select t.retry_count from ${TASKS} t
+                    where t.status = 'pending' and t.task_type = known.task_type
+                      and t.run_at > now() and t.run_at > t.created_at
+                    order by t.run_at
+                    limit ${MAX_EXACT_TOTAL}) soon) as retrying
+     from unnest($1::text[]) as known (task_type)`,
 )
 
-export interface NewEnds {
-  readonly ageMs: number
-  readonly completed: number
-  readonly failed: number
-  readonly cancelled: number
-}
-
-export async function addEnds(db: Database, source: string, ends: readonly NewEnds[]): Promise<void> {
-  await execute(db, ADD, [
-    source,
-    ends.map((end) => end.ageMs),
-    ends.map((end) => end.completed),
-    ends.map((end) => end.failed),
-    ends.map((end) => end.cancelled),
-  ])
+/** Of tasks that are due later, those that have failed before. */
+export async function countRetrying(
+  db: Database,
+  taskTypes: readonly string[],
+): Promise<ReadonlyMap<string, number>> {
+  if (taskTypes.length === 0) return new Map()
+  const rows = await execute<{ taskType: string; retrying: number }>(db, RETRYING, [taskTypes])
+  return new Map(rows.map(({ taskType, retrying }) => [taskType, retrying]))
 }

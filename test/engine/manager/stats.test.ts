@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import type { TaskStats } from '../../../src/contract/stats.ts'
 import { createPool, endPool } from '../../../src/db/client.ts'
 import { createDatabase } from '../../../src/db/database.ts'
-import { FinishCounter } from '../../../src/engine/maintenance/finish-counter.ts'
+import { FigureCounter } from '../../../src/engine/maintenance/figure-counter.ts'
 import { Statistics } from '../../../src/engine/manager/statistics.ts'
 import { TaskEvents } from '../../../src/engine/runtime/events.ts'
 import { startFaultProxy } from '../../support/fault-proxy.ts'
@@ -164,7 +164,7 @@ describe('ends by minute', () => {
     const { db, manager } = tables.createManager()
     for (let process = 0; process < 2; process += 1) {
       const events = new TaskEvents()
-      const counter = new FinishCounter(db, events)
+      const counter = new FigureCounter(db, events)
       const run = { taskId: 'task_a', taskType: 'a', attempt: 1, durationMs: 1 }
       for (let i = 0; i < 5; i += 1) events.emit('ended', { ...run, outcome: 'completed' })
       events.emit('ended', { ...run, outcome: 'failed', error: 'x' })
@@ -196,7 +196,7 @@ describe('ends by minute', () => {
   test('cost one statement a flush, however many there are, and none at rest', async () => {
     const { db } = tables.createManager()
     const events = new TaskEvents()
-    const counter = new FinishCounter(db, events)
+    const counter = new FigureCounter(db, events)
     const run = { taskId: 'task_a', taskType: 'a', attempt: 1, durationMs: 1, outcome: 'completed' as const }
     const statements = await captureStatements(tables.pool, async () => {
       await counter.flush()
@@ -214,7 +214,7 @@ describe('ends by minute', () => {
     const pool = createPool({ connectionString: proxy.url })
     try {
       const events = new TaskEvents()
-      const counter = new FinishCounter(
+      const counter = new FigureCounter(
         createDatabase(pool, { prepared: tables.database.prepared, schema: tables.database.schema }),
         events,
       )

@@ -15,7 +15,7 @@ import { readThrown } from '../../definition/thrown.ts'
 import type { RunEvent } from '../../runtime/events.ts'
 import { GaveUp } from '../../runtime/persist.ts'
 import type { Tracing } from '../../runtime/tracing.ts'
-import type { ClaimedTask } from '../../store/claim.ts'
+import { type ClaimedTask, waitOf } from '../../store/claim.ts'
 import type { Fence } from '../../store/fence.ts'
 import { LazySteps } from '../steps/lazy-steps.ts'
 import type { JournalServices } from '../steps/step-journal.ts'
@@ -100,7 +100,7 @@ export class Attempt {
 
   /** Ends the attempt even if a step of it throws: its row must not stay running. */
   async #run(onReturned: () => void): Promise<void> {
-    this.#services.events.emit('started', this.event)
+    this.#services.events.emit('started', { ...this.event, waitedMs: waitOf(this.task) })
     const timeoutMs = Math.min(Math.max(1, this.task.timeoutSeconds * 1_000), MAX_TIMER_MS)
     this.#timeout = setTimeout(() => this.abort('timeout'), timeoutMs)
     const end = await this.#execute()

@@ -1,28 +1,28 @@
-import { randomUUID } from 'node:crypto'
 import type { Database } from '../../db/database.ts'
 import { isTransient } from '../../db/errors.ts'
+import { addEnd, addRun, addWait, type End, type Figures, noFigures } from '../definition/figures.ts'
 import type { TaskEventMap, TaskEvents } from '../runtime/events.ts'
 import { pause } from '../runtime/wake-up.ts'
-import { addEnds } from '../store/stats.ts'
+import { addFigures } from '../store/figures.ts'
 
 const FLUSH_INTERVAL_MS = 5_000
-const BUCKET_MS = 1_000
-/** Statistics cover one hour. */
-const MAX_BUCKETS = 3_600
+/** One hour. */
+const MAX_BUCKETS = 720
 const STOP_MS = 1_000
 
+/** What was counted from an instant of this process on, by type. */
 interface Bucket {
   readonly at: number
-  completed: number
-  failed: number
-  cancelled: number
+  readonly types: Map<string, Figures>
 }
 
-/** Counts ended tasks in memory and adds them to their minutes. Counts of a killed process are lost. */
-export class FinishCounter {
+/**
+ * Counts in memory what happens to tasks in this process, and adds it to the spans of time in the database, which share
+ * their rows between processes. A process that is killed loses the counts of its last five seconds.
+ */
+export class FigureCounter {
   readonly #db: Database
   readonly #events: TaskEvents
-  readonly #source = randomUUID()
   #buckets: Bucket[] = []
   #timer: NodeJS.Timeout | undefined
   #flushing: Promise<void> | undefined
@@ -31,6 +31,7 @@ export class FinishCounter {
   constructor(db: Database, events: TaskEvents) {
     this.#db = db
     this.#events = events
+    events.on('started', this.#onStarted)
     events.on('ended', this.#onEnded)
     events.on('cancelled', this.#onCancelled)
     events.on('rescued', this.#onRescued)
@@ -49,38 +50,65 @@ export class FinishCounter {
   async stop(): Promise<void> {
     this.#stopped = true
     clearTimeout(this.#timer)
+    this.#events.off('started', this.#onStarted)
     this.#events.off('ended', this.#onEnded)
     this.#events.off('cancelled', this.#onCancelled)
     this.#events.off('rescued', this.#onRescued)
     this.#events.off('unknownTypeFailed', this.#onUnknownTypeFailed)
     const written = new AbortController()
-    const flushed = this.flush().finally(() => written.abort())
+    const flushed = this.#flushAll().finally(() => written.abort())
     await Promise.race([flushed, pause(STOP_MS, written.signal)])
   }
 
-  readonly #onEnded = ({ outcome, retryInMs }: TaskEventMap['ended'][0]): void => {
-    if (outcome === 'completed') this.#add('completed')
-    else if ((outcome === 'failed' || outcome === 'timed_out') && retryInMs === undefined) this.#add('failed')
+  /** What was counted while a flush was under way needs another one. */
+  async #flushAll(): Promise<void> {
+    await this.#flushing
+    await this.flush()
   }
 
-  readonly #onCancelled = (): void => this.#add('cancelled')
+  readonly #onStarted = ({ taskType, waitedMs }: TaskEventMap['started'][0]): void => {
+    addWait(this.#figuresOf(taskType), waitedMs)
+  }
+
+  readonly #onEnded = ({ taskType, outcome, durationMs, retryInMs }: TaskEventMap['ended'][0]): void => {
+    const figures = this.#figuresOf(taskType)
+    addRun(figures, durationMs)
+    if (outcome === 'completed') addEnd(figures, 'completed')
+    else if (outcome === 'failed' || outcome === 'timed_out') {
+      addEnd(figures, retryInMs === undefined ? 'failed' : 'retried')
+    }
+  }
+
+  readonly #onCancelled = ({ taskType }: TaskEventMap['cancelled'][0]): void =>
+    this.#addEnd(taskType, 'cancelled')
 
   readonly #onRescued = ({ tasks }: TaskEventMap['rescued'][0]): void => {
-    for (const { status } of tasks) if (status === 'failed') this.#add('failed')
+    for (const { taskType, status } of tasks)
+      this.#addEnd(taskType, status === 'failed' ? 'failed' : 'retried')
   }
 
-  readonly #onUnknownTypeFailed = (): void => this.#add('failed')
+  readonly #onUnknownTypeFailed = ({ taskType }: TaskEventMap['unknownTypeFailed'][0]): void =>
+    this.#addEnd(taskType, 'failed')
 
-  #add(status: 'completed' | 'failed' | 'cancelled'): void {
+  #addEnd(taskType: string, end: End): void {
+    addEnd(this.#figuresOf(taskType), end)
+  }
+
+  #figuresOf(taskType: string): Figures {
     const now = performance.now()
     let bucket = this.#buckets.at(-1)
-    if (!bucket || now - bucket.at >= BUCKET_MS) {
-      bucket = { at: now, completed: 0, failed: 0, cancelled: 0 }
+    if (!bucket || now - bucket.at >= FLUSH_INTERVAL_MS) {
+      bucket = { at: now, types: new Map() }
       this.#buckets.push(bucket)
       if (this.#buckets.length > MAX_BUCKETS) this.#buckets.shift()
     }
-    bucket[status] += 1
+    let figures = bucket.types.get(taskType)
+    if (!figures) {
+      figures = noFigures()
+      bucket.types.set(taskType, figures)
+    }
     this.#flushSoon()
+    return figures
   }
 
   #flushSoon(): void {
@@ -97,10 +125,11 @@ export class FinishCounter {
     this.#buckets = []
     const now = performance.now()
     try {
-      await addEnds(
+      await addFigures(
         this.#db,
-        this.#source,
-        buckets.map(({ at, ...counts }) => ({ ageMs: now - at, ...counts })),
+        buckets.flatMap(({ at, types }) =>
+          [...types].map(([taskType, figures]) => ({ ageMs: now - at, taskType, figures })),
+        ),
       )
     } catch (error) {
       if (!isTransient(error)) {

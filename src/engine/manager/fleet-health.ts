@@ -1,0 +1,47 @@
+import type { Health } from '../../contract/health.ts'
+import type { Database } from '../../db/database.ts'
+import type { LocalFacts } from '../create/manager-parts.ts'
+import type { TaskSettings } from '../definition/settings.ts'
+import { listExecutors } from '../store/executors.ts'
+import { countEndsByType } from '../store/figures.ts'
+import { findFailedSchedules } from '../store/schedules.ts'
+import { assessFleet } from './health-rules.ts'
+import { SharedRead } from './shared-read.ts'
+import type { Statistics } from './statistics.ts'
+
+const UNKNOWN: LocalFacts = { reasons: [], warnings: [], blockedMs: 0 }
+
+/** Looks at all processes, and closer at this one. */
+export class FleetHealth {
+  readonly #shared: SharedRead<Health>
+
+  constructor(parts: {
+    db: Database
+    settings: TaskSettings
+    statistics: Statistics
+    findLocal?: (() => LocalFacts) | undefined
+  }) {
+    const { db, settings, statistics, findLocal } = parts
+    const assess = async () => {
+      const [executors, stats, ended, failedSchedules] = await Promise.all([
+        listExecutors(db),
+        statistics.read(),
+        countEndsByType(db),
+        findFailedSchedules(db),
+      ])
+      return assessFleet({
+        executors,
+        stats,
+        ended,
+        failedSchedules,
+        heartbeatIntervalMs: settings.heartbeatIntervalMs,
+        local: findLocal?.() ?? UNKNOWN,
+      })
+    }
+    this.#shared = new SharedRead(assess, db.responseTimeoutMs)
+  }
+
+  read(): Promise<Health> {
+    return this.#shared.get()
+  }
+}

@@ -1,0 +1,25 @@
+import { type FastifyPluginAsyncZod, jsonSchemaTransform } from 'fastify-type-provider-zod'
+import { health } from '../../contract/health.ts'
+import { overview, overviewQuery } from '../../contract/overview.ts'
+import type { TaskManager } from '../../engine/manager/manager.ts'
+import { noQuery, problems } from '../responses.ts'
+
+const config = { swaggerTransform: jsonSchemaTransform }
+
+export const figureRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> = async (app, { manager }) => {
+  const overviewSchema = {
+    summary: 'What happened to tasks lately, and what waits',
+    tags: ['tasks'],
+    querystring: overviewQuery,
+    response: { 200: overview, ...problems(400, 401, 403) },
+  }
+  app.get('/overview', { config, schema: overviewSchema }, async (request) => manager.overview(request.query))
+
+  const healthSchema = {
+    summary: 'Whether tasks run, in time and with success',
+    tags: ['tasks'],
+    querystring: noQuery,
+    response: { 200: health, ...problems(400, 401, 403) },
+  }
+  app.get('/health', { config, schema: healthSchema }, async () => manager.health())
+}
