@@ -26,6 +26,7 @@ export function useReleases(): { readonly old: Release; readonly current: Releas
   beforeAll(async () => {
     // Where both find what they depend on.
     symlinkSync(path.join(root, 'node_modules'), path.join(folder, 'node_modules'))
+    await installFormerDependencies(path.join(folder, 'old'))
     await install(releases.old, copyLastRelease)
     await install(releases.current, (copy) => {
       for (const name of SOURCES) cpSync(path.join(root, name), path.join(copy, name), { recursive: true })
@@ -42,11 +43,33 @@ async function install(release: Release, copySources: (copy: string) => unknown)
   if (!existsSync(release.entry)) throw new Error(`the package lacks ${release.entry}`)
 }
 
-async function copyLastRelease(copy: string): Promise<void> {
+/** What the last release depends on and this version does not. */
+async function installFormerDependencies(folder: string): Promise<void> {
   await run('git', ['cat-file', '-e', `${LAST_RELEASE}^{commit}`], { cwd: root }).catch((cause) => {
     const missing = `this clone lacks the commit ${LAST_RELEASE}, the last release: run git fetch --unshallow`
     throw new Error(missing, { cause })
   })
+  const { stdout } = await run('git', ['show', `${LAST_RELEASE}:package.json`], { cwd: root })
+  const { dependencies } = JSON.parse(stdout) as { dependencies: Record<string, string> }
+  const former = Object.entries(dependencies).filter(
+    ([name]) => !existsSync(path.join(root, 'node_modules', name)),
+  )
+  if (former.length === 0) return
+  mkdirSync(folder)
+  const specs = former.map(([name, range]) => `${name}@${range}`)
+  await run('npm', [
+    'install',
+    '--no-save',
+    '--no-audit',
+    '--no-fund',
+    '--prefer-offline',
+    '--prefix',
+    folder,
+    ...specs,
+  ])
+}
+
+async function copyLastRelease(copy: string): Promise<void> {
   const archive = path.join(copy, '../sources.tar')
   await run('git', ['archive', `--output=${archive}`, LAST_RELEASE, ...SOURCES], { cwd: root })
   await run('tar', ['-xf', archive, '-C', copy])
