@@ -26,6 +26,8 @@ export interface BundledServer {
 interface BundledServerOptions {
   tasks?: readonly AnyTask[]
   env?: Record<string, string>
+  /** Receives the lines of the log, from level `info` on. */
+  onLogLine?: (line: string) => void
   /** What a log-in of these users costs: by default next to nothing, `real` what it costs in production. */
   hashes?: 'cheap' | 'real'
 }
@@ -38,7 +40,11 @@ export async function startBundledServer(options: BundledServerOptions = {}): Pr
   await addUser(database, USER, 'user', hash)
   const config = parseConfig({ LOG_LEVEL: 'silent', ADMIN_PASSWORD: ADMIN.password, ...options.env })
   const { result: app, routes } = await recordRoutes(() =>
-    buildApp(config, { databaseUrl: database.url, tasks: options.tasks ?? [] }),
+    buildApp(config, {
+      databaseUrl: database.url,
+      tasks: options.tasks ?? [],
+      ...(options.onLogLine && { logger: { level: 'info', stream: { write: options.onLogLine } } }),
+    }),
   )
   await app.ready()
   const adminToken = await logIn(app, ADMIN)

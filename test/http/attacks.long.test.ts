@@ -1,0 +1,3 @@
+import { ROLES, testAttacks } from './attacked-routes.ts'
+
+testAttacks({ roles: ROLES, rolesOfTexts: ROLES, oneOf: 1 })

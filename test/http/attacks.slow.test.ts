@@ -1,0 +1,3 @@
+import { testAttacks } from './attacked-routes.ts'
+
+testAttacks({ roles: ['admin', 'none'], rolesOfTexts: ['admin'], oneOf: 3 })

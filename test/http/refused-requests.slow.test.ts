@@ -1,0 +1,3 @@
+import { testRefusedRequests } from './refused-requests.ts'
+
+testRefusedRequests(500)
