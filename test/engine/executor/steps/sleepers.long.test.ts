@@ -55,29 +55,30 @@ test(
     const timed = async (what: string, side: 0 | 1, work: () => Promise<unknown>) => {
       const begun = performance.now()
       await work()
-      times[what]?.[side].push(performance.now() - begun)
+      times[what] ??= [[], []]
+      times[what][side].push(performance.now() - begun)
     }
     for (let i = 0; i < ROUNDS; i += 1) {
       for (const side of i % 2 === 0 ? ([0, 1] as const) : ([1, 0] as const)) {
         const { manager, events, noop, nap } = side === 0 ? beside : without
-        await timed('claim', side, async () => {
-          const ended = nextEvent(events, 'ended')
-          await manager.createTask(i % 4 < 2 ? nap : noop)
-          await ended
-        })
+        const type = i % 4 < 2 ? nap : noop
+        const ended = nextEvent(events, 'ended')
+        await timed('create', side, () => manager.createTask(type))
+        await timed(type === nap ? 'claim and sleep' : 'claim', side, () => ended)
         await timed('list', side, () => manager.listTasks())
         await timed('listed', side, () =>
           manager.listTasks({ status: [side === 0 ? 'pending' : 'completed'] }),
         )
       }
     }
-    for (const [what, [some, none]] of Object.entries(times)) {
+    const ratios = Object.entries(times).map(([what, [some, none]]) => {
       const ratio = median(some) / median(none)
       console.log(
         `${what}: ${median(some).toFixed(2)} ms, ${median(none).toFixed(2)} ms without: ${ratio.toFixed(3)}`,
       )
-      expect(ratio).toBeLessThanOrEqual(1.05)
-    }
+      return ratio
+    })
+    expect(Math.max(...ratios)).toBeLessThanOrEqual(1.05)
   },
 )
 
