@@ -7,7 +7,14 @@ import { isFinished, TASK_ID } from '../definition/lifecycle.ts'
 import type { TaskEvents } from '../runtime/events.ts'
 import { findSteerable, type Steerable } from '../store/bulk.ts'
 import { requestCancels } from '../store/cancel-requests.ts'
-import { cancelTasks, deleteTasks, type LockedRows, type RetryFrom, retryTasks } from '../store/operate.ts'
+import {
+  cancelTasks,
+  deleteTasks,
+  type LockedRows,
+  type RetryFrom,
+  retryTasks,
+  TooManyRows,
+} from '../store/operate.ts'
 import { findStatuses } from '../store/read.ts'
 import type { TaskRow } from '../store/rows.ts'
 import type { AuditTrail } from './audit-trail.ts'
@@ -189,7 +196,10 @@ const ACTIONS: Record<
   },
 }
 
-/** A statement fails as a whole for one task that meets another transaction: halving isolates that task. */
+/**
+ * A statement fails as a whole for one task that meets another transaction: halving isolates that task. It also bounds
+ * what one statement deletes.
+ */
 async function inHalves<T>(
   taskIds: readonly string[],
   run: (taskIds: readonly string[]) => Promise<readonly T[]>,
@@ -199,9 +209,10 @@ async function inHalves<T>(
     return await run(taskIds)
   } catch (error) {
     const code = codeOf(error)
-    if (code !== UNIQUE_VIOLATION && code !== LOCK_NOT_AVAILABLE && code !== DEADLOCK) throw error
+    const isOfOne = code === UNIQUE_VIOLATION || code === LOCK_NOT_AVAILABLE || code === DEADLOCK
+    if (!isOfOne && !(error instanceof TooManyRows)) throw error
     const [only, ...others] = taskIds
-    if (only !== undefined && others.length === 0) {
+    if (isOfOne && only !== undefined && others.length === 0) {
       onRefused(only, code)
       return []
     }

@@ -5,7 +5,7 @@ import { auditCte, changeValue } from './audit.ts'
 import { reportCte, reportDeletedCte } from './changes.ts'
 import { BACK_TO_PENDING, HANDLER_IS_LEFT, WAITS_BRIEFLY } from './fence.ts'
 import { TASK_COLUMNS, type TaskRow } from './rows.ts'
-import { ATTEMPTS, CANCEL_REQUESTS, STEPS, TASKS } from './tables.ts'
+import { ATTEMPTS, CANCEL_REQUESTS, LOGS, STEPS, TASKS } from './tables.ts'
 
 /** Locked rows are skipped, or waited for half a second: a queued statement would act after its caller gave up. */
 
@@ -156,22 +156,46 @@ export function retryTasks(
   return execute(db, RETRY_FROM[locked], [taskIds, from.step, audit])
 }
 
+/** Log lines and steps that a statement deletes with its tasks, unless one task alone has more. */
+const MAX_DELETED_ROWS = 200_000
+
+/** The tasks have too many log lines and steps for one statement: nothing was deleted. */
+export class TooManyRows extends Error {
+  override readonly name = 'TooManyRows'
+}
+
+const rowsOf = (table: string) => `select from unnest($1::text[]) as given (id)
+       cross join lateral (select from ${table} where task_id = given.id limit ${MAX_DELETED_ROWS}) of_one
+       limit ${MAX_DELETED_ROWS}`
+
+// The cascade has to end within the time limit for responses.
 const DELETE = forBoth(
   'delete',
-  (free) => `with deleted as (
+  (free) => `with size as materialized (
+     select cardinality($1::text[]) > 1
+            and (select count(*) from (${rowsOf(LOGS)}) l) + (select count(*) from (${rowsOf(STEPS)}) s)
+                >= ${MAX_DELETED_ROWS} as "isTooLarge"
+   ), deleted as (
      delete from ${TASKS} t
-      where ${free(ALLOWED.delete, 'for update')}
+      where ${free(ALLOWED.delete, 'for update')} and not (select "isTooLarge" from size)
      returning t.task_id, t.created_by
    ), ${auditCte('deleted', 'deleted.task_id', 2)}, ${reportDeletedCte('deleted')}
-   select task_id as "taskId" from deleted`,
+   select task_id as "taskId" from deleted
+   union all
+   select null from size where "isTooLarge"`,
 )
 
+/** @throws TooManyRows for several tasks */
 export async function deleteTasks(
   db: Database,
   taskIds: readonly string[],
   locked: LockedRows = 'skip',
   change?: AuditedChange,
 ): Promise<string[]> {
-  const rows = await execute<{ taskId: string }>(db, DELETE[locked], [taskIds, changeValue(change)])
-  return rows.map((row) => row.taskId)
+  const values = [taskIds, changeValue(change)]
+  const rows = await execute<{ taskId: string | null }>(db, DELETE[locked], values)
+  return rows.map(({ taskId }) => {
+    if (taskId === null) throw new TooManyRows()
+    return taskId
+  })
 }
