@@ -5,6 +5,7 @@ import { useText } from './i18n/text.ts'
 import { ActivityPage } from './pages/activity/activity-page.tsx'
 import { LoginPage } from './pages/login-page.tsx'
 import { NewTaskPage } from './pages/new-task/new-task-page.tsx'
+import { OverviewPage } from './pages/overview/overview-page.tsx'
 import { SchedulesPage } from './pages/schedules/schedules-page.tsx'
 import { TaskPage } from './pages/task/task-page.tsx'
 import { TasksPage } from './pages/tasks/tasks-page.tsx'
@@ -36,6 +37,7 @@ function Pages() {
       <Header view={view} />
       <Shortcuts view={view} />
       <main id="content" tabIndex={-1}>
+        {view === 'overview' && <OverviewPage params={params} />}
         {view === 'tasks' && <TasksPage params={params} />}
         {view === 'task' && <TaskPage key={params.get('task')} taskId={params.get('task') ?? ''} />}
         {view === 'new' && (

@@ -4,6 +4,7 @@ import { App } from './app.tsx'
 import './styles/base.css'
 import './styles/controls.css'
 import './styles/layout.css'
+import './styles/overview.css'
 import './styles/tasks.css'
 import './styles/detail.css'
 

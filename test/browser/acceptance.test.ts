@@ -75,7 +75,7 @@ test('fifty pending tasks are cancelled at once, after a question that names the
 })
 
 test('what is filtered is in the URL, and the URL shows it to somebody else', async () => {
-  await page.goto(`${server.origin}/admin/`)
+  await page.goto(`${server.origin}/admin/?view=tasks`)
   await page.getByRole('navigation', { name: 'Status' }).getByText('Cancelled').click()
   await page.getByLabel('Type', { exact: true }).selectOption('init_sectors')
   await page.getByLabel('Search', { exact: true }).fill('init_sectors')
@@ -97,7 +97,7 @@ test('what is filtered is in the URL, and the URL shows it to somebody else', as
 })
 
 test('a server that goes away is missed, and found again without a reload', async () => {
-  await page.goto(`${server.origin}/admin/`)
+  await page.goto(`${server.origin}/admin/?view=tasks`)
   await page.getByRole('table').waitFor()
   await page.evaluate('window.notReloaded = true')
   await server.stop()

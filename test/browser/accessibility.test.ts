@@ -55,7 +55,8 @@ async function runAxe(options: object = {}): Promise<string[]> {
 }
 
 const SCREENS: [name: string, query: () => string, ready: string][] = [
-  ['list', () => '', 'tr[data-task]'],
+  ['overview', () => '', '.chart canvas'],
+  ['list', () => '?view=tasks', 'tr[data-task]'],
   ['empty list', () => '?status=cancelled', '.empty'],
   ['failed task', () => `?task=${ids.failed}`, '.log .line'],
   ['running task', () => `?task=${ids.running}`, '.log .line'],
@@ -83,7 +84,7 @@ describe('axe finds nothing, in light and in dark,', () => {
   })
 
   test('with a selection, in a dialog, and with a message', async () => {
-    await page.goto(`${server.origin}/admin/`)
+    await page.goto(`${server.origin}/admin/?view=tasks`)
     await page.getByLabel('Select all on this page').check()
     expect(await findViolations()).toEqual([])
     await page.keyboard.press('Escape')
@@ -105,9 +106,9 @@ describe('axe finds nothing, in light and in dark,', () => {
 
   test('at the width of a phone', async () => {
     await page.setViewportSize({ width: 390, height: 844 })
-    for (const query of ['', `?task=${ids.failed}`, '?view=types']) {
+    for (const query of ['', '?view=tasks', `?task=${ids.failed}`, '?view=types']) {
       await page.goto(`${server.origin}/admin/${query}`)
-      await page.locator('main :is(tbody tr, .log)').first().waitFor()
+      await page.locator('main :is(tbody tr, .log, .chart canvas)').first().waitFor()
       expect(await findViolations()).toEqual([])
       const overflow = await page.evaluate('document.documentElement.scrollWidth - innerWidth')
       expect(overflow, `${query} scrolls sideways`).toBeLessThanOrEqual(0)

@@ -70,7 +70,7 @@ export async function openPage(
   server: PageServer,
   options: BrowserContextOptions & { query?: string } = {},
 ): Promise<{ browser: WatchedBrowser; page: Page }> {
-  const { query = '', ...context } = options
+  const { query = '?view=tasks', ...context } = options
   const browser = await openBrowser(server.origin, context)
   const page = browser.context.pages()[0] ?? (await browser.context.newPage())
   await page.goto(`${server.origin}/admin/${query}`)

@@ -60,7 +60,8 @@ useAdminPage(
 )
 
 const SCREENS: [name: string, query: () => string, ready: string][] = [
-  ['list', () => '', 'tr[data-task]'],
+  ['overview', () => `?view=overview&type=${LONG_TYPE}`, '.chart canvas'],
+  ['list', () => '?view=tasks', 'tr[data-task]'],
   ['filtered list', () => `?type=${LONG_TYPE}`, 'tr[data-task]'],
   ['failed task', () => `?task=${ids.failed}`, '.log .line'],
   ['running task', () => `?task=${ids.running}`, '.progress-card'],
@@ -129,7 +130,7 @@ describe.each([390, 768, 1440])('at a width of %i pixels', (width) => {
 
   test('nothing of a selection and of dialogs is cut off, covered or turned round', async () => {
     await page.setViewportSize({ width, height: 900 })
-    await page.goto(`${server.origin}/admin/`)
+    await page.goto(`${server.origin}/admin/?view=tasks`)
     await page.getByLabel('Select all on this page').or(page.locator('.cell-select input')).last().check()
     await page.locator('.bulk').waitFor()
     expect(await findLayoutFaults(page)).toEqual([])

@@ -138,12 +138,12 @@ test('the count of lines goes on where more lines join than the page keeps', asy
 })
 
 test('a task of a paused type says why it waits, and is not counted as waiting', async () => {
-  await visit('')
   const tile = page.locator('.tile', { hasText: 'Waiting' })
   await server.app.tasks.pauseTaskType('watch_inbox')
   const { taskId } = await server.app.tasks.createTask('watch_inbox', {})
-  await visit('')
+  await visit('?view=tasks')
   await page.locator(`tr[data-task="${taskId}"]`).getByText('Its type is paused').waitFor()
+  await visit('')
   // Where counting takes long, the server counts less often.
   await expect.poll(() => tile.textContent()).toMatch(/Nothing is due.*1 task of paused types/)
   await visit(`?task=${taskId}`)

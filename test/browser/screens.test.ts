@@ -267,7 +267,7 @@ test('a schedule is made, run, paused, changed and deleted', async () => {
 })
 
 test('the language and the theme are chosen, and stay chosen', async () => {
-  await visit('')
+  await visit('?view=tasks')
   await button('中文').click()
   await page.getByRole('link', { name: '新建任务' }).waitFor()
   await page.getByRole('button', { name: '主题：跟随系统' }).click()

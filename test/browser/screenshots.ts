@@ -4,7 +4,10 @@ import path from 'node:path'
 import pg from 'pg'
 import type { BrowserContextOptions, Page } from 'playwright-core'
 import { buildDashboardIfStale } from '../../src/cli/build-dashboard.ts'
+import { createDatabase } from '../../src/db/database.ts'
 import { startEmbedded } from '../../src/db/embedded.ts'
+import { addEnd, addRun, addWait, noFigures } from '../../src/engine/definition/figures.ts'
+import { addFigures, type NewFigures } from '../../src/engine/store/figures.ts'
 import { logIn, openPage, PageServer } from './admin-page.ts'
 import { createDemoTasks } from './demo-tasks.ts'
 
@@ -23,7 +26,7 @@ const LOOKS: Record<string, BrowserContextOptions> = {
   chinese: { viewport: { width: 1240, height: 760 }, locale: 'zh-CN' },
 }
 
-async function createDatabase(): Promise<{ url: string; pool: pg.Pool; drop(): Promise<void> }> {
+async function createScratch(): Promise<{ url: string; pool: pg.Pool; drop(): Promise<void> }> {
   const dataDir = mkdtempSync(path.join(tmpdir(), 'fastify-async-tasks-screenshots-'))
   // As root the user postgres has to reach it.
   chmodSync(dataDir, 0o755)
@@ -49,12 +52,23 @@ async function writePast(pool: pg.Pool): Promise<void> {
        400, 400, 'saving bars', 0, 3, 14400, at, at, at + interval '40 ms', at + interval '3 s' + n * interval '7 ms'
      from generate_series(1, 320) as n, lateral (select now() - n * interval '11 s' as at) as times`,
   )
-  await pool.query(
-    `insert into async_task_minutes (minute, source, completed, failed)
-     select date_trunc('minute', now()) - n * interval '1 minute', gen_random_uuid(),
-       (6 + 4 * sin(n / 4.0) + 3 * sin(n * 1.7))::int, case when n in (9, 10, 11, 31) then 2 else 0 end
-     from generate_series(1, 59) as n`,
-  )
+  await addFigures(createDatabase(pool, { prepared: false }), pastFigures())
+}
+
+/** Of a day in which one type went wrong for half an hour. */
+function pastFigures(): NewFigures[] {
+  return Array.from({ length: 24 * 60 }, (_, minute) => {
+    const figures = noFigures()
+    const isWrong = minute >= 20 && minute < 50
+    const many = Math.round(7 + 4 * Math.sin(minute / 40) + 3 * Math.sin(minute * 1.7))
+    for (let n = 0; n < many; n += 1) {
+      addEnd(figures, isWrong && n % 3 === 0 ? 'failed' : 'completed')
+      addWait(figures, (isWrong ? 400 : 12) * (1 + n))
+      addRun(figures, 700 * (1 + (n % 5)) * (isWrong ? 3 : 1))
+    }
+    if (isWrong) addEnd(figures, 'retried')
+    return { ageMs: minute * 60_000, taskType: 'backfill_by_date', figures }
+  })
 }
 
 async function writePresent(server: PageServer): Promise<Record<'running' | 'listening' | 'failed', string>> {
@@ -92,7 +106,7 @@ async function photograph(server: PageServer, look: string, screens: readonly Sc
       await page.locator(ready).first().waitFor()
       // The log and what the executors say come a moment later.
       await page.waitForLoadState('load')
-      await page.locator('.pill-ok, .pill-stuck').waitFor()
+      await page.locator('.pill-green, .pill-amber, .pill-red').waitFor()
       await shoot(page, `${name}-${look}`)
     }
   } finally {
@@ -112,7 +126,7 @@ async function shoot(page: Page, name: string): Promise<void> {
 
 mkdirSync(FOLDER, { recursive: true })
 await buildDashboardIfStale({ info: console.log, error: console.error })
-const database = await createDatabase()
+const database = await createScratch()
 const server = await PageServer.start(database, createDemoTasks())
 try {
   await writePast(database.pool)
@@ -120,13 +134,14 @@ try {
     const { running, listening, failed } = await writePresent(server)
     const screens: Screen[] = [
       ['task', `?task=${running}`, '.log .line'],
-      ['list', '', 'tr[data-task]'],
+      ['overview', '', '.chart canvas'],
+      ['list', '?view=tasks', 'tr[data-task]'],
       ['failed', `?task=${failed}`, '.log .line'],
       ['new', '?view=new&type=backfill_by_range', 'form'],
       ['types', '?view=types', 'tbody tr'],
       ['schedules', '?view=schedules', 'tbody tr'],
     ]
-    await photograph(server, look, look === 'chinese' ? screens.slice(0, 2) : screens)
+    await photograph(server, look, look === 'chinese' ? screens.slice(0, 3) : screens)
     // Their slots are for the next look.
     await server.app.tasks.cancelTask(listening)
     await server.app.tasks.waitFor(running)

@@ -40,7 +40,7 @@ const streamsOf = (window: Page) => open.get(window)?.size ?? 0
 const badge = (window: Page) => window.locator('.task-title .badge').textContent()
 
 test('a window has one stream at a time, whatever it shows', async () => {
-  await page.goto(`${server.origin}/admin/`)
+  await page.goto(`${server.origin}/admin/?view=tasks`)
   await page.getByRole('table').or(page.locator('.empty')).first().waitFor()
   await expect.poll(() => streamsOf(page)).toBe(1)
   const { taskId } = await server.app.tasks.createTask('watch_inbox', {})

@@ -14,7 +14,8 @@ import { Link } from './link.tsx'
 export function Header({ view }: { view: View }) {
   const text = useText()
   const pages: [label: string, to: Query, isCurrent: boolean][] = [
-    [text.app.tasks, {}, view === 'tasks' || view === 'task'],
+    [text.overview.title, {}, view === 'overview'],
+    [text.app.tasks, { view: 'tasks' }, view === 'tasks' || view === 'task'],
     [text.app.types, { view: 'types' }, view === 'types'],
     [text.app.schedules, { view: 'schedules' }, view === 'schedules'],
     [text.app.activity, { view: 'activity' }, view === 'activity'],

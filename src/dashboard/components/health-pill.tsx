@@ -1,26 +1,32 @@
 import { useText } from '../i18n/text.ts'
-import { countSlots, healthOf } from '../state/health.ts'
+import { countSlots } from '../state/health.ts'
 import { useServerState } from '../state/server-state.tsx'
 import { connection } from '../state/session.ts'
 import { useStore } from '../state/store.ts'
+import { Link } from './link.tsx'
 
-/** In one word how it stands; why, in its title. */
+/** In one word how it stands; the overview says why. */
 export function HealthPill() {
   const text = useText()
-  const { executors: known, stats } = useServerState()
-  const executors = useStore(connection) === 'lost' ? undefined : known.data
-  const health = healthOf(executors, stats.data)
+  const isLost = useStore(connection) === 'lost'
+  const { executors: known, health: assessed } = useServerState()
+  const executors = isLost ? undefined : known.data
+  const health = isLost ? undefined : assessed.data
   const alive = executors?.filter((one) => one.alive) ?? []
   const { used, all } = countSlots(alive)
+  const level = health?.level ?? 'unknown'
+  const [worst, ...others] = health?.reasons ?? []
+  const words = worst ? text.overview.short[worst.code] : text.overview.levels[level]
   return (
-    <span className={`pill pill-${health}`} title={text.overview.healthReasons[health]}>
+    <Link to={{}} className={`pill pill-${level}`} title={text.overview.healthTitle}>
       <span className="dot" aria-hidden="true" />
-      <span className="pill-words">{text.overview.health[health]}</span>
+      <span className="pill-words">{words}</span>
+      {others.length > 0 && <span className="num">+{others.length}</span>}
       {alive.length > 0 && (
         <span className="num pill-slots" title={text.overview.slots(used, all)}>
           {used}/{all}
         </span>
       )}
-    </span>
+    </Link>
   )
 }

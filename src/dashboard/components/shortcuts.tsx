@@ -10,7 +10,8 @@ const CHANGES: readonly (keyof Dictionary['shortcuts'])[] = ['select', 'newTask'
 
 /** After `g`. */
 const PLACES: Record<string, Query> = {
-  t: {},
+  o: {},
+  t: { view: 'tasks' },
   y: { view: 'types' },
   s: { view: 'schedules' },
   a: { view: 'activity' },
@@ -36,7 +37,7 @@ export function Shortcuts({ view }: { view: View }) {
       if (event.key === '?') setHelpOpen(true)
       else if (event.key === '/') focusSearch()
       else if (event.key === 'n' && !isReadOnly) go({ view: 'new' })
-      else if (event.key === 'Escape' && view !== 'tasks') leavePage()
+      else if (event.key === 'Escape' && view !== 'tasks' && view !== 'overview') leavePage()
       else return
       event.preventDefault()
     }
@@ -55,13 +56,13 @@ export function isTyping(target: EventTarget | null): boolean {
 /** Back to the list as it was, where one came from there. */
 function leavePage(): void {
   if ((history.state as { fromList?: boolean } | null)?.fromList) history.back()
-  else go({})
+  else go({ view: 'tasks' })
 }
 
 function focusSearch(): void {
   const field = document.querySelector<HTMLInputElement>('input[type=search]')
   if (field) field.focus()
-  else go({})
+  else go({ view: 'tasks' })
 }
 
 const KEYS: [keys: string[], what: keyof Dictionary['shortcuts']][] = [
@@ -70,6 +71,7 @@ const KEYS: [keys: string[], what: keyof Dictionary['shortcuts']][] = [
   [['Enter'], 'open'],
   [['x'], 'select'],
   [['n'], 'newTask'],
+  [['g', 'o'], 'goOverview'],
   [['g', 't'], 'goTasks'],
   [['g', 'y'], 'goTypes'],
   [['g', 's'], 'goSchedules'],

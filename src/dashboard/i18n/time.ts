@@ -14,6 +14,14 @@ export function formatDuration(ms: number, language: Language): string {
   return formatSeconds(Math.floor(whole / 1_000), language)
 }
 
+/** In one unit, for axes: 40 ms, 100 s, 15 min, 12 h. */
+export function formatRounded(ms: number, language: Language): string {
+  const unit = UNITS[language]
+  if (ms < 1_000) return `${Math.round(ms)}${unit.ms}`
+  if (ms < 600_000) return `${Math.round(ms / 1_000)}${unit.s}`
+  return ms < 36_000_000 ? `${Math.round(ms / 60_000)}${unit.min}` : `${Math.round(ms / 3_600_000)}${unit.h}`
+}
+
 /** The same without fractions, for what ticks. */
 export function formatSeconds(seconds: number, language: Language): string {
   const unit = UNITS[language]

@@ -1,5 +1,5 @@
 import { LANGUAGES, type Language } from '../i18n/languages.ts'
-import { Store } from './store.ts'
+import { Store, useStore } from './store.ts'
 
 export const THEMES = ['system', 'light', 'dark'] as const
 export type Theme = (typeof THEMES)[number]
@@ -37,4 +37,15 @@ export function chooseLanguage(chosen: Language): void {
 export function chooseTheme(chosen: Theme): void {
   localStorage.setItem('tasks.theme', chosen)
   theme.set(chosen)
+}
+
+const system = matchMedia('(prefers-color-scheme: dark)')
+const systemIsDark = new Store(system.matches)
+system.addEventListener('change', () => systemIsDark.set(system.matches))
+
+/** Whether the page is dark, for what takes no colours from the style sheet. */
+export function useDark(): boolean {
+  const chosen = useStore(theme)
+  const isSystemDark = useStore(systemIsDark)
+  return chosen === 'system' ? isSystemDark : chosen === 'dark'
 }

@@ -21,7 +21,11 @@ window.addEventListener('popstate', () => {
   search.set(location.search)
 })
 
-export type View = 'tasks' | 'task' | 'new' | 'types' | 'schedules' | 'activity'
+export type View = 'overview' | 'tasks' | 'task' | 'new' | 'types' | 'schedules' | 'activity'
+
+const VIEWS = ['overview', 'tasks', 'new', 'types', 'schedules', 'activity'] as const
+/** What a list shows. */
+const OF_LISTS = ['status', 'type', 'q', 'after', 'before', 'cursor']
 
 export interface Route {
   readonly view: View
@@ -39,8 +43,8 @@ export function parseRoute(text: string): Route {
   const params = new URLSearchParams(text)
   if (params.has('task')) return { view: 'task', params }
   const named = params.get('view')
-  const view = (['new', 'types', 'schedules', 'activity'] as const).find((one) => one === named) ?? 'tasks'
-  return { view, params }
+  const view = VIEWS.find((one) => one === named)
+  return { view: view ?? (OF_LISTS.some((name) => params.has(name)) ? 'tasks' : 'overview'), params }
 }
 
 /** An address of this page. Null, undefined and empty values are left out. */

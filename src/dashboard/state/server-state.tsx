@@ -1,6 +1,7 @@
 import { createContext, type ReactNode, useContext, useEffect, useRef, useState } from 'react'
 import {
   type ExecutorView,
+  type Health,
   type TaskDetail,
   type TaskStats,
   TasksApiError,
@@ -24,6 +25,7 @@ interface ServerState {
   readonly stats: Query<TaskStats>
   readonly executors: Query<ExecutorView[]>
   readonly types: Query<TaskTypeView[]>
+  readonly health: Query<Health>
   /** Who looks, where the page has a log-in of its own. */
   readonly me: Query<UserView>
   /** The caller changes nothing, so the page offers no change; the server refuses it anyway. */
@@ -43,6 +45,7 @@ const Context = createContext<ServerState | undefined>(undefined)
 export function ServerStateProvider({ children }: { children: ReactNode }) {
   const stats = useQuery('stats', (signal) => client.getStats({ signal }), { everyMs: 10_000 })
   const executors = useQuery('executors', (signal) => client.listExecutors({ signal }), { everyMs: 3_000 })
+  const health = useQuery('health', (signal) => client.getHealth({ signal }), { everyMs: 5_000 })
   const types = useQuery('types', (signal) => client.listTaskTypes({ signal }), {
     everyMs: 30_000,
   })
@@ -56,7 +59,7 @@ export function ServerStateProvider({ children }: { children: ReactNode }) {
   const [endedTask, setEndedTask] = useState<string>()
   const { view, params } = useRoute()
   useStream(listeners, view !== 'task' || params.get('task') === endedTask)
-  const state = { stats, executors, types, me, isReadOnly, listeners, endedTask, setEndedTask }
+  const state = { stats, executors, types, health, me, isReadOnly, listeners, endedTask, setEndedTask }
   useRefreshOnChange(listeners, { stats, executors, types })
   return <Context value={state}>{children}</Context>
 }
@@ -143,11 +146,6 @@ export function stoppingState(
   if (!executor?.alive) return 'no'
   if (executor.stuck.includes(taskId)) return 'stuck'
   return stopping ? 'stopping' : 'no'
-}
-
-/** Types whose tasks do not start. */
-export function listPaused(types: readonly TaskTypeView[] | undefined): ReadonlySet<string> {
-  return new Set(types?.filter(({ paused }) => paused).map(({ taskType }) => taskType))
 }
 
 /** Tasks whose handlers ignore their signals, in living executors. */

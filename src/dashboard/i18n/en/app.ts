@@ -60,6 +60,7 @@ export const shortcuts = {
   open: 'Open the task',
   select: 'Select the task',
   newTask: 'New task',
+  goOverview: 'Go to the overview',
   goTasks: 'Go to the tasks',
   goTypes: 'Go to the types',
   goSchedules: 'Go to the schedules',

@@ -43,7 +43,13 @@ export const list = {
   due: (time: string) => `due ${time}`,
   attemptOf: (n: number, max: number) => `${n} of ${max}`,
   pausedType: 'paused',
-  typeIsPaused: 'Its type is paused',
+  waits: {
+    paused: 'Its type is paused',
+    executor: 'No executor has its type',
+    rate: 'Rate limit reached',
+    limit: 'Limit of its type reached',
+    slots: 'No free slot',
+  },
   nothingLeft: 'No task matches any more',
   showThem: 'Show these tasks',
 }

@@ -35,8 +35,13 @@ export const detail = {
   stuck: 'The handler ignores its signal. It keeps its slot until it returns or its process ends.',
   executorGone: (time: string) =>
     `Its executor has not been heard of for ${time}. Another one takes the task over after the lease.`,
-  waitsForExecutor: 'No executor has this type. The task waits for one.',
-  waitsForResume: 'Its type is paused: the task starts after the type is resumed.',
+  waitsFor: {
+    paused: 'Its type is paused: the task starts after the type is resumed.',
+    executor: 'No executor has this type. The task waits for one.',
+    rate: 'The rate limit of its type is reached. The task waits for a permit.',
+    limit: 'As many tasks of its type run as its limit allows. The task waits until one ends.',
+    slots: 'All slots of the executors that have its type are in use. The task waits for one.',
+  },
   noLongerKnown: 'No living executor has this type.',
   isDeleted: 'Task deleted',
   isCancelled: 'Task cancelled',

@@ -63,6 +63,7 @@ export const shortcuts: Dictionary['shortcuts'] = {
   open: '打开任务',
   select: '选择任务',
   newTask: '新建任务',
+  goOverview: '转到概览',
   goTasks: '转到任务',
   goTypes: '转到类型',
   goSchedules: '转到定时',

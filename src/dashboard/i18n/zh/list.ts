@@ -43,7 +43,13 @@ export const list: Dictionary['list'] = {
   due: (time) => `${time}到期`,
   attemptOf: (n, max) => `${n}/${max}`,
   pausedType: '已暂停',
-  typeIsPaused: '类型已暂停',
+  waits: {
+    paused: '类型已暂停',
+    executor: '没有对应的执行器',
+    rate: '已达速率上限',
+    limit: '已达类型上限',
+    slots: '没有空闲槽位',
+  },
   nothingLeft: '已没有匹配的任务',
   showThem: '查看这些任务',
 }

@@ -109,7 +109,7 @@ function DeleteButton({ taskId }: { taskId: string }) {
     if (!isGone) return
     say(text.detail.isDeleted)
     stats.refetch()
-    go({}, { replace: true })
+    go({ view: 'tasks' }, { replace: true })
   }
   return (
     <>

@@ -10,11 +10,13 @@ import { StatusBadge, shadeOf } from '../../components/status-badge.tsx'
 import { useText } from '../../i18n/text.ts'
 import { formatSeconds } from '../../i18n/time.ts'
 import { visible } from '../../i18n/visible.ts'
+import { useNow } from '../../state/clock.ts'
 import { useFormerPlace } from '../../state/place.ts'
 import { language } from '../../state/preferences.ts'
-import { ForChanges, listPaused, stoppingState, useServerState } from '../../state/server-state.tsx'
+import { ForChanges, stoppingState, useServerState } from '../../state/server-state.tsx'
 import { useStore } from '../../state/store.ts'
 import { useTitle } from '../../state/use-title.ts'
+import { whyWaiting } from '../../state/why-waiting.ts'
 import { Actions } from './actions.tsx'
 import { Attempts } from './attempts.tsx'
 import { Facts } from './facts.tsx'
@@ -39,7 +41,7 @@ function Gone() {
   return (
     <Empty isPage title={text.app.notFound}>
       <p>{text.app.notFoundText}</p>
-      <Link className="button" to={{}}>
+      <Link className="button" to={{ view: 'tasks' }}>
         {text.app.backToList}
       </Link>
     </Empty>
@@ -104,16 +106,13 @@ function Warnings({ task, stopping }: { task: TaskDetail; stopping: 'no' | 'stop
   const lang = useStore(language)
   const { executors, stats, types } = useServerState()
   const executor = executors.data?.find(({ id }) => id === task.executorId)
-  // Of the statistics, which are read again: a stream shows no change of the executors.
-  const ofType = stats.data?.byType.find(({ taskType }) => taskType === task.taskType)
-  const isDue = task.status === 'pending' && task.runAt.getTime() <= Date.now()
+  const now = useNow()
+  // By what is read again: a stream shows no change of the executors.
+  const wait = whyWaiting(task, now, { types: types.data, executors: executors.data, stats: stats.data })
   const stuck = executor?.stuck.includes(task.taskId) || stopping === 'stuck'
   return (
     <>
-      {task.status === 'pending' && listPaused(types.data).has(task.taskType) && (
-        <Warning>{text.detail.waitsForResume}</Warning>
-      )}
-      {isDue && ofType?.waitingFor === 'executor' && <Warning>{text.detail.waitsForExecutor}</Warning>}
+      {wait && <Warning>{text.detail.waitsFor[wait]}</Warning>}
       {stopping !== 'no' && !stuck && <Warning>{text.detail.stopping}</Warning>}
       {stuck && <Warning>{text.detail.stuck}</Warning>}
       {task.status === 'running' && executor && !executor.alive && (

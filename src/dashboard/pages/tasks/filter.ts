@@ -2,7 +2,7 @@ import type { TaskFilter } from '../../requests.ts'
 import type { Query } from '../../state/route.ts'
 import { TASK_STATUSES } from '../../statuses.ts'
 
-/** What the list shows, as the URL says it: `status` (repeatable), `type`, `q`, `after`, `before`, `cursor`. */
+/** What the list shows, as the URL says it: `view=tasks`, or `status` (repeatable), `type`, `q`, `after`, `before`, `cursor`. */
 export interface ListState {
   readonly filter: TaskFilter
   readonly cursor: string | undefined
@@ -26,7 +26,7 @@ export function readListState(params: URLSearchParams): ListState {
 }
 
 export function toQuery(filter: TaskFilter, cursor?: string): Query {
-  return {
+  const query = {
     status: filter.status,
     type: filter.taskType,
     q: filter.q,
@@ -34,6 +34,8 @@ export function toQuery(filter: TaskFilter, cursor?: string): Query {
     before: filter.createdBefore?.toISOString(),
     cursor,
   }
+  const isWhole = Object.values(query).every((value) => !value?.length)
+  return isWhole ? { view: 'tasks' } : query
 }
 
 export function readInstant(text: string | null): Date | undefined {

@@ -1,5 +1,5 @@
 import type { TaskStats } from '../../../client/index.ts'
-import { MAX_EXACT_TOTAL } from '../../../contract/requests.ts'
+import { MAX_EXACT_TOTAL } from '../../../contract/exact-total.ts'
 import { Link } from '../../components/link.tsx'
 import { useText } from '../../i18n/text.ts'
 import type { TaskFilter } from '../../requests.ts'

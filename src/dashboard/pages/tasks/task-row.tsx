@@ -8,16 +8,16 @@ import { StatusBadge, shadeOf } from '../../components/status-badge.tsx'
 import { Ago, Elapsed } from '../../components/time.tsx'
 import { useText } from '../../i18n/text.ts'
 import { ForChanges } from '../../state/server-state.tsx'
+import type { Wait } from '../../state/why-waiting.ts'
 
 export const TaskRow = memo(function TaskRow(props: {
   task: TaskSummary
   isSelected: boolean
   isStopping: boolean
-  /** Its type does not start new tasks. */
-  isPaused: boolean
+  wait: Wait | undefined
   onToggle: (taskId: string) => void
 }) {
-  const { task, isSelected, isStopping, isPaused, onToggle } = props
+  const { task, isSelected, isStopping, wait, onToggle } = props
   const text = useText()
   const { taskId, taskType } = task
   const shade = shadeOf(task, isStopping)
@@ -47,7 +47,7 @@ export const TaskRow = memo(function TaskRow(props: {
         <StatusBadge shade={shade} />
       </td>
       <td className="cell-progress">
-        {isPaused && <span className="muted small block">{text.list.typeIsPaused}</span>}
+        {wait && <span className="muted small block">{text.list.waits[wait]}</span>}
         <Progress task={task} />
       </td>
       <td className="cell-attempt num">

@@ -5,14 +5,15 @@ import { Link } from '../../components/link.tsx'
 import { Empty, Failure, Skeleton } from '../../components/notice.tsx'
 import { isTyping } from '../../components/shortcuts.tsx'
 import { useText } from '../../i18n/text.ts'
+import { serverNow } from '../../state/clock.ts'
 import { useFormerPlace } from '../../state/place.ts'
-import { ForChanges, listPaused, listStuck, useChanges, useServerState } from '../../state/server-state.tsx'
+import { ForChanges, listStuck, useChanges, useServerState } from '../../state/server-state.tsx'
 import { type Query, useQuery } from '../../state/use-query.ts'
 import { useTitle } from '../../state/use-title.ts'
+import { whyWaiting } from '../../state/why-waiting.ts'
 import { BulkBar, type BulkOutcome } from './bulk-bar.tsx'
 import { type ListState, readListState } from './filter.ts'
 import { FilterBar } from './filter-bar.tsx'
-import { Overview } from './overview.tsx'
 import { Pager } from './pager.tsx'
 import { type Selection, useSelection } from './selection.ts'
 import { StateTabs } from './state-tabs.tsx'
@@ -31,7 +32,7 @@ export function TasksPage({ params }: { params: URLSearchParams }) {
   const scope = JSON.stringify(state)
   const list = useTaskList(scope, state)
   const { stats, executors } = useServerState()
-  useFormerPlace(list.data !== undefined && stats.data !== undefined && executors.data !== undefined)
+  useFormerPlace(list.data !== undefined && stats.data !== undefined)
   const selection = useSelection(scope, list.data?.tasks)
   const [outcome, setOutcome] = useState<BulkOutcome & { scope: string }>()
   const refresh = () => {
@@ -44,7 +45,6 @@ export function TasksPage({ params }: { params: URLSearchParams }) {
   return (
     <>
       <h1 className="visually-hidden">{text.list.title}</h1>
-      <Overview />
       <section className="card list-card">
         <StateTabs filter={filter} />
         {isAnySelected && list.data ? (
@@ -146,9 +146,10 @@ function TaskTable(props: {
 }) {
   const { page, state, selection, isPageSelected, outcome } = props
   const text = useText()
-  const { executors, types } = useServerState()
+  const { executors, types, stats } = useServerState()
   const stuck = listStuck(executors.data)
-  const paused = listPaused(types.data)
+  const known = { types: types.data, executors: executors.data, stats: stats.data }
+  const now = serverNow()
   const body = useRef<HTMLTableSectionElement>(null)
   useRowKeys(body, selection)
   if (page.tasks.length === 0) return <Nothing state={state} outcome={outcome} />
@@ -181,7 +182,7 @@ function TaskTable(props: {
               key={task.taskId}
               task={task}
               isSelected={selection.has(task.taskId)}
-              isPaused={task.status === 'pending' && paused.has(task.taskType)}
+              wait={whyWaiting(task, now, known)}
               isStopping={task.status !== 'running' && stuck.includes(task.taskId)}
               onToggle={selection.toggle}
             />
@@ -240,7 +241,7 @@ function Nothing(props: { state: ListState; outcome: BulkOutcome | undefined }) 
     <Empty title={isFiltered ? text.list.nothing : text.list.empty}>
       <p>{isFiltered ? text.list.nothingText : text.list.emptyText}</p>
       {isFiltered ? (
-        <Link className="button" to={{}}>
+        <Link className="button" to={{ view: 'tasks' }}>
           {text.list.clear}
         </Link>
       ) : (

@@ -1,0 +1,69 @@
+import type { HealthReason } from '../../../client/index.ts'
+import { Icon } from '../../components/icon.tsx'
+import { Link } from '../../components/link.tsx'
+import { useText } from '../../i18n/text.ts'
+import { visible } from '../../i18n/visible.ts'
+import type { Query } from '../../state/route.ts'
+import { useServerState } from '../../state/server-state.tsx'
+import { connection } from '../../state/session.ts'
+import { useStore } from '../../state/store.ts'
+
+/** Whether it is healthy and, if not, why, with a way to each evidence. */
+export function HealthReasons() {
+  const text = useText()
+  const isLost = useStore(connection) === 'lost'
+  const health = useServerState().health.data
+  const level = isLost || !health ? 'unknown' : health.level
+  const reasons = (!isLost && health?.reasons) || []
+  return (
+    <section className={`card health health-${level}`} aria-label={text.overview.healthTitle}>
+      <p className="health-level">
+        {level === 'green' || level === 'unknown' ? (
+          <span className="dot" aria-hidden="true" />
+        ) : (
+          <Icon name="warning" />
+        )}
+        {text.overview.levels[level]}
+      </p>
+      {reasons.length === 0 ? (
+        <p className="muted">{text.overview.levelHints[level === 'green' ? 'green' : 'unknown']}</p>
+      ) : (
+        <ul>
+          {reasons.map((reason) => (
+            <Reason key={reason.code} reason={reason} />
+          ))}
+        </ul>
+      )}
+    </section>
+  )
+}
+
+function Reason({ reason }: { reason: HealthReason }) {
+  const text = useText()
+  const { code, level } = reason
+  const told = text.codes[code] ?? visible(reason.text)
+  return (
+    <li className={`reason-${level}`}>
+      <span>{told}</span>
+      {evidenceOf(reason).map(({ name, to }) => (
+        <Link key={name} to={to} className="foreign">
+          {visible(name === '' ? text.overview.show : name)}
+        </Link>
+      ))}
+    </li>
+  )
+}
+
+const SHOWN = 3
+
+function evidenceOf({ code, evidence }: HealthReason): { name: string; to: Query }[] {
+  const { taskIds = [], taskTypes = [], schedules = [] } = evidence
+  if (code === 'SLOTS_FULL') return [{ name: '', to: { status: 'running' } }]
+  const status = code === 'TASKS_FAIL' ? 'failed' : 'pending'
+  return [
+    ...taskIds.slice(0, SHOWN).map((name) => ({ name, to: { task: name } })),
+    // Ends of an earlier version are without a type.
+    ...taskTypes.slice(0, SHOWN).map((name) => ({ name, to: { status, type: name } })),
+    ...schedules.slice(0, SHOWN).map((name) => ({ name, to: { view: 'schedules' } })),
+  ]
+}

@@ -1,0 +1,111 @@
+import type { Page } from 'playwright-core'
+import { expect, test } from 'vitest'
+import { createDatabase } from '../../src/db/database.ts'
+import { addEnd, addRun, addWait, noFigures } from '../../src/engine/definition/figures.ts'
+import { addFigures } from '../../src/engine/store/figures.ts'
+import type { TestDatabase } from '../support/database.ts'
+import type { PageServer } from './admin-page.ts'
+import { createDemoTasks } from './demo-tasks.ts'
+import { useAdminPage } from './use-admin-page.ts'
+
+let server: PageServer
+let page: Page
+
+/** In each of the last minutes, three of four failed. */
+async function writePast(database: TestDatabase): Promise<void> {
+  const figures = noFigures()
+  for (let n = 0; n < 100; n += 1) {
+    addEnd(figures, n % 4 === 0 ? 'completed' : 'failed')
+    addWait(figures, 10)
+    addRun(figures, 2_000)
+  }
+  const minutes = Array.from({ length: 40 }, (_, minute) => ({
+    ageMs: minute * 60_000,
+    taskType: 'send_invoice',
+    figures,
+  }))
+  const { pool, prepared, schema } = database
+  await addFigures(createDatabase(pool, { prepared, schema }), minutes)
+}
+
+useAdminPage({ tasks: createDemoTasks(), prepare: (_server, database) => writePast(database) }, (opened) => {
+  ;({ server, page } = opened)
+})
+
+const visit = (query: string) => page.goto(`${server.origin}/admin/${query}`)
+const health = () => page.getByRole('region', { name: 'Health' })
+
+test('the first page says without a click whether it is healthy, and if not, why', async () => {
+  await visit('')
+  await health().getByText('Not healthy').waitFor()
+  await health()
+    .getByText(/^\d+ of the \d+ tasks that ended in the last 5 minutes failed\.$/)
+    .waitFor()
+  expect(await page.title()).toBe('Overview')
+  // The reason leads to its evidence.
+  await health().getByRole('link', { name: 'send_invoice' }).click()
+  const { searchParams } = new URL(page.url())
+  expect([searchParams.get('status'), searchParams.get('type')]).toEqual(['failed', 'send_invoice'])
+  // The header says it on every page, and leads back.
+  await page.locator('.pill', { hasText: 'Tasks fail' }).click()
+  await health().waitFor()
+})
+
+test('ends, waits and running times are shown for an hour, a day and a week, of all types or one', async () => {
+  await visit('')
+  const ended = page.locator('.chart-card', { hasText: 'Throughput' })
+  const chart = ended.getByRole('img')
+  expect(await chart.getAttribute('aria-label')).toBe('1,000 completed, 3,000 failed, 0 retried, 0 cancelled')
+  await page.locator('.chart-card', { hasText: 'Running time' }).getByText('p99').waitFor()
+  for (const range of ['24 h', '7 d']) {
+    await page.getByRole('link', { name: range }).click()
+    await expect.poll(() => new URL(page.url()).searchParams.get('range')).toBe(range.replace(' ', ''))
+    await ended.getByText('3,000 failed').waitFor()
+  }
+  await page.getByLabel('Type').selectOption('every_kind')
+  await ended.getByText('0 failed').waitFor()
+  await page.getByText('No attempts in this time').first().waitFor()
+})
+
+test('hovering a bar shows its numbers, and a click the tasks that were created then', async () => {
+  await visit('')
+  const ended = page.locator('.chart-card', { hasText: 'Throughput' })
+  const plot = ended.locator('.u-over')
+  const { width, height } = (await plot.boundingBox()) ?? { width: 0, height: 0 }
+  await plot.hover({ position: { x: width * 0.8, y: height / 2 } })
+  await ended.getByText('25 completed').waitFor()
+  await plot.click({ position: { x: width * 0.8, y: height / 2 } })
+  await page.locator('.list-card').waitFor()
+  const { searchParams } = new URL(page.url())
+  const after = Date.parse(searchParams.get('after') ?? '')
+  expect(Date.parse(searchParams.get('before') ?? '') - after).toBe(60_000)
+  expect(Date.now() - after).toBeLessThan(3_600_000)
+})
+
+test('the charts are there as a table, newest first, whose rows lead to tasks', async () => {
+  await visit('')
+  await page.getByText('Show as a table').click()
+  const rows = page.locator('.figures tbody tr')
+  await expect.poll(() => rows.count()).toBe(40)
+  await rows.nth(5).getByRole('link').focus()
+  await page.keyboard.press('Enter')
+  await page.locator('.list-card').waitFor()
+})
+
+test('what waits is counted by its cause, beside the slots in use', async () => {
+  const { tasks } = server.app
+  const later = await tasks.createTask('send_invoice', { invoice: 'later' }, { delayMs: 3_600_000 })
+  await tasks.pauseTaskType('watch_inbox')
+  const paused = await tasks.createTask('watch_inbox', {})
+  await visit('')
+  const waiting = page.locator('.tile', { hasText: 'Waiting for a slot' })
+  await expect
+    .poll(() => waiting.textContent())
+    .toMatch(/^Waiting for a slot0.*1 task due later.*1 task of paused types/)
+  await page
+    .locator('.tile', { hasText: 'Slots in use' })
+    .getByRole('link', { name: /^0\/\d+$/ })
+    .waitFor()
+  await tasks.resumeTaskType('watch_inbox')
+  for (const { taskId } of [later, paused]) await tasks.cancelTask(taskId)
+})
