@@ -38,7 +38,7 @@ test('it holds the engine, the plugin and the migrations of the engine, and noth
   )
   expect(installed.packed.some((name) => /^package\/migrations\/tasks\/\d+_.*\.sql$/.test(name))).toBe(true)
   const foreign =
-    /\/(market|accounts|migrations\/server|src|test)\/|\/(app|server|config|embedded[\w-]*)\.(js|d\.ts)$|\/cli\/((demo|build|embed|publish)[\w-]*|migrate)\./
+    /\/(market|accounts|migrations\/server|src|test)\/|\/dist\/(app|server|config)\.|\/embedded[\w-]*\.(js|d\.ts)$|\/cli\/((demo|build|embed|publish)[\w-]*|migrate)\./
   expect(installed.packed.filter((name) => foreign.test(name))).toEqual([])
 })
 
