@@ -15,6 +15,8 @@ let server: BundledServer
 
 beforeAll(async () => {
   server = await startBundledServer({ tasks: [report] })
+  // Deleted by a statement, it would come back.
+  expect((await call('DELETE', '/schedules/backfill_of_the_day')).statusCode).toBe(204)
 })
 afterAll(() => server.close())
 beforeEach(() => server.database.pool.query(`delete from async_task_schedules`))
