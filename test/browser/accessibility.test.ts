@@ -65,6 +65,7 @@ const SCREENS: [name: string, query: () => string, ready: string][] = [
   ['new task', () => '?view=new&type=every_kind', 'form'],
   ['types', () => '?view=types', 'table'],
   ['schedules', () => '?view=schedules', 'h1'],
+  ['activity', () => '?view=activity', 'tbody tr'],
 ]
 
 describe('axe finds nothing, in light and in dark,', () => {

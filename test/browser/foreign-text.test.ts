@@ -49,6 +49,12 @@ useAdminPage(
         `${OVERRIDE} ${'e'.repeat(900)}`,
       ])
       await database.pool.query(
+        `insert into async_task_audit (actor_id, actor_name, action, subject, outcome, request_id, address)
+         select 'u' || n, $1 || repeat('n', 190), $1 || repeat('a', 90), repeat('s', 200), 'O_' || repeat('X', 90), $1 || repeat('r', 190), repeat('f', 45)
+           from generate_series(1, 3) n`,
+        [OVERRIDE],
+      )
+      await database.pool.query(
         `insert into async_task_executors (executor_id, host, pid, version, slots, task_types, lease_ms, started_at, heartbeat_at)
      select gen_random_uuid(), repeat('h', 200) || n, n, '1', 32, '{}', 30000, now(), now() - interval '20 minutes' from generate_series(1, 5) n`,
       )
@@ -71,6 +77,7 @@ const SCREENS: [name: string, query: () => string, ready: string][] = [
   ['copy', () => `?view=new&from=${ids.failed}`, 'form'],
   ['types', () => '?view=types', 'tbody tr'],
   ['schedules', () => '?view=schedules', 'tbody tr'],
+  ['activity', () => '?view=activity', 'tbody tr'],
 ]
 
 describe.each([390, 768, 1440])('at a width of %i pixels', (width) => {

@@ -1,6 +1,7 @@
 import type { InjectOptions } from 'fastify'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { z } from 'zod'
+import { runCommandLine } from '../../src/cli/command-line.ts'
 import type { Actor } from '../../src/engine/definition/actor.ts'
 import { createTaskRegistry } from '../../src/engine/definition/registry.ts'
 import { type Change, type Expected, expectedOf, MISSING, rollBack, sampleChange } from './audited-changes.ts'
@@ -24,6 +25,7 @@ const strict = task('strict', { params: z.strictObject({ n: z.int() }) })(() => 
 
 let server: BundledServer
 let ways: Way[]
+let command: Way
 
 interface Outcome {
   readonly result: unknown
@@ -57,6 +59,11 @@ beforeAll(async () => {
     { actorId: 'id-of-grace', make: ({ rest }) => overHttp(withToken(prefixed(rest), token)) },
     { actorId: 'nightly job', make: ({ code }, requestId) => inCode(code, { id: 'nightly job', requestId }) },
   ]
+  const byCommand = { id: 'cli:ada' }
+  command = {
+    actorId: byCommand.id,
+    make: ({ cli, code }) => (cli ? onCommandLine([...cli, '--json']) : inCode(code, byCommand)),
+  }
 })
 afterAll(() => server.close())
 
@@ -78,13 +85,31 @@ async function inCode(change: Change['code'], actor: Actor): Promise<Outcome> {
   }
 }
 
-test(`of ${CHANGES} random changes by three actors each has exactly one entry, and one that is rolled back has none`, async () => {
+async function onCommandLine(args: readonly string[]): Promise<Outcome> {
+  let [out, err] = ['', '']
+  await runCommandLine(args, {
+    env: { DATABASE_URL: server.database.directUrl },
+    user: 'ada',
+    signal: new AbortController().signal,
+    out: (text) => {
+      out += text
+    },
+    err: (text) => {
+      err += text
+    },
+  })
+  if (out !== '') return { result: JSON.parse(out), code: undefined }
+  return { result: undefined, code: err.split(':', 1)[0] }
+}
+
+test(`of ${CHANGES} random changes over REST, page, code and command each has exactly one entry, and one that is rolled back has none`, async () => {
   const created: string[] = [MISSING, 'no id']
   const pick = (place: number) => created[place % created.length] ?? MISSING
   const expected: (Expected & { actorId: string })[] = []
   await server.database.pool.query('truncate async_task_audit')
   for (let n = 0; n < CHANGES; n += 1) {
-    const { actorId, make } = ways[n % ways.length] as Way
+    // Each call of the command opens its own connections.
+    const { actorId, make } = n % 12 === 11 ? command : (ways[n % ways.length] as Way)
     const change = sampleChange(pick, SEED + n)
     const { result, code } = await make(change, `request ${n}`)
     const { taskId } = (result ?? {}) as { taskId?: string }

@@ -10,6 +10,8 @@ export interface Change {
   readonly subject: string | null
   readonly rest: InjectOptions & { url: string }
   readonly code: (tasks: TaskManager, options: { actor: Actor }) => Promise<unknown>
+  /** Arguments of the command that does the same. */
+  readonly cli?: readonly string[]
 }
 
 /** An entry that a change has to leave. */
@@ -37,7 +39,8 @@ const onTask = (pick: Pick): fc.Arbitrary<Change> =>
     .map(([at, what, level]): Change => {
       const taskId = pick(at)
       const url = `/tasks/${taskId}`
-      const change = { action: `task.${what}`, subject: taskId }
+      const isCommand = what === 'cancel' || what === 'retry' || what === 'delete'
+      const change = { action: `task.${what}`, subject: taskId, ...(isCommand && { cli: [what, taskId] }) }
       switch (what) {
         case 'delete':
           return {
@@ -79,6 +82,7 @@ const onType = fc.tuple(fc.constantFrom('pause', 'resume'), fc.constantFrom(...T
     action: `type.${what}`,
     subject: taskType,
     rest: { method: 'POST', url: `/task-types/${taskType}/${what}` },
+    cli: [what, taskType],
     code: (tasks, by) =>
       what === 'pause' ? tasks.pauseTaskType(taskType, by) : tasks.resumeTaskType(taskType, by),
   }),
@@ -101,6 +105,7 @@ const onSchedule = fc
       return {
         ...change,
         rest: { method: 'PATCH', url, payload: { cron } },
+        cli: ['schedules', isWrong ? 'disable' : 'enable', name],
         code: (tasks, by) => tasks.updateSchedule(name, { cron }, by),
       }
     }
@@ -108,6 +113,7 @@ const onSchedule = fc
       return {
         ...change,
         rest: { method: 'POST', url: `${url}/run` },
+        cli: ['schedules', 'run', name],
         code: (tasks, by) => tasks.runSchedule(name, by),
       }
     }
@@ -126,7 +132,9 @@ const create = fc
   .map(({ taskType, n, delayMs, uniqueKey, onDuplicate }): Change => {
     const params = { n }
     const options = { delayMs, ...(uniqueKey && { uniqueKey, onDuplicate }) }
+    const ofKey = uniqueKey ? ['--unique-key', uniqueKey, '--on-duplicate', onDuplicate] : []
     return {
+      cli: ['create', taskType, JSON.stringify(params), '--delay-ms', String(delayMs), ...ofKey],
       action: 'task.create',
       subject: taskType,
       rest: { method: 'POST', url: '/tasks', payload: { taskType, params, ...options } },
@@ -143,6 +151,7 @@ const bulk = (pick: Pick) =>
         action: `task.${action}`,
         subject: null,
         rest: { method: 'POST', url: '/tasks/bulk', payload: { action, taskIds } },
+        cli: [action, ...taskIds],
         code: (tasks, by) => tasks.bulk({ action, taskIds }, by),
       }
     })

@@ -12,7 +12,7 @@ export const activity = {
   onlySubject: 'Only entries of this one',
   outcome: 'Result',
   ok: 'done',
-  ofTask: 'Activity',
+  ofTask: 'Activity of this task',
   /** By the name of the action in the audit. */
   actions: {
     'task.create': 'Task created',

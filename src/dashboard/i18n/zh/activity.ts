@@ -14,7 +14,7 @@ export const activity: Dictionary['activity'] = {
   onlySubject: '仅看此对象的记录',
   outcome: '结果',
   ok: '成功',
-  ofTask: '操作记录',
+  ofTask: '此任务的操作记录',
   actions: {
     'task.create': '创建任务',
     'task.cancel': '取消任务',

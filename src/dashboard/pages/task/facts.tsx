@@ -2,6 +2,7 @@ import type { ReactNode } from 'react'
 import type { TaskDetail } from '../../../client/index.ts'
 import { client } from '../../client.ts'
 import { ExecutorName, shortId } from '../../components/executor-name.tsx'
+import { Link } from '../../components/link.tsx'
 import { Instant } from '../../components/time.tsx'
 import { useText } from '../../i18n/text.ts'
 import { formatSeconds } from '../../i18n/time.ts'
@@ -10,6 +11,7 @@ import { language } from '../../state/preferences.ts'
 import { useServerState } from '../../state/server-state.tsx'
 import { useStore } from '../../state/store.ts'
 import { useQuery } from '../../state/use-query.ts'
+import { toActivityQuery } from '../activity/activity-filter.ts'
 
 export function Facts({ task }: { task: TaskDetail }) {
   const text = useText()
@@ -25,6 +27,12 @@ export function Facts({ task }: { task: TaskDetail }) {
   if (task.expiresAt) {
     facts.splice(1, 0, [text.detail.expiresLabel, <Instant key="expires" at={task.expiresAt} />])
   }
+  facts.push([
+    text.activity.title,
+    <Link key="activity" to={toActivityQuery({ subject: task.taskId })}>
+      {text.activity.ofTask}
+    </Link>,
+  ])
   if (task.uniqueKey !== null) facts.push([text.form.uniqueKey, visible(task.uniqueKey)])
   return (
     <section className="card">
