@@ -50,7 +50,7 @@ useAdminPage(
       ])
       await database.pool.query(
         `insert into async_task_audit (actor_id, actor_name, action, subject, outcome, request_id, address)
-         select 'u' || n, $1 || repeat('n', 190), $1 || repeat('a', 90), repeat('s', 200), 'O_' || repeat('X', 90), $1 || repeat('r', 190), repeat('f', 45)
+         select 'u' || n, $1 || repeat('n', 190), $1 || repeat('a', 90), repeat('s', 200), 'TASK_ALREADY_FINISHED', $1 || repeat('r', 190), repeat('f', 45)
            from generate_series(1, 3) n`,
         [OVERRIDE],
       )

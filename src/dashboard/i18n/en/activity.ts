@@ -8,6 +8,7 @@ export const activity = {
   unknown: 'unknown',
   action: 'What',
   anyAction: 'Any action',
+  which: 'Which',
   subject: 'Task, type, schedule or user',
   onlySubject: 'Only entries of this one',
   outcome: 'Result',

@@ -10,6 +10,7 @@ export const activity: Dictionary['activity'] = {
   unknown: '未知',
   action: '操作',
   anyAction: '全部操作',
+  which: '对象',
   subject: '任务、类型、定时或用户',
   onlySubject: '仅看此对象的记录',
   outcome: '结果',

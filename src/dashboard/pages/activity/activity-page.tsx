@@ -1,11 +1,11 @@
 import type { AuditEntry } from '../../../client/index.ts'
 import { client } from '../../client.ts'
-import { Name } from '../../components/foreign.tsx'
 import { Icon } from '../../components/icon.tsx'
 import { Link } from '../../components/link.tsx'
 import { Empty, Failure, Skeleton } from '../../components/notice.tsx'
 import { Instant } from '../../components/time.tsx'
 import { useText } from '../../i18n/text.ts'
+import { visible } from '../../i18n/visible.ts'
 import { useFormerPlace } from '../../state/place.ts'
 import { go } from '../../state/route.ts'
 import { useQuery } from '../../state/use-query.ts'
@@ -41,7 +41,9 @@ export function ActivityPage({ params }: { params: URLSearchParams }) {
           </Empty>
         )}
         {list.data && list.data.entries.length > 0 && (
-          <ActivityTable entries={list.data.entries} filter={filter} />
+          <div className="table-card">
+            <ActivityTable entries={list.data.entries} filter={filter} />
+          </div>
         )}
         <nav className="pager" aria-label={text.list.paging}>
           <span className="spacer" />
@@ -73,7 +75,7 @@ function ActivityTable({ entries, filter }: { entries: readonly AuditEntry[]; fi
           <th>{text.activity.time}</th>
           <th>{text.activity.actor}</th>
           <th>{text.activity.action}</th>
-          <th>{text.activity.subject}</th>
+          <th>{text.activity.which}</th>
           <th>{text.activity.outcome}</th>
         </tr>
       </thead>
@@ -100,50 +102,34 @@ function EntryRow({ entry, filter }: { entry: AuditEntry; filter: ActivityFilter
         {actor.id === null ? (
           <span className="muted">{text.activity.unknown}</span>
         ) : (
-          <Link to={toActivityQuery({ ...filter, actor: actor.id })}>
-            <Name text={actor.name ?? actor.id} />
-          </Link>
+          <Link to={toActivityQuery({ ...filter, actor: actor.id })}>{visible(actor.name ?? actor.id)}</Link>
         )}
-        {origin !== '' && (
-          <div className="muted small-text">
-            <Name text={origin} />
-          </div>
-        )}
+        <div className="muted">{visible(origin)}</div>
       </td>
-      <td>{text.activity.actions[action] ?? <Name text={action} />}</td>
+      <td className="foreign">{text.activity.actions[action] ?? visible(action)}</td>
       <td className="foreign">
-        <Subject entry={entry} />
+        <Subject entry={entry} />{' '}
         {subject !== null && filter.subject === undefined && (
           <Link
-            className="ghost icon-only"
+            className="button ghost icon-only"
             to={toActivityQuery({ subject })}
             aria-label={text.activity.onlySubject}
+            title={text.activity.onlySubject}
           >
             <Icon name="search" />
           </Link>
         )}
       </td>
-      <td>
-        {outcome === 'ok' ? (
-          <span className="badge badge-completed">{text.activity.ok}</span>
-        ) : (
-          <span className="badge badge-failed" title={text.codes[outcome]}>
-            <Name text={outcome} />
-          </span>
-        )}
+      <td className={outcome === 'ok' ? 'muted' : 'foreign count-failed'}>
+        {outcome === 'ok' ? text.activity.ok : visible(outcome)}
       </td>
     </tr>
   )
 }
 
-/** A task that was deleted has no page any more, but its link says so. */
+/** A task that was deleted has no page any more. */
 function Subject({ entry: { subject, outcome, action } }: { entry: AuditEntry }) {
   if (subject === null) return null
   const isTask = subject.startsWith('task_') && outcome !== 'TASK_NOT_FOUND' && action !== 'task.delete'
-  if (!isTask) return <Name text={subject} />
-  return (
-    <Link to={{ task: subject }}>
-      <Name text={subject} />
-    </Link>
-  )
+  return isTask ? <Link to={{ task: subject }}>{visible(subject)}</Link> : visible(subject)
 }
