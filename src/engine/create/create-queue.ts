@@ -3,12 +3,12 @@ import type { CreatedTask } from '../definition/create-options.ts'
 import { TaskError } from '../definition/errors.ts'
 import { Batcher } from '../runtime/batcher.ts'
 import type { TaskEvents } from '../runtime/events.ts'
-import { recordEntries } from '../store/audit.ts'
 import { insertTasks, type NewTask } from '../store/insert.ts'
 import { type Insertion, insertAllUnique, insertUnique, isResolved } from '../store/insert-unique.ts'
 import { duePayload } from '../store/notify.ts'
 import type { TaskRow } from '../store/rows.ts'
 import { hasKey, type NewUniqueTask, requireAccepted, toCreated, toEntries } from './created.ts'
+import { HeldEntries } from './held-entries.ts'
 import type { ManagerOptions } from './manager-parts.ts'
 import { isDueNow, isOverdue, sizeOf } from './new-task.ts'
 import { type UniqueCreated, UniqueCreates } from './unique-creates.ts'
@@ -37,21 +37,23 @@ export class CreateQueue {
   readonly #replacements = new Batcher(BATCH, (tasks: readonly NewUniqueTask[]) =>
     this.#replace(tasks, SHARED_WAIT_MS),
   )
-  readonly #uniqueCreates = new UniqueCreates(
-    (task) => this.#createUnique(task),
-    (task, created) => this.#share(task, created),
-  )
+  readonly #uniqueCreates = new UniqueCreates((task) => this.#createUnique(task))
+  readonly #heldEntries: HeldEntries
 
   constructor({ db, events, limiter }: Pick<ManagerOptions, 'db' | 'events' | 'limiter'>) {
     this.#db = db
     this.#events = events
     this.#limiter = limiter
+    this.#heldEntries = new HeldEntries(db, events)
   }
 
   async add(task: NewTask): Promise<CreatedTask> {
     if (!hasKey(task)) return this.#inserts.add(task)
-    const created = await this.#uniqueCreates.add(task)
+    const { created, isShared } = await this.#uniqueCreates.add(task)
     requireAccepted([task], [created])
+    // The statement of a create, and the transaction of a replacement, has written its entry.
+    const isRecorded = created.created || task.onDuplicate === 'replace'
+    if (isShared || !isRecorded) await this.#heldEntries.add(task, created)
     return created
   }
 
@@ -72,11 +74,6 @@ export class CreateQueue {
     const insertion = { created, holders: new Map() }
     this.#announce(tasks, insertion, notified)
     return toCreated(tasks, insertion)
-  }
-
-  async #share(task: NewUniqueTask, created: CreatedTask): Promise<CreatedTask> {
-    await this.#recordHeld(task, created)
-    return created
   }
 
   async #createUnique(task: NewUniqueTask): Promise<UniqueCreated> {
@@ -109,17 +106,8 @@ export class CreateQueue {
     this.#announce(tasks, insertion)
     const resolved = tasks.filter((task) => isResolved(task, insertion))
     const answers = toCreated(resolved, insertion).map((one) => ({ created: one, restMs: 0 }))
-    for (const [i, { created }] of answers.entries()) {
-      if (!created.created) await this.#recordHeld(resolved[i], created)
-    }
     const created = new Map(answers.map((answer, i) => [resolved[i], answer]))
     return tasks.map((task) => created.get(task))
-  }
-
-  /** A create that has changed nothing, and is not refused. */
-  async #recordHeld(task: NewUniqueTask | undefined, created: CreatedTask): Promise<void> {
-    if (task?.audit && task.onDuplicate !== 'reject')
-      await recordEntries(this.#db, toEntries([task], [created]))
   }
 
   /** Retries while another transaction holds a key. @throws TaskError `UNIQUE_KEY_BUSY` */

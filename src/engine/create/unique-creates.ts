@@ -7,7 +7,7 @@ import type { NewUniqueTask } from './created.ts'
 
 interface Waiting {
   readonly task: NewUniqueTask
-  readonly created: PromiseWithResolvers<CreatedTask>
+  readonly created: PromiseWithResolvers<UniqueResult>
 }
 
 export interface UniqueCreated {
@@ -16,23 +16,23 @@ export interface UniqueCreated {
   readonly restMs: number
 }
 
+export interface UniqueResult {
+  readonly created: CreatedTask
+  /** Taken from another create of the same moment. */
+  readonly isShared: boolean
+}
+
 /** One create per unique key is in flight, so callers that wait for a key use one connection. */
 export class UniqueCreates {
   readonly #create: (task: NewUniqueTask) => Promise<UniqueCreated>
-  readonly #share: (task: NewUniqueTask, created: CreatedTask) => Promise<CreatedTask>
   readonly #waiting = new Map<string, Waiting[]>()
 
-  /** `share` completes a create that has taken the result of another one. */
-  constructor(
-    create: (task: NewUniqueTask) => Promise<UniqueCreated>,
-    share: (task: NewUniqueTask, created: CreatedTask) => Promise<CreatedTask>,
-  ) {
+  constructor(create: (task: NewUniqueTask) => Promise<UniqueCreated>) {
     this.#create = create
-    this.#share = share
   }
 
-  add(task: NewUniqueTask): Promise<CreatedTask> {
-    const created = Promise.withResolvers<CreatedTask>()
+  add(task: NewUniqueTask): Promise<UniqueResult> {
+    const created = Promise.withResolvers<UniqueResult>()
     const waiting = this.#waiting.get(task.uniqueKey)
     if (waiting) waiting.push({ task, created })
     else void this.#run(task.uniqueKey, { task, created })
@@ -50,9 +50,9 @@ export class UniqueCreates {
       try {
         const { created: task, restMs: rest } = await this.#create(leader.task)
         restMs = rest
-        leader.created.resolve(task)
+        leader.created.resolve({ created: task, isShared: false })
         for (const follower of followers) {
-          follower.created.resolve(this.#share(follower.task, shared(task, follower)))
+          follower.created.resolve({ created: shared(task, follower), isShared: true })
         }
       } catch (error) {
         leader.created.reject(error)
