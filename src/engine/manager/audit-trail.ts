@@ -12,7 +12,8 @@ export interface RequestedChange {
   /** Undefined: nobody is named, and nothing is written. */
   readonly actor: Actor | undefined
   readonly action: AuditAction
-  readonly subject: string | null
+  /** A function names a refused change of something that has no id yet; it is called only then. */
+  readonly subject: string | null | (() => string | null)
 }
 
 /** Actors whose call has left an entry. */
@@ -41,15 +42,19 @@ export class AuditTrail {
   run<T>(
     { actor, action, subject }: RequestedChange,
     work: (change: AuditedChange | undefined) => Promise<T>,
-    resultsOf: (result: T) => readonly AuditResult[] | undefined = () => [{ subject, outcome: 'ok' }],
+    resultsOf?: (result: T) => readonly AuditResult[] | undefined,
   ): Promise<T> {
-    return actor === undefined ? work(undefined) : this.#run({ actor, action, subject }, work, resultsOf)
+    if (actor === undefined) return work(undefined)
+    const [known, nameRefused] = typeof subject === 'function' ? [null, subject] : [subject, () => subject]
+    const toResults = resultsOf ?? (() => [{ subject: known, outcome: 'ok' }])
+    return this.#run({ actor, action, subject: known }, work, toResults, nameRefused)
   }
 
   async #run<T>(
     change: AuditedChange,
     work: (change: AuditedChange) => Promise<T>,
     resultsOf: (result: T) => readonly AuditResult[] | undefined,
+    nameRefused: () => string | null,
   ): Promise<T> {
     requireValid('options', actorOptions, { actor: change.actor })
     try {
@@ -60,7 +65,7 @@ export class AuditTrail {
       return result
     } catch (error) {
       if (error instanceof TaskError)
-        await this.refuse(change, [{ subject: change.subject, outcome: error.code }])
+        await this.refuse(change, [{ subject: nameRefused(), outcome: error.code }])
       throw error
     }
   }

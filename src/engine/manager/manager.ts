@@ -102,8 +102,8 @@ export class TaskManager extends ChangeMethods {
     const { tx, actor, ...others } = requireCreateOptions(options)
     const item = { ...others, task, ...(params === undefined ? {} : { params }) }
     return this.#audit.run(
-      { actor, action: 'task.create', subject: nameOf([task]) },
-      (audit) => this.#creator.create(item, { tx, audit: audit && { ...audit, subject: null } }),
+      { actor, action: 'task.create', subject: () => nameOf([item]) },
+      (audit) => this.#creator.create(item, { tx, audit }),
       ({ taskId }) => (tx ? undefined : [{ subject: taskId, outcome: 'ok' }]),
     )
   }
@@ -117,8 +117,8 @@ export class TaskManager extends ChangeMethods {
     const { tx } = requireValid('create options', createManyOptions, options)
     const { actor } = options
     const created = this.#audit.run(
-      { actor, action: 'task.create', subject: nameOf(items.map((item) => item.task)) },
-      (audit) => this.#creator.createAll(items, { tx, audit: audit && { ...audit, subject: null } }),
+      { actor, action: 'task.create', subject: () => nameOf(items) },
+      (audit) => this.#creator.createAll(items, { tx, audit }),
       (tasks) => (tx ? undefined : tasks.map(({ taskId }) => ({ subject: taskId, outcome: 'ok' }))),
     )
     return (await created) as { [Index in keyof T]: CreatedTask }
@@ -247,8 +247,9 @@ export class TaskManager extends ChangeMethods {
   }
 }
 
-/** The subject of a refused create, which has no id: the type, if there is only one. */
-function nameOf(tasks: readonly unknown[]): string | null {
+/** The subject of a refused create, which has no id: the type, if there is only one. JavaScript may pass anything. */
+function nameOf(items: unknown): string | null {
+  const tasks = Array.isArray(items) ? items.map((item: { task?: unknown } | null) => item?.task) : []
   const names = new Set(
     tasks.flatMap((task) =>
       typeof task === 'string' ? task : findDefinitions(task).map(({ type }) => type),

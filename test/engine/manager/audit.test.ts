@@ -118,6 +118,8 @@ test.each<[string, (manager: TaskManager) => Promise<unknown>]>([
     (tasks) => tasks.createTasks([{ task: strict, params: { n: 1 } }, { task: 'strict' }], { actor }),
   ],
   ['task.create null', (tasks) => tasks.createTasks([{ task: plain }, { task: 'nobody' }], { actor })],
+  ['task.create null', (tasks) => tasks.createTasks(undefined as never, { actor })],
+  ['task.create plain', (tasks) => tasks.createTasks([null, { task: plain }] as never, { actor })],
   ['type.pause nobody', (tasks) => tasks.pauseTaskType('nobody', { actor })],
   ['type.resume nobody', (tasks) => tasks.resumeTaskType('nobody', { actor })],
   ['schedule.create nightly', (tasks) => tasks.createSchedule({ ...SCHEDULE, cron: 'x' }, { actor })],

@@ -29,6 +29,14 @@ describe('createTasks', () => {
     expect(await tables.read()).toEqual({ tasks: [], params: [], logs: [], attempts: [] })
   })
 
+  test.each([[undefined], [null], ['send_report'], [[null]], [[undefined, 7]]])(
+    'refuses %j, which is no list of items',
+    async (items) => {
+      const refusal = createManager().createTasks(items as never)
+      await expect(refusal).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+    },
+  )
+
   test('creates all or none when the database refuses a row', async () => {
     await tables.pool.query(`alter table async_task_params add constraint odd check (value <> '"no"')`)
     try {
