@@ -85,8 +85,8 @@ export async function bulkOf(
     own.size === 0 ? { results: [] } : await manager.bulk({ ...body, taskIds: [...own] }, options)
   const others = [...new Set(taskIds)].filter((taskId) => !own.has(taskId))
   if (!body.dryRun && others.length > 0) {
-    const refusals = others.map((subject) => ({ subject, outcome: 'TASK_NOT_FOUND' }))
-    await refuse(manager, { ...options, action: 'task.cancel' }, refusals)
+    // One for all of them: made-up ids must not fill the table.
+    await refuse(manager, { ...options, action: 'task.bulk' }, [{ subject: null, outcome: 'TASK_NOT_FOUND' }])
   }
   const byId = new Map(results.map((result) => [result.taskId, result]))
   return {

@@ -164,7 +164,7 @@ test.each<[string, InjectOptions & { url: string }, [string, string | null, stri
   expect(await entries()).toEqual([['1', ...expected]])
 })
 
-test("an owner's refused changes have one entry each, those of others' tasks as those of none", async () => {
+test("an owner's refused changes have one entry each, those of others' tasks as those of none, a bulk call one in all", async () => {
   const own = await host.app.tasks.createTask(strict, { n: 1 }, { createdBy: '7' })
   const other = await create()
   await send(OWNER, { method: 'POST', url: `/tasks/${other}/cancel` })
@@ -177,12 +177,18 @@ test("an owner's refused changes have one entry each, those of others' tasks as 
     [
       ['7', 'task.cancel', other, 'TASK_NOT_FOUND'],
       ['7', 'task.delete', other, 'FORBIDDEN'],
-      ['7', 'task.cancel', other, 'TASK_NOT_FOUND'],
       ['7', 'task.cancel', own.taskId, 'ok'],
-      ['7', 'task.cancel', 'no id', 'TASK_NOT_FOUND'],
+      ['7', 'task.bulk', null, 'TASK_NOT_FOUND'],
       ['7', 'task.bulk', null, 'FORBIDDEN'],
     ].sort(),
   )
+})
+
+test.each([OWNER, VIEWER])('a bulk call of %j for a thousand made-up ids leaves one entry', async (user) => {
+  const taskIds = Array.from({ length: 1_000 }, (_, n) => `task_${String(n).padStart(32, '0')}`)
+  await send(user, { method: 'POST', url: '/tasks/bulk', payload: { action: 'cancel', taskIds } })
+  const outcome = user === OWNER ? 'TASK_NOT_FOUND' : 'READ_ONLY'
+  expect(await entries()).toEqual([[user.id, 'task.bulk', null, outcome]])
 })
 
 test('reads and unknown paths leave no entry', async () => {
