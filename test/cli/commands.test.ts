@@ -226,6 +226,28 @@ test('schedules are listed, run, disabled and enabled', async () => {
   expect((await run('schedules', 'run', 'none')).err).toMatch(/^SCHEDULE_NOT_FOUND: /)
 })
 
+test('prune is in the audit once it has ended, and as refused while another process deletes', async () => {
+  const entries = async () => {
+    const { rows } = await database.pool.query(
+      "select actor_id, subject, outcome from async_task_audit where action = 'task.prune' order by id",
+    )
+    return rows
+  }
+  await database.pool.query("delete from async_task_audit where action = 'task.prune'")
+  await database.pool.query(
+    `insert into async_task_duties (name, holder, until)
+     values ('prune', gen_random_uuid(), now() + interval '1 minute')
+     on conflict (name) do update set holder = excluded.holder, until = excluded.until`,
+  )
+  const prune = () => run('prune', '--older-than-days', '36000', '--task-type', 'cli_fail')
+  expect(await prune()).toMatchObject({ code: 1, err: expect.stringContaining('TASK_BUSY') })
+  const entry = { actor_id: 'cli:ada', subject: 'cli_fail' }
+  expect(await entries()).toEqual([{ ...entry, outcome: 'TASK_BUSY' }])
+  await database.pool.query("update async_task_duties set until = now() where name = 'prune'")
+  expect(await prune()).toMatchObject({ code: 0 })
+  expect((await entries()).slice(1)).toEqual([{ ...entry, outcome: 'ok' }])
+})
+
 test('prune deletes what ended long enough ago, of the types that it is given', async () => {
   await setImmediate()
   const two = await Promise.all([greet, fail].map((handler) => engine.manager.createTask(handler)))

@@ -4,7 +4,7 @@ import { partsOf } from '../../engine/create/manager-parts.ts'
 import { TaskError } from '../../engine/definition/errors.ts'
 import type { TaskDefinition } from '../../engine/definition/task.ts'
 import { Pruner } from '../../engine/maintenance/pruner.ts'
-import { recordEntries } from '../../engine/store/audit.ts'
+import { AuditTrail } from '../../engine/manager/audit-trail.ts'
 import { type CommandRun, examples } from '../call.ts'
 import { type ManagerCall, managerAction } from '../manager-call.ts'
 import { count } from '../output.ts'
@@ -53,15 +53,20 @@ async function prune(
   events.on('pruned', (event) => {
     pruned += event.count
   })
-  // First: what follows takes many transactions.
-  const subject = chosen?.join(', ') ?? null
-  await recordEntries(db, [{ actor: call.actor, action: 'task.prune', subject, outcome: 'ok' }])
   const pruner = new Pruner({
     db,
     settings: { ...settings, retentionDays: FOREVER_DAYS, auditRetentionDays: FOREVER_DAYS },
     definitions,
     events,
   })
-  if (await pruner.prune(call.signal)) return pruned
-  throw new TaskError('TASK_BUSY', 'another process is deleting old tasks: try again when it has ended')
+  const change = { actor: call.actor, action: 'task.prune', subject: chosen?.join(', ') ?? null } as const
+  const audit = new AuditTrail({ db, events })
+  return audit.run(change, async () => {
+    const isDone = await pruner.prune(call.signal)
+    if (!isDone) {
+      throw new TaskError('TASK_BUSY', 'another process is deleting old tasks: try again when it has ended')
+    }
+    await audit.record([{ ...change, outcome: 'ok' }])
+    return pruned
+  })
 }
