@@ -101,8 +101,11 @@ export interface TaskEventMap {
   writeEnded: [{ write: symbol; what: string; as: 'written' | 'refused' | 'given up' }]
 }
 
+// Without `emit`, whose signature differs between the versions of @types/node: an override fits only one of them.
+const Emitter: new () => Omit<EventEmitter<TaskEventMap>, 'emit'> = EventEmitter
+
 /** A listener that throws affects neither the emitter nor other listeners. */
-export class TaskEvents extends EventEmitter<TaskEventMap> {
+export class TaskEvents extends Emitter {
   readonly #failed = new Set<string>()
 
   constructor() {
@@ -110,7 +113,7 @@ export class TaskEvents extends EventEmitter<TaskEventMap> {
     this.setMaxListeners(0)
   }
 
-  override emit<Name extends keyof TaskEventMap>(name: Name, ...event: TaskEventMap[Name]): boolean {
+  emit<Name extends keyof TaskEventMap>(name: Name, ...event: TaskEventMap[Name]): boolean {
     const listeners = this.rawListeners(name)
     for (const listener of listeners) {
       try {
