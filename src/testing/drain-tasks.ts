@@ -66,7 +66,7 @@ export async function drainTasks(target: TestTarget, options: DrainOptions = {})
   events.on('ended', onEnded)
   executor.start()
   try {
-    await untilDrained(parts, progress, { timeoutMs, skipSleeps })
+    await untilDrained(parts, progress, { timeoutMs, skipSleeps, executorId: executor.id })
     // An end may be in the table before its own process has heard so: the stop waits for that.
     await executor.stop()
     return ended
@@ -82,12 +82,12 @@ export async function drainTasks(target: TestTarget, options: DrainOptions = {})
 async function untilDrained(
   { db, definitions }: Pick<ManagerParts, 'db' | 'definitions'>,
   progress: WakeUp,
-  { timeoutMs, skipSleeps }: Required<DrainOptions>,
+  { timeoutMs, skipSleeps, executorId }: Required<DrainOptions> & { executorId: string },
 ): Promise<void> {
   const never = new AbortController().signal
   const deadline = performance.now() + timeoutMs
   for (;;) {
-    const left = await findOpen(db, [...definitions.values()].map(limitsOf))
+    const left = await findOpen(db, [...definitions.values()].map(limitsOf), executorId)
     if (left.length === 0 && !(skipSleeps && (await endSleeps(db, [...definitions.keys()])))) return
     if (performance.now() >= deadline) {
       throw new Error(`still due or running after ${timeoutMs} ms: ${left.slice(0, 10).join(', ')}`)

@@ -61,6 +61,22 @@ describe('drainTasks', () => {
     gate.open()
   })
 
+  test('says which of them another executor has', async () => {
+    const started = createGate()
+    const gate = createGate()
+    const waiting = task('elsewhere_running')(() => {
+      started.open()
+      return gate.opened
+    })
+    const { manager } = engines.start([waiting])
+    const { taskId } = await manager.createTask(waiting)
+    await started.opened
+    await expect(drainTasks(manager, { timeoutMs: 100 })).rejects.toThrow(
+      `still due or running after 100 ms: ${taskId} (another executor has it)`,
+    )
+    gate.open()
+  })
+
   test('answers an attempt whose end is in the table before its own process has heard of it', async () => {
     const written = createGate()
     const drained = createGate()

@@ -15,7 +15,7 @@ const FIND_OPEN = statement(
      order by name
      limit 100)
    union all
-   (select task_id
+   (select task_id || case when status = 'running' and executor_id <> $5 then ' (another executor has it)' else '' end
       from ${TASKS} t
      where task_type = any($1::text[])
        and (status = 'running'
@@ -32,14 +32,19 @@ const FIND_OPEN = statement(
      limit 100)`,
 )
 
-/** What runs, or can start now. */
-export async function findOpen(db: Database, types: readonly TypeLimits[]): Promise<string[]> {
+/** What runs, or can start now; says of a task whether another executor than this one has it. */
+export async function findOpen(
+  db: Database,
+  types: readonly TypeLimits[],
+  executorId: string,
+): Promise<string[]> {
   const rated = ratedTypes(types)
   const rows = await execute<{ name: string }>(db, FIND_OPEN, [
     types.map(({ taskType }) => taskType),
     rated.map(({ taskType }) => taskType),
     rated.map(({ rate }) => rate.max),
     rated.map(({ rate }) => rate.windowMs),
+    executorId,
   ])
   return rows.map((row) => row.name)
 }

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { expect, test } from 'vitest'
 import { withTransaction } from '../../../src/db/client.ts'
 import { createTaskRegistry } from '../../../src/engine/definition/registry.ts'
@@ -14,6 +15,6 @@ test('a task is open as soon as it is there, also for a query that began before 
   await withTransaction(db.pool, async (client) => {
     await client.query('select now()')
     const { taskId } = await manager.createTask(quick)
-    expect(await findOpen({ ...db, pool: client as never }, [quickLimits])).toEqual([taskId])
+    expect(await findOpen({ ...db, pool: client as never }, [quickLimits], randomUUID())).toEqual([taskId])
   })
 })
