@@ -2,10 +2,12 @@ import { randomBytes } from 'node:crypto'
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import type pg from 'pg'
 import { ensureAdmin } from './accounts/admin.ts'
+import type { FirstPassword } from './accounts/first-password.ts'
 import accounts from './accounts/plugin.ts'
 import requestLimit from './accounts/request-limit.ts'
-import { SESSION_COOKIE } from './accounts/sessions.ts'
-import type { Appointment } from './accounts/store.ts'
+import { sessionCookie } from './accounts/session-cookie.ts'
+import type { Appointment } from './accounts/store/appoint.ts'
+import { findCredentials } from './accounts/store/users.ts'
 import type { Config } from './config.ts'
 import { createPool, endPool, ping } from './db/client.ts'
 import { awaitConnection } from './db/full-server.ts'
@@ -40,6 +42,8 @@ export interface AppOptions {
   databaseUrl: string
   /** Signs sessions where the configuration has no secret. Default: a random one, good for this process's life. */
   authSecret?: string
+  /** Where the password of the first boot is kept; removed when the password is changed. */
+  firstPassword?: FirstPassword
   /** Default: JSON lines of the configured level. */
   logger?: FastifyServerOptions['logger']
   /** Further handlers. */
@@ -99,15 +103,23 @@ async function compose(app: FastifyInstance, config: Config, options: AppOptions
   await migrate(directUrl, 'server', { mode: 'auto', onNotice })
   const pool = openPool(app, config, databaseUrl)
 
-  const { secret, sessionTtlHours } = config.auth
-  await app.register(securityHeaders)
+  const { secret, sessionTtlHours, sessionIdleMinutes } = config.auth
+  const { publicUrl } = config.http
+  const cookie = sessionCookie(publicUrl, PREFIX)
+  await app.register(securityHeaders, { isHttps: publicUrl?.protocol === 'https:' })
   await app.register(requestLimit, { perMinute: config.http.requestsPerMinute })
-  if (config.http.docs) await app.register(docs, { version, cookieName: SESSION_COOKIE })
+  if (config.http.docs) await app.register(docs, { version, cookieName: cookie.name })
   await app.register(accounts, {
     pool,
     secret: secret ?? options.authSecret ?? randomBytes(32).toString('hex'),
     sessionTtlHours,
+    sessionIdleMinutes,
     prefix: PREFIX,
+    cookie,
+    origin: publicUrl?.origin,
+    onPasswordChange: ({ username }) => {
+      if (username === config.auth.adminUsername) options.firstPassword?.forget()
+    },
   })
 
   const tasks = [...(options.tasks ?? [])]
@@ -121,10 +133,11 @@ async function compose(app: FastifyInstance, config: Config, options: AppOptions
     schedules: marketSchedules,
     prefix: PREFIX,
     authorize: async (request) => {
-      const caller = await app.authorizeAdmin(request)
+      const caller = await app.authorizeUser(request)
       await app.limitRequestsOf(request, caller.id)
       return caller
     },
+    ...(publicUrl && { allowedOrigins: [publicUrl.origin] }),
     migrate: false,
     dashboard: { prefix: '/admin', login: 'password' },
   })
@@ -140,7 +153,16 @@ async function compose(app: FastifyInstance, config: Config, options: AppOptions
   await registerMetricsRoute(app, config, findDatabaseProblem)
 
   await awaitConnection(() => ping(pool))
-  // Last: a generated password is kept nowhere, and a boot that fails after this would lose it for good.
+  // Last: a generated password is shown once, and a boot that fails after this would lose it for good.
+  await appointAdmin(app, pool, config, options.firstPassword)
+}
+
+async function appointAdmin(
+  app: FastifyInstance,
+  pool: pg.Pool,
+  config: Config,
+  firstPassword: FirstPassword | undefined,
+): Promise<void> {
   const { adminUsername, adminPassword } = config.auth
   const firstBootPassword = await ensureAdmin(pool, {
     username: adminUsername,
@@ -148,6 +170,8 @@ async function compose(app: FastifyInstance, config: Config, options: AppOptions
     onAppointed: (appointment) => logAppointment(app, appointment),
   })
   app.decorate('firstBootPassword', firstBootPassword)
+  const admin = await findCredentials(pool, adminUsername)
+  if (admin) await firstPassword?.forgetUnless(admin.passwordHash)
 }
 
 /** They tell strangers what runs here: in production they need a token. */

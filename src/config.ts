@@ -1,5 +1,6 @@
 import { isIP } from 'node:net'
 import { z } from 'zod'
+import { findPasswordFault } from './accounts/password-rules.ts'
 import { loginBody } from './contract/session.ts'
 import { MAX_POLL_INTERVAL_MS, type TaskSettings, taskSettings } from './engine/definition/settings.ts'
 
@@ -98,6 +99,19 @@ const trustProxy = () =>
     })
     .register(notes, { expected: `false, ${proxies}` })
 
+/** Where browsers find the server. A path is that of a proxy in front of it. */
+const publicUrl = () =>
+  z
+    .url({ protocol: /^https?$/ })
+    .transform((value) => new URL(value))
+    .refine(
+      ({ username, password, search, hash }) =>
+        [username, password, search, hash].every((part) => part === ''),
+      PUBLIC_URL,
+    )
+    .register(notes, { expected: PUBLIC_URL })
+const PUBLIC_URL = 'a URL such as https://tasks.example.com, without user, query and fragment'
+
 const isProxyCount = (value: string) => /^\d{1,2}$/.test(value) && Number(value) <= MAX_PROXIES
 
 /** An address, or a range of them that is not most of the Internet: that would be true in other words. */
@@ -109,8 +123,8 @@ function isProxyRange(value: string): boolean {
 }
 
 /** What the log-in takes; a longer one would be set, and never be right. */
-const credential = (name: 'username' | 'password', note: { expected: string; secret?: boolean }) =>
-  loginBody.shape[name].refine((value) => value.trim() !== '', note.expected).register(notes, note)
+const username = (expected: string) =>
+  loginBody.shape.username.refine((value) => value.trim() !== '', expected).register(notes, { expected })
 
 const of = taskSettings.shape
 
@@ -120,6 +134,7 @@ export const environment = z
     NODE_ENV: z.string().optional(),
     HOST: text('an address to listen on').default('127.0.0.1'),
     PORT: number({ min: 0, max: 65_535 }).default(3000),
+    PUBLIC_URL: publicUrl().optional(),
     DOCS: flag().optional(),
     METRICS_TOKEN: z
       .string()
@@ -157,13 +172,9 @@ export const environment = z
       })
       .optional(),
     SESSION_TTL_HOURS: number({ min: 0.01, max: 8_760, isInt: false }).default(12),
-    ADMIN_USERNAME: credential('username', {
-      expected: 'a name of 1 to 100 characters that is not blank',
-    }).default('admin'),
-    ADMIN_PASSWORD: credential('password', {
-      expected: 'a password of 1 to 1000 characters that is not blank',
-      secret: true,
-    }).optional(),
+    SESSION_IDLE_MINUTES: number({ min: 0.01, max: 525_600, isInt: false }).default(30),
+    ADMIN_USERNAME: username('a name of 1 to 100 characters that is not blank').default('admin'),
+    ADMIN_PASSWORD: secret('a password').optional(),
     MARKET_SOURCE: oneOf(['sample', 'files', 'tushare']).default('sample'),
     MARKET_FILES_DIR: text('a folder').optional(),
     TUSHARE_TOKEN: secret('the token of a Tushare account').optional(),
@@ -197,6 +208,9 @@ function checkTogether(env: Environment, context: z.RefinementCtx): void {
   if (env.NODE_ENV === 'production' && env.AUTH_SECRET === undefined) {
     refuse('AUTH_SECRET', 'at least 32 characters, because NODE_ENV is production')
   }
+  const { ADMIN_PASSWORD: password, ADMIN_USERNAME: admin = '' } = env
+  const fault = password === undefined ? undefined : findPasswordFault(password, admin)
+  if (fault !== undefined) refuse('ADMIN_PASSWORD', fault)
   const { MARKET_SOURCE: source } = env
   if (source === 'files' && env.MARKET_FILES_DIR === undefined)
     refuse('MARKET_FILES_DIR', 'the folder of the CSV files, because MARKET_SOURCE is files')
@@ -232,6 +246,8 @@ function toConfig(env: Environment) {
     http: {
       host: env.HOST,
       port: env.PORT,
+      /** Undefined: any host, over HTTP or HTTPS. */
+      publicUrl: env.PUBLIC_URL,
       /** Fastify's `trustProxy`: all, none, a number of hops, or addresses separated by commas. */
       trustProxy: env.TRUST_PROXY,
       docs: env.DOCS ?? env.NODE_ENV !== 'production',
@@ -252,6 +268,7 @@ function toConfig(env: Environment) {
       /** Undefined outside production only: the server makes one and keeps it. */
       secret: env.AUTH_SECRET,
       sessionTtlHours: env.SESSION_TTL_HOURS,
+      sessionIdleMinutes: env.SESSION_IDLE_MINUTES,
       adminUsername: env.ADMIN_USERNAME,
       /** Undefined: generated at the first boot. */
       adminPassword: env.ADMIN_PASSWORD,

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import type { FastifyInstance } from 'fastify'
 import { type DestinationStream, destination, type Logger, pino } from 'pino'
 import pretty from 'pino-pretty'
+import { FirstPassword } from './accounts/first-password.ts'
 import { buildApp } from './app.ts'
 import { buildDashboardIfStale } from './cli/build-dashboard.ts'
 import { type Config, ConfigError, readConfig } from './config.ts'
@@ -85,14 +86,16 @@ class ServerProcess {
     })
     await pageBuilt
     signal.throwIfAborted()
+    const firstPassword = new FirstPassword(path.join(dataDir, 'admin-password'))
     const app = await buildApp(this.#config, {
       databaseUrl: database.url,
       authSecret: this.#config.auth.secret ?? keepAuthSecret(),
+      firstPassword,
       logger: { level: this.#config.log.level, stream: this.#stream },
     })
     this.#app = app
     this.#resources.defer(() => app.close())
-    this.#tellPassword(app)
+    this.#tellPassword(app, firstPassword)
     signal.throwIfAborted()
     const { host, port, docs } = this.#config.http
     const listenTextResolver = (address: string) =>
@@ -108,10 +111,20 @@ class ServerProcess {
   }
 
   /** Before anything else can fail: it is not said a second time. */
-  #tellPassword(app: FastifyInstance): void {
-    if (app.firstBootPassword === undefined) return
-    const { adminUsername } = this.#config.auth
-    this.#tell(`first boot: log in as "${adminUsername}" with the password ${app.firstBootPassword}`)
+  #tellPassword({ firstBootPassword: password }: FastifyInstance, firstPassword: FirstPassword): void {
+    if (password === undefined) return
+    const { file } = firstPassword
+    const logIn = `first boot: log in as "${this.#config.auth.adminUsername}" with the password`
+    try {
+      firstPassword.keep(password)
+    } catch (error) {
+      // Without a file that can be written, the log is the only place left.
+      this.#tell(`${logIn} ${password}, which could not be kept in ${file} (${codeOf(error)}); change it`)
+      return
+    }
+    // A terminal is read by the person who started the server; logs are collected and kept.
+    if (process.stdout.isTTY) this.#tell(`${logIn} ${password}, kept in ${file} until you change it`)
+    else this.#tell(`${logIn} in ${file}, which is removed when you change it`)
   }
 
   #listenForSignals(): void {

@@ -6,6 +6,8 @@ import { logIn, postLogin, withToken } from './http/bundled-server.ts'
 import { createTestDatabase, type TestDatabase } from './support/database.ts'
 import { startFaultProxy } from './support/fault-proxy.ts'
 
+const PASSWORD = 'known to the tests'
+
 let database: TestDatabase
 
 afterEach(() => database.drop())
@@ -74,11 +76,11 @@ test('sessions outlive a restart where the secret stays, and end with a new pass
   let token = ''
   const ask = async (app: Awaited<ReturnType<typeof boot>>) =>
     (await app.inject(withToken({ url: '/api/admin/auth/me' }, token))).statusCode
-  await visit('first', async (app) => {
-    token = await logIn(app, { username: 'admin', password: 'first' })
+  await visit('the first one', async (app) => {
+    token = await logIn(app, { username: 'admin', password: 'the first one' })
   })
-  await visit('first', async (app) => expect(await ask(app)).toBe(200))
-  await visit('second', async (app) => expect(await ask(app)).toBe(401))
+  await visit('the first one', async (app) => expect(await ask(app)).toBe(200))
+  await visit('the second one', async (app) => expect(await ask(app)).toBe(401))
 })
 
 test('a boot that fails leaves no connection behind', async () => {
@@ -93,15 +95,15 @@ test('a boot that fails leaves no connection behind', async () => {
 test('while the database is away requests are answered 503, and afterwards as before', async () => {
   database = await createTestDatabase('server')
   const way = await startFaultProxy(database.url)
-  const config = parseConfig({ LOG_LEVEL: 'silent', ADMIN_PASSWORD: 'known' })
+  const config = parseConfig({ LOG_LEVEL: 'silent', ADMIN_PASSWORD: PASSWORD })
   const app = await buildApp(config, { databaseUrl: way.url })
   await app.ready()
-  const token = await logIn(app, { username: 'admin', password: 'known' })
+  const token = await logIn(app, { username: 'admin', password: PASSWORD })
   const list = () => app.inject(withToken({ url: '/api/admin/tasks' }, token))
   expect((await list()).statusCode).toBe(200)
 
   way.set('reset')
-  for (const answer of [await list(), await postLogin(app, { username: 'admin', password: 'known' })]) {
+  for (const answer of [await list(), await postLogin(app, { username: 'admin', password: PASSWORD })]) {
     expect(answer.headers['content-type']).toBe('application/problem+json')
     expect(answer.json()).toMatchObject({ status: 503, code: 'DATABASE_UNAVAILABLE' })
     expect(answer.body).not.toContain('ECONNREFUSED')
@@ -118,11 +120,11 @@ test('while the database is away requests are answered 503, and afterwards as be
 
 test('what goes wrong inside is answered 500, and not told', async () => {
   database = await createTestDatabase('server')
-  const app = await boot({ ADMIN_PASSWORD: 'known' })
+  const app = await boot({ ADMIN_PASSWORD: PASSWORD })
   await app.ready()
   const request = withToken(
     { url: '/api/admin/tasks' },
-    await logIn(app, { username: 'admin', password: 'known' }),
+    await logIn(app, { username: 'admin', password: PASSWORD }),
   )
   await database.pool.query('alter table sessions rename to hidden')
   const answer = await app.inject(request)

@@ -22,6 +22,7 @@ test('an empty environment gives the defaults, the engine’s own among them', (
     http: {
       host: '127.0.0.1',
       port: 3000,
+      publicUrl: undefined,
       trustProxy: false,
       docs: true,
       metricsToken: undefined,
@@ -30,7 +31,13 @@ test('an empty environment gives the defaults, the engine’s own among them', (
     log: { level: 'info' },
     database: { url: undefined, directUrl: undefined, poolMax: 10, prepared: true },
     tasks: taskSettings.parse({}),
-    auth: { secret: undefined, sessionTtlHours: 12, adminUsername: 'admin', adminPassword: undefined },
+    auth: {
+      secret: undefined,
+      sessionTtlHours: 12,
+      sessionIdleMinutes: 30,
+      adminUsername: 'admin',
+      adminPassword: undefined,
+    },
     market: { source: 'sample' },
   })
 })
@@ -78,6 +85,20 @@ test.each([
 })
 
 test.each([
+  ['https://tasks.example.com', 'https://tasks.example.com/'],
+  ['HTTP://Tasks.Example.com:80/ops/', 'http://tasks.example.com/ops/'],
+  ['http://[::1]:8080', 'http://[::1]:8080/'],
+])('PUBLIC_URL=%s', (value, parsed) => {
+  expect(parseConfig({ PUBLIC_URL: value }).http.publicUrl?.href).toBe(parsed)
+})
+
+test.each([
+  ['PUBLIC_URL', 'tasks.example.com'],
+  ['PUBLIC_URL', 'ftp://tasks.example.com'],
+  ['PUBLIC_URL', 'https://user@tasks.example.com'],
+  ['PUBLIC_URL', 'https://tasks.example.com/?a=b'],
+  ['PUBLIC_URL', 'https://tasks.example.com/#a'],
+  ['SESSION_IDLE_MINUTES', '0'],
   ['PORT', '65536'],
   ['PORT', '3000.5'],
   ['PORT', '-1'],
@@ -95,7 +116,8 @@ test.each([
   ['ADMIN_USERNAME', 'x'.repeat(101)],
   ['ADMIN_USERNAME', 'a\u0000'],
   ['ADMIN_PASSWORD', ' \t'],
-  ['ADMIN_PASSWORD', 'x'.repeat(1_001)],
+  ['ADMIN_PASSWORD', 'elevenchars'],
+  ['ADMIN_PASSWORD', 'a quiet river bends '.repeat(51)],
   ['DATABASE_URL', 'mysql://db/app'],
   ['DATABASE_URL', 'db'],
   ['DATABASE_PREPARED', '1'],
@@ -186,13 +208,27 @@ test('TRUST_PROXY=true is refused with what to write instead', () => {
 })
 
 test('the longest name and password that the log-in takes are accepted', () => {
-  const auth = { adminUsername: 'x'.repeat(100), adminPassword: 'y'.repeat(1_000) }
+  const auth = { adminUsername: 'x'.repeat(100), adminPassword: 'a quiet river bends '.repeat(50) }
   const env = { ADMIN_USERNAME: auth.adminUsername, ADMIN_PASSWORD: auth.adminPassword }
   expect(parseConfig(env).auth).toMatchObject(auth)
 })
 
+test('the password of the administrator keeps the rules, and is not the name', () => {
+  expect(problemsOf({ ADMIN_PASSWORD: 'short' }).message).toContain(
+    'ADMIN_PASSWORD: expected a password of 12 to 1000 characters, got 5',
+  )
+  const ADMIN_USERNAME = 'The Operators'
+  expect(problemsOf({ ADMIN_USERNAME, ADMIN_PASSWORD: 'the operators' }).message).toContain(
+    'ADMIN_PASSWORD: expected a password other than the user name',
+  )
+})
+
 test('secrets are never shown', () => {
-  const error = problemsOf({ AUTH_SECRET: 'hush', DATABASE_URL: 'mysql://app:hush@db' })
+  const error = problemsOf({
+    AUTH_SECRET: 'hush',
+    ADMIN_PASSWORD: 'hush',
+    DATABASE_URL: 'mysql://app:hush@db',
+  })
   expect(JSON.stringify([error.message, error.problems])).not.toContain('hush')
 })
 

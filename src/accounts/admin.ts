@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import type pg from 'pg'
 import { generatePassword, hashPassword, verifyPassword } from './passwords.ts'
-import { type Appointment, appointAdmin, findCredentials } from './store.ts'
+import { type Appointment, appointAdmin } from './store/appoint.ts'
+import { findCredentials } from './store/users.ts'
 
 /**
  * Sees to it that the admin of the environment exists, and is the only one that the environment made: one that an

@@ -2,7 +2,7 @@ import type { FastifyRequest } from 'fastify'
 import type pg from 'pg'
 import type { Actor } from '../engine/definition/actor.ts'
 import { entriesValue, type NewAuditEntry, RECORD } from '../engine/store/audit.ts'
-import type { User } from './store.ts'
+import type { User } from './user.ts'
 
 /**
  * Writes what happens to accounts into the audit: with a client of a transaction, if and only if that commits. Subjects

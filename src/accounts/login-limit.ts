@@ -1,5 +1,4 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import type { Credentials } from '../contract/session.ts'
 import { HttpProblem } from '../http/problems.ts'
 import { QueueFull } from './bounded-queue.ts'
 import { networkOf } from './network.ts'
@@ -26,19 +25,25 @@ type Count = ReturnType<FastifyInstance['createRateLimit']>
 export class LoginLimit {
   readonly #counts: readonly Count[]
   readonly #turns = new Map<string, Promise<unknown>>()
+  readonly #pairs = new WeakMap<FastifyRequest, string>()
 
   constructor(app: FastifyInstance) {
     const count = (max: number, keyGenerator: (request: FastifyRequest) => string) =>
       app.createRateLimit({ max, timeWindow: WINDOW_MS, keyGenerator })
     this.#counts = [
       count(MAX_FAILURES_OF_ADDRESS, ({ ip }) => networkOf(ip)),
-      count(MAX_FAILURES, (request) => pairOf(request)),
+      count(MAX_FAILURES, (request) => this.#pairs.get(request) ?? ''),
     ]
   }
 
   /** @throws HttpProblem 429 instead of calling `check`; counts when `check` resolves to undefined */
-  async attempt<T>(request: FastifyRequest, check: () => Promise<T | undefined>): Promise<T | undefined> {
-    const key = pairOf(request)
+  async attempt<T>(
+    request: FastifyRequest,
+    username: string,
+    check: () => Promise<T | undefined>,
+  ): Promise<T | undefined> {
+    const key = `${networkOf(request.ip)} ${hashName(username)}`
+    this.#pairs.set(request, key)
     const attempt = (this.#turns.get(key) ?? Promise.resolve()).then(() => this.#try(request, check))
     // The next in line does not care how this one ends; the caller does.
     const turn = attempt.catch(() => undefined)
@@ -58,14 +63,15 @@ export class LoginLimit {
       }
     }
     const answer = await check().catch((error: unknown) => {
-      throw toProblem(error)
+      throw toLimitProblem(error)
     })
     if (answer === undefined) await Promise.all(this.#counts.map((count) => count(request)))
     return answer
   }
 }
 
-function toProblem(error: unknown): unknown {
+/** Other errors are returned as they are. */
+export function toLimitProblem(error: unknown): unknown {
   if (error instanceof QueueFull) return tooMany('TOO_MANY_LOGINS', 'too many log-ins at once', BUSY_SECONDS)
   if (error instanceof TooManyGuesses) {
     return tooMany('TOO_MANY_FAILURES', 'too many failures for this name', error.retrySeconds)
@@ -77,9 +83,4 @@ function tooMany(code: string, what: string, seconds: number): HttpProblem {
   return new HttpProblem(429, code, `${what}; try again in ${seconds} s`, {
     headers: { 'retry-after': String(seconds) },
   })
-}
-
-function pairOf({ ip, body }: FastifyRequest): string {
-  // The route's schema has checked the body by now.
-  return `${networkOf(ip)} ${hashName((body as Credentials).username)}`
 }

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
 import type pg from 'pg'
 import { verifyNobody, verifyPassword } from './passwords.ts'
-import { findLogin, type Login, rememberLogin, takeGuess, type UserWithHash } from './store.ts'
+import { findLogin, type Login, rememberLogin, takeGuess } from './store/logins.ts'
+import type { UserWithHash } from './user.ts'
 
 /** Twenty guesses at once and one more every 45 s make a hundred in the hour that begins with the first. */
 export const GUESSES = { burst: 20, seconds: 45 } as const

@@ -11,14 +11,16 @@ export const users = pgTable(
     username: text('username').notNull().unique('users_username_key'),
     /** scrypt, with its parameters and salt. */
     passwordHash: text('password_hash').notNull(),
-    role: text('role', { enum: ['admin', 'user'] })
+    /** `user`: logs in and may do nothing, such as a former admin. */
+    role: text('role', { enum: ['admin', 'viewer', 'user'] })
       .notNull()
       .default('user'),
+    disabled: boolean('disabled').notNull().default(false),
     /** The admin of ADMIN_USERNAME: there is one, and a start with another name makes it a user. */
     managed: boolean('managed').notNull().default(false),
     createdAt: instant('created_at').notNull().defaultNow(),
   },
-  (t) => [check('users_role_check', sql`${t.role} in ('admin', 'user')`)],
+  (t) => [check('users_role_check', sql`${t.role} in ('admin', 'viewer', 'user')`)],
 )
 
 /** One row a log-in: a token is worth nothing once its row is gone. */
@@ -32,6 +34,11 @@ export const sessions = pgTable(
       .references(() => users.id, { onDelete: 'cascade' }),
     expiresAt: instant('expires_at').notNull(),
     createdAt: instant('created_at').notNull().defaultNow(),
+    /** Not exact: written at most once a minute. */
+    lastUsedAt: instant('last_used_at').notNull().defaultNow(),
+    /** Where the user logged in, to recognize the session by. */
+    address: text('address'),
+    userAgent: text('user_agent'),
   },
   (t) => [
     // Ending all sessions of a user whose password changed, and the cascade.

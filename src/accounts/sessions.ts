@@ -3,13 +3,38 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type pg from 'pg'
 import { requireOwnOriginOfCookie } from '../http/origin.ts'
 import { HttpProblem } from '../http/problems.ts'
-import { closeSession, deleteExpiredSessions, findSessionUser, openSession, type User } from './store.ts'
+import type { SessionCookie } from './session-cookie.ts'
+import {
+  closeAllSessions,
+  closeSession,
+  deleteExpiredSessions,
+  findSessionUser,
+  listSessions,
+  openSession,
+  type SessionRow,
+  touchSession,
+} from './store/sessions.ts'
+import type { User, UserWithHash } from './user.ts'
 
-export const SESSION_COOKIE = 'async_tasks_session'
+/** Enough to recognize a browser or program by. */
+const MAX_USER_AGENT_CHARS = 300
+const MAX_ADDRESS_CHARS = 100
+const MAX_STALE_SECONDS = 60
 
 export interface Session {
   readonly id: string
   readonly user: User
+}
+
+export interface SessionsOptions {
+  pool: pg.Pool
+  jwt: FastifyInstance['jwt']
+  ttlSeconds: number
+  /** A session without requests for this long has ended. */
+  idleSeconds: number
+  cookie: SessionCookie
+  /** The one origin whose pages may use the cookie. Default: that of each request's host. */
+  origin?: string | undefined
 }
 
 /**
@@ -17,78 +42,95 @@ export interface Session {
  * signed number. So a log-out ends both, and a role that was taken away is gone at the next request.
  */
 export class Sessions {
+  readonly #options: SessionsOptions
   readonly #pool: pg.Pool
-  readonly #jwt: FastifyInstance['jwt']
-  readonly #ttlSeconds: number
-  readonly #cookiePath: string
+  readonly #staleSeconds: number
 
-  constructor(options: {
-    pool: pg.Pool
-    jwt: FastifyInstance['jwt']
-    ttlSeconds: number
-    cookiePath: string
-  }) {
+  constructor(options: SessionsOptions) {
+    this.#options = options
     this.#pool = options.pool
-    this.#jwt = options.jwt
-    this.#ttlSeconds = options.ttlSeconds
-    this.#cookiePath = options.cookiePath
+    this.#staleSeconds = Math.min(MAX_STALE_SECONDS, options.idleSeconds / 4)
   }
 
-  /** @returns the token; undefined when the password was changed since it was checked */
-  async open(user: User & { passwordHash: string }): Promise<string | undefined> {
+  get idleSeconds(): number {
+    return this.#options.idleSeconds
+  }
+
+  /** @returns the token; undefined when the password was changed since it was checked, or the user is disabled */
+  async open(
+    { id: userId, passwordHash }: UserWithHash,
+    request: FastifyRequest,
+  ): Promise<string | undefined> {
     const id = randomBytes(24).toString('base64url')
-    const { id: userId, passwordHash } = user
-    await deleteExpiredSessions(this.#pool)
-    const isOpen = await openSession(this.#pool, { id, userId, passwordHash, ttlSeconds: this.#ttlSeconds })
-    return isOpen
+    const { jwt, ttlSeconds, idleSeconds } = this.#options
+    await deleteExpiredSessions(this.#pool, idleSeconds)
+    const address = request.ip.slice(0, MAX_ADDRESS_CHARS)
+    const userAgent = request.headers['user-agent']?.slice(0, MAX_USER_AGENT_CHARS) ?? null
+    const session = { id, userId, passwordHash, ttlSeconds, address, userAgent }
+    return (await openSession(this.#pool, session))
       ? // In seconds: @fastify/jwt converts them to the milliseconds of fast-jwt.
-        this.#jwt.sign({ sub: userId, jti: id }, { expiresIn: this.#ttlSeconds })
+        jwt.sign({ sub: userId, jti: id }, { expiresIn: ttlSeconds })
       : undefined
   }
 
   /** @throws HttpProblem 401 without a valid session, 403 for a form that another site submits */
   async require(request: FastifyRequest): Promise<Session> {
-    const found = readToken(request)
+    const found = this.#readToken(request)
     if (!found) throw new HttpProblem(401, 'UNAUTHENTICATED', 'log in first')
-    if (found.isCookie) requireOwnOriginOfCookie(request)
+    if (found.isCookie) requireOwnOriginOfCookie(request, this.#options.origin)
     const id = this.#verify(found.token)
-    const user = id === undefined ? undefined : await findSessionUser(this.#pool, id)
-    if (id === undefined || !user)
+    const { idleSeconds } = this.#options
+    const staleSeconds = this.#staleSeconds
+    const session =
+      id === undefined ? undefined : await findSessionUser(this.#pool, id, { idleSeconds, staleSeconds })
+    if (id === undefined || !session)
       throw new HttpProblem(401, 'UNAUTHENTICATED', 'the session has ended; log in again')
-    return { id, user }
+    if (session.isStale) await touchSession(this.#pool, id, staleSeconds)
+    return { id, user: session.user }
   }
 
-  async close(session: Session): Promise<void> {
-    await closeSession(this.#pool, session.id)
+  list({ user }: Session): Promise<SessionRow[]> {
+    return listSessions(this.#pool, user.id, this.#options.idleSeconds)
+  }
+
+  /** @returns false when the user has no such session */
+  close({ user }: Session, sessionId: string): Promise<boolean> {
+    return closeSession(this.#pool, sessionId, user.id)
+  }
+
+  closeAll({ user }: Session): Promise<void> {
+    return closeAllSessions(this.#pool, user.id)
   }
 
   setCookie(request: FastifyRequest, reply: FastifyReply, token: string): void {
-    reply.setCookie(SESSION_COOKIE, token, { ...this.#cookieOptions(request), maxAge: this.#ttlSeconds })
+    const { cookie, ttlSeconds } = this.#options
+    reply.setCookie(cookie.name, token, { ...this.#cookieOptions(request), maxAge: ttlSeconds })
   }
 
   clearCookie(request: FastifyRequest, reply: FastifyReply): void {
-    reply.clearCookie(SESSION_COOKIE, this.#cookieOptions(request))
+    reply.clearCookie(this.#options.cookie.name, this.#cookieOptions(request))
   }
 
   #cookieOptions(request: FastifyRequest) {
-    const secure = request.protocol === 'https'
-    return { path: this.#cookiePath, httpOnly: true, sameSite: 'strict', secure } as const
+    const { path, isSecure } = this.#options.cookie
+    const secure = isSecure || request.protocol === 'https'
+    return { path, httpOnly: true, sameSite: 'strict', secure } as const
   }
 
   #verify(token: string): string | undefined {
     try {
-      return this.#jwt.verify<{ jti?: string }>(token).jti
+      return this.#options.jwt.verify<{ jti?: string }>(token).jti
     } catch {
       // Forged, expired or mangled: all of them are simply no session.
       return undefined
     }
   }
-}
 
-/** What a program says on purpose wins over what a browser sends by itself. */
-function readToken(request: FastifyRequest): { token: string; isCookie: boolean } | undefined {
-  const [, bearer] = /^Bearer +(\S+) *$/i.exec(request.headers.authorization ?? '') ?? []
-  if (bearer !== undefined) return { token: bearer, isCookie: false }
-  const cookie = request.cookies[SESSION_COOKIE]
-  return cookie ? { token: cookie, isCookie: true } : undefined
+  /** What a program says on purpose wins over what a browser sends by itself. */
+  #readToken(request: FastifyRequest): { token: string; isCookie: boolean } | undefined {
+    const [, bearer] = /^Bearer +(\S+) *$/i.exec(request.headers.authorization ?? '') ?? []
+    if (bearer !== undefined) return { token: bearer, isCookie: false }
+    const cookie = request.cookies[this.#options.cookie.name]
+    return cookie ? { token: cookie, isCookie: true } : undefined
+  }
 }

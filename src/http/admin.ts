@@ -36,7 +36,7 @@ export const adminRoutes: FastifyPluginAsync<AdminRoutesOptions> = async (app, o
       headers,
     })
   })
-  guard(app, options)
+  const reauthorize = guard(app, options)
   limitRoles(app, manager)
   recordRefusals(app, manager)
   app.setNotFoundHandler(handleNotFound)
@@ -44,7 +44,7 @@ export const adminRoutes: FastifyPluginAsync<AdminRoutesOptions> = async (app, o
   await app.register(meRoute)
   await app.register(readTaskRoutes, { manager })
   await app.register(changeTaskRoutes, { manager })
-  await app.register(eventRoutes, { feed })
+  await app.register(eventRoutes, { feed, reauthorize })
   await app.register(manyTasksRoutes, { manager })
   await app.register(figureRoutes, { manager })
   await app.register(overviewRoutes, { manager })

@@ -4,7 +4,7 @@ import { type CallerView, ROLES, type Role } from '../contract/session.ts'
 import { storableText } from '../contract/task.ts'
 import type { Actor } from '../engine/definition/actor.ts'
 import { type ForeignOrigins, requireOwnOrigin } from './origin.ts'
-import { HttpProblem, INTERNAL_DETAIL } from './problems.ts'
+import { HttpProblem, INTERNAL_DETAIL, toProblem } from './problems.ts'
 
 /** The caller of a request. Tasks store the id of the caller that created them. */
 export interface Asker {
@@ -20,7 +20,10 @@ export interface Asker {
   role?: Role
 }
 
-/** Returns the caller; returns nothing (401), or throws an error with `statusCode` 401 or 403, to refuse the request. */
+/**
+ * Returns the caller; returns nothing (401), or throws an error with `statusCode` 401 or 403, to refuse the request. Called
+ * again every 10 s for each open event stream, which ends when the caller is refused.
+ */
 export type Authorize = (request: FastifyRequest) => MaybeAsker | Promise<MaybeAsker>
 type MaybeAsker = Asker | null | undefined
 
@@ -43,8 +46,11 @@ interface Fault {
   readonly status: 401 | 500
 }
 
+/** Whether an open stream may go on: its caller is still the same, with the same role. */
+export type Reauthorize = (request: FastifyRequest) => Promise<boolean>
+
 /** Authorizes everything in this scope, its 404s included. */
-export function guard(app: FastifyInstance, { authorize, allowedOrigins }: GuardOptions): void {
+export function guard(app: FastifyInstance, { authorize, allowedOrigins }: GuardOptions): Reauthorize {
   app.decorateRequest(CALLER, null)
   app.decorateRequest(ACTOR, null)
   app.addHook('onRequest', async (request) => requireOwnOrigin(request, { allowedOrigins }))
@@ -53,7 +59,7 @@ export function guard(app: FastifyInstance, { authorize, allowedOrigins }: Guard
       requirePlainPath(request)
       request.setDecorator(ACTOR, toActor(request, { id: null, name: null }))
     })
-    return
+    return async () => true
   }
   const logged = new Set<string>()
   app.addHook('onRequest', async (request, reply) => {
@@ -75,6 +81,19 @@ export function guard(app: FastifyInstance, { authorize, allowedOrigins }: Guard
     if (status === 401) throw new HttpProblem(401, 'UNAUTHENTICATED', 'log in first')
     throw new HttpProblem(500, 'INTERNAL', INTERNAL_DETAIL, { isLogged: true })
   })
+  return (request) => reauthorize(request, authorize)
+}
+
+async function reauthorize(request: FastifyRequest, authorize: Authorize): Promise<boolean> {
+  try {
+    const before = findCaller(request)
+    const now = readCaller(await authorize(request))
+    return 'role' in now && now.id === before?.id && now.role === before.role
+  } catch (error) {
+    // Not known during an outage, for example: the next check decides, or the end of the stream's life.
+    const { status } = toProblem(error)
+    return status !== 401 && status !== 403
+  }
 }
 
 /** The caller; null where the host guards the routes itself: every visitor is an admin. */

@@ -23,13 +23,22 @@ export function requireOwnOrigin(request: FastifyRequest, { allowedOrigins }: Fo
   refuseForeign(request, allowedOrigins)
 }
 
-/** For a request authorized by a cookie, even if it has other credentials too. @throws HttpProblem 403 `FOREIGN_ORIGIN` */
-export function requireOwnOriginOfCookie(request: FastifyRequest): void {
-  if (!SAFE_METHODS.has(request.method)) refuseForeign(request, [])
+/**
+ * For a request authorized by a cookie, even if it has other credentials too.
+ *
+ * @param ownOrigin the only one that is not foreign. Default: that of the request's host
+ * @throws HttpProblem 403 `FOREIGN_ORIGIN`
+ */
+export function requireOwnOriginOfCookie(request: FastifyRequest, ownOrigin?: string): void {
+  if (!SAFE_METHODS.has(request.method)) refuseForeign(request, [], ownOrigin)
 }
 
-function refuseForeign(request: FastifyRequest, allowedOrigins: readonly string[] = []): void {
-  if (!isForeign(request) || allowedOrigins.includes(request.headers.origin ?? '')) return
+function refuseForeign(
+  request: FastifyRequest,
+  allowedOrigins: readonly string[] = [],
+  ownOrigin?: string,
+): void {
+  if (!isForeign(request, ownOrigin) || allowedOrigins.includes(request.headers.origin ?? '')) return
   throw new HttpProblem(403, 'FOREIGN_ORIGIN', 'a page of another site may not do this with your cookie')
 }
 
@@ -46,11 +55,12 @@ function hasClientCertificate({ socket }: IncomingMessage): boolean {
 }
 
 /** Old browsers and plain HTTP send no Sec-Fetch-Site; programs send neither header. */
-function isForeign({ headers, host }: FastifyRequest): boolean {
+function isForeign({ headers, host }: FastifyRequest, ownOrigin: string | undefined): boolean {
   const site = headers['sec-fetch-site']
   if (site !== undefined) return site !== 'same-origin' && site !== 'none'
   const { origin } = headers
   if (origin === undefined) return false
+  if (ownOrigin !== undefined) return origin !== ownOrigin
   const scheme = /^https?:(?=\/\/)/i.exec(origin)?.[0]
   if (scheme === undefined || !URL.canParse(origin)) return true
   // Parsed too: implied ports, capitals and IPv6 have several spellings.

@@ -42,8 +42,8 @@ export const noContent = z.undefined().describe('Done.')
 const DESCRIPTIONS: Record<number, string> = {
   400: 'The request is invalid; `errors` lists the invalid fields.',
   401: 'Credentials are missing or no longer valid.',
-  403: 'The caller may not use this route; `READ_ONLY`: a viewer changes nothing.',
-  404: 'There is no such task, type, schedule or user.',
+  403: 'The caller may not do this; `READ_ONLY`: a viewer changes nothing.',
+  404: 'There is no such task, type, schedule, user or session.',
   409: 'The current state does not allow this; `code` gives the reason.',
   413: 'The body is too large.',
   415: 'The body is not JSON.',

@@ -2,9 +2,16 @@ import helmet from '@fastify/helmet'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 
+const YEAR_SECONDS = 31_536_000
+
+export interface SecurityHeadersOptions {
+  /** Browsers reach the server over HTTPS alone. */
+  isHttps: boolean
+}
+
 /** Browsers load nothing from elsewhere and show our pages in no frame. */
 export default fp(
-  async (app: FastifyInstance) => {
+  async (app: FastifyInstance, { isHttps }: SecurityHeadersOptions) => {
     await app.register(helmet, {
       contentSecurityPolicy: {
         useDefaults: false,
@@ -21,8 +28,8 @@ export default fp(
           styleSrc: ["'self'"],
         },
       },
-      // Set by the proxy that terminates TLS.
-      strictTransportSecurity: false,
+      // Not for subdomains, which may belong to others.
+      strictTransportSecurity: isHttps && { maxAge: YEAR_SECONDS, includeSubDomains: false },
     })
   },
   { name: 'security-headers', fastify: '5.x' },

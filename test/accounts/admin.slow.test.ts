@@ -2,14 +2,9 @@ import { readFileSync } from 'node:fs'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { ensureAdmin } from '../../src/accounts/admin.ts'
 import { hashPassword, verifyPassword } from '../../src/accounts/passwords.ts'
-import {
-  type Appointment,
-  findCredentials,
-  findSessionUser,
-  insertUser,
-  openSession,
-  setRole,
-} from '../../src/accounts/store.ts'
+import type { Appointment } from '../../src/accounts/store/appoint.ts'
+import { findSessionUser, openSession } from '../../src/accounts/store/sessions.ts'
+import { findCredentials, insertUser, setRole } from '../../src/accounts/store/users.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 
 let database: TestDatabase
@@ -31,9 +26,13 @@ async function knowsPassword(password: string): Promise<boolean> {
 
 async function openAdminSession(): Promise<() => Promise<boolean>> {
   const { id: userId, passwordHash } = await requireAdmin()
-  await openSession(database.pool, { id: 'session', userId, passwordHash, ttlSeconds: 60 })
-  return async () => (await findSessionUser(database.pool, 'session')) !== undefined
+  await openSession(database.pool, { ...SESSION, userId, passwordHash })
+  return async () => (await findOpen('session')) !== undefined
 }
+
+const SESSION = { id: 'session', ttlSeconds: 60, address: '127.0.0.1', userAgent: null }
+const findOpen = async (id: string) =>
+  (await findSessionUser(database.pool, id, { idleSeconds: 60, staleSeconds: 60 }))?.user
 
 describe('without a given password', () => {
   test('the first boot invents one and says it, once', async () => {
@@ -71,7 +70,7 @@ describe('with a given password', () => {
     await ensureAdmin(database.pool, { username: 'admin', password: 'first' })
     const { id: userId, passwordHash } = await requireAdmin()
     await ensureAdmin(database.pool, { username: 'admin', password: 'second' })
-    const session = { id: 'late', userId, passwordHash, ttlSeconds: 60 }
+    const session = { ...SESSION, id: 'late', userId, passwordHash }
     expect(await openSession(database.pool, session)).toBe(false)
   })
 
@@ -139,10 +138,10 @@ describe('with another name', () => {
     await addUser('operator', 'admin')
     const { id: userId, passwordHash } =
       (await findCredentials(database.pool, 'operator')) ?? (await requireAdmin())
-    await openSession(database.pool, { id: 'theirs', userId, passwordHash, ttlSeconds: 60 })
+    await openSession(database.pool, { ...SESSION, id: 'theirs', userId, passwordHash })
     expect(await start('admin', 'first')).toEqual({ demoted: [], others: ['operator'] })
     expect(await start('ops', 'second')).toEqual({ demoted: ['admin'], others: ['operator'] })
-    expect(await findSessionUser(database.pool, 'theirs')).toMatchObject({ role: 'admin' })
+    expect(await findOpen('theirs')).toMatchObject({ role: 'admin' })
   })
 
   test('an unchanged start changes nothing', async () => {

@@ -1,7 +1,7 @@
 import type { LightMyRequestResponse } from 'fastify'
 import { afterEach, beforeEach, expect } from 'vitest'
 import { GUESSES, hashName } from '../../src/accounts/password-check.ts'
-import { takeGuess } from '../../src/accounts/store.ts'
+import { takeGuess } from '../../src/accounts/store/logins.ts'
 import { ADMIN, type BundledServer, startBundledServer } from '../http/bundled-server.ts'
 
 export const HOME = '203.0.113.7'

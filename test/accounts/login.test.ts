@@ -140,6 +140,8 @@ describe('a session', () => {
     expect((await server.app.inject(request)).statusCode).toBe(403)
     await setRole('admin')
     expect((await server.app.inject(request)).statusCode).toBe(200)
+    await setRole('viewer')
+    expect((await server.app.inject(request)).statusCode).toBe(200)
     await setRole('user')
     expect((await server.app.inject(request)).statusCode).toBe(403)
     await server.database.pool.query(`delete from users where username = 'promoted'`)

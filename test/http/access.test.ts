@@ -24,6 +24,10 @@ test('every route of the prefix answers 401 without credentials', async () => {
   const ownAccount = [
     { method: 'GET', url: '/api/admin/auth/me' },
     { method: 'POST', url: '/api/admin/auth/logout' },
+    { method: 'POST', url: '/api/admin/auth/password' },
+    { method: 'GET', url: '/api/admin/auth/sessions' },
+    { method: 'DELETE', url: '/api/admin/auth/sessions' },
+    { method: 'DELETE', url: '/api/admin/auth/sessions/session_1' },
   ] as const
   for (const route of [...guarded, ...ownAccount]) {
     const answer = await server.app.inject(route)

@@ -1,14 +1,17 @@
 import { randomBytes, scryptSync } from 'node:crypto'
 import { channel } from 'node:diagnostics_channel'
 import type { FastifyInstance, InjectOptions, LightMyRequestResponse, RouteOptions } from 'fastify'
+import type { FirstPassword } from '../../src/accounts/first-password.ts'
 import { hashPassword } from '../../src/accounts/passwords.ts'
-import { insertUser, type Role } from '../../src/accounts/store.ts'
+import { insertUser } from '../../src/accounts/store/users.ts'
+import type { Role } from '../../src/accounts/user.ts'
 import { buildApp } from '../../src/app.ts'
 import { parseConfig } from '../../src/config.ts'
 import type { AnyTask } from '../../src/engine/definition/task-reference.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 
 export const ADMIN = { username: 'admin', password: 'correct horse battery staple' }
+export const VIEWER = { username: 'viewer', password: 'reads everything' }
 export const USER = { username: 'visitor', password: 'only looking' }
 
 export interface BundledServer {
@@ -18,7 +21,8 @@ export interface BundledServer {
   readonly routes: readonly RouteOptions[]
   /** A request with an admin's token. */
   asAdmin(request: InjectOptions): Promise<LightMyRequestResponse>
-  /** A request with the token of somebody who is no admin. */
+  asViewer(request: InjectOptions): Promise<LightMyRequestResponse>
+  /** A request with the token of somebody who has no role any more. */
   asUser(request: InjectOptions): Promise<LightMyRequestResponse>
   close(): Promise<void>
 }
@@ -30,6 +34,7 @@ interface BundledServerOptions {
   onLogLine?: (line: string) => void
   /** What a log-in of these users costs: by default next to nothing, `real` what it costs in production. */
   hashes?: 'cheap' | 'real'
+  firstPassword?: FirstPassword
 }
 
 /** The bundled server on a database of its own, with an admin and somebody who is none. */
@@ -37,6 +42,7 @@ export async function startBundledServer(options: BundledServerOptions = {}): Pr
   const database = await createTestDatabase('server')
   const hash = options.hashes === 'real' ? hashPassword : hashCheaply
   await addUser(database, ADMIN, 'admin', hash)
+  await addUser(database, VIEWER, 'viewer', hash)
   await addUser(database, USER, 'user', hash)
   const config = parseConfig({ LOG_LEVEL: 'silent', ADMIN_PASSWORD: ADMIN.password, ...options.env })
   const { result: app, routes } = await recordRoutes(() =>
@@ -44,16 +50,19 @@ export async function startBundledServer(options: BundledServerOptions = {}): Pr
       databaseUrl: database.url,
       tasks: options.tasks ?? [],
       ...(options.onLogLine && { logger: { level: 'info', stream: { write: options.onLogLine } } }),
+      ...(options.firstPassword && { firstPassword: options.firstPassword }),
     }),
   )
   await app.ready()
   const adminToken = await logIn(app, ADMIN)
+  const viewerToken = await logIn(app, VIEWER)
   const userToken = await logIn(app, USER)
   return {
     app,
     database,
     routes,
     asAdmin: (request) => app.inject(withToken(request, adminToken)),
+    asViewer: (request) => app.inject(withToken(request, viewerToken)),
     asUser: (request) => app.inject(withToken(request, userToken)),
     async close() {
       await app.close()

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync, statSync } from 'node:fs'
 import { connect } from 'node:net'
 import path from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -36,7 +36,10 @@ test('the first start makes everything, and the second keeps it', async () => {
   const first = new ServerProcess(folder)
   const address = await first.listening()
   expect(await isReady(address)).toBe(200)
-  const password = await first.says(/with the password (\w+)/)
+  const file = await first.says(/with the password in (\S+),/)
+  expect(statSync(file).mode & 0o777).toBe(0o600)
+  const password = readFileSync(file, 'utf8').trim()
+  expect(first.output).not.toContain(password)
   const session = (await (await logIn(address, password)).json()) as { token: string }
   first.npm.kill('SIGTERM')
   expect(await first.exitCode).toBe(0)
@@ -77,10 +80,10 @@ describe('a stop drains, ends with 0 and leaves no process', () => {
 
   test('a task that is cut off goes on at the next start, with no retry spent', async () => {
     const folder = cloneProject()
-    const env = { SHUTDOWN_TIMEOUT_MS: '2000', TASK_CANCEL_GRACE_MS: '1000', ADMIN_PASSWORD: 'open sesame' }
+    const env = { SHUTDOWN_TIMEOUT_MS: '2000', TASK_CANCEL_GRACE_MS: '1000', ADMIN_PASSWORD: 'open, sesame!' }
     const first = new ServerProcess(folder, env)
     const address = await first.listening()
-    const { token } = (await (await logIn(address, 'open sesame')).json()) as { token: string }
+    const { token } = (await (await logIn(address, 'open, sesame!')).json()) as { token: string }
     const find = (at: string, taskId: string) => call<TaskDetail>(at, token, `tasks/${taskId}`)
     const run = (taskType: string, params: object) =>
       call<TaskDetail>(address, token, 'tasks', { taskType, params })

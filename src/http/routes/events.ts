@@ -2,10 +2,11 @@ import { type FastifyPluginAsyncZod, jsonSchemaTransform } from 'fastify-type-pr
 import { z } from 'zod'
 import { watchTasksQuery } from '../../contract/requests.ts'
 import type { FollowOptions, TaskFeed } from '../../engine/feed/feed.ts'
-import { findCaller } from '../authorize.ts'
+import { findCaller, type Reauthorize } from '../authorize.ts'
 import { EventStreams } from '../event-stream.ts'
 import { noQuery, problems, taskIdPath } from '../responses.ts'
 import { creatorFor, findOwnerId } from '../roles.ts'
+import { whileAuthorized } from '../while-authorized.ts'
 
 const config = { swaggerTransform: jsonSchemaTransform }
 /** @fastify/compress would buffer events. */
@@ -22,7 +23,13 @@ const events = (description: string) => ({
   content: { 'text/event-stream': { schema: z.string() } },
 })
 
-export const eventRoutes: FastifyPluginAsyncZod<{ feed: TaskFeed }> = async (app, { feed }) => {
+export interface EventRoutesOptions {
+  feed: TaskFeed
+  reauthorize: Reauthorize
+}
+
+export const eventRoutes: FastifyPluginAsyncZod<EventRoutesOptions> = async (app, options) => {
+  const { feed, reauthorize } = options
   const streams = new EventStreams(app)
 
   const allSchema = {
@@ -39,7 +46,8 @@ export const eventRoutes: FastifyPluginAsyncZod<{ feed: TaskFeed }> = async (app
   }
   app.get('/tasks/events', { ...uncompressed, config, schema: allSchema }, async (request, reply) => {
     const createdBy = creatorFor(request, request.query.createdBy)
-    const follow = (options: FollowOptions) => feed.followAll({ ...options, createdBy })
+    const follow = ({ signal, ...options }: FollowOptions) =>
+      feed.followAll({ ...options, signal: whileAuthorized(request, signal, reauthorize), createdBy })
     await streams.send(request, reply, follow, findCaller(request))
     return reply
   })
@@ -61,7 +69,13 @@ export const eventRoutes: FastifyPluginAsyncZod<{ feed: TaskFeed }> = async (app
     const { taskId } = request.params
     const afterId = request.headers['last-event-id']
     const createdBy = findOwnerId(request)
-    const follow = (options: FollowOptions) => feed.follow(taskId, { ...options, afterId, createdBy })
+    const follow = ({ signal, ...options }: FollowOptions) =>
+      feed.follow(taskId, {
+        ...options,
+        signal: whileAuthorized(request, signal, reauthorize),
+        afterId,
+        createdBy,
+      })
     await streams.send(request, reply, follow, findCaller(request))
     return reply
   })
