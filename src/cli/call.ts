@@ -4,6 +4,7 @@ import { CONNECTION_STRING, isConnectionString } from '../db/connection-string.t
 import { EngineSchema } from '../db/engine-schema.ts'
 import { TaskError } from '../engine/definition/errors.ts'
 import { manyLines } from './output.ts'
+import type { PasswordInput } from './read-password.ts'
 
 /** What the command uses of its process. */
 export interface CommandHost {
@@ -12,6 +13,8 @@ export interface CommandHost {
   readonly user: string
   /** Ends what waits. */
   readonly signal: AbortSignal
+  /** Where passwords are read from. Default: the standard input. */
+  readonly input?: PasswordInput
   out(text: string): void
   err(text: string): void
 }

@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream'
 import { runCommandLine } from '../../src/cli/command-line.ts'
 import type { TestDatabase } from '../support/database.ts'
 
@@ -12,7 +13,7 @@ export type RunCommand = (...args: string[]) => Promise<CommandResult>
 /** Runs the package's command in this process, on a test's database. */
 export function commandOn(
   database: Pick<TestDatabase, 'url' | 'directUrl' | 'schema'>,
-  { signal = new AbortController().signal, onOut = (_text: string) => {}, env = {} } = {},
+  { signal = new AbortController().signal, onOut = (_text: string) => {}, env = {}, input = '' } = {},
 ): RunCommand {
   return async (...args) => {
     let out = ''
@@ -21,6 +22,7 @@ export function commandOn(
       env: { DATABASE_URL: database.url, DATABASE_DIRECT_URL: database.directUrl, ...env },
       user: 'ada',
       signal,
+      input: Readable.from([input]),
       out(text) {
         out += text
         onOut(text)

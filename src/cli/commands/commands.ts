@@ -15,6 +15,7 @@ import { retryCommand } from './retry.ts'
 import { schedulesCommand } from './schedules.ts'
 import { showCommand } from './show.ts'
 import { statusCommand } from './status.ts'
+import { usersCommand } from './users.ts'
 
 /** In the order of the help. */
 export const COMMANDS: readonly ((run: CommandRun) => Command)[] = [
@@ -31,6 +32,7 @@ export const COMMANDS: readonly ((run: CommandRun) => Command)[] = [
   resumeCommand,
   schedulesCommand,
   pruneCommand,
+  usersCommand,
   migrateCommand,
   completionCommand,
 ]

@@ -1,0 +1,57 @@
+import { createInterface } from 'node:readline/promises'
+import { Writable } from 'node:stream'
+import { TaskError } from '../engine/definition/errors.ts'
+
+const MAX_BYTES = 8_192
+
+export type PasswordInput = AsyncIterable<Buffer | string> &
+  NodeJS.ReadableStream & { readonly isTTY?: boolean | undefined }
+
+/**
+ * Asks for a new password on the terminal, twice and without showing it; or reads the first line of an input that is none.
+ * Never from an argument: other users of the machine see those.
+ *
+ * @throws TaskError `INVALID_ARGUMENT`
+ */
+export async function readNewPassword(
+  input: PasswordInput,
+  show: (text: string) => void,
+  signal: AbortSignal,
+): Promise<string> {
+  if (!input.isTTY) return readLine(input)
+  const password = await ask(input, show, 'New password: ', signal)
+  if (password !== (await ask(input, show, 'Again: ', signal)))
+    throw new TaskError('INVALID_ARGUMENT', 'the two passwords differ')
+  return password
+}
+
+async function ask(
+  input: PasswordInput,
+  show: (text: string) => void,
+  question: string,
+  signal: AbortSignal,
+): Promise<string> {
+  const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() })
+  const terminal = createInterface({ input, output: nowhere, terminal: true })
+  show(question)
+  try {
+    return await terminal.question('', { signal })
+  } finally {
+    terminal.close()
+    show('\n')
+  }
+}
+
+async function readLine(input: PasswordInput): Promise<string> {
+  let text = ''
+  for await (const chunk of input) {
+    text += chunk.toString()
+    if (text.includes('\n') || text.length > MAX_BYTES) break
+  }
+  const [line = ''] = text.split(/\r?\n/, 1)
+  if (line !== '') return line
+  throw new TaskError(
+    'INVALID_ARGUMENT',
+    'the password is read from the terminal or the standard input, which is empty',
+  )
+}
