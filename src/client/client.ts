@@ -13,7 +13,17 @@ import type {
 import type { Health } from '../contract/health-views.ts'
 import type { Overview, OverviewQuery } from '../contract/overview-views.ts'
 import type { ScheduleView } from '../contract/schedule-views.ts'
-import type { CallerView, Credentials, SessionView, UserView } from '../contract/session.ts'
+import type {
+  AccountView,
+  CallerView,
+  Credentials,
+  NewUser,
+  OpenSessionView,
+  PasswordChange,
+  SessionView,
+  UserChange,
+  UserView,
+} from '../contract/session.ts'
 import type { TaskStats } from '../contract/stats.ts'
 import type { ExecutorView, TaskDetail, TaskList, TaskLogPage, TaskTypeView } from '../contract/task.ts'
 import { checkOptions } from './check-options.ts'
@@ -27,9 +37,12 @@ import {
   decodeOverview,
   decodeSchedule,
   decodeSchedules,
+  decodeSessions,
   decodeStats,
   decodeType,
   decodeTypes,
+  decodeUser,
+  decodeUsers,
   requireObject,
 } from './decode.ts'
 import type { WatchAllOptions } from './follow.ts'
@@ -252,6 +265,42 @@ export class TasksClient<Handlers = unknown> {
   async getUser(userId: string, options?: CallOptions): Promise<UserView> {
     const path = `/auth/users/${encodeURIComponent(userId)}`
     return requireObject<{ user: UserView }>(await this.#get(path, options)).user
+  }
+
+  /** Changes the caller's own password in the bundled server. @throws TasksApiError `WRONG_PASSWORD`, `WEAK_PASSWORD` */
+  async changePassword(change: PasswordChange, options?: CallOptions): Promise<void> {
+    await this.#post('/auth/password', { ...options, body: change })
+  }
+
+  /** The caller's open sessions in the bundled server, the last used first. */
+  async listSessions(options?: CallOptions): Promise<OpenSessionView[]> {
+    return decodeSessions(await this.#get('/auth/sessions', options)).sessions
+  }
+
+  /** Ends one of the caller's sessions in the bundled server. @throws TasksApiError `SESSION_NOT_FOUND` */
+  async endSession(sessionId: string, options?: CallOptions): Promise<void> {
+    await this.#requester.json('DELETE', `/auth/sessions/${encodeURIComponent(sessionId)}`, options)
+  }
+
+  /** Logs the caller out of the bundled server everywhere, here included. */
+  async endAllSessions(options?: CallOptions): Promise<void> {
+    await this.#requester.json('DELETE', '/auth/sessions', options)
+  }
+
+  /** The users of the bundled server by name, for admins. */
+  async listUsers(options?: CallOptions): Promise<AccountView[]> {
+    return decodeUsers(await this.#get('/auth/users', options)).users
+  }
+
+  /** Adds a user to the bundled server, for admins. @throws TasksApiError `USERNAME_TAKEN`, `WEAK_PASSWORD` */
+  async createUser(user: NewUser, options?: CallOptions): Promise<AccountView> {
+    return decodeUser(await this.#post('/auth/users', { ...options, body: user })).user
+  }
+
+  /** Changes a user of the bundled server, for admins. @throws TasksApiError `USER_NOT_FOUND`, `LAST_ADMIN`, `WEAK_PASSWORD` */
+  async changeUser(userId: string, change: UserChange, options?: CallOptions): Promise<AccountView> {
+    const path = `/auth/users/${encodeURIComponent(userId)}`
+    return decodeUser(await this.#requester.json('PATCH', path, { ...options, body: change })).user
   }
 
   /**

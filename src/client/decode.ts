@@ -1,6 +1,7 @@
 import type { AuditEntry, AuditPage } from '../contract/audit.ts'
 import type { Overview, OverviewSpan } from '../contract/overview.ts'
 import type { ScheduleView } from '../contract/schedule.ts'
+import type { AccountView, OpenSessionView } from '../contract/session.ts'
 import type { TaskStats } from '../contract/stats.ts'
 import type {
   ExecutorView,
@@ -39,6 +40,12 @@ export const decodeLine = decoder<TaskLogLine>(['createdAt'])
 export const decodeLogPage = decoder<TaskLogPage>([], { logs: decodeLine })
 export const decodeSchedule = decoder<ScheduleView>(['nextRunAt', 'lastRunAt', 'createdAt', 'updatedAt'])
 export const decodeSchedules = decoder<{ schedules: ScheduleView[] }>([], { schedules: decodeSchedule })
+export const decodeSessions = decoder<{ sessions: OpenSessionView[] }>([], {
+  sessions: decoder<OpenSessionView>(['createdAt', 'lastUsedAt', 'expiresAt']),
+})
+const account = decoder<AccountView>(['createdAt'])
+export const decodeUsers = decoder<{ users: AccountView[] }>([], { users: account })
+export const decodeUser = (json: unknown) => ({ user: account(requireObject<{ user: unknown }>(json).user) })
 export const decodeExecutors = decoder<{ executors: ExecutorView[] }>([], {
   executors: decoder<ExecutorView>(['startedAt']),
 })

@@ -12,7 +12,18 @@ export type {
 } from '../contract/overview.ts'
 export type { Problem } from '../contract/problem.ts'
 export type { MissedTicks, ScheduleView } from '../contract/schedule.ts'
-export type { CallerView, Credentials, Role, SessionView, UserView } from '../contract/session.ts'
+export type {
+  AccountView,
+  CallerView,
+  Credentials,
+  NewUser,
+  OpenSessionView,
+  PasswordChange,
+  Role,
+  SessionView,
+  UserChange,
+  UserView,
+} from '../contract/session.ts'
 export type { TaskStats } from '../contract/stats.ts'
 export type {
   AttemptOutcome,

@@ -2,6 +2,7 @@ import { Header } from './components/header.tsx'
 import { Shortcuts } from './components/shortcuts.tsx'
 import { Toasts } from './components/toasts.tsx'
 import { useText } from './i18n/text.ts'
+import { AccountPage } from './pages/account/account-page.tsx'
 import { ActivityPage } from './pages/activity/activity-page.tsx'
 import { LoginPage } from './pages/login-page.tsx'
 import { NewTaskPage } from './pages/new-task/new-task-page.tsx'
@@ -10,6 +11,7 @@ import { SchedulesPage } from './pages/schedules/schedules-page.tsx'
 import { TaskPage } from './pages/task/task-page.tsx'
 import { TasksPage } from './pages/tasks/tasks-page.tsx'
 import { TypesPage } from './pages/types-page.tsx'
+import { HAS_LOGIN } from './settings.ts'
 import { useRoute } from './state/route.ts'
 import { ForChanges, ServerStateProvider } from './state/server-state.tsx'
 import { connection, session } from './state/session.ts'
@@ -48,6 +50,7 @@ function Pages() {
         {view === 'types' && <TypesPage />}
         {view === 'schedules' && <SchedulesPage />}
         {view === 'activity' && <ActivityPage params={params} />}
+        {view === 'account' && HAS_LOGIN && <AccountPage />}
       </main>
     </ServerStateProvider>
   )

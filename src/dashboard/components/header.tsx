@@ -72,6 +72,16 @@ export function Switches() {
       >
         <Icon name={current === 'system' ? 'monitor' : current === 'light' ? 'sun' : 'moon'} />
       </button>
+      {canLeave && HAS_LOGIN && (
+        <Link
+          to={{ view: 'account' }}
+          className="button ghost icon-only"
+          aria-label={text.account.title}
+          title={text.account.title}
+        >
+          <Icon name="user" />
+        </Link>
+      )}
       {canLeave && (
         <button
           type="button"

@@ -1,3 +1,4 @@
+import { account } from './en/account.ts'
 import { activity } from './en/activity.ts'
 import { app, json, login, shortcuts } from './en/app.ts'
 import { form, schedules, types } from './en/forms.ts'
@@ -6,6 +7,7 @@ import { outcome, overview, status } from './en/overview.ts'
 import { detail, log } from './en/task.ts'
 
 export const en = {
+  account,
   app,
   login,
   status,
@@ -22,7 +24,7 @@ export const en = {
   shortcuts,
   json,
   /** For codes that a person meets; others are told in the server's words. */
-  codes: {} as Record<string, string>,
+  codes: { WRONG_PASSWORD: 'The current password is wrong' } as Record<string, string>,
 }
 
 export type Dictionary = typeof en

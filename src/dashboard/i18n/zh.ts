@@ -1,4 +1,5 @@
 import type { Dictionary } from './en.ts'
+import { account } from './zh/account.ts'
 import { activity } from './zh/activity.ts'
 import { app, json, login, shortcuts } from './zh/app.ts'
 import { form, schedules, types } from './zh/forms.ts'
@@ -7,6 +8,7 @@ import { outcome, overview, status } from './zh/overview.ts'
 import { detail, log } from './zh/task.ts'
 
 export const zh: Dictionary = {
+  account,
   app,
   login,
   status,
@@ -35,6 +37,11 @@ export const zh: Dictionary = {
     INVALID_PARAMS: '参数不正确',
     DATABASE_UNAVAILABLE: '数据库暂时不可用',
     FORBIDDEN: '只有管理员可以这样做',
+    READ_ONLY: '只读用户不能修改',
+    WRONG_PASSWORD: '当前密码错误',
+    WEAK_PASSWORD: '密码须为 12 到 1,000 个字符，不能是用户名，也不能容易被猜到',
+    USERNAME_TAKEN: '已有同名用户',
+    LAST_ADMIN: '这是最后一个管理员：请先指定另一个',
     UNREACHABLE: '无法连接服务器',
     INTERNAL: '服务器内部错误',
     DATABASE_AWAY: '数据库没有响应。',

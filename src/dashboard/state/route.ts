@@ -21,9 +21,9 @@ window.addEventListener('popstate', () => {
   search.set(location.search)
 })
 
-export type View = 'overview' | 'tasks' | 'task' | 'new' | 'types' | 'schedules' | 'activity'
+export type View = 'overview' | 'tasks' | 'task' | 'new' | 'types' | 'schedules' | 'activity' | 'account'
 
-const VIEWS = ['overview', 'tasks', 'new', 'types', 'schedules', 'activity'] as const
+const VIEWS = ['overview', 'tasks', 'new', 'types', 'schedules', 'activity', 'account'] as const
 /** What a list shows. */
 const OF_LISTS = ['status', 'type', 'q', 'after', 'before', 'cursor']
 

@@ -50,10 +50,7 @@ export function ServerStateProvider({ children }: { children: ReactNode }) {
     everyMs: 30_000,
   })
   const me = useQuery(HAS_LOGIN ? 'me' : null, (signal) => client.me({ signal }), { everyMs: null })
-  // The users of a log-in of the page's own have no such roles.
-  const caller = useQuery(HAS_LOGIN ? null : 'caller', (signal) => client.getCaller({ signal }), {
-    everyMs: null,
-  })
+  const caller = useQuery('caller', (signal) => client.getCaller({ signal }), { everyMs: null })
   const isReadOnly = caller.data?.role === 'viewer'
   const [listeners] = useState(() => new Set<Listener>())
   const [endedTask, setEndedTask] = useState<string>()

@@ -1,0 +1,97 @@
+import { useState } from 'react'
+import type { OpenSessionView } from '../../../client/index.ts'
+import { client } from '../../client.ts'
+import { Confirm } from '../../components/dialog.tsx'
+import { Failure, Skeleton } from '../../components/notice.tsx'
+import { Ago } from '../../components/time.tsx'
+import { useText } from '../../i18n/text.ts'
+import { visible } from '../../i18n/visible.ts'
+import { forgetPerson, leaveSession } from '../../state/session.ts'
+import { attempt, say } from '../../state/toasts.ts'
+import { useQuery } from '../../state/use-query.ts'
+
+export function SessionsCard() {
+  const text = useText()
+  const list = useQuery('sessions', (signal) => client.listSessions({ signal }), { everyMs: 30_000 })
+  const [isAsking, setAsking] = useState(false)
+  const endAll = async () => {
+    const stay = forgetPerson()
+    if ((await attempt(async () => (await client.endAllSessions()) ?? true)) === undefined) return stay()
+    leaveSession()
+  }
+  return (
+    <section className="card table-card">
+      <div className="card-head">
+        <h2>{text.account.sessions}</h2>
+        <button type="button" className="small" onClick={() => setAsking(true)}>
+          {text.account.endAll}
+        </button>
+      </div>
+      {list.error && !list.data && <Failure error={list.error} onRetry={list.refetch} />}
+      {!list.error && !list.data && <Skeleton lines={2} />}
+      {list.data && (
+        <table className="plain">
+          <thead>
+            <tr>
+              <th>{text.account.browser}</th>
+              <th>{text.account.address}</th>
+              <th>{text.account.loggedIn}</th>
+              <th>{text.account.lastUsed}</th>
+              <th>
+                <span className="visually-hidden">{text.app.actions}</span>
+              </th>
+            </tr>
+          </thead>
+          <tbody>
+            {list.data.map((one) => (
+              <SessionRow key={one.id} session={one} onEnd={list.refetch} />
+            ))}
+          </tbody>
+        </table>
+      )}
+      {isAsking && (
+        <Confirm
+          title={text.account.confirmEndAll}
+          details={text.account.confirmEndAllText}
+          action={text.account.endAll}
+          danger
+          onConfirm={() => void endAll()}
+          onClose={() => setAsking(false)}
+        />
+      )}
+    </section>
+  )
+}
+
+function SessionRow({ session, onEnd }: { session: OpenSessionView; onEnd: () => void }) {
+  const text = useText()
+  const { id, userAgent, address, createdAt, lastUsedAt, current } = session
+  const browser = userAgent === null ? text.account.unknown : visible(userAgent)
+  const end = async () => {
+    if ((await attempt(async () => (await client.endSession(id)) ?? true)) === undefined) return
+    say(text.account.isEnded)
+    onEnd()
+  }
+  return (
+    <tr>
+      <td className="foreign">
+        {browser} {current && <span className="badge">{text.account.thisOne}</span>}
+      </td>
+      <td data-label={text.account.address}>{address ?? text.account.unknown}</td>
+      <td data-label={text.account.loggedIn}>
+        <Ago at={createdAt} />
+      </td>
+      <td data-label={text.account.lastUsed}>
+        <Ago at={lastUsedAt} />
+      </td>
+      <td className="row-actions">
+        {!current && (
+          <button type="button" className="small" onClick={() => void end()}>
+            {text.account.end}
+            <span className="visually-hidden"> {browser}</span>
+          </button>
+        )}
+      </td>
+    </tr>
+  )
+}

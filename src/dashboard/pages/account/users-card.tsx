@@ -1,0 +1,105 @@
+import { useState } from 'react'
+import type { AccountView, UserChange } from '../../../client/index.ts'
+import { client } from '../../client.ts'
+import { Icon } from '../../components/icon.tsx'
+import { Failure, Skeleton } from '../../components/notice.tsx'
+import { useText } from '../../i18n/text.ts'
+import { visible } from '../../i18n/visible.ts'
+import { useServerState } from '../../state/server-state.tsx'
+import { attempt } from '../../state/toasts.ts'
+import { useQuery } from '../../state/use-query.ts'
+import { UserDialog } from './user-dialog.tsx'
+
+/** For admins. */
+export function UsersCard() {
+  const text = useText()
+  const list = useQuery('users', (signal) => client.listUsers({ signal }), { everyMs: 30_000 })
+  const [open, setOpen] = useState<AccountView | 'new'>()
+  return (
+    <section className="card table-card">
+      <div className="card-head">
+        <h2>{text.account.users}</h2>
+        <button type="button" className="small" onClick={() => setOpen('new')}>
+          <Icon name="plus" />
+          {text.account.add}
+        </button>
+      </div>
+      {list.error && !list.data && <Failure error={list.error} onRetry={list.refetch} />}
+      {!list.error && !list.data && <Skeleton lines={2} />}
+      {list.data && (
+        <table className="plain">
+          <thead>
+            <tr>
+              <th>{text.account.name}</th>
+              <th>{text.account.role}</th>
+              <th>{text.account.enabled}</th>
+              <th>
+                <span className="visually-hidden">{text.app.actions}</span>
+              </th>
+            </tr>
+          </thead>
+          <tbody>
+            {list.data.map((user) => (
+              <UserRow key={user.id} user={user} onChange={list.refetch} onReset={() => setOpen(user)} />
+            ))}
+          </tbody>
+        </table>
+      )}
+      {open && (
+        <UserDialog
+          {...(open === 'new' ? {} : { user: open })}
+          onClose={() => setOpen(undefined)}
+          onSaved={() => {
+            setOpen(undefined)
+            list.refetch()
+          }}
+        />
+      )}
+    </section>
+  )
+}
+
+function UserRow(props: { user: AccountView; onChange: () => void; onReset: () => void }) {
+  const { user, onChange, onReset } = props
+  const text = useText()
+  const isSelf = useServerState().me.data?.id === user.id
+  const change = async (values: UserChange) => {
+    await attempt(() => client.changeUser(user.id, values))
+    onChange()
+  }
+  return (
+    <tr>
+      <td className="foreign">{visible(user.username)}</td>
+      <td data-label={text.account.role}>
+        <select
+          aria-label={`${text.account.role}: ${user.username}`}
+          value={user.role}
+          disabled={isSelf}
+          onChange={(event) => void change({ role: event.target.value === 'admin' ? 'admin' : 'viewer' })}
+        >
+          {user.role === 'user' && <option value="user">{text.account.roles.user}</option>}
+          <option value="admin">{text.account.roles.admin}</option>
+          <option value="viewer">{text.account.roles.viewer}</option>
+        </select>
+      </td>
+      <td data-label={text.account.enabled}>
+        <input
+          type="checkbox"
+          className="switch"
+          aria-label={`${text.account.enabled}: ${user.username}`}
+          checked={!user.disabled}
+          disabled={isSelf}
+          onChange={() => void change({ disabled: !user.disabled })}
+        />
+      </td>
+      <td className="row-actions">
+        {!isSelf && (
+          <button type="button" className="small" onClick={onReset}>
+            {text.account.reset}
+            <span className="visually-hidden"> {user.username}</span>
+          </button>
+        )}
+      </td>
+    </tr>
+  )
+}
