@@ -103,24 +103,10 @@ async function compose(app: FastifyInstance, config: Config, options: AppOptions
   await migrate(directUrl, 'server', { mode: 'auto', onNotice })
   const pool = openPool(app, config, databaseUrl)
 
-  const { secret, sessionTtlHours, sessionIdleMinutes } = config.auth
   const { publicUrl } = config.http
-  const cookie = sessionCookie(publicUrl, PREFIX)
   await app.register(securityHeaders, { isHttps: publicUrl?.protocol === 'https:' })
   await app.register(requestLimit, { perMinute: config.http.requestsPerMinute })
-  if (config.http.docs) await app.register(docs, { version, cookieName: cookie.name })
-  await app.register(accounts, {
-    pool,
-    secret: secret ?? options.authSecret ?? randomBytes(32).toString('hex'),
-    sessionTtlHours,
-    sessionIdleMinutes,
-    prefix: PREFIX,
-    cookie,
-    origin: publicUrl?.origin,
-    onPasswordChange: ({ username }) => {
-      if (username === config.auth.adminUsername) options.firstPassword?.forget()
-    },
-  })
+  await registerAccounts(app, pool, config, options)
 
   const tasks = [...(options.tasks ?? [])]
   tasks.push(...createMarketTasks({ pool, source: createMarketSource(config.market) }))
@@ -155,6 +141,28 @@ async function compose(app: FastifyInstance, config: Config, options: AppOptions
   await awaitConnection(() => ping(pool))
   // Last: a generated password is shown once, and a boot that fails after this would lose it for good.
   await appointAdmin(app, pool, config, options.firstPassword)
+}
+
+async function registerAccounts(
+  app: FastifyInstance,
+  pool: pg.Pool,
+  { auth, http }: Config,
+  options: AppOptions,
+): Promise<void> {
+  const cookie = sessionCookie(http.publicUrl, PREFIX)
+  if (http.docs) await app.register(docs, { version, cookieName: cookie.name })
+  await app.register(accounts, {
+    pool,
+    secret: auth.secret ?? options.authSecret ?? randomBytes(32).toString('hex'),
+    sessionTtlHours: auth.sessionTtlHours,
+    sessionIdleMinutes: auth.sessionIdleMinutes,
+    prefix: PREFIX,
+    cookie,
+    origin: http.publicUrl?.origin,
+    onPasswordChange: ({ username }) => {
+      if (username === auth.adminUsername) options.firstPassword?.forget()
+    },
+  })
 }
 
 async function appointAdmin(

@@ -49,6 +49,7 @@ export interface AccountView extends UserView {
   disabled: boolean
   /** True of the administrator that `ADMIN_USERNAME` names. */
   managed: boolean
+  /** When the user was added. */
   createdAt: Date
   /** Number of open sessions. */
   sessions: number
@@ -65,7 +66,9 @@ export const openSessionView = z.object({
 })
 /** An open session of the caller in the bundled server. */
 export interface OpenSessionView {
+  /** Ends it with `DELETE /auth/sessions/{id}`; not the token. */
   id: string
+  /** When the user logged in. */
   createdAt: Date
   /** Up to a minute old. */
   lastUsedAt: Date
