@@ -1,6 +1,6 @@
 import type { Page } from 'playwright-core'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { insertUser } from '../../src/accounts/store.ts'
+import { insertUser } from '../../src/accounts/store/users.ts'
 import { createTaskRegistry } from '../../src/engine/definition/registry.ts'
 import type { TestDatabase } from '../support/database.ts'
 import { createGate } from '../support/engine.ts'
