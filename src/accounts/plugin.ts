@@ -61,7 +61,7 @@ async function accounts(app: FastifyInstance, options: AccountsOptions): Promise
     limit: new LoginLimit(app),
     ...(options.onPasswordChange && { onPasswordChange: options.onPasswordChange }),
   })
-  await app.register(sessionRoutes, { prefix: `${prefix}/auth`, sessions })
+  await app.register(sessionRoutes, { prefix: `${prefix}/auth`, pool, sessions })
   await app.register(userRoutes, {
     prefix: `${prefix}/auth`,
     pool,

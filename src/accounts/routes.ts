@@ -6,13 +6,14 @@ import { trackMethods } from '../http/allowed-methods.ts'
 import { HttpProblem } from '../http/problems.ts'
 import { noBody, noContent, noQuery, problems } from '../http/responses.ts'
 import { prepareScope } from '../http/scope.ts'
+import { auditScope, eventOf, recordEvents, refusedLogin } from './audit.ts'
 import type { LoginLimit } from './login-limit.ts'
 import { networkOf } from './network.ts'
 import type { PasswordCheck } from './password-check.ts'
 import { hashNewPassword, WeakPassword } from './password-rules.ts'
 import { guardSessions } from './session-guard.ts'
 import type { Sessions } from './sessions.ts'
-import { changePassword } from './store/users.ts'
+import { changePassword, findCredentials } from './store/users.ts'
 import type { User } from './user.ts'
 import { refuseWeak } from './weak-password-problem.ts'
 
@@ -61,6 +62,7 @@ export interface AuthRoutesOptions {
 export const authRoutes: FastifyPluginAsyncZod<AuthRoutesOptions> = async (app, options) => {
   const { pool, passwords, sessions, limit } = options
   prepareScope(app)
+  auditScope(app, pool)
   const { onRequest, sessionOf } = guardSessions(app, sessions)
   const refuseOtherMethods = trackMethods(app)
 
@@ -74,14 +76,17 @@ export const authRoutes: FastifyPluginAsyncZod<AuthRoutesOptions> = async (app, 
       await passwords.remember(user, network)
       return { token, user }
     })
-    if (!session) throw new HttpProblem(401, 'INVALID_CREDENTIALS', 'the name or the password is wrong')
+    if (!session) {
+      await recordEvents(pool, refusedLogin(request, await findCredentials(pool, username)))
+      throw new HttpProblem(401, 'INVALID_CREDENTIALS', 'the name or the password is wrong')
+    }
     sessions.setCookie(request, reply, session.token)
     return session
   })
 
   app.post('/logout', { config, schema: logoutSchema, onRequest }, async (request, reply) => {
     const session = sessionOf(request)
-    await sessions.close(session, session.id)
+    await sessions.close(session, session.id, eventOf(request, 'user.logout', session.user))
     sessions.clearCookie(request, reply)
     return reply.code(204).send()
   })
@@ -94,7 +99,7 @@ export const authRoutes: FastifyPluginAsyncZod<AuthRoutesOptions> = async (app, 
       if (!known) return undefined
       const newHash = await hashChanged(current, next, user.username).catch(refuseWeak('next'))
       const change = { userId: user.id, oldHash: known.passwordHash, newHash, sessionId }
-      return (await changePassword(pool, change)) || undefined
+      return (await changePassword(pool, change, eventOf(request, 'user.password', user))) || undefined
     })
     if (!isChanged) throw new HttpProblem(403, 'WRONG_PASSWORD', 'the current password is wrong')
     options.onPasswordChange?.(user)

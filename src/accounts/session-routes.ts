@@ -1,10 +1,12 @@
 import { type FastifyPluginAsyncZod, jsonSchemaTransform } from 'fastify-type-provider-zod'
+import type pg from 'pg'
 import { z } from 'zod'
 import { openSessionView } from '../contract/session.ts'
 import { trackMethods } from '../http/allowed-methods.ts'
 import { HttpProblem } from '../http/problems.ts'
 import { noBody, noContent, noQuery, problems } from '../http/responses.ts'
 import { prepareScope } from '../http/scope.ts'
+import { auditScope, eventOf } from './audit.ts'
 import { guardSessions } from './session-guard.ts'
 import type { Sessions } from './sessions.ts'
 
@@ -33,8 +35,12 @@ const endSchema = {
 }
 
 /** The caller's own sessions. */
-export const sessionRoutes: FastifyPluginAsyncZod<{ sessions: Sessions }> = async (app, { sessions }) => {
+export const sessionRoutes: FastifyPluginAsyncZod<{ pool: pg.Pool; sessions: Sessions }> = async (
+  app,
+  { pool, sessions },
+) => {
   prepareScope(app)
+  auditScope(app, pool)
   const { onRequest, sessionOf } = guardSessions(app, sessions)
   const refuseOtherMethods = trackMethods(app)
   const config = { swaggerTransform: jsonSchemaTransform }
@@ -46,7 +52,8 @@ export const sessionRoutes: FastifyPluginAsyncZod<{ sessions: Sessions }> = asyn
   })
 
   app.delete('/sessions', { config, schema: endAllSchema, onRequest }, async (request, reply) => {
-    await sessions.closeAll(sessionOf(request))
+    const session = sessionOf(request)
+    await sessions.closeAll(session, eventOf(request, 'session.end', session.user))
     sessions.clearCookie(request, reply)
     return reply.code(204).send()
   })
@@ -54,7 +61,7 @@ export const sessionRoutes: FastifyPluginAsyncZod<{ sessions: Sessions }> = asyn
   app.delete('/sessions/:sessionId', { config, schema: endSchema, onRequest }, async (request, reply) => {
     const session = sessionOf(request)
     const { sessionId } = request.params
-    if (!(await sessions.close(session, sessionId)))
+    if (!(await sessions.close(session, sessionId, eventOf(request, 'session.end', session.user))))
       throw new HttpProblem(404, 'SESSION_NOT_FOUND', 'you have no such session')
     if (sessionId === session.id) sessions.clearCookie(request, reply)
     return reply.code(204).send()

@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type pg from 'pg'
 import { requireOwnOriginOfCookie } from '../http/origin.ts'
 import { HttpProblem } from '../http/problems.ts'
+import { type AccountEvent, eventOf, noteCaller } from './audit.ts'
 import type { SessionCookie } from './session-cookie.ts'
 import {
   closeAllSessions,
@@ -57,17 +58,15 @@ export class Sessions {
   }
 
   /** @returns the token; undefined when the password was changed since it was checked, or the user is disabled */
-  async open(
-    { id: userId, passwordHash }: UserWithHash,
-    request: FastifyRequest,
-  ): Promise<string | undefined> {
+  async open(user: UserWithHash, request: FastifyRequest): Promise<string | undefined> {
+    const { id: userId, passwordHash } = user
     const id = randomBytes(24).toString('base64url')
     const { jwt, ttlSeconds, idleSeconds } = this.#options
     await deleteExpiredSessions(this.#pool, idleSeconds)
     const address = request.ip.slice(0, MAX_ADDRESS_CHARS)
     const userAgent = request.headers['user-agent']?.slice(0, MAX_USER_AGENT_CHARS) ?? null
     const session = { id, userId, passwordHash, ttlSeconds, address, userAgent }
-    return (await openSession(this.#pool, session))
+    return (await openSession(this.#pool, session, eventOf(request, 'user.login', user)))
       ? // In seconds: @fastify/jwt converts them to the milliseconds of fast-jwt.
         jwt.sign({ sub: userId, jti: id }, { expiresIn: ttlSeconds })
       : undefined
@@ -85,6 +84,7 @@ export class Sessions {
       id === undefined ? undefined : await findSessionUser(this.#pool, id, { idleSeconds, staleSeconds })
     if (id === undefined || !session)
       throw new HttpProblem(401, 'UNAUTHENTICATED', 'the session has ended; log in again')
+    noteCaller(request, session.user)
     if (session.isStale) await touchSession(this.#pool, id, staleSeconds)
     return { id, user: session.user }
   }
@@ -94,12 +94,12 @@ export class Sessions {
   }
 
   /** @returns false when the user has no such session */
-  close({ user }: Session, sessionId: string): Promise<boolean> {
-    return closeSession(this.#pool, sessionId, user.id)
+  close({ user }: Session, sessionId: string, event: AccountEvent): Promise<boolean> {
+    return closeSession(this.#pool, sessionId, user.id, event)
   }
 
-  closeAll({ user }: Session): Promise<void> {
-    return closeAllSessions(this.#pool, user.id)
+  closeAll({ user }: Session, event: AccountEvent): Promise<void> {
+    return closeAllSessions(this.#pool, user.id, event)
   }
 
   setCookie(request: FastifyRequest, reply: FastifyReply, token: string): void {

@@ -8,6 +8,7 @@ import { trackMethods } from '../http/allowed-methods.ts'
 import { HttpProblem } from '../http/problems.ts'
 import { noQuery, problems } from '../http/responses.ts'
 import { prepareScope } from '../http/scope.ts'
+import { actorOf, auditScope } from './audit.ts'
 import { toLimitProblem } from './login-limit.ts'
 import { AccountError, changeUser, createUser } from './store/change-users.ts'
 import { findUser, listAccounts } from './store/users.ts'
@@ -60,6 +61,7 @@ export interface UserRoutesOptions {
 export const userRoutes: FastifyPluginAsyncZod<UserRoutesOptions> = async (app, options) => {
   const { pool, idleSeconds } = options
   prepareScope(app)
+  auditScope(app, pool)
   app.decorateRequest(CALLER, null)
   app.addHook('onRequest', async (request) => request.setDecorator(CALLER, await app.authorizeUser(request)))
   const refuseOtherMethods = trackMethods(app)
@@ -89,7 +91,7 @@ export const userRoutes: FastifyPluginAsyncZod<UserRoutesOptions> = async (app, 
   }))
 
   app.post('/users', { config, schema: createSchema, onRequest }, async (request, reply) => {
-    const user = await createUser(pool, request.body).catch(toProblem)
+    const user = await createUser(pool, request.body, actorOf(request)).catch(toProblem)
     reply.code(201).header('location', `${request.url.split('?', 1)[0]}/${user.id}`)
     return { user: await requireAccount(user.id) }
   })
@@ -98,7 +100,7 @@ export const userRoutes: FastifyPluginAsyncZod<UserRoutesOptions> = async (app, 
     const { userId } = request.params
     if (request.body.password !== undefined && callerOf(request).id === userId)
       throw new HttpProblem(403, 'FORBIDDEN', 'change your own password with POST /auth/password')
-    await changeUser(pool, userId, request.body).catch(toProblem)
+    await changeUser(pool, userId, request.body, actorOf(request)).catch(toProblem)
     const user = await requireAccount(userId)
     if (request.body.password !== undefined) options.onPasswordChange?.(user)
     return { user }

@@ -1,5 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import type pg from 'pg'
+import type { AuditAction } from '../../contract/audit-views.ts'
+import type { Actor } from '../../engine/definition/actor.ts'
+import { recordEvents } from '../audit.ts'
 import { hashNewPassword } from '../password-rules.ts'
 import type { Account, Role, User } from '../user.ts'
 import { endSessions } from './sessions.ts'
@@ -37,7 +40,11 @@ export interface UserChange {
 }
 
 /** @throws WeakPassword, AccountError */
-export async function createUser(pool: pg.Pool, { username, password, role }: NewUser): Promise<User> {
+export async function createUser(
+  pool: pg.Pool,
+  { username, password, role }: NewUser,
+  actor: Actor,
+): Promise<User> {
   const user = { id: randomUUID(), username, role }
   const passwordHash = await hashNewPassword(password, username)
   await changeUsers(pool, async (client) => {
@@ -45,6 +52,7 @@ export async function createUser(pool: pg.Pool, { username, password, role }: Ne
     if ((rows[0]?.count ?? 0) >= MAX_USERS)
       throw new AccountError('TOO_MANY_USERS', `there are ${MAX_USERS} users already`)
     if (!(await insertUser(client, { ...user, passwordHash }))) throw nameTaken(username)
+    await recordEvents(client, { actor, action: 'user.create', subject: username, outcome: 'ok' })
   })
   return user
 }
@@ -55,7 +63,12 @@ export async function createUser(pool: pg.Pool, { username, password, role }: Ne
  *
  * @throws WeakPassword, AccountError
  */
-export async function changeUser(pool: pg.Pool, userId: string, change: UserChange): Promise<void> {
+export async function changeUser(
+  pool: pg.Pool,
+  userId: string,
+  change: UserChange,
+  actor: Actor,
+): Promise<void> {
   const { username, role, disabled, password } = change
   const named = await findForChange(pool, userId)
   const hash = password === undefined ? null : await hashNewPassword(password, username ?? named.username)
@@ -70,6 +83,8 @@ export async function changeUser(pool: pg.Pool, userId: string, change: UserChan
     )
     if (hash !== null || disabled === true) await endSessions(client, userId)
     if (before.role === 'admin' && !before.disabled) await requireAdmin(client)
+    const action: AuditAction = hash === null ? 'user.update' : 'user.password'
+    await recordEvents(client, { actor, action, subject: before.username, outcome: 'ok' })
   })
 }
 

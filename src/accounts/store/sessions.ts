@@ -1,6 +1,7 @@
 import type pg from 'pg'
 import { queryPool, withTransaction } from '../../db/client.ts'
 import { instant } from '../../db/reading.ts'
+import { type AccountEvent, recordEvents } from '../audit.ts'
 import type { User } from '../user.ts'
 
 export interface NewSession {
@@ -36,7 +37,7 @@ const IS_OPEN = `s.expires_at > now() and s.last_used_at > now() - $2 * interval
  *
  * @returns false when the password was changed meanwhile, or the user is disabled
  */
-export function openSession(pool: pg.Pool, session: NewSession): Promise<boolean> {
+export function openSession(pool: pg.Pool, session: NewSession, event?: AccountEvent): Promise<boolean> {
   const { id, userId, passwordHash, ttlSeconds, address, userAgent } = session
   return withTransaction(pool, async (client) => {
     const { rowCount } = await client.query(
@@ -52,6 +53,7 @@ export function openSession(pool: pg.Pool, session: NewSession): Promise<boolean
         where id in (select id from sessions where user_id = $1 order by last_used_at desc, id offset $2)`,
       [userId, MAX_SESSIONS],
     )
+    if (rowCount === 1 && event) await recordEvents(client, event)
     return rowCount === 1
   })
 }
@@ -113,16 +115,27 @@ export async function listSessions(
 }
 
 /** @returns false when the user has no such session */
-export async function closeSession(pool: pg.Pool, sessionId: string, userId: string): Promise<boolean> {
-  const { rowCount } = await queryPool(pool, 'delete from sessions where id = $1 and user_id = $2', [
-    sessionId,
-    userId,
-  ])
-  return rowCount === 1
+export function closeSession(
+  pool: pg.Pool,
+  sessionId: string,
+  userId: string,
+  event: AccountEvent,
+): Promise<boolean> {
+  return withTransaction(pool, async (client) => {
+    const { rowCount } = await client.query('delete from sessions where id = $1 and user_id = $2', [
+      sessionId,
+      userId,
+    ])
+    if (rowCount === 1) await recordEvents(client, event)
+    return rowCount === 1
+  })
 }
 
-export function closeAllSessions(pool: pg.Pool, userId: string): Promise<void> {
-  return withTransaction(pool, (client) => endSessions(client, userId))
+export function closeAllSessions(pool: pg.Pool, userId: string, event: AccountEvent): Promise<void> {
+  return withTransaction(pool, async (client) => {
+    await endSessions(client, userId)
+    await recordEvents(client, event)
+  })
 }
 
 export async function deleteExpiredSessions(pool: pg.Pool, idleSeconds: number): Promise<void> {

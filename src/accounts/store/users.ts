@@ -1,6 +1,7 @@
 import type pg from 'pg'
 import { queryPool, withTransaction } from '../../db/client.ts'
 import { instant } from '../../db/reading.ts'
+import { type AccountEvent, recordEvents } from '../audit.ts'
 import type { Account, Role, User, UserWithHash } from '../user.ts'
 import { endSessions } from './sessions.ts'
 
@@ -87,9 +88,14 @@ export function changeUsers<T>(pool: pg.Pool, work: (client: pg.PoolClient) => P
 export function changePassword(
   pool: pg.Pool,
   change: { userId: string; oldHash: string; newHash: string; sessionId: string },
+  event: AccountEvent,
 ): Promise<boolean> {
   const { userId, oldHash, newHash, sessionId } = change
-  return changeUsers(pool, (client) => replaceHash(client, userId, oldHash, newHash, sessionId))
+  return changeUsers(pool, async (client) => {
+    const isChanged = await replaceHash(client, userId, oldHash, newHash, sessionId)
+    if (isChanged) await recordEvents(client, event)
+    return isChanged
+  })
 }
 
 /** Within `changeUsers`. @returns false when the password is not the one that was read */

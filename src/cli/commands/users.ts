@@ -50,7 +50,8 @@ function addCommand(run: CommandRun): Command {
     .action(
       usersAction(run, async (call, pool, name: string) => {
         const { role } = call.options(roleOption)
-        const user = await createUser(pool, { username: name, password: await readPassword(run), role })
+        const password = await readPassword(run)
+        const user = await createUser(pool, { username: name, password, role }, call.actor)
         call.print(user, () => `${name} is added as ${role}`)
       }),
     )
@@ -63,7 +64,7 @@ function passwordCommand(run: CommandRun): Command {
     .addHelpText('after', examples('users passwd ada', 'users passwd ada < password.txt'))
     .action(
       userAction(run, async (call, pool, user) => {
-        await changeUser(pool, user.id, { password: await readPassword(run) })
+        await changeUser(pool, user.id, { password: await readPassword(run) }, call.actor)
         call.print({ id: user.id }, () => `${user.username} has a new password`)
       }),
     )
@@ -78,7 +79,7 @@ function roleCommand(run: CommandRun): Command {
     .action(
       userAction(run, async (call, pool, user, given: string) => {
         const { role } = call.options(roleOption, { role: given })
-        await changeUser(pool, user.id, { role })
+        await changeUser(pool, user.id, { role }, call.actor)
         call.print({ id: user.id, role }, () => `${user.username} is ${role}`)
       }),
     )
@@ -92,7 +93,7 @@ function switchCommand(run: CommandRun, disabled: boolean): Command {
     .addHelpText('after', examples(`users ${verb} ada`))
     .action(
       userAction(run, async (call, pool, user) => {
-        await changeUser(pool, user.id, { disabled })
+        await changeUser(pool, user.id, { disabled }, call.actor)
         call.print({ id: user.id, disabled }, () => `${user.username} is ${verb}d`)
       }),
     )
@@ -124,7 +125,13 @@ function logoutCommand(run: CommandRun): Command {
     .addHelpText('after', examples('users logout ada'))
     .action(
       userAction(run, async (call, pool, user) => {
-        await closeAllSessions(pool, user.id)
+        const ended = {
+          actor: call.actor,
+          action: 'session.end',
+          subject: user.username,
+          outcome: 'ok',
+        } as const
+        await closeAllSessions(pool, user.id, ended)
         call.print({ id: user.id }, () => `${count(user.sessions, 'session')} of ${user.username} ended`)
       }),
     )
