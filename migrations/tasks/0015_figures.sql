@@ -1,3 +1,8 @@
-ALTER TABLE "async_task_minutes" ADD COLUMN "task_type" varchar(100);--> statement-breakpoint
-ALTER TABLE "async_task_minutes" ADD COLUMN "span_minutes" smallint DEFAULT 1 NOT NULL;--> statement-breakpoint
-ALTER TABLE "async_task_minutes" ADD COLUMN "figures" integer[];
+CREATE TABLE "async_task_figures" (
+	"span_minutes" smallint NOT NULL,
+	"at" timestamp with time zone NOT NULL,
+	"task_type" varchar(100) NOT NULL,
+	"source" integer NOT NULL,
+	"figures" integer[] NOT NULL,
+	CONSTRAINT "async_task_figures_pkey" PRIMARY KEY("span_minutes","at","task_type","source")
+);

@@ -286,10 +286,16 @@ CREATE INDEX "idx_async_task_audit_subject" ON "async_task_audit" USING btree ("
   },
   {
     name: '0015_figures',
-    when: 1_795_958_409_835,
+    when: 1_795_959_658_893,
     oldestVersion: '0.1.0',
-    text: `ALTER TABLE "async_task_minutes" ADD COLUMN "task_type" varchar(100);--> statement-breakpoint
-ALTER TABLE "async_task_minutes" ADD COLUMN "span_minutes" smallint DEFAULT 1 NOT NULL;--> statement-breakpoint
-ALTER TABLE "async_task_minutes" ADD COLUMN "figures" integer[];`,
+    text: `CREATE TABLE "async_task_figures" (
+	"span_minutes" smallint NOT NULL,
+	"at" timestamp with time zone NOT NULL,
+	"task_type" varchar(100) NOT NULL,
+	"source" integer NOT NULL,
+	"figures" integer[] NOT NULL,
+	CONSTRAINT "async_task_figures_pkey" PRIMARY KEY("span_minutes","at","task_type","source")
+);
+`,
   },
 ]

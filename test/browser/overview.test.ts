@@ -25,7 +25,7 @@ async function writePast(database: TestDatabase): Promise<void> {
     figures,
   }))
   const { pool, prepared, schema } = database
-  await addFigures(createDatabase(pool, { prepared, schema }), minutes)
+  await addFigures(createDatabase(pool, { prepared, schema }), 0, minutes)
 }
 
 useAdminPage({ tasks: createDemoTasks(), prepare: (_server, database) => writePast(database) }, (opened) => {

@@ -52,7 +52,7 @@ async function writePast(pool: pg.Pool): Promise<void> {
        400, 400, 'saving bars', 0, 3, 14400, at, at, at + interval '40 ms', at + interval '3 s' + n * interval '7 ms'
      from generate_series(1, 320) as n, lateral (select now() - n * interval '11 s' as at) as times`,
   )
-  await addFigures(createDatabase(pool, { prepared: false }), pastFigures())
+  await addFigures(createDatabase(pool, { prepared: false }), 0, pastFigures())
 }
 
 /** Of a day in which one type went wrong for half an hour. */

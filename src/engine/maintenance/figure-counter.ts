@@ -1,9 +1,10 @@
+import { randomInt } from 'node:crypto'
 import type { Database } from '../../db/database.ts'
 import { isTransient } from '../../db/errors.ts'
 import { addEnd, addRun, addWait, type End, type Figures, noFigures } from '../definition/figures.ts'
 import type { TaskEventMap, TaskEvents } from '../runtime/events.ts'
 import { pause } from '../runtime/wake-up.ts'
-import { addFigures } from '../store/figures.ts'
+import { addFigures, SOURCES } from '../store/figures.ts'
 
 const FLUSH_INTERVAL_MS = 5_000
 /** One hour. */
@@ -17,12 +18,12 @@ interface Bucket {
 }
 
 /**
- * Counts in memory what happens to tasks in this process, and adds it to the spans of time in the database, which share
- * their rows between processes. A process that is killed loses the counts of its last five seconds.
+ * Counts in memory what happens to tasks in this process, and adds it to the spans of time in the database. A process that is killed loses the counts of its last five seconds.
  */
 export class FigureCounter {
   readonly #db: Database
   readonly #events: TaskEvents
+  readonly #source = randomInt(SOURCES)
   #buckets: Bucket[] = []
   #timer: NodeJS.Timeout | undefined
   #flushing: Promise<void> | undefined
@@ -127,6 +128,7 @@ export class FigureCounter {
     try {
       await addFigures(
         this.#db,
+        this.#source,
         buckets.flatMap(({ at, types }) =>
           [...types].map(([taskType, figures]) => ({ ageMs: now - at, taskType, figures })),
         ),

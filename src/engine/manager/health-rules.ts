@@ -2,6 +2,7 @@ import type { Health, HealthCode, HealthLevel, HealthReason } from '../../contra
 import type { TaskStats } from '../../contract/stats.ts'
 import type { ExecutorView } from '../../contract/task.ts'
 import type { LocalFacts } from '../create/manager-parts.ts'
+import type { TypeEnds } from '../store/figures.ts'
 import { countSlots } from './slots-in-use.ts'
 
 /** What the rules look at. */
@@ -9,11 +10,7 @@ export interface HealthFacts {
   readonly executors: readonly ExecutorView[]
   readonly stats: Pick<TaskStats, 'byType' | 'byStatus' | 'oldestClaimableSeconds'>
   /** Tasks that ended in the last five minutes, by type. */
-  readonly ended: readonly {
-    readonly taskType: string
-    readonly completed: number
-    readonly failed: number
-  }[]
+  readonly ended: readonly TypeEnds[]
   /** Names of schedules whose latest tick created no task. */
   readonly failedSchedules: readonly string[]
   readonly heartbeatIntervalMs: number
@@ -152,8 +149,8 @@ function isDelayed({ local: { warnings } }: HealthFacts): HealthReason[] {
 
 const idsOf = (executors: readonly ExecutorView[]) => executors.slice(0, MAX_NAMES).map(({ id }) => id)
 
-const namesOf = (types: readonly { readonly taskType: string }[]) =>
-  types.slice(0, MAX_NAMES).map(({ taskType }) => taskType)
+const namesOf = (types: readonly { readonly taskType: string | null }[]) =>
+  types.flatMap(({ taskType }) => taskType ?? []).slice(0, MAX_NAMES)
 
 function count(n: number, what: string): string {
   return `${n} ${what}${n === 1 ? '' : 's'}`

@@ -1,7 +1,7 @@
 import { type Database, execute, statement } from '../../db/database.ts'
 import { instant } from '../../db/reading.ts'
 import { type Figures, noFigures } from '../definition/figures.ts'
-import { MINUTES } from './tables.ts'
+import { FIGURES, MINUTES } from './tables.ts'
 
 /** Lengths of spans in minutes, and the hours that their figures are kept. */
 const SPANS = { 1: 3, 15: 48, 60: 8 * 24 } as const
@@ -9,44 +9,36 @@ export type Span = keyof typeof SPANS
 
 const spanOf = (at: string, span: string) => `date_bin(${span} * interval '1 minute', ${at}, 'epoch')`
 
-const ofOneMinute = (i: number) => `case when span = 1 then coalesce(figures[${i}], 0) else 0 end`
+const EVERY_SPAN = `cross join unnest(array[${Object.keys(SPANS).join(', ')}]) as span`
 
-/** The rows of `counted` (at, task_type, figures) for each span. */
-const rowsOf = (
-  counted: string,
-  source: string,
-) => `select ${spanOf('at', 'span')} as minute, ${source} as source, task_type, span,
-          ${ofOneMinute(1)}, ${ofOneMinute(2)}, ${ofOneMinute(3)}, figures
-     from ${counted}`
+/** Numbers that processes choose from as their source: a few, so that they rarely wait for each other's rows. */
+export const SOURCES = 8
 
-const COLUMNS = '(minute, source, task_type, span_minutes, completed, failed, cancelled, figures)'
+const COLUMNS = '(span_minutes, at, task_type, source, figures)'
 
-// The source is the same in all processes. Rows are locked in order, so that no two processes deadlock.
-const SHARED = `substring(sha256(convert_to(span || ' ' || task_type, 'UTF8')) for 16)`
+const ADD_UP = `on conflict (span_minutes, at, task_type, source) do update
+      set figures = (select array_agg(coalesce(a, 0) + coalesce(b, 0) order by i)
+                       from unnest(m.figures, excluded.figures) with ordinality as number (a, b, i))`
 
+// Rows are locked in order, so that no two processes deadlock.
 const ADD = statement(
   'figures_add',
   `with counted as (
      select now() - age_ms * interval '1 millisecond' as at, task_type, figures::int[] as figures
        from unnest($1::float8[], $2::text[], $3::text[]) as given (age_ms, task_type, figures)
    ), numbers as (
-     select ${spanOf('at', 'span')} as at, span, task_type, i, sum(n)::int as n
+     select span, ${spanOf('at', 'span')} as at, task_type, i, sum(n)::int as n
        from counted
-      cross join unnest(array[${Object.keys(SPANS).join(', ')}]) as span
+      ${EVERY_SPAN}
       cross join unnest(figures) with ordinality as number (n, i)
       group by 1, 2, 3, 4
-   ), summed as (
-     select at, span, task_type, array_agg(n order by i) as figures from numbers group by 1, 2, 3
    )
-   insert into ${MINUTES} as m ${COLUMNS}
-   ${rowsOf('summed', `encode(${SHARED}, 'hex')::uuid`)}
-    order by minute, source
-   on conflict (minute, source) do update
-      set completed = m.completed + excluded.completed,
-          failed = m.failed + excluded.failed,
-          cancelled = m.cancelled + excluded.cancelled,
-          figures = (select array_agg(coalesce(a, 0) + coalesce(b, 0) order by i)
-                       from unnest(m.figures, excluded.figures) with ordinality as number (a, b, i))`,
+   insert into ${FIGURES} as m ${COLUMNS}
+   select span, at, task_type, $4::int, array_agg(n order by i)
+     from numbers
+    group by 1, 2, 3
+    order by 1, 2, 3
+   ${ADD_UP}`,
 )
 
 export interface NewFigures {
@@ -55,40 +47,51 @@ export interface NewFigures {
   readonly figures: Figures
 }
 
-export async function addFigures(db: Database, given: readonly NewFigures[]): Promise<void> {
+/** @param source less than `SOURCES` */
+export async function addFigures(db: Database, source: number, given: readonly NewFigures[]): Promise<void> {
   await execute(db, ADD, [
     given.map(({ ageMs }) => ageMs),
     given.map(({ taskType }) => taskType),
     given.map(({ figures }) => `{${figures.join(',')}}`),
+    source,
   ])
 }
 
-/** Counts a statement's cancelled tasks with it. In rows of its own: the statement may be part of a long transaction. */
+// Tasks are cancelled in transactions of callers, too, which may be long: each takes a source that no other holds, so that
+// none waits for another. Where all are held, its connection has one.
+const FREE_SOURCE = `coalesce(
+            (select -n from generate_series(1, ${SOURCES}) as n
+              where pg_try_advisory_xact_lock(hashtext('fastify-async-tasks figures'), n) limit 1),
+            -${SOURCES} - pg_backend_pid())`
+
+/** Counts a statement's cancelled tasks with it. */
 export const countCancelled = (cancelled: string) => `counted as (
-     insert into ${MINUTES} ${COLUMNS}
-     ${rowsOf(
-       `(select statement_timestamp() as at, span, task_type, array[0, 0, count(*)::int, 0] as figures
-          from ${cancelled}
-         cross join unnest(array[${Object.keys(SPANS).join(', ')}]) as span
-         group by span, task_type) ended`,
-       'gen_random_uuid()',
-     )}
+     insert into ${FIGURES} as m ${COLUMNS}
+     select span, ${spanOf('statement_timestamp()', 'span')}, task_type, ${FREE_SOURCE}, array[0, 0, count(*)::int, 0]
+       from ${cancelled}
+      ${EVERY_SPAN}
+      group by span, task_type
+     ${ADD_UP}
    )`
 
+// Versions without these figures count ends by minute only, of all types.
 const READ = statement(
   'figures_read',
-  `select ${instant('given.minute')} as at, (
+  `select ${instant('given.at')} as at, (
             select json_agg(json_build_array(i, n))
               from (select i, sum(n) as n
-                      from ${MINUTES} m
-                     cross join unnest(coalesce(m.figures, array[m.completed, m.failed, m.cancelled, 0]))
-                           with ordinality as number (n, i)
-                     where m.minute = given.minute and m.span_minutes = $1 and n > 0
-                       and ($3::text is null or m.task_type = $3)
+                      from (select f.figures from ${FIGURES} f
+                             where f.span_minutes = $1 and f.at = given.at
+                               and ($3::text is null or f.task_type = $3)
+                            union all
+                            select array[m.completed, m.failed, m.cancelled] from ${MINUTES} m
+                             where m.minute = given.at and $1 = 1 and $3::text is null) kept
+                     cross join unnest(figures) with ordinality as number (n, i)
+                     where n > 0
                      group by i) summed) as numbers
      from generate_series(${spanOf('now()', '$1::int')} - ($2::int - 1) * $1::int * interval '1 minute',
-                          ${spanOf('now()', '$1::int')}, $1::int * interval '1 minute') as given (minute)
-    order by given.minute`,
+                          ${spanOf('now()', '$1::int')}, $1::int * interval '1 minute') as given (at)
+    order by given.at`,
 )
 
 export interface SpanFigures {
@@ -112,23 +115,34 @@ export async function readFigures(
 
 const ENDS_BY_TYPE = statement(
   'figures_ends_by_type',
-  `select coalesce(task_type, '') as "taskType", sum(completed)::float8 as completed, sum(failed)::float8 as failed
-     from ${MINUTES}
-    where minute > now() - interval '5 minutes' and span_minutes = 1
+  `select task_type as "taskType", coalesce(sum(completed), 0)::float8 as completed,
+          coalesce(sum(failed), 0)::float8 as failed
+     from (select at, task_type, figures[1] as completed, figures[2] as failed from ${FIGURES} where span_minutes = 1
+           union all
+           select minute, null, completed, failed from ${MINUTES}) ended
+    where at > now() - interval '5 minutes'
     group by 1`,
 )
 
+/** Null: ended in processes of versions that do not count types. */
+export interface TypeEnds {
+  readonly taskType: string | null
+  readonly completed: number
+  readonly failed: number
+}
+
 /** Tasks that ended in the last four to five minutes. */
-export function countEndsByType(
-  db: Database,
-): Promise<{ taskType: string; completed: number; failed: number }[]> {
+export function countEndsByType(db: Database): Promise<TypeEnds[]> {
   return execute(db, ENDS_BY_TYPE, [])
 }
 
 const FORGET = statement(
   'figures_forget',
-  `delete from ${MINUTES}
-    where minute < now() - interval '1 hour' * case span_minutes
+  `with forgotten as (
+     delete from ${MINUTES} where minute < now() - interval '${SPANS[1]} hours'
+   )
+   delete from ${FIGURES}
+    where at < now() - interval '1 hour' * case span_minutes
           ${Object.entries(SPANS)
             .map(([span, hours]) => `when ${span} then ${hours}`)
             .join(' ')} else 0 end`,

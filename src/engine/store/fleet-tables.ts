@@ -71,11 +71,7 @@ export const createSchedules = (table: PgTableFn) =>
     ],
   )
 
-/**
- * Figures of tasks by span of time, so that no answer reads the history: of each type, in a row of 1, 15 and 60 minutes, which
- * all processes share. The counts by status are those of one minute alone, as earlier versions write and read them, with
- * a row of a random source for each process.
- */
+/** Ended tasks per minute and process of versions without `async_task_figures`. Kept for hours, also by their prunes. */
 export const createMinutes = (table: PgTableFn) =>
   table(
     'async_task_minutes',
@@ -85,13 +81,27 @@ export const createMinutes = (table: PgTableFn) =>
       completed: integer('completed').notNull().default(0),
       failed: integer('failed').notNull().default(0),
       cancelled: integer('cancelled').notNull().default(0),
-      /** Null: of an earlier version, of all types. */
-      taskType: varchar('task_type', { length: 100 }),
-      spanMinutes: smallint('span_minutes').notNull().default(1),
-      /** As `definition/figures.ts` lays them out. */
-      figures: integer('figures').array(),
     },
     (t) => [primaryKey({ name: 'async_task_minutes_pkey', columns: [t.minute, t.source] })],
+  )
+
+/** Figures of tasks of a type by span of 1, 15 or 60 minutes, so that no answer reads the history. */
+export const createFigures = (table: PgTableFn) =>
+  table(
+    'async_task_figures',
+    {
+      spanMinutes: smallint('span_minutes').notNull(),
+      /** When the span begins. */
+      at: instant('at').notNull(),
+      taskType: varchar('task_type', { length: 100 }).notNull(),
+      /** Who adds to the row: one of a few numbers, so that rows stay few and processes rarely wait for each other. */
+      source: integer('source').notNull(),
+      /** As `definition/figures.ts` lays them out. */
+      figures: integer('figures').array().notNull(),
+    },
+    (t) => [
+      primaryKey({ name: 'async_task_figures_pkey', columns: [t.spanMinutes, t.at, t.taskType, t.source] }),
+    ],
   )
 
 /** Work of one process at a time. A row, because poolers do not keep session locks. */

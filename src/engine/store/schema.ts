@@ -6,6 +6,7 @@ import {
   createChanges,
   createDuties,
   createExecutors,
+  createFigures,
   createMinutes,
   createSchedules,
   createStarts,
@@ -26,6 +27,7 @@ function createTables(table: PgTableFn) {
     asyncTaskSchedules: createSchedules(table),
     asyncTaskStarts: createStarts(table),
     asyncTaskMinutes: createMinutes(table),
+    asyncTaskFigures: createFigures(table),
     asyncTaskDuties: createDuties(table),
     asyncTaskCancelRequests: createCancelRequests(table),
     asyncTaskTypes: createTypes(table),
@@ -60,8 +62,11 @@ export const asyncTaskSchedules = tables.asyncTaskSchedules
 /** Starts of tasks of types with a rate limit, kept while they count. */
 export const asyncTaskStarts = tables.asyncTaskStarts
 
-/** Ended tasks per minute and process, for rates without an index on end times. Kept for hours. */
+/** Ended tasks per minute and process, as versions before `asyncTaskFigures` count them. Kept for hours. */
 export const asyncTaskMinutes = tables.asyncTaskMinutes
+
+/** Figures of tasks by type and span of time, kept for up to eight days. */
+export const asyncTaskFigures = tables.asyncTaskFigures
 
 /** Work of one process at a time. A row, because poolers do not keep session locks. */
 export const asyncTaskDuties = tables.asyncTaskDuties
@@ -98,6 +103,7 @@ export interface AsyncTaskTables {
   readonly asyncTaskStarts: typeof asyncTaskStarts
   /** Ended tasks per minute and process, for rates without an index on end times. Kept for hours. */
   readonly asyncTaskMinutes: typeof asyncTaskMinutes
+  readonly asyncTaskFigures: typeof asyncTaskFigures
   /** Work of one process at a time. A row, because poolers do not keep session locks. */
   readonly asyncTaskDuties: typeof asyncTaskDuties
   /** Cancels of tasks whose rows were locked. */

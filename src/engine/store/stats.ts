@@ -2,7 +2,7 @@ import { MAX_EXACT_TOTAL } from '../../contract/requests.ts'
 import { type Database, execute, statement, transact } from '../../db/database.ts'
 import { instant } from '../../db/reading.ts'
 import { IS_SERVING } from './fence.ts'
-import { EXECUTORS, MINUTES, TYPES as STEERED_TYPES, TASKS } from './tables.ts'
+import { EXECUTORS, FIGURES, MINUTES, TYPES as STEERED_TYPES, TASKS } from './tables.ts'
 import { ofType, TYPES, WALK } from './types-present.ts'
 
 const MAX_TYPES = 10_000
@@ -81,7 +81,9 @@ const LAST_HOUR = statement(
           greatest(sum(m.failed), 0)::float8 as failed,
           greatest(sum(m.cancelled), 0)::float8 as cancelled
      from generate_series(${THIS_MINUTE} - interval '59 minutes', ${THIS_MINUTE}, interval '1 minute') as given (minute)
-     left join ${MINUTES} m using (minute)
+     left join (select minute, completed, failed, cancelled from ${MINUTES}
+                union all
+                select at, figures[1], figures[2], figures[3] from ${FIGURES} where span_minutes = 1) m using (minute)
     group by given.minute
     order by given.minute`,
 )

@@ -7,6 +7,7 @@ import {
   asyncTaskChanges,
   asyncTaskDuties,
   asyncTaskExecutors,
+  asyncTaskFigures,
   asyncTaskLogs,
   asyncTaskMinutes,
   asyncTaskParams,
@@ -35,6 +36,7 @@ export const EXECUTORS = qualified(asyncTaskExecutors)
 export const SCHEDULES = qualified(asyncTaskSchedules)
 export const STARTS = qualified(asyncTaskStarts)
 export const MINUTES = qualified(asyncTaskMinutes)
+export const FIGURES = qualified(asyncTaskFigures)
 export const DUTIES = qualified(asyncTaskDuties)
 export const AUDIT = qualified(asyncTaskAudit)
 
@@ -50,6 +52,7 @@ export const ENGINE_TABLES: readonly string[] = [
   EXECUTORS,
   SCHEDULES,
   MINUTES,
+  FIGURES,
   DUTIES,
   AUDIT,
 ]
