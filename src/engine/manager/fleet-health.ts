@@ -1,7 +1,6 @@
 import type { Health } from '../../contract/health.ts'
 import type { Database } from '../../db/database.ts'
 import type { LocalFacts } from '../create/manager-parts.ts'
-import type { TaskSettings } from '../definition/settings.ts'
 import { listExecutors } from '../store/executors.ts'
 import { countEndsByType } from '../store/figures.ts'
 import { findFailedSchedules } from '../store/schedules.ts'
@@ -17,11 +16,10 @@ export class FleetHealth {
 
   constructor(parts: {
     db: Database
-    settings: TaskSettings
     statistics: Statistics
     findLocal?: (() => LocalFacts) | undefined
   }) {
-    const { db, settings, statistics, findLocal } = parts
+    const { db, statistics, findLocal } = parts
     const assess = async () => {
       const [executors, stats, ended, failedSchedules] = await Promise.all([
         listExecutors(db),
@@ -34,7 +32,6 @@ export class FleetHealth {
         stats,
         ended,
         failedSchedules,
-        heartbeatIntervalMs: settings.heartbeatIntervalMs,
         local: findLocal?.() ?? UNKNOWN,
       })
     }

@@ -82,8 +82,8 @@ export class FleetMethods {
   }
 
   /** Lists executors with their slots, running tasks and the age of their heartbeats. */
-  listExecutors(): Promise<ExecutorView[]> {
-    return listExecutors(this.#db)
+  async listExecutors(): Promise<ExecutorView[]> {
+    return (await listExecutors(this.#db)).map(({ leaseMs: _leaseMs, ...view }) => view)
   }
 
   /**

@@ -2,25 +2,25 @@ import type { Health, HealthCode, HealthLevel, HealthReason } from '../../contra
 import type { TaskStats } from '../../contract/stats.ts'
 import type { ExecutorView } from '../../contract/task.ts'
 import type { LocalFacts } from '../create/manager-parts.ts'
+import type { ListedExecutor } from '../store/executors.ts'
 import type { TypeEnds } from '../store/figures.ts'
 import { countSlots } from './slots-in-use.ts'
 
 /** What the rules look at. */
 export interface HealthFacts {
-  readonly executors: readonly ExecutorView[]
+  readonly executors: readonly ListedExecutor[]
   readonly stats: Pick<TaskStats, 'byType' | 'byStatus' | 'oldestClaimableSeconds'>
   /** Tasks that ended in the last five minutes, by type. */
   readonly ended: readonly TypeEnds[]
   /** Names of schedules whose latest tick created no task. */
   readonly failedSchedules: readonly string[]
-  readonly heartbeatIntervalMs: number
   /** Of the process that answers. */
   readonly local: LocalFacts
 }
 
 const DIED_LATELY_MS = 10 * 60_000
-/** One heartbeat may be on its way. */
-const LATE_HEARTBEATS = 2.4
+/** Of its lease, which is at least three heartbeats. */
+const LATE_SHARE = 0.6
 const FULL_SECONDS = { amber: 60, red: 10 * 60 }
 const FAILED_SHARE = { amber: 0.1, red: 0.5 }
 /** Fewer failures than these say nothing. */
@@ -89,9 +89,10 @@ function hasDied({ executors }: HealthFacts): HealthReason[] {
   return reason('EXECUTOR_DIED', 'amber', text, { executorIds: idsOf(died) })
 }
 
-function isLate({ executors, heartbeatIntervalMs }: HealthFacts): HealthReason[] {
-  const limit = LATE_HEARTBEATS * heartbeatIntervalMs
-  const late = executors.filter(({ alive, heartbeatAgeMs }) => alive && heartbeatAgeMs > limit)
+function isLate({ executors }: HealthFacts): HealthReason[] {
+  const late = executors.filter(
+    ({ alive, heartbeatAgeMs, leaseMs }) => alive && heartbeatAgeMs > LATE_SHARE * leaseMs,
+  )
   if (late.length === 0) return []
   const text = `${count(late.length, 'executor')} missed a heartbeat.`
   return reason('HEARTBEAT_LATE', 'amber', text, { executorIds: idsOf(late) })

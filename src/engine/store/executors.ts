@@ -144,6 +144,7 @@ const LIST = statement(
           array(select task_id from unnest(e.stuck) as task_id where task_id is not null) as stuck,
           least(greatest(0, floor((extract(epoch from now()) - extract(epoch from e.heartbeat_at)) * 1000)),
                 ${Number.MAX_SAFE_INTEGER})::float8 as "heartbeatAgeMs",
+          e.lease_ms as "leaseMs",
           ${LIVES('e')} as alive,
           array(select t.task_id from ${TASKS} t
                  where t.executor_id = e.executor_id and t.status = 'running'
@@ -154,6 +155,11 @@ const LIST = statement(
     limit 1000`,
 )
 
-export function listExecutors(db: Database): Promise<ExecutorView[]> {
-  return execute<ExecutorView>(db, LIST, [])
+export interface ListedExecutor extends ExecutorView {
+  /** Its own: processes may differ. */
+  readonly leaseMs: number
+}
+
+export function listExecutors(db: Database): Promise<ListedExecutor[]> {
+  return execute<ListedExecutor>(db, LIST, [])
 }

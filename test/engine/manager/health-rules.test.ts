@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import type { HealthReason } from '../../../src/contract/health.ts'
-import type { ExecutorView } from '../../../src/contract/task.ts'
 import { assessFleet, databaseAway, type HealthFacts } from '../../../src/engine/manager/health-rules.ts'
+import type { ListedExecutor } from '../../../src/engine/store/executors.ts'
 
-const executor = (changes: Partial<ExecutorView> = {}): ExecutorView => ({
+const executor = (changes: Partial<ListedExecutor> = {}): ListedExecutor => ({
   id: 'e1',
   host: 'h',
   pid: 1,
@@ -13,6 +13,7 @@ const executor = (changes: Partial<ExecutorView> = {}): ExecutorView => ({
   taskTypes: ['a'],
   startedAt: new Date(0),
   heartbeatAgeMs: 1_000,
+  leaseMs: 30_000,
   alive: true,
   stuck: [],
   ...changes,
@@ -26,7 +27,6 @@ const WELL: HealthFacts = {
   stats: waiting(0),
   ended: [{ taskType: 'a', completed: 100, failed: 0 }],
   failedSchedules: [],
-  heartbeatIntervalMs: 5_000,
   local: { reasons: [], warnings: [], blockedMs: 0 },
 }
 
@@ -51,8 +51,12 @@ const CASES: [Partial<HealthFacts>, Pick<HealthReason, 'code' | 'level'> & Parti
     },
   ],
   [
-    { executors: [executor({ heartbeatAgeMs: 13_000 })] },
+    { executors: [executor({ heartbeatAgeMs: 19_000 })] },
     { code: 'HEARTBEAT_LATE', level: 'amber', evidence: { executorIds: ['e1'] } },
+  ],
+  [
+    { executors: [executor(), executor({ id: 'e2', leaseMs: 1_500 })] },
+    { code: 'HEARTBEAT_LATE', level: 'amber', evidence: { executorIds: ['e2'] } },
   ],
   [
     { executors: [executor({ stuck: ['t1', 't2'] })] },
@@ -88,6 +92,20 @@ const CASES: [Partial<HealthFacts>, Pick<HealthReason, 'code' | 'level'> & Parti
       evidence: { taskTypes: ['b', 'a'] },
     },
   ],
+  [
+    {
+      ended: [
+        { taskType: null, completed: 5, failed: 9 },
+        { taskType: 'a', completed: 5, failed: 1 },
+      ],
+    },
+    {
+      code: 'TASKS_FAIL',
+      level: 'amber',
+      text: '10 of the 20 tasks that ended in the last 5 minutes failed.',
+      evidence: { taskTypes: ['a'] },
+    },
+  ],
   [{ ended: [{ taskType: 'a', completed: 5, failed: 6 }] }, { code: 'TASKS_FAIL', level: 'red' }],
   [
     { failedSchedules: ['nightly'] },
@@ -121,7 +139,8 @@ describe('the rule of', () => {
 test('what is usual is no reason', () => {
   const usual: Partial<HealthFacts>[] = [
     { executors: [executor(), dead(11 * 60_000)] },
-    { executors: [executor({ heartbeatAgeMs: 11_000 })] },
+    { executors: [executor({ heartbeatAgeMs: 17_000 })] },
+    { executors: [executor({ heartbeatAgeMs: 60_000, leaseMs: 3_600_000 })] },
     { executors: full, stats: waiting(59) },
     // Others have slots: a limit makes it wait.
     { executors: [...full, executor()], stats: waiting(600) },

@@ -50,6 +50,7 @@ describe('listExecutors', () => {
         startedAt: expect.any(Date),
         stuck: [],
         heartbeatAgeMs: expect.any(Number),
+        leaseMs: expect.any(Number),
         alive: true,
         runningTasks: [running],
       },
