@@ -134,6 +134,7 @@ async function compose(app: FastifyInstance, config: Config, options: AppOptions
     executorReasons: () => app.taskExecutor?.health().reasons ?? [],
     executorWarnings: () => app.taskExecutor?.health().warnings ?? [],
     stuckTasks: () => app.taskExecutor?.health().stuck ?? [],
+    token: config.http.metricsToken,
     readHealth: () => app.tasks.health(),
   })
   await registerMetricsRoute(app, config, findDatabaseProblem)

@@ -28,19 +28,20 @@ const reason = z.object({
   text: z.string().describe('In English, without names.'),
 })
 
+const evidence = z
+  .object({ taskIds: names, taskTypes: names, executorIds: names, schedules: names })
+  .describe('Where to look: at most 20 names of each kind.')
+
 const level = z.enum(HEALTH_LEVELS).describe('The worst of the reasons; `green` without any.')
 
 /** Whether tasks run, in time and with success. */
 export const health = z.object({
   level,
-  reasons: z.array(
-    reason.extend({
-      evidence: z
-        .object({ taskIds: names, taskTypes: names, executorIds: names, schedules: names })
-        .describe('Where to look: at most 20 names of each kind.'),
-    }),
-  ),
+  reasons: z.array(reason.extend({ evidence })),
 })
 
-/** The same for those who have not logged in. */
-export const healthWithoutNames = z.object({ level, reasons: z.array(reason) })
+/** For those without credentials, the codes alone. */
+export const healthForAll = z.object({
+  level,
+  reasons: z.array(reason.extend({ evidence }).partial().required({ code: true })),
+})

@@ -1,11 +1,11 @@
 import { type FastifyPluginAsyncZod, jsonSchemaTransform } from 'fastify-type-provider-zod'
 import { z } from 'zod'
-import { type Health, healthWithoutNames } from '../contract/health.ts'
+import { type Health, healthForAll } from '../contract/health.ts'
 import { problem } from '../contract/problem.ts'
 import { isTransient } from '../db/errors.ts'
-import { describeError } from '../engine/definition/outcome.ts'
 import { databaseAway } from '../engine/manager/health-rules.ts'
 import { trackMethods } from './allowed-methods.ts'
+import { hasBearer } from './bearer.ts'
 import { makeProblem } from './problems.ts'
 import { noQuery, problems } from './responses.ts'
 import { prepareScope } from './scope.ts'
@@ -18,6 +18,8 @@ export interface HealthOptions {
   executorWarnings?: () => readonly string[]
   /** Tasks that ignore their signal; each occupies a slot. */
   stuckTasks: () => readonly string[]
+  /** Who has it sees more than codes in `health`. Undefined: nobody does. */
+  token: string | undefined
   /** Of all processes. */
   readHealth: () => Promise<Health>
 }
@@ -39,10 +41,11 @@ const details = {
     .optional()
     .describe("What makes tasks wait, such as a database's clock that went back; no reason by itself."),
   stuck: z.array(z.string()).describe('Tasks whose handlers ignore their signal; no reason by itself.'),
-  health: healthWithoutNames
+  health: healthForAll
     .optional()
     .describe(
-      'With `verbose`: whether tasks run, in time and with success, in all processes; no reason by itself.',
+      'With `verbose`: whether tasks run, in time and with success, in all processes; no reason by itself. ' +
+        'Of its reasons, the codes alone; all of them with the token that METRICS_TOKEN sets: `Authorization: Bearer …`.',
     ),
 }
 const readyQuery = z.strictObject({
@@ -65,7 +68,7 @@ const readySchema = {
 }
 
 export const healthRoutes: FastifyPluginAsyncZod<HealthOptions> = async (app, options) => {
-  const { findDatabaseProblem, executorReasons, executorWarnings, stuckTasks, readHealth } = options
+  const { findDatabaseProblem, executorReasons, executorWarnings, stuckTasks, token, readHealth } = options
   prepareScope(app)
   const refuseOtherMethods = trackMethods(app)
 
@@ -76,11 +79,15 @@ export const healthRoutes: FastifyPluginAsyncZod<HealthOptions> = async (app, op
     const { verbose = 'false' } = request.query
     const reasons = [...(database === undefined ? [] : [database]), ...executorReasons()]
     const warnings = executorWarnings?.() ?? []
+    const isKnown = token !== undefined && hasBearer(request, token)
+    const show = isKnown ? (health: Health) => health : withoutDetails
     const details = {
       reasons,
       ...(warnings.length > 0 && { warnings: [...warnings] }),
       stuck: [...stuckTasks()],
-      ...(verbose !== 'false' && { health: await healthIn(database, readHealth) }),
+      ...(verbose !== 'false' && {
+        health: show(database === undefined ? await readOrAway(readHealth) : databaseAway()),
+      }),
     }
     if (reasons.length === 0) return { status: 'ok' as const, ...details }
     const problem = { ...makeProblem(503, 'NOT_READY', reasons.join('; ')), ...details }
@@ -90,11 +97,8 @@ export const healthRoutes: FastifyPluginAsyncZod<HealthOptions> = async (app, op
   refuseOtherMethods()
 }
 
-/** Everybody may ask: what the reasons name is left out. */
-async function healthIn(databaseProblem: string | undefined, readHealth: HealthOptions['readHealth']) {
-  const { level, reasons } =
-    databaseProblem === undefined ? await readOrAway(readHealth) : databaseAway(databaseProblem)
-  return { level, reasons: reasons.map(({ evidence: _names, ...reason }) => reason) }
+function withoutDetails({ level, reasons }: Health) {
+  return { level, reasons: reasons.map(({ code }) => ({ code })) }
 }
 
 async function readOrAway(readHealth: HealthOptions['readHealth']): Promise<Health> {
@@ -102,6 +106,6 @@ async function readOrAway(readHealth: HealthOptions['readHealth']): Promise<Heal
     return await readHealth()
   } catch (error) {
     if (!isTransient(error)) throw error
-    return databaseAway(describeError(error))
+    return databaseAway()
   }
 }

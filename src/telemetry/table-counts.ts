@@ -94,7 +94,7 @@ export class TableCounts {
           help: 'What is wrong, by reason: 0 nothing, 1 somebody should look, 2 tasks do not run or most of them fail.',
           aggregator: 'max',
         },
-        ({ isUp, health }) => healthOf(isUp ? health : databaseAway('')),
+        ({ isUp, health }) => healthOf(isUp ? health : databaseAway()),
       ),
       new Reading('counter', {
         name: 'async_tasks_failed_counts_total',

@@ -58,8 +58,8 @@ export function assessFleet(facts: HealthFacts): Health {
 }
 
 /** Nothing else is known then. */
-export function databaseAway(problem: string): Health {
-  return toHealth(reason('DATABASE_AWAY', 'red', `The database does not respond: ${problem}.`))
+export function databaseAway(): Health {
+  return toHealth(reason('DATABASE_AWAY', 'red', 'The database does not respond.'))
 }
 
 function toHealth(reasons: readonly HealthReason[]): Health {
