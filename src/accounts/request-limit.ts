@@ -10,7 +10,7 @@ const USERS_OF_ADDRESS = 10
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** Counts a request of a user. @throws HttpProblem 429 `TOO_MANY_REQUESTS` */
+    /** Counts a request of a user, once. @throws HttpProblem 429 `TOO_MANY_REQUESTS` */
     limitRequestsOf(request: FastifyRequest, userId: string): Promise<void>
   }
 }
@@ -29,6 +29,8 @@ async function requestLimit(app: FastifyInstance, { perMinute }: { perMinute: nu
     requireRoom(await ofAddress(request), 'from this address')
   })
   app.decorate('limitRequestsOf', async (request: FastifyRequest, userId: string) => {
+    // A stream asks again and again for its one request.
+    if (userIds.has(request)) return
     userIds.set(request, userId)
     requireRoom(await ofUser(request), 'of this user')
   })

@@ -2,6 +2,7 @@ import { type FastifyPluginAsyncZod, jsonSchemaTransform } from 'fastify-type-pr
 import type pg from 'pg'
 import { z } from 'zod'
 import { openSessionView } from '../contract/session.ts'
+import { storableText } from '../contract/task.ts'
 import { trackMethods } from '../http/allowed-methods.ts'
 import { HttpProblem } from '../http/problems.ts'
 import { noBody, noContent, noQuery, problems } from '../http/responses.ts'
@@ -30,7 +31,7 @@ const endSchema = {
   ...endAllSchema,
   summary: 'End one of your own sessions',
   description: 'Its event streams end within 15 s.',
-  params: z.object({ sessionId: z.string() }),
+  params: z.object({ sessionId: storableText.max(100) }),
   response: { 204: noContent, ...problems(400, 401, 403, 404, 413, 415) },
 }
 

@@ -46,6 +46,7 @@ export class Sessions {
   readonly #options: SessionsOptions
   readonly #pool: pg.Pool
   readonly #staleSeconds: number
+  readonly #counted = new WeakSet<FastifyRequest>()
 
   constructor(options: SessionsOptions) {
     this.#options = options
@@ -85,7 +86,9 @@ export class Sessions {
     if (id === undefined || !session)
       throw new HttpProblem(401, 'UNAUTHENTICATED', 'the session has ended; log in again')
     noteCaller(request, session.user)
-    if (session.isStale) await touchSession(this.#pool, id, staleSeconds)
+    // A stream asks again and again for its one request: it does not keep the session from being idle.
+    if (session.isStale && !this.#counted.has(request)) await touchSession(this.#pool, id, staleSeconds)
+    this.#counted.add(request)
     return { id, user: session.user }
   }
 

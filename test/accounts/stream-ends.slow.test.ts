@@ -49,8 +49,16 @@ test('streams end within 15 s of their session or role, and no others', async ()
   await asAdmin('resets', { password: 'another password of it' })
   await asAdmin('disabled', { disabled: true })
   await asAdmin('promoted', { role: 'admin' })
+  const { rows: aged } = await server.database.pool.query(
+    `update sessions set last_used_at = now() - interval '5 minutes' where user_id = 'id-of-stays' returning last_used_at`,
+  )
   const startedAt = performance.now()
   await Promise.all([leaves, everywhere, resets, disabled, promoted].map(({ ended }) => ended))
   expect(performance.now() - startedAt).toBeLessThan(LIMIT_MS)
   expect(stays.isOpen()).toBe(true)
+  // A stream alone does not keep its session.
+  const { rows } = await server.database.pool.query(
+    `select last_used_at from sessions where user_id = 'id-of-stays'`,
+  )
+  expect(rows).toEqual(aged)
 }, 60_000)

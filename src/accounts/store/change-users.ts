@@ -74,7 +74,8 @@ export async function changeUser(
   const hash = password === undefined ? null : await hashNewPassword(password, username ?? named.username)
   await changeUsers(pool, async (client) => {
     const before = await findForChange(client, userId)
-    if (username !== undefined && username !== before.username) await checkName(client, before, username)
+    if (before.managed) refuseManaged(before, change)
+    if (username !== undefined && username !== before.username) await checkName(client, username)
     await client.query(
       `update users set username = coalesce($2, username), role = coalesce($3, role),
               disabled = coalesce($4, disabled), password_hash = coalesce($5, password_hash)
@@ -99,8 +100,16 @@ async function findForChange(db: pg.Pool | pg.PoolClient, userId: string): Promi
   return rows[0]
 }
 
-async function checkName(client: pg.PoolClient, { managed }: Before, username: string): Promise<void> {
-  if (managed) throw new AccountError('MANAGED_USER', 'the name of this user is that of ADMIN_USERNAME')
+/** The next start would undo it. */
+function refuseManaged(before: Before, { username = before.username, role, disabled }: UserChange): void {
+  if (username === before.username && (role ?? 'admin') === 'admin' && !disabled) return
+  throw new AccountError(
+    'MANAGED_USER',
+    'this user is the admin of ADMIN_USERNAME: name another one there, or set a new password',
+  )
+}
+
+async function checkName(client: pg.PoolClient, username: string): Promise<void> {
   const { rowCount } = await client.query('select from users where username = $1', [username])
   if (rowCount !== 0) throw nameTaken(username)
 }
