@@ -21,6 +21,7 @@ import type { User, UserWithHash } from './user.ts'
 const MAX_USER_AGENT_CHARS = 300
 const MAX_ADDRESS_CHARS = 100
 const MAX_STALE_SECONDS = 60
+const SESSION_ID = /^[\w-]{1,100}$/
 
 export interface Session {
   readonly id: string
@@ -122,7 +123,8 @@ export class Sessions {
 
   #verify(token: string): string | undefined {
     try {
-      return this.#options.jwt.verify<{ jti?: string }>(token).jti
+      const { jti } = this.#options.jwt.verify<{ jti?: unknown }>(token)
+      return typeof jti === 'string' && SESSION_ID.test(jti) ? jti : undefined
     } catch {
       // Forged, expired or mangled: all of them are simply no session.
       return undefined

@@ -93,6 +93,7 @@ describe('no credential is a token', () => {
     ['of a session that is none', () => hmac(HS256, { ...claims, jti: 'x'.repeat(32) })],
     ['of a session that is a pattern', () => hmac(HS256, { ...claims, jti: '%' })],
     ['of a session that is SQL', () => hmac(HS256, { ...claims, jti: `' or '1'='1` })],
+    ['of a session with NUL', () => hmac(HS256, { ...claims, jti: 'a\u0000b' })],
     ['of a session that is no text', () => hmac(HS256, { ...claims, jti: { $ne: null } })],
     ['of no session', () => hmac(HS256, { sub: claims.sub, exp: claims.exp })],
     ['whose claims are a list', () => hmac(HS256, [claims])],
