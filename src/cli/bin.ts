@@ -28,6 +28,7 @@ async function main(): Promise<void> {
     env: process.env,
     user: nameUser(),
     signal: interrupted.signal,
+    input: process.stdin,
     out: (text) => void process.stdout.write(text),
     err: (text) => void process.stderr.write(text),
   })

@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream'
 import type { Command } from 'commander'
 import type { z } from 'zod'
 import { CONNECTION_STRING, isConnectionString } from '../db/connection-string.ts'
@@ -13,8 +14,8 @@ export interface CommandHost {
   readonly user: string
   /** Ends what waits. */
   readonly signal: AbortSignal
-  /** Where passwords are read from. Default: the standard input. */
-  readonly input?: PasswordInput
+  /** Where passwords and an assistant's requests are read from. */
+  readonly input: PasswordInput & Readable
   out(text: string): void
   err(text: string): void
 }
@@ -51,6 +52,10 @@ export class Call {
     return this.#run.signal
   }
 
+  get input(): Readable {
+    return this.#run.input
+  }
+
   /** Who changes something, for the audit. */
   get actor(): { id: string } {
     return { id: `cli:${this.#run.user}` }
@@ -79,16 +84,11 @@ export class Call {
 
   /** The command's own options, and arguments. @throws TaskError `INVALID_ARGUMENT` naming each at fault */
   options<Schema extends z.ZodType>(schema: Schema, args: object = {}): z.output<Schema> {
-    const answer = schema.safeParse({ ...this.#command.opts(), ...args })
-    if (answer.success) return answer.data
-    const problems = answer.error.issues.map(({ path, message }) => `${this.#nameOf(path[0])}${message}`)
-    throw new TaskError('INVALID_ARGUMENT', problems.join('; '))
+    return requireInput(schema, { ...this.#command.opts(), ...args }, (key) => this.#nameOf(key))
   }
 
-  #nameOf(key: PropertyKey | undefined): string {
-    if (key === undefined) return ''
-    const option = this.#command.options.find((one) => one.attributeName() === key)
-    return `${option?.long ?? String(key)}: `
+  #nameOf(key: string): string {
+    return this.#command.options.find((one) => one.attributeName() === key)?.long ?? key
   }
 
   /** A value for programs, and the text that people get instead. */
@@ -109,6 +109,20 @@ export class Call {
   notice(text: string): void {
     this.#run.err(`${manyLines(text)}\n`)
   }
+}
+
+/** @throws TaskError `INVALID_ARGUMENT` naming each field at fault */
+export function requireInput<Schema extends z.ZodType>(
+  schema: Schema,
+  input: unknown,
+  nameOf = (key: string) => key,
+): z.output<Schema> {
+  const answer = schema.safeParse(input)
+  if (answer.success) return answer.data
+  const problems = answer.error.issues.map(({ path: [key], message }) =>
+    key === undefined ? message : `${nameOf(String(key))}: ${message}`,
+  )
+  throw new TaskError('INVALID_ARGUMENT', problems.join('; '))
 }
 
 function requireUrl(url: string | undefined): string {

@@ -1,11 +1,9 @@
 import { Command, CommanderError } from 'commander'
-import { codeOf } from '../db/errors.ts'
 import { PUBLIC } from '../db/schema-name.ts'
-import { TaskError } from '../engine/definition/errors.ts'
 import { version } from '../version.ts'
 import { type CommandHost, type CommandRun, examples } from './call.ts'
 import { COMMANDS } from './commands/commands.ts'
-import { hidePasswords, oneLine } from './output.ts'
+import { describeError, oneLine } from './output.ts'
 
 const EXIT_CODES = { failed: 1, usage: 2 } as const
 
@@ -50,22 +48,16 @@ export async function runCommandLine(args: readonly string[], host: CommandHost)
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return 0
     if (host.signal.aborted) return EXIT_CODES.failed
-    const { code, message } = describe(error)
-    host.err(`${code}: ${oneLine(hidePasswords(message))}\n`)
+    const { code, message } = error instanceof CommanderError ? describeUsage(error) : describeError(error)
+    host.err(`${code}: ${message}\n`)
     return code === 'INVALID_ARGUMENT' ? EXIT_CODES.usage : EXIT_CODES.failed
   }
 }
 
-function describe(error: unknown): { code: string; message: string } {
-  if (error instanceof CommanderError) {
-    const message =
-      error.code === 'commander.help'
-        ? 'name a command: fastify-async-tasks --help lists them'
-        : error.message.replace(/^error: /, '').replaceAll(/\s*\n\s*/g, ' ')
-    return { code: 'INVALID_ARGUMENT', message }
-  }
-  if (error instanceof TaskError) return { code: error.code, message: error.message }
-  const code = codeOf(error) ?? 'FAILED'
-  // With several addresses, only the code tells why a connection was refused.
-  return { code, message: (error as Error).message || `the database cannot be reached: ${code}` }
+function describeUsage({ code, message }: CommanderError) {
+  const sentence =
+    code === 'commander.help'
+      ? 'name a command: fastify-async-tasks --help lists them'
+      : message.replace(/^error: /, '').replaceAll(/\s*\n\s*/g, ' ')
+  return { code: 'INVALID_ARGUMENT', message: oneLine(sentence) }
 }

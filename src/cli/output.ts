@@ -1,3 +1,6 @@
+import { codeOf } from '../db/errors.ts'
+import { TaskError } from '../engine/definition/errors.ts'
+
 /** Controls, and marks that change the direction of text: they could move the cursor or forge a line. */
 const CONTROLS = /[\p{Cc}\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu
 
@@ -13,8 +16,16 @@ export function manyLines(text: string): string {
   return text.split('\n').map(oneLine).join('\n')
 }
 
+/** An error's code and sentence. */
+export function describeError(error: unknown): { code: string; message: string } {
+  const code = error instanceof TaskError ? error.code : (codeOf(error) ?? 'FAILED')
+  // With several addresses, only the code tells why a connection was refused.
+  const message = (error as Error).message || `the database cannot be reached: ${code}`
+  return { code, message: oneLine(hidePasswords(message)) }
+}
+
 /** Connection strings may stand in an error of a driver. */
-export function hidePasswords(text: string): string {
+function hidePasswords(text: string): string {
   return text.replaceAll(/(\w+:\/\/[^\s:@/]*):[^\s@]*@/g, '$1:…@')
 }
 

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process'
+import { Readable } from 'node:stream'
 import { promisify } from 'node:util'
 import { expect, onTestFinished, test } from 'vitest'
 import { allOf, createProgram } from '../../src/cli/command-line.ts'
@@ -10,7 +11,15 @@ const run = promisify(execFile)
 const nowhere = { url: 'postgres://me:hunter2@127.0.0.1:1/app', directUrl: '', schema: EngineSchema.public }
 
 const program = createProgram({
-  ...{ env: {}, user: 'ada', signal: new AbortController().signal, exitCode: 0, out() {}, err() {} },
+  ...{
+    env: {},
+    user: 'ada',
+    signal: new AbortController().signal,
+    exitCode: 0,
+    input: Readable.from([]),
+    out() {},
+    err() {},
+  },
 })
 
 test('every command has a help with examples that name it', async () => {

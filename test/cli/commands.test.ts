@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { task } from '../../src/index.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { createEngine, createGate, type Engine } from '../support/engine.ts'
@@ -74,6 +74,18 @@ describe('create', () => {
     expect(refused).toMatchObject({ code, out: '', err: expect.stringMatching(message) })
     expect(refused.err.trimEnd()).not.toContain('\n')
   })
+})
+
+test("create works where a foreign key binds creators to the server's users, and is audited", async () => {
+  const bundled = await createTestDatabase('server')
+  onTestFinished(() => bundled.drop())
+  await bundled.pool.query(`insert into async_task_executors (executor_id, host, pid, version, slots, task_types, lease_ms)
+    values (gen_random_uuid(), 'host', 1, '1.0.0', 2, '{init_stocks}', 30000)`)
+  const { taskId } = jsonOf(await commandOn(bundled)('create', 'init_stocks', '--json'))
+  const { rows } = await bundled.pool.query(
+    'select a.actor_id, a.subject, t.created_by from async_task_audit a join async_tasks t on t.task_id = a.subject',
+  )
+  expect(rows).toEqual([{ actor_id: 'cli:ada', subject: taskId, created_by: null }])
 })
 
 describe('list and show', () => {

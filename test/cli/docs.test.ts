@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { Readable } from 'node:stream'
 import type { Command } from 'commander'
 import { expect, test } from 'vitest'
 import { allOf, createProgram } from '../../src/cli/command-line.ts'
@@ -6,7 +7,15 @@ import { ILLNESSES } from '../../src/cli/doctor/illness.ts'
 
 const page = readFileSync(new URL('../../docs/cli.md', import.meta.url), 'utf8')
 const program = createProgram({
-  ...{ env: {}, user: 'ada', signal: new AbortController().signal, exitCode: 0, out() {}, err() {} },
+  ...{
+    env: {},
+    user: 'ada',
+    signal: new AbortController().signal,
+    exitCode: 0,
+    input: Readable.from([]),
+    out() {},
+    err() {},
+  },
 })
 
 /** The text under a heading, up to the next one of its level. */

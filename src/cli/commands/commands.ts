@@ -7,6 +7,7 @@ import { deleteCommand } from './delete.ts'
 import { doctorCommand } from './doctor.ts'
 import { listCommand } from './list.ts'
 import { logsCommand } from './logs.ts'
+import { mcpCommand } from './mcp.ts'
 import { migrateCommand } from './migrate.ts'
 import { pauseCommand } from './pause.ts'
 import { pruneCommand } from './prune.ts'
@@ -34,5 +35,6 @@ export const COMMANDS: readonly ((run: CommandRun) => Command)[] = [
   pruneCommand,
   usersCommand,
   migrateCommand,
+  mcpCommand,
   completionCommand,
 ]

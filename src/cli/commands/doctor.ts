@@ -1,6 +1,6 @@
 import { Command } from 'commander'
-import { action, type Call, type CommandRun, examples } from '../call.ts'
-import { examine } from '../doctor/examine.ts'
+import { action, type CommandRun, examples } from '../call.ts'
+import { diagnose } from '../doctor/diagnose.ts'
 import type { Diagnosis } from '../doctor/illness.ts'
 import { count } from '../output.ts'
 
@@ -12,18 +12,13 @@ export function doctorCommand(run: CommandRun): Command {
     )
     .addHelpText('after', examples('doctor', 'doctor --json'))
     .action(
-      action(run, async (call: Call) => {
-        const { databaseUrl, directUrl, schema } = call
-        const settings = { prepared: call.prepared, connectionsPerProcess: call.poolMax + OWN_CONNECTIONS }
-        const found = await examine({ databaseUrl, directUrl, schema, ...settings })
+      action(run, async (call) => {
+        const found = await diagnose(call)
         if (!found.healthy) call.fail()
         call.print(found, () => describe(found))
       }),
     )
 }
-
-/** What a process opens besides its pool: docs/operations.md. */
-const OWN_CONNECTIONS = 9
 
 function describe({ healthy, illnesses, notChecked }: Diagnosis): string {
   const parts = illnesses.map(({ code, evidence, remedies }) =>

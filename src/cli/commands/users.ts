@@ -182,7 +182,7 @@ async function requireTable(pool: pg.Pool): Promise<void> {
 }
 
 function readPassword(run: CommandRun): Promise<string> {
-  return readNewPassword(run.input ?? process.stdin, (text) => run.err(text), run.signal)
+  return readNewPassword(run.input, (text) => run.err(text), run.signal)
 }
 
 function describe(users: readonly Account[]): string {

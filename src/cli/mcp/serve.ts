@@ -1,0 +1,45 @@
+import { once } from 'node:events'
+import { TaskError } from '../../engine/definition/errors.ts'
+import { version } from '../../version.ts'
+import type { Call } from '../call.ts'
+import { describeError } from '../output.ts'
+import type { Tool } from './tools.ts'
+
+/** Serves the tools until the client closes the connection, or a signal ends it. */
+export async function serveTools(tools: readonly Tool[], { signal, input }: Call): Promise<void> {
+  const { McpServer, StdioServerTransport } = await loadSdk()
+  const server = new McpServer({ name: 'fastify-async-tasks', version })
+  for (const { name, description, input: inputSchema, writes, run } of tools) {
+    const annotations = { readOnlyHint: !writes, openWorldHint: false }
+    server.registerTool(name, { description, inputSchema, annotations }, async (args) => {
+      try {
+        return { content: [{ type: 'text', text: JSON.stringify(await run(args)) }] }
+      } catch (error) {
+        const { code, message } = describeError(error)
+        return { isError: true, content: [{ type: 'text', text: `${code}: ${message}` }] }
+      }
+    })
+  }
+  await server.connect(new StdioServerTransport(input))
+  // The transport does not notice it.
+  await Promise.race([once(input, 'end', { signal }), once(input, 'close', { signal })]).catch((error) => {
+    if (!signal.aborted) throw error
+  })
+  await server.close()
+}
+
+/** Loaded here alone: few users have it. */
+async function loadSdk() {
+  try {
+    const [{ McpServer }, { StdioServerTransport }] = await Promise.all([
+      import('@modelcontextprotocol/sdk/server/mcp.js'),
+      import('@modelcontextprotocol/sdk/server/stdio.js'),
+    ])
+    return { McpServer, StdioServerTransport }
+  } catch (error) {
+    if ((error as { code?: string }).code !== 'ERR_MODULE_NOT_FOUND') throw error
+    throw new TaskError('INVALID_ARGUMENT', 'mcp needs the package @modelcontextprotocol/sdk: install it', {
+      cause: error,
+    })
+  }
+}

@@ -1,0 +1,95 @@
+import path from 'node:path'
+import { Client } from '@modelcontextprotocol/sdk/client/index.js'
+import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js'
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
+import { task } from '../../src/index.ts'
+import { createTestDatabase, type TestDatabase } from '../support/database.ts'
+import { createEngine, type Engine } from '../support/engine.ts'
+
+const greet = task('mcp_greet')(({ name }, ctx) => {
+  ctx.log.info('greeting')
+  return `hello ${name}`
+})
+
+let database: TestDatabase
+let engine: Engine
+
+beforeAll(async () => {
+  database = await createTestDatabase()
+  engine = createEngine(database, [greet], { pollIntervalMs: 20 })
+  engine.executor.start()
+  // It claims once its types are registered.
+  await engine.manager.waitFor((await engine.manager.createTask(greet)).taskId)
+})
+afterAll(async () => {
+  await engine.executor.stop()
+  await database.drop()
+})
+
+async function connect(...options: string[]): Promise<Client> {
+  const client = new Client({ name: 'test', version: '1.0.0' })
+  const root = path.resolve(import.meta.dirname, '../..')
+  const args = ['src/cli/bin.ts', 'mcp', '--schema', database.schema.name, ...options]
+  const env = { DATABASE_URL: database.url, DATABASE_DIRECT_URL: database.directUrl }
+  await client.connect(new StdioClientTransport({ command: process.execPath, args, env, cwd: root }))
+  onTestFinished(() => client.close())
+  return client
+}
+
+/** The text of an answer. */
+async function call(client: Client, name: string, args: Record<string, unknown> = {}) {
+  const { content, isError = false } = await client.callTool({ name, arguments: args })
+  const [{ text }] = content as [{ text: string }]
+  return { isError, text }
+}
+
+const READS = ['doctor', 'list_schedules', 'list_tasks', 'show_task', 'status', 'task_log']
+
+test('without --allow-writes it has tools that read, and no other', async () => {
+  const client = await connect()
+  const { tools } = await client.listTools()
+  expect(tools.map(({ name }) => name).toSorted()).toEqual(READS)
+  expect(tools.every(({ annotations }) => annotations?.readOnlyHint)).toBe(true)
+  const { taskId } = await engine.manager.createTask(greet, { name: 'Ada' })
+  await engine.manager.waitFor(taskId)
+  const shown = await call(client, 'show_task', { taskId })
+  expect(JSON.parse(shown.text)).toMatchObject({ taskId, result: 'hello Ada' })
+  expect(JSON.parse((await call(client, 'task_log', { taskId })).text)).toMatchObject({
+    logs: [{ message: 'greeting' }],
+  })
+  const filter = { status: ['completed'], taskType: 'mcp_greet', pageSize: 1 }
+  expect(JSON.parse((await call(client, 'list_tasks', filter)).text)).toMatchObject({ tasks: [{ taskId }] })
+  expect(JSON.parse((await call(client, 'status')).text)).toMatchObject({ executors: [{ alive: true }] })
+  expect(JSON.parse((await call(client, 'doctor')).text)).toHaveProperty('illnesses')
+  expect(JSON.parse((await call(client, 'list_schedules')).text)).toEqual({ schedules: [] })
+  expect(await call(client, 'show_task', { taskId: 'task_none' })).toEqual({
+    isError: true,
+    text: 'TASK_NOT_FOUND: there is no task "task_none"',
+  })
+  expect(await call(client, 'cancel_task', { taskId })).toMatchObject({ isError: true })
+  expect((await call(client, 'list_tasks', { pageSize: 1_000 })).text).toMatch(
+    /^INVALID_ARGUMENT: pageSize: /,
+  )
+})
+
+test('with --allow-writes it changes tasks by the rules of REST', async () => {
+  const client = await connect('--allow-writes')
+  const runAt = '2099-01-01T00:00:00Z'
+  const created = await call(client, 'create_task', { taskType: 'mcp_greet', params: { name: 'Bob' }, runAt })
+  const { taskId } = JSON.parse(created.text)
+  expect(JSON.parse((await call(client, 'cancel_task', { taskId })).text)).toMatchObject({
+    status: 'cancelled',
+  })
+  expect(JSON.parse((await call(client, 'pause_type', { taskType: 'mcp_greet' })).text)).toMatchObject({
+    paused: true,
+  })
+  expect(JSON.parse((await call(client, 'retry_task', { taskId })).text)).toMatchObject({ status: 'pending' })
+  expect((await call(client, 'delete_task', { taskId })).text).toMatch(/^TASK_NOT_FINISHED: /)
+  expect(JSON.parse((await call(client, 'resume_type', { taskType: 'mcp_greet' })).text)).toMatchObject({
+    paused: false,
+  })
+  expect(await engine.manager.waitFor(taskId)).toMatchObject({ result: 'hello Bob' })
+  expect(JSON.parse((await call(client, 'delete_task', { taskId })).text)).toEqual({ deleted: taskId })
+  expect((await call(client, 'create_task', { taskType: 'mcp_gree' })).text).toMatch(/^UNKNOWN_TASK_TYPE: /)
+  expect((await call(client, 'run_schedule', { name: 'none' })).text).toMatch(/^SCHEDULE_NOT_FOUND: /)
+})
