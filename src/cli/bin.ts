@@ -12,6 +12,13 @@ function nameUser(): string {
   }
 }
 
+/** A reader such as `head` has seen enough; with any other error the output is lost. */
+function endOutput(error: NodeJS.ErrnoException): never {
+  if (error.code === 'EPIPE') process.exit(0)
+  console.error(`FAILED: the output cannot be written: ${error.message}`)
+  process.exit(1)
+}
+
 /** The command of the package. The first signal ends what it waits for, a second one the process. */
 async function main(): Promise<void> {
   requireNode()
@@ -22,8 +29,7 @@ async function main(): Promise<void> {
   ] as const) {
     process.once(signal, () => interrupted.abort(code))
   }
-  // A reader such as `head` has seen enough.
-  process.stdout.on('error', () => process.exit(0))
+  process.stdout.on('error', endOutput)
   const exitCode = await runCommandLine(process.argv.slice(2), {
     env: process.env,
     user: nameUser(),

@@ -77,9 +77,9 @@ export class Call {
     return this.#run.env.DATABASE_PREPARED !== 'false'
   }
 
-  /** As the processes have it. */
-  get poolMax(): number {
-    return Number(this.#run.env.DATABASE_POOL_MAX) || 10
+  /** As the processes have it, if that is known. */
+  get poolMax(): number | undefined {
+    return Number(this.#run.env.DATABASE_POOL_MAX) || undefined
   }
 
   /** The command's own options, and arguments. @throws TaskError `INVALID_ARGUMENT` naming each at fault */

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import pg from 'pg'
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { type Diagnosis, ILLNESSES, type IllnessCode } from '../../src/cli/doctor/illness.ts'
+import { countListeners, findHeldTransactions } from '../../src/cli/doctor/store/server.ts'
 import { EngineSchema } from '../../src/db/engine-schema.ts'
 import { task } from '../../src/index.ts'
 import { type PostgresServer, startPostgres } from '../processes/chaos/postgres-server.ts'
@@ -11,6 +12,8 @@ import { createEngine } from '../support/engine.ts'
 import { HAS_PGBOUNCER, startPgBouncer } from '../support/pgbouncer-process.ts'
 import { createRole, type Role, runAsOwner } from '../support/role.ts'
 import { commandOn, jsonOf } from './run-command.ts'
+
+const count = task('doctor_count')((_params, ctx) => ctx.progress(1, 1))
 
 let server: PostgresServer
 let database: TestDatabase
@@ -85,6 +88,7 @@ const inDatabase = (setting: string) => ({
     `do $$ begin execute format('alter role postgres in database %I reset all', current_database()); end $$`,
   ],
 })
+const sixExecutors = () => Array.from({ length: 6 }, () => executor({}))
 const onRows = (...inject: string[]) => ({ inject, heal: FORGET })
 const asRole = () => ({ url: role.url, directUrl: role.url })
 
@@ -323,7 +327,7 @@ test.each<[name: string, codes: IllnessCode[], remedy: RegExp, Fault]>([
     'more processes than connections',
     ['POOLS_TOO_LARGE'],
     /lower DATABASE_POOL_MAX/,
-    onRows(...[1, 2, 3, 4, 5, 6].map(() => executor({}))),
+    { ...onRows(...sixExecutors()), env: { DATABASE_POOL_MAX: '10' } },
   ],
   [
     'old tasks that nobody deletes',
@@ -388,6 +392,41 @@ test('a role that has used up its connections is found', async () => {
   seen.add('CONNECTIONS_USED_UP')
 })
 
+test('pools whose size is not known are no illness', async () => {
+  onTestFinished(() => sql(...FORGET))
+  await sql(...sixExecutors())
+  const found = await examine({}, { DATABASE_POOL_MAX: '' })
+  expect(found).toMatchObject(healthy)
+  expect(found.notChecked).toEqual([expect.stringMatching(/^pools: .*set DATABASE_POOL_MAX/)])
+})
+
+test('active maintenance holds no transaction; other statements, and its idle transactions, do', async () => {
+  const open = async (application: string, ...statements: string[]) => {
+    const client = new pg.Client({ connectionString: database.directUrl, application_name: application })
+    client.on('error', () => {})
+    await client.connect()
+    onTestFinished(() => client.end())
+    await client.query('begin')
+    for (const statement of statements) client.query(statement).catch(() => {})
+  }
+  await open('copy', ' COPY (select pg_sleep(600)) to stdout')
+  await open('pg_dump', 'select pg_sleep(600)')
+  await open('report', 'select pg_sleep(600)')
+  await open('idle copy', "copy (select 1) to '/dev/null'")
+  onTestFinished(async () => {
+    await sql(
+      `select pg_terminate_backend(pid) from pg_stat_activity where query ilike '%pg_sleep(600)%' and pid <> pg_backend_pid()`,
+    )
+  })
+  const applicationsHeld = async () =>
+    (await findHeldTransactions(database.pool, 0, 0)).map(({ application }) => application).toSorted()
+  const states = `select count(*)::int as ready from pg_stat_activity
+    where (application_name in ('copy', 'pg_dump', 'report') and state = 'active' and query ilike '%pg_sleep(600)%')
+       or (application_name = 'idle copy' and state = 'idle in transaction' and query like 'copy%')`
+  await expect.poll(async () => (await database.pool.query(states)).rows[0]).toEqual({ ready: 4 })
+  expect(await applicationsHeld()).toEqual(['idle copy', 'report'])
+})
+
 test("a clock of this machine that differs from the database's is found", async () => {
   vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 600_000 })
   const found = await examine()
@@ -408,6 +447,20 @@ describe.runIf(HAS_PGBOUNCER || process.env.CI)('behind PgBouncer', () => {
     expect(codesOf(found)).toEqual(['LISTEN_FAILS'])
     expect(remediesOf(found)[0]).toContain('DATABASE_DIRECT_URL')
     seen.add('LISTEN_FAILS')
+  })
+
+  test('they are no illness where only the pooler is known and an executor listens past it', async () => {
+    const url = await through()
+    const only = { url, directUrl: url }
+    const env = { DATABASE_DIRECT_URL: '', DATABASE_PREPARED: 'false' }
+    expect(codesOf(await examine(only, env))).toEqual(['LISTEN_FAILS'])
+    const { executor: one } = createEngine(database, [count], {}, { hears: true })
+    onTestFinished(() => one.stop())
+    one.start()
+    await expect
+      .poll(() => countListeners(database.pool, database.schema.channel), { timeout: 30_000 })
+      .toBe(1)
+    expect(await examine(only, env)).toMatchObject(healthy)
   })
 
   test('prepared statements that get lost are found, and healed by the remedy', async () => {
@@ -435,8 +488,6 @@ describe.runIf(HAS_PGBOUNCER || process.env.CI)('behind PgBouncer', () => {
     seen.add('ROLE_SETTINGS')
   })
 })
-
-const count = task('doctor_count')((_params, ctx) => ctx.progress(1, 1))
 
 test('a healthy system under load has nothing, and a transaction that is held there is found', async () => {
   const loaded = await server.createDatabase()

@@ -11,12 +11,19 @@ const greet = task('mcp_greet')(({ name }, ctx) => {
   return `hello ${name}`
 })
 
+const SECRET = 'hunter2'
+
+const leak = task('mcp_leak', { maxRetries: 0 })(async ({ password }, ctx) => {
+  await ctx.step(`with ${password}`, () => 1)
+  throw new Error('refused')
+})
+
 let database: TestDatabase
 let engine: Engine
 
 beforeAll(async () => {
   database = await createTestDatabase()
-  engine = createEngine(database, [greet], { pollIntervalMs: 20 })
+  engine = createEngine(database, [greet, leak], { pollIntervalMs: 20 })
   engine.executor.start()
   // It claims once its types are registered.
   await engine.manager.waitFor((await engine.manager.createTask(greet)).taskId)
@@ -53,7 +60,7 @@ test('without --allow-writes it has tools that read, and no other', async () => 
   const { taskId } = await engine.manager.createTask(greet, { name: 'Ada' })
   await engine.manager.waitFor(taskId)
   const shown = await call(client, 'show_task', { taskId })
-  expect(JSON.parse(shown.text)).toMatchObject({ taskId, result: 'hello Ada' })
+  expect(JSON.parse(shown.text)).toMatchObject({ taskId, status: 'completed', attempts: [{ attempt: 1 }] })
   expect(JSON.parse((await call(client, 'task_log', { taskId })).text)).toMatchObject({
     logs: [{ message: 'greeting' }],
   })
@@ -70,6 +77,47 @@ test('without --allow-writes it has tools that read, and no other', async () => 
   expect((await call(client, 'list_tasks', { pageSize: 1_000 })).text).toMatch(
     /^INVALID_ARGUMENT: pageSize: /,
   )
+})
+
+test('it shows params, and what may hold them, with --with-params alone', async () => {
+  const params = { password: SECRET }
+  const { taskId } = await engine.manager.createTask(leak, params, {
+    uniqueKey: `of ${SECRET}`,
+  })
+  await engine.manager.waitFor(taskId)
+  await engine.manager.createSchedule({ name: 'leaks', cron: '0 0 1 1 *', task: leak, params })
+  onTestFinished(() => engine.manager.deleteSchedule('leaks'))
+  const [careful, open] = [await connect('--allow-writes'), await connect('--with-params')]
+  const calls = [
+    ['show_task', { taskId }],
+    ['list_schedules', {}],
+  ] as const
+  for (const [name, args] of calls) {
+    const { text } = await call(careful, name, args)
+    expect(text).toContain('mcp_leak')
+    expect(text).not.toMatch(/hunter2|"(params|result|stack|steps|uniqueKey|concurrencyKey)"/)
+    expect((await call(open, name, args)).text).toContain(SECRET)
+  }
+  expect((await call(careful, 'show_task', { taskId })).text).toContain('refused')
+  expect(JSON.parse((await call(open, 'show_task', { taskId })).text)).toMatchObject({
+    ...{ params, attempts: [{ stack: expect.stringContaining('mcp.slow.test') }] },
+  })
+  expect((await call(careful, 'retry_task', { taskId })).text).not.toContain(SECRET)
+  const ran = await call(careful, 'run_schedule', { name: 'leaks' })
+  expect(ran).toMatchObject({ isError: false, text: expect.not.stringContaining(SECRET) })
+  const created = await call(careful, 'create_task', { taskType: 'mcp_leak', params })
+  expect(created).toMatchObject({ isError: false, text: expect.not.stringContaining(SECRET) })
+})
+
+test('it cuts a long answer, and says so', async () => {
+  const { taskId } = await engine.manager.createTask(
+    greet,
+    { name: 'x'.repeat(60_000) },
+    { delayMs: 3_600_000 },
+  )
+  const { text } = await call(await connect('--with-params'), 'show_task', { taskId })
+  expect(text.length).toBeLessThan(50_200)
+  expect(text).toMatch(/x\n\[cut: \d+ of 6\d{4} characters are left out; ask for fewer tasks or lines\]$/)
 })
 
 test('with --allow-writes it changes tasks by the rules of REST', async () => {

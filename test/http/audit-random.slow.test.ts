@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream'
 import type { InjectOptions } from 'fastify'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { z } from 'zod'
@@ -91,6 +92,7 @@ async function onCommandLine(args: readonly string[]): Promise<Outcome> {
     env: { DATABASE_URL: server.database.directUrl },
     user: 'ada',
     signal: new AbortController().signal,
+    input: Readable.from([]),
     out: (text) => {
       out += text
     },

@@ -5,7 +5,10 @@ import { managerAction } from '../manager-call.ts'
 import { serveTools } from '../mcp/serve.ts'
 import { toolsOf } from '../mcp/tools.ts'
 
-const options = z.strictObject({ allowWrites: z.boolean().default(false) })
+const options = z.strictObject({
+  allowWrites: z.boolean().default(false),
+  withParams: z.boolean().default(false),
+})
 
 export function mcpCommand(run: CommandRun): Command {
   return new Command('mcp')
@@ -17,12 +20,14 @@ export function mcpCommand(run: CommandRun): Command {
       '--allow-writes',
       'also creates, cancels, retries and deletes tasks, pauses types and runs schedules',
     )
+    .option(
+      '--with-params',
+      'also shows params, results, keys, steps and stacks as they are stored: secret values too, because the command does not know what types redact',
+    )
     .addHelpText('after', examples('mcp', 'mcp --allow-writes'))
     .action(
       managerAction(run, async (given) => {
-        const { allowWrites } = given.call.options(options)
-        const tools = toolsOf(given).filter(({ writes }) => allowWrites || !writes)
-        await serveTools(tools, given.call)
+        await serveTools(toolsOf(given, given.call.options(options)), given.call)
       }),
     )
 }

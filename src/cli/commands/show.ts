@@ -8,7 +8,10 @@ import { fields, table } from '../output.ts'
 export function showCommand(run: CommandRun): Command {
   return new Command('show')
     .argument('<task-id>')
-    .description('shows a task with its params, result, steps and attempts')
+    .summary('shows a task with its params, result, steps and attempts')
+    .description(
+      'shows a task with its params, result, steps and attempts. Params are printed as they are stored, secret ones too: the command does not know what types redact',
+    )
     .addHelpText('after', examples('show task_0198c5a0f7e27c1a8b9d3e4f5a6b7c8d'))
     .action(
       managerAction(run, async ({ call, manager }, taskId: string) => {

@@ -23,7 +23,7 @@ export interface ExamineOptions {
   readonly directUrl: string
   readonly schema: EngineSchema
   readonly prepared: boolean
-  readonly connectionsPerProcess: number
+  readonly poolMax: number | undefined
 }
 
 type NamedCheck = readonly [name: string, check: Check]
@@ -65,25 +65,29 @@ export async function examine(options: ExamineOptions): Promise<Diagnosis> {
 }
 
 async function examineDatabase(
-  { directUrl, schema, prepared, connectionsPerProcess }: ExamineOptions,
+  { databaseUrl, directUrl, schema, prepared, poolMax }: ExamineOptions,
   pool: pg.Pool,
   { facts, isPooled, measuredAt }: Opened,
 ): Promise<Diagnosis> {
   // A pooler may not keep named statements.
   const db = createDatabase(pool, { prepared: false, schema })
-  const patient: Patient = { pool, db, schema, directUrl, facts, isPooled, prepared, connectionsPerProcess }
+  const knowsDirect = directUrl !== databaseUrl
+  const patient: Patient = {
+    ...{ pool, db, schema, directUrl, knowsDirect, facts, isPooled, prepared, poolMax },
+  }
   const server = await runChecks(OF_SERVER, patient)
   const clock = checkClock(facts.nowMs, measuredAt)
   const tables = await runChecks([['tables', checkTables]], patient)
   const isUsable = tables.illnesses.length === 0 && tables.notChecked.length === 0
   const rest = isUsable ? await runChecks(OF_TABLES, patient) : HIDDEN
   const parts = [server, { illnesses: clock, notChecked: [] }, tables, rest]
-  return toDiagnosis(parts, unseenSessions(patient))
+  return toDiagnosis(parts, [...(rest.unsure ?? []), ...unseenSessions(patient)])
 }
 
 interface Findings {
   readonly illnesses: readonly Illness[]
   readonly notChecked: readonly string[]
+  readonly unsure?: readonly string[]
 }
 
 const HIDDEN: Findings = { illnesses: [], notChecked: ['what is in the tables, until they can be used'] }
@@ -91,14 +95,18 @@ const HIDDEN: Findings = { illnesses: [], notChecked: ['what is in the tables, u
 async function runChecks(checks: readonly NamedCheck[], patient: Patient): Promise<Findings> {
   const illnesses: Illness[] = []
   const notChecked: string[] = []
+  const unsure: string[] = []
   for (const [name, check] of checks) {
     try {
-      illnesses.push(...(await check(patient)))
+      for (const found of await check(patient)) {
+        if (typeof found === 'string') unsure.push(found)
+        else illnesses.push(found)
+      }
     } catch (error) {
       notChecked.push(`${name}: ${(error as Error).message}`)
     }
   }
-  return { illnesses, notChecked }
+  return { illnesses, notChecked, unsure }
 }
 
 function unseenSessions({ facts }: Patient): string[] {

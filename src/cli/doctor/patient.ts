@@ -10,16 +10,19 @@ export interface Patient {
   readonly db: Database
   readonly schema: EngineSchema
   readonly directUrl: string
+  /** `directUrl` is known, not only the pool's. */
+  readonly knowsDirect: boolean
   readonly facts: ServerFacts
   /** A pooler stands between. */
   readonly isPooled: boolean
   /** As the processes have it. */
   readonly prepared: boolean
-  /** Connections that a process may open. */
-  readonly connectionsPerProcess: number
+  /** Size of the pool of each process, if it is known. */
+  readonly poolMax: number | undefined
 }
 
-export type Check = (patient: Patient) => Promise<readonly Illness[]>
+/** Finds illnesses, and as text what it cannot tell. */
+export type Check = (patient: Patient) => Promise<readonly (Illness | string)[]>
 
 /** Identifier of SQL in a remedy, quoted where it must be. */
 export function identifier(name: string): string {

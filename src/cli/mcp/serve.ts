@@ -5,6 +5,16 @@ import type { Call } from '../call.ts'
 import { describeError } from '../output.ts'
 import type { Tool } from './tools.ts'
 
+/** Longer answers would fill an assistant's context. */
+const MAX_ANSWER = 50_000
+
+function textOf(text: string) {
+  const cut = text.length - MAX_ANSWER
+  if (cut <= 0) return { type: 'text' as const, text }
+  const note = `[cut: ${cut} of ${text.length} characters are left out; ask for fewer tasks or lines]`
+  return { type: 'text' as const, text: `${text.slice(0, MAX_ANSWER).toWellFormed()}\n${note}` }
+}
+
 /** Serves the tools until the client closes the connection, or a signal ends it. */
 export async function serveTools(tools: readonly Tool[], { signal, input }: Call): Promise<void> {
   const { McpServer, StdioServerTransport } = await loadSdk()
@@ -13,10 +23,10 @@ export async function serveTools(tools: readonly Tool[], { signal, input }: Call
     const annotations = { readOnlyHint: !writes, openWorldHint: false }
     server.registerTool(name, { description, inputSchema, annotations }, async (args) => {
       try {
-        return { content: [{ type: 'text', text: JSON.stringify(await run(args)) }] }
+        return { content: [textOf(JSON.stringify(await run(args)))] }
       } catch (error) {
         const { code, message } = describeError(error)
-        return { isError: true, content: [{ type: 'text', text: `${code}: ${message}` }] }
+        return { isError: true, content: [textOf(`${code}: ${message}`)] }
       }
     })
   }

@@ -30,8 +30,30 @@ function tool<Shape extends z.ZodRawShape>(
 const taskId = z.string().describe('Id of a task, such as task_0198c5a0f7e27c1a8b9d3e4f5a6b7c8d')
 const taskType = z.string().describe('Name of a task type')
 
-export function toolsOf(given: ManagerCall): Tool[] {
-  return [...readTools(given), ...writeTools(given).map((one) => ({ ...one, writes: true }))]
+export interface Permissions {
+  readonly allowWrites: boolean
+  /** Answers have params, and what may hold values of them. */
+  readonly withParams: boolean
+}
+
+export function toolsOf(given: ManagerCall, { allowWrites, withParams }: Permissions): Tool[] {
+  const writing = allowWrites ? writeTools(given).map((one) => ({ ...one, writes: true })) : []
+  const tools = [...readTools(given), ...writing]
+  if (withParams) return tools
+  return tools.map((one) => ({ ...one, run: async (args) => withoutParams(await one.run(args)) }))
+}
+
+/** What `redact` hides where a type is registered, and stacks. */
+const LEFT_OUT = new Set(['params', 'result', 'stack', 'steps', 'uniqueKey', 'concurrencyKey'])
+
+/** The same for the records in an answer's lists. */
+function withoutParams(answer: unknown): unknown {
+  if (Array.isArray(answer)) return answer.map(withoutParams)
+  if (typeof answer !== 'object' || answer === null) return answer
+  const kept = Object.entries(answer).filter(([key]) => !LEFT_OUT.has(key))
+  return Object.fromEntries(
+    kept.map(([key, value]) => [key, Array.isArray(value) ? withoutParams(value) : value]),
+  )
 }
 
 function readTools({ manager, db, call }: ManagerCall): Tool[] {
@@ -58,11 +80,16 @@ function readTools({ manager, db, call }: ManagerCall): Tool[] {
       },
       (args) => manager.listTasks(requireInput(listTasksQuery, args)),
     ),
-    tool('show_task', 'A task with its params, result, steps and attempts', { taskId }, async (args) => {
-      const task = await manager.getTask(args.taskId)
-      if (!task) throw taskNotFound(args.taskId)
-      return task
-    }),
+    tool(
+      'show_task',
+      'A task with its attempts; with --with-params also its params, result and steps',
+      { taskId },
+      async (args) => {
+        const task = await manager.getTask(args.taskId)
+        if (!task) throw taskNotFound(args.taskId)
+        return task
+      },
+    ),
     tool(
       'task_log',
       "Lines of a task's log, newest first",

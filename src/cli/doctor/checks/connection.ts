@@ -2,6 +2,7 @@ import { codeOf } from '../../../db/errors.ts'
 import { type Illness, illness } from '../illness.ts'
 import type { Check } from '../patient.ts'
 import { allowsTransactions, hearsNotifications, keepsPreparedStatements } from '../store/connection.ts'
+import { countListeners } from '../store/server.ts'
 
 /** @param variable where the connection string stands */
 export function connectionFails(error: unknown, variable: string): Illness {
@@ -29,12 +30,14 @@ function remediesFor(code = ''): string[] {
 }
 
 /** Without notifications, tasks of other processes start up to a poll interval later. */
-export const checkListen: Check = async ({ directUrl, pool }) => {
+export const checkListen: Check = async ({ directUrl, isPooled, knowsDirect, pool, schema }) => {
   try {
     if (await hearsNotifications(directUrl, pool)) return []
   } catch (error) {
     return [connectionFails(error, 'DATABASE_DIRECT_URL')]
   }
+  // The processes may know another one.
+  if (isPooled && !knowsDirect && (await countListeners(pool, schema.channel)) > 0) return []
   return [
     illness(
       'LISTEN_FAILS',

@@ -6,6 +6,10 @@ import { findHeldTransactions, readConnections } from '../store/server.ts'
 const IDLE_SECONDS = 60
 const OPEN_SECONDS = 900
 const FULL = 0.9
+/** Size of a process's pool, unless it is set. */
+const DEFAULT_POOL = 10
+/** What a process opens besides its pool: docs/operations.md. */
+const OWN_CONNECTIONS = 9
 
 export const checkTransactions: Check = async ({ pool, facts }) =>
   (await findHeldTransactions(pool, IDLE_SECONDS, OPEN_SECONDS)).map(
@@ -27,7 +31,7 @@ interface Bound {
   readonly used: number
 }
 
-export const checkConnections: Check = async ({ pool, db, facts, isPooled, connectionsPerProcess }) => {
+export const checkConnections: Check = async ({ pool, db, facts, isPooled, poolMax }) => {
   const found = await readConnections(pool)
   const bounds: Bound[] = [
     { of: 'the server (max_connections)', limit: found.serverLimit, used: found.serverUsed },
@@ -38,9 +42,10 @@ export const checkConnections: Check = async ({ pool, db, facts, isPooled, conne
   // Connections to a pooler are not the server's.
   if (isPooled) return full
   const processes = (await listExecutors(db)).filter(({ alive }) => alive).length
-  const needed = processes * connectionsPerProcess
-  const tight = bounds.filter(({ limit }) => needed > limit)
-  return [...full, ...tight.map((bound) => tooLarge(bound, processes, connectionsPerProcess))]
+  const each = (poolMax ?? DEFAULT_POOL) + OWN_CONNECTIONS
+  const tight = bounds.filter(({ limit }) => processes * each > limit)
+  const judge = poolMax === undefined ? maybeTooLarge : tooLarge
+  return [...full, ...tight.map((bound) => judge(bound, processes, each))]
 }
 
 const LESS = 'lower DATABASE_POOL_MAX, or the size of your pool, in each process'
@@ -54,12 +59,21 @@ function usedUp({ of, limit, used }: Bound): Illness {
   )
 }
 
-function tooLarge({ of, limit }: Bound, processes: number, each: number): Illness {
+function mayOpen({ of, limit }: Bound, processes: number, each: number): string {
+  return `${processes} processes may open ${each} connections each, and ${of} allows ${limit}`
+}
+
+/** The processes may have set it. */
+function maybeTooLarge(bound: Bound, processes: number, each: number): string {
+  return `pools: by default ${mayOpen(bound, processes, each)}; set DATABASE_POOL_MAX as the processes have it`
+}
+
+function tooLarge(bound: Bound, processes: number, each: number): Illness {
   return illness(
     'POOLS_TOO_LARGE',
-    `${processes} processes may open ${each} connections each, and ${of} allows ${limit}`,
+    mayOpen(bound, processes, each),
     LESS,
     'put PgBouncer in transaction mode before the server',
-    `raise the limit of ${of}`,
+    `raise the limit of ${bound.of}`,
   )
 }

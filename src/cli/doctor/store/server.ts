@@ -1,4 +1,4 @@
-import type pg from 'pg'
+import pg from 'pg'
 import { ENGINE_TYPES } from '../../../db/reading.ts'
 
 export interface ServerFacts {
@@ -46,12 +46,15 @@ export async function findOddSettings(pool: pg.Pool): Promise<OddSetting[]> {
   return (await pool.query<OddSetting>({ text: ODD_SETTINGS, types: ENGINE_TYPES })).rows
 }
 
+/** Maintenance takes its time, and ends by itself. */
 const HELD = `select pid, coalesce(usename, 'unknown')::text as role, coalesce(application_name, '')::text as application,
             state, extract(epoch from now() - xact_start)::float8 as seconds
        from pg_stat_activity
       where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'
         and ((state like 'idle in transaction%' and state_change < now() - $1::float8 * interval '1 second')
-             or xact_start < now() - $2::float8 * interval '1 second')
+             or (xact_start < now() - $2::float8 * interval '1 second'
+                 and not (state = 'active' and (application_name = 'pg_dump'
+                          or query ~* '^\\s*(vacuum|copy|create\\s+(unique\\s+)?index)\\M'))))
       order by xact_start
       limit 20`
 
@@ -71,6 +74,19 @@ export async function findHeldTransactions(
 ): Promise<HeldTransaction[]> {
   const values = [idleSeconds, openSeconds]
   return (await pool.query<HeldTransaction>({ text: HELD, values, types: ENGINE_TYPES })).rows
+}
+
+/** A pooler's sessions may have that name too, but run other statements before they listen. */
+const LISTENERS = `select count(*)::int as listeners
+       from pg_stat_activity
+      where datname = current_database() and application_name = 'fastify-async-tasks listener' and state = 'idle'
+        and query = $1 and query_start < backend_start + interval '5 seconds' and query_start < now() - interval '5 seconds'`
+
+/** Processes that listen on a connection of their own. */
+export async function countListeners(pool: pg.Pool, channel: string): Promise<number> {
+  const values = [`listen ${pg.escapeIdentifier(channel)}`]
+  const { rows } = await pool.query<{ listeners: number }>({ text: LISTENERS, values, types: ENGINE_TYPES })
+  return rows[0]?.listeners ?? 0
 }
 
 const CONNECTIONS = `select s.max_connections - s.reserved as "serverLimit",
