@@ -103,6 +103,7 @@ export interface AsyncTaskTables {
   readonly asyncTaskStarts: typeof asyncTaskStarts
   /** Ended tasks per minute and process, for rates without an index on end times. Kept for hours. */
   readonly asyncTaskMinutes: typeof asyncTaskMinutes
+  /** Figures of tasks by type and span of time. */
   readonly asyncTaskFigures: typeof asyncTaskFigures
   /** Work of one process at a time. A row, because poolers do not keep session locks. */
   readonly asyncTaskDuties: typeof asyncTaskDuties
