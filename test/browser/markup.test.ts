@@ -168,9 +168,12 @@ beforeEach(async () => {
 test('markup in any field of any row is shown as text, on every screen', async () => {
   expect(await fillWithMarkup()).toEqual(REFUSED)
   const screens: [query: string, ready: string][] = [
-    ['', 'tr[data-task]'],
-    [`?type=${encodeURIComponent(markup('type'))}`, '.empty, tr[data-task]'],
-    [`?q=${encodeURIComponent(markup('q'))}`, 'main'],
+    ['', 'main'],
+    ['?view=tasks', 'tr[data-task]'],
+    ['?view=activity', 'main'],
+    ['?view=account', 'main'],
+    [`?view=tasks&type=${encodeURIComponent(markup('type'))}`, '.empty, tr[data-task]'],
+    [`?view=tasks&q=${encodeURIComponent(markup('q'))}`, 'main'],
     ...Object.values(ids).map((taskId): [string, string] => [`?task=${taskId}`, '.timeline']),
     [`?task=${encodeURIComponent(markup('task'))}`, 'main'],
     ['?view=new', 'main'],
