@@ -70,6 +70,7 @@ describe('it is refused', () => {
 
   test('to disable the last administrator', async () => {
     await server.database.pool.query(`update users set role = 'viewer' where username <> 'admin'`)
+    await server.database.pool.query('update users set managed = false')
     for (const args of ['disable admin', 'role admin viewer'])
       expect(await users(args)).toMatchObject({ code: 1, err: expect.stringMatching(/^LAST_ADMIN: /) })
   })

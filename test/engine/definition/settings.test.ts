@@ -3,6 +3,7 @@ import { type TaskSettingsInput, taskSettings } from '../../../src/engine/defini
 
 test('the defaults are those of the contract', () => {
   expect(taskSettings.parse({})).toEqual({
+    auditRetentionDays: 365,
     concurrency: 2,
     pollIntervalMs: 1_000,
     timeoutSeconds: 14_400,
