@@ -38,8 +38,13 @@ test('it holds the engine, the plugin and the migrations of the engine, and noth
   )
   expect(installed.packed.some((name) => /^package\/migrations\/tasks\/\d+_.*\.sql$/.test(name))).toBe(true)
   const foreign =
-    /\/(market|accounts|migrations\/server|src|test)\/|\/dist\/(app|server|config)\.|\/embedded[\w-]*\.(js|d\.ts)$|\/cli\/((demo|build|embed|publish)[\w-]*|migrate)\./
+    /\/(market|migrations\/server|src|test)\/|\/dist\/(app|server|config)\.|\/embedded[\w-]*\.(js|d\.ts)$|\/cli\/((demo|build|embed|publish)[\w-]*|migrate)\./
   expect(installed.packed.filter((name) => foreign.test(name))).toEqual([])
+  // The command `users` needs these of the accounts.
+  const ofUsers =
+    /\/accounts\/(audit|bounded-queue|guessable|passwords|password-rules|user|store\/(change-users|sessions|users))\./
+  const ofAccounts = installed.packed.filter((name) => name.includes('/accounts/'))
+  expect(ofAccounts.filter((name) => !ofUsers.test(name))).toEqual([])
 })
 
 test("the README's embedding example runs a task and shows it over REST", () =>
