@@ -22,7 +22,7 @@ export function pruneCommand(run: CommandRun): Command {
   return new Command('prune')
     .summary('deletes tasks that ended so many days ago')
     .description(
-      'deletes tasks that ended so many days ago, and at least a minute, whatever their retention is, in small steps',
+      'deletes, in small batches, tasks that ended before the given number of days, and at least a minute ago; ignores the retention of their types',
     )
     .requiredOption('--older-than-days <days>', 'such as 7, or 0.5', parseNumber)
     .option('--task-type <type>', 'a type; repeatable. Default: all', (type, all: string[] = []) => [
