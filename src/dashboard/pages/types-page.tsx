@@ -3,6 +3,7 @@ import { client } from '../client.ts'
 import { Icon } from '../components/icon.tsx'
 import { Link } from '../components/link.tsx'
 import { Empty, Failure, Skeleton, Warning } from '../components/notice.tsx'
+import { TableHead } from '../components/table-head.tsx'
 import { Ago } from '../components/time.tsx'
 import { useText } from '../i18n/text.ts'
 import { formatDuration, formatSeconds } from '../i18n/time.ts'
@@ -41,17 +42,9 @@ export function TypesPage() {
       {types.data && types.data.length > 0 && (
         <div className="card table-card">
           <table className="plain">
-            <thead>
-              <tr>
-                <th>{text.types.type}</th>
-                <th>{text.types.defaults}</th>
-                <th>{text.types.counts}</th>
-                <th>{text.types.state}</th>
-                <th>
-                  <span className="visually-hidden">{text.app.actions}</span>
-                </th>
-              </tr>
-            </thead>
+            <TableHead
+              columns={[text.types.type, text.types.defaults, text.types.counts, text.types.state]}
+            />
             <tbody>
               {types.data.map((type) => (
                 <TypeRow key={type.taskType} type={type} onChange={types.refetch} />

@@ -3,6 +3,7 @@ import type { OpenSessionView } from '../../../client/index.ts'
 import { client } from '../../client.ts'
 import { Confirm } from '../../components/dialog.tsx'
 import { Failure, Skeleton } from '../../components/notice.tsx'
+import { TableHead } from '../../components/table-head.tsx'
 import { Ago } from '../../components/time.tsx'
 import { useText } from '../../i18n/text.ts'
 import { visible } from '../../i18n/visible.ts'
@@ -31,17 +32,14 @@ export function SessionsCard() {
       {!list.error && !list.data && <Skeleton lines={2} />}
       {list.data && (
         <table className="plain">
-          <thead>
-            <tr>
-              <th>{text.account.browser}</th>
-              <th>{text.account.address}</th>
-              <th>{text.account.loggedIn}</th>
-              <th>{text.account.lastUsed}</th>
-              <th>
-                <span className="visually-hidden">{text.app.actions}</span>
-              </th>
-            </tr>
-          </thead>
+          <TableHead
+            columns={[
+              text.account.browser,
+              text.account.address,
+              text.account.loggedIn,
+              text.account.lastUsed,
+            ]}
+          />
           <tbody>
             {list.data.map((one) => (
               <SessionRow key={one.id} session={one} onEnd={list.refetch} />

@@ -3,6 +3,7 @@ import type { AccountView, UserChange } from '../../../client/index.ts'
 import { client } from '../../client.ts'
 import { Icon } from '../../components/icon.tsx'
 import { Failure, Skeleton } from '../../components/notice.tsx'
+import { TableHead } from '../../components/table-head.tsx'
 import { useText } from '../../i18n/text.ts'
 import { visible } from '../../i18n/visible.ts'
 import { useServerState } from '../../state/server-state.tsx'
@@ -28,16 +29,7 @@ export function UsersCard() {
       {!list.error && !list.data && <Skeleton lines={2} />}
       {list.data && (
         <table className="plain">
-          <thead>
-            <tr>
-              <th>{text.account.name}</th>
-              <th>{text.account.role}</th>
-              <th>{text.account.enabled}</th>
-              <th>
-                <span className="visually-hidden">{text.app.actions}</span>
-              </th>
-            </tr>
-          </thead>
+          <TableHead columns={[text.account.name, text.account.role, text.account.enabled]} />
           <tbody>
             {list.data.map((user) => (
               <UserRow key={user.id} user={user} onChange={list.refetch} onReset={() => setOpen(user)} />

@@ -5,6 +5,7 @@ import { titleOf } from '../../components/foreign.tsx'
 import { Icon } from '../../components/icon.tsx'
 import { Link } from '../../components/link.tsx'
 import { Empty, Failure, Skeleton } from '../../components/notice.tsx'
+import { TableHead } from '../../components/table-head.tsx'
 import { Ago } from '../../components/time.tsx'
 import { useText } from '../../i18n/text.ts'
 import { visible } from '../../i18n/visible.ts'
@@ -83,18 +84,15 @@ function ScheduleTable({ list, onOpen }: { list: Query<ScheduleView[]>; onOpen: 
   return (
     <div className="card table-card">
       <table className="plain schedules">
-        <thead>
-          <tr>
-            <th>{text.schedules.name}</th>
-            <th>{text.schedules.cron}</th>
-            <th>{text.schedules.next}</th>
-            <th>{text.schedules.last}</th>
-            <th>{text.schedules.enabled}</th>
-            <th>
-              <span className="visually-hidden">{text.app.actions}</span>
-            </th>
-          </tr>
-        </thead>
+        <TableHead
+          columns={[
+            text.schedules.name,
+            text.schedules.cron,
+            text.schedules.next,
+            text.schedules.last,
+            text.schedules.enabled,
+          ]}
+        />
         <tbody>
           {list.data?.map((schedule) => (
             <ScheduleRow key={schedule.name} schedule={schedule} onChange={list.refetch} onOpen={onOpen} />
