@@ -52,9 +52,14 @@ function connect(): net.Socket {
   socket.on('error', () => {}).once('close', () => open.delete(socket))
   onTestFinished(async () => {
     socket.destroy()
-    if (!socket.closed) await once(socket, 'close')
+    await closed(socket)
   })
   return socket
+}
+
+/** Also after an error, as of a write to a connection that the server has just cut. */
+async function closed(socket: net.Socket): Promise<void> {
+  if (!socket.closed) await new Promise((resolve) => socket.once('close', resolve))
 }
 
 /** Everything the server sends until it closes the connection. */
@@ -63,14 +68,15 @@ async function readAll(socket: net.Socket): Promise<string> {
   socket.setEncoding('utf8').on('data', (chunk: string) => {
     text += chunk
   })
-  if (!socket.closed) await once(socket, 'close')
+  await closed(socket)
   return text
 }
 
-/** Sends one byte at a time, for as long as the connection lasts. */
+/** Sends a little at a time, until the server answers or cuts the connection. */
 function drip(socket: net.Socket, text: () => string): void {
   const timer = setInterval(() => socket.write(text()), 50)
-  socket.once('close', () => clearInterval(timer))
+  const stop = () => clearInterval(timer)
+  socket.once('data', stop).once('close', stop)
 }
 
 const isHealthy = async () => (await fetch(`http://127.0.0.1:${port}/health/live`)).status
