@@ -112,10 +112,9 @@ function readOne(value: unknown, hide: Hide, budget: { left: number }, depth: nu
   budget.left -= 1
   const error = withoutStatement(value)
   if (!isError(error)) {
-    const isSaying = typeof error === 'string' && error !== ''
-    return {
-      message: isSaying ? toText(error, hide) : `thrown: ${error === '' ? '""' : toText(error, hide)}`,
-    }
+    const text = toText(error, hide)
+    if (typeof error !== 'string') return { message: `thrown: ${text}` }
+    return { message: isBlank(text) ? `thrown: ${JSON.stringify(text)}` : text }
   }
   const below = (other: unknown) => readOne(other, hide, budget, depth + 1)
   const mayGoOn = () => depth < MAX_DEPTH && budget.left > 0
@@ -126,15 +125,21 @@ function readOne(value: unknown, hide: Hide, budget: { left: number }, depth: nu
   const more = countInner(error) - MAX_INNER
   if (more > 1 && errors.length > 0) errors.push({ message: `and ${more} more` })
   const cause = readProperty(error, 'cause')
+  const shownName = typeof name === 'string' ? bounded(name, hide).slice(0, MAX_NAME_CHARS) : ''
+  const text = message === undefined || message === null ? '' : toText(message, hide)
   return {
-    name: (typeof name === 'string' && bounded(name, hide).slice(0, MAX_NAME_CHARS)) || 'Error',
-    message: message === undefined || message === null ? '' : toText(message, hide),
+    name: isBlank(shownName) ? 'Error' : shownName,
+    message: isBlank(text) ? '' : text,
     ...(typeof code === 'string' ? { code: bounded(code, hide).slice(0, MAX_NAME_CHARS) } : {}),
     ...(typeof code === 'number' ? { code } : {}),
     ...(typeof stack === 'string' ? { stack: bounded(stack, hide) } : {}),
     ...(errors.length > 0 ? { errors } : {}),
     ...(cause !== undefined && mayGoOn() ? { cause: below(cause) } : {}),
   }
+}
+
+function isBlank(text: string): boolean {
+  return text.trim() === ''
 }
 
 function innerErrors(error: Error): unknown[] {

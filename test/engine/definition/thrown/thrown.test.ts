@@ -73,6 +73,8 @@ describe('an error keeps its words', () => {
       'thrown: {"err":{"name":"Error","message":"inside"}}',
     ],
     ['when it is empty text', '', 'thrown: ""'],
+    ['when it is blank text', ' \t', String.raw`thrown: " \t"`],
+    ['when its name and message are blank', own({ name: ' ', message: '\n' }), 'Error'],
   ])('%s', (_what, thrown, text) => {
     expect(describeError(thrown)).toBe(text)
   })
