@@ -110,6 +110,7 @@ test.each(['its own pool', "the host's pool"])(
   'every call after the close is refused by its code, with %s',
   async (whose) => {
     const pool = new pg.Pool({ connectionString: database.directUrl })
+    pool.on('error', () => {})
     const { app } = await register(
       whose === 'its own pool' ? {} : { connectionString: undefined as never, pool },
     )

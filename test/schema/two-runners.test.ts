@@ -28,6 +28,8 @@ beforeEach(async () => {
   database = await createTestDatabase('empty')
   // Of one connection each: both prepare their statements on the same ones.
   pool = new pg.Pool({ connectionString: database.directUrl, max: 2 })
+  // Its last connections may still be closing when the database is dropped.
+  pool.on('error', () => {})
 })
 afterEach(async () => {
   await Promise.all(apps.splice(0).map((app) => app.close()))

@@ -77,6 +77,7 @@ beforeAll(async () => {
     `alter role ${role.name} set search_path = elsewhere, "$user"`,
   ])
   pool = new pg.Pool({ connectionString: role.url, max: 2 })
+  pool.on('error', () => {})
   const stream = { write: (line: string) => void lines.push(line) }
   app = Fastify({ logger: { level: 'debug', stream } })
   // Notifications alone would make it wait for a minute.

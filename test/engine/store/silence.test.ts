@@ -18,6 +18,7 @@ beforeEach(async () => {
   proxy = await startFaultProxy(tables.database.url)
   // A host's own, without any time limit.
   pool = new pg.Pool({ connectionString: proxy.url, max: 1 })
+  pool.on('error', () => {})
   db = createDatabase(pool, {
     prepared: tables.database.prepared,
     schema: tables.database.schema,
