@@ -4,6 +4,7 @@ import { defineConfig, type TestProjectConfiguration } from 'vitest/config'
 import { BaseSequencer, type TestSpecification } from 'vitest/node'
 import { HAS_CHROMIUM } from './test/browser/executable.ts'
 import { BROWSER, RUNS, type Run } from './test/runs.ts'
+import { fastFolder } from './test/support/fast-folder.ts'
 
 // Workers and the processes that tests start load the same modules: compiled once.
 process.env.NODE_COMPILE_CACHE ??= path.resolve(import.meta.dirname, 'node_modules/.cache/node')
@@ -21,7 +22,12 @@ function project(name: Run): TestProjectConfiguration {
   const parallel = name === 'long' ? { fileParallelism: false, sequence: { groupOrder: 1 } } : {}
   // Loading the same modules again for each file costs 40 % of this project's CPU time: a worker keeps them.
   const isolate = name !== 'quick'
-  return { extends: true, test: { name, include, exclude: [...exclude, ...leftOut], isolate, ...parallel } }
+  // Installed packages are too large for memory, and speed is that of a disk.
+  const env = name === 'package' || name === 'long' ? {} : { TMPDIR: fastFolder() }
+  return {
+    extends: true,
+    test: { name, include, exclude: [...exclude, ...leftOut], isolate, env, ...parallel },
+  }
 }
 
 /** What takes longest starts first, so that no worker is left alone with it at the end. */

@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto'
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import path from 'node:path'
 import pg from 'pg'
 import type { TestProject } from 'vitest/node'
@@ -10,6 +9,7 @@ import { EngineSchema } from '../../src/db/engine-schema.ts'
 import { type MigrationHistory, migrate } from '../../src/db/migrate.ts'
 import { CHROMIUM, HAS_CHROMIUM } from '../browser/executable.ts'
 import { databaseUrl } from './database-url.ts'
+import { fastFolder } from './fast-folder.ts'
 import { HAS_PGBOUNCER, startPgBouncer } from './pgbouncer-process.ts'
 import { describePristine, type Pristine } from './pristine.ts'
 
@@ -118,7 +118,7 @@ async function containerServer(): Promise<TestServer | undefined> {
 }
 
 async function embeddedServer(): Promise<TestServer> {
-  const dataDir = mkdtempSync(path.join(tmpdir(), 'fastify-async-tasks-test-'))
+  const dataDir = mkdtempSync(path.join(fastFolder(), 'fastify-async-tasks-test-'))
   // As root the user postgres has to reach it.
   chmodSync(dataDir, 0o755)
   const server = await startEmbedded({ dataDir, durable: false, onNotice: console.log })
