@@ -67,9 +67,7 @@ export async function steer(
   const pending: TaskRow[] = []
   const refuse: Refuse = (taskId, code) => refused.set(taskId, code)
   let left = taskIds
-  let tried = 0
   const attempt = async (tries: number) => {
-    tried = tries
     const locked = tries === 2 && left.length === 1 && !context.isWaiting ? 'wait' : 'skip'
     context.isWaiting ||= locked === 'wait'
     const all = await ACTIONS[action](context, { ...options, taskIds: left, locked, refuse }).finally(() => {
@@ -86,8 +84,6 @@ export async function steer(
     if (action === 'cancel' && tries === 1) await request(context, left)
   }
   if (left.length > 0) await retryWhile(attempt, () => left.length > 0)
-  // The first try may have spent the time waiting for keys; skipped rows may be free by now.
-  if (left.length > 0 && tried === 1) await attempt(2)
   for (const taskId of left) refuse(taskId, action === 'cancel' ? 'CANCEL_PENDING' : 'TASK_BUSY')
   const { change } = options
   const unchanged = taskIds.filter((taskId) => !changed.has(taskId) && !refused.has(taskId))

@@ -1,10 +1,12 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import type pg from 'pg'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { createPool, endPool, withTransaction } from '../../../src/db/client.ts'
 import type { TaskContext } from '../../../src/engine/definition/context.ts'
 import { createTaskRegistry } from '../../../src/engine/definition/registry.ts'
-import { aborted, createGate, nextEvent } from '../../support/engine.ts'
+import { aborted, createEngine, createGate, nextEvent } from '../../support/engine.ts'
 import { useEngines } from '../../support/engines.ts'
+import { slowPool } from '../../support/slow-pool.ts'
 
 const engines = useEngines()
 /** Of the host's own, so that what it holds takes no connection of the engine's. */
@@ -194,6 +196,24 @@ describe('the cancel of a task that a transaction holds', () => {
     expect(await waitingStatements()).toBeLessThanOrEqual(1)
     for (const click of await clicks) expect(click).toMatchObject({ reason: { code: 'CANCEL_PENDING' } })
     expect(await waitingStatements()).toBe(0)
+    finish.open()
+    expect(await manager.waitFor(taskId)).toMatchObject({ status: 'cancelled' })
+  })
+
+  test('is recorded also where each statement takes longer than a cancel may', async () => {
+    const { task } = createTaskRegistry()
+    const held = createGate()
+    const finish = createGate()
+    const work = task('work')((_params, ctx) => holdGuard(ctx, () => finish.opened, held.open))
+    engines.start([work], SETTINGS)
+    const pool = slowPool(engines.database.pool, async (_query, send) => {
+      await delay(800)
+      return send()
+    })
+    const { manager } = createEngine({ ...engines.database, pool }, [work], SETTINGS)
+    const { taskId } = await manager.createTask(work)
+    await held.opened
+    await expect(manager.cancelTask(taskId)).rejects.toMatchObject({ code: 'CANCEL_PENDING' })
     finish.open()
     expect(await manager.waitFor(taskId)).toMatchObject({ status: 'cancelled' })
   })
