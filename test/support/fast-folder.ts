@@ -9,7 +9,11 @@ const NEEDED_BYTES = 6 * 1024 ** 3
  * fifth of the run's CPU time to make and delete them.
  */
 export function fastFolder(): string {
-  if (!existsSync(SHARED_MEMORY)) return tmpdir()
+  return hasFastFolder() ? SHARED_MEMORY : tmpdir()
+}
+
+export function hasFastFolder(): boolean {
+  if (!existsSync(SHARED_MEMORY)) return false
   const { bavail, bsize } = statfsSync(SHARED_MEMORY)
-  return bavail * bsize >= NEEDED_BYTES ? SHARED_MEMORY : tmpdir()
+  return bavail * bsize >= NEEDED_BYTES
 }

@@ -9,7 +9,7 @@ import { EngineSchema } from '../../src/db/engine-schema.ts'
 import { type MigrationHistory, migrate } from '../../src/db/migrate.ts'
 import { CHROMIUM, HAS_CHROMIUM } from '../browser/executable.ts'
 import { databaseUrl } from './database-url.ts'
-import { fastFolder } from './fast-folder.ts'
+import { fastFolder, hasFastFolder } from './fast-folder.ts'
 import { HAS_PGBOUNCER, startPgBouncer } from './pgbouncer-process.ts'
 import { describePristine, type Pristine } from './pristine.ts'
 
@@ -104,7 +104,10 @@ async function containerServer(): Promise<TestServer | undefined> {
     // A small image may name the compiler without holding it; a statement that it judges dear would fail.
     'jit=off',
   ]
-  const container = await new PostgreSqlContainer(image)
+  const server = new PostgreSqlContainer(image)
+  // An image of PostgreSQL keeps its data where this variable says.
+  if (hasFastFolder()) server.withTmpFs({ '/fast': 'rw,mode=1777' }).withEnvironment({ PGDATA: '/fast/data' })
+  const container = await server
     .withCommand(['postgres', ...settings.flatMap((setting) => ['-c', setting])])
     .start()
   const url = container.getConnectionUri()
