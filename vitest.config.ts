@@ -49,8 +49,9 @@ export default defineConfig({
     maxWorkers: 6,
     sequence: { sequencer: LongestFirst },
     // Waits end at their event. These limits end a test that hangs, on a busy machine too.
-    testTimeout: 120_000,
+    testTimeout: 180_000,
     hookTimeout: 240_000,
-    expect: { poll: { timeout: 60_000 } },
+    // A watch that could not open its stream in time tries again after a minute.
+    expect: { poll: { timeout: 90_000 } },
   },
 })

@@ -37,6 +37,8 @@ export class DueTimer {
   #wakeAt = Number.POSITIVE_INFINITY
   /** The earliest that was noted since the last claim was sent: that claim may not have seen the task. */
   #notedAt = Number.POSITIVE_INFINITY
+  /** The same of due times, by the database's clock: the first claim's response makes known what they are here. */
+  #notedDueAt = Number.POSITIVE_INFINITY
   #timer: NodeJS.Timeout | undefined
   #isClosed = false
   #hasFired = false
@@ -54,7 +56,7 @@ export class DueTimer {
 
   /** A claim is about to be sent. */
   begin(): void {
-    this.#notedAt = Number.POSITIVE_INFINITY
+    this.#forgetNoted()
   }
 
   read({ sentAt, receivedAt, at, nextDueAt }: ClaimReading): void {
@@ -62,7 +64,8 @@ export class DueTimer {
     const [least, most] = [at - receivedAt, at - sentAt]
     this.#offset = Math.max(least, Math.min(this.#offset ?? most, most))
     if (nextDueAt === undefined) return
-    this.#wakeAt = Math.min(this.#notedAt, this.#localOf(nextDueAt ?? Number.POSITIVE_INFINITY))
+    const dueAt = Math.min(this.#notedDueAt, nextDueAt ?? Number.POSITIVE_INFINITY)
+    this.#wakeAt = Math.min(this.#notedAt, this.#localOf(dueAt))
     this.#arm()
   }
 
@@ -73,14 +76,17 @@ export class DueTimer {
 
   /** A task will be due then, by the database's clock. */
   note(dueAt: number): void {
-    this.#noteLocal(this.#localOf(dueAt))
+    this.#notedDueAt = Math.min(this.#notedDueAt, dueAt)
+    this.#wakeBy(this.#localOf(dueAt))
   }
 
   /** Other executors are to claim tasks that are due: they may have no free slot. */
   noteElsewhere(): void {
     const { fleet, pollIntervalMs } = this.#options
     const { size, position } = fleet()
-    this.#noteLocal(performance.now() + (pollIntervalMs / 2) * (1 + position / size))
+    const wakeAt = performance.now() + (pollIntervalMs / 2) * (1 + position / size)
+    this.#notedAt = Math.min(this.#notedAt, wakeAt)
+    this.#wakeBy(wakeAt)
   }
 
   close(): void {
@@ -88,14 +94,18 @@ export class DueTimer {
     clearTimeout(this.#timer)
   }
 
-  #noteLocal(wakeAt: number): void {
-    this.#notedAt = Math.min(this.#notedAt, wakeAt)
+  #forgetNoted(): void {
+    this.#notedAt = Number.POSITIVE_INFINITY
+    this.#notedDueAt = Number.POSITIVE_INFINITY
+  }
+
+  #wakeBy(wakeAt: number): void {
     if (wakeAt >= this.#wakeAt) return
     this.#wakeAt = wakeAt
     this.#arm()
   }
 
-  /** Before the first claim, which reads all there is: never. */
+  /** Before the first claim's response: never. */
   #localOf(dueAt: number): number {
     const { fleet, pollIntervalMs } = this.#options
     if (this.#offset === undefined || dueAt === Number.POSITIVE_INFINITY) return Number.POSITIVE_INFINITY
@@ -113,7 +123,7 @@ export class DueTimer {
 
   #fire(): void {
     this.#wakeAt = Number.POSITIVE_INFINITY
-    this.#notedAt = Number.POSITIVE_INFINITY
+    this.#forgetNoted()
     this.#hasFired = true
     this.#options.onDue()
   }

@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest'
 import { createTaskRegistry } from '../../../src/engine/definition/registry.ts'
 import type { TaskOptions } from '../../../src/engine/definition/task.ts'
-import { nextEvent } from '../../support/engine.ts'
+import { createEngine, createGate, nextEvent } from '../../support/engine.ts'
 import { useEngines } from '../../support/engines.ts'
 import { captureStatements } from '../../support/plans.ts'
+import { slowPool } from '../../support/slow-pool.ts'
 
 const engines = useEngines()
 /** A task that is found by polling starts after the test's patience. */
@@ -62,6 +63,30 @@ describe.each<[kind: string, options: TaskOptions, types: number]>([
     const ended = await expectOnTime(manager.waitFor(made.taskId, { timeoutMs: PATIENCE_MS }))
     expect(ended.attempts).toHaveLength(2)
   })
+})
+
+test('a task that is created while the first claim is on its way starts when it is due', async () => {
+  const { all, work } = defineWork()
+  const sent = createGate()
+  const answer = createGate()
+  const pool = slowPool(engines.database.pool, async (query, send) => {
+    const result = await send()
+    if (isClaim(query)) {
+      sent.open()
+      await answer.opened
+    }
+    return result
+  })
+  const { executor, manager } = createEngine({ ...engines.database, pool }, all, deafOtherwise)
+  executor.start()
+  try {
+    await sent.opened
+    const made = await manager.createTask(work, {}, { delayMs: SHORT_MS })
+    answer.open()
+    await expectOnTime(manager.waitFor(made.taskId, { timeoutMs: PATIENCE_MS }))
+  } finally {
+    await executor.stop()
+  }
 })
 
 test('a task starts at the due time that another process has given it, earlier or later', async () => {
