@@ -32,6 +32,8 @@ export async function launchChromium(
     timeout: 60_000,
     ...options,
   })
+  // As `expect.poll`.
+  context.setDefaultTimeout(90_000)
   return {
     context,
     async close() {

@@ -20,7 +20,6 @@ export async function openBrowser(
     viewport: { width: 1360, height: 860 },
     ...options,
   })
-  context.setDefaultTimeout(20_000)
   const misdeeds: string[] = []
   context.on('request', (request) => {
     const url = request.url()

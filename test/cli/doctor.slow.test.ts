@@ -458,7 +458,7 @@ describe.runIf(HAS_PGBOUNCER || process.env.CI)('behind PgBouncer', () => {
     onTestFinished(() => one.stop())
     one.start()
     await expect
-      .poll(() => countListeners(database.pool, database.schema.channel), { timeout: 30_000 })
+      .poll(() => countListeners(database.pool, database.schema.channel), { timeout: 90_000 })
       .toBe(1)
     expect(await examine(only, env)).toMatchObject(healthy)
   })
