@@ -234,6 +234,7 @@ function registryOf(options: AsyncTasksOptions): TaskRegistry {
  * `prefix`, starts the executor when the app is ready and drains it in `app.close()`. The app's own validators, error
  * handler and 404 handler are not affected.
  *
- * @throws TaskError `INVALID_ARGUMENT` for invalid options, `MIGRATION_FAILED`, or `UNSUPPORTED_DATABASE`
+ * @throws TaskError `INVALID_ARGUMENT` for invalid options, `DATABASE_UNAVAILABLE` without a connection,
+ *   `MIGRATION_FAILED`, or `UNSUPPORTED_DATABASE`
  */
 export default fp(asyncTasks, { name: 'fastify-async-tasks', fastify: '5.x' })

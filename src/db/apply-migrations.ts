@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type pg from 'pg'
 import { TaskError } from '../engine/definition/errors.ts'
 import type { EngineSchema } from './engine-schema.ts'
-import { codeOf, DEADLOCK, LOCK_NOT_AVAILABLE } from './errors.ts'
+import { codeOf, DEADLOCK, LOCK_NOT_AVAILABLE, reason } from './errors.ts'
 import type { Migration, MigrationHistory } from './migrations.ts'
 import { Notices, type OnNotice } from './notices.ts'
 import { ENGINE_TYPES } from './reading.ts'
@@ -116,12 +116,6 @@ function rotate<T>(items: readonly T[], by: number): T[] {
 function isLockWait(error: unknown): boolean {
   const code = codeOf(error)
   return code === LOCK_NOT_AVAILABLE || code === DEADLOCK
-}
-
-/** With several addresses, only the code tells why a connection was refused. */
-export function reason(error: unknown): string {
-  const { message, code } = error as Error & { code?: string }
-  return message || code || String(error)
 }
 
 export function failure(message: string, cause?: unknown): TaskError {

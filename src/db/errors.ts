@@ -1,3 +1,4 @@
+import { TaskError } from '../engine/definition/errors.ts'
 import { chainOf, isError, readProperty } from '../engine/definition/thrown.ts'
 
 /**
@@ -95,4 +96,15 @@ export function isOutage(error: unknown): boolean {
 export function isTransient(error: unknown): boolean {
   const code = codeOf(error)
   return (code !== undefined && SQLSTATE.test(code) && !FINAL.test(code)) || isOutage(error)
+}
+
+/** With several addresses, only the code tells why a connection was refused. */
+export function reason(error: unknown): string {
+  const { message, code } = error as Error & { code?: string }
+  return message || code || String(error)
+}
+
+/** An outage, or a refused login, while an app starts. */
+export function unavailable(cause: unknown): TaskError {
+  return new TaskError('DATABASE_UNAVAILABLE', `the database is unavailable: ${reason(cause)}`, { cause })
 }

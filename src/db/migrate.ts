@@ -2,8 +2,9 @@ import { hostname } from 'node:os'
 import pg from 'pg'
 import { TaskError } from '../engine/definition/errors.ts'
 import { version } from '../version.ts'
-import { applyMigrations, failure, reason, type Target } from './apply-migrations.ts'
+import { applyMigrations, failure, type Target } from './apply-migrations.ts'
 import { EngineSchema } from './engine-schema.ts'
+import { isOutage, reason, unavailable, whileConnecting } from './errors.ts'
 import { awaitConnection } from './full-server.ts'
 import { takeMigrationLock } from './migration-lock.ts'
 import { type Migration, type MigrationHistory, readMigrations } from './migrations.ts'
@@ -65,7 +66,7 @@ interface Applied {
 /**
  * @param connection a connection that keeps its session (not PgBouncer in transaction mode)
  * @returns the names of the migrations that this call applied
- * @throws TaskError `MIGRATION_FAILED`
+ * @throws TaskError `MIGRATION_FAILED`, or `DATABASE_UNAVAILABLE` without a connection
  */
 export async function migrate(
   connection: string | pg.ClientConfig,
@@ -92,11 +93,14 @@ export async function migrate(
   const abort = () => void client.end().catch(() => {})
   signal?.addEventListener('abort', abort, { once: true })
   try {
-    await awaitConnection(connect, { signal, onWait })
+    await awaitConnection(connect, { signal, onWait }).catch((error: unknown) => {
+      throw whileConnecting(error)
+    })
     return await run(client, history, options)
   } catch (error) {
     if (options.signal?.aborted) throw options.signal.reason
     if (error instanceof TaskError) throw error
+    if (isOutage(error)) throw unavailable(error)
     throw failure(`the ${history} migrations failed: ${reason(error)}`, error)
   } finally {
     options.signal?.removeEventListener('abort', abort)

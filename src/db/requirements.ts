@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type pg from 'pg'
 import { TaskError } from '../engine/definition/errors.ts'
 import { queryPool } from './client.ts'
-import { isOutage, isRefusedLogin } from './errors.ts'
+import { isOutage, isRefusedLogin, unavailable } from './errors.ts'
 import { ENGINE_TYPES } from './reading.ts'
 
 interface Session {
@@ -69,7 +69,7 @@ const MISSING_TABLES = 'select name from unnest($1::text[]) as given (name) wher
 /**
  * Checks a pool's sessions and tables. Passes during an outage.
  *
- * @throws TaskError `UNSUPPORTED_DATABASE`, `MIGRATION_FAILED`; the server's error for a wrong login or database
+ * @throws TaskError `UNSUPPORTED_DATABASE`, `MIGRATION_FAILED`; `DATABASE_UNAVAILABLE` for a wrong login or database
  */
 export async function requireReady(pool: pg.Pool, tables: readonly string[]): Promise<void> {
   const over = new AbortController()
@@ -86,7 +86,8 @@ export async function requireReady(pool: pg.Pool, tables: readonly string[]): Pr
   try {
     await Promise.race([check(), delay(CHECK_TIMEOUT_MS, undefined, { signal: over.signal })])
   } catch (error) {
-    if (!isOutage(error) || isRefusedLogin(error)) throw error
+    if (isRefusedLogin(error)) throw unavailable(error)
+    if (!isOutage(error)) throw error
   } finally {
     over.abort()
   }

@@ -171,8 +171,13 @@ function nameValidation(part: string | undefined, errors: readonly FieldProblem[
   return isAboutParams ? 'INVALID_PARAMS' : 'INVALID_REQUEST'
 }
 
+/** Its message may name the database's host. */
+function isOfStart(code: TaskErrorCode): boolean {
+  return code === 'MIGRATION_FAILED' || code === 'UNSUPPORTED_DATABASE' || code === 'DATABASE_UNAVAILABLE'
+}
+
 function fromTaskError(error: TaskError): Problem {
-  if (error.code === 'MIGRATION_FAILED' || error.code === 'UNSUPPORTED_DATABASE') {
+  if (isOfStart(error.code)) {
     return makeProblem(
       503,
       'DATABASE_UNAVAILABLE',

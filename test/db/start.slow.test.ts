@@ -102,8 +102,15 @@ test.each(['28P01', '3D000'])('a start that the server refuses with %s says so',
   else url.pathname = '/nowhere'
   for (const migrate of ['auto', false] as const) {
     const started = register({ connectionString: url.href, migrate })
-    await expect(started).rejects.toThrow(/password authentication failed|"nowhere" does not exist/)
+    const message = expect.stringMatching(/password authentication failed|"nowhere" does not exist/)
+    await expect(started).rejects.toMatchObject({ code: 'DATABASE_UNAVAILABLE', message })
   }
+})
+
+test('a start without its database has a code of its own', async () => {
+  const message = 'the database is unavailable: connect ECONNREFUSED 127.0.0.1:1'
+  const started = register({ connectionString: 'postgres://me:hush@127.0.0.1:1/app' })
+  await expect(started).rejects.toMatchObject({ code: 'DATABASE_UNAVAILABLE', message })
 })
 
 test.each(['its own pool', "the host's pool"])(
