@@ -3,12 +3,13 @@ import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastif
 import type pg from 'pg'
 import { ensureAdmin } from './accounts/admin.ts'
 import type { FirstPassword } from './accounts/first-password.ts'
+import { WeakPassword } from './accounts/password-rules.ts'
 import accounts from './accounts/plugin.ts'
 import requestLimit from './accounts/request-limit.ts'
 import { sessionCookie } from './accounts/session-cookie.ts'
 import type { Appointment } from './accounts/store/appoint.ts'
 import { findCredentials } from './accounts/store/users.ts'
-import type { Config } from './config.ts'
+import { type Config, ConfigError } from './config.ts'
 import { createPool, endPool, ping } from './db/client.ts'
 import { awaitConnection } from './db/full-server.ts'
 import { migrate } from './db/migrate.ts'
@@ -104,7 +105,7 @@ async function compose(app: FastifyInstance, config: Config, options: AppOptions
   const pool = openPool(app, config, databaseUrl)
 
   const { publicUrl } = config.http
-  await app.register(securityHeaders, { isHttps: publicUrl?.protocol === 'https:' })
+  await app.register(securityHeaders, { hsts: publicUrl?.protocol === 'https:' && publicUrl.port === '' })
   await app.register(requestLimit, { perMinute: config.http.requestsPerMinute })
   await registerAccounts(app, pool, config, options)
 
@@ -177,6 +178,13 @@ async function appointAdmin(
     username: adminUsername,
     password: adminPassword,
     onAppointed: (appointment) => logAppointment(app, appointment),
+    onWeakPassword: (expected) =>
+      app.log.warn(
+        `ADMIN_PASSWORD: expected ${expected}. It works on, because ${JSON.stringify(adminUsername)} has it already; set another one`,
+      ),
+  }).catch((error: unknown) => {
+    if (!(error instanceof WeakPassword)) throw error
+    throw new ConfigError([{ variable: 'ADMIN_PASSWORD', expected: error.expected }])
   })
   app.decorate('firstBootPassword', firstBootPassword)
   const admin = await findCredentials(pool, adminUsername)

@@ -1,5 +1,4 @@
 import { z } from 'zod'
-import { findPasswordFault } from './accounts/password-rules.ts'
 import {
   databaseUrl,
   flag,
@@ -13,6 +12,7 @@ import {
   trustProxy,
   username,
 } from './config-variables.ts'
+import { MAX_PASSWORD_CHARS } from './contract/session.ts'
 import { MAX_POLL_INTERVAL_MS, type TaskSettings, taskSettings } from './engine/definition/settings.ts'
 
 /**
@@ -98,7 +98,11 @@ export const environment = z
     SESSION_TTL_HOURS: number({ min: 0.01, max: 8_760, isInt: false }).default(12),
     SESSION_IDLE_MINUTES: number({ min: 0.01, max: 525_600, isInt: false }).default(30),
     ADMIN_USERNAME: username('a name of 1 to 100 characters that is not blank').default('admin'),
-    ADMIN_PASSWORD: secret('a password').optional(),
+    ADMIN_PASSWORD: z
+      .string()
+      .max(MAX_PASSWORD_CHARS)
+      .register(notes, { expected: `a password of at most ${MAX_PASSWORD_CHARS} characters`, secret: true })
+      .optional(),
     MARKET_SOURCE: oneOf(['sample', 'files', 'tushare']).default('sample'),
     MARKET_FILES_DIR: text('a folder').optional(),
     TUSHARE_TOKEN: secret('the token of a Tushare account').optional(),
@@ -132,9 +136,6 @@ function checkTogether(env: Environment, context: z.RefinementCtx): void {
   if (env.NODE_ENV === 'production' && env.AUTH_SECRET === undefined) {
     refuse('AUTH_SECRET', 'at least 32 characters, because NODE_ENV is production')
   }
-  const { ADMIN_PASSWORD: password, ADMIN_USERNAME: admin = '' } = env
-  const fault = password === undefined ? undefined : findPasswordFault(password, admin)
-  if (fault !== undefined) refuse('ADMIN_PASSWORD', fault)
   const { MARKET_SOURCE: source } = env
   if (source === 'files' && env.MARKET_FILES_DIR === undefined)
     refuse('MARKET_FILES_DIR', 'the folder of the CSV files, because MARKET_SOURCE is files')

@@ -183,6 +183,7 @@ function isForPeople(error: unknown): error is Error {
   return (
     isInstance(error, ServerRunningError) ||
     isInstance(error, EmbeddedPostgresError) ||
+    isInstance(error, ConfigError) ||
     isInstance(error, TaskError) ||
     codeOf(error) === 'EADDRINUSE'
   )

@@ -83,6 +83,13 @@ test('sessions outlive a restart where the secret stays, and end with a new pass
   await visit('the second one', async (app) => expect(await ask(app)).toBe(401))
 })
 
+test('a weak ADMIN_PASSWORD stops a start that would set it, like any wrong variable', async () => {
+  database = await createTestDatabase('server')
+  await expect(boot({ ADMIN_USERNAME: 'The Operators', ADMIN_PASSWORD: 'the operators' })).rejects.toThrow(
+    'the configuration has 1 problem(s):\n  ADMIN_PASSWORD: expected a password other than the user name',
+  )
+})
+
 test('a boot that fails leaves no connection behind', async () => {
   database = await createTestDatabase('server')
   await database.pool.query('alter table users rename to people')

@@ -8,9 +8,11 @@ const MIN_PASSWORD_CHARS = 12
 export class WeakPassword extends Error {
   override readonly name = 'WeakPassword'
   readonly code = 'WEAK_PASSWORD'
+  readonly expected: string
 
   constructor(expected: string) {
     super(`expected ${expected}`)
+    this.expected = expected
   }
 }
 
@@ -23,8 +25,9 @@ export async function hashNewPassword(password: string, username: string): Promi
 
 /** What was expected instead; undefined for a good password. */
 export function findPasswordFault(password: string, username: string): string | undefined {
-  // Not as UTF-16, nor as typed on some keyboards: an emoji and an accented letter are one character each.
-  const chars = [...password.normalize('NFC')].length
+  // Not as UTF-16, nor as typed on some keyboards: an emoji and an accented letter are one character each, and so are
+  // spaces in a row.
+  const chars = [...password.normalize('NFC').replaceAll(/\s+/g, ' ')].length
   if (chars < MIN_PASSWORD_CHARS || password.length > MAX_PASSWORD_CHARS) {
     return `a password of ${MIN_PASSWORD_CHARS} to ${MAX_PASSWORD_CHARS} characters, got ${chars}`
   }

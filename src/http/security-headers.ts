@@ -5,13 +5,13 @@ import fp from 'fastify-plugin'
 const YEAR_SECONDS = 31_536_000
 
 export interface SecurityHeadersOptions {
-  /** Browsers reach the server over HTTPS alone. */
-  isHttps: boolean
+  /** Tells browsers to use HTTPS alone for this host, on all its ports. */
+  hsts: boolean
 }
 
 /** Browsers load nothing from elsewhere and show our pages in no frame. */
 export default fp(
-  async (app: FastifyInstance, { isHttps }: SecurityHeadersOptions) => {
+  async (app: FastifyInstance, { hsts }: SecurityHeadersOptions) => {
     await app.register(helmet, {
       contentSecurityPolicy: {
         useDefaults: false,
@@ -29,7 +29,7 @@ export default fp(
         },
       },
       // Not for subdomains, which may belong to others.
-      strictTransportSecurity: isHttps && { maxAge: YEAR_SECONDS, includeSubDomains: false },
+      strictTransportSecurity: hsts && { maxAge: YEAR_SECONDS, includeSubDomains: false },
     })
   },
   { name: 'security-headers', fastify: '5.x' },

@@ -9,6 +9,7 @@ test.each([
   // Twelve UTF-16 units each, of six characters.
   ['🦊🐙🍋🚲🎻🧊', 'a password of 12 to 1000 characters, got 6'],
   ['ä ö ü ä ö ü'.normalize('NFD'), 'a password of 12 to 1000 characters, got 11'],
+  ['x        y  z', 'a password of 12 to 1000 characters, got 5'],
   ['🦊🐙🍋🚲🎻🧊 beside the lake', undefined],
   ['窗外的雨一直下到星期二早上', undefined],
   ['a quiet river bends '.repeat(50), undefined],

@@ -12,15 +12,23 @@ async function start(PUBLIC_URL: string) {
 
 describe('the cookie of a log-in', () => {
   test.each([
-    ['https://tasks.example', '__Host-async_tasks_session', '/', true],
-    ['https://tasks.example/ops/', '__Secure-async_tasks_session', '/ops/api/admin', true],
-    ['http://tasks.example/ops', 'async_tasks_session', '/ops/api/admin', undefined],
-  ])('at %s is %s', async (url, name, path, secure) => {
+    ['https://tasks.example', '__Host-async_tasks_session', '/', true, 'max-age=31536000'],
+    [
+      'https://tasks.example/ops/',
+      '__Secure-async_tasks_session',
+      '/ops/api/admin',
+      true,
+      'max-age=31536000',
+    ],
+    // Browsers would use HTTPS alone for the other ports of this host, too.
+    ['https://tasks.example:8443', '__Host-async_tasks_session', '/', true, undefined],
+    ['http://tasks.example/ops', 'async_tasks_session', '/ops/api/admin', undefined, undefined],
+  ])('at %s is %s', async (url, name, path, secure, hsts) => {
     const { server, cookie, answer } = await start(url)
     expect(cookie).toMatchObject({ name, path, httpOnly: true, sameSite: 'Strict' })
     // It came over plain HTTP, as behind a proxy.
     expect(cookie.secure).toBe(secure)
-    expect(answer.headers['strict-transport-security']).toBe(secure && 'max-age=31536000')
+    expect(answer.headers['strict-transport-security']).toBe(hsts)
     const cookies = { [name]: cookie.value }
     expect((await server.app.inject({ url: '/api/admin/tasks', cookies })).statusCode).toBe(200)
     const logOut = await server.app.inject({ method: 'POST', url: '/api/admin/auth/logout', cookies })
