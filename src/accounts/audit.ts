@@ -1,14 +1,14 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type pg from 'pg'
 import type { AuditAction } from '../contract/audit-views.ts'
-import type { Actor } from '../engine/definition/actor.ts'
-import { entriesValue, type NewAuditEntry, RECORD } from '../engine/store/audit.ts'
+import { type Actor, toColumn } from '../engine/definition/actor.ts'
 import { toProblem } from '../http/problems.ts'
 import { described } from '../telemetry/described.ts'
+import { LimitedLogins } from './limited-logins.ts'
+import { type AccountEvent, recordEvents } from './store/audit.ts'
+import { findCredentials, findUser } from './store/users.ts'
 import type { User } from './user.ts'
 
-/** An entry of the audit about accounts. Subjects are users' names; passwords are in none. */
-export type AccountEvent = NewAuditEntry
 type Named = Pick<User, 'id' | 'username'>
 
 /** Of the scopes below `/auth`. */
@@ -53,27 +53,22 @@ export function refusedLogin(request: FastifyRequest, known: Named | undefined):
   return { actor: actorOf(request), action: 'user.login', subject, outcome: 'INVALID_CREDENTIALS' }
 }
 
-/** With the client of a transaction: if and only if that commits. */
-export async function recordEvents(
-  db: pg.Pool | pg.PoolClient,
-  ...events: readonly AccountEvent[]
-): Promise<void> {
-  await db.query(RECORD.text, [entriesValue(events)])
-}
-
-/** Writes an entry for each refused change by a user, and logs all changes and log-ins of the scope. */
+/**
+ * Writes an entry for each refused change by a user and for log-ins that a limit refuses, and logs all changes and
+ * log-ins of the scope.
+ */
 export function auditScope(app: FastifyInstance, pool: pg.Pool): void {
-  const actionOf = ({ method, routeOptions: { url } }: FastifyRequest) =>
-    ACTIONS[`${method} ${url?.slice(app.prefix.length)}`]
+  const limited = new LimitedLogins(app)
+  const actionOf = (request: FastifyRequest) => findAction(app, request)
   app.addHook('onError', async (request, _reply, error) => {
     const action = actionOf(request)
     if (!action) return
     const { status, code } = toProblem(error)
     refusals.set(request, code)
     // Strangers must not fill the table; a wrong password is written by the log-in.
-    if (!callers.has(request) || status >= 500) return
-    const event = { actor: actorOf(request), action, subject: subjectOf(request), outcome: code }
-    await recordEvents(pool, event).catch((failure: unknown) => {
+    const isLimited = action === 'user.login' && status === 429
+    if (status >= 500 || !(isLimited ? await limited.hasEntry(request) : callers.has(request))) return
+    await recordRefusal(pool, request, action, code).catch((failure: unknown) => {
       request.log.error(described(failure), 'a refused change could not be written to the audit')
     })
   })
@@ -86,10 +81,38 @@ export function auditScope(app: FastifyInstance, pool: pg.Pool): void {
   })
 }
 
-/** The user whom a change is about: another one, or the caller. */
-function subjectOf(request: FastifyRequest): string | null {
-  const named = { ...(request.body as object | null | undefined), ...(request.params as object | undefined) }
-  const { userId, username } = named as Record<string, unknown>
-  const other = [userId, username].find((value) => typeof value === 'string')
-  return other ?? callers.get(request)?.username ?? null
+function findAction(app: FastifyInstance, request: FastifyRequest): AuditAction | undefined {
+  const { method, routeOptions, body } = request
+  const action = ACTIONS[`${method} ${routeOptions.url?.slice(app.prefix.length)}`]
+  return action === 'user.update' && readText(body, 'password') !== undefined ? 'user.password' : action
+}
+
+async function recordRefusal(
+  pool: pg.Pool,
+  request: FastifyRequest,
+  action: AuditAction,
+  outcome: string,
+): Promise<void> {
+  const subject = await findSubject(pool, request, action)
+  await recordEvents(pool, { actor: actorOf(request), action, subject, outcome })
+}
+
+/** The name of the user whom a change is about: another one, or the caller. Of a log-in only a name that somebody has. */
+async function findSubject(
+  pool: pg.Pool,
+  request: FastifyRequest,
+  action: AuditAction,
+): Promise<string | null> {
+  const username = toColumn(readText(request.body, 'username'))
+  if (action === 'user.login')
+    return username === null ? null : ((await findCredentials(pool, username))?.username ?? null)
+  const userId = toColumn(readText(request.params, 'userId'))
+  if (userId !== null) return (await findUser(pool, userId))?.username ?? userId
+  return username ?? callers.get(request)?.username ?? null
+}
+
+/** Of a body or path that may be anything. */
+function readText(from: unknown, name: string): string | undefined {
+  const value = (from as Record<string, unknown> | null | undefined)?.[name]
+  return typeof value === 'string' ? value : undefined
 }

@@ -3,8 +3,9 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type pg from 'pg'
 import { requireOwnOriginOfCookie } from '../http/origin.ts'
 import { HttpProblem } from '../http/problems.ts'
-import { type AccountEvent, eventOf, noteCaller } from './audit.ts'
+import { eventOf, noteCaller } from './audit.ts'
 import type { SessionCookie } from './session-cookie.ts'
+import type { AccountEvent } from './store/audit.ts'
 import {
   closeAllSessions,
   closeSession,

@@ -1,5 +1,7 @@
 import type { InjectOptions } from 'fastify'
-import { beforeEach, expect, test } from 'vitest'
+import { beforeEach, describe, expect, test } from 'vitest'
+import { GUESSES, hashName } from '../../src/accounts/password-check.ts'
+import { takeGuess } from '../../src/accounts/store/logins.ts'
 import type { AuditPage } from '../../src/contract/audit.ts'
 import {
   ADMIN,
@@ -53,6 +55,48 @@ test('a log-in has an entry, also a refused one, and names that nobody has are n
   expect(entry).toMatchObject({ requestId: expect.stringMatching(/^req-/), address: '127.0.0.1' })
 })
 
+describe('log-ins that a limit refuses', () => {
+  const limited = async () => {
+    const { rows } = await server.database.pool.query<{ subject: string | null; address: string }>(
+      `select subject, address from async_task_audit where outcome like 'TOO_MANY_%' order by at, id`,
+    )
+    return rows
+  }
+  const guess = async (username: string, address: string, times: number) => {
+    const statuses: number[] = []
+    for (let n = 0; n < times; n++) {
+      const answer = await server.app.inject({
+        method: 'POST',
+        url: `${AUTH}/login`,
+        payload: { username, password: `guess ${n}` },
+        remoteAddress: address,
+      })
+      statuses.push(answer.statusCode)
+    }
+    return statuses
+  }
+
+  test('have one entry for each address, which names a user who exists', async () => {
+    expect(await guess('admin', '192.0.2.1', 9)).toEqual([401, 401, 401, 401, 401, 429, 429, 429, 429])
+    expect(await guess('my password by mistake', '192.0.2.2', 7)).toContain(429)
+    expect(await guess('viewer', '192.0.2.1', 7)).toContain(429)
+    expect(await limited()).toEqual([
+      { subject: 'admin', address: '192.0.2.1' },
+      { subject: null, address: '192.0.2.2' },
+    ])
+  })
+
+  test('have a hundred entries at most, from however many addresses', async () => {
+    let isFree = true
+    while (isFree) isFree = await takeGuess(server.database.pool, hashName('admin'), GUESSES)
+    const answers = await Promise.all(
+      Array.from({ length: 120 }, (_, n) => guess('admin', `198.51.100.${n}`, 1)),
+    )
+    expect(answers.flat()).toEqual(Array(120).fill(429))
+    expect(await limited()).toHaveLength(100)
+  })
+})
+
 test('log-outs, ended sessions and new passwords have one entry each', async () => {
   const first = await logIn(server.app, ADMIN)
   const { sessions } = (await server.app.inject(withToken({ url: `${AUTH}/sessions` }, first))).json<{
@@ -92,6 +136,8 @@ test('changes of users have one entry each, refused ones too, and strangers leav
   await send(admin, 'PATCH', path, { role: 'admin' })
   await send(admin, 'PATCH', path, { password: `${NEXT} again` })
   await send(admin, 'PATCH', path, { disabled: true })
+  await send(admin, 'PATCH', path, { password: 'short' })
+  await send(admin, 'PATCH', '/users/nobody', { role: 'admin' })
   await send(viewer, 'PATCH', path, { role: 'admin' })
   await send('none', 'PATCH', path, { role: 'admin' })
   expect(await entries()).toEqual([
@@ -101,7 +147,9 @@ test('changes of users have one entry each, refused ones too, and strangers leav
     ['admin', 'user.update', 'ada', 'ok'],
     ['admin', 'user.password', 'ada', 'ok'],
     ['admin', 'user.update', 'ada', 'ok'],
-    ['viewer', 'user.update', user.id, 'READ_ONLY'],
+    ['admin', 'user.password', 'ada', 'WEAK_PASSWORD'],
+    ['admin', 'user.update', 'nobody', 'USER_NOT_FOUND'],
+    ['viewer', 'user.update', 'ada', 'READ_ONLY'],
   ])
 })
 

@@ -38,6 +38,14 @@ async function statusOf(token: string): Promise<number> {
   return (await server.app.inject(withToken({ url: URL }, token))).statusCode
 }
 
+test('a session is known by 192 random bits, other ones at each log-in', async () => {
+  const numberOf = (token: string) =>
+    (JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as { jti: string }).jti
+  const numbers = [good, await logIn(server.app, ADMIN), await logIn(server.app, ADMIN)].map(numberOf)
+  for (const number of numbers) expect(number).toMatch(/^[\w-]{32}$/)
+  expect(new Set(numbers).size).toBe(3)
+})
+
 test('a token signed here with the claims of a session is good', async () => {
   expect(await statusOf(good)).toBe(200)
   expect(await statusOf(hmac(HS256, claims))).toBe(200)

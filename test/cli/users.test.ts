@@ -60,12 +60,40 @@ describe('it is refused', () => {
     ['add eve', 'short', 1, /^WEAK_PASSWORD: expected a password of 12 to 1000 characters, got 5$/m],
     ['add eve', '', 2, /^INVALID_ARGUMENT: the password is read from the terminal or the standard input/],
     ['add eve --role owner', PASSWORD, 2, /--role: expected one of admin, viewer/],
-    ['passwd nobody', PASSWORD, 2, /there is no user nobody/],
+    ['passwd nobody', PASSWORD, 1, /^USER_NOT_FOUND: there is no user "nobody"/],
+    [`add ${'x'.repeat(101)}`, PASSWORD, 2, /^INVALID_ARGUMENT: username: /],
     ['role admin', '', 2, /missing required argument 'role'/],
   ])('to run users %s with %j', async (args, input, code, message) => {
     const result = await users(args, input)
     expect(result).toMatchObject({ code, out: '' })
     expect(result.err).toMatch(message)
+  })
+
+  test('with an entry in the audit, like a change that is made', async () => {
+    await server.database.pool.query('truncate async_task_audit')
+    await users('add eve', PASSWORD)
+    await users('add eve', PASSWORD)
+    await users('passwd eve', 'short')
+    await users('passwd eve', `${PASSWORD}, changed`)
+    await users('role nobody viewer')
+    await users('disable admin')
+    await users('logout eve')
+    await users('sessions nobody')
+    const { rows } = await server.database.pool.query(
+      'select actor_id, action, subject, outcome from async_task_audit order by at, id',
+    )
+    const entry = (action: string, subject: string, outcome = 'ok') => ({
+      ...{ actor_id: 'cli:ada', action, subject, outcome },
+    })
+    expect(rows).toEqual([
+      entry('user.create', 'eve'),
+      entry('user.create', 'eve', 'USERNAME_TAKEN'),
+      entry('user.password', 'eve', 'WEAK_PASSWORD'),
+      entry('user.password', 'eve'),
+      entry('user.update', 'nobody', 'USER_NOT_FOUND'),
+      entry('user.update', 'admin', 'MANAGED_USER'),
+      entry('session.end', 'eve'),
+    ])
   })
 
   test('to disable the last administrator', async () => {

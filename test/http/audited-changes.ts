@@ -8,10 +8,14 @@ import type { TaskManager } from '../../src/engine/manager/manager.ts'
 export interface Change {
   readonly action: string
   readonly subject: string | null
-  readonly rest: InjectOptions & { url: string }
-  readonly code: (tasks: TaskManager, options: { actor: Actor }) => Promise<unknown>
+  /** Absent: a command alone does it. */
+  readonly rest?: InjectOptions & { url: string }
+  /** Absent: `app.tasks` does not do it. */
+  readonly code?: (tasks: TaskManager, options: { actor: Actor }) => Promise<unknown>
   /** Arguments of the command that does the same. */
   readonly cli?: readonly string[]
+  /** What the command reads. */
+  readonly input?: string
 }
 
 /** An entry that a change has to leave. */
@@ -156,6 +160,54 @@ const bulk = (pick: Pick) =>
       }
     })
 
+/** Users that exist now and then. */
+const USERS = ['u1', 'u2', 'u3'] as const
+const GOOD = 'a quiet river bends'
+
+/** The id of a user; for a name that nobody has, the name. */
+type IdOf = (username: string) => string
+
+const onUser = (idOf: IdOf) =>
+  fc
+    .record({
+      what: fc.constantFrom('create', 'create', 'role', 'disable', 'passwd', 'logout'),
+      name: fc.constantFrom(...USERS),
+      role: fc.constantFrom('admin', 'viewer'),
+      password: fc.constantFrom(GOOD, 'too short'),
+      isManaged: fc.boolean(),
+    })
+    .map(({ what, name, role, password, isManaged }): Change => {
+      const patch = (username: string, payload: object) => ({
+        rest: { method: 'PATCH' as const, url: `/auth/users/${idOf(username)}`, payload },
+      })
+      if (what === 'create') {
+        const payload = { username: name, password, role }
+        const rest = { method: 'POST' as const, url: '/auth/users', payload }
+        return {
+          ...{ action: 'user.create', subject: name, rest },
+          ...{ cli: ['users', 'add', name, '--role', role], input: password },
+        }
+      }
+      if (what === 'passwd') {
+        return {
+          ...{ action: 'user.password', subject: name, ...patch(name, { password }) },
+          ...{ cli: ['users', 'passwd', name], input: password },
+        }
+      }
+      if (what === 'logout') return { action: 'session.end', subject: name, cli: ['users', 'logout', name] }
+      // Of the admin of the environment it is refused.
+      const whose = isManaged ? 'admin' : name
+      return what === 'role'
+        ? {
+            ...{ action: 'user.update', subject: whose, ...patch(whose, { role: 'viewer' }) },
+            cli: ['users', 'role', whose, 'viewer'],
+          }
+        : {
+            ...{ action: 'user.update', subject: whose, ...patch(whose, { disabled: true }) },
+            cli: ['users', 'disable', whose],
+          }
+    })
+
 /** What no route takes. */
 const invalid: Change = {
   action: 'task.create',
@@ -165,7 +217,7 @@ const invalid: Change = {
 }
 
 /** Changes one after the other, always the same for a seed. */
-export function sampleChange(pick: Pick, seed: number): Change {
+export function sampleChange(pick: Pick, idOf: IdOf, seed: number): Change {
   const any = fc.oneof(
     { weight: 8, arbitrary: create },
     { weight: 10, arbitrary: onTask(pick) },
@@ -173,6 +225,7 @@ export function sampleChange(pick: Pick, seed: number): Change {
     { weight: 2, arbitrary: onType },
     { weight: 4, arbitrary: onSchedule },
     { weight: 1, arbitrary: fc.constant(invalid) },
+    { weight: 1, arbitrary: onUser(idOf) },
   )
   return fc.sample(any, { seed, numRuns: 1 })[0] ?? invalid
 }

@@ -1,8 +1,8 @@
 import type pg from 'pg'
 import { queryPool, withTransaction } from '../../db/client.ts'
 import { instant } from '../../db/reading.ts'
-import { type AccountEvent, recordEvents } from '../audit.ts'
 import type { User } from '../user.ts'
+import { type AccountEvent, recordEvents } from './audit.ts'
 
 export interface NewSession {
   readonly id: string

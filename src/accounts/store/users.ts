@@ -1,8 +1,8 @@
 import type pg from 'pg'
 import { queryPool, withTransaction } from '../../db/client.ts'
 import { instant } from '../../db/reading.ts'
-import { type AccountEvent, recordEvents } from '../audit.ts'
 import type { Account, Role, User, UserWithHash } from '../user.ts'
+import { type AccountEvent, recordEvents } from './audit.ts'
 import { endSessions } from './sessions.ts'
 
 export async function findCredentials(pool: pg.Pool, username: string): Promise<UserWithHash | undefined> {

@@ -1,10 +1,14 @@
 import { Command } from 'commander'
 import type pg from 'pg'
 import { z } from 'zod'
-import { changeUser, createUser } from '../../accounts/store/change-users.ts'
+import { WeakPassword } from '../../accounts/password-rules.ts'
+import { recordEvents } from '../../accounts/store/audit.ts'
+import { AccountError, changeUser, createUser } from '../../accounts/store/change-users.ts'
 import { closeAllSessions, listSessions } from '../../accounts/store/sessions.ts'
 import { findUserTable, listAccounts } from '../../accounts/store/users.ts'
 import type { Account } from '../../accounts/user.ts'
+import type { AuditAction } from '../../contract/audit-views.ts'
+import { newUserBody } from '../../contract/session.ts'
 import { createPool, endPool } from '../../db/client.ts'
 import { TaskError } from '../../engine/definition/errors.ts'
 import { action, type Call, type CommandRun, examples } from '../call.ts'
@@ -13,6 +17,7 @@ import { readNewPassword } from '../read-password.ts'
 
 const ROLES = ['admin', 'viewer'] as const
 const roleOption = z.object({ role: z.enum(ROLES, `expected one of ${ROLES.join(', ')}`) })
+const newUserOptions = roleOption.extend({ username: newUserBody.shape.username })
 /** The command does not know the server's idle limit, and shows when each session was last used. */
 const NEVER_IDLE_SECONDS = 10 * 365 * 86_400
 
@@ -49,10 +54,12 @@ function addCommand(run: CommandRun): Command {
     .addHelpText('after', examples('users add ada', 'users add ada --role admin < password.txt'))
     .action(
       usersAction(run, async (call, pool, name: string) => {
-        const { role } = call.options(roleOption)
+        const { username, role } = call.options(newUserOptions, { username: name })
         const password = await readPassword(run)
-        const user = await createUser(pool, { username: name, password, role }, call.actor)
-        call.print(user, () => `${name} is added as ${role}`)
+        const user = await audited(call, pool, { action: 'user.create', subject: username }, () =>
+          createUser(pool, { username, password, role }, call.actor),
+        )
+        call.print(user, () => `${username} is added as ${role}`)
       }),
     )
 }
@@ -63,7 +70,7 @@ function passwordCommand(run: CommandRun): Command {
     .description('sets the password of a user, and ends the sessions of that user')
     .addHelpText('after', examples('users passwd ada', 'users passwd ada < password.txt'))
     .action(
-      userAction(run, async (call, pool, user) => {
+      changeAction(run, 'user.password', async (call, pool, user) => {
         await changeUser(pool, user.id, { password: await readPassword(run) }, call.actor)
         call.print({ id: user.id }, () => `${user.username} has a new password`)
       }),
@@ -77,7 +84,7 @@ function roleCommand(run: CommandRun): Command {
     .description('gives a user a role: an admin does everything, a viewer reads everything')
     .addHelpText('after', examples('users role ada viewer'))
     .action(
-      userAction(run, async (call, pool, user, given: string) => {
+      changeAction(run, 'user.update', async (call, pool, user, given: string) => {
         const { role } = call.options(roleOption, { role: given })
         await changeUser(pool, user.id, { role }, call.actor)
         call.print({ id: user.id, role }, () => `${user.username} is ${role}`)
@@ -92,7 +99,7 @@ function switchCommand(run: CommandRun, disabled: boolean): Command {
     .description(disabled ? 'refuses log-ins of a user, and ends the sessions' : 'lets a user log in again')
     .addHelpText('after', examples(`users ${verb} ada`))
     .action(
-      userAction(run, async (call, pool, user) => {
+      changeAction(run, 'user.update', async (call, pool, user) => {
         await changeUser(pool, user.id, { disabled }, call.actor)
         call.print({ id: user.id, disabled }, () => `${user.username} is ${verb}d`)
       }),
@@ -105,7 +112,8 @@ function sessionsCommand(run: CommandRun): Command {
     .description('lists the sessions of a user, the last used first')
     .addHelpText('after', examples('users sessions ada'))
     .action(
-      userAction(run, async (call, pool, user) => {
+      usersAction(run, async (call, pool, name: string) => {
+        const user = await requireUser(pool, name)
         const rows = await listSessions(pool, user.id, NEVER_IDLE_SECONDS)
         const sessions = rows.map(({ id: _id, ...shown }) => shown)
         call.print({ sessions }, () =>
@@ -124,7 +132,7 @@ function logoutCommand(run: CommandRun): Command {
     .description('ends all sessions of a user')
     .addHelpText('after', examples('users logout ada'))
     .action(
-      userAction(run, async (call, pool, user) => {
+      changeAction(run, 'session.end', async (call, pool, user) => {
         const ended = {
           actor: call.actor,
           action: 'session.end',
@@ -157,17 +165,40 @@ function usersAction<Args extends unknown[]>(
   })
 }
 
-/** The action of a command for one user, who is named. */
-function userAction<Args extends unknown[]>(
+/** The action of a command that changes one user, who is named. */
+function changeAction<Args extends unknown[]>(
   run: CommandRun,
+  action: AuditAction,
   work: (call: Call, pool: pg.Pool, user: Account, ...args: Args) => Promise<void>,
 ) {
-  return usersAction<[string, ...Args]>(run, async (call, pool, name, ...args) => {
-    const users = await listAccounts(pool, NEVER_IDLE_SECONDS)
-    const user = users.find(({ username }) => username === name)
-    if (!user) throw new TaskError('INVALID_ARGUMENT', `there is no user ${name}: users list shows all`)
-    await work(call, pool, user, ...args)
-  })
+  return usersAction<[string, ...Args]>(run, (call, pool, name, ...args) =>
+    audited(call, pool, { action, subject: name }, async () =>
+      work(call, pool, await requireUser(pool, name), ...args),
+    ),
+  )
+}
+
+/** A refused change leaves an entry, too. */
+async function audited<T>(
+  call: Call,
+  pool: pg.Pool,
+  change: { readonly action: AuditAction; readonly subject: string },
+  work: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    if (error instanceof AccountError || error instanceof WeakPassword)
+      await recordEvents(pool, { actor: call.actor, ...change, outcome: error.code })
+    throw error
+  }
+}
+
+async function requireUser(pool: pg.Pool, name: string): Promise<Account> {
+  const users = await listAccounts(pool, NEVER_IDLE_SECONDS)
+  const user = users.find(({ username }) => username === name)
+  if (user) return user
+  throw new AccountError('USER_NOT_FOUND', `there is no user ${JSON.stringify(name)}: users list shows all`)
 }
 
 async function requireTable(pool: pg.Pool): Promise<void> {

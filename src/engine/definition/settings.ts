@@ -53,7 +53,10 @@ export interface TaskSettingsInput {
    * minute, so that `waitFor` can still return them. Default 30.
    */
   retentionDays?: number | undefined
-  /** Days that entries of the audit are kept, 0 … 36,500 (indefinitely). Default 365. */
+  /**
+   * Days that entries of the audit are kept, 0 … 36,500 (indefinitely). Of apps that share a database and schema the
+   * shortest time counts. Default 365.
+   */
   auditRetentionDays?: number | undefined
   /** Newest lines that a task's log keeps, 100 … 100,000,000, temporarily up to 10 % more. Default 100,000. */
   maxLogLines?: number | undefined
