@@ -48,6 +48,15 @@ describe('in the bundled server', () => {
     )
   })
 
+  test.each(['/admin?//evil.example', '/admin?https://evil.example/', '/admin?/\\evil.example'])(
+    'a redirect from %s stays on this host',
+    async (url) => {
+      const location = String((await server.app.inject(url)).headers.location)
+      expect(location).toMatch(/^admin\/\?/)
+      expect(new URL(location, 'http://host/admin').origin).toBe('http://host')
+    },
+  )
+
   test('assets are kept for ever, and come compressed', async () => {
     const plain = await server.app.inject(`/admin/${script}`)
     expect(plain.statusCode).toBe(200)

@@ -3,7 +3,9 @@ import type { LightMyRequestResponse } from 'fastify'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { problem } from '../../src/contract/problem.ts'
 import { createTaskRegistry } from '../../src/engine/definition/registry.ts'
+import { LEAKS } from './attacks.ts'
 import { type BundledServer, startBundledServer } from './bundled-server.ts'
+import { askMeanwhile } from './meanwhile.ts'
 import { type Paths, type RandomRequest, randomRequests } from './random-requests.ts'
 
 /** `FUZZ_SEED` repeats a run. */
@@ -52,6 +54,9 @@ export function testRandomRequests(numRuns: number, statuses: readonly number[])
     const { paths } = (await server.app.inject('/docs/json')).json<{ paths: Paths }>()
     const taskType = (await server.app.tasks.listTaskTypes()).map((type) => type.taskType)
     const seen = new Map<number, number>()
+    const meanwhile = askMeanwhile(
+      async () => (await server.asViewer({ url: '/api/admin/tasks' })).statusCode,
+    )
     await fc.assert(
       fc.asyncProperty(
         randomRequests(paths, { ...SCHEDULES, taskType, taskId: taskIds, username: ['visitor'] }),
@@ -70,6 +75,7 @@ export function testRandomRequests(numRuns: number, statuses: readonly number[])
         .map(([status, count]) => `${status} × ${count}`)
         .join(', ')}`,
     )
+    expect(new Set(await meanwhile.end())).toEqual(new Set([200]))
     // Requests that never get past validation would prove little.
     expect([...seen.keys()]).toEqual(expect.arrayContaining([...statuses]))
   }, 300_000)
@@ -114,6 +120,7 @@ function checkAnswer(
   expect(statusCode, answer.body).toBeLessThan(500)
   if (statuses && !isAboutUrl(request.url)) expect([...statuses]).toContain(String(statusCode))
   if (statusCode < 400) return
+  for (const leak of LEAKS) expect(answer.body, `${request.method} ${request.url}`).not.toMatch(leak)
 
   expect(answer.headers['content-type']).toBe('application/problem+json')
   const { status, code, errors = [] } = problem.strict().parse(answer.json())

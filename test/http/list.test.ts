@@ -46,6 +46,15 @@ test('the cursor leads through everything once, and ends', async () => {
   expect(seen).toEqual(newestFirst)
 })
 
+test.each(['page=1&page=2', 'pageSize=5&pageSize=5', 'q=left&q=right', 'cursor=a&cursor=b'])(
+  'a parameter that is no list is refused if it comes twice: %s',
+  async (query) => {
+    const [name] = query.split('=')
+    const answer = await list(query)
+    expect(answer).toMatchObject({ status: 400, code: 'INVALID_REQUEST', errors: [{ pointer: `/${name}` }] })
+  },
+)
+
 test('filters narrow the list and its total', async () => {
   expect(await list('status=cancelled')).toMatchObject({ total: 1 })
   expect(await list('status=cancelled&status=pending')).toMatchObject({ total: COUNT })

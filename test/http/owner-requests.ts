@@ -4,6 +4,7 @@ import type { StreamMessage } from '../../src/client/event-stream.ts'
 import { createTaskRegistry } from '../../src/engine/definition/registry.ts'
 import { createGate } from '../support/engine.ts'
 import { type OpenEvents, openEvents } from '../support/event-source.ts'
+import { askMeanwhile, readBeginning } from './meanwhile.ts'
 import { type Paths, type RandomRequest, randomRequests } from './random-requests.ts'
 import { headersOf, PREFIX, type RoleHost, startRoleHost } from './role-host.ts'
 
@@ -97,6 +98,9 @@ export function testOwnersRequests(numRuns: number): void {
     )
     const address = await host.app.listen({ host: '127.0.0.1', port: 0 })
     const stream = new OwnStream(`${address}${PREFIX}/tasks/events`)
+    const meanwhile = askMeanwhile(
+      async () => (await host.as({ id: 'another' }, { url: `${PREFIX}/tasks` })).statusCode,
+    )
     const seen = new Map<number, number>()
     let hasSeenOwn = false
     await fc.assert(
@@ -104,6 +108,7 @@ export function testOwnersRequests(numRuns: number): void {
         const { status, text } = await read(request)
         seen.set(status, (seen.get(status) ?? 0) + 1)
         hasSeenOwn ||= text.includes(OWN)
+        expect(status, `${request.method} ${request.url}: ${text}`).toBeLessThan(500)
         expectNothingForeign(request, text)
         if (Math.random() < 0.05) await changeForeign()
       }),
@@ -119,6 +124,7 @@ export function testOwnersRequests(numRuns: number): void {
     await stream.close()
     expectNothingForeign({ url: '/' }, JSON.stringify(stream.events))
     console.log(`answers: ${JSON.stringify([...seen])}`)
+    expect(new Set(await meanwhile.end())).toEqual(new Set([200]))
     expect(hasSeenOwn).toBe(true)
     expect([...seen.keys()]).toEqual(expect.arrayContaining([200, 400, 403, 404]))
     expect(await readForeign()).toEqual(foreignRows)
@@ -171,18 +177,8 @@ async function changeForeign(): Promise<void> {
 async function read(request: RandomRequest['request']): Promise<{ status: number; text: string }> {
   const isStream = /\/events(\?|$)/.test(request.url)
   const answer = await host.as(OWNER, isStream ? { ...request, payloadAsStream: true } : request)
-  const text = isStream ? await readSome(answer.stream()) : answer.body
+  const text = isStream ? await readBeginning(answer.stream()) : answer.body
   return { status: answer.statusCode, text: JSON.stringify(answer.headers) + text }
-}
-
-async function readSome(stream: NodeJS.ReadableStream): Promise<string> {
-  let text = ''
-  for await (const chunk of stream) {
-    text += String(chunk)
-    // The running tasks come with the first event, as do the details of one task.
-    if (text.includes('\n\n', text.indexOf('\n\n') + 2)) break
-  }
-  return text
 }
 
 /** Ids of others may come back where the request has named them. */
