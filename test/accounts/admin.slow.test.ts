@@ -83,7 +83,7 @@ describe('with a given password', () => {
     )
     const { rows } = await database.pool.query('select username, role from users')
     expect(rows).toEqual([{ username: 'admin', role: 'admin' }])
-    expect(await knowsPassword('same')).toBe(true)
+    expect(await knowsPassword(FIRST)).toBe(true)
   })
 
   test('who was no admin becomes one', async () => {

@@ -11,7 +11,7 @@ import type { AnyTask } from '../../src/engine/definition/task-reference.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 
 export const ADMIN = { username: 'admin', password: 'correct horse battery staple' }
-export const VIEWER = { username: 'viewer', password: 'reads everything' }
+export const VIEWER = { username: 'viewer', password: 'looks at all of it' }
 export const USER = { username: 'visitor', password: 'only looking' }
 
 export interface BundledServer {

@@ -1,5 +1,7 @@
-/** Another user, who asks all the time. */
-export function askMeanwhile(ask: () => Promise<number>): { end(): Promise<number[]> } {
+import { expect } from 'vitest'
+
+/** Another user asks all the time while `work` goes on, and is always served. */
+export async function whileServing(ask: () => Promise<number>, work: () => Promise<void>): Promise<void> {
   const answers: number[] = []
   let isOver = false
   const asking = (async () => {
@@ -8,13 +10,13 @@ export function askMeanwhile(ask: () => Promise<number>): { end(): Promise<numbe
       await new Promise((resolve) => setTimeout(resolve, 50))
     }
   })()
-  return {
-    async end() {
-      isOver = true
-      await asking
-      return answers
-    },
+  try {
+    await work()
+  } finally {
+    isOver = true
+    await asking
   }
+  expect(new Set(answers)).toEqual(new Set([200]))
 }
 
 /** What a stream begins with: it has no end. */
