@@ -78,7 +78,7 @@ test('a migration that fails leaves the database as it was', async () => {
 
 test('a server that does not respond is reported', async () => {
   await expect(migrate('postgres://nobody@localhost:1/none', 'tasks', auto)).rejects.toMatchObject({
-    code: 'MIGRATION_FAILED',
+    code: 'DATABASE_UNAVAILABLE',
     message: expect.stringContaining('ECONNREFUSED'),
   })
 })
