@@ -1,4 +1,5 @@
 import type { AuditPage, AuditQuery } from '../contract/audit-views.ts'
+import type { ErrorGroup, ErrorGroupQuery } from '../contract/error-group-views.ts'
 import type { TaskStreamEvent } from '../contract/events.ts'
 import type {
   BulkAnswer,
@@ -31,6 +32,8 @@ import {
   decodeAudit,
   decodeCreated,
   decodeDetail,
+  decodeErrorGroup,
+  decodeErrorGroups,
   decodeExecutors,
   decodeList,
   decodeLogPage,
@@ -179,6 +182,27 @@ export class TasksClient<Handlers = unknown> {
   /** Reads whether tasks run, in time and with success, and if not, why. */
   async getHealth(options?: CallOptions): Promise<Health> {
     return requireObject(await this.#get('/health', options))
+  }
+
+  /** Lists failures by type and message, at most 200 groups, the latest failure first. */
+  async listErrorGroups(query: ErrorGroupQuery = {}, options?: CallOptions): Promise<ErrorGroup[]> {
+    return decodeErrorGroups(await this.#get('/error-groups', { ...options, query: { ...query } }))
+      .errorGroups
+  }
+
+  /** @throws TasksApiError `ERROR_GROUP_NOT_FOUND` */
+  async getErrorGroup(groupId: string, options?: CallOptions): Promise<ErrorGroup> {
+    return decodeErrorGroup(await this.#get(groupPath(groupId), options))
+  }
+
+  /** Marks it as seen, until it is back after a day without failures. @throws TasksApiError `ERROR_GROUP_NOT_FOUND` */
+  async markErrorGroupSeen(groupId: string, options?: CallOptions): Promise<ErrorGroup> {
+    return decodeErrorGroup(await this.#post(`${groupPath(groupId)}/seen`, options))
+  }
+
+  /** Takes the mark back. @throws TasksApiError `ERROR_GROUP_NOT_FOUND` */
+  async markErrorGroupUnseen(groupId: string, options?: CallOptions): Promise<ErrorGroup> {
+    return decodeErrorGroup(await this.#post(`${groupPath(groupId)}/unseen`, options))
   }
 
   /** Lists the registered types with their defaults and the JSON Schema of their params. */
@@ -359,6 +383,10 @@ function typed<Handlers>(answer: unknown): DetailOf<Handlers> {
 
 function taskPath(taskId: string): string {
   return `/tasks/${encodeURIComponent(taskId)}`
+}
+
+function groupPath(groupId: string): string {
+  return `/error-groups/${encodeURIComponent(groupId)}`
 }
 
 function schedulePath(name: string): string {

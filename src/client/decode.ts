@@ -1,4 +1,5 @@
 import type { AuditEntry, AuditPage } from '../contract/audit.ts'
+import type { ErrorGroup } from '../contract/error-group-views.ts'
 import type { Overview, OverviewSpan } from '../contract/overview.ts'
 import type { ScheduleView } from '../contract/schedule.ts'
 import type { AccountView, OpenSessionView } from '../contract/session.ts'
@@ -50,6 +51,8 @@ export const decodeExecutors = decoder<{ executors: ExecutorView[] }>([], {
   executors: decoder<ExecutorView>(['startedAt']),
 })
 export const decodeAudit = decoder<AuditPage>([], { entries: decoder<AuditEntry>(['at']) })
+export const decodeErrorGroup = decoder<ErrorGroup>(['firstAt', 'lastAt', 'seenAt', 'hoursUntil'])
+export const decodeErrorGroups = decoder<{ errorGroups: ErrorGroup[] }>([], { errorGroups: decodeErrorGroup })
 export const decodeStats = decoder<TaskStats>([], {
   finishedPerMinute: decoder<TaskStats['finishedPerMinute'][number]>(['minute']),
 })

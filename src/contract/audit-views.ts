@@ -14,6 +14,8 @@ export type AuditAction =
   | 'schedule.update'
   | 'schedule.delete'
   | 'schedule.run'
+  | 'error.seen'
+  | 'error.unseen'
   | 'user.login'
   | 'user.logout'
   | 'user.create'
@@ -34,7 +36,7 @@ export interface AuditEntry {
   }
   /** What was done, such as `task.cancel`. */
   action: string
-  /** Id of the task, name of the type or schedule, or a user; null: none. */
+  /** Id of the task or error group, name of the type or schedule, or a user; null: none. */
   subject: string | null
   /** `ok`, or the code of the error that the caller got, such as `TASK_NOT_FOUND`. */
   outcome: string
@@ -58,7 +60,7 @@ export interface AuditQuery {
   actor?: string | undefined
   /** What was done, such as `task.cancel`. */
   action?: string | undefined
-  /** Id of a task, name of a type or schedule, or a user. */
+  /** Id of a task or error group, name of a type or schedule, or a user. */
   subject?: string | undefined
   /** Written at this instant or later. */
   after?: Date | undefined

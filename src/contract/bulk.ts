@@ -16,6 +16,7 @@ const taskFilter = listTasksQuery.pick({
   createdAfter: true,
   createdBefore: true,
   createdBy: true,
+  errorGroup: true,
 })
 
 export const bulkBody = z

@@ -20,6 +20,8 @@ export interface TaskFilter {
   createdBefore?: Date | undefined
   /** Id of the user who created them, as text. */
   createdBy?: string | undefined
+  /** Failed tasks whose error is of the group with this id. */
+  errorGroup?: string | undefined
 }
 
 /** Filter and page of a list of tasks. */

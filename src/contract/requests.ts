@@ -32,6 +32,11 @@ const createdBy = storableText
   .optional()
   .describe('Id of the user who created the task.')
 
+/** As `GET /error-groups` returns it. */
+export const errorGroupId = z
+  .string()
+  .regex(/^[\da-f]{16}$/, 'must be the id of an error group, 16 hexadecimal digits')
+
 export const listTasksQuery = z.strictObject({
   status: z.preprocess(
     (value) => (value === undefined || Array.isArray(value) ? value : [value]),
@@ -48,6 +53,7 @@ export const listTasksQuery = z.strictObject({
   createdAfter: filterInstant.optional(),
   createdBefore: filterInstant.optional(),
   createdBy,
+  errorGroup: errorGroupId.optional().describe('Failed tasks whose error is of this group.'),
   page,
   pageSize,
   cursor: z.string().min(1).max(100).optional().describe('`nextCursor` of the previous page.'),

@@ -4,6 +4,7 @@ import { Toasts } from './components/toasts.tsx'
 import { useText } from './i18n/text.ts'
 import { AccountPage } from './pages/account/account-page.tsx'
 import { ActivityPage } from './pages/activity/activity-page.tsx'
+import { ErrorsPage } from './pages/errors/errors-page.tsx'
 import { LoginPage } from './pages/login-page.tsx'
 import { NewTaskPage } from './pages/new-task/new-task-page.tsx'
 import { OverviewPage } from './pages/overview/overview-page.tsx'
@@ -47,6 +48,7 @@ function Pages() {
             <NewTaskPage key={params.get('from')} params={params} />
           </ForChanges>
         )}
+        {view === 'errors' && <ErrorsPage params={params} />}
         {view === 'types' && <TypesPage />}
         {view === 'schedules' && <SchedulesPage />}
         {view === 'activity' && <ActivityPage params={params} />}

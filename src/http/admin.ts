@@ -9,6 +9,7 @@ import { HttpProblem } from './problems.ts'
 import { limitRoles } from './roles.ts'
 import { auditRoute } from './routes/audit.ts'
 import { changeTaskRoutes } from './routes/change-tasks.ts'
+import { errorGroupRoutes } from './routes/error-groups.ts'
 import { eventRoutes } from './routes/events.ts'
 import { figureRoutes } from './routes/figures.ts'
 import { manyTasksRoutes } from './routes/many-tasks.ts'
@@ -48,6 +49,7 @@ export const adminRoutes: FastifyPluginAsync<AdminRoutesOptions> = async (app, o
   await app.register(manyTasksRoutes, { manager })
   await app.register(figureRoutes, { manager })
   await app.register(overviewRoutes, { manager })
+  await app.register(errorGroupRoutes, { manager })
   await app.register(scheduleRoutes, { manager })
   await app.register(auditRoute, { manager })
   refuseOtherMethods()

@@ -18,6 +18,8 @@ const ACTIONS: Readonly<Record<string, AuditAction>> = {
   'POST /tasks/bulk': 'task.bulk',
   'POST /task-types/:taskType/pause': 'type.pause',
   'POST /task-types/:taskType/resume': 'type.resume',
+  'POST /error-groups/:groupId/seen': 'error.seen',
+  'POST /error-groups/:groupId/unseen': 'error.unseen',
   'POST /schedules': 'schedule.create',
   'PATCH /schedules/:name': 'schedule.update',
   'DELETE /schedules/:name': 'schedule.delete',
@@ -52,6 +54,6 @@ export async function refuse(
 /** A name in the path or, of what is to be created, in the body, which may be anything. */
 function subjectOf({ params, body }: FastifyRequest): string | null {
   const named = { ...(body as object | null | undefined), ...(params as object | undefined) }
-  const { taskId, name, taskType } = named as Record<string, unknown>
-  return [taskId, name, taskType].find((value) => typeof value === 'string') ?? null
+  const { taskId, groupId, name, taskType } = named as Record<string, unknown>
+  return [taskId, groupId, name, taskType].find((value) => typeof value === 'string') ?? null
 }

@@ -16,6 +16,7 @@ export function Header({ view }: { view: View }) {
   const pages: [label: string, to: Query, isCurrent: boolean][] = [
     [text.overview.title, {}, view === 'overview'],
     [text.app.tasks, { view: 'tasks' }, view === 'tasks' || view === 'task'],
+    [text.errors.title, { view: 'errors' }, view === 'errors'],
     [text.app.types, { view: 'types' }, view === 'types'],
     [text.app.schedules, { view: 'schedules' }, view === 'schedules'],
     [text.app.activity, { view: 'activity' }, view === 'activity'],

@@ -12,6 +12,7 @@ const CHANGES: readonly (keyof Dictionary['shortcuts'])[] = ['select', 'newTask'
 const PLACES: Record<string, Query> = {
   o: {},
   t: { view: 'tasks' },
+  e: { view: 'errors' },
   y: { view: 'types' },
   s: { view: 'schedules' },
   a: { view: 'activity' },
@@ -73,6 +74,7 @@ const KEYS: [keys: string[], what: keyof Dictionary['shortcuts']][] = [
   [['n'], 'newTask'],
   [['g', 'o'], 'goOverview'],
   [['g', 't'], 'goTasks'],
+  [['g', 'e'], 'goErrors'],
   [['g', 'y'], 'goTypes'],
   [['g', 's'], 'goSchedules'],
   [['g', 'a'], 'goActivity'],

@@ -1,6 +1,7 @@
 import { account } from './en/account.ts'
 import { activity } from './en/activity.ts'
 import { app, json, login, shortcuts } from './en/app.ts'
+import { errors } from './en/errors.ts'
 import { form, schedules, types } from './en/forms.ts'
 import { actions, list } from './en/list.ts'
 import { outcome, overview, status } from './en/overview.ts'
@@ -15,6 +16,7 @@ export const en = {
   overview,
   list,
   actions,
+  errors,
   detail,
   log,
   form,

@@ -68,6 +68,16 @@ export function formatInstant(at: Date, language: Language): string {
   return absolute[language].format(at)
 }
 
+const hour = {
+  en: new Intl.DateTimeFormat('en-GB', { weekday: 'short', hour: '2-digit', minute: '2-digit' }),
+  zh: new Intl.DateTimeFormat('zh-CN', { weekday: 'short', hour: '2-digit', minute: '2-digit' }),
+}
+
+/** Within a week: Sun 15:00. */
+export function formatHour(at: Date, language: Language): string {
+  return hour[language].format(at)
+}
+
 const clock = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' })
 
 /** Hours, minutes, seconds, milliseconds: for logs. */

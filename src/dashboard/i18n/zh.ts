@@ -2,6 +2,7 @@ import type { Dictionary } from './en.ts'
 import { account } from './zh/account.ts'
 import { activity } from './zh/activity.ts'
 import { app, json, login, shortcuts } from './zh/app.ts'
+import { errors } from './zh/errors.ts'
 import { form, schedules, types } from './zh/forms.ts'
 import { actions, list } from './zh/list.ts'
 import { outcome, overview, status } from './zh/overview.ts'
@@ -16,6 +17,7 @@ export const zh: Dictionary = {
   overview,
   list,
   actions,
+  errors,
   detail,
   log,
   form,
@@ -26,6 +28,7 @@ export const zh: Dictionary = {
   json,
   codes: {
     TASK_NOT_FOUND: '没有这个任务',
+    ERROR_GROUP_NOT_FOUND: '没有这个错误组',
     TASK_ALREADY_FINISHED: '任务已经结束',
     TASK_NOT_FINISHED: '任务尚未结束',
     TASK_NOT_PENDING: '任务已不在等待，无法修改',

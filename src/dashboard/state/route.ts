@@ -21,11 +21,20 @@ window.addEventListener('popstate', () => {
   search.set(location.search)
 })
 
-export type View = 'overview' | 'tasks' | 'task' | 'new' | 'types' | 'schedules' | 'activity' | 'account'
+export type View =
+  | 'overview'
+  | 'tasks'
+  | 'task'
+  | 'new'
+  | 'errors'
+  | 'types'
+  | 'schedules'
+  | 'activity'
+  | 'account'
 
-const VIEWS = ['overview', 'tasks', 'new', 'types', 'schedules', 'activity', 'account'] as const
+const VIEWS = ['overview', 'tasks', 'new', 'errors', 'types', 'schedules', 'activity', 'account'] as const
 /** What a list shows. */
-const OF_LISTS = ['status', 'type', 'q', 'after', 'before', 'cursor']
+const OF_LISTS = ['status', 'type', 'q', 'error', 'after', 'before', 'cursor']
 
 export interface Route {
   readonly view: View

@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto'
 import type { Database } from '../../db/database.ts'
 import { isTransient } from '../../db/errors.ts'
+import { ErrorCounts } from '../definition/error-groups.ts'
 import { addEnd, addRun, addWait, type End, type Figures, noFigures } from '../definition/figures.ts'
 import type { TaskEventMap, TaskEvents } from '../runtime/events.ts'
 import { pause } from '../runtime/wake-up.ts'
@@ -15,6 +16,7 @@ const STOP_MS = 1_000
 interface Bucket {
   readonly at: number
   readonly types: Map<string, Figures>
+  readonly errors: ErrorCounts
 }
 
 /**
@@ -71,12 +73,14 @@ export class FigureCounter {
     addWait(this.#figuresOf(taskType), waitedMs)
   }
 
-  readonly #onEnded = ({ taskType, outcome, durationMs, retryInMs }: TaskEventMap['ended'][0]): void => {
+  readonly #onEnded = (event: TaskEventMap['ended'][0]): void => {
+    const { taskType, outcome, durationMs, retryInMs } = event
     const figures = this.#figuresOf(taskType)
     addRun(figures, durationMs)
     if (outcome === 'completed') addEnd(figures, 'completed')
     else if (outcome === 'failed' || outcome === 'timed_out') {
       addEnd(figures, retryInMs === undefined ? 'failed' : 'retried')
+      this.#addError(event)
     }
   }
 
@@ -84,32 +88,45 @@ export class FigureCounter {
     this.#addEnd(taskType, 'cancelled')
 
   readonly #onRescued = ({ tasks }: TaskEventMap['rescued'][0]): void => {
-    for (const { taskType, status } of tasks)
-      this.#addEnd(taskType, status === 'failed' ? 'failed' : 'retried')
+    for (const task of tasks) {
+      this.#addEnd(task.taskType, task.status === 'failed' ? 'failed' : 'retried')
+      this.#addError(task)
+    }
   }
 
-  readonly #onUnknownTypeFailed = ({ taskType }: TaskEventMap['unknownTypeFailed'][0]): void =>
-    this.#addEnd(taskType, 'failed')
+  readonly #onUnknownTypeFailed = (event: TaskEventMap['unknownTypeFailed'][0]): void => {
+    this.#addEnd(event.taskType, 'failed')
+    this.#addError(event)
+  }
 
   #addEnd(taskType: string, end: End): void {
     addEnd(this.#figuresOf(taskType), end)
   }
 
+  #addError({ taskType, taskId, error = '' }: { taskType: string; taskId: string; error?: string }): void {
+    this.#currentBucket().errors.add(taskType, taskId, error)
+  }
+
   #figuresOf(taskType: string): Figures {
-    const now = performance.now()
-    let bucket = this.#buckets.at(-1)
-    if (!bucket || now - bucket.at >= FLUSH_INTERVAL_MS) {
-      bucket = { at: now, types: new Map() }
-      this.#buckets.push(bucket)
-      if (this.#buckets.length > MAX_BUCKETS) this.#buckets.shift()
-    }
-    let figures = bucket.types.get(taskType)
+    const { types } = this.#currentBucket()
+    let figures = types.get(taskType)
     if (!figures) {
       figures = noFigures()
-      bucket.types.set(taskType, figures)
+      types.set(taskType, figures)
     }
     this.#flushSoon()
     return figures
+  }
+
+  #currentBucket(): Bucket {
+    const now = performance.now()
+    let bucket = this.#buckets.at(-1)
+    if (!bucket || now - bucket.at >= FLUSH_INTERVAL_MS) {
+      bucket = { at: now, types: new Map(), errors: new ErrorCounts() }
+      this.#buckets.push(bucket)
+      if (this.#buckets.length > MAX_BUCKETS) this.#buckets.shift()
+    }
+    return bucket
   }
 
   #flushSoon(): void {
@@ -132,6 +149,7 @@ export class FigureCounter {
         buckets.flatMap(({ at, types }) =>
           [...types].map(([taskType, figures]) => ({ ageMs: now - at, taskType, figures })),
         ),
+        buckets.flatMap(({ at, errors }) => errors.list().map((group) => ({ ...group, ageMs: now - at }))),
       )
     } catch (error) {
       if (!isTransient(error)) {

@@ -6,6 +6,7 @@ import type { TaskEvents } from '../runtime/events.ts'
 import { pause } from '../runtime/wake-up.ts'
 import { pruneEntries } from '../store/audit.ts'
 import { forgetChanges } from '../store/changes.ts'
+import { forgetGroups } from '../store/error-groups.ts'
 import { forgetFigures } from '../store/figures.ts'
 import type { ListPosition } from '../store/list-branches.ts'
 import { findTypesToPrune, holdPruning, PRUNE_START, pruneStep, releasePruning } from '../store/prune.ts'
@@ -77,6 +78,7 @@ export class Pruner {
     }
     await this.#pruneAudit(signal)
     await forgetFigures(this.#db)
+    await forgetGroups(this.#db, this.#longestRetentionMs)
     await forgetChanges(this.#db)
     await forgetOldStarts(this.#db)
     this.#heldUntil = 0
@@ -123,8 +125,18 @@ export class Pruner {
     return days >= FOREVER_DAYS ? undefined : Math.max(days * DAY_MS, MIN_RETENTION_MS)
   }
 
+  /** Undefined: forever. */
+  get #longestRetentionMs(): number | undefined {
+    const days = Math.max(this.#settings.retentionDays, ...this.#ownRetentionDays)
+    return days >= FOREVER_DAYS ? undefined : Math.max(days * DAY_MS, MIN_RETENTION_MS)
+  }
+
+  get #ownRetentionDays(): number[] {
+    return [...this.#definitions.values()].flatMap(({ options }) => options.retentionDays ?? [])
+  }
+
   get #intervalMs(): number {
-    const own = [...this.#definitions.values()].flatMap(({ options }) => options.retentionDays ?? [])
+    const own = this.#ownRetentionDays
     const shortestMs = Math.min(this.#settings.retentionDays, ...own) * DAY_MS
     return Math.min(HOUR_MS, Math.max(MINUTE_MS, shortestMs / 24))
   }

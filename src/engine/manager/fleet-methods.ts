@@ -1,3 +1,4 @@
+import type { ErrorGroup, ErrorGroupQuery } from '../../contract/error-groups.ts'
 import type { Health } from '../../contract/health.ts'
 import { type Overview, type OverviewQuery, overviewQuery } from '../../contract/overview.ts'
 import type { ScheduleView } from '../../contract/schedule.ts'
@@ -11,6 +12,7 @@ import { defineSchedule, type ScheduleChanges, type ScheduleOptions } from '../s
 import type { Schedules } from '../schedules/schedules.ts'
 import { listExecutors } from '../store/executors.ts'
 import type { AuditTrail } from './audit-trail.ts'
+import type { ErrorGroups } from './error-groups.ts'
 import type { FleetHealth } from './fleet-health.ts'
 import type { Overviews } from './overview.ts'
 import type { TaskTypes } from './task-types.ts'
@@ -23,6 +25,7 @@ export class FleetMethods {
   readonly #audit: AuditTrail
   readonly #overviews: Overviews
   readonly #health: FleetHealth
+  readonly #errorGroups: ErrorGroups
 
   constructor(parts: {
     db: Database
@@ -31,10 +34,12 @@ export class FleetMethods {
     audit: AuditTrail
     overviews: Overviews
     health: FleetHealth
+    errorGroups: ErrorGroups
   }) {
     this.#db = parts.db
     this.#overviews = parts.overviews
     this.#health = parts.health
+    this.#errorGroups = parts.errorGroups
     this.#schedules = parts.schedules
     this.#types = parts.types
     this.#audit = parts.audit
@@ -54,6 +59,41 @@ export class FleetMethods {
   /** Tells whether tasks run, in time and with success, and if not, why. Event loop and warnings are those of this process. */
   health(): Promise<Health> {
     return this.#health.read()
+  }
+
+  /**
+   * Lists failures by type and message, at most 200 groups, the latest failure first. `errorGroup` of a list or a bulk
+   * action selects the failed tasks of one.
+   *
+   * @throws TaskError `INVALID_ARGUMENT`
+   */
+  async listErrorGroups(query: ErrorGroupQuery = {}): Promise<ErrorGroup[]> {
+    return this.#errorGroups.list(query)
+  }
+
+  /** Resolves to undefined if there is no such group. */
+  getErrorGroup(groupId: string): Promise<ErrorGroup | undefined> {
+    return this.#errorGroups.find(groupId)
+  }
+
+  /**
+   * Marks an error group as seen, until it is back after a day without failures.
+   *
+   * @throws TaskError `ERROR_GROUP_NOT_FOUND`
+   */
+  async markErrorGroupSeen(groupId: string, options: ActorOptions = {}): Promise<ErrorGroup> {
+    const actor = actorOf('mark options', options)
+    return this.#audit.run({ actor, action: 'error.seen', subject: groupId }, (change) =>
+      this.#errorGroups.mark(groupId, true, change),
+    )
+  }
+
+  /** Takes the mark back. @throws TaskError `ERROR_GROUP_NOT_FOUND` */
+  async markErrorGroupUnseen(groupId: string, options: ActorOptions = {}): Promise<ErrorGroup> {
+    const actor = actorOf('mark options', options)
+    return this.#audit.run({ actor, action: 'error.unseen', subject: groupId }, (change) =>
+      this.#errorGroups.mark(groupId, false, change),
+    )
   }
 
   /** Lists the types that this app has registered, with their defaults in this process, and whether they are paused. */

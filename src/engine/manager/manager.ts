@@ -24,6 +24,7 @@ import { LogCap } from '../maintenance/log-cap.ts'
 import { Schedules } from '../schedules/schedules.ts'
 import { AuditTrail } from './audit-trail.ts'
 import { ChangeMethods } from './change-methods.ts'
+import { ErrorGroups } from './error-groups.ts'
 import { ExternalOutput } from './external-output.ts'
 import { FleetHealth } from './fleet-health.ts'
 import { HostEvents, type TaskEventListener, type TaskEventName } from './host-events.ts'
@@ -73,7 +74,17 @@ export class TaskManager extends ChangeMethods {
     const statistics = new Statistics(db)
     const overviews = new Overviews(db, statistics)
     const health = new FleetHealth({ ...options, statistics })
-    super({ ...parts, reader, audit, schedules, types: new TaskTypes(options), overviews, health })
+    const errorGroups = new ErrorGroups(db)
+    super({
+      ...parts,
+      reader,
+      audit,
+      schedules,
+      types: new TaskTypes(options),
+      overviews,
+      health,
+      errorGroups,
+    })
     keepParts(this, parts)
     this.#settings = settings
     this.#creator = creator

@@ -1,6 +1,7 @@
 import { type Database, execute, statement } from '../../db/database.ts'
 import { instant } from '../../db/reading.ts'
 import { type Figures, noFigures } from '../definition/figures.ts'
+import { type CountedGroup, countErrors, errorsValue } from './error-groups.ts'
 import { FIGURES, MINUTES } from './tables.ts'
 
 /** Lengths of spans in minutes, and the hours that their figures are kept. */
@@ -32,7 +33,7 @@ const ADD = statement(
       ${EVERY_SPAN}
       cross join unnest(figures) with ordinality as number (n, i)
       group by 1, 2, 3, 4
-   )
+   ), ${countErrors(5)}
    insert into ${FIGURES} as m ${COLUMNS}
    select span, at, task_type, $4::int, array_agg(n order by i)
      from numbers
@@ -48,12 +49,18 @@ export interface NewFigures {
 }
 
 /** @param source less than `SOURCES` */
-export async function addFigures(db: Database, source: number, given: readonly NewFigures[]): Promise<void> {
+export async function addFigures(
+  db: Database,
+  source: number,
+  given: readonly NewFigures[],
+  errors: readonly CountedGroup[] = [],
+): Promise<void> {
   await execute(db, ADD, [
     given.map(({ ageMs }) => ageMs),
     given.map(({ taskType }) => taskType),
     given.map(({ figures }) => `{${figures.join(',')}}`),
     source,
+    errorsValue(errors),
   ])
 }
 

@@ -168,7 +168,7 @@ const FAIL = statement(
   'fail',
   `with ended as (
      update ${TASKS}
-        set status = 'failed', completed_at = now(), error_message = $4, stopping = $6
+        set status = 'failed', completed_at = now(), error_message = $4, error_group = $8, stopping = $6
       where ${HOLDS_FENCE_BRIEFLY}
      returning task_id, task_type, attempt, $3::uuid as executor, started_at, created_by, error_message
    ),${recordAttempt('$5', '$4', '$7')},${logError('$4')}, ${createFollowUps('ended')}
@@ -179,10 +179,16 @@ const FAIL = statement(
 export async function failTask(
   db: Database,
   fence: Fence,
-  failure: { error: string; stack: string | null; outcome: string; stillRunning: boolean },
+  failure: {
+    error: string
+    errorGroup: string
+    stack: string | null
+    outcome: string
+    stillRunning: boolean
+  },
 ): Promise<{ written: boolean; followUp?: FollowUp }> {
-  const { error, stack, outcome, stillRunning } = failure
-  const values = [...fenceValues(fence), error, outcome, stillRunning, stack]
+  const { error, errorGroup, stack, outcome, stillRunning } = failure
+  const values = [...fenceValues(fence), error, outcome, stillRunning, stack, errorGroup]
   const [row] = await execute<FollowUpColumns>(db, FAIL, values)
   return row ? withFollowUp({ ...row, written: true }) : { written: false }
 }

@@ -104,6 +104,32 @@ export const createFigures = (table: PgTableFn) =>
     ],
   )
 
+/** Failures by type and masked message, a bounded number of groups. */
+export const createErrorGroups = (table: PgTableFn) =>
+  table(
+    'async_task_error_groups',
+    {
+      groupId: varchar('group_id', { length: 16 }).primaryKey(),
+      taskType: varchar('task_type', { length: 100 }).notNull(),
+      /** What its errors have in common; '': those beyond the bound. */
+      message: text('message').notNull(),
+      /** The latest error. */
+      sample: text('sample').notNull(),
+      /** No reference: tasks are deleted, groups stay. */
+      lastTaskId: varchar('last_task_id', { length: 50 }).notNull(),
+      count: bigint('count', { mode: 'number' }).notNull(),
+      firstAt: instant('first_at').notNull(),
+      lastAt: instant('last_at').notNull(),
+      /** Null: nobody has marked it as seen, or it was back after a day without failures. */
+      seenAt: instant('seen_at'),
+      /** Failures of 24 hours; the last of them begins at `hours_until`. */
+      hours: integer('hours').array().notNull(),
+      hoursUntil: instant('hours_until').notNull(),
+    },
+    // Serves the bound of each type, and the list of one.
+    (t) => [index('idx_async_task_error_groups_type').on(t.taskType, t.lastAt)],
+  )
+
 /** Work of one process at a time. A row, because poolers do not keep session locks. */
 export const createDuties = (table: PgTableFn) =>
   table('async_task_duties', {

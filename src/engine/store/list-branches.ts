@@ -8,6 +8,8 @@ export interface TaskFilter {
   readonly createdBefore?: Date | undefined
   /** The id of who created it, as text. */
   readonly createdBy?: string | undefined
+  /** Failed tasks of this group alone. */
+  readonly errorGroup?: string | undefined
 }
 
 /** Where a page ends: microseconds since 1970, which a `Date` would round, and the row's id. */
@@ -66,8 +68,12 @@ export function branchesOf(
   search: { ids: IdMatch; usesIdBounds: boolean },
   after?: ListPosition,
 ): string[] {
-  const { q, taskType, status, createdBy } = filter
-  const statuses = TASK_STATUSES.filter((one) => !status || status.length === 0 || status.includes(one))
+  const { q, taskType, status, createdBy, errorGroup } = filter
+  const statuses = TASK_STATUSES.filter(
+    (one) =>
+      (!status || status.length === 0 || status.includes(one)) &&
+      (errorGroup === undefined || one === 'failed'),
+  )
   const bounds = boundsOf(filter, values, after)
   const ranges = (type: string | undefined, more = '') => {
     const isType = type === undefined ? '' : `task_type = ${values.add(type)}`
@@ -101,8 +107,12 @@ function opaque(condition: string): string {
 }
 
 function boundsOf(filter: TaskFilter, values: Values, after?: ListPosition): string {
-  const { createdAfter, createdBefore, createdBy } = filter
+  const { createdAfter, createdBefore, createdBy, errorGroup } = filter
   let text = ` and ${IS_LISTED}`
+  if (errorGroup !== undefined) {
+    const isOfGroup = `error_group = ${values.add(errorGroup)}`
+    text += ` and ${createdBy === undefined ? isOfGroup : opaque(isOfGroup)}`
+  }
   if (createdBy !== undefined) text += ` and created_by = ${values.add(createdBy)}::text`
   if (createdAfter) text += ` and created_at >= ${values.add(createdAfter)}::timestamptz`
   if (createdBefore) text += ` and created_at < ${values.add(createdBefore)}::timestamptz`

@@ -1,5 +1,6 @@
 import { type Database, execute, statement } from '../../db/database.ts'
 import { recordAttempts } from './attempts.ts'
+import { groupOf } from './error-groups.ts'
 import { BACK_TO_PENDING, type Fence } from './fence.ts'
 import {
   createFollowUps,
@@ -43,7 +44,8 @@ const RESCUE = statement(
             total = case when ${RETRY_IS_LEFT} then 0 else t.total end,
             step = case when ${RETRY_IS_LEFT} then null else t.step end,
             run_at = now(), stopping = false,
-            error_message = 'attempt ' || t.attempt || ' was lost: its executor died'
+            error_message = 'attempt ' || t.attempt || ' was lost: its executor died',
+            error_group = ${groupOf('t.task_type', 'attempt 1 was lost: its executor died')}
        from dead
       where t.id = dead.id
      returning t.task_id, t.task_type, t.attempt, dead.executor_id, t.started_at, t.status, t.error_message, t.created_by
@@ -144,7 +146,8 @@ const FAIL_UNKNOWN = statement(
   `with recursive ${UNKNOWN_TYPES}, ended as (
      update ${TASKS} t
         set status = 'failed', completed_at = now(),
-            error_message = 'UNKNOWN_TASK_TYPE: no executor has registered ''' || t.task_type || ''''
+            error_message = 'UNKNOWN_TASK_TYPE: no executor has registered ''' || t.task_type || '''',
+            error_group = ${groupOf('t.task_type', "UNKNOWN_TASK_TYPE: no executor has registered 'a'")}
       where ${CLOCK_IS_STEADY('$2')}
         and t.id = any(array(
               select p.id

@@ -5,6 +5,7 @@ import {
   createCancelRequests,
   createChanges,
   createDuties,
+  createErrorGroups,
   createExecutors,
   createFigures,
   createMinutes,
@@ -28,6 +29,7 @@ function createTables(table: PgTableFn) {
     asyncTaskStarts: createStarts(table),
     asyncTaskMinutes: createMinutes(table),
     asyncTaskFigures: createFigures(table),
+    asyncTaskErrorGroups: createErrorGroups(table),
     asyncTaskDuties: createDuties(table),
     asyncTaskCancelRequests: createCancelRequests(table),
     asyncTaskTypes: createTypes(table),
@@ -68,6 +70,9 @@ export const asyncTaskMinutes = tables.asyncTaskMinutes
 /** Figures of tasks by type and span of time, kept for up to eight days. */
 export const asyncTaskFigures = tables.asyncTaskFigures
 
+/** Failures by type and masked message. */
+export const asyncTaskErrorGroups = tables.asyncTaskErrorGroups
+
 /** Work of one process at a time. A row, because poolers do not keep session locks. */
 export const asyncTaskDuties = tables.asyncTaskDuties
 
@@ -105,6 +110,8 @@ export interface AsyncTaskTables {
   readonly asyncTaskMinutes: typeof asyncTaskMinutes
   /** Figures of tasks by type and span of time. */
   readonly asyncTaskFigures: typeof asyncTaskFigures
+  /** Failures by type and masked message. */
+  readonly asyncTaskErrorGroups: typeof asyncTaskErrorGroups
   /** Work of one process at a time. A row, because poolers do not keep session locks. */
   readonly asyncTaskDuties: typeof asyncTaskDuties
   /** Cancels of tasks whose rows were locked. */

@@ -6,6 +6,7 @@ import {
   asyncTaskCancelRequests,
   asyncTaskChanges,
   asyncTaskDuties,
+  asyncTaskErrorGroups,
   asyncTaskExecutors,
   asyncTaskFigures,
   asyncTaskLogs,
@@ -37,6 +38,7 @@ export const SCHEDULES = qualified(asyncTaskSchedules)
 export const STARTS = qualified(asyncTaskStarts)
 export const MINUTES = qualified(asyncTaskMinutes)
 export const FIGURES = qualified(asyncTaskFigures)
+export const ERROR_GROUPS = qualified(asyncTaskErrorGroups)
 export const DUTIES = qualified(asyncTaskDuties)
 export const AUDIT = qualified(asyncTaskAudit)
 
@@ -53,6 +55,7 @@ export const ENGINE_TABLES: readonly string[] = [
   SCHEDULES,
   MINUTES,
   FIGURES,
+  ERROR_GROUPS,
   DUTIES,
   AUDIT,
 ]

@@ -46,6 +46,8 @@ const taskColumns = {
   /** JSON text. */
   result: text('result'),
   errorMessage: text('error_message'),
+  /** Group of the error, where the task has failed for good; see `definition/error-groups.ts`. */
+  errorGroup: varchar('error_group', { length: 16 }),
   retryCount: integer('retry_count').notNull().default(0),
   maxRetries: integer('max_retries').notNull().default(3),
   timeoutSeconds: integer('timeout_seconds').notNull().default(14_400),
@@ -113,6 +115,10 @@ export const createTasks = (table: PgTableFn) =>
     index('idx_async_tasks_created_at')
       .on(t.taskType, t.status, t.createdAt, t.id)
       .where(sql`${t.status} <> 'running' and ${t.createdAt} >= '-infinity'`),
+    // The failed tasks of an error group, newest first.
+    index('idx_async_tasks_error_group')
+      .on(t.errorGroup, t.createdAt, t.id)
+      .where(sql`${t.errorGroup} is not null and ${t.status} = 'failed'`),
     // The lists of one creator. A task without a creator, such as one of a schedule, costs no entry.
     index('idx_async_tasks_created_by')
       .on(t.createdBy, t.status, t.createdAt, t.id)

@@ -62,6 +62,7 @@ export const shortcuts = {
   newTask: 'New task',
   goOverview: 'Go to the overview',
   goTasks: 'Go to the tasks',
+  goErrors: 'Go to the errors',
   goTypes: 'Go to the types',
   goSchedules: 'Go to the schedules',
   goActivity: 'Go to the activity',

@@ -65,6 +65,7 @@ export const shortcuts: Dictionary['shortcuts'] = {
   newTask: '新建任务',
   goOverview: '转到概览',
   goTasks: '转到任务',
+  goErrors: '转到错误',
   goTypes: '转到类型',
   goSchedules: '转到定时',
   goActivity: '转到操作记录',

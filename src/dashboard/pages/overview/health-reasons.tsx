@@ -59,11 +59,13 @@ const SHOWN = 3
 function evidenceOf({ code, evidence }: HealthReason): { name: string; to: Query }[] {
   const { taskIds = [], taskTypes = [], schedules = [] } = evidence
   if (code === 'SLOTS_FULL') return [{ name: '', to: { status: 'running' } }]
-  const status = code === 'TASKS_FAIL' ? 'failed' : 'pending'
   return [
     ...taskIds.slice(0, SHOWN).map((name) => ({ name, to: { task: name } })),
     // Ends of an earlier version are without a type.
-    ...taskTypes.slice(0, SHOWN).map((name) => ({ name, to: { status, type: name } })),
+    ...taskTypes.slice(0, SHOWN).map((name) => ({
+      name,
+      to: code === 'TASKS_FAIL' ? { view: 'errors', type: name } : { status: 'pending', type: name },
+    })),
     ...schedules.slice(0, SHOWN).map((name) => ({ name, to: { view: 'schedules' } })),
   ]
 }

@@ -1,4 +1,6 @@
 import { useEffect, useId, useState } from 'react'
+import { client } from '../../client.ts'
+import { Name } from '../../components/foreign.tsx'
 import { Icon } from '../../components/icon.tsx'
 import { InstantInput } from '../../components/instant-input.tsx'
 import { useText } from '../../i18n/text.ts'
@@ -6,6 +8,7 @@ import { visible } from '../../i18n/visible.ts'
 import type { TaskFilter } from '../../requests.ts'
 import { go } from '../../state/route.ts'
 import { useServerState } from '../../state/server-state.tsx'
+import { useQuery } from '../../state/use-query.ts'
 import { toQuery } from './filter.ts'
 
 const TYPING_MS = 250
@@ -15,10 +18,14 @@ export function FilterBar({ filter }: { filter: TaskFilter }) {
   const [isOpen, setOpen] = useState(false)
   const change = (part: { [K in keyof TaskFilter]?: TaskFilter[K] | undefined }) =>
     go(toQuery({ ...filter, ...part } as TaskFilter), { replace: true })
-  const isFiltered = Boolean(filter.q || filter.taskType || filter.createdAfter || filter.createdBefore)
+  const { status: _tab, ...others } = filter
+  const isFiltered = Object.keys(others).length > 0
   return (
     <search className="filters" aria-label={text.list.filters}>
       <SearchField value={filter.q ?? ''} onChange={(q) => change({ q: q || undefined })} />
+      {filter.errorGroup !== undefined && (
+        <ErrorFilter groupId={filter.errorGroup} onClear={() => change({ errorGroup: undefined })} />
+      )}
       <button
         type="button"
         className="toggle filters-toggle"
@@ -89,7 +96,30 @@ function SearchField({ value, onChange }: { value: string; onChange: (value: str
   )
 }
 
-function TypeField({ value, onChange }: { value: string; onChange: (value: string) => void }) {
+/** Which error all of the listed tasks have. */
+function ErrorFilter({ groupId, onClear }: { groupId: string; onClear: () => void }) {
+  const text = useText()
+  const group = useQuery(`error ${groupId}`, (signal) => client.getErrorGroup(groupId, { signal }), {
+    everyMs: null,
+  })
+  const message = group.data ? (group.data.message ?? text.errors.others) : groupId
+  return (
+    <span className="chip">
+      <Name text={text.errors.filter(message)} />
+      <button
+        type="button"
+        className="ghost icon-only"
+        aria-label={text.errors.clearFilter}
+        title={text.errors.clearFilter}
+        onClick={onClear}
+      >
+        <Icon name="x" />
+      </button>
+    </span>
+  )
+}
+
+export function TypeField({ value, onChange }: { value: string; onChange: (value: string) => void }) {
   const text = useText()
   const known = useServerState().types.data?.map(({ taskType }) => taskType) ?? []
   const offered = value === '' || known.includes(value) ? known : [value, ...known]

@@ -1,4 +1,5 @@
 import type { Database } from '../../../db/database.ts'
+import { errorGroupOf } from '../../definition/error-groups.ts'
 import type { AttemptOutcome } from '../../definition/lifecycle.ts'
 import type { Outcome } from '../../definition/outcome.ts'
 import type { Scrubber } from '../../definition/scrubber.ts'
@@ -151,8 +152,9 @@ export class OutcomeWriter {
     return this.#nextDueAt !== undefined
   }
 
-  async #fail(failure: Parameters<typeof failTask>[2]): Promise<boolean> {
-    const { written, followUp } = await failTask(this.#services.db, this.#fence, failure)
+  async #fail(failure: Omit<Parameters<typeof failTask>[2], 'errorGroup'>): Promise<boolean> {
+    const errorGroup = errorGroupOf(this.#task.taskType, failure.error)
+    const { written, followUp } = await failTask(this.#services.db, this.#fence, { ...failure, errorGroup })
     this.#followUp = followUp
     return written
   }
