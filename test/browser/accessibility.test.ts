@@ -9,7 +9,7 @@ import type { WatchedBrowser } from './watched-browser.ts'
 let server: PageServer
 let browser: WatchedBrowser
 let page: Page
-const ids: Record<'failed' | 'running' | 'pending', string> = { failed: '', running: '', pending: '' }
+const ids = { failed: '', running: '', pending: '', group: '' }
 
 useAdminPage(
   {
@@ -22,6 +22,8 @@ useAdminPage(
       ids.pending = (
         await tasks.createTask('watch_inbox', {}, { runAt: new Date(Date.now() + 3_600_000) })
       ).taskId
+      await expect.poll(async () => (await tasks.listErrorGroups()).length).toBe(1)
+      ids.group = (await tasks.listErrorGroups())[0]?.id ?? ''
     },
     isLoggedIn: false,
   },
@@ -63,6 +65,8 @@ const SCREENS: [name: string, query: () => string, ready: string][] = [
   ['pending task', () => `?task=${ids.pending}`, '.timeline'],
   ['missing task', () => '?task=task_0', '.empty'],
   ['new task', () => '?view=new&type=every_kind', 'form'],
+  ['errors', () => '?view=errors', 'table.errors'],
+  ['tasks of an error', () => `?status=failed&error=${ids.group}`, '.chip'],
   ['types', () => '?view=types', 'table'],
   ['schedules', () => '?view=schedules', 'h1'],
   ['activity', () => '?view=activity', 'search.filters'],
@@ -107,7 +111,7 @@ describe('axe finds nothing, in light and in dark,', () => {
 
   test('at the width of a phone', async () => {
     await page.setViewportSize({ width: 390, height: 844 })
-    for (const query of ['', '?view=tasks', `?task=${ids.failed}`, '?view=types']) {
+    for (const query of ['', '?view=tasks', `?task=${ids.failed}`, '?view=errors', '?view=types']) {
       await page.goto(`${server.origin}/admin/${query}`)
       await page.locator('main :is(tbody tr, .log, .chart canvas)').first().waitFor()
       expect(await findViolations()).toEqual([])

@@ -45,7 +45,7 @@ test('the first page says without a click whether it is healthy, and if not, why
   // The reason leads to its evidence.
   await health().getByRole('link', { name: 'send_invoice' }).click()
   const { searchParams } = new URL(page.url())
-  expect([searchParams.get('status'), searchParams.get('type')]).toEqual(['failed', 'send_invoice'])
+  expect([searchParams.get('view'), searchParams.get('type')]).toEqual(['errors', 'send_invoice'])
   // The header says it on every page, and leads back.
   await page.locator('.pill', { hasText: 'Tasks fail' }).click()
   await health().waitFor()

@@ -65,7 +65,12 @@ test('an entry has the caller of authorize, the id of the request and the addres
 
 describe('every route that changes something', () => {
   const changing = () => host.routes.filter((route) => UNSAFE.has(route.split(' ')[0] ?? ''))
-  const paths: Readonly<Record<string, string>> = { taskId: MISSING, taskType: 'strict', name: 'nightly' }
+  const paths: Readonly<Record<string, string>> = {
+    taskId: MISSING,
+    taskType: 'strict',
+    name: 'nightly',
+    groupId: '0123456789abcdef',
+  }
 
   /** What each route would be asked to change, and as what that is recorded. */
   const requests = () =>
@@ -77,7 +82,7 @@ describe('every route that changes something', () => {
     })
 
   test('leaves one entry when it is refused for the role', async () => {
-    expect(requests()).toHaveLength(13)
+    expect(requests()).toHaveLength(15)
     for (const { request, subject, route } of requests()) {
       await host.database.pool.query('truncate async_task_audit')
       expect((await send(VIEWER, request)).json(), route).toMatchObject({ code: 'READ_ONLY' })

@@ -52,6 +52,10 @@ const ROUTES: Readonly<Record<string, Row>> = {
   'POST /task-types/:taskType/resume': CHANGES,
   'GET /executors': { ...READS, owner: 'refused' },
   'GET /audit': { ...READS, owner: 'refused' },
+  'GET /error-groups': { ...READS, owner: 'refused' },
+  'GET /error-groups/:groupId': { ...READS, owner: 'refused' },
+  'POST /error-groups/:groupId/seen': CHANGES,
+  'POST /error-groups/:groupId/unseen': CHANGES,
   'GET /schedules': { ...READS, owner: 'refused' },
   'POST /schedules': {
     ...CHANGES,
@@ -63,6 +67,8 @@ const ROUTES: Readonly<Record<string, Row>> = {
   'DELETE /schedules/:name': { ...CHANGES, admin: 204 },
   'POST /schedules/:name/run': { ...CHANGES, admin: 201 },
 }
+
+const GROUP_ID = '0123456789abcdef'
 
 let host: RoleHost
 let pending: { own: string; other: string }
@@ -81,6 +87,13 @@ beforeEach(async () => {
   ended = { own: await create('7'), other: await create(null) }
   for (const taskId of Object.values(ended)) await tasks.cancelTask(taskId)
   await tasks.declareSchedules([{ name: 'nightly', cron: '@daily', task: hello }])
+  await host.database.pool.query(
+    `insert into async_task_error_groups
+       (group_id, task_type, message, sample, last_task_id, count, first_at, last_at, hours, hours_until)
+     values ($1, 'hello', 'late', 'late', 'task_x', 1, now(), now(), '{}', now())
+     on conflict do nothing`,
+    [GROUP_ID],
+  )
 })
 
 const NEEDS_END = new Set(['DELETE /tasks/:taskId', 'POST /tasks/:taskId/retry'])
@@ -90,7 +103,7 @@ type Request = InjectOptions & { url: string }
 function requestOf(route: string, whose: 'own' | 'other' | { taskId: string }): Request {
   const [method, path] = route.split(' ') as ['GET' | 'POST', string]
   const taskId = typeof whose === 'object' ? whose.taskId : (NEEDS_END.has(route) ? ended : pending)[whose]
-  const values: Record<string, string> = { taskId, taskType: 'hello', name: 'nightly' }
+  const values: Record<string, string> = { taskId, taskType: 'hello', name: 'nightly', groupId: GROUP_ID }
   const url = PREFIX + path.replace(/:(\w+)/g, (_, name: string) => values[name] ?? '')
   const payload = ROUTES[route]?.payload?.()
   return { method, url, ...(payload && { payload }) }
@@ -153,7 +166,7 @@ describe.each(Object.entries(ROUTES))('%s', (route, { admin, viewer, owner }) =>
 /** All that a request might have changed. */
 async function rows(): Promise<unknown[]> {
   const all = await Promise.all(
-    ['async_tasks', 'async_task_schedules', 'async_task_types'].map((table) =>
+    ['async_tasks', 'async_task_schedules', 'async_task_types', 'async_task_error_groups'].map((table) =>
       host.database.pool.query(`select * from ${table} order by 1`),
     ),
   )

@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest'
+import { findActionable } from '../../../src/engine/store/bulk.ts'
 import { readFeed } from '../../../src/engine/store/feed.ts'
+import { countTasks, listTasks } from '../../../src/engine/store/read.ts'
 import { WALK } from '../../../src/engine/store/types-present.ts'
 import { captureAllStatements, captureStatements, type PlanNode } from '../../support/plans.ts'
 import { inStatus } from '../../support/task-rows.ts'
@@ -107,6 +109,28 @@ describe('over 100,000 finished tasks', () => {
     )
     expect(indexesOf(plan)).toEqual(['idx_async_tasks_status', 'async_tasks_pkey'])
     expect(sortsAndScans(plan.filter(isLarge))).toEqual([])
+  })
+
+  test('the failed tasks of an error group are counted, listed and retried by their index', async () => {
+    await tables.pool.query(
+      `update async_tasks set error_group = case when id % 100 = 0 then 'rare' else 'usual' end where status = 'failed'`,
+    )
+    await tables.pool.query('vacuum analyze async_tasks')
+    const { db } = tables.createManager()
+    for (const errorGroup of ['rare', 'usual']) {
+      const sent = await captureStatements(tables.pool, async () => {
+        await listTasks(db, { errorGroup }, { limit: 51, offset: 0 }, { ids: 'all', usesIdBounds: false })
+        await countTasks(db, { errorGroup }, { ids: 'all', usesIdBounds: false })
+        await findActionable(db, 'retry', { errorGroup }, 1_001)
+      })
+      expect(sent).toHaveLength(3)
+      for (const statement of sent) {
+        const plan = await explainOne(statement, 'custom')
+        expect(scansOfTasks(plan), statement.text).toEqual([])
+        expect(indexesOf(plan), statement.text).toContain('idx_async_tasks_error_group')
+        expect(sortsAndScans(plan.filter(isLarge)), statement.text).toEqual([])
+      }
+    }
   })
 
   test('the list of one creator walks an index of its own, rare or not', async () => {
