@@ -15,6 +15,7 @@ export type { MissedTicks, ScheduleView } from './contract/schedule.ts'
 export type { TaskStats } from './contract/stats.ts'
 export type {
   ExecutorView,
+  SearchedTasks,
   TaskDetail,
   TaskList,
   TaskLogLine,

@@ -36,7 +36,13 @@ export const decodeDetail = withSteps(decoder<TaskDetail>(DETAIL_DATES, lists))
 export const decodeCreated = withSteps(
   decoder<TaskDetail & { created: boolean; replaced?: boolean }>(DETAIL_DATES, lists),
 )
-export const decodeList = decoder<TaskList>([], { tasks: decodeSummary })
+const tasks = decoder<TaskList>([], { tasks: decodeSummary })
+const searched = decoder<NonNullable<TaskList['searched']>>(['oldest'])
+export function decodeList(json: unknown): TaskList {
+  const list = tasks(json)
+  if (list.searched) searched(list.searched)
+  return list
+}
 export const decodeLine = decoder<TaskLogLine>(['createdAt'])
 export const decodeLogPage = decoder<TaskLogPage>([], { logs: decodeLine })
 export const decodeSchedule = decoder<ScheduleView>(['nextRunAt', 'lastRunAt', 'createdAt', 'updatedAt'])

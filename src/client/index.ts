@@ -30,6 +30,7 @@ export type {
   AttemptOutcome,
   ExecutorView,
   LogLevel,
+  SearchedTasks,
   TaskAttempt,
   TaskDetail,
   TaskList,

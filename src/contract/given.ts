@@ -12,7 +12,7 @@ export interface TaskFilter {
   status?: TaskStatus[] | undefined
   /** Name of their type. */
   taskType?: string | undefined
-  /** A prefix of the task id, or a complete type, at most 100 characters. */
+  /** A prefix of the task id, or a part of the type, at most 100 characters. */
   q?: string | undefined
   /** Created at this instant or later. */
   createdAfter?: Date | undefined
@@ -24,8 +24,24 @@ export interface TaskFilter {
   errorGroup?: string | undefined
 }
 
-/** Filter and page of a list of tasks. */
+/** What a list is sorted by, the latest, longest or most first. */
+export type TaskSort = 'created' | 'ended' | 'duration' | 'waiting' | 'attempts'
+
+/** Filter, order and page of a list of tasks. */
 export interface TaskQuery extends TaskFilter {
+  /** Text in the last error, in any case, at most 200 characters. See `searched` of the list. */
+  error?: string | undefined
+  /** `key:value` of a param, such as `invoice:INV-17`: a text, number, boolean or null. See `searched` of the list. */
+  param?: string | undefined
+  /** Complete unique key, also of ended tasks. See `searched` of the list. */
+  uniqueKey?: string | undefined
+  /** Id of the executor of the latest attempt. See `searched` of the list. */
+  executorId?: string | undefined
+  /**
+   * `duration`: of the latest attempt; `waiting`: from its due time to its start, or to now. All but `created` sort as many
+   * tasks as `searched` of the list tells. Default `created`.
+   */
+  sort?: TaskSort | undefined
   /** Number of the page, from 1. `page` × `pageSize` is at most 10,000 over REST: use `cursor` beyond. Default 1. */
   page?: number | undefined
   /** Tasks of a page, 1 … 10,000 in code, 1 … 200 over REST. Default 50. */

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { MAX_EXACT_TOTAL } from './exact-total.ts'
+import type { TaskSort } from './given.ts'
 import { instant, LOG_LEVELS, stepName, storableText, TASK_STATUSES } from './task.ts'
 
 export { MAX_EXACT_TOTAL }
@@ -37,6 +38,34 @@ export const errorGroupId = z
   .string()
   .regex(/^[\da-f]{16}$/, 'must be the id of an error group, 16 hexadecimal digits')
 
+export const uniqueKey = storableText.min(1).max(255)
+
+export const TASK_SORTS = [
+  'created',
+  'ended',
+  'duration',
+  'waiting',
+  'attempts',
+] as const satisfies readonly TaskSort[]
+
+/** What is not found by an index. */
+export const searchFilter = {
+  error: storableText.min(1).max(200).optional().describe('Text in the last error, in any case.'),
+  param: storableText
+    .max(301)
+    .regex(/^[^:]{1,100}:[\s\S]{0,200}$/, 'must be key:value, such as invoice:INV-17')
+    .optional()
+    .describe('`key:value` of a param: a text, number, boolean or null.'),
+  uniqueKey: uniqueKey.optional().describe('A complete unique key, also of ended tasks.'),
+  executorId: z.guid().optional().describe('Executor of the latest attempt.'),
+  sort: z
+    .enum(TASK_SORTS)
+    .optional()
+    .describe(
+      'The latest, longest or most first: `duration` of the latest attempt, `waiting` from its due time to its start. All but `created` sort the tasks that were searched.',
+    ),
+}
+
 export const listTasksQuery = z.strictObject({
   status: z.preprocess(
     (value) => (value === undefined || Array.isArray(value) ? value : [value]),
@@ -48,12 +77,13 @@ export const listTasksQuery = z.strictObject({
     .max(100)
     .optional()
     .describe(
-      'A prefix of the task id, or a complete type. If more than 20,000 ids match, tasks created by a process whose clock was off by more than 5 minutes are left out.',
+      'A prefix of the task id, or a part of the type. If more than 20,000 ids match, tasks created by a process whose clock was off by more than 5 minutes are left out.',
     ),
   createdAfter: filterInstant.optional(),
   createdBefore: filterInstant.optional(),
   createdBy,
   errorGroup: errorGroupId.optional().describe('Failed tasks whose error is of this group.'),
+  ...searchFilter,
   page,
   pageSize,
   cursor: z.string().min(1).max(100).optional().describe('`nextCursor` of the previous page.'),
@@ -78,7 +108,6 @@ export const taskParams = z
 export const MAX_DELAY_MS = 10 * 366 * 86_400_000
 export const delayMs = z.int().min(0).max(MAX_DELAY_MS)
 export const priority = z.int().min(-100).max(100)
-export const uniqueKey = storableText.min(1).max(255)
 export const concurrencyKey = storableText.min(1).max(200)
 
 /** What a create does if its unique key is in use: returns the task that has it, is refused, or changes that task. */

@@ -6,6 +6,7 @@ export type {
   ExecutorView,
   Json,
   LogLevel,
+  SearchedTasks,
   TaskAttempt,
   TaskDetail,
   TaskList,
@@ -139,6 +140,16 @@ export const taskList = z.object({
   page: z.int().min(1),
   pageSize: z.int().min(1),
   nextCursor: z.string().nullable(),
+  searched: z
+    .object({
+      tasks: z.int().min(0).describe('At most 20,000.'),
+      oldest: instant.nullable().describe('When the oldest of them was created; null: there are none.'),
+      isComplete: z.boolean().describe('There are no older ones.'),
+    })
+    .optional()
+    .describe(
+      'With `error`, `param`, `uniqueKey`, `executorId` or another order: which tasks the page was found in; `nextCursor` goes on from there.',
+    ),
 })
 
 export const taskLogLine = z.object({

@@ -131,6 +131,21 @@ export interface TaskList {
   pageSize: number
   /** `cursor` of the next page; null on the last one. */
   nextCursor: string | null
+  /**
+   * With `error`, `param`, `uniqueKey`, `executorId` or another order: which tasks this page was found in. No index finds
+   * them, so a call searches the newest 20,000 that the other filters leave, and `nextCursor` goes on from there.
+   */
+  searched?: SearchedTasks | undefined
+}
+
+/** The tasks that a page was found in. */
+export interface SearchedTasks {
+  /** How many: at most 20,000. */
+  tasks: number
+  /** When the oldest of them was created; null: there are none. */
+  oldest: Date | null
+  /** True: there are no older ones. */
+  isComplete: boolean
 }
 
 /** A line of a task's log. */

@@ -59,6 +59,7 @@ async function runAxe(options: object = {}): Promise<string[]> {
 const SCREENS: [name: string, query: () => string, ready: string][] = [
   ['overview', () => '', '.chart canvas'],
   ['list', () => '?view=tasks', 'tr[data-task]'],
+  ['searched list', () => '?error=address&sort=duration', 'tr[data-task]'],
   ['empty list', () => '?status=cancelled', '.empty'],
   ['failed task', () => `?task=${ids.failed}`, '.log .line'],
   ['running task', () => `?task=${ids.running}`, '.log .line'],
@@ -66,7 +67,7 @@ const SCREENS: [name: string, query: () => string, ready: string][] = [
   ['missing task', () => '?task=task_0', '.empty'],
   ['new task', () => '?view=new&type=every_kind', 'form'],
   ['errors', () => '?view=errors', 'table.errors'],
-  ['tasks of an error', () => `?status=failed&error=${ids.group}`, '.chip'],
+  ['tasks of an error', () => `?status=failed&group=${ids.group}`, '.chip'],
   ['types', () => '?view=types', 'table'],
   ['schedules', () => '?view=schedules', 'h1'],
   ['activity', () => '?view=activity', 'search.filters'],

@@ -81,7 +81,7 @@ test('a group leads to its tasks, and they to the latest error', async () => {
   await expect.poll(() => page.locator('tr[data-task]').count()).toBe(3)
   await page.locator('.chip', { hasText: 'Error: invoice INV-# has no address' }).waitFor()
   await page.getByRole('button', { name: 'Show tasks with any error' }).click()
-  await expect.poll(() => new URL(page.url()).searchParams.get('error')).toBeNull()
+  await expect.poll(() => new URL(page.url()).searchParams.get('group')).toBeNull()
   await page.goBack()
   await page.goBack()
   await row.getByRole('link', { name: /Latest task/ }).click()

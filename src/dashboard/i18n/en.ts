@@ -2,6 +2,7 @@ import { account } from './en/account.ts'
 import { activity } from './en/activity.ts'
 import { app, json, login, shortcuts } from './en/app.ts'
 import { errors } from './en/errors.ts'
+import { find } from './en/find.ts'
 import { form, schedules, types } from './en/forms.ts'
 import { actions, list } from './en/list.ts'
 import { outcome, overview, status } from './en/overview.ts'
@@ -17,6 +18,7 @@ export const en = {
   list,
   actions,
   errors,
+  find,
   detail,
   log,
   form,

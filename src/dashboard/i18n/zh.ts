@@ -3,6 +3,7 @@ import { account } from './zh/account.ts'
 import { activity } from './zh/activity.ts'
 import { app, json, login, shortcuts } from './zh/app.ts'
 import { errors } from './zh/errors.ts'
+import { find } from './zh/find.ts'
 import { form, schedules, types } from './zh/forms.ts'
 import { actions, list } from './zh/list.ts'
 import { outcome, overview, status } from './zh/overview.ts'
@@ -18,6 +19,7 @@ export const zh: Dictionary = {
   list,
   actions,
   errors,
+  find,
   detail,
   log,
   form,

@@ -34,7 +34,21 @@ export type View =
 
 const VIEWS = ['overview', 'tasks', 'new', 'errors', 'types', 'schedules', 'activity', 'account'] as const
 /** What a list shows. */
-const OF_LISTS = ['status', 'type', 'q', 'error', 'after', 'before', 'cursor']
+const OF_LISTS = [
+  'status',
+  'type',
+  'q',
+  'group',
+  'by',
+  'error',
+  'param',
+  'key',
+  'executor',
+  'after',
+  'before',
+  'sort',
+  'cursor',
+]
 
 export interface Route {
   readonly view: View

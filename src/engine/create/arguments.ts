@@ -11,6 +11,7 @@ import {
   ON_DUPLICATE,
   priority,
   requireChange,
+  searchFilter,
   uniqueKey,
 } from '../../contract/requests.ts'
 import { LOG_LEVELS, storableText, TASK_STATUSES } from '../../contract/task.ts'
@@ -118,7 +119,7 @@ function isObject(value: unknown): value is object {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-export const taskQuery = z.strictObject({
+const taskFilter = z.strictObject({
   status: z.array(z.enum(TASK_STATUSES)).optional(),
   taskType: storableText.optional(),
   q: storableText.optional(),
@@ -126,6 +127,10 @@ export const taskQuery = z.strictObject({
   createdBefore: instant.optional(),
   createdBy: storableText.optional(),
   errorGroup: errorGroupId.optional(),
+})
+
+export const taskQuery = taskFilter.extend({
+  ...searchFilter,
   page: page.optional(),
   pageSize: pageSize.optional(),
   cursor: z.string().optional(),
@@ -135,7 +140,7 @@ export const bulkRequest = z
   .strictObject({
     action: z.enum(BULK_ACTIONS),
     taskIds: z.array(z.string()).min(1).max(MAX_BULK_TASKS).optional(),
-    filter: taskQuery.omit({ page: true, pageSize: true, cursor: true }).optional(),
+    filter: taskFilter.optional(),
     dryRun: z.boolean().optional(),
   })
   .refine(({ taskIds, filter }) => (taskIds === undefined) !== (filter === undefined), {

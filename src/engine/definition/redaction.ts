@@ -41,9 +41,22 @@ export class Redaction {
     return paths.reduce<unknown>((left, path) => restoreAt(left, before, path), given) as T
   }
 
+  /** Whether values of any type that is known here are hidden. */
+  get isUsed(): boolean {
+    return this.#everywhere.length > 0 || [...this.#definitions.keys()].some((type) => this.hides(type))
+  }
+
   hides(taskType: string): boolean {
     const { redact = [] } = this.#definitions.get(taskType)?.options ?? {}
     return this.#everywhere.length > 0 || redact.length > 0
+  }
+
+  /** Types whose param of this name is redacted, at least in part; `all`: that of every type. */
+  typesThatHide(key: string): readonly string[] | 'all' {
+    const isNamed = (paths: readonly string[] = []) =>
+      paths.some((path) => [key, '*'].includes(path.split('.', 1)[0] ?? ''))
+    if (isNamed(this.#everywhere)) return 'all'
+    return [...this.#definitions].filter(([, { options }]) => isNamed(options.redact)).map(([type]) => type)
   }
 
   /** Whether values of this task are hidden, also if its params are hidden already. */

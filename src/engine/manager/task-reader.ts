@@ -6,6 +6,7 @@ import { logQuery, requireValid, taskQuery } from '../create/arguments.ts'
 import { taskNotFound } from '../definition/errors.ts'
 import { TASK_ID } from '../definition/lifecycle.ts'
 import type { Redaction } from '../definition/redaction.ts'
+import type { TaskFilter } from '../store/list-branches.ts'
 import {
   countLogs,
   countTasks,
@@ -15,8 +16,9 @@ import {
   listTasks,
   searchIds,
 } from '../store/read.ts'
-import { toLogLine, toSummary } from '../store/rows.ts'
+import { toLogLine } from '../store/rows.ts'
 import { decodeCursor, encodeCursor } from './cursor.ts'
+import { type ListPage, searchList, toListed, toSearch } from './task-search.ts'
 
 export type { LogQuery, TaskQuery } from '../../contract/given.ts'
 
@@ -45,8 +47,19 @@ export class TaskReader {
 
   async list(query: TaskQuery): Promise<TaskList> {
     requireValid('list query', taskQuery, query)
-    const { page = 1, pageSize = DEFAULT_PAGE_SIZE, cursor, ...filter } = query
+    const { page = 1, pageSize = DEFAULT_PAGE_SIZE, cursor, ...given } = query
     const after = cursor === undefined ? undefined : decodeCursor(cursor)
+    const { error, param, uniqueKey, executorId, sort, ...filter } = given
+    const search = toSearch({ error, param, uniqueKey, executorId, sort }, this.#redaction)
+    const parts = { db: this.#db, redaction: this.#redaction }
+    if (search) return searchList(parts, filter, search, { page, pageSize, after, offset: after?.offset })
+    return this.#list(filter, { page, pageSize, after })
+  }
+
+  async #list(
+    filter: TaskFilter,
+    { page, pageSize, after }: Pick<ListPage, 'page' | 'pageSize' | 'after'>,
+  ): Promise<TaskList> {
     const offset = after ? 0 : (page - 1) * pageSize
     const search = await searchIds(this.#db, filter)
     // One more row than the page shows whether another page follows.
@@ -57,7 +70,7 @@ export class TaskReader {
     const shown = rows.slice(0, pageSize)
     const last = shown.at(-1)
     return {
-      tasks: shown.map(({ id: _id, createdAtMicros: _micros, ...row }) => toSummary(row)),
+      tasks: shown.map(toListed),
       total: Math.min(count, MAX_EXACT_TOTAL),
       ...(count > MAX_EXACT_TOTAL ? { totalIsEstimate: true as const } : {}),
       page,

@@ -18,6 +18,16 @@ export interface ListPosition {
   readonly id: string
 }
 
+/** Types whose names contain `q`; `many`: too many to walk the index of each. */
+export type TypeMatch = readonly string[] | 'many'
+
+/** What is known about `q` before the list is read. */
+export interface IdSearch {
+  readonly ids: IdMatch
+  readonly usesIdBounds: boolean
+  readonly types: TypeMatch
+}
+
 /**
  * How ids with the prefix `q` are found.
  * - `all`: every id has it.
@@ -65,7 +75,7 @@ export class Values {
 export function branchesOf(
   filter: TaskFilter,
   values: Values,
-  search: { ids: IdMatch; usesIdBounds: boolean },
+  search: IdSearch,
   after?: ListPosition,
 ): string[] {
   const { q, taskType, status, createdBy, errorGroup } = filter
@@ -81,9 +91,8 @@ export function branchesOf(
     return statuses.map((one) => `status = '${one}'${ofType}${bounds}${more}`)
   }
   if (q === undefined || search.ids === 'all') return ranges(taskType)
-  const byType = taskType === undefined || taskType === q ? ranges(q) : []
+  const { byType, notByType } = typeRanges({ q, taskType, createdBy }, values, search.types, ranges)
   if (search.ids === 'none') return byType
-  const notByType = ` and task_type <> ${values.add(q)}`
   if (search.ids === 'many' || search.ids === 'own') {
     const time = search.ids === 'many' ? madeAbout(q, values) : ''
     const begins = opaque(`starts_with(task_id, ${values.add(q)})`)
@@ -94,6 +103,29 @@ export function branchesOf(
   // Together: walking each range for a few matches would be slow.
   return [...byType, `status = any(${values.add(statuses)}::text[])${ofType}${bounds}${byId}`]
 }
+
+/** Those of the types whose names contain `q`, and what is true of all others. */
+function typeRanges(
+  { q, taskType, createdBy }: Pick<TaskFilter, 'taskType' | 'createdBy'> & { readonly q: string },
+  values: Values,
+  types: TypeMatch,
+  ranges: (type: string | undefined, more?: string) => string[],
+): { byType: string[]; notByType: string } {
+  const contains = containsText('task_type', values.add(q))
+  const notByType = ` and not ${contains}`
+  if (taskType !== undefined) {
+    const isOfType = taskType.toLowerCase().includes(q.toLowerCase())
+    return { byType: isOfType ? ranges(taskType, ` and ${contains}`) : [], notByType }
+  }
+  const isWalked = types === 'many' || createdBy !== undefined
+  const byType = isWalked
+    ? ranges(undefined, ` and ${opaque(contains)}`)
+    : types.flatMap((type) => ranges(type, ` and ${contains}`))
+  return { byType, notByType }
+}
+
+/** Without regard to case. */
+export const containsText = (column: string, part: string) => `(strpos(lower(${column}), lower(${part})) > 0)`
 
 export function startsWith(q: string, values: Values, usesIdBounds: boolean): string {
   const prefix = values.add(q)

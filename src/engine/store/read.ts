@@ -5,18 +5,21 @@ import { instant } from '../../db/reading.ts'
 import { IS_SERVING } from './fence.ts'
 import {
   branchesOf,
-  type IdMatch,
+  containsText,
+  type IdSearch,
   IS_LISTED,
   type ListPosition,
   MICROS,
   matchIds,
   startsWith,
   type TaskFilter,
+  type TypeMatch,
   tellsMinute,
   Values,
 } from './list-branches.ts'
 import { DETAIL_COLUMNS, type DetailRow, fromDetailRow, type LogRow, type SummaryRow } from './rows.ts'
 import { EXECUTORS, LOGS, TASKS } from './tables.ts'
+import { TYPES } from './types-present.ts'
 
 const FOUND_COLUMNS = `${DETAIL_COLUMNS},
           case when t.status = 'pending' and t.run_at <= now() - interval '1 second' and not exists (
@@ -85,16 +88,11 @@ export async function findCreatedBy(
 
 export interface ListedRow extends SummaryRow, ListPosition {}
 
-const LIST_COLUMNS = `t.id, ${MICROS('t.created_at')} as "createdAtMicros",
+export const LIST_COLUMNS = `t.id, ${MICROS('t.created_at')} as "createdAtMicros",
           t.task_id as "taskId", t.task_type as "taskType", t.status, t.progress, t.total, t.step,
           ${instant('t.created_at')} as "createdAt", ${instant('t.started_at')} as "startedAt", ${instant('t.completed_at')} as "completedAt",
           ${instant('t.cancelled_at')} as "cancelledAt", ${instant('t.run_at')} as "runAt", t.retry_count as "retryCount", t.max_retries as "maxRetries",
           t.error_message as "error"`
-
-export interface IdSearch {
-  readonly ids: IdMatch
-  readonly usesIdBounds: boolean
-}
 
 // Finds the ids of the page in the indexes first: only its own rows are read from the table.
 export async function listTasks(
@@ -147,18 +145,42 @@ export async function searchIds(
   { q, createdBy }: Pick<TaskFilter, 'q' | 'createdBy'>,
 ): Promise<IdSearch> {
   const ids = q === undefined ? 'all' : matchIds(q)
-  if (q === undefined || ids !== 'some') return { ids: ids === 'some' ? 'few' : ids, usesIdBounds: false }
+  if (q === undefined || ids === 'all') return EVERY_ID
   if (createdBy !== undefined) {
+    if (ids === 'none') return { ids, usesIdBounds: false, types: 'many' }
     const [own] = await execute<{ count: number }>(db, COUNT_OWN, [createdBy])
-    return { ids: (own?.count ?? 0) > FEW.others ? 'many' : 'own', usesIdBounds: false }
+    return { ids: (own?.count ?? 0) > FEW.others ? 'many' : 'own', usesIdBounds: false, types: 'many' }
   }
+  const types = await findTypes(db, q)
+  if (ids === 'none') return { ids, usesIdBounds: false, types }
   const usesIdBounds = await ordersIdsPlainly(db)
   const values = new Values()
   const where = startsWith(q, values, usesIdBounds)
   const few = tellsMinute(q) ? FEW.ofOneMinute : FEW.others
   const text = `select count(*)::int as count from (select from ${TASKS} where ${where} limit ${few + 1}) bounded`
   const [row] = await query<{ count: number }>(db, text, values.all)
-  return { ids: (row?.count ?? 0) > few ? 'many' : 'few', usesIdBounds }
+  return { ids: (row?.count ?? 0) > few ? 'many' : 'few', usesIdBounds, types }
+}
+
+export const EVERY_ID: IdSearch = { ids: 'all', usesIdBounds: false, types: 'many' }
+
+/** Types whose indexes a list walks one by one. */
+const MAX_TYPES = 20
+
+const FIND_TYPES = statement(
+  'types_like',
+  `with recursive ${TYPES}
+   select distinct task_type as "taskType"
+     from (select task_type from types
+           union all
+           select task_type from ${TASKS} where status = 'running') present
+    where ${containsText('task_type', '$1::text')}
+    limit ${MAX_TYPES + 1}`,
+)
+
+async function findTypes(db: Database, q: string): Promise<TypeMatch> {
+  const rows = await execute<{ taskType: string }>(db, FIND_TYPES, [q])
+  return rows.length > MAX_TYPES ? 'many' : rows.map(({ taskType }) => taskType)
 }
 
 // Estonian sorts z before t; Danish sorts aa after z.

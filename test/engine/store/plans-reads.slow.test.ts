@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { findActionable } from '../../../src/engine/store/bulk.ts'
 import { readFeed } from '../../../src/engine/store/feed.ts'
-import { countTasks, listTasks } from '../../../src/engine/store/read.ts'
+import { countTasks, EVERY_ID, listTasks } from '../../../src/engine/store/read.ts'
 import { WALK } from '../../../src/engine/store/types-present.ts'
 import { captureAllStatements, captureStatements, type PlanNode } from '../../support/plans.ts'
 import { inStatus } from '../../support/task-rows.ts'
@@ -119,8 +119,8 @@ describe('over 100,000 finished tasks', () => {
     const { db } = tables.createManager()
     for (const errorGroup of ['rare', 'usual']) {
       const sent = await captureStatements(tables.pool, async () => {
-        await listTasks(db, { errorGroup }, { limit: 51, offset: 0 }, { ids: 'all', usesIdBounds: false })
-        await countTasks(db, { errorGroup }, { ids: 'all', usesIdBounds: false })
+        await listTasks(db, { errorGroup }, { limit: 51, offset: 0 }, EVERY_ID)
+        await countTasks(db, { errorGroup }, EVERY_ID)
         await findActionable(db, 'retry', { errorGroup }, 1_001)
       })
       expect(sent).toHaveLength(3)

@@ -15,7 +15,7 @@ import { Histogram } from './histogram.tsx'
 export function GroupRow({ group, onChange }: { group: ErrorGroup; onChange: () => void }) {
   const text = useText()
   const { id, taskType, message, error, lastTaskId, count, failedTasks, firstAt, lastAt } = group
-  const tasks = { type: taskType, status: 'failed', error: message === null ? undefined : id }
+  const tasks = { type: taskType, status: 'failed', group: message === null ? undefined : id }
   const isCapped = failedTasks >= MAX_GROUP_TASKS
   return (
     <tr>

@@ -6,7 +6,7 @@ import type { TaskFilter } from '../../requests.ts'
 import type { Query } from '../../state/route.ts'
 import { TASK_STATUSES } from '../../statuses.ts'
 import { ConfirmBulk, useBulk } from './bulk-action.tsx'
-import { toQuery } from './filter.ts'
+import { isSearch, toQuery } from './filter.ts'
 import type { Selection } from './selection.ts'
 
 /** What one call takes: `MAX_BULK_TASKS` of the contract, whose module would bring zod along. */
@@ -44,8 +44,10 @@ export function BulkBar(props: BarProps) {
     (action) => {
       selection.clear()
       const status = STATUS_AFTER[action]
-      // A task that is no longer failed is in no error group.
-      onDone({ to: status && toQuery({ ...filter, errorGroup: undefined, status: [...status] }) })
+      // A task that is no longer failed has no error.
+      onDone({
+        to: status && toQuery({ ...filter, errorGroup: undefined, error: undefined, status: [...status] }),
+      })
     },
   )
   const capped = Math.min(total, MAX_TASKS)
@@ -55,7 +57,7 @@ export function BulkBar(props: BarProps) {
       <span className="bulk-count">
         {selection.isAll ? text.list.allSelected(capped, isCapped) : text.list.selected(selection.ids.size)}
       </span>
-      {!selection.isAll && isPageSelected && total > selection.ids.size && (
+      {!selection.isAll && isPageSelected && total > selection.ids.size && !isSearch(filter) && (
         <button type="button" className="link" onClick={selection.selectAll}>
           {text.list.selectAll(capped, isCapped)}
         </button>

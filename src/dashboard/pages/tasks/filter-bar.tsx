@@ -6,10 +6,15 @@ import { InstantInput } from '../../components/instant-input.tsx'
 import { useText } from '../../i18n/text.ts'
 import { visible } from '../../i18n/visible.ts'
 import type { TaskFilter } from '../../requests.ts'
+import { serverNow } from '../../state/clock.ts'
 import { go } from '../../state/route.ts'
 import { useServerState } from '../../state/server-state.tsx'
 import { useQuery } from '../../state/use-query.ts'
 import { toQuery } from './filter.ts'
+import { PERIODS, type Period, periodOf } from './periods.ts'
+import { hasSearchFields, SearchFields } from './search-fields.tsx'
+
+type TaskSort = NonNullable<TaskFilter['sort']>
 
 const TYPING_MS = 250
 
@@ -20,9 +25,10 @@ export function FilterBar({ filter }: { filter: TaskFilter }) {
     go(toQuery({ ...filter, ...part } as TaskFilter), { replace: true })
   const { status: _tab, ...others } = filter
   const isFiltered = Object.keys(others).length > 0
+  const [isMoreOpen, setMoreOpen] = useState(() => hasSearchFields(filter))
   return (
     <search className="filters" aria-label={text.list.filters}>
-      <SearchField value={filter.q ?? ''} onChange={(q) => change({ q: q || undefined })} />
+      <SearchField value={filter.q ?? ''} onChange={(typed) => change(readTyped(typed))} />
       {filter.errorGroup !== undefined && (
         <ErrorFilter groupId={filter.errorGroup} onClear={() => change({ errorGroup: undefined })} />
       )}
@@ -40,6 +46,7 @@ export function FilterBar({ filter }: { filter: TaskFilter }) {
           value={filter.taskType ?? ''}
           onChange={(type) => change({ taskType: type || undefined })}
         />
+        <Periods onPick={(period) => change(periodOf(period, serverNow()))} />
         <InstantField
           label={text.list.after}
           value={filter.createdAfter}
@@ -50,6 +57,17 @@ export function FilterBar({ filter }: { filter: TaskFilter }) {
           value={filter.createdBefore}
           onChange={(createdBefore) => change({ createdBefore })}
         />
+        <SortField value={filter.sort ?? 'created'} onChange={(sort) => change({ sort })} />
+        <button
+          type="button"
+          className="toggle"
+          aria-expanded={isMoreOpen}
+          aria-pressed={hasSearchFields(filter)}
+          onClick={() => setMoreOpen(!isMoreOpen)}
+        >
+          {text.find.more}
+        </button>
+        {isMoreOpen && <SearchFields filter={filter} onChange={change} />}
         {isFiltered && (
           <button
             type="button"
@@ -62,6 +80,43 @@ export function FilterBar({ filter }: { filter: TaskFilter }) {
         )}
       </div>
     </search>
+  )
+}
+
+/** A name and a value are a param; a type with a colon in its name is chosen from the list of types. */
+function readTyped(typed: string): Pick<TaskFilter, 'q' | 'param'> {
+  return /^[^:\s]{1,100}:./.test(typed) ? { q: undefined, param: typed } : { q: typed || undefined }
+}
+
+function Periods({ onPick }: { onPick: (period: Period) => void }) {
+  const text = useText()
+  return (
+    <fieldset className="periods">
+      <legend className="visually-hidden">{text.find.periods}</legend>
+      {PERIODS.map((period) => (
+        <button key={period} type="button" className="small" onClick={() => onPick(period)}>
+          {text.find.period[period]}
+        </button>
+      ))}
+    </fieldset>
+  )
+}
+
+function SortField(props: { value: TaskSort; onChange: (sort: TaskSort | undefined) => void }) {
+  const { value, onChange } = props
+  const text = useText()
+  return (
+    <select
+      value={value}
+      aria-label={text.find.sort}
+      onChange={({ target }) => onChange(target.value === 'created' ? undefined : (target.value as TaskSort))}
+    >
+      {Object.entries(text.find.sorts).map(([sort, words]) => (
+        <option key={sort} value={sort}>
+          {words}
+        </option>
+      ))}
+    </select>
   )
 }
 

@@ -4,6 +4,7 @@ import { useText } from '../../i18n/text.ts'
 import type { TaskFilter } from '../../requests.ts'
 import { go } from '../../state/route.ts'
 import { toQuery } from './filter.ts'
+import { Searched } from './searched.tsx'
 
 /** Older pages go on from the last row (keyset); the way back is kept in the browser's history. */
 export function Pager({
@@ -24,7 +25,15 @@ export function Pager({
     go(toQuery(filter, trail.at(-1) || undefined), { state: { trail: trail.slice(0, -1) } })
   return (
     <nav className="pager" aria-label={text.list.paging}>
-      <span className="muted num">{text.list.shown(page.tasks.length, total)}</span>
+      <span className="muted num">
+        {page.searched ? (
+          <>
+            {text.find.found(page.total, page.searched.tasks)} · <Searched searched={page.searched} />
+          </>
+        ) : (
+          text.list.shown(page.tasks.length, total)
+        )}
+      </span>
       <span className="spacer" />
       {cursor !== undefined && (
         <button type="button" onClick={() => go(toQuery(filter))}>
@@ -33,10 +42,10 @@ export function Pager({
       )}
       <button type="button" disabled={trail.length === 0} onClick={goNewer}>
         <Icon name="left" />
-        {text.list.newer}
+        {page.searched ? text.find.previous : text.list.newer}
       </button>
       <button type="button" disabled={page.nextCursor === null} onClick={goOlder}>
-        {text.list.older}
+        {page.searched ? text.find.next : text.list.older}
         <Icon name="right" />
       </button>
     </nav>

@@ -47,10 +47,11 @@ export function StateTabs({ filter }: { filter: TaskFilter }) {
 
 /** Counted are all tasks or those of a type; other filters make the counts say something else than the list. */
 function countsFor(stats: TaskStats | undefined, filter: TaskFilter): Counts | undefined {
-  if (!stats || filter.q || filter.errorGroup || filter.createdAfter || filter.createdBefore) return undefined
-  if (!filter.taskType) return stats.byStatus
+  const { status: _tab, taskType, sort: _order, ...others } = filter
+  if (!stats || Object.keys(others).length > 0) return undefined
+  if (!taskType) return stats.byStatus
   const none = { pending: 0, running: 0, completed: 0, failed: 0, cancelled: 0 }
-  return stats.byType.find(({ taskType }) => taskType === filter.taskType) ?? none
+  return stats.byType.find((type) => type.taskType === taskType) ?? none
 }
 
 function Tab(props: {

@@ -1,28 +1,23 @@
 import { useEffect, useRef, useState } from 'react'
-import type { TaskList, TaskSummary } from '../../../client/index.ts'
-import { client } from '../../client.ts'
+import type { TaskList } from '../../../client/index.ts'
 import { Link } from '../../components/link.tsx'
 import { Empty, Failure, Skeleton } from '../../components/notice.tsx'
 import { isTyping } from '../../components/shortcuts.tsx'
 import { useText } from '../../i18n/text.ts'
 import { serverNow } from '../../state/clock.ts'
 import { useFormerPlace } from '../../state/place.ts'
-import { ForChanges, listStuck, useChanges, useServerState } from '../../state/server-state.tsx'
-import { type Query, useQuery } from '../../state/use-query.ts'
+import { ForChanges, listStuck, useServerState } from '../../state/server-state.tsx'
 import { useTitle } from '../../state/use-title.ts'
 import { whyWaiting } from '../../state/why-waiting.ts'
 import { BulkBar, type BulkOutcome } from './bulk-bar.tsx'
-import { type ListState, readListState } from './filter.ts'
+import { type ListState, readListState, toQuery } from './filter.ts'
 import { FilterBar } from './filter-bar.tsx'
 import { Pager } from './pager.tsx'
+import { Searched, Searching } from './searched.tsx'
 import { type Selection, useSelection } from './selection.ts'
 import { StateTabs } from './state-tabs.tsx'
 import { TaskRow } from './task-row.tsx'
-
-const PAGE_SIZE = 50
-/** Changes show at once in the rows that are there; which rows are there is read again after a while. */
-const SETTLE_MS = 700
-const POLL_MS = 10_000
+import { useTaskList } from './use-task-list.ts'
 
 export function TasksPage({ params }: { params: URLSearchParams }) {
   const text = useText()
@@ -30,7 +25,7 @@ export function TasksPage({ params }: { params: URLSearchParams }) {
   const state = readListState(params)
   const { filter } = state
   const scope = JSON.stringify(state)
-  const list = useTaskList(scope, state)
+  const { list, progress, stop } = useTaskList(scope, state)
   const { stats, executors } = useServerState()
   useFormerPlace(list.data !== undefined && stats.data !== undefined)
   const selection = useSelection(scope, list.data?.tasks)
@@ -61,6 +56,7 @@ export function TasksPage({ params }: { params: URLSearchParams }) {
         ) : (
           <FilterBar filter={filter} />
         )}
+        {progress !== undefined && <Searching tasks={progress} onStop={stop} />}
         {list.error && !list.data && <Failure error={list.error} onRetry={list.refetch} />}
         {!list.error && !list.data && <Skeleton lines={8} />}
         {list.data && (
@@ -75,66 +71,6 @@ export function TasksPage({ params }: { params: URLSearchParams }) {
       </section>
     </>
   )
-}
-
-/** The list as read, with every change since. */
-function useTaskList(scope: string, { filter, cursor }: ListState): Query<TaskList> {
-  const kept = useRef(new Map<string, TaskSummary>())
-  const list = useQuery(
-    scope,
-    async (signal) => {
-      const query = { ...filter, pageSize: PAGE_SIZE, ...(cursor === undefined ? {} : { cursor }) }
-      return keepSame(kept.current, await client.listTasks(query, { signal }))
-    },
-    { everyMs: POLL_MS, keepPrevious: true },
-  )
-  useRowChanges(list)
-  return list
-}
-
-/** Changes come one by one, thousands in a burst: rows are drawn once a frame, and the list is read once in a while. */
-function useRowChanges({ change, refetch }: Query<TaskList>): void {
-  const waiting = useRef(new Map<string, TaskSummary>())
-  const frame = useRef<number>(undefined)
-  const timer = useRef<ReturnType<typeof setTimeout>>(undefined)
-  useEffect(
-    () => () => {
-      clearTimeout(timer.current)
-      if (frame.current !== undefined) cancelAnimationFrame(frame.current)
-    },
-    [],
-  )
-  useChanges((news) => {
-    if (news.type === 'task') {
-      waiting.current.set(news.task.taskId, news.task)
-      frame.current ??= requestAnimationFrame(() => {
-        frame.current = undefined
-        const changes = waiting.current
-        waiting.current = new Map()
-        change((page) => page && withChanges(page, changes))
-      })
-    }
-    timer.current ??= setTimeout(() => {
-      timer.current = undefined
-      refetch()
-    }, SETTLE_MS)
-  })
-}
-
-function withChanges(page: TaskList, changes: ReadonlyMap<string, TaskSummary>): TaskList {
-  if (!page.tasks.some(({ taskId }) => changes.has(taskId))) return page
-  return { ...page, tasks: page.tasks.map((task) => changes.get(task.taskId) ?? task) }
-}
-
-/** A task that has not changed stays the same object, and its row is not drawn again. */
-function keepSame(kept: Map<string, TaskSummary>, page: TaskList): TaskList {
-  const tasks = page.tasks.map((task) => {
-    const before = kept.get(task.taskId)
-    return before && JSON.stringify(before) === JSON.stringify(task) ? before : task
-  })
-  kept.clear()
-  for (const task of tasks) kept.set(task.taskId, task)
-  return { ...page, tasks }
 }
 
 function TaskTable(props: {
@@ -152,7 +88,7 @@ function TaskTable(props: {
   const now = serverNow()
   const body = useRef<HTMLTableSectionElement>(null)
   useRowKeys(body, selection)
-  if (page.tasks.length === 0) return <Nothing state={state} outcome={outcome} />
+  if (page.tasks.length === 0) return <Nothing page={page} state={state} outcome={outcome} />
   return (
     <>
       <table className="tasks">
@@ -216,10 +152,22 @@ function useRowKeys(body: React.RefObject<HTMLTableSectionElement | null>, selec
   }, [body, toggle, isReadOnly])
 }
 
-function Nothing(props: { state: ListState; outcome: BulkOutcome | undefined }) {
-  const { state, outcome } = props
+function Nothing(props: { page: TaskList; state: ListState; outcome: BulkOutcome | undefined }) {
+  const { page, state, outcome } = props
   const { filter, cursor } = state
   const text = useText()
+  if (page.searched) {
+    return (
+      <Empty title={text.find.nothing(page.searched.tasks)}>
+        <Searched searched={page.searched} />
+        {page.nextCursor !== null && (
+          <Link className="button" to={toQuery(filter, page.nextCursor)}>
+            {text.find.goOn}
+          </Link>
+        )}
+      </Empty>
+    )
+  }
   if (cursor !== undefined) return <Empty title={text.list.pageOver} />
   const isFiltered = Object.keys(filter).length > 0
   const [status, ...others] = filter.status ?? []
