@@ -57,7 +57,10 @@ export const searchFilter = {
     .optional()
     .describe('`key:value` of a param: a text, number, boolean or null.'),
   uniqueKey: uniqueKey.optional().describe('A complete unique key, also of ended tasks.'),
-  executorId: z.guid().optional().describe('Executor of the latest attempt.'),
+  executorId: z
+    .guid('must be the id of an executor, a UUID')
+    .optional()
+    .describe('Executor of the latest attempt.'),
   sort: z
     .enum(TASK_SORTS)
     .optional()

@@ -1,6 +1,7 @@
 import axe from 'axe-core'
 import type { Page } from 'playwright-core'
 import { describe, expect, test } from 'vitest'
+import { addErrors } from '../support/add-errors.ts'
 import { logIn, type PageServer } from './admin-page.ts'
 import { createDemoTasks } from './demo-tasks.ts'
 import { useAdminPage } from './use-admin-page.ts'
@@ -14,7 +15,7 @@ const ids = { failed: '', running: '', pending: '', group: '' }
 useAdminPage(
   {
     tasks: createDemoTasks(),
-    async prepare(server) {
+    async prepare(server, database) {
       const { tasks } = server.app
       ids.failed = (await tasks.createTask('send_invoice', { invoice: 'A-17' })).taskId
       await tasks.waitFor(ids.failed)
@@ -22,7 +23,7 @@ useAdminPage(
       ids.pending = (
         await tasks.createTask('watch_inbox', {}, { runAt: new Date(Date.now() + 3_600_000) })
       ).taskId
-      await expect.poll(async () => (await tasks.listErrorGroups()).length).toBe(1)
+      await addErrors(database, 'send_invoice', ['invoice A-17 has no address'])
       ids.group = (await tasks.listErrorGroups())[0]?.id ?? ''
     },
     isLoggedIn: false,

@@ -9,7 +9,7 @@ export function addFilterOptions(command: Command): Command {
       value,
     ])
     .option('--task-type <type>', 'a type')
-    .option('--q <text>', "a task id's beginning, or a whole type")
+    .option('--q <text>', "a task id's beginning, or a part of a type")
     .option('--created-after <instant>', 'created at or after, such as 2030-01-31T00:00:00Z')
     .option('--created-before <instant>', 'created before')
     .option('--created-by <id>', 'created by this user')

@@ -72,7 +72,7 @@ function readTools({ manager, db, call }: ManagerCall): Tool[] {
       {
         status: z.array(z.enum(TASK_STATUSES)).optional(),
         taskType: taskType.optional(),
-        q: z.string().optional().describe("A task id's beginning, or a whole type"),
+        q: z.string().optional().describe("A task id's beginning, or a part of a type"),
         createdAfter: z.string().optional().describe('Such as 2030-01-31T00:00:00Z'),
         createdBefore: z.string().optional(),
         pageSize: z.number().optional().describe(`1 to ${MAX_PAGE_SIZE}`),

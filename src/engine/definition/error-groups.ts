@@ -11,7 +11,7 @@ const MAX_SAMPLE_CHARS = 1_000
 
 const MASKS: readonly (readonly [pattern: RegExp, mask: string])[] = [
   // An apostrophe within a word is no quote.
-  [/(?<!\w)'[^']*'(?!\w)|"[^"]*"|`[^`]*`|“[^”]*”|‘[^’]*’|«[^»]*»/g, "'…'"],
+  [/(?<!\w)'(?:[^']|'(?=\w))*'(?!\w)|"[^"]*"|`[^`]*`|“[^”]*”|‘[^’]*’|«[^»]*»/g, "'…'"],
   [
     /\b\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?)?(?: ?Z\b| ?[+-]\d\d:?\d\d\b)?|\b\d\d:\d\d:\d\d(?:\.\d+)?/g,
     '<date>',

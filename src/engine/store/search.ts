@@ -1,4 +1,5 @@
 import type { TaskSort } from '../../contract/given.ts'
+import { TASK_STATUSES, type TaskStatus } from '../../contract/task.ts'
 import { type Database, query } from '../../db/database.ts'
 import { instant } from '../../db/reading.ts'
 import {
@@ -89,7 +90,9 @@ export async function searchTasks(
   const window = values.add(SEARCH_WINDOW)
   const order = 'order by created_at desc, id desc'
   const matches = conditionsOf(search, values)
-  const branches = branchesOf(narrowed(filter, search), values, ids, page.after).map(
+  const status = possibleStatuses(filter, search)
+  if (status.length === 0) return NOTHING
+  const branches = branchesOf({ ...filter, status }, values, ids, page.after).map(
     (where) => `(select t.id, t.created_at, ${matches} as matches, ${SORT_KEYS[search.sort]} as sort_key
         from ${TASKS} t where ${where} ${order} limit ${window})`,
   )
@@ -146,14 +149,13 @@ function positionOf(createdAtMicros: string | null, id: string | null): ListPosi
 }
 
 /** A completed task has no error, and a pending one no executor. */
-function narrowed(filter: TaskFilter, { error, executorId }: TaskSearch): TaskFilter {
-  const { status = [] } = filter
-  const all =
-    status.length > 0 ? status : (['pending', 'running', 'completed', 'failed', 'cancelled'] as const)
-  const left = all.filter(
-    (one) => (error === undefined || one !== 'completed') && (executorId === undefined || one !== 'pending'),
+function possibleStatuses({ status = [] }: TaskFilter, { error, executorId }: TaskSearch): TaskStatus[] {
+  return TASK_STATUSES.filter(
+    (one) =>
+      (status.length === 0 || status.includes(one)) &&
+      (error === undefined || one !== 'completed') &&
+      (executorId === undefined || one !== 'pending'),
   )
-  return { ...filter, status: left }
 }
 
 function conditionsOf({ error, param, uniqueKey, executorId }: TaskSearch, values: Values): string {

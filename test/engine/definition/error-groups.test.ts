@@ -13,6 +13,7 @@ describe('a masked error', () => {
     ['HTTP 503 after 1,250.5 ms', 'HTTP # after # ms'],
     ['connect ECONNREFUSED 10.0.0.17:5432', 'connect ECONNREFUSED #:#'],
     ['no user \'Ada\' and no file "a/b.csv"', "no user '…' and no file '…'"],
+    ["no 'o'clock' but 'a' or 'b'", "no '…' but '…' or '…'"],
     ["can't read the user's file", "can't read the user's file"],
     ['at 2026-11-29T15:42:41.123Z, due 2026-11-30', 'at <date>, due <date>'],
     ['order 018f3c2e-7a3b-7c4d-8e5f-1234567890ab is gone', 'order <id> is gone'],

@@ -168,11 +168,19 @@ describe('failed tasks of a real engine', () => {
       })),
     )
     for (const { taskId } of created) await manager.waitFor(taskId)
-    await counter.flush()
-    const groups = await manager.listErrorGroups()
-    expect(
-      new Set(groups.map(({ message, count, failedTasks }) => `${message}: ${count}, ${failedTasks}`)),
-    ).toEqual(new Set(['row # is bad: 8, 4', 'row # is worse: 4, 2']))
+    const groupsNow = async () => {
+      await counter.flush()
+      return manager.listErrorGroups()
+    }
+    // An end is counted after it can be seen.
+    await expect
+      .poll(async () =>
+        (await groupsNow())
+          .map(({ message, count, failedTasks }) => `${message}: ${count}, ${failedTasks}`)
+          .sort(),
+      )
+      .toEqual(['row # is bad: 8, 4', 'row # is worse: 4, 2'])
+    const groups = await groupsNow()
     const bad = groups.find(({ count }) => count === 8)?.id ?? ''
     const listed = await manager.listTasks({ errorGroup: bad })
     expect(listed.total).toBe(4)

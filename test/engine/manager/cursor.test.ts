@@ -8,8 +8,10 @@ test('a cursor restores the position that it encodes', () => {
   const micros = fc.bigInt(0n, LAST_MICROS).map(String)
   const ids = fc.bigInt(0n, 2n ** 63n - 1n).map(String)
   fc.assert(
-    fc.property(micros, ids, (createdAtMicros, id) => {
-      expect(decodeCursor(encodeCursor({ createdAtMicros, id }))).toEqual({ createdAtMicros, id })
+    fc.property(micros, ids, fc.nat(999_999_999), (createdAtMicros, id, offset) => {
+      const position = { createdAtMicros, id }
+      expect(decodeCursor(encodeCursor(position))).toEqual(position)
+      expect(decodeCursor(encodeCursor(position, offset))).toEqual({ ...position, offset })
     }),
   )
 })
@@ -34,7 +36,10 @@ test.each([
   encode('1.5_1'),
   encode('1_1\n'),
   encode(' 1_1'),
-  encode('1_1_1'),
+  encode('1_1_'),
+  encode('1_1_-1'),
+  encode(`1_1_${'9'.repeat(10)}`),
+  encode('1_1_1_1'),
   encode('١_1'),
   encode(`1_${2n ** 63n}`),
   encode(`${LAST_MICROS + 1n}_1`),

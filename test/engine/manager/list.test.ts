@@ -110,7 +110,7 @@ describe('filters', () => {
     expect(await ids(manager, { status: [] })).toHaveLength(5)
   })
 
-  test('by a whole type, and by the beginning of an id or a whole type', async () => {
+  test('by a whole type, and by the beginning of an id or a part of a type', async () => {
     const { manager } = tables.createManager()
     const a = await tables.insert({ task_id: 'task_abc1', task_type: 'send_report' })
     const b = await tables.insert({ task_id: 'task_abd2', task_type: 'send_report_weekly' })
@@ -119,8 +119,29 @@ describe('filters', () => {
     expect(await ids(manager, { q: 'task_ab' })).toEqual([b, a])
     expect(await ids(manager, { q: 'task_abc' })).toEqual([a])
     expect(await ids(manager, { q: 'abc' })).toEqual([])
-    expect(await ids(manager, { q: 'send_report' })).toEqual([a])
+    expect(await ids(manager, { q: 'send_report' })).toEqual([b, a])
+    expect(await ids(manager, { q: 'WEEK' })).toEqual([b])
+    expect(await ids(manager, { q: 'week', taskType: 'send_report_weekly' })).toEqual([b])
+    expect(await ids(manager, { q: 'week', taskType: 'send_report' })).toEqual([])
     expect(await ids(manager, { q: 'task_ab', taskType: 'send_report_weekly' })).toEqual([b])
+    // A type may begin as ids do, and a task may match by both.
+    const both = await tables.insert({ task_id: 'task_abx', task_type: 'task_ab_kind' })
+    const running = await tables.insert({ ...inStatus('running'), task_type: 'only_task_ab_runs' })
+    expect(await manager.listTasks({ q: 'task_ab' })).toMatchObject({ total: 4 })
+    expect(await ids(manager, { q: 'task_ab' })).toEqual([running, both, b, a])
+    expect(await ids(manager, { q: 'task_abx' })).toEqual([both])
+  })
+
+  test('by a part of more types than are walked one by one, and of one creator', async () => {
+    const { manager } = tables.createManager()
+    const made: string[] = []
+    for (let n = 0; n < 25; n += 1) {
+      made.unshift(await tables.insert({ task_type: `part_${n}`, created_by: n % 2 === 0 ? 'ada' : 'bob' }))
+    }
+    await tables.insert({ task_type: 'other' })
+    expect(await ids(manager, { q: 'PART' })).toEqual(made)
+    expect(await ids(manager, { q: 'art_2' })).toHaveLength(6)
+    expect(await ids(manager, { q: 'part', createdBy: 'ada' })).toEqual(made.filter((_, i) => i % 2 === 0))
   })
 
   test.each(['%', '_', 'task%', 'task_ab_1', '\\', 'task\\_', "' or '1'='1", '😀'])(
@@ -238,6 +259,15 @@ describe('a query that makes no sense', () => {
     ['/createdAfter', { createdAfter: '2024-01-01' }],
     ['/createdBefore', { createdBefore: new Date(8.64e15) }],
     ['/createdBefore', { createdBefore: new Date(-8.64e15) }],
+    ['/errorGroup', { errorGroup: 'x' }],
+    ['/error', { error: '' }],
+    ['/error', { error: 'x'.repeat(201) }],
+    ['/param', { param: 'invoice' }],
+    ['/param', { param: ':x' }],
+    ['/param', { param: `a:${'x'.repeat(201)}` }],
+    ['/uniqueKey', { uniqueKey: '' }],
+    ['/executorId', { executorId: 'x' }],
+    ['/sort', { sort: 'type' }],
     ['/cursor', { cursor: '' }],
     ['/cursor', { cursor: 'page2' }],
   ])('is refused at %s: %j', async (pointer, query) => {

@@ -14,7 +14,7 @@ export const find: Dictionary['find'] = {
   },
   hints: {
     error: '任意部分',
-    param: 'invoice:INV-17',
+    param: '如 invoice:INV-17',
     createdBy: '用户 ID',
     uniqueKey: '完整的键',
     executorId: '执行器 ID',

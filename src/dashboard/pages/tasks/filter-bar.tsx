@@ -25,10 +25,13 @@ export function FilterBar({ filter }: { filter: TaskFilter }) {
     go(toQuery({ ...filter, ...part } as TaskFilter), { replace: true })
   const { status: _tab, ...others } = filter
   const isFiltered = Object.keys(others).length > 0
-  const [isMoreOpen, setMoreOpen] = useState(() => hasSearchFields(filter))
+  const types = useServerState().types.data?.map(({ taskType }) => taskType) ?? []
   return (
     <search className="filters" aria-label={text.list.filters}>
-      <SearchField value={filter.q ?? ''} onChange={(typed) => change(readTyped(typed))} />
+      <SearchField
+        value={filter.q ?? filter.param ?? ''}
+        onChange={(typed) => change(readTyped(typed, types))}
+      />
       {filter.errorGroup !== undefined && (
         <ErrorFilter groupId={filter.errorGroup} onClear={() => change({ errorGroup: undefined })} />
       )}
@@ -58,16 +61,7 @@ export function FilterBar({ filter }: { filter: TaskFilter }) {
           onChange={(createdBefore) => change({ createdBefore })}
         />
         <SortField value={filter.sort ?? 'created'} onChange={(sort) => change({ sort })} />
-        <button
-          type="button"
-          className="toggle"
-          aria-expanded={isMoreOpen}
-          aria-pressed={hasSearchFields(filter)}
-          onClick={() => setMoreOpen(!isMoreOpen)}
-        >
-          {text.find.more}
-        </button>
-        {isMoreOpen && <SearchFields filter={filter} onChange={change} />}
+        <MoreFilters filter={filter} onChange={change} />
         {isFiltered && (
           <button
             type="button"
@@ -83,9 +77,31 @@ export function FilterBar({ filter }: { filter: TaskFilter }) {
   )
 }
 
-/** A name and a value are a param; a type with a colon in its name is chosen from the list of types. */
-function readTyped(typed: string): Pick<TaskFilter, 'q' | 'param'> {
-  return /^[^:\s]{1,100}:./.test(typed) ? { q: undefined, param: typed } : { q: typed || undefined }
+/** A name and a value are a param, unless a type has a colon in its name. */
+function readTyped(typed: string, types: readonly string[]): Pick<TaskFilter, 'q' | 'param'> {
+  const isParam = /^[^:\s]{1,100}:./.test(typed) && !types.some((type) => type.includes(typed))
+  return isParam ? { q: undefined, param: typed } : { q: typed || undefined, param: undefined }
+}
+
+function MoreFilters(props: { filter: TaskFilter; onChange: (part: TaskFilter) => void }) {
+  const { filter, onChange } = props
+  const text = useText()
+  const isUsed = hasSearchFields(filter)
+  const [isOpen, setOpen] = useState(isUsed)
+  return (
+    <>
+      <button
+        type="button"
+        className="toggle"
+        aria-expanded={isOpen}
+        aria-pressed={isUsed}
+        onClick={() => setOpen(!isOpen)}
+      >
+        {text.find.more}
+      </button>
+      {isOpen && <SearchFields filter={filter} onChange={onChange} />}
+    </>
+  )
 }
 
 function Periods({ onPick }: { onPick: (period: Period) => void }) {

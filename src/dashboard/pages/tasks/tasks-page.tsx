@@ -28,6 +28,8 @@ export function TasksPage({ params }: { params: URLSearchParams }) {
   const { list, progress, stop } = useTaskList(scope, state)
   const { stats, executors } = useServerState()
   useFormerPlace(list.data !== undefined && stats.data !== undefined)
+  // What is kept of an earlier filter is no answer to one that is refused.
+  const page = list.error && !list.error.isTransient ? undefined : list.data
   const selection = useSelection(scope, list.data?.tasks)
   const [outcome, setOutcome] = useState<BulkOutcome & { scope: string }>()
   const refresh = () => {
@@ -57,11 +59,11 @@ export function TasksPage({ params }: { params: URLSearchParams }) {
           <FilterBar filter={filter} />
         )}
         {progress !== undefined && <Searching tasks={progress} onStop={stop} />}
-        {list.error && !list.data && <Failure error={list.error} onRetry={list.refetch} />}
-        {!list.error && !list.data && <Skeleton lines={8} />}
-        {list.data && (
+        {list.error && !page && <Failure error={list.error} onRetry={list.refetch} />}
+        {!list.error && !page && <Skeleton lines={8} />}
+        {page && (
           <TaskTable
-            page={list.data}
+            page={page}
             state={state}
             selection={selection}
             isPageSelected={isPageSelected}
