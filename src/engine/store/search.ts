@@ -171,8 +171,10 @@ function conditionsOf({ error, param, uniqueKey, executorId }: TaskSearch, value
   return conditions.join(' and ')
 }
 
+// The limit makes this a probe per task: without it, the planner may read all params into a hash.
 function paramCondition({ key, values: texts, hiddenTypes }: SearchedParam, values: Values): string {
-  return `t.task_type <> all(${values.add(hiddenTypes)}::text[]) and exists (
-          select from ${PARAMS} p
-           where p.task_id = t.task_id and p.key = ${values.add(key)} and p.value = any(${values.add(texts)}::text[]))`
+  return `t.task_type <> all(${values.add(hiddenTypes)}::text[]) and (
+          select true from ${PARAMS} p
+           where p.task_id = t.task_id and p.key = ${values.add(key)} and p.value = any(${values.add(texts)}::text[])
+           limit 1) is not null`
 }

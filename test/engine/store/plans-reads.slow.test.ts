@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import type { TaskQuery } from '../../../src/engine/manager/manager.ts'
 import { findActionable } from '../../../src/engine/store/bulk.ts'
 import { readFeed } from '../../../src/engine/store/feed.ts'
 import { countTasks, EVERY_ID, listTasks } from '../../../src/engine/store/read.ts'
@@ -130,6 +131,31 @@ describe('over 100,000 finished tasks', () => {
         expect(indexesOf(plan), statement.text).toContain('idx_async_tasks_error_group')
         expect(sortsAndScans(plan.filter(isLarge)), statement.text).toEqual([])
       }
+    }
+  })
+
+  test('searches walk the indexes of the list, and probe params one by one', async () => {
+    await tables.pool.query(
+      `insert into async_task_params (task_id, key, value) select task_id, 'n', id::text from async_tasks`,
+    )
+    await tables.pool.query('vacuum analyze async_task_params')
+    const { manager } = tables.createManager()
+    const [ofList, ofType] = ['idx_async_tasks_status', 'idx_async_tasks_created_at']
+    const searches: [index: string, query: TaskQuery][] = [
+      [ofList, { error: 'broken' }],
+      [ofList, { param: 'n:1' }],
+      [ofList, { uniqueKey: 'k' }],
+      [ofList, { executorId: '00000000-0000-4000-8000-000000000001' }],
+      [ofList, { sort: 'duration' }],
+      [ofType, { sort: 'waiting', taskType: 'type1' }],
+    ]
+    for (const [index, query] of searches) {
+      const statements = await captureStatements(tables.pool, () => manager.listTasks(query))
+      const sent = statements.find(({ text }) => text.includes('searched as materialized'))
+      const plan = await explainOne(sent, 'custom')
+      expect(plan.filter((node) => node['Node Type'] === 'Seq Scan' && isOurs(node))).toEqual([])
+      expect(indexesOf(plan)).toContain(index)
+      if (query.param) expect(indexesOf(plan)).toContain('async_task_params_task_id_key_key')
     }
   })
 
