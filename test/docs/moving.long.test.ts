@@ -1,0 +1,204 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import Fastify, { type FastifyInstance } from 'fastify'
+import type pg from 'pg'
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { createTaskRegistry } from '../../src/engine/definition/registry.ts'
+import asyncTasks from '../../src/plugin.ts'
+import { installPeers } from '../bench/peers.ts'
+import { importPeer } from '../bench/systems/peer.ts'
+import { createTestDatabase, type TestDatabase } from '../support/database.ts'
+
+interface Job {
+  readonly id: string
+}
+interface Source {
+  readonly name: string
+  next(): Promise<Job[]>
+  remove(jobs: Job[]): Promise<number>
+}
+interface MoveJobs {
+  moveJobs(
+    app: FastifyInstance,
+    pool: pg.Pool,
+    source: Source,
+  ): Promise<{ moved: number; withoutKey: number }>
+  fromPgBoss(pool: pg.Pool): Source
+  fromGraphileWorker(pool: pg.Pool): Source
+  fromBullMq(queue: unknown): Source
+}
+const { fromBullMq, fromGraphileWorker, fromPgBoss, moveJobs } = (await import(
+  new URL('../../docs/moving/move-jobs.js', import.meta.url).href
+)) as MoveJobs
+
+const JOBS = 10_000
+const DUE = new Date('2040-01-01T00:00:00Z')
+
+/** Of the nth job: every third is delayed, every fifth urgent, and every seventh has a key. */
+const isDelayed = (n: number) => n % 3 === 0
+const isUrgent = (n: number) => n % 5 === 0
+const hasKey = (n: number) => n % 7 === 0
+const numbers = Array.from({ length: JOBS }, (_, n) => n)
+
+const mail = createTaskRegistry().task('mail')(() => 'sent')
+let database: TestDatabase
+let app: FastifyInstance
+
+beforeAll(() => installPeers(), 600_000)
+
+beforeEach(async () => {
+  database = await createTestDatabase('empty')
+  app = Fastify({ pluginTimeout: 0 })
+  await app.register(asyncTasks, { pool: database.pool, tasks: [mail], routes: false, executor: false })
+  await app.ready()
+  return async () => {
+    await app.close()
+    await database.drop()
+  }
+})
+
+/** A crash after the commit and before the removal, and then another run. */
+async function moveWithACrash(source: Source) {
+  const crash = new Error('the process dies')
+  const dying = { ...source, remove: () => Promise.reject(crash) }
+  await expect(moveJobs(app, database.pool, dying)).rejects.toBe(crash)
+  return moveJobs(app, database.pool, source)
+}
+
+async function expectAll(keyOf: (n: number) => string, [urgent, others]: [number, number] = [7, 0]) {
+  const { rows } = await database.pool.query(
+    `select (p.value)::int as n, t.status, t.task_type, t.priority, t.unique_key, t.run_at, t.max_retries
+       from async_tasks t join async_task_params p on p.task_id = t.task_id and p.key = 'n' order by 1`,
+  )
+  expect(rows.map(({ n }) => n)).toEqual(numbers)
+  for (const { n, ...row } of rows) {
+    expect(row).toEqual({
+      status: 'pending',
+      task_type: 'mail',
+      priority: isUrgent(n) ? urgent : others,
+      unique_key: hasKey(n) ? keyOf(n) : null,
+      run_at: isDelayed(n) ? DUE : expect.toSatisfy((runAt: Date) => runAt.getTime() <= Date.now()),
+      max_retries: 4,
+    })
+  }
+}
+
+test('10,000 jobs of pg-boss arrive once, with delay, priority and key', async () => {
+  interface Boss {
+    start(): Promise<unknown>
+    stop(options: object): Promise<void>
+    createQueue(name: string): Promise<void>
+    insert(name: string, jobs: readonly object[]): Promise<unknown>
+  }
+  const { PgBoss } = await importPeer<{ PgBoss: new (options: object) => Boss }>('pg-boss')
+  const boss = new PgBoss({ connectionString: database.directUrl, openTelemetry: { enabled: false } })
+  await boss.start()
+  await boss.createQueue('mail')
+  await boss.insert(
+    'mail',
+    numbers.map((n) => ({
+      data: { n },
+      retryLimit: 4,
+      ...(isDelayed(n) ? { startAfter: DUE } : {}),
+      ...(isUrgent(n) ? { priority: 7 } : {}),
+      ...(hasKey(n) ? { singletonKey: `key ${n}` } : {}),
+    })),
+  )
+  await boss.stop({ graceful: false })
+  const source = fromPgBoss(database.pool)
+  expect(await moveWithACrash(source)).toEqual({ moved: JOBS - 500, withoutKey: 0 })
+  await expectAll((n) => `mail key ${n}`)
+  expect(await source.next()).toEqual([])
+})
+
+test('10,000 jobs of graphile-worker arrive once, with delay, priority and key', async () => {
+  interface Utils {
+    migrate(): Promise<void>
+    addJobs(jobs: readonly object[]): Promise<unknown>
+    release(): Promise<void>
+  }
+  const { makeWorkerUtils } = await importPeer<{ makeWorkerUtils: (options: object) => Promise<Utils> }>(
+    'graphile-worker',
+  )
+  const utils = await makeWorkerUtils({ connectionString: database.directUrl })
+  await utils.migrate()
+  await utils.addJobs(
+    numbers.map((n) => ({
+      identifier: 'mail',
+      payload: { n },
+      maxAttempts: 5,
+      ...(isDelayed(n) ? { runAt: DUE } : {}),
+      ...(isUrgent(n) ? { priority: -7 } : {}),
+      ...(hasKey(n) ? { jobKey: `key ${n}` } : {}),
+    })),
+  )
+  await utils.release()
+  const source = fromGraphileWorker(database.pool)
+  expect(await moveWithACrash(source)).toEqual({ moved: JOBS - 500, withoutKey: 0 })
+  await expectAll((n) => `key ${n}`)
+  expect(await source.next()).toEqual([])
+})
+
+test('several jobs with one key arrive all; the first keeps it', async () => {
+  let jobs = [1, 2, 3].map((n) => ({
+    ...{ id: String(n), type: 'mail', data: { n }, runAt: DUE, priority: 0, maxRetries: 1, key: 'one' },
+  }))
+  const source = {
+    name: 'a list',
+    next: async () => jobs,
+    remove: async (moved: Job[]) => {
+      jobs = []
+      return moved.length
+    },
+  }
+  expect(await moveJobs(app, database.pool, source)).toEqual({ moved: 3, withoutKey: 2 })
+  const { rows } = await database.pool.query('select unique_key from async_tasks order by id')
+  expect(rows.filter(({ unique_key }) => unique_key === 'one')).toHaveLength(1)
+  expect(rows).toHaveLength(3)
+})
+
+let redis: ChildProcess | undefined
+const folder = mkdtempSync(path.join(tmpdir(), 'fastify-async-tasks-redis-'))
+afterAll(async () => {
+  if (redis?.kill()) await once(redis, 'exit')
+  rmSync(folder, { recursive: true, force: true })
+})
+
+test('10,000 jobs of BullMQ on Redis arrive once, with delay, priority and key', async () => {
+  const socket = path.join(folder, 'redis.sock')
+  expect(spawnSync('redis-server', ['--version']).status, 'install redis-server').toBe(0)
+  redis = spawn('redis-server', ['--port', '0', '--unixsocket', socket, '--dir', folder, '--save', ''], {
+    stdio: 'ignore',
+  })
+  interface Queue {
+    waitUntilReady(): Promise<unknown>
+    addBulk(jobs: readonly object[]): Promise<unknown>
+    close(): Promise<void>
+  }
+  const { Queue } = await importPeer<{ Queue: new (name: string, options: object) => Queue }>('bullmq')
+  const queue = new Queue('mail', { connection: { path: socket } })
+  await queue.waitUntilReady()
+  const createdAt = Date.now()
+  await queue.addBulk(
+    numbers.map((n) => ({
+      name: 'mail',
+      data: { n },
+      opts: {
+        attempts: 5,
+        ...(isDelayed(n) ? { timestamp: createdAt, delay: DUE.getTime() - createdAt } : {}),
+        // None goes before all others.
+        ...(isUrgent(n) ? {} : { priority: 7 }),
+        ...(hasKey(n) ? { deduplication: { id: `key ${n}` } } : {}),
+      },
+    })),
+  )
+  const source = fromBullMq(queue)
+  const { moved } = await moveWithACrash(source)
+  expect(moved).toBeLessThan(JOBS)
+  await expectAll((n) => `key ${n}`, [0, -7])
+  expect(await source.next()).toEqual([])
+  await queue.close()
+})
