@@ -24,9 +24,11 @@ function project(name: Run): TestProjectConfiguration {
   const isolate = name !== 'quick'
   // Installed packages are too large for memory, and speed is that of a disk.
   const env = name === 'package' || name === 'long' ? {} : { TMPDIR: fastFolder() }
+  // Packed once for all of its files.
+  const globalSetup = name === 'package' ? ['test/package/pack-once.ts'] : []
   return {
     extends: true,
-    test: { name, include, exclude: [...exclude, ...leftOut], isolate, env, ...parallel },
+    test: { name, include, exclude: [...exclude, ...leftOut], isolate, env, globalSetup, ...parallel },
   }
 }
 

@@ -8,11 +8,11 @@ import { createTestDatabase } from './support/database.ts'
 const root = path.resolve(import.meta.dirname, '..')
 const read = (name: string) => readFileSync(path.join(root, name), 'utf8')
 const readme = read('README.md')
+const chinese = read('README.zh-CN.md')
 
-/** The cells of the table under a heading, without its head. */
-function tableUnder(heading: string): string[][] {
-  const [, section = ''] = readme.split(`\n## ${heading}\n`)
-  const rows = section.split('\n## ')[0]?.split('\n') ?? []
+/** The cells of the rows that begin with code. */
+function tableIn(page: string): string[][] {
+  const rows = read(page).split('\n')
   return rows.filter((line) => line.startsWith('| `')).map((line) => line.split(/ *\| */).slice(1, -1))
 }
 
@@ -22,7 +22,7 @@ test('the configuration table names every variable of .env.example, with its def
   const lines = read('.env.example').matchAll(/^([A-Z_]+)=(.*)$/gm)
   const expected = Object.fromEntries([...lines].map(([, name = '', value = '']) => [name, value]))
   const told: Record<string, string> = {}
-  for (const [names, defaults] of tableUnder('Configuration')) {
+  for (const [names, defaults] of tableIn('docs/server.md')) {
     const values = quoted(defaults)
     for (const [index, name] of quoted(names).entries()) told[name] = values[index] ?? ''
   }
@@ -39,18 +39,87 @@ test('the table of calls is that of the server', async () => {
   const served = Object.entries(app.swagger().paths ?? {}).flatMap(([url, calls]) =>
     Object.keys(calls ?? {}).map((method) => `${method.toUpperCase()} ${url.replace('/api/admin', '')}`),
   )
-  const told = tableUnder('REST').flatMap((cells) =>
+  const told = tableIn('docs/rest.md').flatMap((cells) =>
     cells.flatMap(quoted).filter((text) => /^(GET|POST|PATCH|DELETE) \//.test(text)),
   )
-  const outside = [...readme.matchAll(/`(GET \/(?:health|metrics)[^`]*)`/g)].map(([, call]) => call)
+  const outside = [...read('docs/rest.md').matchAll(/`(GET \/(?:health|metrics)[^`]*)`/g)].map(
+    ([, call]) => call,
+  )
   expect(new Set([...told, ...outside])).toEqual(new Set(served))
 })
 
-test('it fits on a few screens, and its links lead somewhere', () => {
-  expect(readme.split('\n').length).toBeLessThanOrEqual(270)
-  const pages = readdirSync(path.join(root, 'docs')).filter((name) => name.endsWith('.md'))
-  for (const file of ['README.md', 'src/engine/README.md', ...pages.map((name) => `docs/${name}`)]) {
-    const links = [...read(file).matchAll(/\]\((?!https?:)([^)#]+)/g)].map(([, link = '']) => link)
-    expect(links.filter((link) => !existsSync(path.join(root, path.dirname(file), link)))).toEqual([])
-  }
+test('it fits on a few screens', () => {
+  expect(readme.split('\n').length).toBeLessThanOrEqual(250)
+})
+
+const pages = readdirSync(path.join(root, 'docs')).filter((name) => name.endsWith('.md'))
+const texts = [
+  ...[
+    'README.md',
+    'README.zh-CN.md',
+    'CONTRIBUTING.md',
+    '.github/SECURITY.md',
+    'src/engine/README.md',
+    'test/README.md',
+  ],
+  ...pages.map((name) => `docs/${name}`),
+]
+
+/** As GitHub makes them of headings. */
+function anchorsOf(file: string): Set<string> {
+  const headings = [
+    ...read(file)
+      .replace(/^```.*?^```/gms, '')
+      .matchAll(/^#+ (.*)$/gm),
+  ]
+  return new Set(
+    headings.map(([, text = '']) =>
+      text
+        .replace(/\[([^\]]*)\]\([^)]*\)/g, '$1')
+        .toLowerCase()
+        .replace(/[^\p{L}\p{N} _-]/gu, '')
+        .replaceAll(' ', '-'),
+    ),
+  )
+}
+
+test.each(texts)('the links of %s lead somewhere', (file) => {
+  const links = [...read(file).matchAll(/\]\((?!https?:)([^)]+)\)/g)].map(([, link = '']) => link)
+  const broken = links.filter((link) => {
+    const [name = '', anchor] = link.split('#')
+    const target = name === '' ? file : path.join(path.dirname(file), name)
+    if (!existsSync(path.join(root, target))) return true
+    return anchor !== undefined && target.endsWith('.md') && !anchorsOf(target).has(anchor)
+  })
+  expect(broken).toEqual([])
+})
+
+test('it leads to every page of docs, in both languages', () => {
+  const unlisted = pages.filter((name) => !readme.includes(`](docs/${name}`) && name !== 'asvs.md')
+  expect(unlisted).toEqual([])
+  const linksOf = (text: string) =>
+    [...text.matchAll(/\]\((docs\/(?!images\/)[^)]+)\)/g)].map(([, link]) => link)
+  expect(new Set(linksOf(chinese))).toEqual(new Set(linksOf(readme)))
+})
+
+test('the Chinese one has the same code, commands and pictures', () => {
+  const codeOf = (text: string) => [...text.matchAll(/^```\w+\n.*?^```$/gms)].map(([block]) => block)
+  const code = codeOf(readme).filter((block) => !block.startsWith('```mermaid'))
+  expect(codeOf(chinese).filter((block) => !block.startsWith('```mermaid'))).toEqual(code)
+  const statesOf = (text: string) =>
+    [...text.matchAll(/^ {2}(\S+ --> \w+|\[\*\] --> \w+)/gm)].map(([line]) => line)
+  expect(statesOf(chinese)).toEqual(statesOf(readme))
+  const picturesOf = (text: string) =>
+    [...text.matchAll(/!\[[^\]]*\]\((\S+?)-\w+\.(?:png|svg)\)/g)].map(([, name]) => name)
+  expect(picturesOf(chinese).length).toBe(picturesOf(readme).length)
+})
+
+test('its figures are those of the benchmark', () => {
+  const benchmark = read('docs/benchmark.md')
+  const figures = [...readme.matchAll(/(\d+,\d+) (?:tasks )?per second/g)].map(([, figure]) => figure)
+  expect(figures).toHaveLength(2)
+  for (const text of [readme, chinese]) for (const figure of figures) expect(text).toContain(figure)
+  for (const figure of figures) expect(benchmark).toContain(`${figure}/s`)
+  expect(benchmark).toContain('10 times the best peer')
+  expect(benchmark).toContain('0.81 of graphile-worker')
 })

@@ -1,9 +1,9 @@
 import type { ChildProcess } from 'node:child_process'
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll } from 'vitest'
-import { pack, root, run, SOURCES } from './pack.ts'
+import { afterAll, beforeAll, inject } from 'vitest'
+import { packSources, root, run } from './pack.ts'
 
 export { root, run }
 
@@ -31,9 +31,7 @@ export function useInstalledPackage(beside: readonly string[] = []): InstalledPa
   let packed: string[] = []
   let tarball = ''
   beforeAll(async () => {
-    const project = await pack(folder, (copy) => {
-      for (const name of SOURCES) cpSync(path.join(root, name), path.join(copy, name), { recursive: true })
-    })
+    const project = inject('packed') ?? (await packSources(folder))
     packed = project.names
     tarball = project.tarball
     // The range of the peer allows the next major version, too, which one day is npm's latest.
@@ -76,7 +74,7 @@ export function example(language: string, words: string, document = readme): str
   return found[2]
 }
 
-export const embedding = () => example('js', 'app.register(asyncTasks')
+export const embedding = () => example('js', "task('count_pages'")
 export const handler = () => example('ts', "task('import_feed'")
 
 /** Fastify logs a line for each address. */

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { mkdirSync, symlinkSync } from 'node:fs'
+import { cpSync, mkdirSync, symlinkSync } from 'node:fs'
 import path from 'node:path'
 import { promisify } from 'node:util'
 
@@ -32,4 +32,13 @@ export async function pack(folder: string, copySources: (copy: string) => unknow
   const tarball = path.join(folder, stdout.trim().split('\n').at(-1) ?? '')
   const { stdout: list } = await run('tar', ['-tzf', tarball])
   return { tarball, names: list.split('\n').filter((name) => name !== '') }
+}
+
+/** Packs the project as it is, documentation included. */
+export async function packSources(folder: string): Promise<Packed> {
+  return pack(folder, (copy) => {
+    for (const name of [...SOURCES, 'docs', 'README.zh-CN.md']) {
+      cpSync(path.join(root, name), path.join(copy, name), { recursive: true })
+    }
+  })
 }
