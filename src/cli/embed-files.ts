@@ -2,11 +2,21 @@ import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { brotliCompressSync } from 'node:zlib'
-import { build } from 'esbuild'
+import { build, type Plugin } from 'esbuild'
 
 /** Writes the code of threads and the admin page into modules of `dist`, so that a bundle of one file holds them. */
 const dist = fileURLToPath(new URL('../../dist', import.meta.url))
 const threads = path.join(dist, 'engine/executor/thread')
+
+/** A third of the bundle would be zod's messages in other languages. */
+const inEnglish: Plugin = {
+  name: 'in English',
+  setup(bundle) {
+    bundle.onLoad({ filter: /zod\/v4\/locales\/index\.c?js$/ }, () => ({
+      contents: `export { default as en } from './en.js'`,
+    }))
+  },
+}
 
 const { outputFiles } = await build({
   entryPoints: [path.join(threads, 'worker.js')],
@@ -18,6 +28,7 @@ const { outputFiles } = await build({
   // Stack traces in the logs of threads.
   keepNames: true,
   external: ['pg-native'],
+  plugins: [inEnglish],
   write: false,
 })
 writeConstant(path.join(threads, 'worker-script.js'), 'WORKER_SCRIPT', outputFiles[0]?.text)

@@ -220,4 +220,3 @@ export const listLogsQuery = z.strictObject({
   afterId: inQuery(z.int().min(0)).optional(),
   order: z.enum(['asc', 'desc']).default('asc'),
 })
-export type ListLogsQuery = z.output<typeof listLogsQuery>

@@ -43,7 +43,6 @@ export const createScheduleBody = z.strictObject({
   enabled: fields.enabled.default(true),
   missed: fields.missed.default('skip'),
 })
-export type NewSchedule = z.input<typeof createScheduleBody>
 
 export const changeScheduleBody = z
   .strictObject({
@@ -58,7 +57,6 @@ export const changeScheduleBody = z
     (change) => Object.keys(change).length > 0,
     'expected object with something to change: cron, timeZone, taskType, params, enabled or missed',
   )
-export type ScheduleChange = z.output<typeof changeScheduleBody>
 
 export const scheduleView = z.object({
   name: z.string(),
@@ -78,6 +76,3 @@ export const scheduleView = z.object({
   createdAt: instant,
   updatedAt: instant,
 })
-
-export const scheduleList = z.object({ schedules: z.array(scheduleView) })
-export type ScheduleList = z.output<typeof scheduleList>

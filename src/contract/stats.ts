@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { MAX_EXACT_TOTAL } from './requests.ts'
 import { instant, TASK_STATUSES, waitingFor } from './task.ts'
 
-export type { StatusCounts, TaskStats, TypeCounts } from './views.ts'
+export type { TaskStats } from './views.ts'
 
 const count = z.int().min(0)
 const statusCounts = z.object(

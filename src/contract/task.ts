@@ -4,7 +4,6 @@ import type { AttemptOutcome, LogLevel, TaskStatus } from './views.ts'
 export type {
   AttemptOutcome,
   ExecutorView,
-  Json,
   LogLevel,
   SearchedTasks,
   TaskAttempt,

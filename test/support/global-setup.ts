@@ -90,6 +90,7 @@ async function givenServer(): Promise<TestServer | undefined> {
 }
 
 async function containerServer(): Promise<TestServer | undefined> {
+  if (process.env.TEST_EMBEDDED) return undefined
   const { getContainerRuntimeClient } = await import('testcontainers')
   try {
     await getContainerRuntimeClient()

@@ -13,8 +13,6 @@ const INSERT = `
 const SELECT = `
   select to_jsonb(t) as row, xmin::text from async_tasks t where starts_with(task_id, 'task_bystander') order by id`
 
-export const BYSTANDERS = 4
-
 export async function addBystanders(pool: pg.Pool): Promise<unknown[]> {
   await pool.query(INSERT)
   return readBystanders(pool)
