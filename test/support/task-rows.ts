@@ -64,7 +64,8 @@ export function useTaskTables(fill?: (pool: pg.Pool) => Promise<void>): TaskTabl
     else {
       await database.pool.query(
         `truncate async_tasks, async_task_executors, async_task_types, async_task_schedules, async_task_minutes,
-                  async_task_duties, async_task_figures, async_task_error_groups, async_task_audit
+                  async_task_duties, async_task_figures, async_task_error_groups, async_task_audit,
+                  async_task_starts
          cascade`,
       )
     }

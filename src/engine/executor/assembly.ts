@@ -8,6 +8,7 @@ import type { TaskDefinition } from '../definition/task.ts'
 import { Pruner } from '../maintenance/pruner.ts'
 import { Rescuer } from '../maintenance/rescuer.ts'
 import type { TaskManager } from '../manager/manager.ts'
+import { permitInstant } from '../notify/fleet.ts'
 import { listenForWork } from '../notify/listener.ts'
 import type { TaskEvents } from '../runtime/events.ts'
 import { type Loop, Supervisor } from '../runtime/supervisor.ts'
@@ -51,6 +52,7 @@ export interface ExecutorParts {
   readonly claimLoop: ClaimLoop
   readonly wakeUp: WakeUp
   readonly dueTimer: DueTimer
+  readonly permitTimer: DueTimer
   readonly rest: Rest
   readonly heartbeat: Heartbeat
   readonly rescuer: Rescuer
@@ -93,8 +95,12 @@ export function assemble(options: ExecutorOptions, executorId: string, giveUp: A
   })
   const rescuer = createRescuer(options, executorId, heartbeat)
   const { pollIntervalMs } = settings
-  const dueTimer = new DueTimer({ pollIntervalMs, fleet: () => heartbeat.fleet, onDue: wake })
-  const claimer = createClaimer(options, { db, executorId, slots, wakeUp, dueTimer, idles: rest.isAllowed })
+  const timed = { pollIntervalMs, fleet: () => heartbeat.fleet }
+  const dueTimer = new DueTimer({ ...timed, onDue: wake })
+  // A permit is news for its type alone.
+  const permitTimer = new DueTimer({ ...timed, instantOf: permitInstant, onDue: () => wakeUp.notify() })
+  const timers = { dueTimer, permitTimer }
+  const claimer = createClaimer(options, { db, executorId, slots, wakeUp, ...timers, idles: rest.isAllowed })
   const logs = new LogBuffer(db, context, settings.maxLogLines)
   const progress = new ProgressBuffer({
     db,
@@ -126,14 +132,17 @@ export function assemble(options: ExecutorOptions, executorId: string, giveUp: A
   }
   slots.onFreed = ({ task }, wasFull) => claimer.noteFreed(task.taskType, wasFull)
   slots.onEnded = ({ task }) => claimer.noteEnd(task.taskType)
-  const loopParts = { claimer, claimLoop, dueTimer, rest, heartbeat, rescuer, scheduler }
+  const loopParts = { claimer, claimLoop, ...timers, rest, heartbeat, rescuer, scheduler }
   const parts = { db, slots, wakeUp, ...loopParts, logs, progress, threads, wake, rescan, abort }
   return { ...parts, loops: supervise(options, parts) }
 }
 
 function createClaimer(
   { settings, definitions, events, manager }: ExecutorOptions,
-  owned: Pick<ClaimerOptions, 'db' | 'executorId' | 'slots' | 'wakeUp' | 'dueTimer' | 'idles'>,
+  owned: Pick<
+    ClaimerOptions,
+    'db' | 'executorId' | 'slots' | 'wakeUp' | 'dueTimer' | 'permitTimer' | 'idles'
+  >,
 ): Claimer {
   return new Claimer({
     ...owned,

@@ -1,5 +1,5 @@
 import type { Database } from '../../db/database.ts'
-import { isGloballyLimited, type TypeLimits } from '../definition/limits.ts'
+import { isGloballyLimited, limitsRunning, type TypeLimits } from '../definition/limits.ts'
 import type { WakeUp } from '../runtime/wake-up.ts'
 import {
   type ClaimedTask,
@@ -43,6 +43,8 @@ export interface ClaimerOptions {
   /** Whether a claim also reads if nothing is due. Default false. */
   readonly idles?: boolean
   readonly dueTimer: DueTimer
+  /** For permits of rate limits. */
+  readonly permitTimer: DueTimer
   /** Claimed tasks come with their trace context. Default false. */
   readonly isTraced?: boolean
   /** Permits of these types were released and tasks wait, but this executor took none: others may have slots. */
@@ -95,10 +97,16 @@ export class Claimer {
     this.#limited.noteEnd(taskType)
   }
 
-  /** Claims at once if all slots were busy, the type is limited, or there is a backlog; otherwise debounces. */
+  /** The end of a task lets another one of the type run. A permit of a rate returns with time alone. */
+  #freesPermit(taskType: string): boolean {
+    const type = this.#types.get(taskType)
+    return type === undefined || type.concurrency !== null || limitsRunning(type)
+  }
+
+  /** Claims at once if all slots were busy, the end frees a permit, or there is a backlog; otherwise debounces. */
   noteFreed(taskType: string, wasFull: boolean): void {
     const { wakeUp } = this.#options
-    if (wasFull || !this.#lastClaimFoundFew || !this.hasNoLimit(taskType)) wakeUp.notify()
+    if (wasFull || !this.#lastClaimFoundFew || this.#freesPermit(taskType)) wakeUp.notify()
     else if (!this.#isDebouncing) {
       this.#isDebouncing = true
       wakeUp.notifyAfter(DEBOUNCE_MS, () => {
@@ -119,10 +127,11 @@ export class Claimer {
   }
 
   async claim(limit: number): Promise<Claimed> {
-    const { dueTimer } = this.#options
+    const { dueTimer, permitTimer } = this.#options
     this.#horizon.probe()
-    const isTimed = dueTimer.takeFired()
-    if (isTimed) this.#looksLeft = MAX_LOOKS
+    const isDue = dueTimer.takeFired()
+    const isTimed = permitTimer.takeFired() || isDue
+    if (isDue) this.#looksLeft = MAX_LOOKS
     dueTimer.begin()
     const request = this.#request(limit)
     this.#limited.openPermitted(dueTimer.databaseNow)
@@ -145,7 +154,7 @@ export class Claimer {
     const begun = performance.now()
     const result = await this.#claims.claim(request)
     this.#horizon.record(request, result, performance.now() - begun, epoch)
-    this.#readDue(result, begun)
+    this.#readDue(result, begun)()
     const hasOpened = this.#openWaiting(result.waiting)
     const { since, capacity, closed } = request
     const isAll = since.every((one) => one === null) && !capacity.includes(0) && closed?.length === 0
@@ -162,10 +171,11 @@ export class Claimer {
       this.#limited.restore(claim)
       throw error
     })
-    this.#readDue(result, begun)
+    const setPermitTimer = this.#readDue(result, begun)
     const full = isFull(request, result)
     const released = this.#limited.finish(claim, result, full)
     if (!full) await this.#readPermits(claim, result)
+    setPermitTimer()
     if (released.length > 0) this.#options.onCapacityReleased(released)
     // A type with a long backlog stays open: without this, no other one would open beside it.
     const hasOpened = this.#openWaiting(result.waiting.filter((taskType) => !claim.open.has(taskType)))
@@ -182,16 +192,15 @@ export class Claimer {
   /** Of types whose due tasks wait although it has looked for them, the next permit of a rate. */
   async #readPermits(
     { open }: LimitedClaim,
-    { waiting, contended, seen }: LimitedClaimResult,
+    { at: claimedAt, waiting, contended, seen }: LimitedClaimResult,
   ): Promise<void> {
-    const { db, dueTimer } = this.#options
+    const { db } = this.#options
     for (const taskType of seen ?? open) {
       const rate = this.#types.get(taskType)?.rate
       if (!rate || !waiting.includes(taskType) || contended.includes(taskType)) continue
       try {
-        const { at } = await findNextPermit(db, { taskType, rate })
+        const { at } = await findNextPermit(db, { taskType, rate }, claimedAt)
         this.#limited.notePermit(taskType, at, rate.keyed)
-        if (at !== null) dueTimer.note(at)
       } catch {
         // Claims report outages, and claimed tasks must run: the next claim reads it.
       }
@@ -206,11 +215,12 @@ export class Claimer {
     forgetStarts(this.#options.db, ratedTypes(this.#options.types)).catch(() => {})
   }
 
-  #readDue({ at, nextDueAt }: ClaimResult, sentAt: number): void {
-    const { dueTimer } = this.#options
-    dueTimer.read({ sentAt, receivedAt: performance.now(), at, nextDueAt })
-    const { nextPermitAt } = this.#limited
-    if (nextPermitAt !== undefined) dueTimer.note(nextPermitAt)
+  /** Returns what sets the timer for permits, once those are read. */
+  #readDue({ at, nextDueAt }: ClaimResult, sentAt: number): () => void {
+    const { dueTimer, permitTimer } = this.#options
+    const reading = { sentAt, receivedAt: performance.now(), at }
+    dueTimer.read({ ...reading, nextDueAt })
+    return () => permitTimer.read({ ...reading, nextDueAt: this.#limited.nextPermitAt ?? null })
   }
 
   #openWaiting(waiting: readonly string[]): boolean {

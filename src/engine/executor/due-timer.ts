@@ -12,6 +12,8 @@ export interface ClaimReading {
 export interface DueTimerOptions {
   readonly pollIntervalMs: number
   fleet(): Fleet
+  /** When this executor claims what is due at an instant. Default: as delayed tasks. */
+  readonly instantOf?: typeof claimInstant
   /** Tasks may be due. */
   onDue(): void
 }
@@ -107,9 +109,9 @@ export class DueTimer {
 
   /** Before the first claim's response: never. */
   #localOf(dueAt: number): number {
-    const { fleet, pollIntervalMs } = this.#options
+    const { fleet, pollIntervalMs, instantOf = claimInstant } = this.#options
     if (this.#offset === undefined || dueAt === Number.POSITIVE_INFINITY) return Number.POSITIVE_INFINITY
-    const delayMs = claimInstant(fleet(), dueAt, pollIntervalMs) - this.#offset - performance.now()
+    const delayMs = instantOf(fleet(), dueAt, pollIntervalMs) - this.#offset - performance.now()
     return performance.now() + (delayMs > LONG_MS ? delayMs * (1 - DRIFT) : delayMs)
   }
 

@@ -125,6 +125,7 @@ export class TaskExecutor {
       parts.progress.stop()
       parts.wakeUp.clear()
       parts.dueTimer.close()
+      parts.permitTimer.close()
       events.off('cancelled', this.#onCancelled)
       events.off('cancelRequested', this.#onCancelled)
     }

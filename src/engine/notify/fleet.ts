@@ -39,3 +39,16 @@ export function claimInstant({ size, position }: Fleet, dueAt: number, pollInter
   }
   return dueAt + (pollIntervalMs * (position + 1)) / size
 }
+
+/**
+ * When this executor claims what waits for a permit: one of those on duty at once, the others a little later. Of several
+ * claims at the same instant, one finds the permits, and all others would find the type locked.
+ */
+export function permitInstant(fleet: Fleet, permitAt: number, pollIntervalMs: number): number {
+  const instant = claimInstant(fleet, permitAt, pollIntervalMs)
+  if (instant > permitAt) return instant
+  const { size, position } = fleet
+  const step = size <= FEW ? 1 : ON_DUTY
+  const isFirst = (position + Math.floor(permitAt / WINDOW_MS) * step) % size === 0
+  return isFirst ? permitAt : permitAt + BACKUP_MS
+}

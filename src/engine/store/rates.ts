@@ -13,11 +13,14 @@ export function ratedTypes(types: readonly TypeLimits[]): RatedType[] {
   return types.flatMap(({ taskType, rate }) => (rate ? [{ taskType, rate }] : []))
 }
 
-/** A permit that has just become free may have been missed by the claim before. */
-const JUST_FREE_MS = 100
+/** Of an instant in milliseconds that was read as a floating-point number. */
+const ROUNDING_MS = 1
 
 // $1: type, $2: starts, $3: for so many milliseconds each, $4: by key. The permit of a key returns when its start number
-// $2, counted back from the last one, no longer counts. Tasks without a key have the key ''.
+// $2, counted back from the last one, no longer counts. Tasks without a key have the key ''. $5: when the claim was made
+// that found none: one which has returned since then is free now. Null: now.
+const COUNTED_MS = `($3::float8 + coalesce(extract(epoch from now())::float8 * 1000 - $5::float8 + ${ROUNDING_MS}, 0))`
+
 const NEXT_PERMIT = statement(
   'next_permit',
   `with recursive ${pendingKeys('rate_key', '$1::text')}
@@ -26,20 +29,21 @@ const NEXT_PERMIT = statement(
              from (select '' as key union all select key from keys where key is not null and $4::boolean) all_keys
             cross join lateral (select s.started_at from ${STARTS} s
                                  where s.task_type = $1 and s.rate_key = all_keys.key
-                                   and ${countsFor('s', `($3::float8 + ${JUST_FREE_MS})`)}
+                                   and ${countsFor('s', COUNTED_MS)}
                                  order by s.started_at desc offset $2::int - 1 limit 1) nth)::float8 as at`,
 )
 
 /**
  * When the next permit becomes free, in milliseconds of the database's clock, of the type or of the first of its keys
- * that has none; null: none is missing.
+ * that has none; null: none was missing at `claimedAt`, by default now.
  */
 export async function findNextPermit(
   db: Database,
   { taskType, rate: { max, windowMs, keyed } }: RatedType,
+  claimedAt?: number,
 ): Promise<{ now: number; at: number | null }> {
   const [row] = await execute<{ now: number; at: number | null }>(db, NEXT_PERMIT, [
-    ...[taskType, max, windowMs, keyed],
+    ...[taskType, max, windowMs, keyed, claimedAt ?? null],
   ])
   return row ?? { now: 0, at: null }
 }

@@ -17,6 +17,9 @@ const engines = useEngines()
 /** Too long for a claim that finds nothing. */
 const SLOW_MS = 20
 
+const createTimer = () =>
+  new DueTimer({ pollIntervalMs: 60_000, fleet: () => ({ size: 1, position: 0 }), onDue: () => {} })
+
 /** A claimer whose claims are slow, and what happens before their next responses arrive. */
 function createClaimer(...tasks: AnyTask[]) {
   const registry = createTaskRegistry()
@@ -46,11 +49,8 @@ function createClaimer(...tasks: AnyTask[]) {
     types: [...registry.definitions().values()].map(limitsOf),
     slots: new Slots(2),
     pollIntervalMs: 60_000,
-    dueTimer: new DueTimer({
-      pollIntervalMs: 60_000,
-      fleet: () => ({ size: 1, position: 0 }),
-      onDue: () => {},
-    }),
+    dueTimer: createTimer(),
+    permitTimer: createTimer(),
     onCapacityReleased: (taskTypes) => released.push(taskTypes),
     onManyDue: () => {},
     wakeUp: {
@@ -148,7 +148,8 @@ test('a freed slot claims at once where more tasks are likely; otherwise one deb
   const registry = createTaskRegistry()
   const free = registry.task('free')(() => {})
   const one = registry.task('one', { concurrency: 1 })(() => {})
-  const { claimer, manager, taken, wakeUps, onDebounced } = createClaimer(free, one)
+  const rated = registry.task('rated', { rateLimit: { max: 9, perSeconds: 60 } })(() => {})
+  const { claimer, manager, taken, wakeUps, onDebounced } = createClaimer(free, one, rated)
   await manager.createTask(free)
   expect(await taken()).toHaveLength(1)
   for (let i = 0; i < 3; i += 1) claimer.noteFreed('free', false)
@@ -159,6 +160,10 @@ test('a freed slot claims at once where more tasks are likely; otherwise one deb
   claimer.noteFreed('free', true)
   claimer.noteFreed('one', false)
   expect(wakeUps.splice(0)).toEqual(['now', 'now'])
+  onDebounced.shift()?.()
+  // Its end frees no permit: that returns with time.
+  claimer.noteFreed('rated', false)
+  expect(wakeUps.splice(0)).toEqual(['in 50 ms'])
   await manager.createTasks([{ task: free }, { task: free }])
   expect(await taken()).toHaveLength(2)
   claimer.noteFreed('free', false)

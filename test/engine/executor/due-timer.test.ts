@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { DueTimer } from '../../../src/engine/executor/due-timer.ts'
-import { claimInstant } from '../../../src/engine/notify/fleet.ts'
+import { claimInstant, permitInstant } from '../../../src/engine/notify/fleet.ts'
 
 /** The database's clock is years ahead of this process. */
 const AHEAD = 1e11
@@ -122,6 +122,19 @@ describe('in a fleet', () => {
       }
     },
   )
+
+  test.each([1, 2, 3, 4, 10])('of %i, one claims what waits for a permit at once, in turns', (size) => {
+    const firsts = new Set<number>()
+    for (let second = 0; second < size; second += 1) {
+      const permitAt = DUE + second * 1_000
+      const instants = members(size).map((member) => permitInstant(member, permitAt, POLL_MS))
+      const [first, next = permitAt + 20] = instants.toSorted((a, b) => a - b)
+      expect([first, next]).toEqual([permitAt, permitAt + 20])
+      expect(Math.max(...instants)).toBeLessThanOrEqual(permitAt + POLL_MS)
+      firsts.add(instants.indexOf(permitAt))
+    }
+    expect(firsts.size).toBeGreaterThanOrEqual(Math.min(size, 2))
+  })
 
   test('each executor has read what is due by the time its duty begins', () => {
     for (const member of members(10)) {

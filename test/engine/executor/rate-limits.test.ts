@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { createTaskRegistry } from '../../../src/engine/definition/registry.ts'
 import type { Engine } from '../../support/engine.ts'
 import { useEngines } from '../../support/engines.ts'
+import { captureStatements } from '../../support/plans.ts'
 
 const engines = useEngines()
 /** What waits for a permit starts without a poll. */
@@ -114,6 +115,25 @@ describe('rateLimit', () => {
     const begun = ended.flatMap(({ attempts }) => attempts.map(({ startedAt }) => Number(startedAt)))
     expect(begun).toHaveLength(6)
     expect(mostIn(begun, 500)).toBe(1)
+  })
+
+  test('claims again only what a permit has returned for: types that wait for others cost nothing', async () => {
+    const { task } = createTaskRegistry()
+    const fast = task('fast', { rateLimit: { max: 1, perSeconds: 0.05 } })(() => {})
+    const keyed = task('keyed', { rateLimit: { max: 1, perSeconds: 3_600, key: () => 'k' } })(() => {})
+    const engine = engines.start([fast, keyed], deafOtherwise, hears)
+    await engine.manager.createTasks(Array.from({ length: 300 }, () => ({ task: keyed })))
+    await expect.poll(async () => (await readStarts('k')).length, { interval: 20 }).toBe(1)
+    const sent = await captureStatements(engines.database.pool, async () => {
+      const ended = whenEnded(engine, 20)
+      await engine.manager.createTasks(Array.from({ length: 20 }, () => ({ task: fast })))
+      await ended
+    })
+    const ofPermits = sent.filter(({ text }) => text.includes('/* tasks_next_permit */'))
+    const ofType = (name: string) => ofPermits.filter(({ values }) => values[0] === name).length
+    expect(ofType('fast')).toBeGreaterThanOrEqual(19)
+    // The create alone makes it look again.
+    expect(ofType('keyed')).toBeLessThanOrEqual(5)
   })
 
   test('is shown with its next permit', async () => {
