@@ -3,6 +3,9 @@ import { vi } from 'vitest'
 
 export interface PlanNode {
   readonly 'Node Type': string
+  /** Pages read, by this node and those below it; only of a statement that was run. */
+  readonly 'Shared Hit Blocks'?: number
+  readonly 'Shared Read Blocks'?: number
   readonly 'Relation Name'?: string
   readonly 'Index Name'?: string
   readonly 'Plan Rows': number
@@ -55,6 +58,7 @@ export async function explain(
   { text, values }: SentStatement,
   kind: 'generic' | 'custom',
   settings = '',
+  options = '',
 ): Promise<PlanNode[]> {
   const client = await pool.connect()
   try {
@@ -67,7 +71,7 @@ export async function explain(
       .map((value) => (value === null ? 'null' : client.escapeLiteral(toText(value))))
       .join(', ')
     const { rows } = await client.query<{ 'QUERY PLAN': [{ Plan: PlanNode }] }>(
-      `explain (format json) execute explained${literals && `(${literals})`}`,
+      `explain (${options}format json) execute explained${literals && `(${literals})`}`,
     )
     // A rollback does not take it back.
     await client.query('deallocate explained')
@@ -76,6 +80,16 @@ export async function explain(
     await client.query('rollback')
     client.release(true)
   }
+}
+
+/** How many pages it reads; it runs and is rolled back. */
+export async function countPages(
+  pool: pg.Pool,
+  statement: SentStatement,
+  kind: 'generic' | 'custom',
+): Promise<number> {
+  const [root] = await explain(pool, statement, kind, '', 'analyze, buffers, ')
+  return (root?.['Shared Hit Blocks'] ?? Number.NaN) + (root?.['Shared Read Blocks'] ?? Number.NaN)
 }
 
 function flatten(node: PlanNode): PlanNode[] {

@@ -12,7 +12,8 @@ import { PARAMS, STARTS, TASKS, TYPES } from './tables.ts'
  * - rows are locked below a lateral join, which keeps the order of its outer side: `for update` over the merged query
  *   does not keep the order of the merge;
  * - rows are locked by `ctid`: by id, the planner may walk the partial index of pending rows;
- * - limits are sub-selects, opaque to custom plans too: a branch estimated at many rows would be sorted.
+ * - parameters that decide how many rows are estimated are sub-selects, opaque to custom plans too: a branch estimated
+ *   at many rows would be sorted, and a custom plan that seems cheaper would be made anew for each claim.
  *
  * Parameters: $1 executor, $2 limit, $3 types, $4 capacity and $5 earliest due time of each type, $6 types with a limit
  * over all processes, $7 those limits, $8 the types of $6 that this claim includes. With rate limits: $9 those of each
@@ -29,8 +30,10 @@ export const ORDER = 'order by priority desc, run_at, id'
 /** Written as an `or`: the planner then estimates it by the share of nulls, at nearly all rows. */
 export const NOT_EXPIRED = '(expires_at is null or expires_at > now())'
 
-const due = (i: number) => `status = 'pending' and task_type = ($3::text[])[${i}] and run_at <= now()
-                and run_at >= coalesce(($5::timestamptz[])[${i}], '-infinity') and ${NOT_EXPIRED}
+const typeOf = (i: number) => `(select ($3::text[])[${i}])`
+
+const due = (i: number) => `status = 'pending' and task_type = ${typeOf(i)} and run_at <= now()
+                and run_at >= (select coalesce(($5::timestamptz[])[${i}], '-infinity')) and ${NOT_EXPIRED}
                 and not exists (select from ${TYPES} p
                                  where p.task_type = ($3::text[])[${i}] and p.paused_at is not null)`
 
@@ -53,7 +56,7 @@ const processBranch = (i: number) => `(select tid, due.id, priority, run_at
 
 // The status is tested twice: the first half matches the predicate of `idx_async_tasks_limited`, the second leaves out
 // ended tasks whose executor is dead.
-const holdsPermit = (i: number) => `r.task_type = ($3::text[])[${i}] and r.concurrency_key is not null
+const holdsPermit = (i: number) => `r.task_type = ${typeOf(i)} and r.concurrency_key is not null
                   and (r.status = 'running' or r.stopping) and (r.status = 'running' or ${HANDLER_IS_LEFT('r')})`
 
 /** Not if it seems to be in a later window, as after the clock was set back. */
@@ -63,8 +66,8 @@ export const countsFor = (s: string, ms: string) =>
 /** Null for a type without a rate limit, and for one whose starts count by key: those are counted apart. */
 const startsLeft = (i: number, key: string) => `($9::int[])[${i}] - (
                        select count(*) from ${STARTS} s
-                        where s.task_type = ($3::text[])[${i}] and s.rate_key = ${key}
-                          and ${countsFor('s', `($10::float8[])[${i}]`)})`
+                        where s.task_type = ${typeOf(i)} and s.rate_key = ${key}
+                          and ${countsFor('s', `(select ($10::float8[])[${i}])`)})`
 
 function freePermits(i: number, limits: TypeLimits): string {
   const permits = [
@@ -138,7 +141,7 @@ export const pendingKeys = (column: string, type: string) => {
 
 /** The same without a window. */
 function hoppingKeyedBranch(i: number, limits: TypeLimits): string {
-  return `(with recursive ${pendingKeys('concurrency_key', `($3::text[])[${i}]`)}
+  return `(with recursive ${pendingKeys('concurrency_key', typeOf(i))}
               select tid, id, priority, run_at
                 from keys
                cross join lateral (select ctid as tid, id, priority, run_at from ${TASKS}
@@ -150,7 +153,7 @@ function hoppingKeyedBranch(i: number, limits: TypeLimits): string {
 
 function hoppingRatedBranch(i: number, limits: TypeLimits): string {
   const { column, isFree, place, isFirst } = onePerKey(i, limits)
-  return `(with recursive ${pendingKeys('rate_key', `($3::text[])[${i}]`)},
+  return `(with recursive ${pendingKeys('rate_key', typeOf(i))},
               free as materialized (
                 select keys.key as rate_key, ${startsLeft(i, 'keys.key')} as permits from keys where keys.key is not null
               ), firsts as (
@@ -235,7 +238,7 @@ export const nextDueOf = (types: string) => `(select (extract(epoch from min(nex
 /** Whether tasks are due that a claim which took none could have taken, such as locked ones. */
 const dueIsLeft = (
   limited: Limited,
-) => `exists (select from unnest($3::text[], $4::int[]) as u (task_type, capacity)
+) => `exists (select from unnest((select $3::text[]), (select $4::int[])) as u (task_type, capacity)
                     cross join lateral (select from ${TASKS}
                                          where status = 'pending' and task_type = u.task_type and run_at <= now()
                                            and ${NOT_EXPIRED}
@@ -275,13 +278,13 @@ export function claimText(
      from (select extract(epoch from now())::float8 * 1000 as at, ${limited === 'absent' ? 'null' : WAITING} as waiting,
                   ${limited === 'claimed' ? 'array(select task_type from locked_types)' : 'null'} as "lockedTypes",
                   case when (select count(*) from claimed) < (select $2::int)
-                       then ${nextDueOf('unnest($3::text[]) as u (task_type)')} end as "nextDueAt",
+                       then ${nextDueOf('unnest((select $3::text[])) as u (task_type)')} end as "nextDueAt",
                   ${looks ? `not exists (select from claimed) and ${dueIsLeft(limited)}` : 'null'} as "isDueLeft") claim
      full join claimed on false`
 }
 
 // The limit makes this a probe per type instead of a join; the order makes it use the claim's index.
-const WAITING = `array(select u.task_type from unnest($6::text[]) as u (task_type)
+const WAITING = `array(select u.task_type from unnest((select $6::text[])) as u (task_type)
                      where (select true from ${TASKS}
                              where status = 'pending' and task_type = u.task_type and run_at <= now() and ${NOT_EXPIRED}
                              ${ORDER} limit 1)
