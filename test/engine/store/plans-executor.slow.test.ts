@@ -67,6 +67,7 @@ describe('over 100,000 finished tasks', () => {
       return Promise.all(KINDS.map((kind) => countPages(tables.pool, claim, kind)))
     }
     const before = await countAll()
+    await tables.pool.query('truncate async_tasks cascade')
     await tables.pool.query(INSERT_SLEEPERS)
     await tables.pool.query('vacuum analyze async_tasks')
     const after = await countAll()
