@@ -95,11 +95,7 @@ export function assemble(options: ExecutorOptions, executorId: string, giveUp: A
   })
   const rescuer = createRescuer(options, executorId, heartbeat)
   const { pollIntervalMs } = settings
-  const timed = { pollIntervalMs, fleet: () => heartbeat.fleet }
-  const dueTimer = new DueTimer({ ...timed, onDue: wake })
-  // A permit is news for its type alone.
-  const permitTimer = new DueTimer({ ...timed, instantOf: permitInstant, onDue: () => wakeUp.notify() })
-  const timers = { dueTimer, permitTimer }
+  const timers = createTimers(pollIntervalMs, heartbeat, { wake, wakeUp })
   const claimer = createClaimer(options, { db, executorId, slots, wakeUp, ...timers, idles: rest.isAllowed })
   const logs = new LogBuffer(db, context, settings.maxLogLines)
   const progress = new ProgressBuffer({
@@ -135,6 +131,19 @@ export function assemble(options: ExecutorOptions, executorId: string, giveUp: A
   const loopParts = { claimer, claimLoop, ...timers, rest, heartbeat, rescuer, scheduler }
   const parts = { db, slots, wakeUp, ...loopParts, logs, progress, threads, wake, rescan, abort }
   return { ...parts, loops: supervise(options, parts) }
+}
+
+function createTimers(
+  pollIntervalMs: number,
+  heartbeat: Heartbeat,
+  { wake, wakeUp }: Pick<ExecutorParts, 'wake' | 'wakeUp'>,
+): Pick<ExecutorParts, 'dueTimer' | 'permitTimer'> {
+  const timed = { pollIntervalMs, fleet: () => heartbeat.fleet }
+  return {
+    dueTimer: new DueTimer({ ...timed, onDue: wake }),
+    // A permit is news for its type alone: no recheck of others.
+    permitTimer: new DueTimer({ ...timed, instantOf: permitInstant, onDue: () => wakeUp.notify() }),
+  }
 }
 
 function createClaimer(
