@@ -1,7 +1,7 @@
 import { sql } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/node-postgres'
 import { integer, pgTable, text } from 'drizzle-orm/pg-core'
-import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
+import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { createPool, endPool } from '../../../../src/db/client.ts'
 import { createTaskRegistry } from '../../../../src/engine/definition/registry.ts'
 import { createGate } from '../../../support/engine.ts'
@@ -24,6 +24,27 @@ async function readEffects(): Promise<string[]> {
 }
 
 describe('a step with tx', () => {
+  test('sends two statements more than a transaction of its effects: the fence, and itself', async () => {
+    const pool = createPool({ connectionString: engines.database.url, max: 1 })
+    onTestFinished(() => endPool(pool, 5_000))
+    const client = await pool.connect()
+    const query = vi.spyOn(client, 'query')
+    client.release()
+    const pay = createTaskRegistry().task('pay')(async (_params, ctx) => {
+      await ctx.step('pay', (tx) => tx.query('insert into effects values ($1, 1)', ['pay']), { tx: pool })
+    })
+    const { manager } = engines.start([pay], SOON)
+    await manager.waitFor((await manager.createTask(pay)).taskId)
+    const sent = query.mock.calls.map(([one]: unknown[]) =>
+      typeof one === 'string' ? one : (one as { text: string }).text,
+    )
+    expect(sent).toEqual(
+      [/^begin/, /as held .*for no key update/, /into effects/, /insert into .*task_steps/, /^commit/].map(
+        (text) => expect.stringMatching(text),
+      ),
+    )
+  })
+
   test('commits its effects with it, in a pool and in Drizzle, also side by side', async () => {
     const { task } = createTaskRegistry()
     const { pool } = engines.database
