@@ -133,8 +133,8 @@ export class Claimer {
     const isTimed = permitTimer.takeFired() || isDue
     if (isDue) this.#looksLeft = MAX_LOOKS
     dueTimer.begin()
-    const request = this.#request(limit)
     this.#limited.openPermitted(dueTimer.databaseNow)
+    const request = this.#request(limit)
     const limitedClaim = this.#limited.begin((taskType) => this.#capacityOf(taskType) !== 0)
     const claimed = await (limitedClaim
       ? this.#claimLimited(request, limitedClaim)

@@ -119,7 +119,7 @@ describe('rateLimit', () => {
 
   test('claims again only what a permit has returned for: types that wait for others cost nothing', async () => {
     const { task } = createTaskRegistry()
-    const fast = task('fast', { rateLimit: { max: 1, perSeconds: 0.05 } })(() => {})
+    const fast = task('fast', { rateLimit: { max: 1, perSeconds: 0.1 } })(() => {})
     const keyed = task('keyed', { rateLimit: { max: 1, perSeconds: 3_600, key: () => 'k' } })(() => {})
     const engine = engines.start([fast, keyed], deafOtherwise, hears)
     await engine.manager.createTasks(Array.from({ length: 300 }, () => ({ task: keyed })))
