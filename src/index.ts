@@ -4,16 +4,21 @@ export type { ErrorGroup, ErrorGroupQuery } from './contract/error-group-views.t
 export type { TaskStreamEvent } from './contract/events.ts'
 export type { Health, HealthCode, HealthLevel, HealthReason } from './contract/health.ts'
 export type {
+  Backlog,
   Overview,
+  OverviewByType,
   OverviewQuery,
   OverviewRange,
   OverviewSpan,
   Percentiles,
   TaskFigures,
+  TypeOverview,
 } from './contract/overview.ts'
-export type { MissedTicks, ScheduleView } from './contract/schedule.ts'
+export type { MissedTicks, ScheduleTick, ScheduleTicks, ScheduleView } from './contract/schedule.ts'
 export type { TaskStats } from './contract/stats.ts'
 export type {
+  ExecutorRun,
+  ExecutorRuns,
   ExecutorView,
   SearchedTasks,
   TaskDetail,

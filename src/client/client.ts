@@ -12,8 +12,8 @@ import type {
   TaskQuery,
 } from '../contract/given.ts'
 import type { Health } from '../contract/health-views.ts'
-import type { Overview, OverviewQuery } from '../contract/overview-views.ts'
-import type { ScheduleView } from '../contract/schedule-views.ts'
+import type { Overview, OverviewByType, OverviewQuery } from '../contract/overview-views.ts'
+import type { ScheduleTicks, ScheduleView } from '../contract/schedule-views.ts'
 import type {
   AccountView,
   CallerView,
@@ -26,20 +26,23 @@ import type {
   UserView,
 } from '../contract/session.ts'
 import type { TaskStats } from '../contract/stats.ts'
-import type { ExecutorView, TaskDetail, TaskList, TaskLogPage, TaskTypeView } from '../contract/task.ts'
+import type { ExecutorRuns, ExecutorView, TaskList, TaskLogPage, TaskTypeView } from '../contract/task.ts'
 import { checkOptions } from './check-options.ts'
+import type { CreatedTask } from './created-task.ts'
 import {
   decodeAudit,
   decodeCreated,
   decodeDetail,
   decodeErrorGroup,
   decodeErrorGroups,
+  decodeExecutorRuns,
   decodeExecutors,
   decodeList,
   decodeLogPage,
   decodeOverview,
   decodeSchedule,
   decodeSchedules,
+  decodeScheduleTicks,
   decodeSessions,
   decodeStats,
   decodeType,
@@ -48,12 +51,13 @@ import {
   decodeUsers,
   requireObject,
 } from './decode.ts'
-import type { WatchAllOptions } from './follow.ts'
 import { interruptible } from './interruptible.ts'
+import { groupPath, schedulePath, taskPath } from './paths.ts'
 import { type CallOptions, Requester, type RequestOptions, type TasksClientOptions } from './request.ts'
 import type { DetailOf, NameOf, NewTaskOf } from './typed.ts'
 import { type WatchOptions, watchTask } from './watch.ts'
 import { type TasksWatchEvent, type WatchTasksOptions, watchTasks } from './watch-all.ts'
+import { WATCH_OPTIONS, WATCH_TASKS_OPTIONS } from './watch-options.ts'
 
 export type {
   BulkRequest as BulkTasksRequest,
@@ -64,18 +68,7 @@ export type {
   TaskChangeRequest,
   TaskQuery as TaskListQuery,
 } from '../contract/given.ts'
-
-/** The new task, or, with `created: false`, the unfinished task that has the unique key. */
-export type CreatedTask = TaskDetail & {
-  /** False: an unfinished task has the unique key, and this is it. */
-  created: boolean
-  /** With `onDuplicate: 'replace'` alone: whether that task has been changed. */
-  replaced?: boolean
-}
-
-const WATCH_ALL_OPTIONS: (keyof WatchAllOptions)[] = ['signal', 'pollIntervalMs', 'onConnection']
-const WATCH_TASKS_OPTIONS: (keyof WatchTasksOptions)[] = [...WATCH_ALL_OPTIONS, 'createdBy']
-const WATCH_OPTIONS: (keyof WatchOptions)[] = [...WATCH_ALL_OPTIONS, 'afterId', 'logs']
+export type { CreatedTask } from './created-task.ts'
 
 /**
  * A method for each REST route. Methods reject with a `TasksApiError`, or with the reason of a `signal` that aborted.
@@ -179,6 +172,14 @@ export class TasksClient<Handlers = unknown> {
     return decodeOverview(await this.#get('/overview', { ...options, query: { ...query } }))
   }
 
+  /** Reads the same type by type. */
+  async getOverviewByType(
+    query: Pick<OverviewQuery, 'range'> = {},
+    options?: CallOptions,
+  ): Promise<OverviewByType> {
+    return requireObject(await this.#get('/overview/types', { ...options, query: { ...query } }))
+  }
+
   /** Reads whether tasks run, in time and with success, and if not, why. */
   async getHealth(options?: CallOptions): Promise<Health> {
     return requireObject(await this.#get('/health', options))
@@ -225,6 +226,12 @@ export class TasksClient<Handlers = unknown> {
     return decodeExecutors(await this.#get('/executors', options)).executors
   }
 
+  /** Lists what an executor runs, and what it ran in the last 15 minutes. */
+  async listExecutorRuns(executorId: string, options?: CallOptions): Promise<ExecutorRuns> {
+    const path = `/executors/${encodeURIComponent(executorId)}/runs`
+    return decodeExecutorRuns(await this.#get(path, options))
+  }
+
   /** Lists all schedules. */
   async listSchedules(options?: CallOptions): Promise<ScheduleView[]> {
     return decodeSchedules(await this.#get('/schedules', options)).schedules
@@ -258,6 +265,11 @@ export class TasksClient<Handlers = unknown> {
   /** Creates a task of the schedule now. @throws TasksApiError `SCHEDULE_NOT_FOUND`, `INVALID_PARAMS` */
   async runSchedule(name: string, options?: CallOptions): Promise<CreatedTask> {
     return decodeCreated(await this.#post(`${schedulePath(name)}/run`, options))
+  }
+
+  /** Lists the newest and the next ticks of all schedules, by name. */
+  async listScheduleTicks(options?: CallOptions): Promise<ScheduleTicks[]> {
+    return decodeScheduleTicks(await this.#get('/schedule-ticks', options)).schedules
   }
 
   /** Lists who changed what, newest first, 100 per page; refused changes are among it. For admins and viewers. */
@@ -379,16 +391,4 @@ export function createTasksClient<Handlers = unknown>(options: TasksClientOption
 /** What a task of these handlers is, only the server knows: it has run them. */
 function typed<Handlers>(answer: unknown): DetailOf<Handlers> {
   return decodeDetail(answer) as DetailOf<Handlers>
-}
-
-function taskPath(taskId: string): string {
-  return `/tasks/${encodeURIComponent(taskId)}`
-}
-
-function groupPath(groupId: string): string {
-  return `/error-groups/${encodeURIComponent(groupId)}`
-}
-
-function schedulePath(name: string): string {
-  return `/schedules/${encodeURIComponent(name)}`
 }

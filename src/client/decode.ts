@@ -1,10 +1,12 @@
 import type { AuditEntry, AuditPage } from '../contract/audit.ts'
 import type { ErrorGroup } from '../contract/error-group-views.ts'
 import type { Overview, OverviewSpan } from '../contract/overview.ts'
-import type { ScheduleView } from '../contract/schedule.ts'
+import type { ScheduleTick, ScheduleTicks, ScheduleView } from '../contract/schedule.ts'
 import type { AccountView, OpenSessionView } from '../contract/session.ts'
 import type { TaskStats } from '../contract/stats.ts'
 import type {
+  ExecutorRun,
+  ExecutorRuns,
   ExecutorView,
   TaskAttempt,
   TaskDetail,
@@ -47,6 +49,15 @@ export const decodeLine = decoder<TaskLogLine>(['createdAt'])
 export const decodeLogPage = decoder<TaskLogPage>([], { logs: decodeLine })
 export const decodeSchedule = decoder<ScheduleView>(['nextRunAt', 'lastRunAt', 'createdAt', 'updatedAt'])
 export const decodeSchedules = decoder<{ schedules: ScheduleView[] }>([], { schedules: decodeSchedule })
+const decodeTick = decoder<ScheduleTick>(['at'])
+export const decodeScheduleTicks = (json: unknown) =>
+  decoder<{ schedules: ScheduleTicks[] }>([], {
+    schedules: (one) => {
+      const ticks = decoder<ScheduleTicks>([], { past: decodeTick })(one)
+      ticks.next = toDates(ticks.next)
+      return ticks
+    },
+  })(json)
 export const decodeSessions = decoder<{ sessions: OpenSessionView[] }>([], {
   sessions: decoder<OpenSessionView>(['createdAt', 'lastUsedAt', 'expiresAt']),
 })
@@ -55,6 +66,9 @@ export const decodeUsers = decoder<{ users: AccountView[] }>([], { users: accoun
 export const decodeUser = (json: unknown) => ({ user: account(requireObject<{ user: unknown }>(json).user) })
 export const decodeExecutors = decoder<{ executors: ExecutorView[] }>([], {
   executors: decoder<ExecutorView>(['startedAt']),
+})
+export const decodeExecutorRuns = decoder<ExecutorRuns>([], {
+  runs: decoder<ExecutorRun>(['startedAt', 'endedAt']),
 })
 export const decodeAudit = decoder<AuditPage>([], { entries: decoder<AuditEntry>(['at']) })
 export const decodeErrorGroup = decoder<ErrorGroup>(['firstAt', 'lastAt', 'seenAt', 'hoursUntil'])
@@ -76,6 +90,11 @@ export const decodeTypes = decoder<{ taskTypes: TaskTypeView[] }>([], { taskType
 /** A server of an earlier version knows no steps. */
 function withSteps<T>(decode: (json: unknown) => T): (json: unknown) => T {
   return (json) => decode({ steps: [], stepCount: 0, ...requireObject<object>(json) })
+}
+
+function toDates(texts: unknown): Date[] {
+  if (!Array.isArray(texts)) throw unexpected('a list', texts)
+  return texts.map((text: string) => new Date(text))
 }
 
 /** The answer was parsed for us alone: it is changed in place. */

@@ -4,15 +4,18 @@ export type { ErrorGroup, ErrorGroupQuery } from '../contract/error-group-views.
 export type { TaskStreamEvent } from '../contract/events.ts'
 export type { Health, HealthCode, HealthLevel, HealthReason } from '../contract/health.ts'
 export type {
+  Backlog,
   Overview,
+  OverviewByType,
   OverviewQuery,
   OverviewRange,
   OverviewSpan,
   Percentiles,
   TaskFigures,
+  TypeOverview,
 } from '../contract/overview.ts'
 export type { Problem } from '../contract/problem.ts'
-export type { MissedTicks, ScheduleView } from '../contract/schedule.ts'
+export type { MissedTicks, ScheduleTick, ScheduleTicks, ScheduleView } from '../contract/schedule.ts'
 export type {
   AccountView,
   CallerView,
@@ -28,6 +31,8 @@ export type {
 export type { TaskStats } from '../contract/stats.ts'
 export type {
   AttemptOutcome,
+  ExecutorRun,
+  ExecutorRuns,
   ExecutorView,
   LogLevel,
   SearchedTasks,

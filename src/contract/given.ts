@@ -60,6 +60,12 @@ export interface LogQuery {
   pageSize?: number | undefined
   /** Only lines with a greater id. Default 0. */
   afterId?: number | undefined
+  /** Only lines with a smaller id. */
+  beforeId?: number | undefined
+  /** Only lines written from then on. */
+  since?: Date | undefined
+  /** Only lines that contain it, in any case; 1 … 200 characters. A call looks at 50,000 lines: see `nextId`. */
+  q?: string | undefined
   /** `asc`: oldest first. Default `asc`. */
   order?: 'asc' | 'desc' | undefined
 }

@@ -35,6 +35,20 @@ export interface OverviewSpan extends TaskFigures {
   at: Date
 }
 
+/** Pending tasks, each counted once. */
+export interface Backlog {
+  /** Due, and only a slot or a permit is missing. */
+  due: number
+  /** Due later, for the first time or after a sleep. */
+  later: number
+  /** Due later, after a failure; of a type, at most 10,000 are counted. */
+  retrying: number
+  /** Of paused types. */
+  paused: number
+  /** Of types that no live executor has registered. */
+  unserved: number
+}
+
 /** What happened lately, and what waits. */
 export interface Overview {
   /** How far back it reaches. */
@@ -48,18 +62,7 @@ export interface Overview {
   /** All spans together. */
   whole: TaskFigures
   /** Pending tasks, each counted once. */
-  backlog: {
-    /** Due, and only a slot or a permit is missing. */
-    due: number
-    /** Due later, for the first time or after a sleep. */
-    later: number
-    /** Due later, after a failure; of a type, at most 10,000 are counted. */
-    retrying: number
-    /** Of paused types. */
-    paused: number
-    /** Of types that no live executor has registered. */
-    unserved: number
-  }
+  backlog: Backlog
   /** Of live executors. */
   slots: {
     /** Slots in use, by tasks of any type. */
@@ -75,4 +78,30 @@ export interface OverviewQuery {
   range?: OverviewRange | undefined
   /** Shows this type alone. Default: all types. */
   taskType?: string | undefined
+}
+
+/** What happened to tasks of one type lately, and what waits. */
+export interface TypeOverview {
+  /** Name of the type. */
+  taskType: string
+  /** All spans together. */
+  whole: TaskFigures
+  /** Tasks that ended in each span, oldest first; the last one is incomplete. */
+  ended: number[]
+  /** Those of them that failed for good. */
+  failed: number[]
+  /** Tasks that run now. */
+  running: number
+  /** Pending tasks, each counted once. */
+  backlog: Backlog
+}
+
+/** What happened lately, and what waits, type by type. */
+export interface OverviewByType {
+  /** How far back it reaches. */
+  range: OverviewRange
+  /** Length of a span in seconds. */
+  spanSeconds: number
+  /** Each type that has tasks, or had some in this time. */
+  types: TypeOverview[]
 }

@@ -4,12 +4,15 @@ import { taskTypeName } from './requests.ts'
 import { instant } from './task.ts'
 
 export type {
+  Backlog,
   Overview,
+  OverviewByType,
   OverviewQuery,
   OverviewRange,
   OverviewSpan,
   Percentiles,
   TaskFigures,
+  TypeOverview,
 } from './overview-views.ts'
 
 export const OVERVIEW_RANGES = ['1h', '24h', '7d'] as const satisfies readonly OverviewRange[]
@@ -21,6 +24,8 @@ export const overviewQuery = z.strictObject({
     .describe('In spans of a minute, of 15 minutes, or of an hour.'),
   taskType: taskTypeName.optional().describe('Default: all types.'),
 })
+
+export const overviewByTypeQuery = overviewQuery.pick({ range: true })
 
 const count = z.int().min(0)
 
@@ -39,6 +44,16 @@ const figures = z.object({
   running: percentiles.describe('Milliseconds from the start of attempts to their end; null: none ended.'),
 })
 
+const backlog = z
+  .object({
+    due: count.describe('Only a slot or a permit is missing.'),
+    later: count,
+    retrying: count.describe('Due later, after a failure; of a type, at most 10,000 are counted.'),
+    paused: count,
+    unserved: count.describe('Of types that no live executor has registered.'),
+  })
+  .describe('Pending tasks, each counted once.')
+
 /** What happened lately, and what waits. */
 export const overview = z.object({
   range: z.enum(OVERVIEW_RANGES),
@@ -46,14 +61,23 @@ export const overview = z.object({
   spanSeconds: count,
   spans: z.array(figures.extend({ at: instant })).describe('Oldest first; the last one is incomplete.'),
   whole: figures,
-  backlog: z
-    .object({
-      due: count.describe('Only a slot or a permit is missing.'),
-      later: count,
-      retrying: count.describe('Due later, after a failure; of a type, at most 10,000 are counted.'),
-      paused: count,
-      unserved: count.describe('Of types that no live executor has registered.'),
-    })
-    .describe('Pending tasks, each counted once.'),
+  backlog,
   slots: z.object({ used: count, all: count }).describe('Of live executors.'),
+})
+
+const countsOfSpans = z.array(count).describe('In each span, oldest first; the last one is incomplete.')
+
+export const overviewByType = z.object({
+  range: z.enum(OVERVIEW_RANGES),
+  spanSeconds: count,
+  types: z.array(
+    z.object({
+      taskType: z.string(),
+      whole: figures,
+      ended: countsOfSpans,
+      failed: countsOfSpans,
+      running: count,
+      backlog,
+    }),
+  ),
 })

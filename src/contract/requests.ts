@@ -213,10 +213,17 @@ export const retryTaskBody = z
   })
   .nullish()
 
+export const logText = storableText.min(1).max(200)
+
 export const listLogsQuery = z.strictObject({
   level: z.enum(LOG_LEVELS).optional(),
   page,
   pageSize,
   afterId: inQuery(z.int().min(0)).optional(),
+  beforeId: inQuery(z.int().min(0)).optional(),
+  since: filterInstant.optional().describe('Lines written from then on.'),
+  q: logText
+    .optional()
+    .describe('Lines that contain it. A call looks at 50,000 lines; `nextId` is where the next one goes on.'),
   order: z.enum(['asc', 'desc']).default('asc'),
 })

@@ -1,4 +1,4 @@
-import type { Json } from './views.ts'
+import type { Json, TaskStatus } from './views.ts'
 
 /** What happens to ticks that no process fired in time: dropped, one task for all, or one task each. */
 export type MissedTicks = 'skip' | 'once' | 'all'
@@ -33,4 +33,28 @@ export interface ScheduleView {
   createdAt: Date
   /** When it was last changed. */
   updatedAt: Date
+}
+
+/** A tick of a schedule that has passed. */
+export interface ScheduleTick {
+  /** The instant of the tick. */
+  at: Date
+  /** Id of the task that it created, which may have been deleted; null: none. */
+  taskId: string | null
+  /** Why it created no task; null if it did. */
+  error: string | null
+  /** Status of its task; null: there is none any more. */
+  status: TaskStatus | null
+  /** Milliseconds from the start of the task's latest attempt to its end; null before that. */
+  durationMs: number | null
+}
+
+/** What a schedule did, and what it will do. */
+export interface ScheduleTicks {
+  /** Name of the schedule. */
+  name: string
+  /** Its newest 20 ticks, oldest first. */
+  past: ScheduleTick[]
+  /** Its next five ticks; empty while disabled. */
+  next: Date[]
 }

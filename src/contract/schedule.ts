@@ -1,9 +1,9 @@
 import { z } from 'zod'
 import { taskParams, taskTypeName } from './requests.ts'
 import type { MissedTicks } from './schedule-views.ts'
-import { instant, storableText } from './task.ts'
+import { instant, storableText, TASK_STATUSES } from './task.ts'
 
-export type { MissedTicks, ScheduleView } from './schedule-views.ts'
+export type { MissedTicks, ScheduleTick, ScheduleTicks, ScheduleView } from './schedule-views.ts'
 
 /** Schedules that there may be. */
 export const MAX_SCHEDULES = 1_000
@@ -75,4 +75,24 @@ export const scheduleView = z.object({
   lastError: z.string().nullable().describe('Why the latest tick created no task.'),
   createdAt: instant,
   updatedAt: instant,
+})
+
+export const scheduleTicksList = z.object({
+  schedules: z.array(
+    z.object({
+      name: z.string(),
+      past: z
+        .array(
+          z.object({
+            at: instant,
+            taskId: z.string().nullable(),
+            error: z.string().nullable().describe('Why it created no task.'),
+            status: z.enum(TASK_STATUSES).nullable().describe('Null: its task is not there any more.'),
+            durationMs: z.int().min(0).nullable(),
+          }),
+        )
+        .describe('The newest 20 ticks, oldest first.'),
+      next: z.array(instant).describe('The next five ticks; empty while disabled.'),
+    }),
+  ),
 })

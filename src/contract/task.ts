@@ -3,6 +3,8 @@ import type { AttemptOutcome, LogLevel, TaskStatus } from './views.ts'
 
 export type {
   AttemptOutcome,
+  ExecutorRun,
+  ExecutorRuns,
   ExecutorView,
   LogLevel,
   SearchedTasks,
@@ -163,6 +165,13 @@ export const taskLogLine = z.object({
 export const taskLogPage = z.object({
   logs: z.array(taskLogLine),
   total: z.int().min(0),
+  searched: z.int().min(0).optional().describe('With `q`: how many lines were looked through.'),
+  nextId: z
+    .int()
+    .nullish()
+    .describe(
+      'With `q`: the `afterId`, or `beforeId` in descending order, that goes on; null: this was the rest.',
+    ),
   page: z.int().min(1),
   pageSize: z.int().min(1),
 })
@@ -219,4 +228,22 @@ export const executorView = z.object({
   heartbeatAgeMs: z.int().min(0),
   alive: z.boolean().describe('The heartbeat is younger than the lease.'),
   stuck: z.array(z.string()).describe('Tasks whose handlers ignore their signal.'),
+})
+
+export const executorIdValue = z.guid('expected the id of an executor, a UUID')
+
+export const executorRuns = z.object({
+  runs: z
+    .array(
+      z.object({
+        taskId: z.string(),
+        taskType: z.string(),
+        attempt: z.int(),
+        startedAt: instant,
+        endedAt: instant.nullable().describe('Null while it runs.'),
+        outcome: z.enum(ATTEMPT_OUTCOMES).nullable(),
+      }),
+    )
+    .describe('Of each five seconds failures and the longest runs, at most 30.'),
+  omitted: z.int().min(0).describe('Runs of this time that are not among them.'),
 })

@@ -168,8 +168,12 @@ export interface TaskLogLine {
 export interface TaskLogPage {
   /** The lines of the page. */
   logs: TaskLogLine[]
-  /** How many lines match. */
+  /** How many lines match; with `q`, how many lines there are to look through. */
   total: number
+  /** With `q`: how many lines were looked through. */
+  searched?: number | undefined
+  /** With `q`: the `afterId`, or `beforeId` with `order: 'desc'`, that goes on; null: all were looked through. */
+  nextId?: number | null | undefined
   /** Number of the page, from 1. */
   page: number
   /** Most lines that a page holds. */
@@ -246,6 +250,30 @@ export interface ExecutorView {
   alive: boolean
   /** Ids of tasks whose handlers ignore their signal. */
   stuck: string[]
+}
+
+/** An attempt that an executor runs, or ran lately. */
+export interface ExecutorRun {
+  /** Id of the task. */
+  taskId: string
+  /** Name of its type. */
+  taskType: string
+  /** Number of the attempt, from 1. */
+  attempt: number
+  /** When the attempt started. */
+  startedAt: Date
+  /** When it ended; null while it runs. */
+  endedAt: Date | null
+  /** How it ended; null while it runs. */
+  outcome: AttemptOutcome | null
+}
+
+/** What an executor runs, and what it ran in the last 15 minutes. */
+export interface ExecutorRuns {
+  /** Of each five seconds failures and the longest runs, at most 30. */
+  runs: ExecutorRun[]
+  /** Runs of this time that are not among them. */
+  omitted: number
 }
 
 /** Numbers of tasks of each status. */

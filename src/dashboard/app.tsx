@@ -5,13 +5,14 @@ import { useText } from './i18n/text.ts'
 import { AccountPage } from './pages/account/account-page.tsx'
 import { ActivityPage } from './pages/activity/activity-page.tsx'
 import { ErrorsPage } from './pages/errors/errors-page.tsx'
+import { ExecutorsPage } from './pages/executors/executors-page.tsx'
 import { LoginPage } from './pages/login-page.tsx'
 import { NewTaskPage } from './pages/new-task/new-task-page.tsx'
 import { OverviewPage } from './pages/overview/overview-page.tsx'
 import { SchedulesPage } from './pages/schedules/schedules-page.tsx'
 import { TaskPage } from './pages/task/task-page.tsx'
+import { TypesPage } from './pages/task-types/types-page.tsx'
 import { TasksPage } from './pages/tasks/tasks-page.tsx'
-import { TypesPage } from './pages/types-page.tsx'
 import { HAS_LOGIN } from './settings.ts'
 import { useRoute } from './state/route.ts'
 import { ForChanges, ServerStateProvider } from './state/server-state.tsx'
@@ -42,20 +43,32 @@ function Pages() {
       <main id="content" tabIndex={-1}>
         {view === 'overview' && <OverviewPage params={params} />}
         {view === 'tasks' && <TasksPage params={params} />}
-        {view === 'task' && <TaskPage key={params.get('task')} taskId={params.get('task') ?? ''} />}
+        {view === 'task' && (
+          <TaskPage
+            key={params.get('task')}
+            taskId={params.get('task') ?? ''}
+            lineId={readLine(params.get('line'))}
+          />
+        )}
         {view === 'new' && (
           <ForChanges>
             <NewTaskPage key={params.get('from')} params={params} />
           </ForChanges>
         )}
         {view === 'errors' && <ErrorsPage params={params} />}
-        {view === 'types' && <TypesPage />}
+        {view === 'types' && <TypesPage key={params.get('type')} params={params} />}
+        {view === 'executors' && <ExecutorsPage params={params} />}
         {view === 'schedules' && <SchedulesPage />}
         {view === 'activity' && <ActivityPage params={params} />}
         {view === 'account' && HAS_LOGIN && <AccountPage />}
       </main>
     </ServerStateProvider>
   )
+}
+
+/** A line of a log, as the address names it. */
+function readLine(text: string | null): number | undefined {
+  return text !== null && /^\d{1,15}$/.test(text) ? Number(text) : undefined
 }
 
 function ConnectionBanner() {

@@ -5,6 +5,7 @@ import './styles/base.css'
 import './styles/controls.css'
 import './styles/layout.css'
 import './styles/overview.css'
+import './styles/fleet.css'
 import './styles/tasks.css'
 import './styles/detail.css'
 

@@ -320,4 +320,18 @@ ALTER TABLE "async_tasks" ADD COLUMN "error_group" varchar(16);--> statement-bre
 CREATE INDEX "idx_async_task_error_groups_type" ON "async_task_error_groups" USING btree ("task_type","last_at");--> statement-breakpoint
 CREATE INDEX "idx_async_tasks_error_group" ON "async_tasks" USING btree ("error_group","created_at","id") WHERE "async_tasks"."error_group" is not null and "async_tasks"."status" = 'failed';`,
   },
+  {
+    name: '0017_runs',
+    when: 1_795_973_110_454,
+    oldestVersion: '0.1.0',
+    text: `CREATE TABLE "async_task_runs" (
+	"executor_id" uuid NOT NULL,
+	"at" timestamp with time zone DEFAULT statement_timestamp() NOT NULL,
+	"runs" text NOT NULL,
+	"omitted" integer NOT NULL,
+	CONSTRAINT "async_task_runs_pkey" PRIMARY KEY("executor_id","at")
+);
+--> statement-breakpoint
+ALTER TABLE "async_task_schedules" ADD COLUMN "recent_ticks" text[] DEFAULT '{}' NOT NULL;`,
+  },
 ]

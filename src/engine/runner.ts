@@ -14,6 +14,7 @@ import { TaskExecutor } from './executor/executor.ts'
 import type { TaskFeed } from './feed/feed.ts'
 import { ChangeReporter } from './feed/reporter.ts'
 import { FigureCounter } from './maintenance/figure-counter.ts'
+import { RunRecorder } from './maintenance/run-recorder.ts'
 import { TaskManager } from './manager/manager.ts'
 import { refuseCalls } from './manager/refused-calls.ts'
 import { Notifier } from './notify/notifier.ts'
@@ -51,6 +52,9 @@ const SPARE_CONNECTIONS = { max: 2, idleMs: 5_000 }
 /** Opened for viewers, so that they and the app do not wait for each other. */
 const FEED_CONNECTIONS = { max: 2, idleMs: 5_000 }
 
+/** An executor must notice a dead connection within its lease. */
+const responseTimeoutOf = ({ leaseMs }: TaskSettings) => Math.min(leaseMs / 2, 30_000)
+
 export class TaskRunner {
   readonly events = new TaskEvents()
   readonly manager: TaskManager
@@ -67,6 +71,7 @@ export class TaskRunner {
   readonly #ownPools: readonly pg.Pool[]
   readonly #notifier: Notifier
   readonly #figures: FigureCounter
+  readonly #runs: RunRecorder | undefined
   readonly #reporter: ChangeReporter
   readonly #registry: TaskRegistry
   readonly #definitions: Map<string, TaskDefinition>
@@ -77,8 +82,7 @@ export class TaskRunner {
   constructor(options: TaskRunnerOptions) {
     const { pool, schema, prepared, registry, settings, version, listen, tracing } = options
     const { events } = this
-    // An executor must notice a dead connection within its lease.
-    const responseTimeoutMs = Math.min(settings.leaseMs / 2, 30_000)
+    const responseTimeoutMs = responseTimeoutOf(settings)
     if (options.opened) this.#gate.holdUntil(options.opened)
     const connection = { prepared, responseTimeoutMs, gate: this.#gate, schema }
     const connect = (to: pg.Pool) => createDatabase(to, connection)
@@ -120,6 +124,7 @@ export class TaskRunner {
     this.findDatabaseProblem = watchDatabase(() => ping(shared.pool))
     this.#db = db
     this.#figures = new FigureCounter(db, events)
+    this.#runs = executor ? new RunRecorder(db, executor.id, events) : undefined
     this.#reporter = new ChangeReporter(db, events)
     this.#notifier = notifier
     this.manager = manager
@@ -201,7 +206,7 @@ export class TaskRunner {
       this.#stopped.abort()
       this.#loopDelay.stop()
       this.#notifier.stop()
-      await Promise.all([this.#figures.stop(), this.#reporter.stop()])
+      await Promise.all([this.#figures.stop(), this.#runs?.stop(), this.#reporter.stop()])
       this.#gate.close(new TaskError('SHUTTING_DOWN', 'the app has closed'))
       refuseCalls(this.manager)
       await Promise.all(this.#ownPools.map((pool) => endPool(pool, 1_000)))

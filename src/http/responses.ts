@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { problem } from '../contract/problem.ts'
 import { scheduleView } from '../contract/schedule.ts'
 import {
+  executorIdValue,
   executorView,
   storableText,
   taskDetail,
@@ -32,6 +33,7 @@ export const executorsAnswer = z.object({ executors: z.array(executorView) })
 
 /** Any text: unknown ids are not found. */
 export const taskIdPath = z.object({ taskId: z.string() })
+export const executorIdPath = z.object({ executorId: executorIdValue })
 export const scheduleNamePath = z.object({ name: z.string() })
 export const taskTypePath = z.object({ taskType: storableText })
 export const noQuery = z.strictObject({})

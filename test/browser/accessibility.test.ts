@@ -70,6 +70,8 @@ const SCREENS: [name: string, query: () => string, ready: string][] = [
   ['errors', () => '?view=errors', 'table.errors'],
   ['tasks of an error', () => `?status=failed&group=${ids.group}`, '.chip'],
   ['types', () => '?view=types', 'table'],
+  ['type', () => '?view=types&type=send_invoice', '.chart-card'],
+  ['executors', () => '?view=executors', '.lanes'],
   ['schedules', () => '?view=schedules', 'h1'],
   ['activity', () => '?view=activity', 'search.filters'],
 ]

@@ -156,7 +156,7 @@ test('characters that turn text round are shown, and colour codes are not', asyn
   await log.getByText('before ⟨U+202E⟩gnp.exe⟨U+202C⟩ after').waitFor()
   await log.getByText('green and red', { exact: true }).waitFor()
   await log.getByText('bell ␇, back ␈').waitFor()
-  await page.locator('.error-card').getByText('cannot open ⟨U+202E⟩gnp.exe').waitFor()
+  await page.locator('.error-card > pre').getByText('cannot open ⟨U+202E⟩gnp.exe').waitFor()
   // Text that runs from right to left by itself leaves what stands around it where it is.
   const isolation = await page
     .locator('.line-message bdi')

@@ -19,13 +19,14 @@ export function findLayoutFaults(page: Page): Promise<string[]> {
     if (document.documentElement.scrollWidth > width) faults.push('the page scrolls sideways')
 
     /** Scrolls on purpose: what is out of sight can be drawn into it. */
-    const scrolls = (element: Element) => element.matches('.tabs, .stack, .json, .log, pre, dialog')
+    const scrolls = (element: Element) =>
+      element.matches('.tabs, header.top nav, .stack, .json, .log, pre, dialog')
     // A modal dialog covers what is behind it.
     const place = document.querySelector('dialog[open]') ?? document
     const controls = [...place.querySelectorAll('button, a, input, select, textarea, summary')].filter(isSeen)
     for (const control of controls) {
       const box = control.getBoundingClientRect()
-      if (!control.closest('.tabs') && (box.left < -0.5 || box.right > width + 0.5)) {
+      if (!control.closest('.tabs, header.top nav') && (box.left < -0.5 || box.right > width + 0.5)) {
         faults.push(
           `outside of the window: ${nameOf(control)} ${Math.round(box.left)} to ${Math.round(box.right)}`,
         )
@@ -42,6 +43,8 @@ export function findLayoutFaults(page: Page): Promise<string[]> {
       for (const other of controls.slice(index + 1)) {
         if (one.contains(other) || other.contains(one)) continue
         if (one.closest('header.top') !== other.closest('header.top')) continue
+        // Lines that are scrolled out of sight lie behind what is around the log.
+        if (one.closest('.log') !== other.closest('.log')) continue
         if (one.closest('.toasts, .search-field') || other.closest('.toasts, .search-field')) continue
         const [a, b] = [one.getBoundingClientRect(), other.getBoundingClientRect()]
         const across = Math.min(a.right, b.right) - Math.max(a.left, b.left)
@@ -51,11 +54,18 @@ export function findLayoutFaults(page: Page): Promise<string[]> {
     }
     // Text: a box whose content is wider than itself, without an ellipsis and without a way to scroll.
     for (const element of document.querySelectorAll('body *')) {
-      if (!isSeen(element) || element.closest('svg, select, input, .tabs, .bar') || scrolls(element)) continue
+      if (
+        !isSeen(element) ||
+        element.closest('svg, select, input, .tabs, header.top nav, .bar') ||
+        scrolls(element)
+      )
+        continue
       const style = getComputedStyle(element)
       if (style.display === 'inline' || style.textOverflow === 'ellipsis') continue
       if (element.scrollWidth > element.clientWidth + 1 && element.clientWidth > 0) {
-        const hasScroller = [...document.querySelectorAll('.tabs')].some((one) => element.contains(one))
+        const hasScroller = [...document.querySelectorAll('.tabs, header.top nav')].some((one) =>
+          element.contains(one),
+        )
         if (!hasScroller) faults.push(`runs out of its box: ${nameOf(element)}`)
       }
     }

@@ -101,7 +101,7 @@ test('Back leads to the same place of the list, and to the same row', async () =
   expect(Math.abs((await page.evaluate(() => scrollY)) - before)).toBeLessThan(150)
 })
 
-test('a long log opens at its end, says how far it was searched, and is searched to its beginning', async () => {
+test('a long log opens at its end, and is searched to its beginning', async () => {
   const { taskId } = await server.app.tasks.createTask('send_invoice', { invoice: 'M-1' })
   await server.app.tasks.waitFor(taskId)
   await database.pool.query(
@@ -117,8 +117,6 @@ test('a long log opens at its end, says how far it was searched, and is searched
     .toBeLessThan(30)
   expect(await button('Follow').count()).toBe(0)
   await page.getByLabel('Search in the log').fill('row 5:')
-  await page.getByText('Searched the newest 200 of 1,503 lines').waitFor()
-  await button('Search all lines').click()
   await page.locator('.line', { hasText: 'row 5:' }).waitFor()
   await page.getByText('Searched 1,503 of 1,503 lines').waitFor()
 })

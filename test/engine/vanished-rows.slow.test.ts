@@ -127,7 +127,7 @@ async function truncateAll(): Promise<void> {
   try {
     await database.pool.query(
       `truncate async_tasks, async_task_executors, async_task_types, async_task_schedules, async_task_minutes,
-                async_task_duties, async_task_figures, async_task_error_groups, async_task_cancel_requests cascade`,
+                async_task_duties, async_task_figures, async_task_runs, async_task_error_groups, async_task_cancel_requests cascade`,
     )
   } catch (error) {
     if ((error as { code?: string }).code !== '40P01') throw error

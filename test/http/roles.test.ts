@@ -41,6 +41,7 @@ const ROUTES: Readonly<Record<string, Row>> = {
   'GET /tasks/events': { ...READS, owner: 'filtered' },
   'GET /tasks/stats': { ...READS, owner: 'refused' },
   'GET /overview': { ...READS, owner: 'refused' },
+  'GET /overview/types': { ...READS, owner: 'refused' },
   'GET /health': { ...READS, owner: 'refused' },
   'POST /tasks/bulk': {
     ...CHANGES,
@@ -56,6 +57,8 @@ const ROUTES: Readonly<Record<string, Row>> = {
   'GET /error-groups/:groupId': { ...READS, owner: 'refused' },
   'POST /error-groups/:groupId/seen': CHANGES,
   'POST /error-groups/:groupId/unseen': CHANGES,
+  'GET /executors/:executorId/runs': { ...READS, owner: 'refused' },
+  'GET /schedule-ticks': { ...READS, owner: 'refused' },
   'GET /schedules': { ...READS, owner: 'refused' },
   'POST /schedules': {
     ...CHANGES,
@@ -103,7 +106,11 @@ type Request = InjectOptions & { url: string }
 function requestOf(route: string, whose: 'own' | 'other' | { taskId: string }): Request {
   const [method, path] = route.split(' ') as ['GET' | 'POST', string]
   const taskId = typeof whose === 'object' ? whose.taskId : (NEEDS_END.has(route) ? ended : pending)[whose]
-  const values: Record<string, string> = { taskId, taskType: 'hello', name: 'nightly', groupId: GROUP_ID }
+  const executorId = host.app.taskExecutor?.id ?? ''
+  const values: Record<string, string> = {
+    ...{ taskId, taskType: 'hello', name: 'nightly' },
+    ...{ groupId: GROUP_ID, executorId },
+  }
   const url = PREFIX + path.replace(/:(\w+)/g, (_, name: string) => values[name] ?? '')
   const payload = ROUTES[route]?.payload?.()
   return { method, url, ...(payload && { payload }) }

@@ -64,7 +64,7 @@ export function useTaskTables(fill?: (pool: pg.Pool) => Promise<void>): TaskTabl
     else {
       await database.pool.query(
         `truncate async_tasks, async_task_executors, async_task_types, async_task_schedules, async_task_minutes,
-                  async_task_duties, async_task_figures, async_task_error_groups, async_task_audit,
+                  async_task_duties, async_task_figures, async_task_runs, async_task_error_groups, async_task_audit,
                   async_task_starts
          cascade`,
       )
@@ -140,6 +140,7 @@ export async function insertSteps(pool: pg.Pool, taskId: string): Promise<void> 
 }
 
 export const SOME_EXECUTOR = '00000000-0000-4000-8000-000000000001'
+export const OTHER_EXECUTOR = '00000000-0000-4000-8000-000000000002'
 
 /** The columns of a task in each status, as the engine leaves them after its first attempt. */
 export function inStatus(status: 'pending' | 'running' | 'completed' | 'failed' | 'cancelled'): StoredRow {

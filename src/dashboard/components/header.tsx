@@ -18,6 +18,7 @@ export function Header({ view }: { view: View }) {
     [text.app.tasks, { view: 'tasks' }, view === 'tasks' || view === 'task'],
     [text.errors.title, { view: 'errors' }, view === 'errors'],
     [text.app.types, { view: 'types' }, view === 'types'],
+    [text.overview.executors, { view: 'executors' }, view === 'executors'],
     [text.app.schedules, { view: 'schedules' }, view === 'schedules'],
     [text.app.activity, { view: 'activity' }, view === 'activity'],
   ]

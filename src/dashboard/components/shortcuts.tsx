@@ -14,6 +14,7 @@ const PLACES: Record<string, Query> = {
   t: { view: 'tasks' },
   e: { view: 'errors' },
   y: { view: 'types' },
+  x: { view: 'executors' },
   s: { view: 'schedules' },
   a: { view: 'activity' },
 }
@@ -76,6 +77,7 @@ const KEYS: [keys: string[], what: keyof Dictionary['shortcuts']][] = [
   [['g', 't'], 'goTasks'],
   [['g', 'e'], 'goErrors'],
   [['g', 'y'], 'goTypes'],
+  [['g', 'x'], 'goExecutors'],
   [['g', 's'], 'goSchedules'],
   [['g', 'a'], 'goActivity'],
   [['Esc'], 'escape'],

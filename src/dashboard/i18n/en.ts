@@ -2,6 +2,7 @@ import { account } from './en/account.ts'
 import { activity } from './en/activity.ts'
 import { app, json, login, shortcuts } from './en/app.ts'
 import { errors } from './en/errors.ts'
+import { executors } from './en/executors.ts'
 import { find } from './en/find.ts'
 import { form, schedules, types } from './en/forms.ts'
 import { actions, list } from './en/list.ts'
@@ -23,6 +24,7 @@ export const en = {
   log,
   form,
   types,
+  executors,
   schedules,
   activity,
   shortcuts,

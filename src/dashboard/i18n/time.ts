@@ -78,6 +78,25 @@ export function formatHour(at: Date, language: Language): string {
   return hour[language].format(at)
 }
 
+/** In a named time zone, with its weekday; where the browser does not know the zone, in its own. */
+export function formatInstantIn(at: Date, timeZone: string, language: Language): string {
+  const options: Intl.DateTimeFormatOptions = {
+    weekday: 'short',
+    day: 'numeric',
+    month: 'short',
+    hour: '2-digit',
+    minute: '2-digit',
+    second: '2-digit',
+    timeZoneName: 'short',
+  }
+  const locale = language === 'zh' ? 'zh-CN' : 'en-GB'
+  try {
+    return new Intl.DateTimeFormat(locale, { ...options, timeZone }).format(at)
+  } catch {
+    return new Intl.DateTimeFormat(locale, options).format(at)
+  }
+}
+
 const clock = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' })
 
 /** Hours, minutes, seconds, milliseconds: for logs. */

@@ -3,6 +3,7 @@ import { account } from './zh/account.ts'
 import { activity } from './zh/activity.ts'
 import { app, json, login, shortcuts } from './zh/app.ts'
 import { errors } from './zh/errors.ts'
+import { executors } from './zh/executors.ts'
 import { find } from './zh/find.ts'
 import { form, schedules, types } from './zh/forms.ts'
 import { actions, list } from './zh/list.ts'
@@ -24,6 +25,7 @@ export const zh: Dictionary = {
   log,
   form,
   types,
+  executors,
   schedules,
   activity,
   shortcuts,

@@ -13,3 +13,9 @@ export function countSlots(executors: readonly ExecutorView[]): { used: number; 
     all: executors.reduce((sum, one) => sum + one.slots, 0),
   }
 }
+
+/** Then the dead, those that died last first: they stay in the list for a day. */
+export function aliveFirst(executors: readonly ExecutorView[] = []): readonly ExecutorView[] {
+  const dead = executors.filter(({ alive }) => !alive).sort((a, b) => a.heartbeatAgeMs - b.heartbeatAgeMs)
+  return [...executors.filter(({ alive }) => alive), ...dead]
+}

@@ -28,11 +28,22 @@ export type View =
   | 'new'
   | 'errors'
   | 'types'
+  | 'executors'
   | 'schedules'
   | 'activity'
   | 'account'
 
-const VIEWS = ['overview', 'tasks', 'new', 'errors', 'types', 'schedules', 'activity', 'account'] as const
+const VIEWS = [
+  'overview',
+  'tasks',
+  'new',
+  'errors',
+  'types',
+  'executors',
+  'schedules',
+  'activity',
+  'account',
+] as const
 /** What a list shows. */
 const OF_LISTS = [
   'status',

@@ -7,6 +7,7 @@ import {
   concurrencyKey,
   delayMs,
   errorGroupId,
+  logText,
   MAX_USER_ID_CHARS,
   ON_DUPLICATE,
   priority,
@@ -153,6 +154,9 @@ export const logQuery = z.strictObject({
   page: page.optional(),
   pageSize: pageSize.optional(),
   afterId: z.int().min(0).optional(),
+  beforeId: z.int().min(0).optional(),
+  since: instant.optional(),
+  q: logText.optional(),
   order: z.enum(['asc', 'desc']).optional(),
 })
 

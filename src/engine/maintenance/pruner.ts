@@ -11,6 +11,7 @@ import { forgetFigures } from '../store/figures.ts'
 import type { ListPosition } from '../store/list-branches.ts'
 import { findTypesToPrune, holdPruning, PRUNE_START, pruneStep, releasePruning } from '../store/prune.ts'
 import { forgetOldStarts } from '../store/rates.ts'
+import { forgetRuns } from '../store/runs.ts'
 
 const MINUTE_MS = 60_000
 const HOUR_MS = 60 * MINUTE_MS
@@ -79,6 +80,7 @@ export class Pruner {
     await this.#pruneAudit(signal)
     await forgetFigures(this.#db)
     await forgetGroups(this.#db, this.#longestRetentionMs)
+    await forgetRuns(this.#db)
     await forgetChanges(this.#db)
     await forgetOldStarts(this.#db)
     this.#heldUntil = 0

@@ -1,20 +1,34 @@
 import type { ErrorGroup, ErrorGroupQuery } from '../../contract/error-groups.ts'
 import type { Health } from '../../contract/health.ts'
-import { type Overview, type OverviewQuery, overviewQuery } from '../../contract/overview.ts'
-import type { ScheduleView } from '../../contract/schedule.ts'
-import type { ExecutorView, TaskTypeView } from '../../contract/task.ts'
+import {
+  type Overview,
+  type OverviewByType,
+  type OverviewQuery,
+  overviewByTypeQuery,
+  overviewQuery,
+} from '../../contract/overview.ts'
+import type { ScheduleTicks, ScheduleView } from '../../contract/schedule.ts'
+import {
+  type ExecutorRuns,
+  type ExecutorView,
+  executorIdValue,
+  type TaskTypeView,
+} from '../../contract/task.ts'
 import type { Database } from '../../db/database.ts'
 import { actorOf, requireValid, runScheduleOptions } from '../create/arguments.ts'
 import type { ActorOptions } from '../definition/actor.ts'
 import type { CreatedTask } from '../definition/create-options.ts'
 import type { TaskReference } from '../definition/task-reference.ts'
+import { readTicks } from '../schedules/schedule-history.ts'
 import { defineSchedule, type ScheduleChanges, type ScheduleOptions } from '../schedules/schedule-options.ts'
 import type { Schedules } from '../schedules/schedules.ts'
 import { listExecutors } from '../store/executors.ts'
+import { readRuns } from '../store/runs.ts'
 import type { AuditTrail } from './audit-trail.ts'
 import type { ErrorGroups } from './error-groups.ts'
 import type { FleetHealth } from './fleet-health.ts'
 import type { Overviews } from './overview.ts'
+import { SharedRead } from './shared-read.ts'
 import type { TaskTypes } from './task-types.ts'
 
 /** The methods of `TaskManager` for task types, executors and schedules. */
@@ -26,6 +40,7 @@ export class FleetMethods {
   readonly #overviews: Overviews
   readonly #health: FleetHealth
   readonly #errorGroups: ErrorGroups
+  readonly #ticks: SharedRead<ScheduleTicks[]>
 
   constructor(parts: {
     db: Database
@@ -43,6 +58,7 @@ export class FleetMethods {
     this.#schedules = parts.schedules
     this.#types = parts.types
     this.#audit = parts.audit
+    this.#ticks = new SharedRead(() => readTicks(parts.db), parts.db.responseTimeoutMs)
   }
 
   /**
@@ -54,6 +70,12 @@ export class FleetMethods {
   async overview(query: OverviewQuery = {}): Promise<Overview> {
     const { range, taskType } = requireValid('overview query', overviewQuery, query)
     return this.#overviews.read(range, taskType ?? null)
+  }
+
+  /** The same type by type. @throws TaskError `INVALID_ARGUMENT` */
+  async overviewByType(query: Pick<OverviewQuery, 'range'> = {}): Promise<OverviewByType> {
+    const { range } = requireValid('overview query', overviewByTypeQuery, query)
+    return this.#overviews.readByType(range)
   }
 
   /** Tells whether tasks run, in time and with success, and if not, why. Event loop and warnings are those of this process. */
@@ -127,6 +149,16 @@ export class FleetMethods {
   }
 
   /**
+   * Lists what an executor runs, and what it ran in the last 15 minutes. A process writes it every five seconds; one that
+   * is killed loses the rest.
+   *
+   * @throws TaskError `INVALID_ARGUMENT`
+   */
+  async listExecutorRuns(executorId: string): Promise<ExecutorRuns> {
+    return readRuns(this.#db, requireValid('executor id', executorIdValue, executorId))
+  }
+
+  /**
    * Creates a schedule, which creates one task at each tick. At most 1,000 schedules exist.
    *
    * @throws TaskError `DUPLICATE_SCHEDULE`, `TOO_MANY_SCHEDULES`, `UNKNOWN_TASK_TYPE`, `INVALID_PARAMS`, or
@@ -176,6 +208,11 @@ export class FleetMethods {
   /** Lists all schedules, ordered by name. */
   listSchedules(): Promise<ScheduleView[]> {
     return this.#schedules.list()
+  }
+
+  /** Lists what each schedule did at its newest ticks, and its next ticks. Refreshed at most once a second. */
+  listScheduleTicks(): Promise<ScheduleTicks[]> {
+    return this.#ticks.get()
   }
 
   /**

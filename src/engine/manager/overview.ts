@@ -1,8 +1,14 @@
-import type { Overview, OverviewRange, TaskFigures } from '../../contract/overview.ts'
+import type {
+  Backlog,
+  Overview,
+  OverviewByType,
+  OverviewRange,
+  TaskFigures,
+} from '../../contract/overview.ts'
 import type { Database } from '../../db/database.ts'
-import { endsIn, type Figures, runningIn, sum, waitingIn } from '../definition/figures.ts'
+import { endsIn, type Figures, noFigures, runningIn, sum, waitingIn } from '../definition/figures.ts'
 import { listExecutors } from '../store/executors.ts'
-import { readFigures, type Span } from '../store/figures.ts'
+import { readFigures, readFiguresByType, type Span } from '../store/figures.ts'
 import { countRetrying, type TypeCount } from '../store/stats.ts'
 import { SharedRead } from './shared-read.ts'
 import { countSlots } from './slots-in-use.ts'
@@ -21,10 +27,18 @@ export class Overviews {
   readonly #db: Database
   readonly #statistics: Statistics
   readonly #shared = new Map<string, SharedRead<Overview>>()
+  readonly #sharedByType: Record<OverviewRange, SharedRead<OverviewByType>>
 
   constructor(db: Database, statistics: Statistics) {
     this.#db = db
     this.#statistics = statistics
+    const share = (range: OverviewRange) =>
+      new SharedRead(() => this.#makeByType(range), db.responseTimeoutMs)
+    this.#sharedByType = { '1h': share('1h'), '24h': share('24h'), '7d': share('7d') }
+  }
+
+  readByType(range: OverviewRange): Promise<OverviewByType> {
+    return this.#sharedByType[range].get()
   }
 
   read(range: OverviewRange, taskType: string | null): Promise<Overview> {
@@ -40,46 +54,77 @@ export class Overviews {
 
   async #make(range: OverviewRange, taskType: string | null): Promise<Overview> {
     const { span, count } = RANGES[range]
-    const [spans, types, executors] = await Promise.all([
+    const [spans, all, executors] = await Promise.all([
       readFigures(this.#db, { span, count, taskType }),
       this.#statistics.countTypes(),
       listExecutors(this.#db),
     ])
+    const types = all.filter((one) => taskType === null || one.taskType === taskType)
     return {
       range,
       taskType,
       spanSeconds: span * 60,
       spans: spans.map(({ at, figures }) => ({ at, ...describe(figures) })),
       whole: describe(sum(spans.map(({ figures }) => figures))),
-      backlog: await this.#countBacklog(
-        types.filter((one) => taskType === null || one.taskType === taskType),
-      ),
+      backlog: addUp(types, await this.#countRetrying(types)),
       slots: countSlots(executors),
     }
   }
 
-  async #countBacklog(types: readonly TypeCount[]): Promise<Overview['backlog']> {
-    const open = types.filter((type) => !type.paused && !type.waitingFor)
-    const delayed = open.filter(({ later }) => later > 0).map(({ taskType }) => taskType)
-    const retrying = await countRetrying(this.#db, delayed)
-    const add = (some: readonly TypeCount[], count: (type: TypeCount) => number) =>
-      some.reduce((total, type) => total + count(type), 0)
-    // The counts are of two instants.
-    const retryingOf = ({ taskType, later }: TypeCount) => Math.min(later, retrying.get(taskType) ?? 0)
+  async #makeByType(range: OverviewRange): Promise<OverviewByType> {
+    const { span, count } = RANGES[range]
+    const [read, types] = await Promise.all([
+      readFiguresByType(this.#db, { span, count }),
+      this.#statistics.countTypes(),
+    ])
+    const retrying = await this.#countRetrying(types)
+    const kept = new Map(read.map((one) => [one.taskType, one]))
+    const none = { figures: noFigures(), ended: new Array<number>(count).fill(0) }
+    const names = new Set([...kept.keys(), ...types.map(({ taskType }) => taskType)])
     return {
-      due: add(open, ({ pending, later }) => pending - later),
-      later: add(open, (type) => type.later - retryingOf(type)),
-      retrying: add(open, retryingOf),
-      paused: add(
-        types.filter(({ paused }) => paused),
-        ({ pending }) => pending,
-      ),
-      unserved: add(
-        types.filter(({ paused, waitingFor }) => !paused && waitingFor),
-        ({ pending }) => pending,
-      ),
+      range,
+      spanSeconds: span * 60,
+      types: [...names].sort().map((taskType) => {
+        const { figures, ended, failed } = kept.get(taskType) ?? { ...none, failed: none.ended }
+        const counts = types.filter((one) => one.taskType === taskType)
+        const running = counts.reduce((total, one) => total + one.running, 0)
+        return {
+          taskType,
+          whole: describe(figures),
+          ended,
+          failed,
+          running,
+          backlog: addUp(counts, retrying),
+        }
+      }),
     }
   }
+
+  #countRetrying(types: readonly TypeCount[]): Promise<ReadonlyMap<string, number>> {
+    const delayed = types.filter((type) => isOpen(type) && type.later > 0)
+    return countRetrying(
+      this.#db,
+      delayed.map(({ taskType }) => taskType),
+    )
+  }
+}
+
+const isOpen = ({ paused, waitingFor }: TypeCount) => !paused && !waitingFor
+
+function addUp(types: readonly TypeCount[], retrying: ReadonlyMap<string, number>): Backlog {
+  const backlog = { due: 0, later: 0, retrying: 0, paused: 0, unserved: 0 }
+  for (const { taskType, pending, later, paused, waitingFor } of types) {
+    // The counts are of two instants.
+    const again = Math.min(later, retrying.get(taskType) ?? 0)
+    if (paused) backlog.paused += pending
+    else if (waitingFor) backlog.unserved += pending
+    else {
+      backlog.due += pending - later
+      backlog.later += later - again
+      backlog.retrying += again
+    }
+  }
+  return backlog
 }
 
 function describe(figures: Figures): TaskFigures {

@@ -12,9 +12,11 @@ import {
   countTasks,
   findStatuses,
   findTask,
+  type LogFilter,
   listLogs,
   listTasks,
   searchIds,
+  searchLogs,
 } from '../store/read.ts'
 import { toLogLine } from '../store/rows.ts'
 import { decodeCursor, encodeCursor } from './cursor.ts'
@@ -84,11 +86,25 @@ export class TaskReader {
     // Reads the status alone: params may be megabytes, and followers read page after page.
     const exists = TASK_ID.test(taskId) && (await findStatuses(this.#db, [taskId])).has(taskId)
     if (!exists) throw taskNotFound(taskId)
-    const { page = 1, pageSize = DEFAULT_PAGE_SIZE, order = 'asc', ...filter } = query
+    const { page = 1, pageSize = DEFAULT_PAGE_SIZE, order = 'asc', q, ...filter } = query
+    if (q !== undefined) return this.#searchLogs(taskId, { ...filter, q }, { pageSize, order })
     const [rows, total] = await Promise.all([
       listLogs(this.#db, taskId, filter, { limit: pageSize, offset: (page - 1) * pageSize, order }),
       countLogs(this.#db, taskId, filter),
     ])
     return { logs: rows.map(toLogLine), total, page, pageSize }
+  }
+
+  async #searchLogs(
+    taskId: string,
+    filter: LogFilter & { q: string },
+    { pageSize, order }: { pageSize: number; order: 'asc' | 'desc' },
+  ): Promise<TaskLogPage> {
+    const { q: _q, ...all } = filter
+    const [{ rows, searched, nextId }, total] = await Promise.all([
+      searchLogs(this.#db, taskId, filter, { limit: pageSize, order }),
+      countLogs(this.#db, taskId, all),
+    ])
+    return { logs: rows.map(toLogLine), total, searched, nextId, page: 1, pageSize }
   }
 }

@@ -12,7 +12,7 @@ import type { TaskEvents } from '../runtime/events.ts'
 import { type LoopHealth, Supervisor } from '../runtime/supervisor.ts'
 import { WakeUp } from '../runtime/wake-up.ts'
 import type { NewTask } from '../store/insert.ts'
-import { type ComingSchedule, listComing, takeStep } from '../store/schedules.ts'
+import { type ComingSchedule, type KeptTick, listComing, takeStep } from '../store/schedules.ts'
 import { parseCron } from './cron.ts'
 import { tickBeingParsed } from './current-tick.ts'
 import { readSchedule } from './schedule-faults.ts'
@@ -189,7 +189,8 @@ export class Scheduler {
     const unknown = isKnown ? null : `UNKNOWN_TASK_TYPE: no executor has registered '${taskType}'`
     const error = latest?.error === undefined ? unknown : describeError(latest.error)
     const tasks = made.flatMap(({ task }) => task ?? [])
-    if (!(await takeStep(this.#db, { schedule, from, to, tasks, error }))) return false
+    const ticks = made.map(keptTick)
+    if (!(await takeStep(this.#db, { schedule, from, to, tasks, error, ticks }))) return false
     const failed = made.filter(({ task }) => !task)
     for (const { tick, error: why } of failed.slice(-1)) {
       this.#events.emit('tickFailed', { schedule: name, tick, error: why })
@@ -212,9 +213,19 @@ export class Scheduler {
   async #giveUpTick(schedule: ComingSchedule, thrown: unknown): Promise<void> {
     const error = this.#hide(schedule, thrown)
     const { name, nextRunAt: from, now } = schedule
-    const step = { schedule, from, to: findNext(schedule, now), tasks: [], error: describeError(error) }
+    const ticks = [keptTick({ tick: from, task: undefined, error })]
+    const to = findNext(schedule, now)
+    const step = { schedule, from, to, tasks: [], error: describeError(error), ticks }
     if (await takeStep(this.#db, step)) this.#events.emit('tickFailed', { schedule: name, tick: from, error })
   }
+}
+
+/** Of an error, its beginning: twenty of them are in a row. */
+const MAX_KEPT_ERROR = 300
+
+function keptTick({ tick, task, error }: MadeTick): KeptTick {
+  if (task) return { at: tick, taskId: task.taskId, error: null }
+  return { at: tick, taskId: null, error: describeError(error).slice(0, MAX_KEPT_ERROR) }
 }
 
 function findNext({ cron, timeZone }: ComingSchedule, now: Date): Date | null {

@@ -113,11 +113,70 @@ export async function readFigures(
 ): Promise<SpanFigures[]> {
   const values = [span, count, taskType]
   const rows = await execute<{ at: Date; numbers: [i: number, n: number][] | null }>(db, READ, values)
-  return rows.map(({ at, numbers }) => {
-    const figures = noFigures()
-    for (const [i, n] of numbers ?? []) figures[i - 1] = n
-    return { at, figures }
+  return rows.map(({ at, numbers }) => ({ at, figures: toFigures(numbers) }))
+}
+
+const FIRST_SPAN = `${spanOf('now()', '$1::int')} - ($2::int - 1) * $1::int * interval '1 minute'`
+
+const READ_BY_TYPE = statement(
+  'figures_read_by_type',
+  `with kept as (
+     select task_type, figures, (extract(epoch from at - (${FIRST_SPAN})) / 60 / $1::int)::int as place
+       from ${FIGURES}
+      where span_minutes = $1 and at >= ${FIRST_SPAN} and at <= now()
+   ), spans as (
+     select task_type, json_agg(json_build_array(place, ended, failed)) as spans
+       from (select task_type, place, sum(coalesce(figures[1], 0) + coalesce(figures[2], 0) + coalesce(figures[3], 0)) as ended,
+                    sum(coalesce(figures[2], 0)) as failed
+               from kept group by 1, 2) summed
+      group by 1
+   ), numbers as (
+     select task_type, json_agg(json_build_array(i, n)) as numbers
+       from (select task_type, i, sum(n) as n
+               from kept cross join unnest(figures) with ordinality as number (n, i)
+              where n > 0
+              group by 1, 2) summed
+      group by 1
+   )
+   select spans.task_type as "taskType", spans.spans, numbers.numbers
+     from spans left join numbers on numbers.task_type = spans.task_type`,
+)
+
+export interface TypeFigures {
+  readonly taskType: string
+  /** Of all spans together. */
+  readonly figures: Figures
+  /** Tasks that ended in each span, oldest first. */
+  readonly ended: number[]
+  readonly failed: number[]
+}
+
+/** The latest spans of each type that has figures in them. */
+export async function readFiguresByType(
+  db: Database,
+  { span, count }: { span: Span; count: number },
+): Promise<TypeFigures[]> {
+  const rows = await execute<{
+    taskType: string
+    spans: [place: number, ended: number, failed: number][]
+    numbers: [i: number, n: number][] | null
+  }>(db, READ_BY_TYPE, [span, count])
+  return rows.map(({ taskType, spans, numbers }) => {
+    const read = { taskType, figures: toFigures(numbers), ended: zeros(count), failed: zeros(count) }
+    for (const [place, ended, failed] of spans) {
+      read.ended[place] = ended
+      read.failed[place] = failed
+    }
+    return read
   })
+}
+
+const zeros = (count: number) => new Array<number>(count).fill(0)
+
+function toFigures(numbers: readonly [i: number, n: number][] | null): Figures {
+  const figures = noFigures()
+  for (const [i, n] of numbers ?? []) figures[i - 1] = n
+  return figures
 }
 
 const ENDS_BY_TYPE = statement(

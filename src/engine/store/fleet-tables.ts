@@ -38,6 +38,21 @@ export const createExecutors = (table: PgTableFn) =>
     stuck: text('stuck').array().notNull().default(sql`'{}'`),
   })
 
+/** What executors ran in the last minutes, a few seconds in a row. */
+export const createRuns = (table: PgTableFn) =>
+  table(
+    'async_task_runs',
+    {
+      executorId: uuid('executor_id').notNull(),
+      at: instant('at').notNull().default(sql`statement_timestamp()`),
+      /** JSON text. */
+      runs: text('runs').notNull(),
+      /** Runs that were not kept. */
+      omitted: integer('omitted').notNull(),
+    },
+    (t) => [primaryKey({ name: 'async_task_runs_pkey', columns: [t.executorId, t.at] })],
+  )
+
 /** A tick is taken by the statement that moves `next_run_at` and inserts the task. */
 export const createSchedules = (table: PgTableFn) =>
   table(
@@ -62,6 +77,8 @@ export const createSchedules = (table: PgTableFn) =>
       lastTaskId: varchar('last_task_id', { length: 50 }),
       /** Why the latest tick created no task. */
       lastError: text('last_error'),
+      /** The newest ticks, oldest first, each as JSON text. */
+      recentTicks: text('recent_ticks').array().notNull().default(sql`'{}'`),
       createdAt: instant('created_at').notNull().defaultNow(),
       updatedAt: instant('updated_at').notNull().defaultNow(),
     },

@@ -203,6 +203,8 @@ function ordersIdsPlainly(db: Database): Promise<boolean> {
 export interface LogFilter {
   readonly level?: LogLevel | undefined
   readonly afterId?: number | undefined
+  readonly beforeId?: number | undefined
+  readonly since?: Date | undefined
 }
 
 const LOG_COLUMNS = `id::float8 as id, level, message, ${instant('created_at')} as "createdAt", attempt, data`
@@ -226,9 +228,50 @@ export async function countLogs(db: Database, taskId: string, filter: LogFilter)
   return row?.count ?? 0
 }
 
-function matchesLog(taskId: string, { level, afterId }: LogFilter, values: Values): string {
+/** Lines that one search looks through: a fraction of a second. */
+const SEARCHED_LINES = 50_000
+
+export interface LogSearch {
+  readonly rows: LogRow[]
+  readonly searched: number
+  /** The position that goes on; null: all were looked through. */
+  readonly nextId: number | null
+}
+
+/** Lines that contain a text, in any case, among the next ones in this order. */
+export async function searchLogs(
+  db: Database,
+  taskId: string,
+  { q, ...filter }: LogFilter & { readonly q: string },
+  { limit, order }: { limit: number; order: 'asc' | 'desc' },
+): Promise<LogSearch> {
+  const values = new Values()
+  const text = `with looked as materialized (
+       select ${LOG_COLUMNS} from ${LOGS} l where ${matchesLog(taskId, filter, values)}
+        order by l.id ${order} limit ${SEARCHED_LINES}
+     )
+     select span.searched, span.last, found.*
+       from (select count(*)::int as searched, ${order === 'asc' ? 'max' : 'min'}(id) as last from looked) span
+       left join (
+         select * from looked
+          where position(lower(${values.add(q)}) in lower(message || ' ' || coalesce(data, ''))) > 0
+          order by id ${order} limit ${values.add(limit)}
+       ) found on true
+      order by found.id ${order}`
+  const read = await query<Partial<LogRow> & { searched: number; last: number | null }>(db, text, values.all)
+  const [{ searched = 0, last = null } = {}] = read
+  // Without a match, the only row has no line.
+  const rows = read.filter((row): row is LogRow & typeof row => typeof row.id === 'number')
+  const isFull = rows.length === limit
+  const nextId = isFull ? (rows.at(-1)?.id ?? null) : searched === SEARCHED_LINES ? last : null
+  return { rows: rows.map(({ searched: _searched, last: _last, ...row }) => row), searched, nextId }
+}
+
+function matchesLog(taskId: string, { level, afterId, beforeId, since }: LogFilter, values: Values): string {
   const conditions = [`task_id = ${values.add(taskId)}`]
   if (level !== undefined) conditions.push(`level = ${values.add(level)}`)
   if (afterId !== undefined) conditions.push(`id > ${values.add(afterId)}`)
+  if (beforeId !== undefined) conditions.push(`id < ${values.add(beforeId)}`)
+  if (since !== undefined) conditions.push(`created_at >= ${values.add(since)}::timestamptz`)
   return conditions.join(' and ')
 }

@@ -1,5 +1,4 @@
-import type { MissedTicks } from '../../contract/schedule.ts'
-import { MAX_SCHEDULES } from '../../contract/schedule.ts'
+import { MAX_SCHEDULES, type MissedTicks } from '../../contract/schedule.ts'
 import { type Database, execute, statement } from '../../db/database.ts'
 import { instant } from '../../db/reading.ts'
 import type { AuditedChange } from '../definition/actor.ts'
@@ -214,6 +213,9 @@ export function listComing(
 
 const parameter = (n: number) => `$${INSERTION_PARAMETERS + n}`
 
+/** Ticks that a schedule keeps. */
+const KEPT_TICKS = 20
+
 // Compare and set: the second process waits for the first one's commit and finds another next tick. In one statement
 // with the tasks, so that no stalled process holds the row.
 const TAKE = statement(
@@ -221,7 +223,9 @@ const TAKE = statement(
   `with advanced as (
      update ${SCHEDULES}
         set next_run_at = ${parameter(4)}, last_run_at = coalesce(${parameter(5)}, last_run_at),
-            last_task_id = coalesce(${parameter(6)}, last_task_id), last_error = ${parameter(7)}
+            last_task_id = coalesce(${parameter(6)}, last_task_id), last_error = ${parameter(7)},
+            recent_ticks = (recent_ticks || ${parameter(8)}::text[])
+                             [greatest(1, cardinality(recent_ticks || ${parameter(8)}::text[]) - ${KEPT_TICKS - 1}):]
       where name = ${parameter(1)} and revision = ${parameter(2)} and next_run_at = ${parameter(3)} and enabled
         and ${WAITS_BRIEFLY}
      returning name
@@ -235,6 +239,13 @@ const TAKE = statement(
    select name from advanced`,
 )
 
+/** What a tick did, as it is kept. */
+export interface KeptTick {
+  readonly at: Date
+  readonly taskId: string | null
+  readonly error: string | null
+}
+
 /** From a schedule's next tick to a later one, with a task for each tick in between that creates one. */
 export interface Step {
   readonly schedule: Pick<ScheduleRow, 'name' | 'revision'>
@@ -242,9 +253,13 @@ export interface Step {
   readonly to: Date | null
   readonly tasks: readonly NewTask[]
   readonly error: string | null
+  readonly ticks: readonly KeptTick[]
 }
 
-export async function takeStep(db: Database, { schedule, from, to, tasks, error }: Step): Promise<boolean> {
+export async function takeStep(
+  db: Database,
+  { schedule, from, to, tasks, error, ticks }: Step,
+): Promise<boolean> {
   const last = tasks.at(-1)
   const rows = await execute(db, TAKE, [
     ...insertValues(tasks),
@@ -255,6 +270,7 @@ export async function takeStep(db: Database, { schedule, from, to, tasks, error 
     last?.runAt?.toISOString() ?? null,
     last?.taskId ?? null,
     error,
+    ticks.slice(-KEPT_TICKS).map((tick) => JSON.stringify(tick)),
   ])
   return rows.length > 0
 }

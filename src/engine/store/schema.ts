@@ -9,6 +9,7 @@ import {
   createExecutors,
   createFigures,
   createMinutes,
+  createRuns,
   createSchedules,
   createStarts,
   createTypes,
@@ -25,6 +26,7 @@ function createTables(table: PgTableFn) {
     asyncTaskAttempts: createAttempts(table, asyncTasks),
     asyncTaskSteps: createSteps(table, asyncTasks),
     asyncTaskExecutors: createExecutors(table),
+    asyncTaskRuns: createRuns(table),
     asyncTaskSchedules: createSchedules(table),
     asyncTaskStarts: createStarts(table),
     asyncTaskMinutes: createMinutes(table),
@@ -57,6 +59,9 @@ export const asyncTaskSteps = tables.asyncTaskSteps
 
 /** Executors that live or have stopped lately. */
 export const asyncTaskExecutors = tables.asyncTaskExecutors
+
+/** What executors ran in the last minutes. */
+export const asyncTaskRuns = tables.asyncTaskRuns
 
 /** Schedules, with their next tick. */
 export const asyncTaskSchedules = tables.asyncTaskSchedules
@@ -102,6 +107,8 @@ export interface AsyncTaskTables {
   readonly asyncTaskSteps: typeof asyncTaskSteps
   /** Executors that live or have stopped lately. */
   readonly asyncTaskExecutors: typeof asyncTaskExecutors
+  /** What executors ran in the last minutes. */
+  readonly asyncTaskRuns: typeof asyncTaskRuns
   /** Schedules, with their next tick. */
   readonly asyncTaskSchedules: typeof asyncTaskSchedules
   /** Starts of tasks of types with a rate limit, kept while they count. */

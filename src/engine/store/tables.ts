@@ -12,6 +12,7 @@ import {
   asyncTaskLogs,
   asyncTaskMinutes,
   asyncTaskParams,
+  asyncTaskRuns,
   asyncTaskSchedules,
   asyncTaskStarts,
   asyncTaskSteps,
@@ -34,6 +35,7 @@ export const CANCEL_REQUESTS = qualified(asyncTaskCancelRequests)
 export const CHANGES = qualified(asyncTaskChanges)
 export const TYPES = qualified(asyncTaskTypes)
 export const EXECUTORS = qualified(asyncTaskExecutors)
+export const RUNS = qualified(asyncTaskRuns)
 export const SCHEDULES = qualified(asyncTaskSchedules)
 export const STARTS = qualified(asyncTaskStarts)
 export const MINUTES = qualified(asyncTaskMinutes)
@@ -52,6 +54,7 @@ export const ENGINE_TABLES: readonly string[] = [
   TYPES,
   STARTS,
   EXECUTORS,
+  RUNS,
   SCHEDULES,
   MINUTES,
   FIGURES,

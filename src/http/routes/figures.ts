@@ -1,6 +1,6 @@
 import { type FastifyPluginAsyncZod, jsonSchemaTransform } from 'fastify-type-provider-zod'
 import { health } from '../../contract/health.ts'
-import { overview, overviewQuery } from '../../contract/overview.ts'
+import { overview, overviewByType, overviewByTypeQuery, overviewQuery } from '../../contract/overview.ts'
 import type { TaskManager } from '../../engine/manager/manager.ts'
 import { noQuery, problems } from '../responses.ts'
 
@@ -14,6 +14,16 @@ export const figureRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> = asy
     response: { 200: overview, ...problems(400, 401, 403) },
   }
   app.get('/overview', { config, schema: overviewSchema }, async (request) => manager.overview(request.query))
+
+  const byTypeSchema = {
+    summary: 'What happened to tasks lately, and what waits, type by type',
+    tags: ['task types'],
+    querystring: overviewByTypeQuery,
+    response: { 200: overviewByType, ...problems(400, 401, 403) },
+  }
+  app.get('/overview/types', { config, schema: byTypeSchema }, async (request) =>
+    manager.overviewByType(request.query),
+  )
 
   const healthSchema = {
     summary: 'Whether tasks run, in time and with success',

@@ -1,9 +1,11 @@
 import { type FastifyPluginAsyncZod, jsonSchemaTransform } from 'fastify-type-provider-zod'
+import { executorRuns } from '../../contract/task.ts'
 import { TaskError } from '../../engine/definition/errors.ts'
 import type { TaskManager } from '../../engine/manager/manager.ts'
 import { actorOf } from '../authorize.ts'
 import { HttpProblem } from '../problems.ts'
 import {
+  executorIdPath,
   executorsAnswer,
   noBody,
   noQuery,
@@ -59,6 +61,17 @@ export const overviewRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> = a
       },
     },
     async () => ({ executors: await manager.listExecutors() }),
+  )
+
+  const runsSchema = {
+    summary: 'List what an executor runs, and what it ran in the last 15 minutes',
+    tags: ['executors'],
+    params: executorIdPath,
+    querystring: noQuery,
+    response: { 200: executorRuns, ...problems(400, 401, 403) },
+  }
+  app.get('/executors/:executorId/runs', { config, schema: runsSchema }, async (request) =>
+    manager.listExecutorRuns(request.params.executorId),
   )
 }
 

@@ -1,5 +1,10 @@
 import { type FastifyPluginAsyncZod, jsonSchemaTransform } from 'fastify-type-provider-zod'
-import { changeScheduleBody, createScheduleBody, MAX_SCHEDULE_PARAMS_BYTES } from '../../contract/schedule.ts'
+import {
+  changeScheduleBody,
+  createScheduleBody,
+  MAX_SCHEDULE_PARAMS_BYTES,
+  scheduleTicksList,
+} from '../../contract/schedule.ts'
 import { TaskError } from '../../engine/definition/errors.ts'
 import type { TaskManager } from '../../engine/manager/manager.ts'
 import { actorOf, findCallerId } from '../authorize.ts'
@@ -23,6 +28,7 @@ const config = { swaggerTransform: jsonSchemaTransform }
 
 export const scheduleRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> = async (app, options) => {
   await app.register(readRoutes, options)
+  await app.register(tickRoutes, options)
   await app.register(changeRoutes, options)
   await app.register(runRoute, options)
 }
@@ -94,6 +100,19 @@ const changeRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> = async (app
     await manager.deleteSchedule(request.params.name, actorOf(request))
     return reply.code(204).send()
   })
+}
+
+/** Apart from `/schedules/…`, where each name is that of a schedule. */
+const tickRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> = async (app, { manager }) => {
+  const pastSchema = {
+    summary: 'List the newest and the next ticks of the schedules, by name',
+    tags,
+    querystring: noQuery,
+    response: { 200: scheduleTicksList, ...problems(400, 401, 403) },
+  }
+  app.get('/schedule-ticks', { config, schema: pastSchema }, async () => ({
+    schedules: await manager.listScheduleTicks(),
+  }))
 }
 
 const runRoute: FastifyPluginAsyncZod<{ manager: TaskManager }> = async (app, { manager }) => {

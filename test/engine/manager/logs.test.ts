@@ -154,3 +154,63 @@ describe('listLogs', () => {
     })
   })
 })
+
+describe('the search in a log', () => {
+  test('finds text of messages and fields in any case, in both orders, of a level or all', async () => {
+    const { manager } = tables.createManager()
+    const taskId = await tables.insert()
+    await insertLines(taskId, 1_000)
+    await tables.pool.query(
+      `insert into async_task_logs (task_id, level, message, data) values ($1, 'ERROR', 'Straße 100%_', '{"KEY": "Wert"}')`,
+      [taskId],
+    )
+    expect(await messages(manager, taskId, { q: 'LINE 100' })).toEqual(['line 100', 'line 1000'])
+    expect(await messages(manager, taskId, { q: 'line 100', order: 'desc' })).toEqual([
+      'line 1000',
+      'line 100',
+    ])
+    expect(await messages(manager, taskId, { q: '0%_' })).toEqual(['Straße 100%_'])
+    expect(await messages(manager, taskId, { q: 'key": "wert' })).toEqual(['Straße 100%_'])
+    expect(await messages(manager, taskId, { q: 'line 100', level: 'DEBUG' })).toEqual([
+      'line 100',
+      'line 1000',
+    ])
+    expect(await messages(manager, taskId, { q: 'line 100', level: 'ERROR' })).toEqual([])
+    expect(await manager.listLogs(taskId, { q: 'nowhere' })).toMatchObject({
+      ...{ logs: [], total: 1_001, searched: 1_001, nextId: null },
+    })
+    await expect(manager.listLogs(taskId, { q: '' })).rejects.toThrow(/q/)
+  })
+
+  test('goes on where a page was full, and where a call has looked at enough', async () => {
+    const { manager } = tables.createManager()
+    const taskId = await tables.insert()
+    await insertLines(taskId, 60_000)
+    const first = await manager.listLogs(taskId, { q: 'line 1', pageSize: 2 })
+    expect(first.logs.map(({ message }) => message)).toEqual(['line 1', 'line 10'])
+    const next = await manager.listLogs(taskId, { q: 'line 1', pageSize: 2, afterId: first.nextId ?? 0 })
+    expect(next.logs.map(({ message }) => message)).toEqual(['line 11', 'line 12'])
+    const newest = await manager.listLogs(taskId, { q: 'line 3 ', order: 'desc' })
+    expect(newest).toMatchObject({ logs: [], searched: 50_000, total: 60_000 })
+    const older = await manager.listLogs(taskId, {
+      ...{ q: 'line 3', order: 'desc', beforeId: newest.nextId ?? undefined, pageSize: 10_000 },
+    })
+    expect(older).toMatchObject({ searched: 10_000, nextId: null })
+    expect(older.logs.at(-1)?.message).toBe('line 3')
+  })
+
+  test('positions of a log: before a line, after it, from an instant on', async () => {
+    const { manager } = tables.createManager()
+    const taskId = await tables.insert()
+    await insertLines(taskId, 10)
+    await tables.pool.query(
+      `update async_task_logs set created_at = timestamptz '2026-01-01Z' + substr(message, 6)::int * interval '1 s'`,
+    )
+    const { logs } = await manager.listLogs(taskId)
+    const fifth = logs[4]?.id ?? 0
+    expect(await messages(manager, taskId, { beforeId: fifth, order: 'desc' })).toEqual(lines(4, 1))
+    expect(await messages(manager, taskId, { afterId: fifth, pageSize: 2 })).toEqual(lines(6, 7))
+    const since = new Date('2026-01-01T00:00:08Z')
+    expect(await messages(manager, taskId, { since })).toEqual(lines(8, 10))
+  })
+})

@@ -101,8 +101,40 @@ describe('the overview', () => {
     expect(ofGone.backlog).toEqual({ due: 0, later: 0, retrying: 0, paused: 0, unserved: 1 })
   })
 
+  test('type by type has the figures of each span, and agrees with the one of that type', async () => {
+    await startExecutor('a')
+    const { db, events, manager } = tables.createManager()
+    const counter = new FigureCounter(db, events)
+    for (let i = 0; i < 20; i += 1) {
+      const run = { taskId: 'task_a', taskType: i < 5 ? 'b' : 'a', attempt: 1 }
+      events.emit('started', { ...run, waitedMs: 10 })
+      events.emit('ended', { ...run, outcome: i % 2 === 0 ? 'failed' : 'completed', durationMs: 100 })
+    }
+    await counter.stop()
+    await tables.insert({ task_type: 'a', run_at: FAR })
+    await tables.insert({ task_type: 'c', run_at: FAR })
+    for (const [range, count] of [
+      ['1h', 60],
+      ['24h', 96],
+      ['7d', 168],
+    ] as const) {
+      const { types, spanSeconds } = await manager.overviewByType({ range })
+      expect(types.map(({ taskType }) => taskType)).toEqual(['a', 'b', 'c'])
+      for (const type of types) {
+        const one = await manager.overview({ range, taskType: type.taskType })
+        expect(spanSeconds).toBe(one.spanSeconds)
+        expect(type).toMatchObject({ whole: one.whole, backlog: one.backlog, running: 0 })
+        expect(type.ended).toHaveLength(count)
+      }
+      const sumOf = (counts: number[] = []) => counts.slice(-2).reduce((sum, one) => sum + one, 0)
+      expect(types.map(({ ended }) => sumOf(ended))).toEqual([15, 5, 0])
+      expect(types.map(({ failed }) => sumOf(failed))).toEqual([7, 3, 0])
+    }
+  })
+
   test('refuses what it does not know', async () => {
     const { manager } = tables.createManager()
+    await expect(manager.overviewByType({ range: '2h' as '1h' })).rejects.toThrow(/range/)
     await expect(manager.overview({ range: '2h' as '1h' })).rejects.toThrow(/range/)
     await expect(manager.overview({ taskType: '' })).rejects.toThrow(/taskType/)
   })

@@ -64,6 +64,7 @@ export const shortcuts = {
   goTasks: 'Go to the tasks',
   goErrors: 'Go to the errors',
   goTypes: 'Go to the types',
+  goExecutors: 'Go to the executors',
   goSchedules: 'Go to the schedules',
   goActivity: 'Go to the activity',
   escape: 'Leave the field, close, or go back',

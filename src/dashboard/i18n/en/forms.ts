@@ -1,3 +1,5 @@
+import { tasks } from './count.ts'
+
 export const form = {
   title: 'New task',
   type: 'Type',
@@ -57,13 +59,37 @@ export const types = {
   pauseHint: 'Nothing new of this type starts; what runs goes on.',
   isPaused: (type: string) => `${type} is paused`,
   isResumed: (type: string) => `${type} goes on`,
-  defaults: 'Defaults',
   retries: (n: number) => `${n} ${n === 1 ? 'retry' : 'retries'}`,
   timeout: (time: string) => `timeout ${time}`,
   rate: (max: number, time: string, keyed: boolean) =>
     `${max.toLocaleString('en')} ${max === 1 ? 'start' : 'starts'} in ${time}${keyed ? ', each key' : ''}`,
   nextPermit: 'next permit',
-  counts: 'Tasks',
+  ended: 'Ended',
+  failed: 'Failed',
+  p95: 'Running p95',
+  waitingP95: 'Waiting p95',
+  backlog: 'Waiting',
+  perMinute: (rate: string) => `${rate} / min`,
+  perHour: (rate: string) => `${rate} / h`,
+  sparkline: (ended: string, failed: string) => `${ended} ended, ${failed} of them failed`,
+  waits: {
+    due: (n: string) => `${n} due`,
+    later: (n: string) => `${n} later`,
+    retrying: (n: string) => `${n} retrying`,
+    paused: (n: string) => `${n} paused`,
+    unserved: (n: string) => `${n} without executor`,
+  },
+  limitHint: 'Running tasks, and how many may run at once',
+  unregistered: 'not registered here',
+  pauseAndCancel: 'Pause and cancel pending',
+  cancelPending: 'Cancel pending',
+  retryFailed: 'Retry failed',
+  confirmPauseAndCancel: (type: string, n: number) => `Pause ${type} and cancel ${tasks(n)}?`,
+  confirmText: {
+    cancel: (type: string) => `Pending tasks of ${type} are cancelled; running ones go on.`,
+    retry: (type: string) => `Failed tasks of ${type} become pending again, with all their retries.`,
+  },
+  pausedBy: (who: string) => `Paused by ${who}`,
   withoutExecutor: (types: string) => `No executor has registered: ${types}. Their due tasks wait.`,
 }
 
@@ -97,5 +123,18 @@ export const schedules = {
   emptyText: 'A schedule creates a task at every tick of a cron expression.',
   never: 'never',
   lastError: (error: string) => `Last tick made no task: ${error}`,
+  nextTicks: 'Next ticks',
+  neverFires: 'Never: no day fits this expression',
+  noTicks: 'It has not ticked yet.',
+  ticksOf: (name: string) => `Ticks of ${name}`,
+  outcomes: {
+    pending: 'pending',
+    running: 'running',
+    completed: 'completed',
+    failed: 'failed',
+    cancelled: 'cancelled',
+    none: 'no task created',
+    gone: 'task deleted since',
+  },
   paramsHint: 'Read at each tick: a default such as today is that of the tick.',
 }

@@ -67,6 +67,7 @@ export const shortcuts: Dictionary['shortcuts'] = {
   goTasks: '转到任务',
   goErrors: '转到错误',
   goTypes: '转到类型',
+  goExecutors: '转到执行器',
   goSchedules: '转到定时',
   goActivity: '转到操作记录',
   escape: '离开输入框、关闭或返回',

@@ -1,4 +1,5 @@
 import type { Dictionary } from '../en.ts'
+import { tasks } from './count.ts'
 
 export const form: Dictionary['form'] = {
   title: '新建任务',
@@ -58,12 +59,36 @@ export const types: Dictionary['types'] = {
   pauseHint: '此类型不再启动新任务；正在运行的继续。',
   isPaused: (type) => `${type} 已暂停`,
   isResumed: (type) => `${type} 已恢复`,
-  defaults: '默认设置',
   retries: (n) => `重试 ${n} 次`,
   timeout: (time) => `超时 ${time}`,
   rate: (max, time, keyed) => `${time}内最多启动 ${max} 次${keyed ? '（每个键）' : ''}`,
   nextPermit: '下一个许可',
-  counts: '任务',
+  ended: '已结束',
+  failed: '失败',
+  p95: '运行 p95',
+  waitingP95: '等待 p95',
+  backlog: '等待中',
+  perMinute: (rate) => `每分钟 ${rate}`,
+  perHour: (rate) => `每小时 ${rate}`,
+  sparkline: (ended, failed) => `结束 ${ended} 个，其中失败 ${failed} 个`,
+  waits: {
+    due: (n) => `到期 ${n}`,
+    later: (n) => `未到 ${n}`,
+    retrying: (n) => `待重试 ${n}`,
+    paused: (n) => `已暂停 ${n}`,
+    unserved: (n) => `无执行器 ${n}`,
+  },
+  limitHint: '正在运行的任务数，以及同时运行的上限',
+  unregistered: '此处未注册',
+  pauseAndCancel: '暂停并取消等待中的任务',
+  cancelPending: '取消等待中的任务',
+  retryFailed: '重试失败的任务',
+  confirmPauseAndCancel: (type, n) => `暂停 ${type} 并取消${tasks(n)}？`,
+  confirmText: {
+    cancel: (type) => `${type} 等待中的任务会被取消；正在运行的继续。`,
+    retry: (type) => `${type} 失败的任务会重新等待，重试次数重新计算。`,
+  },
+  pausedBy: (who) => `由 ${who} 暂停`,
   withoutExecutor: (types) => `没有执行器注册：${types}。其到期任务正在等待。`,
 }
 
@@ -97,5 +122,18 @@ export const schedules: Dictionary['schedules'] = {
   emptyText: '定时会在 Cron 表达式的每个时刻创建一个任务。',
   never: '从未',
   lastError: (error) => `上次触发没有创建任务：${error}`,
+  nextTicks: '接下来的时刻',
+  neverFires: '永不触发：没有符合此表达式的日子',
+  noTicks: '尚未触发过。',
+  ticksOf: (name) => `${name} 的触发记录`,
+  outcomes: {
+    pending: '等待中',
+    running: '运行中',
+    completed: '已完成',
+    failed: '失败',
+    cancelled: '已取消',
+    none: '没有创建任务',
+    gone: '任务已被删除',
+  },
   paramsHint: '每次触发时解析：像“今天”这样的默认值取触发当天。',
 }

@@ -1,8 +1,10 @@
 import { useState } from 'react'
 import type { ExecutorView } from '../../../client/index.ts'
 import { Name } from '../../components/foreign.tsx'
+import { Link } from '../../components/link.tsx'
 import { useText } from '../../i18n/text.ts'
 import { formatSeconds } from '../../i18n/time.ts'
+import { aliveFirst } from '../../state/health.ts'
 import { language } from '../../state/preferences.ts'
 import { useServerState } from '../../state/server-state.tsx'
 import { useStore } from '../../state/store.ts'
@@ -15,7 +17,9 @@ export function Executors() {
   return (
     <div className="card tile tile-executors">
       <div className="tile-head">
-        <h2>{text.overview.executors}</h2>
+        <h2>
+          <Link to={{ view: 'executors' }}>{text.overview.executors}</Link>
+        </h2>
       </div>
       {executors?.some((one) => one.alive) === false && (
         <p className="problem-words">{text.overview.noExecutor}</p>
@@ -37,11 +41,6 @@ export function Executors() {
 /** Executors shown at once; dead ones stay in the list for a day. */
 const SHOWN = 3
 
-function aliveFirst(executors: readonly ExecutorView[] = []): readonly ExecutorView[] {
-  const dead = executors.filter(({ alive }) => !alive).sort((a, b) => a.heartbeatAgeMs - b.heartbeatAgeMs)
-  return [...executors.filter(({ alive }) => alive), ...dead]
-}
-
 function ExecutorLine({ executor }: { executor: ExecutorView }) {
   const text = useText()
   const lang = useStore(language)
@@ -50,7 +49,9 @@ function ExecutorLine({ executor }: { executor: ExecutorView }) {
   const used = Math.min(runningTasks.length, slots)
   return (
     <li className={alive ? '' : 'is-dead'} title={id}>
-      <Name className="executor-name" text={`${host} · ${pid}`} />
+      <Link to={{ view: 'executors', executor: id }}>
+        <Name className="executor-name" text={`${host} · ${pid}`} />
+      </Link>
       <span
         className="slots"
         role="img"
@@ -66,9 +67,13 @@ function ExecutorLine({ executor }: { executor: ExecutorView }) {
         {(alive ? text.overview.heartbeat : text.overview.dead)(formatSeconds(heartbeatAgeMs / 1_000, lang))}
       </span>
       {stuck.length > 0 && (
-        <span className="badge badge-failed" title={text.overview.stuckHint}>
+        <Link
+          className="badge badge-failed"
+          title={text.overview.stuckHint}
+          to={stuck.length === 1 ? { task: stuck[0] } : { view: 'executors', executor: id }}
+        >
           {text.overview.stuck(stuck.length)}
-        </span>
+        </Link>
       )}
     </li>
   )

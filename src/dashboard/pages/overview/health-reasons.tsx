@@ -1,4 +1,5 @@
 import type { HealthReason } from '../../../client/index.ts'
+import { shortId } from '../../components/executor-name.tsx'
 import { Icon } from '../../components/icon.tsx'
 import { Link } from '../../components/link.tsx'
 import { useText } from '../../i18n/text.ts'
@@ -57,7 +58,7 @@ function Reason({ reason }: { reason: HealthReason }) {
 const SHOWN = 3
 
 function evidenceOf({ code, evidence }: HealthReason): { name: string; to: Query }[] {
-  const { taskIds = [], taskTypes = [], schedules = [] } = evidence
+  const { taskIds = [], taskTypes = [], executorIds = [], schedules = [] } = evidence
   if (code === 'SLOTS_FULL') return [{ name: '', to: { status: 'running' } }]
   return [
     ...taskIds.slice(0, SHOWN).map((name) => ({ name, to: { task: name } })),
@@ -65,6 +66,10 @@ function evidenceOf({ code, evidence }: HealthReason): { name: string; to: Query
     ...taskTypes.slice(0, SHOWN).map((name) => ({
       name,
       to: code === 'TASKS_FAIL' ? { view: 'errors', type: name } : { status: 'pending', type: name },
+    })),
+    ...executorIds.slice(0, SHOWN).map((id) => ({
+      name: shortId(id),
+      to: { view: 'executors', executor: id },
     })),
     ...schedules.slice(0, SHOWN).map((name) => ({ name, to: { view: 'schedules' } })),
   ]

@@ -14,6 +14,7 @@ import { findUnreadable, useRefusal } from '../../params/use-refusal.ts'
 import { useKept } from '../../state/kept.ts'
 import { useServerState } from '../../state/server-state.tsx'
 import { say } from '../../state/toasts.ts'
+import { CronPreview } from './cron-preview.tsx'
 
 const MISSED = ['skip', 'once', 'all'] as const
 
@@ -216,6 +217,7 @@ function CronFields(props: { draft: Draft; problems: Problems; change: (part: Pa
           </>
         )}
       </FieldFrame>
+      <CronPreview cron={draft.cron} timeZone={draft.timeZone} />
       <FieldFrame label={text.schedules.missed} problem={problems.missed}>
         {(control) => (
           <select

@@ -1,4 +1,4 @@
-import type { ScheduleView } from '../../../client/index.ts'
+import type { ScheduleTicks, ScheduleView } from '../../../client/index.ts'
 import { client } from '../../client.ts'
 import { Confirm } from '../../components/dialog.tsx'
 import { titleOf } from '../../components/foreign.tsx'
@@ -16,13 +16,18 @@ import { attempt, say } from '../../state/toasts.ts'
 import { type Query, useQuery } from '../../state/use-query.ts'
 import { useTitle } from '../../state/use-title.ts'
 import { ScheduleDialog } from './schedule-dialog.tsx'
+import { TickStrip } from './tick-strip.tsx'
+import { TicksDialog } from './ticks-dialog.tsx'
 
-type Open = { kind: 'new' } | { kind: 'edit' | 'delete'; schedule: ScheduleView }
+type Open = { kind: 'new' } | { kind: 'edit' | 'delete' | 'ticks'; schedule: ScheduleView }
+
+const TICKS_MS = 15_000
 
 export function SchedulesPage() {
   const text = useText()
   useTitle(text.schedules.title)
   const list = useQuery('schedules', (signal) => client.listSchedules({ signal }), { everyMs: 5_000 })
+  const ticks = useQuery('ticks', (signal) => client.listScheduleTicks({ signal }), { everyMs: TICKS_MS })
   useFormerPlace(list.data !== undefined)
   const [open, setOpen] = useKept<Open | undefined>('schedules open', () => undefined)
   const close = () => setOpen(undefined)
@@ -51,35 +56,65 @@ export function SchedulesPage() {
           <p>{text.schedules.emptyText}</p>
         </Empty>
       )}
-      {list.data && list.data.length > 0 && <ScheduleTable list={list} onOpen={setOpen} />}
-      {(open?.kind === 'new' || open?.kind === 'edit') && (
-        <ScheduleDialog
-          {...(open.kind === 'edit' ? { schedule: open.schedule } : {})}
+      {list.data && list.data.length > 0 && <ScheduleTable list={list} ticks={ticks} onOpen={setOpen} />}
+      {open && (
+        <OpenDialog
+          open={open}
+          ticks={ticks.data}
           onClose={close}
-          onSaved={() => {
-            close()
-            list.refetch()
-          }}
-        />
-      )}
-      {open?.kind === 'delete' && (
-        <Confirm
-          title={text.schedules.confirmDelete(open.schedule.name)}
-          details={[
-            text.schedules.confirmDeleteText,
-            ...(open.schedule.declared ? [text.schedules.inCodeText] : []),
-          ].join(' ')}
-          action={text.actions.delete}
-          danger
-          onConfirm={() => void remove(open.schedule)}
-          onClose={close}
+          onSaved={list.refetch}
+          onDelete={(schedule) => void remove(schedule)}
         />
       )}
     </>
   )
 }
 
-function ScheduleTable({ list, onOpen }: { list: Query<ScheduleView[]>; onOpen: (open: Open) => void }) {
+function OpenDialog(props: {
+  open: Open
+  ticks: readonly ScheduleTicks[] | undefined
+  onClose: () => void
+  onSaved: () => void
+  onDelete: (schedule: ScheduleView) => void
+}) {
+  const { open, ticks, onClose, onSaved, onDelete } = props
+  const text = useText()
+  if (open.kind === 'new' || open.kind === 'edit') {
+    return (
+      <ScheduleDialog
+        {...(open.kind === 'edit' ? { schedule: open.schedule } : {})}
+        onClose={onClose}
+        onSaved={() => {
+          onClose()
+          onSaved()
+        }}
+      />
+    )
+  }
+  const { schedule } = open
+  const { name, declared } = schedule
+  if (open.kind === 'ticks') {
+    const own = ticks?.find((one) => one.name === name) ?? { name, past: [], next: [] }
+    return <TicksDialog schedule={schedule} ticks={own} onClose={onClose} />
+  }
+  return (
+    <Confirm
+      title={text.schedules.confirmDelete(name)}
+      details={[text.schedules.confirmDeleteText, ...(declared ? [text.schedules.inCodeText] : [])].join(' ')}
+      action={text.actions.delete}
+      danger
+      onConfirm={() => onDelete(schedule)}
+      onClose={onClose}
+    />
+  )
+}
+
+function ScheduleTable(props: {
+  list: Query<ScheduleView[]>
+  ticks: Query<ScheduleTicks[]>
+  onOpen: (open: Open) => void
+}) {
+  const { list, ticks, onOpen } = props
   const text = useText()
   return (
     <div className="card table-card">
@@ -95,7 +130,16 @@ function ScheduleTable({ list, onOpen }: { list: Query<ScheduleView[]>; onOpen: 
         />
         <tbody>
           {list.data?.map((schedule) => (
-            <ScheduleRow key={schedule.name} schedule={schedule} onChange={list.refetch} onOpen={onOpen} />
+            <ScheduleRow
+              key={schedule.name}
+              schedule={schedule}
+              ticks={ticks.data?.find(({ name }) => name === schedule.name)}
+              onChange={() => {
+                list.refetch()
+                ticks.refetch()
+              }}
+              onOpen={onOpen}
+            />
           ))}
         </tbody>
       </table>
@@ -105,12 +149,13 @@ function ScheduleTable({ list, onOpen }: { list: Query<ScheduleView[]>; onOpen: 
 
 interface RowProps {
   schedule: ScheduleView
+  ticks: ScheduleTicks | undefined
   onChange: () => void
   onOpen: (open: Open) => void
 }
 
 function ScheduleRow(props: RowProps) {
-  const { schedule, onChange } = props
+  const { schedule, ticks, onChange, onOpen } = props
   const text = useText()
   const { isReadOnly } = useServerState()
   const { name, cron, timeZone, taskType, enabled, declared, nextRunAt, lastError } = schedule
@@ -144,6 +189,7 @@ function ScheduleRow(props: RowProps) {
       </td>
       <td data-label={text.schedules.last}>
         <LastRun schedule={schedule} />
+        {ticks && <TicksButton ticks={ticks} onClick={() => onOpen({ kind: 'ticks', schedule })} />}
       </td>
       <td data-label={text.schedules.enabled}>
         <input
@@ -161,6 +207,16 @@ function ScheduleRow(props: RowProps) {
         </ForChanges>
       </td>
     </tr>
+  )
+}
+
+function TicksButton({ ticks, onClick }: { ticks: ScheduleTicks; onClick: () => void }) {
+  const text = useText()
+  const words = text.schedules.ticksOf(ticks.name)
+  return (
+    <button type="button" className="ghost ticks-button" aria-label={words} title={words} onClick={onClick}>
+      <TickStrip past={ticks.past} />
+    </button>
   )
 }
 

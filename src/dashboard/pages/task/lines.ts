@@ -7,46 +7,42 @@ export const MAX_LINES = 2_000
 
 export const LOG_LEVELS = ['DEBUG', 'INFO', 'WARNING', 'ERROR'] as const satisfies readonly LogLevel[]
 
-/** Some of a log, oldest first, and how many lines there were in all when it was read. */
-export interface LogPart {
-  readonly lines: readonly TaskLogLine[]
-  readonly total: number
+type Level = LogLevel | ''
+
+const ofLevel = (level: Level) => (level === '' ? {} : { level })
+
+/** The newest lines, oldest first; before a line where one is given. */
+export async function readBefore(
+  taskId: string,
+  level: Level,
+  beforeId: number | undefined,
+  signal?: AbortSignal,
+): Promise<TaskLogLine[]> {
+  const query = { order: 'desc', pageSize: PAGE_SIZE, beforeId, ...ofLevel(level) } as const
+  const { logs } = await client.listLogs(taskId, query, { signal })
+  return logs.reverse()
 }
 
-export async function readNewest(
-  taskId: string,
-  level: LogLevel | '',
-  signal: AbortSignal,
-): Promise<LogPart> {
-  const { logs, total } = await client.listLogs(taskId, newestFirst(level), { signal })
-  return { lines: logs.toReversed(), total }
+export async function readAfter(taskId: string, level: Level, afterId: number): Promise<TaskLogLine[]> {
+  return (await client.listLogs(taskId, { afterId, pageSize: PAGE_SIZE, ...ofLevel(level) })).logs
+}
+
+/** The first line from an instant on; undefined: there is none. */
+export async function findLineAt(taskId: string, level: Level, since: Date): Promise<number | undefined> {
+  return (await client.listLogs(taskId, { since, pageSize: 1, ...ofLevel(level) })).logs[0]?.id
 }
 
 /** How many lines there are by now, and the newest of them. */
-export async function countLines(taskId: string, level: LogLevel | '', signal: AbortSignal) {
-  const query = { ...newestFirst(level), pageSize: 1 }
+export async function countLines(taskId: string, level: Level, signal: AbortSignal) {
+  const query = { order: 'desc', pageSize: 1, ...ofLevel(level) } as const
   const { logs, total } = await client.listLogs(taskId, query, { signal })
   return { total, lastId: logs[0]?.id ?? 0 }
-}
-
-/** The page before these lines. Pages are counted from the newest one, and lines may have joined: see `mergeLines`. */
-export async function readOlder(
-  taskId: string,
-  level: LogLevel | '',
-  shown: number,
-): Promise<readonly TaskLogLine[]> {
-  const page = Math.floor(shown / PAGE_SIZE) + 1
-  return (await client.listLogs(taskId, { ...newestFirst(level), page })).logs
-}
-
-function newestFirst(level: LogLevel | '') {
-  return { order: 'desc', pageSize: PAGE_SIZE, ...(level === '' ? {} : { level }) } as const
 }
 
 /** Each line once, oldest first. */
 export function mergeLines(...parts: readonly (readonly TaskLogLine[])[]): TaskLogLine[] {
   const byId = new Map(parts.flat().map((line) => [line.id, line]))
-  return [...byId.values()].sort((a, b) => a.id - b.id).slice(-MAX_LINES)
+  return [...byId.values()].sort((a, b) => a.id - b.id)
 }
 
 /** Everything, oldest first, as a text file. */

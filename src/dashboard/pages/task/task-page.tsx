@@ -18,14 +18,15 @@ import { useStore } from '../../state/store.ts'
 import { useTitle } from '../../state/use-title.ts'
 import { whyWaiting } from '../../state/why-waiting.ts'
 import { Actions } from './actions.tsx'
-import { Attempts } from './attempts.tsx'
+import { Attempts, findShown, Stack } from './attempts.tsx'
+import { Bars } from './bars.tsx'
 import { Facts } from './facts.tsx'
 import { Log } from './log.tsx'
 import { Steps } from './steps.tsx'
 import { Timeline } from './timeline.tsx'
 import { type TaskFeed, useTaskFeed } from './use-task-feed.ts'
 
-export function TaskPage({ taskId }: { taskId: string }) {
+export function TaskPage({ taskId, lineId }: { taskId: string; lineId: number | undefined }) {
   const text = useText()
   const feed = useTaskFeed(taskId)
   const { task, error } = feed
@@ -33,7 +34,7 @@ export function TaskPage({ taskId }: { taskId: string }) {
   if (error?.code === 'TASK_NOT_FOUND') return <Gone />
   if (error && !task) return <Failure isPage error={error} onRetry={() => location.reload()} />
   if (!task) return <Skeleton lines={10} />
-  return <Detail task={task} feed={feed} />
+  return <Detail task={task} feed={feed} lineId={lineId} />
 }
 
 function Gone() {
@@ -48,7 +49,8 @@ function Gone() {
   )
 }
 
-function Detail({ task, feed }: { task: TaskDetail; feed: TaskFeed }) {
+function Detail(props: { task: TaskDetail; feed: TaskFeed; lineId: number | undefined }) {
+  const { task, feed, lineId } = props
   const text = useText()
   useFormerPlace(true)
   const executors = useServerState().executors.data
@@ -69,19 +71,12 @@ function Detail({ task, feed }: { task: TaskDetail; feed: TaskFeed }) {
         </ForChanges>
       </div>
       <Warnings task={task} stopping={stopping} />
-      {task.error !== null && task.status !== 'completed' && (
-        <section className="card error-card" aria-label={text.detail.error}>
-          <Icon name="warning" />
-          <pre>
-            <LongText text={visible(task.error)} />
-          </pre>
-          <CopyButton value={task.error} what={text.detail.error} />
-        </section>
-      )}
+      {task.error !== null && task.status !== 'completed' && <ErrorCard task={task} error={task.error} />}
       <ProgressCard task={task} />
+      <Bars task={task} />
       <div className="task-columns">
         <div className="task-main">
-          <Log task={task} fresh={feed.fresh} />
+          <Log task={task} fresh={feed.fresh} lineId={lineId} />
           <Attempts task={task} />
           <Steps task={task} isStopping={stopping !== 'no'} onChange={feed.put} />
         </div>
@@ -98,6 +93,22 @@ function Detail({ task, feed }: { task: TaskDetail; feed: TaskFeed }) {
         </div>
       </div>
     </article>
+  )
+}
+
+/** The last error with all its causes, and where it was thrown. */
+function ErrorCard({ task, error }: { task: TaskDetail; error: string }) {
+  const text = useText()
+  const { stack = null } = findShown(task) ?? {}
+  return (
+    <section className="card error-card" aria-label={text.detail.error}>
+      <Icon name="warning" />
+      <pre>
+        <LongText text={visible(error)} />
+      </pre>
+      <CopyButton value={stack ?? error} what={stack === null ? text.detail.error : text.detail.stack} />
+      {stack !== null && <Stack stack={stack} />}
+    </section>
   )
 }
 

@@ -1,0 +1,19 @@
+import { Cron } from 'croner'
+
+const SHOWN = 5
+
+/** The next ticks of an expression, as the engine reads it; what is wrong with it otherwise. */
+export function findNextTicks(cron: string, timeZone: string): Date[] | string {
+  try {
+    const times = new Cron(cron, {
+      paused: true,
+      timezone: timeZone,
+      mode: '5-or-6-parts',
+      fixedTimeRule: 'no-wildcard',
+    })
+    return times.getOnce() ? [] : times.nextRuns(SHOWN)
+  } catch (error) {
+    // Croner's messages are "CronPattern: reason".
+    return error instanceof Error ? error.message.replace(/^\w+: /, '') : String(error)
+  }
+}

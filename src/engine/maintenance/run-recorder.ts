@@ -1,0 +1,103 @@
+import type { Database } from '../../db/database.ts'
+import { isTransient } from '../../db/errors.ts'
+import type { RunEvent, TaskEventMap, TaskEvents } from '../runtime/events.ts'
+import { pause } from '../runtime/wake-up.ts'
+import { addRuns, type EndedRun } from '../store/runs.ts'
+
+const FLUSH_INTERVAL_MS = 5_000
+/** Runs of a flush; the others are counted. */
+const MAX_RUNS = 30
+/** Attempts that end without an event are few: they were lost. */
+const MAX_STARTED = 10_000
+const STOP_MS = 1_000
+
+/** An ended run, with the instants of this process. */
+type Ended = Omit<EndedRun, 'ageMs'> & { readonly at: number }
+
+/**
+ * Keeps what this executor has run lately, for those who look at it: a row every five seconds, with failures and the
+ * longest runs. A process that is killed loses its last five seconds.
+ */
+export class RunRecorder {
+  readonly #db: Database
+  readonly #executorId: string
+  readonly #events: TaskEvents
+  readonly #started = new Map<string, number>()
+  #ended: Ended[] = []
+  #omitted = 0
+  #timer: NodeJS.Timeout | undefined
+  #stopped = false
+
+  constructor(db: Database, executorId: string, events: TaskEvents) {
+    this.#db = db
+    this.#executorId = executorId
+    this.#events = events
+    events.on('started', this.#onStarted)
+    events.on('ended', this.#onEnded)
+    events.on('cancelled', this.#onCancelled)
+  }
+
+  /** Waits a second at most: an outage must not delay a stop. */
+  async stop(): Promise<void> {
+    this.#stopped = true
+    clearTimeout(this.#timer)
+    this.#events.off('started', this.#onStarted)
+    this.#events.off('ended', this.#onEnded)
+    this.#events.off('cancelled', this.#onCancelled)
+    const written = new AbortController()
+    const flushed = this.flush().finally(() => written.abort())
+    await Promise.race([flushed, pause(STOP_MS, written.signal)])
+  }
+
+  /** What could not be written because of an outage is dropped. */
+  async flush(): Promise<void> {
+    if (this.#ended.length === 0) return
+    this.#keepMostTelling()
+    const now = performance.now()
+    const runs = this.#ended.map(({ at, ...run }) => ({ ...run, ageMs: Math.round(now - at) }))
+    const omitted = this.#omitted
+    this.#ended = []
+    this.#omitted = 0
+    try {
+      await addRuns(this.#db, this.#executorId, runs, omitted)
+    } catch (error) {
+      if (!isTransient(error)) this.#events.emit('writeFailed', { what: 'runs of the executor', error })
+    }
+  }
+
+  readonly #onStarted = (run: TaskEventMap['started'][0]): void => {
+    if (this.#started.size >= MAX_STARTED) this.#started.clear()
+    this.#started.set(keyOf(run), performance.now())
+  }
+
+  readonly #onEnded = ({ outcome, ...run }: TaskEventMap['ended'][0]): void => this.#add(run, outcome)
+
+  /** Cancels of tasks that run elsewhere come here, too. */
+  readonly #onCancelled = (run: TaskEventMap['cancelled'][0]): void => this.#add(run, 'cancelled')
+
+  #add(run: RunEvent, outcome: EndedRun['outcome']): void {
+    const startedAt = this.#started.get(keyOf(run))
+    if (startedAt === undefined) return
+    this.#started.delete(keyOf(run))
+    const at = performance.now()
+    const { taskId, taskType, attempt } = run
+    this.#ended.push({ taskId, taskType, attempt, outcome, durationMs: Math.round(at - startedAt), at })
+    if (this.#ended.length >= 100 * MAX_RUNS) this.#keepMostTelling()
+    if (this.#stopped) return
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined
+      void this.flush()
+    }, FLUSH_INTERVAL_MS).unref()
+  }
+
+  #keepMostTelling(): void {
+    const isBad = ({ outcome }: Ended) => Number(outcome === 'failed' || outcome === 'timed_out')
+    const kept = this.#ended
+      .toSorted((a, b) => isBad(b) - isBad(a) || b.durationMs - a.durationMs)
+      .slice(0, MAX_RUNS)
+    this.#omitted += this.#ended.length - kept.length
+    this.#ended = kept
+  }
+}
+
+const keyOf = ({ taskId, attempt }: Pick<RunEvent, 'taskId' | 'attempt'>) => `${taskId} ${attempt}`
