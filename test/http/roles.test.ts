@@ -186,8 +186,9 @@ describe('an owner', () => {
     const { rows: own } = await host.database.pool.query(
       `select task_id from async_tasks where created_by = '7' order by created_at desc, id desc`,
     )
+    // A page has no more.
     expect(list.tasks.map(({ taskId }: { taskId: string }) => taskId)).toEqual(
-      own.map(({ task_id }) => task_id),
+      own.slice(0, 200).map(({ task_id }) => task_id),
     )
     expect(list.total).toBe(own.length)
     for (const q of [pending.other, pending.other.slice(0, 12)]) {
