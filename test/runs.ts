@@ -1,8 +1,8 @@
-export type Run = 'quick' | 'slow' | 'attacks' | 'chaos' | 'package' | 'long'
+export type Run = 'quick' | 'slow' | 'browser' | 'attacks' | 'chaos' | 'package' | 'long'
 
 const ALL = 'test/**/*.test.ts'
 export const BROWSER = 'test/browser/**/*.test.ts'
-const SLOW = [BROWSER, 'test/processes/**/*.test.ts', 'test/**/*.slow.test.ts']
+const SLOW = ['test/processes/**/*.test.ts', 'test/**/*.slow.test.ts']
 const ATTACKS = [
   'test/http/{attacks,refused-requests}.slow.test.ts',
   'test/browser/{cross-site,markup}.test.ts',
@@ -13,8 +13,9 @@ const LONG = ['test/**/*.long.test.ts']
 
 /** The one rule that says in which run a test file is: every file is in exactly one. */
 export const RUNS: Readonly<Record<Run, { include: string[]; exclude: string[] }>> = {
-  quick: { include: [ALL], exclude: [...SLOW, ...PACKAGE, ...LONG] },
-  slow: { include: SLOW, exclude: [...ATTACKS, ...CHAOS, ...PACKAGE, ...LONG] },
+  quick: { include: [ALL], exclude: [BROWSER, ...SLOW, ...PACKAGE, ...LONG] },
+  slow: { include: SLOW, exclude: [BROWSER, ...ATTACKS, ...CHAOS, ...PACKAGE, ...LONG] },
+  browser: { include: [BROWSER], exclude: [...ATTACKS, ...LONG] },
   attacks: { include: ATTACKS, exclude: [] },
   chaos: { include: CHAOS, exclude: LONG },
   package: { include: PACKAGE, exclude: LONG },

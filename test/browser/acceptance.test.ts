@@ -49,7 +49,7 @@ test('a task is created by the form, watched, cancelled, retried and completes, 
   await retry.click()
   await expect.poll(badge).toBe('Completed')
   expect(await barValue()).toBe(100)
-  await page.getByText('Attempt 2').first().waitFor()
+  await page.getByText('Attempt 2').filter({ visible: true }).first().waitFor()
   expect(await page.evaluate('window.notReloaded')).toBe(true)
 })
 

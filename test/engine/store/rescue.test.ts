@@ -47,6 +47,7 @@ describe('rescueTasks', () => {
         total: 0,
         step: null,
         error_message: error,
+        error_group: expect.stringMatching(/^[0-9a-f]{16}$/),
       })
       expect(await tables.read(taskId)).toMatchObject({
         attempts: [{ attempt: 1, executor_id: SOME_EXECUTOR, outcome: 'lost', error }],
