@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { PermanentError, RetryAfter } from '../../../src/engine/definition/errors.ts'
 import { createTaskRegistry } from '../../../src/engine/definition/registry.ts'
 import type { TaskOptions } from '../../../src/engine/definition/task.ts'
-import { nextEvent } from '../../support/engine.ts'
+import { createGate, nextEvent } from '../../support/engine.ts'
 import { useEngines } from '../../support/engines.ts'
 
 const engines = useEngines()
@@ -168,7 +168,9 @@ describe('retry', () => {
 describe("a type's retry policy", () => {
   const waitsOf = async (options: TaskOptions) => {
     const { task } = createTaskRegistry()
-    const failing = task('failing', { ...options, maxRetries: 3 })(() => {
+    const asked = createGate()
+    const failing = task('failing', { ...options, maxRetries: 3 })(async () => {
+      await asked.opened
       throw new Error('broken')
     })
     const { manager, events } = engines.start([failing], { retryBaseMs: 1 })
@@ -182,6 +184,7 @@ describe("a type's retry policy", () => {
       taskId,
       created: false,
     })
+    asked.open()
     const ended = await manager.waitFor(taskId, { timeoutMs: 20_000 })
     expect(ended).toMatchObject({ status: 'failed', retryCount: 3, uniqueKey: 'failing' })
     return { waits, problems, ended, types: await manager.listTaskTypes() }
