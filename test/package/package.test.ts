@@ -42,7 +42,7 @@ test('it holds the engine, the plugin and the migrations of the engine, and noth
   expect(installed.packed.filter((name) => foreign.test(name))).toEqual([])
   // The command `users` needs these of the accounts.
   const ofUsers =
-    /\/accounts\/(audit|bounded-queue|guessable|passwords|password-rules|user|store\/(change-users|sessions|users))\./
+    /\/accounts\/(audit|bounded-queue|guessable|passwords|password-rules|user|store\/(audit|change-users|sessions|users))\./
   const ofAccounts = installed.packed.filter((name) => name.includes('/accounts/'))
   expect(ofAccounts.filter((name) => !ofUsers.test(name))).toEqual([])
 })
