@@ -52,7 +52,7 @@ test('started again by an operator, a cancelled backfill does the missing days a
     .toMatchObject({
       taskId,
     })
-  const ended = await server.engine.manager.waitFor(taskId, { timeoutMs: 10_000 })
+  const ended = await server.engine.manager.waitFor(taskId, { timeoutMs: 60_000 })
   expect(ended).toMatchObject({ status: 'completed', progress: 5, total: 5, result: { created: 9, days: 5 } })
   expect(barRequests(source)).toEqual(['bars 2025-12-03', 'bars 2025-12-04', 'bars 2025-12-05'])
   expect(await server.count('daily_market_data')).toBe(15)
@@ -66,7 +66,7 @@ test('an attempt that timed out is followed by one that does the missing days al
     // Only the first attempt's signal is aborted by the time.
     if (signal.aborted) throw signal.reason
   }
-  const ended = await server.engine.manager.waitFor(taskId, { timeoutMs: 15_000 })
+  const ended = await server.engine.manager.waitFor(taskId, { timeoutMs: 60_000 })
   expect(ended).toMatchObject({ status: 'completed', retryCount: 1, result: { created: 9 } })
   expect(barRequests(source)).toEqual(['bars 2025-12-03', 'bars 2025-12-04', 'bars 2025-12-05'])
 })
@@ -82,7 +82,7 @@ test('a stopping server hands the backfill back, and the next one does the missi
   const tasks = createMarketTasks({ pool: server.database.pool, source: other, today: () => '2026-01-05' })
   const next = createEngine(server.database, tasks)
   next.executor.start()
-  const ended = await next.manager.waitFor(taskId, { timeoutMs: 10_000 })
+  const ended = await next.manager.waitFor(taskId, { timeoutMs: 60_000 })
   await next.executor.stop()
   expect(ended).toMatchObject({ status: 'completed', result: { created: 9 } })
   expect(barRequests(other)).toEqual(['bars 2025-12-03', 'bars 2025-12-04', 'bars 2025-12-05'])

@@ -29,7 +29,7 @@ export async function startMarketServer(
     retryBaseMs: 1,
     pollIntervalMs: 50,
     // A handler that hangs is aborted at 80 % of it.
-    shutdownTimeoutMs: 1_000,
+    shutdownTimeoutMs: 5_000,
     ...settings,
   })
   engine.executor.start()
