@@ -8,8 +8,8 @@ const MAX_ENTRIES = 100
 type Count = ReturnType<FastifyInstance['createRateLimit']>
 
 /**
- * Which log-ins that a limit refuses have an entry in the audit: of an address the first one in ten minutes, and of all
- * addresses a hundred. All others have a line of the log alone, because whoever sends them could fill the table.
+ * Which of the log-ins that a limit refuses have an entry in the audit: in ten minutes the first one of each address, and
+ * a hundred of all addresses. The others have a log line only: whoever sends them could fill the table.
  */
 export class LimitedLogins {
   readonly #ofAddress: Count

@@ -70,7 +70,7 @@ interface Found extends SearchResult {
   readonly end: ListPosition | undefined
 }
 
-/** Matches that are checked for hidden ones, whatever the page. */
+/** Most matches of one call whose unique keys are checked for redacted values. */
 const MAX_CHECKED = 200
 
 /** A unique key may contain a redacted value: who does not see the key must not find it, nor learn of it by a count. */
