@@ -4,7 +4,7 @@ import { isTransient } from '../../db/errors.ts'
 import { ErrorCounts } from '../definition/error-groups.ts'
 import { addEnd, addRun, addWait, type End, type Figures, noFigures } from '../definition/figures.ts'
 import type { TaskEventMap, TaskEvents } from '../runtime/events.ts'
-import { pause } from '../runtime/wake-up.ts'
+import { within } from '../runtime/timeouts.ts'
 import { addFigures, SOURCES } from '../store/figures.ts'
 
 const FLUSH_INTERVAL_MS = 5_000
@@ -58,9 +58,7 @@ export class FigureCounter {
     this.#events.off('cancelled', this.#onCancelled)
     this.#events.off('rescued', this.#onRescued)
     this.#events.off('unknownTypeFailed', this.#onUnknownTypeFailed)
-    const written = new AbortController()
-    const flushed = this.#flushAll().finally(() => written.abort())
-    await Promise.race([flushed, pause(STOP_MS, written.signal)])
+    await within(STOP_MS, this.#flushAll())
   }
 
   /** What was counted while a flush was under way needs another one. */

@@ -1,7 +1,7 @@
 import type { Database } from '../../db/database.ts'
 import { isTransient } from '../../db/errors.ts'
 import type { RunEvent, TaskEventMap, TaskEvents } from '../runtime/events.ts'
-import { pause } from '../runtime/wake-up.ts'
+import { within } from '../runtime/timeouts.ts'
 import { addRuns, type EndedRun } from '../store/runs.ts'
 
 const FLUSH_INTERVAL_MS = 5_000
@@ -44,9 +44,7 @@ export class RunRecorder {
     this.#events.off('started', this.#onStarted)
     this.#events.off('ended', this.#onEnded)
     this.#events.off('cancelled', this.#onCancelled)
-    const written = new AbortController()
-    const flushed = this.flush().finally(() => written.abort())
-    await Promise.race([flushed, pause(STOP_MS, written.signal)])
+    await within(STOP_MS, this.flush())
   }
 
   /** What could not be written because of an outage is dropped. */
