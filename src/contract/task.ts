@@ -1,11 +1,9 @@
 import { z } from 'zod'
 import type { AttemptOutcome, LogLevel, TaskStatus } from './views.ts'
 
+export type { ExecutorRun, ExecutorRuns, ExecutorView } from './executor-views.ts'
 export type {
   AttemptOutcome,
-  ExecutorRun,
-  ExecutorRuns,
-  ExecutorView,
   LogLevel,
   SearchedTasks,
   TaskAttempt,
