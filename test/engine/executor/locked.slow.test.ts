@@ -7,6 +7,7 @@ import { createTaskRegistry } from '../../../src/engine/definition/registry.ts'
 import { aborted, createEngine, createGate, nextEvent } from '../../support/engine.ts'
 import { useEngines } from '../../support/engines.ts'
 import { slowPool } from '../../support/slow-pool.ts'
+import { hold, waitingStatements } from './held.ts'
 
 const engines = useEngines()
 /** Of the host's own, so that what it holds takes no connection of the engine's. */
@@ -27,24 +28,6 @@ async function holdGuard(ctx: TaskContext, until: () => Promise<void>, opened: (
     opened()
     await until()
   })
-}
-
-/** A transaction of the host's that holds what a statement locks, until it is released. */
-async function hold(text: string, values: unknown[] = []): Promise<() => Promise<void>> {
-  const client = await host.connect()
-  await client.query('begin')
-  await client.query(text, values)
-  return async () => {
-    await client.query('rollback')
-    client.release()
-  }
-}
-
-async function waitingStatements(): Promise<number> {
-  const { rows } = await host.query(
-    `select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
-  )
-  return rows.length
 }
 
 describe('the cancel of a task that a transaction holds', () => {
@@ -193,9 +176,9 @@ describe('the cancel of a task that a transaction holds', () => {
     await held.opened
     const clicks = Promise.allSettled(Array.from({ length: 30 }, () => manager.cancelTask(taskId)))
     await manager.listTasks()
-    expect(await waitingStatements()).toBeLessThanOrEqual(1)
+    expect(await waitingStatements(host)).toBeLessThanOrEqual(1)
     for (const click of await clicks) expect(click).toMatchObject({ reason: { code: 'CANCEL_PENDING' } })
-    expect(await waitingStatements()).toBe(0)
+    expect(await waitingStatements(host)).toBe(0)
     finish.open()
     expect(await manager.waitFor(taskId)).toMatchObject({ status: 'cancelled' })
   })
@@ -245,7 +228,7 @@ describe('the cancel of a task that a transaction holds', () => {
     })
     const { manager } = engines.start([work], SETTINGS)
     const { taskId } = await manager.createTask(work, undefined, { delayMs: 600_000 })
-    const release = await hold('select from async_tasks where task_id = $1 for update', [taskId])
+    const release = await hold(host, 'select from async_tasks where task_id = $1 for update', [taskId])
     await expect(manager.cancelTask(taskId)).rejects.toMatchObject({ code: 'CANCEL_PENDING' })
     await release()
     await expect.poll(async () => (await manager.getTask(taskId))?.status).toBe('cancelled')
@@ -254,77 +237,4 @@ describe('the cancel of a task that a transaction holds', () => {
     await manager.retryTask(taskId)
     expect(await manager.waitFor(taskId)).toMatchObject({ status: 'completed' })
   })
-})
-
-describe('a row that the host holds for update', () => {
-  test('is neither retried nor deleted, nor keeps other tasks from it', async () => {
-    const { task } = createTaskRegistry()
-    const work = task('work')(() => {})
-    const { manager } = engines.create([work], SETTINGS)
-    const [one, ...others] = await manager.createTasks(Array.from({ length: 4 }, () => ({ task: work })))
-    const taskIds = [one, ...others].map((created) => created?.taskId ?? '')
-    const [first = ''] = taskIds
-    await manager.bulk({ action: 'cancel', taskIds })
-    const release = await hold('select from async_tasks where task_id = $1 for update', [first])
-    await expect(manager.retryTask(first)).rejects.toMatchObject({ code: 'TASK_BUSY' })
-    await expect(manager.deleteTask(first)).rejects.toMatchObject({ code: 'TASK_BUSY' })
-    await expect(manager.logMessage(first, 'INFO', 'said')).rejects.toMatchObject({ code: 'TASK_BUSY' })
-    const rest = taskIds.slice(1).map((taskId) => ({ taskId, ok: true }))
-    const busy = { taskId: first, ok: false, code: 'TASK_BUSY' }
-    expect((await manager.bulk({ action: 'retry', taskIds })).results).toEqual([busy, ...rest])
-    await manager.bulk({ action: 'cancel', taskIds: taskIds.slice(1) })
-    expect((await manager.bulk({ action: 'delete', taskIds })).results).toEqual([busy, ...rest])
-    expect(await waitingStatements()).toBe(0)
-    await release()
-    expect(await manager.getTask(first)).toMatchObject({ status: 'cancelled' })
-    expect((await manager.listLogs(first)).total).toBe(0)
-    await manager.deleteTask(first)
-  })
-
-  test('holds up the lines, the progress and the end of its own run alone', async () => {
-    const { task } = createTaskRegistry()
-    const started = createGate()
-    const finish = createGate()
-    const slow = task('slow')(async (_params, ctx) => {
-      started.open()
-      await finish.opened
-      ctx.log.info('first')
-      ctx.log.info('second')
-    })
-    const quick = task('quick')((_params, ctx) => ctx.log.info('said'))
-    const { manager } = engines.start([slow, quick], SETTINGS)
-    const { taskId } = await manager.createTask(slow)
-    await started.opened
-    const release = await hold('select from async_tasks where task_id = $1 for update', [taskId])
-    await expect(manager.updateProgress(taskId, 1, 2)).rejects.toMatchObject({ code: 'TASK_BUSY' })
-    finish.open()
-    for (let i = 0; i < 3; i += 1) {
-      const other = await manager.createTask(quick)
-      expect(await manager.waitFor(other.taskId, { timeoutMs: 4_000 })).toMatchObject({ status: 'completed' })
-    }
-    await release()
-    expect(await manager.waitFor(taskId)).toMatchObject({ status: 'completed' })
-    const { logs } = await manager.listLogs(taskId)
-    expect(logs.map(({ message }) => message)).toEqual(['first', 'second'])
-  })
-})
-
-test('types and schedules that the host holds are refused by name, and the other schedules tick', async () => {
-  const { task } = createTaskRegistry()
-  const work = task('work')(() => {})
-  const { manager, events } = engines.start([work], SETTINGS)
-  await manager.pauseTaskType('work')
-  await manager.resumeTaskType('work')
-  await manager.createSchedule({ name: 'held', cron: '* * * * * *', task: work })
-  const releaseType = await hold('select from async_task_types for update')
-  await expect(manager.pauseTaskType('work')).rejects.toMatchObject({ code: 'TASK_TYPE_BUSY' })
-  await releaseType()
-  const releaseSchedule = await hold(`select from async_task_schedules where name = 'held' for update`)
-  const changes = { cron: '0 0 1 1 *' }
-  await expect(manager.updateSchedule('held', changes)).rejects.toMatchObject({ code: 'SCHEDULE_BUSY' })
-  await expect(manager.deleteSchedule('held')).rejects.toMatchObject({ code: 'SCHEDULE_BUSY' })
-  await manager.createSchedule({ name: 'free', cron: '* * * * * *', task: work })
-  await nextEvent(events, 'ticked', ({ schedule }) => schedule === 'free')
-  await releaseSchedule()
-  await nextEvent(events, 'ticked', ({ schedule }) => schedule === 'held')
 })
