@@ -192,19 +192,13 @@ describe('a task with', () => {
   })
 
   test('redacted params that are no JSON shows nothing of them', async () => {
-    const row = {
-      ...ended,
-      task_type: 'hiding',
-      task_id: 'task_secret',
-      status: 'pending',
-      completed_at: null,
-    }
-    await sql(`update async_task_types set paused_at = now()`)
-    await insert('async_tasks', row)
+    await insert('async_tasks', { ...ended, task_type: 'hiding', task_id: 'task_secret' })
     const texts = { password: '"Sesame-4711', card: '{"number":"4111-2222"' }
     for (const [key, value] of Object.entries(texts)) {
       await insert('async_task_params', { task_id: 'task_secret', key, value })
     }
+    // Only now may an executor claim it.
+    await sql(`update async_tasks set status = 'pending', completed_at = null where task_id = 'task_secret'`)
     await expect.poll(async () => (await call('GET', '/tasks/task_secret')).json().status).toBe('failed')
     const detail = await call('GET', '/tasks/task_secret')
     expect(detail.json()).toMatchObject({
