@@ -22,6 +22,8 @@ const MAX_STREAMS = 2_000
 /** So that one caller cannot occupy all. */
 const MAX_STREAMS_OF_CALLER = 200
 const MAX_STREAMS_OF_OWNER = 50
+const INSTEAD = ' open already; ask for the task itself now and then'
+const LATER = { headers: { 'retry-after': '30' } }
 
 interface OpenStream {
   /** Ends the stream; cuts it off if the client does not read. */
@@ -63,7 +65,7 @@ export class EventStreams {
    * Streams what `follow` yields as fast as the client reads: Fastify pipes, so nothing is buffered.
    *
    * @param caller null: any visitor
-   * @throws HttpProblem 503 `TOO_MANY_STREAMS`
+   * @throws HttpProblem `TOO_MANY_STREAMS`: 429 for the caller's own streams, 503 for those of all
    */
   async send(
     request: FastifyRequest,
@@ -88,10 +90,12 @@ export class EventStreams {
 
   #requireRoom(caller: StreamCaller | null): void {
     const { max, maxOfCaller, maxOfOwner } = this.#limits
-    if (this.#open.size >= max) throw tooMany(`there are ${max} streams open already`)
+    if (this.#open.size >= max)
+      throw new HttpProblem(503, 'TOO_MANY_STREAMS', `there are ${max} streams${INSTEAD}`, LATER)
     if (caller === null) return
     const own = caller.role === 'owner' ? maxOfOwner : maxOfCaller
-    if ((this.#ofCallers.get(caller.id) ?? 0) >= own) throw tooMany(`you have ${own} streams open already`)
+    if ((this.#ofCallers.get(caller.id) ?? 0) >= own)
+      throw new HttpProblem(429, 'TOO_MANY_STREAMS', `you have ${own} streams${INSTEAD}`, LATER)
   }
 
   /** Returns a signal that aborts when the client has gone or must go. */
@@ -139,12 +143,6 @@ async function* whileRead(
       clearTimeout(timer)
     }
   }
-}
-
-function tooMany(detail: string): HttpProblem {
-  return new HttpProblem(503, 'TOO_MANY_STREAMS', `${detail}; ask for the task itself now and then`, {
-    headers: { 'retry-after': '30' },
-  })
 }
 
 async function* encode(steps: AsyncIterable<FeedStep>, request: FastifyRequest): AsyncGenerator<string> {

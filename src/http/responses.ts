@@ -49,7 +49,7 @@ const DESCRIPTIONS: Record<number, string> = {
   409: 'The current state does not allow this; `code` gives the reason.',
   413: 'The body is too large.',
   415: 'The body is not JSON.',
-  429: 'Too many failures; retry after the seconds in `Retry-After`.',
+  429: 'Too many requests, failures or open streams; retry after the seconds in `Retry-After`.',
   503: 'The server cannot serve at the moment.',
 }
 

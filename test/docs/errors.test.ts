@@ -41,7 +41,10 @@ test('the page has every other code of REST, with its status', () => {
   const thrown = sources.flatMap((file) => [
     ...read(file).matchAll(/(?:HttpProblem|makeProblem)\(\s*(4\d\d|5\d\d),\s*'([A-Z_]+)'/g),
   ])
-  const statuses = new Map(thrown.map(([, status = '', code = '']) => [code, status]))
+  const statuses = new Map<string, string>()
+  const byCode = Map.groupBy(thrown, ([, , code = '']) => code)
+  for (const [code, of] of byCode)
+    statuses.set(code, [...new Set(of.map(([, status]) => status))].sort().join(', '))
   // By the status alone, or by a function.
   const problems = read('src/http/problems.ts')
   for (const [, status = '', code = ''] of problems.matchAll(/^ {2}(4\d\d): '([A-Z_]+)',$/gm))

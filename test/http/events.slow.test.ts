@@ -251,7 +251,7 @@ test.each([
   const open = (id: string) => openEvents(`${url}?id=${id}&role=${role}`)
   const own = await Promise.all(Array.from({ length: max }, () => open('7')))
   const refused = await fetch(`${url}?id=7&role=${role}`)
-  expect([refused.status, refused.headers.get('retry-after')]).toEqual([503, '30'])
+  expect([refused.status, refused.headers.get('retry-after')]).toEqual([429, '30'])
   expect(await refused.json()).toMatchObject({
     code: 'TOO_MANY_STREAMS',
     detail: expect.stringContaining(`you have ${max}`),

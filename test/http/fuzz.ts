@@ -81,7 +81,8 @@ async function ask({ request, path }: RandomRequest): Promise<LightMyRequestResp
   if (!path.endsWith('/events')) return server.asAdmin(request)
   const opened = await server.asAdmin({ ...request, payloadAsStream: true })
   if (opened.statusCode !== 200) return server.asAdmin(request)
-  opened.stream().destroy()
+  // The client has gone: what `inject` returned is not the connection.
+  opened.raw.res.destroy()
   return opened
 }
 

@@ -175,6 +175,8 @@ async function read(request: RandomRequest['request']): Promise<{ status: number
   const isStream = /\/events(\?|$)/.test(request.url)
   const answer = await host.as(OWNER, isStream ? { ...request, payloadAsStream: true } : request)
   const text = isStream ? await readBeginning(answer.stream()) : answer.body
+  // The client has gone: what `inject` returned is not the connection.
+  if (isStream) answer.raw.res.destroy()
   return { status: answer.statusCode, text: JSON.stringify(answer.headers) + text }
 }
 

@@ -85,7 +85,10 @@ async function ask(role: AskedBy, { request, path }: RandomRequest): Promise<Ans
   if (!path.endsWith('/events')) return send(request)
   const opened = await send({ ...request, payloadAsStream: true })
   if (opened.statusCode !== 200) return send(request)
-  return { statusCode: 200, body: await readBeginning(opened.stream()) }
+  const body = await readBeginning(opened.stream())
+  // The client has gone: what `inject` returned is not the connection.
+  opened.raw.res.destroy()
+  return { statusCode: 200, body }
 }
 
 function checkAnswer(role: AskedBy, { request, path }: RandomRequest, { statusCode, body }: Answer): void {

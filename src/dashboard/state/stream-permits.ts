@@ -9,11 +9,11 @@ export function refuseStream(): Response {
   const problem = {
     type: 'about:blank',
     title: 'Too many streams',
-    status: 503,
+    status: 429,
     code: 'TOO_MANY_STREAMS',
     detail: 'other windows of this browser have all connections that streams may take',
   }
-  return Response.json(problem, { status: 503, headers: { 'content-type': 'application/problem+json' } })
+  return Response.json(problem, { status: 429, headers: { 'content-type': 'application/problem+json' } })
 }
 
 /** Opens a stream within the permits that the windows of this browser share; undefined where none is left. */

@@ -120,7 +120,7 @@ describe('an attempt', () => {
       started.open()
       return new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
     })
-    const { manager, executor } = engines.start([long], { shutdownTimeoutMs: 500 })
+    const { manager, executor } = engines.start([long], { shutdownTimeoutMs: 10_000 })
     const published = collect()
     const { taskId } = await manager.createTask(long)
     await started.opened

@@ -52,7 +52,7 @@ describe('stop', () => {
       await leave.opened
     })
     const { manager, executor } = engines.start([polite, deaf], {
-      shutdownTimeoutMs: 8_000,
+      shutdownTimeoutMs: 12_000,
       cancelGraceMs: 60_000,
     })
     const first = await manager.createTask(polite)
@@ -61,7 +61,7 @@ describe('stop', () => {
     const begun = performance.now()
     await executor.stop()
     const took = performance.now() - begun
-    expect(took).toBeGreaterThan(6_300)
+    expect(took).toBeGreaterThan(9_500)
 
     const returned = await manager.getTask(first.taskId)
     expect(returned).toMatchObject({ status: 'pending', retryCount: 0, error: null, executorId: null })
@@ -88,7 +88,7 @@ describe('stop', () => {
     const { manager, executor, events } = createEngine(
       database,
       [deaf],
-      { shutdownTimeoutMs: 10_000 },
+      { shutdownTimeoutMs: 15_000 },
       { hears: true },
     )
     executor.start()
@@ -127,15 +127,15 @@ describe('stop', () => {
       return send()
     })
     const { manager, executor } = createEngine({ ...engines.database, pool }, [work], {
-      shutdownTimeoutMs: 5_000,
+      shutdownTimeoutMs: 20_000,
     })
     executor.start()
     const { taskId } = await manager.createTask(work)
     await started.opened
     const stopped = executor.stop()
     finish.open()
-    // Between the hand-back, at 90 % of the time, and the end of it.
-    await delay(4_700)
+    // Between the hand-back, at 92 % of the time, and the end of it.
+    await delay(18_800)
     write.open()
     await stopped
     expect(await manager.getTask(taskId)).toMatchObject({ status: 'completed', result: 'done' })
@@ -151,7 +151,7 @@ describe('stop', () => {
       ctx.progress(2, 2)
       ctx.log.info('on its way out')
     })
-    const { manager, executor, events } = engines.start([work], { shutdownTimeoutMs: 300 })
+    const { manager, executor, events } = engines.start([work], { shutdownTimeoutMs: 10_000 })
     const late: unknown[] = []
     events.on('late', (event) => late.push(event))
     const { taskId } = await manager.createTask(work)
@@ -170,7 +170,7 @@ describe('stop', () => {
       if (ctx.attempt === 1) await aborted(ctx.signal)
       return ctx.attempt
     })
-    const { manager, executor } = engines.start([work], { shutdownTimeoutMs: 300 })
+    const { manager, executor } = engines.start([work], { shutdownTimeoutMs: 10_000 })
     const { taskId } = await manager.createTask(work)
     await started.opened
     await executor.stop()

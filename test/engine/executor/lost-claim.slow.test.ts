@@ -87,7 +87,7 @@ test('one that ignores its signal holds the task for its grace, and changes noth
 })
 
 test('a stop releases the task of a run that was claimed twice', async () => {
-  const { manager, executor, signals, create, loseClaim } = start({ shutdownTimeoutMs: 5_000 })
+  const { manager, executor, signals, create, loseClaim } = start({ shutdownTimeoutMs: 20_000 })
   const taskId = await create()
   await loseClaim(taskId)
   await aborted(signals[0] as AbortSignal)
