@@ -6,11 +6,10 @@ import {
   type ClaimRequest,
   type ClaimResult,
   Claims,
-  type LimitedClaimResult,
   type TypeClaims,
 } from '../store/claim.ts'
 import { MANY_TYPES, ManyTypeClaims } from '../store/claim-many.ts'
-import { findNextPermit, forgetStarts, ratedTypes } from '../store/rates.ts'
+import { forgetStarts, ratedTypes } from '../store/rates.ts'
 import { ClaimHorizon } from './claim-horizon.ts'
 import type { DueTimer } from './due-timer.ts'
 import { type LimitedClaim, LimitedTypes } from './limited-types.ts'
@@ -88,25 +87,20 @@ export class Claimer {
     return this.#limited.has(taskType)
   }
 
-  hasNoLimit(taskType: string): boolean {
+  /** The end of a task lets another one of the type run. A permit of a rate returns with time alone. */
+  freesPermit(taskType: string): boolean {
     const type = this.#types.get(taskType)
-    return type !== undefined && type.concurrency === null && !isGloballyLimited(type)
+    return type === undefined || type.concurrency !== null || limitsRunning(type)
   }
 
   noteEnd(taskType: string): void {
     this.#limited.noteEnd(taskType)
   }
 
-  /** The end of a task lets another one of the type run. A permit of a rate returns with time alone. */
-  #freesPermit(taskType: string): boolean {
-    const type = this.#types.get(taskType)
-    return type === undefined || type.concurrency !== null || limitsRunning(type)
-  }
-
   /** Claims at once if all slots were busy, the end frees a permit, or there is a backlog; otherwise debounces. */
   noteFreed(taskType: string, wasFull: boolean): void {
     const { wakeUp } = this.#options
-    if (wasFull || !this.#lastClaimFoundFew || this.#freesPermit(taskType)) wakeUp.notify()
+    if (wasFull || !this.#lastClaimFoundFew || this.freesPermit(taskType)) wakeUp.notify()
     else if (!this.#isDebouncing) {
       this.#isDebouncing = true
       wakeUp.notifyAfter(DEBOUNCE_MS, () => {
@@ -154,7 +148,7 @@ export class Claimer {
     const begun = performance.now()
     const result = await this.#claims.claim(request)
     this.#horizon.record(request, result, performance.now() - begun, epoch)
-    this.#readDue(result, begun)()
+    this.#readDue(result, begun)
     const hasOpened = this.#openWaiting(result.waiting)
     const { since, capacity, closed } = request
     const isAll = since.every((one) => one === null) && !capacity.includes(0) && closed?.length === 0
@@ -171,11 +165,11 @@ export class Claimer {
       this.#limited.restore(claim)
       throw error
     })
-    const setPermitTimer = this.#readDue(result, begun)
     const full = isFull(request, result)
     const released = this.#limited.finish(claim, result, full)
-    if (!full) await this.#readPermits(claim, result)
-    setPermitTimer()
+    this.#limited.notePermits(claim, result)
+    this.#readDue(result, begun)
+    this.#forgetStarts()
     if (released.length > 0) this.#options.onCapacityReleased(released)
     // A type with a long backlog stays open: without this, no other one would open beside it.
     const hasOpened = this.#openWaiting(result.waiting.filter((taskType) => !claim.open.has(taskType)))
@@ -189,38 +183,19 @@ export class Claimer {
     return this.#looksLeft > 0
   }
 
-  /** Of types whose due tasks wait although it has looked for them, the next permit of a rate. */
-  async #readPermits(
-    { open }: LimitedClaim,
-    { at: claimedAt, waiting, contended, seen }: LimitedClaimResult,
-  ): Promise<void> {
-    const { db } = this.#options
-    for (const taskType of seen ?? open) {
-      const rate = this.#types.get(taskType)?.rate
-      if (!rate || !waiting.includes(taskType) || contended.includes(taskType)) continue
-      try {
-        const { at } = await findNextPermit(db, { taskType, rate }, claimedAt)
-        this.#limited.notePermit(taskType, at, rate.keyed)
-      } catch {
-        // Claims report outages, and claimed tasks must run: the next claim reads it.
-      }
-    }
-    this.#forgetStarts()
-  }
-
   #forgetStarts(): void {
     const now = performance.now()
     if (now < this.#nextForget) return
     this.#nextForget = now + FORGET_STARTS_MS
-    forgetStarts(this.#options.db, ratedTypes(this.#options.types)).catch(() => {})
+    const rated = ratedTypes(this.#options.types)
+    if (rated.length > 0) forgetStarts(this.#options.db, rated).catch(() => {})
   }
 
-  /** Returns what sets the timer for permits, once those are read. */
-  #readDue({ at, nextDueAt }: ClaimResult, sentAt: number): () => void {
+  #readDue({ at, nextDueAt }: ClaimResult, sentAt: number): void {
     const { dueTimer, permitTimer } = this.#options
     const reading = { sentAt, receivedAt: performance.now(), at }
     dueTimer.read({ ...reading, nextDueAt })
-    return () => permitTimer.read({ ...reading, nextDueAt: this.#limited.nextPermitAt ?? null })
+    permitTimer.read({ ...reading, nextDueAt: this.#limited.nextPermitAt ?? null })
   }
 
   #openWaiting(waiting: readonly string[]): boolean {

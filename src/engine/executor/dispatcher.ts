@@ -45,6 +45,6 @@ export class Dispatcher {
   /** Frees the slot before the write, unless others would take a limited type's slot or a log must be throttled. */
   #onReturned(attempt: Attempt): void {
     const { claimer, slots } = this.#parts
-    if (attempt.isSilent && claimer.hasNoLimit(attempt.task.taskType)) slots.vacate(attempt)
+    if (attempt.isSilent && !claimer.freesPermit(attempt.task.taskType)) slots.vacate(attempt)
   }
 }

@@ -24,6 +24,8 @@ export class LimitedTypes {
   readonly #freedByEnds: ReadonlySet<string>
   /** Those without a permit of their rate until then, by the database's clock. A type with keys may have others. */
   readonly #permitAt = new Map<string, { readonly at: number; readonly keyed: boolean }>()
+  /** Those whose starts count by key. */
+  readonly #keyed: ReadonlySet<string>
   readonly #pollIntervalMs: number
   readonly #open = new Set<string>()
   readonly #closedUntil = new Map<string, number>()
@@ -34,6 +36,7 @@ export class LimitedTypes {
   constructor(types: readonly TypeLimits[], pollIntervalMs: number) {
     this.#limited = new Set(types.filter(isGloballyLimited).map(({ taskType }) => taskType))
     this.#freedByEnds = new Set(types.filter(limitsRunning).map(({ taskType }) => taskType))
+    this.#keyed = new Set(types.filter(({ rate }) => rate?.keyed).map(({ taskType }) => taskType))
     this.#pollIntervalMs = pollIntervalMs
   }
 
@@ -53,10 +56,14 @@ export class LimitedTypes {
     this.#wakeCount += 1
   }
 
-  /** The next permit of a rate; null: none is missing. */
-  notePermit(taskType: string, at: number | null, keyed: boolean): void {
-    if (at === null) this.#permitAt.delete(taskType)
-    else this.#permitAt.set(taskType, { at, keyed })
+  /** Of types whose due tasks wait although the claim has looked for them. */
+  notePermits({ open }: LimitedClaim, { seen, waiting, contended, nextPermits }: LimitedClaimResult): void {
+    for (const taskType of seen ?? open) {
+      const at = nextPermits?.[taskType]
+      if (at === undefined || !waiting.includes(taskType) || contended.includes(taskType)) continue
+      if (at === null) this.#permitAt.delete(taskType)
+      else this.#permitAt.set(taskType, { at, keyed: this.#keyed.has(taskType) })
+    }
   }
 
   /** When the first of these permits is free, by the database's clock. */

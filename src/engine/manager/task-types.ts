@@ -91,7 +91,7 @@ export class TaskTypes {
 
   async #findPermit({ taskType, rate }: TypeLimits): Promise<Date | null> {
     if (!rate) return null
-    const { now, at } = await findNextPermit(this.#db, { taskType, rate })
-    return at === null || at <= now ? null : new Date(at)
+    const at = await findNextPermit(this.#db, { taskType, rate })
+    return at === null ? null : new Date(at)
   }
 }

@@ -8,7 +8,8 @@ import {
   NO_TYPE,
   type TypeClaims,
 } from './claim.ts'
-import { NOT_EXPIRED, nextDueOf, ORDER } from './claim-text.ts'
+import { NOT_EXPIRED, ORDER } from './claim-branches.ts'
+import { nextDueOf } from './claim-text.ts'
 import { EXECUTORS, TASKS, TYPES } from './tables.ts'
 
 /** An executor with more types than this first queries which of them have due tasks. */

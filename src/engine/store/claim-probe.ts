@@ -1,5 +1,5 @@
 import { type Database, execute, statement } from '../../db/database.ts'
-import { NOT_EXPIRED, ORDER } from './claim-text.ts'
+import { NOT_EXPIRED, ORDER } from './claim-branches.ts'
 import { TASKS, TYPES } from './tables.ts'
 
 const WAITS_SINCE_BEFORE = statement(

@@ -1,17 +1,10 @@
 import { type Database, execute, type Statement, statement } from '../../db/database.ts'
 import { isGloballyLimited, type TypeLimits } from '../definition/limits.ts'
-import {
-  branch,
-  type ClaimOptions,
-  claimText,
-  hoppingBranch,
-  KEY_WINDOW,
-  type Limited,
-  ORDER,
-} from './claim-text.ts'
+import { branch, hasWindow, hoppingBranch } from './claim-branches.ts'
+import { type ClaimOptions, claimText, type Limited } from './claim-text.ts'
 import { type RatedType, ratedTypes } from './rates.ts'
 import { compareIds } from './rows.ts'
-import { TASKS, TYPES } from './tables.ts'
+import { TYPES } from './tables.ts'
 
 export interface ClaimedTask {
   /** The row's number, as text: writes of the outcome find the row by it. */
@@ -67,6 +60,11 @@ export interface LimitedClaimResult extends ClaimResult {
   readonly contended: readonly string[]
   /** Types whose due tasks it has looked for. Default: the open ones. */
   readonly seen?: readonly string[]
+  /**
+   * Of types with a rate limit that it has looked at: when the next permit becomes free, in milliseconds of the
+   * database's clock; null: none is missing. Undefined: not read, as the claim was full.
+   */
+  readonly nextPermits?: Readonly<Record<string, number | null>> | undefined
 }
 
 /** One per claimed task, and one of the claim itself, without an id. */
@@ -75,29 +73,24 @@ interface ClaimRow extends ClaimedTask {
   readonly at: number
   readonly waiting: string[] | null
   readonly lockedTypes: string[] | null
+  readonly crowded: string[] | null
+  readonly nextPermits: Record<string, number | null> | null
   readonly nextDueAt: number | null
   readonly isDueLeft: boolean | null
 }
 
 const NO_LIMIT = 1_000_000_000
 
-const NO_ROW = { at: 0, waiting: null, lockedTypes: null, nextDueAt: null, isDueLeft: null }
-
-const NOTHING = { tasks: [], contended: [] }
+const NO_ROW = {
+  ...{ at: 0, waiting: null, lockedTypes: null, crowded: null, nextPermits: null },
+  ...{ nextDueAt: null, isDueLeft: null },
+}
 
 const INSERT_TYPES_INTERVAL_MS = 1_000
 
 const KNOW_TYPES = statement(
   'know_types',
   `insert into ${TYPES} (task_type) select unnest($1::text[]) order by 1 on conflict do nothing`,
-)
-
-const CROWDED = statement(
-  'crowded_types',
-  `select u.task_type as "taskType" from unnest($1::text[]) as u (task_type)
-    where (select true from ${TASKS}
-            where status = 'pending' and task_type = u.task_type and run_at <= now()
-            ${ORDER} offset ${KEY_WINDOW} limit 1)`,
 )
 
 export interface TypeClaims {
@@ -120,6 +113,9 @@ export class Claims implements TypeClaims {
   readonly #globals: readonly number[]
   readonly #limited: readonly string[]
   readonly #rated: readonly RatedType[]
+  readonly #windowed: readonly string[]
+  /** Types that had more due tasks than the window of keys showed: their keys are looked up one by one. */
+  #crowded: ReadonlySet<string> = new Set()
   #plain: Statement | undefined
   #looking: Statement | undefined
   #limitedStatement: Statement | undefined
@@ -141,6 +137,7 @@ export class Claims implements TypeClaims {
     const limited = types.filter(isGloballyLimited)
     this.#limited = limited.map(({ taskType }) => taskType)
     this.#rated = ratedTypes(types)
+    this.#windowed = types.filter(hasWindow).map(({ taskType }) => taskType)
   }
 
   async claim(request: ClaimRequest): Promise<ClaimResult> {
@@ -152,24 +149,14 @@ export class Claims implements TypeClaims {
 
   async claimLimited(request: ClaimRequest, open: ReadonlySet<string>): Promise<LimitedClaimResult> {
     if (this.#typesInsertedAt === Number.NEGATIVE_INFINITY) await this.#insertTypes()
-    this.#limitedStatement ??= this.#statement('claim_limited', 'claimed', branch)
-    const result = await this.#claimOpen(this.#limitedStatement, request, open)
+    const hops = this.#windowed.some((taskType) => open.has(taskType) && this.#crowded.has(taskType))
+    const { result, crowded } = await this.#claimOpen(request, open, hops)
     // The row of a contended type is locked by another claim, or was deleted and must be inserted again.
     const mayBeDeleted =
       result.contended.length > 0 && performance.now() - this.#typesInsertedAt > INSERT_TYPES_INTERVAL_MS
     if (mayBeDeleted) this.#typesInsertedAt = Number.NEGATIVE_INFINITY
-    try {
-      const others = await this.#claimOtherKeys(request, open, result)
-      return {
-        ...result,
-        tasks: [...result.tasks, ...others.tasks],
-        contended: [...new Set([...result.contended, ...others.contended])],
-      }
-    } catch (error) {
-      // Claimed tasks must run; the next claim meets the outage itself.
-      if (result.tasks.length > 0) return result
-      throw error
-    }
+    if (crowded) this.#crowded = new Set(crowded)
+    return hops || !crowded?.length ? result : this.#claimOtherKeys(request, open, result)
   }
 
   async #insertTypes(): Promise<void> {
@@ -177,31 +164,29 @@ export class Claims implements TypeClaims {
     this.#typesInsertedAt = performance.now()
   }
 
-  /** Claims tasks of keys beyond the window, for types with more due tasks than it shows. */
+  /** Claims tasks of keys beyond the window, after a claim that has shown that there are some. */
   async #claimOtherKeys(
     request: ClaimRequest,
     open: ReadonlySet<string>,
-    result: ClaimResult,
-  ): Promise<Pick<LimitedClaimResult, 'tasks' | 'contended'>> {
-    const left = request.limit - result.tasks.length
-    const isKeyed = ({ keyed, rate }: TypeLimits) => keyed || rate?.keyed === true
-    const keyed = this.types.filter((type) => isKeyed(type) && result.waiting.includes(type.taskType))
-    if (left === 0 || keyed.length === 0) return NOTHING
-    const rows = await execute<{ taskType: string }>(this.#db, CROWDED, [
-      keyed.map(({ taskType }) => taskType),
-    ])
-    const crowded = new Set(rows.map(({ taskType }) => taskType).filter((taskType) => open.has(taskType)))
-    if (crowded.size === 0) return NOTHING
+    first: LimitedClaimResult,
+  ): Promise<LimitedClaimResult> {
     const capacity = this.types.map(({ taskType }, i) => {
       const before = request.capacity[i] ?? null
-      return before === null
-        ? null
-        : before - result.tasks.filter((task) => task.taskType === taskType).length
+      return before === null ? null : before - first.tasks.filter((task) => task.taskType === taskType).length
     })
-    this.#hopping ??= this.#statement('claim_keys', 'claimed', (type, i) =>
-      isKeyed(type) ? hoppingBranch(type, i) : [],
-    )
-    return this.#claimOpen(this.#hopping, { ...request, limit: left, capacity }, crowded)
+    const rest = { ...request, limit: request.limit - first.tasks.length, capacity }
+    try {
+      const { result } = await this.#claimOpen(rest, open, true)
+      return {
+        ...result,
+        tasks: [...first.tasks, ...result.tasks],
+        contended: [...new Set([...first.contended, ...result.contended])],
+      }
+    } catch (error) {
+      // Claimed tasks must run; the next claim meets the outage itself.
+      if (first.tasks.length > 0) return first
+      throw error
+    }
   }
 
   #plainStatement(name: string, looks: boolean): Statement {
@@ -231,18 +216,24 @@ export class Claims implements TypeClaims {
     )
   }
 
+  /** `crowded`: undefined where the claim was full. */
   async #claimOpen(
-    statement: Statement,
     request: ClaimRequest,
     open: ReadonlySet<string>,
-  ): Promise<LimitedClaimResult> {
-    const values = [...this.#values(request), this.#globals, [...open], ...this.#rates()]
-    const rows = await execute<ClaimRow>(this.#db, statement, values)
-    const locked = claimOf(rows).lockedTypes ?? []
-    return {
+    hops: boolean,
+  ): Promise<{ result: LimitedClaimResult; crowded: readonly string[] | undefined }> {
+    this.#limitedStatement ??= this.#statement('claim_limited', 'claimed', branch)
+    this.#hopping ??= this.#statement('claim_keys', 'claimed', hoppingBranch)
+    const values = [...this.#values(request), this.#globals, [...open], this.#windowed, ...this.#rates()]
+    const rows = await execute<ClaimRow>(this.#db, hops ? this.#hopping : this.#limitedStatement, values)
+    const { lockedTypes, nextPermits, crowded } = claimOf(rows)
+    const locked = lockedTypes ?? []
+    const result = {
       ...readResult(request, rows),
       contended: [...open].filter((taskType) => !locked.includes(taskType)),
+      nextPermits: nextPermits ?? undefined,
     }
+    return { result, crowded: crowded ?? undefined }
   }
 
   /** Null: the type has no rate limit. */

@@ -1,6 +1,6 @@
 import { type Database, execute, statement } from '../../db/database.ts'
 import type { TypeLimits, TypeRate } from '../definition/limits.ts'
-import { countsFor, pendingKeys } from './claim-text.ts'
+import { countsFor, pendingKeys } from './claim-branches.ts'
 import { STARTS } from './tables.ts'
 
 /** A type whose starts are limited. */
@@ -13,39 +13,28 @@ export function ratedTypes(types: readonly TypeLimits[]): RatedType[] {
   return types.flatMap(({ taskType, rate }) => (rate ? [{ taskType, rate }] : []))
 }
 
-/** Of an instant in milliseconds that was read as a floating-point number. */
-const ROUNDING_MS = 1
-
 // $1: type, $2: starts, $3: for so many milliseconds each, $4: by key. The permit of a key returns when its start number
-// $2, counted back from the last one, no longer counts. Tasks without a key have the key ''. $5: when the claim was made
-// that found none: one which has returned since then is free now. Null: now.
-const COUNTED_MS = `($3::float8 + coalesce(extract(epoch from now())::float8 * 1000 - $5::float8 + ${ROUNDING_MS}, 0))`
-
+// $2, counted back from the last one, no longer counts. Tasks without a key have the key ''.
 const NEXT_PERMIT = statement(
   'next_permit',
   `with recursive ${pendingKeys('rate_key', '$1::text')}
-   select (extract(epoch from now()) * 1000)::float8 as now,
-          (select extract(epoch from min(greatest(now(), nth.started_at + $3::float8 * interval '1 millisecond'))) * 1000
+   select (select extract(epoch from min(nth.started_at + $3::float8 * interval '1 millisecond')) * 1000
              from (select '' as key union all select key from keys where key is not null and $4::boolean) all_keys
             cross join lateral (select s.started_at from ${STARTS} s
-                                 where s.task_type = $1 and s.rate_key = all_keys.key
-                                   and ${countsFor('s', COUNTED_MS)}
+                                 where s.task_type = $1 and s.rate_key = all_keys.key and ${countsFor('s', '$3::float8')}
                                  order by s.started_at desc offset $2::int - 1 limit 1) nth)::float8 as at`,
 )
 
 /**
  * When the next permit becomes free, in milliseconds of the database's clock, of the type or of the first of its keys
- * that has none; null: none was missing at `claimedAt`, by default now.
+ * that has none; null: none is missing.
  */
 export async function findNextPermit(
   db: Database,
   { taskType, rate: { max, windowMs, keyed } }: RatedType,
-  claimedAt?: number,
-): Promise<{ now: number; at: number | null }> {
-  const [row] = await execute<{ now: number; at: number | null }>(db, NEXT_PERMIT, [
-    ...[taskType, max, windowMs, keyed, claimedAt ?? null],
-  ])
-  return row ?? { now: 0, at: null }
+): Promise<number | null> {
+  const [row] = await execute<{ at: number | null }>(db, NEXT_PERMIT, [taskType, max, windowMs, keyed])
+  return row?.at ?? null
 }
 
 // Twice as long as they count, for processes of another version with a longer window.

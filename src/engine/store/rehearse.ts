@@ -1,6 +1,6 @@
 import { type Database, execute, statement } from '../../db/database.ts'
 import type { TypeLimits } from '../definition/limits.ts'
-import { countsFor } from './claim-text.ts'
+import { countsFor } from './claim-branches.ts'
 import { ratedTypes } from './rates.ts'
 import { ATTEMPTS, LOGS, SCHEDULES, STARTS, STEPS, TASKS, TYPES } from './tables.ts'
 

@@ -1,6 +1,6 @@
 import { arrayLiteral, plainArray, type Statement, statement } from '../../db/database.ts'
 import { IS_WATCHED, reportCte } from './changes.ts'
-import { NOT_EXPIRED } from './claim-text.ts'
+import { NOT_EXPIRED } from './claim-branches.ts'
 import { NO_PROGRESS } from './fence.ts'
 import { column, type NewTask } from './insert.ts'
 import { CHANNEL } from './notify.ts'
@@ -10,7 +10,7 @@ import { PARAMS, STEPS, TASKS } from './tables.ts'
 /**
  * Pending tasks take over what a new task with their unique key brings. Two statements in one transaction: the first
  * waits for the rows, the second has a snapshot of its own and therefore sees the params that it removes. A claim of
- * such a row comes before, and the row is no longer pending, or skips it: see `claim-text.ts`.
+ * such a row comes before, and the row is no longer pending, or skips it: see `claim-branches.ts`.
  */
 
 // In the order of keys, as creates lock them. A row that was claimed or ended meanwhile is checked again and left out. One

@@ -129,8 +129,10 @@ describe('rateLimit', () => {
       await engine.manager.createTasks(Array.from({ length: 20 }, () => ({ task: fast })))
       await ended
     })
-    const ofPermits = sent.filter(({ text }) => text.includes('/* tasks_next_permit */'))
-    const ofType = (name: string) => ofPermits.filter(({ values }) => values[0] === name).length
+    const opened = sent.flatMap(({ text, values }) =>
+      /\/\* tasks_claim_(limited|keys)/.test(text) ? [values[7] as string[]] : [],
+    )
+    const ofType = (name: string) => opened.filter((open) => open.includes(name)).length
     expect(ofType('fast')).toBeGreaterThanOrEqual(19)
     // The create alone makes it look again.
     expect(ofType('keyed')).toBeLessThanOrEqual(5)

@@ -154,11 +154,11 @@ describe('a type with keys', () => {
       const db = createDatabase(pool, { prepared: tables.database.prepared, schema: tables.database.schema })
       const made = new Claims(db, SOME_EXECUTOR, [keyed])
       const request = { limit: 10, capacity: [null], since: [null] }
-      const failed = proxy.dropAnswerTo('tasks_crowded_types')
+      const failed = proxy.dropAnswerTo('tasks_claim_keys')
       expect(idsOf(await made.claimLimited(request, new Set(['keyed'])))).toEqual(['task_k1'])
       await failed
       // With nothing taken nothing would be lost, and whoever polls hears of it.
-      const failedAgain = proxy.dropAnswerTo('tasks_crowded_types')
+      const failedAgain = proxy.dropAnswerTo('tasks_claim_keys')
       await expect(made.claimLimited(request, new Set(['keyed']))).rejects.toThrow('Connection terminated')
       await failedAgain
     } finally {
