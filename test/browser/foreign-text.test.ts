@@ -1,9 +1,11 @@
 import path from 'node:path'
 import type { Page } from 'playwright-core'
 import { describe, expect, test } from 'vitest'
+import { addUser } from '../http/bundled-server.ts'
+import { addErrors } from '../support/add-errors.ts'
 import type { TestDatabase } from '../support/database.ts'
 import type { PageServer } from './admin-page.ts'
-import { createHostileTasks, HOSTILE_PARAMS, HUGE, LONG_TYPE, OVERRIDE } from './hostile-tasks.ts'
+import { createHostileTasks, HOSTILE_PARAMS, HUGE, LONG_TYPE, LONG_WORD, OVERRIDE } from './hostile-tasks.ts'
 import { findLayoutFaults } from './layout.ts'
 import { useAdminPage } from './use-admin-page.ts'
 
@@ -54,6 +56,8 @@ useAdminPage(
            from generate_series(1, 3) n`,
         [OVERRIDE],
       )
+      await addErrors(database, LONG_TYPE, [`cannot open ${LONG_WORD}`])
+      await addUser(database, { username: `u${'_long'.repeat(12)}`, password: 'any' }, 'viewer')
       await database.pool.query(
         `insert into async_task_executors (executor_id, host, pid, version, slots, task_types, lease_ms, started_at, heartbeat_at)
      select gen_random_uuid(), repeat('h', 200) || n, n, '1', 32, '{}', 30000, now(), now() - interval '20 minutes' from generate_series(1, 5) n`,
@@ -78,9 +82,24 @@ const SCREENS: [name: string, query: () => string, ready: string][] = [
   ['types', () => '?view=types', 'tbody tr'],
   ['schedules', () => '?view=schedules', 'tbody tr'],
   ['activity', () => '?view=activity', 'tbody tr'],
+  ['errors', () => '?view=errors', 'table.errors tbody tr'],
+  ['type', () => `?view=types&type=${LONG_TYPE}`, '.chart-card'],
+  ['executors', () => '?view=executors', '.executor'],
+  ['account', () => '?view=account', 'tbody tr'],
+  ['no match', () => `?q=${'q'.repeat(100)}&param=${'p'.repeat(100)}:x`, '.empty'],
 ]
 
-describe.each([390, 768, 1440])('at a width of %i pixels', (width) => {
+/** With the longest names in them. */
+const DIALOGS: [name: string, query: string, button: RegExp][] = [
+  ['edit a schedule', '?view=schedules', /^Edit schedule: s_long/],
+  ['delete a schedule', '?view=schedules', /^Delete: s_long/],
+  ['ticks of a schedule', '?view=schedules', /^Ticks of s_long/],
+  ['retry an error', '?view=errors', /^Retry/],
+  ['pause a type and cancel', '?view=types', /^Pause and cancel pending/],
+  ['new password of a user', '?view=account', /^New password/],
+]
+
+describe.each([390, 768, 1440, 1920])('at a width of %i pixels', (width) => {
   test.each(SCREENS)('nothing of the %s is cut off, covered or turned round', async (name, query, ready) => {
     await page.setViewportSize({ width, height: 900 })
     await page.goto(`${server.origin}/admin/${query()}`)
@@ -141,12 +160,13 @@ describe.each([390, 768, 1440])('at a width of %i pixels', (width) => {
     await page.getByLabel('Select all on this page').or(page.locator('.cell-select input')).last().check()
     await page.locator('.bulk').waitFor()
     expect(await findLayoutFaults(page)).toEqual([])
-    await page.goto(`${server.origin}/admin/?view=schedules`)
-    await page.getByRole('button', { name: /^Edit schedule: s_long/ }).click()
-    await page.getByRole('dialog').waitFor()
-    if (PICTURES) await page.screenshot({ path: path.join(PICTURES, `dialog-${width}.png`) })
-    expect(await findLayoutFaults(page)).toEqual([])
-    await page.keyboard.press('Escape')
+    for (const [name, query, button] of DIALOGS) {
+      await page.goto(`${server.origin}/admin/${query}`)
+      await page.getByRole('button', { name: button, disabled: false }).first().click()
+      await page.getByRole('dialog').waitFor()
+      if (PICTURES) await page.screenshot({ path: path.join(PICTURES, `${name}-${width}.png`) })
+      expect(await findLayoutFaults(page), name).toEqual([])
+    }
   })
 })
 
