@@ -1,3 +1,4 @@
+import { QueryClientProvider } from '@tanstack/react-query'
 import { Header } from './components/header.tsx'
 import { Shortcuts } from './components/shortcuts.tsx'
 import { Toasts } from './components/toasts.tsx'
@@ -14,8 +15,9 @@ import { TaskPage } from './pages/task/task-page.tsx'
 import { TypesPage } from './pages/task-types/types-page.tsx'
 import { TasksPage } from './pages/tasks/tasks-page.tsx'
 import { HAS_LOGIN } from './settings.ts'
+import { queryClient } from './state/queries.ts'
 import { useRoute } from './state/route.ts'
-import { ForChanges, ServerStateProvider } from './state/server-state.tsx'
+import { ForChanges, StreamProvider } from './state/server-state.tsx'
 import { connection, session } from './state/session.ts'
 import { useStore } from './state/store.ts'
 
@@ -24,7 +26,13 @@ export function App() {
   return (
     <>
       <ConnectionBanner />
-      {isIn ? <Pages /> : <LoginPage />}
+      {isIn ? (
+        <QueryClientProvider client={queryClient}>
+          <Pages />
+        </QueryClientProvider>
+      ) : (
+        <LoginPage />
+      )}
       <Toasts />
     </>
   )
@@ -34,7 +42,7 @@ function Pages() {
   const text = useText()
   const { view, params } = useRoute()
   return (
-    <ServerStateProvider>
+    <StreamProvider>
       <a className="skip" href="#content">
         {text.app.skip}
       </a>
@@ -62,7 +70,7 @@ function Pages() {
         {view === 'activity' && <ActivityPage params={params} />}
         {view === 'account' && HAS_LOGIN && <AccountPage />}
       </main>
-    </ServerStateProvider>
+    </StreamProvider>
   )
 }
 

@@ -1,11 +1,12 @@
+import { useQuery } from '@tanstack/react-query'
 import { useText } from '../i18n/text.ts'
 import { visible } from '../i18n/visible.ts'
-import { useServerState } from '../state/server-state.tsx'
+import { executorsQuery } from '../state/queries.ts'
 
 /** Host and process while the server knows them; of others the part of the id that tells them apart. */
 export function ExecutorName({ id }: { id: string | null }) {
   const text = useText()
-  const executor = useServerState().executors.data?.find((one) => one.id === id)
+  const executor = useQuery(executorsQuery).data?.find((one) => one.id === id)
   if (id === null) return text.detail.none
   return (
     <span title={visible(id)}>{executor ? visible(`${executor.host} · ${executor.pid}`) : shortId(id)}</span>

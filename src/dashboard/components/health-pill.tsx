@@ -1,6 +1,7 @@
+import { useQuery } from '@tanstack/react-query'
 import { useText } from '../i18n/text.ts'
 import { countSlots } from '../state/health.ts'
-import { useServerState } from '../state/server-state.tsx'
+import { executorsQuery, healthQuery } from '../state/queries.ts'
 import { connection } from '../state/session.ts'
 import { useStore } from '../state/store.ts'
 import { Link } from './link.tsx'
@@ -9,9 +10,10 @@ import { Link } from './link.tsx'
 export function HealthPill() {
   const text = useText()
   const isLost = useStore(connection) === 'lost'
-  const { executors: known, health: assessed } = useServerState()
-  const executors = isLost ? undefined : known.data
-  const health = isLost ? undefined : assessed.data
+  const known = useQuery(executorsQuery).data
+  const assessed = useQuery(healthQuery).data
+  const executors = isLost ? undefined : known
+  const health = isLost ? undefined : assessed
   const alive = executors?.filter((one) => one.alive) ?? []
   const { used, all } = countSlots(alive)
   const level = health?.level ?? 'unknown'

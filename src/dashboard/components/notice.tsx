@@ -1,7 +1,8 @@
-import type { ReactNode } from 'react'
+import { type ReactNode, useRef } from 'react'
 import type { TasksApiError } from '../../client/index.ts'
 import { describeError, useText } from '../i18n/text.ts'
 import { visible } from '../i18n/visible.ts'
+import { retryNow } from '../state/queries.ts'
 import { Icon } from './icon.tsx'
 
 /** What a place says that has nothing to show; `isPage`: a page that has no other title. */
@@ -27,14 +28,28 @@ export function Skeleton({ lines }: { lines: number }) {
   )
 }
 
-export function Failure(props: { error: TasksApiError; onRetry: () => void; isPage?: boolean }) {
-  const { error, onRetry, isPage = false } = props
+interface Reading {
+  readonly data: unknown
+  readonly failureReason: TasksApiError | null
+}
+
+/** In place of what has not been read yet; `lines`: how many it is likely to have. */
+export function Unread({ query, lines }: { query: Reading; lines: number }) {
+  const { data, failureReason } = query
+  // While it is read again, the reason stays, and the button with the focus.
+  const reason = useRef(failureReason)
+  reason.current = data === undefined ? (failureReason ?? reason.current) : null
+  if (data !== undefined) return null
+  return reason.current ? <Failure error={reason.current} /> : <Skeleton lines={lines} />
+}
+
+export function Failure({ error, isPage = false }: { error: TasksApiError; isPage?: boolean }) {
   const text = useText()
   const isMissing = error.code === 'NOT_FOUND' || error.code === 'METHOD_NOT_ALLOWED'
   return (
     <Empty isPage={isPage} title={isMissing ? text.app.unsupported : text.app.failed}>
       {isMissing || <p>{visible(describeError(error, text))}</p>}
-      <button type="button" onClick={onRetry}>
+      <button type="button" onClick={() => retryNow(true)}>
         {text.app.retryNow}
       </button>
     </Empty>

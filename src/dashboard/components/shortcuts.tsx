@@ -2,7 +2,7 @@ import { useEffect, useState } from 'react'
 import type { Dictionary } from '../i18n/en.ts'
 import { useText } from '../i18n/text.ts'
 import { go, type Query, type View } from '../state/route.ts'
-import { useServerState } from '../state/server-state.tsx'
+import { useReadOnly } from '../state/server-state.tsx'
 import { Dialog } from './dialog.tsx'
 
 /** Of those who change something. */
@@ -23,7 +23,7 @@ const SEQUENCE_MS = 1_500
 /** Keys that work everywhere; those of a list or a form are theirs. */
 export function Shortcuts({ view }: { view: View }) {
   const [isHelpOpen, setHelpOpen] = useState(false)
-  const { isReadOnly } = useServerState()
+  const isReadOnly = useReadOnly()
   useEffect(() => {
     let goneAt = Number.NEGATIVE_INFINITY
     const onKey = (event: KeyboardEvent) => {
@@ -86,7 +86,7 @@ const KEYS: [keys: string[], what: keyof Dictionary['shortcuts']][] = [
 
 function Help({ onClose }: { onClose: () => void }) {
   const text = useText()
-  const { isReadOnly } = useServerState()
+  const isReadOnly = useReadOnly()
   const shown = KEYS.filter(([, what]) => !isReadOnly || !CHANGES.includes(what))
   return (
     <Dialog title={text.shortcuts.title} onClose={onClose}>

@@ -1,80 +1,64 @@
+import { useQuery } from '@tanstack/react-query'
 import { createContext, type ReactNode, useContext, useEffect, useRef, useState } from 'react'
 import {
   type ExecutorView,
-  type Health,
   type TaskDetail,
-  type TaskStats,
   TasksApiError,
   type TasksWatchEvent,
-  type TaskTypeView,
-  type UserView,
 } from '../../client/index.ts'
 import { client } from '../client.ts'
-import { HAS_LOGIN } from '../settings.ts'
+import { callerQuery, LIVE, queryClient, retryNow, typesQuery } from './queries.ts'
 import { useRoute } from './route.ts'
-import { type Query, useQuery } from './use-query.ts'
 import { useVisible } from './use-visible.ts'
 
-/** Changes of tasks come one by one; counts and executors are read again only so often. */
+/** Changes of tasks come one by one; what they change is read again only so often. */
 const SETTLE_MS = 500
 
 export type Change = { type: 'reconnected' } | Exclude<TasksWatchEvent, { type: 'open' }>
 type Listener = (change: Change) => void
 
-interface ServerState {
-  readonly stats: Query<TaskStats>
-  readonly executors: Query<ExecutorView[]>
-  readonly types: Query<TaskTypeView[]>
-  readonly health: Query<Health>
-  /** Who looks, where the page has a log-in of its own. */
-  readonly me: Query<UserView>
-  /** The caller changes nothing, so the page offers no change; the server refuses it anyway. */
-  readonly isReadOnly: boolean
+interface Stream {
   readonly listeners: Set<Listener>
   /** The task that is shown and has ended: its stream has closed, and the stream of all tasks takes its place. */
   readonly endedTask: string | undefined
   readonly setEndedTask: (taskId: string | undefined) => void
 }
 
-const Context = createContext<ServerState | undefined>(undefined)
+const Context = createContext<Stream | undefined>(undefined)
 
-/**
- * What every page looks at is read once for all of them. A window has one stream at a time: that of the task that is
- * shown while it goes on, else that of all tasks.
- */
-export function ServerStateProvider({ children }: { children: ReactNode }) {
-  const stats = useQuery('stats', (signal) => client.getStats({ signal }), { everyMs: 10_000 })
-  const executors = useQuery('executors', (signal) => client.listExecutors({ signal }), { everyMs: 3_000 })
-  const health = useQuery('health', (signal) => client.getHealth({ signal }), { everyMs: 5_000 })
-  const types = useQuery('types', (signal) => client.listTaskTypes({ signal }), {
-    everyMs: 30_000,
-  })
-  const me = useQuery(HAS_LOGIN ? 'me' : null, (signal) => client.me({ signal }), { everyMs: null })
-  const caller = useQuery('caller', (signal) => client.getCaller({ signal }), { everyMs: null })
-  const isReadOnly = caller.data?.role === 'viewer'
+/** A window has one stream at a time: that of the task that is shown while it goes on, else that of all tasks. */
+export function StreamProvider({ children }: { children: ReactNode }) {
   const [listeners] = useState(() => new Set<Listener>())
   const [endedTask, setEndedTask] = useState<string>()
   const { view, params } = useRoute()
   useStream(listeners, view !== 'task' || params.get('task') === endedTask)
-  const state = { stats, executors, types, health, me, isReadOnly, listeners, endedTask, setEndedTask }
-  useRefreshOnChange(listeners, { stats, executors, types })
-  return <Context value={state}>{children}</Context>
+  useRefreshOnChange(listeners)
+  return <Context value={{ listeners, endedTask, setEndedTask }}>{children}</Context>
 }
 
-export function useServerState(): ServerState {
-  const state = useContext(Context)
-  if (!state) throw new Error('there is no ServerStateProvider')
-  return state
+export function useEndedTask(): Omit<Stream, 'listeners'> {
+  return useStreamContext()
+}
+
+function useStreamContext(): Stream {
+  const stream = useContext(Context)
+  if (!stream) throw new Error('there is no StreamProvider')
+  return stream
+}
+
+/** The caller changes nothing, so the page offers no change; the server refuses it anyway. */
+export function useReadOnly(): boolean {
+  return useQuery(callerQuery).data?.role === 'viewer'
 }
 
 /** What a caller who changes nothing is not shown. */
 export function ForChanges({ children }: { children: ReactNode }) {
-  return useServerState().isReadOnly ? null : children
+  return useReadOnly() ? null : children
 }
 
 /** Hears of every change of a task. */
 export function useChanges(listener: Listener): void {
-  const { listeners } = useServerState()
+  const { listeners } = useStreamContext()
   const latest = useRef(listener)
   latest.current = listener
   useEffect(() => {
@@ -106,22 +90,17 @@ async function follow(listeners: ReadonlySet<Listener>, signal: AbortSignal): Pr
   }
 }
 
-function useRefreshOnChange(
-  listeners: Set<Listener>,
-  queries: Pick<ServerState, 'stats' | 'executors' | 'types'>,
-): void {
-  const latest = useRef(queries)
-  latest.current = queries
+function useRefreshOnChange(listeners: Set<Listener>): void {
   useEffect(() => {
     let timer: ReturnType<typeof setTimeout> | undefined
-    const refetch = () => {
-      timer = undefined
-      latest.current.stats.refetch()
-      latest.current.executors.refetch()
+    const refresh = () => {
+      timer = isReading() ? setTimeout(refresh, SETTLE_MS) : undefined
+      if (timer === undefined) void queryClient.invalidateQueries({ queryKey: [LIVE] })
     }
-    const hear = (change: Change) => {
-      if (change.type === 'type' || change.type === 'reconnected') latest.current.types.refetch()
-      timer ??= setTimeout(refetch, SETTLE_MS)
+    const hear = ({ type }: Change) => {
+      if (type === 'reconnected') retryNow(false)
+      if (type === 'reconnected' || type === 'type') void queryClient.invalidateQueries(typesQuery)
+      timer ??= setTimeout(refresh, SETTLE_MS)
     }
     listeners.add(hear)
     return () => {
@@ -129,6 +108,12 @@ function useRefreshOnChange(
       clearTimeout(timer)
     }
   }, [listeners])
+}
+
+/** A slow reading may end before the next begins; one that has failed and waits is begun anew. */
+function isReading(): boolean {
+  const predicate = ({ state }: { state: { fetchFailureCount: number } }) => state.fetchFailureCount === 0
+  return queryClient.isFetching({ queryKey: [LIVE], predicate }) > 0
 }
 
 /**

@@ -1,5 +1,6 @@
 import { TasksApiError } from '../../client/index.ts'
 import { currentText, describeError } from '../i18n/text.ts'
+import { queryClient } from './queries.ts'
 import type { Query } from './route.ts'
 import { Store } from './store.ts'
 
@@ -38,4 +39,11 @@ export async function attempt<T>(work: () => Promise<T>): Promise<T | undefined>
     if (error.status !== 401) say(describeError(error, currentText()), 'problem')
     return undefined
   }
+}
+
+/** As `attempt`, for what changes something on the server: all that is shown is read again. */
+export async function change<T>(work: () => Promise<T>): Promise<T | undefined> {
+  const done = await attempt(work)
+  void queryClient.invalidateQueries()
+  return done
 }

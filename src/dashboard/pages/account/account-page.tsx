@@ -1,6 +1,7 @@
+import { useQuery } from '@tanstack/react-query'
 import { useText } from '../../i18n/text.ts'
 import { useFormerPlace } from '../../state/place.ts'
-import { useServerState } from '../../state/server-state.tsx'
+import { meQuery } from '../../state/queries.ts'
 import { useTitle } from '../../state/use-title.ts'
 import { PasswordCard } from './password-card.tsx'
 import { SessionsCard } from './sessions-card.tsx'
@@ -10,7 +11,7 @@ import { UsersCard } from './users-card.tsx'
 export function AccountPage() {
   const text = useText()
   useTitle(text.account.title)
-  const { me } = useServerState()
+  const me = useQuery(meQuery)
   useFormerPlace(me.data !== undefined)
   return (
     <>

@@ -1,19 +1,24 @@
+import { useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
 import type { OpenSessionView } from '../../../client/index.ts'
 import { client } from '../../client.ts'
 import { Confirm } from '../../components/dialog.tsx'
-import { Failure, Skeleton } from '../../components/notice.tsx'
+import { Unread } from '../../components/notice.tsx'
 import { TableHead } from '../../components/table-head.tsx'
 import { Ago } from '../../components/time.tsx'
 import { useText } from '../../i18n/text.ts'
 import { visible } from '../../i18n/visible.ts'
+import { every } from '../../state/queries.ts'
 import { forgetPerson, leaveSession } from '../../state/session.ts'
-import { attempt, say } from '../../state/toasts.ts'
-import { useQuery } from '../../state/use-query.ts'
+import { attempt, change, say } from '../../state/toasts.ts'
 
 export function SessionsCard() {
   const text = useText()
-  const list = useQuery('sessions', (signal) => client.listSessions({ signal }), { everyMs: 30_000 })
+  const list = useQuery({
+    queryKey: ['sessions'],
+    queryFn: ({ signal }) => client.listSessions({ signal }),
+    refetchInterval: every(30_000),
+  })
   const [isAsking, setAsking] = useState(false)
   const endAll = async () => {
     const stay = forgetPerson()
@@ -28,8 +33,7 @@ export function SessionsCard() {
           {text.account.endAll}
         </button>
       </div>
-      {list.error && !list.data && <Failure error={list.error} onRetry={list.refetch} />}
-      {!list.error && !list.data && <Skeleton lines={2} />}
+      <Unread query={list} lines={2} />
       {list.data && (
         <table className="plain">
           <TableHead
@@ -42,7 +46,7 @@ export function SessionsCard() {
           />
           <tbody>
             {list.data.map((one) => (
-              <SessionRow key={one.id} session={one} onEnd={list.refetch} />
+              <SessionRow key={one.id} session={one} />
             ))}
           </tbody>
         </table>
@@ -61,14 +65,12 @@ export function SessionsCard() {
   )
 }
 
-function SessionRow({ session, onEnd }: { session: OpenSessionView; onEnd: () => void }) {
+function SessionRow({ session }: { session: OpenSessionView }) {
   const text = useText()
   const { id, userAgent, address, createdAt, lastUsedAt, current } = session
   const browser = userAgent === null ? text.account.unknown : visible(userAgent)
   const end = async () => {
-    if ((await attempt(async () => (await client.endSession(id)) ?? true)) === undefined) return
-    say(text.account.isEnded)
-    onEnd()
+    if (await change(async () => (await client.endSession(id)) ?? true)) say(text.account.isEnded)
   }
   return (
     <tr>

@@ -4,12 +4,13 @@ import { client } from '../../client.ts'
 import { Dialog } from '../../components/dialog.tsx'
 import { FieldFrame } from '../../components/field.tsx'
 import { describeError, useText } from '../../i18n/text.ts'
+import { queryClient } from '../../state/queries.ts'
 import { say } from '../../state/toasts.ts'
 import { PasswordField } from './password-field.tsx'
 
 /** Adds a user; with `user`: sets the user's password. */
-export function UserDialog(props: { user?: AccountView; onClose: () => void; onSaved: () => void }) {
-  const { user, onClose, onSaved } = props
+export function UserDialog(props: { user?: AccountView; onClose: () => void }) {
+  const { user, onClose } = props
   const text = useText()
   const [draft, setDraft] = useState<NameAndRoleDraft>({ username: '', role: 'viewer' })
   const [password, setPassword] = useState('')
@@ -23,8 +24,9 @@ export function UserDialog(props: { user?: AccountView; onClose: () => void; onS
       if (!(thrown instanceof TasksApiError)) throw thrown
       return setError(thrown)
     }
+    void queryClient.invalidateQueries()
     say(user ? text.account.isReset(user.username) : text.account.isAdded(draft.username))
-    onSaved()
+    onClose()
   }
   const problem = error && describeError(error, text)
   const isWeak = error?.code === 'WEAK_PASSWORD'

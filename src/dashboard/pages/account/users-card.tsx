@@ -1,20 +1,24 @@
+import { useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
 import type { AccountView, UserChange } from '../../../client/index.ts'
 import { client } from '../../client.ts'
 import { Icon } from '../../components/icon.tsx'
-import { Failure, Skeleton } from '../../components/notice.tsx'
+import { Unread } from '../../components/notice.tsx'
 import { TableHead } from '../../components/table-head.tsx'
 import { useText } from '../../i18n/text.ts'
 import { visible } from '../../i18n/visible.ts'
-import { useServerState } from '../../state/server-state.tsx'
-import { attempt } from '../../state/toasts.ts'
-import { useQuery } from '../../state/use-query.ts'
+import { every, meQuery } from '../../state/queries.ts'
+import { change } from '../../state/toasts.ts'
 import { UserDialog } from './user-dialog.tsx'
 
 /** For admins. */
 export function UsersCard() {
   const text = useText()
-  const list = useQuery('users', (signal) => client.listUsers({ signal }), { everyMs: 30_000 })
+  const list = useQuery({
+    queryKey: ['users'],
+    queryFn: ({ signal }) => client.listUsers({ signal }),
+    refetchInterval: every(30_000),
+  })
   const [open, setOpen] = useState<AccountView | 'new'>()
   return (
     <section className="card table-card">
@@ -25,40 +29,26 @@ export function UsersCard() {
           {text.account.add}
         </button>
       </div>
-      {list.error && !list.data && <Failure error={list.error} onRetry={list.refetch} />}
-      {!list.error && !list.data && <Skeleton lines={2} />}
+      <Unread query={list} lines={2} />
       {list.data && (
         <table className="plain">
           <TableHead columns={[text.account.name, text.account.role, text.account.enabled]} />
           <tbody>
             {list.data.map((user) => (
-              <UserRow key={user.id} user={user} onChange={list.refetch} onReset={() => setOpen(user)} />
+              <UserRow key={user.id} user={user} onReset={() => setOpen(user)} />
             ))}
           </tbody>
         </table>
       )}
-      {open && (
-        <UserDialog
-          {...(open === 'new' ? {} : { user: open })}
-          onClose={() => setOpen(undefined)}
-          onSaved={() => {
-            setOpen(undefined)
-            list.refetch()
-          }}
-        />
-      )}
+      {open && <UserDialog {...(open === 'new' ? {} : { user: open })} onClose={() => setOpen(undefined)} />}
     </section>
   )
 }
 
-function UserRow(props: { user: AccountView; onChange: () => void; onReset: () => void }) {
-  const { user, onChange, onReset } = props
+function UserRow({ user, onReset }: { user: AccountView; onReset: () => void }) {
   const text = useText()
-  const isSelf = useServerState().me.data?.id === user.id
-  const change = async (values: UserChange) => {
-    await attempt(() => client.changeUser(user.id, values))
-    onChange()
-  }
+  const isSelf = useQuery(meQuery).data?.id === user.id
+  const changeUser = (values: UserChange) => change(() => client.changeUser(user.id, values))
   return (
     <tr>
       <td className="foreign">{visible(user.username)}</td>
@@ -67,7 +57,7 @@ function UserRow(props: { user: AccountView; onChange: () => void; onReset: () =
           aria-label={`${text.account.role}: ${user.username}`}
           value={user.role}
           disabled={isSelf}
-          onChange={(event) => void change({ role: event.target.value === 'admin' ? 'admin' : 'viewer' })}
+          onChange={(event) => void changeUser({ role: event.target.value === 'admin' ? 'admin' : 'viewer' })}
         >
           {user.role === 'user' && <option value="user">{text.account.roles.user}</option>}
           <option value="admin">{text.account.roles.admin}</option>
@@ -81,7 +71,7 @@ function UserRow(props: { user: AccountView; onChange: () => void; onReset: () =
           aria-label={`${text.account.enabled}: ${user.username}`}
           checked={!user.disabled}
           disabled={isSelf}
-          onChange={() => void change({ disabled: !user.disabled })}
+          onChange={() => void changeUser({ disabled: !user.disabled })}
         />
       </td>
       <td className="row-actions">

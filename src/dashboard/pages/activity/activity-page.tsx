@@ -1,14 +1,15 @@
+import { keepPreviousData, useQuery } from '@tanstack/react-query'
 import type { AuditEntry } from '../../../client/index.ts'
 import { client } from '../../client.ts'
 import { Icon } from '../../components/icon.tsx'
 import { Link } from '../../components/link.tsx'
-import { Empty, Failure, Skeleton } from '../../components/notice.tsx'
+import { Empty, Unread } from '../../components/notice.tsx'
 import { Instant } from '../../components/time.tsx'
 import { useText } from '../../i18n/text.ts'
 import { visible } from '../../i18n/visible.ts'
 import { useFormerPlace } from '../../state/place.ts'
+import { every } from '../../state/queries.ts'
 import { go } from '../../state/route.ts'
-import { useQuery } from '../../state/use-query.ts'
 import { useTitle } from '../../state/use-title.ts'
 import { type ActivityFilter, readActivityState, toActivityQuery } from './activity-filter.ts'
 import { ActivityFilterBar } from './activity-filter-bar.tsx'
@@ -20,11 +21,12 @@ export function ActivityPage({ params }: { params: URLSearchParams }) {
   const text = useText()
   useTitle(text.activity.title)
   const { filter, cursor } = readActivityState(params)
-  const list = useQuery(
-    JSON.stringify([filter, cursor]),
-    (signal) => client.listAudit({ ...filter, cursor }, { signal }),
-    { everyMs: cursor === undefined ? EVERY_MS : null, keepPrevious: true },
-  )
+  const list = useQuery({
+    queryKey: ['activity', filter, cursor],
+    queryFn: ({ signal }) => client.listAudit({ ...filter, cursor }, { signal }),
+    refetchInterval: cursor === undefined && every(EVERY_MS),
+    placeholderData: keepPreviousData,
+  })
   useFormerPlace(list.data !== undefined)
   return (
     <>
@@ -33,8 +35,7 @@ export function ActivityPage({ params }: { params: URLSearchParams }) {
       </div>
       <div className="card">
         <ActivityFilterBar filter={filter} />
-        {list.error && !list.data && <Failure error={list.error} onRetry={list.refetch} />}
-        {!list.error && !list.data && <Skeleton lines={6} />}
+        <Unread query={list} lines={6} />
         {list.data?.entries.length === 0 && (
           <Empty title={text.activity.empty}>
             <p>{text.activity.emptyText}</p>

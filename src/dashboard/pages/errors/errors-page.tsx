@@ -1,12 +1,13 @@
+import { keepPreviousData, useQuery } from '@tanstack/react-query'
 import type { ErrorGroup } from '../../../client/index.ts'
 import { client } from '../../client.ts'
 import { Link } from '../../components/link.tsx'
-import { Empty, Failure, Skeleton } from '../../components/notice.tsx'
+import { Empty, Unread } from '../../components/notice.tsx'
 import { TableHead } from '../../components/table-head.tsx'
 import { useText } from '../../i18n/text.ts'
 import { useFormerPlace } from '../../state/place.ts'
+import { every } from '../../state/queries.ts'
 import { go } from '../../state/route.ts'
-import { useQuery } from '../../state/use-query.ts'
 import { useTitle } from '../../state/use-title.ts'
 import { TypeField } from '../tasks/filter-bar.tsx'
 import { GroupRow } from './group-row.tsx'
@@ -34,11 +35,12 @@ export function ErrorsPage({ params }: { params: URLSearchParams }) {
   const mark = MARKS.find((one) => one === params.get('mark')) ?? 'unseen'
   const taskType = params.get('type') || undefined
   const seen = mark === 'all' ? undefined : mark === 'seen'
-  const groups = useQuery(
-    JSON.stringify(['errors', taskType, seen]),
-    (signal) => client.listErrorGroups({ taskType, seen }, { signal }),
-    { everyMs: POLL_MS, keepPrevious: true },
-  )
+  const groups = useQuery({
+    queryKey: ['errors', taskType, seen],
+    queryFn: ({ signal }) => client.listErrorGroups({ taskType, seen }, { signal }),
+    refetchInterval: every(POLL_MS),
+    placeholderData: keepPreviousData,
+  })
   useFormerPlace(groups.data !== undefined)
   return (
     <>
@@ -50,15 +52,14 @@ export function ErrorsPage({ params }: { params: URLSearchParams }) {
           onChange={(type) => go(toQuery({ mark, taskType: type || undefined }), { replace: true })}
         />
       </div>
-      {groups.error && !groups.data && <Failure error={groups.error} onRetry={groups.refetch} />}
-      {!groups.error && !groups.data && <Skeleton lines={6} />}
+      <Unread query={groups} lines={6} />
       {groups.data?.length === 0 && <Nothing mark={mark} taskType={taskType} />}
-      {groups.data && groups.data.length > 0 && <GroupTable groups={groups.data} onChange={groups.refetch} />}
+      {groups.data && groups.data.length > 0 && <GroupTable groups={groups.data} />}
     </>
   )
 }
 
-function GroupTable({ groups, onChange }: { groups: readonly ErrorGroup[]; onChange: () => void }) {
+function GroupTable({ groups }: { groups: readonly ErrorGroup[] }) {
   const text = useText()
   const { error, lastDay, count, first, last } = text.errors
   return (
@@ -67,7 +68,7 @@ function GroupTable({ groups, onChange }: { groups: readonly ErrorGroup[]; onCha
         <TableHead columns={[error, lastDay, count, first, last]} />
         <tbody>
           {groups.map((group) => (
-            <GroupRow key={group.id} group={group} onChange={onChange} />
+            <GroupRow key={group.id} group={group} />
           ))}
         </tbody>
       </table>

@@ -8,11 +8,11 @@ import { Ago } from '../../components/time.tsx'
 import { useText } from '../../i18n/text.ts'
 import { visible } from '../../i18n/visible.ts'
 import { ForChanges } from '../../state/server-state.tsx'
-import { attempt, say } from '../../state/toasts.ts'
+import { change, say } from '../../state/toasts.ts'
 import { ConfirmBulk, useBulk } from '../tasks/bulk-action.tsx'
 import { Histogram } from './histogram.tsx'
 
-export function GroupRow({ group, onChange }: { group: ErrorGroup; onChange: () => void }) {
+export function GroupRow({ group }: { group: ErrorGroup }) {
   const text = useText()
   const { id, taskType, message, error, lastTaskId, count, failedTasks, firstAt, lastAt } = group
   const tasks = { type: taskType, status: 'failed', group: message === null ? undefined : id }
@@ -48,22 +48,17 @@ export function GroupRow({ group, onChange }: { group: ErrorGroup; onChange: () 
           <span className="visually-hidden"> {visible(message ?? taskType)}</span>
         </Link>
         <ForChanges>
-          {message !== null && <RetryGroup group={group} onChange={onChange} />}
-          <MarkGroup group={group} onChange={onChange} />
+          {message !== null && <RetryGroup group={group} />}
+          <MarkGroup group={group} />
         </ForChanges>
       </td>
     </tr>
   )
 }
 
-interface ActionProps {
-  readonly group: ErrorGroup
-  readonly onChange: () => void
-}
-
-function RetryGroup({ group: { id, failedTasks, message }, onChange }: ActionProps) {
+function RetryGroup({ group: { id, failedTasks, message } }: { group: ErrorGroup }) {
   const text = useText()
-  const bulk = useBulk(() => ({ filter: { errorGroup: id } }), onChange)
+  const bulk = useBulk(() => ({ filter: { errorGroup: id } }))
   const isPossible = failedTasks > 0
   return (
     <>
@@ -82,16 +77,14 @@ function RetryGroup({ group: { id, failedTasks, message }, onChange }: ActionPro
   )
 }
 
-function MarkGroup({ group: { id, seenAt, message, taskType }, onChange }: ActionProps) {
+function MarkGroup({ group: { id, seenAt, message, taskType } }: { group: ErrorGroup }) {
   const text = useText()
   const isSeen = seenAt !== null
   const toggle = async () => {
-    const marked = await attempt(() =>
+    const marked = await change(() =>
       isSeen ? client.markErrorGroupUnseen(id) : client.markErrorGroupSeen(id),
     )
-    if (!marked) return
-    say(isSeen ? text.errors.isUnseen : text.errors.isSeen)
-    onChange()
+    if (marked) say(isSeen ? text.errors.isUnseen : text.errors.isSeen)
   }
   return (
     <button type="button" className="small" onClick={() => void toggle()}>

@@ -1,9 +1,10 @@
+import { useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
 import type { ExecutorRun, ExecutorView } from '../../../client/index.ts'
 import { client } from '../../client.ts'
 import { Name } from '../../components/foreign.tsx'
 import { Link } from '../../components/link.tsx'
-import { Empty, Failure, Skeleton } from '../../components/notice.tsx'
+import { Empty, Failure, Unread } from '../../components/notice.tsx'
 import { Ago, Elapsed } from '../../components/time.tsx'
 import { useText } from '../../i18n/text.ts'
 import { formatSeconds } from '../../i18n/time.ts'
@@ -11,9 +12,8 @@ import { visible } from '../../i18n/visible.ts'
 import { aliveFirst } from '../../state/health.ts'
 import { useFormerPlace } from '../../state/place.ts'
 import { language } from '../../state/preferences.ts'
-import { useServerState } from '../../state/server-state.tsx'
+import { every, executorsQuery } from '../../state/queries.ts'
 import { useStore } from '../../state/store.ts'
-import { useQuery } from '../../state/use-query.ts'
 import { useTitle } from '../../state/use-title.ts'
 import { LanesChart } from './lanes-chart.tsx'
 import { RunsTable } from './runs-table.tsx'
@@ -30,7 +30,7 @@ const SHOWN_RUNNING = 20
 export function ExecutorsPage({ params }: { params: URLSearchParams }) {
   const text = useText()
   useTitle(text.overview.executors)
-  const { executors } = useServerState()
+  const executors = useQuery(executorsQuery)
   useFormerPlace(executors.data !== undefined)
   const [isWhole, setWhole] = useState(false)
   const only = params.get('executor')
@@ -41,8 +41,7 @@ export function ExecutorsPage({ params }: { params: URLSearchParams }) {
         <h1>{text.overview.executors}</h1>
         {only !== null && <Link to={{ view: 'executors' }}>{text.executors.all}</Link>}
       </div>
-      {executors.error && !executors.data && <Failure error={executors.error} onRetry={executors.refetch} />}
-      {!executors.error && !executors.data && <Skeleton lines={4} />}
+      <Unread query={executors} lines={4} />
       {executors.data && all.length === 0 && (
         <Empty title={only === null ? text.overview.noExecutor : text.executors.gone} />
       )}
@@ -62,9 +61,11 @@ function ExecutorCard({ executor }: { executor: ExecutorView }) {
   const { id, alive, heartbeatAgeMs, slots, stuck } = executor
   const text = useText()
   const isKept = alive || heartbeatAgeMs < KEPT_MS
-  const read = useQuery(isKept ? `runs ${id}` : null, (signal) => client.listExecutorRuns(id, { signal }), {
-    everyMs: alive ? POLL_MS : null,
-    keepPrevious: true,
+  const read = useQuery({
+    queryKey: ['runs', id],
+    queryFn: ({ signal }) => client.listExecutorRuns(id, { signal }),
+    enabled: isKept,
+    refetchInterval: alive && every(POLL_MS),
   })
   const { runs = [], omitted = 0 } = read.data ?? {}
   return (
@@ -72,7 +73,7 @@ function ExecutorCard({ executor }: { executor: ExecutorView }) {
       <ExecutorHead executor={executor} />
       <Stuck taskIds={stuck} />
       <RunningNow runs={runs.filter(({ endedAt }) => endedAt === null)} stuck={stuck} />
-      {read.error && !read.data && <Failure error={read.error} onRetry={read.refetch} />}
+      {read.failureReason && !read.data && <Failure error={read.failureReason} />}
       {isKept && <LanesChart runs={runs} slots={slots} />}
       {omitted > 0 && <p className="hint">{text.executors.omitted(omitted)}</p>}
       {runs.length > 0 && <RunsTable runs={runs} />}

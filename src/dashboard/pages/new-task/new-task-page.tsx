@@ -1,12 +1,12 @@
+import { useQuery } from '@tanstack/react-query'
 import type { TaskDetail } from '../../../client/index.ts'
 import { client } from '../../client.ts'
 import { FieldFrame } from '../../components/field.tsx'
-import { Empty, Failure, Skeleton } from '../../components/notice.tsx'
+import { Empty, Unread } from '../../components/notice.tsx'
 import { useText } from '../../i18n/text.ts'
 import { visible } from '../../i18n/visible.ts'
+import { typesQuery } from '../../state/queries.ts'
 import { go } from '../../state/route.ts'
-import { useServerState } from '../../state/server-state.tsx'
-import { useQuery } from '../../state/use-query.ts'
 import { useTitle } from '../../state/use-title.ts'
 import { TaskForm } from './task-form.tsx'
 
@@ -15,34 +15,34 @@ export function NewTaskPage({ params }: { params: URLSearchParams }) {
   const text = useText()
   useTitle(text.form.title)
   const from = params.get('from')
-  const original = useQuery<TaskDetail>(from, (signal) => client.getTask(from ?? '', { signal }), {
-    everyMs: null,
+  const original = useQuery({
+    queryKey: ['original', from],
+    queryFn: ({ signal }) => client.getTask(from ?? '', { signal }),
+    enabled: from !== null,
+    // The form starts from it, and takes over no later answer.
+    gcTime: 0,
   })
-  const { types } = useServerState()
+  const types = useQuery(typesQuery)
+  const isReady = types.data && (from === null || original.data)
   return (
     <>
       <div className="page-head">
         <h1>{text.form.title}</h1>
       </div>
-      {types.error && !types.data && <Failure error={types.error} onRetry={types.refetch} />}
-      {original.error && <Failure error={original.error} onRetry={original.refetch} />}
+      {!isReady && <Unread query={types.data ? original : types} lines={5} />}
       {types.data?.length === 0 && (
         <Empty title={text.form.noTypes}>
           <p>{text.form.noTypesText}</p>
         </Empty>
       )}
-      {types.data && types.data.length > 0 && (from === null || original.data) ? (
-        <Chooser chosen={params.get('type')} original={original.data} />
-      ) : (
-        !types.error && !original.error && !types.data?.length && <Skeleton lines={5} />
-      )}
+      {isReady && types.data.length > 0 && <Chooser chosen={params.get('type')} original={original.data} />}
     </>
   )
 }
 
 function Chooser({ chosen, original }: { chosen: string | null; original: TaskDetail | undefined }) {
   const text = useText()
-  const types = useServerState().types.data ?? []
+  const types = useQuery(typesQuery).data ?? []
   const only = types.length === 1 ? types[0]?.taskType : undefined
   const taskType = chosen ?? original?.taskType ?? only ?? ''
   const type = types.find((one) => one.taskType === taskType)

@@ -1,10 +1,11 @@
+import { useQuery } from '@tanstack/react-query'
 import type { Overview } from '../../../client/index.ts'
 import { Link } from '../../components/link.tsx'
 import { useText } from '../../i18n/text.ts'
 import { formatSeconds } from '../../i18n/time.ts'
 import { oldestWait } from '../../state/health.ts'
 import { language } from '../../state/preferences.ts'
-import { useServerState } from '../../state/server-state.tsx'
+import { statsQuery } from '../../state/queries.ts'
 import { useStore } from '../../state/store.ts'
 
 const OTHERS = ['retrying', 'later', 'paused', 'unserved'] as const
@@ -13,7 +14,7 @@ const OTHERS = ['retrying', 'later', 'paused', 'unserved'] as const
 export function Backlog({ overview: { backlog, taskType } }: { overview: Overview }) {
   const text = useText()
   const lang = useStore(language)
-  const oldest = oldestWait(useServerState().stats.data)
+  const oldest = oldestWait(useQuery(statsQuery).data)
   return (
     <div className="card tile">
       <div className="tile-head">

@@ -1,3 +1,4 @@
+import { useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
 import type { ExecutorView } from '../../../client/index.ts'
 import { Name } from '../../components/foreign.tsx'
@@ -6,12 +7,12 @@ import { useText } from '../../i18n/text.ts'
 import { formatSeconds } from '../../i18n/time.ts'
 import { aliveFirst } from '../../state/health.ts'
 import { language } from '../../state/preferences.ts'
-import { useServerState } from '../../state/server-state.tsx'
+import { executorsQuery } from '../../state/queries.ts'
 import { useStore } from '../../state/store.ts'
 
 export function Executors() {
   const text = useText()
-  const executors = useServerState().executors.data
+  const executors = useQuery(executorsQuery).data
   const [isWhole, setWhole] = useState(false)
   const sorted = aliveFirst(executors)
   return (

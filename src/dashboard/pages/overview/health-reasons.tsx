@@ -1,11 +1,12 @@
+import { useQuery } from '@tanstack/react-query'
 import type { HealthReason } from '../../../client/index.ts'
 import { shortId } from '../../components/executor-name.tsx'
 import { Icon } from '../../components/icon.tsx'
 import { Link } from '../../components/link.tsx'
 import { useText } from '../../i18n/text.ts'
 import { visible } from '../../i18n/visible.ts'
+import { healthQuery } from '../../state/queries.ts'
 import type { Query } from '../../state/route.ts'
-import { useServerState } from '../../state/server-state.tsx'
 import { connection } from '../../state/session.ts'
 import { useStore } from '../../state/store.ts'
 
@@ -13,7 +14,7 @@ import { useStore } from '../../state/store.ts'
 export function HealthReasons() {
   const text = useText()
   const isLost = useStore(connection) === 'lost'
-  const health = useServerState().health.data
+  const health = useQuery(healthQuery).data
   const level = isLost || !health ? 'unknown' : health.level
   const reasons = (!isLost && health?.reasons) || []
   return (

@@ -1,11 +1,10 @@
+import { useQuery } from '@tanstack/react-query'
 import type { Overview, OverviewRange } from '../../../client/index.ts'
-import { client } from '../../client.ts'
-import { Failure, Skeleton } from '../../components/notice.tsx'
+import { Unread } from '../../components/notice.tsx'
 import { useText } from '../../i18n/text.ts'
 import { visible } from '../../i18n/visible.ts'
+import { overviewQuery, statsQuery, typesQuery } from '../../state/queries.ts'
 import { go } from '../../state/route.ts'
-import { useServerState } from '../../state/server-state.tsx'
-import { useQuery } from '../../state/use-query.ts'
 import { useTitle } from '../../state/use-title.ts'
 import { Backlog, Slots } from './backlog.tsx'
 import { Charts } from './charts.tsx'
@@ -13,19 +12,13 @@ import { Executors } from './executors.tsx'
 import { HealthReasons } from './health-reasons.tsx'
 import { Ranges, readRange } from './ranges.tsx'
 
-const POLL_MS = 10_000
-
 /** The first questions of somebody on call: is it healthy, what is failing, since when, what waits. */
 export function OverviewPage({ params }: { params: URLSearchParams }) {
   const text = useText()
   useTitle(text.overview.title)
   const range = readRange(params)
   const taskType = params.get('type') ?? undefined
-  const overview = useQuery(
-    `overview ${range} ${taskType ?? ''}`,
-    (signal) => client.getOverview({ range, taskType }, { signal }),
-    { everyMs: POLL_MS, keepPrevious: true },
-  )
+  const overview = useQuery(overviewQuery(range, taskType))
   return (
     <>
       <h1 className="visually-hidden">{text.overview.title}</h1>
@@ -34,8 +27,7 @@ export function OverviewPage({ params }: { params: URLSearchParams }) {
         <Ranges range={range} to={{ view: 'overview', type: taskType }} />
         <TypeChoice range={range} taskType={taskType} />
       </div>
-      {overview.error && !overview.data && <Failure error={overview.error} onRetry={overview.refetch} />}
-      {!overview.error && !overview.data && <Skeleton lines={6} />}
+      <Unread query={overview} lines={6} />
       {overview.data && <Figures overview={overview.data} />}
     </>
   )
@@ -62,7 +54,8 @@ interface Choice {
 
 function TypeChoice({ range, taskType }: Choice) {
   const text = useText()
-  const { stats, types } = useServerState()
+  const stats = useQuery(statsQuery)
+  const types = useQuery(typesQuery)
   const known = new Set([
     ...(types.data?.map((one) => one.taskType) ?? []),
     ...(stats.data?.byType.map((one) => one.taskType) ?? []),

@@ -1,3 +1,4 @@
+import { useQuery } from '@tanstack/react-query'
 import type { FormEvent } from 'react'
 import { type ScheduleView, TasksApiError, type TaskTypeView } from '../../../client/index.ts'
 import { client } from '../../client.ts'
@@ -12,7 +13,7 @@ import { ParamsForm } from '../../params/params-form.tsx'
 import { type ParamsDraft, useParams } from '../../params/use-params.ts'
 import { findUnreadable, useRefusal } from '../../params/use-refusal.ts'
 import { useKept } from '../../state/kept.ts'
-import { useServerState } from '../../state/server-state.tsx'
+import { queryClient, typesQuery } from '../../state/queries.ts'
 import { say } from '../../state/toasts.ts'
 import { CronPreview } from './cron-preview.tsx'
 
@@ -31,13 +32,12 @@ interface Draft {
 interface DialogProps {
   schedule?: ScheduleView
   onClose: () => void
-  onSaved: () => void
 }
 
 export function ScheduleDialog(props: DialogProps) {
   const { schedule, onClose } = props
   const text = useText()
-  const types = useServerState().types.data ?? []
+  const types = useQuery(typesQuery).data ?? []
   const [draft, setDraft] = useKept<Draft>(`schedule ${schedule?.name ?? ''} fields`, () => ({
     name: schedule?.name ?? '',
     cron: schedule?.cron ?? '',
@@ -62,7 +62,7 @@ interface FormProps extends DialogProps {
 }
 
 function ScheduleForm(props: FormProps) {
-  const { schedule, onClose, onSaved, type, draft } = props
+  const { schedule, onClose, type, draft } = props
   const text = useText()
   const { form, refusal, refuse } = useRefusal()
   const params = useParams({
@@ -82,8 +82,9 @@ function ScheduleForm(props: FormProps) {
     }
     try {
       await save(schedule, draft, read.params)
+      void queryClient.invalidateQueries()
       say(text.schedules.isSaved)
-      onSaved()
+      onClose()
     } catch (error) {
       if (!(error instanceof TasksApiError)) throw error
       const message = error.errors.length > 0 ? text.form.problems : describeError(error, text)

@@ -1,19 +1,20 @@
+import { useQuery } from '@tanstack/react-query'
 import type { ScheduleTicks, ScheduleView } from '../../../client/index.ts'
 import { client } from '../../client.ts'
 import { Confirm } from '../../components/dialog.tsx'
 import { titleOf } from '../../components/foreign.tsx'
 import { Icon } from '../../components/icon.tsx'
 import { Link } from '../../components/link.tsx'
-import { Empty, Failure, Skeleton } from '../../components/notice.tsx'
+import { Empty, Unread } from '../../components/notice.tsx'
 import { TableHead } from '../../components/table-head.tsx'
 import { Ago } from '../../components/time.tsx'
 import { useText } from '../../i18n/text.ts'
 import { visible } from '../../i18n/visible.ts'
 import { useKept } from '../../state/kept.ts'
 import { useFormerPlace } from '../../state/place.ts'
-import { ForChanges, useServerState } from '../../state/server-state.tsx'
-import { attempt, say } from '../../state/toasts.ts'
-import { type Query, useQuery } from '../../state/use-query.ts'
+import { every, schedulesQuery } from '../../state/queries.ts'
+import { ForChanges, useReadOnly } from '../../state/server-state.tsx'
+import { change, say } from '../../state/toasts.ts'
 import { useTitle } from '../../state/use-title.ts'
 import { ScheduleDialog } from './schedule-dialog.tsx'
 import { TickStrip } from './tick-strip.tsx'
@@ -26,17 +27,19 @@ const TICKS_MS = 15_000
 export function SchedulesPage() {
   const text = useText()
   useTitle(text.schedules.title)
-  const list = useQuery('schedules', (signal) => client.listSchedules({ signal }), { everyMs: 5_000 })
-  const ticks = useQuery('ticks', (signal) => client.listScheduleTicks({ signal }), { everyMs: TICKS_MS })
+  const list = useQuery(schedulesQuery)
+  const ticks = useQuery({
+    queryKey: ['ticks'],
+    queryFn: ({ signal }) => client.listScheduleTicks({ signal }),
+    refetchInterval: every(TICKS_MS),
+  })
   useFormerPlace(list.data !== undefined)
   const [open, setOpen] = useKept<Open | undefined>('schedules open', () => undefined)
   const close = () => setOpen(undefined)
   const remove = async ({ name }: ScheduleView) => {
-    const isGone = await attempt(async () => (await client.deleteSchedule(name)) ?? true)
+    const isGone = await change(async () => (await client.deleteSchedule(name)) ?? true)
     close()
-    if (!isGone) return
-    say(text.schedules.isDeleted)
-    list.refetch()
+    if (isGone) say(text.schedules.isDeleted)
   }
   return (
     <>
@@ -49,20 +52,20 @@ export function SchedulesPage() {
           </button>
         </ForChanges>
       </div>
-      {list.error && !list.data && <Failure error={list.error} onRetry={list.refetch} />}
-      {!list.error && !list.data && <Skeleton lines={4} />}
+      <Unread query={list} lines={4} />
       {list.data?.length === 0 && (
         <Empty title={text.schedules.empty}>
           <p>{text.schedules.emptyText}</p>
         </Empty>
       )}
-      {list.data && list.data.length > 0 && <ScheduleTable list={list} ticks={ticks} onOpen={setOpen} />}
+      {list.data && list.data.length > 0 && (
+        <ScheduleTable list={list.data} ticks={ticks.data} onOpen={setOpen} />
+      )}
       {open && (
         <OpenDialog
           open={open}
           ticks={ticks.data}
           onClose={close}
-          onSaved={list.refetch}
           onDelete={(schedule) => void remove(schedule)}
         />
       )}
@@ -74,22 +77,12 @@ function OpenDialog(props: {
   open: Open
   ticks: readonly ScheduleTicks[] | undefined
   onClose: () => void
-  onSaved: () => void
   onDelete: (schedule: ScheduleView) => void
 }) {
-  const { open, ticks, onClose, onSaved, onDelete } = props
+  const { open, ticks, onClose, onDelete } = props
   const text = useText()
   if (open.kind === 'new' || open.kind === 'edit') {
-    return (
-      <ScheduleDialog
-        {...(open.kind === 'edit' ? { schedule: open.schedule } : {})}
-        onClose={onClose}
-        onSaved={() => {
-          onClose()
-          onSaved()
-        }}
-      />
-    )
+    return <ScheduleDialog {...(open.kind === 'edit' ? { schedule: open.schedule } : {})} onClose={onClose} />
   }
   const { schedule } = open
   const { name, declared } = schedule
@@ -110,8 +103,8 @@ function OpenDialog(props: {
 }
 
 function ScheduleTable(props: {
-  list: Query<ScheduleView[]>
-  ticks: Query<ScheduleTicks[]>
+  list: readonly ScheduleView[]
+  ticks: readonly ScheduleTicks[] | undefined
   onOpen: (open: Open) => void
 }) {
   const { list, ticks, onOpen } = props
@@ -129,15 +122,11 @@ function ScheduleTable(props: {
           ]}
         />
         <tbody>
-          {list.data?.map((schedule) => (
+          {list.map((schedule) => (
             <ScheduleRow
               key={schedule.name}
               schedule={schedule}
-              ticks={ticks.data?.find(({ name }) => name === schedule.name)}
-              onChange={() => {
-                list.refetch()
-                ticks.refetch()
-              }}
+              ticks={ticks?.find(({ name }) => name === schedule.name)}
               onOpen={onOpen}
             />
           ))}
@@ -150,18 +139,15 @@ function ScheduleTable(props: {
 interface RowProps {
   schedule: ScheduleView
   ticks: ScheduleTicks | undefined
-  onChange: () => void
   onOpen: (open: Open) => void
 }
 
 function ScheduleRow(props: RowProps) {
-  const { schedule, ticks, onChange, onOpen } = props
+  const { schedule, ticks, onOpen } = props
   const text = useText()
-  const { isReadOnly } = useServerState()
+  const isReadOnly = useReadOnly()
   const { name, cron, timeZone, taskType, enabled, declared, nextRunAt, lastError } = schedule
-  const toggle = async () => {
-    if (await attempt(() => client.changeSchedule(name, { enabled: !enabled }))) onChange()
-  }
+  const toggle = () => change(() => client.changeSchedule(name, { enabled: !enabled }))
   return (
     <tr>
       <td className="foreign">
@@ -231,14 +217,12 @@ function LastRun({ schedule: { lastRunAt, lastTaskId } }: { schedule: ScheduleVi
   )
 }
 
-function RowActions({ schedule, onChange, onOpen }: RowProps) {
+function RowActions({ schedule, onOpen }: RowProps) {
   const text = useText()
   const { name } = schedule
   const run = async () => {
-    const made = await attempt(() => client.runSchedule(name))
-    if (!made) return
-    say(text.schedules.runs, 'done', { task: made.taskId })
-    onChange()
+    const made = await change(() => client.runSchedule(name))
+    if (made) say(text.schedules.runs, 'done', { task: made.taskId })
   }
   return (
     <>

@@ -1,16 +1,17 @@
+import { useQuery } from '@tanstack/react-query'
 import type { TaskTypeView } from '../../../client/index.ts'
 import { Ago } from '../../components/time.tsx'
 import { useText } from '../../i18n/text.ts'
 import { formatDuration, formatSeconds } from '../../i18n/time.ts'
 import { useNow } from '../../state/clock.ts'
 import { language } from '../../state/preferences.ts'
-import { useServerState } from '../../state/server-state.tsx'
+import { executorsQuery } from '../../state/queries.ts'
 import { useStore } from '../../state/store.ts'
 
 /** How many run, of how many at most. */
 export function RunningOf({ type, running }: { type: TaskTypeView | undefined; running: number }) {
   const text = useText()
-  const executors = useServerState().executors.data ?? []
+  const executors = useQuery(executorsQuery).data ?? []
   if (!type) return running.toLocaleString()
   const serving = executors.filter(({ alive, taskTypes }) => alive && taskTypes.includes(type.taskType))
   const most = limitOf(type, serving.length)

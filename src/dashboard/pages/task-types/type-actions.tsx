@@ -1,3 +1,4 @@
+import { useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
 import type { BulkAction } from '../../../contract/bulk.ts'
 import { client } from '../../client.ts'
@@ -8,8 +9,8 @@ import type { Dictionary } from '../../i18n/en.ts'
 import { useText } from '../../i18n/text.ts'
 import { visible } from '../../i18n/visible.ts'
 import type { TaskFilter } from '../../requests.ts'
-import { useServerState } from '../../state/server-state.tsx'
-import { attempt, say } from '../../state/toasts.ts'
+import { queryClient, statsQuery } from '../../state/queries.ts'
+import { attempt, change, say } from '../../state/toasts.ts'
 
 /** What one call takes: `MAX_BULK_TASKS` of the contract, whose module would bring zod along. */
 const MAX_TASKS = 1_000
@@ -18,7 +19,6 @@ interface Props {
   readonly taskType: string
   /** Undefined: it is not registered in the process that was asked, and cannot be paused. */
   readonly paused: boolean | undefined
-  readonly onChange: () => void
   /** Words beside the icons, where there is room. */
   readonly isWide?: boolean
 }
@@ -26,7 +26,7 @@ interface Props {
 export function TypeActions(props: Props) {
   const { taskType, paused, isWide = false } = props
   const text = useText()
-  const counts = useServerState().stats.data?.byType.find((one) => one.taskType === taskType)
+  const counts = useQuery(statsQuery).data?.byType.find((one) => one.taskType === taskType)
   const [asked, setAsked] = useState<'cancel' | 'retry'>()
   const isKnown = paused !== undefined
   return (
@@ -89,15 +89,13 @@ function ActionButton(props: {
   )
 }
 
-function PauseButton({ taskType, paused, onChange }: Props & { paused: boolean }) {
+function PauseButton({ taskType, paused }: Props & { paused: boolean }) {
   const text = useText()
   const toggle = async () => {
-    const changed = await attempt(() =>
+    const changed = await change(() =>
       paused ? client.resumeTaskType(taskType) : client.pauseTaskType(taskType),
     )
-    if (!changed) return
-    say(changed.paused ? text.types.isPaused(taskType) : text.types.isResumed(taskType))
-    onChange()
+    if (changed) say(changed.paused ? text.types.isPaused(taskType) : text.types.isResumed(taskType))
   }
   return (
     <button
@@ -115,17 +113,15 @@ function PauseButton({ taskType, paused, onChange }: Props & { paused: boolean }
 
 /** Asks first, with the number of tasks. */
 function ChangeMany(props: Props & { action: 'cancel' | 'retry'; count: number; onClose: () => void }) {
-  const { taskType, paused, action, count, onChange, onClose } = props
+  const { taskType, paused, action, count, onClose } = props
   const text = useText()
-  const { stats } = useServerState()
   const [isBusy, setBusy] = useState(false)
   const pauses = action === 'cancel' && paused === false
   const carryOut = async () => {
     setBusy(true)
     const isReady = !pauses || (await attempt(() => client.pauseTaskType(taskType))) !== undefined
     if (isReady) await changeAll(action, taskType, count, text)
-    onChange()
-    stats.refetch()
+    void queryClient.invalidateQueries()
     onClose()
   }
   const name = visible(taskType)

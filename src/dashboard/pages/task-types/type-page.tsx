@@ -1,18 +1,19 @@
+import { useQuery } from '@tanstack/react-query'
 import type { Overview, OverviewRange, TaskTypeView } from '../../../client/index.ts'
 import { client } from '../../client.ts'
 import { Name } from '../../components/foreign.tsx'
 import { JsonTree } from '../../components/json-tree.tsx'
 import { Link } from '../../components/link.tsx'
-import { Failure, Skeleton, Warning } from '../../components/notice.tsx'
+import { Unread, Warning } from '../../components/notice.tsx'
 import { Ago } from '../../components/time.tsx'
 import { useText } from '../../i18n/text.ts'
 import { formatDuration } from '../../i18n/time.ts'
 import { visible } from '../../i18n/visible.ts'
 import { useFormerPlace } from '../../state/place.ts'
 import { language } from '../../state/preferences.ts'
-import { ForChanges, useServerState } from '../../state/server-state.tsx'
+import { executorsQuery, overviewQuery, schedulesQuery, statsQuery, typesQuery } from '../../state/queries.ts'
+import { ForChanges } from '../../state/server-state.tsx'
 import { useStore } from '../../state/store.ts'
-import { useQuery } from '../../state/use-query.ts'
 import { useTitle } from '../../state/use-title.ts'
 import { Charts } from '../overview/charts.tsx'
 import { Ranges } from '../overview/ranges.tsx'
@@ -22,25 +23,16 @@ import { TypeActions } from './type-actions.tsx'
 import { TypeBacklog } from './type-backlog.tsx'
 import { Defaults, TypeState } from './type-state.tsx'
 
-const POLL_MS = 10_000
-
 /** One type: its figures over time, what waits of it, who runs it, and what makes its tasks. */
 export function TypePage({ taskType, range }: { taskType: string; range: OverviewRange }) {
   const text = useText()
   useTitle(visible(taskType))
-  const { types, stats } = useServerState()
+  const types = useQuery(typesQuery)
+  const stats = useQuery(statsQuery)
   const type = types.data?.find((one) => one.taskType === taskType)
-  const overview = useQuery(
-    `type ${taskType} ${range}`,
-    (signal) => client.getOverview({ taskType, range }, { signal }),
-    { everyMs: POLL_MS, keepPrevious: true },
-  )
+  const overview = useQuery(overviewQuery(range, taskType))
   useFormerPlace(overview.data !== undefined)
   const isUnserved = stats.data?.byType.some((one) => one.taskType === taskType && one.waitingFor)
-  const refetch = () => {
-    types.refetch()
-    overview.refetch()
-  }
   return (
     <>
       <div className="page-head">
@@ -51,15 +43,14 @@ export function TypePage({ taskType, range }: { taskType: string; range: Overvie
         </div>
         <ForChanges>
           <div className="actions">
-            <TypeActions taskType={taskType} paused={type?.paused} onChange={refetch} isWide />
+            <TypeActions taskType={taskType} paused={type?.paused} isWide />
           </div>
         </ForChanges>
       </div>
       {isUnserved && <Warning>{text.types.withoutExecutor(visible(taskType))}</Warning>}
       {type?.paused && <PausedBy taskType={taskType} />}
       <Ranges range={range} to={{ view: 'types', type: taskType }} />
-      {overview.error && !overview.data && <Failure error={overview.error} onRetry={overview.refetch} />}
-      {!overview.error && !overview.data && <Skeleton lines={6} />}
+      <Unread query={overview} lines={6} />
       {overview.data && <TypeTiles overview={overview.data} taskType={taskType} type={type} range={range} />}
       {overview.data && <Charts overview={overview.data} />}
       <div className="type-facts">
@@ -82,11 +73,10 @@ export function TypePage({ taskType, range }: { taskType: string; range: Overvie
 /** From the audit; nothing where it does not know. */
 function PausedBy({ taskType }: { taskType: string }) {
   const text = useText()
-  const found = useQuery(
-    `pauses ${taskType}`,
-    (signal) => client.listAudit({ subject: taskType, action: 'type.pause' }, { signal }),
-    { everyMs: null },
-  )
+  const found = useQuery({
+    queryKey: ['pauses', taskType],
+    queryFn: ({ signal }) => client.listAudit({ subject: taskType, action: 'type.pause' }, { signal }),
+  })
   const pause = found.data?.entries.find(({ outcome }) => outcome === 'ok')
   return (
     <Warning>
@@ -111,7 +101,7 @@ function TypeTiles(props: {
   const text = useText()
   const lang = useStore(language)
   const { whole, backlog } = overview
-  const { stats } = useServerState()
+  const stats = useQuery(statsQuery)
   const running = stats.data?.byType.find((one) => one.taskType === taskType)?.running ?? 0
   const share = failedShare(whole)
   const time = (ms: number | undefined) => (ms === undefined ? text.detail.none : formatDuration(ms, lang))
@@ -157,7 +147,7 @@ function TypeTiles(props: {
 
 function TypeExecutors({ taskType }: { taskType: string }) {
   const text = useText()
-  const executors = useServerState().executors.data ?? []
+  const executors = useQuery(executorsQuery).data ?? []
   const serving = executors.filter(({ alive, taskTypes }) => alive && taskTypes.includes(taskType))
   return (
     <section className="card">
@@ -178,7 +168,7 @@ function TypeExecutors({ taskType }: { taskType: string }) {
 
 function TypeSchedules({ taskType }: { taskType: string }) {
   const text = useText()
-  const list = useQuery('schedules', (signal) => client.listSchedules({ signal }), { everyMs: 30_000 })
+  const list = useQuery(schedulesQuery)
   const own = list.data?.filter((one) => one.taskType === taskType) ?? []
   return (
     <section className="card">

@@ -1,16 +1,17 @@
+import { keepPreviousData, useQuery } from '@tanstack/react-query'
 import type { OverviewByType, OverviewRange, TaskTypeView, TypeOverview } from '../../../client/index.ts'
 import { client } from '../../client.ts'
 import { Link } from '../../components/link.tsx'
-import { Empty, Failure, Skeleton, Warning } from '../../components/notice.tsx'
+import { Empty, Unread, Warning } from '../../components/notice.tsx'
 import { TableHead } from '../../components/table-head.tsx'
 import { useText } from '../../i18n/text.ts'
 import { formatDuration } from '../../i18n/time.ts'
 import { visible } from '../../i18n/visible.ts'
 import { useFormerPlace } from '../../state/place.ts'
 import { language } from '../../state/preferences.ts'
-import { ForChanges, useServerState } from '../../state/server-state.tsx'
+import { every, statsQuery, typesQuery } from '../../state/queries.ts'
+import { ForChanges } from '../../state/server-state.tsx'
 import { useStore } from '../../state/store.ts'
-import { useQuery } from '../../state/use-query.ts'
 import { useTitle } from '../../state/use-title.ts'
 import { Ranges, readRange } from '../overview/ranges.tsx'
 import { RunningOf } from './limits.tsx'
@@ -33,14 +34,16 @@ export function TypesPage({ params }: { params: URLSearchParams }) {
 function AllTypes({ range }: { range: OverviewRange }) {
   const text = useText()
   useTitle(text.types.title)
-  const { types, stats } = useServerState()
-  const figures = useQuery(`types ${range}`, (signal) => client.getOverviewByType({ range }, { signal }), {
-    everyMs: POLL_MS,
-    keepPrevious: true,
+  const types = useQuery(typesQuery)
+  const stats = useQuery(statsQuery)
+  const figures = useQuery({
+    queryKey: ['overview by type', range],
+    queryFn: ({ signal }) => client.getOverviewByType({ range }, { signal }),
+    refetchInterval: every(POLL_MS),
+    placeholderData: keepPreviousData,
   })
   useFormerPlace(types.data !== undefined && figures.data !== undefined)
   const waiting = stats.data?.byType.filter((one) => one.waitingFor === 'executor') ?? []
-  const failed = [types, figures].find(({ error, data }) => error && !data)
   const names = listNames(types.data, figures.data)
   return (
     <>
@@ -53,24 +56,13 @@ function AllTypes({ range }: { range: OverviewRange }) {
           {text.types.withoutExecutor(waiting.map((one) => visible(one.taskType)).join(', '))}
         </Warning>
       )}
-      {failed?.error && <Failure error={failed.error} onRetry={failed.refetch} />}
-      {!failed && !names && <Skeleton lines={4} />}
+      <Unread query={types.data ? figures : types} lines={4} />
       {names?.length === 0 && (
         <Empty title={text.form.noTypes}>
           <p>{text.form.noTypesText}</p>
         </Empty>
       )}
-      {names && names.length > 0 && (
-        <TypesTable
-          names={names}
-          range={range}
-          figures={figures.data?.types}
-          onChange={() => {
-            types.refetch()
-            figures.refetch()
-          }}
-        />
-      )}
+      {names && names.length > 0 && <TypesTable names={names} range={range} figures={figures.data?.types} />}
     </>
   )
 }
@@ -79,11 +71,10 @@ function TypesTable(props: {
   names: readonly string[]
   range: OverviewRange
   figures: readonly TypeOverview[] | undefined
-  onChange: () => void
 }) {
-  const { names, range, figures, onChange } = props
+  const { names, range, figures } = props
   const text = useText()
-  const types = useServerState().types.data
+  const types = useQuery(typesQuery).data
   return (
     <div className="card table-card">
       <table className="plain types">
@@ -106,7 +97,6 @@ function TypesTable(props: {
               range={range}
               type={types?.find((one) => one.taskType === name)}
               figures={figures?.find((one) => one.taskType === name)}
-              onChange={onChange}
             />
           ))}
         </tbody>
@@ -125,9 +115,8 @@ function TypeRow(props: {
   range: OverviewRange
   type: TaskTypeView | undefined
   figures: TypeOverview | undefined
-  onChange: () => void
 }) {
-  const { taskType, range, type, figures, onChange } = props
+  const { taskType, range, type, figures } = props
   const text = useText()
   const lang = useStore(language)
   const { whole } = figures ?? {}
@@ -173,7 +162,7 @@ function TypeRow(props: {
       </td>
       <td className="row-actions">
         <ForChanges>
-          <TypeActions taskType={taskType} paused={type?.paused} onChange={onChange} />
+          <TypeActions taskType={taskType} paused={type?.paused} />
         </ForChanges>
       </td>
     </tr>

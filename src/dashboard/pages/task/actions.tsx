@@ -6,9 +6,9 @@ import { Icon } from '../../components/icon.tsx'
 import { Link } from '../../components/link.tsx'
 import { useText } from '../../i18n/text.ts'
 import { useNow } from '../../state/clock.ts'
+import { LIVE, queryClient } from '../../state/queries.ts'
 import { go } from '../../state/route.ts'
-import { useServerState } from '../../state/server-state.tsx'
-import { attempt, say } from '../../state/toasts.ts'
+import { attempt, change, say } from '../../state/toasts.ts'
 import { ChangeDialog } from './change-dialog.tsx'
 
 export function Actions(props: {
@@ -18,7 +18,6 @@ export function Actions(props: {
 }) {
   const { task, isStopping, onChange } = props
   const text = useText()
-  const { executors, stats } = useServerState()
   const [isBusy, setBusy] = useState(false)
   const [isChanging, setChanging] = useState(false)
   const isActive = task.status === 'pending' || task.status === 'running'
@@ -27,12 +26,10 @@ export function Actions(props: {
   const steer = async (what: () => Promise<TaskDetail>, done: string) => {
     if (isBusy || isStopping) return
     setBusy(true)
-    const changed = await attempt(what)
+    const changed = await change(what)
     setBusy(false)
     if (!changed) return
     onChange(changed)
-    executors.refetch()
-    stats.refetch()
     say(done)
   }
   const cancel = () => steer(() => client.cancelTask(task.taskId), text.detail.isCancelled)
@@ -98,7 +95,6 @@ function WaitingActions(props: { task: TaskDetail; steer: Steer; onEdit: () => v
 
 function DeleteButton({ taskId }: { taskId: string }) {
   const text = useText()
-  const { stats } = useServerState()
   const [isAsking, setAsking] = useState(false)
   const [isBusy, setBusy] = useState(false)
   const remove = async () => {
@@ -108,8 +104,8 @@ function DeleteButton({ taskId }: { taskId: string }) {
     setAsking(false)
     if (!isGone) return
     say(text.detail.isDeleted)
-    stats.refetch()
     go({ view: 'tasks' }, { replace: true })
+    void queryClient.invalidateQueries({ queryKey: [LIVE] })
   }
   return (
     <>

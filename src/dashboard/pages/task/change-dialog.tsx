@@ -1,3 +1,4 @@
+import { useQuery } from '@tanstack/react-query'
 import { type FormEvent, useState } from 'react'
 import { type TaskChangeRequest, type TaskDetail, TasksApiError } from '../../../client/index.ts'
 import { client } from '../../client.ts'
@@ -11,7 +12,7 @@ import { ParamsForm } from '../../params/params-form.tsx'
 import { type ParamsDraft, useParams } from '../../params/use-params.ts'
 import { findUnreadable, useRefusal } from '../../params/use-refusal.ts'
 import { useKept } from '../../state/kept.ts'
-import { useServerState } from '../../state/server-state.tsx'
+import { typesQuery } from '../../state/queries.ts'
 import { say } from '../../state/toasts.ts'
 
 interface Props {
@@ -41,7 +42,7 @@ function ChangeForm({ task, onClose, onChange }: Props) {
   const text = useText()
   const { form, refusal, refuse } = useRefusal()
   const [isBusy, setBusy] = useState(false)
-  const type = useServerState().types.data?.find(({ taskType }) => taskType === task.taskType)
+  const type = useQuery(typesQuery).data?.find(({ taskType }) => taskType === task.taskType)
   // As the dialog opened: the task behind it may change.
   const [start] = useState(task)
   const before = draftOf(start)

@@ -1,3 +1,4 @@
+import { useQuery } from '@tanstack/react-query'
 import type { ReactNode } from 'react'
 import type { TaskDetail } from '../../../client/index.ts'
 import { client } from '../../client.ts'
@@ -8,9 +9,8 @@ import { useText } from '../../i18n/text.ts'
 import { formatSeconds } from '../../i18n/time.ts'
 import { visible } from '../../i18n/visible.ts'
 import { language } from '../../state/preferences.ts'
-import { useServerState } from '../../state/server-state.tsx'
+import { meQuery } from '../../state/queries.ts'
 import { useStore } from '../../state/store.ts'
-import { useQuery } from '../../state/use-query.ts'
 import { toActivityQuery } from '../activity/activity-filter.ts'
 
 export function Facts({ task }: { task: TaskDetail }) {
@@ -52,10 +52,12 @@ export function Facts({ task }: { task: TaskDetail }) {
 /** The name, where the server has users; of other ids the part that tells them apart. */
 function Creator({ id }: { id: string | null }) {
   const text = useText()
-  const me = useServerState().me.data
+  const me = useQuery(meQuery).data
   const isOther = id !== null && me !== undefined && me.id !== id
-  const other = useQuery(isOther ? `user ${id}` : null, (signal) => client.getUser(id ?? '', { signal }), {
-    everyMs: null,
+  const other = useQuery({
+    queryKey: ['user', id],
+    queryFn: ({ signal }) => client.getUser(id ?? '', { signal }),
+    enabled: isOther,
   }).data
   if (id === null) return text.detail.none
   const user = isOther ? other : me

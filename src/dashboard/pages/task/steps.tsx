@@ -5,8 +5,8 @@ import { Name } from '../../components/foreign.tsx'
 import { Elapsed } from '../../components/time.tsx'
 import { useText } from '../../i18n/text.ts'
 import { visible } from '../../i18n/visible.ts'
-import { useServerState } from '../../state/server-state.tsx'
-import { attempt, say } from '../../state/toasts.ts'
+import { useReadOnly } from '../../state/server-state.tsx'
+import { change, say } from '../../state/toasts.ts'
 import { isActive } from './use-task-feed.ts'
 
 const SHOWN = 50
@@ -20,7 +20,7 @@ export function Steps(props: {
 }) {
   const { task, isStopping, onChange } = props
   const text = useText()
-  const { isReadOnly } = useServerState()
+  const isReadOnly = useReadOnly()
   const [isBusy, setBusy] = useState(false)
   const { steps, stepCount } = task
   if (stepCount === 0) return null
@@ -28,7 +28,7 @@ export function Steps(props: {
   const retryFrom = async (from: string) => {
     if (isBusy) return
     setBusy(true)
-    const changed = await attempt(() => client.retryTask(task.taskId, { from }))
+    const changed = await change(() => client.retryTask(task.taskId, { from }))
     setBusy(false)
     if (!changed) return
     onChange(changed)

@@ -1,3 +1,4 @@
+import { useQuery } from '@tanstack/react-query'
 import type { TaskDetail } from '../../../client/index.ts'
 import { CopyButton } from '../../components/copy-button.tsx'
 import { LongText, Name } from '../../components/foreign.tsx'
@@ -13,7 +14,8 @@ import { visible } from '../../i18n/visible.ts'
 import { useNow } from '../../state/clock.ts'
 import { useFormerPlace } from '../../state/place.ts'
 import { language } from '../../state/preferences.ts'
-import { ForChanges, stoppingState, useServerState } from '../../state/server-state.tsx'
+import { executorsQuery, statsQuery, typesQuery } from '../../state/queries.ts'
+import { ForChanges, stoppingState } from '../../state/server-state.tsx'
 import { useStore } from '../../state/store.ts'
 import { useTitle } from '../../state/use-title.ts'
 import { whyWaiting } from '../../state/why-waiting.ts'
@@ -32,7 +34,7 @@ export function TaskPage({ taskId, lineId }: { taskId: string; lineId: number | 
   const { task, error } = feed
   useTitle(task ? `${visible(task.taskType)} · ${text.status[task.status]}` : text.list.title)
   if (error?.code === 'TASK_NOT_FOUND') return <Gone />
-  if (error && !task) return <Failure isPage error={error} onRetry={() => location.reload()} />
+  if (error && !task) return <Failure isPage error={error} />
   if (!task) return <Skeleton lines={10} />
   return <Detail task={task} feed={feed} lineId={lineId} />
 }
@@ -53,7 +55,7 @@ function Detail(props: { task: TaskDetail; feed: TaskFeed; lineId: number | unde
   const { task, feed, lineId } = props
   const text = useText()
   useFormerPlace(true)
-  const executors = useServerState().executors.data
+  const executors = useQuery(executorsQuery).data
   const stopping = task.status === 'running' ? 'no' : stoppingState(executors, task)
   return (
     <article className="task">
@@ -115,11 +117,13 @@ function ErrorCard({ task, error }: { task: TaskDetail; error: string }) {
 function Warnings({ task, stopping }: { task: TaskDetail; stopping: 'no' | 'stopping' | 'stuck' }) {
   const text = useText()
   const lang = useStore(language)
-  const { executors, stats, types } = useServerState()
-  const executor = executors.data?.find(({ id }) => id === task.executorId)
+  const executors = useQuery(executorsQuery).data
+  const stats = useQuery(statsQuery).data
+  const types = useQuery(typesQuery).data
+  const executor = executors?.find(({ id }) => id === task.executorId)
   const now = useNow()
   // By what is read again: a stream shows no change of the executors.
-  const wait = whyWaiting(task, now, { types: types.data, executors: executors.data, stats: stats.data })
+  const wait = whyWaiting(task, now, { types, executors, stats })
   const stuck = executor?.stuck.includes(task.taskId) || stopping === 'stuck'
   return (
     <>

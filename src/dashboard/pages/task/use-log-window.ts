@@ -1,7 +1,8 @@
+import { keepPreviousData, useQuery } from '@tanstack/react-query'
 import { useEffect, useMemo, useRef, useState } from 'react'
 import type { LogLevel, TaskLogLine } from '../../../client/index.ts'
+import { every } from '../../state/queries.ts'
 import { attempt } from '../../state/toasts.ts'
-import { useQuery } from '../../state/use-query.ts'
 import { countLines, findLineAt, MAX_LINES, mergeLines, PAGE_SIZE, readAfter, readBefore } from './lines.ts'
 
 /** Lines join by the stream; how many there are in all is counted anew this often. */
@@ -65,7 +66,7 @@ export function useLogWindow({ taskId, level, fresh, canGrow, startAt }: Wanted)
   }, [key])
 
   const lines = useJoined(current, fresh, level)
-  const total = useTotal(key, taskId, level, lines, canGrow)
+  const total = useTotal(taskId, level, lines, canGrow)
   return {
     lines,
     total,
@@ -128,15 +129,16 @@ function useJoined(current: Part | undefined, fresh: readonly TaskLogLine[], lev
 }
 
 function useTotal(
-  key: string,
   taskId: string,
   level: LogLevel | '',
   lines: readonly TaskLogLine[],
   canGrow: boolean,
 ): number {
-  const count = useQuery(`${key} ${canGrow}`, (signal) => countLines(taskId, level, signal), {
-    everyMs: canGrow ? COUNT_MS : null,
-    keepPrevious: true,
+  const count = useQuery({
+    queryKey: ['lines', taskId, level, canGrow],
+    queryFn: ({ signal }) => countLines(taskId, level, signal),
+    refetchInterval: canGrow && every(COUNT_MS),
+    placeholderData: keepPreviousData,
   })
   const { total: counted, lastId } = count.data ?? { total: 0, lastId: Number.POSITIVE_INFINITY }
   return Math.max(counted + lines.filter(({ id }) => id > lastId).length, lines.length)

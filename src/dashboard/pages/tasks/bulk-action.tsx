@@ -5,7 +5,7 @@ import { client } from '../../client.ts'
 import { Confirm } from '../../components/dialog.tsx'
 import type { Dictionary } from '../../i18n/en.ts'
 import { useText } from '../../i18n/text.ts'
-import { attempt, say } from '../../state/toasts.ts'
+import { attempt, change, say } from '../../state/toasts.ts'
 
 export interface BulkPlan {
   readonly action: BulkAction
@@ -25,7 +25,7 @@ export interface Bulk {
 /** First without changing anything, to say what would happen; then, when a person says so, for good. */
 export function useBulk(
   choose: () => Pick<BulkRequest, 'taskIds' | 'filter'>,
-  onDone: (action: BulkAction) => void,
+  onDone?: (action: BulkAction) => void,
 ): Bulk {
   const text = useText()
   const [plan, setPlan] = useState<BulkPlan>()
@@ -35,7 +35,7 @@ export function useBulk(
   const ask = async (action: BulkAction, dryRun: boolean) => {
     if (isBusy) return undefined
     setBusy(true)
-    const answer = await attempt(() => client.bulkTasks({ action, ...choose(), dryRun }))
+    const answer = await (dryRun ? attempt : change)(() => client.bulkTasks({ action, ...choose(), dryRun }))
     setBusy(false)
     return answer
   }
@@ -49,7 +49,7 @@ export function useBulk(
     setPlan(undefined)
     if (!answer) return
     tell(plan.action, answer, text)
-    onDone(plan.action)
+    onDone?.(plan.action)
   }
   return {
     plan,

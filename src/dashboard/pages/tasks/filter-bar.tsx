@@ -1,3 +1,4 @@
+import { useQuery } from '@tanstack/react-query'
 import { useEffect, useId, useState } from 'react'
 import { client } from '../../client.ts'
 import { Name } from '../../components/foreign.tsx'
@@ -7,9 +8,8 @@ import { useText } from '../../i18n/text.ts'
 import { visible } from '../../i18n/visible.ts'
 import type { TaskFilter } from '../../requests.ts'
 import { serverNow } from '../../state/clock.ts'
+import { typesQuery } from '../../state/queries.ts'
 import { go } from '../../state/route.ts'
-import { useServerState } from '../../state/server-state.tsx'
-import { useQuery } from '../../state/use-query.ts'
 import { toQuery } from './filter.ts'
 import { PERIODS, type Period, periodOf } from './periods.ts'
 import { hasSearchFields, SearchFields } from './search-fields.tsx'
@@ -25,7 +25,7 @@ export function FilterBar({ filter }: { filter: TaskFilter }) {
     go(toQuery({ ...filter, ...part } as TaskFilter), { replace: true })
   const { status: _tab, ...others } = filter
   const isFiltered = Object.keys(others).length > 0
-  const types = useServerState().types.data?.map(({ taskType }) => taskType) ?? []
+  const types = useQuery(typesQuery).data?.map(({ taskType }) => taskType) ?? []
   return (
     <search className="filters" aria-label={text.list.filters}>
       <SearchField
@@ -170,8 +170,9 @@ function SearchField({ value, onChange }: { value: string; onChange: (value: str
 /** Which error all of the listed tasks have. */
 function ErrorFilter({ groupId, onClear }: { groupId: string; onClear: () => void }) {
   const text = useText()
-  const group = useQuery(`error ${groupId}`, (signal) => client.getErrorGroup(groupId, { signal }), {
-    everyMs: null,
+  const group = useQuery({
+    queryKey: ['error', groupId],
+    queryFn: ({ signal }) => client.getErrorGroup(groupId, { signal }),
   })
   const message = group.data ? (group.data.message ?? text.errors.others) : groupId
   return (
@@ -192,7 +193,7 @@ function ErrorFilter({ groupId, onClear }: { groupId: string; onClear: () => voi
 
 export function TypeField({ value, onChange }: { value: string; onChange: (value: string) => void }) {
   const text = useText()
-  const known = useServerState().types.data?.map(({ taskType }) => taskType) ?? []
+  const known = useQuery(typesQuery).data?.map(({ taskType }) => taskType) ?? []
   const offered = value === '' || known.includes(value) ? known : [value, ...known]
   return (
     <select value={value} aria-label={text.list.type} onChange={(event) => onChange(event.target.value)}>

@@ -1,9 +1,10 @@
+import { useQuery } from '@tanstack/react-query'
 import type { TaskStats } from '../../../client/index.ts'
 import { MAX_EXACT_TOTAL } from '../../../contract/exact-total.ts'
 import { Link } from '../../components/link.tsx'
 import { useText } from '../../i18n/text.ts'
 import type { TaskFilter } from '../../requests.ts'
-import { useServerState } from '../../state/server-state.tsx'
+import { statsQuery } from '../../state/queries.ts'
 import { toQuery } from './filter.ts'
 
 const STATES = ['pending', 'running', 'completed', 'failed', 'cancelled'] as const
@@ -11,7 +12,7 @@ type Counts = TaskStats['byStatus']
 
 export function StateTabs({ filter }: { filter: TaskFilter }) {
   const text = useText()
-  const stats = useServerState().stats.data
+  const stats = useQuery(statsQuery).data
   const counts = countsFor(stats, filter)
   const current = filter.status?.length === 1 ? filter.status[0] : undefined
   const types = stats?.byType.filter(({ taskType }) => !filter.taskType || taskType === filter.taskType)

@@ -1,12 +1,14 @@
+import { useQuery } from '@tanstack/react-query'
 import { useEffect, useRef, useState } from 'react'
 import type { TaskList } from '../../../client/index.ts'
 import { Link } from '../../components/link.tsx'
-import { Empty, Failure, Skeleton } from '../../components/notice.tsx'
+import { Empty, Unread } from '../../components/notice.tsx'
 import { isTyping } from '../../components/shortcuts.tsx'
 import { useText } from '../../i18n/text.ts'
 import { serverNow } from '../../state/clock.ts'
 import { useFormerPlace } from '../../state/place.ts'
-import { ForChanges, listStuck, useServerState } from '../../state/server-state.tsx'
+import { executorsQuery, statsQuery, typesQuery } from '../../state/queries.ts'
+import { ForChanges, listStuck, useReadOnly } from '../../state/server-state.tsx'
 import { useTitle } from '../../state/use-title.ts'
 import { whyWaiting } from '../../state/why-waiting.ts'
 import { BulkBar, type BulkOutcome } from './bulk-bar.tsx'
@@ -26,17 +28,12 @@ export function TasksPage({ params }: { params: URLSearchParams }) {
   const { filter } = state
   const scope = JSON.stringify(state)
   const { list, progress, stop } = useTaskList(scope, state)
-  const { stats, executors } = useServerState()
+  const stats = useQuery(statsQuery)
   useFormerPlace(list.data !== undefined && stats.data !== undefined)
   // What is kept of an earlier filter is no answer to one that is refused.
-  const page = list.error && !list.error.isTransient ? undefined : list.data
+  const page = list.isError ? undefined : list.data
   const selection = useSelection(scope, list.data?.tasks)
   const [outcome, setOutcome] = useState<BulkOutcome & { scope: string }>()
-  const refresh = () => {
-    list.refetch()
-    stats.refetch()
-    executors.refetch()
-  }
   const isPageSelected = list.data?.tasks.every(({ taskId }) => selection.ids.has(taskId)) ?? false
   const isAnySelected = selection.isAll || selection.ids.size > 0
   return (
@@ -52,15 +49,14 @@ export function TasksPage({ params }: { params: URLSearchParams }) {
             isPageSelected={isPageSelected}
             onDone={(done) => {
               setOutcome({ ...done, scope })
-              refresh()
+              void list.refetch()
             }}
           />
         ) : (
           <FilterBar filter={filter} />
         )}
         {progress !== undefined && <Searching tasks={progress} onStop={stop} />}
-        {list.error && !page && <Failure error={list.error} onRetry={list.refetch} />}
-        {!list.error && !page && <Skeleton lines={8} />}
+        <Unread query={{ data: page, failureReason: list.error ?? list.failureReason }} lines={8} />
         {page && (
           <TaskTable
             page={page}
@@ -84,9 +80,10 @@ function TaskTable(props: {
 }) {
   const { page, state, selection, isPageSelected, outcome } = props
   const text = useText()
-  const { executors, types, stats } = useServerState()
-  const stuck = listStuck(executors.data)
-  const known = { types: types.data, executors: executors.data, stats: stats.data }
+  const executors = useQuery(executorsQuery).data
+  const types = useQuery(typesQuery).data
+  const stats = useQuery(statsQuery).data
+  const stuck = listStuck(executors)
   const now = serverNow()
   const body = useRef<HTMLTableSectionElement>(null)
   useRowKeys(body, selection)
@@ -120,7 +117,7 @@ function TaskTable(props: {
               key={task.taskId}
               task={task}
               isSelected={selection.has(task.taskId)}
-              wait={whyWaiting(task, now, known)}
+              wait={whyWaiting(task, now, { types, executors, stats })}
               isStopping={task.status !== 'running' && stuck.includes(task.taskId)}
               onToggle={selection.toggle}
             />
@@ -135,7 +132,7 @@ function TaskTable(props: {
 /** `j` and `k` move the focus from task to task, `x` selects. */
 function useRowKeys(body: React.RefObject<HTMLTableSectionElement | null>, selection: Selection): void {
   const { toggle } = selection
-  const { isReadOnly } = useServerState()
+  const isReadOnly = useReadOnly()
   useEffect(() => {
     const onKey = (event: KeyboardEvent) => {
       if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return

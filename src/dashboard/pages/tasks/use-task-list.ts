@@ -1,17 +1,16 @@
+import { keepPreviousData, type UseQueryResult, useQuery } from '@tanstack/react-query'
 import { useEffect, useRef, useState } from 'react'
 import type { TaskList, TaskListQuery, TaskSummary } from '../../../client/index.ts'
 import { client } from '../../client.ts'
+import { every, LIVE, queryClient } from '../../state/queries.ts'
 import { useChanges } from '../../state/server-state.tsx'
-import { type Query, useQuery } from '../../state/use-query.ts'
 import { isSearch, type ListState } from './filter.ts'
 
 const PAGE_SIZE = 50
-/** Changes show at once in the rows that are there; which rows are there is read again after a while. */
-const SETTLE_MS = 700
 const POLL_MS = 10_000
 
 interface ShownList {
-  readonly list: Query<TaskList>
+  readonly list: UseQueryResult<TaskList>
   /** Tasks that were searched so far; undefined: no search is under way. */
   readonly progress: number | undefined
   readonly stop: () => void
@@ -23,9 +22,10 @@ export function useTaskList(scope: string, { filter, cursor }: ListState): Shown
   const [progress, setProgress] = useState<{ scope: string; tasks: number }>()
   const stopped = useRef<string>(undefined)
   const isOnce = isSearch(filter)
-  const list = useQuery(
-    scope,
-    async (signal) => {
+  const queryKey = isOnce ? ['search', scope] : [LIVE, 'tasks', scope]
+  const list = useQuery({
+    queryKey,
+    queryFn: async ({ signal }) => {
       const query = { ...filter, pageSize: PAGE_SIZE, ...(cursor === undefined ? {} : { cursor }) }
       stopped.current = undefined
       try {
@@ -39,9 +39,11 @@ export function useTaskList(scope: string, { filter, cursor }: ListState): Shown
         setProgress((shown) => (shown?.scope === scope ? undefined : shown))
       }
     },
-    { everyMs: isOnce ? null : POLL_MS, keepPrevious: true },
-  )
-  useRowChanges(list, isOnce)
+    refetchInterval: !isOnce && every(POLL_MS),
+    staleTime: isOnce ? 'static' : 0,
+    placeholderData: keepPreviousData,
+  })
+  useRowChanges((change) => queryClient.setQueryData<TaskList>(queryKey, change))
   return {
     list,
     progress: progress?.scope === scope ? progress.tasks : undefined,
@@ -72,33 +74,27 @@ async function search(
   return page.searched ? { ...page, searched: { ...page.searched, tasks } } : page
 }
 
-/** Changes come one by one, thousands in a burst: rows are drawn once a frame, and the list is read once in a while. */
-function useRowChanges({ change, refetch }: Query<TaskList>, isOnce: boolean): void {
+/** Changes come one by one, thousands in a burst: rows are drawn once a frame. */
+function useRowChanges(change: (work: (page: TaskList | undefined) => TaskList | undefined) => void): void {
   const waiting = useRef(new Map<string, TaskSummary>())
   const frame = useRef<number>(undefined)
-  const timer = useRef<ReturnType<typeof setTimeout>>(undefined)
+  const latest = useRef(change)
+  latest.current = change
   useEffect(
     () => () => {
-      clearTimeout(timer.current)
       if (frame.current !== undefined) cancelAnimationFrame(frame.current)
     },
     [],
   )
   useChanges((news) => {
-    if (news.type === 'task') {
-      waiting.current.set(news.task.taskId, news.task)
-      frame.current ??= requestAnimationFrame(() => {
-        frame.current = undefined
-        const changes = waiting.current
-        waiting.current = new Map()
-        change((page) => page && withChanges(page, changes))
-      })
-    }
-    if (isOnce) return
-    timer.current ??= setTimeout(() => {
-      timer.current = undefined
-      refetch()
-    }, SETTLE_MS)
+    if (news.type !== 'task') return
+    waiting.current.set(news.task.taskId, news.task)
+    frame.current ??= requestAnimationFrame(() => {
+      frame.current = undefined
+      const changes = waiting.current
+      waiting.current = new Map()
+      latest.current((page) => page && withChanges(page, changes))
+    })
   })
 }
 
