@@ -105,6 +105,6 @@ test('"Try again" does not wait for the next try', async () => {
   await expect.poll(() => tries).toBe(TRIES)
   await page.unrouteAll({ behavior: 'ignoreErrors' })
   await again.click()
-  await page.getByText('No schedules').waitFor({ timeout: SOON_MS })
+  await again.waitFor({ state: 'detached', timeout: SOON_MS })
   browser.forgive(/status of 503/)
 })
