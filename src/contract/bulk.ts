@@ -9,6 +9,15 @@ export const MAX_BULK_TASKS = 1_000
 
 export const BULK_ACTIONS = ['cancel', 'retry', 'delete'] as const satisfies readonly BulkAction[]
 
+/** A condition of a request, and what is said where it does not hold. */
+export const RESTORES_BY_RETRY: [
+  check: (body: { action: BulkAction; restore?: boolean | undefined }) => boolean,
+  problem: { path: string[]; message: string },
+] = [
+  ({ action, restore }) => restore !== true || action === 'retry',
+  { path: ['restore'], message: "is only for action: 'retry'" },
+]
+
 const taskFilter = listTasksQuery.pick({
   status: true,
   taskType: true,
@@ -30,11 +39,18 @@ export const bulkBody = z
           'tasks only if status lists them.',
       ),
     dryRun: z.boolean().default(false).describe('Returns what would happen and changes nothing.'),
+    restore: z
+      .boolean()
+      .exactOptional()
+      .describe(
+        'With `retry`: a cancelled task keeps its due time, used retries, error and expiry, which undoes the cancel of a pending one.',
+      ),
   })
   .refine((body) => (body.taskIds === undefined) !== (body.filter === undefined), {
     path: ['taskIds'],
     message: 'give either taskIds or filter',
   })
+  .refine(...RESTORES_BY_RETRY)
 
 export const bulkAnswer = z.object({
   results: z.array(
@@ -42,6 +58,10 @@ export const bulkAnswer = z.object({
       taskId: z.string(),
       ok: z.boolean(),
       code: z.string().optional().describe('Why the action failed, such as TASK_ALREADY_FINISHED.'),
+      wasPending: z
+        .literal(true)
+        .optional()
+        .describe('It was pending when this call cancelled it: a `retry` with `restore` undoes that.'),
     }),
   ),
   more: z.boolean().describe('Another call would find more tasks that match the filter.'),

@@ -29,6 +29,8 @@ export type TaskSort = 'created' | 'ended' | 'duration' | 'waiting' | 'attempts'
 
 /** Filter, order and page of a list of tasks. */
 export interface TaskQuery extends TaskFilter {
+  /** Any of these ids, at most 200. */
+  taskId?: string[] | undefined
   /** Text in the last error, in any case, at most 200 characters. See `searched` of the list. */
   error?: string | undefined
   /** `key:value` of a param, such as `invoice:INV-17`: a text, number, boolean or null. See `searched` of the list. */
@@ -152,6 +154,11 @@ export interface BulkRequest {
   filter?: TaskFilter
   /** True: returns what would happen and changes nothing. Default false. */
   dryRun?: boolean
+  /**
+   * True, with `retry`: a cancelled task keeps its due time, used retries, error and expiry, which undoes the cancel of a
+   * pending one. Default false.
+   */
+  restore?: boolean
 }
 
 /** Results of a bulk action. */
@@ -164,6 +171,8 @@ export interface BulkAnswer {
     ok: boolean
     /** Why not, such as `TASK_ALREADY_FINISHED`; absent if `ok`. */
     code?: string | undefined
+    /** It was pending when this call cancelled it: a `retry` with `restore` undoes that. Absent otherwise. */
+    wasPending?: true | undefined
   }[]
   /** Another call would find more tasks that match the filter. */
   more: boolean

@@ -69,11 +69,17 @@ export const searchFilter = {
     ),
 }
 
+/** Ids that a list may name. */
+const MAX_LISTED_IDS = 200
+export const taskIds = z.array(storableText.min(1).max(50)).max(MAX_LISTED_IDS).describe('Any of these ids.')
+
+/** In a query string: given once, it is a text. */
+const repeatable = <T extends z.ZodType>(list: T) =>
+  z.preprocess((value) => (value === undefined || Array.isArray(value) ? value : [value]), list)
+
 export const listTasksQuery = z.strictObject({
-  status: z.preprocess(
-    (value) => (value === undefined || Array.isArray(value) ? value : [value]),
-    z.array(z.enum(TASK_STATUSES)).max(TASK_STATUSES.length).optional(),
-  ),
+  status: repeatable(z.array(z.enum(TASK_STATUSES)).max(TASK_STATUSES.length).optional()),
+  taskId: repeatable(taskIds.optional()),
   taskType: taskTypeName.optional(),
   q: storableText
     .min(1)

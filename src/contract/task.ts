@@ -73,6 +73,10 @@ export const taskSummary = z.object({
   retryCount: z.int().min(0),
   maxRetries: z.int().min(0),
   error: z.string().nullable().describe('The last error.'),
+  paramsPreview: z
+    .string()
+    .optional()
+    .describe('In lists: its first params, such as `invoice: INV-17`, at most 200 characters.'),
 })
 
 export const taskAttempt = z.object({

@@ -51,6 +51,8 @@ export interface TaskSummary {
   maxRetries: number
   /** Message of the last error; null: none, and always null when completed. */
   error: string | null
+  /** In lists: its first params, such as `invoice: INV-17`, at most 200 characters. Absent: none, or not in a list. */
+  paramsPreview?: string | undefined
 }
 
 /** One attempt of a task. */

@@ -71,6 +71,17 @@ test('filters narrow the list and its total', async () => {
   })
 })
 
+test('a list of ids shows these tasks alone, with the other filters', async () => {
+  const [first = '', second = '', third = ''] = newestFirst
+  expect(ids(await list(`taskId=${third}&taskId=${first}`))).toEqual([first, third])
+  expect(ids(await list(`taskId=${second}`))).toEqual([second])
+  expect(ids(await list(`taskId=${first}&taskId=${second}&status=cancelled`))).toEqual([first])
+  expect(ids(await list(`taskId=${second}&sort=waiting`))).toEqual([second])
+  expect(await list('taskId=task_none')).toMatchObject({ total: 0, tasks: [], nextCursor: null })
+  const many = Array.from({ length: 201 }, (_, n) => `taskId=t${n}`).join('&')
+  expect(await list(many)).toMatchObject({ status: 400, errors: [{ pointer: '/taskId' }] })
+})
+
 test.each([
   ['page=', 'INVALID_REQUEST', '/page'],
   ['page=%20', 'INVALID_REQUEST', '/page'],

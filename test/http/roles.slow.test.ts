@@ -219,14 +219,14 @@ describe('an owner', () => {
     expect(named.json()).toEqual({
       results: [
         { taskId: pending.other, ok: false, code: 'TASK_NOT_FOUND' },
-        { taskId: pending.own, ok: true },
+        { taskId: pending.own, ok: true, wasPending: true },
         { taskId: 'task_no', ok: false, code: 'TASK_NOT_FOUND' },
       ],
       more: false,
     })
     const { taskId } = await host.app.tasks.createTask(hello, {}, { createdBy: '7' })
     const filtered = (await bulk({ action: 'cancel', filter: {} })).json()
-    expect(filtered.results).toContainEqual({ taskId, ok: true })
+    expect(filtered.results).toContainEqual({ taskId, ok: true, wasPending: true })
     expect(JSON.stringify(filtered)).not.toContain(pending.other)
     expect((await host.app.tasks.getTask(pending.other))?.status).toBe('pending')
     for (const refused of [
@@ -269,7 +269,7 @@ test('createdBy filters lists and bulk actions of an admin', async () => {
   expect(listed).not.toContain(pending.own)
   const payload = { action: 'cancel', filter: { createdBy: '7' }, dryRun: true }
   const bulk = await host.as(ADMIN, { method: 'POST', url: `${PREFIX}/tasks/bulk`, payload })
-  expect(bulk.json().results).toContainEqual({ taskId: pending.own, ok: true })
+  expect(bulk.json().results).toContainEqual({ taskId: pending.own, ok: true, wasPending: true })
   expect(bulk.body).not.toContain(pending.other)
   await expect(host.app.tasks.listTasks({ createdBy: 'nobody' })).resolves.toMatchObject({
     total: 0,

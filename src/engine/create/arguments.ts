@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { describeUnknownOption } from '../../client/option-names.ts'
-import { BULK_ACTIONS, MAX_BULK_TASKS } from '../../contract/bulk.ts'
+import { BULK_ACTIONS, MAX_BULK_TASKS, RESTORES_BY_RETRY } from '../../contract/bulk.ts'
 import {
   checkReplacement,
   checkTimes,
@@ -13,6 +13,7 @@ import {
   priority,
   requireChange,
   searchFilter,
+  taskIds,
   uniqueKey,
 } from '../../contract/requests.ts'
 import { LOG_LEVELS, storableText, TASK_STATUSES } from '../../contract/task.ts'
@@ -131,6 +132,7 @@ const taskFilter = z.strictObject({
 })
 
 export const taskQuery = taskFilter.extend({
+  taskId: taskIds.optional(),
   ...searchFilter,
   page: page.optional(),
   pageSize: pageSize.optional(),
@@ -143,11 +145,13 @@ export const bulkRequest = z
     taskIds: z.array(z.string()).min(1).max(MAX_BULK_TASKS).optional(),
     filter: taskFilter.optional(),
     dryRun: z.boolean().optional(),
+    restore: z.boolean().optional(),
   })
   .refine(({ taskIds, filter }) => (taskIds === undefined) !== (filter === undefined), {
     path: ['taskIds'],
     message: 'give either taskIds or filter',
   })
+  .refine(...RESTORES_BY_RETRY)
 
 export const logQuery = z.strictObject({
   level: z.enum(LOG_LEVELS).optional(),

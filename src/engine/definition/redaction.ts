@@ -59,6 +59,11 @@ export class Redaction {
     return [...this.#definitions].filter(([, { options }]) => isNamed(options.redact)).map(([type]) => type)
   }
 
+  /** Whether a param of this name is hidden, at least in part. */
+  hidesParam(taskType: string, key: string): boolean {
+    return this.#pathsOf(taskType).some(([root]) => root === key || root === '*')
+  }
+
   /** Whether values of this task are hidden, also if its params are hidden already. */
   hidesIn({ taskType, params }: Visible): boolean {
     return this.#pathsOf(taskType, params).length > 0

@@ -4,7 +4,7 @@ import { bulkRequest, requireValid } from '../create/arguments.ts'
 import type { Actor, AuditedChange } from '../definition/actor.ts'
 import { TASK_ID } from '../definition/lifecycle.ts'
 import { findActionable, findSteerable } from '../store/bulk.ts'
-import { type RefusalCode, refusal, type SteeringContext, steer } from './steering.ts'
+import { type RefusalCode, refusal, type Steered, type SteeringContext, steer } from './steering.ts'
 
 export function runBulk(context: SteeringContext, request: BulkRequest, actor?: Actor): Promise<BulkAnswer> {
   // Each task has an entry, so the call itself has none, unless it is refused.
@@ -35,15 +35,16 @@ async function run(
   request: BulkRequest,
   change?: AuditedChange,
 ): Promise<BulkAnswer> {
-  const { action, dryRun = false } = request
+  const { action, dryRun = false, restore } = request
   const { taskIds, more } = await findTargets(context.db, request)
   const possible = taskIds.filter((taskId) => TASK_ID.test(taskId))
-  const refused = dryRun
+  const { refused, wasPending } = dryRun
     ? await predict(context.db, request, possible)
-    : (await steer(context, action, possible, { change })).refused
+    : await steer(context, action, possible, { restore, change })
   const results = taskIds.map((taskId) => {
     const code = TASK_ID.test(taskId) ? refused.get(taskId) : 'TASK_NOT_FOUND'
-    return code === undefined ? { taskId, ok: true } : { taskId, ok: false, code }
+    if (code !== undefined) return { taskId, ok: false, code }
+    return { taskId, ok: true, ...(wasPending.has(taskId) && { wasPending: true as const }) }
   })
   return { results, more }
 }
@@ -63,12 +64,14 @@ async function predict(
   db: Database,
   { action }: BulkRequest,
   taskIds: readonly string[],
-): Promise<Map<string, RefusalCode>> {
+): Promise<Pick<Steered, 'refused' | 'wasPending'>> {
   const found = await findSteerable(db, taskIds)
-  return new Map(
+  const refused = new Map(
     taskIds.flatMap((taskId): [string, RefusalCode][] => {
       const code = refusal(action, found.get(taskId))
       return code === undefined ? [] : [[taskId, code]]
     }),
   )
+  const pending = taskIds.filter((taskId) => found.get(taskId)?.status === 'pending')
+  return { refused, wasPending: new Set(action === 'cancel' ? pending : []) }
 }

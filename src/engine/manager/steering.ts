@@ -45,10 +45,13 @@ export interface Steered {
   readonly changed: ReadonlySet<string>
   readonly refused: ReadonlyMap<string, RefusalCode>
   readonly pending: readonly TaskRow[]
+  /** Those that a cancel found pending. */
+  readonly wasPending: ReadonlySet<string>
 }
 
 interface SteerOptions {
   readonly from?: RetryFrom | undefined
+  readonly restore?: boolean | undefined
   /** The entry of the audit for each task. */
   readonly change?: AuditedChange | undefined
 }
@@ -65,6 +68,7 @@ export async function steer(
   const changed = new Set<string>()
   const refused = new Map<string, RefusalCode>()
   const pending: TaskRow[] = []
+  const wasPending = new Set<string>()
   const refuse: Refuse = (taskId, code) => refused.set(taskId, code)
   let left = taskIds
   const attempt = async (tries: number) => {
@@ -76,6 +80,7 @@ export async function steer(
     for (const done of all) {
       changed.add(done.taskId)
       if ('taskType' in done) pending.push(done)
+      else if (done.wasPending) wasPending.add(done.taskId)
     }
     left = left.filter((taskId) => !changed.has(taskId) && !refused.has(taskId))
     if (left.length === 0) return
@@ -90,7 +95,7 @@ export async function steer(
   if (change && unchanged.length > 0) {
     await context.audit.record(unchanged.map((subject) => ({ ...change, subject, outcome: 'ok' })))
   }
-  return { changed, refused, pending }
+  return { changed, refused, pending, wasPending }
 }
 
 /** Why the task does not allow the action; undefined: it does, or it is done already. */
@@ -152,23 +157,28 @@ async function request({ db, events }: SteeringContext, taskIds: readonly string
   for (const run of await requestCancels(db, taskIds)) events.emit('cancelRequested', run)
 }
 
+interface Done {
+  readonly taskId: string
+  readonly wasPending?: boolean
+}
+
 const ACTIONS: Record<
   BulkAction,
   (
     context: SteeringContext,
     call: SteerOptions & { taskIds: readonly string[]; locked: LockedRows; refuse: Refuse },
-  ) => Promise<readonly (TaskRow | { readonly taskId: string })[]>
+  ) => Promise<readonly (TaskRow | Done)[]>
 > = {
   async cancel({ db, events }, { taskIds, locked, change }) {
     const runs = await inHalves(taskIds, (ids) => cancelTasks(db, ids, locked, change))
-    for (const run of runs) events.emit('cancelled', run)
-    return runs.map(({ taskId }) => ({ taskId }))
+    for (const { wasPending: _before, ...run } of runs) events.emit('cancelled', run)
+    return runs.map(({ taskId, wasPending }) => ({ taskId, wasPending }))
   },
 
-  async retry({ db, events }, { taskIds, locked, refuse, from, change }) {
+  async retry({ db, events }, { taskIds, locked, refuse, from, restore, change }) {
     const rows = await inHalves(
       taskIds,
-      (ids) => retryTasks(db, ids, locked, { from, change }),
+      (ids) => retryTasks(db, ids, locked, { from, restore, change }),
       (taskId, code) => {
         if (code === UNIQUE_VIOLATION) refuse(taskId, 'DUPLICATE_TASK')
         else if (locked === 'skip') refuse(taskId, 'UNIQUE_KEY_BUSY')

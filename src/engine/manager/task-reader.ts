@@ -72,7 +72,7 @@ export class TaskReader {
     const shown = rows.slice(0, pageSize)
     const last = shown.at(-1)
     return {
-      tasks: shown.map(toListed),
+      tasks: shown.map((row) => toListed(row, this.#redaction)),
       total: Math.min(count, MAX_EXACT_TOTAL),
       ...(count > MAX_EXACT_TOTAL ? { totalIsEstimate: true as const } : {}),
       page,

@@ -2,6 +2,7 @@ import type { TaskQuery } from '../../contract/given.ts'
 import type { TaskList, TaskSummary } from '../../contract/task.ts'
 import type { Database } from '../../db/database.ts'
 import { TaskError } from '../definition/errors.ts'
+import { previewOf } from '../definition/params-preview.ts'
 import type { Redaction } from '../definition/redaction.ts'
 import type { ListPosition, TaskFilter } from '../store/list-branches.ts'
 import { findTasks, type ListedRow, searchIds } from '../store/read.ts'
@@ -55,7 +56,7 @@ export async function searchList(
   const { rows, found, searched, oldest } = result
   const nextCursor = nextCursorOf(result, wanted)
   return {
-    tasks: rows.map(toListed),
+    tasks: rows.map((row) => toListed(row, parts.redaction)),
     total: found,
     ...(nextCursor === null && !after ? {} : { totalIsEstimate: true as const }),
     page,
@@ -106,8 +107,10 @@ function nextCursorOf({ found, first, end }: Found, { limit, offset, after }: Se
   return end ? encodeCursor(end) : null
 }
 
-export function toListed({ id: _id, createdAtMicros: _micros, ...row }: ListedRow): TaskSummary {
-  return toSummary(row)
+export function toListed(listed: ListedRow, redaction: Redaction): TaskSummary {
+  const { id: _id, createdAtMicros: _micros, paramStarts, ...row } = listed
+  const paramsPreview = previewOf(paramStarts, (key) => redaction.hidesParam(row.taskType, key))
+  return { ...toSummary(row), ...(paramsPreview !== undefined && { paramsPreview }) }
 }
 
 /** The window that begins with this task: new tasks must not move it. */

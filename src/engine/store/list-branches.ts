@@ -10,6 +10,8 @@ export interface TaskFilter {
   readonly createdBy?: string | undefined
   /** Failed tasks of this group alone. */
   readonly errorGroup?: string | undefined
+  /** These tasks alone. */
+  readonly taskId?: readonly string[] | undefined
 }
 
 /** Where a page ends: microseconds since 1970, which a `Date` would round, and the row's id. */
@@ -139,11 +141,15 @@ function opaque(condition: string): string {
 }
 
 function boundsOf(filter: TaskFilter, values: Values, after?: ListPosition): string {
-  const { createdAfter, createdBefore, createdBy, errorGroup } = filter
+  const { createdAfter, createdBefore, createdBy, errorGroup, taskId } = filter
   let text = ` and ${IS_LISTED}`
   if (errorGroup !== undefined) {
     const isOfGroup = `error_group = ${values.add(errorGroup)}`
     text += ` and ${createdBy === undefined ? isOfGroup : opaque(isOfGroup)}`
+  }
+  if (taskId !== undefined) {
+    const isNamed = `task_id = any(${values.add(taskId)}::text[])`
+    text += ` and ${createdBy === undefined ? isNamed : opaque(isNamed)}`
   }
   if (createdBy !== undefined) text += ` and created_by = ${values.add(createdBy)}::text`
   if (createdAfter) text += ` and created_at >= ${values.add(createdAfter)}::timestamptz`

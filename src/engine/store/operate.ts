@@ -45,6 +45,10 @@ export interface CancelledRun {
   readonly attempt: number
 }
 
+export interface CancelledTask extends CancelledRun {
+  readonly wasPending: boolean
+}
+
 const CANCEL = forBoth(
   'cancel',
   (free) => `with cancelled as (
@@ -55,7 +59,7 @@ const CANCEL = forBoth(
    ), ${recordAttempts('cancelled', { executor: 'executor_id', outcome: `'cancelled'`, where: 'stopping' })}, carried_out as (
      delete from ${CANCEL_REQUESTS} where task_id = any(array(select task_id from cancelled))
    ), ${auditCte('cancelled', 'cancelled.task_id', 2)}, ${reportCte('cancelled')}
-   select task_id as "taskId", task_type as "taskType", attempt from cancelled`,
+   select task_id as "taskId", task_type as "taskType", attempt, not stopping as "wasPending" from cancelled`,
 )
 
 export function cancelTasks(
@@ -63,7 +67,7 @@ export function cancelTasks(
   taskIds: readonly string[],
   locked: LockedRows = 'skip',
   change?: AuditedChange,
-): Promise<CancelledRun[]> {
+): Promise<CancelledTask[]> {
   return execute(db, CANCEL[locked], [taskIds, changeValue(change)])
 }
 
@@ -74,6 +78,7 @@ const retry = (
   dueAt: string,
   forgotten: string,
   audit: number,
+  isRestored = 'false',
 ) => `with ended as (
      select t.id, t.task_id, t.status, t.attempt, t.executor_id, t.started_at, t.completed_at, t.run_at
        from ${TASKS} t
@@ -89,14 +94,19 @@ const retry = (
      delete from ${CANCEL_REQUESTS} where task_id = any(array(select task_id from ended))
    ), ${auditCte('ended', 'ended.task_id', audit)}, ${reportCte('ended')}
    update ${TASKS} t
-      set ${BACK_TO_PENDING}, run_at = ${dueAt}, retry_count = 0, error_message = null, result = null,
-          completed_at = null, cancelled_at = null, expires_at = null
+      set ${BACK_TO_PENDING}, run_at = ${dueAt}, result = null, completed_at = null, cancelled_at = null,
+          retry_count = case when ${isRestored} then t.retry_count else 0 end,
+          error_message = case when ${isRestored} then t.error_message end,
+          expires_at = case when ${isRestored} then t.expires_at end
      from ended
     where t.id = ended.id
    returning ${TASK_COLUMNS}`
 
+/** A cancelled task becomes what it was. */
+const IS_RESTORED = `($3::boolean and ended.status = 'cancelled')`
+
 // Cancelled while it slept: it sleeps on.
-const SLEEPS_ON = `case when ended.status = 'cancelled' and exists (
+const SLEEPS_ON = `case when ${IS_RESTORED} or ended.status = 'cancelled' and exists (
                      select from ${ATTEMPTS} a
                       where a.task_id = ended.task_id and a.attempt = ended.attempt and a.outcome = 'sleeping')
                    then greatest(now(), ended.run_at) else now() end`
@@ -110,6 +120,7 @@ const RETRY = forBoth('retry', (free) =>
      delete from ${STEPS} where task_id = any(array(select task_id from ended where status = 'completed'))
    )`,
     2,
+    IS_RESTORED,
   ),
 )
 
@@ -144,15 +155,22 @@ export interface RetryFrom {
   readonly step: string | null
 }
 
+interface RetryOptions {
+  readonly from?: RetryFrom | undefined
+  /** Cancelled tasks keep their due time, used retries, error and expiry. */
+  readonly restore?: boolean | undefined
+  readonly change?: AuditedChange | undefined
+}
+
 /** All or none. Waits half a second for a unique key in an open transaction. */
 export function retryTasks(
   db: Database,
   taskIds: readonly string[],
   locked: LockedRows = 'skip',
-  { from, change }: { from?: RetryFrom | undefined; change?: AuditedChange | undefined } = {},
+  { from, restore = false, change }: RetryOptions = {},
 ): Promise<TaskRow[]> {
   const audit = changeValue(change)
-  if (from === undefined) return execute(db, RETRY[locked], [taskIds, audit])
+  if (from === undefined) return execute(db, RETRY[locked], [taskIds, audit, restore])
   return execute(db, RETRY_FROM[locked], [taskIds, from.step, audit])
 }
 

@@ -2,6 +2,7 @@ import { MAX_EXACT_TOTAL } from '../../contract/requests.ts'
 import type { LogLevel, TaskDetail, TaskStatus } from '../../contract/task.ts'
 import { type Database, execute, plainArray, query, statement } from '../../db/database.ts'
 import { instant } from '../../db/reading.ts'
+import { PREVIEW_PARAMS, PREVIEW_VALUE_CHARS } from '../definition/params-preview.ts'
 import { IS_SERVING } from './fence.ts'
 import {
   branchesOf,
@@ -18,7 +19,7 @@ import {
   Values,
 } from './list-branches.ts'
 import { DETAIL_COLUMNS, type DetailRow, fromDetailRow, type LogRow, type SummaryRow } from './rows.ts'
-import { EXECUTORS, LOGS, TASKS } from './tables.ts'
+import { EXECUTORS, LOGS, PARAMS, TASKS } from './tables.ts'
 import { TYPES } from './types-present.ts'
 
 const FOUND_COLUMNS = `${DETAIL_COLUMNS},
@@ -86,13 +87,21 @@ export async function findCreatedBy(
   return new Set(rows.map((row) => row.taskId))
 }
 
-export interface ListedRow extends SummaryRow, ListPosition {}
+export interface ListedRow extends SummaryRow, ListPosition {
+  /** The beginnings of its first params, as JSON; null: it has none. */
+  readonly paramStarts: Readonly<Record<string, string>> | null
+}
+
+/** Of a task in a list: bounded, however many params it has, and however long they are. */
+const PARAM_STARTS = `(select json_object_agg(p.key, left(p.value, ${PREVIEW_VALUE_CHARS + 1}))
+             from (select key, value from (select id, key, value from ${PARAMS} where task_id = t.task_id limit 50) few
+                    order by id limit ${PREVIEW_PARAMS}) p)`
 
 export const LIST_COLUMNS = `t.id, ${MICROS('t.created_at')} as "createdAtMicros",
           t.task_id as "taskId", t.task_type as "taskType", t.status, t.progress, t.total, t.step,
           ${instant('t.created_at')} as "createdAt", ${instant('t.started_at')} as "startedAt", ${instant('t.completed_at')} as "completedAt",
           ${instant('t.cancelled_at')} as "cancelledAt", ${instant('t.run_at')} as "runAt", t.retry_count as "retryCount", t.max_retries as "maxRetries",
-          t.error_message as "error"`
+          t.error_message as "error", ${PARAM_STARTS} as "paramStarts"`
 
 // Finds the ids of the page in the indexes first: only its own rows are read from the table.
 export async function listTasks(

@@ -35,6 +35,13 @@ const CODES: Record<BulkAction, Record<TaskStatus, string | undefined>> = {
 const answerOf = (taskId: string, code: string | undefined) =>
   code === undefined ? { taskId, ok: true } : { taskId, ok: false, code }
 
+/** What one of each status gets, where the first is pending. */
+const doneTo = (action: BulkAction, taskIds: readonly string[]) =>
+  TASK_STATUSES.map((status, i) => ({
+    ...answerOf(taskIds[i] ?? '', CODES[action][status]),
+    ...(action === 'cancel' && status === 'pending' && { wasPending: true }),
+  }))
+
 /** A task in each status. */
 async function insertOneOfEach(columns: StoredRow = {}): Promise<string[]> {
   const taskIds: string[] = []
@@ -74,7 +81,7 @@ describe.each(ACTIONS)('bulk %s', (action) => {
     })
     expect(more).toBe(false)
     expect(results).toEqual([
-      ...TASK_STATUSES.map((status, i) => answerOf(same[i] ?? '', CODES[action][status])),
+      ...doneTo(action, same),
       answerOf('task_none', 'TASK_NOT_FOUND'),
       answerOf('x\u0000', 'TASK_NOT_FOUND'),
     ])
@@ -93,7 +100,7 @@ describe.each(ACTIONS)('bulk %s', (action) => {
     const { results } = await manager.bulk({ action, taskIds: [...taskIds, 'task_none'], dryRun: true })
     expect(await tables.read()).toEqual(before)
     expect(results).toEqual([
-      ...TASK_STATUSES.map((status, i) => answerOf(taskIds[i] ?? '', CODES[action][status])),
+      ...doneTo(action, taskIds),
       answerOf('task_none', 'TASK_NOT_FOUND'),
     ])
   })
