@@ -47,7 +47,6 @@ function Pages() {
         {text.app.skip}
       </a>
       <Header view={view} />
-      <Shortcuts view={view} />
       <main id="content" tabIndex={-1}>
         {view === 'overview' && <OverviewPage params={params} />}
         {view === 'tasks' && <TasksPage params={params} />}
@@ -70,6 +69,7 @@ function Pages() {
         {view === 'activity' && <ActivityPage params={params} />}
         {view === 'account' && HAS_LOGIN && <AccountPage />}
       </main>
+      <Shortcuts view={view} />
     </StreamProvider>
   )
 }

@@ -113,6 +113,24 @@ describe('axe finds nothing, in light and in dark,', () => {
     expect(await findViolations()).toEqual([])
   })
 
+  test('with new tasks above the list, an offer to undo, and the commands', async () => {
+    await page.goto(`${server.origin}/admin/?task=${ids.pending}`)
+    await page.getByRole('button', { name: 'Cancel', exact: true }).click()
+    await page.getByRole('button', { name: 'Undo' }).waitFor()
+    expect(await findViolations()).toEqual([])
+    await page.goto(`${server.origin}/admin/?view=tasks`)
+    await page.getByLabel('Select all on this page').check()
+    await server.app.tasks.createTask('watch_inbox', {}, { delayMs: 3_600_000 })
+    await page.getByRole('button', { name: '1 new' }).waitFor()
+    expect(await findViolations()).toEqual([])
+    await page.keyboard.press('ControlOrMeta+k')
+    await page.getByRole('dialog', { name: 'Commands' }).waitFor()
+    expect(await findViolations()).toEqual([])
+    await page.keyboard.type('inv')
+    await page.getByRole('option', { name: 'Search tasks for inv' }).waitFor()
+    expect(await findViolations()).toEqual([])
+  })
+
   test('at the width of a phone', async () => {
     await page.setViewportSize({ width: 390, height: 844 })
     for (const query of ['', '?view=tasks', `?task=${ids.failed}`, '?view=errors', '?view=types']) {

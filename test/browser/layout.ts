@@ -45,7 +45,8 @@ export function findLayoutFaults(page: Page): Promise<string[]> {
         if (one.closest('header.top') !== other.closest('header.top')) continue
         // Lines that are scrolled out of sight lie behind what is around the log.
         if (one.closest('.log') !== other.closest('.log')) continue
-        if (one.closest('.toasts, .search-field') || other.closest('.toasts, .search-field')) continue
+        if (one.closest('.toasts, .news, .search-field') || other.closest('.toasts, .news, .search-field'))
+          continue
         const [a, b] = [one.getBoundingClientRect(), other.getBoundingClientRect()]
         const across = Math.min(a.right, b.right) - Math.max(a.left, b.left)
         const down = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top)

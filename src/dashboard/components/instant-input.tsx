@@ -1,7 +1,11 @@
 import type { ComponentProps } from 'react'
+import { shortZone, zoneName } from '../i18n/time.ts'
 import { toInstant, toLocal } from '../params/instants.ts'
+import { serverNow } from '../state/clock.ts'
+import { language, zone } from '../state/preferences.ts'
+import { useStore } from '../state/store.ts'
 
-/** An instant in UTC, shown and entered in the browser's time zone. Empty: none. */
+/** An instant in UTC, shown and entered in the time zone of the page, which stands beside it. Empty: none. */
 export function InstantInput(
   props: Omit<ComponentProps<'input'>, 'value' | 'onChange' | 'type'> & {
     value: string
@@ -9,13 +13,21 @@ export function InstantInput(
   },
 ) {
   const { value, onChange, ...rest } = props
+  const lang = useStore(language)
+  const shownZone = useStore(zone)
+  const at = Date.parse(value)
   return (
-    <input
-      {...rest}
-      type="datetime-local"
-      step="any"
-      value={toLocal(value)}
-      onChange={(event) => onChange(toInstant(event.target.value))}
-    />
+    <>
+      <input
+        {...rest}
+        type="datetime-local"
+        step="any"
+        value={toLocal(value, shownZone)}
+        onChange={(event) => onChange(toInstant(event.target.value, shownZone))}
+      />
+      <span className="zone" title={zoneName(shownZone)}>
+        {shortZone(new Date(Number.isNaN(at) ? serverNow() : at), lang, shownZone)}
+      </span>
+    </>
   )
 }

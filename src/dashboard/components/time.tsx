@@ -1,14 +1,15 @@
 import { formatDuration, formatInstant, formatRelative, formatSeconds } from '../i18n/time.ts'
 import { useNow } from '../state/clock.ts'
-import { language } from '../state/preferences.ts'
+import { language, zone } from '../state/preferences.ts'
 import { useStore } from '../state/store.ts'
 
 /** How long ago, or in how long; the instant itself as a title. */
 export function Ago({ at }: { at: Date }) {
   const now = useNow()
   const lang = useStore(language)
+  const shownZone = useStore(zone)
   return (
-    <time dateTime={at.toISOString()} title={formatInstant(at, lang)}>
+    <time dateTime={at.toISOString()} title={formatInstant(at, lang, shownZone)}>
       {formatRelative(at.getTime(), now, lang)}
     </time>
   )
@@ -16,7 +17,8 @@ export function Ago({ at }: { at: Date }) {
 
 export function Instant({ at }: { at: Date }) {
   const lang = useStore(language)
-  return <time dateTime={at.toISOString()}>{formatInstant(at, lang)}</time>
+  const shownZone = useStore(zone)
+  return <time dateTime={at.toISOString()}>{formatInstant(at, lang, shownZone)}</time>
 }
 
 /** From one instant to another, or to now: then it ticks. */

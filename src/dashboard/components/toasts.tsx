@@ -10,10 +10,23 @@ export function Toasts() {
   const shown = useStore(toasts)
   return (
     <div className="toasts" role="status" aria-live="polite">
-      {shown.map(({ id, kind, words, to }) => (
+      {shown.map(({ id, kind, words, to, undo }) => (
         <div key={id} className={`toast toast-${kind}`}>
           <Icon name={kind === 'done' ? 'check' : 'warning'} />
           {to ? <Link to={to}>{titleOf(words)}</Link> : <span>{titleOf(words)}</span>}
+          {undo && (
+            <button
+              type="button"
+              className="small"
+              aria-keyshortcuts="u"
+              onClick={() => {
+                dismiss(id)
+                undo()
+              }}
+            >
+              {text.app.undo}
+            </button>
+          )}
           <button
             type="button"
             className="ghost icon-only"

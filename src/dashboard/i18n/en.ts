@@ -1,6 +1,6 @@
 import { account } from './en/account.ts'
 import { activity } from './en/activity.ts'
-import { app, json, login, shortcuts } from './en/app.ts'
+import { app, json, login, palette, shortcuts } from './en/app.ts'
 import { errors } from './en/errors.ts'
 import { executors } from './en/executors.ts'
 import { find } from './en/find.ts'
@@ -28,6 +28,7 @@ export const en = {
   schedules,
   activity,
   shortcuts,
+  palette,
   json,
   /** For codes that a person meets; others are told in the server's words. */
   codes: { WRONG_PASSWORD: 'The current password is wrong' } as Record<string, string>,

@@ -1,4 +1,4 @@
-import type { Language } from './languages.ts'
+import type { Language, Zone } from './languages.ts'
 
 const UNITS = {
   en: { d: ' d', h: ' h', min: ' min', s: ' s', ms: ' ms', gap: ' ' },
@@ -59,23 +59,66 @@ export function formatRelative(at: number, now: number, language: Language): str
   return relative[language].format(Math.trunc(seconds / size), unit)
 }
 
-const absolute = {
-  en: new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium', timeStyle: 'medium' }),
-  zh: new Intl.DateTimeFormat('zh-CN', { dateStyle: 'medium', timeStyle: 'medium' }),
+const LOCALES = { en: 'en-GB', zh: 'zh-CN' } as const
+const TIME = { hour: '2-digit', minute: '2-digit' } as const
+const SHAPES = {
+  instant: {
+    year: 'numeric',
+    month: 'short',
+    day: 'numeric',
+    ...TIME,
+    second: '2-digit',
+    timeZoneName: 'short',
+  },
+  hour: { weekday: 'short', ...TIME },
+  day: { weekday: 'short', day: 'numeric' },
+  dayTime: { weekday: 'short', day: 'numeric', ...TIME },
+  time: TIME,
+  clock: { ...TIME, second: '2-digit' },
+  zone: { timeZoneName: 'short' },
+} as const satisfies Record<string, Intl.DateTimeFormatOptions>
+
+/** Costly to make. */
+const formats = new Map<string, Intl.DateTimeFormat>()
+
+function formatOf(shape: keyof typeof SHAPES, language: Language, zone: Zone): Intl.DateTimeFormat {
+  const key = `${shape} ${language} ${zone}`
+  const known = formats.get(key)
+  if (known) return known
+  const timeZone = zone === 'utc' ? { timeZone: 'UTC' } : {}
+  const made = new Intl.DateTimeFormat(LOCALES[language], { ...SHAPES[shape], ...timeZone })
+  formats.set(key, made)
+  return made
 }
 
-export function formatInstant(at: Date, language: Language): string {
-  return absolute[language].format(at)
+/** Of the browser, such as Europe/Berlin. */
+export const BROWSER_ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone
+
+export const zoneName = (zone: Zone) => (zone === 'utc' ? 'UTC' : BROWSER_ZONE)
+
+/** As it is called at an instant: CET, GMT+8, UTC. */
+export function shortZone(at: Date, language: Language, zone: Zone): string {
+  const parts = formatOf('zone', language, zone).formatToParts(at)
+  return parts.find(({ type }) => type === 'timeZoneName')?.value ?? zoneName(zone)
 }
 
-const hour = {
-  en: new Intl.DateTimeFormat('en-GB', { weekday: 'short', hour: '2-digit', minute: '2-digit' }),
-  zh: new Intl.DateTimeFormat('zh-CN', { weekday: 'short', hour: '2-digit', minute: '2-digit' }),
+/** 28 Nov 2026, 18:00:58 CET */
+export function formatInstant(at: Date, language: Language, zone: Zone): string {
+  return formatOf('instant', language, zone).format(at)
 }
 
 /** Within a week: Sun 15:00. */
-export function formatHour(at: Date, language: Language): string {
-  return hour[language].format(at)
+export function formatHour(at: Date, language: Language, zone: Zone): string {
+  return formatOf('hour', language, zone).format(at)
+}
+
+/** Within a month, with or without a time. */
+export function formatDay(at: Date | number, isWhole: boolean, language: Language, zone: Zone): string {
+  return formatOf(isWhole ? 'day' : 'dayTime', language, zone).format(at)
+}
+
+export function formatTime(at: Date | number, language: Language, zone: Zone): string {
+  return formatOf('time', language, zone).format(at)
 }
 
 /** In a named time zone, with its weekday; where the browser does not know the zone, in its own. */
@@ -89,7 +132,7 @@ export function formatInstantIn(at: Date, timeZone: string, language: Language):
     second: '2-digit',
     timeZoneName: 'short',
   }
-  const locale = language === 'zh' ? 'zh-CN' : 'en-GB'
+  const locale = LOCALES[language]
   try {
     return new Intl.DateTimeFormat(locale, { ...options, timeZone }).format(at)
   } catch {
@@ -97,9 +140,7 @@ export function formatInstantIn(at: Date, timeZone: string, language: Language):
   }
 }
 
-const clock = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' })
-
 /** Hours, minutes, seconds, milliseconds: for logs. */
-export function formatClock(at: Date): string {
-  return `${clock.format(at)}.${String(at.getMilliseconds()).padStart(3, '0')}`
+export function formatClock(at: Date, zone: Zone): string {
+  return `${formatOf('clock', 'en', zone).format(at)}.${String(at.getMilliseconds()).padStart(3, '0')}`
 }

@@ -1,7 +1,7 @@
 import type { Dictionary } from './en.ts'
 import { account } from './zh/account.ts'
 import { activity } from './zh/activity.ts'
-import { app, json, login, shortcuts } from './zh/app.ts'
+import { app, json, login, palette, shortcuts } from './zh/app.ts'
 import { errors } from './zh/errors.ts'
 import { executors } from './zh/executors.ts'
 import { find } from './zh/find.ts'
@@ -29,6 +29,7 @@ export const zh: Dictionary = {
   schedules,
   activity,
   shortcuts,
+  palette,
   json,
   codes: {
     TASK_NOT_FOUND: '没有这个任务',

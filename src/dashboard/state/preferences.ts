@@ -1,4 +1,4 @@
-import { LANGUAGES, type Language } from '../i18n/languages.ts'
+import { LANGUAGES, type Language, ZONES, type Zone } from '../i18n/languages.ts'
 import { Store, useStore } from './store.ts'
 
 export const THEMES = ['system', 'light', 'dark'] as const
@@ -13,6 +13,7 @@ const browsersLanguage: Language = navigator.language.toLowerCase().startsWith('
 
 export const language = new Store<Language>(recall('tasks.language', LANGUAGES, browsersLanguage))
 export const theme = new Store<Theme>(recall('tasks.theme', THEMES, 'system'))
+export const zone = new Store<Zone>(recall('tasks.zone', ZONES, 'local'))
 
 function applyLanguage(): void {
   document.documentElement.lang = language.value === 'zh' ? 'zh-CN' : 'en'
@@ -37,6 +38,11 @@ export function chooseLanguage(chosen: Language): void {
 export function chooseTheme(chosen: Theme): void {
   localStorage.setItem('tasks.theme', chosen)
   theme.set(chosen)
+}
+
+export function chooseZone(chosen: Zone): void {
+  localStorage.setItem('tasks.zone', chosen)
+  zone.set(chosen)
 }
 
 const system = matchMedia('(prefers-color-scheme: dark)')

@@ -49,6 +49,7 @@ const OF_LISTS = [
   'status',
   'type',
   'q',
+  'ids',
   'group',
   'by',
   'error',

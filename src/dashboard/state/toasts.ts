@@ -9,21 +9,30 @@ export interface Toast {
   readonly kind: 'done' | 'problem'
   readonly words: string
   /** What it is about. */
-  readonly to?: Query
+  readonly to?: Query | undefined
+  /** Takes back what it tells. */
+  readonly undo?: (() => void) | undefined
 }
 
 export const toasts = new Store<readonly Toast[]>([])
 
 const DONE_MS = 4_000
+/** With something to do: time to decide. */
+const OFFER_MS = 12_000
 const PROBLEM_MS = 10_000
 let lastId = 0
 
-export function say(words: string, kind: Toast['kind'] = 'done', to?: Query): void {
+export function say(
+  words: string,
+  kind: Toast['kind'] = 'done',
+  more: Pick<Toast, 'to' | 'undo'> = {},
+): void {
   lastId += 1
-  const toast = { id: lastId, kind, words, ...(to ? { to } : {}) }
+  const toast = { id: lastId, kind, words, ...more }
   // What is said again takes the place of what was said before.
   toasts.set([...toasts.value.filter((one) => one.words !== words).slice(-3), toast])
-  setTimeout(() => dismiss(toast.id), kind === 'done' ? DONE_MS : PROBLEM_MS)
+  const shownMs = more.undo || more.to ? OFFER_MS : kind === 'done' ? DONE_MS : PROBLEM_MS
+  setTimeout(() => dismiss(toast.id), shownMs)
 }
 
 export function dismiss(id: number): void {

@@ -99,10 +99,7 @@ describe.each(ACTIONS)('bulk %s', (action) => {
     const before = await tables.read()
     const { results } = await manager.bulk({ action, taskIds: [...taskIds, 'task_none'], dryRun: true })
     expect(await tables.read()).toEqual(before)
-    expect(results).toEqual([
-      ...doneTo(action, taskIds),
-      answerOf('task_none', 'TASK_NOT_FOUND'),
-    ])
+    expect(results).toEqual([...doneTo(action, taskIds), answerOf('task_none', 'TASK_NOT_FOUND')])
   })
 
   test('takes a thousand tasks in one statement', async () => {

@@ -31,6 +31,21 @@ export const app = {
   discard: 'Discard what you have entered?',
   discardText: 'The form is not saved.',
   discardIt: 'Discard',
+  timesIn: (zone: string) => `Times are in ${zone}`,
+  showTimesIn: (zone: string) => `Show them in ${zone}`,
+  undo: 'Undo',
+}
+
+export const palette = {
+  title: 'Commands',
+  placeholder: 'A page, a type, an action, the id of a task, or what to search for',
+  pages: 'Pages',
+  here: 'On this page',
+  settings: 'Settings',
+  types: 'Types',
+  tasks: 'Tasks',
+  openTask: (id: string) => `Open ${id}`,
+  searchFor: (words: string) => `Search tasks for ${words}`,
 }
 
 export const login = {
@@ -55,10 +70,17 @@ export const login = {
 
 export const shortcuts = {
   title: 'Keyboard shortcuts',
+  commands: 'Commands: pages, types, actions, a task by its id',
   search: 'Search',
   move: 'Down and up the list',
   open: 'Open the task',
+  news: 'Show the tasks that have joined',
+  pages: 'Newer and older tasks',
   select: 'Select the task',
+  selectAll: 'Select all on this page',
+  act: 'Cancel, retry, delete; in a list after a question',
+  undo: 'Undo the cancel',
+  change: 'Change the pending task',
   newTask: 'New task',
   goOverview: 'Go to the overview',
   goTasks: 'Go to the tasks',
@@ -67,7 +89,7 @@ export const shortcuts = {
   goExecutors: 'Go to the executors',
   goSchedules: 'Go to the schedules',
   goActivity: 'Go to the activity',
-  escape: 'Leave the field, close, or go back',
+  escape: 'Leave the field, close, clear the selection, or go back',
   help: 'This help',
 }
 

@@ -10,7 +10,7 @@ export const form = {
   priority: 'Priority',
   priorityHint: '-100 to 100; higher first',
   runAt: 'Not before',
-  runAtHint: 'In your time zone. Empty: now',
+  runAtHint: 'Empty: now',
   uniqueKey: 'Unique key',
   uniqueKeyHint: 'While a task with this key is unfinished, no second one is made',
   maxRetries: 'Retries',

@@ -32,7 +32,8 @@ export const list = {
   older: 'Older',
   paging: 'Newer and older tasks',
   shown: (n: number, total: string) => `${n} of ${total}`,
-  updated: (n: number) => `${tasks(n)} in the list`,
+  news: (n: number) => `${n} new`,
+  hasNews: 'New tasks wait above the list',
   empty: 'No tasks yet',
   emptyText: 'Create one here, over REST, or from your own code.',
   noneOf: (status: string) => `No ${status} tasks`,
@@ -52,6 +53,8 @@ export const list = {
   },
   nothingLeft: 'No task matches any more',
   showThem: 'Show these tasks',
+  picked: (n: number) => `${tasks(n)} of one action`,
+  clearPicked: 'Show other tasks, too',
 }
 
 export const actions = {
@@ -79,6 +82,7 @@ export const actions = {
     retry: (n: number) => `${tasks(n)} pending again`,
     delete: (n: number) => `${tasks(n)} deleted`,
   },
+  restored: (n: number) => `${tasks(n)} pending again, as before the cancel`,
   refused: (n: number, reasons: string) => `${n.toLocaleString('en')} left as they were: ${reasons}`,
   more: 'More tasks match than one action takes. Repeat it for the others.',
 }

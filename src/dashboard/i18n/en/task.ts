@@ -61,7 +61,6 @@ export const detail = {
   isDue: 'Task is due now',
   change: 'Change',
   changeTitle: 'Change the pending task',
-  changeRunAtHint: 'In your time zone',
   changeIt: 'Save the changes',
   isChanged: 'Task changed',
 }

@@ -34,6 +34,21 @@ export const app: Dictionary['app'] = {
   discard: '放弃已输入的内容？',
   discardText: '表单尚未保存。',
   discardIt: '放弃',
+  timesIn: (zone) => `时间所用时区：${zone}`,
+  showTimesIn: (zone) => `改用 ${zone}`,
+  undo: '撤销',
+}
+
+export const palette: Dictionary['palette'] = {
+  title: '命令',
+  placeholder: '页面、类型、操作、任务编号，或要搜索的内容',
+  pages: '页面',
+  here: '当前页面',
+  settings: '设置',
+  types: '类型',
+  tasks: '任务',
+  openTask: (id) => `打开 ${id}`,
+  searchFor: (words) => `搜索任务：${words}`,
 }
 
 export const login: Dictionary['login'] = {
@@ -58,10 +73,17 @@ export const login: Dictionary['login'] = {
 
 export const shortcuts: Dictionary['shortcuts'] = {
   title: '键盘快捷键',
+  commands: '命令：页面、类型、操作，或按编号打开任务',
   search: '搜索',
   move: '在列表中下移、上移',
   open: '打开任务',
+  news: '显示新加入的任务',
+  pages: '较新、较早的任务',
   select: '选择任务',
+  selectAll: '选择本页全部',
+  act: '取消、重试、删除；在列表中会先确认',
+  undo: '撤销取消',
+  change: '修改等待中的任务',
   newTask: '新建任务',
   goOverview: '转到概览',
   goTasks: '转到任务',
@@ -70,7 +92,7 @@ export const shortcuts: Dictionary['shortcuts'] = {
   goExecutors: '转到执行器',
   goSchedules: '转到定时',
   goActivity: '转到操作记录',
-  escape: '离开输入框、关闭或返回',
+  escape: '离开输入框、关闭、取消选择或返回',
   help: '显示此帮助',
 }
 

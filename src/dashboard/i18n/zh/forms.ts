@@ -11,7 +11,7 @@ export const form: Dictionary['form'] = {
   priority: '优先级',
   priorityHint: '-100 到 100，数值大的先运行',
   runAt: '不早于',
-  runAtHint: '您所在的时区。留空表示立即',
+  runAtHint: '留空表示立即',
   uniqueKey: '唯一键',
   uniqueKeyHint: '同一个键的任务未结束之前，不会再建第二个',
   maxRetries: '重试次数',

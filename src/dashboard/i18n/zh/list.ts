@@ -32,7 +32,8 @@ export const list: Dictionary['list'] = {
   older: '较早',
   paging: '较新与较早的任务',
   shown: (n, total) => `${n} / ${total}`,
-  updated: (n) => `列表中有 ${tasks(n)}`,
+  news: (n) => `${n} 个新任务`,
+  hasNews: '列表上方有新任务',
   empty: '还没有任务',
   emptyText: '可以在这里新建，也可以通过 REST 或代码创建。',
   noneOf: (status) => `没有${status}的任务`,
@@ -52,6 +53,8 @@ export const list: Dictionary['list'] = {
   },
   nothingLeft: '已没有匹配的任务',
   showThem: '查看这些任务',
+  picked: (n) => `同一次操作的 ${tasks(n)}`,
+  clearPicked: '同时显示其他任务',
 }
 
 export const actions: Dictionary['actions'] = {
@@ -79,6 +82,7 @@ export const actions: Dictionary['actions'] = {
     retry: (n) => `${tasks(n)}已重新等待`,
     delete: (n) => `已删除 ${tasks(n)}`,
   },
+  restored: (n) => `${tasks(n)}已恢复为取消前的状态`,
   refused: (n, reasons) => `${count(n)} 个保持不变：${reasons}`,
   more: '匹配的任务超过一次操作的上限，请再次执行以处理其余任务。',
 }

@@ -63,7 +63,6 @@ export const detail: Dictionary['detail'] = {
   isDue: '任务现在到期',
   change: '修改',
   changeTitle: '修改等待中的任务',
-  changeRunAtHint: '您所在的时区',
   changeIt: '保存修改',
   isChanged: '任务已修改',
 }

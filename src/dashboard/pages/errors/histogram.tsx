@@ -1,7 +1,7 @@
 import type { ErrorGroup } from '../../../client/index.ts'
 import { useText } from '../../i18n/text.ts'
 import { formatHour } from '../../i18n/time.ts'
-import { language } from '../../state/preferences.ts'
+import { language, zone } from '../../state/preferences.ts'
 import { useStore } from '../../state/store.ts'
 
 const HOUR_MS = 3_600_000
@@ -14,9 +14,10 @@ const LEAST = 2
 export function Histogram({ group: { hours, hoursUntil } }: { group: ErrorGroup }) {
   const text = useText()
   const lang = useStore(language)
+  const shownZone = useStore(zone)
   const most = Math.max(...hours)
   const startOf = (index: number) =>
-    formatHour(new Date(hoursUntil.getTime() - (hours.length - 1 - index) * HOUR_MS), lang)
+    formatHour(new Date(hoursUntil.getTime() - (hours.length - 1 - index) * HOUR_MS), lang, shownZone)
   const sum = hours.reduce((total, count) => total + count, 0)
   return (
     <svg

@@ -3,7 +3,7 @@ import type { Overview, OverviewSpan, Percentiles } from '../../../client/index.
 import { Link } from '../../components/link.tsx'
 import { useText } from '../../i18n/text.ts'
 import { formatDuration } from '../../i18n/time.ts'
-import { language } from '../../state/preferences.ts'
+import { language, zone } from '../../state/preferences.ts'
 import { useStore } from '../../state/store.ts'
 import { formatSpan, tasksOf } from './span-time.ts'
 
@@ -16,6 +16,7 @@ const isEmpty = (span: OverviewSpan) =>
 export function FiguresTable({ overview }: { overview: Overview }) {
   const text = useText()
   const lang = useStore(language)
+  const shownZone = useStore(zone)
   const [isOpen, setOpen] = useState(false)
   const { spans, spanSeconds, taskType } = overview
   const times = (of: Percentiles | null) =>
@@ -44,7 +45,7 @@ export function FiguresTable({ overview }: { overview: Overview }) {
                   <tr key={span.at.getTime()}>
                     <td>
                       <Link to={tasksOf(span.at, spanSeconds, taskType)} title={text.overview.createdThen}>
-                        {formatSpan(span.at, spanSeconds, lang)}
+                        {formatSpan(span.at, spanSeconds, lang, shownZone)}
                       </Link>
                     </td>
                     {ENDS.map((end) => (

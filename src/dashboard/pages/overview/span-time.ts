@@ -1,28 +1,18 @@
-import type { Language } from '../../i18n/languages.ts'
-
-const LOCALES = { en: 'en-GB', zh: 'zh-CN' } as const
+import type { Language, Zone } from '../../i18n/languages.ts'
+import { formatDay, formatTime, shortZone } from '../../i18n/time.ts'
 
 /** Of one hour, a time is enough; of a week, the day is what counts. */
-export function formatTick(at: number, spanSeconds: number, language: Language): string {
-  const isDay = new Date(at).getHours() === 0 && new Date(at).getMinutes() === 0
-  return isDay || spanSeconds >= 3_600 ? formatDay(at, isDay, language) : formatTime(at, language)
+export function formatTick(at: number, spanSeconds: number, language: Language, zone: Zone): string {
+  const isDay = formatTime(at, language, zone) === '00:00'
+  return isDay || spanSeconds >= 3_600 ? formatDay(at, isDay, language, zone) : formatTime(at, language, zone)
 }
 
-export function formatSpan(at: Date, spanSeconds: number, language: Language): string {
-  const from = formatTime(at.getTime(), language)
-  if (spanSeconds <= 60) return from
-  const to = formatTime(at.getTime() + spanSeconds * 1_000, language)
-  return `${formatDay(at.getTime(), true, language)}, ${from} – ${to}`
-}
-
-function formatTime(at: number, language: Language): string {
-  return new Intl.DateTimeFormat(LOCALES[language], { hour: '2-digit', minute: '2-digit' }).format(at)
-}
-
-function formatDay(at: number, isWhole: boolean, language: Language): string {
-  const day = { weekday: 'short', day: 'numeric' } as const
-  const time = isWhole ? {} : ({ hour: '2-digit', minute: '2-digit' } as const)
-  return new Intl.DateTimeFormat(LOCALES[language], { ...day, ...time }).format(at)
+export function formatSpan(at: Date, spanSeconds: number, language: Language, zone: Zone): string {
+  const name = shortZone(at, language, zone)
+  const from = formatTime(at, language, zone)
+  if (spanSeconds <= 60) return `${from} ${name}`
+  const to = formatTime(at.getTime() + spanSeconds * 1_000, language, zone)
+  return `${formatDay(at, true, language, zone)}, ${from} – ${to} ${name}`
 }
 
 /** The list of the tasks that were created in a span. */

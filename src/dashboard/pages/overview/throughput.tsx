@@ -2,7 +2,7 @@ import { useMemo } from 'react'
 import type { Overview } from '../../../client/index.ts'
 import { Link } from '../../components/link.tsx'
 import { useText } from '../../i18n/text.ts'
-import { language } from '../../state/preferences.ts'
+import { language, zone } from '../../state/preferences.ts'
 import { useStore } from '../../state/store.ts'
 import { formatSpan } from './span-time.ts'
 import { TimeChart } from './time-chart.tsx'
@@ -26,6 +26,7 @@ const KINDS = [
 export function Throughput({ overview, hovered, onHover, onPick }: ChartProps) {
   const text = useText()
   const lang = useStore(language)
+  const shownZone = useStore(zone)
   const { spans, spanSeconds, whole, taskType } = overview
   const at = useMemo(() => spans.map((span) => span.at.getTime() / 1_000), [spans])
   // A bar hides what is below it: the whole first.
@@ -44,7 +45,7 @@ export function Throughput({ overview, hovered, onHover, onPick }: ChartProps) {
     <div className="card chart-card chart-wide">
       <div className="tile-head">
         <h2>{text.overview.throughput}</h2>
-        <span className="muted small num">{span && formatSpan(span.at, spanSeconds, lang)}</span>
+        <span className="muted small num">{span && formatSpan(span.at, spanSeconds, lang, shownZone)}</span>
         <span className="tile-sums num">
           {KINDS.map(({ kind }) => {
             const words = text.overview.ends[kind]((span ?? whole)[kind].toLocaleString())

@@ -1,9 +1,9 @@
 import { useEffect, useRef } from 'react'
 import uPlot from 'uplot'
 import 'uplot/dist/uPlot.min.css'
-import type { Language } from '../../i18n/languages.ts'
+import type { Language, Zone } from '../../i18n/languages.ts'
 import { formatRounded } from '../../i18n/time.ts'
-import { language, useDark } from '../../state/preferences.ts'
+import { language, useDark, zone } from '../../state/preferences.ts'
 import { useStore } from '../../state/store.ts'
 import { formatTick } from './span-time.ts'
 
@@ -35,6 +35,7 @@ export function TimeChart(props: Props) {
   const { kind, at, spanSeconds, series, label } = props
   const isDark = useDark()
   const lang = useStore(language)
+  const shownZone = useStore(zone)
   const place = useRef<HTMLDivElement>(null)
   const chart = useRef<uPlot>(undefined)
   const latest = useRef(props)
@@ -46,7 +47,7 @@ export function TimeChart(props: Props) {
     const box = place.current
     if (!box) return
     const paint = (name: string) => colorOf(box, name)
-    const plan = { kind, spanSeconds, colors: colors.split(',').map(paint), lang, paint }
+    const plan = { kind, spanSeconds, colors: colors.split(',').map(paint), lang, zone: shownZone, paint }
     const onHover = (index: number | null) => latest.current.onHover(index)
     const onPick = (index: number) => latest.current.onPick(index)
     const options = {
@@ -64,7 +65,7 @@ export function TimeChart(props: Props) {
       made.destroy()
       chart.current = undefined
     }
-  }, [kind, spanSeconds, colors, lang, isDark])
+  }, [kind, spanSeconds, colors, lang, shownZone, isDark])
 
   useEffect(() => chart.current?.setData(dataOf({ at, series })), [at, series])
 
@@ -79,6 +80,7 @@ interface Plan {
   readonly spanSeconds: number
   readonly colors: readonly string[]
   readonly lang: Language
+  readonly zone: Zone
   readonly paint: (name: string) => string
 }
 
@@ -87,12 +89,14 @@ function optionsOf({
   spanSeconds,
   colors,
   lang,
+  zone,
   paint,
 }: Plan): Omit<uPlot.Options, 'width' | 'height'> {
   const isBars = kind === 'bars'
   return {
     legend: { show: false },
     padding: [8, 8, 0, 0],
+    tzDate: (at) => (zone === 'utc' ? uPlot.tzDate(new Date(at * 1_000), 'Etc/UTC') : new Date(at * 1_000)),
     cursor: { y: false, sync: { key: SYNC }, drag: { setScale: false }, points: { show: !isBars } },
     scales: {
       x: { range: (_chart, min, max) => [min - spanSeconds / 2, max + spanSeconds / 2] },
@@ -105,7 +109,7 @@ function optionsOf({
         ...axis(paint),
         size: 30,
         space: 70,
-        values: (_chart, ticks) => ticks.map((tick) => formatTick(tick * 1_000, spanSeconds, lang)),
+        values: (_chart, ticks) => ticks.map((tick) => formatTick(tick * 1_000, spanSeconds, lang, zone)),
       },
       {
         ...axis(paint),

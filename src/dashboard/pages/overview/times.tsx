@@ -2,7 +2,7 @@ import { useMemo } from 'react'
 import type { Percentiles } from '../../../client/index.ts'
 import { useText } from '../../i18n/text.ts'
 import { formatDuration } from '../../i18n/time.ts'
-import { language } from '../../state/preferences.ts'
+import { language, zone } from '../../state/preferences.ts'
 import { useStore } from '../../state/store.ts'
 import { formatSpan } from './span-time.ts'
 import type { ChartProps } from './throughput.tsx'
@@ -24,6 +24,7 @@ export function Times({
 }: ChartProps & { what: 'waiting' | 'running' }) {
   const text = useText()
   const lang = useStore(language)
+  const shownZone = useStore(zone)
   const { spans, spanSeconds, whole } = overview
   const at = useMemo(() => spans.map((span) => span.at.getTime() / 1_000), [spans])
   const series = useMemo(
@@ -39,7 +40,7 @@ export function Times({
     <div className="card chart-card">
       <div className="tile-head">
         <h2>{text.overview[what === 'waiting' ? 'waitingTime' : 'runningTime']}</h2>
-        <span className="muted small num">{span && formatSpan(span.at, spanSeconds, lang)}</span>
+        <span className="muted small num">{span && formatSpan(span.at, spanSeconds, lang, shownZone)}</span>
         <span className="tile-sums num">
           {told(times).map((words, i) => (
             <span key={SHARES[i]?.share} className={`sum-${SHARES[i]?.share}`}>

@@ -222,7 +222,7 @@ function RowActions({ schedule, onOpen }: RowProps) {
   const { name } = schedule
   const run = async () => {
     const made = await change(() => client.runSchedule(name))
-    if (made) say(text.schedules.runs, 'done', { task: made.taskId })
+    if (made) say(text.schedules.runs, 'done', { to: { task: made.taskId } })
   }
   return (
     <>

@@ -1,7 +1,7 @@
 import type { ScheduleTick } from '../../../client/index.ts'
 import { useText } from '../../i18n/text.ts'
 import { formatInstant } from '../../i18n/time.ts'
-import { language } from '../../state/preferences.ts'
+import { language, zone } from '../../state/preferences.ts'
 import { useStore } from '../../state/store.ts'
 
 const WIDTH = 7
@@ -11,6 +11,7 @@ const SHOWN = 20
 /** Its newest ticks, one bar each, in the colours of what became of them. */
 export function TickStrip({ past }: { past: readonly ScheduleTick[] }) {
   const lang = useStore(language)
+  const shownZone = useStore(zone)
   const text = useText()
   return (
     <svg className="tick-strip" viewBox={`0 0 ${SHOWN * WIDTH} ${HEIGHT}`} aria-hidden="true">
@@ -23,7 +24,7 @@ export function TickStrip({ past }: { past: readonly ScheduleTick[] }) {
           height={HEIGHT}
           rx={1.5}
         >
-          <title>{`${formatInstant(tick.at, lang)} · ${text.schedules.outcomes[outcomeOf(tick)]}`}</title>
+          <title>{`${formatInstant(tick.at, lang, shownZone)} · ${text.schedules.outcomes[outcomeOf(tick)]}`}</title>
         </rect>
       ))}
     </svg>

@@ -1,5 +1,6 @@
 import { useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
+import type { BulkAnswer } from '../../../client/index.ts'
 import type { BulkAction } from '../../../contract/bulk.ts'
 import { client } from '../../client.ts'
 import { Confirm } from '../../components/dialog.tsx'
@@ -11,9 +12,7 @@ import { visible } from '../../i18n/visible.ts'
 import type { TaskFilter } from '../../requests.ts'
 import { queryClient, statsQuery } from '../../state/queries.ts'
 import { attempt, change, say } from '../../state/toasts.ts'
-
-/** What one call takes: `MAX_BULK_TASKS` of the contract, whose module would bring zod along. */
-const MAX_TASKS = 1_000
+import { linkTo, listRefusals, MAX_TASKS, undoOf } from '../tasks/after-bulk.ts'
 
 interface Props {
   readonly taskType: string
@@ -146,19 +145,16 @@ async function changeAll(
   text: Dictionary,
 ): Promise<void> {
   const filter: TaskFilter = { taskType, status: [action === 'cancel' ? 'pending' : 'failed'] }
-  let done = 0
-  const refused: string[] = []
+  const results: BulkAnswer['results'] = []
   for (let call = 0; call < Math.ceil(count / MAX_TASKS); call += 1) {
     const answer = await attempt(() => client.bulkTasks({ action, filter }))
     if (!answer) break
-    const ok = answer.results.filter((result) => result.ok).length
-    done += ok
-    for (const { code } of answer.results) if (code !== undefined) refused.push(text.codes[code] ?? code)
-    if (!answer.more || ok === 0) break
+    results.push(...answer.results)
+    if (!answer.more || !answer.results.some(({ ok }) => ok)) break
   }
-  const to = { type: taskType, status: action === 'cancel' ? 'cancelled' : undefined }
-  say(text.actions.done[action](done), 'done', to)
-  if (refused.length > 0) {
-    say(text.actions.refused(refused.length, [...new Set(refused)].join(', ')), 'problem')
-  }
+  const done = results.flatMap(({ taskId, ok }) => (ok ? [taskId] : []))
+  const to = linkTo(done) ?? { type: taskType, status: action === 'cancel' ? 'cancelled' : undefined }
+  say(text.actions.done[action](done.length), 'done', { to, undo: undoOf(results, text) })
+  const refused = listRefusals(results, text)
+  if (refused !== '') say(refused, 'problem')
 }

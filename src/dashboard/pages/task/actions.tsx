@@ -4,11 +4,13 @@ import { client } from '../../client.ts'
 import { Confirm } from '../../components/dialog.tsx'
 import { Icon } from '../../components/icon.tsx'
 import { Link } from '../../components/link.tsx'
+import type { Dictionary } from '../../i18n/en.ts'
 import { useText } from '../../i18n/text.ts'
 import { useNow } from '../../state/clock.ts'
 import { LIVE, queryClient } from '../../state/queries.ts'
 import { go } from '../../state/route.ts'
 import { attempt, change, say } from '../../state/toasts.ts'
+import { restore } from '../tasks/after-bulk.ts'
 import { ChangeDialog } from './change-dialog.tsx'
 
 export function Actions(props: {
@@ -30,7 +32,7 @@ export function Actions(props: {
     setBusy(false)
     if (!changed) return
     onChange(changed)
-    say(done)
+    say(done, 'done', undoOf(task, changed, text))
   }
   const cancel = () => steer(() => client.cancelTask(task.taskId), text.detail.isCancelled)
   const retry = () => steer(() => client.retryTask(task.taskId), text.detail.isRetried)
@@ -40,7 +42,12 @@ export function Actions(props: {
         <WaitingActions task={task} steer={steer} onEdit={() => setChanging(true)} />
       )}
       {isActive ? (
-        <button type="button" className="danger-quiet" onClick={() => void cancel()}>
+        <button
+          type="button"
+          className="danger-quiet"
+          {...(task.status === 'pending' ? { 'aria-keyshortcuts': 'c' } : {})}
+          onClick={() => void cancel()}
+        >
           <Icon name="stop" />
           {text.actions.cancel}
         </button>
@@ -48,6 +55,7 @@ export function Actions(props: {
         <button
           type="button"
           aria-disabled={isStopping}
+          aria-keyshortcuts="r"
           title={isStopping ? text.detail.stopping : ''}
           onClick={() => void retry()}
         >
@@ -64,6 +72,12 @@ export function Actions(props: {
       {isChanging && <ChangeDialog task={task} onChange={onChange} onClose={() => setChanging(false)} />}
     </div>
   )
+}
+
+/** A handler that was told to stop does not go on. */
+function undoOf(before: TaskDetail, { taskId, status, stopping }: TaskDetail, text: Dictionary) {
+  const isUndoable = before.status === 'pending' && status === 'cancelled' && !stopping
+  return isUndoable ? { undo: () => void restore([taskId], text) } : {}
 }
 
 type Steer = (what: () => Promise<TaskDetail>, done: string) => Promise<void>
@@ -85,7 +99,7 @@ function WaitingActions(props: { task: TaskDetail; steer: Steer; onEdit: () => v
         <Icon name="play" />
         {text.detail.runNow}
       </button>
-      <button type="button" onClick={onEdit}>
+      <button type="button" aria-keyshortcuts="e" onClick={onEdit}>
         <Icon name="edit" />
         {text.detail.change}
       </button>
@@ -109,7 +123,7 @@ function DeleteButton({ taskId }: { taskId: string }) {
   }
   return (
     <>
-      <button type="button" className="danger-quiet" onClick={() => setAsking(true)}>
+      <button type="button" className="danger-quiet" aria-keyshortcuts="d" onClick={() => setAsking(true)}>
         <Icon name="trash" />
         {text.actions.delete}
       </button>

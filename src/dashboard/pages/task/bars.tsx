@@ -1,8 +1,9 @@
 import type { TaskDetail } from '../../../client/index.ts'
 import { titleOf } from '../../components/foreign.tsx'
+import { Instant } from '../../components/time.tsx'
 import type { Dictionary } from '../../i18n/en.ts'
 import { useText } from '../../i18n/text.ts'
-import { formatDuration, formatInstant } from '../../i18n/time.ts'
+import { formatDuration } from '../../i18n/time.ts'
 import { useNow } from '../../state/clock.ts'
 import { language } from '../../state/preferences.ts'
 import { useStore } from '../../state/store.ts'
@@ -38,8 +39,8 @@ export function Bars({ task }: { task: TaskDetail }) {
         <BarRow bars={steps} {...{ from, to }} label={text.detail.steps(task.stepCount)} />
       )}
       <p className="bars-axis muted small num" aria-hidden="true">
-        <span>{formatInstant(new Date(from), lang)}</span>
-        <span>{formatInstant(new Date(to), lang)}</span>
+        <Instant at={new Date(from)} />
+        <Instant at={new Date(to)} />
       </p>
     </section>
   )

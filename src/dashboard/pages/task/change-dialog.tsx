@@ -140,7 +140,7 @@ function WhenFields(props: { draft: Draft; problems: Problems; onDraft: (draft: 
           />
         )}
       </FieldFrame>
-      <FieldFrame label={text.form.runAt} hint={text.detail.changeRunAtHint} problem={problems.runAt}>
+      <FieldFrame label={text.form.runAt} problem={problems.runAt}>
         {(control) => (
           <InstantInput {...control} value={draft.runAt} onChange={(runAt) => onDraft({ ...draft, runAt })} />
         )}

@@ -5,7 +5,9 @@ import { ansiParts } from '../../i18n/ansi.ts'
 import { useText } from '../../i18n/text.ts'
 import { formatClock } from '../../i18n/time.ts'
 import { escapeInvisible } from '../../i18n/visible.ts'
+import { zone } from '../../state/preferences.ts'
 import { go, href, type Query } from '../../state/route.ts'
+import { useStore } from '../../state/store.ts'
 
 /** Within this distance of an end, more lines are read, and a reader counts as at the end. */
 const NEAR_PX = 30
@@ -126,6 +128,7 @@ function findAnchor(log: HTMLElement): { id: string; top: number } | undefined {
 function Line(props: { taskId: string; line: TaskLogLine; isMarked: boolean; isFirst: boolean }) {
   const { taskId, line, isMarked, isFirst } = props
   const text = useText()
+  const shownZone = useStore(zone)
   const { id, level, message, createdAt, attempt, data } = line
   return (
     <>
@@ -136,7 +139,7 @@ function Line(props: { taskId: string; line: TaskLogLine; isMarked: boolean; isF
         {...(isMarked ? { 'aria-current': 'true' as const } : {})}
       >
         <LineLink to={{ task: taskId, line: String(id) }} title={text.log.linkTo(createdAt.toISOString())}>
-          <time dateTime={createdAt.toISOString()}>{formatClock(createdAt)}</time>
+          <time dateTime={createdAt.toISOString()}>{formatClock(createdAt, shownZone)}</time>
         </LineLink>
         <span className="line-level">{level}</span>
         <span className="line-message">

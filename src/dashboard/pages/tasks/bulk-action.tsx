@@ -1,17 +1,22 @@
 import { useState } from 'react'
-import type { BulkAnswer } from '../../../client/index.ts'
 import type { BulkAction, BulkRequest } from '../../../contract/bulk.ts'
 import { client } from '../../client.ts'
 import { Confirm } from '../../components/dialog.tsx'
-import type { Dictionary } from '../../i18n/en.ts'
 import { useText } from '../../i18n/text.ts'
+import type { Query } from '../../state/route.ts'
 import { attempt, change, say } from '../../state/toasts.ts'
+import { linkTo, listRefusals, undoOf } from './after-bulk.ts'
 
 export interface BulkPlan {
   readonly action: BulkAction
   /** How many it would change. */
   readonly count: number
   readonly refused: string
+}
+
+/** Where the tasks are now; undefined where they are gone. */
+export interface BulkOutcome {
+  readonly to: Query | undefined
 }
 
 export interface Bulk {
@@ -25,7 +30,9 @@ export interface Bulk {
 /** First without changing anything, to say what would happen; then, when a person says so, for good. */
 export function useBulk(
   choose: () => Pick<BulkRequest, 'taskIds' | 'filter'>,
-  onDone?: (action: BulkAction) => void,
+  onDone: (outcome: BulkOutcome) => void = () => {},
+  /** Where many tasks are afterwards. */
+  elsewhere: (action: BulkAction) => Query | undefined = () => undefined,
 ): Bulk {
   const text = useText()
   const [plan, setPlan] = useState<BulkPlan>()
@@ -42,14 +49,21 @@ export function useBulk(
   const prepare = async (action: BulkAction) => {
     const answer = await ask(action, true)
     const count = answer?.results.filter(({ ok }) => ok).length ?? 0
-    if (answer) setPlan({ action, count, refused: listRefusals(answer, text) })
+    if (answer) setPlan({ action, count, refused: listRefusals(answer.results, text) })
   }
   const carryOut = async () => {
     const answer = plan && (await ask(plan.action, false))
     setPlan(undefined)
     if (!answer) return
-    tell(plan.action, answer, text)
-    onDone?.(plan.action)
+    const { action } = plan
+    const done = answer.results.flatMap(({ taskId, ok }) => (ok ? [taskId] : []))
+    const to = action === 'delete' || done.length === 0 ? undefined : (linkTo(done) ?? elsewhere(action))
+    onDone({ to })
+    const words = [text.actions.done[action](done.length), listRefusals(answer.results, text)]
+    if (answer.more) words.push(text.actions.more)
+    const isFine = done.length > 0 || answer.results.length === 0
+    const undo = undoOf(answer.results, text)
+    say(words.filter((one) => one !== '').join('. '), isFine ? 'done' : 'problem', { to, undo })
   }
   return {
     plan,
@@ -75,20 +89,4 @@ export function ConfirmBulk({ bulk: { plan, isBusy, carryOut, giveUp } }: { bulk
       onClose={giveUp}
     />
   )
-}
-
-function tell(action: BulkAction, answer: BulkAnswer, text: Dictionary): void {
-  const done = answer.results.filter(({ ok }) => ok).length
-  const words = [text.actions.done[action](done), listRefusals(answer, text)]
-  if (answer.more) words.push(text.actions.more)
-  const sentence = words.filter((one) => one !== '').join('. ')
-  say(sentence, done > 0 || answer.results.length === 0 ? 'done' : 'problem')
-}
-
-/** How many were refused, and the reasons. */
-function listRefusals({ results }: BulkAnswer, text: Dictionary): string {
-  const refused = results.filter(({ ok }) => !ok)
-  if (refused.length === 0) return ''
-  const reasons = new Set(refused.map(({ code = '' }) => text.codes[code] ?? code))
-  return text.actions.refused(refused.length, [...reasons].join(', '))
 }

@@ -3,20 +3,23 @@ import type { BulkAction } from '../../../contract/bulk.ts'
 import { Icon } from '../../components/icon.tsx'
 import { useText } from '../../i18n/text.ts'
 import type { TaskFilter } from '../../requests.ts'
-import type { Query } from '../../state/route.ts'
 import { TASK_STATUSES } from '../../statuses.ts'
-import { ConfirmBulk, useBulk } from './bulk-action.tsx'
+import { MAX_TASKS } from './after-bulk.ts'
+import { type BulkOutcome, ConfirmBulk, useBulk } from './bulk-action.tsx'
 import { isSearch, toQuery } from './filter.ts'
 import type { Selection } from './selection.ts'
 
-/** What one call takes: `MAX_BULK_TASKS` of the contract, whose module would bring zod along. */
-const MAX_TASKS = 1_000
-
 /** `from`: what the server lets each of them change. */
 const BUTTONS = [
-  { action: 'cancel', icon: 'stop', from: ['pending', 'running'], className: '' },
-  { action: 'retry', icon: 'retry', from: ['completed', 'failed', 'cancelled'], className: '' },
-  { action: 'delete', icon: 'trash', from: ['completed', 'failed', 'cancelled'], className: 'danger-quiet' },
+  { action: 'cancel', key: 'c', icon: 'stop', from: ['pending', 'running'], className: '' },
+  { action: 'retry', key: 'r', icon: 'retry', from: ['completed', 'failed', 'cancelled'], className: '' },
+  {
+    action: 'delete',
+    key: 'd',
+    icon: 'trash',
+    from: ['completed', 'failed', 'cancelled'],
+    className: 'danger-quiet',
+  },
 ] as const
 
 interface BarProps {
@@ -25,11 +28,6 @@ interface BarProps {
   page: TaskList
   isPageSelected: boolean
   onDone: (outcome: BulkOutcome) => void
-}
-
-/** Where the tasks are now; undefined where they are gone. */
-export interface BulkOutcome {
-  readonly to: Query | undefined
 }
 
 const STATUS_AFTER = { cancel: ['cancelled'], retry: ['pending', 'running'], delete: undefined } as const
@@ -41,13 +39,14 @@ export function BulkBar(props: BarProps) {
   const text = useText()
   const bulk = useBulk(
     () => (selection.isAll ? { filter } : { taskIds: [...selection.ids] }),
-    (action) => {
+    (outcome) => {
       selection.clear()
+      onDone(outcome)
+    },
+    (action) => {
       const status = STATUS_AFTER[action]
       // A task that is no longer failed has no error.
-      onDone({
-        to: status && toQuery({ ...filter, errorGroup: undefined, error: undefined, status: [...status] }),
-      })
+      return status && toQuery({ ...filter, errorGroup: undefined, error: undefined, status: [...status] })
     },
   )
   const capped = Math.min(total, MAX_TASKS)
@@ -57,17 +56,22 @@ export function BulkBar(props: BarProps) {
       <span className="bulk-count">
         {selection.isAll ? text.list.allSelected(capped, isCapped) : text.list.selected(selection.ids.size)}
       </span>
-      {!selection.isAll && isPageSelected && total > selection.ids.size && !isSearch(filter) && (
-        <button type="button" className="link" onClick={selection.selectAll}>
-          {text.list.selectAll(capped, isCapped)}
-        </button>
-      )}
+      {!selection.isAll &&
+        isPageSelected &&
+        total > selection.ids.size &&
+        !isSearch(filter) &&
+        !filter.taskId && (
+          <button type="button" className="link" onClick={selection.selectAll}>
+            {text.list.selectAll(capped, isCapped)}
+          </button>
+        )}
       <span className="spacer" />
       <BulkButtons statuses={statusesOf(selection, filter, page)} onAct={bulk.prepare} />
       <button
         type="button"
         className="ghost icon-only"
         aria-label={text.list.clearSelection}
+        aria-keyshortcuts="Escape"
         onClick={selection.clear}
       >
         <Icon name="x" />
@@ -88,7 +92,7 @@ function statusesOf(selection: Selection, filter: TaskFilter, { tasks }: TaskLis
 function BulkButtons(props: { statuses: readonly TaskStatus[]; onAct: (action: BulkAction) => void }) {
   const { statuses, onAct } = props
   const text = useText()
-  return BUTTONS.map(({ action, icon, from, className }) => {
+  return BUTTONS.map(({ action, key, icon, from, className }) => {
     const isAllowed = from.some((status) => statuses.includes(status))
     return (
       <button
@@ -96,6 +100,7 @@ function BulkButtons(props: { statuses: readonly TaskStatus[]; onAct: (action: B
         type="button"
         className={className}
         aria-disabled={!isAllowed}
+        aria-keyshortcuts={key}
         onClick={() => isAllowed && onAct(action)}
       >
         <Icon name={icon} />

@@ -8,6 +8,7 @@ import { useText } from '../../i18n/text.ts'
 import { visible } from '../../i18n/visible.ts'
 import type { TaskFilter } from '../../requests.ts'
 import { serverNow } from '../../state/clock.ts'
+import { zone } from '../../state/preferences.ts'
 import { typesQuery } from '../../state/queries.ts'
 import { go } from '../../state/route.ts'
 import { toQuery } from './filter.ts'
@@ -32,9 +33,7 @@ export function FilterBar({ filter }: { filter: TaskFilter }) {
         value={filter.q ?? filter.param ?? ''}
         onChange={(typed) => change(readTyped(typed, types))}
       />
-      {filter.errorGroup !== undefined && (
-        <ErrorFilter groupId={filter.errorGroup} onClear={() => change({ errorGroup: undefined })} />
-      )}
+      <Chips filter={filter} onChange={change} />
       <button
         type="button"
         className="toggle filters-toggle"
@@ -49,7 +48,7 @@ export function FilterBar({ filter }: { filter: TaskFilter }) {
           value={filter.taskType ?? ''}
           onChange={(type) => change({ taskType: type || undefined })}
         />
-        <Periods onPick={(period) => change(periodOf(period, serverNow()))} />
+        <Periods onPick={(period) => change(periodOf(period, serverNow(), zone.value))} />
         <InstantField
           label={text.list.after}
           value={filter.createdAfter}
@@ -74,6 +73,25 @@ export function FilterBar({ filter }: { filter: TaskFilter }) {
         )}
       </div>
     </search>
+  )
+}
+
+function Chips({ filter, onChange }: { filter: TaskFilter; onChange: (part: TaskFilter) => void }) {
+  const { taskId, errorGroup } = filter
+  const text = useText()
+  return (
+    <>
+      {taskId !== undefined && (
+        <Chip
+          words={text.list.picked(taskId.length)}
+          onClear={() => onChange({ taskId: undefined })}
+          clear={text.list.clearPicked}
+        />
+      )}
+      {errorGroup !== undefined && (
+        <ErrorFilter groupId={errorGroup} onClear={() => onChange({ errorGroup: undefined })} />
+      )}
+    </>
   )
 }
 
@@ -175,16 +193,15 @@ function ErrorFilter({ groupId, onClear }: { groupId: string; onClear: () => voi
     queryFn: ({ signal }) => client.getErrorGroup(groupId, { signal }),
   })
   const message = group.data ? (group.data.message ?? text.errors.others) : groupId
+  return <Chip words={text.errors.filter(message)} onClear={onClear} clear={text.errors.clearFilter} />
+}
+
+/** What all of the listed tasks have in common. */
+function Chip({ words, clear, onClear }: { words: string; clear: string; onClear: () => void }) {
   return (
     <span className="chip">
-      <Name text={text.errors.filter(message)} />
-      <button
-        type="button"
-        className="ghost icon-only"
-        aria-label={text.errors.clearFilter}
-        title={text.errors.clearFilter}
-        onClick={onClear}
-      >
+      <Name text={words} />
+      <button type="button" className="ghost icon-only" aria-label={clear} title={clear} onClick={onClear}>
         <Icon name="x" />
       </button>
     </span>

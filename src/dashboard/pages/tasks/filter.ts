@@ -1,10 +1,11 @@
 import type { TaskFilter } from '../../requests.ts'
 import type { Query } from '../../state/route.ts'
 import { TASK_STATUSES } from '../../statuses.ts'
+import { decodeIds, encodeIds } from './picked-ids.ts'
 
 /**
- * What the list shows, as the URL says it: `view=tasks`, or `status` (repeatable), `type`, `q`, `group`, `after`, `before`,
- * what no index finds, `sort` and `cursor`.
+ * What the list shows, as the URL says it: `view=tasks`, or `status` (repeatable), `type`, `q`, `group`, `ids`, `after`,
+ * `before`, what no index finds, `sort` and `cursor`.
  */
 export interface ListState {
   readonly filter: TaskFilter
@@ -42,7 +43,9 @@ export function readListState(params: URLSearchParams): ListState {
     const text = params.get(name)
     return text ? [[field, text] as const] : []
   })
+  const taskId = decodeIds(params.get('ids'))
   const filter = {
+    ...(taskId ? { taskId } : {}),
     ...(status.length > 0 ? { status } : {}),
     ...Object.fromEntries(texts),
     ...(createdAfter ? { createdAfter } : {}),
@@ -57,6 +60,7 @@ export function toQuery(filter: TaskFilter, cursor?: string): Query {
   const query = {
     status: filter.status,
     ...Object.fromEntries(texts),
+    ids: encodeIds(filter.taskId ?? []),
     after: filter.createdAfter?.toISOString(),
     before: filter.createdBefore?.toISOString(),
     sort: filter.sort,

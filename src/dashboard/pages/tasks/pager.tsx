@@ -40,11 +40,11 @@ export function Pager({
           {text.list.newest}
         </button>
       )}
-      <button type="button" disabled={trail.length === 0} onClick={goNewer}>
+      <button type="button" disabled={trail.length === 0} aria-keyshortcuts="h" onClick={goNewer}>
         <Icon name="left" />
         {page.searched ? text.find.previous : text.list.newer}
       </button>
-      <button type="button" disabled={page.nextCursor === null} onClick={goOlder}>
+      <button type="button" disabled={page.nextCursor === null} aria-keyshortcuts="l" onClick={goOlder}>
         {page.searched ? text.find.next : text.list.older}
         <Icon name="right" />
       </button>

@@ -1,5 +1,4 @@
 import { useCallback, useMemo, useState } from 'react'
-import type { TaskSummary } from '../../../client/index.ts'
 
 /** Some tasks by their ids, or all that match the filter, seen or not. */
 export interface Selection {
@@ -7,13 +6,14 @@ export interface Selection {
   readonly isAll: boolean
   readonly has: (taskId: string) => boolean
   readonly toggle: (taskId: string) => void
-  readonly togglePage: () => void
+  /** Selects these, or, where all of them are, none. */
+  readonly togglePage: (taskIds: readonly string[]) => void
   readonly selectAll: () => void
   readonly clear: () => void
 }
 
 /** @param scope what is listed: a selection does not outlive it */
-export function useSelection(scope: string, tasks: readonly TaskSummary[] | undefined): Selection {
+export function useSelection(scope: string): Selection {
   const [state, setState] = useState<{ scope: string; ids: ReadonlySet<string>; isAll: boolean }>({
     scope,
     ids: new Set(),
@@ -30,20 +30,21 @@ export function useSelection(scope: string, tasks: readonly TaskSummary[] | unde
       }),
     [scope],
   )
-  return useMemo(() => {
-    const onPage = tasks?.map(({ taskId }) => taskId) ?? []
-    const isPageSelected = onPage.length > 0 && onPage.every((id) => ids.has(id))
-    return {
+  return useMemo(
+    () => ({
       ids,
       isAll,
       has: (taskId) => isAll || ids.has(taskId),
       toggle,
-      togglePage: () =>
-        setState({ scope, ids: new Set(isPageSelected || isAll ? [] : onPage), isAll: false }),
-      selectAll: () => setState({ scope, ids: new Set(onPage), isAll: true }),
+      togglePage: (taskIds) => {
+        const isDone = isAll || (taskIds.length > 0 && taskIds.every((id) => ids.has(id)))
+        setState({ scope, ids: new Set(isDone ? [] : taskIds), isAll: false })
+      },
+      selectAll: () => setState({ scope, ids, isAll: true }),
       clear: () => setState({ scope, ids: NONE, isAll: false }),
-    }
-  }, [scope, ids, isAll, tasks, toggle])
+    }),
+    [scope, ids, isAll, toggle],
+  )
 }
 
 const NONE: ReadonlySet<string> = new Set()

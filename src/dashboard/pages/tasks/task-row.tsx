@@ -34,21 +34,23 @@ export const TaskRow = memo(function TaskRow(props: {
         </ForChanges>
       </td>
       <td className="cell-task">
-        <Link to={{ task: taskId }} state={{ fromList: true }} className="task-link">
-          <Name text={taskType} />
-        </Link>
-        <span className="task-id">
-          <code>{taskId}</code>
+        <div className="row-line">
+          <Link to={{ task: taskId }} state={{ fromList: true }} className="task-link">
+            <Name text={taskType} />
+          </Link>
           <CopyButton value={taskId} what={text.detail.id} />
-        </span>
-        {task.error !== null && <Name className="task-error" text={task.error} />}
+          <Name className="task-preview" text={task.paramsPreview ?? taskId} />
+        </div>
       </td>
       <td className="cell-status">
         <StatusBadge shade={shade} />
       </td>
       <td className="cell-progress">
-        {wait && <span className="muted small block">{text.list.waits[wait]}</span>}
-        <Progress task={task} />
+        <div className="row-line">
+          {wait && <span className="muted small">{text.list.waits[wait]}</span>}
+          <Progress task={task} />
+          {task.error !== null && <Name className="task-error" text={task.error} />}
+        </div>
       </td>
       <td className="cell-attempt num">
         {task.startedAt && text.list.attemptOf(task.retryCount + 1, task.maxRetries + 1)}
@@ -73,7 +75,7 @@ function Progress({ task }: { task: TaskSummary }) {
       </span>
     ) : null
   }
-  if (total === 0 && status !== 'running') return null
+  if (status !== 'running' && (total === 0 || task.error !== null)) return null
   return (
     <>
       <ProgressBar task={task} label={`${text.list.progress} ${task.taskId}`} />

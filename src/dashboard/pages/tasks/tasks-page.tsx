@@ -1,24 +1,28 @@
 import { useQuery } from '@tanstack/react-query'
-import { useEffect, useRef, useState } from 'react'
+import { useRef, useState } from 'react'
+import { flushSync } from 'react-dom'
 import type { TaskList } from '../../../client/index.ts'
 import { Link } from '../../components/link.tsx'
 import { Empty, Unread } from '../../components/notice.tsx'
-import { isTyping } from '../../components/shortcuts.tsx'
 import { useText } from '../../i18n/text.ts'
 import { serverNow } from '../../state/clock.ts'
 import { useFormerPlace } from '../../state/place.ts'
 import { executorsQuery, statsQuery, typesQuery } from '../../state/queries.ts'
-import { ForChanges, listStuck, useReadOnly } from '../../state/server-state.tsx'
+import { ForChanges, listStuck } from '../../state/server-state.tsx'
 import { useTitle } from '../../state/use-title.ts'
 import { whyWaiting } from '../../state/why-waiting.ts'
-import { BulkBar, type BulkOutcome } from './bulk-bar.tsx'
+import type { BulkOutcome } from './bulk-action.tsx'
+import { BulkBar } from './bulk-bar.tsx'
 import { type ListState, readListState, toQuery } from './filter.ts'
 import { FilterBar } from './filter-bar.tsx'
+import { useListKeys } from './list-keys.ts'
 import { Pager } from './pager.tsx'
 import { Searched, Searching } from './searched.tsx'
 import { type Selection, useSelection } from './selection.ts'
+import type { ShownList } from './shown-list.ts'
 import { StateTabs } from './state-tabs.tsx'
 import { TaskRow } from './task-row.tsx'
+import { useHold } from './use-hold.ts'
 import { useTaskList } from './use-task-list.ts'
 
 export function TasksPage({ params }: { params: URLSearchParams }) {
@@ -27,15 +31,19 @@ export function TasksPage({ params }: { params: URLSearchParams }) {
   const state = readListState(params)
   const { filter } = state
   const scope = JSON.stringify(state)
-  const { list, progress, stop } = useTaskList(scope, state)
+  const selection = useSelection(scope)
+  const isAnySelected = selection.isAll || selection.ids.size > 0
+  const hold = useHold(isAnySelected, () => showNews())
+  const { list, progress, stop, showNews, renew } = useTaskList(scope, state, {
+    isHeld: hold.isHeld,
+    isSelected: (taskId) => selection.ids.has(taskId),
+  })
   const stats = useQuery(statsQuery)
   useFormerPlace(list.data !== undefined && stats.data !== undefined)
   // What is kept of an earlier filter is no answer to one that is refused.
   const page = list.isError ? undefined : list.data
-  const selection = useSelection(scope, list.data?.tasks)
   const [outcome, setOutcome] = useState<BulkOutcome & { scope: string }>()
   const isPageSelected = list.data?.tasks.every(({ taskId }) => selection.ids.has(taskId)) ?? false
-  const isAnySelected = selection.isAll || selection.ids.size > 0
   return (
     <>
       <h1 className="visually-hidden">{text.list.title}</h1>
@@ -49,7 +57,7 @@ export function TasksPage({ params }: { params: URLSearchParams }) {
             isPageSelected={isPageSelected}
             onDone={(done) => {
               setOutcome({ ...done, scope })
-              void list.refetch()
+              renew()
             }}
           />
         ) : (
@@ -57,60 +65,53 @@ export function TasksPage({ params }: { params: URLSearchParams }) {
         )}
         {progress !== undefined && <Searching tasks={progress} onStop={stop} />}
         <Unread query={{ data: page, failureReason: list.error ?? list.failureReason }} lines={8} />
-        {page && (
-          <TaskTable
-            page={page}
-            state={state}
-            selection={selection}
-            isPageSelected={isPageSelected}
-            outcome={outcome?.scope === scope ? outcome : undefined}
-          />
-        )}
+        <div ref={hold.place}>
+          {page && (
+            <TaskTable
+              page={page}
+              state={state}
+              selection={selection}
+              isPageSelected={isPageSelected}
+              outcome={outcome?.scope === scope ? outcome : undefined}
+              onNews={() => {
+                showNews()
+                renew()
+              }}
+            />
+          )}
+        </div>
       </section>
     </>
   )
 }
 
 function TaskTable(props: {
-  page: TaskList
+  page: ShownList
   state: ListState
   selection: Selection
   isPageSelected: boolean
   outcome: BulkOutcome | undefined
+  onNews: () => void
 }) {
-  const { page, state, selection, isPageSelected, outcome } = props
-  const text = useText()
+  const { page, state, selection, isPageSelected, outcome, onNews } = props
   const executors = useQuery(executorsQuery).data
   const types = useQuery(typesQuery).data
   const stats = useQuery(statsQuery).data
   const stuck = listStuck(executors)
   const now = serverNow()
   const body = useRef<HTMLTableSectionElement>(null)
-  useRowKeys(body, selection)
+  useListKeys(body, selection)
   if (page.tasks.length === 0) return <Nothing page={page} state={state} outcome={outcome} />
+  const showNews = () => {
+    flushSync(onNews)
+    scrollTo(0, 0)
+    body.current?.querySelector<HTMLElement>('.task-link')?.focus({ preventScroll: true })
+  }
   return (
     <>
+      <News tasks={page.news} onShow={showNews} />
       <table className="tasks">
-        <thead>
-          <tr>
-            <th className="cell-select">
-              <ForChanges>
-                <input
-                  type="checkbox"
-                  checked={isPageSelected || selection.isAll}
-                  aria-label={text.list.selectPage}
-                  onChange={selection.togglePage}
-                />
-              </ForChanges>
-            </th>
-            <th>{text.list.task}</th>
-            <th>{text.list.status}</th>
-            <th>{text.list.progress}</th>
-            <th className="cell-attempt">{text.list.attempt}</th>
-            <th className="cell-created">{text.list.created}</th>
-            <th className="cell-duration">{text.list.duration}</th>
-          </tr>
-        </thead>
+        <Head page={page} selection={selection} isPageSelected={isPageSelected} />
         <tbody ref={body}>
           {page.tasks.map((task) => (
             <TaskRow
@@ -129,26 +130,51 @@ function TaskTable(props: {
   )
 }
 
-/** `j` and `k` move the focus from task to task, `x` selects. */
-function useRowKeys(body: React.RefObject<HTMLTableSectionElement | null>, selection: Selection): void {
-  const { toggle } = selection
-  const isReadOnly = useReadOnly()
-  useEffect(() => {
-    const onKey = (event: KeyboardEvent) => {
-      if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return
-      if (document.querySelector('dialog[open]')) return
-      const links = [...(body.current?.querySelectorAll<HTMLAnchorElement>('.task-link') ?? [])]
-      const row = (event.target as Element).closest?.('tr[data-task]')
-      const index = links.findIndex((link) => row?.contains(link))
-      if (event.key === 'j' || event.key === 'k') {
-        links[Math.max(0, index + (event.key === 'j' ? 1 : -1))]?.focus()
-      } else if (event.key === 'x' && !isReadOnly && row instanceof HTMLElement && row.dataset.task) {
-        toggle(row.dataset.task)
-      }
-    }
-    document.addEventListener('keydown', onKey)
-    return () => document.removeEventListener('keydown', onKey)
-  }, [body, toggle, isReadOnly])
+function Head(props: { page: ShownList; selection: Selection; isPageSelected: boolean }) {
+  const { page, selection, isPageSelected } = props
+  const text = useText()
+  return (
+    <thead>
+      <tr>
+        <th className="cell-select">
+          <ForChanges>
+            <input
+              type="checkbox"
+              checked={isPageSelected || selection.isAll}
+              aria-label={text.list.selectPage}
+              aria-keyshortcuts="a"
+              onChange={() => selection.togglePage(page.tasks.map(({ taskId }) => taskId))}
+            />
+          </ForChanges>
+        </th>
+        <th>{text.list.task}</th>
+        <th>{text.list.status}</th>
+        <th>{text.list.progress}</th>
+        <th className="cell-attempt">{text.list.attempt}</th>
+        <th className="cell-created">{text.list.created}</th>
+        <th className="cell-duration">{text.list.duration}</th>
+      </tr>
+    </thead>
+  )
+}
+
+/** Floats above the rows, so that it moves none. */
+function News({ tasks, onShow }: { tasks: number; onShow: () => void }) {
+  const text = useText()
+  return (
+    <>
+      <p className="visually-hidden" role="status">
+        {tasks > 0 && text.list.hasNews}
+      </p>
+      {tasks > 0 && (
+        <div className="news">
+          <button type="button" className="primary small" aria-keyshortcuts="." onClick={onShow}>
+            {text.list.news(tasks)}
+          </button>
+        </div>
+      )}
+    </>
+  )
 }
 
 function Nothing(props: { page: TaskList; state: ListState; outcome: BulkOutcome | undefined }) {

@@ -5,36 +5,57 @@ import { client } from '../../client.ts'
 import { every, LIVE, queryClient } from '../../state/queries.ts'
 import { useChanges } from '../../state/server-state.tsx'
 import { isSearch, type ListState } from './filter.ts'
+import { changeTasks, holdRows, type ShownList, showLatest } from './shown-list.ts'
 
 const PAGE_SIZE = 50
 const POLL_MS = 10_000
 
-interface ShownList {
-  readonly list: UseQueryResult<TaskList>
+interface ReadList {
+  readonly list: UseQueryResult<ShownList>
   /** Tasks that were searched so far; undefined: no search is under way. */
   readonly progress: number | undefined
   readonly stop: () => void
+  /** Shows what the list has become, with the selected tasks. */
+  readonly showNews: () => void
+  /** Reads the list anew and shows it, held or not. */
+  readonly renew: () => void
+}
+
+interface Held {
+  readonly isHeld: () => boolean
+  readonly isSelected: (taskId: string) => boolean
 }
 
 /** The list as read, with every change since. A search is not repeated: it may go through millions of tasks. */
-export function useTaskList(scope: string, { filter, cursor }: ListState): ShownList {
+export function useTaskList(scope: string, { filter, cursor }: ListState, held: Held): ReadList {
   const kept = useRef(new Map<string, TaskSummary>())
   const [progress, setProgress] = useState<{ scope: string; tasks: number }>()
   const stopped = useRef<string>(undefined)
+  const isRenewed = useRef(false)
   const isOnce = isSearch(filter)
   const queryKey = isOnce ? ['search', scope] : [LIVE, 'tasks', scope]
+  const change = (work: (shown: ShownList | undefined) => ShownList | undefined) =>
+    queryClient.setQueryData<ShownList>(queryKey, work)
+  const place = (latest: TaskList, isFree: boolean) => {
+    const before = queryClient.getQueryData<ShownList>(queryKey)
+    const isHeld = !isFree && before !== undefined && before.tasks.length > 0 && held.isHeld()
+    return isHeld ? holdRows(before, latest) : showLatest(scope, latest, before, held.isSelected)
+  }
   const list = useQuery({
     queryKey,
     queryFn: async ({ signal }) => {
       const query = { ...filter, pageSize: PAGE_SIZE, ...(cursor === undefined ? {} : { cursor }) }
       stopped.current = undefined
+      const isFree = isRenewed.current
+      isRenewed.current = false
+      const read = filter.taskId ? listPicked : search
       try {
-        const page = await search(query, {
+        const page = await read(query, {
           signal,
           goesOn: () => stopped.current !== scope,
           onProgress: (tasks) => setProgress({ scope, tasks }),
         })
-        return keepSame(kept.current, page)
+        return place(keepSame(kept.current, page), isFree)
       } finally {
         setProgress((shown) => (shown?.scope === scope ? undefined : shown))
       }
@@ -43,12 +64,18 @@ export function useTaskList(scope: string, { filter, cursor }: ListState): Shown
     staleTime: isOnce ? 'static' : 0,
     placeholderData: keepPreviousData,
   })
-  useRowChanges((change) => queryClient.setQueryData<TaskList>(queryKey, change))
+  useRowChanges((changes) => change((shown) => shown && changeTasks(shown, changes)))
   return {
     list,
     progress: progress?.scope === scope ? progress.tasks : undefined,
     stop: () => {
       stopped.current = scope
+    },
+    showNews: () =>
+      change((before) => before && showLatest(before.scope, before.latest, before, held.isSelected)),
+    renew: () => {
+      isRenewed.current = true
+      void list.refetch()
     },
   }
 }
@@ -57,6 +84,21 @@ interface SearchOptions {
   readonly signal: AbortSignal
   readonly goesOn: () => boolean
   readonly onProgress: (tasks: number) => void
+}
+
+/** So that the address of a call is no longer than proxies allow. */
+const IDS_OF_A_CALL = 100
+
+/** Tasks that are named one by one, on one page. */
+async function listPicked(query: TaskListQuery, { signal }: SearchOptions): Promise<TaskList> {
+  const { taskId: ids = [], cursor: _cursor, ...filter } = query
+  const calls = Array.from({ length: Math.ceil(ids.length / IDS_OF_A_CALL) }, (_, call) => {
+    const taskId = ids.slice(call * IDS_OF_A_CALL, (call + 1) * IDS_OF_A_CALL)
+    return client.listTasks({ ...filter, taskId, pageSize: IDS_OF_A_CALL }, { signal })
+  })
+  const tasks = (await Promise.all(calls)).flatMap((page) => page.tasks)
+  tasks.sort((one, other) => other.createdAt.getTime() - one.createdAt.getTime())
+  return { tasks, total: tasks.length, page: 1, pageSize: tasks.length, nextCursor: null }
 }
 
 /** Goes on where nothing was found, until something is, or nothing is left. */
@@ -75,11 +117,11 @@ async function search(
 }
 
 /** Changes come one by one, thousands in a burst: rows are drawn once a frame. */
-function useRowChanges(change: (work: (page: TaskList | undefined) => TaskList | undefined) => void): void {
+function useRowChanges(onChanges: (changes: ReadonlyMap<string, TaskSummary>) => void): void {
   const waiting = useRef(new Map<string, TaskSummary>())
   const frame = useRef<number>(undefined)
-  const latest = useRef(change)
-  latest.current = change
+  const latest = useRef(onChanges)
+  latest.current = onChanges
   useEffect(
     () => () => {
       if (frame.current !== undefined) cancelAnimationFrame(frame.current)
@@ -93,14 +135,9 @@ function useRowChanges(change: (work: (page: TaskList | undefined) => TaskList |
       frame.current = undefined
       const changes = waiting.current
       waiting.current = new Map()
-      latest.current((page) => page && withChanges(page, changes))
+      latest.current(changes)
     })
   })
-}
-
-function withChanges(page: TaskList, changes: ReadonlyMap<string, TaskSummary>): TaskList {
-  if (!page.tasks.some(({ taskId }) => changes.has(taskId))) return page
-  return { ...page, tasks: page.tasks.map((task) => changes.get(task.taskId) ?? task) }
 }
 
 /** A task that has not changed stays the same object, and its row is not drawn again. */
