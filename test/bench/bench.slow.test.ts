@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import { expect, inject, onTestFinished, test } from 'vitest'
+import { blocksOf } from '../support/docs.ts'
 import { parseOptions } from './options.ts'
 
 const run = promisify(execFile)
@@ -42,4 +43,19 @@ test.each([
   [['--fast'], /Unknown option '--fast'/],
 ])('%j is refused with what would be right', (args, message) => {
   expect(() => parseOptions(args)).toThrow(message)
+})
+
+const commands = blocksOf('docs/benchmark.md').flatMap(({ text }) => [
+  ...text.matchAll(/^npm run bench(?: -- ([^#\n]*))?/gm),
+])
+
+test('the commands of docs/benchmark.md have arguments that it takes', () => {
+  const options = commands.map(([, args = '']) => parseOptions(args.trim().split(/ +/).filter(Boolean)))
+  expect(options.map(({ rounds, scale, help }) => [rounds, scale, help])).toEqual([
+    [5, 1, false],
+    [1, 0.1, false],
+    [5, 1, false],
+    [3, 1, false],
+    [5, 1, true],
+  ])
 })

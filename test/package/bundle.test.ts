@@ -1,13 +1,14 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { createInterface } from 'node:readline'
-import { build, type Format } from 'esbuild'
+import { build } from 'esbuild'
 import { expect, onTestFinished, test } from 'vitest'
 import { createTestDatabase } from '../support/database.ts'
-import { host, useInstalledPackage } from './installed-package.ts'
+import { blocksOf } from '../support/docs.ts'
+import { host, root, run, useInstalledPackage } from './installed-package.ts'
 
 /** An app as a host writes it, in TypeScript; it says what it sees, a JSON line each. */
 const APP = `
@@ -19,7 +20,7 @@ const APP = `
   const hello = task('hello')(() => 'world')
   // A bundle of CommonJS has no import.meta.url.
   const here = import.meta.url ?? pathToFileURL(__filename)
-  const double = task('double', { run: 'thread', module: new URL('./double.ts', here), maxRetries: 0 })<number>()
+  const double = task('double', { run: 'thread', module: new URL('./resize.ts', here), maxRetries: 0 })<number>()
   const say = (what: unknown) => console.log(JSON.stringify(what))
   const stream = { write: (line: string) => say({ log: JSON.parse(line).msg }) }
   async function main() {
@@ -60,36 +61,45 @@ const DOUBLE = `
     return value * 2
   }`
 
-// esbuild keeps require() for Node's own modules, which a module of ES has to be given.
-const BANNER = `import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);`
+/** The command of docs/operations.md, which makes modules of ES. */
+const command = blocksOf('docs/operations.md').find(({ text }) => text.startsWith('esbuild '))?.text ?? ''
+
+async function bundleAsTheGuideSays(folder: string): Promise<void> {
+  const PATH = `${path.join(root, 'node_modules/.bin')}:${process.env.PATH}`
+  await run('sh', ['-ec', command], { cwd: host, env: { ...process.env, PATH } })
+  cpSync(path.join(host, 'dist'), folder, { recursive: true })
+  writeFileSync(path.join(folder, 'package.json'), '{"type":"module"}')
+}
+
+async function bundleAsCommonJs(folder: string): Promise<void> {
+  await build({
+    entryPoints: ['app.ts', 'resize.ts'].map((name) => path.join(host, name)),
+    bundle: true,
+    platform: 'node',
+    format: 'cjs',
+    outdir: folder,
+    logLevel: 'silent',
+    external: ['pg-native'],
+  })
+}
 
 useInstalledPackage()
 
-test.each<[Format, string]>([
-  ['esm', '.mjs'],
-  ['cjs', '.cjs'],
+test.each([
+  ['ES modules, as the guide says', bundleAsTheGuideSays],
+  ['CommonJS', bundleAsCommonJs],
 ])(
   'an app in one file (%s) migrates, shows its page, and runs tasks, in threads too',
-  async (format, extension) => {
+  async (_format, bundle) => {
     const database = await createTestDatabase('empty')
     onTestFinished(() => database.drop())
     // Elsewhere: nothing may come from the host's node_modules.
     const folder = mkdtempSync(path.join(tmpdir(), 'fastify-async-tasks-bundle-'))
     onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
-    writeFileSync(path.join(host, 'bundled.ts'), APP)
-    writeFileSync(path.join(host, 'double.ts'), DOUBLE)
-    await build({
-      entryPoints: ['bundled.ts', 'double.ts'].map((name) => path.join(host, name)),
-      bundle: true,
-      platform: 'node',
-      format,
-      outdir: folder,
-      outExtension: { '.js': extension },
-      logLevel: 'silent',
-      external: ['pg-native'],
-      ...(format === 'esm' ? { banner: { js: BANNER } } : {}),
-    })
-    const file = path.join(folder, `bundled${extension}`)
+    writeFileSync(path.join(host, 'app.ts'), APP)
+    writeFileSync(path.join(host, 'resize.ts'), DOUBLE)
+    await bundle(folder)
+    const file = path.join(folder, 'app.js')
     const app = spawn(process.execPath, [file, database.directUrl], { cwd: folder })
     onTestFinished(() => void app.kill('SIGKILL'))
     const [said, errors] = await Promise.all([readLines(app), readErrors(app), once(app, 'exit')])
