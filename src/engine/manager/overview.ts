@@ -9,7 +9,7 @@ import type { Database } from '../../db/database.ts'
 import { endsIn, type Figures, noFigures, runningIn, sum, waitingIn } from '../definition/figures.ts'
 import { listExecutors } from '../store/executors.ts'
 import { readFigures, readFiguresByType, type Span } from '../store/figures.ts'
-import { countRetrying, type TypeCount } from '../store/stats.ts'
+import { countRetrying, type OpenCount } from '../store/stats.ts'
 import { SharedRead } from './shared-read.ts'
 import { countSlots } from './slots-in-use.ts'
 import type { Statistics } from './statistics.ts'
@@ -56,7 +56,7 @@ export class Overviews {
     const { span, count } = RANGES[range]
     const [spans, all, executors] = await Promise.all([
       readFigures(this.#db, { span, count, taskType }),
-      this.#statistics.countTypes(),
+      this.#statistics.countOpen(),
       listExecutors(this.#db),
     ])
     const types = all.filter((one) => taskType === null || one.taskType === taskType)
@@ -75,7 +75,7 @@ export class Overviews {
     const { span, count } = RANGES[range]
     const [read, types] = await Promise.all([
       readFiguresByType(this.#db, { span, count }),
-      this.#statistics.countTypes(),
+      this.#statistics.countOpen(),
     ])
     const retrying = await this.#countRetrying(types)
     const kept = new Map(read.map((one) => [one.taskType, one]))
@@ -100,7 +100,7 @@ export class Overviews {
     }
   }
 
-  #countRetrying(types: readonly TypeCount[]): Promise<ReadonlyMap<string, number>> {
+  #countRetrying(types: readonly OpenCount[]): Promise<ReadonlyMap<string, number>> {
     const delayed = types.filter((type) => isOpen(type) && type.later > 0)
     return countRetrying(
       this.#db,
@@ -109,9 +109,9 @@ export class Overviews {
   }
 }
 
-const isOpen = ({ paused, waitingFor }: TypeCount) => !paused && !waitingFor
+const isOpen = ({ paused, waitingFor }: OpenCount) => !paused && !waitingFor
 
-function addUp(types: readonly TypeCount[], retrying: ReadonlyMap<string, number>): Backlog {
+function addUp(types: readonly OpenCount[], retrying: ReadonlyMap<string, number>): Backlog {
   const backlog = { due: 0, later: 0, retrying: 0, paused: 0, unserved: 0 }
   for (const { taskType, pending, later, paused, waitingFor } of types) {
     // The counts are of two instants.

@@ -2,7 +2,7 @@ import { MAX_EXACT_TOTAL } from '../../contract/requests.ts'
 import type { TaskStats } from '../../contract/stats.ts'
 import type { TaskStatus } from '../../contract/task.ts'
 import type { Database } from '../../db/database.ts'
-import { countByType, findLastHour, type TypeCount } from '../store/stats.ts'
+import { countByType, countOpenByType, findLastHour, type OpenCount, type TypeCount } from '../store/stats.ts'
 import { SharedRead } from './shared-read.ts'
 
 /** A count that lacks a connection for so many query timeouts is no longer shared. */
@@ -11,26 +11,26 @@ const MAX_SHARED_TIMEOUTS = 4
 export class Statistics {
   readonly #db: Database
   readonly #shared: SharedRead<TaskStats>
-  #byType: readonly TypeCount[] = []
+  readonly #sharedOpen: SharedRead<OpenCount[]>
 
   constructor(db: Database) {
     this.#db = db
-    this.#shared = new SharedRead(() => this.#count(), MAX_SHARED_TIMEOUTS * db.responseTimeoutMs)
+    const patienceMs = MAX_SHARED_TIMEOUTS * db.responseTimeoutMs
+    this.#shared = new SharedRead(() => this.#count(), patienceMs)
+    this.#sharedOpen = new SharedRead(() => countOpenByType(db), patienceMs)
   }
 
   read(): Promise<TaskStats> {
     return this.#shared.get()
   }
 
-  /** What the statistics are made of. */
-  async countTypes(): Promise<readonly TypeCount[]> {
-    await this.read()
-    return this.#byType
+  /** Without the ended tasks, whose counts cost most. */
+  countOpen(): Promise<readonly OpenCount[]> {
+    return this.#sharedOpen.get()
   }
 
   async #count(): Promise<TaskStats> {
     const [counts, finishedPerMinute] = await Promise.all([countByType(this.#db), findLastHour(this.#db)])
-    this.#byType = counts
     return { ...summarize(counts), finishedPerMinute }
   }
 }

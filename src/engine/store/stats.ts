@@ -16,7 +16,7 @@ const countOf = (status: 'completed' | 'failed' | 'cancelled') => `(select count
 
 // Every part reads an index alone: a loose index scan for the types, bounded counts for ended tasks, and small indexes
 // for the rest. The orders keep the planner from a scan of the table.
-const COUNT = `with recursive ${TYPES}, waiting as (
+const COUNTED = `with recursive ${TYPES}, waiting as (
      select task_type, count(*)::int as pending, (count(*) filter (where run_at > now()))::int as later,
             min(run_at) filter (where run_at <= now()) as oldest_due
        from ${TASKS}
@@ -41,17 +41,24 @@ const COUNT = `with recursive ${TYPES}, waiting as (
           case when w.oldest_due is not null
                then extract(epoch from now()) - extract(epoch from greatest(w.oldest_due, 'epoch'))
           end::float8 as "oldestDueSeconds",
-          coalesce(u.running, 0) as running,
-          ${countOf('failed')} as failed,
-          ${countOf('cancelled')} as cancelled,
-          ${countOf('completed')} as completed
-     from known
+          coalesce(u.running, 0) as running`
+
+const FROM_KNOWN = `from known
      left join waiting w using (task_type)
      left join under_way u using (task_type)
     order by known.task_type
     limit ${MAX_TYPES}`
 
-export interface TypeCount {
+const COUNT_OPEN = `${COUNTED} ${FROM_KNOWN}`
+
+const COUNT = `${COUNTED},
+          ${countOf('failed')} as failed,
+          ${countOf('cancelled')} as cancelled,
+          ${countOf('completed')} as completed
+     ${FROM_KNOWN}`
+
+/** Tasks of a type that have not ended. */
+export interface OpenCount {
   readonly taskType: string
   readonly waitingFor?: 'executor' | null
   readonly paused: boolean
@@ -60,15 +67,23 @@ export interface TypeCount {
   readonly later: number
   readonly oldestDueSeconds: number | null
   readonly running: number
+}
+
+export interface TypeCount extends OpenCount {
   readonly failed: number
   readonly cancelled: number
   readonly completed: number
 }
 
-export function countByType(db: Database): Promise<TypeCount[]> {
+/** Also of types whose tasks have all ended. */
+export const countOpenByType = (db: Database) => count<OpenCount>(db, COUNT_OPEN)
+
+export const countByType = (db: Database) => count<TypeCount>(db, COUNT)
+
+function count<T extends OpenCount>(db: Database, text: string): Promise<T[]> {
   return transact(db, async (client) => {
     await client.query(WALK)
-    return (await client.query<TypeCount>(COUNT)).rows
+    return (await client.query<T>(text)).rows
   })
 }
 
