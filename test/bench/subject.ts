@@ -15,28 +15,39 @@ export class Subject {
   readonly url: string
   readonly pool: Pool
   readonly #readServerCpu: BenchServer['readCpu']
+  readonly #execArgv: readonly string[]
   readonly #processes: MeasuringProcess[] = []
 
-  private constructor(system: System, url: string, pool: Pool, readServerCpu: BenchServer['readCpu']) {
+  private constructor(
+    system: System,
+    { url, pool }: { url: string; pool: Pool },
+    readServerCpu: BenchServer['readCpu'],
+    execArgv: readonly string[],
+  ) {
     this.system = system
     this.url = url
     this.pool = pool
     this.#readServerCpu = readServerCpu
+    this.#execArgv = execArgv
   }
 
+  /** @param execArgv of its processes */
   static async create(
     system: System,
     server: BenchServer,
     database = system.name.replaceAll('-', '_'),
+    execArgv: readonly string[] = [],
   ): Promise<Subject> {
-    const { url, pool } = await server.createDatabase(database)
-    await system.prepare(url)
-    return new Subject(system, url, pool, server.readCpu)
+    const made = await server.createDatabase(database)
+    await system.prepare(made.url)
+    return new Subject(system, made, server.readCpu, execArgv)
   }
 
   /** Its first `count` processes, made when they are first needed. */
   processes(count: number): readonly MeasuringProcess[] {
-    while (this.#processes.length < count) this.#processes.push(forkProcess(this.system, this.url))
+    while (this.#processes.length < count) {
+      this.#processes.push(forkProcess(this.system, this.url, this.#execArgv))
+    }
     return this.#processes.slice(0, count)
   }
 
