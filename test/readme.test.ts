@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, globSync, readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { buildApp } from '../src/app.ts'
@@ -62,6 +62,7 @@ const texts = [
     'src/engine/README.md',
     'test/README.md',
   ],
+  ...globSync('examples/**/README.md', { cwd: root, exclude: ['**/node_modules/**'] }),
   ...pages.map((name) => `docs/${name}`),
 ]
 

@@ -79,6 +79,18 @@ test('the workflow runs .ci/run on every Node and PostgreSQL that is promised', 
   for (const variable of Object.keys(jobs.run.env)) expect(read('.ci/run')).toContain(`\${${variable}:`)
 })
 
+test('the docs site is built as contributors build it, and published from main', () => {
+  const { on, jobs } = parse(read('.github/workflows/docs.yml'))
+  expect(on).toEqual({ push: { branches: ['main'] } })
+  const steps: { run?: string; uses?: string; with?: { path?: string } }[] = jobs.publish.steps
+  expect(steps.flatMap(({ run = [] }) => run)).toEqual([
+    'npm install --no-audit --no-fund',
+    'npm run docs:build',
+  ])
+  const upload = steps.find(({ uses }) => uses?.startsWith('actions/upload-pages-artifact@'))
+  expect(upload?.with?.path).toBe('docs/.vitepress/dist')
+})
+
 test('the release publishes what was tagged and checked, with provenance', () => {
   const { on, jobs } = parse(read('.github/workflows/release.yml'))
   expect(on).toEqual({ push: { tags: ['v*'] } })

@@ -1,15 +1,14 @@
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, statSync } from 'node:fs'
 import path from 'node:path'
-import pg from 'pg'
+import type pg from 'pg'
 import type { BrowserContextOptions, Page } from 'playwright-core'
 import { buildDashboardIfStale } from '../../src/cli/build-dashboard.ts'
 import { createDatabase } from '../../src/db/database.ts'
-import { startEmbedded } from '../../src/db/embedded.ts'
 import { addEnd, addRun, addWait, noFigures } from '../../src/engine/definition/figures.ts'
 import { addFigures, type NewFigures } from '../../src/engine/store/figures.ts'
 import { logIn, openPage, PageServer } from './admin-page.ts'
 import { createDemoTasks } from './demo-tasks.ts'
+import { createScratchDatabase } from './scratch-database.ts'
 
 /**
  * Makes the pictures of the documentation: `npm run screenshots`. On a database of its own, with a past of one hour
@@ -24,23 +23,6 @@ const LOOKS: Record<string, BrowserContextOptions> = {
   dark: { viewport: { width: 1240, height: 760 }, colorScheme: 'dark' },
   phone: { viewport: { width: 390, height: 780 }, isMobile: true, hasTouch: true, deviceScaleFactor: 1.5 },
   chinese: { viewport: { width: 1240, height: 760 }, locale: 'zh-CN' },
-}
-
-async function createScratch(): Promise<{ url: string; pool: pg.Pool; drop(): Promise<void> }> {
-  const dataDir = mkdtempSync(path.join(tmpdir(), 'fastify-async-tasks-screenshots-'))
-  // As root the user postgres has to reach it.
-  chmodSync(dataDir, 0o755)
-  const server = await startEmbedded({ dataDir, durable: false, onNotice: console.log })
-  const pool = new pg.Pool({ connectionString: server.url })
-  return {
-    url: server.url,
-    pool,
-    async drop() {
-      await pool.end()
-      await server.stop()
-      rmSync(dataDir, { recursive: true, force: true })
-    },
-  }
 }
 
 /** An hour of work: finished tasks, and how many ended in each of its minutes. */
@@ -126,7 +108,7 @@ async function shoot(page: Page, name: string): Promise<void> {
 
 mkdirSync(FOLDER, { recursive: true })
 await buildDashboardIfStale({ info: console.log, error: console.error })
-const database = await createScratch()
+const database = await createScratchDatabase()
 const server = await PageServer.start(database, createDemoTasks())
 try {
   await writePast(database.pool)

@@ -66,6 +66,7 @@ const ELSEWHERE: Record<string, Record<string, string>> = {
       { '*': 'test/package/examples.test.ts' },
     ]),
   ),
+  'examples/README.md': { 'npm install\n': 'test/package/examples.test.ts' },
 }
 
 /** By page: the languages of which a test compares every example with its own code, line by line. */

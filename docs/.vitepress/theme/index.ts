@@ -1,0 +1,4 @@
+import theme from 'vitepress/theme'
+import './styles.css'
+
+export default theme
