@@ -1,0 +1,148 @@
+import pg from 'pg'
+import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest'
+import { checkVersion } from '../../../src/cli/doctor/checks/server.ts'
+import type { Patient } from '../../../src/cli/doctor/patient.ts'
+import { countListeners } from '../../../src/cli/doctor/store/server.ts'
+import { task } from '../../../src/index.ts'
+import { databaseUrl } from '../../support/database-url.ts'
+import { createEngine } from '../../support/engine.ts'
+import { HAS_PGBOUNCER, startPgBouncer } from '../../support/pgbouncer-process.ts'
+import { codesOf, HEALTHY, inDatabase, remediesOf, testFaults, useExamined } from './examined.ts'
+
+/** Faults of the server, of the way to it, and of what the role may. */
+const examined = useExamined()
+const count = task('doctor_count')((_params, ctx) => ctx.progress(1, 1))
+afterEach(() => void vi.useRealTimers())
+
+testFaults(examined, [
+  [
+    'a port on which nobody listens',
+    ['CONNECTION_FAILS'],
+    /correct host and port/,
+    { inject: [], heal: [], target: () => ({ url: 'postgres://me:hunter2@127.0.0.1:1/app' }) },
+  ],
+  [
+    'a wrong password',
+    ['CONNECTION_FAILS'],
+    /correct user and password/,
+    { inject: [], heal: [], target: () => ({ url: examined.role.url.replace('secret', 'hunter2') }) },
+  ],
+  [
+    'no such database',
+    ['CONNECTION_FAILS'],
+    /correct the name of the database/,
+    { inject: [], heal: [], target: () => ({ url: databaseUrl(examined.database.url, 'nowhere') }) },
+  ],
+  [
+    'a database of another encoding',
+    ['UNSUPPORTED_DATABASE', 'SCHEMA_MISSING'],
+    /encoding 'UTF8'/,
+    {
+      inject: [`create database latin template template0 encoding 'LATIN1' locale 'C'`],
+      heal: ['drop database latin'],
+      target: () => ({
+        url: databaseUrl(examined.database.url, 'latin'),
+        directUrl: databaseUrl(examined.database.directUrl, 'latin'),
+      }),
+    },
+  ],
+  [
+    'a role that only reads',
+    ['UNSUPPORTED_DATABASE'],
+    /reset default_transaction_read_only/,
+    inDatabase('default_transaction_read_only = on'),
+  ],
+  [
+    'foreign keys that do not hold',
+    ['UNSUPPORTED_DATABASE'],
+    /reset session_replication_role/,
+    inDatabase('session_replication_role = replica'),
+  ],
+  [
+    'commits that are not waited for',
+    ['COMMITS_NOT_DURABLE'],
+    /reset synchronous_commit/,
+    inDatabase('synchronous_commit = off'),
+  ],
+])
+
+test.each([
+  [140_012, '14.12', 'the server is PostgreSQL 14.12, and the engine needs 15 or later'],
+  [150_000, '15.0', undefined],
+])('a server of version %d is judged', async (versionNumber, version, evidence) => {
+  const facts = { versionNumber, version } as Patient['facts']
+  const found = await checkVersion({ facts } as Patient)
+  const tooOld = { code: 'SERVER_TOO_OLD', evidence, remedies: ['upgrade the server'] }
+  expect(found).toEqual(evidence === undefined ? [] : [tooOld])
+})
+
+test('a role that has used up its connections is found', async () => {
+  await examined.sql(`alter role ${examined.role.name} connection limit 10`)
+  const held = Array.from({ length: 8 }, () => new pg.Client({ connectionString: examined.role.url }))
+  onTestFinished(async () => {
+    await Promise.all(held.map((client) => client.end()))
+    await examined.sql(`alter role ${examined.role.name} connection limit -1`)
+  })
+  await Promise.all(held.map((client) => client.connect()))
+  const found = await examined.examine(examined.asRole(), { DATABASE_POOL_MAX: '1' })
+  expect(codesOf(found)).toEqual(['CONNECTIONS_USED_UP'])
+})
+
+test("a clock of this machine that differs from the database's is found", async () => {
+  vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 600_000 })
+  const found = await examined.examine()
+  expect(codesOf(found)).toEqual(['CLOCK_DIFFERS'])
+  expect(found.illnesses[0]?.evidence).toContain('10 minutes ahead of')
+})
+
+describe.runIf(HAS_PGBOUNCER || process.env.CI)('behind PgBouncer', () => {
+  async function through(poolMode?: string): Promise<string> {
+    const pooler = await startPgBouncer(examined.database.directUrl, poolMode)
+    onTestFinished(() => pooler.stop())
+    return pooler.urlOf(examined.database.directUrl)
+  }
+
+  test('notifications that do not arrive are found', async () => {
+    const found = await examined.examine({ directUrl: await through() })
+    expect(codesOf(found)).toEqual(['LISTEN_FAILS'])
+    expect(remediesOf(found)[0]).toContain('DATABASE_DIRECT_URL')
+  })
+
+  test('they are no illness where only the pooler is known and an executor listens past it', async () => {
+    const url = await through()
+    const only = { url, directUrl: url }
+    const env = { DATABASE_DIRECT_URL: '', DATABASE_PREPARED: 'false' }
+    expect(codesOf(await examined.examine(only, env))).toEqual(['LISTEN_FAILS'])
+    const { executor: one } = createEngine(examined.database, [count], {}, { hears: true })
+    onTestFinished(() => one.stop())
+    one.start()
+    await expect
+      .poll(() => countListeners(examined.database.pool, examined.database.schema.channel), {
+        timeout: 90_000,
+      })
+      .toBe(1)
+    expect(await examined.examine(only, env)).toMatchObject(HEALTHY)
+  })
+
+  test('prepared statements that get lost are found, and healed by the remedy', async () => {
+    const url = await through()
+    const found = await examined.examine({ url })
+    expect(codesOf(found)).toEqual(['PREPARED_STATEMENTS_FAIL'])
+    expect(remediesOf(found)[0]).toContain('DATABASE_PREPARED=false')
+    expect(await examined.examine({ url }, { DATABASE_PREPARED: 'false' })).toMatchObject(HEALTHY)
+  })
+
+  test('statement mode is found', async () => {
+    const found = await examined.examine({ url: await through('statement') })
+    expect(codesOf(found)).toContain('POOL_MODE')
+  })
+
+  test("the role's time limits, which the engine cannot lift there, are found", async () => {
+    const { inject, heal } = inDatabase('statement_timeout = 5000')
+    onTestFinished(() => examined.sql(...heal))
+    await examined.sql(...inject)
+    const found = await examined.examine({ url: await through() }, { DATABASE_PREPARED: 'false' })
+    expect(codesOf(found)).toEqual(['ROLE_SETTINGS'])
+    expect(remediesOf(found)[0]).toContain('a role of its own')
+  })
+})

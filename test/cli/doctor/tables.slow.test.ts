@@ -1,0 +1,160 @@
+import pg from 'pg'
+import { expect, onTestFinished, test } from 'vitest'
+import type { IllnessCode } from '../../../src/cli/doctor/illness.ts'
+import { findHeldTransactions } from '../../../src/cli/doctor/store/server.ts'
+import { EngineSchema } from '../../../src/db/engine-schema.ts'
+import { codesOf, HEALTHY, remediesOf, testFaults, useExamined } from './examined.ts'
+
+/** Faults of schema, tables and indexes, and what keeps their dead rows. */
+const examined = useExamined()
+
+testFaults(examined, [
+  [
+    'another schema',
+    ['SCHEMA_MISSING'],
+    /^run npx fastify-async-tasks migrate --schema "Other jobs"/,
+    { inject: [], heal: [], target: () => ({ schema: new EngineSchema('Other jobs') }) },
+  ],
+  [
+    'the last migrations not applied',
+    ['SCHEMA_MISSING'],
+    /^run npx fastify-async-tasks migrate$/m,
+    {
+      inject: [
+        'create table kept as select * from async_tasks_migrations',
+        'delete from async_tasks_migrations where id > 3',
+      ],
+      heal: [
+        'delete from async_tasks_migrations',
+        'insert into async_tasks_migrations select * from kept',
+        'drop table kept',
+      ],
+    },
+  ],
+  [
+    'a schema of a later version',
+    ['SCHEMA_TOO_NEW'],
+    /run the version of fastify-async-tasks that applied/,
+    {
+      inject: [
+        `insert into async_tasks_migrations (hash, created_at, oldest_version) values ('new', 9000000000000, '99.0.0')`,
+      ],
+      heal: [`delete from async_tasks_migrations where hash = 'new'`],
+    },
+  ],
+  [
+    'a lost table',
+    ['TABLES_MISSING'],
+    /restore them from a backup/,
+    {
+      inject: ['alter table async_task_duties rename to lost'],
+      heal: ['alter table lost rename to async_task_duties'],
+    },
+  ],
+  [
+    'a schema that may not be used',
+    ['GRANTS_MISSING'],
+    /^grant usage on schema public to /,
+    {
+      inject: ['revoke usage on schema public from public'],
+      heal: ['grant usage on schema public to public'],
+      target: examined.asRole,
+    },
+  ],
+  [
+    'row security',
+    ['ROW_SECURITY'],
+    /disable row level security/,
+    {
+      inject: ['alter table async_task_logs enable row level security'],
+      heal: ['alter table async_task_logs disable row level security'],
+      target: examined.asRole,
+    },
+  ],
+  [
+    'a table that is not vacuumed',
+    ['AUTOVACUUM_OFF'],
+    /reset \(autovacuum_enabled\)/,
+    {
+      inject: ['alter table async_task_logs set (autovacuum_enabled = off)'],
+      heal: ['alter table async_task_logs reset (autovacuum_enabled)'],
+    },
+  ],
+  [
+    'many dead rows',
+    ['AUTOVACUUM_OFF', 'BLOAT'],
+    /vacuum \(analyze\) public\.async_task_starts/,
+    {
+      inject: [
+        'alter table async_task_starts set (autovacuum_enabled = off)',
+        `insert into async_task_starts select 'served', '', now() from generate_series(1, 120000)`,
+        'select pg_stat_force_next_flush()',
+        'delete from async_task_starts',
+        'select pg_stat_force_next_flush()',
+      ],
+      heal: [
+        'truncate async_task_starts',
+        'alter table async_task_starts reset (autovacuum_enabled)',
+        'select pg_stat_force_next_flush()',
+      ],
+    },
+  ],
+])
+
+test.each<[name: string, code: IllnessCode, inject: string]>([
+  ['a missing index', 'INDEX_MISSING', 'drop index idx_async_tasks_unique_key'],
+  [
+    'an invalid index',
+    'INDEX_INVALID',
+    `update pg_index set indisvalid = false where indexrelid = 'idx_async_tasks_due'::regclass`,
+  ],
+])('%s is found, and healed by its remedy', async (_name, code, inject) => {
+  await examined.sql(inject)
+  const found = await examined.examine()
+  expect(codesOf(found)).toEqual([code])
+  await examined.sql(...remediesOf(found))
+  expect(await examined.examine()).toMatchObject(HEALTHY)
+})
+
+test('missing grants are found, and healed by their remedies', async () => {
+  await examined.sql(`revoke update, delete on all tables in schema public from ${examined.role.name}`)
+  const found = await examined.examine(examined.asRole())
+  expect(codesOf(found)).toEqual(['GRANTS_MISSING'])
+  await examined.sql(...remediesOf(found))
+  expect(await examined.examine(examined.asRole())).toMatchObject({
+    ...HEALTHY,
+    notChecked: [`transactions of other roles: grant pg_read_all_stats to ${examined.role.name}`],
+  })
+})
+
+test('active maintenance holds no transaction; other statements, and its idle transactions, do', async () => {
+  const open = async (application: string, ...statements: string[]) => {
+    const client = new pg.Client({
+      connectionString: examined.database.directUrl,
+      application_name: application,
+    })
+    client.on('error', () => {})
+    await client.connect()
+    onTestFinished(() => client.end())
+    await client.query('begin')
+    for (const statement of statements) client.query(statement).catch(() => {})
+  }
+  await open('copy', ' COPY (select pg_sleep(600)) to stdout')
+  await open('pg_dump', 'select pg_sleep(600)')
+  await open('report', 'select pg_sleep(600)')
+  await open('idle copy', "copy (select 1) to '/dev/null'")
+  onTestFinished(async () => {
+    await examined.sql(
+      `select pg_terminate_backend(pid) from pg_stat_activity where query ilike '%pg_sleep(600)%' and pid <> pg_backend_pid()`,
+    )
+  })
+  const applicationsHeld = async () =>
+    (await findHeldTransactions(examined.database.pool, 0, 0))
+      .map(({ application }) => application)
+      .toSorted()
+  const states = `select count(*)::int as ready from pg_stat_activity
+    where (application_name in ('copy', 'pg_dump', 'report') and state = 'active' and query ilike '%pg_sleep(600)%')
+       or (application_name = 'idle copy' and state = 'idle in transaction' and query like 'copy%')`
+  await expect.poll(async () => (await examined.database.pool.query(states)).rows[0]).toEqual({ ready: 4 })
+  expect(await applicationsHeld()).toEqual(['idle copy', 'report'])
+})
