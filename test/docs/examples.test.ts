@@ -39,6 +39,7 @@ const ELSEWHERE: Record<string, Record<string, string>> = {
   'docs/containers.md': {
     'FROM node:24-bookworm-slim AS packages': 'reason: needs the app of a reader and a container engine',
     'docker build': 'test/package/image.long.test.ts',
+    'node test/processes': 'test/processes/replicas/loss.test.ts',
   },
   'docs/embedding.md': {
     'DATABASE_URL=': 'test/docs/command-line.test.ts',

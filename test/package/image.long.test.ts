@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { cpSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { chmodSync, cpSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { beforeAll, expect, onTestFinished, test } from 'vitest'
@@ -9,14 +9,20 @@ import { root, run } from './pack.ts'
 
 /**
  * Follows deploy/Dockerfile without an engine of containers: each stage is a folder, in which COPY copies and RUN runs.
- * What it cannot show is the base image, and the user.
+ * As root it takes another user for the image's own. What it cannot show is the base image.
  */
 const dockerfile = readFileSync(path.join(root, 'deploy/Dockerfile'), 'utf8')
 const kept = readFileSync(path.join(root, 'deploy/Dockerfile.dockerignore'), 'utf8')
   .split('\n')
   .flatMap((line) => (line.startsWith('!') ? line.slice(1) : []))
 
+/** Of the user node in the image. */
+const NODE_ID = 1000
+const asNode = process.getuid?.() === 0 ? { uid: NODE_ID, gid: NODE_ID } : {}
+
 const folder = mkdtempSync(path.join(tmpdir(), 'fastify-async-tasks-image-'))
+// That user has to reach what root copies there.
+chmodSync(folder, 0o755)
 const env: NodeJS.ProcessEnv = {
   PATH: process.env.PATH,
   HOME: process.env.HOME,
@@ -41,8 +47,9 @@ async function follow(name: string, argument: string): Promise<void> {
   } else if (name === 'COPY') {
     copy(argument.split(' '))
   } else if (name === 'RUN') {
-    // Only the image has the user.
-    await run('sh', ['-ec', argument.replace(' && chown node .data', '')], {
+    // Only the image has the user's name, and only root may give folders away.
+    const owner = asNode.uid === undefined ? '' : ` && chown ${NODE_ID} .data`
+    await run('sh', ['-ec', argument.replace(' && chown node .data', owner)], {
       cwd: path.join(image, 'app'),
       env,
     })
@@ -88,10 +95,16 @@ test('what the Dockerfile builds is small, starts, is healthy, and stops on SIGT
   const PORT = String(await freePort())
   const serverEnv = { ...env, ...secrets, DATABASE_URL: database.directUrl, HOST: '127.0.0.1', PORT }
   const [file = '', ...args] = command
-  const server = spawn(file, args, { cwd: at, env: serverEnv, stdio: ['ignore', 'pipe', 'inherit'] })
+  const server = spawn(file, args, {
+    ...asNode,
+    cwd: at,
+    env: { ...serverEnv, HOME: at },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
   onTestFinished(() => void server.kill('SIGKILL'))
   const said = readAll(server)
   await expect.poll(said).toContain('admin page at')
+  expect(await userOf(server)).toBe(asNode.uid ?? process.getuid?.())
   await run('sh', ['-c', healthCheck], { cwd: at, env: serverEnv })
   expect((await fetch(`http://127.0.0.1:${PORT}/admin/`)).status).toBe(200)
   expect(said()).not.toContain('building the admin page')
@@ -110,6 +123,11 @@ async function freePort(): Promise<number> {
   await once(server, 'close')
   if (address === null || typeof address === 'string') throw new Error('no port')
   return address.port
+}
+
+async function userOf({ pid }: ChildProcess): Promise<number> {
+  const { stdout } = await run('ps', ['-o', 'uid=', '-p', String(pid)])
+  return Number(stdout)
 }
 
 function readAll(process: ChildProcess): () => string {
