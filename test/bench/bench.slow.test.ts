@@ -9,6 +9,7 @@ import { parseOptions } from './options.ts'
 
 const run = promisify(execFile)
 const bench = path.join(import.meta.dirname, 'bench.ts')
+const severalServers = path.join(import.meta.dirname, 'several-servers.ts')
 
 test('a quick run without peers measures, and writes table, figures and picture', {
   timeout: 120_000,
@@ -58,4 +59,15 @@ test('the commands of docs/benchmark.md have arguments that it takes', () => {
     [3, 1, false],
     [5, 1, true],
   ])
+})
+
+test('a short run over several servers prints what one and two of them carry', {
+  timeout: 120_000,
+}, async () => {
+  const { adminUrl } = inject('postgres')
+  const env = { ...process.env, BENCH_DATABASE_URLS: `${adminUrl} ${adminUrl}` }
+  const args = ['--servers', '1,2', '--rounds', '1', '--ms', '200', '--tasks', '2000', '--output', 'none']
+  const { stdout } = await run(process.execPath, [severalServers, ...args], { env })
+  for (const servers of [1, 2])
+    expect(stdout).toMatch(new RegExp(`│ ${servers} +│ [1-9]\\d* +│ [1-9]\\d* +│`))
 })

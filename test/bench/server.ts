@@ -27,9 +27,12 @@ export interface BenchServer {
  * The server of BENCH_DATABASE_URL, or one of our own with PostgreSQL's defaults: fsync is on.
  *
  * @param options.preload a library for the server of our own; a given one must have it already
+ * @param options.given another server than that of the variable
  */
-export async function startBenchServer(options: { preload?: string } = {}): Promise<BenchServer> {
-  const given = process.env.BENCH_DATABASE_URL
+export async function startBenchServer(
+  options: { preload?: string; given?: string | undefined } = {},
+): Promise<BenchServer> {
+  const given = options.given ?? process.env.BENCH_DATABASE_URL
   const { url, stop } = given ? { url: given, stop: async () => {} } : await startOwn(options.preload)
   const admin = createPatientPool(url, 1)
   // A given server may hold others, and several runs.

@@ -1,7 +1,7 @@
 import Fastify from 'fastify'
 import { z } from 'zod'
 import { migrate } from '../../../src/db/migrate.ts'
-import asyncTasks, { createTaskRegistry } from '../../../src/index.ts'
+import asyncTasks, { createTaskRegistry, type TaskManager } from '../../../src/index.ts'
 import type { OpenOptions, Session, System } from '../system.ts'
 
 export const OUR_SQL = {
@@ -16,24 +16,35 @@ export const OUR_SQL = {
 
 const params = z.object({ n: z.int() })
 
-/** As an app would boot it: the plugin, with its own pools, and no routes. */
-async function open(url: string, { runs }: OpenOptions): Promise<Session> {
+/** As an app would boot it: the plugin once for each server, with its own pools, and no routes. */
+async function open(urls: readonly string[], { runs }: OpenOptions): Promise<Session> {
   // Of its own: a process opens many sessions, each with a handler of its own.
   const registry = createTaskRegistry()
   const noop = registry.task('noop', { params })(async ({ n }) => runs?.onStart(n))
   const app = Fastify()
-  await app.register(asyncTasks, {
-    connectionString: url,
-    registry,
-    routes: false,
-    migrate: 'verify',
-    executor: runs !== undefined,
-    ...(runs && { concurrency: runs.concurrency }),
-  })
+  for (const [index, connectionString] of urls.entries()) {
+    await app.register(asyncTasks, {
+      connectionString,
+      registry,
+      routes: false,
+      migrate: 'verify',
+      decorator: `tasks${index}`,
+      executor: runs !== undefined,
+      ...(runs && { concurrency: Math.ceil(runs.concurrency / urls.length) }),
+    })
+  }
   await app.ready()
+  const managers = urls.map((_, index) => app.getDecorator<TaskManager>(`tasks${index}`))
+  const of = (n: number) => managers[n % managers.length] as TaskManager
   return {
-    create: (n, uniqueKey) => app.tasks.createTask(noop, { n }, uniqueKey === undefined ? {} : { uniqueKey }),
-    createMany: (numbers) => app.tasks.createTasks(numbers.map((n) => ({ task: noop, params: { n } }))),
+    create: (n, uniqueKey) => of(n).createTask(noop, { n }, uniqueKey === undefined ? {} : { uniqueKey }),
+    createMany: (numbers) =>
+      Promise.all(
+        managers.map((manager) => {
+          const own = numbers.filter((n) => of(n) === manager)
+          return manager.createTasks(own.map((n) => ({ task: noop, params: { n } })))
+        }),
+      ),
     close: () => app.close(),
   }
 }
@@ -48,5 +59,12 @@ export const ours: System = {
   defaultConcurrency: 2,
   sql: OUR_SQL,
   prepare: (url) => migrate(url, 'tasks', { mode: 'auto' }),
-  open,
+  open: (url, options) => open([url], options),
+}
+
+/** The same app over several servers, whose addresses stand in one text: tasks take turns. */
+export const severalServers: System = {
+  ...ours,
+  name: 'several-servers',
+  open: (urls, options) => open(urls.split(' '), options),
 }
