@@ -1,6 +1,5 @@
 import { useQuery } from '@tanstack/react-query'
-import { useRef, useState } from 'react'
-import { flushSync } from 'react-dom'
+import { type RefObject, useLayoutEffect, useRef, useState } from 'react'
 import type { TaskList } from '../../../client/index.ts'
 import { Link } from '../../components/link.tsx'
 import { Empty, Unread } from '../../components/notice.tsx'
@@ -101,12 +100,8 @@ function TaskTable(props: {
   const now = serverNow()
   const body = useRef<HTMLTableSectionElement>(null)
   useListKeys(body, selection)
+  const showNews = useFirstRow(body, page, onNews)
   if (page.tasks.length === 0) return <Nothing page={page} state={state} outcome={outcome} />
-  const showNews = () => {
-    flushSync(onNews)
-    scrollTo(0, 0)
-    body.current?.querySelector<HTMLElement>('.task-link')?.focus({ preventScroll: true })
-  }
   return (
     <>
       <News tasks={page.news} onShow={showNews} />
@@ -128,6 +123,25 @@ function TaskTable(props: {
       <Pager page={page} filter={state.filter} cursor={state.cursor} />
     </>
   )
+}
+
+/** The focus follows to the first row, once the new ones are there. */
+function useFirstRow(
+  body: RefObject<HTMLTableSectionElement | null>,
+  page: ShownList,
+  onNews: () => void,
+): () => void {
+  const isAwaited = useRef(false)
+  useLayoutEffect(() => {
+    if (!isAwaited.current || page.news > 0) return
+    isAwaited.current = false
+    scrollTo(0, 0)
+    body.current?.querySelector<HTMLElement>('.task-link')?.focus({ preventScroll: true })
+  }, [body, page])
+  return () => {
+    isAwaited.current = true
+    onNews()
+  }
 }
 
 function Head(props: { page: ShownList; selection: Selection; isPageSelected: boolean }) {

@@ -2,6 +2,7 @@ import { keepPreviousData, type UseQueryResult, useQuery } from '@tanstack/react
 import { useEffect, useRef, useState } from 'react'
 import type { TaskList, TaskListQuery, TaskSummary } from '../../../client/index.ts'
 import { client } from '../../client.ts'
+import { hasPlace } from '../../state/place.ts'
 import { every, LIVE, queryClient } from '../../state/queries.ts'
 import { useChanges } from '../../state/server-state.tsx'
 import { isSearch, type ListState } from './filter.ts'
@@ -32,6 +33,12 @@ export function useTaskList(scope: string, { filter, cursor }: ListState, held: 
   const [progress, setProgress] = useState<{ scope: string; tasks: number }>()
   const stopped = useRef<string>(undefined)
   const isRenewed = useRef(false)
+  const visited = useRef<string>(undefined)
+  if (visited.current !== scope) {
+    visited.current = scope
+    // What is known of an earlier visit is old, unless one goes back to it.
+    isRenewed.current = !hasPlace()
+  }
   const isOnce = isSearch(filter)
   const queryKey = isOnce ? ['search', scope] : [LIVE, 'tasks', scope]
   const change = (work: (shown: ShownList | undefined) => ShownList | undefined) =>
@@ -47,7 +54,6 @@ export function useTaskList(scope: string, { filter, cursor }: ListState, held: 
       const query = { ...filter, pageSize: PAGE_SIZE, ...(cursor === undefined ? {} : { cursor }) }
       stopped.current = undefined
       const isFree = isRenewed.current
-      isRenewed.current = false
       const read = filter.taskId ? listPicked : search
       try {
         const page = await read(query, {
@@ -55,6 +61,8 @@ export function useTaskList(scope: string, { filter, cursor }: ListState, held: 
           goesOn: () => stopped.current !== scope,
           onProgress: (tasks) => setProgress({ scope, tasks }),
         })
+        // A reading that gave way to another has not done it.
+        if (isFree && !signal.aborted) isRenewed.current = false
         return place(keepSame(kept.current, page), isFree)
       } finally {
         setProgress((shown) => (shown?.scope === scope ? undefined : shown))
