@@ -50,7 +50,7 @@ const ELSEWHERE: Record<string, Record<string, string>> = {
     curl: 'test/docs/commands.test.ts',
     "import { createTasksClient } from 'fastify-async-tasks/client'\n\n": 'test/package/package.test.ts',
     "import { createTasksClient } from 'fastify-async-tasks/client'\nimport":
-      'test/browser/live-example.test.ts',
+      'test/browser/live-example.long.test.ts',
   },
   'docs/moving.md': { 'import asyncTasks': 'test/docs/moving.long.test.ts' },
   'docs/operations.md': { curl: 'test/docs/commands.test.ts', esbuild: 'test/package/bundle.test.ts' },
@@ -64,10 +64,10 @@ const ELSEWHERE: Record<string, Record<string, string>> = {
   ...Object.fromEntries(
     PAGES.filter((page) => /^examples\/.+\//.test(page)).map((page) => [
       page,
-      { '*': 'test/package/examples.test.ts' },
+      { '*': 'test/package/examples.long.test.ts' },
     ]),
   ),
-  'examples/README.md': { 'npm install\n': 'test/package/examples.test.ts' },
+  'examples/README.md': { 'npm install\n': 'test/package/examples.long.test.ts' },
 }
 
 /** By page: the languages of which a test compares every example with its own code, line by line. */

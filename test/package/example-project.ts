@@ -4,9 +4,23 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writ
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { promisify } from 'node:util'
-import { inject, onTestFinished } from 'vitest'
+import { beforeAll, inject, onTestFinished } from 'vitest'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { listeningAddress, root } from './installed-package.ts'
+import { packSources } from './pack.ts'
+
+let tarball: string | undefined
+
+/** Packs the package for the tests of a file, unless the run has packed it already. */
+export function usePackedTarball(): void {
+  beforeAll(async () => {
+    tarball = inject('packed')?.tarball
+    if (tarball !== undefined) return
+    const folder = mkdtempSync(path.join(tmpdir(), 'fastify-async-tasks-packed-'))
+    ;({ tarball } = await packSources(folder))
+    return () => rmSync(folder, { recursive: true, force: true })
+  })
+}
 
 export interface RunningServer {
   readonly address: string
@@ -51,7 +65,7 @@ export class ExampleProject {
     // Its tools of development are those of this project, which are there already.
     const { devDependencies: tools = {}, ...installed } = project.manifest
     writeFileSync(path.join(folder, 'package.json'), JSON.stringify(installed))
-    await project.sh(`${install} --no-audit --no-fund ${inject('packed')?.tarball}`)
+    await project.sh(`${install} --no-audit --no-fund ${tarball}`)
     for (const tool of Object.keys(tools)) {
       const at = path.join(folder, 'node_modules', tool)
       mkdirSync(path.dirname(at), { recursive: true })

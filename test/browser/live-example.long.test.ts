@@ -37,7 +37,10 @@ test('the components of docs/live.md show a task live, cancel it, and say when i
   async function show(): Promise<{ taskId: string; page: Awaited<ReturnType<typeof context.newPage>> }> {
     const { taskId } = await server.app.tasks.createTask(work)
     const page = await context.newPage()
-    page.on('console', (message) => said.push(message.text()))
+    page.on('console', (message) => {
+      // React tells of its tools, at the level `info`.
+      if (message.type() !== 'info') said.push(message.text())
+    })
     page.on('pageerror', (error) => said.push(String(error)))
     await page.route('**/example', (route) =>
       route.fulfill({ contentType: 'text/html', body: '<!doctype html><body></body>' }),

@@ -3,11 +3,13 @@ import path from 'node:path'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { launchChromium } from '../browser/chromium.ts'
 import { HAS_CHROMIUM } from '../browser/executable.ts'
-import { ExampleProject, type RunningServer } from './example-project.ts'
+import { ExampleProject, type RunningServer, usePackedTarball } from './example-project.ts'
 import { root, run } from './installed-package.ts'
 
 // Each of them installs packages.
 vi.setConfig({ testTimeout: 400_000 })
+
+usePackedTarball()
 
 const tsc = path.join(root, 'node_modules/typescript/bin/tsc')
 
