@@ -47,7 +47,7 @@ export function PasswordCard() {
           problem={isWeak ? problem : undefined}
           onChange={(next) => setDraft({ ...draft, next })}
         />
-        <label>
+        <label className="null-box">
           <input type="checkbox" checked={isShown} onChange={() => setShown(!isShown)} /> {text.account.show}
         </label>
         <footer>
