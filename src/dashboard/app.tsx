@@ -1,25 +1,21 @@
-import { QueryClientProvider } from '@tanstack/react-query'
+import { QueryClientProvider, queryOptions, useQuery } from '@tanstack/react-query'
+import { useEffect } from 'react'
 import { Header } from './components/header.tsx'
+import { Unread } from './components/notice.tsx'
 import { Shortcuts } from './components/shortcuts.tsx'
 import { Toasts } from './components/toasts.tsx'
 import { useText } from './i18n/text.ts'
-import { AccountPage } from './pages/account/account-page.tsx'
-import { ActivityPage } from './pages/activity/activity-page.tsx'
-import { ErrorsPage } from './pages/errors/errors-page.tsx'
-import { ExecutorsPage } from './pages/executors/executors-page.tsx'
 import { LoginPage } from './pages/login-page.tsx'
-import { NewTaskPage } from './pages/new-task/new-task-page.tsx'
+import type { OtherView } from './pages/other-pages.tsx'
 import { OverviewPage } from './pages/overview/overview-page.tsx'
-import { SchedulesPage } from './pages/schedules/schedules-page.tsx'
-import { TaskPage } from './pages/task/task-page.tsx'
-import { TypesPage } from './pages/task-types/types-page.tsx'
-import { TasksPage } from './pages/tasks/tasks-page.tsx'
-import { HAS_LOGIN } from './settings.ts'
 import { queryClient } from './state/queries.ts'
 import { useRoute } from './state/route.ts'
-import { ForChanges, StreamProvider } from './state/server-state.tsx'
+import { StreamProvider } from './state/server-state.tsx'
 import { connection, session } from './state/session.ts'
 import { useStore } from './state/store.ts'
+
+/** The first screen has been loaded by then, and what it shows. */
+const PREFETCH_MS = 1_000
 
 export function App() {
   const isIn = useStore(session)
@@ -41,6 +37,7 @@ export function App() {
 function Pages() {
   const text = useText()
   const { view, params } = useRoute()
+  usePrefetch()
   return (
     <StreamProvider>
       <a className="skip" href="#content">
@@ -49,34 +46,33 @@ function Pages() {
       <Header view={view} />
       <main id="content" tabIndex={-1}>
         {view === 'overview' && <OverviewPage params={params} />}
-        {view === 'tasks' && <TasksPage params={params} />}
-        {view === 'task' && (
-          <TaskPage
-            key={params.get('task')}
-            taskId={params.get('task') ?? ''}
-            lineId={readLine(params.get('line'))}
-          />
-        )}
-        {view === 'new' && (
-          <ForChanges>
-            <NewTaskPage key={params.get('from')} params={params} />
-          </ForChanges>
-        )}
-        {view === 'errors' && <ErrorsPage params={params} />}
-        {view === 'types' && <TypesPage key={params.get('type')} params={params} />}
-        {view === 'executors' && <ExecutorsPage params={params} />}
-        {view === 'schedules' && <SchedulesPage />}
-        {view === 'activity' && <ActivityPage params={params} />}
-        {view === 'account' && HAS_LOGIN && <AccountPage />}
+        {view !== 'overview' && <OtherPage view={view} params={params} />}
       </main>
       <Shortcuts view={view} />
     </StreamProvider>
   )
 }
 
-/** A line of a log, as the address names it. */
-function readLine(text: string | null): number | undefined {
-  return text !== null && /^\d{1,15}$/.test(text) ? Number(text) : undefined
+/** All but the first screen, which does not wait for them. */
+const otherPages = queryOptions({
+  queryKey: ['pages'],
+  queryFn: () => import('./pages/other-pages.tsx'),
+  retry: true,
+  staleTime: 'static',
+  gcTime: Number.POSITIVE_INFINITY,
+})
+
+function OtherPage(props: { view: OtherView; params: URLSearchParams }) {
+  const pages = useQuery(otherPages)
+  return pages.data ? <pages.data.OtherPage {...props} /> : <Unread query={pages} lines={8} />
+}
+
+/** Whoever turns to another page finds it there, even while the server is away. */
+function usePrefetch(): void {
+  useEffect(() => {
+    const timer = setTimeout(() => void queryClient.prefetchQuery(otherPages), PREFETCH_MS)
+    return () => clearTimeout(timer)
+  }, [])
 }
 
 function ConnectionBanner() {

@@ -108,3 +108,15 @@ test('"Try again" does not wait for the next try', async () => {
   await again.waitFor({ state: 'detached', timeout: SOON_MS })
   browser.forgive(/status of 503/)
 })
+
+test('every page is there while the server is away, opened before or not', async () => {
+  const pages = page.waitForResponse(/other-pages/)
+  await page.goto(`${server.origin}/admin/`)
+  await (await pages).finished()
+  await browser.context.setOffline(true)
+  await page.getByRole('link', { name: 'Schedules' }).click()
+  await page.getByRole('heading', { name: 'Schedules' }).waitFor()
+  await browser.context.setOffline(false)
+  await page.getByRole('table').waitFor()
+  browser.forgive(/net::ERR_/)
+})
