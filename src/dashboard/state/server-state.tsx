@@ -33,6 +33,8 @@ export function StreamProvider({ children }: { children: ReactNode }) {
   const { view, params } = useRoute()
   useStream(listeners, view !== 'task' || params.get('task') === endedTask)
   useRefreshOnChange(listeners)
+  // A dialog that opens starts from the types.
+  useQuery({ ...typesQuery, notifyOnChangeProps: [] })
   return <Context value={{ listeners, endedTask, setEndedTask }}>{children}</Context>
 }
 
