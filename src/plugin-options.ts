@@ -8,7 +8,7 @@ import { type TaskSettings, type TaskSettingsInput, taskSettings } from './engin
 import type { AnyTask } from './engine/definition/task-reference.ts'
 import type { ScheduleOptions } from './engine/schedules/schedule-options.ts'
 import type { Authorize } from './http/authorize.ts'
-import type { DashboardMount } from './http/dashboard.ts'
+import { type DashboardMount, findMountProblem } from './http/dashboard-mount.ts'
 import { isOrigin } from './http/origin.ts'
 
 /** Options of the plugin: what it works with, and the engine's settings. */
@@ -58,7 +58,7 @@ export interface AsyncTasksOptions extends TaskSettingsInput {
    * `authorize`, but not `:taskId`, `:taskType` or `:name`, which are the routes' own. Default `/api/admin`.
    */
   prefix?: string
-  /** Mounts the admin page: true at `/admin/`, or at `{ prefix }`. Needs `routes`. Default false. */
+  /** Mounts the admin page: true at `/admin/`, or as an object says. Needs `routes`. Default false. */
   dashboard?: boolean | DashboardMount
   /** False: this process creates and shows tasks, but runs none. Default true. */
   executor?: boolean
@@ -102,7 +102,7 @@ const OPTION_RULES: Record<Exclude<keyof AsyncTasksOptions, keyof TaskSettingsIn
   allowedOrigins: ['a list of origins', Array.isArray],
   routes: FLAG,
   prefix: PATH,
-  dashboard: ['true, false or { prefix, login }', (value) => isFlag(value) || isObject(value)],
+  dashboard: ['true, false or an object such as { prefix }', (value) => isFlag(value) || isObject(value)],
   executor: FLAG,
   trace: FLAG,
   migrate: ["'auto', 'verify' or false", isOneOf('auto', 'verify', false)],
@@ -111,6 +111,11 @@ const OPTION_RULES: Record<Exclude<keyof AsyncTasksOptions, keyof TaskSettingsIn
 const DASHBOARD_RULES: Record<keyof DashboardMount, Rule> = {
   prefix: PATH,
   login: ["'password' or 'host'", isOneOf('password', 'host')],
+  title: TEXT,
+  environment: TEXT,
+  loginUrl: TEXT,
+  logoutUrl: TEXT,
+  homeUrl: TEXT,
 }
 
 /** Fastify's own options of every plugin. */
@@ -190,7 +195,10 @@ function checkTogether(options: AsyncTasksOptions, base: string): void {
   if (options.routes !== false) requireOwnParameters(base, options.prefix ?? '')
   if (!options.dashboard) return
   if (options.routes === false) throw refused('dashboard needs the routes, and routes is false')
-  const { prefix = '/admin' } = options.dashboard === true ? {} : options.dashboard
+  const mount = options.dashboard === true ? {} : options.dashboard
+  const misfit = findMountProblem(mount)
+  if (misfit !== undefined) throw refused(misfit)
+  const { prefix = '/admin' } = mount
   requirePath('dashboard.prefix', prefix)
   requirePagePath(options.prefix ?? '/api/admin', prefix)
   if (prefix === (options.prefix ?? '/api/admin')) throw refused('dashboard.prefix must differ from prefix')

@@ -47,9 +47,29 @@ test.each([
     { prefix: '/t/:tenant/ops', dashboard: true },
     "dashboard.prefix must begin with '/t/:tenant', as prefix does, such as '/t/:tenant/admin', got '/admin'",
   ],
-  [{ dashboard: '/ops' }, 'dashboard must be true, false or { prefix, login }, got string'],
+  [{ dashboard: '/ops' }, 'dashboard must be true, false or an object such as { prefix }, got string'],
   [{ dashboard: { login: 'none' } }, "dashboard.login must be 'password' or 'host', got string"],
   [{ dashboard: { path: '/ops' } }, 'dashboard.path is not a known option'],
+  [{ dashboard: { title: 7 } }, 'dashboard.title must be a string, got number'],
+  [{ dashboard: { title: ' ' } }, "dashboard.title must be 1 to 40 characters on one line, got ' '"],
+  [
+    { dashboard: { environment: 'e'.repeat(41) } },
+    `dashboard.environment must be 1 to 40 characters on one line, got '${'e'.repeat(41)}'`,
+  ],
+  [{ dashboard: { environment: 'two\nlines' } }, 'dashboard.environment must be 1 to 40 characters'],
+  [
+    { dashboard: { loginUrl: 'javascript:alert(1)' } },
+    "dashboard.loginUrl must be a path such as '/login' or an http(s) URL without a user name, and braces only as " +
+      "'{returnTo}' in the query, got 'javascript:alert(1)'",
+  ],
+  [{ dashboard: { loginUrl: '/login/{returnTo}' } }, "got '/login/{returnTo}'"],
+  [{ dashboard: { loginUrl: '/login?next={next}' } }, "got '/login?next={next}'"],
+  [{ dashboard: { homeUrl: '/?from={returnTo}' } }, "dashboard.homeUrl must be a path such as '/login'"],
+  [
+    { dashboard: { login: 'password', logoutUrl: '/out' } },
+    "dashboard.logoutUrl needs login: 'host'; with 'password' the page logs in and out itself, got '/out'",
+  ],
+  [{ dashboard: { homeUrl: 'https://me:hunter2@app.example/' } }, 'without a user name'],
   [{ concurrency: '8' }, 'concurrency: Invalid input: expected number, received string'],
   [{ retires: 5 }, 'retires is not a known option'],
   [{ toString: 5 }, 'toString is not a known option'],
@@ -57,6 +77,48 @@ test.each([
   expect(() => check(options)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
   expect(() => check(options)).toThrow(message)
   expect(() => check(options)).not.toThrow('hunter2')
+})
+
+test.each([
+  'javascript:alert(1)',
+  'JavaScript:alert(1)',
+  ' javascript:alert(1)',
+  'java\nscript:alert(1)',
+  'data:text/html,x',
+  'vbscript:x',
+  'blob:https://app.example/1',
+  '//evil.example/',
+  '/\\evil.example/',
+  '/\t/evil.example/',
+  '\\\\evil.example',
+  'https:evil.example',
+  'https://',
+  'https://{returnTo}/',
+  'login',
+  './login',
+  '',
+  'ftp://app.example/',
+  'file:///etc/passwd',
+])('%j is no address for the page to link to', (value) => {
+  for (const name of ['loginUrl', 'logoutUrl', 'homeUrl']) {
+    expect(() => check({ dashboard: { [name]: value } })).toThrow(`dashboard.${name} must be a path`)
+  }
+})
+
+test('paths and http(s) URLs are addresses, and short texts are names', () => {
+  for (const value of [
+    '/',
+    '/login',
+    '/login?a=1#b',
+    'https://sso.example/out?x=1',
+    'http://127.0.0.1:8080',
+  ]) {
+    for (const name of ['loginUrl', 'logoutUrl', 'homeUrl'])
+      expect(() => check({ dashboard: { [name]: value } })).not.toThrow()
+  }
+  expect(() => check({ dashboard: { loginUrl: 'https://sso.example/in?rd={returnTo}&x=1' } })).not.toThrow()
+  const text = { title: '👩‍💻'.padEnd(40, 'x'), environment: '生产环境 <b>&"' }
+  expect(() => check({ dashboard: { ...text, login: 'password', homeUrl: '/' } })).not.toThrow()
 })
 
 test('every option at fault is named, and no value', () => {

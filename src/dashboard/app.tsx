@@ -1,15 +1,16 @@
 import { QueryClientProvider, queryOptions, useQuery } from '@tanstack/react-query'
 import { useEffect } from 'react'
 import { Header } from './components/header.tsx'
-import { Unread } from './components/notice.tsx'
+import { Empty, Unread } from './components/notice.tsx'
 import { Shortcuts } from './components/shortcuts.tsx'
 import { Toasts } from './components/toasts.tsx'
 import { useText } from './i18n/text.ts'
 import { LoginPage } from './pages/login-page.tsx'
 import type { OtherView } from './pages/other-pages.tsx'
 import { OverviewPage } from './pages/overview/overview-page.tsx'
-import { queryClient } from './state/queries.ts'
-import { useRoute } from './state/route.ts'
+import { loginHref } from './settings.ts'
+import { callerQuery, queryClient } from './state/queries.ts'
+import { type Route, useRoute } from './state/route.ts'
 import { StreamProvider } from './state/server-state.tsx'
 import { connection, session } from './state/session.ts'
 import { useStore } from './state/store.ts'
@@ -44,12 +45,36 @@ function Pages() {
         {text.app.skip}
       </a>
       <Header view={view} />
-      <main id="content" tabIndex={-1}>
-        {view === 'overview' && <OverviewPage params={params} />}
-        {view !== 'overview' && <OtherPage view={view} params={params} />}
-      </main>
+      <Content view={view} params={params} />
       <Shortcuts view={view} />
     </StreamProvider>
+  )
+}
+
+function Content({ view, params }: Route) {
+  const { error } = useQuery(callerQuery)
+  return (
+    <main id="content" tabIndex={-1}>
+      {error?.status === 403 && <NotAllowed />}
+      {error?.status !== 403 && view === 'overview' && <OverviewPage params={params} />}
+      {error?.status !== 403 && view !== 'overview' && <OtherPage view={view} params={params} />}
+    </main>
+  )
+}
+
+/** Somebody whom the host knows, and does not let see this page. */
+function NotAllowed() {
+  const text = useText()
+  const href = loginHref()
+  return (
+    <Empty isPage title={text.login.notAllowedTitle}>
+      <p>{text.login.notAllowed}</p>
+      {href !== '' && (
+        <a className="button" href={href}>
+          {text.login.asAnother}
+        </a>
+      )}
+    </Empty>
   )
 }
 

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import fastifyStatic from '@fastify/static'
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply } from 'fastify'
 import { cacheControl, readBundledPage, serveBundledAssets } from './bundled-page.ts'
+import type { DashboardMount } from './dashboard-mount.ts'
 
 // Undefined in a CommonJS bundle. In other bundles the path below would lead to files of the host's.
 const HERE: string | undefined = import.meta.url
@@ -13,19 +14,9 @@ const FOLDER =
     ? fileURLToPath(new URL('../../dist/dashboard/', HERE))
     : undefined
 
-export interface DashboardMount {
-  /** Path of the page, such as `/ops`, which nothing else uses, not even the routes. Default `/admin`. */
-  prefix?: string
-  /**
-   * `password`: the page asks for name and password and sends them to `/auth/login` below the routes. `host`: your app's
-   * own log-in is enough; other visitors may enter a bearer token. Default `host`.
-   */
-  login?: 'password' | 'host'
-}
-
 interface DashboardOptions {
   apiPrefix: string
-  login: 'password' | 'host'
+  mount: DashboardMount
 }
 
 export async function mountDashboard(
@@ -34,8 +25,9 @@ export async function mountDashboard(
   apiPrefix: string,
 ): Promise<void> {
   if (wanted === undefined || wanted === false) return
-  const { prefix = '/admin', login = 'host' } = wanted === true ? {} : wanted
-  await app.register(dashboardRoutes, { prefix, apiPrefix: app.prefix + apiPrefix, login })
+  const mount = wanted === true ? {} : wanted
+  const { prefix = '/admin' } = mount
+  await app.register(dashboardRoutes, { prefix, apiPrefix: app.prefix + apiPrefix, mount })
 }
 
 // The page loads nothing but its own files.
@@ -92,9 +84,22 @@ const dashboardRoutes: FastifyPluginAsync<DashboardOptions> = async (app, option
     return
   }
 
+  const {
+    login = 'host',
+    title = '',
+    environment = '',
+    loginUrl = '',
+    logoutUrl = '',
+    homeUrl = '',
+  } = options.mount
   const html = configure(bundled?.index ?? readFileSync(index ?? '', 'utf8'), {
     'tasks-api': path.posix.relative(app.prefix, options.apiPrefix),
-    'tasks-login': options.login,
+    'tasks-login': login,
+    'tasks-title': title,
+    'tasks-environment': environment,
+    'tasks-login-url': loginUrl,
+    'tasks-logout-url': logoutUrl,
+    'tasks-home-url': homeUrl,
   })
   servePage((reply) => sendPage(reply.header('cache-control', 'no-cache'), html))
   if (bundled) serveBundledAssets(app, bundled.assets)

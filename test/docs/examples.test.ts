@@ -41,6 +41,7 @@ const ELSEWHERE: Record<string, Record<string, string>> = {
     'docker build': 'test/package/image.long.test.ts',
     'node test/processes': 'test/processes/replicas/loss.test.ts',
   },
+  'docs/dashboard.md': { '*': 'test/browser/host-logins.test.ts' },
   'docs/embedding.md': {
     'DATABASE_URL=': 'test/docs/command-line.test.ts',
     'grant usage': 'test/schema/migrations.slow.test.ts',

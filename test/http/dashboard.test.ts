@@ -107,6 +107,22 @@ describe('in an app of somebody else', () => {
     expect(new URL(meta(body, 'tasks-api') ?? '', 'http://host/admin/').pathname).toBe('/api/admin')
   })
 
+  test('it is told what the app says of itself, as text', async () => {
+    const mount = {
+      title: '"><script>alert(1)</script>',
+      environment: 'pro & con',
+      loginUrl: '/login?a="&next={returnTo}',
+      homeUrl: 'https://app.example/?a=1&b=2',
+    }
+    const { body } = await (await register({ ...base(), dashboard: mount })).inject('/admin/')
+    expect(body).not.toContain('<script>alert')
+    expect(meta(body, 'tasks-title')).toBe('&#34;&#62;&#60;script&#62;alert(1)&#60;/script&#62;')
+    expect(meta(body, 'tasks-environment')).toBe('pro &#38; con')
+    expect(meta(body, 'tasks-login-url')).toBe('/login?a=&#34;&#38;next={returnTo}')
+    expect(meta(body, 'tasks-home-url')).toBe('https://app.example/?a=1&#38;b=2')
+    expect(meta(body, 'tasks-logout-url')).toBe('')
+  })
+
   test('it is under any prefix, beside an interface under any other, inside a scope of the host', async () => {
     const app = Fastify()
     onTestFinished(() => app.close())

@@ -1,18 +1,22 @@
+import { useQuery } from '@tanstack/react-query'
 import { client } from '../client.ts'
 import { useText } from '../i18n/text.ts'
-import { HAS_LOGIN } from '../settings.ts'
+import { HAS_LOGIN, LOGOUT_URL } from '../settings.ts'
 import { chooseLanguage, chooseTheme, language, THEMES, theme } from '../state/preferences.ts'
+import { callerQuery } from '../state/queries.ts'
 import type { Query, View } from '../state/route.ts'
 import { ForChanges } from '../state/server-state.tsx'
-import { bearerToken, forgetPerson, leaveSession, session } from '../state/session.ts'
+import { bearerToken, dropToken, forgetPerson, leaveSession, session } from '../state/session.ts'
 import { useStore } from '../state/store.ts'
 import { attempt } from '../state/toasts.ts'
 import { HealthPill } from './health-pill.tsx'
+import { HostBar } from './host-bar.tsx'
 import { Icon } from './icon.tsx'
 import { Link } from './link.tsx'
 
 export function Header({ view }: { view: View }) {
   const text = useText()
+  const { data: caller } = useQuery(callerQuery)
   const pages: [label: string, to: Query, isCurrent: boolean][] = [
     [text.overview.title, {}, view === 'overview'],
     [text.app.tasks, { view: 'tasks' }, view === 'tasks' || view === 'task'],
@@ -24,6 +28,7 @@ export function Header({ view }: { view: View }) {
   ]
   return (
     <header className="top">
+      <HostBar who={HAS_LOGIN ? undefined : (caller?.name ?? caller?.id ?? undefined)} />
       <Link to={{}} className="brand" aria-label={text.app.name}>
         <Logo />
       </Link>
@@ -53,7 +58,8 @@ export function Switches() {
   const lang = useStore(language)
   const current = useStore(theme)
   const next = THEMES[(THEMES.indexOf(current) + 1) % THEMES.length] ?? 'system'
-  const canLeave = useStore(session) && (HAS_LOGIN || bearerToken() !== null)
+  const isIn = useStore(session)
+  const canLeave = isIn && (HAS_LOGIN || bearerToken() !== null)
   return (
     <div className="switches">
       <button
@@ -84,18 +90,27 @@ export function Switches() {
           <Icon name="user" />
         </Link>
       )}
-      {canLeave && (
-        <button
-          type="button"
-          className="ghost icon-only"
-          aria-label={text.app.logOut}
-          title={text.app.logOut}
-          onClick={() => void leave()}
-        >
-          <Icon name="out" />
-        </button>
-      )}
+      {isIn && <LogOut canLeave={canLeave} />}
     </div>
+  )
+}
+
+/** The host's own where it names one. */
+function LogOut({ canLeave }: { canLeave: boolean }) {
+  const text = useText()
+  const words = { 'aria-label': text.app.logOut, title: text.app.logOut }
+  if (LOGOUT_URL !== '') {
+    return (
+      <a className="button ghost icon-only" href={LOGOUT_URL} {...words} onClick={dropToken}>
+        <Icon name="out" />
+      </a>
+    )
+  }
+  if (!canLeave) return null
+  return (
+    <button type="button" className="ghost icon-only" {...words} onClick={() => void leave()}>
+      <Icon name="out" />
+    </button>
   )
 }
 

@@ -2,16 +2,23 @@ import { type FormEvent, useState } from 'react'
 import { TasksApiError } from '../../client/index.ts'
 import { client } from '../client.ts'
 import { Switches } from '../components/header.tsx'
+import { HostBar } from '../components/host-bar.tsx'
 import type { Dictionary } from '../i18n/en.ts'
 import { describeError, useText } from '../i18n/text.ts'
 import { HAS_LOGIN } from '../settings.ts'
 import { dropKept } from '../state/kept.ts'
-import { beginHostSession, beginSession, hasEnded, lastPerson, tryToken } from '../state/session.ts'
+import { beginSession, lastPerson, whatEnded } from '../state/session.ts'
+import { useTitle } from '../state/use-title.ts'
+import { HostLogin } from './host-login.tsx'
 
 export function LoginPage() {
+  useTitle(useText().login.title)
   return (
     <div className="login">
-      <Switches />
+      <header className="login-head">
+        <HostBar />
+        <Switches />
+      </header>
       <main className="login-card">{HAS_LOGIN ? <PasswordForm /> : <HostLogin />}</main>
     </div>
   )
@@ -40,7 +47,7 @@ function PasswordForm() {
   return (
     <form onSubmit={(event) => void submit(event)}>
       <h1>{text.login.title}</h1>
-      {hasEnded() && <p role="status">{text.login.ended}</p>}
+      {whatEnded() && <p role="status">{text.login.ended}</p>}
       <label>
         {text.login.username}
         <input
@@ -76,57 +83,4 @@ function describeLogin(error: TasksApiError, text: Dictionary): string {
   if (error.status === 401) return text.login.wrong
   if (error.status === 429) return text.login.tooMany
   return error.status === 0 ? text.login.unreachable : describeError(error, text)
-}
-
-function describeHostLogin(error: TasksApiError, hadToken: boolean, text: Dictionary): string {
-  if (error.status === 401) return hadToken ? text.login.refusedToken : text.login.stillOut
-  if (error.status === 403) return text.login.notAllowed
-  return error.status === 0 ? text.login.unreachable : describeError(error, text)
-}
-
-/** The host decides who gets in, in its own way; a program's token is one that works here, too. */
-function HostLogin() {
-  const text = useText()
-  const [problem, setProblem] = useState<string>()
-  const [isBusy, setBusy] = useState(false)
-  const submit = async (event: FormEvent<HTMLFormElement>) => {
-    event.preventDefault()
-    const token = readText(new FormData(event.currentTarget), 'token').trim()
-    tryToken(token === '' ? null : token)
-    setBusy(true)
-    try {
-      await client.getStats()
-      beginHostSession()
-    } catch (error) {
-      if (!(error instanceof TasksApiError)) throw error
-      setProblem(describeHostLogin(error, token !== '', text))
-      setBusy(false)
-    }
-  }
-  return (
-    <form onSubmit={(event) => void submit(event)}>
-      <h1>{text.login.hostTitle}</h1>
-      {hasEnded() && <p role="status">{text.login.ended}</p>}
-      <p>{text.login.hostText}</p>
-      <label>
-        {text.login.token}
-        <input
-          name="token"
-          type="password"
-          autoComplete="off"
-          spellCheck={false}
-          aria-describedby="token-hint"
-        />
-      </label>
-      <p id="token-hint" className="hint">
-        {text.login.tokenHint}
-      </p>
-      <p className="field-problem" role="alert">
-        {problem}
-      </p>
-      <button type="submit" className="primary" disabled={isBusy}>
-        {text.login.useToken}
-      </button>
-    </form>
-  )
 }

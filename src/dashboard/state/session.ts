@@ -28,18 +28,31 @@ export function beginSession(username: string): void {
   session.set(true)
 }
 
-/** A token to try; the next request sends it, and an answer 401 forgets it. */
+/** A token to try: in memory, until the server has accepted it. */
+let tried: string | null = null
+/** The last token that the server has accepted. */
+let accepted: string | null = null
+
 export function tryToken(token: string | null): void {
-  if (token !== null) sessionStorage.setItem(TOKEN, token)
+  tried = token
 }
 
-export function beginHostSession(): void {
+/** The server has accepted the token, or needs none. */
+export function beginHostSession(token: string | null): void {
+  tried = null
+  accepted = token
+  if (token !== null) sessionStorage.setItem(TOKEN, token)
   session.set(true)
 }
 
-/** Whether somebody was logged in before this log-in. */
+export const wasAccepted = (token: string): boolean => token === accepted
+
 let hasBeenIn = false
-export const hasEnded = (): boolean => hasBeenIn
+/** What the log-in before this one ended with; null: nobody was logged in. */
+export function whatEnded(): 'token' | 'session' | null {
+  if (accepted !== null) return 'token'
+  return hasBeenIn ? 'session' : null
+}
 
 /** Of any answer but 401. */
 export function noteAccess(): void {
@@ -51,7 +64,9 @@ export const lastPerson = (): string | null => person
 /** Any answer 401 does this. */
 export function forgetSession(): void {
   localStorage.removeItem(LOGGED_IN)
-  sessionStorage.removeItem(TOKEN)
+  // One of before a reload was accepted, too: no other is kept.
+  accepted = sessionStorage.getItem(TOKEN) ?? accepted
+  dropToken()
   session.set(false)
 }
 
@@ -72,9 +87,16 @@ export function leaveSession(): void {
   person = null
   forgetSession()
   hasBeenIn = false
+  accepted = null
+}
+
+/** Before the host's own log-out. */
+export function dropToken(): void {
+  tried = null
+  sessionStorage.removeItem(TOKEN)
 }
 
 /** For servers whose host gives out bearer tokens. Gone with the tab. */
 export function bearerToken(): string | null {
-  return sessionStorage.getItem(TOKEN)
+  return tried ?? sessionStorage.getItem(TOKEN)
 }
