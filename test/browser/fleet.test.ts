@@ -173,10 +173,18 @@ test('an expression is read while it is typed', async () => {
   await dialog.getByLabel('Time zone').fill('Asia/Shanghai')
   await expect.poll(() => dialog.locator('.next-ticks li').count()).toBe(5)
   expect(await dialog.locator('.next-ticks li').first().textContent()).toContain('17:30:00 GMT+8')
+  await dialog.getByText('At 17:30, Monday through Friday').waitFor()
   await dialog.getByLabel('Cron').fill('61 17 * * 1-5')
   await dialog.locator('.cron-problem').waitFor()
   await dialog.getByLabel('Cron').fill('0 0 30 2 *')
   await dialog.getByText('Never').waitFor()
+
+  await page.evaluate("localStorage.setItem('tasks.language', 'zh')")
+  await visit('?view=schedules')
+  await button('新建定时').click()
+  await dialog.getByLabel('Cron').fill('30 17 * * 1-5')
+  await dialog.getByText('在 17:30，星期一至星期五').waitFor()
+  await page.evaluate("localStorage.removeItem('tasks.language')")
 })
 
 test('nothing is cut off at any width, with the longest names', async () => {

@@ -158,7 +158,15 @@ export const RULES: readonly Rule[] = [
     name: 'dashboard/ knows the server by client/ and types of contract/ alone',
     forbidden: (target) =>
       !isFolder('dashboard/', 'client/', 'contract/')(target) &&
-      !isPackage('react', 'react-dom', '@tanstack/react-query', 'uplot', 'croner', 'cmdk')(target) &&
+      !isPackage(
+        'react',
+        'react-dom',
+        '@tanstack/react-query',
+        'cmdk',
+        'croner',
+        'cronstrue',
+        'uplot',
+      )(target) &&
       !target.endsWith('.css'),
     allowed: (file) => !isIn(file, ['dashboard/']) || isIn(file, ['dashboard/vite.config.ts']),
     typesToo: true,

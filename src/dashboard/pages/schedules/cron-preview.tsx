@@ -1,6 +1,9 @@
 import { useEffect, useState } from 'react'
+import type { Language } from '../../i18n/languages.ts'
 import { useText } from '../../i18n/text.ts'
 import { visible } from '../../i18n/visible.ts'
+import { language } from '../../state/preferences.ts'
+import { useStore } from '../../state/store.ts'
 import { NextTicks } from './next-ticks.tsx'
 
 /** While one types. */
@@ -10,17 +13,22 @@ interface Told {
   readonly cron: string
   readonly timeZone: string
   readonly next: Date[] | string
+  readonly words: Record<Language, string> | undefined
 }
 
-/** When an expression ticks, told while it is typed; its reader is loaded with the first one. */
+/** What an expression says and when it ticks, told while it is typed; its readers are loaded with the first one. */
 export function CronPreview({ cron, timeZone }: { cron: string; timeZone: string }) {
-  const text = useText()
   const [told, setTold] = useState<Told>()
   useEffect(() => {
     let isCurrent = true
     const timer = setTimeout(async () => {
-      const { findNextTicks } = await import('./cron-times.ts')
-      if (isCurrent) setTold({ cron, timeZone, next: findNextTicks(cron.trim(), timeZone) })
+      const [{ findNextTicks }, { describeCron }] = await Promise.all([
+        import('./cron-times.ts'),
+        import('./cron-words.ts'),
+      ])
+      const next = findNextTicks(cron.trim(), timeZone)
+      const words = typeof next === 'string' ? undefined : describeCron(cron)
+      if (isCurrent) setTold({ cron, timeZone, next, words })
     }, SETTLE_MS)
     return () => {
       isCurrent = false
@@ -28,9 +36,26 @@ export function CronPreview({ cron, timeZone }: { cron: string; timeZone: string
     }
   }, [cron, timeZone])
   // What was said of another expression is not true of this one.
-  const next = told?.cron === cron && told.timeZone === timeZone ? told.next : undefined
-  if (cron.trim() === '' || next === undefined) return null
+  const isTold = cron.trim() !== '' && told?.cron === cron && told.timeZone === timeZone
+  return (
+    <div className="cron-preview" aria-live="polite">
+      {isTold && <Preview told={told} />}
+    </div>
+  )
+}
+
+function Preview({ told: { next, words, timeZone } }: { told: Told }) {
+  const text = useText()
+  const lang = useStore(language)
   if (typeof next === 'string') return <p className="hint cron-problem">{visible(next)}</p>
-  if (next.length === 0) return <p className="hint cron-problem">{text.schedules.neverFires}</p>
-  return <NextTicks ticks={next} timeZone={timeZone} />
+  return (
+    <>
+      {words && <p className="strong">{words[lang]}</p>}
+      {next.length === 0 ? (
+        <p className="hint cron-problem">{text.schedules.neverFires}</p>
+      ) : (
+        <NextTicks ticks={next} timeZone={timeZone} />
+      )}
+    </>
+  )
 }
