@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { addUser, USER } from '../http/bundled-server.ts'
 import type { TestDatabase } from '../support/database.ts'
 import { rememberTypes } from '../support/remember-types.ts'
-import { logIn, type PageServer } from './admin-page.ts'
+import { ADMIN, logIn, type PageServer } from './admin-page.ts'
 import { createDemoTasks } from './demo-tasks.ts'
 import { useAdminPage } from './use-admin-page.ts'
 import type { WatchedBrowser } from './watched-browser.ts'
@@ -200,8 +200,8 @@ test('the page names who created a task, that somebody retried it, and why a sch
   await expect.poll(() => page.locator('.facts', { hasText: 'admin' }).count()).toBe(1)
   await button('Retry').click()
   await page
-    .locator('.timeline')
-    .getByText(/retried by hand .* later/)
+    .locator('.moment-change', { hasText: 'Task retried' })
+    .getByText(`by ${ADMIN.username}`)
     .waitFor()
   await server.app.tasks.createSchedule({
     name: 'broken',

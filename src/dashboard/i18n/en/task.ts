@@ -7,6 +7,7 @@ export const detail = {
   ranFor: (time: string) => `ran for ${time}`,
   waiting: 'waiting',
   by: (who: string) => `by ${who}`,
+  cancelRequested: 'Cancel requested',
   waits: (time: string) => `waiting for ${time}`,
   dueIn: (time: string) => `due ${time}`,
   attempt: (n: number) => `Attempt ${n}`,

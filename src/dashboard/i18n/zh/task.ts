@@ -10,6 +10,7 @@ export const detail: Dictionary['detail'] = {
   ranFor: (time) => `运行 ${time}`,
   waiting: '等待',
   by: (who) => `操作者：${who}`,
+  cancelRequested: '已请求取消',
   waits: (time) => `已等待 ${time}`,
   dueIn: (time) => `${time}到期`,
   attempt: (n) => `第 ${n} 次尝试`,

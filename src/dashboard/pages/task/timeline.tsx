@@ -1,13 +1,23 @@
+import { keepPreviousData, useQuery } from '@tanstack/react-query'
 import type { ReactNode } from 'react'
-import type { TaskAttempt, TaskDetail } from '../../../client/index.ts'
+import type { AuditEntry, TaskAttempt, TaskDetail } from '../../../client/index.ts'
+import { client } from '../../client.ts'
 import { ExecutorName } from '../../components/executor-name.tsx'
 import { titleOf } from '../../components/foreign.tsx'
 import { Ago, Elapsed, Instant } from '../../components/time.tsx'
+import type { Dictionary } from '../../i18n/en.ts'
 import { useText } from '../../i18n/text.ts'
+import { visible } from '../../i18n/visible.ts'
+import { callerQuery, every } from '../../state/queries.ts'
+import { findChanges, findCreation, findRetry, stateOf } from './changes.ts'
 import { findManualRetries, numberOfNext } from './manual-retries.ts'
 
 /** Attempts shown: a task that was retried for weeks has hundreds. */
 const SHOWN = 8
+/** A cancel's entry is written a moment after the instant at which the task has ended by it. */
+const SAME_MS = 1_000
+/** Changes that the page does not hear of, such as those of params. */
+const EVERY_MS = 10_000
 
 interface Moment {
   readonly key: string
@@ -19,9 +29,10 @@ interface Moment {
   readonly gap?: ReactNode
 }
 
-/** From its creation to its end: how long it waited, and how long each attempt took. */
+/** From its creation to its end: how long it waited, how long each attempt took, and what people did. */
 export function Timeline({ task }: { task: TaskDetail }) {
-  const moments = useMoments(task)
+  const text = useText()
+  const moments = listMoments(task, useAudit(task), text)
   return (
     <ol className="timeline">
       {moments.map(({ key, kind, title, at, details, gap }) => (
@@ -41,31 +52,43 @@ export function Timeline({ task }: { task: TaskDetail }) {
   )
 }
 
-function useMoments(task: TaskDetail): Moment[] {
-  const text = useText()
+/** Nothing for those who may not read it: an owner, or whom the host refuses. */
+function useAudit(task: TaskDetail): readonly AuditEntry[] {
+  const caller = useQuery(callerQuery).data
+  const audit = useQuery({
+    queryKey: ['audit', task.taskId, stateOf(task)],
+    queryFn: ({ signal }) => client.listAudit({ subject: task.taskId }, { signal }),
+    enabled: caller !== undefined && caller.role !== 'owner',
+    refetchInterval: every(EVERY_MS),
+    placeholderData: keepPreviousData,
+  })
+  return audit.data?.entries ?? []
+}
+
+function listMoments(task: TaskDetail, audit: readonly AuditEntry[], text: Dictionary): Moment[] {
   const { createdAt, attempts, status } = task
   const shown = attempts.slice(-SHOWN)
+  const isCut = shown.length < attempts.length
+  const changes = findChanges(audit, (isCut ? shown[0]?.startedAt : undefined) ?? createdAt)
+  const creation = findCreation(audit)
   const created: Moment = {
     key: 'created',
     kind: 'created',
     title: text.detail.created,
     at: createdAt,
-    details: null,
+    details: creation && describeActor(creation, text),
   }
-  const moments = [created]
+  const moments = [created, ...changes.map((entry, index) => ofChange(entry, index, text))]
   const retriedBefore = findManualRetries(task)
   for (const [index, attempt] of shown.entries()) {
     const before = index === 0 ? attempts.at(-SHOWN - 1) : shown[index - 1]
     const since = before ? before.endedAt : createdAt
-    moments.push(ofAttempt(attempt, since, retriedBefore.has(attempt.attempt), text))
+    const retry = before && since && findRetry(changes, since, attempt.startedAt)
+    const isManual = retriedBefore.has(attempt.attempt) && !retry
+    moments.push(ofAttempt(attempt, retry?.at ?? since, isManual, text))
   }
-  const last = attempts.at(-1)
   const endedAt = task.completedAt ?? task.cancelledAt
-  if (status === 'pending') {
-    // A retry by hand makes it due at once.
-    const since = retriedBefore.has(numberOfNext(attempts)) ? task.runAt : (last?.endedAt ?? createdAt)
-    moments.push(ofWaiting(task, since, text))
-  } else if (status !== 'running' && endedAt !== null) {
+  if (status !== 'pending' && status !== 'running' && endedAt !== null) {
     moments.push({
       key: 'ended',
       kind: status,
@@ -74,15 +97,37 @@ function useMoments(task: TaskDetail): Moment[] {
       details: <Around words={text.detail.inAll}>{<Elapsed from={createdAt} to={endedAt} />}</Around>,
     })
   }
+  const place = ({ key, at }: Moment) => at.getTime() + (key === 'ended' ? SAME_MS : 0)
+  moments.sort((one, other) => place(one) - place(other))
+  if (status === 'pending') {
+    const since = attempts.at(-1)?.endedAt ?? createdAt
+    const retry = findRetry(changes, since, null)
+    // A retry by hand makes it due at once.
+    const guess = retriedBefore.has(numberOfNext(attempts)) ? task.runAt : since
+    moments.push(ofWaiting(task, retry?.at ?? guess, text))
+  }
   return moments
 }
 
-function ofAttempt(
-  attempt: TaskAttempt,
-  since: Date | null,
-  isManual: boolean,
-  text: ReturnType<typeof useText>,
-): Moment {
+/** What somebody has done. */
+function ofChange(entry: AuditEntry, index: number, text: Dictionary): Moment {
+  const { at, action, outcome } = entry
+  const title = text.activity.actions[action] ?? visible(action)
+  return {
+    key: `change-${at.getTime()}-${index}`,
+    kind: 'change',
+    title: outcome === 'ok' ? title : text.detail.cancelRequested,
+    at,
+    details: describeActor(entry, text),
+  }
+}
+
+function describeActor({ actor: { id, name } }: AuditEntry, text: Dictionary): ReactNode {
+  const who = name ?? id
+  return who === null ? null : <span className="foreign">{text.detail.by(visible(who))}</span>
+}
+
+function ofAttempt(attempt: TaskAttempt, since: Date | null, isManual: boolean, text: Dictionary): Moment {
   const { startedAt, endedAt, outcome, error, executorId } = attempt
   const words = outcome === null ? text.detail.runs : text.detail.took
   return {
@@ -113,7 +158,7 @@ function ofAttempt(
 }
 
 /** Not begun, or between two attempts. */
-function ofWaiting({ runAt }: TaskDetail, since: Date, text: ReturnType<typeof useText>): Moment {
+function ofWaiting({ runAt }: TaskDetail, since: Date, text: Dictionary): Moment {
   return {
     key: 'waiting',
     kind: 'pending',
