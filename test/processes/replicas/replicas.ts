@@ -1,4 +1,4 @@
-import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process'
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
@@ -88,16 +88,6 @@ function addressOf(server: ChildProcess): Promise<string> {
   })
   server.once('exit', () => reject(new Error(`a server ended before it listened:\n${said}`)))
   return promise
-}
-
-/** Whether Docker's command, its plugin for Compose and an engine are here. */
-export function hasCompose(): boolean {
-  try {
-    for (const args of [['compose', 'version'], ['info']]) execFileSync('docker', args, { stdio: 'ignore' })
-    return true
-  } catch {
-    return false
-  }
 }
 
 /** Containers, as the Compose file says: PostgreSQL and two of the image that it builds. */
