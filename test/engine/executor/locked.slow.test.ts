@@ -214,7 +214,7 @@ describe('the cancel of a task that a transaction holds', () => {
     const { results } = await manager.bulk({ action: 'cancel', taskIds })
     expect(results).toEqual([
       { taskId: guarded.taskId, ok: false, code: 'CANCEL_PENDING' },
-      ...pending.map(({ taskId }) => ({ taskId, ok: true })),
+      ...pending.map(({ taskId }) => ({ taskId, ok: true, wasPending: true })),
     ])
     finish.open()
     expect(await manager.waitFor(guarded.taskId)).toMatchObject({ status: 'cancelled' })

@@ -8,6 +8,7 @@ import { captureAllStatements, captureStatements, type PlanNode } from '../../su
 import { inStatus } from '../../support/task-rows.ts'
 import { indexesOf, KINDS, scansOfTasks, sortsAndScans, useHistory } from './history-plans.ts'
 
+const PARAMS_INDEX = 'async_task_params_task_id_key_key'
 const { tables, explainOne } = useHistory()
 
 describe('over 100,000 finished tasks', () => {
@@ -91,8 +92,9 @@ describe('over 100,000 finished tasks', () => {
         statements.find(({ text }) => / order by .* limit /.test(text)),
         'custom',
       )
-      // Of each status but running, of which there are few, and then the page's own rows.
+      // Of each status but running, of which there are few, and then the page's own rows and their params.
       expect(indexesOf(plan).toSorted()).toEqual([
+        PARAMS_INDEX,
         'async_tasks_pkey',
         'idx_async_tasks_running',
         ...Array(4).fill('idx_async_tasks_status'),
@@ -108,7 +110,7 @@ describe('over 100,000 finished tasks', () => {
       statements.find(({ text }) => / order by .* limit /.test(text)),
       'custom',
     )
-    expect(indexesOf(plan)).toEqual(['idx_async_tasks_status', 'async_tasks_pkey'])
+    expect(indexesOf(plan).toSorted()).toEqual([PARAMS_INDEX, 'async_tasks_pkey', 'idx_async_tasks_status'])
     expect(sortsAndScans(plan.filter(isLarge))).toEqual([])
   })
 
@@ -155,7 +157,7 @@ describe('over 100,000 finished tasks', () => {
       const plan = await explainOne(sent, 'custom')
       expect(plan.filter((node) => node['Node Type'] === 'Seq Scan' && isOurs(node))).toEqual([])
       expect(indexesOf(plan)).toContain(index)
-      if (query.param) expect(indexesOf(plan)).toContain('async_task_params_task_id_key_key')
+      if (query.param) expect(indexesOf(plan)).toContain(PARAMS_INDEX)
     }
   })
 
@@ -199,7 +201,12 @@ describe('over 100,000 finished tasks', () => {
         expect(sent.filter((one) => /count\(/.test(one.text) && !searches.includes(one))).toEqual([])
         for (const search of searches) {
           const plan = await explainOne(search, 'custom')
-          const fit = ['idx_async_tasks_created_by', 'idx_async_tasks_running', 'async_tasks_pkey']
+          const fit = [
+            'idx_async_tasks_created_by',
+            'idx_async_tasks_running',
+            'async_tasks_pkey',
+            PARAMS_INDEX,
+          ]
           const others = indexesOf(plan).filter((index) => !fit.includes(index))
           expect(others, `${createdBy} ${search.text}`).toEqual([])
           expect(scansOfTasks(plan), createdBy).toEqual([])
