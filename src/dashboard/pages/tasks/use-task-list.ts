@@ -30,6 +30,9 @@ interface Held {
 /** The list as read, with every change since. A search is not repeated: it may go through millions of tasks. */
 export function useTaskList(scope: string, { filter, cursor }: ListState, held: Held): ReadList {
   const kept = useRef(new Map<string, TaskSummary>())
+  // As it is when an answer comes, not when it was asked for.
+  const holding = useRef(held)
+  holding.current = held
   const [progress, setProgress] = useState<{ scope: string; tasks: number }>()
   const stopped = useRef<string>(undefined)
   const isRenewed = useRef(false)
@@ -45,8 +48,8 @@ export function useTaskList(scope: string, { filter, cursor }: ListState, held: 
     queryClient.setQueryData<ShownList>(queryKey, work)
   const place = (latest: TaskList, isFree: boolean) => {
     const before = queryClient.getQueryData<ShownList>(queryKey)
-    const isHeld = !isFree && before !== undefined && before.tasks.length > 0 && held.isHeld()
-    return isHeld ? holdRows(before, latest) : showLatest(scope, latest, before, held.isSelected)
+    const isHeld = !isFree && before !== undefined && before.tasks.length > 0 && holding.current.isHeld()
+    return isHeld ? holdRows(before, latest) : showLatest(scope, latest, before, holding.current.isSelected)
   }
   const list = useQuery({
     queryKey,
