@@ -31,6 +31,7 @@ async function create(count: number): Promise<string[]> {
 
 beforeEach(async () => {
   // A task that is shown while it is deleted would be asked for in vain.
+  await page.goto('about:blank')
   await leave()
   await server.app.tasks.bulk({ action: 'cancel', filter: {} })
   await server.app.tasks.bulk({ action: 'delete', filter: {} })

@@ -170,6 +170,7 @@ test('after a bulk action under a filter one is led to the tasks that it changed
     .getByRole('button', { name: /^Delete/ })
     .click()
   await page.locator('.empty', { hasText: 'No failed tasks' }).waitFor()
+  await server.app.tasks.createTask('send_invoice', { invoice: 'N-2' }, { delayMs: 3_600_000 })
   await visit('?status=pending')
   await page.getByLabel('Select all on this page').check()
   await button('Cancel').click()
