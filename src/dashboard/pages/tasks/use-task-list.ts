@@ -30,9 +30,7 @@ interface Held {
 /** The list as read, with every change since. A search is not repeated: it may go through millions of tasks. */
 export function useTaskList(scope: string, { filter, cursor }: ListState, held: Held): ReadList {
   const kept = useRef(new Map<string, TaskSummary>())
-  // As it is when an answer comes, not when it was asked for.
-  const holding = useRef(held)
-  holding.current = held
+  const holding = useLatest(held)
   const [progress, setProgress] = useState<{ scope: string; tasks: number }>()
   const stopped = useRef<string>(undefined)
   const isRenewed = useRef(false)
@@ -131,8 +129,7 @@ async function search(
 function useRowChanges(onChanges: (changes: ReadonlyMap<string, TaskSummary>) => void): void {
   const waiting = useRef(new Map<string, TaskSummary>())
   const frame = useRef<number>(undefined)
-  const latest = useRef(onChanges)
-  latest.current = onChanges
+  const latest = useLatest(onChanges)
   useEffect(
     () => () => {
       if (frame.current !== undefined) cancelAnimationFrame(frame.current)
@@ -149,6 +146,13 @@ function useRowChanges(onChanges: (changes: ReadonlyMap<string, TaskSummary>) =>
       latest.current(changes)
     })
   })
+}
+
+/** The value of the newest rendering, for what is called later. */
+function useLatest<T>(value: T): { readonly current: T } {
+  const latest = useRef(value)
+  latest.current = value
+  return latest
 }
 
 /** A task that has not changed stays the same object, and its row is not drawn again. */
