@@ -26,7 +26,7 @@ test('every run has its command', () => {
   expect(scripts).toMatchObject({
     test: 'vitest run --project quick --project slow',
     'test:quick': 'vitest run --project quick',
-    'test:browser': 'vitest run --project browser --maxWorkers 3',
+    'test:browser': 'vitest run --project browser --maxWorkers 4',
     'test:attacks': 'vitest run --project attacks',
     'test:chaos': 'vitest run --project chaos',
     'test:package': 'vitest run --project package',
