@@ -87,7 +87,7 @@ test.each<[name: string, settings: Record<string, string>]>([
   hostPool = new pg.Pool({ connectionString: database.url, max: 4 })
   // A short idle limit breaks idle connections: a host listens, or its process ends.
   hostPool.on('error', () => {})
-  const app = Fastify()
+  const app = Fastify({ pluginTimeout: 0 })
   const { task } = createTaskRegistry()
   let failures = 0
   const echo = task('echo', {

@@ -45,7 +45,7 @@ async function start(
 ): Promise<{ app: FastifyInstance; warnings: string[] }> {
   const warnings: string[] = []
   const stream = { write: (line: string) => void warnings.push(JSON.parse(line).msg) }
-  const app = Fastify({ logger: { level: 'warn', stream } })
+  const app = Fastify({ logger: { level: 'warn', stream }, pluginTimeout: 0 })
   apps.push(app)
   const base = {
     connectionString: database.directUrl,

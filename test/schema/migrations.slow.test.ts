@@ -86,7 +86,7 @@ test('with the grants of the guide alone a role runs tasks, on tables of later m
   const owner = new URL(database.directUrl).username
   await migrate(database.directUrl, 'tasks', auto('jobs'))
   await runAsOwner(database, [...grantsFor(role.name, owner), 'create table jobs.async_task_later (id int)'])
-  const app = Fastify()
+  const app = Fastify({ pluginTimeout: 0 })
   await app.register(asyncTasks, {
     ...{ connectionString: role.url, schema: 'jobs', tasks: [greet], routes: false, migrate: 'verify' },
     ...{ heartbeatIntervalMs: 100, pollIntervalMs: 50 },

@@ -41,7 +41,7 @@ const base = () => ({ pool, authorize: false, prepared: true }) as const
 const second = { schema: 'reports', decorator: 'reports', prefix: '/api/reports' } as const
 
 function createApp(): FastifyInstance {
-  const app = Fastify()
+  const app = Fastify({ pluginTimeout: 0 })
   apps.push(app)
   return app
 }

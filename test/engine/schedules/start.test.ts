@@ -18,7 +18,7 @@ async function prepareDatabase(): Promise<TestDatabase> {
 }
 
 async function createApp(options: Partial<AsyncTasksOptions>) {
-  const app = Fastify()
+  const app = Fastify({ pluginTimeout: 0 })
   onTestFinished(() => app.close())
   await app.register(asyncTasks, { tasks: [report], routes: false, migrate: false, ...options })
   return app

@@ -12,7 +12,7 @@ const warnings: string[] = []
 const ofNewer = () => warnings.filter((warning) => /newer than this code, which works with it/.test(warning))
 async function start(): Promise<FastifyInstance> {
   const stream = { write: (line: string) => void warnings.push(JSON.parse(line).msg) }
-  const app = Fastify({ logger: { level: 'warn', stream } })
+  const app = Fastify({ logger: { level: 'warn', stream }, pluginTimeout: 0 })
   await app.register(asyncTasks, {
     connectionString,
     schema: 'jobs',
