@@ -1,8 +1,8 @@
 import axe from 'axe-core'
 import type { Page } from 'playwright-core'
 import { describe, expect, test } from 'vitest'
-import { addErrors } from '../support/add-errors.ts'
 import { logIn, type PageServer } from './admin-page.ts'
+import { DIALOGS, fillScreens, SCREENS, type ScreenIds } from './all-screens.ts'
 import { createDemoTasks } from './demo-tasks.ts'
 import { useAdminPage } from './use-admin-page.ts'
 import type { WatchedBrowser } from './watched-browser.ts'
@@ -10,21 +10,13 @@ import type { WatchedBrowser } from './watched-browser.ts'
 let server: PageServer
 let browser: WatchedBrowser
 let page: Page
-const ids = { failed: '', running: '', pending: '', group: '' }
+let ids: ScreenIds
 
 useAdminPage(
   {
     tasks: createDemoTasks(),
-    async prepare(server, database) {
-      const { tasks } = server.app
-      ids.failed = (await tasks.createTask('send_invoice', { invoice: 'A-17' })).taskId
-      await tasks.waitFor(ids.failed)
-      ids.running = (await tasks.createTask('watch_inbox', {})).taskId
-      ids.pending = (
-        await tasks.createTask('watch_inbox', {}, { runAt: new Date(Date.now() + 3_600_000) })
-      ).taskId
-      await addErrors(database, 'send_invoice', ['invoice A-17 has no address'])
-      ids.group = (await tasks.listErrorGroups())[0]?.id ?? ''
+    async prepare(running, database) {
+      ids = await fillScreens(running, database)
     },
     isLoggedIn: false,
   },
@@ -57,25 +49,6 @@ async function runAxe(options: object = {}): Promise<string[]> {
   )
 }
 
-const SCREENS: [name: string, query: () => string, ready: string][] = [
-  ['overview', () => '', '.chart canvas'],
-  ['list', () => '?view=tasks', 'tr[data-task]'],
-  ['searched list', () => '?error=address&sort=duration', 'tr[data-task]'],
-  ['empty list', () => '?status=cancelled', '.empty'],
-  ['failed task', () => `?task=${ids.failed}`, '.log .line'],
-  ['running task', () => `?task=${ids.running}`, '.log .line'],
-  ['pending task', () => `?task=${ids.pending}`, '.timeline'],
-  ['missing task', () => '?task=task_0', '.empty'],
-  ['new task', () => '?view=new&type=every_kind', 'form'],
-  ['errors', () => '?view=errors', 'table.errors'],
-  ['tasks of an error', () => `?status=failed&group=${ids.group}`, '.chip'],
-  ['types', () => '?view=types', 'table'],
-  ['type', () => '?view=types&type=send_invoice', '.chart-card'],
-  ['executors', () => '?view=executors', '.lanes'],
-  ['schedules', () => '?view=schedules', 'h1'],
-  ['activity', () => '?view=activity', 'search.filters'],
-]
-
 describe('axe finds nothing, in light and in dark,', () => {
   test('on the log-in', async () => {
     await page.emulateMedia({ reducedMotion: 'reduce' })
@@ -84,32 +57,24 @@ describe('axe finds nothing, in light and in dark,', () => {
     await logIn(page)
   })
 
-  test.each(SCREENS)('on the %s', async (name, query, ready) => {
-    await page.goto(`${server.origin}/admin/${query()}`)
+  test.each(SCREENS)('on the screen "$name"', async ({ name, query, ready }) => {
+    await page.goto(`${server.origin}/admin/${query(ids)}`)
     await page.locator(ready).first().waitFor()
     expect(await findViolations()).toEqual([])
     // The browser reports the answer itself.
     if (name === 'missing task') browser.forgive(/status of 404 .*\/task_0\)/)
   })
 
-  test('with a selection, in a dialog, and with a message', async () => {
+  test.each(DIALOGS)('in the dialog "$name"', async ({ query, open }) => {
+    await page.goto(`${server.origin}/admin/${query(ids)}`)
+    await open(page)
+    await page.getByRole('dialog').waitFor()
+    expect(await findViolations()).toEqual([])
+  })
+
+  test('with a selection', async () => {
     await page.goto(`${server.origin}/admin/?view=tasks`)
     await page.getByLabel('Select all on this page').check()
-    expect(await findViolations()).toEqual([])
-    await page.keyboard.press('Escape')
-    await page.goto(`${server.origin}/admin/?task=${ids.failed}`)
-    await page.getByRole('button', { name: 'Delete' }).click()
-    await page.getByRole('dialog').waitFor()
-    expect(await findViolations()).toEqual([])
-    await page.keyboard.press('Escape')
-    await page.goto(`${server.origin}/admin/?task=${ids.pending}`)
-    await page.getByRole('button', { name: 'Change' }).click()
-    await page.getByRole('dialog').waitFor()
-    expect(await findViolations()).toEqual([])
-    await page.keyboard.press('Escape')
-    await page.goto(`${server.origin}/admin/?view=schedules`)
-    await page.getByRole('button', { name: 'New schedule' }).click()
-    await page.getByRole('dialog').waitFor()
     expect(await findViolations()).toEqual([])
   })
 

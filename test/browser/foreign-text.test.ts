@@ -1,6 +1,6 @@
 import path from 'node:path'
 import type { Page } from 'playwright-core'
-import { describe, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { addUser } from '../http/bundled-server.ts'
 import { addErrors } from '../support/add-errors.ts'
 import type { TestDatabase } from '../support/database.ts'
@@ -99,51 +99,60 @@ const DIALOGS: [name: string, query: string, button: RegExp][] = [
   ['new password of a user', '?view=account', /^New password/],
 ]
 
-describe.each([390, 768, 1440, 1920])('at a width of %i pixels', (width) => {
-  test.each(SCREENS)('nothing of the %s is cut off, covered or turned round', async (name, query, ready) => {
-    await page.setViewportSize({ width, height: 900 })
-    await page.goto(`${server.origin}/admin/${query()}`)
-    await page.locator(ready).first().waitFor()
-    // The numbers of the header and the overview.
-    await page.locator('.pill-slots').waitFor({ state: 'attached' })
-    if (PICTURES)
-      await page.screenshot({
-        path: path.join(PICTURES, `${name.replaceAll(' ', '-')}-${width}.png`),
-        fullPage: true,
-      })
-    expect(await findLayoutFaults(page)).toEqual([])
-    const text = await page.evaluate(() => `${document.body.textContent}${document.title}`)
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: none of them may be left
-    expect(text).not.toMatch(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b\u202a-\u202e\u2066-\u2069]/)
-  })
+const WIDTHS = [390, 768, 1440, 1920]
 
-  test('a long step leaves percent and count on a line each', async () => {
+/** Resizes the page to each width, and expects that the check comes true there. */
+async function atEachWidth(name: string, check: () => Promise<void>): Promise<void> {
+  for (const width of WIDTHS) {
     await page.setViewportSize({ width, height: 900 })
-    await page.goto(`${server.origin}/admin/?task=${ids.running}`)
-    const numbers = page.locator('.progress-card .num')
-    await page.getByText('10,000,000 / 10,000,000').waitFor()
-    const lines = await numbers.evaluateAll((all) =>
+    await expect.poll(check, { message: `${name} at ${width} pixels` }).toBeUndefined()
+    if (PICTURES) {
+      const file = path.join(PICTURES, `${name.replaceAll(' ', '-')}-${width}.png`)
+      await page.screenshot({ path: file, fullPage: true })
+    }
+  }
+}
+
+const hasNoFaults = async () => expect(await findLayoutFaults(page)).toEqual([])
+
+test.each(SCREENS)('nothing of the %s is cut off, covered or turned round', async (name, query, ready) => {
+  await page.goto(`${server.origin}/admin/${query()}`)
+  await page.locator(ready).first().waitFor()
+  // The numbers of the header and the overview.
+  await page.locator('.pill-slots').waitFor({ state: 'attached' })
+  await atEachWidth(name, hasNoFaults)
+  const text = await page.evaluate(() => `${document.body.textContent}${document.title}`)
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: none of them may be left
+  expect(text).not.toMatch(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b\u202a-\u202e\u2066-\u2069]/)
+})
+
+test('a long step leaves percent and count on a line each', async () => {
+  await page.goto(`${server.origin}/admin/?task=${ids.running}`)
+  const numbers = page.locator('.progress-card .num')
+  await page.getByText('10,000,000 / 10,000,000').waitFor()
+  expect(await numbers.allTextContents()).toEqual(['100\u00a0%', '10,000,000 / 10,000,000'])
+  const countLines = () =>
+    numbers.evaluateAll((all) =>
       all.map((one) => {
         const range = document.createRange()
         range.selectNodeContents(one)
         return new Set([...range.getClientRects()].map(({ top }) => Math.round(top))).size
       }),
     )
-    expect(await numbers.allTextContents()).toEqual(['100\u00a0%', '10,000,000 / 10,000,000'])
-    expect(lines).toEqual([1, 1])
-  })
+  await atEachWidth('long step', async () => expect(await countLines()).toEqual([1, 1]))
+})
 
-  test('living executors come before dead ones, and none is cut off', async () => {
-    await page.setViewportSize({ width, height: 900 })
-    await page.goto(`${server.origin}/admin/`)
-    const lines = page.locator('.tile-executors li')
-    await lines.first().waitFor()
-    const isDead = await lines.evaluateAll((all) => all.map((one) => one.classList.contains('is-dead')))
-    expect(isDead.length).toBeGreaterThan(1)
-    expect(isDead[0]).toBe(false)
-    await page.getByRole('button', { name: /^Show all \d+/ }).click()
-    await expect.poll(() => lines.count()).toBe(6)
-    const hidden = await page.locator('.tile-executors').evaluate((tile) => {
+test('living executors come before dead ones, and none is cut off', async () => {
+  await page.goto(`${server.origin}/admin/`)
+  const lines = page.locator('.tile-executors li')
+  await lines.first().waitFor()
+  const isDead = await lines.evaluateAll((all) => all.map((one) => one.classList.contains('is-dead')))
+  expect(isDead.length).toBeGreaterThan(1)
+  expect(isDead[0]).toBe(false)
+  await page.getByRole('button', { name: /^Show all \d+/ }).click()
+  await expect.poll(() => lines.count()).toBe(6)
+  const countHidden = () =>
+    page.locator('.tile-executors').evaluate((tile) => {
       const { bottom } = tile.getBoundingClientRect()
       const list = tile.querySelector('ul')
       const cut = [...tile.querySelectorAll('li')].filter(
@@ -151,23 +160,22 @@ describe.each([390, 768, 1440, 1920])('at a width of %i pixels', (width) => {
       )
       return cut.length + Math.max(0, (list?.scrollHeight ?? 0) - (list?.clientHeight ?? 0))
     })
-    expect(hidden).toBe(0)
-  })
+  await atEachWidth('executors of the overview', async () => expect(await countHidden()).toBe(0))
+})
 
-  test('nothing of a selection and of dialogs is cut off, covered or turned round', async () => {
-    await page.setViewportSize({ width, height: 900 })
-    await page.goto(`${server.origin}/admin/?view=tasks`)
-    await page.getByLabel('Select all on this page').or(page.locator('.cell-select input')).last().check()
-    await page.locator('.bulk').waitFor()
-    expect(await findLayoutFaults(page)).toEqual([])
-    for (const [name, query, button] of DIALOGS) {
-      await page.goto(`${server.origin}/admin/${query}`)
-      await page.getByRole('button', { name: button, disabled: false }).first().click()
-      await page.getByRole('dialog').waitFor()
-      if (PICTURES) await page.screenshot({ path: path.join(PICTURES, `${name}-${width}.png`) })
-      expect(await findLayoutFaults(page), name).toEqual([])
-    }
-  })
+test('nothing of a selection is cut off, covered or turned round', async () => {
+  await page.goto(`${server.origin}/admin/?view=tasks`)
+  await page.getByLabel('Select all on this page').or(page.locator('.cell-select input')).last().check()
+  await page.locator('.bulk').waitFor()
+  await atEachWidth('selection', hasNoFaults)
+})
+
+test.each(DIALOGS)('nothing of the dialog “%s” is cut off, covered or turned round', async (...dialog) => {
+  const [name, query, button] = dialog
+  await page.goto(`${server.origin}/admin/${query}`)
+  await page.getByRole('button', { name: button, disabled: false }).first().click()
+  await page.getByRole('dialog').waitFor()
+  await atEachWidth(name, hasNoFaults)
 })
 
 test('characters that turn text round are shown, and colour codes are not', async () => {

@@ -1,17 +1,12 @@
-import { createServer, request as forward, type IncomingMessage, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { createServer, request as forward, type IncomingMessage } from 'node:http'
 import cookie from '@fastify/cookie'
 import jwt from '@fastify/jwt'
-import axe from 'axe-core'
-import Fastify, { type FastifyInstance } from 'fastify'
-import type { BrowserContextOptions, Page } from 'playwright-core'
 import { beforeAll, expect, onTestFinished, test } from 'vitest'
 import asyncTasks from '../../src/plugin.ts'
 import { createTestDatabase } from '../support/database.ts'
 import { examplesNotRunBy } from '../support/docs.ts'
 import { createDemoTasks } from './demo-tasks.ts'
-import { findLayoutFaults } from './layout.ts'
-import { openBrowser, type WatchedBrowser } from './watched-browser.ts'
+import { createHost, enterToken, link, listen, open, originOf, types } from './hosts.ts'
 
 const tasks = createDemoTasks()
 const secret = 'a secret of the host, long enough to sign with'
@@ -39,40 +34,6 @@ test('every recipe of the page is code of this file', () => {
   expect(examplesNotRunBy(import.meta.url, 'dashboard.md')).toEqual([])
 })
 
-function createHost(): FastifyInstance {
-  const app = Fastify({ pluginTimeout: 0 })
-  onTestFinished(() => app.close())
-  app.get('/', async (_request, reply) => reply.type('text/html').send('<!doctype html><h1>The shop</h1>'))
-  return app
-}
-
-async function listen(app: FastifyInstance): Promise<string> {
-  await app.listen({ host: '127.0.0.1', port: 0 })
-  return originOf(app.server)
-}
-
-const originOf = (server: Server) => `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-
-async function open(
-  origin: string,
-  options?: BrowserContextOptions,
-): Promise<{ browser: WatchedBrowser; page: Page }> {
-  const browser = await openBrowser(origin, options)
-  onTestFinished(() => browser.close())
-  onTestFinished(() => {
-    browser.forgive(/status of 40[013]|favicon/)
-    expect(browser.misdeeds).toEqual([])
-  })
-  return { browser, page: await browser.context.newPage() }
-}
-
-const types = (page: Page) => page.getByRole('row', { name: /send_invoice/ }).waitFor()
-const link = (page: Page, name: string) => page.getByRole('link', { name, exact: true })
-const enterToken = async (page: Page, token: string) => {
-  await page.getByLabel('Access token').fill(token)
-  await page.getByRole('button', { name: 'Use the token' }).click()
-}
-
 const back = (next = '/') => (/^\/(?![/\\\s])/.test(next) ? next : '/')
 
 interface Visit {
@@ -84,10 +45,14 @@ async function startCookieHost(): Promise<string> {
   const app = createHost()
   await app.register(cookie, { secret })
   await app.register(asyncTasks, {
-    ...{ connectionString, tasks },
+    connectionString,
+    tasks,
     dashboard: {
-      ...{ title: 'Shop', environment: 'staging', homeUrl: '/' },
-      ...{ loginUrl: '/login?next={returnTo}', logoutUrl: '/logout' },
+      title: 'Shop',
+      environment: 'staging',
+      homeUrl: '/',
+      loginUrl: '/login?next={returnTo}',
+      logoutUrl: '/logout',
     },
     authorize: async (request) => {
       const { value } = request.unsignCookie(request.cookies.session ?? '')
@@ -171,7 +136,8 @@ test('a JWT: the cookie of the host is enough, and a token is told to be missing
   await app.register(cookie)
   await app.register(jwt, { secret, cookie: { cookieName: 'token', signed: false } })
   await app.register(asyncTasks, {
-    ...{ connectionString, tasks },
+    connectionString,
+    tasks,
     dashboard: { loginUrl: '/login?next={returnTo}', logoutUrl: '/logout' },
     authorize: async (request) => {
       const { sub, name, staff } = await request.jwtVerify<{ sub: string; name: string; staff: boolean }>()
@@ -263,7 +229,8 @@ async function startProxy(target: string, user: string): Promise<string> {
 test('a proxy: it says who it is, and nobody else may', async () => {
   const app = createHost()
   await app.register(asyncTasks, {
-    ...{ connectionString, tasks },
+    connectionString,
+    tasks,
     dashboard: { loginUrl: '/oauth2/sign_in?rd={returnTo}', logoutUrl: '/oauth2/sign_out' },
     authorize: ({ headers }) => {
       if (headers['x-proxy-secret'] !== proxySecret) return undefined
@@ -294,59 +261,4 @@ test('a proxy: it says who it is, and nobody else may', async () => {
     })
     expect(forged.status).toBe(401)
   }
-})
-
-test('the longest texts fit into every width, and axe finds nothing, in English and in Chinese', async () => {
-  const app = createHost()
-  const long = 'W'.repeat(40)
-  await app.register(asyncTasks, {
-    ...{ connectionString, tasks },
-    dashboard: {
-      ...{
-        title: long,
-        environment: `${long.slice(1)}>`,
-        homeUrl: '/',
-        logoutUrl: 'https://sso.example/out',
-      },
-      loginUrl: 'https://sso.example/in?a=1&rd={returnTo}',
-    },
-    authorize: ({ headers }) =>
-      headers.authorization === 'Bearer mine' ? { id: 'n'.repeat(200), name: 'm'.repeat(200) } : undefined,
-  })
-  const origin = await listen(app)
-  const looksRight = async (page: Page) => {
-    await page.evaluate(axe.source)
-    const { violations } = (await page.evaluate('axe.run(document)')) as { violations: { id: string }[] }
-    expect(violations.map(({ id }) => id)).toEqual([])
-    for (const width of [390, 768, 1000, 1440, 1920]) {
-      await page.setViewportSize({ width, height: 900 })
-      await expect.poll(() => findLayoutFaults(page), { message: `at ${width}` }).toEqual([])
-    }
-  }
-  const { page } = await open(origin)
-  await page.goto(`${origin}/admin/?view=types`)
-  const login = link(page, 'Log in')
-  const whole = encodeURIComponent(`${origin}/admin/?view=types`)
-  expect(await login.getAttribute('href')).toBe(`https://sso.example/in?a=1&rd=${whole}`)
-  await looksRight(page)
-  await enterToken(page, 'mine')
-  await types(page)
-  await looksRight(page)
-  expect(await link(page, 'Log out').getAttribute('href')).toBe('https://sso.example/out')
-
-  const chinese = (await open(origin, { locale: 'zh-CN' })).page
-  await chinese.goto(`${origin}/admin/?view=types`)
-  await chinese.getByRole('heading', { name: '您尚未登录' }).waitFor()
-  await chinese.getByText('环境：').waitFor()
-  await link(chinese, '登录').waitFor()
-  await link(chinese, '返回应用').waitFor()
-  await chinese.getByRole('button', { name: '使用令牌' }).click()
-  await chinese.getByText('请输入令牌').waitFor()
-  await chinese.getByLabel('访问令牌').fill('of nobody')
-  await chinese.getByRole('button', { name: '使用令牌' }).click()
-  await chinese.getByText('服务器拒绝了此令牌').waitFor()
-  await chinese.getByLabel('访问令牌').fill('mine')
-  await chinese.getByRole('button', { name: '使用令牌' }).click()
-  await chinese.getByText('已登录：mmm').waitFor()
-  await looksRight(chinese)
 })

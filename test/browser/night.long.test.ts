@@ -2,9 +2,9 @@ import type { Page } from 'playwright-core'
 import { expect, test } from 'vitest'
 import type { TestDatabase } from '../support/database.ts'
 import { logIn, openPage, type PageServer } from './admin-page.ts'
-import { type Night, PAUSED_PENDING, playNight } from './night.ts'
-import { createNightTypes, FAILED_BACKFILLS } from './night-tasks.ts'
-import { useAdminPage } from './use-admin-page.ts'
+import { type Night, PAUSED_PENDING } from './night.ts'
+import { FAILED_BACKFILLS } from './night-tasks.ts'
+import { useNight } from './use-night.ts'
 
 const TASKS = 100_000
 
@@ -13,17 +13,10 @@ let page: Page
 let database: TestDatabase
 let night: Night
 
-useAdminPage(
-  {
-    tasks: createNightTypes(),
-    async prepare(running, filled) {
-      night = await playNight(running, filled, TASKS)
-    },
-  },
-  (opened) => {
-    ;({ server, page, database } = opened)
-  },
-)
+useNight(TASKS, (opened, played) => {
+  ;({ server, page, database } = opened)
+  night = played
+})
 
 const visit = (query: string) => page.goto(`${server.origin}/admin/${query}`)
 

@@ -3,26 +3,19 @@ import { expect, test } from 'vitest'
 import type { TestDatabase } from '../support/database.ts'
 import { logIn, openPage, type PageServer } from './admin-page.ts'
 import { Hand } from './hand.ts'
-import { LATER_PENDING, type Night, playNight } from './night.ts'
-import { createNightTypes, FAILED_BACKFILLS } from './night-tasks.ts'
-import { useAdminPage } from './use-admin-page.ts'
+import { LATER_PENDING, type Night } from './night.ts'
+import { FAILED_BACKFILLS } from './night-tasks.ts'
+import { useNight } from './use-night.ts'
 
 let server: PageServer
 let page: Page
 let database: TestDatabase
 let night: Night
 
-useAdminPage(
-  {
-    tasks: createNightTypes(),
-    async prepare(running, filled) {
-      night = await playNight(running, filled, 20_000)
-    },
-  },
-  (opened) => {
-    ;({ server, page, database } = opened)
-  },
-)
+useNight(20_000, (opened, played) => {
+  ;({ server, page, database } = opened)
+  night = played
+})
 
 const MAX_CLICKS = 4
 const rowsOf = (hand: Hand) => hand.page.locator('tr[data-task]')

@@ -4,8 +4,9 @@ import { client } from '../client.ts'
 import type { Dictionary } from '../i18n/en.ts'
 import { describeError, useText } from '../i18n/text.ts'
 import { loginHref } from '../settings.ts'
+import { dropKept } from '../state/kept.ts'
 import { useRoute } from '../state/route.ts'
-import { beginHostSession, tryToken, wasAccepted, whatEnded } from '../state/session.ts'
+import { beginHostSession, lastCaller, tryToken, wasAccepted, whatEnded } from '../state/session.ts'
 
 /** The host decides who gets in, in its own way; a program's token is one that works here, too. */
 export function HostLogin() {
@@ -18,7 +19,8 @@ export function HostLogin() {
     tryToken(token)
     setBusy(true)
     try {
-      await client.getStats()
+      const [{ id }] = await Promise.all([client.getCaller(), client.getStats()])
+      if (id === null || id !== lastCaller()) dropKept()
       beginHostSession(token)
     } catch (error) {
       if (!(error instanceof TasksApiError)) throw error

@@ -2,7 +2,7 @@ import { keepPreviousData, QueryCache, QueryClient, queryOptions } from '@tansta
 import { type OverviewRange, TasksApiError } from '../../client/index.ts'
 import { client } from '../client.ts'
 import { HAS_LOGIN } from '../settings.ts'
-import { session } from './session.ts'
+import { noteCaller, session } from './session.ts'
 
 declare module '@tanstack/react-query' {
   interface Register {
@@ -100,7 +100,11 @@ export const meQuery = queryOptions({
 /** What the caller may do. Every row asks. */
 export const callerQuery = queryOptions({
   queryKey: ['caller'],
-  queryFn: ({ signal }) => client.getCaller({ signal }),
+  queryFn: async ({ signal }) => {
+    const caller = await client.getCaller({ signal })
+    noteCaller(caller.id)
+    return caller
+  },
   staleTime: 10_000,
 })
 

@@ -59,6 +59,16 @@ export function noteAccess(): void {
   hasBeenIn ||= session.value
 }
 
+/** The id of whom the server named last; null: it names nobody. */
+let caller: string | null = null
+
+/** Where the host logs people in, only the server's answer tells them apart. */
+export function noteCaller(id: string | null): void {
+  caller = id
+}
+
+export const lastCaller = (): string | null => caller
+
 export const lastPerson = (): string | null => person
 
 /** Any answer 401 does this. */

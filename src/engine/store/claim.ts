@@ -82,8 +82,13 @@ interface ClaimRow extends ClaimedTask {
 const NO_LIMIT = 1_000_000_000
 
 const NO_ROW = {
-  ...{ at: 0, waiting: null, lockedTypes: null, crowded: null, nextPermits: null },
-  ...{ nextDueAt: null, isDueLeft: null },
+  at: 0,
+  waiting: null,
+  lockedTypes: null,
+  crowded: null,
+  nextPermits: null,
+  nextDueAt: null,
+  isDueLeft: null,
 }
 
 const INSERT_TYPES_INTERVAL_MS = 1_000
