@@ -8,7 +8,7 @@ import type { Replica, Replicas } from './replicas.ts'
 const LOOK_EVERY_MS = 100
 const DEADLINE_MS = 180_000
 /** A task for each, of 20 trading days or so. */
-const MONTHS = [2020, 2021, 2022, 2023].flatMap((year) =>
+const MONTHS = [2020, 2021].flatMap((year) =>
   Array.from({ length: 12 }, (_, month) => {
     const dayOf = (time: number) => new Date(time).toISOString().slice(0, 10)
     return { startDate: dayOf(Date.UTC(year, month, 1)), endDate: dayOf(Date.UTC(year, month + 1, 0)) }
@@ -43,8 +43,9 @@ export async function loseOne({ all, adminPassword }: Replicas): Promise<Loss> {
   await until(async () => (await readTask(left, taskId)).status === 'completed')
 
   const load = new Load([doomed, left])
-  const creating = load.create()
+  await load.create(MONTHS.slice(0, MONTHS.length / 2))
   const executor = await findBusy(left, victim)
+  const creating = load.create(MONTHS.slice(MONTHS.length / 2))
   await victim.kill()
   const killedAt = performance.now()
   const finishing = creating.then(() => until(async () => (await countUnfinished(left)) === 0))
@@ -61,7 +62,7 @@ export async function loseOne({ all, adminPassword }: Replicas): Promise<Loss> {
   }
 }
 
-/** Creates a task for each month, in turn through both replicas. */
+/** Creates tasks through both replicas in turn. */
 class Load {
   readonly taskIds: string[] = []
   unanswered = 0
@@ -71,9 +72,9 @@ class Load {
     this.#apis = apis
   }
 
-  async create(): Promise<void> {
+  async create(months: typeof MONTHS): Promise<void> {
     const [doomed, left] = this.#apis
-    for (const [n, params] of MONTHS.entries()) {
+    for (const [n, params] of months.entries()) {
       // With a key, a create whose answer was lost can be repeated: while the task is unfinished, it returns that task.
       const body = { taskType: 'backfill_by_range', params, uniqueKey: `from ${params.startDate}` }
       const created = await (n % 2 === 0 ? doomed : left).post<TaskDetail>('tasks', body).catch((error) => {
