@@ -1,6 +1,6 @@
 /**
- * Moves waiting jobs of pg-boss, graphile-worker or BullMQ to fastify-async-tasks, each of them once. Copy this file into
- * your app, and see ../moving.md. It may be stopped at any time and run again.
+ * Moves waiting jobs of pg-boss, graphile-worker or BullMQ to fastify-async-tasks, each of them once, and back. Copy this
+ * file into your app, and see ../moving.md. You may interrupt it at any time and run it again.
  *
  * @typedef {object} Job a waiting job
  * @property {string} id unique among the jobs of its source
@@ -14,12 +14,15 @@
  * @typedef {object} Source
  * @property {string} name unique among your sources
  * @property {() => Promise<Job[]>} next the next waiting jobs; empty: none are left
- * @property {(jobs: Job[]) => Promise<number>} remove resolves to how many were removed
+ * @property {(jobs: Pick<Job, 'id'>[]) => Promise<number>} remove resolves to how many were removed
+ *
+ * @typedef {(jobs: Job[]) => Promise<unknown>} Target adds jobs of one type; one whose id it has already is not added again
  */
 
 const BATCH = 500
 
 const between = (low, value, high) => Math.min(high, Math.max(low, value))
+const quote = (name) => `"${name.replaceAll('"', '""')}"`
 
 /** @param {Job} job */
 function convertAsIs({ type, data }) {
@@ -35,9 +38,7 @@ function convertAsIs({ type, data }) {
  *   those of the job
  */
 export async function moveJobs(app, pool, source, convert = convertAsIs) {
-  await pool.query(
-    `create table if not exists moved_jobs (source text, id text, task_id text not null, primary key (source, id))`,
-  )
+  await createJournal(pool)
   const counts = { moved: 0, withoutKey: 0 }
   for (;;) {
     const jobs = await source.next()
@@ -50,6 +51,70 @@ export async function moveJobs(app, pool, source, convert = convertAsIs) {
     // After the commit: a crash in between leaves jobs that moved_jobs names, which the next run only removes.
     if ((await source.remove(jobs)) === 0) throw new Error('no job could be removed: stop its workers first')
   }
+}
+
+/**
+ * Removes from the source what is also here: an interrupted move leaves the jobs of its last batch in both places.
+ *
+ * @param {import('pg').Pool} pool as in `moveJobs`
+ * @param {Source} source
+ */
+export async function removeMoved(pool, source) {
+  await createJournal(pool)
+  const { rows } = await pool.query('select id from moved_jobs where source = $1', [source.name])
+  for (let at = 0; at < rows.length; at += BATCH) await source.remove(rows.slice(at, at + BATCH))
+  // Ids may return: with BullMQ, a later job may have that of a moved one.
+  await pool.query('delete from moved_jobs where source = $1', [source.name])
+}
+
+/**
+ * Pauses a type, adds its pending tasks to the old queue as jobs, and cancels them here. The old workers must not run
+ * meanwhile: after an interruption, the next run recognizes a job by its id, which is gone once a worker has run it.
+ *
+ * @param app as in `moveJobs`
+ * @param {import('pg').Pool} pool as in `moveJobs`
+ * @param {string} taskType
+ * @param {Target} add
+ * @param {{ schema?: string }} [options] the schema of the engine's tables
+ * @returns {Promise<number>} how many tasks went back
+ */
+export async function moveBack(app, pool, taskType, add, { schema = 'public' } = {}) {
+  await app.tasks.pauseTaskType(taskType)
+  for (let count = 0; ; ) {
+    const jobs = await nextTasks(pool, quote(schema), taskType)
+    if (jobs.length === 0) return count
+    await add(jobs)
+    const { results } = await app.tasks.bulk({ action: 'cancel', taskIds: jobs.map(({ id }) => id) })
+    const cancelled = results.filter(({ ok }) => ok).length
+    if (cancelled === 0) throw new Error(`no task could be cancelled: ${results[0].code}`)
+    count += cancelled
+  }
+}
+
+/** @returns {Promise<Job[]>} with their params as stored, which no view shows unredacted */
+async function nextTasks(pool, schema, taskType) {
+  const { rows } = await pool.query(
+    `select t.task_id, t.run_at, t.priority, greatest(t.max_retries - t.retry_count, 0) as retries,
+            (select json_object_agg(p.key, p.value::json)
+               from ${schema}.async_task_params p where p.task_id = t.task_id) as params
+       from ${schema}.async_tasks t where t.status = 'pending' and t.task_type = $1
+      order by t.id limit ${BATCH}`,
+    [taskType],
+  )
+  return rows.map((row) => ({
+    id: row.task_id,
+    type: taskType,
+    data: row.params ?? {},
+    runAt: row.run_at,
+    priority: row.priority,
+    maxRetries: row.retries,
+  }))
+}
+
+function createJournal(pool) {
+  return pool.query(
+    'create table if not exists moved_jobs (source text, id text, task_id text not null, primary key (source, id))',
+  )
 }
 
 async function createOnce(app, tx, source, jobs, convert) {
@@ -106,7 +171,7 @@ async function inTransaction(pool, work) {
  * @returns {Source}
  */
 export function fromPgBoss(pool, { schema = 'pgboss' } = {}) {
-  const table = `"${schema.replaceAll('"', '""')}".job`
+  const table = `${quote(schema)}.job`
   return {
     name: `pg-boss ${schema}`,
     async next() {
@@ -138,7 +203,7 @@ export function fromPgBoss(pool, { schema = 'pgboss' } = {}) {
  * @returns {Source}
  */
 export function fromGraphileWorker(pool, { schema = 'graphile_worker' } = {}) {
-  const name = `"${schema.replaceAll('"', '""')}"`
+  const name = quote(schema)
   return {
     name: `graphile-worker ${schema}`,
     async next() {
@@ -170,19 +235,12 @@ export function fromGraphileWorker(pool, { schema = 'graphile_worker' } = {}) {
  * @returns {Source}
  */
 export function fromBullMq(queue) {
-  const jobs = new Map()
+  const states = ['waiting', 'prioritized', 'paused', 'delayed']
   return {
     name: `BullMQ ${queue.name}`,
     async next() {
-      jobs.clear()
-      for (const job of await queue.getJobs(
-        ['waiting', 'prioritized', 'paused', 'delayed'],
-        0,
-        BATCH - 1,
-        true,
-      )) {
-        if (job) jobs.set(job.id, job)
-      }
+      const listed = await queue.getJobs(states, 0, BATCH - 1, true)
+      const jobs = new Map(listed.filter(Boolean).map((job) => [job.id, job]))
       return [...jobs.values()].map((job) => ({
         id: job.id,
         type: job.name,
@@ -193,9 +251,68 @@ export function fromBullMq(queue) {
         key: job.deduplicationId ?? (/^\d+$/.test(job.id) ? undefined : job.id),
       }))
     },
-    async remove(moved) {
-      await Promise.all(moved.map(({ id }) => jobs.get(id).remove()))
-      return moved.length
+    async remove(jobs) {
+      const removed = await Promise.all(jobs.map(({ id }) => queue.remove(id)))
+      return removed.filter((count) => count === 1).length
     },
+  }
+}
+
+/**
+ * @param {import('pg-boss').PgBoss} boss started
+ * @returns {Target}
+ */
+export function toPgBoss(boss) {
+  return (jobs) =>
+    boss.insert(
+      jobs[0].type,
+      jobs.map((job) => ({
+        id: job.id.slice('task_'.length), // a UUID
+        data: job.data,
+        startAfter: job.runAt,
+        priority: job.priority,
+        retryLimit: job.maxRetries,
+      })),
+    )
+}
+
+/**
+ * @param {import('graphile-worker').WorkerUtils} utils
+ * @returns {Target}
+ */
+export function toGraphileWorker(utils) {
+  return (jobs) =>
+    utils.addJobs(
+      jobs.map((job) => ({
+        jobKey: job.id,
+        identifier: job.type,
+        payload: job.data,
+        runAt: job.runAt,
+        priority: -job.priority, // lower is first there
+        maxAttempts: job.maxRetries + 1,
+      })),
+    )
+}
+
+/**
+ * @param {import('bullmq').Queue} queue
+ * @returns {Target}
+ */
+export function toBullMq(queue) {
+  return (jobs) => {
+    const now = Date.now()
+    return queue.addBulk(
+      jobs.map((job) => ({
+        name: job.type,
+        data: job.data,
+        opts: {
+          jobId: job.id,
+          timestamp: now,
+          delay: Math.max(0, job.runAt.getTime() - now),
+          priority: Math.max(0, -job.priority), // lower is first there, and 0 before all
+          attempts: job.maxRetries + 1,
+        },
+      })),
+    )
   }
 }

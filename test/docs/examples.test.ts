@@ -54,7 +54,7 @@ const ELSEWHERE: Record<string, Record<string, string>> = {
       'test/browser/live-example.long.test.ts',
   },
   'docs/long-tasks.md': { '*': 'test/package/long-task.long.test.ts' },
-  'docs/moving.md': { 'import asyncTasks': 'test/docs/moving.long.test.ts' },
+  'docs/moving.md': { '*': 'test/docs/moving.long.test.ts' },
   'docs/operations.md': { curl: 'test/docs/commands.test.ts', esbuild: 'test/package/bundle.test.ts' },
   'docs/schedules.md': { '*': 'test/docs/schedules.test.ts' },
   'docs/server.md': {

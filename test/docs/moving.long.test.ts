@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { cpSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { promisify } from 'node:util'
@@ -22,19 +22,24 @@ interface Source {
   next(): Promise<Job[]>
   remove(jobs: Job[]): Promise<number>
 }
+type Target = (jobs: Job[]) => Promise<unknown>
 interface MoveJobs {
   moveJobs(
     app: FastifyInstance,
     pool: pg.Pool,
     source: Source,
   ): Promise<{ moved: number; withoutKey: number }>
+  removeMoved(pool: pg.Pool, source: Source): Promise<void>
+  moveBack(app: FastifyInstance, pool: pg.Pool, taskType: string, add: Target): Promise<number>
   fromPgBoss(pool: pg.Pool): Source
   fromGraphileWorker(pool: pg.Pool): Source
   fromBullMq(queue: unknown): Source
+  toGraphileWorker(utils: unknown): Target
+  toBullMq(queue: unknown): Target
 }
-const { fromBullMq, fromGraphileWorker, fromPgBoss, moveJobs } = (await import(
-  new URL('../../docs/moving/move-jobs.js', import.meta.url).href
-)) as MoveJobs
+const moving = (await import(new URL('../../docs/moving/move-jobs.js', import.meta.url).href)) as MoveJobs
+const { fromBullMq, fromGraphileWorker, fromPgBoss, moveJobs } = moving
+const { moveBack, removeMoved, toBullMq, toGraphileWorker } = moving
 
 const JOBS = 10_000
 const DUE = new Date('2040-01-01T00:00:00Z')
@@ -73,27 +78,48 @@ async function moveWithACrash(
   return moveTheRest()
 }
 
-/** Runs the script of docs/moving.md. @returns what it prints */
-async function runTheScript(): Promise<string> {
+const SCRIPTS = blocksOf('docs/moving.md').filter(({ language }) => language === 'js')
+const [THERE = '', BACK = ''] = SCRIPTS.map(({ text }) => text)
+
+/** Runs a script of docs/moving.md. @returns what it prints */
+async function runTheScript(script: string): Promise<string> {
   const root = path.resolve(import.meta.dirname, '../..')
   const at = mkdtempSync(path.join(tmpdir(), 'fastify-async-tasks-moving-'))
   onTestFinished(() => rmSync(at, { recursive: true, force: true }))
-  symlinkSync(path.join(root, 'node_modules'), path.join(at, 'node_modules'))
-  cpSync(path.join(root, 'docs/moving/move-jobs.js'), path.join(at, 'move-jobs.js'))
+  const cwd = path.join(at, 'app')
+  mkdirSync(cwd)
+  symlinkSync(path.join(root, 'node_modules'), path.join(cwd, 'node_modules'))
+  symlinkSync(path.join(root, 'test/bench/node_modules'), path.join(at, 'node_modules'))
+  cpSync(path.join(root, 'docs/moving/move-jobs.js'), path.join(cwd, 'move-jobs.js'))
   const sources = path.join(root, 'src/index.ts')
   const tasks = `import { task } from '${sources}'\nexport const tasks = [task('mail')(() => 'sent')]\n`
-  const script = blocksOf('docs/moving.md').find(({ language }) => language === 'js')?.text ?? ''
-  writeFileSync(path.join(at, 'package.json'), '{"type":"module"}')
-  writeFileSync(path.join(at, 'tasks.js'), tasks)
-  writeFileSync(path.join(at, 'move.js'), script.replace(`'fastify-async-tasks'`, `'${sources}'`))
+  writeFileSync(path.join(cwd, 'package.json'), '{"type":"module"}')
+  writeFileSync(path.join(cwd, 'tasks.js'), tasks)
+  writeFileSync(path.join(cwd, 'move.js'), script.replace(`'fastify-async-tasks'`, `'${sources}'`))
   const env = { PATH: process.env.PATH, DATABASE_URL: database.directUrl }
-  return (await promisify(execFile)(process.execPath, ['move.js'], { cwd: at, env })).stdout
+  return (await promisify(execFile)(process.execPath, ['move.js'], { cwd, env })).stdout
 }
 
-async function expectAll(keyOf: (n: number) => string, [urgent, others]: [number, number] = [7, 0]) {
+/** As the page says: the lines of the second example in the place of `moveJobs`. */
+const runTheScriptBack = () => runTheScript(THERE.replace(/^.*await moveJobs.*$/m, () => BACK))
+
+/** A crash when the jobs of a batch are added and its tasks are not cancelled, and then another run. */
+async function moveBackWithACrash(add: Target) {
+  const crash = new Error('the process dies')
+  const dying = async (jobs: Job[]) => {
+    await add(jobs)
+    throw crash
+  }
+  await expect(moveBack(app, database.pool, 'mail', dying)).rejects.toBe(crash)
+  expect(await moveBack(app, database.pool, 'mail', add)).toBe(JOBS)
+}
+
+/** @param keyOf the unique key of the nth task */
+async function expectAll(keyOf: (n: number) => unknown, [urgent, others]: [number, number] = [7, 0]) {
   const { rows } = await database.pool.query(
     `select (p.value)::int as n, t.status, t.task_type, t.priority, t.unique_key, t.run_at, t.max_retries
-       from async_tasks t join async_task_params p on p.task_id = t.task_id and p.key = 'n' order by 1`,
+       from async_tasks t join async_task_params p on p.task_id = t.task_id and p.key = 'n'
+      where t.status = 'pending' order by 1`,
   )
   expect(rows.map(({ n }) => n)).toEqual(numbers)
   for (const { n, ...row } of rows) {
@@ -101,14 +127,14 @@ async function expectAll(keyOf: (n: number) => string, [urgent, others]: [number
       status: 'pending',
       task_type: 'mail',
       priority: isUrgent(n) ? urgent : others,
-      unique_key: hasKey(n) ? keyOf(n) : null,
+      unique_key: keyOf(n),
       run_at: isDelayed(n) ? DUE : expect.toSatisfy((runAt: Date) => runAt.getTime() <= Date.now()),
       max_retries: 4,
     })
   }
 }
 
-test('10,000 jobs of pg-boss arrive once, with delay, priority and key', async () => {
+test('10,000 jobs of pg-boss arrive once, with delay, priority and key, and go back', async () => {
   interface Boss {
     start(): Promise<unknown>
     stop(options: object): Promise<void>
@@ -131,12 +157,18 @@ test('10,000 jobs of pg-boss arrive once, with delay, priority and key', async (
   )
   await boss.stop({ graceful: false })
   const source = fromPgBoss(database.pool)
-  expect(await moveWithACrash(source, runTheScript)).toBe(`{ moved: ${JOBS - 500}, withoutKey: 0 }\n`)
-  await expectAll((n) => `mail key ${n}`)
+  const moved = await moveWithACrash(source, () => runTheScript(THERE))
+  expect(moved).toBe(`{ moved: ${JOBS - 500}, withoutKey: 0 }\n`)
+  await expectAll((n) => (hasKey(n) ? `mail key ${n}` : null))
   expect(await source.next()).toEqual([])
+
+  expect(await runTheScriptBack()).toBe(`${JOBS}\n`)
+  // Moved here again, they are as they were.
+  expect(await moveJobs(app, database.pool, source)).toEqual({ moved: JOBS, withoutKey: 0 })
+  await expectAll(() => null)
 })
 
-test('10,000 jobs of graphile-worker arrive once, with delay, priority and key', async () => {
+test('10,000 jobs of graphile-worker arrive once, with delay, priority and key, and go back', async () => {
   interface Utils {
     migrate(): Promise<void>
     addJobs(jobs: readonly object[]): Promise<unknown>
@@ -157,11 +189,39 @@ test('10,000 jobs of graphile-worker arrive once, with delay, priority and key',
       ...(hasKey(n) ? { jobKey: `key ${n}` } : {}),
     })),
   )
-  await utils.release()
   const source = fromGraphileWorker(database.pool)
   expect(await moveWithACrash(source)).toEqual({ moved: JOBS - 500, withoutKey: 0 })
-  await expectAll((n) => `key ${n}`)
+  await expectAll((n) => (hasKey(n) ? `key ${n}` : null))
   expect(await source.next()).toEqual([])
+
+  await moveBackWithACrash(toGraphileWorker(utils))
+  await utils.release()
+  expect(await moveJobs(app, database.pool, source)).toEqual({ moved: JOBS, withoutKey: 0 })
+  await expectAll(() => expect.stringMatching(/^task_/))
+})
+
+test('what an interrupted move left in both places is removed from the source, once', async () => {
+  let jobs = [1, 2].map((n) => ({
+    ...{ id: String(n), type: 'mail', data: { n }, runAt: DUE, priority: 0, maxRetries: 1 },
+  }))
+  const source = {
+    name: 'a list',
+    next: async () => jobs.slice(0, 1),
+    remove: async (moved: Job[]) => {
+      jobs = jobs.filter(({ id }) => moved.every((job) => job.id !== id))
+      return moved.length
+    },
+  }
+  const crash = new Error('the process dies')
+  const dying = { ...source, remove: () => Promise.reject(crash) }
+  await expect(moveJobs(app, database.pool, dying)).rejects.toBe(crash)
+  const [first] = jobs
+  await removeMoved(database.pool, source)
+  expect(jobs.map(({ id }) => id)).toEqual(['2'])
+  // A later job with the same id stays.
+  if (first) jobs.unshift(first)
+  await removeMoved(database.pool, source)
+  expect(jobs.map(({ id }) => id)).toEqual(['1', '2'])
 })
 
 test('several jobs with one key arrive all; the first keeps it', async () => {
@@ -189,7 +249,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true })
 })
 
-test('10,000 jobs of BullMQ on Redis arrive once, with delay, priority and key', async () => {
+test('10,000 jobs of BullMQ on Redis arrive once, with delay, priority and key, and go back', async () => {
   const socket = path.join(folder, 'redis.sock')
   expect(spawnSync('redis-server', ['--version']).status, 'install redis-server').toBe(0)
   redis = spawn('redis-server', ['--port', '0', '--unixsocket', socket, '--dir', folder, '--save', ''], {
@@ -220,7 +280,11 @@ test('10,000 jobs of BullMQ on Redis arrive once, with delay, priority and key',
   const source = fromBullMq(queue)
   const { moved } = (await moveWithACrash(source)) as { moved: number }
   expect(moved).toBeLessThan(JOBS)
-  await expectAll((n) => `key ${n}`, [0, -7])
+  await expectAll((n) => (hasKey(n) ? `key ${n}` : null), [0, -7])
   expect(await source.next()).toEqual([])
+
+  await moveBackWithACrash(toBullMq(queue))
+  expect(await moveJobs(app, database.pool, source)).toEqual({ moved: JOBS, withoutKey: 0 })
+  await expectAll(() => expect.stringMatching(/^task_/), [0, -7])
   await queue.close()
 })
