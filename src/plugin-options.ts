@@ -58,7 +58,7 @@ export interface AsyncTasksOptions extends TaskSettingsInput {
    * `authorize`, but not `:taskId`, `:taskType` or `:name`, which are the routes' own. Default `/api/admin`.
    */
   prefix?: string
-  /** Mounts the admin page: true at `/admin/`, or as an object says. Needs `routes`. Default false. */
+  /** Mounts the admin page: true at `/admin/`, or an object of its options. Needs `routes`. Default false. */
   dashboard?: boolean | DashboardMount
   /** False: this process creates and shows tasks, but runs none. Default true. */
   executor?: boolean

@@ -101,7 +101,7 @@ export class Call {
     this.#run.out(`${this.isJson ? JSON.stringify(value) : manyLines(toText())}\n`)
   }
 
-  /** The process ends with 1: a part failed, or something is ill. */
+  /** The process ends with 1: a part failed, or an illness was found. */
   fail(): void {
     this.#run.exitCode = 1
   }

@@ -21,7 +21,7 @@ export function createProgram(run: CommandRun): Command {
     .addHelpText(
       'after',
       `${examples('doctor', 'list --status failed', 'retry task_0198c5a0f7e27c1a8b9d3e4f5a6b7c8d')}
-Exit codes: 0 done, 1 failed or something is ill, 2 wrong usage.`,
+Exit codes: 0 done, 1 failed or an illness was found, 2 wrong usage.`,
     )
   for (const create of COMMANDS) program.addCommand(create(run))
   for (const command of [program, ...allOf(program)]) {

@@ -196,12 +196,12 @@ export class TasksClient<Handlers = unknown> {
     return decodeErrorGroup(await this.#get(groupPath(groupId), options))
   }
 
-  /** Marks it as seen, until it is back after a day without failures. @throws TasksApiError `ERROR_GROUP_NOT_FOUND` */
+  /** Marks it as seen, until it fails again after a day without failures. @throws TasksApiError `ERROR_GROUP_NOT_FOUND` */
   async markErrorGroupSeen(groupId: string, options?: CallOptions): Promise<ErrorGroup> {
     return decodeErrorGroup(await this.#post(`${groupPath(groupId)}/seen`, options))
   }
 
-  /** Takes the mark back. @throws TasksApiError `ERROR_GROUP_NOT_FOUND` */
+  /** Removes the mark. @throws TasksApiError `ERROR_GROUP_NOT_FOUND` */
   async markErrorGroupUnseen(groupId: string, options?: CallOptions): Promise<ErrorGroup> {
     return decodeErrorGroup(await this.#post(`${groupPath(groupId)}/unseen`, options))
   }
@@ -272,7 +272,7 @@ export class TasksClient<Handlers = unknown> {
     return decodeScheduleTicks(await this.#get('/schedule-ticks', options)).schedules
   }
 
-  /** Lists who changed what, newest first, 100 per page; refused changes are among it. For admins and viewers. */
+  /** Lists who changed what, newest first, 100 per page, refused changes included. For admins and viewers. */
   async listAudit(query: AuditQuery = {}, options?: CallOptions): Promise<AuditPage> {
     return decodeAudit(await this.#get('/audit', { ...options, query }))
   }

@@ -44,7 +44,7 @@ export interface ExecutorRun {
 
 /** What an executor runs, and what it ran in the last 15 minutes. */
 export interface ExecutorRuns {
-  /** Of each five seconds failures and the longest runs, at most 30. */
+  /** Failures and the longest runs of each five seconds, at most 30. */
   runs: ExecutorRun[]
   /** Runs of this time that are not among them. */
   omitted: number

@@ -40,8 +40,8 @@ export interface TaskQuery extends TaskFilter {
   /** Id of the executor of the latest attempt. See `searched` of the list. */
   executorId?: string | undefined
   /**
-   * `duration`: of the latest attempt; `waiting`: from its due time to its start, or to now. All but `created` sort as many
-   * tasks as `searched` of the list tells. Default `created`.
+   * `duration`: of the latest attempt; `waiting`: from its due time to its start, or to now. All orders but `created` sort
+   * only the tasks that `searched` of the list counts. Default `created`.
    */
   sort?: TaskSort | undefined
   /** Number of the page, from 1. `page` × `pageSize` is at most 10,000 over REST: use `cursor` beyond. Default 1. */
@@ -66,7 +66,7 @@ export interface LogQuery {
   beforeId?: number | undefined
   /** Only lines written from then on. */
   since?: Date | undefined
-  /** Only lines that contain it, in any case; 1 … 200 characters. A call looks at 50,000 lines: see `nextId`. */
+  /** Only lines that contain it, in any case; 1 … 200 characters. A call scans 50,000 lines: see `nextId`. */
   q?: string | undefined
   /** `asc`: oldest first. Default `asc`. */
   order?: 'asc' | 'desc' | undefined
@@ -97,7 +97,7 @@ export interface NewTask {
    * the same type, it takes the params, priority, due time, expiry, retries and timeout. Default `return`.
    */
   onDuplicate?: 'return' | 'reject' | 'replace'
-  /** Milliseconds from its creation by which replacements may put a task off, at most ten years. Default: any. */
+  /** Milliseconds after its creation beyond which replacements do not postpone it, at most ten years. Default: no limit. */
   maxDelayMs?: number
 }
 

@@ -22,7 +22,7 @@ export interface HealthReason {
   code: HealthCode
   /** How bad it is. */
   level: Exclude<HealthLevel, 'green'>
-  /** It in English, without names. */
+  /** A description in English, without names. */
   text: string
   /** Where to look: at most 20 names of each kind. */
   evidence: {

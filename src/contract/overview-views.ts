@@ -1,7 +1,7 @@
 /** How far back an overview reaches: in spans of a minute, of 15 minutes, or of an hour. */
 export type OverviewRange = '1h' | '24h' | '7d'
 
-/** How long half, 95 % and 99 % of them took at most, in milliseconds; at most 42 % above or below the exact value. */
+/** Percentiles of a duration in milliseconds, at most 42 % above or below the exact value. */
 export interface Percentiles {
   /** How many were counted. */
   count: number

@@ -170,11 +170,11 @@ export interface TaskLogLine {
 export interface TaskLogPage {
   /** The lines of the page. */
   logs: TaskLogLine[]
-  /** How many lines match; with `q`, how many lines there are to look through. */
+  /** How many lines match; with `q`, how many lines there are to search. */
   total: number
-  /** With `q`: how many lines were looked through. */
+  /** With `q`: how many lines were searched. */
   searched?: number | undefined
-  /** With `q`: the `afterId`, or `beforeId` with `order: 'desc'`, that goes on; null: all were looked through. */
+  /** With `q`: the `afterId`, or `beforeId` with `order: 'desc'`, that continues the search; null: all were searched. */
   nextId?: number | null | undefined
   /** Number of the page, from 1. */
   page: number

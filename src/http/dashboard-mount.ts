@@ -1,4 +1,4 @@
-/** The admin page in your app: where it is, who logs in how, and what it says of your app. */
+/** The admin page in your app: its path, how users log in, and how it names and links your app. */
 export interface DashboardMount {
   /** Path of the page, such as `/ops`, which nothing else uses, not even the routes. Default `/admin`. */
   prefix?: string

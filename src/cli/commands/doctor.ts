@@ -6,9 +6,9 @@ import { count } from '../output.ts'
 
 export function doctorCommand(run: CommandRun): Command {
   return new Command('doctor')
-    .summary('looks for what is ill in the database and the processes, and says what helps')
+    .summary('diagnoses the database and the processes, and suggests remedies')
     .description(
-      'looks for what is ill in the database and the processes that use it, and says what was seen and what helps, the safest first. It changes nothing, and ends with 1 if something is ill',
+      'diagnoses the database and the processes that use it, and shows each illness with its evidence and its remedies, the safest first. It changes nothing, and exits with 1 if it finds one',
     )
     .addHelpText('after', examples('doctor', 'doctor --json'))
     .action(
@@ -29,6 +29,6 @@ function describe({ healthy, illnesses, notChecked }: Diagnosis): string {
     ].join('\n'),
   )
   const unseen = notChecked.map((what) => `not checked: ${what}`)
-  const end = healthy ? 'nothing is ill' : `${count(illnesses.length, 'illness', 'illnesses')}`
+  const end = healthy ? 'no illness found' : `${count(illnesses.length, 'illness', 'illnesses')}`
   return [...parts, [...unseen, end].join('\n')].join('\n\n')
 }

@@ -58,7 +58,7 @@ function withoutParams(answer: unknown): unknown {
 
 function readTools({ manager, db, call }: ManagerCall): Tool[] {
   return [
-    tool('doctor', 'What is ill in the database and the processes, with evidence and remedies', {}, () =>
+    tool('doctor', 'Illnesses of the database and the processes, with evidence and remedies', {}, () =>
       diagnose(call),
     ),
     tool('status', 'Counts of tasks by status and type, executors, and paused types', {}, async () => ({

@@ -29,8 +29,8 @@ export interface CreateTaskOptions extends ActorOptions {
    */
   onDuplicate?: 'return' | 'reject' | 'replace'
   /**
-   * How long after its creation a task may be due by a replacement, in milliseconds, 0 … ten years: replacements put it
-   * off no further. Only with `onDuplicate: 'replace'`. Default: as long as they come.
+   * Milliseconds after its creation beyond which replacements do not postpone a task, 0 … ten years. Only with
+   * `onDuplicate: 'replace'`. Default: no limit.
    */
   maxDelayMs?: number
   /** Overrides the key of a type that declares `concurrencyKey`, 1 … 200 characters. Default: the type's. */

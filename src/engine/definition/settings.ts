@@ -54,8 +54,8 @@ export interface TaskSettingsInput {
    */
   retentionDays?: number | undefined
   /**
-   * Days that entries of the audit are kept, 0 … 36,500 (indefinitely). Of apps that share a database and schema the
-   * shortest time counts. Default 365.
+   * Days that entries of the audit are kept, 0 … 36,500 (indefinitely). If several apps share a database and
+   * schema, the shortest setting applies. Default 365.
    */
   auditRetentionDays?: number | undefined
   /** Newest lines that a task's log keeps, 100 … 100,000,000, temporarily up to 10 % more. Default 100,000. */

@@ -62,7 +62,7 @@ export class FleetMethods {
   }
 
   /**
-   * Tells what happened to tasks lately and what waits. A process adds what it counts every five seconds; one that is
+   * Returns what happened to tasks lately and what waits. A process adds what it counts every five seconds; one that is
    * killed loses the rest.
    *
    * @throws TaskError `INVALID_ARGUMENT`
@@ -72,13 +72,13 @@ export class FleetMethods {
     return this.#overviews.read(range, taskType ?? null)
   }
 
-  /** The same type by type. @throws TaskError `INVALID_ARGUMENT` */
+  /** The same for each type. @throws TaskError `INVALID_ARGUMENT` */
   async overviewByType(query: Pick<OverviewQuery, 'range'> = {}): Promise<OverviewByType> {
     const { range } = requireValid('overview query', overviewByTypeQuery, query)
     return this.#overviews.readByType(range)
   }
 
-  /** Tells whether tasks run, in time and with success, and if not, why. Event loop and warnings are those of this process. */
+  /** Reports whether tasks run, in time and with success, and if not, why. Event loop and warnings are those of this process. */
   health(): Promise<Health> {
     return this.#health.read()
   }
@@ -99,7 +99,7 @@ export class FleetMethods {
   }
 
   /**
-   * Marks an error group as seen, until it is back after a day without failures.
+   * Marks an error group as seen, until it fails again after a day without failures.
    *
    * @throws TaskError `ERROR_GROUP_NOT_FOUND`
    */
@@ -110,7 +110,7 @@ export class FleetMethods {
     )
   }
 
-  /** Takes the mark back. @throws TaskError `ERROR_GROUP_NOT_FOUND` */
+  /** Removes the mark. @throws TaskError `ERROR_GROUP_NOT_FOUND` */
   async markErrorGroupUnseen(groupId: string, options: ActorOptions = {}): Promise<ErrorGroup> {
     const actor = actorOf('mark options', options)
     return this.#audit.run({ actor, action: 'error.unseen', subject: groupId }, (change) =>

@@ -1,6 +1,6 @@
 export const activity = {
   title: 'Activity',
-  empty: 'No entry fits',
+  empty: 'No entry matches',
   emptyText: 'Every change by a user leaves an entry here, also one that was refused.',
   time: 'Time',
   actor: 'Who',

@@ -68,7 +68,7 @@ export const actions = {
     delete: (n: number) => `Delete ${tasks(n)}?`,
   },
   confirmText: {
-    cancel: 'Pending tasks will not start; running handlers are told to stop.',
+    cancel: 'Pending tasks will not start; running handlers are signalled to stop.',
     retry: 'They become pending again, with all their retries.',
     delete: 'With their params, results and logs, for good.',
   },

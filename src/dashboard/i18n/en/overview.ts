@@ -67,7 +67,7 @@ export const overview = {
   levels: { green: 'Healthy', amber: 'Needs a look', red: 'Not healthy', unknown: 'Unknown' },
   levelHints: {
     green: 'Executors are alive, nothing waits for long, and few tasks fail.',
-    unknown: 'The server has not said yet, or cannot be reached.',
+    unknown: 'The server has not reported yet, or cannot be reached.',
   },
   short: {
     DATABASE_AWAY: 'Database away',

@@ -39,7 +39,7 @@ export const detail = {
   stopping: 'Cancelled. The handler has not stopped yet and keeps its slot.',
   stuck: 'The handler ignores its signal. It keeps its slot until it returns or its process ends.',
   executorGone: (time: string) =>
-    `Its executor has not been heard of for ${time}. Another one takes the task over after the lease.`,
+    `Its executor has sent no heartbeat for ${time}. Another one takes the task over after the lease.`,
   waitsFor: {
     paused: 'Its type is paused: the task starts after the type is resumed.',
     executor: 'No executor has this type. The task waits for one.',
