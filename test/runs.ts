@@ -4,10 +4,10 @@ const ALL = 'test/**/*.test.ts'
 export const BROWSER = 'test/browser/**/*.test.ts'
 const SLOW = ['test/processes/**/*.test.ts', 'test/**/*.slow.test.ts']
 const ATTACKS = [
-  'test/http/{attacks,refused-requests}.slow.test.ts',
+  'test/http/{attacks,audit-random,fuzz,owner,refused-requests}.slow.test.ts',
   'test/browser/{cross-site,markup}.test.ts',
 ]
-const CHAOS = ['test/processes/chaos/**/*.test.ts']
+const CHAOS = ['test/processes/{chaos,replicas}/**/*.test.ts']
 const PACKAGE = ['test/package/**/*.test.ts']
 const LONG = ['test/**/*.long.test.ts']
 

@@ -101,11 +101,11 @@ const DIALOGS: [name: string, query: string, button: RegExp][] = [
 
 const WIDTHS = [390, 768, 1440, 1920]
 
-/** Resizes the page to each width, and expects that the check comes true there. */
-async function atEachWidth(name: string, check: () => Promise<void>): Promise<void> {
+/** Resizes the page to each width, and expects that what is read there becomes this. */
+async function atEachWidth(name: string, read: () => Promise<unknown>, expected: unknown): Promise<void> {
   for (const width of WIDTHS) {
     await page.setViewportSize({ width, height: 900 })
-    await expect.poll(check, { message: `${name} at ${width} pixels` }).toBeUndefined()
+    await expect.poll(read, { message: `${name} at ${width} pixels` }).toEqual(expected)
     if (PICTURES) {
       const file = path.join(PICTURES, `${name.replaceAll(' ', '-')}-${width}.png`)
       await page.screenshot({ path: file, fullPage: true })
@@ -113,14 +113,14 @@ async function atEachWidth(name: string, check: () => Promise<void>): Promise<vo
   }
 }
 
-const hasNoFaults = async () => expect(await findLayoutFaults(page)).toEqual([])
+const findFaults = () => findLayoutFaults(page)
 
 test.each(SCREENS)('nothing of the %s is cut off, covered or turned round', async (name, query, ready) => {
   await page.goto(`${server.origin}/admin/${query()}`)
   await page.locator(ready).first().waitFor()
   // The numbers of the header and the overview.
   await page.locator('.pill-slots').waitFor({ state: 'attached' })
-  await atEachWidth(name, hasNoFaults)
+  await atEachWidth(name, findFaults, [])
   const text = await page.evaluate(() => `${document.body.textContent}${document.title}`)
   // biome-ignore lint/suspicious/noControlCharactersInRegex: none of them may be left
   expect(text).not.toMatch(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b\u202a-\u202e\u2066-\u2069]/)
@@ -139,7 +139,7 @@ test('a long step leaves percent and count on a line each', async () => {
         return new Set([...range.getClientRects()].map(({ top }) => Math.round(top))).size
       }),
     )
-  await atEachWidth('long step', async () => expect(await countLines()).toEqual([1, 1]))
+  await atEachWidth('long step', countLines, [1, 1])
 })
 
 test('living executors come before dead ones, and none is cut off', async () => {
@@ -160,14 +160,14 @@ test('living executors come before dead ones, and none is cut off', async () => 
       )
       return cut.length + Math.max(0, (list?.scrollHeight ?? 0) - (list?.clientHeight ?? 0))
     })
-  await atEachWidth('executors of the overview', async () => expect(await countHidden()).toBe(0))
+  await atEachWidth('executors of the overview', countHidden, 0)
 })
 
 test('nothing of a selection is cut off, covered or turned round', async () => {
   await page.goto(`${server.origin}/admin/?view=tasks`)
   await page.getByLabel('Select all on this page').or(page.locator('.cell-select input')).last().check()
   await page.locator('.bulk').waitFor()
-  await atEachWidth('selection', hasNoFaults)
+  await atEachWidth('selection', findFaults, [])
 })
 
 test.each(DIALOGS)('nothing of the dialog “%s” is cut off, covered or turned round', async (...dialog) => {
@@ -175,7 +175,7 @@ test.each(DIALOGS)('nothing of the dialog “%s” is cut off, covered or turned
   await page.goto(`${server.origin}/admin/${query}`)
   await page.getByRole('button', { name: button, disabled: false }).first().click()
   await page.getByRole('dialog').waitFor()
-  await atEachWidth(name, hasNoFaults)
+  await atEachWidth(name, findFaults, [])
 })
 
 test('characters that turn text round are shown, and colour codes are not', async () => {

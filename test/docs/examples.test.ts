@@ -30,7 +30,7 @@ const ELSEWHERE: Record<string, Record<string, string>> = {
     'git grep': 'test/repository.test.ts',
   },
   'docs/audit.md': { curl: 'test/docs/commands.test.ts' },
-  'docs/benchmark.md': { 'npm run bench': 'test/bench/bench.slow.test.ts' },
+  'docs/benchmark.md': { 'npm run bench': 'test/bench/bench.long.test.ts' },
   'docs/cli.md': {
     'export DATABASE_URL': 'test/docs/command-line.test.ts',
     'npx fastify-async-tasks completion': 'test/docs/command-line.test.ts',
