@@ -26,6 +26,7 @@ test('a form that a session interrupts is there again for its person, and for no
   await app.register(asyncTasks, {
     connectionString,
     tasks,
+    dashboard: true,
     authorize: ({ headers }) => people.get(headers.authorization ?? ''),
   })
   const origin = await listen(app)
@@ -51,7 +52,9 @@ test('a form that a session interrupts is there again for its person, and for no
   await enterToken(page, 'of-eve')
   await page.getByText('Logged in as Eve').waitFor()
   await page.getByRole('heading', { level: 1, name: 'Schedules' }).waitFor()
-  if (await name().count()) expect(await name().inputValue()).toBe('')
+  expect(await page.getByRole('dialog').count()).toBe(0)
+  await page.getByRole('button', { name: 'New schedule' }).click()
+  expect(await name().inputValue()).toBe('')
 })
 
 test('the longest texts fit into every width, and axe finds nothing, in English and in Chinese', async () => {
