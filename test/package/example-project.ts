@@ -7,6 +7,7 @@ import { promisify } from 'node:util'
 import { beforeAll, inject, onTestFinished } from 'vitest'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { listeningAddress, root } from './installed-package.ts'
+import { npmEnv } from './npm-env.ts'
 import { packSources } from './pack.ts'
 
 let tarball: string | undefined
@@ -44,12 +45,11 @@ export class ExampleProject {
     this.blocks = [...readme.matchAll(/^```sh\n(.*?)^```$/gms)].map(([, text = '']) => text)
     this.manifest = JSON.parse(readFileSync(path.join(folder, 'package.json'), 'utf8'))
     this.#env = {
+      ...npmEnv(),
       PATH: `${folder}/node_modules/.bin:${root}/node_modules/.bin:${process.env.PATH}`,
-      HOME: process.env.HOME,
       DATABASE_URL: database.directUrl,
       PORT: '0',
       WORKER_PORT: '0',
-      npm_config_prefer_offline: 'true',
     }
   }
 

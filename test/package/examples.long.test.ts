@@ -136,7 +136,7 @@ test.runIf(HAS_CHROMIUM || process.env.CI)(
     await page.getByRole('button', { name: 'Import' }).click()
     const shown = page.getByRole('region', { name: 'Import' })
     await shown.getByText('completed: {"imported":2,"skipped":1}').waitFor()
-    await shown.getByText('WARN nobody is no address').waitFor()
+    await shown.getByText('WARNING nobody is no address').waitFor()
     expect(await shown.locator('progress').getAttribute('value')).toBe('100')
     const history = page.getByRole('list', { name: 'My imports' }).getByRole('listitem')
     await history.filter({ hasText: 'completed, 100 %' }).waitFor()

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { beforeAll, expect, onTestFinished, test } from 'vitest'
 import { createTestDatabase } from '../support/database.ts'
+import { npmEnv } from './npm-env.ts'
 import { root, run } from './pack.ts'
 
 /**
@@ -23,11 +24,7 @@ const asNode = process.getuid?.() === 0 ? { uid: NODE_ID, gid: NODE_ID } : {}
 const folder = mkdtempSync(path.join(tmpdir(), 'fastify-async-tasks-image-'))
 // That user has to reach what root copies there.
 chmodSync(folder, 0o755)
-const env: NodeJS.ProcessEnv = {
-  PATH: process.env.PATH,
-  HOME: process.env.HOME,
-  npm_config_prefer_offline: 'true',
-}
+const env = npmEnv()
 let command: string[] = []
 let healthCheck = ''
 let image = ''
