@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { registerHooks } from 'node:module'
+import nodeModule from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { PermanentError } from '../../definition/errors.ts'
 import type { TaskHandler } from '../../definition/task.ts'
@@ -96,7 +96,8 @@ let resolves = false
 export function resolveTypeScript(): void {
   if (resolves) return
   resolves = true
-  registerHooks({
+  // By name it would fail the import on an older Node, before the plugin can say which one it needs.
+  nodeModule.registerHooks({
     resolve(specifier, context, next) {
       try {
         return next(specifier, context)
