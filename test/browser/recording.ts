@@ -1,64 +1,60 @@
+import { once } from 'node:events'
 import { statSync } from 'node:fs'
 import path from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import type { Page } from 'playwright-core'
 import sharp from 'sharp'
+import { z } from 'zod'
 import { buildDashboardIfStale } from '../../src/cli/build-dashboard.ts'
+import { createTaskRegistry } from '../../src/engine/definition/registry.ts'
 import { logIn, openPage, PageServer } from './admin-page.ts'
+import { type Frame, record } from './frames.ts'
+import { addPointer, PointedHand } from './pointed-hand.ts'
 import { createScratchDatabase } from './scratch-database.ts'
 
 /**
- * Makes the moving picture of the README: `npm run recording`. Somebody creates a task with the form of the admin page, and
- * watches its progress and log until it is done.
+ * Makes the moving picture of the README: `npm run recording`. Somebody creates a task with the form of the admin page,
+ * watches its progress and log until it is done, does it again, and cancels that one.
  */
 
 const FILE = path.resolve(import.meta.dirname, '../../docs/images/live.webp')
 const SIZE = { width: 960, height: 600 }
-const MAX_BYTES = 1_000_000
-/** More frames make the file larger, and no clearer. */
-const FRAME_SECONDS = 0.15
-const LAST_FRAME_MS = 3_000
+const MAX_BYTES = 1_500_000
+const LAST_FRAME_MS = 1_500
+const PAGES = 30
+/** The second import waits here until it is cancelled, on a slow machine too. */
+const LAST_PAGES = [PAGES, 20]
 
-interface Frame {
-  readonly picture: Buffer
-  /** In seconds. */
-  readonly at: number
-}
+const importOrders = createTaskRegistry().task('import_orders', {
+  params: z.object({ shop: z.string().describe('Its address.'), since: z.iso.date().default('2026-01-01') }),
+})(async ({ shop }, ctx) => {
+  const lastPage = LAST_PAGES.shift() ?? PAGES
+  ctx.log.info(`importing orders of ${shop}`)
+  for (let page = 1; page <= lastPage; page += 1) {
+    await pause(70, undefined, { signal: ctx.signal })
+    ctx.progress(page, PAGES, `page ${page}`)
+    if (page === 17) ctx.log.warn('order 4711 has no address', { order: 4_711 })
+    else if (page % 5 === 0) ctx.log.info(`${page * 50} orders saved`)
+  }
+  if (lastPage < PAGES) await once(ctx.signal, 'abort')
+  return { orders: PAGES * 50 }
+})
 
-/** Every change of the page while somebody does something there. */
-async function record(page: Page, act: () => Promise<void>): Promise<Frame[]> {
-  const session = await page.context().newCDPSession(page)
-  const frames: Frame[] = []
-  session.on('Page.screencastFrame', ({ data, metadata, sessionId }) => {
-    frames.push({ picture: Buffer.from(data, 'base64'), at: metadata.timestamp ?? 0 })
-    void session.send('Page.screencastFrameAck', { sessionId })
-  })
-  await session.send('Page.startScreencast', { format: 'png' })
-  await act()
-  await session.send('Page.stopScreencast')
-  return frames
-}
-
-/** The last one of each short while. */
-function thinOut(frames: readonly Frame[]): Frame[] {
-  return frames.filter((frame, i) => {
-    const next = frames[i + 1]
-    return !next || Math.floor(next.at / FRAME_SECONDS) > Math.floor(frame.at / FRAME_SECONDS)
-  })
-}
-
-async function loadHalfAYear(page: Page): Promise<void> {
-  await pause(1_000)
-  await page.getByRole('link', { name: 'New task' }).click()
-  await page.getByLabel('Type', { exact: true }).selectOption('backfill_by_range')
-  await pause(700)
-  await page.getByLabel('startDate').fill('2025-01-01')
+async function importTwice(hand: PointedHand): Promise<void> {
+  const { page } = hand
+  const badge = (status: string) => page.locator('.task-title .badge', { hasText: status }).waitFor()
   await pause(500)
-  await page.getByLabel('endDate').fill('2025-06-30')
-  await pause(700)
-  await page.getByRole('button', { name: 'Create task' }).click()
-  await page.locator('.task-title .badge', { hasText: 'Completed' }).waitFor()
+  await hand.click(page.getByRole('link', { name: 'New task' }))
+  await hand.choose(page.getByLabel('Type', { exact: true }), 'import_orders')
+  await hand.type(page.getByLabel('shop'), 'tea.example')
+  await hand.click(page.getByRole('button', { name: 'Create task' }))
+  await badge('Completed')
   await pause(500)
+  await hand.click(page.getByRole('link', { name: 'Duplicate' }))
+  await hand.click(page.getByRole('button', { name: 'Create task' }))
+  await page.locator('.log .line', { hasText: '250 orders' }).waitFor()
+  await hand.click(page.getByRole('button', { name: 'Cancel', exact: true }))
+  await badge('Cancelled')
+  await pause(300)
 }
 
 async function write(frames: readonly Frame[]): Promise<void> {
@@ -68,7 +64,7 @@ async function write(frames: readonly Frame[]): Promise<void> {
   })
   const pictures = frames.map(({ picture }) => picture)
   await sharp(pictures, { join: { animated: true } })
-    .webp({ loop: 0, delay, quality: 70, effort: 6 })
+    .webp({ loop: 0, delay, lossless: true, effort: 4 })
     .toFile(FILE)
   const { size } = statSync(FILE)
   const seconds = delay.reduce((sum, ms) => sum + ms, 0) / 1_000
@@ -77,7 +73,7 @@ async function write(frames: readonly Frame[]): Promise<void> {
 }
 
 await buildDashboardIfStale({ info: console.log, error: console.error })
-const server = await PageServer.start(await createScratchDatabase())
+const server = await PageServer.start(await createScratchDatabase(), [importOrders])
 try {
   for (const type of ['init_stocks', 'init_sectors']) {
     const { taskId } = await server.app.tasks.createTask(type, {})
@@ -87,8 +83,11 @@ try {
   try {
     await logIn(page)
     await page.locator('tr[data-task]').first().waitFor()
+    // The start of browser and server has kept the process busy.
+    await page.locator('.pill-green').waitFor()
     await page.evaluate(() => document.fonts.ready.then(() => {}))
-    await write(thinOut(await record(page, () => loadHalfAYear(page))))
+    await addPointer(page)
+    await write(await record(page, () => importTwice(new PointedHand(page))))
   } finally {
     await browser.close()
   }
