@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { errorGroupId, taskTypeName } from './requests.ts'
+import { errorGroupId, flagInQuery, taskTypeName } from './requests.ts'
 import { instant } from './task.ts'
 
 export type { ErrorGroup, ErrorGroupQuery } from './error-group-views.ts'
@@ -8,10 +8,7 @@ export const errorGroupPath = z.object({ groupId: errorGroupId })
 
 export const errorGroupQuery = z.strictObject({
   taskType: taskTypeName.optional().describe('Default: all types.'),
-  seen: z
-    .preprocess((value) => (value === 'true' ? true : value === 'false' ? false : value), z.boolean())
-    .optional()
-    .describe('`true`: marked as seen; `false`: not. Default: both.'),
+  seen: flagInQuery.optional().describe('`true`: marked as seen; `false`: not. Default: both.'),
 })
 
 const count = z.int().min(0)

@@ -68,6 +68,8 @@ export interface LogQuery {
   since?: Date | undefined
   /** Only lines that contain it, in any case; 1 … 200 characters. A call scans 50,000 lines: see `nextId`. */
   q?: string | undefined
+  /** False: leaves out `total`, which takes long to count in a log of a million lines. Default true. */
+  total?: boolean | undefined
   /** `asc`: oldest first. Default `asc`. */
   order?: 'asc' | 'desc' | undefined
 }

@@ -13,6 +13,12 @@ export const MAX_PAGE_SIZE = 200
 const inQuery = <T extends z.ZodType<number>>(number: T) =>
   z.preprocess((value) => (typeof value === 'string' && value.trim() !== '' ? Number(value) : value), number)
 
+/** `true` or `false` in a query string. */
+export const flagInQuery = z.preprocess(
+  (value) => (value === 'true' ? true : value === 'false' ? false : value),
+  z.boolean(),
+)
+
 const page = inQuery(z.int().min(1)).default(1)
 const pageSize = inQuery(z.int().min(1).max(MAX_PAGE_SIZE)).default(50)
 
@@ -231,5 +237,8 @@ export const listLogsQuery = z.strictObject({
   q: logText
     .optional()
     .describe('Lines that contain it. A call looks at 50,000 lines; `nextId` is where the next one goes on.'),
+  total: flagInQuery
+    .default(true)
+    .describe('`false` leaves `total` out, which takes long to count in a log of a million lines.'),
   order: z.enum(['asc', 'desc']).default('asc'),
 })

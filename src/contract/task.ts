@@ -166,7 +166,7 @@ export const taskLogLine = z.object({
 
 export const taskLogPage = z.object({
   logs: z.array(taskLogLine),
-  total: z.int().min(0),
+  total: z.int().min(0).optional().describe('Absent with `total=false`.'),
   searched: z.int().min(0).optional().describe('With `q`: how many lines were looked through.'),
   nextId: z
     .int()

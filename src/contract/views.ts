@@ -170,8 +170,8 @@ export interface TaskLogLine {
 export interface TaskLogPage {
   /** The lines of the page. */
   logs: TaskLogLine[]
-  /** How many lines match; with `q`, how many lines there are to search. */
-  total: number
+  /** How many lines match; with `q`, how many lines there are to search. Absent: it was not asked for. */
+  total?: number | undefined
   /** With `q`: how many lines were searched. */
   searched?: number | undefined
   /** With `q`: the `afterId`, or `beforeId` with `order: 'desc'`, that continues the search; null: all were searched. */

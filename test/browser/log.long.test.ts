@@ -37,26 +37,41 @@ afterAll(async () => {
 
 const last = () => page.locator('.line', { hasText: `row ${LINES}:` })
 
+/** Milliseconds from the next click until the end of the log is drawn, by the clock of the page. */
+const timeUntilEnd = () =>
+  page.evaluate(
+    (end) =>
+      new Promise<number>((resolve) => {
+        addEventListener(
+          'click',
+          ({ timeStamp }) => {
+            const look = () => {
+              const log = document.querySelector('.log')
+              const isThere = log?.querySelector('.line:last-child')?.textContent.includes(end)
+              const isAtEnd = log && log.scrollHeight - log.scrollTop - log.clientHeight < 30
+              if (isThere && isAtEnd) resolve(performance.now() - timeStamp)
+              else requestAnimationFrame(look)
+            }
+            look()
+          },
+          { capture: true, once: true },
+        )
+      }),
+    `row ${LINES}:`,
+  )
+
 test(`a log of ${LINES} lines opens at its end in less than ${MAX_OPEN_MS} ms`, async () => {
   const times: number[] = []
   for (let i = 0; i < 5; i += 1) {
     await page.goto(`${server.origin}/admin/?view=tasks`)
     await page.locator('tr[data-task]').first().waitFor()
-    const from = performance.now()
+    const time = timeUntilEnd()
     await page.locator(`tr[data-task="${taskId}"] .task-link`).click()
-    await last().waitFor()
-    await page.waitForFunction(() => {
-      const log = document.querySelector('.log')
-      return log && log.scrollHeight - log.scrollTop - log.clientHeight < 30
-    })
-    times.push(performance.now() - from)
+    times.push(await time)
   }
   console.log(`opened in ${times.map((ms) => ms.toFixed(0)).join(', ')} ms`)
   expect(Math.max(...times)).toBeLessThan(MAX_OPEN_MS)
-  await page
-    .getByText(`of ${LINES.toLocaleString('en')}`, { exact: false })
-    .first()
-    .waitFor()
+  await page.getByText(/of 1,000,00\d lines/).waitFor()
 })
 
 test('it is searched to its first line, and says how far it went', async () => {

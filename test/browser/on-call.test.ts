@@ -1,4 +1,4 @@
-import type { Page } from 'playwright-core'
+import type { Page, Route } from 'playwright-core'
 import { expect, test } from 'vitest'
 import { addUser, USER } from '../http/bundled-server.ts'
 import type { TestDatabase } from '../support/database.ts'
@@ -119,6 +119,28 @@ test('a long log opens at its end, and is searched to its beginning', async () =
   await page.getByLabel('Search in the log').fill('row 5:')
   await page.locator('.line', { hasText: 'row 5:' }).waitFor()
   await page.getByText('Searched 1,503 of 1,503 lines').waitFor()
+})
+
+test('the lines of a log, and those that join, do not wait for its count', async () => {
+  const { taskId } = await server.app.tasks.createTask('watch_inbox', {})
+  await database.pool.query(
+    `insert into async_task_logs (task_id, level, message, attempt)
+     select $1, 'INFO', 'row ' || n, 1 from generate_series(1, 300) n`,
+    [taskId],
+  )
+  const counts: Route[] = []
+  const isCount = (url: URL) => url.pathname.endsWith('/logs') && url.searchParams.get('total') !== 'false'
+  await page.route(isCount, (route) => void counts.push(route))
+  await visit(`?task=${taskId}`)
+  await page.locator('.line', { hasText: 'row 300' }).waitFor()
+  await server.app.tasks.logMessage(taskId, 'INFO', 'one more')
+  await page.locator('.line', { hasText: 'one more' }).waitFor()
+  await expect.poll(() => counts.length).toBe(1)
+  await counts[0]?.continue()
+  await page.unrouteAll({ behavior: 'ignoreErrors' })
+  await page.getByText(/^6\d of 30\d lines/).waitFor()
+  await server.app.tasks.cancelTask(taskId)
+  await server.app.tasks.waitFor(taskId)
 })
 
 test('the count of lines goes on where more lines join than the page keeps', async () => {

@@ -18,6 +18,18 @@ describe('logs', () => {
     expect(page.logs[0]).toMatchObject({ level: 'INFO', attempt: 1, createdAt: expect.stringMatching(/Z$/) })
   })
 
+  test('are not counted for whoever asks for no total', async () => {
+    const page = (await get(`/tasks/${taskId}/logs?total=false&pageSize=2`)).json()
+    expect(page).toEqual({ logs: [expect.anything(), expect.anything()], page: 1, pageSize: 2 })
+    expect((await get(`/tasks/${taskId}/logs?total=true`)).json()).toMatchObject({ total: 6 })
+    const found = (await get(`/tasks/${taskId}/logs?total=false&q=last`)).json()
+    expect(found).toEqual({
+      ...{ logs: [expect.anything()], searched: 6, nextId: null, page: 1, pageSize: 50 },
+    })
+    const refused = (await get(`/tasks/${taskId}/logs?total=0`)).json()
+    expect(refused).toMatchObject({ code: 'INVALID_REQUEST', errors: [{ pointer: '/total' }] })
+  })
+
   test('are filtered by level, ordered, and continued after an id', async () => {
     const warnings = (await get(`/tasks/${taskId}/logs?level=WARNING`)).json()
     expect(warnings).toMatchObject({ total: 1, logs: [{ message: 'last line' }] })

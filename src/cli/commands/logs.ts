@@ -29,7 +29,7 @@ export function logsCommand(run: CommandRun): Command {
 async function* storedLines({ manager, call }: ManagerCall, taskId: string): AsyncGenerator<TaskLogLine> {
   let afterId = 0
   while (!call.signal.aborted) {
-    const { logs } = await manager.listLogs(taskId, { afterId, pageSize: MAX_PAGE_SIZE })
+    const { logs } = await manager.listLogs(taskId, { afterId, pageSize: MAX_PAGE_SIZE, total: false })
     yield* logs
     afterId = logs.at(-1)?.id ?? 0
     if (logs.length < MAX_PAGE_SIZE) return

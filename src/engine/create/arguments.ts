@@ -161,6 +161,7 @@ export const logQuery = z.strictObject({
   beforeId: z.int().min(0).optional(),
   since: instant.optional(),
   q: logText.optional(),
+  total: z.boolean().optional(),
   order: z.enum(['asc', 'desc']).optional(),
 })
 

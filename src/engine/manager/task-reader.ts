@@ -12,7 +12,6 @@ import {
   countTasks,
   findStatuses,
   findTask,
-  type LogFilter,
   listLogs,
   listTasks,
   searchIds,
@@ -86,25 +85,24 @@ export class TaskReader {
     // Reads the status alone: params may be megabytes, and followers read page after page.
     const exists = TASK_ID.test(taskId) && (await findStatuses(this.#db, [taskId])).has(taskId)
     if (!exists) throw taskNotFound(taskId)
-    const { page = 1, pageSize = DEFAULT_PAGE_SIZE, order = 'asc', q, ...filter } = query
-    if (q !== undefined) return this.#searchLogs(taskId, { ...filter, q }, { pageSize, order })
-    const [rows, total] = await Promise.all([
-      listLogs(this.#db, taskId, filter, { limit: pageSize, offset: (page - 1) * pageSize, order }),
-      countLogs(this.#db, taskId, filter),
+    const {
+      page = 1,
+      pageSize = DEFAULT_PAGE_SIZE,
+      order = 'asc',
+      q,
+      total: isCounted = true,
+      ...filter
+    } = query
+    const limits = { limit: pageSize, order }
+    const [found, total] = await Promise.all([
+      q === undefined
+        ? listLogs(this.#db, taskId, filter, { ...limits, offset: (page - 1) * pageSize }).then((rows) => ({
+            rows,
+          }))
+        : searchLogs(this.#db, taskId, { ...filter, q }, limits),
+      isCounted ? countLogs(this.#db, taskId, filter) : undefined,
     ])
-    return { logs: rows.map(toLogLine), total, page, pageSize }
-  }
-
-  async #searchLogs(
-    taskId: string,
-    filter: LogFilter & { q: string },
-    { pageSize, order }: { pageSize: number; order: 'asc' | 'desc' },
-  ): Promise<TaskLogPage> {
-    const { q: _q, ...all } = filter
-    const [{ rows, searched, nextId }, total] = await Promise.all([
-      searchLogs(this.#db, taskId, filter, { limit: pageSize, order }),
-      countLogs(this.#db, taskId, all),
-    ])
-    return { logs: rows.map(toLogLine), total, searched, nextId, page: 1, pageSize }
+    const { rows, ...search } = found
+    return { logs: rows.map(toLogLine), total, ...search, page: q === undefined ? page : 1, pageSize }
   }
 }

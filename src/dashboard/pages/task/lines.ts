@@ -2,6 +2,8 @@ import type { LogLevel, TaskLogLine } from '../../../client/index.ts'
 import { client } from '../../client.ts'
 
 export const PAGE_SIZE = 200
+/** Of the end of a log: more than a screen, and soon drawn. */
+export const END_SIZE = 60
 /** Lines kept in the page; the download has all. */
 export const MAX_LINES = 2_000
 
@@ -10,32 +12,33 @@ export const LOG_LEVELS = ['DEBUG', 'INFO', 'WARNING', 'ERROR'] as const satisfi
 type Level = LogLevel | ''
 
 const ofLevel = (level: Level) => (level === '' ? {} : { level })
+/** Not counted: the lines do not wait for the count of a million others. */
+const ONE_PAGE = { pageSize: PAGE_SIZE, total: false } as const
 
-/** The newest lines, oldest first; before a line where one is given. */
-export async function readBefore(
-  taskId: string,
-  level: Level,
-  beforeId: number | undefined,
-  signal?: AbortSignal,
-): Promise<TaskLogLine[]> {
-  const query = { order: 'desc', pageSize: PAGE_SIZE, beforeId, ...ofLevel(level) } as const
-  const { logs } = await client.listLogs(taskId, query, { signal })
-  return logs.reverse()
+/** The newest lines, oldest first. */
+export async function readEnd(taskId: string, level: Level, signal?: AbortSignal): Promise<TaskLogLine[]> {
+  const query = { ...ONE_PAGE, pageSize: END_SIZE, order: 'desc', ...ofLevel(level) } as const
+  return (await client.listLogs(taskId, query, { signal })).logs.reverse()
+}
+
+export async function readBefore(taskId: string, level: Level, beforeId: number): Promise<TaskLogLine[]> {
+  const query = { ...ONE_PAGE, order: 'desc', beforeId, ...ofLevel(level) } as const
+  return (await client.listLogs(taskId, query)).logs.reverse()
 }
 
 export async function readAfter(taskId: string, level: Level, afterId: number): Promise<TaskLogLine[]> {
-  return (await client.listLogs(taskId, { afterId, pageSize: PAGE_SIZE, ...ofLevel(level) })).logs
+  return (await client.listLogs(taskId, { ...ONE_PAGE, afterId, ...ofLevel(level) })).logs
 }
 
 /** The first line from an instant on; undefined: there is none. */
 export async function findLineAt(taskId: string, level: Level, since: Date): Promise<number | undefined> {
-  return (await client.listLogs(taskId, { since, pageSize: 1, ...ofLevel(level) })).logs[0]?.id
+  return (await client.listLogs(taskId, { ...ONE_PAGE, since, pageSize: 1, ...ofLevel(level) })).logs[0]?.id
 }
 
 /** How many lines there are by now, and the newest of them. */
 export async function countLines(taskId: string, level: Level, signal: AbortSignal) {
   const query = { order: 'desc', pageSize: 1, ...ofLevel(level) } as const
-  const { logs, total } = await client.listLogs(taskId, query, { signal })
+  const { logs, total = 0 } = await client.listLogs(taskId, query, { signal })
   return { total, lastId: logs[0]?.id ?? 0 }
 }
 
@@ -49,7 +52,7 @@ export function mergeLines(...parts: readonly (readonly TaskLogLine[])[]): TaskL
 export async function downloadLog(taskId: string): Promise<void> {
   const parts: string[] = []
   for (let afterId = 0; ; ) {
-    const { logs } = await client.listLogs(taskId, { afterId, pageSize: PAGE_SIZE })
+    const { logs } = await client.listLogs(taskId, { ...ONE_PAGE, afterId })
     for (const line of logs) parts.push(formatLine(line))
     const last = logs.at(-1)
     if (!last || logs.length < PAGE_SIZE) break

@@ -1,4 +1,4 @@
-import { type MouseEvent, type ReactNode, useLayoutEffect, useRef } from 'react'
+import { type MouseEvent, memo, type ReactNode, useLayoutEffect, useRef } from 'react'
 import type { TaskLogLine } from '../../../client/index.ts'
 import { LongText } from '../../components/foreign.tsx'
 import { ansiParts } from '../../i18n/ansi.ts'
@@ -125,8 +125,15 @@ function findAnchor(log: HTMLElement): { id: string; top: number } | undefined {
   return line && { id: line.dataset.line ?? '', top: line.offsetTop - log.scrollTop }
 }
 
-function Line(props: { taskId: string; line: TaskLogLine; isMarked: boolean; isFirst: boolean }) {
-  const { taskId, line, isMarked, isFirst } = props
+interface LineProps {
+  readonly taskId: string
+  readonly line: TaskLogLine
+  readonly isMarked: boolean
+  readonly isFirst: boolean
+}
+
+/** Remembered: a line that joins does not draw thousands of others again. */
+const Line = memo(function Line({ taskId, line, isMarked, isFirst }: LineProps) {
   const text = useText()
   const shownZone = useStore(zone)
   const { id, level, message, createdAt, attempt, data } = line
@@ -154,7 +161,7 @@ function Line(props: { taskId: string; line: TaskLogLine; isMarked: boolean; isF
       </div>
     </>
   )
-}
+})
 
 /** Stays where one is. Thousands of them are no stops for the keyboard: the jump to a time names a line, too. */
 function LineLink({ to, title, children }: { to: Query; title: string; children: ReactNode }) {

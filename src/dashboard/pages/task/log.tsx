@@ -1,5 +1,5 @@
 import { type FormEvent, useState } from 'react'
-import type { LogLevel, TaskDetail, TaskLogLine } from '../../../client/index.ts'
+import type { LogLevel, TaskDetail } from '../../../client/index.ts'
 import { Icon } from '../../components/icon.tsx'
 import { InstantInput } from '../../components/instant-input.tsx'
 import { useText } from '../../i18n/text.ts'
@@ -9,18 +9,18 @@ import { downloadLog, LOG_LEVELS } from './lines.ts'
 import { LogLines } from './log-lines.tsx'
 import { type LogSearch, useLogSearch } from './use-log-search.ts'
 import { type LogWindow, useLogWindow } from './use-log-window.ts'
-import { isActive } from './use-task-feed.ts'
+import { isActive, type TaskFeed } from './use-task-feed.ts'
 
 type Follow = (follows: boolean) => void
 
 interface Props {
   readonly task: TaskDetail
-  readonly fresh: readonly TaskLogLine[]
+  readonly feed: Pick<TaskFeed, 'end' | 'fresh'>
   /** The line that the address names. */
   readonly lineId: number | undefined
 }
 
-export function Log({ task, fresh, lineId }: Props) {
+export function Log({ task, feed, lineId }: Props) {
   const text = useText()
   const [level, setLevel] = useState<LogLevel | ''>('')
   const [search, setSearch] = useState('')
@@ -29,7 +29,7 @@ export function Log({ task, fresh, lineId }: Props) {
   const [isFollowing, setFollowing] = useState(lineId === undefined)
   const { taskId } = task
   const canGrow = isActive(task)
-  const log = useLogWindow({ taskId, level, fresh, canGrow, startAt: lineId })
+  const log = useLogWindow({ taskId, level, ...feed, canGrow, startAt: lineId })
   const found = useLogSearch(taskId, level, search.trim())
   const lines = found?.found ?? log.lines
   const follow = (follows: boolean) => {

@@ -78,7 +78,7 @@ function Detail(props: { task: TaskDetail; feed: TaskFeed; lineId: number | unde
       <Bars task={task} />
       <div className="task-columns">
         <div className="task-main">
-          <Log task={task} fresh={feed.fresh} lineId={lineId} />
+          <Log task={task} feed={feed} lineId={lineId} />
           <Attempts task={task} />
           <Steps task={task} isStopping={stopping !== 'no'} onChange={feed.put} />
         </div>

@@ -33,13 +33,19 @@ export function useLogSearch(taskId: string, level: LogLevel | '', wanted: strin
   const [state, setState] = useState<State>()
   const running = useRef<AbortController>(undefined)
   const search = async (before: State | undefined, signal: AbortSignal) => {
-    let { found, searched, nextId } = before ?? { found: [], searched: 0, nextId: undefined }
+    let { found, searched, total, nextId } = before ?? {
+      found: [],
+      searched: 0,
+      total: undefined,
+      nextId: undefined,
+    }
     const start = found.length
     for (;;) {
       const query = {
         q: wanted,
         order: 'desc',
         pageSize: PAGE_SIZE,
+        total: total === undefined,
         ...(level === '' ? {} : { level }),
       } as const
       const position = nextId === undefined || nextId === null ? {} : { beforeId: nextId }
@@ -47,9 +53,10 @@ export function useLogSearch(taskId: string, level: LogLevel | '', wanted: strin
       if (signal.aborted) return
       found = mergeLines(page?.logs ?? [], found)
       searched += page?.searched ?? 0
+      total ??= page?.total
       nextId = page?.nextId ?? null
       const isOver = nextId === null || found.length - start >= PAGE_SIZE
-      setState({ key, found, searched, total: page?.total ?? searched, isSearching: !isOver, nextId })
+      setState({ key, found, searched, total: total ?? searched, isSearching: !isOver, nextId })
       if (isOver) return
     }
   }

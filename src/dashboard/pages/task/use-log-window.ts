@@ -3,21 +3,30 @@ import { useEffect, useMemo, useRef, useState } from 'react'
 import type { LogLevel, TaskLogLine } from '../../../client/index.ts'
 import { every } from '../../state/queries.ts'
 import { attempt } from '../../state/toasts.ts'
-import { countLines, findLineAt, MAX_LINES, mergeLines, PAGE_SIZE, readAfter, readBefore } from './lines.ts'
+import {
+  countLines,
+  END_SIZE,
+  findLineAt,
+  MAX_LINES,
+  mergeLines,
+  PAGE_SIZE,
+  readAfter,
+  readBefore,
+  readEnd,
+} from './lines.ts'
 
 /** Lines join by the stream; how many there are in all is counted anew this often. */
 const COUNT_MS = 3_000
 
 /** A part of a log without gaps. */
 interface Part {
-  readonly key: string
   readonly lines: readonly TaskLogLine[]
   readonly hasOlder: boolean
   /** Lines follow that are not here; those that join now come after them. */
   readonly hasNewer: boolean
 }
 
-export interface LogWindow extends Omit<Part, 'key'> {
+export interface LogWindow extends Part {
   readonly total: number
   readonly isLoading: boolean
   readonly loadOlder: () => Promise<void>
@@ -32,7 +41,9 @@ export interface LogWindow extends Omit<Part, 'key'> {
 interface Wanted {
   readonly taskId: string
   readonly level: LogLevel | ''
-  /** Lines that have joined since the page looks. */
+  /** The newest lines when the page was opened; undefined: not read yet. */
+  readonly end: readonly TaskLogLine[] | undefined
+  /** Lines that have joined since. */
   readonly fresh: readonly TaskLogLine[]
   readonly canGrow: boolean
   /** The line that is shown first; undefined: the newest. */
@@ -40,14 +51,17 @@ interface Wanted {
 }
 
 /** Some of a log of any length: it moves along, and never holds more than `MAX_LINES`. */
-export function useLogWindow({ taskId, level, fresh, canGrow, startAt }: Wanted): LogWindow {
+export function useLogWindow({ taskId, level, end, fresh, canGrow, startAt }: Wanted): LogWindow {
   const key = `${taskId} ${level}`
-  const [part, setPart] = useState<Part>()
-  const current = part?.key === key ? part : undefined
+  const [part, setPart] = useState<Part & { readonly key: string }>()
+  const opened = useMemo(() => end && endOf(end), [end])
+  const [opensAtEnd] = useState(startAt === undefined)
+  const isOpened = opensAtEnd && level === ''
+  const current = part?.key === key ? part : isOpened ? opened : undefined
   const latest = useRef(key)
   latest.current = key
   const isBusy = useRef(false)
-  const show = (next: Omit<Part, 'key'>) => {
+  const show = (next: Part) => {
     if (latest.current === key) setPart({ key, ...next })
   }
   /** One reading after the other: each begins where the one before has ended. */
@@ -61,33 +75,23 @@ export function useLogWindow({ taskId, level, fresh, canGrow, startAt }: Wanted)
   const first = useRef(startAt)
   // biome-ignore lint/correctness/useExhaustiveDependencies: another log, or other lines of it
   useEffect(() => {
+    if (isOpened) return
     void attempt(() => goTo(first.current))
     first.current = undefined
   }, [key])
 
   const lines = useJoined(current, fresh, level)
-  const total = useTotal(taskId, level, lines, canGrow)
+  const hasOlder = current !== undefined && (current.hasOlder || lines[0]?.id !== current.lines[0]?.id)
+  const hasNewer = current?.hasNewer ?? false
+  const counted = useCount(taskId, level, lines, { isWanted: hasOlder || hasNewer, canGrow })
   return {
     lines,
-    total,
+    total: counted ?? lines.length,
     isLoading: current === undefined,
-    hasOlder: current !== undefined && (current.hasOlder || lines[0]?.id !== current.lines[0]?.id),
-    hasNewer: current?.hasNewer ?? false,
-    loadOlder: () =>
-      read(async () => {
-        const before = await readBefore(taskId, level, lines[0]?.id)
-        const all = mergeLines(before, lines)
-        const isCut = all.length > MAX_LINES
-        const hasOlder = before.length === PAGE_SIZE
-        show({ lines: all.slice(0, MAX_LINES), hasOlder, hasNewer: isCut || (current?.hasNewer ?? false) })
-      }),
-    loadNewer: () =>
-      read(async () => {
-        const after = await readAfter(taskId, level, lines.at(-1)?.id ?? 0)
-        const all = mergeLines(lines, after)
-        const hasOlder = (current?.hasOlder ?? false) || all.length > MAX_LINES
-        show({ lines: all.slice(-MAX_LINES), hasOlder, hasNewer: after.length === PAGE_SIZE })
-      }),
+    hasOlder,
+    hasNewer,
+    loadOlder: () => read(async () => show(await withOlder(taskId, level, { lines, hasOlder, hasNewer }))),
+    loadNewer: () => read(async () => show(await withNewer(taskId, level, { lines, hasOlder, hasNewer }))),
     goTo: (lineId) => read(() => goTo(lineId)),
     goToStart: () => read(() => goTo(0)),
     goToTime: async (since) => {
@@ -99,15 +103,8 @@ export function useLogWindow({ taskId, level, fresh, canGrow, startAt }: Wanted)
 }
 
 /** A line with those around it; undefined: the end of the log. */
-async function readAround(
-  taskId: string,
-  level: LogLevel | '',
-  lineId: number | undefined,
-): Promise<Omit<Part, 'key'>> {
-  if (lineId === undefined) {
-    const lines = await readBefore(taskId, level, undefined)
-    return { lines, hasOlder: lines.length === PAGE_SIZE, hasNewer: false }
-  }
+async function readAround(taskId: string, level: LogLevel | '', lineId: number | undefined): Promise<Part> {
+  if (lineId === undefined) return endOf(await readEnd(taskId, level))
   const [before, after] = await Promise.all([
     lineId === 0 ? [] : readBefore(taskId, level, lineId),
     readAfter(taskId, level, Math.max(0, lineId - 1)),
@@ -119,6 +116,26 @@ async function readAround(
   }
 }
 
+async function withOlder(taskId: string, level: LogLevel | '', part: Part): Promise<Part> {
+  const [oldest] = part.lines
+  if (!oldest) return part
+  const before = await readBefore(taskId, level, oldest.id)
+  const all = mergeLines(before, part.lines)
+  const hasNewer = part.hasNewer || all.length > MAX_LINES
+  return { lines: all.slice(0, MAX_LINES), hasOlder: before.length === PAGE_SIZE, hasNewer }
+}
+
+async function withNewer(taskId: string, level: LogLevel | '', part: Part): Promise<Part> {
+  const after = await readAfter(taskId, level, part.lines.at(-1)?.id ?? 0)
+  const all = mergeLines(part.lines, after)
+  const hasOlder = part.hasOlder || all.length > MAX_LINES
+  return { lines: all.slice(-MAX_LINES), hasOlder, hasNewer: after.length === PAGE_SIZE }
+}
+
+function endOf(lines: readonly TaskLogLine[]): Part {
+  return { lines, hasOlder: lines.length === END_SIZE, hasNewer: false }
+}
+
 /** The part with the lines that have joined since. */
 function useJoined(current: Part | undefined, fresh: readonly TaskLogLine[], level: LogLevel | '') {
   return useMemo(() => {
@@ -128,18 +145,20 @@ function useJoined(current: Part | undefined, fresh: readonly TaskLogLine[], lev
   }, [current, fresh, level])
 }
 
-function useTotal(
+/** How many lines there are in all; undefined where nobody asks, or for as long as they are counted. */
+function useCount(
   taskId: string,
   level: LogLevel | '',
   lines: readonly TaskLogLine[],
-  canGrow: boolean,
-): number {
-  const count = useQuery({
+  { isWanted, canGrow }: { isWanted: boolean; canGrow: boolean },
+): number | undefined {
+  const { data } = useQuery({
     queryKey: ['lines', taskId, level, canGrow],
     queryFn: ({ signal }) => countLines(taskId, level, signal),
     refetchInterval: canGrow && every(COUNT_MS),
     placeholderData: keepPreviousData,
+    enabled: isWanted,
   })
-  const { total: counted, lastId } = count.data ?? { total: 0, lastId: Number.POSITIVE_INFINITY }
-  return Math.max(counted + lines.filter(({ id }) => id > lastId).length, lines.length)
+  if (!isWanted || !data) return undefined
+  return Math.max(data.total + lines.filter(({ id }) => id > data.lastId).length, lines.length)
 }

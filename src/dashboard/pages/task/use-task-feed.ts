@@ -12,7 +12,7 @@ import { client } from '../../client.ts'
 import { every, queryClient } from '../../state/queries.ts'
 import { useChanges, useEndedTask } from '../../state/server-state.tsx'
 import { useVisible } from '../../state/use-visible.ts'
-import { MAX_LINES } from './lines.ts'
+import { MAX_LINES, readEnd } from './lines.ts'
 
 /** Lines join the page in batches: a handler may say thousands a second. */
 const BATCH_MS = 100
@@ -23,7 +23,9 @@ const STOPPING_POLL_MS = 1_000
 export interface TaskFeed {
   readonly task: TaskDetail | undefined
   readonly error: TasksApiError | null
-  /** Lines that joined since the page looks, oldest first. */
+  /** The newest lines when the page was opened, oldest first; undefined: not read yet. */
+  readonly end: readonly TaskLogLine[] | undefined
+  /** Lines that joined since, oldest first. */
   readonly fresh: readonly TaskLogLine[]
   /** Takes over what an action has answered. */
   readonly put: (task: TaskDetail) => void
@@ -44,7 +46,14 @@ export function useTaskFeed(taskId: string): TaskFeed {
       hasEnded && query.state.data?.stopping === true && every(STOPPING_POLL_MS)(query),
   })
   const { data: task } = read
-  const fresh = useTaskStream(taskId, { isWanted: !hasEnded && task !== undefined, setEndedTask })
+  const end = useQuery({
+    queryKey: ['end of log', taskId],
+    queryFn: ({ signal }) => readEnd(taskId, '', signal),
+    staleTime: 'static',
+    gcTime: 0,
+  }).data
+  const isWanted = !hasEnded && task !== undefined && end !== undefined
+  const fresh = useTaskStream(taskId, { isWanted, afterId: end?.at(-1)?.id ?? 0, setEndedTask })
   const goesOn = hasEnded && task !== undefined && isActive(task)
   useEffect(() => {
     if (goesOn) setEndedTask(undefined)
@@ -58,7 +67,7 @@ export function useTaskFeed(taskId: string): TaskFeed {
     const mayBeGone = change.type === 'deleted' && change.taskId === taskId
     if (change.type === 'reconnected' || mayBeGone) void read.refetch()
   })
-  return { task, error: read.error ?? read.failureReason, fresh, put }
+  return { task, error: read.error ?? read.failureReason, end, fresh, put }
 }
 
 function put(task: TaskDetail): void {
@@ -72,12 +81,12 @@ function take(taskId: string, change: (task: TaskDetail | undefined) => TaskDeta
   queryClient.setQueryData(queryKey, change)
 }
 
-/** Lines that joined since the page looks, oldest first. */
+/** The lines after one, oldest first. */
 function useTaskStream(
   taskId: string,
-  options: { isWanted: boolean; setEndedTask: (taskId: string) => void },
+  options: { isWanted: boolean; afterId: number; setEndedTask: (taskId: string) => void },
 ): readonly TaskLogLine[] {
-  const { isWanted, setEndedTask } = options
+  const { isWanted, afterId, setEndedTask } = options
   const isVisible = useVisible()
   const [fresh, addLines] = useReducer(
     (before: readonly TaskLogLine[], lines: readonly TaskLogLine[]) =>
@@ -89,7 +98,6 @@ function useTaskStream(
     if (!isVisible || !isWanted) return
     const ended = new AbortController()
     const lines = new Batch(addLines)
-    const afterId = async () => (lastId.current ??= await findNewestLine(taskId, ended.signal))
     const hear = (event: TaskStreamEvent) => {
       if (event.type === 'log') {
         lastId.current = event.line.id
@@ -103,12 +111,12 @@ function useTaskStream(
       lines.flush()
       setEndedTask(taskId)
     }
-    void follow(taskId, afterId, hear, ended.signal)
+    void follow(taskId, lastId.current ?? afterId, hear, ended.signal)
     return () => {
       ended.abort()
       lines.flush()
     }
-  }, [taskId, isVisible, isWanted, setEndedTask])
+  }, [taskId, isVisible, isWanted, afterId, setEndedTask])
   return fresh
 }
 
@@ -129,24 +137,18 @@ function withStep(task: TaskDetail, step: TaskStep): TaskDetail {
 
 async function follow(
   taskId: string,
-  afterId: () => Promise<number>,
+  afterId: number,
   hear: (event: TaskStreamEvent) => void,
   signal: AbortSignal,
 ): Promise<void> {
   try {
-    for await (const event of client.watch(taskId, { afterId: await afterId(), signal })) hear(event)
+    for await (const event of client.watch(taskId, { afterId, signal })) hear(event)
   } catch (error) {
     if (signal.aborted) return
     if (!(error instanceof TasksApiError)) throw error
     // Why it ended, whoever asks for the task is told as well.
     void queryClient.invalidateQueries({ queryKey: keyOf(taskId) })
   }
-}
-
-/** The log shows what was before; only what comes after it is streamed. */
-async function findNewestLine(taskId: string, signal: AbortSignal): Promise<number> {
-  const { logs } = await client.listLogs(taskId, { order: 'desc', pageSize: 1 }, { signal })
-  return logs[0]?.id ?? 0
 }
 
 class Batch {
