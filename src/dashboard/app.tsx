@@ -1,5 +1,5 @@
 import { QueryClientProvider, queryOptions, useQuery } from '@tanstack/react-query'
-import { useEffect } from 'react'
+import { useEffect, useRef } from 'react'
 import { Header } from './components/header.tsx'
 import { Empty, Unread } from './components/notice.tsx'
 import { Shortcuts } from './components/shortcuts.tsx'
@@ -14,6 +14,7 @@ import { type Route, useRoute } from './state/route.ts'
 import { StreamProvider } from './state/server-state.tsx'
 import { connection, session } from './state/session.ts'
 import { useStore } from './state/store.ts'
+import { say } from './state/toasts.ts'
 
 /** The first screen has been loaded by then, and what it shows. */
 const PREFETCH_MS = 1_000
@@ -103,6 +104,11 @@ function usePrefetch(): void {
 function ConnectionBanner() {
   const text = useText()
   const state = useStore(connection)
+  const before = useRef(state)
+  useEffect(() => {
+    if (before.current === 'lost' && state === 'ok') say(text.app.connectionBack)
+    before.current = state
+  }, [state, text])
   return (
     <div role="status" aria-live="polite">
       {state === 'lost' && (

@@ -85,7 +85,7 @@ test('moves through the list, selects, and cancels what is selected', async () =
   const dialog = page.getByRole('dialog', { name: 'Cancel 1 task?' })
   await dialog.waitFor()
   // On the way out, not on the act.
-  await expect.poll(focused).toBe('Not now')
+  await expect.poll(focused).toBe('Go back')
   await press('Escape')
   await dialog.waitFor({ state: 'detached' })
   await expect.poll(focused).toBe('Cancel')

@@ -114,7 +114,7 @@ test('which handler ignores its signal', async () => {
 test('which schedule makes no task, and why', async () => {
   await visit('?view=schedules')
   const schedule = page.getByRole('row', { name: /close_books/ }).first()
-  await schedule.getByText(/^Last tick made no task: .*month/).waitFor()
+  await schedule.getByText(/^The last run made no task: .*month/).waitFor()
 })
 
 test('where is the task with that param, hours ago', async () => {

@@ -66,7 +66,7 @@ test('a click beside a form loses nothing, and Escape asks', async () => {
   await page.mouse.click(5, 400)
   expect(await dialog.getByLabel('Name').inputValue()).toBe('kept')
   await page.keyboard.press('Escape')
-  await page.getByRole('dialog', { name: 'Discard what you have entered?' }).getByText('Not now').click()
+  await page.getByRole('dialog', { name: 'Discard what you have entered?' }).getByText('Go back').click()
   expect(await dialog.getByLabel('Name').inputValue()).toBe('kept')
   // A problem is that of the text that was sent.
   await dialog.getByLabel('Cron').fill('nonsense')
@@ -238,6 +238,6 @@ test('the page names who created a task, that somebody retried it, and why a sch
   await visit('?view=schedules')
   await page
     .getByRole('row', { name: /broken/ })
-    .getByText('Last tick made no task: params are invalid')
+    .getByText('The last run made no task: params are invalid')
     .waitFor()
 })

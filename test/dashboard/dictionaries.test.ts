@@ -31,6 +31,12 @@ test('no word is empty, and the Chinese ones are Chinese', () => {
   expect(latin.filter((text) => !/^(English|Cron|JSON|null|[–…]|\d+ ?\/ ?\d+)$/.test(text))).toEqual([])
 })
 
+test('a log that is shown whole is not counted twice', () => {
+  expect(en.log.lines(1, 1)).toBe('1 line')
+  expect(en.log.lines(200, 1_000)).toBe('200 of 1,000 lines')
+  expect(zh.log.lines(3, 3)).toBe('3 行')
+})
+
 test('times are told in both', async () => {
   const { formatDuration, formatRelative, formatSeconds } = await import('../../src/dashboard/i18n/time.ts')
   expect(formatDuration(340, 'en')).toBe('340 ms')
@@ -39,6 +45,9 @@ test('times are told in both', async () => {
   expect(formatSeconds(185, 'en')).toBe('3 min 5 s')
   expect(formatSeconds(7_200, 'en')).toBe('2 h')
   expect(formatSeconds(90_061, 'zh')).toBe('1 天 1 小时')
-  expect(formatRelative(0, 120_000, 'en')).toBe('2 min. ago')
-  expect(formatRelative(10_800_000, 0, 'zh')).toBe('3小时后')
+  expect(formatRelative(0, 179_000, 'en')).toBe('2 min ago')
+  expect(formatRelative(90_000_000, 0, 'en')).toBe('in 1 d')
+  expect(formatRelative(400, 0, 'en')).toBe('now')
+  expect(formatRelative(10_800_000, 0, 'zh')).toBe('3 小时后')
+  expect(formatRelative(0, 59_000, 'zh')).toBe('59 秒前')
 })

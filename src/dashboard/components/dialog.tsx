@@ -81,7 +81,7 @@ export function Confirm(props: {
       <p>{details}</p>
       <footer>
         <button type="button" data-first onClick={onClose}>
-          {text.app.cancel}
+          {text.app.goBack}
         </button>
         <button type="button" className={danger ? 'danger' : 'primary'} disabled={busy} onClick={onConfirm}>
           {action}

@@ -40,23 +40,21 @@ function join([large, largeUnit]: Part, [small, smallUnit]: Part, gap: string): 
   return small === 0 ? first : `${first}${gap}${small}${smallUnit}`
 }
 
-const STEPS: [unit: Intl.RelativeTimeFormatUnit, seconds: number][] = [
-  ['day', 86_400],
-  ['hour', 3_600],
-  ['minute', 60],
-  ['second', 1],
-]
+const SIZES = { d: 86_400, h: 3_600, min: 60, s: 1 } as const
 
-const relative = {
-  en: new Intl.RelativeTimeFormat('en', { numeric: 'auto', style: 'short' }),
-  zh: new Intl.RelativeTimeFormat('zh-CN', { numeric: 'auto', style: 'short' }),
-}
+const RELATIVE = {
+  en: { now: 'now', ago: (time: string) => `${time} ago`, later: (time: string) => `in ${time}` },
+  zh: { now: '现在', ago: (time: string) => `${time}前`, later: (time: string) => `${time}后` },
+} as const
 
-/** `5 min. ago`, `in 2 hr.`; whole seconds below a minute. */
+/** In one unit: `5 min ago`, `in 2 h`. */
 export function formatRelative(at: number, now: number, language: Language): string {
-  const seconds = Math.round((at - now) / 1_000)
-  const [unit, size] = STEPS.find(([, one]) => Math.abs(seconds) >= one) ?? ['second', 1]
-  return relative[language].format(Math.trunc(seconds / size), unit)
+  const seconds = Math.round(Math.abs(at - now) / 1_000)
+  const words = RELATIVE[language]
+  if (seconds === 0) return words.now
+  const unit = (['d', 'h', 'min', 's'] as const).find((one) => seconds >= SIZES[one]) ?? 's'
+  const time = `${Math.floor(seconds / SIZES[unit])}${UNITS[language][unit]}`
+  return at < now ? words.ago(time) : words.later(time)
 }
 
 const LOCALES = { en: 'en-GB', zh: 'zh-CN' } as const

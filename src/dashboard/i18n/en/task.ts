@@ -47,7 +47,6 @@ export const detail = {
     limit: 'As many tasks of its type run as its limit allows. The task waits until one ends.',
     slots: 'All slots of the executors that have its type are in use. The task waits for one.',
   },
-  noLongerKnown: 'No living executor has this type.',
   isDeleted: 'Task deleted',
   isCancelled: 'Task cancelled',
   isRetried: 'Task is pending again',
@@ -91,6 +90,6 @@ export const log = {
     `Searched ${n.toLocaleString('en')} of ${total.toLocaleString('en')} lines.`,
   nothing: 'No line matches',
   lines: (shown: number, total: number) =>
-    `${shown.toLocaleString('en')} of ${total.toLocaleString('en')} lines`,
+    `${shown === total ? '' : `${shown.toLocaleString('en')} of `}${total.toLocaleString('en')} ${total === 1 ? 'line' : 'lines'}`,
   attempt: (n: number) => `Attempt ${n}`,
 }

@@ -16,7 +16,7 @@ export const list: Dictionary['list'] = {
   task: '任务',
   status: '状态',
   progress: '进度',
-  attempt: '尝试',
+  attempt: '尝试次数',
   created: '创建时间',
   duration: '用时',
   select: (id) => `选择 ${id}`,
@@ -61,7 +61,7 @@ export const actions: Dictionary['actions'] = {
   cancel: '取消任务',
   retry: '重试',
   delete: '删除',
-  duplicate: '复制新建',
+  duplicate: '复制并新建',
   confirm: {
     cancel: (n) => `取消 ${tasks(n)}？`,
     retry: (n) => `重试 ${tasks(n)}？`,

@@ -20,7 +20,7 @@ export const outcome: Dictionary['outcome'] = {
   timed_out: '超时',
   cancelled: '被取消',
   interrupted: '因停机中断',
-  lost: '随进程丢失',
+  lost: '进程丢失',
   sleeping: '休眠',
 }
 

@@ -49,7 +49,6 @@ export const detail: Dictionary['detail'] = {
     limit: '此类型正在运行的任务已达上限，任务等待其中之一结束。',
     slots: '能运行此类型的执行器没有空闲槽位，任务正在等待。',
   },
-  noLongerKnown: '没有存活的执行器注册此类型。',
   isDeleted: '任务已删除',
   isCancelled: '任务已取消',
   isRetried: '任务已重新等待',
@@ -91,6 +90,6 @@ export const log: Dictionary['log'] = {
   none: '没有日志',
   searched: (n, total) => `已搜索 ${count(n)} / ${count(total)} 行。`,
   nothing: '没有匹配的日志',
-  lines: (shown, total) => `${count(shown)} / ${count(total)} 行`,
+  lines: (shown, total) => `${shown === total ? '' : `${count(shown)} / `}${count(total)} 行`,
   attempt: (n) => `第 ${n} 次尝试`,
 }

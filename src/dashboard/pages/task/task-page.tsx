@@ -144,7 +144,7 @@ function ProgressCard({ task }: { task: TaskDetail }) {
   return (
     <section className="card progress-card" aria-label={text.detail.progress}>
       <div className="progress-line">
-        <span className="percent num">{total > 0 ? `${percent}\u00a0%` : ''}</span>
+        <span className="percent num">{total > 0 ? `${percent}%` : ''}</span>
         <span className="muted num">
           {total > 0 ? `${progress.toLocaleString()} / ${total.toLocaleString()}` : text.detail.noProgress}
         </span>

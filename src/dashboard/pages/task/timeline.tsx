@@ -2,6 +2,7 @@ import { keepPreviousData, useQuery } from '@tanstack/react-query'
 import type { ReactNode } from 'react'
 import type { AuditEntry, TaskAttempt, TaskDetail } from '../../../client/index.ts'
 import { client } from '../../client.ts'
+import { Around } from '../../components/around.tsx'
 import { ExecutorName } from '../../components/executor-name.tsx'
 import { titleOf } from '../../components/foreign.tsx'
 import { Ago, Elapsed, Instant } from '../../components/time.tsx'
@@ -175,16 +176,4 @@ function ofWaiting({ runAt }: TaskDetail, since: Date, text: Dictionary): Moment
       </Around>
     ),
   }
-}
-
-/** A phrase of the dictionary with something that moves in it. */
-function Around({ words, children }: { words: (what: string) => string; children: ReactNode }) {
-  const [before, after] = words('\u0000').split('\u0000')
-  return (
-    <span>
-      {before}
-      {children}
-      {after}
-    </span>
-  )
 }

@@ -1,5 +1,6 @@
 import { memo } from 'react'
 import type { TaskSummary } from '../../../client/index.ts'
+import { Around } from '../../components/around.tsx'
 import { CopyButton } from '../../components/copy-button.tsx'
 import { Name } from '../../components/foreign.tsx'
 import { Link } from '../../components/link.tsx'
@@ -7,6 +8,7 @@ import { ProgressBar, TimeLeft } from '../../components/progress-bar.tsx'
 import { StatusBadge, shadeOf } from '../../components/status-badge.tsx'
 import { Ago, Elapsed } from '../../components/time.tsx'
 import { useText } from '../../i18n/text.ts'
+import { useNow } from '../../state/clock.ts'
 import { ForChanges } from '../../state/server-state.tsx'
 import type { Wait } from '../../state/why-waiting.ts'
 
@@ -82,7 +84,7 @@ function Progress({ task }: { task: TaskSummary }) {
       <span className="progress-words">
         {total > 0 && (
           <span className="num">
-            {percent} % · {progress.toLocaleString()}/{total.toLocaleString()}
+            {percent}% · {progress.toLocaleString()}/{total.toLocaleString()}
           </span>
         )}
         {step !== null && <Name className="step" text={step} />}
@@ -94,13 +96,11 @@ function Progress({ task }: { task: TaskSummary }) {
 
 function Due({ at }: { at: Date }) {
   const text = useText()
-  const [before, after] = text.list.due('\u0000').split('\u0000')
+  const isWaiting = at.getTime() <= useNow()
   return (
-    <>
-      {before}
-      <Ago at={at} />
-      {after}
-    </>
+    <Around words={isWaiting ? text.detail.waits : text.list.due}>
+      {isWaiting ? <Elapsed from={at} to={null} /> : <Ago at={at} />}
+    </Around>
   )
 }
 
