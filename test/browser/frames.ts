@@ -14,14 +14,15 @@ export async function record(page: Page, act: () => Promise<void>): Promise<Fram
   const session = await page.context().newCDPSession(page)
   const frames: Frame[] = []
   session.on('Page.screencastFrame', ({ data, metadata, sessionId }) => {
-    frames.push({ picture: Buffer.from(data, 'base64'), at: metadata.timestamp ?? 0 })
+    frames.push({ picture: Buffer.from(data, 'base64'), at: metadata.timestamp ?? Date.now() / 1_000 })
     // One that arrives while the browser closes has no answer.
     session.send('Page.screencastFrameAck', { sessionId }).catch(() => {})
   })
   await session.send('Page.startScreencast', { format: 'png' })
   await act()
   await session.send('Page.stopScreencast')
-  return thinOut(frames)
+  // They arrive in another order than they were taken, now and then.
+  return thinOut(frames.toSorted((one, other) => one.at - other.at))
 }
 
 /** The last one of each short while. */
