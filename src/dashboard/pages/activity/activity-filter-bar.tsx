@@ -35,9 +35,13 @@ export function ActivityFilterBar({ filter }: { filter: ActivityFilter }) {
         value={filter.subject ?? ''}
         onChange={(subject) => change({ subject: subject || undefined })}
       />
-      <InstantField label={text.list.after} value={filter.after} onChange={(after) => change({ after })} />
       <InstantField
-        label={text.list.before}
+        label={text.activity.after}
+        value={filter.after}
+        onChange={(after) => change({ after })}
+      />
+      <InstantField
+        label={text.activity.before}
         value={filter.before}
         onChange={(before) => change({ before })}
       />

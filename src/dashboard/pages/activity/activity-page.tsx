@@ -105,7 +105,7 @@ function EntryRow({ entry, filter }: { entry: AuditEntry; filter: ActivityFilter
         ) : (
           <Link to={toActivityQuery({ ...filter, actor: actor.id })}>{visible(actor.name ?? actor.id)}</Link>
         )}
-        <div className="muted">{visible(origin)}</div>
+        <div className="muted small">{visible(origin)}</div>
       </td>
       <td className="foreign">{text.activity.actions[action] ?? visible(action)}</td>
       <td className="foreign">

@@ -15,7 +15,7 @@ import { useStore } from '../../state/store.ts'
 import { useTitle } from '../../state/use-title.ts'
 import { Ranges, readRange } from '../overview/ranges.tsx'
 import { RunningOf } from './limits.tsx'
-import { describeRate, failedShare, formatShare } from './rate.ts'
+import { countEnded, describeRate, failedShare, formatShare } from './rate.ts'
 import { Sparkline } from './sparkline.tsx'
 import { TypeActions } from './type-actions.tsx'
 import { TypeBacklog } from './type-backlog.tsx'
@@ -134,8 +134,10 @@ function TypeRow(props: {
         )}
       </td>
       <td data-label={text.types.ended} className="num cell-rate">
-        {whole && describeRate(whole, range, text)}
-        {figures && <Sparkline ended={figures.ended} failed={figures.failed} />}
+        {whole ? describeRate(whole, range, text) : text.detail.none}
+        {figures && whole && countEnded(whole) > 0 && (
+          <Sparkline ended={figures.ended} failed={figures.failed} />
+        )}
       </td>
       <td data-label={text.types.failed} className="num">
         {share === undefined ? (
@@ -150,7 +152,7 @@ function TypeRow(props: {
         {whole?.running ? formatDuration(whole.running.p95, lang) : text.detail.none}
       </td>
       <td data-label={text.types.backlog} className="num">
-        {figures && <TypeBacklog taskType={taskType} backlog={figures.backlog} />}
+        <TypeBacklog taskType={taskType} backlog={figures?.backlog} />
       </td>
       <td data-label={text.status.running} className="num">
         <Link to={{ type: taskType, status: 'running' }} className="count">
