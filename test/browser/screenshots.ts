@@ -15,6 +15,8 @@ import { type Present, writePast, writePresent } from './screenshot-scene.ts'
 
 const FOLDER = path.resolve(import.meta.dirname, '../../docs/images')
 const MAX_BYTES = 90_000
+/** Health forgets within two minutes that the building of the page has blocked this process. */
+const MAX_UNHEALTHY_MS = 300_000
 
 const LOOKS: Record<string, BrowserContextOptions> = {
   light: { viewport: { width: 1240, height: 760 } },
@@ -26,21 +28,21 @@ const LOOKS: Record<string, BrowserContextOptions> = {
 type Screen = [name: string, query: string, ready: string]
 
 const screensOf = ({ running, failed }: Present): Screen[] => [
-  ['task', `?task=${running}`, '.log .line'],
+  ['task', `?task=${running}`, '.log .line:nth-child(4)'],
   ['overview', '', '.chart canvas'],
-  ['list', '?view=tasks', 'tr[data-task]'],
+  ['list', '?view=tasks', '.tab-running .tab-count:not(.is-zero)'],
   ['failed', `?task=${failed}`, '.log .line'],
   ['errors', '?view=errors', 'table.errors tbody tr'],
   ['types', '?view=types', 'tbody tr'],
   ['type', '?view=types&type=backfill_by_date', '.chart canvas'],
   ['executors', '?view=executors', '.lanes .run'],
-  ['schedules', '?view=schedules', 'tbody tr'],
+  ['schedules', '?view=schedules', '.tick-strip'],
   ['activity', '?view=activity', 'tbody tr'],
   ['account', '?view=account', 'tbody tr'],
   ['new', '?view=new&type=backfill_by_range', 'form'],
 ]
 
-async function photograph(server: PageServer, look: string, screens: readonly Screen[]): Promise<void> {
+async function photograph(server: PageServer, look: string): Promise<void> {
   const { browser, page } = await openPage(server, { reducedMotion: 'reduce', ...LOOKS[look] })
   try {
     await page.locator('input[type=password]').waitFor()
@@ -48,7 +50,9 @@ async function photograph(server: PageServer, look: string, screens: readonly Sc
     if (look === 'chinese') await page.getByRole('button', { name: 'English' }).click()
     await logIn(page)
     if (look === 'chinese') await page.getByRole('button', { name: '中文' }).click()
-    for (const [name, query, ready] of screens) {
+    await page.locator('.pill-green').waitFor({ timeout: MAX_UNHEALTHY_MS })
+    const present = await writePresent(server)
+    for (const [name, query, ready] of screensOf(present)) {
       await page.goto(`${server.origin}/admin/${query}`)
       await page.locator(ready).first().waitFor()
       // The log and what the executors say come a moment later.
@@ -57,6 +61,10 @@ async function photograph(server: PageServer, look: string, screens: readonly Sc
       await page.locator('.skeleton').first().waitFor({ state: 'detached' })
       await shoot(page, `${name}-${look}`)
     }
+    // Their slots are for the next look.
+    const taskIds = [present.listening, present.running]
+    await server.app.tasks.bulk({ action: 'cancel', taskIds })
+    for (const taskId of taskIds) await server.app.tasks.waitFor(taskId)
   } finally {
     await browser.close()
   }
@@ -79,14 +87,7 @@ const database = await createScratchDatabase()
 const server = await PageServer.start(database, createDemoTasks())
 try {
   await writePast(database.pool, server)
-  for (const look of Object.keys(LOOKS)) {
-    const present = await writePresent(server)
-    await photograph(server, look, screensOf(present))
-    // Their slots are for the next look.
-    const taskIds = [present.listening, present.running]
-    await server.app.tasks.bulk({ action: 'cancel', taskIds })
-    for (const taskId of taskIds) await server.app.tasks.waitFor(taskId)
-  }
+  for (const look of Object.keys(LOOKS)) await photograph(server, look)
 } finally {
   await server.remove()
 }
