@@ -26,6 +26,7 @@ test('every run has its command', () => {
   expect(scripts).toMatchObject({
     test: 'vitest run --project quick --project slow',
     'test:quick': 'vitest run --project quick',
+    'test:servers': 'vitest run --project servers',
     'test:browser': 'vitest run --project browser --maxWorkers 4',
     'test:attacks': 'vitest run --project attacks',
     'test:chaos': 'vitest run --project chaos',
