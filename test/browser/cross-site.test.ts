@@ -80,7 +80,7 @@ async function rows(): Promise<unknown[]> {
   ]
   const all = await Promise.all(
     tables.map((table) =>
-      database.pool.query(`select to_jsonb(t) - 'last_seen_at' as row from ${table} t order by 1`),
+      database.pool.query(`select to_jsonb(t) - 'last_used_at' as row from ${table} t order by 1`),
     ),
   )
   return all.map((result) => result.rows as unknown)
