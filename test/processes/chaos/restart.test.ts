@@ -40,6 +40,10 @@ test('a server without a free connection: tasks wait, handlers go on, and all is
   const worker = await current.startWorker({ settings: { concurrency: 4 } })
   await current.create(4, 'hold')
   await expect.poll(() => worker.told('started').length).toBe(4)
+  await current.create(10, 'work', () => ({ ms: 1 }))
+  // A connection that stays: those of pools end when they are idle, and their places are taken, too.
+  const own = new pg.Client({ connectionString: current.database.url })
+  await own.connect()
 
   // The worker's own connections are cut, and their places taken.
   current.proxy.set('reset')
@@ -52,10 +56,17 @@ test('a server without a free connection: tasks wait, handlers go on, and all is
     const heartbeat = async () =>
       (await worker.ask('health')).loops.find(({ loop }) => loop === 'heartbeat')?.lastError
     await expect.poll(heartbeat).toContain('too many clients')
-    await current.create(10, 'work', () => ({ ms: 1 }))
-    expect(await current.statuses()).toEqual({ running: 4, pending: 10 })
+    const { rows } = await own.query(
+      `select task_type as type, status, count(*)::int from async_tasks
+        where task_type in ('hold', 'work') and not starts_with(task_id, 'task_bystander') group by 1, 2 order by 1`,
+    )
+    expect(rows).toEqual([
+      { type: 'hold', status: 'running', count: 4 },
+      { type: 'work', status: 'pending', count: 10 },
+    ])
   } finally {
     await occupation.end()
+    await own.end()
   }
   await current.allCompleted(14)
   expect(await current.audit.count()).toEqual({ tasks: 14, runs: 14 })
