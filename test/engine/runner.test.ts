@@ -35,7 +35,7 @@ test('handlers that hold every connection of the pool stop neither the heartbeat
   const runner = new TaskRunner({
     pool,
     registry,
-    settings: taskSettings.parse({ heartbeatIntervalMs: 100, leaseMs: 600 }),
+    settings: taskSettings.parse({ heartbeatIntervalMs: 100, leaseMs: 2_000 }),
     version: 'test',
     executes: true,
     prepared: database.prepared,

@@ -89,7 +89,7 @@ describe('onFailed', () => {
 
   test('follows the death of an executor, when no retry is left, and a type that nobody knows any more', async () => {
     const { task, alert } = withAlert()
-    const fast = { heartbeatIntervalMs: 100, leaseMs: 600, unknownTypeGraceSeconds: 1 }
+    const fast = { heartbeatIntervalMs: 100, leaseMs: 2_000, unknownTypeGraceSeconds: 1 }
     const fails = task('fails', { onFailed: alert })(() => {})
     const gone = engines.start([fails], fast)
     await gone.manager.waitFor((await gone.manager.createTask(fails)).taskId)

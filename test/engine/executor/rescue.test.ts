@@ -5,7 +5,7 @@ import { createGate, nextEvent } from '../../support/engine.ts'
 import { useEngines } from '../../support/engines.ts'
 
 const engines = useEngines()
-const fast = { heartbeatIntervalMs: 100, leaseMs: 600, pollIntervalMs: 50 }
+const fast = { heartbeatIntervalMs: 100, leaseMs: 2_000, pollIntervalMs: 50 }
 
 describe('rescue', () => {
   test('the tasks of a dead executor run again, one retry spent; those of living ones are left alone', async () => {
@@ -86,7 +86,8 @@ describe('rescue', () => {
     const work = task('work')((_params, ctx) => {
       runs.push(`${ctx.taskId} ${ctx.attempt}`)
     })
-    const { manager, executor, events } = engines.start([work], fast)
+    // Half of the lease is what a create may take, on a slow machine and through a pooler, too.
+    const { manager, executor, events } = engines.start([work], { ...fast, leaseMs: 6_000 })
     const first = await manager.createTask(work)
     await nextEvent(events, 'ended')
     const blocker = await engines.database.pool.connect()

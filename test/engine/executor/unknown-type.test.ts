@@ -9,7 +9,7 @@ const engines = useEngines()
 beforeEach(() => rememberTypes(engines.database.pool, 'nobody_knows', 'theirs'))
 
 describe('unknown types', () => {
-  const fast = { heartbeatIntervalMs: 100, leaseMs: 500, pollIntervalMs: 50, unknownTypeGraceSeconds: 1 }
+  const fast = { heartbeatIntervalMs: 100, leaseMs: 2_000, pollIntervalMs: 50, unknownTypeGraceSeconds: 1 }
 
   test('a due task whose type no executor has registered fails after the grace, with the type and without a retry', async () => {
     const { task } = createTaskRegistry()
