@@ -35,7 +35,7 @@ test('a sleeper outlives the executor on which it fell asleep, and a rescue of t
     if (ctx.attempt === 2) await aborted(ctx.signal)
     return first
   })
-  const settings = { pollIntervalMs: 20, heartbeatIntervalMs: 100, leaseMs: 10_000 }
+  const settings = { pollIntervalMs: 20, heartbeatIntervalMs: 100, leaseMs: 4_000 }
   const [first, second] = [engines.create([nap], settings), engines.create([nap], settings)]
   const { manager } = second
   first.executor.start()
