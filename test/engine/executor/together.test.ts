@@ -34,7 +34,7 @@ describe('features beside each other', () => {
     })
     const { manager } = engines.start([h], { concurrency: 2, pollIntervalMs: 60_000 })
     const { taskId } = await manager.createTask(h)
-    expect(await manager.waitFor(taskId, { timeoutMs: 40_000 })).toMatchObject({ result: 'ok' })
+    expect(await manager.waitFor(taskId, { timeoutMs: 8_000 })).toMatchObject({ result: 'ok' })
   })
 
   test('control: retry of a plain type', async () => {
@@ -44,7 +44,7 @@ describe('features beside each other', () => {
     })
     const { manager } = engines.start([h], { concurrency: 2, pollIntervalMs: 60_000 })
     const { taskId } = await manager.createTask(h)
-    expect(await manager.waitFor(taskId, { timeoutMs: 40_000 })).toMatchObject({ result: 'ok' })
+    expect(await manager.waitFor(taskId, { timeoutMs: 8_000 })).toMatchObject({ result: 'ok' })
   })
 
   test('a stored param that is no JSON fails its task alone', async () => {
@@ -62,7 +62,7 @@ describe('features beside each other', () => {
     }
     await expect.poll(status).toBe('failed')
     const good = await manager.createTask(h, { password: 'y' })
-    expect(await manager.waitFor(good.taskId, { timeoutMs: 40_000 })).toMatchObject({ result: 'ok' })
+    expect(await manager.waitFor(good.taskId, { timeoutMs: 8_000 })).toMatchObject({ result: 'ok' })
   })
 
   test('a schedule whose params no longer parse can be disabled', async () => {
