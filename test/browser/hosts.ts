@@ -5,7 +5,7 @@ import type { BrowserContextOptions, Page } from 'playwright-core'
 import { expect, onTestFinished } from 'vitest'
 import { openBrowser, type WatchedBrowser } from './watched-browser.ts'
 
-/** An app with a page of its own, closed when the test ends. */
+/** A host app with a start page; it is closed when the test ends. */
 export function createHost(): FastifyInstance {
   const app = Fastify({ pluginTimeout: 0 })
   onTestFinished(() => app.close())

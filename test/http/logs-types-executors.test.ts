@@ -18,7 +18,7 @@ describe('logs', () => {
     expect(page.logs[0]).toMatchObject({ level: 'INFO', attempt: 1, createdAt: expect.stringMatching(/Z$/) })
   })
 
-  test('are not counted for whoever asks for no total', async () => {
+  test('have no total with total=false, and are not counted', async () => {
     const page = (await get(`/tasks/${taskId}/logs?total=false&pageSize=2`)).json()
     expect(page).toEqual({ logs: [expect.anything(), expect.anything()], page: 1, pageSize: 2 })
     expect((await get(`/tasks/${taskId}/logs?total=true`)).json()).toMatchObject({ total: 6 })

@@ -230,9 +230,7 @@ test('nothing is in public or in the schema of the search path, and no loop has 
   )
   const ofTasks = entries.filter(({ component }) => component === 'tasks')
   expect(ofTasks.every(({ schema }) => schema === SCHEMA)).toBe(true)
-  expect(
-    ofTasks.filter(
-      ({ level, msg }) => level >= 40 && !/^(task (attempt )?failed|applying the migration)/.test(msg),
-    ),
-  ).toEqual([])
+  // A slow machine takes seconds for a migration, and says so.
+  const expected = /^(task (attempt )?failed|applying the migration \d{4}_\w+ for \d+ s$)/
+  expect(ofTasks.filter(({ level, msg }) => level >= 40 && !expected.test(msg))).toEqual([])
 })

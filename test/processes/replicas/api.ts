@@ -7,7 +7,7 @@ export interface Api {
   ready(): Promise<void>
 }
 
-const PATIENCE_MS = 30_000
+const PATIENCE_MS = 10_000
 
 export async function logIn({ address }: Replica, password: string): Promise<Api> {
   const send = async (path: string, headers: Record<string, string>, body?: object) => {
