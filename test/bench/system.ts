@@ -1,13 +1,21 @@
 /** What a session may be used for; a queue's best settings for throughput are not its best for latency. */
 export type Tuning = 'throughput' | 'latency'
 
+/** So many tasks may run at once over all processes, each for so long. */
+export interface Limit {
+  readonly permits: number
+  readonly taskMs: number
+}
+
 export interface OpenOptions {
   readonly tuning: Tuning
+  /** Absent: tasks run without a limit. */
+  readonly limit?: Limit
   /** Absent: the session creates tasks and runs none. */
   readonly runs?: {
     readonly concurrency: number
-    /** Is to be called with the task's number when its handler starts. */
-    readonly onStart: (n: number) => void
+    /** Is to be called with the task's number when its handler starts, and awaited: the task's work. */
+    readonly onStart: (n: number) => Promise<unknown> | undefined
   }
 }
 
@@ -27,6 +35,7 @@ export type MeasureName =
   | 'bulk'
   | 'run'
   | 'run-default'
+  | 'limited'
   | 'pick-up'
 
 /** Something that is measured. Its module must load where no peer is installed. */

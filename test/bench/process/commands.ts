@@ -1,8 +1,8 @@
-import type { Tuning } from '../system.ts'
+import type { Limit, Tuning } from '../system.ts'
 
 /** What a measuring process can be told to do; all instants are milliseconds of the machine's monotonic clock. */
 export interface Commands {
-  open(options: { tuning: Tuning; concurrency: number | null }): Promise<void>
+  open(options: { tuning: Tuning; concurrency: number | null; limit?: Limit }): Promise<void>
   close(): Promise<void>
   /** Callers that each create one task after the other; with `uniqueKeys`, each with a key of its own. */
   createFor(options: { callers: number; ms: number; uniqueKeys: boolean }): Promise<Created>

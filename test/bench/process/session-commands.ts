@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Session, System, Tuning } from '../system.ts'
+import type { Limit, Session, System, Tuning } from '../system.ts'
 import { type Commands, type Created, now, type Paced, type Starts } from './commands.ts'
 
 const TICK_MS = 10
@@ -10,6 +10,7 @@ export class SessionCommands implements Commands {
   readonly #url: string
   #session: Session | undefined
   #tuning: Tuning = 'throughput'
+  #limit: Limit | undefined
   #created = 0
   #count = 0
   #firstAt: number | null = null
@@ -20,10 +21,11 @@ export class SessionCommands implements Commands {
     this.#url = url
   }
 
-  async open({ tuning, concurrency }: Parameters<Commands['open']>[0]): Promise<void> {
+  async open({ tuning, concurrency, limit }: Parameters<Commands['open']>[0]): Promise<void> {
     this.#tuning = tuning
+    this.#limit = limit
     const runs = concurrency === null ? {} : { runs: { concurrency, onStart: this.#onStart } }
-    this.#session = await this.#system.open(this.#url, { tuning, ...runs })
+    this.#session = await this.#system.open(this.#url, { tuning, ...(limit && { limit }), ...runs })
   }
 
   async close(): Promise<void> {
@@ -121,10 +123,11 @@ export class SessionCommands implements Commands {
     return this.#session
   }
 
-  readonly #onStart = (n: number): void => {
+  readonly #onStart = (n: number): Promise<unknown> | undefined => {
     this.#count += 1
     this.#firstAt ??= now()
     // Of a drain only the first one matters, and noting the others would cost it time.
     if (this.#tuning === 'latency') this.#each.push([n, now()])
+    return this.#limit?.taskMs ? delay(this.#limit.taskMs) : undefined
   }
 }

@@ -11,6 +11,7 @@ interface Closable {
   close(): Promise<void>
 }
 interface Queue extends Closable {
+  setGlobalConcurrency(permits: number): Promise<unknown>
   add(name: string, data: Data): Promise<unknown>
   addBulk(jobs: readonly { name: string; data: Data }[]): Promise<unknown>
 }
@@ -28,16 +29,19 @@ interface BullMq {
 
 const load = () => importPeer<BullMq>('bullmq')
 
-async function open(url: string, { runs }: OpenOptions): Promise<Session> {
+async function open(url: string, { runs, limit }: OpenOptions): Promise<Session> {
   const { Queue, Worker, createPostgresBackend } = await load()
   const connection = { connectionString: url, max: POOL_SIZE }
   const defaultJobOptions = { removeOnComplete: true, removeOnFail: true }
-  const queue = new Queue('bench', { connection, defaultJobOptions }, createPostgresBackend)
+  const name = limit ? 'limited' : 'bench'
+  const queue = new Queue(name, { connection, defaultJobOptions }, createPostgresBackend)
   const worker =
     runs &&
     new Worker(
-      'bench',
-      async ({ data }) => runs.onStart(data.n),
+      name,
+      async ({ data }) => {
+        await runs.onStart(data.n)
+      },
       { connection, concurrency: runs.concurrency },
       createPostgresBackend,
     )
@@ -45,6 +49,7 @@ async function open(url: string, { runs }: OpenOptions): Promise<Session> {
     part?.on('error', (error) => console.error(`BullMQ: ${error.message}`))
     await part?.waitUntilReady()
   }
+  if (limit) await queue.setGlobalConcurrency(limit.permits)
   return {
     create: (n) => queue.add('noop', { n }),
     createMany: (numbers) => queue.addBulk(numbers.map((n) => ({ name: 'noop', data: { n } }))),
@@ -59,7 +64,7 @@ export const bullmq: System = {
   name: 'bullmq',
   mode: 'PostgreSQL backend, removeOnComplete',
   rows: 'deleted',
-  measures: ['create-50', 'create-1', 'bulk', 'run', 'run-default', 'pick-up'],
+  measures: ['create-50', 'create-1', 'bulk', 'run', 'run-default', 'limited', 'pick-up'],
   tasksToRun: 2_000,
   concurrency: 32,
   defaultConcurrency: 1,

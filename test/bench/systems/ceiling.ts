@@ -31,12 +31,16 @@ async function open(url: string, { runs }: OpenOptions): Promise<Session> {
   }
 }
 
-async function loop(db: Database, onStart: (n: number) => void, stop: AbortSignal): Promise<void> {
+async function loop(
+  db: Database,
+  onStart: NonNullable<OpenOptions['runs']>['onStart'],
+  stop: AbortSignal,
+): Promise<void> {
   const executorId = randomUUID()
   const claim = createClaims(db, executorId, ['noop'])
   while (!stop.aborted) {
     const claimed = await claim(BATCH)
-    for (const { params } of claimed) onStart(Number(params?.n))
+    for (const { params } of claimed) void onStart(Number(params?.n))
     if (claimed.length === 0) await delay(5)
     else await completeAll(db, executorId, claimed)
   }

@@ -33,7 +33,7 @@ async function open(url: string, { runs }: OpenOptions, local: boolean): Promise
     runs &&
     (await run({
       noHandleSignals: true,
-      taskList: { noop: async ({ n }: Job) => runs.onStart(n) },
+      taskList: { noop: async ({ n }: Job) => void (await runs.onStart(n)) },
       preset: { worker: { ...worker, concurrentJobs: runs.concurrency, ...(local ? batched : {}) } },
     }))
   return {

@@ -17,10 +17,16 @@ export const OUR_SQL = {
 const params = z.object({ n: z.int() })
 
 /** As an app would boot it: the plugin once for each server, with its own pools, and no routes. */
-async function open(urls: readonly string[], { runs }: OpenOptions): Promise<Session> {
+async function open(urls: readonly string[], { runs, limit }: OpenOptions): Promise<Session> {
   // Of its own: a process opens many sessions, each with a handler of its own.
   const registry = createTaskRegistry()
-  const noop = registry.task('noop', { params })(async ({ n }) => runs?.onStart(n))
+  const options = { params, ...(limit && { globalConcurrency: limit.permits }) }
+  const noop = registry.task(
+    'noop',
+    options,
+  )(async ({ n }) => {
+    await runs?.onStart(n)
+  })
   const app = Fastify()
   for (const [index, connectionString] of urls.entries()) {
     await app.register(asyncTasks, {
@@ -53,7 +59,7 @@ export const ours: System = {
   name: 'fastify-async-tasks',
   mode: 'plugin as an app boots it',
   rows: 'kept',
-  measures: ['create-50', 'create-unique-50', 'create-1', 'bulk', 'run', 'run-default', 'pick-up'],
+  measures: ['create-50', 'create-unique-50', 'create-1', 'bulk', 'run', 'run-default', 'limited', 'pick-up'],
   tasksToRun: 50_000,
   concurrency: 500,
   defaultConcurrency: 2,

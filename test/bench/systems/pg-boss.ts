@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { OpenOptions, Session, System } from '../system.ts'
+import type { Limit, OpenOptions, Session, System } from '../system.ts'
 import { importPeer, POOL_SIZE } from './peer.ts'
 
 interface Job {
@@ -12,7 +12,7 @@ interface Boss {
   stop(options: object): Promise<void>
   createQueue(name: string, options: object): Promise<void>
   send(name: string, data: object): Promise<unknown>
-  insert(name: string, jobs: readonly { data: object }[]): Promise<unknown>
+  insert(name: string, jobs: readonly { data: object; group?: { id: string } }[]): Promise<unknown>
   work(name: string, options: object, handler: (jobs: readonly Job[]) => Promise<unknown>): Promise<unknown>
   fetch(name: string, options: object): Promise<readonly Job[]>
   complete(name: string, ids: readonly string[]): Promise<unknown>
@@ -42,18 +42,27 @@ async function start(url: string): Promise<Boss> {
 /** Notifications cost each send something, and only latency gains: each has a queue of its own. */
 const queueFor = ({ tuning }: OpenOptions) => (tuning === 'latency' ? 'notified' : 'polled')
 
-type StartWork = (boss: Boss, queue: string, onStart: (n: number) => void) => Promise<() => Promise<void>>
+type Runs = NonNullable<OpenOptions['runs']>
+type StartWork = (
+  boss: Boss,
+  queue: string,
+  onStart: Runs['onStart'],
+  limit: Limit | undefined,
+) => Promise<() => Promise<void>>
+
+/** Its limits over all processes are those of a group. */
+const GROUP = { group: { id: 'limited' } }
 
 async function open(url: string, options: OpenOptions, startWork: StartWork): Promise<Session> {
   const boss = await start(url)
   const queue = queueFor(options)
-  const stopWork = options.runs && (await startWork(boss, queue, options.runs.onStart))
+  const stopWork = options.runs && (await startWork(boss, queue, options.runs.onStart, options.limit))
   return {
     create: (n) => boss.send(queue, { n }),
     createMany: (numbers) =>
       boss.insert(
         queue,
-        numbers.map((n) => ({ data: { n } })),
+        numbers.map((n) => ({ data: { n }, ...(options.limit && GROUP) })),
       ),
     async close() {
       await stopWork?.()
@@ -62,15 +71,16 @@ async function open(url: string, options: OpenOptions, startWork: StartWork): Pr
   }
 }
 
-const work: StartWork = async (boss, queue, onStart) => {
+const work: StartWork = async (boss, queue, onStart, limit) => {
   const settings = {
     localConcurrency: LOCAL_CONCURRENCY,
-    batchSize: BATCH,
+    batchSize: limit ? 1 : BATCH,
     burstWhenBatchFull: true,
     pollingIntervalSeconds: 0.5,
+    ...(limit && { groupConcurrency: limit.permits }),
   }
   await boss.work(queue, settings, async (jobs) => {
-    for (const { data } of jobs) onStart(data.n)
+    for (const { data } of jobs) await onStart(data.n)
   })
   return async () => {}
 }
@@ -80,7 +90,7 @@ const fetchAndComplete: StartWork = async (boss, queue, onStart) => {
   const loop = async () => {
     while (!stop.signal.aborted) {
       const jobs = await boss.fetch(queue, { batchSize: RAW_BATCH })
-      for (const { data } of jobs) onStart(data.n)
+      for (const { data } of jobs) void onStart(data.n)
       if (jobs.length > 0)
         await boss.complete(
           queue,
@@ -115,7 +125,7 @@ export const pgBossWork: System = {
   ...common,
   name: 'pg-boss',
   mode: `work, ${LOCAL_CONCURRENCY} × ${BATCH}, burst; latency: notify`,
-  measures: ['create-50', 'create-1', 'bulk', 'run', 'pick-up'],
+  measures: ['create-50', 'create-1', 'bulk', 'run', 'limited', 'pick-up'],
   tasksToRun: 24_000,
   concurrency: LOCAL_CONCURRENCY * BATCH,
   open: (url, options) => open(url, options, work),
