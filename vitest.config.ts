@@ -20,8 +20,8 @@ function project(name: Run): TestProjectConfiguration {
   const { include, exclude } = RUNS[name]
   // Speed is measured one file at a time.
   const parallel = name === 'long' ? { fileParallelism: false, sequence: { groupOrder: 1 } } : {}
-  // Loading the same modules again for each file costs 40 % of this project's CPU time: a worker keeps them.
-  const isolate = name !== 'quick'
+  // Loading the same modules again for each file costs 40 % of the CPU time of quick: a worker keeps them.
+  const isolate = name !== 'quick' && name !== 'slow'
   // Installed packages are too large for memory, and speed is that of a disk.
   const env = name === 'package' || name === 'long' ? {} : { TMPDIR: fastFolder() }
   // Packed once for all of its files.

@@ -92,7 +92,7 @@ describe('what an app provides and never gives', () => {
   /** A fetch that heeds no signal. */
   const deaf: typeof fetch = (input, { signal: _signal, ...init } = {}) => fetch(input, init)
   const never = () => new Promise<never>(() => {})
-  const late = { code: 'NETWORK_ERROR', message: 'no answer: no response within 50 ms' }
+  const late = { code: 'NETWORK_ERROR', message: 'request failed: no response within 50 ms' }
 
   test.each([
     ['a fetch that heeds no signal', { fetch: deaf }],
