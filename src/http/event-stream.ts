@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { isOutage } from '../db/errors.ts'
-import type { FeedEvent, FeedStep, FollowOptions } from '../engine/feed/feed.ts'
+import type { FeedBatch, FeedEvent, FollowOptions } from '../engine/feed/feed.ts'
 import { described } from '../telemetry/described.ts'
 import type { Caller } from './authorize.ts'
 import { HttpProblem } from './problems.ts'
@@ -70,7 +70,7 @@ export class EventStreams {
   async send(
     request: FastifyRequest,
     reply: FastifyReply,
-    follow: (options: FollowOptions) => Promise<AsyncIterable<FeedStep>>,
+    follow: (options: FollowOptions) => Promise<AsyncIterable<FeedBatch>>,
     caller: StreamCaller | null = null,
   ): Promise<void> {
     this.#requireRoom(caller)
@@ -145,10 +145,10 @@ async function* whileRead(
   }
 }
 
-async function* encode(steps: AsyncIterable<FeedStep>, request: FastifyRequest): AsyncGenerator<string> {
+async function* encode(batches: AsyncIterable<FeedBatch>, request: FastifyRequest): AsyncGenerator<string> {
   yield `retry: ${RETRY_MS}\n\n`
   try {
-    for await (const step of steps) yield step.length > 0 ? step.map(toText).join('') : ':\n\n'
+    for await (const batch of batches) yield batch.length > 0 ? batch.map(toText).join('') : ':\n\n'
   } catch (error) {
     // The status is sent already. The client reopens the stream and gets the error then.
     if (!isOutage(error)) request.log.error(described(error), 'a stream of events broke')

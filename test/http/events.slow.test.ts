@@ -5,7 +5,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test
 import type { Role } from '../../src/contract/session.ts'
 import type { TaskDetail, TaskLogLine } from '../../src/contract/task.ts'
 import { createTaskRegistry } from '../../src/engine/definition/registry.ts'
-import type { FeedStep } from '../../src/engine/feed/feed.ts'
+import type { FeedBatch } from '../../src/engine/feed/feed.ts'
 import { handleError } from '../../src/http/error-handling.ts'
 import { EventStreams } from '../../src/http/event-stream.ts'
 import { createGate } from '../support/engine.ts'
@@ -201,7 +201,7 @@ test('a HEAD request is over with its headers', async () => {
   ])
 })
 
-async function* wait(signal: AbortSignal): AsyncGenerator<FeedStep> {
+async function* wait(signal: AbortSignal): AsyncGenerator<FeedBatch> {
   yield []
   if (!signal.aborted) await once(signal, 'abort')
 }
@@ -271,7 +271,7 @@ test.each([
 test('a client that does not read what there is is cut off, one that waits for more is not', async () => {
   const app = Fastify()
   const streams = new EventStreams(app, { stalledMs: 500 })
-  async function* flood(signal: AbortSignal): AsyncGenerator<FeedStep> {
+  async function* flood(signal: AbortSignal): AsyncGenerator<FeedBatch> {
     yield []
     while (!signal.aborted) yield [{ type: 'deleted', taskId: 'x'.repeat(100_000) }]
   }

@@ -226,7 +226,7 @@ function createListener({ listen }: ExecutorOptions, parts: Omit<ExecutorParts, 
     onDueElsewhere: () => rest.isAllowed && dueTimer.noteElsewhere(),
     onDelayed: (dueAt) => dueTimer.note(dueAt),
     onSchedules: (deleted) => scheduler.noteChange(deleted),
-    onResumed: rescan,
+    onRescan: rescan,
     onCancelled: (taskId, attempt) => abort(taskId, attempt, 'cancelled'),
     async onListening() {
       rest.isListening = true

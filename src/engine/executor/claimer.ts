@@ -20,8 +20,8 @@ const DEBOUNCE_MS = 50
 
 const FORGET_STARTS_MS = 60_000
 
-/** After a delayed task was due, about a second long. */
-const MAX_LOOKS = 20
+/** After a delayed task was due: claims that follow soon, for about a second, until its row is not locked any more. */
+const MAX_RECHECKS = 20
 
 /** `now`: more tasks are likely. `soon`: locked rows may be free in a moment. */
 export type NextClaim = 'now' | 'soon' | 'later'
@@ -48,7 +48,7 @@ export interface ClaimerOptions {
   readonly isTraced?: boolean
   /** Permits of these types were released and tasks wait, but this executor took none: others may have slots. */
   onCapacityReleased(taskTypes: readonly string[]): void
-  /** More delayed tasks are due than this executor has slots. */
+  /** A claim at the due time of tasks or permits filled all free slots: more tasks may wait. */
   onManyDue(): void
   readonly wakeUp: Pick<WakeUp, 'notify' | 'notifyAfter'>
 }
@@ -58,13 +58,12 @@ export class Claimer {
   readonly #options: ClaimerOptions
   readonly #claims: TypeClaims
   readonly #types: ReadonlyMap<string, TypeLimits>
-  readonly #processLimited: readonly number[]
   readonly #limited: LimitedTypes
   readonly #horizon: ClaimHorizon
   /** Claims of some type may lock rows for a moment without taking them: meanwhile, other claims skip those. */
   readonly mayHideRows: boolean
   /** Claims that may still follow soon after a timed one. */
-  #looksLeft = 0
+  #rechecksLeft = 0
   #nextForget = 0
   #lastClaimFoundFew = false
   #isDebouncing = false
@@ -77,9 +76,8 @@ export class Claimer {
       ? new ManyTypeClaims(db, executorId, types, isTraced)
       : new Claims(db, executorId, types, { isTraced })
     this.#types = new Map(types.map((type) => [type.taskType, type]))
-    this.#processLimited = types.flatMap(({ concurrency }, i) => (concurrency === null ? [] : i))
     this.#limited = new LimitedTypes(types, pollIntervalMs)
-    this.#horizon = new ClaimHorizon({ db, types: this.#claims.types, isBounded: !hasMany, wakeUp })
+    this.#horizon = new ClaimHorizon({ db, types, isBounded: !hasMany, wakeUp })
     this.mayHideRows = types.some((type) => type.concurrency !== null && !isGloballyLimited(type))
   }
 
@@ -124,8 +122,8 @@ export class Claimer {
     const { dueTimer, permitTimer } = this.#options
     this.#horizon.probe()
     const isDue = dueTimer.takeFired()
-    const isTimed = permitTimer.takeFired() || isDue
-    if (isDue) this.#looksLeft = MAX_LOOKS
+    const isPermitted = permitTimer.takeFired()
+    if (isDue) this.#rechecksLeft = MAX_RECHECKS
     dueTimer.begin()
     this.#limited.openPermitted(dueTimer.databaseNow)
     const request = this.#request(limit)
@@ -133,7 +131,7 @@ export class Claimer {
     const claimed = await (limitedClaim
       ? this.#claimLimited(request, limitedClaim)
       : this.#claimPlain(request))
-    if (isTimed && claimed.tasks.length === limit) this.#options.onManyDue()
+    if ((isDue || isPermitted) && claimed.tasks.length === limit) this.#options.onManyDue()
     if (claimed.tasks.length > 0) this.#horizon.noteTaken()
     this.#lastClaimFoundFew = claimed.tasks.length < Math.min(limit, 2)
     return claimed
@@ -179,8 +177,8 @@ export class Claimer {
 
   /** A task that became due may have been locked, as by a change of it. */
   #isHidden({ isDueLeft }: ClaimResult): boolean {
-    this.#looksLeft = isDueLeft ? this.#looksLeft - 1 : 0
-    return this.#looksLeft > 0
+    this.#rechecksLeft = isDueLeft ? this.#rechecksLeft - 1 : 0
+    return this.#rechecksLeft > 0
   }
 
   #forgetStarts(): void {
@@ -208,15 +206,12 @@ export class Claimer {
   }
 
   #request(limit: number): ClaimRequest {
-    const { types } = this.#claims
-    const capacity = types.map((): number | null => null)
-    for (const i of this.#processLimited) capacity[i] = this.#capacityOf(types[i]?.taskType ?? '')
     return {
       limit,
-      capacity,
+      capacity: this.#options.types.map(({ taskType }) => this.#capacityOf(taskType)),
       since: this.#horizon.since(),
       closed: this.#limited.closed(),
-      looks: this.#options.idles === true || this.#looksLeft > 0,
+      rechecks: this.#options.idles === true || this.#rechecksLeft > 0,
     }
   }
 }

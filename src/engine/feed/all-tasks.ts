@@ -4,7 +4,7 @@ import { isFinished } from '../definition/lifecycle.ts'
 import type { FleetState } from '../store/changes.ts'
 import { type AllTasksPosition, type AllTasksResult, MAX_NEW, parseSeen } from '../store/feed.ts'
 import type { Snapshot } from '../store/settled-ids.ts'
-import { Changes } from './changes.ts'
+import { ChangeLatch } from './change-latch.ts'
 import { MissingIds } from './missing-ids.ts'
 
 /** The newest pending tasks, read again by each poll; reports name changes of the others. */
@@ -42,12 +42,12 @@ interface Batch {
  * unfinished before, and reported ones. Where a change may be missed, viewers are disconnected and read again.
  */
 export class AllTasks {
-  readonly changes = new Changes()
+  readonly changes = new ChangeLatch()
   readonly found = Promise.withResolvers<void>()
   viewers = 0
-  requestReportsAt = 0
+  nextRequestAt = 0
   watchId: string | undefined
-  readFleetAt = 0
+  nextFleetReadAt = 0
   readonly #unfinished = new Map<string, Known>()
   readonly #ended = new Map<string, Pick<Known, 'body' | 'createdBy'>>()
   readonly #creators = new Map<string, Creator>()
@@ -57,7 +57,7 @@ export class AllTasks {
   #dead: ReadonlySet<string> | undefined
   #batches: Batch[] = []
   #kept = 0
-  #number = 0
+  #batchNumber = 0
 
   constructor() {
     this.found.promise.catch(() => {})
@@ -94,8 +94,8 @@ export class AllTasks {
     }
   }
 
-  get number(): number {
-    return this.#number
+  get batchNumber(): number {
+    return this.#batchNumber
   }
 
   /** @param createdBy of this creator alone; undefined: of all */
@@ -111,7 +111,7 @@ export class AllTasks {
     const hasAll = this.#ids.advance(result.newIds, found, result.lastTask, snapshot)
     this.#snapshot = result.snapshot
     if (events.length > 0) this.#publish(events)
-    if (!result.hasAllChanges || !hasAll) this.restart()
+    if (!result.hasAllChanges || !hasAll) this.disconnectViewers()
     this.#forget()
     this.found.resolve()
     for (const createdBy of result.creators) this.#creators.get(createdBy)?.found.resolve()
@@ -121,7 +121,7 @@ export class AllTasks {
   applyFleet({ paused, dead }: FleetState): void {
     const events = [...this.#takePauses(paused)]
     if (events.length > 0) this.#publish(events)
-    if (this.#isNewlyDead(dead)) this.restart()
+    if (this.#isNewlyDead(dead)) this.disconnectViewers()
   }
 
   /**
@@ -129,18 +129,20 @@ export class AllTasks {
    *
    * @param createdBy only of tasks that this user has created; undefined: all
    */
-  eventsAfter(number: number, createdBy: string | undefined): readonly TasksStreamEvent[] | undefined {
-    const kept = this.#batches[0]?.number ?? this.#number + 1
-    if (number < kept - 1) return undefined
-    const events = this.#batches.filter((batch) => batch.number > number).flatMap((batch) => batch.events)
+  eventsAfter(batchNumber: number, createdBy: string | undefined): readonly TasksStreamEvent[] | undefined {
+    const kept = this.#batches[0]?.number ?? this.#batchNumber + 1
+    if (batchNumber < kept - 1) return undefined
+    const events = this.#batches
+      .filter((batch) => batch.number > batchNumber)
+      .flatMap((batch) => batch.events)
     if (createdBy !== undefined && events.some((published) => published.createdBy === undefined)) {
       return undefined
     }
     return events.filter((published) => isOf(published, createdBy)).map(({ event }) => event)
   }
 
-  restart(): void {
-    this.#number += 1
+  disconnectViewers(): void {
+    this.#batchNumber += 1
     this.#batches = []
     this.#kept = 0
     this.changes.announce()
@@ -205,8 +207,8 @@ export class AllTasks {
   }
 
   #publish(events: readonly Published[]): void {
-    this.#number += 1
-    this.#batches.push({ number: this.#number, events })
+    this.#batchNumber += 1
+    this.#batches.push({ number: this.#batchNumber, events })
     this.#kept += events.length
     while (this.#kept > MAX_KEPT && this.#batches.length > 1)
       this.#kept -= this.#batches.shift()?.events.length ?? 0

@@ -12,11 +12,11 @@ import { WatchedTask } from './watched-task.ts'
 export type FeedEvent = TaskStreamEvent | TasksStreamEvent
 
 /** Empty after `idleMs` without a change. */
-export type FeedStep = readonly FeedEvent[]
+export type FeedBatch = readonly FeedEvent[]
 
 export interface FollowOptions {
   readonly signal: AbortSignal
-  /** After this long without a change the stream yields an empty step. */
+  /** After this long without a change the stream yields an empty batch. */
   readonly idleMs: number
 }
 
@@ -34,7 +34,7 @@ export interface FollowAllOptions extends FollowOptions {
 
 /**
  * Streams tasks of all processes to viewers. One loop polls for all viewers; without viewers it does not
- * run. Viewers pull: each keeps a position in shared state, so a slow one holds one step at most. A viewer of one task that
+ * run. Viewers pull: each keeps a position in shared state, so a slow one holds one batch at most. A viewer of one task that
  * is far behind reads its log in pages; a viewer of all tasks is disconnected.
  */
 export class TaskFeed {
@@ -65,7 +65,7 @@ export class TaskFeed {
   async follow(
     taskId: string,
     options: FollowOneOptions,
-  ): Promise<AsyncGenerator<FeedStep, void, undefined>> {
+  ): Promise<AsyncGenerator<FeedBatch, void, undefined>> {
     this.requireOpen()
     if (!TASK_ID.test(taskId)) throw taskNotFound(taskId)
     let watched = this.#watched.tasks.get(taskId)
@@ -74,7 +74,7 @@ export class TaskFeed {
       this.#watched.tasks.set(taskId, watched)
     }
     const leave = await this.#enter(watched, options.signal)
-    return this.#steps(watched, options, leave)
+    return this.#taskBatches(watched, options, leave)
   }
 
   /**
@@ -86,12 +86,12 @@ export class TaskFeed {
    *
    * @throws TaskError `SHUTTING_DOWN`
    */
-  async followAll(options: FollowAllOptions): Promise<AsyncGenerator<FeedStep, void, undefined>> {
+  async followAll(options: FollowAllOptions): Promise<AsyncGenerator<FeedBatch, void, undefined>> {
     this.requireOpen()
     this.#watched.all ??= new AllTasks()
     const { all } = this.#watched
     const leave = await this.#enter(all, options.signal, options.createdBy)
-    return this.#allSteps(all, options, leave)
+    return this.#allBatches(all, options, leave)
   }
 
   get viewers(): number {
@@ -119,20 +119,20 @@ export class TaskFeed {
     all?.changes.announce()
   }
 
-  async *#steps(
+  async *#taskBatches(
     watched: WatchedTask,
     { afterId, signal, idleMs, createdBy }: FollowOneOptions,
     leave: () => void,
-  ): AsyncGenerator<FeedStep, void, undefined> {
+  ): AsyncGenerator<FeedBatch, void, undefined> {
     let position = afterId
     let shown: number | undefined
-    let steps = watched.steps.count
+    let knownSteps = watched.steps.count
     try {
       while (!this.#isOver(signal) && watched.isThereFor(createdBy)) {
         const { count } = watched.changes
         const { detail, version } = watched
-        const finished = watched.steps.afterPosition(steps)
-        steps = watched.steps.count
+        const finished = watched.steps.afterPosition(knownSteps)
+        knownSteps = watched.steps.count
         // A first detail contains the steps.
         if (shown !== undefined && finished.length > 0) yield finished.map((step) => ({ type: 'step', step }))
         if (detail && version !== shown) {
@@ -158,20 +158,20 @@ export class TaskFeed {
     }
   }
 
-  async *#allSteps(
+  async *#allBatches(
     all: AllTasks,
     { signal, idleMs, createdBy }: FollowAllOptions,
     leave: () => void,
-  ): AsyncGenerator<FeedStep, void, undefined> {
+  ): AsyncGenerator<FeedBatch, void, undefined> {
     try {
-      let { number } = all
+      let { batchNumber } = all
       yield all.running(createdBy).map((task) => ({ type: 'task', task }))
       let idleAt = performance.now() + idleMs
       while (!this.#isOver(signal)) {
         const { count } = all.changes
-        const events = all.eventsAfter(number, createdBy)
+        const events = all.eventsAfter(batchNumber, createdBy)
         if (!events) return
-        number = all.number
+        batchNumber = all.batchNumber
         // Idle by this viewer's own events: while only others change, its connection must not fall silent.
         if (events.length > 0 || performance.now() >= idleAt) {
           yield events

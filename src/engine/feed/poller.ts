@@ -13,7 +13,7 @@ import { LINES_PER_POLL, type WatchedTask } from './watched-task.ts'
 
 const INTERVAL_MS = 250
 const MIN_INTERVAL_MS = 50
-/** A request keeps reports coming for a minute. */
+/** A request keeps reports coming for a minute; it is renewed this often. */
 const REQUEST_REPORTS_MS = 10_000
 const READ_FLEET_MS = 1_000
 const DETAILS_PER_READ = 100
@@ -23,7 +23,7 @@ export interface Watched {
   all: AllTasks | undefined
 }
 
-/** The loop that reads for all viewers, in one statement a poll. It runs while something is watched. */
+/** The loop that reads for all viewers. It runs while something is watched. */
 export class FeedPoller {
   readonly #db: Database
   readonly #events: TaskEvents
@@ -50,19 +50,21 @@ export class FeedPoller {
   async #run(signal: AbortSignal): Promise<void> {
     this.#isRunning = true
     let failures = 0
-    while (!signal.aborted && (this.#watched.tasks.size > 0 || this.#watched.all)) {
+    // Goes on without viewers during an outage, so that its end is reported.
+    while (!signal.aborted && (failures > 0 || this.#watched.tasks.size > 0 || this.#watched.all)) {
       try {
         const more = await this.#poll()
         if (failures > 0) {
           this.#events.emit('loopRecovered', { loop: 'feed', failures })
           // Reports may have been removed meanwhile.
-          this.#watched.all?.restart()
+          this.#watched.all?.disconnectViewers()
         }
         failures = 0
         if (more) continue
         await pause(MIN_INTERVAL_MS, signal)
         await this.#wakeUp.wait(INTERVAL_MS - MIN_INTERVAL_MS, signal)
       } catch (error) {
+        if (signal.aborted) break
         failures += 1
         if (failures === 1) this.#events.emit('loopFailed', { loop: 'feed', error })
         this.#rejectNewViewers(error)
@@ -96,17 +98,17 @@ export class FeedPoller {
 
   async #prepare(all: AllTasks): Promise<void> {
     const now = performance.now()
-    if (now >= all.requestReportsAt) {
+    if (now >= all.nextRequestAt) {
       const watchId = await requestReports(this.#db)
       // This process stood still for longer than the watch lasts: changes went unreported.
-      if (all.watchId !== undefined && all.watchId !== watchId) all.restart()
+      if (all.watchId !== undefined && all.watchId !== watchId) all.disconnectViewers()
       all.watchId = watchId
       await forgetChanges(this.#db)
-      all.requestReportsAt = now + REQUEST_REPORTS_MS
+      all.nextRequestAt = now + REQUEST_REPORTS_MS
     }
-    if (now < all.readFleetAt) return
+    if (now < all.nextFleetReadAt) return
     all.applyFleet(await readFleetState(this.#db))
-    all.readFleetAt = now + READ_FLEET_MS
+    all.nextFleetReadAt = now + READ_FLEET_MS
   }
 
   async #refresh(stale: readonly WatchedTask[]): Promise<void> {

@@ -3,7 +3,7 @@ import { isFinished } from '../definition/lifecycle.ts'
 import type { Redaction } from '../definition/redaction.ts'
 import { type FeedResult, parseSeen, type SeenSummary } from '../store/feed.ts'
 import { SettledIds } from '../store/settled-ids.ts'
-import { Changes } from './changes.ts'
+import { ChangeLatch } from './change-latch.ts'
 import { stepsMissingIn, WatchedSteps, withSteps } from './watched-steps.ts'
 
 export const LINES_PER_POLL = 500
@@ -14,7 +14,7 @@ const MAX_RECENT_CHARS = 256 * 1024
 /** What all viewers of one task share: its detail and the end of its log. */
 export class WatchedTask {
   readonly taskId: string
-  readonly changes = new Changes()
+  readonly changes = new ChangeLatch()
   readonly found = Promise.withResolvers<void>()
   readonly steps = new WatchedSteps()
   viewers = 0

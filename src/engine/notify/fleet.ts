@@ -31,13 +31,10 @@ const WINDOW_MS = 1_000
 export function claimInstant({ size, position }: Fleet, dueAt: number, pollIntervalMs: number): number {
   if (size <= FEW) return dueAt
   const window = Math.floor(dueAt / WINDOW_MS)
-  const windows = Math.ceil(size / ON_DUTY) + 1
-  for (let ahead = 0; ahead <= windows; ahead += 1) {
-    if ((position + (window + ahead) * ON_DUTY) % size >= ON_DUTY) continue
-    const duty = ahead === 0 ? dueAt : (window + ahead) * WINDOW_MS
-    return Math.min(duty, dueAt + (pollIntervalMs * (position + 1)) / size)
-  }
-  return dueAt + (pollIntervalMs * (position + 1)) / size
+  const place = (position + window * ON_DUTY) % size
+  const ahead = place < ON_DUTY ? 0 : Math.ceil((size - place) / ON_DUTY)
+  const duty = ahead === 0 ? dueAt : (window + ahead) * WINDOW_MS
+  return Math.min(duty, dueAt + (pollIntervalMs * (position + 1)) / size)
 }
 
 /**

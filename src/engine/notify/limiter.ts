@@ -1,11 +1,11 @@
 /** Each NOTIFY takes a lock shared by all notifying commits of the server, and wakes executors. */
 const INTERVAL_MS = 5
 
-/** Limits notifications of due tasks; a trailing timer sends the number of suppressed ones. */
+/** Limits notifications of due tasks; a trailing timer sends the number of those not sent yet. */
 export class NotifyLimiter {
   readonly #send: (count: number) => void
   #nextAt = 0
-  #suppressed = 0
+  #unsent = 0
   #timer: NodeJS.Timeout | undefined
 
   /** @param send sends a notification of `count` due tasks; Infinity: of an unknown number */
@@ -22,7 +22,7 @@ export class NotifyLimiter {
   }
 
   notify(count: number): void {
-    this.#suppressed += count
+    this.#unsent += count
     if (this.#timer) return
     if (this.shouldNotify()) this.flush()
     else this.#timer = setTimeout(() => this.flush(), this.#nextAt - performance.now())
@@ -31,9 +31,9 @@ export class NotifyLimiter {
   flush(): void {
     clearTimeout(this.#timer)
     this.#timer = undefined
-    if (this.#suppressed === 0) return
-    const count = this.#suppressed
-    this.#suppressed = 0
+    if (this.#unsent === 0) return
+    const count = this.#unsent
+    this.#unsent = 0
     this.#nextAt = performance.now() + INTERVAL_MS
     this.#send(count)
   }

@@ -15,7 +15,7 @@ export function listenForWork(options: {
   onDueElsewhere(): void
   onDelayed(dueAt: number): void
   onSchedules(deleted: string | undefined): void
-  onResumed(): void
+  onRescan(): void
   onCancelled(taskId: string, attempt: number): void
   readonly proofs?: ListenerOptions['proofs']
   /** Earlier notifications are lost: due tasks and cancels must be queried. */
@@ -29,17 +29,20 @@ export function listenForWork(options: {
     ...(options.proofs && { proofs: options.proofs }),
     onMessage(payload: string) {
       const received = decodeNotification(payload)
-      if (received?.kind === 'due') {
-        const delayMs = received.tasks ? wakeUpDelay(options.fleet(), received.tasks) : 0
-        if (delayMs === undefined) options.onDueElsewhere()
-        else options.onDue(delayMs)
+      switch (received?.kind) {
+        case 'due': {
+          const delayMs = received.tasks ? wakeUpDelay(options.fleet(), received.tasks) : 0
+          return delayMs === undefined ? options.onDueElsewhere() : options.onDue(delayMs)
+        }
+        case 'later':
+          return options.onDelayed(received.dueAt)
+        case 'schedules':
+          return options.onSchedules(received.deleted)
+        case 'rescan':
+          return options.onRescan()
+        case 'cancelled':
+          for (const { taskId, attempt } of received.runs) options.onCancelled(taskId, attempt)
       }
-      if (received?.kind === 'later') options.onDelayed(received.dueAt)
-      if (received?.kind === 'schedules') options.onSchedules(received.deleted)
-      if (received?.kind === 'cancelled') {
-        for (const { taskId, attempt } of received.runs) options.onCancelled(taskId, attempt)
-      }
-      if (received?.kind === 'resumed') options.onResumed()
     },
   }
   return (signal, passed) => listen(listener, signal, passed)

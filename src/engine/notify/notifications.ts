@@ -4,7 +4,8 @@ export type Notification =
   /** A task will be due at `dueAt`, an instant of the database's clock in milliseconds. */
   | { readonly kind: 'later'; readonly dueAt: number }
   | { readonly kind: 'schedules'; readonly deleted?: string }
-  | { readonly kind: 'resumed' }
+  /** Tasks are due that became so a while ago: of a type that was resumed, or created overdue. */
+  | { readonly kind: 'rescan' }
   | { readonly kind: 'cancelled'; readonly runs: readonly CancelledRun[] }
 
 export interface DueTasks {
@@ -27,7 +28,7 @@ export function fitsIntoPayload(taskId: string): boolean {
 
 /** Excludes due tasks: `duePayload` encodes those, as inserts notify with their own commit. */
 export function encodeNotification(notification: Exclude<Notification, { kind: 'due' }>): string {
-  if (notification.kind === 'resumed') return 'resumed'
+  if (notification.kind === 'rescan') return 'resumed'
   if (notification.kind === 'later') return `later ${Math.floor(notification.dueAt)}`
   if (notification.kind === 'schedules') {
     return notification.deleted === undefined ? 'schedules' : `schedules deleted ${notification.deleted}`
@@ -37,7 +38,8 @@ export function encodeNotification(notification: Exclude<Notification, { kind: '
 
 /** Returns undefined for a payload of another version or application. */
 export function decodeNotification(payload: string): Notification | undefined {
-  if (payload === 'due' || payload === 'resumed' || payload === 'schedules') return { kind: payload }
+  if (payload === 'due' || payload === 'schedules') return { kind: payload }
+  if (payload === 'resumed') return { kind: 'rescan' }
   const [, count, seed] = /^due (\d{1,9}) (\d{1,9})$/.exec(payload) ?? []
   if (count && seed) return { kind: 'due', tasks: { count: Number(count), seed: Number(seed) } }
   const [, dueAt] = /^later (\d{1,15})$/.exec(payload) ?? []

@@ -5,7 +5,7 @@ import { duePayload, sendNotification } from '../store/notify.ts'
 import { NotifyLimiter } from './limiter.ts'
 import { type CancelledRun, encodeNotification, fitsIntoPayload, MAX_RUNS } from './notifications.ts'
 
-/** What is due this soon is told at once. */
+/** A task due this soon is notified at once. */
 const COMMIT_MS = 1_000
 
 /** A later due time than the announced one waits this long for others, to be sent with them. */
@@ -21,7 +21,7 @@ export interface NotifierOptions {
 export class Notifier {
   readonly limiter = new NotifyLimiter((count) => this.#send(duePayload(count)))
   /** Executors that read only recently due tasks would miss overdue ones. */
-  readonly #rescans = new NotifyLimiter(() => this.#send(encodeNotification({ kind: 'resumed' })))
+  readonly #rescans = new NotifyLimiter(() => this.#send(encodeNotification({ kind: 'rescan' })))
   readonly #later = new NotifyLimiter(() => this.#sendLater())
   readonly #options: NotifierOptions
   /** The earliest of the delayed tasks of which others are to be notified. */
@@ -46,7 +46,7 @@ export class Notifier {
     events.on('schedulesChanged', ({ schedule, deleted }) =>
       this.#send(encodeNotification({ kind: 'schedules', ...(deleted && { deleted: schedule }) })),
     )
-    events.on('resumed', () => this.#send(encodeNotification({ kind: 'resumed' })))
+    events.on('resumed', () => this.#send(encodeNotification({ kind: 'rescan' })))
     events.on('created', this.#onOverdue)
     events.on('changed', this.#onOverdue)
   }
@@ -96,7 +96,7 @@ export class Notifier {
   }
 
   readonly #onCancelled = ({ taskId, attempt, reason }: TaskEventMap['cancelled'][0]): void => {
-    // Nobody runs what has expired.
+    // Expired tasks are not run.
     if (reason === 'expired' || this.#options.holds(taskId, attempt)) return
     // Its executor reads the cancel with its next heartbeat.
     if (!fitsIntoPayload(taskId)) return

@@ -10,6 +10,7 @@ import {
 } from './claim.ts'
 import { NOT_EXPIRED, ORDER } from './claim-branches.ts'
 import { nextDueOf } from './claim-text.ts'
+import { LimitedTypesMemory } from './limited-types-memory.ts'
 import { EXECUTORS, TASKS, TYPES } from './tables.ts'
 
 /** An executor with more types than this first queries which of them have due tasks. */
@@ -82,7 +83,8 @@ interface DueTypes {
 
 /** Planning a branch per type would take seconds: claims from the types whose due tasks come first. */
 export class ManyTypeClaims implements TypeClaims {
-  readonly types: readonly TypeLimits[]
+  readonly #types: readonly TypeLimits[]
+  readonly #memory = new LimitedTypesMemory()
   readonly #db: Database
   readonly #executorId: string
   readonly #positions: ReadonlyMap<string, number>
@@ -93,7 +95,7 @@ export class ManyTypeClaims implements TypeClaims {
     this.#db = db
     this.#isTraced = isTraced
     this.#executorId = executorId
-    this.types = types
+    this.#types = types
     this.#positions = new Map(types.map(({ taskType }, i) => [taskType, i]))
     this.#limited = types.filter(isGloballyLimited).map(({ taskType }) => taskType)
   }
@@ -112,7 +114,7 @@ export class ManyTypeClaims implements TypeClaims {
       return { ...(await this.#claimPlain(request, due)), contended: left, seen: over }
     }
     const types = inFewShapes([...due.plain, ...due.limited])
-    const claims = new Claims(this.#db, this.#executorId, types, { isTraced: this.#isTraced })
+    const claims = this.#claimsOf(types)
     const result = await claims.claimLimited(this.#narrow(request, due, types), names)
     const seen = [...names, ...over]
     const { nextDueAt } = due
@@ -128,21 +130,25 @@ export class ManyTypeClaims implements TypeClaims {
     const { at, nextDueAt } = due
     if (due.plain.length === 0) return { tasks: [], at, waiting, nextDueAt, isDueLeft: false }
     const types = inFewShapes(due.plain)
-    const claims = new Claims(this.#db, this.#executorId, types, { isTraced: this.#isTraced })
+    const claims = this.#claimsOf(types)
     const result = await claims.claim(this.#narrow(request, due, types))
     const isDueLeft = result.tasks.length === 0 ? true : undefined
     return { ...result, waiting, nextDueAt, isPartial: due.most !== undefined, isDueLeft }
   }
 
+  #claimsOf(types: readonly TypeLimits[]): Claims {
+    return new Claims(this.#db, this.#executorId, types, { isTraced: this.#isTraced }, this.#memory)
+  }
+
   async #findDue({ limit, capacity, closed = [] }: ClaimRequest): Promise<DueTypes> {
-    const full = this.types.filter((_type, i) => capacity[i] === 0).map(({ taskType }) => taskType)
+    const full = this.#types.filter((_type, i) => capacity[i] === 0).map(({ taskType }) => taskType)
     const rows = await execute<DueTypeRow>(this.#db, DUE_TYPES, [
       this.#executorId,
       [...full, ...closed],
       this.#limited,
     ])
     const due = rows.flatMap(
-      ({ taskType }) => this.types[this.#positions.get(taskType ?? NO_TYPE) ?? -1] ?? [],
+      ({ taskType }) => this.#types[this.#positions.get(taskType ?? NO_TYPE) ?? -1] ?? [],
     )
     const most = this.#db.prepared || limit > FEW_TASKS ? MOST_DUE : FEW_DUE
     const plain = due.filter((type) => !isGloballyLimited(type))

@@ -2,6 +2,7 @@ import { type Database, execute, type Statement, statement } from '../../db/data
 import { isGloballyLimited, type TypeLimits } from '../definition/limits.ts'
 import { branch, hasWindow, hoppingBranch } from './claim-branches.ts'
 import { type ClaimOptions, claimText, type Limited } from './claim-text.ts'
+import { LimitedTypesMemory } from './limited-types-memory.ts'
 import { type RatedType, ratedTypes } from './rates.ts'
 import { compareIds } from './rows.ts'
 import { TYPES } from './tables.ts'
@@ -16,6 +17,7 @@ export interface ClaimedTask {
   readonly maxRetries: number
   readonly timeoutSeconds: number
   readonly createdBy: string | null
+  readonly priority: number
   /** In milliseconds of the database's clock. */
   readonly dueAt: number
   readonly claimedAt: number
@@ -36,8 +38,8 @@ export interface ClaimRequest {
   readonly capacity: readonly (number | null)[]
   /** For each type, the instant of the database since which tasks must have been due; null: any. */
   readonly since: readonly (string | null)[]
-  /** Whether a claim that finds nothing looks for due tasks again: it may have skipped locked ones. */
-  readonly looks?: boolean
+  /** Whether a claim that finds nothing rechecks for due tasks: it may have skipped locked ones. */
+  readonly rechecks?: boolean
   /** Types with a limit over all processes that had no free permit lately. */
   readonly closed?: readonly string[]
 }
@@ -51,7 +53,7 @@ export interface ClaimResult {
   readonly isPartial?: boolean
   /** The due time of the next task, in milliseconds of the database's clock; null: none. Undefined if it was full. */
   readonly nextDueAt?: number | null | undefined
-  /** It claimed nothing, and tasks that it could have taken are due, such as locked ones. Undefined: it did not look. */
+  /** It claimed nothing, and tasks that it could have taken are due, such as locked ones. Undefined: it did not recheck. */
   readonly isDueLeft?: boolean | undefined
 }
 
@@ -69,7 +71,6 @@ export interface LimitedClaimResult extends ClaimResult {
 
 /** One per claimed task, and one of the claim itself, without an id. */
 interface ClaimRow extends ClaimedTask {
-  readonly priority: number
   readonly at: number
   readonly waiting: string[] | null
   readonly lockedTypes: string[] | null
@@ -91,52 +92,50 @@ const NO_ROW = {
   isDueLeft: null,
 }
 
-const INSERT_TYPES_INTERVAL_MS = 1_000
-
-const KNOW_TYPES = statement(
-  'know_types',
+const INSERT_TYPES = statement(
+  'insert_types',
   `insert into ${TYPES} (task_type) select unnest($1::text[]) order by 1 on conflict do nothing`,
 )
 
 export interface TypeClaims {
-  readonly types: readonly TypeLimits[]
   /** Claims due tasks of types without a limit over all processes: higher priority first, then the oldest due. */
   claim(request: ClaimRequest): Promise<ClaimResult>
+  /** Claims due tasks of these types, and of all types without a limit over all processes. */
   claimLimited(request: ClaimRequest, open: ReadonlySet<string>): Promise<LimitedClaimResult>
 }
 
 /** Pads lists of types: no task has it. */
 export const NO_TYPE = ''
 
-/** The claims of one executor. Planning time grows with the number of its types; see `claim-many.ts`. */
+/** The claims of one executor, or of those of its types that have due tasks. Planning time grows with the number of its types; see `claim-many.ts`. */
 export class Claims implements TypeClaims {
-  readonly types: readonly TypeLimits[]
+  readonly #types: readonly TypeLimits[]
   readonly #db: Database
   readonly #executorId: string
   readonly #options: Pick<ClaimOptions, 'isTraced'>
+  readonly #memory: LimitedTypesMemory
   readonly #names: readonly string[]
   readonly #globals: readonly number[]
   readonly #limited: readonly string[]
   readonly #rated: readonly RatedType[]
   readonly #windowed: readonly string[]
-  /** Types that had more due tasks than the window of keys showed: their keys are looked up one by one. */
-  #crowded: ReadonlySet<string> = new Set()
   #plain: Statement | undefined
-  #looking: Statement | undefined
+  #rechecking: Statement | undefined
   #limitedStatement: Statement | undefined
   #hopping: Statement | undefined
-  #typesInsertedAt = Number.NEGATIVE_INFINITY
 
   constructor(
     db: Database,
     executorId: string,
     types: readonly TypeLimits[],
     options: Pick<ClaimOptions, 'isTraced'> = {},
+    memory = new LimitedTypesMemory(),
   ) {
     this.#db = db
     this.#executorId = executorId
     this.#options = options
-    this.types = types
+    this.#types = types
+    this.#memory = memory
     this.#names = types.map(({ taskType }) => taskType)
     this.#globals = types.map(({ globalConcurrency }) => globalConcurrency ?? NO_LIMIT)
     const limited = types.filter(isGloballyLimited)
@@ -147,26 +146,26 @@ export class Claims implements TypeClaims {
 
   async claim(request: ClaimRequest): Promise<ClaimResult> {
     this.#plain ??= this.#plainStatement('claim', false)
-    this.#looking ??= this.#plainStatement('claim_looking', true)
-    const statement = request.looks ? this.#looking : this.#plain
+    this.#rechecking ??= this.#plainStatement('claim_rechecking', true)
+    const statement = request.rechecks ? this.#rechecking : this.#plain
     return readResult(request, await execute<ClaimRow>(this.#db, statement, this.#values(request)))
   }
 
   async claimLimited(request: ClaimRequest, open: ReadonlySet<string>): Promise<LimitedClaimResult> {
-    if (this.#typesInsertedAt === Number.NEGATIVE_INFINITY) await this.#insertTypes()
-    const hops = this.#windowed.some((taskType) => open.has(taskType) && this.#crowded.has(taskType))
+    await this.#insertTypes()
+    const { crowded: isCrowded } = this.#memory
+    const hops = this.#windowed.some((taskType) => open.has(taskType) && isCrowded.has(taskType))
     const { result, crowded } = await this.#claimOpen(request, open, hops)
-    // The row of a contended type is locked by another claim, or was deleted and must be inserted again.
-    const mayBeDeleted =
-      result.contended.length > 0 && performance.now() - this.#typesInsertedAt > INSERT_TYPES_INTERVAL_MS
-    if (mayBeDeleted) this.#typesInsertedAt = Number.NEGATIVE_INFINITY
-    if (crowded) this.#crowded = new Set(crowded)
+    this.#memory.noteContended(result.contended)
+    if (crowded) this.#memory.noteCrowded(this.#windowed, crowded)
     return hops || !crowded?.length ? result : this.#claimOtherKeys(request, open, result)
   }
 
   async #insertTypes(): Promise<void> {
-    await execute(this.#db, KNOW_TYPES, [this.#limited.filter((taskType) => taskType !== NO_TYPE)])
-    this.#typesInsertedAt = performance.now()
+    const missing = this.#memory.missing(this.#limited.filter((taskType) => taskType !== NO_TYPE))
+    if (missing.length === 0) return
+    await execute(this.#db, INSERT_TYPES, [missing])
+    this.#memory.noteInserted(missing)
   }
 
   /** Claims tasks of keys beyond the window, after a claim that has shown that there are some. */
@@ -175,7 +174,7 @@ export class Claims implements TypeClaims {
     open: ReadonlySet<string>,
     first: LimitedClaimResult,
   ): Promise<LimitedClaimResult> {
-    const capacity = this.types.map(({ taskType }, i) => {
+    const capacity = this.#types.map(({ taskType }, i) => {
       const before = request.capacity[i] ?? null
       return before === null ? null : before - first.tasks.filter((task) => task.taskType === taskType).length
     })
@@ -184,7 +183,7 @@ export class Claims implements TypeClaims {
       const { result } = await this.#claimOpen(rest, open, true)
       return {
         ...result,
-        tasks: [...first.tasks, ...result.tasks],
+        tasks: [...first.tasks, ...result.tasks].sort(inClaimOrder),
         contended: [...new Set([...first.contended, ...result.contended])],
       }
     } catch (error) {
@@ -194,13 +193,13 @@ export class Claims implements TypeClaims {
     }
   }
 
-  #plainStatement(name: string, looks: boolean): Statement {
+  #plainStatement(name: string, rechecks: boolean): Statement {
     const limited = this.#limited.length > 0 ? 'reported' : 'absent'
     return this.#statement(
       name,
       limited,
       (type, i) => (isGloballyLimited(type) ? [] : branch(type, i)),
-      looks,
+      rechecks,
     )
   }
 
@@ -208,14 +207,14 @@ export class Claims implements TypeClaims {
     name: string,
     limited: Limited,
     branchOf: (type: TypeLimits, i: number) => string | string[],
-    looks = false,
+    rechecks = false,
   ): Statement {
-    const branches = this.types.flatMap((type, i) => branchOf(type, i + 1))
+    const branches = this.#types.flatMap((type, i) => branchOf(type, i + 1))
     return statement(
       name,
       claimText(branches, limited, {
         ...this.#options,
-        looks,
+        rechecks,
         isRated: limited === 'claimed' && this.#rated.length > 0,
       }),
     )
@@ -245,8 +244,8 @@ export class Claims implements TypeClaims {
   #rates(): unknown[] {
     if (this.#rated.length === 0) return []
     return [
-      this.types.map(({ rate }) => rate?.max ?? null),
-      this.types.map(({ rate }) => rate?.windowMs ?? null),
+      this.#types.map(({ rate }) => rate?.max ?? null),
+      this.#types.map(({ rate }) => rate?.windowMs ?? null),
       this.#rated.filter(({ rate }) => rate.keyed).map(({ taskType }) => taskType),
     ]
   }
@@ -261,12 +260,14 @@ function claimOf(rows: readonly ClaimRow[]) {
   return rows.find(({ id }) => id === null) ?? NO_ROW
 }
 
+function inClaimOrder(a: ClaimedTask, b: ClaimedTask): number {
+  return b.priority - a.priority || a.dueAt - b.dueAt || compareIds(a.id, b.id)
+}
+
 /** An update returns its rows in no order. */
 function readResult({ limit }: ClaimRequest, rows: readonly ClaimRow[]): ClaimResult {
   const { at, waiting, nextDueAt, isDueLeft } = claimOf(rows)
-  const tasks = rows
-    .filter(({ id }) => id !== null)
-    .sort((a, b) => b.priority - a.priority || a.dueAt - b.dueAt || compareIds(a.id, b.id))
+  const tasks = rows.filter(({ id }) => id !== null).sort(inClaimOrder)
   return {
     tasks,
     at,

@@ -51,23 +51,8 @@ describe('the reader', () => {
   })
 
   test('continues after an outage; new viewers meanwhile are rejected', async () => {
-    const proxy = await startFaultProxy(engines.database.url)
-    const pool = createPool({ connectionString: proxy.url })
-    const events = new TaskEvents()
-    const said: string[] = []
-    events.on('loopFailed', ({ loop }) => said.push(`${loop} failed`))
-    events.on('loopRecovered', ({ loop }) => said.push(`${loop} recovered`))
-    const recovered = new Promise((resolve) => events.once('loopRecovered', resolve))
-    const behind = new TaskFeed(
-      createDatabase(pool, { prepared: engines.database.prepared, schema: engines.database.schema }),
-      events,
-      redaction,
-    )
-    onTestFinished(async () => {
-      behind.close()
-      await pool.end()
-      await proxy.close()
-    })
+    const { feed: behind, proxy, reported, recovery } = await behindProxy()
+    const recovered = recovery()
     const { manager } = engines.create([])
     const [task, other] = await manager.createTasks([{ task: 'nobody' }, { task: 'nobody' }])
     const options = { afterId: 0, signal: leaving().signal, idleMs: 60_000 }
@@ -79,7 +64,25 @@ describe('the reader', () => {
     proxy.set('none')
     await recovered
     expect(await messagesUntil(seen, 'meanwhile')).toEqual(['meanwhile'])
-    expect(said).toEqual(['feed failed', 'feed recovered'])
+    expect(reported).toEqual(['feed failed', 'feed recovered'])
+  })
+
+  test('reports the end of an outage that its last viewer did not wait for', async () => {
+    const { feed, proxy, reported, recovery } = await behindProxy()
+    const { taskId } = await engines.create([]).manager.createTask('nobody')
+    const options = { afterId: 0, signal: leaving().signal, idleMs: 60_000 }
+    const outage = async () => {
+      const recovered = recovery()
+      proxy.set('reset')
+      for (let viewer = 0; viewer < 3; viewer += 1) {
+        await expect(feed.follow(taskId, options)).rejects.toSatisfy(isOutage)
+      }
+      proxy.set('none')
+      await recovered
+    }
+    await outage()
+    await outage()
+    expect(reported).toEqual(['feed failed', 'feed recovered', 'feed failed', 'feed recovered'])
   })
 
   test('reads many tasks that are opened together in few statements', async () => {
@@ -121,3 +124,22 @@ describe('the reader', () => {
     await expect(follow(taskId)).rejects.toMatchObject({ code: 'SHUTTING_DOWN' })
   })
 })
+
+/** A feed whose connections pass a proxy, and what its loop has reported. */
+async function behindProxy() {
+  const proxy = await startFaultProxy(engines.database.url)
+  const pool = createPool({ connectionString: proxy.url })
+  const events = new TaskEvents()
+  const reported: string[] = []
+  events.on('loopFailed', ({ loop }) => reported.push(`${loop} failed`))
+  events.on('loopRecovered', ({ loop }) => reported.push(`${loop} recovered`))
+  const { prepared, schema } = engines.database
+  const feed = new TaskFeed(createDatabase(pool, { prepared, schema }), events, redaction)
+  onTestFinished(async () => {
+    feed.close()
+    await pool.end()
+    await proxy.close()
+  })
+  const recovery = () => new Promise((resolve) => events.once('loopRecovered', resolve))
+  return { feed, proxy, reported, recovery }
+}

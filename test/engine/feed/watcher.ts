@@ -2,7 +2,7 @@ import pg from 'pg'
 import { afterEach, beforeEach, onTestFinished } from 'vitest'
 import { createDatabase } from '../../../src/db/database.ts'
 import { Redaction } from '../../../src/engine/definition/redaction.ts'
-import { type FeedEvent, type FeedStep, TaskFeed } from '../../../src/engine/feed/feed.ts'
+import { type FeedBatch, type FeedEvent, TaskFeed } from '../../../src/engine/feed/feed.ts'
 import { TaskEvents } from '../../../src/engine/runtime/events.ts'
 import { type Engines, useEngines } from '../../support/engines.ts'
 import { rememberTypes } from '../../support/remember-types.ts'
@@ -75,7 +75,7 @@ export function leaving(): AbortController {
   return controller
 }
 
-export async function* eventsOf(steps: AsyncIterable<FeedStep>): AsyncGenerator<FeedEvent> {
+export async function* eventsOf(steps: AsyncIterable<FeedBatch>): AsyncGenerator<FeedEvent> {
   for await (const step of steps) yield* step
 }
 

@@ -1,5 +1,5 @@
 /** A latch for any number of waiters; each compares counts, so none misses a change. */
-export class Changes {
+export class ChangeLatch {
   #count = 0
   readonly #waiting = new Set<() => void>()
 
