@@ -80,7 +80,7 @@ function createServer(config: Config, options: AppOptions): FastifyInstance {
     bodyLimit: 64 * 1024,
     // The longest URL that Node accepts: an id of any length gets a 404.
     routerOptions: { maxParamLength: 16_384 },
-    // What is on its way when a stop begins is answered like anything else; readiness says that it is time to go.
+    // Requests in flight when a stop begins are served like any other; readiness reports that the process is stopping.
     return503OnClosing: false,
     frameworkErrors: handleFrameworkError,
     clientErrorHandler: handleClientError,
@@ -191,7 +191,7 @@ async function appointAdmin(
   if (admin) await firstPassword?.forgetUnless(admin.passwordHash)
 }
 
-/** They tell strangers what runs here: in production they need a token. */
+/** They reveal what runs here: in production they need a token. */
 async function registerMetricsRoute(
   app: FastifyInstance,
   { production, http: { metricsToken: token } }: Config,

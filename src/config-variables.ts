@@ -2,7 +2,7 @@ import { isIP } from 'node:net'
 import { z } from 'zod'
 import { loginBody } from './contract/session.ts'
 
-/** What to tell a person about a variable; a secret's value is never shown. */
+/** How messages show a variable; a secret's value is never shown. */
 export const notes = z.registry<{ expected: string; secret?: boolean }>()
 
 export const text = (expected: string) => z.string().register(notes, { expected })

@@ -112,7 +112,7 @@ export const environment = z
       .default('https://api.tushare.pro'),
   })
   .superRefine(checkTogether, {
-    // Together with the problems of single variables: a person wants to hear of all of them at once.
+    // Together with the problems of single variables: a person wants to see all of them at once.
     when: () => true,
   })
 

@@ -1,5 +1,5 @@
 export type { AuditAction, AuditEntry, AuditPage, AuditQuery } from './contract/audit.ts'
-export type { BulkAction, BulkAnswer, BulkRequest } from './contract/bulk.ts'
+export type { BulkAction, BulkRequest, BulkResponse } from './contract/bulk.ts'
 export type { ErrorGroup, ErrorGroupQuery } from './contract/error-group-views.ts'
 export type { TaskStreamEvent } from './contract/events.ts'
 export type { Health, HealthCode, HealthLevel, HealthReason } from './contract/health.ts'

@@ -128,17 +128,17 @@ const FASTIFY_OPTIONS = ['logLevel', 'logSerializers']
  * @throws TaskError `INVALID_ARGUMENT`, naming each option at fault; never its value, which may be a secret
  */
 export function checkOptions(options: AsyncTasksOptions, base = ''): TaskSettings {
-  const answer = taskSettings.safeParse(options)
+  const parsed = taskSettings.safeParse(options)
   const problems = [
     ...findMisfits(options, OPTION_RULES, [...Object.keys(taskSettings.shape), ...FASTIFY_OPTIONS]),
-    ...(answer.error?.issues ?? []).map(({ path, message }) => `${path.join('.')}: ${message}`),
+    ...(parsed.error?.issues ?? []).map(({ path, message }) => `${path.join('.')}: ${message}`),
     ...(isObject(options.dashboard)
       ? findMisfits(options.dashboard as object, DASHBOARD_RULES, [], 'dashboard.')
       : []),
   ]
-  if (problems.length > 0 || !answer.success) throw refused(problems.join('; '))
+  if (problems.length > 0 || !parsed.success) throw refused(problems.join('; '))
   checkTogether(options, base)
-  return answer.data
+  return parsed.data
 }
 
 function findMisfits(
@@ -190,7 +190,7 @@ function checkTogether(options: AsyncTasksOptions, base: string): void {
       `allowedOrigins[${index}] must be ${expected}, got ${typeof origin === 'string' ? `'${origin}'` : typeName(origin)}`,
     )
   }
-  // At the root our 404 would answer for the host's own paths.
+  // At the root our 404 would be sent for the host's own paths.
   requirePath('prefix', options.prefix)
   if (options.routes !== false) requireOwnParameters(base, options.prefix ?? '')
   if (!options.dashboard) return

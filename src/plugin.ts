@@ -230,7 +230,7 @@ function registryOf(options: AsyncTasksOptions): TaskRegistry {
 }
 
 /**
- * The job runner as a Fastify plugin. It decorates the app with `tasks` and `taskExecutor`, or as `decorator` says, mounts the REST routes under
+ * The job runner as a Fastify plugin. It decorates the app with `tasks` and `taskExecutor`, or under the name in `decorator`, mounts the REST routes under
  * `prefix`, starts the executor when the app is ready and drains it in `app.close()`. The app's own validators, error
  * handler and 404 handler are not affected.
  *

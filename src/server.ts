@@ -101,16 +101,16 @@ class ServerProcess {
     const listenTextResolver = (address: string) =>
       `listening at ${address}, admin page at ${address}/admin/${docs ? `, docs at ${address}/docs` : ''}`
     const address = await app.listen({ host, port, listenTextResolver })
-    // Otherwise the app has said it, of each address.
-    if (!this.#log.isLevelEnabled('info')) this.#tell(listenTextResolver(address))
+    // Otherwise the app has logged each address.
+    if (!this.#log.isLevelEnabled('info')) this.#print(listenTextResolver(address))
   }
 
   /** Prints what the person who started it has to know, at any log level. */
-  #tell(message: string): void {
+  #print(message: string): void {
     this.#log.child({}, { level: 'info' }).info(message)
   }
 
-  /** Before anything else can fail: it is not said a second time. */
+  /** Before anything else can fail: it is not shown a second time. */
   #tellPassword({ firstBootPassword: password }: FastifyInstance, firstPassword: FirstPassword): void {
     if (password === undefined) return
     const { file } = firstPassword
@@ -119,12 +119,12 @@ class ServerProcess {
       firstPassword.keep(password)
     } catch (error) {
       // Without a file that can be written, the log is the only place left.
-      this.#tell(`${logIn} ${password}, which could not be kept in ${file} (${codeOf(error)}); change it`)
+      this.#print(`${logIn} ${password}, which could not be kept in ${file} (${codeOf(error)}); change it`)
       return
     }
     // A terminal is read by the person who started the server; logs are collected and kept.
-    if (process.stdout.isTTY) this.#tell(`${logIn} ${password}, kept in ${file} until you change it`)
-    else this.#tell(`${logIn} in ${file}, which is removed when you change it`)
+    if (process.stdout.isTTY) this.#print(`${logIn} ${password}, kept in ${file} until you change it`)
+    else this.#print(`${logIn} in ${file}, which is removed when you change it`)
   }
 
   #listenForSignals(): void {
@@ -148,7 +148,7 @@ class ServerProcess {
   #fail(error: unknown, event: string): void {
     // A start that was cut short by a stop has not failed.
     if (this.#stopping.signal.aborted && error === this.#stopping.signal.reason) return
-    // A process that ends says why, at any log level.
+    // A process that ends logs why, at any log level.
     const log = this.#log.child({}, { level: 'fatal' })
     if (isForPeople(error)) log.fatal(error.message)
     else log.fatal(described(error), event)
@@ -178,7 +178,7 @@ class ServerProcess {
   }
 }
 
-/** Errors whose message says what to do; a stack would only bury it. */
+/** Errors whose message names the remedy; a stack would only bury it. */
 function isForPeople(error: unknown): error is Error {
   return (
     isInstance(error, ServerRunningError) ||

@@ -9,7 +9,7 @@ type Count = ReturnType<FastifyInstance['createRateLimit']>
 
 /**
  * Which of the log-ins that a limit refuses have an entry in the audit: in ten minutes the first one of each address, and
- * a hundred of all addresses. The others have a log line only: whoever sends them could fill the table.
+ * a hundred of all addresses. The others have a log line only: their sender could fill the table.
  */
 export class LimitedLogins {
   readonly #ofAddress: Count

@@ -62,11 +62,11 @@ export class LoginLimit {
         throw tooMany('TOO_MANY_FAILURES', 'too many failures', Math.max(1, state.ttlInSeconds))
       }
     }
-    const answer = await check().catch((error: unknown) => {
+    const verdict = await check().catch((error: unknown) => {
       throw toLimitProblem(error)
     })
-    if (answer === undefined) await Promise.all(this.#counts.map((count) => count(request)))
-    return answer
+    if (verdict === undefined) await Promise.all(this.#counts.map((count) => count(request)))
+    return verdict
   }
 }
 

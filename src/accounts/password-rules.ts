@@ -4,7 +4,7 @@ import { hashPassword } from './passwords.ts'
 
 const MIN_PASSWORD_CHARS = 12
 
-/** A new password breaks a rule. The message says what was expected and does not contain the password. */
+/** A new password breaks a rule. The message names what was expected and does not contain the password. */
 export class WeakPassword extends Error {
   override readonly name = 'WeakPassword'
   readonly code = 'WEAK_PASSWORD'

@@ -18,7 +18,7 @@ export interface CheckTurn extends Turn {
 
 /**
  * A derivation keeps one of libuv's four threads, which DNS and files need too: log-ins get two of them. Behind
- * those some 3 s of work may wait; who comes later is told so at once instead of waiting for an answer in vain.
+ * those some 3 s of work may wait; who comes later is refused at once instead of waiting in vain.
  */
 const derivations = new BoundedQueue({ concurrency: 2, maxWaiting: 50 })
 
@@ -40,7 +40,7 @@ export async function verifyPassword(password: string, stored: string, turn?: Ch
   return timingSafeEqual(given, expected)
 }
 
-/** Takes as long as a real check does: the time of an answer must not tell whether a name exists. */
+/** Takes as long as a real check does: the time of a response must not reveal whether a name exists. */
 export async function verifyNobody(password: string, turn?: CheckTurn): Promise<false> {
   await derive(password, Buffer.alloc(SALT_BYTES), HASH_BYTES, COST, turn)
   return false

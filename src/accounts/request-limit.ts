@@ -24,7 +24,7 @@ async function requestLimit(app: FastifyInstance, { perMinute }: { perMinute: nu
   const ofUser = count(perMinute, (request) => userIds.get(request) ?? '')
 
   app.addHook('onRequest', async (request) => {
-    // Whoever refuses these restarts a process that is only busy.
+    // Refusing these would restart a process that is only busy.
     if (request.routeOptions.url?.startsWith('/health/')) return
     requireRoom(await ofAddress(request), 'from this address')
   })

@@ -132,7 +132,7 @@ export class Sessions {
     }
   }
 
-  /** What a program says on purpose wins over what a browser sends by itself. */
+  /** What a program sends on purpose wins over what a browser sends by itself. */
   #readToken(request: FastifyRequest): { token: string; isCookie: boolean } | undefined {
     const [, bearer] = /^Bearer +(\S+) *$/i.exec(request.headers.authorization ?? '') ?? []
     if (bearer !== undefined) return { token: bearer, isCookie: false }

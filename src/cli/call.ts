@@ -117,9 +117,9 @@ export function requireInput<Schema extends z.ZodType>(
   input: unknown,
   nameOf = (key: string) => key,
 ): z.output<Schema> {
-  const answer = schema.safeParse(input)
-  if (answer.success) return answer.data
-  const problems = answer.error.issues.map(({ path: [key], message }) =>
+  const parsed = schema.safeParse(input)
+  if (parsed.success) return parsed.data
+  const problems = parsed.error.issues.map(({ path: [key], message }) =>
     key === undefined ? message : `${nameOf(String(key))}: ${message}`,
   )
   throw new TaskError('INVALID_ARGUMENT', problems.join('; '))

@@ -10,7 +10,7 @@ const EXIT_CODES = { failed: 1, usage: 2 } as const
 /** The tree of commands. */
 export function createProgram(run: CommandRun): Command {
   const program = new Command('fastify-async-tasks')
-    .description('Looks after the tasks of a database, also while no server runs.')
+    .description('Manages the tasks of a database, also while no server runs.')
     .version(version)
     .option(
       '--database-url <url>',

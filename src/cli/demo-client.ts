@@ -38,9 +38,9 @@ export class DemoClient {
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       signal: this.#signal,
     })
-    const answer: unknown = await response.json()
-    if (response.ok) return answer
-    const { code, detail } = problem.parse(answer)
+    const received: unknown = await response.json()
+    if (response.ok) return received
+    const { code, detail } = problem.parse(received)
     throw new Error(`${method} ${path} was answered with ${response.status} ${code}: ${detail}`)
   }
 }

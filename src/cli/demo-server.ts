@@ -18,7 +18,7 @@ export interface DemoServer extends AsyncDisposable {
 const SHUTDOWN_TIMEOUT_MS = '3000'
 
 /**
- * The bundled server on a fresh database, both gone after disposal. Nothing of the environment has a say in it: the
+ * The bundled server on a fresh database, both gone after disposal. The environment does not affect it: the
  * demo must neither find nor touch a server that is in use.
  */
 export async function startDemoServer(): Promise<DemoServer> {

@@ -60,13 +60,13 @@ function createBars(
 
 /** A line for every change of status, and for every quarter in between. */
 function createLines(nameWidth: number, output: NodeJS.WriteStream): ProgressView {
-  const said = new Map<string, string>()
+  const shown = new Map<string, string>()
   return {
     show(task) {
       const { taskType, status, percent } = task
       const state = `${status} ${Math.floor(percent / 25)}`
-      if (said.get(taskType) === state) return
-      said.set(taskType, state)
+      if (shown.get(taskType) === state) return
+      shown.set(taskType, state)
       const figures = `${String(percent).padStart(3)} %  ${describeCounts(task)}`.trimEnd()
       output.write(`${taskType.padEnd(nameWidth)}  ${status.padEnd(9)}  ${figures}\n`)
     },

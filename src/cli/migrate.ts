@@ -3,7 +3,7 @@ import { readConfig } from '../config.ts'
 import { migrate } from '../db/migrate.ts'
 import { provideDatabase } from '../db/provide.ts'
 
-/** `npm run db:migrate`: applies what the database lacks, says what that was, and ends. */
+/** `npm run db:migrate`: applies what the database lacks, lists it, and ends. */
 async function main(): Promise<void> {
   const config = readConfig()
   const database = await provideDatabase({

@@ -19,7 +19,7 @@ export function manyLines(text: string): string {
 /** An error's code and sentence. */
 export function describeError(error: unknown): { code: string; message: string } {
   const code = error instanceof TaskError ? error.code : (codeOf(error) ?? 'FAILED')
-  // With several addresses, only the code tells why a connection was refused.
+  // With several addresses, only the code shows why a connection was refused.
   const message = (error as Error).message || `the database cannot be reached: ${code}`
   return { code, message: oneLine(hidePasswords(message)) }
 }

@@ -2,8 +2,8 @@ import type { AuditPage, AuditQuery } from '../contract/audit-views.ts'
 import type { ErrorGroup, ErrorGroupQuery } from '../contract/error-group-views.ts'
 import type { TaskStreamEvent } from '../contract/events.ts'
 import type {
-  BulkAnswer,
   BulkRequest,
+  BulkResponse,
   LogQuery,
   NewScheduleRequest,
   NewTask,
@@ -123,8 +123,8 @@ export class TasksClient<Handlers = unknown> {
     change: TaskChangeRequest,
     options?: CallOptions,
   ): Promise<DetailOf<Handlers>> {
-    const answer = await this.#requester.json('PATCH', taskPath(taskId), { ...options, body: change })
-    return typed<Handlers>(answer)
+    const response = await this.#requester.json('PATCH', taskPath(taskId), { ...options, body: change })
+    return typed<Handlers>(response)
   }
 
   /** Makes a pending task due at once. @throws TasksApiError `TASK_NOT_FOUND`, `TASK_NOT_PENDING`, `TASK_BUSY` */
@@ -158,7 +158,7 @@ export class TasksClient<Handlers = unknown> {
   }
 
   /** Cancels, retries or deletes up to 1,000 tasks, and returns the result of each. */
-  async bulkTasks(request: BulkRequest, options?: CallOptions): Promise<BulkAnswer> {
+  async bulkTasks(request: BulkRequest, options?: CallOptions): Promise<BulkResponse> {
     return requireObject(await this.#post('/tasks/bulk', { ...options, body: request }))
   }
 
@@ -253,8 +253,8 @@ export class TasksClient<Handlers = unknown> {
     change: ScheduleChangeRequest,
     options?: CallOptions,
   ): Promise<ScheduleView> {
-    const answer = await this.#requester.json('PATCH', schedulePath(name), { ...options, body: change })
-    return decodeSchedule(answer)
+    const response = await this.#requester.json('PATCH', schedulePath(name), { ...options, body: change })
+    return decodeSchedule(response)
   }
 
   /** Deletes a schedule, but not its tasks. @throws TasksApiError `SCHEDULE_NOT_FOUND` */
@@ -389,6 +389,6 @@ export function createTasksClient<Handlers = unknown>(options: TasksClientOption
 }
 
 /** What a task of these handlers is, only the server knows: it has run them. */
-function typed<Handlers>(answer: unknown): DetailOf<Handlers> {
-  return decodeDetail(answer) as DetailOf<Handlers>
+function typed<Handlers>(response: unknown): DetailOf<Handlers> {
+  return decodeDetail(response) as DetailOf<Handlers>
 }

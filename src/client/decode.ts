@@ -20,7 +20,7 @@ import type {
 import { invalidResponse } from './errors.ts'
 
 /*
- * Answers as the contract's schemas would decode them: instants become dates, fields that are not known here pass.
+ * Responses as the contract's schemas would decode them: instants become dates, fields that are not known here pass.
  * The schemas themselves would cost a page 90 kB of compressed code; their types cost nothing.
  */
 
@@ -97,7 +97,7 @@ function toDates(texts: unknown): Date[] {
   return texts.map((text: string) => new Date(text))
 }
 
-/** The answer was parsed for us alone: it is changed in place. */
+/** The response was parsed for us alone: it is changed in place. */
 function decoder<T extends object>(dates: readonly DateKey<T>[], lists: Lists<T> = {}): (json: unknown) => T {
   return (json) => {
     const object = requireObject<T>(json)
@@ -114,7 +114,7 @@ function decoder<T extends object>(dates: readonly DateKey<T>[], lists: Lists<T>
   }
 }
 
-/** What a server of this package answers; anything else says so itself, not by an undefined property later. */
+/** What a server of this package returns; anything else is an error here, not an undefined property later. */
 export function requireObject<T extends object>(json: unknown): T {
   if (typeof json !== 'object' || json === null || Array.isArray(json)) throw unexpected('an object', json)
   return json as T
@@ -122,5 +122,5 @@ export function requireObject<T extends object>(json: unknown): T {
 
 function unexpected(what: string, json: unknown): Error {
   const shown = String(JSON.stringify(json)).slice(0, 100)
-  return invalidResponse(`expected ${what} in the answer, got ${shown}`)
+  return invalidResponse(`expected ${what} in the response, got ${shown}`)
 }

@@ -46,7 +46,7 @@ export class TasksApiError extends Error {
 
 /**
  * Whether a watch ends with this error: 401, 403, and what the server itself refuses by name with 400 or 404. Anything
- * else, such as the 404 of a proxy while the server restarts, may be another answer next time.
+ * else, such as the 404 of a proxy while the server restarts, may be another response next time.
  */
 export function isFinal(error: unknown): boolean {
   if (!(error instanceof TasksApiError)) return false

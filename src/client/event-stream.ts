@@ -8,7 +8,7 @@ export interface StreamMessage {
   readonly id: string | undefined
 }
 
-/** Reads `text/event-stream` as the HTML standard says, from chunks that may end anywhere. */
+/** Reads `text/event-stream` as the HTML standard specifies, from chunks that may end anywhere. */
 export class EventStreamParser {
   /** How long the server asks to wait before the next connection, in milliseconds. */
   retryMs: number | undefined

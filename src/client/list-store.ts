@@ -42,7 +42,7 @@ export class ListStore extends Store<ListSnapshot> {
     return leave
   }
 
-  /** Resolves when it has been read anew, or could not be, which `error` tells. */
+  /** Resolves when it has been read anew, or could not be (then `error` is set). */
   readonly refetch = async (): Promise<void> => {
     if (!this.isWanted) {
       await this.#readOnce(undefined).catch((error: Error) => this.set({ error }))
@@ -130,7 +130,7 @@ export class ListStore extends Store<ListSnapshot> {
         failures += 1
         this.set({ error: toError(error) })
         this.#settle()
-        // While the stream is lost, too, its next connection says when the server is back.
+        // While the stream is lost, too, its next connection shows when the server is back.
         if (this.snapshot.connection === 'lost' || this.snapshot.connection === 'connecting') return
         await pause(failureWaitMs(error, failures, startedAt), signal)
       }

@@ -1,4 +1,4 @@
-/** Words of a camelCase name shorter than this say nothing about what was meant. */
+/** Words of a camelCase name shorter than this are ignored when a name is guessed. */
 const MIN_WORD_CHARS = 4
 /** Names that are compared letter by letter, and their length: task types may be thousands. */
 const MAX_COMPARED = 100

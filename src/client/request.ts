@@ -3,7 +3,7 @@ import { checkOptions } from './check-options.ts'
 import { invalidResponse, TasksApiError } from './errors.ts'
 import { Deadline, untilAborted } from './patience.ts'
 
-/** The largest answer that is read, unless told otherwise: several times the largest task with its result. */
+/** The largest response that is read by default: several times the largest task with its result. */
 const MAX_RESPONSE_BYTES = 32 * 1_048_576
 /** Of a poll: short, so that a network that swallows requests is noticed soon. */
 export const POLL_TIMEOUT_MS = 8_000
@@ -74,7 +74,7 @@ export class Requester {
     this.maxBytes = options.maxResponseBytes ?? MAX_RESPONSE_BYTES
   }
 
-  /** The answer's JSON; undefined where there is none to expect. */
+  /** The response's JSON; undefined where none is expected. */
   async json(method: string, path: string, options: RequestOptions = {}): Promise<unknown> {
     const timeoutMs = options.timeoutMs ?? this.#options.timeoutMs ?? TIMEOUT_MS
     const deadline = new Deadline(timeoutMs, options.signal)
@@ -101,7 +101,7 @@ export class Requester {
     }
   }
 
-  /** A good answer whose body has not been read. */
+  /** A successful response whose body has not been read. */
   async open(method: string, path: string, options: RequestOptions = {}): Promise<Response> {
     checkOptions('the call', options, CALL_OPTIONS)
     const { query, body, signal } = options
@@ -187,10 +187,10 @@ export async function* readChunks(
 
 export function toNetworkError(cause: unknown, signal?: AbortSignal | null): unknown {
   if (signal?.aborted) return signal.reason
-  return new TasksApiError(`no answer: ${describe(cause)}`, { status: 0, code: 'NETWORK_ERROR', cause })
+  return new TasksApiError(`request failed: ${describe(cause)}`, { status: 0, code: 'NETWORK_ERROR', cause })
 }
 
-/** `fetch` says "fetch failed", and why in the error's cause; with several addresses only a code is there. */
+/** The message of `fetch` is "fetch failed", the reason is in the error's cause; with several addresses only a code is there. */
 function describe(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   const { cause } = error
@@ -199,7 +199,7 @@ function describe(error: unknown): string {
 }
 
 export function tooLarge(status: number, maxBytes: number): TasksApiError {
-  return new TasksApiError(`the answer is larger than ${maxBytes} bytes`, {
+  return new TasksApiError(`the response is larger than ${maxBytes} bytes`, {
     status,
     code: 'RESPONSE_TOO_LARGE',
   })

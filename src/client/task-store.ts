@@ -42,7 +42,7 @@ export class TaskStore extends Store<TaskSnapshot, TaskInterest> {
   readonly #taskId: string
   readonly #onAbandoned: () => void
   readonly #unobserve: () => void
-  /** Counts what was shown of the task: tells an answer that was asked for before something newer came. */
+  /** Counts what was shown of the task: marks a response as stale when something newer came after its request. */
   #version = 0
   #hasLogs = false
   #gathered: TaskLogLine[] = []
@@ -122,7 +122,7 @@ export class TaskStore extends Store<TaskSnapshot, TaskInterest> {
     if (isNews) this.resume()
   }
 
-  /** An attempt that has ended, as the answer to a cancel said, does not run again: the event was on its way before. */
+  /** An attempt that has ended, as the response to a cancel shows, does not run again: the event was on its way before. */
   #isOutdated(task: TaskDetail): boolean {
     const shown = this.snapshot.task
     if (!shown || !isFinished(shown) || task.status !== 'running') return false

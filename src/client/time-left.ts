@@ -2,7 +2,7 @@ import type { TaskSummary } from '../contract/task.ts'
 
 /** The pace of the last while counts: what was quick at first may be slow by now. */
 const WINDOW_MS = 60_000
-/** Two words in a row say little about a pace. */
+/** Two reports close together reveal little about a pace. */
 const MIN_SPAN_MS = 1_000
 
 type Progressing = Pick<TaskSummary, 'taskId' | 'status' | 'progress' | 'total' | 'startedAt'>

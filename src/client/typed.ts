@@ -29,7 +29,7 @@ export type NewTaskOf<Handlers, Name, NewTask> = unknown extends Handlers
 
 type ParamsField<Params> = Record<never, never> extends Params ? { params?: Params } : { params: Params }
 
-/** A task in detail: its type tells what its params and its result are. */
+/** A task in detail: its type determines its params and its result. */
 export type DetailOf<Handlers, Name = NameOf<Handlers>> = unknown extends Handlers
   ? TaskDetail
   : Named<Handlers, Name> extends infer T

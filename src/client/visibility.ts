@@ -7,12 +7,12 @@ interface Tab {
 /** Undefined outside of browsers, whose types are not known here. */
 const tab = () => (globalThis as { document?: Tab }).document
 
-/** Nobody sees this page. */
+/** The page is hidden. */
 export function isHidden(): boolean {
   return tab()?.hidden ?? false
 }
 
-/** Answers how to stop listening. */
+/** Returns a function that stops listening. */
 export function onVisibility(listener: () => void): () => void {
   const listened = tab()
   listened?.addEventListener('visibilitychange', listener)

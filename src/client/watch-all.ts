@@ -39,8 +39,8 @@ export async function* watchTasks(
   const { createdBy } = options
   const list = async (filter: object, signal: AbortSignal): Promise<TaskSummary[]> => {
     const query = { ...filter, createdBy }
-    const answer = await requester.json('GET', '/tasks', { query, signal, timeoutMs: POLL_TIMEOUT_MS })
-    return decodeList(answer).tasks
+    const response = await requester.json('GET', '/tasks', { query, signal, timeoutMs: POLL_TIMEOUT_MS })
+    return decodeList(response).tasks
   }
   const poll = async function* (signal: AbortSignal): AsyncGenerator<TasksWatchEvent> {
     // One after the other: where the first fails, the second would too.
@@ -65,7 +65,7 @@ export async function* watchTasks(
     }
     known = now
   }
-  // Each connection begins with what runs: such events say nothing of whether the stream works.
+  // Each connection begins with what runs: such events do not show that the stream works.
   const decode = ({ event, data }: StreamMessage): Received<TasksWatchEvent> | undefined => {
     const decoded = decodeEvent(event, data)
     return decoded && { event: decoded, isNews: event !== 'task' }

@@ -47,8 +47,8 @@ export async function* watchTask(
   }
   const poll = async function* (signal: AbortSignal): AsyncGenerator<TaskStreamEvent> {
     // The task first: when its end is visible, its log is complete.
-    const answer = await requester.json('GET', path, { signal, timeoutMs: POLL_TIMEOUT_MS })
-    const task = decodeDetail(answer)
+    const response = await requester.json('GET', path, { signal, timeoutMs: POLL_TIMEOUT_MS })
+    const task = decodeDetail(response)
     if (isNewTask(task)) yield { type: 'task', task }
     if (wantsLogs)
       for await (const line of readLog(requester, path, lastId, signal)) yield { type: 'log', line }

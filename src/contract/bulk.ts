@@ -2,14 +2,14 @@ import { z } from 'zod'
 import type { BulkAction } from './given.ts'
 import { listTasksQuery } from './requests.ts'
 
-export type { BulkAction, BulkAnswer, BulkRequest } from './given.ts'
+export type { BulkAction, BulkRequest, BulkResponse } from './given.ts'
 
 /** Tasks that one bulk call may change. */
 export const MAX_BULK_TASKS = 1_000
 
 export const BULK_ACTIONS = ['cancel', 'retry', 'delete'] as const satisfies readonly BulkAction[]
 
-/** A condition of a request, and what is said where it does not hold. */
+/** A condition of a request, and its error message. */
 export const RESTORES_BY_RETRY: [
   check: (body: { action: BulkAction; restore?: boolean | undefined }) => boolean,
   problem: { path: string[]; message: string },

@@ -164,7 +164,7 @@ export interface BulkRequest {
 }
 
 /** Results of a bulk action. */
-export interface BulkAnswer {
+export interface BulkResponse {
   /** One for each task. */
   results: {
     /** Id of the task. */

@@ -22,7 +22,7 @@ export type FailedTaskParams = {
   /** Its type. */
   taskType: string
   /** Its params as they are stored, redacted ones included: JSON of the shape that its type's schema makes. */
-  // biome-ignore lint/suspicious/noExplicitAny: of any type; the follow-up's schema says what it takes
+  // biome-ignore lint/suspicious/noExplicitAny: of any type; the follow-up's schema checks it
   params: any
   /** Its last error. */
   error: string

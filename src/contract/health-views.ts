@@ -1,4 +1,4 @@
-/** `amber`: somebody should look; `red`: tasks do not run, or most of them fail. */
+/** `amber`: needs attention; `red`: tasks do not run, or most of them fail. */
 export type HealthLevel = 'green' | 'amber' | 'red'
 
 /** What may be wrong. */

@@ -107,7 +107,7 @@ export type ListTasksQuery = z.output<typeof listTasksQuery>
 
 export const watchTasksQuery = z.strictObject({ createdBy })
 
-/** Only that they are an object is checked here: what may be in it, the task type's own schema says. */
+/** Only that they are an object is checked here: the task type's own schema checks the content. */
 export const taskParams = z
   .custom<Record<string, unknown>>(
     (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
@@ -236,7 +236,7 @@ export const listLogsQuery = z.strictObject({
   since: filterInstant.optional().describe('Lines written from then on.'),
   q: logText
     .optional()
-    .describe('Lines that contain it. A call looks at 50,000 lines; `nextId` is where the next one goes on.'),
+    .describe('Lines that contain it. A call scans 50,000 lines; `nextId` is where the next one goes on.'),
   total: flagInQuery
     .default(true)
     .describe('`false` leaves `total` out, which takes long to count in a log of a million lines.'),

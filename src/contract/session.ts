@@ -12,7 +12,7 @@ export const callerView = z.object({
     .enum(ROLES)
     .describe('`viewer` reads everything and changes nothing; `owner` sees and cancels its own tasks.'),
 })
-/** Who is asking, as the host's `authorize` has said. */
+/** Who is asking, as the host's `authorize` returned it. */
 export interface CallerView {
   /** Id as text; null where the host guards the routes itself. */
   id: string | null

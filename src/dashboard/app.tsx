@@ -14,7 +14,7 @@ import { type Route, useRoute } from './state/route.ts'
 import { StreamProvider } from './state/server-state.tsx'
 import { connection, session } from './state/session.ts'
 import { useStore } from './state/store.ts'
-import { say } from './state/toasts.ts'
+import { notify } from './state/toasts.ts'
 
 /** The first screen has been loaded by then, and what it shows. */
 const PREFETCH_MS = 1_000
@@ -93,7 +93,7 @@ function OtherPage(props: { view: OtherView; params: URLSearchParams }) {
   return pages.data ? <pages.data.OtherPage {...props} /> : <Unread query={pages} lines={8} />
 }
 
-/** Whoever turns to another page finds it there, even while the server is away. */
+/** Pages can be opened even while the server is away. */
 function usePrefetch(): void {
   useEffect(() => {
     const timer = setTimeout(() => void queryClient.prefetchQuery(otherPages), PREFETCH_MS)
@@ -106,7 +106,7 @@ function ConnectionBanner() {
   const state = useStore(connection)
   const before = useRef(state)
   useEffect(() => {
-    if (before.current === 'lost' && state === 'ok') say(text.app.connectionBack)
+    if (before.current === 'lost' && state === 'ok') notify(text.app.connectionBack)
     before.current = state
   }, [state, text])
   return (

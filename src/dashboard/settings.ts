@@ -4,13 +4,13 @@ function readMeta(name: string): string {
   return found
 }
 
-/** Without a slash at its end. The server says where it is, relative to this page. */
+/** Without a slash at its end. The server sets it, relative to this page. */
 export const API = new URL(readMeta('tasks-api'), document.baseURI).href.replace(/\/$/, '')
 
 /** Whether the interface has a log-in of its own, or the host's decides who gets in. */
 export const HAS_LOGIN = readMeta('tasks-login') === 'password'
 
-/** What the host says of itself; empty where it says nothing. The server has checked that the addresses are some. */
+/** The host's title and links; empty where it sets none. The server has checked that the addresses are some. */
 export const TITLE = readMeta('tasks-title')
 export const ENVIRONMENT = readMeta('tasks-environment')
 export const LOGOUT_URL = readMeta('tasks-logout-url')

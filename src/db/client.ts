@@ -131,7 +131,7 @@ export async function queryPool<Row extends pg.QueryResultRow>(
   let isSent = false
   const config = {
     ...options,
-    // Read when the statement is sent: nothing else tells whether an error came before or after.
+    // Read when the statement is sent: nothing else shows whether an error came before or after.
     get text() {
       isSent = true
       return text

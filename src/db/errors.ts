@@ -98,7 +98,7 @@ export function isTransient(error: unknown): boolean {
   return (code !== undefined && SQLSTATE.test(code) && !FINAL.test(code)) || isOutage(error)
 }
 
-/** With several addresses, only the code tells why a connection was refused. */
+/** With several addresses, only the code shows why a connection was refused. */
 export function reason(error: unknown): string {
   const { message, code } = error as Error & { code?: string }
   return message || code || String(error)

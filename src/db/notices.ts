@@ -31,7 +31,7 @@ export class Notices {
     return true
   }
 
-  /** Says how long `work` takes, while it does. */
+  /** Reports how long `work` has taken, while it runs. */
   async during<T>(what: string, work: () => Promise<T>): Promise<T> {
     const done = new AbortController()
     const reporting = this.#repeat(what, done.signal)

@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 
-/** What a log line says of a request: of the query only that there is one, since people put secrets there. */
+/** What a log line contains of a request: of the query only that there is one, since people put secrets there. */
 export const serializers = {
   req(request: FastifyRequest) {
     const [path = '', query] = request.url.split(/\?(.*)/s)

@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import type { BulkAnswer, BulkRequest } from '../contract/bulk.ts'
+import type { BulkRequest, BulkResponse } from '../contract/bulk.ts'
 import { taskNotFound } from '../engine/definition/errors.ts'
 import { findCreatedBy } from '../engine/manager/creators.ts'
 import type { TaskManager } from '../engine/manager/manager.ts'
@@ -70,7 +70,7 @@ export async function bulkOf(
   request: FastifyRequest,
   manager: TaskManager,
   body: BulkRequest,
-): Promise<BulkAnswer> {
+): Promise<BulkResponse> {
   const owner = findOwnerId(request)
   const options = actorOf(request)
   if (owner === undefined) return manager.bulk(body, options)

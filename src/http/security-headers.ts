@@ -5,7 +5,7 @@ import fp from 'fastify-plugin'
 const YEAR_SECONDS = 31_536_000
 
 export interface SecurityHeadersOptions {
-  /** Tells browsers to use HTTPS alone for this host, on all its ports. */
+  /** Makes browsers use HTTPS alone for this host, on all its ports. */
   hsts: boolean
 }
 

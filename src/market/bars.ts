@@ -17,7 +17,7 @@ export interface BarFault {
   readonly fault: string
 }
 
-/** A day's answer, sorted into what may be stored and what may not. */
+/** A day's response, sorted into what may be stored and what may not. */
 export interface JudgedBars {
   /** At most one a symbol, ordered by symbol: every writer locks rows in the same order. */
   readonly bars: readonly Bar[]
@@ -34,11 +34,11 @@ const MAX_AMOUNT = 1e15
  * Judges the bars that a source gave for `day`. The size of a day's move is no criterion: first days and the
  * recovery from a limit-down go beyond any fixed percentage.
  */
-export function judgeBars(answer: readonly DailyBar[], day: Day): JudgedBars {
+export function judgeBars(response: readonly DailyBar[], day: Day): JudgedBars {
   const bySymbol = new Map<string, Bar>()
   const faults: BarFault[] = []
   let suspended = 0
-  for (const raw of answer) {
+  for (const raw of response) {
     if (raw.date === day && isSuspended(raw)) {
       suspended += 1
       continue

@@ -39,7 +39,7 @@ export const stocks = pgTable(
     id: bigint('id', { mode: 'number' }).generatedAlwaysAsIdentity().primaryKey(),
     symbol: varchar('symbol', { length: 6 }).notNull().unique('stocks_symbol_key'),
     name: text('name').notNull(),
-    /** First trading day; null where the source does not say. */
+    /** First trading day; null where the source has none. */
     listDate: day('list_date'),
     createdAt: instant('created_at'),
     updatedAt: instant('updated_at'),

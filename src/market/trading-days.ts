@@ -4,7 +4,7 @@ import type { MarketSource, SourceCall } from './sources/source.ts'
 export interface TradingDays {
   /** In order. */
   readonly days: readonly Day[]
-  /** Weekdays of which the calendar says nothing: they count as open. */
+  /** Weekdays that the calendar lacks: they count as open. */
   readonly assumed: readonly Day[]
 }
 

@@ -91,7 +91,7 @@ export class TableCounts {
       gauge(
         {
           name: 'async_tasks_health',
-          help: 'What is wrong, by reason: 0 nothing, 1 somebody should look, 2 tasks do not run or most of them fail.',
+          help: 'What is wrong, by reason: 0 nothing, 1 needs attention, 2 tasks do not run or most of them fail.',
           aggregator: 'max',
         },
         ({ isUp, health }) => healthOf(isUp ? health : databaseAway()),
@@ -110,13 +110,13 @@ export class TableCounts {
   read(): Promise<TableState> {
     if (this.#latest && performance.now() < this.#freshUntil) return this.#latest
     this.#freshUntil = Number.POSITIVE_INFINITY
-    this.#latest = this.#look().finally(() => {
+    this.#latest = this.#query().finally(() => {
       this.#freshUntil = performance.now() + FRESH_MS
     })
     return this.#latest
   }
 
-  async #look(): Promise<TableState> {
+  async #query(): Promise<TableState> {
     const [problem] = await Promise.all([
       this.#sources.findDatabaseProblem(),
       within(COUNT_TIMEOUT_MS, this.#count()),

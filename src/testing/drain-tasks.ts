@@ -67,11 +67,11 @@ export async function drainTasks(target: TestTarget, options: DrainOptions = {})
   executor.start()
   try {
     await untilDrained(parts, progress, { timeoutMs, skipSleeps, executorId: executor.id })
-    // An end may be in the table before its own process has heard so: the stop waits for that.
+    // An end may be in the table before its own process has processed it: the stop waits for that.
     await executor.stop()
     return ended
   } catch (error) {
-    // What has not ended keeps the executor from stopping in order, too: the first error says more.
+    // What has not ended keeps the executor from stopping in order, too: the first error is more useful.
     await executor.stop().catch(() => {})
     throw error
   } finally {

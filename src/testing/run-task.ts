@@ -117,20 +117,20 @@ export async function runTask<T extends AnyTask>(
     const handler = await findHandler(definition)
     const returned = await runningTask.run({ event: run }, () => handler(given, record.context))
     await record.steps.idle()
-    if (record.steps.sleeping) return { ...record.said, result: undefined, sleep: record.steps.sleeping }
+    if (record.steps.sleeping) return { ...record.recorded, result: undefined, sleep: record.steps.sleeping }
     const result = record.completed ? record.completed.result : returned
     const text = encodeResult(result, maxResultBytes, (line) => record.context.log.warn(line))
-    return { ...record.said, result: text === null ? null : JSON.parse(text) }
+    return { ...record.recorded, result: text === null ? null : JSON.parse(text) }
   } catch (error) {
     await record.steps.idle()
-    if (record.steps.sleeping) return { ...record.said, result: undefined, sleep: record.steps.sleeping }
-    return { ...record.said, result: undefined, error }
+    if (record.steps.sleeping) return { ...record.recorded, result: undefined, sleep: record.steps.sleeping }
+    return { ...record.recorded, result: undefined, error }
   }
 }
 
 /** The context of one run, which records its calls. */
 class Recorder {
-  readonly said = {
+  readonly recorded = {
     logs: [] as RunLogLine[],
     progress: [] as RunProgress[],
     created: [] as CreatedInRun[],
@@ -150,12 +150,12 @@ class Recorder {
       fence,
       signal,
       given: options.steps ?? {},
-      finished: this.said.steps,
+      finished: this.recorded.steps,
       warn,
     })
     const runner = this.steps.runner
     const write = (level: LogLevel) => (first: unknown, second?: unknown) =>
-      void this.said.logs.push({ level, ...readLogCall(first, second) })
+      void this.recorded.logs.push({ level, ...readLogCall(first, second) })
     this.context = {
       taskId: fence.taskId,
       taskType,
@@ -165,7 +165,7 @@ class Recorder {
       progress: (current, total, step) => {
         checkCount('current', current)
         if (total !== undefined) checkCount('total', total)
-        this.said.progress.push({ current, total, step })
+        this.recorded.progress.push({ current, total, step })
       },
       createTask: (reference, ...[params, options = {}]) => this.#create(reference, params, options),
       guard: async (given) => this.#requireTx('guard', given),
@@ -194,8 +194,8 @@ class Recorder {
     const stored = await toStored(definition ?? { type: taskType, options: {} }, params ?? {})
     // JSON, since it has been stored and read.
     const made = { taskType, params: stored as TaskDetail['params'], options }
-    this.said.created.push(made)
-    return toCreated(made, this.said.created.length)
+    this.recorded.created.push(made)
+    return toCreated(made, this.recorded.created.length)
   }
 
   #requireTx(method: string, given: Transaction): void {

@@ -246,7 +246,7 @@ describe('an answer that is none', () => {
       status: 0,
       code: 'NETWORK_ERROR',
       isTransient: true,
-      message: expect.stringMatching(/^no answer: fetch failed: ./),
+      message: expect.stringMatching(/^request failed: fetch failed: ./),
     })
     const reason = new Error('no longer wanted')
     await expect(client.listTasks({}, { signal: AbortSignal.abort(reason) })).rejects.toBe(reason)

@@ -1,6 +1,6 @@
 import { expectTypeOf, test } from 'vitest'
 import type { z } from 'zod'
-import type { BulkAnswer, bulkAnswer, bulkBody } from '../../src/contract/bulk.ts'
+import type { BulkResponse, bulkAnswer, bulkBody } from '../../src/contract/bulk.ts'
 import type {
   BulkRequest,
   LogQuery,
@@ -69,7 +69,7 @@ test('views have the types of their schemas', () => {
   expectTypeOf<ExecutorView>().toEqualTypeOf<z.output<typeof executorView>>()
   expectTypeOf<TaskStats>().toEqualTypeOf<z.output<typeof taskStats>>()
   expectTypeOf<ScheduleView>().toEqualTypeOf<z.output<typeof scheduleView>>()
-  expectTypeOf<BulkAnswer>().toEqualTypeOf<z.output<typeof bulkAnswer>>()
+  expectTypeOf<BulkResponse>().toEqualTypeOf<z.output<typeof bulkAnswer>>()
   expectTypeOf<CallerView>().toEqualTypeOf<z.output<typeof callerView>>()
   expectTypeOf<UserView>().toEqualTypeOf<z.output<typeof sessionView>['user']>()
   expectTypeOf<SessionView>().toEqualTypeOf<z.output<typeof sessionView>>()

@@ -238,7 +238,7 @@ test('weekdays that the calendar leaves out count as open, with a warning', asyn
   const ended = await server.run('backfill_by_range', { startDate: MONDAY, endDate: FRIDAY })
   expect(ended.result).toMatchObject({ days: 5, created: 15 })
   const messages = (await server.logs(ended.taskId)).map(({ message }) => message)
-  expect(messages.join()).toContain('the calendar says nothing of 5 weekdays')
+  expect(messages.join()).toContain('the calendar lacks 5 weekdays')
 })
 
 test('a day that the source fails to give is done by the next attempt alone', async () => {

@@ -190,7 +190,7 @@ test('a redirect to another origin is named and not followed: the token stays he
 
 test('an answer that lacks a column is refused by name', async () => {
   tushare.faults.push('lacks-column')
-  await expect(source.dailyBars(DAY, call)).rejects.toThrow('tushare daily: the answer lacks ts_code')
+  await expect(source.dailyBars(DAY, call)).rejects.toThrow('tushare daily: the response lacks ts_code')
 })
 
 test('a request without an answer counts as failed when its time is over', async () => {

@@ -1,6 +1,6 @@
 import { Command } from 'commander'
 import { z } from 'zod'
-import type { BulkAction, BulkAnswer } from '../../contract/bulk.ts'
+import type { BulkAction, BulkResponse } from '../../contract/bulk.ts'
 import { listTasksQuery } from '../../contract/requests.ts'
 import type { Actor } from '../../engine/definition/actor.ts'
 import { TaskError } from '../../engine/definition/errors.ts'
@@ -44,16 +44,16 @@ async function steer(given: ManagerCall, steering: Steering, taskIds: string[]):
   }
   const { action } = steering
   const { actor } = given.call
-  const answer = isFiltered
+  const response = isFiltered
     ? await given.manager.bulk({ action, filter, dryRun }, { actor })
     : dryRun
       ? await given.manager.bulk({ action, taskIds, dryRun }, { actor })
       : await steerEach(given, steering, taskIds, from)
-  report(given, answer, dryRun ? `would be ${steering.done}` : steering.done)
+  report(given, response, dryRun ? `would be ${steering.done}` : steering.done)
 }
 
-interface Answer {
-  readonly results: (BulkAnswer['results'][number] & { readonly message?: string })[]
+interface Steered {
+  readonly results: (BulkResponse['results'][number] & { readonly message?: string })[]
   readonly more: boolean
 }
 
@@ -62,8 +62,8 @@ async function steerEach(
   { one }: Steering,
   taskIds: string[],
   from: string | undefined,
-): Promise<Answer> {
-  const results: Answer['results'] = []
+): Promise<Steered> {
+  const results: Steered['results'] = []
   for (const taskId of taskIds) {
     try {
       await one(manager, taskId, { from, actor })
@@ -77,7 +77,7 @@ async function steerEach(
   return { results, more: false }
 }
 
-function report({ call }: ManagerCall, { results, more }: Answer, done: string): void {
+function report({ call }: ManagerCall, { results, more }: Steered, done: string): void {
   const changed = results.filter(({ ok }) => ok)
   const others = results.filter(({ ok }) => !ok)
   call.print({ results, more }, () =>

@@ -49,7 +49,7 @@ const OF_TABLES: readonly NamedCheck[] = [
   ['retention', checkPruning],
 ]
 
-/** Looks for every illness, changes nothing, and waits for no lock. */
+/** Checks for every illness, changes nothing, and waits for no lock. */
 export async function examine(options: ExamineOptions): Promise<Diagnosis> {
   const pool = createPool({
     connectionString: options.databaseUrl,

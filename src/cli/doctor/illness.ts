@@ -1,4 +1,4 @@
-/** Every illness that `doctor` knows, in the order in which it looks for them. */
+/** Every illness that `doctor` knows, in the order of its checks. */
 export const ILLNESSES = [
   'CONNECTION_FAILS',
   'SERVER_TOO_OLD',

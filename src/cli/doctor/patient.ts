@@ -21,7 +21,7 @@ export interface Patient {
   readonly poolMax: number | undefined
 }
 
-/** Finds illnesses, and as text what it cannot tell. */
+/** Finds illnesses, and as text what it could not check. */
 export type Check = (patient: Patient) => Promise<readonly (Illness | string)[]>
 
 /** Identifier of SQL in a remedy, quoted where it must be. */

@@ -5,7 +5,7 @@ import type { Call } from '../call.ts'
 import { describeError } from '../output.ts'
 import type { Tool } from './tools.ts'
 
-/** Longer answers would fill an assistant's context. */
+/** Longer results would fill an assistant's context. */
 const MAX_ANSWER = 50_000
 
 function textOf(text: string) {

@@ -32,7 +32,7 @@ const taskType = z.string().describe('Name of a task type')
 
 export interface Permissions {
   readonly allowWrites: boolean
-  /** Answers have params, and what may hold values of them. */
+  /** Results have params, and what may hold values of them. */
   readonly withParams: boolean
 }
 
@@ -46,11 +46,11 @@ export function toolsOf(given: ManagerCall, { allowWrites, withParams }: Permiss
 /** What `redact` hides where a type is registered, and stacks. */
 const LEFT_OUT = new Set(['params', 'result', 'stack', 'steps', 'uniqueKey', 'concurrencyKey'])
 
-/** The same for the records in an answer's lists. */
-function withoutParams(answer: unknown): unknown {
-  if (Array.isArray(answer)) return answer.map(withoutParams)
-  if (typeof answer !== 'object' || answer === null) return answer
-  const kept = Object.entries(answer).filter(([key]) => !LEFT_OUT.has(key))
+/** The same for the records in a result's lists. */
+function withoutParams(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutParams)
+  if (typeof value !== 'object' || value === null) return value
+  const kept = Object.entries(value).filter(([key]) => !LEFT_OUT.has(key))
   return Object.fromEntries(
     kept.map(([key, value]) => [key, Array.isArray(value) ? withoutParams(value) : value]),
   )

@@ -3,7 +3,7 @@ import { lookAt, snapshotOf } from '../shared-tasks.ts'
 import { NOTHING, type TaskSnapshot } from '../task-store.ts'
 import { useTasksClient } from './provider.ts'
 
-/** What is known of a task, shared by all components that look at it; nothing while there is no id. */
+/** What is known of a task, shared by all components that use it; nothing while there is no id. */
 export function useTaskSnapshot(
   taskId: string | undefined,
   { logs, pollIntervalMs }: { logs: boolean; pollIntervalMs: number | undefined },

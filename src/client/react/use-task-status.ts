@@ -84,7 +84,7 @@ export function useTaskStatus(
 /** Calls back once for each end and each step. */
 function useAnnouncements(task: TaskDetail | undefined, options: UseTaskStatusOptions): void {
   const latest = useRef(options)
-  const said = useRef({ end: '', progress: '' })
+  const announced = useRef({ end: '', progress: '' })
   useEffect(() => {
     latest.current = options
   })
@@ -94,13 +94,14 @@ function useAnnouncements(task: TaskDetail | undefined, options: UseTaskStatusOp
     const { taskId, status, progress, total, step } = task
     const now = JSON.stringify([taskId, progress, total, step])
     // The first that is seen of a task is no progress yet.
-    const isProgress = now !== said.current.progress && said.current.progress.startsWith(`["${taskId}"`)
-    said.current.progress = now
+    const isProgress =
+      now !== announced.current.progress && announced.current.progress.startsWith(`["${taskId}"`)
+    announced.current.progress = now
     if (isProgress) onProgress?.(task)
     if (!isFinished(task)) return
     const end = JSON.stringify([taskId, status, task.completedAt, task.cancelledAt])
-    if (end === said.current.end) return
-    said.current.end = end
+    if (end === announced.current.end) return
+    announced.current.end = end
     if (status === 'completed') onComplete?.(task)
     if (status === 'failed') onFailed?.(task)
     if (status === 'cancelled') onCancelled?.(task)

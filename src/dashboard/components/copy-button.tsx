@@ -1,6 +1,6 @@
 import { useEffect, useState } from 'react'
 import { useText } from '../i18n/text.ts'
-import { say } from '../state/toasts.ts'
+import { notify } from '../state/toasts.ts'
 import { Icon } from './icon.tsx'
 
 export function CopyButton({ value, what }: { value: string; what: string }) {
@@ -14,7 +14,7 @@ export function CopyButton({ value, what }: { value: string; what: string }) {
 
   const copy = async () => {
     if (await writeClipboard(value)) setDone(true)
-    else say(text.app.failed, 'problem')
+    else notify(text.app.failed, 'problem')
   }
   return (
     <button

@@ -3,7 +3,7 @@ import { useText } from '../i18n/text.ts'
 import { visible } from '../i18n/visible.ts'
 import { executorsQuery } from '../state/queries.ts'
 
-/** Host and process while the server knows them; of others the part of the id that tells them apart. */
+/** Host and process while the server knows them; of others the part of the id that differs. */
 export function ExecutorName({ id }: { id: string | null }) {
   const text = useText()
   const executor = useQuery(executorsQuery).data?.find((one) => one.id === id)

@@ -6,7 +6,7 @@ import { connection } from '../state/session.ts'
 import { useStore } from '../state/store.ts'
 import { Link } from './link.tsx'
 
-/** In one word how it stands; the overview says why. */
+/** The state of health in one word; the overview shows the reasons. */
 export function HealthPill() {
   const text = useText()
   const isLost = useStore(connection) === 'lost'

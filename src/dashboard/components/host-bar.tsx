@@ -3,7 +3,7 @@ import { visible } from '../i18n/visible.ts'
 import { ENVIRONMENT, HOME_URL, TITLE } from '../settings.ts'
 import { Icon } from './icon.tsx'
 
-/** What the app around the page says of itself, and who is logged in there. */
+/** The host app's title and links, and who is logged in there. */
 export function HostBar({ who }: { who?: string | undefined }) {
   const text = useText()
   if (who === undefined && `${TITLE}${ENVIRONMENT}${HOME_URL}` === '') return null

@@ -5,7 +5,7 @@ import { visible } from '../i18n/visible.ts'
 import { retryNow } from '../state/queries.ts'
 import { Icon } from './icon.tsx'
 
-/** What a place says that has nothing to show; `isPage`: a page that has no other title. */
+/** Shown where there is nothing to show; `isPage`: a page that has no other title. */
 export function Empty(props: { title: string; children?: ReactNode; isPage?: boolean }) {
   const { title, children, isPage = false } = props
   return (

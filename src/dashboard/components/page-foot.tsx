@@ -5,7 +5,7 @@ import { useStore } from '../state/store.ts'
 
 const COMMAND_KEYS = /Mac|iP/.test(navigator.platform) ? '⌘ K' : 'Ctrl K'
 
-/** Says in which time zone all times are, and offers UTC and what the keyboard can do. */
+/** Shows in which time zone all times are, and offers UTC and what the keyboard can do. */
 export function PageFoot({ onCommands, onHelp }: { onCommands: () => void; onHelp: () => void }) {
   const text = useText()
   const shown = useStore(zone)

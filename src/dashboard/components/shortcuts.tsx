@@ -3,7 +3,7 @@ import type { Dictionary } from '../i18n/en.ts'
 import { useText } from '../i18n/text.ts'
 import { go, type Query, type View } from '../state/route.ts'
 import { useReadOnly } from '../state/server-state.tsx'
-import { say } from '../state/toasts.ts'
+import { notify } from '../state/toasts.ts'
 import { Dialog } from './dialog.tsx'
 import { PageFoot } from './page-foot.tsx'
 
@@ -84,7 +84,7 @@ function usePalette(onHelp: () => void) {
       (loaded) => setPalette(() => loaded.Palette),
       () => {
         setOpen(false)
-        say(text.app.failed, 'problem')
+        notify(text.app.failed, 'problem')
       },
     )
   }, [text])

@@ -30,7 +30,7 @@ export const en = {
   shortcuts,
   palette,
   json,
-  /** For codes that a person meets; others are told in the server's words. */
+  /** For codes that a person meets; others are shown in the server's words. */
   codes: { WRONG_PASSWORD: 'The current password is wrong' } as Record<string, string>,
 }
 

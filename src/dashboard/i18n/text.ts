@@ -12,7 +12,7 @@ export function useText(): Dictionary {
   return dictionaries[useStore(language)]
 }
 
-/** The words now, for what is said once. */
+/** The current words, for a message that is shown once. */
 export function currentText(): Dictionary {
   return dictionaries[language.value]
 }

@@ -39,7 +39,7 @@ export function draftOf(drafts: Drafts, name: string): Draft {
   return Object.hasOwn(drafts, name) ? drafts[name] : ''
 }
 
-/** The params to send, and what cannot be sent. Whether the values are right, the server says. */
+/** The params to send, and what cannot be sent. The server checks the values. */
 export function toParams(
   fields: readonly Field[],
   drafts: Drafts,

@@ -6,7 +6,7 @@ export function toLocal(instant: string, zone: Zone): string {
   if (Number.isNaN(at)) return ''
   const minutes = zone === 'utc' ? 0 : new Date(at).getTimezoneOffset()
   const local = new Date(at - minutes * 60_000).toISOString()
-  // Seconds stand there only where they say something.
+  // Seconds are shown only where they are not zero.
   return local.slice(0, -1).replace(/(?::00)?\.000$/, '')
 }
 

@@ -125,7 +125,7 @@ function Control({ field, draft, onChange, control }: ParamProps & { control: Co
   }
 }
 
-/** Two states where there is a default to start from; three where leaving it out says something else. */
+/** Two states where there is a default to start from; three where leaving it out means something else. */
 function Flag({ field, draft, onChange, control }: ParamProps & { control: ControlProps }) {
   const text = useText()
   const { fallback, isRequired } = field

@@ -1,7 +1,7 @@
 import { type RefObject, useEffect, useRef, useState } from 'react'
 import type { Problems } from './draft.ts'
 
-/** Why a form was not accepted: what is wrong with params, with its other fields, and what to say about the whole. */
+/** Why a form was not accepted: what is wrong with params, with its other fields, and the message about the whole. */
 export interface Refusal {
   readonly message?: string
   readonly params: Problems

@@ -6,7 +6,7 @@ let viewers = 0
 let timer: ReturnType<typeof setInterval> | undefined
 let skewMs = 0
 
-/** One timer for every duration on the page; none while nobody looks at one. */
+/** One timer for every duration on the page; none while none is shown. */
 function watch(listener: () => void): () => void {
   const stop = now.subscribe(listener)
   viewers += 1
@@ -29,7 +29,7 @@ export function serverNow(): number {
   return Date.now() - skewMs
 }
 
-/** From an answer's `Date` header, which has whole seconds: a smaller difference says nothing. */
+/** From a response's `Date` header, which has whole seconds: a smaller difference is meaningless. */
 export function noteServerTime(header: string | null): void {
   const then = Date.parse(header ?? '')
   if (Number.isNaN(then)) return

@@ -13,7 +13,7 @@ declare module '@tanstack/react-query' {
 const FIRST_RETRY_MS = 1_000
 const MAX_RETRY_MS = 15_000
 
-/** What was read, for as long as one person is logged in. Read again as long as somebody looks. */
+/** What was read, for as long as one person is logged in. Read again while it is shown. */
 export const queryClient = new QueryClient({
   queryCache: new QueryCache({
     onError: (error: unknown) => {
@@ -27,7 +27,7 @@ export const queryClient = new QueryClient({
       // What the server refuses, it refuses again; what it could not do, it may do soon.
       retry: (_failures, error) => error.isTransient,
       retryDelay: (failures) => Math.min(FIRST_RETRY_MS * 2 ** failures, MAX_RETRY_MS),
-      // Answers hold dates, which it takes for changed.
+      // Responses hold dates, which it takes for changed.
       structuralSharing: false,
     },
   },
@@ -90,7 +90,7 @@ export const schedulesQuery = queryOptions({
   refetchInterval: every(5_000),
 })
 
-/** Who looks, where the page has a log-in of its own. */
+/** Who is logged in, where the page has a log-in of its own. */
 export const meQuery = queryOptions({
   queryKey: ['me'],
   queryFn: ({ signal }) => client.me({ signal }),

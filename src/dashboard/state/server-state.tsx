@@ -58,15 +58,15 @@ export function ForChanges({ children }: { children: ReactNode }) {
   return useReadOnly() ? null : children
 }
 
-/** Hears of every change of a task. */
+/** Is called with every change of a task. */
 export function useChanges(listener: Listener): void {
   const { listeners } = useStreamContext()
   const latest = useRef(listener)
   latest.current = listener
   useEffect(() => {
-    const hear: Listener = (change) => latest.current(change)
-    listeners.add(hear)
-    return () => void listeners.delete(hear)
+    const onChange: Listener = (change) => latest.current(change)
+    listeners.add(onChange)
+    return () => void listeners.delete(onChange)
   }, [listeners])
 }
 
@@ -99,14 +99,14 @@ function useRefreshOnChange(listeners: Set<Listener>): void {
       timer = isReading() ? setTimeout(refresh, SETTLE_MS) : undefined
       if (timer === undefined) void queryClient.invalidateQueries({ queryKey: [LIVE] })
     }
-    const hear = ({ type }: Change) => {
+    const onChange = ({ type }: Change) => {
       if (type === 'reconnected') retryNow(false)
       if (type === 'reconnected' || type === 'type') void queryClient.invalidateQueries(typesQuery)
       timer ??= setTimeout(refresh, SETTLE_MS)
     }
-    listeners.add(hear)
+    listeners.add(onChange)
     return () => {
-      listeners.delete(hear)
+      listeners.delete(onChange)
       clearTimeout(timer)
     }
   }, [listeners])

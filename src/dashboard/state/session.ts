@@ -6,7 +6,7 @@ const LOGGED_IN = 'tasks.loggedIn'
 const TOKEN = 'tasks.token'
 
 /**
- * Nobody is asked about a session where nobody has logged in: the answer 401 would be an error in the browser's
+ * Nobody is asked about a session where nobody has logged in: a 401 would be an error in the browser's
  * console. Where the host logs people in, only the server knows.
  */
 function firstGuess(): boolean {
@@ -54,7 +54,7 @@ export function whatEnded(): 'token' | 'session' | null {
   return hasBeenIn ? 'session' : null
 }
 
-/** Of any answer but 401. */
+/** Of any response but 401. */
 export function noteAccess(): void {
   hasBeenIn ||= session.value
 }
@@ -62,7 +62,7 @@ export function noteAccess(): void {
 /** The id of whom the server named last; null: it names nobody. */
 let caller: string | null = null
 
-/** Where the host logs people in, only the server's answer tells them apart. */
+/** Where the host logs people in, only the server's response shows who it is. */
 export function noteCaller(id: string | null): void {
   caller = id
 }
@@ -71,7 +71,7 @@ export const lastCaller = (): string | null => caller
 
 export const lastPerson = (): string | null => person
 
-/** Any answer 401 does this. */
+/** Any 401 does this. */
 export function forgetSession(): void {
   localStorage.removeItem(LOGGED_IN)
   // One of before a reload was accepted, too: no other is kept.

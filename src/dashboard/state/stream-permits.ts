@@ -27,7 +27,7 @@ export async function openWithPermit(open: () => Promise<Response>): Promise<Res
       return response
     }
     const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>()
-    // It ends with the stream, when the reader has gone, and when the connection breaks: the reader is told of that.
+    // It ends with the stream, when the reader has gone, and when the connection breaks: the reader is notified.
     response.body.pipeTo(writable).then(release, release)
     return new Response(readable, response)
   } catch (error) {

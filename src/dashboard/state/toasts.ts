@@ -10,7 +10,7 @@ export interface Toast {
   readonly words: string
   /** What it is about. */
   readonly to?: Query | undefined
-  /** Takes back what it tells. */
+  /** Undoes what it reports. */
   readonly undo?: (() => void) | undefined
 }
 
@@ -22,14 +22,14 @@ const OFFER_MS = 12_000
 const PROBLEM_MS = 10_000
 let lastId = 0
 
-export function say(
+export function notify(
   words: string,
   kind: Toast['kind'] = 'done',
   more: Pick<Toast, 'to' | 'undo'> = {},
 ): void {
   lastId += 1
   const toast = { id: lastId, kind, words, ...more }
-  // What is said again takes the place of what was said before.
+  // A repeated message replaces the earlier one.
   toasts.set([...toasts.value.filter((one) => one.words !== words).slice(-3), toast])
   const shownMs = more.undo || more.to ? OFFER_MS : kind === 'done' ? DONE_MS : PROBLEM_MS
   setTimeout(() => dismiss(toast.id), shownMs)
@@ -39,13 +39,13 @@ export function dismiss(id: number): void {
   toasts.set(toasts.value.filter((toast) => toast.id !== id))
 }
 
-/** Does something for the person, and tells them when it fails. Resolves to undefined then. */
+/** Runs an action, and notifies the person when it fails. Resolves to undefined then. */
 export async function attempt<T>(work: () => Promise<T>): Promise<T | undefined> {
   try {
     return await work()
   } catch (error) {
     if (!(error instanceof TasksApiError)) throw error
-    if (error.status !== 401) say(describeError(error, currentText()), 'problem')
+    if (error.status !== 401) notify(describeError(error, currentText()), 'problem')
     return undefined
   }
 }

@@ -5,7 +5,7 @@ function subscribe(listener: () => void): () => void {
   return () => document.removeEventListener('visibilitychange', listener)
 }
 
-/** Nobody looks at a hidden tab: it reads nothing. */
+/** A hidden tab reads nothing. */
 export function useVisible(): boolean {
   return useSyncExternalStore(subscribe, () => !document.hidden)
 }

@@ -105,8 +105,8 @@ export class CreateQueue {
     if (!insertion) return tasks.map(() => undefined)
     this.#announce(tasks, insertion)
     const resolved = tasks.filter((task) => isResolved(task, insertion))
-    const answers = toCreated(resolved, insertion).map((one) => ({ created: one, restMs: 0 }))
-    const created = new Map(answers.map((answer, i) => [resolved[i], answer]))
+    const entries = toCreated(resolved, insertion).map((one) => ({ created: one, restMs: 0 }))
+    const created = new Map(entries.map((entry, i) => [resolved[i], entry]))
     return tasks.map((task) => created.get(task))
   }
 
@@ -146,7 +146,7 @@ export class CreateQueue {
     if (due < made.length) this.#announceDelayed(made.flatMap(({ taskId }) => created.get(taskId) ?? []))
   }
 
-  /** Of those due later, the first: whoever claims it reads when the next one is due. */
+  /** The first of those due later: its claim reads when the next one is due. */
   #announceDelayed(rows: readonly TaskRow[]): void {
     const delays = rows.map(({ runAt, createdAt }) => ({ dueAt: +runAt, inMs: +runAt - +createdAt }))
     const [first] = delays.filter(({ inMs }) => inMs > 0).toSorted((a, b) => a.dueAt - b.dueAt)

@@ -26,7 +26,7 @@ const LONG_MS = 10_000
 const FAR_MS = 3_600_000
 
 /**
- * Wakes the claim loop when the next task is due. Claims read the due time, and notifications tell of earlier ones. It
+ * Wakes the claim loop when the next task is due. Claims read the due time, and notifications report earlier ones. It
  * is an instant of the database's clock, mapped to this process's monotonic clock. A timer that fires too early costs
  * one claim, which reads the rest of the delay. Claims read future due times only: tasks that are due and cannot start,
  * as of a paused type, wake nobody.

@@ -22,7 +22,7 @@ import { type ClockReading, DatabaseClock } from './database-clock.ts'
 import type { Rest } from './rest.ts'
 import type { Slots } from './slots.ts'
 
-/** More intervals between two heartbeats are a gap. Shorter outages make no executor look dead: a lease has three. */
+/** More intervals between two heartbeats are a gap. After shorter outages no executor seems dead: a lease has three. */
 const LONGEST_GAP = 1.5
 
 /** Slow probes take at most a fiftieth of the time, but run four times a lease: a transaction held open slows them. */

@@ -16,7 +16,7 @@ const SEARCH_SHARE = 50
 
 /**
  * Cancels expired tasks, rescues tasks of dead executors and fails tasks of unknown types. Passes after each heartbeat of
- * its executor; the rescues only while those are steady: during an outage everyone looks dead.
+ * its executor; the rescues only while those are steady: during an outage every executor seems dead.
  */
 export class Rescuer {
   readonly #db: Database

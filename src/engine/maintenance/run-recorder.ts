@@ -15,7 +15,7 @@ const STOP_MS = 1_000
 type Ended = Omit<EndedRun, 'ageMs'> & { readonly at: number }
 
 /**
- * Keeps what this executor has run lately, for those who look at it: a row every five seconds, with failures and the
+ * Keeps what this executor has run lately, for the admin page: a row every five seconds, with failures and the
  * longest runs. A process that is killed loses its last five seconds.
  */
 export class RunRecorder {

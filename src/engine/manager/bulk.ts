@@ -1,4 +1,4 @@
-import { type BulkAnswer, type BulkRequest, MAX_BULK_TASKS } from '../../contract/bulk.ts'
+import { type BulkRequest, type BulkResponse, MAX_BULK_TASKS } from '../../contract/bulk.ts'
 import type { Database } from '../../db/database.ts'
 import { bulkRequest, requireValid } from '../create/arguments.ts'
 import type { Actor, AuditedChange } from '../definition/actor.ts'
@@ -6,7 +6,11 @@ import { TASK_ID } from '../definition/lifecycle.ts'
 import { findActionable, findSteerable } from '../store/bulk.ts'
 import { type RefusalCode, refusal, type Steered, type SteeringContext, steer } from './steering.ts'
 
-export function runBulk(context: SteeringContext, request: BulkRequest, actor?: Actor): Promise<BulkAnswer> {
+export function runBulk(
+  context: SteeringContext,
+  request: BulkRequest,
+  actor?: Actor,
+): Promise<BulkResponse> {
   // Each task has an entry, so the call itself has none, unless it is refused.
   return context.audit.run(
     { actor, action: 'task.bulk', subject: null },
@@ -18,23 +22,27 @@ export function runBulk(context: SteeringContext, request: BulkRequest, actor?: 
   )
 }
 
-async function runAudited(context: SteeringContext, request: BulkRequest, actor: Actor): Promise<BulkAnswer> {
+async function runAudited(
+  context: SteeringContext,
+  request: BulkRequest,
+  actor: Actor,
+): Promise<BulkResponse> {
   const change = { actor, action: `task.${request.action}`, subject: null } as const
-  const answer = await run(context, request, change)
-  const results = answer.results.map(({ taskId, code = 'ok' }) => ({ subject: taskId, outcome: code }))
+  const response = await run(context, request, change)
+  const results = response.results.map(({ taskId, code = 'ok' }) => ({ subject: taskId, outcome: code }))
   const [done, refused] = [true, false].map((isOk) =>
     results.filter(({ outcome }) => (outcome === 'ok') === isOk),
   )
   if (done?.length) context.audit.report(change, done)
   if (refused?.length) await context.audit.refuse(change, refused)
-  return answer
+  return response
 }
 
 async function run(
   context: SteeringContext,
   request: BulkRequest,
   change?: AuditedChange,
-): Promise<BulkAnswer> {
+): Promise<BulkResponse> {
   const { action, dryRun = false, restore } = request
   const { taskIds, more } = await findTargets(context.db, request)
   const possible = taskIds.filter((taskId) => TASK_ID.test(taskId))

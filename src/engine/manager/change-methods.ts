@@ -1,5 +1,5 @@
 import type { AuditPage, AuditQuery } from '../../contract/audit-views.ts'
-import type { BulkAnswer, BulkRequest } from '../../contract/bulk.ts'
+import type { BulkRequest, BulkResponse } from '../../contract/bulk.ts'
 import type { TaskDetail } from '../../contract/task.ts'
 import { actorOf, requireKnownKeys } from '../create/arguments.ts'
 import type { ManagerParts } from '../create/manager-parts.ts'
@@ -116,7 +116,7 @@ export class ChangeMethods extends FleetMethods {
    *
    * @throws TaskError `INVALID_ARGUMENT`
    */
-  async bulk(request: BulkRequest, options: ActorOptions = {}): Promise<BulkAnswer> {
+  async bulk(request: BulkRequest, options: ActorOptions = {}): Promise<BulkResponse> {
     const actor = actorOf('bulk options', options)
     return runBulk(this.#steering, request, actor)
   }

@@ -10,7 +10,7 @@ import type { Statistics } from './statistics.ts'
 
 const UNKNOWN: LocalFacts = { reasons: [], warnings: [], blockedMs: 0 }
 
-/** Looks at all processes, and closer at this one. */
+/** Checks all processes, and this one in more detail. */
 export class FleetHealth {
   readonly #shared: SharedRead<Health>
 

@@ -6,7 +6,7 @@ import type { ListedExecutor } from '../store/executors.ts'
 import type { TypeEnds } from '../store/figures.ts'
 import { countSlots } from './slots-in-use.ts'
 
-/** What the rules look at. */
+/** The input of the rules. */
 export interface HealthFacts {
   readonly executors: readonly ListedExecutor[]
   readonly stats: Pick<TaskStats, 'byType' | 'byStatus' | 'oldestClaimableSeconds'>
@@ -23,7 +23,7 @@ const DIED_LATELY_MS = 10 * 60_000
 const LATE_SHARE = 0.6
 const FULL_SECONDS = { amber: 60, red: 10 * 60 }
 const FAILED_SHARE = { amber: 0.1, red: 0.5 }
-/** Fewer failures than these say nothing. */
+/** A failure share of fewer failures is ignored. */
 const MIN_FAILED = 5
 const BLOCKED_MS = { amber: 1_000, red: 10_000 }
 const MAX_NAMES = 20

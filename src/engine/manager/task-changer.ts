@@ -98,7 +98,7 @@ export class TaskChanger {
     throw new TaskError('TASK_NOT_PENDING', `${taskId} is ${status}: only a pending task can be changed`)
   }
 
-  /** Undefined where the old key cannot be told: the task keeps it. */
+  /** Undefined when the old key cannot be derived: the task keeps it. */
   #keysOf({ taskType, params }: WaitingRow, changed: StoredParams): TaskChange['concurrencyKey'] {
     const to = this.#factory.concurrencyKeyOf(taskType, Object.fromEntries(changed))
     try {

@@ -46,7 +46,7 @@ function nextOf({ cron, timeZone, enabled, now }: TicksRow): Date[] {
     const times = parseCron(cron, timeZone)
     return listNext(times.next, times.next(now))
   } catch {
-    // Its `lastError` tells.
+    // `lastError` has the reason.
     return []
   }
 }

@@ -66,7 +66,7 @@ const changing = (audit: number, set: string, more = sleepsUntilDue()) => `with 
    select ${TASK_COLUMNS}, (extract(epoch from t.run_at - now()) * 1000)::float8 as "inMs" from changed t`
 
 // $5: the new key of a task that has $6, the key of its old params, and not one of its own. $8 and $9: keys and values of
-// new params, where $7 says that there are some: then the steps, which are those of the old ones, are deleted, and a
+// new params, where $7 is true: then the steps, which are those of the old ones, are deleted, and a
 // sleeper's progress with them. No row is changed twice in the same statement.
 const CHANGE = statement(
   'change',

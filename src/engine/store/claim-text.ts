@@ -118,8 +118,8 @@ const dueIsLeft = (
                       ${limited === 'absent' ? '' : 'and u.task_type <> all($6::text[])'} limit 1)`
 
 export interface ClaimOptions {
-  /** Also reads, where nothing was claimed, whether tasks are due: a second look. Default false. */
-  readonly looks?: boolean | undefined
+  /** Also reads, where nothing was claimed, whether tasks are due: a recheck. Default false. */
+  readonly rechecks?: boolean | undefined
   /** Some types have a rate limit: their starts are recorded. Default false. */
   readonly isRated?: boolean | undefined
   /** Also reads the trace context of each claimed task. Default false. */
@@ -129,7 +129,7 @@ export interface ClaimOptions {
 export function claimText(
   branches: readonly string[],
   limited: Limited,
-  { looks = false, isRated = false, isTraced = false }: ClaimOptions = {},
+  { rechecks = false, isRated = false, isTraced = false }: ClaimOptions = {},
 ): string {
   const merged = branches.length > 0 ? branches.join('\n             union all ') : NO_BRANCH
   const key = `,
@@ -152,7 +152,7 @@ export function claimText(
                   ${isRated ? `case when ${IS_NOT_FULL} then ${NEXT_PERMITS} end` : 'null'} as "nextPermits",
                   case when ${IS_NOT_FULL}
                        then ${nextDueOf('unnest((select $3::text[])) as u (task_type)')} end as "nextDueAt",
-                  ${looks ? `not exists (select from claimed) and ${dueIsLeft(limited)}` : 'null'} as "isDueLeft") claim
+                  ${rechecks ? `not exists (select from claimed) and ${dueIsLeft(limited)}` : 'null'} as "isDueLeft") claim
      full join claimed on false`
 }
 

@@ -158,7 +158,7 @@ export interface AllTasksResult {
   readonly lastTask: number
   /** As asked for. */
   readonly creators: readonly string[]
-  /** Tasks that reports name, with the creator if a report says that it was deleted. Those not among `tasks` are gone. */
+  /** Tasks named in reports, with the creator if a report is of a deletion. Those not among `tasks` are gone. */
   readonly changed: ReadonlyMap<string, string | null | undefined>
   /** False: more reports were due than are read at once. */
   readonly hasAllChanges: boolean

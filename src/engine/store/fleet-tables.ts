@@ -102,7 +102,7 @@ export const createMinutes = (table: PgTableFn) =>
     (t) => [primaryKey({ name: 'async_task_minutes_pkey', columns: [t.minute, t.source] })],
   )
 
-/** Figures of tasks of a type by span of 1, 15 or 60 minutes, so that no answer reads the history. */
+/** Figures of tasks of a type by span of 1, 15 or 60 minutes, so that no request reads the history. */
 export const createFigures = (table: PgTableFn) =>
   table(
     'async_task_figures',

@@ -71,7 +71,7 @@ export class Values {
 
 /**
  * Disjoint conditions, one per index range in list order, which are merged. The few running tasks are sorted. The
- * bounds enclose a prefix where `z` sorts last, which `usesIdBounds` tells. With a creator, its own index alone fits:
+ * bounds enclose a prefix where `z` sorts last, which `usesIdBounds` checks. With a creator, its own index alone fits:
  * what others have neither costs time nor shows in it.
  */
 export function branchesOf(

@@ -7,7 +7,7 @@ export const LIVES = (e: string, leases = '1') => `(${e}.heartbeat_at > now() - 
 /** A stopped executor's types count as registered for one lease: it may be restarting. */
 export const REGISTERS_TYPES = (e: string) => LIVES(e, `case when ${e}.stopped_at is null then 2 else 1 end`)
 
-/** Otherwise the clock has jumped or all processes were suspended, and every heartbeat looks old. */
+/** Otherwise the clock has jumped or all processes were suspended, and every heartbeat seems old. */
 export const CLOCK_IS_STEADY = (judge: string) => `not exists (
               select from ${EXECUTORS} me
                where me.executor_id = ${judge}::uuid

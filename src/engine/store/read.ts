@@ -237,7 +237,7 @@ export async function countLogs(db: Database, taskId: string, filter: LogFilter)
   return row?.count ?? 0
 }
 
-/** Lines that one search looks through: a fraction of a second. */
+/** Lines that one search scans: a fraction of a second. */
 const SEARCHED_LINES = 50_000
 
 export interface LogSearch {

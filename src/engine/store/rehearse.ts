@@ -32,7 +32,7 @@ const FIND_OPEN = statement(
      limit 100)`,
 )
 
-/** What runs, or can start now; says of a task whether another executor than this one has it. */
+/** What runs, or can start now; and whether another executor has a task. */
 export async function findOpen(
   db: Database,
   types: readonly TypeLimits[],

@@ -7,7 +7,7 @@ import { ofType, TYPES, WALK } from './types-present.ts'
 
 const MAX_TYPES = 10_000
 
-/** One more than the bound tells that there are more. */
+/** One more than the bound shows that there are more. */
 const countOf = (status: 'completed' | 'failed' | 'cancelled') => `(select count(*)::int
              from (select from ${TASKS} t
                     where ${ofType('known.task_type', status)}

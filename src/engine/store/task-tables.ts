@@ -183,7 +183,7 @@ export const createAttempts = (table: PgTableFn, tasks: TasksTable) =>
       error: text('error'),
       /** Null if the attempt threw nothing. */
       stack: text('stack'),
-      /** False: a retry follows that is not counted. Null: its outcome tells. */
+      /** False: a retry follows that is not counted. Null: its outcome decides. */
       spentRetry: boolean('spent_retry'),
     },
     (t) => [primaryKey({ name: 'async_task_attempts_pkey', columns: [t.taskId, t.attempt] })],

@@ -43,7 +43,7 @@ export async function readCsv(
   return rows
 }
 
-/** What tells one version of a file from the next; undefined when there is no such file. */
+/** Identifies a version of a file; undefined when there is no such file. */
 export async function versionOf(folder: string, file: string): Promise<string | undefined> {
   try {
     const { mtimeMs, ctimeMs, size, ino } = await stat(join(folder, file))

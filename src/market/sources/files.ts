@@ -152,7 +152,7 @@ function readBoard(row: Row): Board | null {
   return { code: row.text('code'), name: row.usableName('name'), type }
 }
 
-/** A day that one row calls open and another closed is left out: the calendar says nothing of it. */
+/** A day that one row calls open and another closed is left out: the calendar lacks it. */
 function withoutContradictions(days: readonly CalendarDay[], call: SourceCall): CalendarDay[] {
   const byDay = new Map<Day, CalendarDay>()
   const contradicted = new Set<Day>()

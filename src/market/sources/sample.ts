@@ -20,7 +20,7 @@ const SUSPENDED_ONE_IN = 97
 
 /**
  * A market made of arithmetic: needs no network and no files, knows every day, and gives the same answer to the
- * same question for ever, because each figure is derived from symbol and date alone.
+ * same question always, because each figure is derived from symbol and date alone.
  */
 export function createSampleSource(): MarketSource {
   return {

@@ -13,7 +13,7 @@ export interface Board {
 export interface Stock {
   readonly symbol: Symbol6
   readonly name: string
-  /** Null where the source does not say. */
+  /** Null where the source has none. */
   readonly listDate: Day | null
 }
 

@@ -11,7 +11,7 @@ export interface TushareOptions {
   url?: string
   /** Requests a minute, over all tasks. More than the account allows costs waits of a minute. Default 200. */
   requestsPerMinute?: number
-  /** Milliseconds until a request without an answer counts as failed. Default 30,000. */
+  /** Milliseconds until a request without a response counts as failed. Default 30,000. */
   requestTimeoutMs?: number
   /** Waits, and rejects with the signal's reason when it aborts. For tests. */
   wait?: (ms: number, signal: AbortSignal) => Promise<void>
@@ -29,11 +29,11 @@ export interface TushareQuery {
   readonly api: string
   readonly params?: Readonly<Record<string, string>>
   readonly fields: readonly string[]
-  /** Rows of one answer at most; the interface's own limit. */
+  /** Rows of one response at most; the interface's own limit. */
   readonly pageSize: number
 }
 
-/** Several times the largest answer there is: a server that sends new rows without end must not fill the memory. */
+/** Several times the largest response there is: a server that sends new rows without end must not fill the memory. */
 const MAX_ROWS = 100_000
 const RETRY_DELAYS_MS = [1_000, 2_000, 4_000]
 /** The allowance is counted by the minute. */
@@ -84,7 +84,7 @@ export class TushareClient {
     })
   }
 
-  /** All rows that answer the question, page by page. */
+  /** All rows of the question, page by page. */
   async query(question: TushareQuery, call: SourceCall): Promise<TushareRow[]> {
     const rows: TushareRow[] = []
     const seen = new Set<string>()
@@ -103,12 +103,12 @@ export class TushareClient {
         )
       }
       rows.push(...toRows(question, page))
-      // Some mirrors leave has_more out: then only a full page can have a next one. A short page that says there is
+      // Some mirrors leave has_more out: then only a full page can have a next one. A short page that claims there is
       // more goes on from the rows that came, not from those that were asked for.
       const more = page.has_more ?? page.items.length >= question.pageSize
       if (!more) return rows
       if (page.items.length === 0) {
-        throw new TransportError(`tushare ${question.api}: an empty page says that there is more`)
+        throw new TransportError(`tushare ${question.api}: an empty page claims that there is more`)
       }
     }
   }
@@ -142,7 +142,7 @@ export class TushareClient {
     try {
       await this.#options.wait(ms * (1 + this.#options.random() / 2), signal)
     } catch (error) {
-      // A timer's own AbortError says less than the reason why.
+      // A timer's own AbortError is less clear than the reason.
       signal.throwIfAborted()
       throw error
     }
@@ -172,11 +172,11 @@ export class TushareClient {
       params: { ...params, limit: pageSize, offset },
       fields: fields.join(','),
     })
-    const answer = envelope.safeParse(await this.#post(api, body, signal))
-    if (!answer.success) throw new TransportError(`tushare ${api}: the answer is not in Tushare's form`)
-    const { code, msg, data } = answer.data
+    const response = envelope.safeParse(await this.#post(api, body, signal))
+    if (!response.success) throw new TransportError(`tushare ${api}: the response is not in Tushare's form`)
+    const { code, msg, data } = response.data
     if (code !== 0) throw classifyRefusal(api, code, this.#withoutToken(msg ?? ''))
-    if (!data) throw new TransportError(`tushare ${api}: the answer has no data`)
+    if (!data) throw new TransportError(`tushare ${api}: the response has no data`)
     return data
   }
 
@@ -202,9 +202,9 @@ export class TushareClient {
   }
 
   #describeFailure(api: string, error: unknown): unknown {
-    if (error instanceof SyntaxError) return new TransportError(`tushare ${api}: the answer is not JSON`)
+    if (error instanceof SyntaxError) return new TransportError(`tushare ${api}: the response is not JSON`)
     if (error instanceof DOMException && error.name === 'TimeoutError') {
-      return new TransportError(`tushare ${api}: no answer within ${this.#options.requestTimeoutMs} ms`)
+      return new TransportError(`tushare ${api}: no response within ${this.#options.requestTimeoutMs} ms`)
     }
     // fetch throws a TypeError for a broken connection. Its text may contain the URL, the text of its cause does not.
     if (error instanceof TypeError) return new TransportError(`tushare ${api}: ${describeCause(error.cause)}`)
@@ -230,11 +230,11 @@ function describeCause(cause: unknown): string {
   return 'code' in cause && typeof cause.code === 'string' ? cause.code : cause.message
 }
 
-/** Columns go by the names in the answer: their order is Tushare's own. */
+/** Columns go by the names in the response: their order is Tushare's own. */
 function toRows(question: TushareQuery, page: Page): TushareRow[] {
   const missing = question.fields.filter((field) => !page.fields.includes(field))
   if (missing.length > 0) {
-    throw new TransportError(`tushare ${question.api}: the answer lacks ${missing.join(', ')}`)
+    throw new TransportError(`tushare ${question.api}: the response lacks ${missing.join(', ')}`)
   }
   return page.items.map((item) =>
     Object.fromEntries(page.fields.map((field, index) => [field, item[index] ?? null])),

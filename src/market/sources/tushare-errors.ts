@@ -5,7 +5,7 @@ export class ThrottledError extends Error {
   override readonly name = 'ThrottledError'
 }
 
-/** A request that failed on its way, or whose answer is unreadable: the same request may work at once. */
+/** A request that failed on its way, or whose response is unreadable: the same request may work at once. */
 export class TransportError extends Error {
   override readonly name = 'TransportError'
 }
@@ -28,23 +28,23 @@ const BAD_REQUEST =
  * permission alike, and the throttle's text mentions permissions too. What is not known to be permanent may pass.
  */
 export function classifyRefusal(api: string, code: number, message: string): Error {
-  const said = `tushare ${api}: ${message || 'refused without a reason'} (code ${code})`
+  const text = `tushare ${api}: ${message || 'refused without a reason'} (code ${code})`
   if (QUOTA.test(message)) {
-    return new PermanentError(`${said}; the quota is used up, start the task again later`)
+    return new PermanentError(`${text}; the quota is used up, start the task again later`)
   }
-  if (RATE.test(message)) return new ThrottledError(said)
-  if (code !== 40101 && PASSING.test(message)) return new TransportError(said)
-  if (code === 40101 || /token/i.test(message)) return new PermanentError(`${said}; check TUSHARE_TOKEN`)
+  if (RATE.test(message)) return new ThrottledError(text)
+  if (code !== 40101 && PASSING.test(message)) return new TransportError(text)
+  if (code === 40101 || /token/i.test(message)) return new PermanentError(`${text}; check TUSHARE_TOKEN`)
   if (code === 2002 || PERMISSION.test(message)) {
-    return new PermanentError(`${said}; the account has no permission for this interface`)
+    return new PermanentError(`${text}; the account has no permission for this interface`)
   }
-  return BAD_REQUEST.test(message) ? new PermanentError(said) : new TransportError(said)
+  return BAD_REQUEST.test(message) ? new PermanentError(text) : new TransportError(text)
 }
 
 /** The error behind an HTTP status that is not 2xx. */
 export function classifyStatus(api: string, status: number): Error {
-  const said = `tushare ${api}: HTTP ${status}`
-  if (status === 429) return new ThrottledError(said)
-  if (status >= 500 || status === 408 || status === 425) return new TransportError(said)
-  return new PermanentError(`${said}; check TUSHARE_URL`)
+  const text = `tushare ${api}: HTTP ${status}`
+  if (status === 429) return new ThrottledError(text)
+  if (status >= 500 || status === 408 || status === 425) return new TransportError(text)
+  return new PermanentError(`${text}; check TUSHARE_URL`)
 }

@@ -105,7 +105,7 @@ export async function countStocksWithoutBar(
 }
 
 /**
- * Those of `days` on which a listed stock has no bar yet. A suspended stock makes a day look incomplete for ever,
+ * Those of `days` on which a listed stock has no bar yet. A suspended stock makes a day look incomplete permanently,
  * which costs a request and writes nothing.
  *
  * @param symbols these stocks only; null for all
@@ -118,8 +118,8 @@ export async function findIncompleteDays(
   const rows = await withTransaction(pool, async (client) => {
     // Its estimate makes PostgreSQL compile it, which takes longer than to run it.
     await client.query('set local jit = off')
-    const answer = await client.query<{ day: Day }>(INCOMPLETE_DAYS, [days, symbols])
-    return answer.rows
+    const { rows } = await client.query<{ day: Day }>(INCOMPLETE_DAYS, [days, symbols])
+    return rows
   })
   return new Set(rows.map((row) => row.day))
 }

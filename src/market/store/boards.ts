@@ -24,7 +24,7 @@ export async function saveBoards(client: pg.PoolClient, boards: readonly Board[]
   return { created, updated: rows.length - created, skipped: given.length - rows.length }
 }
 
-/** Adds the relations that are not there yet. None is taken away: a short answer must not empty a board. */
+/** Adds the relations that are not there yet. None is taken away: a short response must not empty a board. */
 export async function saveMembers(
   client: pg.PoolClient,
   boardCode: string,

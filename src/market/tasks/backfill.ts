@@ -51,7 +51,7 @@ export async function backfill(
   warnOfFaults(ctx, 'the calendar', call.faults)
   if (assumed.length > 0) {
     ctx.log.warn(
-      `the calendar says nothing of ${assumed.length} weekdays (${assumed[0]} …); they count as trading days`,
+      `the calendar lacks ${assumed.length} weekdays (${assumed[0]} …); they count as trading days`,
     )
   }
   let result = noResult(days.length)

@@ -14,7 +14,7 @@ export async function* fetchAhead<Unit, Fetched>(
 ): AsyncGenerator<FetchOutcome<Unit, Fetched>> {
   const left = new AbortController()
   const either = AbortSignal.any([signal, left.signal])
-  // An outcome never rejects: nobody may be there to hear of it when the loop is left.
+  // An outcome never rejects: there may be no listener when the loop is left.
   const start = async (unit: Unit): Promise<FetchOutcome<Unit, Fetched>> => {
     try {
       return { unit, fetched: await fetch(unit, either) }

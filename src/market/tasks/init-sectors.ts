@@ -19,7 +19,7 @@ const MAX_CODE_CHARS = 20
 
 /**
  * Loads the boards, then the members of each. Nothing is taken away: a board that left the list and a stock that
- * left a board stay, because an answer that is short cannot be told from one that is complete.
+ * left a board stay, because a short response looks like a complete one.
  */
 export function registerInitSectors(registry: TaskRegistry, market: Market) {
   return registry.task('init_sectors', { params: initSectorsParams })(async ({ sectorType }, ctx) => {

@@ -27,7 +27,7 @@ export const initSectorsParams = z.strictObject({
   sectorType: z.enum(BOARD_TYPES).optional().describe('Boards of this type only. Default: both.'),
 })
 
-/** @param today when a task is created the answer is stored with it, so a later run works on the same day */
+/** @param today when a task is created, the day is stored with it, so a later run works on the same day */
 export function backfillByDateParams(today: () => Day) {
   return z
     .strictObject({ targetDate: tradableDay(today).default(today), overwrite, ...target })

@@ -6,7 +6,7 @@ import { fetchAhead } from './fetch-ahead.ts'
 const MAX_CONSECUTIVE_FAILURES = 10
 /** Errors named in the message of an attempt that failed. */
 const MAX_NAMED_FAILURES = 20
-/** Tasks of at least so many units say at every tenth where they are. */
+/** Tasks of at least so many units log every tenth. */
 const MIN_UNITS_TO_LOG = 20
 
 export interface UnitWork<Unit, Fetched> {

@@ -83,8 +83,8 @@ function reportEmptyDay(
   day: Day,
   symbols: readonly Symbol6[] | null,
 ): void {
-  const said = `${day}: source '${source.name}' has no bars`
-  if (day === today()) ctx.log.warn(`${said} yet; load the day again after the close`)
-  else if (symbols === null) ctx.log.warn(`${said} for this trading day`)
-  else ctx.log.debug(`${said} of these stocks: suspended, or not listed then`)
+  const message = `${day}: source '${source.name}' has no bars`
+  if (day === today()) ctx.log.warn(`${message} yet; load the day again after the close`)
+  else if (symbols === null) ctx.log.warn(`${message} for this trading day`)
+  else ctx.log.debug(`${message} of these stocks: suspended, or not listed then`)
 }

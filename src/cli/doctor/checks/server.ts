@@ -61,7 +61,7 @@ export const checkSettings: Check = async (patient) => {
   ]
 }
 
-/** @param measuredAt this machine's clock when the server read its own, and how long the answer took */
+/** @param measuredAt this machine's clock when the server read its own, and how long the query took */
 export function checkClock(serverMs: number, measuredAt: { ms: number; tookMs: number }): Illness[] {
   const aheadMs = measuredAt.ms - serverMs
   if (Math.abs(aheadMs) <= CLOCK_TOLERANCE_MS + measuredAt.tookMs) return []

@@ -8,7 +8,7 @@ import { readFacts, type ServerFacts } from './server.ts'
 export interface Opened {
   readonly facts: ServerFacts
   readonly isPooled: boolean
-  /** This machine's clock when the server read its own, and how long the answer took. */
+  /** This machine's clock when the server read its own, and how long the query took. */
   readonly measuredAt: { readonly ms: number; readonly tookMs: number }
 }
 

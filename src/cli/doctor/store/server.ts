@@ -25,7 +25,7 @@ const FACTS = `select current_setting('server_version_num')::int as "versionNumb
 
 export async function readFacts(client: pg.ClientBase): Promise<ServerFacts> {
   const { rows } = await client.query<ServerFacts>({ text: FACTS, types: ENGINE_TYPES })
-  if (!rows[0]) throw new Error('the server answered without a row')
+  if (!rows[0]) throw new Error('the server returned no row')
   return rows[0]
 }
 

@@ -2,7 +2,7 @@ import { type FormEvent, useState } from 'react'
 import { TasksApiError } from '../../../client/index.ts'
 import { client } from '../../client.ts'
 import { describeError, useText } from '../../i18n/text.ts'
-import { say } from '../../state/toasts.ts'
+import { notify } from '../../state/toasts.ts'
 import { PasswordField } from './password-field.tsx'
 
 const EMPTY = { current: '', next: '' }
@@ -18,7 +18,7 @@ export function PasswordCard() {
     try {
       await client.changePassword(draft)
       setDraft(EMPTY)
-      say(text.account.isChanged)
+      notify(text.account.isChanged)
     } catch (thrown) {
       if (!(thrown instanceof TasksApiError)) throw thrown
       setError(thrown)

@@ -10,7 +10,7 @@ import { useText } from '../../i18n/text.ts'
 import { visible } from '../../i18n/visible.ts'
 import { every } from '../../state/queries.ts'
 import { forgetPerson, leaveSession } from '../../state/session.ts'
-import { attempt, change, say } from '../../state/toasts.ts'
+import { attempt, change, notify } from '../../state/toasts.ts'
 
 export function SessionsCard() {
   const text = useText()
@@ -70,7 +70,7 @@ function SessionRow({ session }: { session: OpenSessionView }) {
   const { id, userAgent, address, createdAt, lastUsedAt, current } = session
   const browser = userAgent === null ? text.account.unknown : visible(userAgent)
   const end = async () => {
-    if (await change(async () => (await client.endSession(id)) ?? true)) say(text.account.isEnded)
+    if (await change(async () => (await client.endSession(id)) ?? true)) notify(text.account.isEnded)
   }
   return (
     <tr>

@@ -5,7 +5,7 @@ import { Dialog } from '../../components/dialog.tsx'
 import { FieldFrame } from '../../components/field.tsx'
 import { describeError, useText } from '../../i18n/text.ts'
 import { queryClient } from '../../state/queries.ts'
-import { say } from '../../state/toasts.ts'
+import { notify } from '../../state/toasts.ts'
 import { PasswordField } from './password-field.tsx'
 
 /** Adds a user; with `user`: sets the user's password. */
@@ -25,7 +25,7 @@ export function UserDialog(props: { user?: AccountView; onClose: () => void }) {
       return setError(thrown)
     }
     void queryClient.invalidateQueries()
-    say(user ? text.account.isReset(user.username) : text.account.isAdded(draft.username))
+    notify(user ? text.account.isReset(user.username) : text.account.isAdded(draft.username))
     onClose()
   }
   const problem = error && describeError(error, text)

@@ -9,7 +9,7 @@ export interface ActivityFilter {
   readonly before?: Date | undefined
 }
 
-/** What the page shows, as the URL says it. What makes no sense is as if it were not there. */
+/** The page's filter in the URL. Values that make no sense are ignored. */
 export function readActivityState(params: URLSearchParams): {
   filter: ActivityFilter
   cursor: string | undefined

@@ -8,7 +8,7 @@ import { Ago } from '../../components/time.tsx'
 import { useText } from '../../i18n/text.ts'
 import { visible } from '../../i18n/visible.ts'
 import { ForChanges } from '../../state/server-state.tsx'
-import { change, say } from '../../state/toasts.ts'
+import { change, notify } from '../../state/toasts.ts'
 import { ConfirmBulk, useBulk } from '../tasks/bulk-action.tsx'
 import { Histogram } from './histogram.tsx'
 
@@ -84,7 +84,7 @@ function MarkGroup({ group: { id, seenAt, message, taskType } }: { group: ErrorG
     const marked = await change(() =>
       isSeen ? client.markErrorGroupUnseen(id) : client.markErrorGroupSeen(id),
     )
-    if (marked) say(isSeen ? text.errors.isUnseen : text.errors.isSeen)
+    if (marked) notify(isSeen ? text.errors.isUnseen : text.errors.isSeen)
   }
   return (
     <button type="button" className="small" onClick={() => void toggle()}>

@@ -23,7 +23,7 @@ export function LanesChart({ runs, slots }: { runs: readonly ExecutorRun[]; slot
   const text = useText()
   const chart = useRef<SVGSVGElement>(null)
   const lanes = Math.min(slots, MAX_LANES)
-  // Drawn as it was read: a running task grows with the next answer.
+  // Drawn as it was read: a running task grows with the next response.
   const { placed, since } = useMemo(() => {
     const now = serverNow()
     return { placed: toLanes(runs, lanes, now), since: now - SECONDS * 1_000 }

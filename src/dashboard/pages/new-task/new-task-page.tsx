@@ -19,7 +19,7 @@ export function NewTaskPage({ params }: { params: URLSearchParams }) {
     queryKey: ['original', from],
     queryFn: ({ signal }) => client.getTask(from ?? '', { signal }),
     enabled: from !== null,
-    // The form starts from it, and takes over no later answer.
+    // The form starts from it, and takes over no later response.
     gcTime: 0,
   })
   const types = useQuery(typesQuery)

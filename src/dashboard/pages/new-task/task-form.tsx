@@ -10,7 +10,7 @@ import { type ParamsDraft, useParams } from '../../params/use-params.ts'
 import { findUnreadable, type Refusal, useRefusal } from '../../params/use-refusal.ts'
 import { useKept } from '../../state/kept.ts'
 import { go } from '../../state/route.ts'
-import { say } from '../../state/toasts.ts'
+import { notify } from '../../state/toasts.ts'
 import { type OptionDrafts, OptionFields, readOptions, toOptionDrafts } from './options.tsx'
 
 const NO_PARAMS = {}
@@ -40,7 +40,7 @@ export function TaskForm({ type, original }: { type: TaskTypeView; original?: Ta
     setBusy(true)
     try {
       const made = await client.createTask(task)
-      say(made.created === false ? text.form.existed : text.form.created)
+      notify(made.created === false ? text.form.existed : text.form.created)
       go({ task: made.taskId })
     } catch (error) {
       if (!(error instanceof TasksApiError)) throw error
@@ -98,7 +98,7 @@ function FormEnd({ problem, isBusy }: { problem: string | undefined; isBusy: boo
   )
 }
 
-/** What the server says about a field stands at that field; about anything else, at the button. */
+/** The server's error about a field is shown at that field; any other, at the button. */
 function toRefusal(
   error: TasksApiError,
   fields: readonly { name: string }[],

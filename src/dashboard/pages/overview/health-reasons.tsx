@@ -43,10 +43,10 @@ export function HealthReasons() {
 function Reason({ reason }: { reason: HealthReason }) {
   const text = useText()
   const { code, level } = reason
-  const told = text.codes[code] ?? visible(reason.text)
+  const words = text.codes[code] ?? visible(reason.text)
   return (
     <li className={`reason-${level}`}>
-      <span>{told}</span>
+      <span>{words}</span>
       {evidenceOf(reason).map(({ name, to }) => (
         <Link key={name} to={to} className="foreign">
           {visible(name === '' ? text.overview.show : name)}

@@ -9,7 +9,7 @@ export function readRange(params: URLSearchParams): OverviewRange {
   return RANGES.find((one) => one === params.get('range')) ?? '1h'
 }
 
-/** How far back a page looks; `to` is the page. */
+/** How far back a page reads; `to` is the page. */
 export function Ranges({ range, to }: { range: OverviewRange; to: Query }) {
   const text = useText()
   return (

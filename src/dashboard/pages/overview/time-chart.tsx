@@ -25,7 +25,7 @@ interface Props {
   readonly at: readonly number[]
   readonly spanSeconds: number
   readonly series: readonly ChartSeries[]
-  /** What a person hears who cannot see it. */
+  /** Read aloud by a screen reader. */
   readonly label: string
   readonly onHover: (index: number | null) => void
   readonly onPick: (index: number) => void

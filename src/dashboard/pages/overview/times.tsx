@@ -34,7 +34,7 @@ export function Times({
   )
   const span = hovered === null ? undefined : spans[hovered]
   const times = (span ?? whole)[what]
-  const told = (of: Percentiles | null) =>
+  const describe = (of: Percentiles | null) =>
     SHARES.map(({ share }) => `${share} ${of ? formatDuration(of[share], lang) : '–'}`)
   return (
     <div className="card chart-card">
@@ -42,7 +42,7 @@ export function Times({
         <h2>{text.overview[what === 'waiting' ? 'waitingTime' : 'runningTime']}</h2>
         <span className="muted small num">{span && formatSpan(span.at, spanSeconds, lang, shownZone)}</span>
         <span className="tile-sums num">
-          {told(times).map((words, i) => (
+          {describe(times).map((words, i) => (
             <span key={SHARES[i]?.share} className={`sum-${SHARES[i]?.share}`}>
               {words}
             </span>
@@ -55,7 +55,7 @@ export function Times({
           at={at}
           spanSeconds={spanSeconds}
           series={series}
-          label={told(whole[what]).join(', ')}
+          label={describe(whole[what]).join(', ')}
           onHover={onHover}
           onPick={onPick}
         />

@@ -9,7 +9,7 @@ import { NextTicks } from './next-ticks.tsx'
 /** While one types. */
 const SETTLE_MS = 250
 
-interface Told {
+interface Explained {
   readonly cron: string
   readonly timeZone: string
   readonly next: Date[] | string
@@ -18,7 +18,7 @@ interface Told {
 
 /** What an expression says and when it ticks, told while it is typed; its readers are loaded with the first one. */
 export function CronPreview({ cron, timeZone }: { cron: string; timeZone: string }) {
-  const [told, setTold] = useState<Told>()
+  const [explained, setExplained] = useState<Explained>()
   useEffect(() => {
     let isCurrent = true
     const timer = setTimeout(async () => {
@@ -28,7 +28,7 @@ export function CronPreview({ cron, timeZone }: { cron: string; timeZone: string
       ])
       const next = findNextTicks(cron.trim(), timeZone)
       const words = typeof next === 'string' ? undefined : describeCron(cron)
-      if (isCurrent) setTold({ cron, timeZone, next, words })
+      if (isCurrent) setExplained({ cron, timeZone, next, words })
     }, SETTLE_MS)
     return () => {
       isCurrent = false
@@ -36,15 +36,15 @@ export function CronPreview({ cron, timeZone }: { cron: string; timeZone: string
     }
   }, [cron, timeZone])
   // What was said of another expression is not true of this one.
-  const isTold = cron.trim() !== '' && told?.cron === cron && told.timeZone === timeZone
+  const isCurrent = cron.trim() !== '' && explained?.cron === cron && explained.timeZone === timeZone
   return (
     <div className="cron-preview" aria-live="polite">
-      {isTold && <Preview told={told} />}
+      {isCurrent && <Preview explained={explained} />}
     </div>
   )
 }
 
-function Preview({ told: { next, words, timeZone } }: { told: Told }) {
+function Preview({ explained: { next, words, timeZone } }: { explained: Explained }) {
   const text = useText()
   const lang = useStore(language)
   if (typeof next === 'string') return <p className="hint cron-problem">{visible(next)}</p>

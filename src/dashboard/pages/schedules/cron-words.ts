@@ -24,7 +24,7 @@ const FIELDS: readonly Field[] = [
 ]
 const COMMON = /^([\d*,/-]|[a-z]{3})+$/i
 
-/** What an expression says, in words; undefined where they would say something else than the engine reads. */
+/** An expression in words; undefined where they would differ from what the engine reads. */
 export function describeCron(cron: string): Record<Language, string> | undefined {
   const given = cron.trim().replaceAll('?', '*').split(/\s+/)
   if (given.length === 1) return describe(given.join('').toLowerCase())
@@ -65,7 +65,7 @@ function polish(chinese: string): string {
     .replace(/(?<=在)(?=\d)/g, ' ')
 }
 
-/** A step that does not go on evenly after the last value is told by its values: minutes 0 and 45 are not every 45. */
+/** A step that does not go on evenly after the last value is described by its values: minutes 0 and 45 are not every 45. */
 function spellSteps(part: string, { first, last, isUneven }: Field): string {
   return part.replace(/(?<=^|,)\*\/(\d+)(?=,|$)/g, (step, text) => {
     const by = Number(text)

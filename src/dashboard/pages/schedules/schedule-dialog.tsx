@@ -14,7 +14,7 @@ import { type ParamsDraft, useParams } from '../../params/use-params.ts'
 import { findUnreadable, useRefusal } from '../../params/use-refusal.ts'
 import { useKept } from '../../state/kept.ts'
 import { queryClient, typesQuery } from '../../state/queries.ts'
-import { say } from '../../state/toasts.ts'
+import { notify } from '../../state/toasts.ts'
 import { CronPreview } from './cron-preview.tsx'
 
 const MISSED = ['skip', 'once', 'all'] as const
@@ -83,7 +83,7 @@ function ScheduleForm(props: FormProps) {
     try {
       await save(schedule, draft, read.params)
       void queryClient.invalidateQueries()
-      say(text.schedules.isSaved)
+      notify(text.schedules.isSaved)
       onClose()
     } catch (error) {
       if (!(error instanceof TasksApiError)) throw error

@@ -14,7 +14,7 @@ import { useKept } from '../../state/kept.ts'
 import { useFormerPlace } from '../../state/place.ts'
 import { every, schedulesQuery } from '../../state/queries.ts'
 import { ForChanges, useReadOnly } from '../../state/server-state.tsx'
-import { change, say } from '../../state/toasts.ts'
+import { change, notify } from '../../state/toasts.ts'
 import { useTitle } from '../../state/use-title.ts'
 import { ScheduleDialog } from './schedule-dialog.tsx'
 import { TickStrip } from './tick-strip.tsx'
@@ -39,7 +39,7 @@ export function SchedulesPage() {
   const remove = async ({ name }: ScheduleView) => {
     const isGone = await change(async () => (await client.deleteSchedule(name)) ?? true)
     close()
-    if (isGone) say(text.schedules.isDeleted)
+    if (isGone) notify(text.schedules.isDeleted)
   }
   return (
     <>
@@ -222,7 +222,7 @@ function RowActions({ schedule, onOpen }: RowProps) {
   const { name } = schedule
   const run = async () => {
     const made = await change(() => client.runSchedule(name))
-    if (made) say(text.schedules.runs, 'done', { to: { task: made.taskId } })
+    if (made) notify(text.schedules.runs, 'done', { to: { task: made.taskId } })
   }
   return (
     <>

@@ -1,6 +1,6 @@
 import { useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
-import type { BulkAnswer } from '../../../client/index.ts'
+import type { BulkResponse } from '../../../client/index.ts'
 import type { BulkAction } from '../../../contract/bulk.ts'
 import { client } from '../../client.ts'
 import { Confirm } from '../../components/dialog.tsx'
@@ -11,7 +11,7 @@ import { useText } from '../../i18n/text.ts'
 import { visible } from '../../i18n/visible.ts'
 import type { TaskFilter } from '../../requests.ts'
 import { queryClient, statsQuery } from '../../state/queries.ts'
-import { attempt, change, say } from '../../state/toasts.ts'
+import { attempt, change, notify } from '../../state/toasts.ts'
 import { linkTo, listRefusals, MAX_TASKS, undoOf } from '../tasks/after-bulk.ts'
 
 interface Props {
@@ -94,7 +94,7 @@ function PauseButton({ taskType, paused }: Props & { paused: boolean }) {
     const changed = await change(() =>
       paused ? client.resumeTaskType(taskType) : client.pauseTaskType(taskType),
     )
-    if (changed) say(changed.paused ? text.types.isPaused(taskType) : text.types.isResumed(taskType))
+    if (changed) notify(changed.paused ? text.types.isPaused(taskType) : text.types.isResumed(taskType))
   }
   return (
     <button
@@ -145,16 +145,16 @@ async function changeAll(
   text: Dictionary,
 ): Promise<void> {
   const filter: TaskFilter = { taskType, status: [action === 'cancel' ? 'pending' : 'failed'] }
-  const results: BulkAnswer['results'] = []
+  const results: BulkResponse['results'] = []
   for (let call = 0; call < Math.ceil(count / MAX_TASKS); call += 1) {
-    const answer = await attempt(() => client.bulkTasks({ action, filter }))
-    if (!answer) break
-    results.push(...answer.results)
-    if (!answer.more || !answer.results.some(({ ok }) => ok)) break
+    const response = await attempt(() => client.bulkTasks({ action, filter }))
+    if (!response) break
+    results.push(...response.results)
+    if (!response.more || !response.results.some(({ ok }) => ok)) break
   }
   const done = results.flatMap(({ taskId, ok }) => (ok ? [taskId] : []))
   const to = linkTo(done) ?? { type: taskType, status: action === 'cancel' ? 'cancelled' : undefined }
-  say(text.actions.done[action](done.length), 'done', { to, undo: undoOf(results, text) })
+  notify(text.actions.done[action](done.length), 'done', { to, undo: undoOf(results, text) })
   const refused = listRefusals(results, text)
-  if (refused !== '') say(refused, 'problem')
+  if (refused !== '') notify(refused, 'problem')
 }

@@ -9,7 +9,7 @@ import { useText } from '../../i18n/text.ts'
 import { useNow } from '../../state/clock.ts'
 import { LIVE, queryClient } from '../../state/queries.ts'
 import { go } from '../../state/route.ts'
-import { attempt, change, say } from '../../state/toasts.ts'
+import { attempt, change, notify } from '../../state/toasts.ts'
 import { restore } from '../tasks/after-bulk.ts'
 import { ChangeDialog } from './change-dialog.tsx'
 
@@ -32,7 +32,7 @@ export function Actions(props: {
     setBusy(false)
     if (!changed) return
     onChange(changed)
-    say(done, 'done', undoOf(task, changed, text))
+    notify(done, 'done', undoOf(task, changed, text))
   }
   const cancel = () => steer(() => client.cancelTask(task.taskId), text.detail.isCancelled)
   const retry = () => steer(() => client.retryTask(task.taskId), text.detail.isRetried)
@@ -74,7 +74,7 @@ export function Actions(props: {
   )
 }
 
-/** A handler that was told to stop does not go on. */
+/** A handler whose signal was aborted does not go on. */
 function undoOf(before: TaskDetail, { taskId, status, stopping }: TaskDetail, text: Dictionary) {
   const isUndoable = before.status === 'pending' && status === 'cancelled' && !stopping
   return isUndoable ? { undo: () => void restore([taskId], text) } : {}
@@ -117,7 +117,7 @@ function DeleteButton({ taskId }: { taskId: string }) {
     setBusy(false)
     setAsking(false)
     if (!isGone) return
-    say(text.detail.isDeleted)
+    notify(text.detail.isDeleted)
     go({ view: 'tasks' }, { replace: true })
     void queryClient.invalidateQueries({ queryKey: [LIVE] })
   }

@@ -18,7 +18,7 @@ export interface TaskBars {
   readonly steps: readonly Bar[]
 }
 
-/** Beyond it, bars are too thin to tell anything. */
+/** Beyond it, bars are too thin to be read. */
 const MAX_BARS = 200
 
 /** Waits, attempts, steps and sleeps of a task, to the scale of its life. */

@@ -13,7 +13,7 @@ import { type ParamsDraft, useParams } from '../../params/use-params.ts'
 import { findUnreadable, useRefusal } from '../../params/use-refusal.ts'
 import { useKept } from '../../state/kept.ts'
 import { typesQuery } from '../../state/queries.ts'
-import { say } from '../../state/toasts.ts'
+import { notify } from '../../state/toasts.ts'
 
 interface Props {
   task: TaskDetail
@@ -66,7 +66,7 @@ function ChangeForm({ task, onClose, onChange }: Props) {
     setBusy(true)
     try {
       onChange(await client.updateTask(task.taskId, changes))
-      say(text.detail.isChanged)
+      notify(text.detail.isChanged)
       onClose()
     } catch (error) {
       if (!(error instanceof TasksApiError)) throw error

@@ -5,7 +5,7 @@ const SHOWN = 20
 /** Not refused. The second one takes effect when the transaction that holds the task ends. */
 const ACCEPTED = new Set(['ok', 'CANCEL_PENDING'])
 
-/** What people have done to a task since an instant, oldest first; who created it is told beside its creation. */
+/** What people have done to a task since an instant, oldest first; its creator is shown with its creation. */
 export function findChanges(entries: readonly AuditEntry[], since: Date): readonly AuditEntry[] {
   return entries
     .filter(({ at, action, outcome }) => ACCEPTED.has(outcome) && action !== 'task.create' && at >= since)
@@ -28,7 +28,7 @@ export function findRetry(
   )
 }
 
-/** What differs after a change that the page hears of; progress is not among it. */
+/** What differs after a change that the page is notified of; progress is not among it. */
 export function stateOf(task: TaskDetail): string {
   const { status, attempts, runAt, priority, maxRetries, timeoutSeconds, expiresAt, uniqueKey } = task
   return JSON.stringify([

@@ -49,7 +49,7 @@ export function Facts({ task }: { task: TaskDetail }) {
   )
 }
 
-/** The name, where the server has users; of other ids the part that tells them apart. */
+/** The name, where the server has users; of other ids the part that differs. */
 function Creator({ id }: { id: string | null }) {
   const text = useText()
   const me = useQuery(meQuery).data

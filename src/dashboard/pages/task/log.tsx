@@ -4,7 +4,7 @@ import { Icon } from '../../components/icon.tsx'
 import { InstantInput } from '../../components/instant-input.tsx'
 import { useText } from '../../i18n/text.ts'
 import { go } from '../../state/route.ts'
-import { attempt, say } from '../../state/toasts.ts'
+import { attempt, notify } from '../../state/toasts.ts'
 import { downloadLog, LOG_LEVELS } from './lines.ts'
 import { LogLines } from './log-lines.tsx'
 import { type LogSearch, useLogSearch } from './use-log-search.ts'
@@ -147,7 +147,7 @@ function Jump({ log, taskId, onFollow }: { log: LogWindow; taskId: string; onFol
     if (Number.isNaN(at.getTime())) return
     onFollow(false)
     const line = await log.goToTime(at)
-    if (line === undefined) say(text.log.nothingSince, 'problem')
+    if (line === undefined) notify(text.log.nothingSince, 'problem')
     else go({ task: taskId, line: String(line) }, { replace: true })
   }
   return (

@@ -1,12 +1,12 @@
 import type { TaskAttempt, TaskDetail } from '../../../client/index.ts'
 
-/** Outcomes after which an attempt uses one of the task's retries, unless it says that it does not. */
+/** Outcomes after which an attempt uses one of the task's retries, unless it is marked as uncounted. */
 const SPENDING = new Set(['failed', 'timed_out', 'lost'])
 /** After these nothing but a retry by hand goes on. */
 const FINAL = new Set(['completed', 'cancelled'])
 
 /**
- * Numbers of attempts that somebody's retry led to, the one that is still awaited included. No record says so:
+ * Numbers of attempts that somebody's retry led to, the one that is still awaited included. No record has this:
  * a retry by hand begins with all retries, so more attempts than were retried since show it.
  */
 export function findManualRetries(

@@ -6,7 +6,7 @@ import { Elapsed } from '../../components/time.tsx'
 import { useText } from '../../i18n/text.ts'
 import { visible } from '../../i18n/visible.ts'
 import { useReadOnly } from '../../state/server-state.tsx'
-import { change, say } from '../../state/toasts.ts'
+import { change, notify } from '../../state/toasts.ts'
 import { isActive } from './use-task-feed.ts'
 
 const SHOWN = 50
@@ -32,7 +32,7 @@ export function Steps(props: {
     setBusy(false)
     if (!changed) return
     onChange(changed)
-    say(text.detail.isRetried)
+    notify(text.detail.isRetried)
   }
   const mayRetry = !isActive(task) && !isStopping && !isReadOnly
   const first = stepCount - steps.length

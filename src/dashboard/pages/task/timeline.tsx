@@ -17,7 +17,7 @@ import { findManualRetries, numberOfNext } from './manual-retries.ts'
 const SHOWN = 8
 /** A cancel's entry is written a moment after the instant at which the task has ended by it. */
 const SAME_MS = 1_000
-/** Changes that the page does not hear of, such as those of params. */
+/** Changes that the page is not notified of, such as those of params. */
 const EVERY_MS = 10_000
 
 interface Moment {

@@ -27,7 +27,7 @@ interface State {
   readonly nextId: number | null
 }
 
-/** The server looks through the whole log, newest first; it stops at a page of matches. */
+/** The server searches the whole log, newest first; it stops at a page of matches. */
 export function useLogSearch(taskId: string, level: LogLevel | '', wanted: string): LogSearch | undefined {
   const key = `${taskId} ${level} ${wanted}`
   const [state, setState] = useState<State>()

@@ -14,7 +14,7 @@ import { useChanges, useEndedTask } from '../../state/server-state.tsx'
 import { useVisible } from '../../state/use-visible.ts'
 import { MAX_LINES, readEnd } from './lines.ts'
 
-/** Lines join the page in batches: a handler may say thousands a second. */
+/** Lines join the page in batches: a handler may log thousands a second. */
 const BATCH_MS = 100
 /** As many as a detail shows. */
 const MAX_STEPS = 1_000
@@ -27,7 +27,7 @@ export interface TaskFeed {
   readonly end: readonly TaskLogLine[] | undefined
   /** Lines that joined since, oldest first. */
   readonly fresh: readonly TaskLogLine[]
-  /** Takes over what an action has answered. */
+  /** Takes over the response of an action. */
   readonly put: (task: TaskDetail) => void
 }
 
@@ -74,7 +74,7 @@ function put(task: TaskDetail): void {
   take(task.taskId, () => task)
 }
 
-/** What is told is newer than what is being read. */
+/** An event is newer than what is being read. */
 function take(taskId: string, change: (task: TaskDetail | undefined) => TaskDetail | undefined): void {
   const queryKey = keyOf(taskId)
   void queryClient.cancelQueries({ queryKey })
@@ -98,7 +98,7 @@ function useTaskStream(
     if (!isVisible || !isWanted) return
     const ended = new AbortController()
     const lines = new Batch(addLines)
-    const hear = (event: TaskStreamEvent) => {
+    const onEvent = (event: TaskStreamEvent) => {
       if (event.type === 'log') {
         lastId.current = event.line.id
         lines.add(event.line)
@@ -111,7 +111,7 @@ function useTaskStream(
       lines.flush()
       setEndedTask(taskId)
     }
-    void follow(taskId, lastId.current ?? afterId, hear, ended.signal)
+    void follow(taskId, lastId.current ?? afterId, onEvent, ended.signal)
     return () => {
       ended.abort()
       lines.flush()
@@ -138,15 +138,15 @@ function withStep(task: TaskDetail, step: TaskStep): TaskDetail {
 async function follow(
   taskId: string,
   afterId: number,
-  hear: (event: TaskStreamEvent) => void,
+  onEvent: (event: TaskStreamEvent) => void,
   signal: AbortSignal,
 ): Promise<void> {
   try {
-    for await (const event of client.watch(taskId, { afterId, signal })) hear(event)
+    for await (const event of client.watch(taskId, { afterId, signal })) onEvent(event)
   } catch (error) {
     if (signal.aborted) return
     if (!(error instanceof TasksApiError)) throw error
-    // Why it ended, whoever asks for the task is told as well.
+    // The request for the task fails for the same reason, which is shown there.
     void queryClient.invalidateQueries({ queryKey: keyOf(taskId) })
   }
 }

@@ -1,8 +1,8 @@
-import type { BulkAnswer } from '../../../client/index.ts'
+import type { BulkResponse } from '../../../client/index.ts'
 import { client } from '../../client.ts'
 import type { Dictionary } from '../../i18n/en.ts'
 import type { Query } from '../../state/route.ts'
-import { change, say } from '../../state/toasts.ts'
+import { change, notify } from '../../state/toasts.ts'
 import { toQuery } from './filter.ts'
 import { encodeIds } from './picked-ids.ts'
 
@@ -16,29 +16,29 @@ export function linkTo(taskIds: readonly string[]): Query | undefined {
 
 /**
  * What takes a cancel back: tasks that were pending become pending again, with their due time, used retries and expiry.
- * Undefined: none was. A handler that was told to stop does not go on.
+ * Undefined: none was. A handler whose signal was aborted does not go on.
  */
-export function undoOf(results: BulkAnswer['results'], text: Dictionary): (() => void) | undefined {
+export function undoOf(results: BulkResponse['results'], text: Dictionary): (() => void) | undefined {
   const pending = results.flatMap(({ taskId, wasPending }) => (wasPending ? [taskId] : []))
   return pending.length === 0 ? undefined : () => void restore(pending, text)
 }
 
 export async function restore(taskIds: readonly string[], text: Dictionary): Promise<void> {
-  const results: BulkAnswer['results'] = []
+  const results: BulkResponse['results'] = []
   for (let start = 0; start < taskIds.length; start += MAX_TASKS) {
     const some = taskIds.slice(start, start + MAX_TASKS)
-    const answer = await change(() => client.bulkTasks({ action: 'retry', taskIds: some, restore: true }))
-    if (!answer) break
-    results.push(...answer.results)
+    const response = await change(() => client.bulkTasks({ action: 'retry', taskIds: some, restore: true }))
+    if (!response) break
+    results.push(...response.results)
   }
   const done = results.filter(({ ok }) => ok).length
-  if (done > 0) say(text.actions.restored(done))
+  if (done > 0) notify(text.actions.restored(done))
   const refused = listRefusals(results, text)
-  if (refused !== '') say(refused, 'problem')
+  if (refused !== '') notify(refused, 'problem')
 }
 
 /** How many were refused, and the reasons. */
-export function listRefusals(results: BulkAnswer['results'], text: Dictionary): string {
+export function listRefusals(results: BulkResponse['results'], text: Dictionary): string {
   const refused = results.filter(({ ok }) => !ok)
   if (refused.length === 0) return ''
   const reasons = new Set(refused.map(({ code = '' }) => text.codes[code] ?? code))

@@ -4,7 +4,7 @@ import { client } from '../../client.ts'
 import { Confirm } from '../../components/dialog.tsx'
 import { useText } from '../../i18n/text.ts'
 import type { Query } from '../../state/route.ts'
-import { attempt, change, say } from '../../state/toasts.ts'
+import { attempt, change, notify } from '../../state/toasts.ts'
 import { linkTo, listRefusals, undoOf } from './after-bulk.ts'
 
 export interface BulkPlan {
@@ -27,7 +27,7 @@ export interface Bulk {
   readonly giveUp: () => void
 }
 
-/** First without changing anything, to say what would happen; then, when a person says so, for good. */
+/** First as a dry run, to show what would happen; then, when the person confirms it, for good. */
 export function useBulk(
   choose: () => Pick<BulkRequest, 'taskIds' | 'filter'>,
   onDone: (outcome: BulkOutcome) => void = () => {},
@@ -42,28 +42,30 @@ export function useBulk(
   const ask = async (action: BulkAction, dryRun: boolean) => {
     if (isBusy) return undefined
     setBusy(true)
-    const answer = await (dryRun ? attempt : change)(() => client.bulkTasks({ action, ...choose(), dryRun }))
+    const response = await (dryRun ? attempt : change)(() =>
+      client.bulkTasks({ action, ...choose(), dryRun }),
+    )
     setBusy(false)
-    return answer
+    return response
   }
   const prepare = async (action: BulkAction) => {
-    const answer = await ask(action, true)
-    const count = answer?.results.filter(({ ok }) => ok).length ?? 0
-    if (answer) setPlan({ action, count, refused: listRefusals(answer.results, text) })
+    const response = await ask(action, true)
+    const count = response?.results.filter(({ ok }) => ok).length ?? 0
+    if (response) setPlan({ action, count, refused: listRefusals(response.results, text) })
   }
   const carryOut = async () => {
-    const answer = plan && (await ask(plan.action, false))
+    const response = plan && (await ask(plan.action, false))
     setPlan(undefined)
-    if (!answer) return
+    if (!response) return
     const { action } = plan
-    const done = answer.results.flatMap(({ taskId, ok }) => (ok ? [taskId] : []))
+    const done = response.results.flatMap(({ taskId, ok }) => (ok ? [taskId] : []))
     const to = action === 'delete' || done.length === 0 ? undefined : (linkTo(done) ?? elsewhere(action))
     onDone({ to })
-    const words = [text.actions.done[action](done.length), listRefusals(answer.results, text)]
-    if (answer.more) words.push(text.actions.more)
-    const isFine = done.length > 0 || answer.results.length === 0
-    const undo = undoOf(answer.results, text)
-    say(words.filter((one) => one !== '').join('. '), isFine ? 'done' : 'problem', { to, undo })
+    const words = [text.actions.done[action](done.length), listRefusals(response.results, text)]
+    if (response.more) words.push(text.actions.more)
+    const isFine = done.length > 0 || response.results.length === 0
+    const undo = undoOf(response.results, text)
+    notify(words.filter((one) => one !== '').join('. '), isFine ? 'done' : 'problem', { to, undo })
   }
   return {
     plan,

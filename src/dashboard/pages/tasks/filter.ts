@@ -4,7 +4,7 @@ import { TASK_STATUSES } from '../../statuses.ts'
 import { decodeIds, encodeIds } from './picked-ids.ts'
 
 /**
- * What the list shows, as the URL says it: `view=tasks`, or `status` (repeatable), `type`, `q`, `group`, `ids`, `after`,
+ * The list's filter in the URL: `view=tasks`, or `status` (repeatable), `type`, `q`, `group`, `ids`, `after`,
  * `before`, what no index finds, `sort` and `cursor`.
  */
 export interface ListState {

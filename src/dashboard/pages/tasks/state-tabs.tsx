@@ -46,7 +46,7 @@ export function StateTabs({ filter }: { filter: TaskFilter }) {
   )
 }
 
-/** Counted are all tasks or those of a type; other filters make the counts say something else than the list. */
+/** Counted are all tasks or those of a type; with other filters the counts differ from the list. */
 function countsFor(stats: TaskStats | undefined, filter: TaskFilter): Counts | undefined {
   const { status: _tab, taskType, sort: _order, ...others } = filter
   if (!stats || Object.keys(others).length > 0) return undefined

@@ -39,7 +39,7 @@ export function TasksPage({ params }: { params: URLSearchParams }) {
   })
   const stats = useQuery(statsQuery)
   useFormerPlace(list.data !== undefined && stats.data !== undefined)
-  // What is kept of an earlier filter is no answer to one that is refused.
+  // Tasks of an earlier filter are not shown for a filter that is refused.
   const page = list.isError ? undefined : list.data
   const [outcome, setOutcome] = useState<BulkOutcome & { scope: string }>()
   const isPageSelected = list.data?.tasks.every(({ taskId }) => selection.ids.has(taskId)) ?? false

@@ -46,7 +46,7 @@ export class ObservedAttempt {
   }
 }
 
-/** Undefined, at the cost of a comparison, where nobody subscribes and nothing is traced. */
+/** Undefined, at the cost of a comparison, without subscribers and tracing. */
 export function observeAttempt(
   event: RunEvent,
   task: ClaimedTask,

@@ -18,7 +18,7 @@ const TWINS: Readonly<Record<string, readonly string[]>> = {
 const EXTENSION = /\.[cm]?[jt]sx?$/
 const TYPESCRIPT = /\.[cm]?tsx?$/
 
-/** Files of modules: to look for one blocks the main thread. */
+/** Files of modules, kept because the search for one blocks the main thread. */
 const foundModules = new Map<string, string>()
 
 /**
@@ -96,7 +96,7 @@ let resolves = false
 export function resolveTypeScript(): void {
   if (resolves) return
   resolves = true
-  // By name it would fail the import on an older Node, before the plugin can say which one it needs.
+  // By name it would fail the import on an older Node, before the plugin can report which one it needs.
   nodeModule.registerHooks({
     resolve(specifier, context, next) {
       try {

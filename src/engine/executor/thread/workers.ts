@@ -141,7 +141,7 @@ interface WorkerSource {
 
 let foundSource: WorkerSource | undefined
 
-/** A file beside this one, or, in a bundle, the script that it holds. Once found, it is not looked for again. */
+/** A file beside this one, or, in a bundle, the script that it holds. Searched for once. */
 async function findSource(): Promise<WorkerSource> {
   foundSource ??= await lookForSource()
   return foundSource
