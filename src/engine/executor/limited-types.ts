@@ -4,6 +4,9 @@ import type { LimitedClaimResult } from '../store/claim.ts'
 /** A type stays closed this long after tasks of others came first: each claim that includes it locks its row. */
 const NOT_NEXT_MS = 50
 
+/** And this many times as long as the claim took: with many keys, claims that take none of them cost others little. */
+const NOT_NEXT_CLAIMS = 40
+
 /** A timer may fire this early: the claim then reads the rest. */
 const EARLY_MS = 2
 
@@ -113,10 +116,18 @@ export class LimitedTypes {
 
   /**
    * Closes the types of a claim that returned. Returns those with a permit released here and waiting tasks, none of
-   * which this claim took: other executors may have slots. `isFull`: the claim took as many tasks as it asked for.
+   * which this claim took: other executors may have slots. `fullAfterMs`: the claim took as many tasks as it asked for,
+   * and that long; undefined: fewer.
    */
-  finish({ open, ended, wakeCount }: LimitedClaim, result: LimitedClaimResult, isFull: boolean): string[] {
+  finish(
+    { open, ended, wakeCount }: LimitedClaim,
+    result: LimitedClaimResult,
+    fullAfterMs: number | undefined,
+  ): string[] {
     const now = performance.now()
+    const isFull = fullAfterMs !== undefined
+    const notNextMs = Math.max(NOT_NEXT_MS, NOT_NEXT_CLAIMS * (fullAfterMs ?? 0))
+    const closedMs = isFull ? Math.min(notNextMs, this.#pollIntervalMs) : this.#pollIntervalMs
     const taken = new Set(result.tasks.map(({ taskType }) => taskType))
     const released: string[] = []
     this.#restoreEnded(result.contended, ended)
@@ -125,7 +136,6 @@ export class LimitedTypes {
       if (taken.has(taskType) && isFull) continue
       // The claim took all that the type's limit allows, or was full of tasks of other types, which came first.
       if (!this.#ended.has(taskType)) this.#open.delete(taskType)
-      const closedMs = isFull ? NOT_NEXT_MS : this.#pollIntervalMs
       if (wakeCount === this.#wakeCount) this.#closedUntil.set(taskType, now + closedMs)
       const isWaiting = result.waiting.includes(taskType)
       if (ended.has(taskType) && !taken.has(taskType) && isWaiting) released.push(taskType)

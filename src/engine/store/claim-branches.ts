@@ -4,8 +4,11 @@ import { STARTS, TASKS, TYPES } from './tables.ts'
 
 /** The branches of a claim's text, one per type; see `claim-text.ts`. */
 
-/** Due tasks that are searched for free keys, before a second claim hops from key to key. */
-export const KEY_WINDOW = 200
+/**
+ * Due tasks that are searched for free keys, before a second claim hops from key to key. A sub-select: with a number, the
+ * planner expects all due tasks to fit into it while there are few, and would sort the whole backlog.
+ */
+export const WINDOW = '(select 200)'
 
 export const ORDER = 'order by priority desc, run_at, id'
 
@@ -78,7 +81,7 @@ const globalBranch = (
 const keyedBranch = (i: number, limits: TypeLimits) => `(select tid, id, priority, run_at
                from (select distinct on (key) tid, id, priority, run_at
                        from (select ctid as tid, id, priority, run_at, coalesce(concurrency_key, '') as key
-                               from ${TASKS} where ${due(i)} ${ORDER} limit ${KEY_WINDOW}) due
+                               from ${TASKS} where ${due(i)} ${ORDER} limit ${WINDOW}) due
                       where key <> all (${busyKeys(i)})
                       order by key, priority desc, run_at, id) firsts
               ${ORDER} limit ${freePermits(i, limits)})`
@@ -96,7 +99,7 @@ function ratedBranch(i: number, limits: TypeLimits): string {
   const { column, isFree, place, isFirst } = onePerKey(i, limits)
   return `(with due as materialized (
                 select ctid as tid, id, priority, run_at, coalesce(rate_key, '') as rate_key${column}
-                  from ${TASKS} where ${due(i)} ${ORDER} limit ${KEY_WINDOW}
+                  from ${TASKS} where ${due(i)} ${ORDER} limit ${WINDOW}
               ), free as materialized (
                 select rate_key, ${startsLeft(i, 'keys.rate_key')} as permits
                   from (select distinct rate_key from due) keys
@@ -128,7 +131,7 @@ const keylessDue = (
   columns = '',
 ) => `select tid, id, priority, run_at${columns}
                 from (select ctid as tid, id, priority, run_at, rate_key, concurrency_key from ${TASKS}
-                       where ${due(i)} ${ORDER} limit ${KEY_WINDOW}) front
+                       where ${due(i)} ${ORDER} limit ${WINDOW}) front
                where coalesce(${key}, '') = ''`
 
 /** The same without a window. */

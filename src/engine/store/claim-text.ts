@@ -1,5 +1,5 @@
 import { LAST_ATTEMPT } from '../definition/lifecycle.ts'
-import { countsFor, KEY_WINDOW, lockRow, NOT_EXPIRED, ORDER, pendingKeys } from './claim-branches.ts'
+import { countsFor, lockRow, NOT_EXPIRED, ORDER, pendingKeys, WINDOW } from './claim-branches.ts'
 import { PARAMS, STARTS, TASKS, TYPES } from './tables.ts'
 
 /**
@@ -82,7 +82,7 @@ const CROWDED = `array(select u.task_type from unnest((select $9::text[])) as u 
                      where u.task_type in (select task_type from locked_types)
                        and (select true from ${TASKS}
                              where status = 'pending' and task_type = u.task_type and run_at <= now()
-                             ${ORDER} offset ${KEY_WINDOW} limit 1))`
+                             ${ORDER} offset ${WINDOW} limit 1))`
 
 /**
  * When the next permit of each type becomes free, or the first of its keys that has none, in milliseconds of the

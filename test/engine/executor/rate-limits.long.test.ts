@@ -8,7 +8,7 @@ import { useEngines } from '../../support/engines.ts'
 const engines = useEngines()
 const LONG = { timeout: 240_000 }
 const ROUNDS = 5
-const TASKS = 5_000
+const TASKS = 15_000
 
 interface RateLimit {
   readonly max: number
