@@ -334,4 +334,17 @@ CREATE INDEX "idx_async_tasks_error_group" ON "async_tasks" USING btree ("error_
 --> statement-breakpoint
 ALTER TABLE "async_task_schedules" ADD COLUMN "recent_ticks" text[] DEFAULT '{}' NOT NULL;`,
   },
+  {
+    name: '0018_figure_totals',
+    when: 1_796_027_248_390,
+    oldestVersion: '0.1.0',
+    text: `-- Figures of all types together, which the overview reads: for those of versions that wrote figures by type alone.
+INSERT INTO "async_task_figures" ("span_minutes", "at", "task_type", "source", "figures")
+SELECT "span_minutes", "at", '', "source", array_agg("n" ORDER BY "i")
+  FROM (SELECT "span_minutes", "at", "source", "i", sum("n")::int AS "n"
+          FROM "async_task_figures" CROSS JOIN unnest("figures") WITH ORDINALITY AS "number" ("n", "i")
+         GROUP BY 1, 2, 3, 4) AS "summed"
+ GROUP BY 1, 2, 4;
+`,
+  },
 ]

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import Fastify from 'fastify'
 import type { OverviewRange } from '../../src/contract/overview-views.ts'
@@ -53,9 +54,13 @@ async function firstAnswer(url: string, range: OverviewRange): Promise<number> {
   }
 }
 
+/** As processes write them: for all types together, too. */
+const TOTALS = readFileSync(new URL('../../migrations/tasks/0018_figure_totals.sql', import.meta.url), 'utf8')
+
 async function fill(pool: Pool): Promise<void> {
   await fillHistory(pool, { finished: Number(values.finished), scheduled: Number(values.scheduled) })
   await pool.query(FIGURES, [SOURCES])
+  await pool.query(TOTALS)
   await pool.query('vacuum (analyze) async_task_figures')
 }
 

@@ -17,6 +17,9 @@ export const SOURCES = 8
 
 const COLUMNS = '(span_minutes, at, task_type, source, figures)'
 
+/** The type of rows that add up all types, so that the overview need not read those of each. */
+export const ALL_TYPES = ''
+
 const ADD_UP = `on conflict (span_minutes, at, task_type, source) do update
       set figures = (select array_agg(coalesce(a, 0) + coalesce(b, 0) order by i)
                        from unnest(m.figures, excluded.figures) with ordinality as number (a, b, i))`
@@ -28,11 +31,12 @@ const ADD = statement(
      select now() - age_ms * interval '1 millisecond' as at, task_type, figures::int[] as figures
        from unnest($1::float8[], $2::text[], $3::text[]) as given (age_ms, task_type, figures)
    ), numbers as (
-     select span, ${spanOf('at', 'span')} as at, task_type, i, sum(n)::int as n
+     select span, bin as at, coalesce(task_type, '${ALL_TYPES}') as task_type, i, sum(n)::int as n
        from counted
       ${EVERY_SPAN}
+      cross join lateral ${spanOf('at', 'span')} as bin
       cross join unnest(figures) with ordinality as number (n, i)
-      group by 1, 2, 3, 4
+      group by grouping sets ((span, bin, task_type, i), (span, bin, i))
    ), ${countErrors(5)}
    insert into ${FIGURES} as m ${COLUMNS}
    select span, at, task_type, $4::int, array_agg(n order by i)
@@ -74,10 +78,12 @@ const FREE_SOURCE = `coalesce(
 /** Counts a statement's cancelled tasks with it. */
 export const countCancelled = (cancelled: string) => `counted as (
      insert into ${FIGURES} as m ${COLUMNS}
-     select span, ${spanOf('statement_timestamp()', 'span')}, task_type, ${FREE_SOURCE}, array[0, 0, count(*)::int, 0]
+     select span, ${spanOf('statement_timestamp()', 'span')}, coalesce(task_type, '${ALL_TYPES}'), ${FREE_SOURCE},
+            array[0, 0, count(*)::int, 0]
        from ${cancelled}
       ${EVERY_SPAN}
-      group by span, task_type
+      group by grouping sets ((span, task_type), (span))
+     having count(*) > 0
      ${ADD_UP}
    )`
 
@@ -88,11 +94,10 @@ const READ = statement(
             select json_agg(json_build_array(i, n))
               from (select i, sum(n) as n
                       from (select f.figures from ${FIGURES} f
-                             where f.span_minutes = $1 and f.at = given.at
-                               and ($3::text is null or f.task_type = $3)
+                             where f.span_minutes = $1 and f.at = given.at and f.task_type = $3
                             union all
                             select array[m.completed, m.failed, m.cancelled] from ${MINUTES} m
-                             where m.minute = given.at and $1 = 1 and $3::text is null) kept
+                             where m.minute = given.at and $1 = 1 and $3 = '${ALL_TYPES}') kept
                      cross join unnest(figures) with ordinality as number (n, i)
                      where n > 0
                      group by i) summed) as numbers
@@ -111,7 +116,7 @@ export async function readFigures(
   db: Database,
   { span, count, taskType }: { span: Span; count: number; taskType: string | null },
 ): Promise<SpanFigures[]> {
-  const values = [span, count, taskType]
+  const values = [span, count, taskType ?? ALL_TYPES]
   const rows = await execute<{ at: Date; numbers: [i: number, n: number][] | null }>(db, READ, values)
   return rows.map(({ at, numbers }) => ({ at, figures: toFigures(numbers) }))
 }
@@ -123,7 +128,7 @@ const READ_BY_TYPE = statement(
   `with kept as (
      select task_type, figures, (extract(epoch from at - (${FIRST_SPAN})) / 60 / $1::int)::int as place
        from ${FIGURES}
-      where span_minutes = $1 and at >= ${FIRST_SPAN} and at <= now()
+      where span_minutes = $1 and at >= ${FIRST_SPAN} and at <= now() and task_type <> '${ALL_TYPES}'
    ), spans as (
      select task_type, json_agg(json_build_array(place, ended, failed)) as spans
        from (select task_type, place, sum(coalesce(figures[1], 0) + coalesce(figures[2], 0) + coalesce(figures[3], 0)) as ended,
@@ -183,7 +188,8 @@ const ENDS_BY_TYPE = statement(
   'figures_ends_by_type',
   `select task_type as "taskType", coalesce(sum(completed), 0)::float8 as completed,
           coalesce(sum(failed), 0)::float8 as failed
-     from (select at, task_type, figures[1] as completed, figures[2] as failed from ${FIGURES} where span_minutes = 1
+     from (select at, task_type, figures[1] as completed, figures[2] as failed from ${FIGURES}
+            where span_minutes = 1 and task_type <> '${ALL_TYPES}'
            union all
            select minute, null, completed, failed from ${MINUTES}) ended
     where at > now() - interval '5 minutes'

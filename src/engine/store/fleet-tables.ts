@@ -102,7 +102,10 @@ export const createMinutes = (table: PgTableFn) =>
     (t) => [primaryKey({ name: 'async_task_minutes_pkey', columns: [t.minute, t.source] })],
   )
 
-/** Figures of tasks of a type by span of 1, 15 or 60 minutes, so that no request reads the history. */
+/**
+ * Figures of tasks by span of 1, 15 or 60 minutes, so that no request reads the history: of a type, and of all types
+ * under the type ''.
+ */
 export const createFigures = (table: PgTableFn) =>
   table(
     'async_task_figures',

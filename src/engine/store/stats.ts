@@ -2,6 +2,7 @@ import { MAX_EXACT_TOTAL } from '../../contract/requests.ts'
 import { type Database, execute, statement, transact } from '../../db/database.ts'
 import { instant } from '../../db/reading.ts'
 import { IS_SERVING } from './fence.ts'
+import { ALL_TYPES } from './figures.ts'
 import { EXECUTORS, FIGURES, MINUTES, TYPES as STEERED_TYPES, TASKS } from './tables.ts'
 import { ofType, TYPES, WALK } from './types-present.ts'
 
@@ -98,7 +99,8 @@ const LAST_HOUR = statement(
      from generate_series(${THIS_MINUTE} - interval '59 minutes', ${THIS_MINUTE}, interval '1 minute') as given (minute)
      left join (select minute, completed, failed, cancelled from ${MINUTES}
                 union all
-                select at, figures[1], figures[2], figures[3] from ${FIGURES} where span_minutes = 1) m using (minute)
+                select at, figures[1], figures[2], figures[3] from ${FIGURES}
+                 where span_minutes = 1 and task_type = '${ALL_TYPES}') m using (minute)
     group by given.minute
     order by given.minute`,
 )
