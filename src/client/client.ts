@@ -1,5 +1,4 @@
 import type { AuditPage, AuditQuery } from '../contract/audit-views.ts'
-import type { ErrorGroup, ErrorGroupQuery } from '../contract/error-group-views.ts'
 import type { TaskStreamEvent } from '../contract/events.ts'
 import type {
   BulkRequest,
@@ -11,48 +10,24 @@ import type {
   TaskChangeRequest,
   TaskQuery,
 } from '../contract/given.ts'
-import type { Health } from '../contract/health-views.ts'
-import type { Overview, OverviewByType, OverviewQuery } from '../contract/overview-views.ts'
 import type { ScheduleTicks, ScheduleView } from '../contract/schedule-views.ts'
-import type {
-  AccountView,
-  CallerView,
-  Credentials,
-  NewUser,
-  OpenSessionView,
-  PasswordChange,
-  SessionView,
-  UserChange,
-  UserView,
-} from '../contract/session.ts'
-import type { TaskStats } from '../contract/stats.ts'
-import type { ExecutorRuns, ExecutorView, TaskList, TaskLogPage, TaskTypeView } from '../contract/task.ts'
+import type { TaskList, TaskLogPage } from '../contract/task.ts'
 import { checkOptions } from './check-options.ts'
 import type { CreatedTask } from './created-task.ts'
 import {
   decodeAudit,
   decodeCreated,
   decodeDetail,
-  decodeErrorGroup,
-  decodeErrorGroups,
-  decodeExecutorRuns,
-  decodeExecutors,
   decodeList,
   decodeLogPage,
-  decodeOverview,
   decodeSchedule,
   decodeSchedules,
   decodeScheduleTicks,
-  decodeSessions,
-  decodeStats,
-  decodeType,
-  decodeTypes,
-  decodeUser,
-  decodeUsers,
   requireObject,
 } from './decode.ts'
+import { FleetMethods } from './fleet-methods.ts'
 import { interruptible } from './interruptible.ts'
-import { groupPath, schedulePath, taskPath } from './paths.ts'
+import { schedulePath, taskPath } from './paths.ts'
 import { type CallOptions, Requester, type RequestOptions, type TasksClientOptions } from './request.ts'
 import type { DetailOf, NameOf, NewTaskOf } from './typed.ts'
 import { type WatchOptions, watchTask } from './watch.ts'
@@ -75,11 +50,13 @@ export type { CreatedTask } from './created-task.ts'
  *
  * @typeParam Handlers the server's handlers, such as `typeof handlers`: params and results then have their types
  */
-export class TasksClient<Handlers = unknown> {
+export class TasksClient<Handlers = unknown> extends FleetMethods {
   readonly #requester: Requester
 
   constructor(options: TasksClientOptions) {
-    this.#requester = new Requester(options)
+    const requester = new Requester(options)
+    super(requester)
+    this.#requester = requester
   }
 
   /** Lists tasks, newest first: 50 per page by default, at most 200. */
@@ -162,76 +139,6 @@ export class TasksClient<Handlers = unknown> {
     return requireObject(await this.#post('/tasks/bulk', { ...options, body: request }))
   }
 
-  /** Counts tasks by status and type, and finished tasks per minute of the last hour. */
-  async getStats(options?: CallOptions): Promise<TaskStats> {
-    return decodeStats(await this.#get('/tasks/stats', options))
-  }
-
-  /** Reads what happened to tasks in the last hour, day or week, and what waits. */
-  async getOverview(query: OverviewQuery = {}, options?: CallOptions): Promise<Overview> {
-    return decodeOverview(await this.#get('/overview', { ...options, query: { ...query } }))
-  }
-
-  /** Reads the same type by type. */
-  async getOverviewByType(
-    query: Pick<OverviewQuery, 'range'> = {},
-    options?: CallOptions,
-  ): Promise<OverviewByType> {
-    return requireObject(await this.#get('/overview/types', { ...options, query: { ...query } }))
-  }
-
-  /** Reads whether tasks run, in time and with success, and if not, why. */
-  async getHealth(options?: CallOptions): Promise<Health> {
-    return requireObject(await this.#get('/health', options))
-  }
-
-  /** Lists failures by type and message, at most 200 groups, the latest failure first. */
-  async listErrorGroups(query: ErrorGroupQuery = {}, options?: CallOptions): Promise<ErrorGroup[]> {
-    return decodeErrorGroups(await this.#get('/error-groups', { ...options, query: { ...query } }))
-      .errorGroups
-  }
-
-  /** @throws TasksApiError `ERROR_GROUP_NOT_FOUND` */
-  async getErrorGroup(groupId: string, options?: CallOptions): Promise<ErrorGroup> {
-    return decodeErrorGroup(await this.#get(groupPath(groupId), options))
-  }
-
-  /** Marks it as seen, until it fails again after a day without failures. @throws TasksApiError `ERROR_GROUP_NOT_FOUND` */
-  async markErrorGroupSeen(groupId: string, options?: CallOptions): Promise<ErrorGroup> {
-    return decodeErrorGroup(await this.#post(`${groupPath(groupId)}/seen`, options))
-  }
-
-  /** Removes the mark. @throws TasksApiError `ERROR_GROUP_NOT_FOUND` */
-  async markErrorGroupUnseen(groupId: string, options?: CallOptions): Promise<ErrorGroup> {
-    return decodeErrorGroup(await this.#post(`${groupPath(groupId)}/unseen`, options))
-  }
-
-  /** Lists the registered types with their defaults and the JSON Schema of their params. */
-  async listTaskTypes(options?: CallOptions): Promise<TaskTypeView[]> {
-    return decodeTypes(await this.#get('/task-types', options)).taskTypes
-  }
-
-  /** Pauses a type: none of its tasks starts; running ones continue. @throws TasksApiError `UNKNOWN_TASK_TYPE` */
-  async pauseTaskType(taskType: string, options?: CallOptions): Promise<TaskTypeView> {
-    return decodeType(await this.#post(`/task-types/${encodeURIComponent(taskType)}/pause`, options))
-  }
-
-  /** Ends a pause. @throws TasksApiError `UNKNOWN_TASK_TYPE` */
-  async resumeTaskType(taskType: string, options?: CallOptions): Promise<TaskTypeView> {
-    return decodeType(await this.#post(`/task-types/${encodeURIComponent(taskType)}/resume`, options))
-  }
-
-  /** Lists executors with their slots, running tasks and the age of their heartbeats. */
-  async listExecutors(options?: CallOptions): Promise<ExecutorView[]> {
-    return decodeExecutors(await this.#get('/executors', options)).executors
-  }
-
-  /** Lists what an executor runs, and what it ran in the last 15 minutes. */
-  async listExecutorRuns(executorId: string, options?: CallOptions): Promise<ExecutorRuns> {
-    const path = `/executors/${encodeURIComponent(executorId)}/runs`
-    return decodeExecutorRuns(await this.#get(path, options))
-  }
-
   /** Lists all schedules. */
   async listSchedules(options?: CallOptions): Promise<ScheduleView[]> {
     return decodeSchedules(await this.#get('/schedules', options)).schedules
@@ -275,68 +182,6 @@ export class TasksClient<Handlers = unknown> {
   /** Lists who changed what, newest first, 100 per page, refused changes included. For admins and viewers. */
   async listAudit(query: AuditQuery = {}, options?: CallOptions): Promise<AuditPage> {
     return decodeAudit(await this.#get('/audit', { ...options, query }))
-  }
-
-  /** The caller's id and name, as the host's `authorize` returned them, and its role. */
-  async getCaller(options?: CallOptions): Promise<CallerView> {
-    return requireObject(await this.#get('/me', options))
-  }
-
-  /** Logs in to the bundled server: a browser receives a session cookie, a program uses the `token`. */
-  async login(credentials: Credentials, options?: CallOptions): Promise<SessionView> {
-    return requireObject(await this.#post('/auth/login', { ...options, body: credentials }))
-  }
-
-  /** Logs out of the bundled server. */
-  async logout(options?: CallOptions): Promise<void> {
-    await this.#post('/auth/logout', options)
-  }
-
-  /** The user who is logged in to the bundled server. @throws TasksApiError status 401 if nobody is */
-  async me(options?: CallOptions): Promise<UserView> {
-    return requireObject<{ user: UserView }>(await this.#get('/auth/me', options)).user
-  }
-
-  /** Of the bundled server, for admins: the user whose id a task's `createdBy` is. @throws TasksApiError `USER_NOT_FOUND` */
-  async getUser(userId: string, options?: CallOptions): Promise<UserView> {
-    const path = `/auth/users/${encodeURIComponent(userId)}`
-    return requireObject<{ user: UserView }>(await this.#get(path, options)).user
-  }
-
-  /** Changes the caller's own password in the bundled server. @throws TasksApiError `WRONG_PASSWORD`, `WEAK_PASSWORD` */
-  async changePassword(change: PasswordChange, options?: CallOptions): Promise<void> {
-    await this.#post('/auth/password', { ...options, body: change })
-  }
-
-  /** The caller's open sessions in the bundled server, the last used first. */
-  async listSessions(options?: CallOptions): Promise<OpenSessionView[]> {
-    return decodeSessions(await this.#get('/auth/sessions', options)).sessions
-  }
-
-  /** Ends one of the caller's sessions in the bundled server. @throws TasksApiError `SESSION_NOT_FOUND` */
-  async endSession(sessionId: string, options?: CallOptions): Promise<void> {
-    await this.#requester.json('DELETE', `/auth/sessions/${encodeURIComponent(sessionId)}`, options)
-  }
-
-  /** Logs the caller out of the bundled server everywhere, here included. */
-  async endAllSessions(options?: CallOptions): Promise<void> {
-    await this.#requester.json('DELETE', '/auth/sessions', options)
-  }
-
-  /** The users of the bundled server by name, for admins. */
-  async listUsers(options?: CallOptions): Promise<AccountView[]> {
-    return decodeUsers(await this.#get('/auth/users', options)).users
-  }
-
-  /** Adds a user to the bundled server, for admins. @throws TasksApiError `USERNAME_TAKEN`, `WEAK_PASSWORD` */
-  async createUser(user: NewUser, options?: CallOptions): Promise<AccountView> {
-    return decodeUser(await this.#post('/auth/users', { ...options, body: user })).user
-  }
-
-  /** Changes a user of the bundled server, for admins. @throws TasksApiError `USER_NOT_FOUND`, `LAST_ADMIN`, `WEAK_PASSWORD` */
-  async changeUser(userId: string, change: UserChange, options?: CallOptions): Promise<AccountView> {
-    const path = `/auth/users/${encodeURIComponent(userId)}`
-    return decodeUser(await this.#requester.json('PATCH', path, { ...options, body: change })).user
   }
 
   /**
