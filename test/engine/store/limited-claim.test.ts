@@ -3,8 +3,6 @@ import { createPool, endPool } from '../../../src/db/client.ts'
 import { createDatabase } from '../../../src/db/database.ts'
 import type { TypeLimits } from '../../../src/engine/definition/limits.ts'
 import { Claims } from '../../../src/engine/store/claim.ts'
-import { ManyTypeClaims } from '../../../src/engine/store/claim-many.ts'
-import { registerExecutor } from '../../../src/engine/store/executors.ts'
 import { startFaultProxy } from '../../support/fault-proxy.ts'
 import { slowPool } from '../../support/slow-pool.ts'
 import { inStatus, SOME_EXECUTOR, type StoredRow, useTaskTables } from '../../support/task-rows.ts'
@@ -271,31 +269,4 @@ test('a paused type is not claimed, with or without a limit', async () => {
   expect((await limited()).tasks).toEqual([])
   await tables.pool.query('update async_task_types set paused_at = null')
   expect((await limited()).tasks).toHaveLength(2)
-})
-
-test('an executor of many types inserts the row of a type once, and again when it was deleted', async () => {
-  const inserts: unknown[] = []
-  const pool = slowPool(tables.pool, ({ text, values }, send) => {
-    if (text.includes('/* tasks_insert_types')) inserts.push(values?.[0])
-    return send()
-  })
-  const db = createDatabase(pool, { prepared: false, schema: tables.database.schema })
-  const executor = { executorId: SOME_EXECUTOR, host: 'h', pid: 1, version: 'v', slots: 9, leaseMs: 30_000 }
-  await registerExecutor(db, { ...executor, taskTypes: ['three', 'keyed'] })
-  const many = new ManyTypeClaims(db, SOME_EXECUTOR, [three, keyed])
-  const request = { limit: 1, capacity: [null, null], since: [null, null] }
-  const claim = () => many.claimLimited(request, new Set(['three', 'keyed']))
-  for (let n = 0; n < 3; n += 1) {
-    const taskId = await insert('three')
-    expect(idsOf(await claim())).toEqual([taskId])
-  }
-  expect(inserts).toEqual([['three']])
-  await insert('keyed', { concurrency_key: 'one' })
-  await claim()
-  expect(inserts).toEqual([['three'], ['keyed']])
-  await tables.pool.query('delete from async_task_types')
-  await tables.pool.query(`update async_tasks set status = 'completed'`)
-  const deleted = await insert('three')
-  await expect.poll(async () => idsOf(await claim())).toEqual([deleted])
-  expect(inserts).toEqual([['three'], ['keyed'], ['three']])
 })
