@@ -87,20 +87,21 @@ export const countCancelled = (cancelled: string) => `counted as (
      ${ADD_UP}
    )`
 
+/** Adding up each number of the arrays takes a fifth of the time that grouping unnested ones does. */
+const SUMS = `to_json(array[${noFigures()
+  .map((_zero, i) => `coalesce(sum(figures[${i + 1}]), 0)`)
+  .join(', ')}])`
+
 // Versions without these figures count ends by minute only, of all types.
 const READ = statement(
   'figures_read',
   `select ${instant('given.at')} as at, (
-            select json_agg(json_build_array(i, n))
-              from (select i, sum(n) as n
-                      from (select f.figures from ${FIGURES} f
-                             where f.span_minutes = $1 and f.at = given.at and f.task_type = $3
-                            union all
-                            select array[m.completed, m.failed, m.cancelled] from ${MINUTES} m
-                             where m.minute = given.at and $1 = 1 and $3 = '${ALL_TYPES}') kept
-                     cross join unnest(figures) with ordinality as number (n, i)
-                     where n > 0
-                     group by i) summed) as numbers
+            select ${SUMS}
+              from (select f.figures from ${FIGURES} f
+                     where f.span_minutes = $1 and f.at = given.at and f.task_type = $3
+                    union all
+                    select array[m.completed, m.failed, m.cancelled] from ${MINUTES} m
+                     where m.minute = given.at and $1 = 1 and $3 = '${ALL_TYPES}') kept) as figures
      from generate_series(${spanOf('now()', '$1::int')} - ($2::int - 1) * $1::int * interval '1 minute',
                           ${spanOf('now()', '$1::int')}, $1::int * interval '1 minute') as given (at)
     order by given.at`,
@@ -117,8 +118,7 @@ export async function readFigures(
   { span, count, taskType }: { span: Span; count: number; taskType: string | null },
 ): Promise<SpanFigures[]> {
   const values = [span, count, taskType ?? ALL_TYPES]
-  const rows = await execute<{ at: Date; numbers: [i: number, n: number][] | null }>(db, READ, values)
-  return rows.map(({ at, numbers }) => ({ at, figures: toFigures(numbers) }))
+  return execute<SpanFigures>(db, READ, values)
 }
 
 const FIRST_SPAN = `${spanOf('now()', '$1::int')} - ($2::int - 1) * $1::int * interval '1 minute'`
@@ -135,16 +135,11 @@ const READ_BY_TYPE = statement(
                     sum(coalesce(figures[2], 0)) as failed
                from kept group by 1, 2) summed
       group by 1
-   ), numbers as (
-     select task_type, json_agg(json_build_array(i, n)) as numbers
-       from (select task_type, i, sum(n) as n
-               from kept cross join unnest(figures) with ordinality as number (n, i)
-              where n > 0
-              group by 1, 2) summed
-      group by 1
    )
-   select spans.task_type as "taskType", spans.spans, numbers.numbers
-     from spans left join numbers on numbers.task_type = spans.task_type`,
+   select kept.task_type as "taskType", ${SUMS} as figures,
+          (select spans.spans from spans where spans.task_type = kept.task_type) as spans
+     from kept
+    group by kept.task_type`,
 )
 
 export interface TypeFigures {
@@ -164,10 +159,10 @@ export async function readFiguresByType(
   const rows = await execute<{
     taskType: string
     spans: [place: number, ended: number, failed: number][]
-    numbers: [i: number, n: number][] | null
+    figures: Figures
   }>(db, READ_BY_TYPE, [span, count])
-  return rows.map(({ taskType, spans, numbers }) => {
-    const read = { taskType, figures: toFigures(numbers), ended: zeros(count), failed: zeros(count) }
+  return rows.map(({ taskType, spans, figures }) => {
+    const read = { taskType, figures, ended: zeros(count), failed: zeros(count) }
     for (const [place, ended, failed] of spans) {
       read.ended[place] = ended
       read.failed[place] = failed
@@ -177,12 +172,6 @@ export async function readFiguresByType(
 }
 
 const zeros = (count: number) => new Array<number>(count).fill(0)
-
-function toFigures(numbers: readonly [i: number, n: number][] | null): Figures {
-  const figures = noFigures()
-  for (const [i, n] of numbers ?? []) figures[i - 1] = n
-  return figures
-}
 
 const ENDS_BY_TYPE = statement(
   'figures_ends_by_type',
