@@ -224,7 +224,7 @@ test('nothing is in public or in the schema of the search path, and no loop has 
     `select n.nspname as schema, count(*)::int as tables from pg_class c join pg_namespace n on n.oid = c.relnamespace
       where c.relkind = 'r' and c.relname like 'async_task%' group by 1`,
   )
-  expect(rows).toEqual([{ schema: SCHEMA, tables: ENGINE_TABLES.length + 2 }])
+  expect(rows).toEqual([{ schema: SCHEMA, tables: ENGINE_TABLES.length + 1 }])
   const entries = lines.map(
     (line) => JSON.parse(line) as { level: number; component?: string; schema?: string; msg: string },
   )

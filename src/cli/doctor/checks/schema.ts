@@ -1,13 +1,13 @@
 import { expectedIndexes } from '../../../db/expected-indexes.ts'
 import { readSchemaState } from '../../../db/migrate.ts'
 import { TaskError } from '../../../engine/definition/errors.ts'
-import { CANCEL_REQUESTS, ENGINE_TABLES } from '../../../engine/store/tables.ts'
+import { ENGINE_TABLES } from '../../../engine/store/tables.ts'
 import { migrateCommandFor } from '../../migrate-command.ts'
 import { type Illness, illness } from '../illness.ts'
 import { type Check, duration, identifier, listed, type Patient } from '../patient.ts'
 import { mayUseSchema, readIndexes, readTables, type TableState } from '../store/tables.ts'
 
-const TABLES = [...new Set([...ENGINE_TABLES, CANCEL_REQUESTS])].map((name) => name.replace('public.', ''))
+const TABLES = ENGINE_TABLES.map((name) => name.replace('public.', ''))
 
 /** Without them, nothing else can be looked at. */
 export async function checkTables(patient: Patient): Promise<Illness[]> {
