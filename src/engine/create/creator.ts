@@ -1,4 +1,3 @@
-import type { EngineSchema } from '../../db/engine-schema.ts'
 import {
   type CallersTransaction,
   findTransactionProblem,
@@ -9,10 +8,8 @@ import type { AuditedChange } from '../definition/actor.ts'
 import type { CreatedTask, NewTaskItem } from '../definition/create-options.ts'
 import { TaskError } from '../definition/errors.ts'
 import { decodeParams } from '../definition/params.ts'
-import type { Redaction } from '../definition/redaction.ts'
 import type { TaskReference } from '../definition/task-reference.ts'
 import { publishCreates } from '../runtime/diagnostics.ts'
-import type { Tracing } from '../runtime/tracing.ts'
 import type { NewTask } from '../store/insert.ts'
 import { type Insertion, insertIn, withdrawIn } from '../store/insert-unique.ts'
 import { duePayload } from '../store/notify.ts'
@@ -21,23 +18,17 @@ import { CreateQueue } from './create-queue.ts'
 import { requireAccepted, toCreated, toEntries } from './created.ts'
 import { KnownTypes } from './known-types.ts'
 import type { ManagerParts } from './manager-parts.ts'
-import { isDueNow, type TaskFactory } from './new-task.ts'
+import { isDueNow } from './new-task.ts'
 
 export class TaskCreator {
-  readonly #factory: TaskFactory
-  readonly #redaction: Redaction
+  readonly #parts: ManagerParts
   readonly #knownTypes: KnownTypes
   readonly #queue: CreateQueue
-  readonly #tracing: Tracing | undefined
-  readonly #schema: EngineSchema
 
   constructor(parts: ManagerParts) {
-    this.#tracing = parts.tracing
-    this.#factory = parts.factory
-    this.#redaction = parts.redaction
+    this.#parts = parts
     this.#knownTypes = new KnownTypes(parts)
     this.#queue = new CreateQueue(parts)
-    this.#schema = parts.db.schema
   }
 
   /** Resolves once the row is durable; with `tx`, once it is written there. */
@@ -46,16 +37,17 @@ export class TaskCreator {
     { tx, audit }: { tx?: Transaction | undefined; audit?: AuditedChange | undefined } = {},
   ): Promise<CreatedTask> {
     checkTransaction(tx)
-    const task = withAudit(await this.#factory.prepare(item), audit)
-    const created = await (this.#tracing
-      ? this.#tracing.create(
+    const { factory, redaction, tracing } = this.#parts
+    const task = withAudit(await factory.prepare(item), audit)
+    const created = await (tracing
+      ? tracing.create(
           task,
           (traced) => this.#insert(traced, item.task, tx),
           (error) => this.#hideInError([task], error),
         )
       : this.#insert(task, item.task, tx))
     publishCreates([created], tx === undefined)
-    return this.#redaction.hide(created)
+    return redaction.hide(created)
   }
 
   async createAll(
@@ -65,24 +57,25 @@ export class TaskCreator {
     checkTransaction(tx)
     requireValid('list of tasks', taskList, items)
     if (items.length === 0) return []
-    const prepared = await Promise.all(items.map((item) => this.#factory.prepare(item)))
+    const { factory, redaction, tracing } = this.#parts
+    const prepared = await Promise.all(items.map((item) => factory.prepare(item)))
     const tasks = prepared.map((task) => withAudit(task, audit))
     const references = items.map(({ task }) => task)
-    const created = await (this.#tracing
-      ? this.#tracing.createAll(
+    const created = await (tracing
+      ? tracing.createAll(
           tasks,
           (traced) => this.#insertAll(traced, references, tx),
           (error) => this.#hideInError(tasks, error),
         )
       : this.#insertAll(tasks, references, tx))
     publishCreates(created, tx === undefined)
-    return created.map((one) => this.#redaction.hide(one))
+    return created.map((one) => redaction.hide(one))
   }
 
   #hideInError(tasks: readonly NewTask[], error: unknown): unknown {
     return tasks.reduce(
       (left, { taskType, params }) =>
-        this.#redaction.hideInError(taskType, decodeParams(Object.fromEntries(params)), left),
+        this.#parts.redaction.hideInError(taskType, decodeParams(Object.fromEntries(params)), left),
       error,
     )
   }
@@ -90,7 +83,7 @@ export class TaskCreator {
   async #insert(task: NewTask, reference: TaskReference, tx?: Transaction): Promise<CreatedTask> {
     await this.requireKnown([reference], tx)
     return tx
-      ? ((await insertInto({ tx, schema: this.#schema }, [task]))[0] as CreatedTask)
+      ? ((await insertInto({ tx, schema: this.#parts.db.schema }, [task]))[0] as CreatedTask)
       : this.#queue.add(task)
   }
 
@@ -100,7 +93,7 @@ export class TaskCreator {
     tx?: Transaction,
   ): Promise<CreatedTask[]> {
     await this.requireKnown(references, tx)
-    return tx ? insertInto({ tx, schema: this.#schema }, tasks) : this.#queue.addAll(tasks)
+    return tx ? insertInto({ tx, schema: this.#parts.db.schema }, tasks) : this.#queue.addAll(tasks)
   }
 
   /** Checks names; a handler cannot be misspelt. @throws TaskError `UNKNOWN_TASK_TYPE` */

@@ -1,15 +1,12 @@
 import type { TaskDetail } from '../../contract/task.ts'
-import type { Database } from '../../db/database.ts'
 import { requireValid, taskChanges } from '../create/arguments.ts'
 import type { ManagerParts } from '../create/manager-parts.ts'
-import { isOverdue, type TaskFactory } from '../create/new-task.ts'
+import { isOverdue } from '../create/new-task.ts'
 import type { AuditedChange } from '../definition/actor.ts'
 import { TaskError, taskNotFound } from '../definition/errors.ts'
 import { TASK_ID } from '../definition/lifecycle.ts'
 import type { StoredParams } from '../definition/params.ts'
-import type { Redaction } from '../definition/redaction.ts'
 import { orBusy } from '../runtime/busy.ts'
-import type { TaskEvents } from '../runtime/events.ts'
 import {
   type ChangedRow,
   changeTask,
@@ -35,38 +32,33 @@ export interface TaskChanges {
 
 /** Changes tasks that wait. Against a claim one of the two wins: a task that was started keeps what it was started with. */
 export class TaskChanger {
-  readonly #db: Database
-  readonly #events: TaskEvents
-  readonly #redaction: Redaction
-  readonly #factory: TaskFactory
+  readonly #parts: ManagerParts
 
-  constructor({ db, events, redaction, factory }: ManagerParts) {
-    this.#db = db
-    this.#events = events
-    this.#redaction = redaction
-    this.#factory = factory
+  constructor(parts: ManagerParts) {
+    this.#parts = parts
   }
 
   /** @throws TaskError `TASK_NOT_FOUND`, `TASK_NOT_PENDING`, `TASK_BUSY`, `INVALID_PARAMS`, `INVALID_ARGUMENT` */
   change(taskId: string, changes: TaskChanges, audited?: AuditedChange): Promise<TaskDetail> {
     requireValid('changes of a task', taskChanges, changes)
+    const { db, factory } = this.#parts
     const { priority, runAt } = changes
     let params: StoredParams | undefined
     return this.#write(taskId, async (waiting) => {
       requireTimeToStart(waiting, runAt)
-      if (changes.params === undefined) return changeTask(this.#db, waiting, { priority, runAt }, audited)
-      params ??= await this.#factory.prepareParams(waiting.taskType, changes.params)
+      if (changes.params === undefined) return changeTask(db, waiting, { priority, runAt }, audited)
+      params ??= await factory.prepareParams(waiting.taskType, changes.params)
       const concurrencyKey = this.#keysOf(waiting, params)
-      const rateKey = this.#factory.rateKeyOf(waiting.taskType, Object.fromEntries(params))
+      const rateKey = factory.rateKeyOf(waiting.taskType, Object.fromEntries(params))
       const change = { priority, runAt, params, concurrencyKey, rateKey }
-      const row = await changeTask(this.#db, waiting, change, audited)
+      const row = await changeTask(db, waiting, change, audited)
       return row && { ...row, params: Object.fromEntries(params), steps: null, stepCount: 0 }
     })
   }
 
   /** @throws TaskError `TASK_NOT_FOUND`, `TASK_NOT_PENDING`, `TASK_BUSY` */
   runNow(taskId: string, audited?: AuditedChange): Promise<TaskDetail> {
-    return this.#write(taskId, (waiting) => runTaskNow(this.#db, waiting, audited))
+    return this.#write(taskId, (waiting) => runTaskNow(this.#parts.db, waiting, audited))
   }
 
   async #write(
@@ -87,11 +79,11 @@ export class TaskChanger {
     }
     const { inMs, ...changed } = written
     this.#announce(changed, inMs)
-    return this.#redaction.hide(fromDetailRow(changed))
+    return this.#parts.redaction.hide(fromDetailRow(changed))
   }
 
   async #requireWaiting(taskId: string): Promise<WaitingRow> {
-    const task = TASK_ID.test(taskId) ? await findWaiting(this.#db, taskId) : undefined
+    const task = TASK_ID.test(taskId) ? await findWaiting(this.#parts.db, taskId) : undefined
     if (!task) throw taskNotFound(taskId)
     if (task.isWaiting) return task
     const status = task.status === 'pending' ? 'expired' : task.status
@@ -100,9 +92,10 @@ export class TaskChanger {
 
   /** Undefined when the old key cannot be derived: the task keeps it. */
   #keysOf({ taskType, params }: WaitingRow, changed: StoredParams): TaskChange['concurrencyKey'] {
-    const to = this.#factory.concurrencyKeyOf(taskType, Object.fromEntries(changed))
+    const { factory } = this.#parts
+    const to = factory.concurrencyKeyOf(taskType, Object.fromEntries(changed))
     try {
-      return { from: this.#factory.concurrencyKeyOf(taskType, params), to }
+      return { from: factory.concurrencyKeyOf(taskType, params), to }
     } catch {
       // The type's function may not be made for params that an earlier version has stored.
       return undefined
@@ -110,10 +103,11 @@ export class TaskChanger {
   }
 
   #announce({ taskId, taskType, runAt }: Pick<TaskRow, 'taskId' | 'taskType' | 'runAt'>, inMs: number) {
-    this.#events.emit('changed', { taskId, taskType, overdue: isOverdue({ runAt }), inMs })
+    const { events } = this.#parts
+    events.emit('changed', { taskId, taskType, overdue: isOverdue({ runAt }), inMs })
     // Executors elsewhere have to know of a new due time, too.
-    if (inMs > 0) this.#events.emit('delayed', { dueAt: +runAt, inMs })
-    else this.#events.emit('due', { count: 1 })
+    if (inMs > 0) events.emit('delayed', { dueAt: +runAt, inMs })
+    else events.emit('due', { count: 1 })
   }
 }
 

@@ -10,57 +10,51 @@ const CHECK_INTERVAL_MS = 5_000
 /** Another process may have deleted a missing row; its notification may be on the way. */
 const CONFIRM_MS = 1_000
 
+export interface DeclaredSchedulesOptions {
+  readonly db: Database
+  readonly events: TaskEvents
+  declare(schedules: readonly ScheduleOptions[]): Promise<void>
+  readonly schedules: readonly ScheduleOptions[]
+  /** This process receives notifications of deletions, so it may insert missing rows again. */
+  readonly checks: boolean
+}
+
 /** Inserts the schedules declared in code, and again rows that vanish, but not those deleted through the API. */
 export class DeclaredSchedules {
-  readonly #db: Database
-  readonly #events: TaskEvents
-  readonly #declare: (schedules: readonly ScheduleOptions[]) => Promise<void>
-  readonly #schedules: readonly ScheduleOptions[]
-  readonly #checks: boolean
+  readonly #options: DeclaredSchedulesOptions
   readonly #deleted = new Set<string>()
   readonly #supervisor: Supervisor
   #isLate = false
 
-  /** `checks`: this process receives notifications of deletions, so it may insert missing rows again. */
-  constructor(options: {
-    db: Database
-    events: TaskEvents
-    declare: (schedules: readonly ScheduleOptions[]) => Promise<void>
-    schedules: readonly ScheduleOptions[]
-    checks: boolean
-  }) {
-    this.#db = options.db
-    this.#events = options.events
-    this.#declare = options.declare
-    this.#schedules = options.schedules
-    this.#checks = options.checks
+  constructor(options: DeclaredSchedulesOptions) {
+    this.#options = options
     const loop = (signal: AbortSignal, passed: () => void) => this.#loop(signal, passed)
     this.#supervisor = new Supervisor('schedules', loop, options.events)
   }
 
   /** Starts without the database, too. @throws TaskError for an invalid schedule */
   async start(mayBeLate: () => boolean): Promise<void> {
-    if (this.#schedules.length === 0) return
-    this.#events.on('scheduleDeleted', this.#onDeleted)
+    if (this.#options.schedules.length === 0) return
+    this.#options.events.on('scheduleDeleted', this.#onDeleted)
     try {
-      await this.#declare(this.#schedules)
+      await this.#options.declare(this.#options.schedules)
     } catch (error) {
       if (!isOutage(error) || !mayBeLate()) throw error
       this.#isLate = true
     }
-    if (this.#isLate || this.#checks) this.#supervisor.start()
+    if (this.#isLate || this.#options.checks) this.#supervisor.start()
   }
 
   beginStop(): void {
-    this.#events.off('scheduleDeleted', this.#onDeleted)
+    this.#options.events.off('scheduleDeleted', this.#onDeleted)
     void this.#supervisor.stop()
   }
 
   async #loop(signal: AbortSignal, passed: () => void): Promise<void> {
-    if (this.#isLate) await this.#declare(this.#schedules)
+    if (this.#isLate) await this.#options.declare(this.#options.schedules)
     this.#isLate = false
     passed()
-    while (this.#checks && !signal.aborted) {
+    while (this.#options.checks && !signal.aborted) {
       await pause(CHECK_INTERVAL_MS, signal)
       if (!signal.aborted) await this.#check(signal)
       passed()
@@ -71,13 +65,13 @@ export class DeclaredSchedules {
     if ((await this.#findMissing()).length === 0) return
     await pause(CONFIRM_MS, signal)
     const missing = signal.aborted ? [] : await this.#findMissing()
-    if (missing.length > 0) await this.#declare(missing)
+    if (missing.length > 0) await this.#options.declare(missing)
   }
 
   async #findMissing(): Promise<ScheduleOptions[]> {
-    const expected = this.#schedules.filter(({ name }) => !this.#deleted.has(name))
+    const expected = this.#options.schedules.filter(({ name }) => !this.#deleted.has(name))
     const names = await findMissingSchedules(
-      this.#db,
+      this.#options.db,
       expected.map(({ name }) => name),
     )
     return expected.filter(({ name }) => names.has(name))

@@ -1,14 +1,9 @@
-import type { Database } from '../../db/database.ts'
 import { codeOf, isTransient, LOCK_NOT_AVAILABLE } from '../../db/errors.ts'
 import type { ManagerParts } from '../create/manager-parts.ts'
-import { isOverdue, sizeOf, type TaskFactory } from '../create/new-task.ts'
+import { isOverdue, sizeOf } from '../create/new-task.ts'
 import { describeError } from '../definition/outcome.ts'
 import { decodeScheduleParams } from '../definition/params.ts'
-import type { Redaction } from '../definition/redaction.ts'
-import type { TaskSettings } from '../definition/settings.ts'
-import type { TaskDefinition } from '../definition/task.ts'
 import { publishCreates } from '../runtime/diagnostics.ts'
-import type { TaskEvents } from '../runtime/events.ts'
 import { type LoopHealth, Supervisor } from '../runtime/supervisor.ts'
 import { WakeUp } from '../runtime/wake-up.ts'
 import type { NewTask } from '../store/insert.ts'
@@ -38,44 +33,33 @@ export interface Judge {
   readonly isSteady: boolean
 }
 
+interface SchedulerOptions extends Omit<ManagerParts, 'limiter'> {
+  /** Default: heartbeats are always trusted. */
+  readonly judge?: Judge
+}
+
 /**
  * Creates the tasks of schedules at their ticks. Every process tries: the statement that moves the next tick also
  * inserts the task. An invalid schedule is reported in its row; database errors end the loop.
  */
 export class Scheduler {
-  readonly #db: Database
-  readonly #events: TaskEvents
-  readonly #definitions: ReadonlyMap<string, TaskDefinition>
-  readonly #settings: TaskSettings
-  readonly #factory: TaskFactory
-  readonly #redaction: Redaction
-  readonly #judge: Judge | undefined
+  readonly #options: SchedulerOptions
   readonly #wakeUp = new WakeUp()
   readonly #supervisor: Supervisor
 
-  /** @param options.judge default: heartbeats are always trusted */
-  constructor(options: Omit<ManagerParts, 'limiter'> & { judge?: Judge }) {
-    this.#judge = options.judge
-    this.#db = options.db
-    this.#events = options.events
-    this.#definitions = options.definitions
-    this.#settings = options.settings
-    this.#factory = options.factory
-    this.#redaction = options.redaction
-    this.#supervisor = new Supervisor(
-      'scheduler',
-      (signal, passed) => this.#loop(signal, passed),
-      options.events,
-    )
+  constructor(options: SchedulerOptions) {
+    this.#options = options
+    const loop = (signal: AbortSignal, passed: () => void) => this.#loop(signal, passed)
+    this.#supervisor = new Supervisor('scheduler', loop, options.events)
   }
 
   start(): void {
-    this.#events.on('schedulesChanged', this.#onChanged)
+    this.#options.events.on('schedulesChanged', this.#onChanged)
     this.#supervisor.start()
   }
 
   async stop(): Promise<void> {
-    this.#events.off('schedulesChanged', this.#onChanged)
+    this.#options.events.off('schedulesChanged', this.#onChanged)
     await this.#supervisor.stop()
   }
 
@@ -88,7 +72,7 @@ export class Scheduler {
   }
 
   noteChange(deleted: string | undefined): void {
-    if (deleted !== undefined) this.#events.emit('scheduleDeleted', { schedule: deleted })
+    if (deleted !== undefined) this.#options.events.emit('scheduleDeleted', { schedule: deleted })
     this.wake()
   }
 
@@ -104,11 +88,12 @@ export class Scheduler {
 
   /** Takes due ticks; returns how long to sleep, in milliseconds. */
   async tickOnce(): Promise<number> {
-    const { leaseMs } = this.#settings
-    const taskTypes = [...this.#definitions.keys()]
-    const { executorId = null, isSteady = true } = this.#judge ?? {}
+    const { db, definitions, settings, judge } = this.#options
+    const { leaseMs } = settings
+    const taskTypes = [...definitions.keys()]
+    const { executorId = null, isSteady = true } = judge ?? {}
     const who = { judges: isSteady, judge: executorId }
-    const coming = await listComing(this.#db, { taskTypes, leaseMs, limit: MAX_COMING, ...who })
+    const coming = await listComing(db, { taskTypes, leaseMs, limit: MAX_COMING, ...who })
     const due = coming.filter(({ inMs }) => inMs <= 0)
     const fired = await Promise.allSettled(due.map((schedule) => this.#fire(schedule)))
     for (const one of fired) if (one.status === 'rejected') throw one.reason
@@ -131,7 +116,7 @@ export class Scheduler {
 
   #plan({ cron, timeZone, nextRunAt: from, now, missed, isKnown }: ComingSchedule): TickPlan {
     const times = parseCron(cron, timeZone)
-    const { pollIntervalMs, leaseMs } = this.#settings
+    const { pollIntervalMs, leaseMs } = this.#options.settings
     if (isKnown) return planTicks(times, { from, now, missed, graceMs: graceOf(pollIntervalMs) })
     // No executor knows the type: the latest tick older than a lease creates a task, which then fails with that error.
     const until = new Date(+now - leaseMs)
@@ -147,7 +132,7 @@ export class Scheduler {
       const to = ticks[done] ?? next ?? null
       if (!(await this.#takeStep(schedule, { from, to, made }))) return
       if (skipped && from === schedule.nextRunAt) {
-        this.#events.emit('ticksSkipped', { schedule: schedule.name, ...skipped })
+        this.#options.events.emit('ticksSkipped', { schedule: schedule.name, ...skipped })
       }
       from = to ?? from
     } while (done < ticks.length)
@@ -169,7 +154,7 @@ export class Scheduler {
     const { taskType, params } = schedule
     try {
       const item = { task: taskType, params: decodeScheduleParams(taskType, params), runAt: tick }
-      const task = await inTime(tickBeingParsed.run(tick, () => this.#factory.prepare(item)))
+      const task = await inTime(tickBeingParsed.run(tick, () => this.#options.factory.prepare(item)))
       return { tick, task, error: undefined }
     } catch (error) {
       return { tick, task: undefined, error: this.#hide(schedule, error) }
@@ -177,46 +162,49 @@ export class Scheduler {
   }
 
   #hide(schedule: ComingSchedule, error: unknown): unknown {
-    return this.#redaction.hideInError(schedule.taskType, readSchedule(schedule).params, error)
+    return this.#options.redaction.hideInError(schedule.taskType, readSchedule(schedule).params, error)
   }
 
   async #takeStep(
     schedule: ComingSchedule,
     { from, to, made }: { from: Date; to: Date | null; made: readonly MadeTick[] },
   ): Promise<boolean> {
+    const { db, events } = this.#options
     const { name, isKnown, taskType } = schedule
     const latest = made.at(-1)
     const unknown = isKnown ? null : `UNKNOWN_TASK_TYPE: no executor has registered '${taskType}'`
     const error = latest?.error === undefined ? unknown : describeError(latest.error)
     const tasks = made.flatMap(({ task }) => task ?? [])
     const ticks = made.map(keptTick)
-    if (!(await takeStep(this.#db, { schedule, from, to, tasks, error, ticks }))) return false
+    if (!(await takeStep(db, { schedule, from, to, tasks, error, ticks }))) return false
     const failed = made.filter(({ task }) => !task)
     for (const { tick, error: why } of failed.slice(-1)) {
-      this.#events.emit('tickFailed', { schedule: name, tick, error: why })
+      events.emit('tickFailed', { schedule: name, tick, error: why })
     }
     if (tasks.length > 0) this.#announce(name, tasks)
     return true
   }
 
   #announce(schedule: string, made: readonly NewTask[]): void {
+    const { events } = this.#options
     const taskIds = made.map(({ taskId }) => taskId)
     const ticks = made.flatMap(({ runAt }) => runAt ?? [])
     const taskTypes = made.map(({ taskType }) => taskType)
-    this.#events.emit('created', { taskIds, taskTypes, dueNow: true, overdue: made.some(isOverdue) })
-    this.#events.emit('due', { count: made.length })
+    events.emit('created', { taskIds, taskTypes, dueNow: true, overdue: made.some(isOverdue) })
+    events.emit('due', { count: made.length })
     publishCreates(made)
-    this.#events.emit('ticked', { schedule, ticks, taskIds })
+    events.emit('ticked', { schedule, ticks, taskIds })
   }
 
   /** An invalid expression ends the schedule until it is changed; otherwise it continues with its next tick. */
   async #giveUpTick(schedule: ComingSchedule, thrown: unknown): Promise<void> {
+    const { db, events } = this.#options
     const error = this.#hide(schedule, thrown)
     const { name, nextRunAt: from, now } = schedule
     const ticks = [keptTick({ tick: from, task: undefined, error })]
     const to = findNext(schedule, now)
     const step = { schedule, from, to, tasks: [], error: describeError(error), ticks }
-    if (await takeStep(this.#db, step)) this.#events.emit('tickFailed', { schedule: name, tick: from, error })
+    if (await takeStep(db, step)) events.emit('tickFailed', { schedule: name, tick: from, error })
   }
 }
 

@@ -6,19 +6,15 @@ import {
   type ScheduleView,
 } from '../../contract/schedule.ts'
 import { storableText } from '../../contract/task.ts'
-import type { Database } from '../../db/database.ts'
 import { requireKnownKeys, requireValid } from '../create/arguments.ts'
 import type { TaskCreator } from '../create/creator.ts'
 import type { ManagerParts } from '../create/manager-parts.ts'
-import type { TaskFactory } from '../create/new-task.ts'
 import type { AuditedChange } from '../definition/actor.ts'
 import type { CreatedTask } from '../definition/create-options.ts'
 import { TaskError } from '../definition/errors.ts'
 import { decodeScheduleParams, invalidParams, requireStorable } from '../definition/params.ts'
-import type { Redaction } from '../definition/redaction.ts'
 import type { TaskReference } from '../definition/task-reference.ts'
 import { orBusy } from '../runtime/busy.ts'
-import type { TaskEvents } from '../runtime/events.ts'
 import {
   declareSchedule,
   deleteSchedule,
@@ -38,27 +34,23 @@ import type { ScheduleChanges, ScheduleOptions } from './schedule-options.ts'
 /** The contract's body names the type, code names the task. */
 const CHANGE_KEYS: (keyof ScheduleChanges)[] = ['cron', 'timeZone', 'task', 'params', 'enabled', 'missed']
 
+interface SchedulesParts extends ManagerParts {
+  readonly creator: TaskCreator
+}
+
 /** Creates, changes and reads schedules. Params are stored as given: the type parses them at each tick. */
 export class Schedules {
-  readonly #db: Database
-  readonly #events: TaskEvents
-  readonly #creator: TaskCreator
-  readonly #factory: TaskFactory
-  readonly #redaction: Redaction
+  readonly #parts: SchedulesParts
 
-  constructor(options: ManagerParts & { creator: TaskCreator }) {
-    this.#db = options.db
-    this.#events = options.events
-    this.#creator = options.creator
-    this.#factory = options.factory
-    this.#redaction = options.redaction
+  constructor(parts: SchedulesParts) {
+    this.#parts = parts
   }
 
   async create(options: ScheduleOptions, change?: AuditedChange): Promise<ScheduleView> {
     const settings = this.#read(options)
-    await this.#creator.requireKnown([options.task])
+    await this.#parts.creator.requireKnown([options.task])
     const { next } = await this.#check(settings)
-    const row = await insertSchedule(this.#db, settings, next, change)
+    const row = await insertSchedule(this.#parts.db, settings, next, change)
     if (!row) throw await this.#whyNot(settings.name)
     return this.#changed(row)
   }
@@ -70,7 +62,7 @@ export class Schedules {
     requireStorable(taskType ?? name, rest.params)
     const given = { ...rest, taskType }
     const { params, ...change } = requireValid('schedule', changeScheduleBody, withoutUndefined(given))
-    if (task !== undefined) await this.#creator.requireKnown([task])
+    if (task !== undefined) await this.#parts.creator.requireKnown([task])
     for (;;) {
       const before = await this.#require(name)
       const kept = this.#keepHidden(before, change.taskType, params)
@@ -83,7 +75,7 @@ export class Schedules {
       // An invalid schedule can still be disabled.
       const isOff = Object.keys(changes).every((key) => key === 'enabled') && !settings.enabled
       const next = isOff ? new Date() : (await this.#check(settings)).next
-      const written = updateSchedule(this.#db, before, settings, { at: next, isNew }, audited)
+      const written = updateSchedule(this.#parts.db, before, settings, { at: next, isNew }, audited)
       const row = await orBusy('SCHEDULE_BUSY', `schedule '${name}'`, written)
       if (row) return this.#changed(row)
     }
@@ -91,11 +83,11 @@ export class Schedules {
 
   async delete(name: string, change?: AuditedChange): Promise<void> {
     if (!isStorable(name)) throw notFound(name)
-    const written = deleteSchedule(this.#db, name, change)
+    const written = deleteSchedule(this.#parts.db, name, change)
     const deleted = await orBusy('SCHEDULE_BUSY', `schedule '${name}'`, written)
     if (!deleted) throw notFound(name)
-    this.#events.emit('scheduleDeleted', { schedule: name })
-    this.#events.emit('schedulesChanged', { schedule: name, deleted: true })
+    this.#parts.events.emit('scheduleDeleted', { schedule: name })
+    this.#parts.events.emit('schedulesChanged', { schedule: name, deleted: true })
   }
 
   async find(name: string): Promise<ScheduleView | undefined> {
@@ -104,26 +96,26 @@ export class Schedules {
   }
 
   async list(): Promise<ScheduleView[]> {
-    return (await listSchedules(this.#db)).map((row) => this.#view(row))
+    return (await listSchedules(this.#parts.db)).map((row) => this.#view(row))
   }
 
   async run(name: string, createdBy: string | null, audit?: AuditedChange): Promise<CreatedTask> {
     const { taskType, params } = await this.#require(name)
     await this.#tryParams(taskType, params)
     const item = { task: taskType, params: decodeScheduleParams(taskType, params), createdBy }
-    return this.#creator.create(item, { audit })
+    return this.#parts.creator.create(item, { audit })
   }
 
   async declare(all: readonly ScheduleOptions[]): Promise<void> {
     const settings = all.map((options) => this.#read(options))
     const twice = settings.find(({ name }, i) => settings.findIndex((other) => other.name === name) !== i)
     if (twice) throw new TaskError('DUPLICATE_SCHEDULE', `schedule '${twice.name}' is declared twice`)
-    await this.#creator.requireKnown(all.map(({ task }) => task))
+    await this.#parts.creator.requireKnown(all.map(({ task }) => task))
     const checked = []
     for (const one of settings) checked.push({ settings: one, ...(await this.#check(one)) })
     for (const { settings: one, next } of checked) {
-      if (await declareSchedule(this.#db, one, next)) {
-        this.#events.emit('schedulesChanged', { schedule: one.name })
+      if (await declareSchedule(this.#parts.db, one, next)) {
+        this.#parts.events.emit('schedulesChanged', { schedule: one.name })
       }
     }
   }
@@ -145,24 +137,24 @@ export class Schedules {
     params: Record<string, unknown> | undefined,
   ): Record<string, unknown> | undefined {
     if (taskType === undefined || taskType === before.taskType) {
-      return params && this.#redaction.restore(before.taskType, params, readSchedule(before).params)
+      return params && this.#parts.redaction.restore(before.taskType, params, readSchedule(before).params)
     }
-    if (!this.#redaction.hides(before.taskType)) return params
+    if (!this.#parts.redaction.hides(before.taskType)) return params
     if (!params) {
       const detail = `is required where the type changes: '${before.taskType}' hides some of them`
       throw invalidParams(taskType, [{ pointer: '', detail }])
     }
-    this.#redaction.refuseMarker(before.taskType, params)
+    this.#parts.redaction.refuseMarker(before.taskType, params)
     return params
   }
 
   #typeOf(task: TaskReference): string {
-    return this.#factory.findDefinition(task)?.type ?? String(task)
+    return this.#parts.factory.findDefinition(task)?.type ?? String(task)
   }
 
   async #check({ cron, timeZone, taskType, params }: ScheduleSettings): Promise<{ next: Date }> {
     const times = parseCron(cron, timeZone)
-    const next = requireNext(times, cron, await readClock(this.#db))
+    const next = requireNext(times, cron, await readClock(this.#parts.db))
     await tickBeingParsed.run(next, () => this.#tryParams(taskType, params))
     return { next }
   }
@@ -171,19 +163,19 @@ export class Schedules {
   async #tryParams(taskType: string, text: string): Promise<void> {
     const params = decodeScheduleParams(taskType, text)
     try {
-      await this.#factory.prepare({ task: taskType, params })
+      await this.#parts.factory.prepare({ task: taskType, params })
     } catch (error) {
-      throw this.#redaction.hideInError(taskType, params, error)
+      throw this.#parts.redaction.hideInError(taskType, params, error)
     }
   }
 
   #changed(row: ScheduleRow): ScheduleView {
-    this.#events.emit('schedulesChanged', { schedule: row.name })
+    this.#parts.events.emit('schedulesChanged', { schedule: row.name })
     return this.#view(row)
   }
 
   #view(row: ScheduleRow): ScheduleView {
-    return this.#redaction.hide(readSchedule(row))
+    return this.#parts.redaction.hide(readSchedule(row))
   }
 
   async #require(name: string): Promise<ScheduleRow> {
@@ -193,11 +185,11 @@ export class Schedules {
   }
 
   async #find(name: string): Promise<ScheduleRow | undefined> {
-    return isStorable(name) ? findSchedule(this.#db, name) : undefined
+    return isStorable(name) ? findSchedule(this.#parts.db, name) : undefined
   }
 
   async #whyNot(name: string): Promise<TaskError> {
-    return (await findSchedule(this.#db, name))
+    return (await findSchedule(this.#parts.db, name))
       ? new TaskError('DUPLICATE_SCHEDULE', `there is a schedule '${name}' already`)
       : new TaskError('TOO_MANY_SCHEDULES', `there may be ${MAX_SCHEDULES} schedules`)
   }
