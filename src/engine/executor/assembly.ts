@@ -1,3 +1,4 @@
+import { hostname } from 'node:os'
 import type pg from 'pg'
 import { type Database, keepPlansWhile } from '../../db/database.ts'
 import { partsOf } from '../create/manager-parts.ts'
@@ -19,7 +20,7 @@ import { ClaimLoop } from './claim-loop.ts'
 import { Claimer, type ClaimerOptions } from './claimer.ts'
 import { Dispatcher } from './dispatcher.ts'
 import { DueTimer } from './due-timer.ts'
-import { describeExecutor, Heartbeat, type HeartbeatOptions } from './heartbeat.ts'
+import { Heartbeat, type HeartbeatOptions } from './heartbeat.ts'
 import { Rest } from './rest.ts'
 import { Slots } from './slots.ts'
 import { ThreadPool } from './thread/thread-pool.ts'
@@ -172,7 +173,15 @@ function createHeartbeat(
     db: heartDb ?? db,
     events,
     intervalMs: settings.heartbeatIntervalMs,
-    row: describeExecutor({ executorId, version, settings, definitions }),
+    row: {
+      executorId,
+      host: hostname(),
+      pid: process.pid,
+      version,
+      slots: settings.concurrency,
+      taskTypes: [...definitions.keys()],
+      leaseMs: settings.leaseMs,
+    },
     followUps: followUpsOf(definitions, settings),
     ...owned,
   })

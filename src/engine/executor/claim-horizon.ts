@@ -18,16 +18,20 @@ const BUSY_MS = 1_000
 /** Rows become visible when their transaction commits, which may be after they are due. */
 const OVERLAP_MS = 2_000
 
+export interface ClaimHorizonOptions {
+  readonly db: Database
+  readonly types: readonly TypeLimits[]
+  readonly isBounded: boolean
+  readonly wakeUp: Pick<WakeUp, 'notify'>
+}
+
 /**
  * The instant from which claims read due tasks. An open transaction keeps dead entries at the front of the index, and
  * every claim reads them. So while such claims are slow, they read recently due tasks only, and a probe checks from
  * time to time for older ones.
  */
 export class ClaimHorizon {
-  readonly #db: Database
-  readonly #types: readonly TypeLimits[]
-  readonly #wakeUp: Pick<WakeUp, 'notify'>
-  readonly #isBounded: boolean
+  readonly #options: ClaimHorizonOptions
   /** Of each type, the database time up to which everything has been read, in milliseconds; null: unknown. */
   readonly #since: (number | null)[]
   #readsRecent = false
@@ -38,16 +42,8 @@ export class ClaimHorizon {
   /** Rises when older tasks may have become claimable: results of earlier claims and probes are stale. */
   #epoch = 0
 
-  constructor(options: {
-    db: Database
-    types: readonly TypeLimits[]
-    isBounded: boolean
-    wakeUp: Pick<WakeUp, 'notify'>
-  }) {
-    this.#db = options.db
-    this.#types = options.types
-    this.#isBounded = options.isBounded
-    this.#wakeUp = options.wakeUp
+  constructor(options: ClaimHorizonOptions) {
+    this.#options = options
     this.#since = options.types.map(() => null)
   }
 
@@ -72,7 +68,7 @@ export class ClaimHorizon {
     if (epoch !== this.#epoch || result.tasks.length === request.limit) return
     if (request.since.every((since) => since === null)) this.#noteFullCost(costMs)
     if (!this.#readsRecent) return
-    this.#types.forEach((type, i) => {
+    this.#options.types.forEach((type, i) => {
       const capacity = request.capacity[i] ?? Number.POSITIVE_INFINITY
       const taken = result.tasks.filter(({ taskType }) => taskType === type.taskType).length
       if (!isGloballyLimited(type) && taken < capacity) this.#since[i] = result.at - OVERLAP_MS
@@ -82,7 +78,7 @@ export class ClaimHorizon {
   probe(): void {
     const now = performance.now()
     if (!this.#readsRecent || this.#probe || now < this.#nextProbe) return
-    const types = this.#types.flatMap(({ taskType }, i) => {
+    const types = this.#options.types.flatMap(({ taskType }, i) => {
       const since = this.#since[i] ?? null
       return since === null ? [] : { taskType, since: instantOf(since) }
     })
@@ -98,11 +94,11 @@ export class ClaimHorizon {
     const epoch = this.#epoch
     const begun = performance.now()
     try {
-      const waits = await waitsSinceBefore(this.#db, types)
+      const waits = await waitsSinceBefore(this.#options.db, types)
       if (epoch !== this.#epoch) return
       if (!waits) return this.#noteFullCost(performance.now() - begun)
       this.#readAll()
-      this.#wakeUp.notify()
+      this.#options.wakeUp.notify()
     } catch {
       // Claims report outages. A probe that fails alone, as by a timeout, must not stop them.
       const now = performance.now()
@@ -114,7 +110,7 @@ export class ClaimHorizon {
     // The smaller of the last two costs: one slow claim alone changes nothing.
     const cost = Math.min(costMs, this.#lastFullMs)
     this.#lastFullMs = costMs
-    this.#readsRecent = cost >= CHEAP_MS && this.#isBounded
+    this.#readsRecent = cost >= CHEAP_MS && this.#options.isBounded
     this.#nextProbe = performance.now() + PROBE_SHARE * cost
   }
 

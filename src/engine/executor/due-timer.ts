@@ -1,10 +1,8 @@
 import { claimInstant, type Fleet } from '../notify/fleet.ts'
+import type { ClockReading } from './database-clock.ts'
 
 /** What a claim has read of the database's clock, in milliseconds. */
-export interface ClaimReading {
-  readonly sentAt: number
-  readonly receivedAt: number
-  readonly at: number
+export interface ClaimReading extends ClockReading {
   /** The due time of the next task; null: none. Undefined: not read. */
   readonly nextDueAt: number | null | undefined
 }

@@ -1,9 +1,7 @@
-import { hostname } from 'node:os'
 import type { Database } from '../../db/database.ts'
 import { probePayload } from '../../db/listener.ts'
 import type { TypeFollowUp } from '../definition/follow-up.ts'
-import type { TaskSettings } from '../definition/settings.ts'
-import type { TaskDefinition } from '../definition/task.ts'
+import type { Rescuer } from '../maintenance/rescuer.ts'
 import type { Fleet } from '../notify/fleet.ts'
 import type { TaskEvents } from '../runtime/events.ts'
 import { WakeUp } from '../runtime/wake-up.ts'
@@ -29,35 +27,6 @@ const LONGEST_GAP = 1.5
 const PROBE_SHARE = 50
 const CHEAP_MS = 10
 
-export function describeExecutor(options: {
-  executorId: string
-  version: string
-  settings: TaskSettings
-  definitions: ReadonlyMap<string, TaskDefinition>
-}): ExecutorRow {
-  const { executorId, version, settings, definitions } = options
-  return {
-    executorId,
-    host: hostname(),
-    pid: process.pid,
-    version,
-    slots: settings.concurrency,
-    // A getter: types may be added until it registers.
-    get taskTypes() {
-      return [...definitions.keys()]
-    },
-    leaseMs: settings.leaseMs,
-  }
-}
-
-/** What a heartbeat found about the tasks of others. */
-export interface BeatFindings {
-  /** Tasks run under dead executors; undefined: it did not probe. */
-  readonly rescuable: boolean | undefined
-  /** Pending tasks have expired. */
-  readonly expired: boolean
-}
-
 export interface HeartbeatOptions {
   readonly db: Database
   readonly row: ExecutorRow
@@ -68,7 +37,7 @@ export interface HeartbeatOptions {
   readonly rest: Pick<Rest, 'isResting' | 'heartbeatIntervalMs'>
   onRegistered(): void
   onOrphans(): void
-  onBeat(found: BeatFindings): void
+  readonly onBeat: Rescuer['noteBeat']
 }
 
 /**
@@ -76,16 +45,9 @@ export interface HeartbeatOptions {
  * probes for orphaned claims and tasks of dead executors.
  */
 export class Heartbeat {
-  readonly #db: Database
-  readonly #row: ExecutorRow
-  readonly #followUps: readonly TypeFollowUp[]
-  readonly #slots: Slots
-  readonly #events: TaskEvents
-  readonly #intervalMs: number
-  readonly #rest: HeartbeatOptions['rest']
+  readonly #options: HeartbeatOptions
   readonly #wakeUp = new WakeUp()
   readonly #clock = new DatabaseClock()
-  readonly #listeners: Pick<HeartbeatOptions, 'onRegistered' | 'onOrphans' | 'onBeat'>
   #registered = false
   #lastBeat = Number.NEGATIVE_INFINITY
   #lastBeatDate = 0
@@ -99,14 +61,7 @@ export class Heartbeat {
   #fleet: Fleet = { size: 1, position: 0 }
 
   constructor(options: HeartbeatOptions) {
-    this.#db = options.db
-    this.#row = options.row
-    this.#followUps = options.followUps
-    this.#slots = options.slots
-    this.#events = options.events
-    this.#intervalMs = options.intervalMs
-    this.#rest = options.rest
-    this.#listeners = options
+    this.#options = options
   }
 
   /**
@@ -115,16 +70,16 @@ export class Heartbeat {
    */
   get isVisible(): boolean {
     const ageMs = Math.max(performance.now() - this.#lastBeat, Date.now() - this.#lastBeatDate)
-    return this.#registered && ageMs < this.#row.leaseMs / 2
+    return this.#registered && ageMs < this.#options.row.leaseMs / 2
   }
 
   get executorId(): string {
-    return this.#row.executorId
+    return this.#options.row.executorId
   }
 
   /** Others may be judged by their heartbeats: for a lease, this executor's had no gap and the clock no jump. */
   get isSteady(): boolean {
-    return performance.now() - this.#steadySince >= this.#row.leaseMs
+    return performance.now() - this.#steadySince >= this.#options.row.leaseMs
   }
 
   get clockBehindMs(): number {
@@ -160,11 +115,12 @@ export class Heartbeat {
   }
 
   async #pause(signal: AbortSignal): Promise<void> {
+    const { intervalMs, rest } = this.#options
     const begun = performance.now()
     while (!signal.aborted) {
-      const { isResting, heartbeatIntervalMs } = this.#rest
+      const { isResting, heartbeatIntervalMs } = rest
       this.#isLong = isResting
-      const leftMs = begun + (isResting ? heartbeatIntervalMs : this.#intervalMs) - performance.now()
+      const leftMs = begun + (isResting ? heartbeatIntervalMs : intervalMs) - performance.now()
       if (leftMs <= 0) return
       await this.#wakeUp.wait(leftMs, signal)
     }
@@ -172,7 +128,8 @@ export class Heartbeat {
 
   async beatOnce(): Promise<void> {
     if (!this.#registered) await this.#register()
-    const attempts = this.#slots.attempts()
+    const { db, slots, events } = this.#options
+    const attempts = slots.attempts()
     const { probes, result } = await this.#send(attempts)
     this.#registered = result.known
     if (!result.known) await this.#register()
@@ -184,39 +141,41 @@ export class Heartbeat {
       if (cancelled.has(key)) attempt.abort('cancelled')
       if (lost.has(key)) attempt.abort('lost')
     }
-    if (result.orphanedClaims) this.#listeners.onOrphans()
+    if (result.orphanedClaims) this.#options.onOrphans()
     if (result.cancelRequests) {
-      for (const run of await carryOutCancels(this.#db)) this.#events.emit('cancelled', run)
+      for (const run of await carryOutCancels(db)) events.emit('cancelled', run)
     }
     const rescuable = probes.rescuable ? result.rescuable : undefined
-    this.#listeners.onBeat({ rescuable, expired: result.expired })
+    this.#options.onBeat({ rescuable, expired: result.expired })
   }
 
   async #register(): Promise<void> {
+    const { db, followUps, row } = this.#options
     const sentAt = performance.now()
     // Before it claims: any process that fails a task of these types reads their follow-ups.
-    await registerFollowUps(this.#db, this.#followUps)
-    await registerExecutor(this.#db, this.#row)
+    await registerFollowUps(db, followUps)
+    await registerExecutor(db, row)
     this.#registered = true
     this.#noteGap(sentAt)
     this.#noteBeat(sentAt)
-    this.#listeners.onRegistered()
+    this.#options.onRegistered()
   }
 
   async #send(attempts: readonly Attempt[]): Promise<{ probes: BeatProbes; result: BeatResult }> {
+    const { db, slots, rest } = this.#options
     const sentAt = performance.now()
     const sentOn = Date.now()
     this.#noteGap(sentAt)
     const isDue = sentAt >= this.#nextProbe
     const probes = { orphanedClaims: isDue, rescuable: isDue && this.isSteady }
     const result = await beat(
-      this.#db,
-      this.#row.executorId,
+      db,
+      this.executorId,
       attempts.map((attempt) => attempt.fence),
-      this.#slots.stuck,
+      slots.stuck,
       probes,
       // Saves the listener a statement of its own.
-      this.#rest.isResting ? probePayload(this.executorId) : null,
+      rest.isResting ? probePayload(this.executorId) : null,
     )
     const receivedAt = performance.now()
     this.#noteClock(result, { sentAt, receivedAt })
@@ -230,7 +189,7 @@ export class Heartbeat {
     const cost = Math.min(costMs, this.#lastProbeMs)
     this.#lastProbeMs = costMs
     if (cost <= CHEAP_MS) return
-    this.#nextProbe = performance.now() + Math.min(PROBE_SHARE * cost, this.#row.leaseMs / 4)
+    this.#nextProbe = performance.now() + Math.min(PROBE_SHARE * cost, this.#options.row.leaseMs / 4)
   }
 
   #noteGap(sentAt: number): void {
@@ -238,7 +197,8 @@ export class Heartbeat {
   }
 
   get #longestMs(): number {
-    return Math.max(this.#intervalMs, this.#rest.heartbeatIntervalMs)
+    const { intervalMs, rest } = this.#options
+    return Math.max(intervalMs, rest.heartbeatIntervalMs)
   }
 
   /** Counts from when it was sent: the database dated it no earlier. */
@@ -250,11 +210,11 @@ export class Heartbeat {
   /** After a jump, each other executor must send another heartbeat before it can be judged. */
   #noteClock({ at, latest }: BeatResult, times: Pick<ClockReading, 'sentAt' | 'receivedAt'>): void {
     const { gapMs, jumpMs } = this.#clock.read({ at, ...times }, latest ?? at)
-    const hasJumped = Math.abs(jumpMs) > this.#intervalMs / 2
+    const hasJumped = Math.abs(jumpMs) > this.#options.intervalMs / 2
     if (hasJumped || gapMs > LONGEST_GAP * this.#longestMs) this.#steadySince = times.sentAt
     const behindMs = this.#clock.behindMs
     if (hasJumped || (behindMs > 0 && !this.#clockIsBehind)) {
-      this.#events.emit('clockJumped', { byMs: hasJumped ? jumpMs : -behindMs, behindMs })
+      this.#options.events.emit('clockJumped', { byMs: hasJumped ? jumpMs : -behindMs, behindMs })
     }
     this.#clockIsBehind = behindMs > 0
   }

@@ -25,32 +25,27 @@ const BUSY = 1 / 3
 /** So that the same process does not always come first. */
 const JITTER = 0.1
 
+export interface PrunerOptions {
+  readonly db: Database
+  readonly settings: TaskSettings
+  readonly definitions: ReadonlyMap<string, Pick<TaskDefinition, 'options'>>
+  readonly events: TaskEvents
+  /** Default: heartbeats are always trusted. */
+  readonly judge?: { readonly isSteady: boolean }
+}
+
 /**
  * Deletes tasks after their retention. One process at a time holds the duty, walks each type from the oldest task in
  * small steps, then waits up to an hour. A step waits for no lock and locks nothing that a claim needs.
  */
 export class Pruner {
-  readonly #db: Database
-  readonly #settings: TaskSettings
-  readonly #definitions: ReadonlyMap<string, Pick<TaskDefinition, 'options'>>
-  readonly #events: TaskEvents
-  readonly #judge: { readonly isSteady: boolean }
+  readonly #options: PrunerOptions
   readonly #holder = randomUUID()
   #waitMs: number
   #heldUntil = 0
 
-  constructor(options: {
-    db: Database
-    settings: TaskSettings
-    definitions: ReadonlyMap<string, Pick<TaskDefinition, 'options'>>
-    events: TaskEvents
-    judge?: { readonly isSteady: boolean }
-  }) {
-    this.#db = options.db
-    this.#settings = options.settings
-    this.#definitions = options.definitions
-    this.#events = options.events
-    this.#judge = options.judge ?? { isSteady: true }
+  constructor(options: PrunerOptions) {
+    this.#options = options
     // By then every living executor has registered its types.
     this.#waitMs = options.settings.leaseMs
   }
@@ -59,8 +54,8 @@ export class Pruner {
     while (!signal.aborted) {
       await pause(jittered(this.#waitMs), signal)
       if (signal.aborted) return
-      if (!this.#judge.isSteady) {
-        this.#waitMs = this.#settings.leaseMs / 4
+      if (this.#options.judge?.isSteady === false) {
+        this.#waitMs = this.#options.settings.leaseMs / 4
         continue
       }
       this.#waitMs = 0
@@ -72,20 +67,21 @@ export class Pruner {
   /** Prunes everything old enough once; returns false while another process has the duty. */
   async prune(signal: AbortSignal): Promise<boolean> {
     if (!(await this.#holdDuty())) return false
+    const { db, definitions, events } = this.#options
     let count = 0
-    for (const taskType of await findTypesToPrune(this.#db, [...this.#definitions.keys()])) {
+    for (const taskType of await findTypesToPrune(db, [...definitions.keys()])) {
       const olderThanMs = this.#retentionMs(taskType)
       if (olderThanMs !== undefined) count += await this.#pruneType(taskType, olderThanMs, signal)
     }
     await this.#pruneAudit(signal)
-    await forgetFigures(this.#db)
-    await forgetGroups(this.#db, this.#longestRetentionMs)
-    await forgetRuns(this.#db)
-    await forgetChanges(this.#db)
-    await forgetOldStarts(this.#db)
+    await forgetFigures(db)
+    await forgetGroups(db, this.#longestRetentionMs)
+    await forgetRuns(db)
+    await forgetChanges(db)
+    await forgetOldStarts(db)
     this.#heldUntil = 0
-    await releasePruning(this.#db, this.#holder)
-    if (count > 0) this.#events.emit('pruned', { count })
+    await releasePruning(db, this.#holder)
+    if (count > 0) events.emit('pruned', { count })
     return true
   }
 
@@ -94,7 +90,7 @@ export class Pruner {
     let position: ListPosition | undefined = PRUNE_START
     while (position && !signal.aborted && (await this.#holdDuty())) {
       const begun = performance.now()
-      const step = await pruneStep(this.#db, taskType, olderThanMs, position)
+      const step = await pruneStep(this.#options.db, taskType, olderThanMs, position)
       count += step.pruned
       position = step.next
       if (position) await pause((performance.now() - begun) * (1 / BUSY - 1), signal)
@@ -103,12 +99,13 @@ export class Pruner {
   }
 
   async #pruneAudit(signal: AbortSignal): Promise<void> {
-    const days = this.#settings.auditRetentionDays
+    const { db, settings } = this.#options
+    const days = settings.auditRetentionDays
     if (days >= FOREVER_DAYS) return
     let hasMore = true
     while (hasMore && !signal.aborted && (await this.#holdDuty())) {
       const begun = performance.now()
-      hasMore = await pruneEntries(this.#db, days * DAY_MS)
+      hasMore = await pruneEntries(db, days * DAY_MS)
       if (hasMore) await pause((performance.now() - begun) * (1 / BUSY - 1), signal)
     }
   }
@@ -117,29 +114,30 @@ export class Pruner {
   async #holdDuty(): Promise<boolean> {
     if (performance.now() < this.#heldUntil) return true
     const begun = performance.now()
-    const isHeld = await holdPruning(this.#db, this.#holder, DUTY_MS)
+    const isHeld = await holdPruning(this.#options.db, this.#holder, DUTY_MS)
     this.#heldUntil = isHeld ? begun + DUTY_MS / 2 : 0
     return isHeld
   }
 
   #retentionMs(taskType: string): number | undefined {
-    const days = this.#definitions.get(taskType)?.options.retentionDays ?? this.#settings.retentionDays
+    const { definitions, settings } = this.#options
+    const days = definitions.get(taskType)?.options.retentionDays ?? settings.retentionDays
     return days >= FOREVER_DAYS ? undefined : Math.max(days * DAY_MS, MIN_RETENTION_MS)
   }
 
   /** Undefined: forever. */
   get #longestRetentionMs(): number | undefined {
-    const days = Math.max(this.#settings.retentionDays, ...this.#ownRetentionDays)
+    const days = Math.max(this.#options.settings.retentionDays, ...this.#ownRetentionDays)
     return days >= FOREVER_DAYS ? undefined : Math.max(days * DAY_MS, MIN_RETENTION_MS)
   }
 
   get #ownRetentionDays(): number[] {
-    return [...this.#definitions.values()].flatMap(({ options }) => options.retentionDays ?? [])
+    return [...this.#options.definitions.values()].flatMap(({ options }) => options.retentionDays ?? [])
   }
 
   get #intervalMs(): number {
     const own = this.#ownRetentionDays
-    const shortestMs = Math.min(this.#settings.retentionDays, ...own) * DAY_MS
+    const shortestMs = Math.min(this.#options.settings.retentionDays, ...own) * DAY_MS
     return Math.min(HOUR_MS, Math.max(MINUTE_MS, shortestMs / 24))
   }
 }

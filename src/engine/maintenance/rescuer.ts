@@ -14,17 +14,21 @@ const UNKNOWN_TYPES_INTERVAL_MS = 60_000
 /** These searches take at most a fiftieth of the time: a transaction held open makes them slow. */
 const SEARCH_SHARE = 50
 
+export interface RescuerOptions {
+  readonly db: Database
+  readonly events: TaskEvents
+  readonly executorId: string
+  readonly leaseMs: number
+  readonly unknownTypeGraceSeconds: number
+  readonly judge: { readonly isSteady: boolean }
+}
+
 /**
  * Cancels expired tasks, rescues tasks of dead executors and fails tasks of unknown types. Passes after each heartbeat of
  * its executor; the rescues only while those are steady: during an outage every executor seems dead.
  */
 export class Rescuer {
-  readonly #db: Database
-  readonly #events: TaskEvents
-  readonly #executorId: string
-  readonly #leaseMs: number
-  readonly #unknownTypeGraceSeconds: number
-  readonly #judge: { readonly isSteady: boolean }
+  readonly #options: RescuerOptions
   readonly #wakeUp = new WakeUp()
   #mustRescue = false
   #mustExpire = false
@@ -32,20 +36,8 @@ export class Rescuer {
   #nextUnknownTypes = 0
   #lastForget = performance.now()
 
-  constructor(options: {
-    db: Database
-    events: TaskEvents
-    executorId: string
-    leaseMs: number
-    unknownTypeGraceSeconds: number
-    judge: { readonly isSteady: boolean }
-  }) {
-    this.#db = options.db
-    this.#events = options.events
-    this.#executorId = options.executorId
-    this.#leaseMs = options.leaseMs
-    this.#unknownTypeGraceSeconds = options.unknownTypeGraceSeconds
-    this.#judge = options.judge
+  constructor(options: RescuerOptions) {
+    this.#options = options
   }
 
   /** `rescuable`: whether tasks run under dead executors; undefined: the heartbeat did not probe. */
@@ -60,10 +52,10 @@ export class Rescuer {
 
   async loop(signal: AbortSignal, passed: () => void): Promise<void> {
     while (!signal.aborted) {
-      const hasBeaten = await this.#wakeUp.wait(this.#leaseMs, signal)
+      const hasBeaten = await this.#wakeUp.wait(this.#options.leaseMs, signal)
       if (signal.aborted || !hasBeaten) continue
       await this.#expire()
-      if (this.#judge.isSteady) {
+      if (this.#options.judge.isSteady) {
         await this.#rescue()
         await this.#failUnknownTypes()
         await this.#forgetExecutors()
@@ -74,41 +66,44 @@ export class Rescuer {
 
   /** Judges no executor: an expiry is an instant of the database's clock, which alone decides. */
   async #expire(): Promise<void> {
+    const { db, events } = this.#options
     while (this.#mustExpire) {
       this.#mustExpire = false
-      const tasks = await expireTasks(this.#db)
+      const tasks = await expireTasks(db)
       this.#mustExpire ||= tasks.length === EXPIRE_BATCH
-      for (const task of tasks) this.#events.emit('cancelled', { ...task, reason: 'expired' })
+      for (const task of tasks) events.emit('cancelled', { ...task, reason: 'expired' })
     }
   }
 
   async #rescue(): Promise<void> {
     if (!this.#mustRescue || this.#rescuableSince === undefined) return
     this.#mustRescue = false
+    const { db, events, executorId, leaseMs } = this.#options
     // A living executor whose row was deleted gets a lease to insert it again.
-    const unlisted = performance.now() - this.#rescuableSince >= this.#leaseMs
-    const tasks = await rescueTasks(this.#db, this.#executorId, { unlisted })
-    if (tasks.length > 0) this.#events.emit('rescued', { tasks })
-    emitFollowUps(this.#events, tasks)
+    const unlisted = performance.now() - this.#rescuableSince >= leaseMs
+    const tasks = await rescueTasks(db, executorId, { unlisted })
+    if (tasks.length > 0) events.emit('rescued', { tasks })
+    emitFollowUps(events, tasks)
   }
 
   async #failUnknownTypes(): Promise<void> {
     const begun = performance.now()
     if (begun < this.#nextUnknownTypes) return
-    const graceSeconds = this.#unknownTypeGraceSeconds
-    const failed = await failUnknownTypes(this.#db, this.#executorId, graceSeconds)
+    const { db, events, executorId, unknownTypeGraceSeconds } = this.#options
+    const failed = await failUnknownTypes(db, executorId, unknownTypeGraceSeconds)
     const now = performance.now()
-    const intervalMs = Math.min(UNKNOWN_TYPES_INTERVAL_MS, graceSeconds * 100)
+    const intervalMs = Math.min(UNKNOWN_TYPES_INTERVAL_MS, unknownTypeGraceSeconds * 100)
     // Where some failed, there may be more than one statement's batch.
     this.#nextUnknownTypes =
       failed.length > 0 ? now : now + Math.max(intervalMs, SEARCH_SHARE * (now - begun))
-    for (const task of failed) this.#events.emit('unknownTypeFailed', task)
-    emitFollowUps(this.#events, failed)
+    for (const task of failed) events.emit('unknownTypeFailed', task)
+    emitFollowUps(events, failed)
   }
 
   async #forgetExecutors(): Promise<void> {
     if (performance.now() - this.#lastForget < FORGET_INTERVAL_MS) return
-    await forgetExecutors(this.#db, this.#unknownTypeGraceSeconds)
+    const { db, unknownTypeGraceSeconds } = this.#options
+    await forgetExecutors(db, unknownTypeGraceSeconds)
     this.#lastForget = performance.now()
   }
 }
