@@ -18,7 +18,6 @@ import { Scheduler } from '../schedules/scheduler.ts'
 import type { AttemptServices } from './attempt/attempt.ts'
 import { ClaimLoop } from './claim-loop.ts'
 import { Claimer, type ClaimerOptions } from './claimer.ts'
-import { Dispatcher } from './dispatcher.ts'
 import { DueTimer } from './due-timer.ts'
 import { Heartbeat, type HeartbeatOptions } from './heartbeat.ts'
 import { Rest } from './rest.ts'
@@ -107,14 +106,10 @@ export function assemble(options: ExecutorOptions, executorId: string, giveUp: A
   })
   const threads = new ThreadPool(events, db.schema.name)
   const services = attemptServices(options, { db, executorId, logs, progress, threads, giveUp })
-  const dispatcher = new Dispatcher({ executorId, definitions, slots, claimer, services })
   const claimLoop = new ClaimLoop({
-    ...{ db, executorId, events, giveUp, slots, claimer, wakeUp, rest, pollIntervalMs },
+    ...{ executorId, definitions, services, slots, claimer, wakeUp, rest, pollIntervalMs },
     isVisible: () => heartbeat.isVisible,
-    dispatch(task, isCancelled) {
-      dispatcher.dispatch(task, isCancelled)
-      heartbeat.noteActive()
-    },
+    onDispatched: () => heartbeat.noteActive(),
   })
   const abort = (taskId: string, attempt: number, cause: 'cancelled' | 'lost') => {
     const held = slots.find(taskId, attempt)

@@ -1,11 +1,12 @@
-import type { Database } from '../../db/database.ts'
-import type { TaskEvents } from '../runtime/events.ts'
+import { TaskError } from '../definition/errors.ts'
+import type { TaskDefinition } from '../definition/task.ts'
 import { persist } from '../runtime/persist.ts'
 import type { WakeUp } from '../runtime/wake-up.ts'
 import type { ClaimedTask } from '../store/claim.ts'
 import { type Fence, runKey } from '../store/fence.ts'
 import { releaseTask } from '../store/finish.ts'
 import { releaseAllBut } from '../store/rescue.ts'
+import { Attempt, type AttemptServices } from './attempt/attempt.ts'
 import type { Claimed, Claimer } from './claimer.ts'
 import type { Rest } from './rest.ts'
 import type { Slots } from './slots.ts'
@@ -22,10 +23,9 @@ const MAX_BATCH = 500
 type Run = Pick<Fence, 'taskId' | 'attempt'>
 
 export interface ClaimLoopParts {
-  readonly db: Database
   readonly executorId: string
-  readonly events: TaskEvents
-  readonly giveUp: AbortSignal
+  readonly definitions: ReadonlyMap<string, TaskDefinition>
+  readonly services: AttemptServices
   readonly slots: Slots
   readonly claimer: Claimer
   readonly wakeUp: WakeUp
@@ -33,7 +33,7 @@ export interface ClaimLoopParts {
   readonly rest: Pick<Rest, 'idlePollIntervalMs' | 'isListening'>
   /** Others see this executor alive; otherwise they would rescue what it claims. */
   isVisible(): boolean
-  dispatch(task: ClaimedTask, isCancelled: boolean): void
+  onDispatched(): void
 }
 
 /** Decides when to claim, and dispatches claimed tasks. One claim is in flight at a time. */
@@ -106,7 +106,36 @@ export class ClaimLoop {
   async #dispatch(tasks: readonly ClaimedTask[]): Promise<void> {
     const fresh = tasks.filter((task) => !this.#isHeld(task))
     if (this.#isClosed) await Promise.all(fresh.map((task) => this.#release(task)))
-    else for (const task of fresh) this.#parts.dispatch(task, this.#cancelled.has(runKey(task)))
+    else for (const task of fresh) this.#start(task)
+  }
+
+  #start(task: ClaimedTask): void {
+    const { executorId, definitions, services, slots, onDispatched } = this.#parts
+    const definition = definitions.get(task.taskType)
+    if (!definition)
+      throw new TaskError('UNKNOWN_TASK_TYPE', `claimed '${task.taskType}', which is not registered`)
+    const attempt = new Attempt(task, definition, executorId, services)
+    slots.take(attempt)
+    if (this.#cancelled.has(runKey(task))) attempt.abort('cancelled')
+    void this.#run(attempt)
+    onDispatched()
+  }
+
+  async #run(attempt: Attempt): Promise<void> {
+    const { slots, services } = this.#parts
+    try {
+      await attempt.run(() => this.#onReturned(attempt))
+    } catch (error) {
+      services.events.emit('writeFailed', { what: `the end of ${attempt.task.taskId}`, error })
+    } finally {
+      slots.release(attempt)
+    }
+  }
+
+  /** Frees the slot before the write, unless others would take a limited type's slot or a log must be throttled. */
+  #onReturned(attempt: Attempt): void {
+    const { claimer, slots } = this.#parts
+    if (attempt.isSilent && !claimer.freesPermit(attempt.task.taskType)) slots.vacate(attempt)
   }
 
   /** A failover may lose the claim of a held run; the next claim then has the same attempt number. */
@@ -117,9 +146,10 @@ export class ClaimLoop {
   }
 
   async #release({ taskId, taskType, attempt }: ClaimedTask): Promise<void> {
-    const { db, executorId, events } = this.#parts
+    const { executorId, services } = this.#parts
+    const { db, events } = services
     try {
-      await persist('a release', () => releaseTask(db, { taskId, attempt, executorId }, 0), this.#parts)
+      await persist('a release', () => releaseTask(db, { taskId, attempt, executorId }, 0), services)
       events.emit('capacityReleased', { taskTypes: [taskType] })
     } catch (error) {
       events.emit('writeFailed', { what: `the release of ${taskId}`, error })
@@ -129,7 +159,8 @@ export class ClaimLoop {
   /** Runs between two claims, when the held attempts are exactly the claimed ones. */
   async #releaseOrphans(): Promise<void> {
     if (!this.#hasOrphans) return
-    const { db, executorId, events, slots, claimer } = this.#parts
+    const { executorId, services, slots, claimer } = this.#parts
+    const { db, events } = services
     const held = slots.attempts().map((attempt) => attempt.fence)
     const taskIds = await releaseAllBut(db, executorId, held, 0)
     this.#hasOrphans = false
