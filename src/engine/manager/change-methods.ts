@@ -15,11 +15,9 @@ import type { TaskReader } from './task-reader.ts'
 
 /** The methods of `TaskManager` that change tasks, and the audit. */
 export class ChangeMethods extends FleetMethods {
-  readonly #parts: ManagerParts
-  readonly #reader: TaskReader
+  readonly #parts: ManagerParts & { reader: TaskReader; audit: AuditTrail }
   readonly #steering: SteeringContext
   readonly #changer: TaskChanger
-  readonly #audit: AuditTrail
 
   constructor(
     parts: ManagerParts & { reader: TaskReader; audit: AuditTrail } & ConstructorParameters<
@@ -28,8 +26,6 @@ export class ChangeMethods extends FleetMethods {
   ) {
     super(parts)
     this.#parts = parts
-    this.#reader = parts.reader
-    this.#audit = parts.audit
     this.#steering = { db: parts.db, events: parts.events, audit: parts.audit, isWaiting: false }
     this.#changer = new TaskChanger(parts)
   }
@@ -43,10 +39,10 @@ export class ChangeMethods extends FleetMethods {
    */
   async cancelTask(taskId: string, options: ActorOptions = {}): Promise<TaskDetail> {
     const actor = actorOf('cancel options', options)
-    await this.#audit.run({ actor, action: 'task.cancel', subject: taskId }, (change) =>
+    await this.#parts.audit.run({ actor, action: 'task.cancel', subject: taskId }, (change) =>
       steerOne(this.#steering, 'cancel', taskId, { change }),
     )
-    return this.#reader.require(taskId)
+    return this.#parts.reader.require(taskId)
   }
 
   /**
@@ -59,7 +55,7 @@ export class ChangeMethods extends FleetMethods {
    */
   async retryTask(taskId: string, options: RetryOptions = {}): Promise<TaskDetail> {
     requireKnownKeys('retry options', options, ['from', 'actor'])
-    const steered = await this.#audit.run(
+    const steered = await this.#parts.audit.run(
       { actor: options.actor, action: 'task.retry', subject: taskId },
       async (change) => {
         const from = await readRetryFrom(this.#parts, taskId, options)
@@ -67,7 +63,7 @@ export class ChangeMethods extends FleetMethods {
       },
     )
     const [pending] = steered.pending
-    const task = await this.#reader.require(taskId)
+    const task = await this.#parts.reader.require(taskId)
     if (!pending) return task
     // It may run again by now: returns what this call made of it.
     const attempts = task.attempts.filter(({ attempt }) => attempt <= pending.attempt)
@@ -84,7 +80,7 @@ export class ChangeMethods extends FleetMethods {
    */
   async updateTask(taskId: string, changes: TaskChanges, options: ActorOptions = {}): Promise<TaskDetail> {
     const actor = actorOf('change options', options)
-    return this.#audit.run({ actor, action: 'task.update', subject: taskId }, async (change) =>
+    return this.#parts.audit.run({ actor, action: 'task.update', subject: taskId }, async (change) =>
       this.#changer.change(taskId, changes, change),
     )
   }
@@ -97,7 +93,7 @@ export class ChangeMethods extends FleetMethods {
    */
   async runNow(taskId: string, options: ActorOptions = {}): Promise<TaskDetail> {
     const actor = actorOf('run options', options)
-    return this.#audit.run({ actor, action: 'task.run_now', subject: taskId }, (change) =>
+    return this.#parts.audit.run({ actor, action: 'task.run_now', subject: taskId }, (change) =>
       this.#changer.runNow(taskId, change),
     )
   }
@@ -105,7 +101,7 @@ export class ChangeMethods extends FleetMethods {
   /** Deletes a finished task. @throws TaskError `TASK_NOT_FOUND`, `TASK_NOT_FINISHED`, `TASK_BUSY` as `retryTask` */
   async deleteTask(taskId: string, options: ActorOptions = {}): Promise<void> {
     const actor = actorOf('delete options', options)
-    await this.#audit.run({ actor, action: 'task.delete', subject: taskId }, (change) =>
+    await this.#parts.audit.run({ actor, action: 'task.delete', subject: taskId }, (change) =>
       steerOne(this.#steering, 'delete', taskId, { change }),
     )
   }
@@ -127,6 +123,6 @@ export class ChangeMethods extends FleetMethods {
    * @throws TaskError `INVALID_ARGUMENT`
    */
   async listAudit(query: AuditQuery = {}): Promise<AuditPage> {
-    return this.#audit.list(query)
+    return this.#parts.audit.list(query)
   }
 }

@@ -7,29 +7,26 @@ import type { AuditedChange } from '../definition/actor.ts'
 import { TaskError } from '../definition/errors.ts'
 import { findGroup, listGroups, markGroup } from '../store/error-groups.ts'
 
-export class ErrorGroups {
-  readonly #db: Database
+export function listErrorGroups(db: Database, query: ErrorGroupQuery): Promise<ErrorGroup[]> {
+  return listGroups(db, requireValid('error group query', errorGroupQuery, query))
+}
 
-  constructor(db: Database) {
-    this.#db = db
-  }
+export async function findErrorGroup(db: Database, groupId: string): Promise<ErrorGroup | undefined> {
+  return errorGroupId.safeParse(groupId).success ? findGroup(db, groupId) : undefined
+}
 
-  list(query: ErrorGroupQuery): Promise<ErrorGroup[]> {
-    return listGroups(this.#db, requireValid('error group query', errorGroupQuery, query))
-  }
-
-  async find(groupId: string): Promise<ErrorGroup | undefined> {
-    return errorGroupId.safeParse(groupId).success ? findGroup(this.#db, groupId) : undefined
-  }
-
-  /** @throws TaskError `ERROR_GROUP_NOT_FOUND` */
-  async mark(groupId: string, isSeen: boolean, change?: AuditedChange): Promise<ErrorGroup> {
-    const isKnown = errorGroupId.safeParse(groupId).success
-    const marked = isKnown && (await markGroup(this.#db, groupId, isSeen, change))
-    const group = marked ? await findGroup(this.#db, groupId) : undefined
-    if (!group) throw errorGroupNotFound(groupId)
-    return group
-  }
+/** @throws TaskError `ERROR_GROUP_NOT_FOUND` */
+export async function markErrorGroup(
+  db: Database,
+  groupId: string,
+  isSeen: boolean,
+  change?: AuditedChange,
+): Promise<ErrorGroup> {
+  const isKnown = errorGroupId.safeParse(groupId).success
+  const marked = isKnown && (await markGroup(db, groupId, isSeen, change))
+  const group = marked ? await findGroup(db, groupId) : undefined
+  if (!group) throw errorGroupNotFound(groupId)
+  return group
 }
 
 export function errorGroupNotFound(groupId: string): TaskError {

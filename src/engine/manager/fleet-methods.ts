@@ -14,8 +14,8 @@ import {
   executorIdValue,
   type TaskTypeView,
 } from '../../contract/task.ts'
-import type { Database } from '../../db/database.ts'
 import { actorOf, requireValid, runScheduleOptions } from '../create/arguments.ts'
+import type { ManagerOptions } from '../create/manager-parts.ts'
 import type { ActorOptions } from '../definition/actor.ts'
 import type { CreatedTask } from '../definition/create-options.ts'
 import type { TaskReference } from '../definition/task-reference.ts'
@@ -25,40 +25,32 @@ import type { Schedules } from '../schedules/schedules.ts'
 import { listExecutors } from '../store/executors.ts'
 import { readRuns } from '../store/runs.ts'
 import type { AuditTrail } from './audit-trail.ts'
-import type { ErrorGroups } from './error-groups.ts'
-import type { FleetHealth } from './fleet-health.ts'
+import { findErrorGroup, listErrorGroups, markErrorGroup } from './error-groups.ts'
+import { readFleetHealth } from './fleet-health.ts'
 import type { Overviews } from './overview.ts'
 import { SharedRead } from './shared-read.ts'
+import type { Statistics } from './statistics.ts'
 import type { TaskTypes } from './task-types.ts'
+
+interface FleetParts extends Pick<ManagerOptions, 'db' | 'findLocal'> {
+  readonly schedules: Schedules
+  readonly types: TaskTypes
+  readonly audit: AuditTrail
+  readonly overviews: Overviews
+  readonly statistics: Statistics
+}
 
 /** The methods of `TaskManager` for task types, executors and schedules. */
 export class FleetMethods {
-  readonly #db: Database
-  readonly #schedules: Schedules
-  readonly #types: TaskTypes
-  readonly #audit: AuditTrail
-  readonly #overviews: Overviews
-  readonly #health: FleetHealth
-  readonly #errorGroups: ErrorGroups
+  readonly #parts: FleetParts
+  readonly #health: SharedRead<Health>
   readonly #ticks: SharedRead<ScheduleTicks[]>
 
-  constructor(parts: {
-    db: Database
-    schedules: Schedules
-    types: TaskTypes
-    audit: AuditTrail
-    overviews: Overviews
-    health: FleetHealth
-    errorGroups: ErrorGroups
-  }) {
-    this.#db = parts.db
-    this.#overviews = parts.overviews
-    this.#health = parts.health
-    this.#errorGroups = parts.errorGroups
-    this.#schedules = parts.schedules
-    this.#types = parts.types
-    this.#audit = parts.audit
-    this.#ticks = new SharedRead(() => readTicks(parts.db), parts.db.responseTimeoutMs)
+  constructor(parts: FleetParts) {
+    this.#parts = parts
+    const { responseTimeoutMs } = parts.db
+    this.#health = new SharedRead(() => readFleetHealth(parts), responseTimeoutMs)
+    this.#ticks = new SharedRead(() => readTicks(parts.db), responseTimeoutMs)
   }
 
   /**
@@ -69,18 +61,18 @@ export class FleetMethods {
    */
   async overview(query: OverviewQuery = {}): Promise<Overview> {
     const { range, taskType } = requireValid('overview query', overviewQuery, query)
-    return this.#overviews.read(range, taskType ?? null)
+    return this.#parts.overviews.read(range, taskType ?? null)
   }
 
   /** The same for each type. @throws TaskError `INVALID_ARGUMENT` */
   async overviewByType(query: Pick<OverviewQuery, 'range'> = {}): Promise<OverviewByType> {
     const { range } = requireValid('overview query', overviewByTypeQuery, query)
-    return this.#overviews.readByType(range)
+    return this.#parts.overviews.readByType(range)
   }
 
   /** Reports whether tasks run, in time and with success, and if not, why. Event loop and warnings are those of this process. */
   health(): Promise<Health> {
-    return this.#health.read()
+    return this.#health.get()
   }
 
   /**
@@ -90,12 +82,12 @@ export class FleetMethods {
    * @throws TaskError `INVALID_ARGUMENT`
    */
   async listErrorGroups(query: ErrorGroupQuery = {}): Promise<ErrorGroup[]> {
-    return this.#errorGroups.list(query)
+    return listErrorGroups(this.#parts.db, query)
   }
 
   /** Resolves to undefined if there is no such group. */
   getErrorGroup(groupId: string): Promise<ErrorGroup | undefined> {
-    return this.#errorGroups.find(groupId)
+    return findErrorGroup(this.#parts.db, groupId)
   }
 
   /**
@@ -105,22 +97,22 @@ export class FleetMethods {
    */
   async markErrorGroupSeen(groupId: string, options: ActorOptions = {}): Promise<ErrorGroup> {
     const actor = actorOf('mark options', options)
-    return this.#audit.run({ actor, action: 'error.seen', subject: groupId }, (change) =>
-      this.#errorGroups.mark(groupId, true, change),
+    return this.#parts.audit.run({ actor, action: 'error.seen', subject: groupId }, (change) =>
+      markErrorGroup(this.#parts.db, groupId, true, change),
     )
   }
 
   /** Removes the mark. @throws TaskError `ERROR_GROUP_NOT_FOUND` */
   async markErrorGroupUnseen(groupId: string, options: ActorOptions = {}): Promise<ErrorGroup> {
     const actor = actorOf('mark options', options)
-    return this.#audit.run({ actor, action: 'error.unseen', subject: groupId }, (change) =>
-      this.#errorGroups.mark(groupId, false, change),
+    return this.#parts.audit.run({ actor, action: 'error.unseen', subject: groupId }, (change) =>
+      markErrorGroup(this.#parts.db, groupId, false, change),
     )
   }
 
   /** Lists the types that this app has registered, with their defaults in this process, and whether they are paused. */
   listTaskTypes(): Promise<TaskTypeView[]> {
-    return this.#types.list()
+    return this.#parts.types.list()
   }
 
   /**
@@ -130,22 +122,22 @@ export class FleetMethods {
    */
   async pauseTaskType(taskType: string, options: ActorOptions = {}): Promise<TaskTypeView> {
     const actor = actorOf('pause options', options)
-    return this.#audit.run({ actor, action: 'type.pause', subject: taskType }, (change) =>
-      this.#types.pause(taskType, change),
+    return this.#parts.audit.run({ actor, action: 'type.pause', subject: taskType }, (change) =>
+      this.#parts.types.pause(taskType, change),
     )
   }
 
   /** Ends a pause. @throws TaskError `UNKNOWN_TASK_TYPE` */
   async resumeTaskType(taskType: string, options: ActorOptions = {}): Promise<TaskTypeView> {
     const actor = actorOf('resume options', options)
-    return this.#audit.run({ actor, action: 'type.resume', subject: taskType }, (change) =>
-      this.#types.resume(taskType, change),
+    return this.#parts.audit.run({ actor, action: 'type.resume', subject: taskType }, (change) =>
+      this.#parts.types.resume(taskType, change),
     )
   }
 
   /** Lists executors with their slots, running tasks and the age of their heartbeats. */
   async listExecutors(): Promise<ExecutorView[]> {
-    return (await listExecutors(this.#db)).map(({ leaseMs: _leaseMs, ...view }) => view)
+    return (await listExecutors(this.#parts.db)).map(({ leaseMs: _leaseMs, ...view }) => view)
   }
 
   /**
@@ -155,7 +147,7 @@ export class FleetMethods {
    * @throws TaskError `INVALID_ARGUMENT`
    */
   async listExecutorRuns(executorId: string): Promise<ExecutorRuns> {
-    return readRuns(this.#db, requireValid('executor id', executorIdValue, executorId))
+    return readRuns(this.#parts.db, requireValid('executor id', executorIdValue, executorId))
   }
 
   /**
@@ -171,8 +163,8 @@ export class FleetMethods {
     const actor = actorOf('schedule options', options)
     // Checked by what follows, since JavaScript may pass anything.
     const subject = (schedule as ScheduleOptions | undefined)?.name ?? null
-    return this.#audit.run({ actor, action: 'schedule.create', subject }, async (change) =>
-      this.#schedules.create(defineSchedule(schedule), change),
+    return this.#parts.audit.run({ actor, action: 'schedule.create', subject }, async (change) =>
+      this.#parts.schedules.create(defineSchedule(schedule), change),
     )
   }
 
@@ -187,27 +179,27 @@ export class FleetMethods {
     options: ActorOptions = {},
   ): Promise<ScheduleView> {
     const actor = actorOf('schedule options', options)
-    return this.#audit.run({ actor, action: 'schedule.update', subject: name }, (change) =>
-      this.#schedules.update(name, changes, change),
+    return this.#parts.audit.run({ actor, action: 'schedule.update', subject: name }, (change) =>
+      this.#parts.schedules.update(name, changes, change),
     )
   }
 
   /** Deletes a schedule, but not its tasks. @throws TaskError `SCHEDULE_NOT_FOUND` */
   async deleteSchedule(name: string, options: ActorOptions = {}): Promise<void> {
     const actor = actorOf('schedule options', options)
-    return this.#audit.run({ actor, action: 'schedule.delete', subject: name }, (change) =>
-      this.#schedules.delete(name, change),
+    return this.#parts.audit.run({ actor, action: 'schedule.delete', subject: name }, (change) =>
+      this.#parts.schedules.delete(name, change),
     )
   }
 
   /** Resolves to undefined if there is no such schedule. */
   getSchedule(name: string): Promise<ScheduleView | undefined> {
-    return this.#schedules.find(name)
+    return this.#parts.schedules.find(name)
   }
 
   /** Lists all schedules, ordered by name. */
   listSchedules(): Promise<ScheduleView[]> {
-    return this.#schedules.list()
+    return this.#parts.schedules.list()
   }
 
   /** Lists what each schedule did at its newest ticks, and its next ticks. Refreshed at most once a second. */
@@ -226,13 +218,13 @@ export class FleetMethods {
   ): Promise<CreatedTask> {
     const { createdBy = null } = requireValid('schedule run options', runScheduleOptions, options)
     const { actor } = options
-    return this.#audit.run({ actor, action: 'schedule.run', subject: name }, (change) =>
-      this.#schedules.run(name, createdBy, change),
+    return this.#parts.audit.run({ actor, action: 'schedule.run', subject: name }, (change) =>
+      this.#parts.schedules.run(name, createdBy, change),
     )
   }
 
   /** Inserts or updates the schedules that an app's code declares; see the plugin's option `schedules`. */
   declareSchedules(schedules: readonly ScheduleOptions[]): Promise<void> {
-    return this.#schedules.declare(schedules)
+    return this.#parts.schedules.declare(schedules)
   }
 }

@@ -24,9 +24,7 @@ import { LogCap } from '../maintenance/log-cap.ts'
 import { Schedules } from '../schedules/schedules.ts'
 import { AuditTrail } from './audit-trail.ts'
 import { ChangeMethods } from './change-methods.ts'
-import { ErrorGroups } from './error-groups.ts'
 import { ExternalOutput } from './external-output.ts'
-import { FleetHealth } from './fleet-health.ts'
 import { HostEvents, type TaskEventListener, type TaskEventName } from './host-events.ts'
 import { Overviews } from './overview.ts'
 import { notReady } from './refused-calls.ts'
@@ -73,18 +71,7 @@ export class TaskManager extends ChangeMethods {
     const schedules = new Schedules({ ...parts, creator })
     const statistics = new Statistics(db)
     const overviews = new Overviews(db, statistics)
-    const health = new FleetHealth({ ...options, statistics })
-    const errorGroups = new ErrorGroups(db)
-    super({
-      ...parts,
-      reader,
-      audit,
-      schedules,
-      types: new TaskTypes(options),
-      overviews,
-      health,
-      errorGroups,
-    })
+    super({ ...parts, reader, audit, schedules, types: new TaskTypes(options), overviews, statistics })
     keepParts(this, parts)
     this.#settings = settings
     this.#creator = creator
