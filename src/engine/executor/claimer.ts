@@ -164,7 +164,7 @@ export class Claimer {
       throw error
     })
     const full = isFull(request, result)
-    const released = this.#limited.finish(claim, result, full ? performance.now() - begun : undefined)
+    const released = this.#limited.finish(claim, result, full)
     this.#limited.notePermits(claim, result)
     this.#readDue(result, begun)
     this.#forgetStarts()

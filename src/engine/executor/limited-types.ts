@@ -1,11 +1,12 @@
 import { isGloballyLimited, limitsRunning, type TypeLimits } from '../definition/limits.ts'
 import type { LimitedClaimResult } from '../store/claim.ts'
+import { hasWindow } from '../store/claim-branches.ts'
 
 /** A type stays closed this long after tasks of others came first: each claim that includes it locks its row. */
 const NOT_NEXT_MS = 50
 
-/** And this many times as long as the claim took: with many keys, claims that take none of them cost others little. */
-const NOT_NEXT_CLAIMS = 40
+/** The same of a type with keys, of which each such claim counts what runs or has started. */
+const KEYS_NOT_NEXT_MS = 250
 
 /** A timer may fire this early: the claim then reads the rest. */
 const EARLY_MS = 2
@@ -29,6 +30,8 @@ export class LimitedTypes {
   readonly #permitAt = new Map<string, { readonly at: number; readonly keyed: boolean }>()
   /** Those whose starts count by key. */
   readonly #keyed: ReadonlySet<string>
+  /** Those of which each key has permits of its own. */
+  readonly #withKeys: ReadonlySet<string>
   readonly #pollIntervalMs: number
   readonly #open = new Set<string>()
   readonly #closedUntil = new Map<string, number>()
@@ -40,6 +43,7 @@ export class LimitedTypes {
     this.#limited = new Set(types.filter(isGloballyLimited).map(({ taskType }) => taskType))
     this.#freedByEnds = new Set(types.filter(limitsRunning).map(({ taskType }) => taskType))
     this.#keyed = new Set(types.filter(({ rate }) => rate?.keyed).map(({ taskType }) => taskType))
+    this.#withKeys = new Set(types.filter(hasWindow).map(({ taskType }) => taskType))
     this.#pollIntervalMs = pollIntervalMs
   }
 
@@ -116,18 +120,10 @@ export class LimitedTypes {
 
   /**
    * Closes the types of a claim that returned. Returns those with a permit released here and waiting tasks, none of
-   * which this claim took: other executors may have slots. `fullAfterMs`: the claim took as many tasks as it asked for,
-   * and that long; undefined: fewer.
+   * which this claim took: other executors may have slots. `isFull`: the claim took as many tasks as it asked for.
    */
-  finish(
-    { open, ended, wakeCount }: LimitedClaim,
-    result: LimitedClaimResult,
-    fullAfterMs: number | undefined,
-  ): string[] {
+  finish({ open, ended, wakeCount }: LimitedClaim, result: LimitedClaimResult, isFull: boolean): string[] {
     const now = performance.now()
-    const isFull = fullAfterMs !== undefined
-    const notNextMs = Math.max(NOT_NEXT_MS, NOT_NEXT_CLAIMS * (fullAfterMs ?? 0))
-    const closedMs = isFull ? Math.min(notNextMs, this.#pollIntervalMs) : this.#pollIntervalMs
     const taken = new Set(result.tasks.map(({ taskType }) => taskType))
     const released: string[] = []
     this.#restoreEnded(result.contended, ended)
@@ -136,6 +132,8 @@ export class LimitedTypes {
       if (taken.has(taskType) && isFull) continue
       // The claim took all that the type's limit allows, or was full of tasks of other types, which came first.
       if (!this.#ended.has(taskType)) this.#open.delete(taskType)
+      const notNextMs = this.#withKeys.has(taskType) ? KEYS_NOT_NEXT_MS : NOT_NEXT_MS
+      const closedMs = isFull ? Math.min(notNextMs, this.#pollIntervalMs) : this.#pollIntervalMs
       if (wakeCount === this.#wakeCount) this.#closedUntil.set(taskType, now + closedMs)
       const isWaiting = result.waiting.includes(taskType)
       if (ended.has(taskType) && !taken.has(taskType) && isWaiting) released.push(taskType)

@@ -33,8 +33,8 @@ export interface FollowAllOptions extends FollowOptions {
 }
 
 /**
- * Streams tasks of all processes to viewers. One loop polls for all viewers; without viewers it does not
- * run. Viewers pull: each keeps a position in shared state, so a slow one holds one batch at most. A viewer of one task that
+ * Streams tasks of all processes to viewers. One loop polls for all viewers; without viewers and
+ * outages it does not run. Viewers pull: each keeps a position in shared state, so a slow one holds one batch at most. A viewer of one task that
  * is far behind reads its log in pages; a viewer of all tasks is disconnected.
  */
 export class TaskFeed {

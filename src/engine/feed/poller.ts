@@ -23,7 +23,7 @@ export interface Watched {
   all: AllTasks | undefined
 }
 
-/** The loop that reads for all viewers. It runs while something is watched. */
+/** The loop that reads for all viewers. It runs while something is watched, and to the end of an outage. */
 export class FeedPoller {
   readonly #db: Database
   readonly #events: TaskEvents
@@ -68,7 +68,8 @@ export class FeedPoller {
         failures += 1
         if (failures === 1) this.#events.emit('loopFailed', { loop: 'feed', error })
         this.#rejectNewViewers(error)
-        await pause(backoffMs(failures), signal)
+        await pause(MIN_INTERVAL_MS, signal)
+        await this.#wakeUp.wait(backoffMs(failures), signal)
       }
     }
     this.#isRunning = false

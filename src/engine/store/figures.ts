@@ -83,7 +83,6 @@ export const countCancelled = (cancelled: string) => `counted as (
        from ${cancelled}
       ${EVERY_SPAN}
       group by grouping sets ((span, task_type), (span))
-     having count(*) > 0
      ${ADD_UP}
    )`
 
@@ -135,11 +134,10 @@ const READ_BY_TYPE = statement(
                     sum(coalesce(figures[2], 0)) as failed
                from kept group by 1, 2) summed
       group by 1
+   ), summed as (
+     select task_type, ${SUMS} as figures from kept group by 1
    )
-   select kept.task_type as "taskType", ${SUMS} as figures,
-          (select spans.spans from spans where spans.task_type = kept.task_type) as spans
-     from kept
-    group by kept.task_type`,
+   select task_type as "taskType", spans, figures from spans join summed using (task_type)`,
 )
 
 export interface TypeFigures {

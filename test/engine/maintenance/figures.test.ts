@@ -1,6 +1,7 @@
 import type pg from 'pg'
 import { describe, expect, test } from 'vitest'
 import type { Database } from '../../../src/db/database.ts'
+import { ENGINE_MIGRATIONS } from '../../../src/db/engine-migrations.ts'
 import { endsIn, runningIn, waitingIn } from '../../../src/engine/definition/figures.ts'
 import { createTaskRegistry } from '../../../src/engine/definition/registry.ts'
 import { FigureCounter } from '../../../src/engine/maintenance/figure-counter.ts'
@@ -67,6 +68,23 @@ describe('figures of processes', () => {
         { taskType: null, completed: 7, failed: 0 },
       ]),
     )
+  })
+
+  test('of all types are added up by the migration where they are missing, and it may run again', async () => {
+    const { db } = tables.createManager()
+    await addFigures(db, 0, [
+      { ageMs: 0, taskType: 'a', figures: [3, 1] },
+      { ageMs: 0, taskType: 'b', figures: [4] },
+    ])
+    await tables.pool.query(`delete from async_task_figures where task_type = '' and span_minutes > 1`)
+    expect(endsIn(await sumFigures({ db }, 15)).completed).toBe(0)
+    const totals = ENGINE_MIGRATIONS.find(({ name }) => name === '0018_figure_totals')
+    for (let run = 0; run < 2; run += 1) {
+      await tables.pool.query(totals?.text ?? '')
+      for (const span of [1, 15, 60] as const) {
+        expect(endsIn(await sumFigures({ db }, span))).toMatchObject({ completed: 7, failed: 1 })
+      }
+    }
   })
 
   test('outlive what a process of version 0.1.0 prunes', async () => {
