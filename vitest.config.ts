@@ -28,7 +28,15 @@ function project(name: Run): TestProjectConfiguration {
   const globalSetup = name === 'package' ? ['test/package/pack-once.ts'] : []
   return {
     extends: true,
-    test: { name, include, exclude: [...exclude, ...leftOut], isolate, env, globalSetup, ...parallel },
+    test: {
+      name,
+      include,
+      exclude: [...exclude, ...leftOut, '**/node_modules/**'],
+      isolate,
+      env,
+      globalSetup,
+      ...parallel,
+    },
   }
 }
 
