@@ -1,3 +1,5 @@
+import type { Fence } from '../store/fence.ts'
+
 /** Notifications between processes. Any may be lost: polls and heartbeats find the same later. */
 export type Notification =
   | { readonly kind: 'due'; readonly tasks?: DueTasks }
@@ -13,10 +15,7 @@ export interface DueTasks {
   readonly seed: number
 }
 
-export interface CancelledRun {
-  readonly taskId: string
-  readonly attempt: number
-}
+export type CancelledRun = Pick<Fence, 'taskId' | 'attempt'>
 
 /** PostgreSQL allows payloads of 8,000 bytes: this many of the longest ids and attempts. */
 export const MAX_RUNS = 128

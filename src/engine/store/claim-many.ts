@@ -12,6 +12,7 @@ import { NOT_EXPIRED, ORDER } from './claim-branches.ts'
 import { nextDueOf } from './claim-text.ts'
 import { LimitedTypesMemory } from './limited-types-memory.ts'
 import { EXECUTORS, TASKS, TYPES } from './tables.ts'
+import { PENDING_TYPES } from './types-present.ts'
 
 /** An executor with more types than this first queries which of them have due tasks. */
 export const MANY_TYPES = 16
@@ -41,13 +42,7 @@ const IS_DELAYED = `status = 'pending' and run_at > created_at`
 // slow. $2: types without capacity; $3: limited types, counted apart so that they crowd out no others.
 const DUE_TYPES = statement(
   'due_types',
-  `with recursive pending (task_type) as (
-     (select task_type from ${TASKS} where status = 'pending' order by task_type limit 1)
-     union all
-     select (select task_type from ${TASKS}
-              where status = 'pending' and task_type > pending.task_type order by task_type limit 1)
-       from pending where task_type is not null
-   ), delayed (task_type) as (
+  `with recursive ${PENDING_TYPES}, delayed (task_type) as (
      (select task_type from ${TASKS} where ${IS_DELAYED} order by task_type, run_at limit 1)
      union all
      select (select task_type from ${TASKS} where ${IS_DELAYED} and task_type > delayed.task_type

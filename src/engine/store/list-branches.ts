@@ -1,15 +1,8 @@
+import type { TaskFilter as GivenFilter } from '../../contract/given.ts'
 import { TASK_STATUSES, type TaskStatus } from '../../contract/task.ts'
 
-export interface TaskFilter {
+export interface TaskFilter extends Readonly<Omit<GivenFilter, 'status'>> {
   readonly status?: readonly TaskStatus[] | undefined
-  readonly taskType?: string | undefined
-  readonly q?: string | undefined
-  readonly createdAfter?: Date | undefined
-  readonly createdBefore?: Date | undefined
-  /** The id of who created it, as text. */
-  readonly createdBy?: string | undefined
-  /** Failed tasks of this group alone. */
-  readonly errorGroup?: string | undefined
   /** These tasks alone. */
   readonly taskId?: readonly string[] | undefined
 }

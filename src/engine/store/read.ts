@@ -1,5 +1,6 @@
+import type { LogQuery } from '../../contract/given.ts'
 import { MAX_EXACT_TOTAL } from '../../contract/requests.ts'
-import type { LogLevel, TaskDetail, TaskStatus } from '../../contract/task.ts'
+import type { TaskDetail, TaskStatus } from '../../contract/task.ts'
 import { type Database, execute, plainArray, query, statement } from '../../db/database.ts'
 import { instant } from '../../db/reading.ts'
 import { PREVIEW_PARAMS, PREVIEW_VALUE_CHARS } from '../definition/params-preview.ts'
@@ -209,12 +210,7 @@ function ordersIdsPlainly(db: Database): Promise<boolean> {
   return asked
 }
 
-export interface LogFilter {
-  readonly level?: LogLevel | undefined
-  readonly afterId?: number | undefined
-  readonly beforeId?: number | undefined
-  readonly since?: Date | undefined
-}
+type LogFilter = Pick<LogQuery, 'level' | 'afterId' | 'beforeId' | 'since'>
 
 const LOG_COLUMNS = `id::float8 as id, level, message, ${instant('created_at')} as "createdAt", attempt, data`
 

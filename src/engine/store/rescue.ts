@@ -10,7 +10,9 @@ import {
   withFollowUp,
 } from './follow-ups.ts'
 import { CLOCK_IS_STEADY, LIVES } from './liveness.ts'
+import type { CancelledRun } from './operate.ts'
 import { EXECUTORS, LOGS, TASKS, TYPES } from './tables.ts'
+import { PENDING_TYPES } from './types-present.ts'
 
 const EXECUTOR_IS_DEAD = `not exists (
               select from ${EXECUTORS} e
@@ -58,22 +60,14 @@ const RESCUE = statement(
      from ended left join followed on followed.task_id = ended.task_id`,
 )
 
-export interface RescuedTask {
-  readonly taskId: string
-  readonly taskType: string
-  readonly attempt: number
-  /** Failed if no retry was left: a task that kills its process each time must end. */
-  readonly status: 'pending' | 'failed'
+interface UnknownTypeTask extends CancelledRun {
   readonly error: string
   readonly followUp?: FollowUp
 }
 
-export interface UnknownTypeTask {
-  readonly taskId: string
-  readonly taskType: string
-  readonly attempt: number
-  readonly error: string
-  readonly followUp?: FollowUp
+export interface RescuedTask extends UnknownTypeTask {
+  /** Failed if no retry was left: a task that kills its process each time must end. */
+  readonly status: 'pending' | 'failed'
 }
 
 /** At most 500 a call, none if the clock has jumped. `unlisted`: includes executors without a row. */
@@ -120,13 +114,7 @@ export async function releaseAllBut(
 }
 
 /** $1: grace in seconds; $2: the caller, whose types are excluded first. Paused types are left alone. */
-const UNKNOWN_TYPES = `pending (task_type) as (
-     (select task_type from ${TASKS} where status = 'pending' order by task_type limit 1)
-     union all
-     select (select task_type from ${TASKS}
-              where status = 'pending' and task_type > pending.task_type order by task_type limit 1)
-       from pending where task_type is not null
-   ), others as materialized (
+const UNKNOWN_TYPES = `${PENDING_TYPES}, others as materialized (
      select task_type from pending
       where task_type is not null
         and task_type not in (

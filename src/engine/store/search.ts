@@ -1,4 +1,4 @@
-import type { TaskSort } from '../../contract/given.ts'
+import type { TaskQuery, TaskSort } from '../../contract/given.ts'
 import { TASK_STATUSES, type TaskStatus } from '../../contract/task.ts'
 import { type Database, query } from '../../db/database.ts'
 import { instant } from '../../db/reading.ts'
@@ -22,11 +22,8 @@ import { PARAMS, TASKS } from './tables.ts'
 /** Tasks that one call reads. */
 export const SEARCH_WINDOW = 20_000
 
-export interface TaskSearch {
-  readonly error?: string | undefined
+export interface TaskSearch extends Readonly<Pick<TaskQuery, 'error' | 'uniqueKey' | 'executorId'>> {
   readonly param?: SearchedParam | undefined
-  readonly uniqueKey?: string | undefined
-  readonly executorId?: string | undefined
   readonly sort: TaskSort
 }
 

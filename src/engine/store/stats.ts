@@ -1,4 +1,5 @@
 import { MAX_EXACT_TOTAL } from '../../contract/requests.ts'
+import type { TaskStats } from '../../contract/stats.ts'
 import { type Database, execute, statement, transact } from '../../db/database.ts'
 import { instant } from '../../db/reading.ts'
 import { IS_SERVING } from './fence.ts'
@@ -105,14 +106,7 @@ const LAST_HOUR = statement(
     order by given.minute`,
 )
 
-export interface MinuteCount {
-  readonly minute: Date
-  readonly completed: number
-  readonly failed: number
-  readonly cancelled: number
-}
-
-export function findLastHour(db: Database): Promise<MinuteCount[]> {
+export function findLastHour(db: Database): Promise<TaskStats['finishedPerMinute']> {
   return execute(db, LAST_HOUR, [])
 }
 

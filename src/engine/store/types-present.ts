@@ -14,6 +14,15 @@ export const TYPES = `types (task_type) as (
       where types.task_type is not null
    )`
 
+/** CTE of a loose index scan for the types with pending tasks; ends with a null. */
+export const PENDING_TYPES = `pending (task_type) as (
+     (select task_type from ${TASKS} where status = 'pending' order by task_type limit 1)
+     union all
+     select (select task_type from ${TASKS}
+              where status = 'pending' and task_type > pending.task_type order by task_type limit 1)
+       from pending where task_type is not null
+   )`
+
 /** Transaction settings for index walks: the planner must not sort all rows because it expects few. */
 export const WALK = 'set local enable_bitmapscan = off; set local enable_seqscan = off'
 
