@@ -8,20 +8,9 @@ import { HttpProblem } from './problems.ts'
 
 /** Proxies cut connections that are idle for about a minute. */
 const COMMENT_EVERY_MS = 15_000
-/**
- * A stream is authorized when it opens, so it ends after this time and the client reopens it. Varied, so that clients
- * do not return at once.
- */
-const LIFE_MS = 10 * 60_000
 const RETRY_MS = 1_000
 /** Longest wait for a client to read the end. */
 const FAREWELL_MS = 1_000
-/** A client that takes nothing for this long, although there is something, is cut off. */
-const STALLED_MS = 60_000
-const MAX_STREAMS = 2_000
-/** So that one caller cannot occupy all. */
-const MAX_STREAMS_OF_CALLER = 200
-const MAX_STREAMS_OF_OWNER = 50
 const INSTEAD = ' open already; ask for the task itself now and then'
 const LATER = { headers: { 'retry-after': '30' } }
 
@@ -32,29 +21,27 @@ interface OpenStream {
 
 type StreamCaller = Pick<Caller, 'id' | 'role'>
 
-interface Limits {
-  lifeMs?: number
-  stalledMs?: number
-  max?: number
-  maxOfCaller?: number
-  maxOfOwner?: number
-}
-
-const LIMITS: Required<Limits> = {
-  lifeMs: LIFE_MS,
-  stalledMs: STALLED_MS,
-  max: MAX_STREAMS,
-  maxOfCaller: MAX_STREAMS_OF_CALLER,
-  maxOfOwner: MAX_STREAMS_OF_OWNER,
+const LIMITS = {
+  /**
+   * A stream is authorized when it opens, so it ends after this time and the client reopens it. Varied, so that clients
+   * do not return at once.
+   */
+  lifeMs: 10 * 60_000,
+  /** A client that takes nothing for this long, although there is something, is cut off. */
+  stalledMs: 60_000,
+  max: 2_000,
+  /** So that one caller cannot occupy all. */
+  maxOfCaller: 200,
+  maxOfOwner: 50,
 }
 
 /** Open streams of one scope. They end with the app, which could not close otherwise. */
 export class EventStreams {
   readonly #open = new Set<OpenStream>()
-  readonly #limits: Required<Limits>
+  readonly #limits: typeof LIMITS
   readonly #ofCallers = new Map<string, number>()
 
-  constructor(app: FastifyInstance, limits: Limits = {}) {
+  constructor(app: FastifyInstance, limits: Partial<typeof LIMITS> = {}) {
     this.#limits = { ...LIMITS, ...limits }
     app.addHook('preClose', async () => {
       for (const stream of this.#open) stream.end()
