@@ -19,6 +19,7 @@ import type {
 import { encodeResult } from '../engine/executor/attempt/result.ts'
 import { runningTask } from '../engine/executor/attempt/running-task.ts'
 import { findModule, loadHandler } from '../engine/executor/thread/handler-module.ts'
+import { pendingRow, toDetail } from '../engine/store/rows.ts'
 import { GivenSteps } from './given-steps.ts'
 
 /** Options of `runTask`. */
@@ -216,37 +217,17 @@ class Recorder {
 
 function toCreated({ taskType, params, options }: CreatedInRun, position: number): CreatedTask {
   const now = new Date()
-  return {
-    taskId: `task_inline${position}`,
-    taskType,
-    params,
-    status: 'pending',
-    progress: 0,
-    total: 0,
-    percent: 0,
-    step: null,
-    createdAt: now,
-    startedAt: null,
-    completedAt: null,
-    cancelledAt: null,
-    runAt: options.runAt ?? new Date(now.getTime() + (options.delayMs ?? 0)),
-    retryCount: 0,
-    maxRetries: options.maxRetries ?? 0,
-    timeoutSeconds: options.timeoutSeconds ?? 0,
-    priority: options.priority ?? 0,
-    uniqueKey: options.uniqueKey ?? null,
-    concurrencyKey: options.concurrencyKey ?? null,
-    stopping: false,
-    expiresAt: options.expiresAt ?? null,
-    error: null,
-    result: null,
-    createdBy: null,
-    executorId: null,
-    attempts: [],
-    steps: [],
-    stepCount: 0,
-    created: true,
-  }
+  const { runAt, delayMs = 0, maxRetries = 0, timeoutSeconds = 0, priority = 0 } = options
+  const { uniqueKey = null, concurrencyKey = null, expiresAt = null } = options
+  const row = pendingRow(
+    {
+      ...{ taskId: `task_inline${position}`, taskType, createdBy: null },
+      ...{ maxRetries, timeoutSeconds, priority, uniqueKey, concurrencyKey, expiresAt },
+    },
+    now,
+    runAt ?? new Date(now.getTime() + delayMs),
+  )
+  return { ...toDetail(row, null, []), params, created: true }
 }
 
 /** Params as a handler gets them: parsed, stored as JSON, and parsed again. */

@@ -54,50 +54,32 @@ export interface TaskRow extends SummaryRow {
   readonly expiresAt: Date | null
 }
 
+/** The columns of a task that no executor has claimed. */
+const UNTOUCHED = {
+  status: 'pending',
+  progress: 0,
+  total: 0,
+  step: null,
+  startedAt: null,
+  completedAt: null,
+  retryCount: 0,
+  error: null,
+  result: null,
+  cancelledAt: null,
+  executorId: null,
+  attempt: 0,
+  stopping: false,
+} as const
+
 export function pendingRow(
-  task: Pick<
-    TaskRow,
-    | 'taskId'
-    | 'taskType'
-    | 'maxRetries'
-    | 'timeoutSeconds'
-    | 'createdBy'
-    | 'priority'
-    | 'uniqueKey'
-    | 'concurrencyKey'
-    | 'expiresAt'
-  >,
+  task: Omit<TaskRow, keyof typeof UNTOUCHED | 'createdAt' | 'runAt'>,
   createdAt: Date,
   runAt: Date,
 ): TaskRow {
   const { taskId, taskType, maxRetries, timeoutSeconds, createdBy, priority } = task
   const { uniqueKey, concurrencyKey, expiresAt } = task
-  return {
-    taskId,
-    taskType,
-    status: 'pending',
-    progress: 0,
-    total: 0,
-    step: null,
-    createdAt,
-    startedAt: null,
-    completedAt: null,
-    runAt,
-    retryCount: 0,
-    maxRetries,
-    error: null,
-    result: null,
-    createdBy,
-    cancelledAt: null,
-    timeoutSeconds,
-    priority,
-    executorId: null,
-    attempt: 0,
-    uniqueKey,
-    concurrencyKey,
-    stopping: false,
-    expiresAt,
-  }
+  const settings = { maxRetries, timeoutSeconds, createdBy, priority, uniqueKey, concurrencyKey, expiresAt }
+  return { ...UNTOUCHED, taskId, taskType, ...settings, createdAt, runAt }
 }
 
 export interface DetailRow extends TaskRow {
