@@ -1,6 +1,7 @@
 import { hostname } from 'node:os'
 import type pg from 'pg'
 import { type Database, keepPlansWhile } from '../../db/database.ts'
+import { type ListenerOptions, listen } from '../../db/listener.ts'
 import { partsOf } from '../create/manager-parts.ts'
 import { followUpsOf } from '../definition/follow-up.ts'
 import { limitsOf } from '../definition/limits.ts'
@@ -9,12 +10,13 @@ import type { TaskDefinition } from '../definition/task.ts'
 import { Pruner } from '../maintenance/pruner.ts'
 import { Rescuer } from '../maintenance/rescuer.ts'
 import type { TaskManager } from '../manager/manager.ts'
-import { permitInstant } from '../notify/fleet.ts'
-import { listenForWork } from '../notify/listener.ts'
+import { permitInstant, wakeUpDelay } from '../notify/fleet.ts'
+import { decodeNotification } from '../notify/notifications.ts'
 import type { TaskEvents } from '../runtime/events.ts'
 import { type Loop, Supervisor } from '../runtime/supervisor.ts'
 import { WakeUp } from '../runtime/wake-up.ts'
 import { Scheduler } from '../schedules/scheduler.ts'
+import { sendNotification } from '../store/notify.ts'
 import type { AttemptServices } from './attempt/attempt.ts'
 import { ClaimLoop } from './claim-loop.ts'
 import { Claimer, type ClaimerOptions } from './claimer.ts'
@@ -216,38 +218,49 @@ function attemptServices(
   }
 }
 
+type ListenedParts = Omit<ExecutorParts, 'loops'>
+
 /** Undefined: polling finds the same later. */
-function createListener({ listen }: ExecutorOptions, parts: Omit<ExecutorParts, 'loops'>): Loop | undefined {
-  if (!listen) return undefined
-  const { db, claimer, heartbeat, scheduler, wakeUp, dueTimer, rest, wake, rescan, abort } = parts
-  const loop = listenForWork({
-    db,
-    connection: listen,
+function createListener({ listen: connection }: ExecutorOptions, parts: ListenedParts): Loop | undefined {
+  if (!connection) return undefined
+  const { db, heartbeat, scheduler, wakeUp, rest, wake } = parts
+  const listener: ListenerOptions = {
+    connection,
+    channel: db.schema.channel,
     proofs: { id: heartbeat.executorId, intervalMs: () => rest.proofIntervalMs },
-    fleet: () => heartbeat.fleet,
-    onDue: (delayMs) => wakeUp.notifyAfter(delayMs, () => claimer.recheck()),
-    // Those may have no free slot: at rest, too, this executor claims within the poll interval.
-    onDueElsewhere: () => rest.isAllowed && dueTimer.noteElsewhere(),
-    onDelayed: (dueAt) => dueTimer.note(dueAt),
-    onSchedules: (deleted) => scheduler.noteChange(deleted),
-    onRescan: rescan,
-    onCancelled: (taskId, attempt) => abort(taskId, attempt, 'cancelled'),
+    notify: (payload) => sendNotification(db, payload),
+    onMessage: (payload) => receive(payload, parts),
+    // Earlier notifications are lost: due tasks and cancels must be queried.
     async onListening() {
       rest.isListening = true
       wake()
       scheduler.wake()
       await heartbeat.beatOnce()
     },
-  })
+  }
   return async (signal, passed) => {
     try {
-      await loop(signal, passed)
+      await listen(listener, signal, passed)
     } finally {
       rest.isListening = false
       // It may be in a long wait.
       if (rest.isAllowed) wakeUp.notify()
     }
   }
+}
+
+function receive(payload: string, parts: ListenedParts): void {
+  const { claimer, heartbeat, scheduler, wakeUp, dueTimer, rest, rescan, abort } = parts
+  const received = decodeNotification(payload)
+  if (received?.kind === 'due') {
+    const delayMs = received.tasks ? wakeUpDelay(heartbeat.fleet, received.tasks) : 0
+    if (delayMs !== undefined) wakeUp.notifyAfter(delayMs, () => claimer.recheck())
+    // Others claim, and may have no free slot: at rest, too, this executor claims within the poll interval.
+    else if (rest.isAllowed) dueTimer.noteElsewhere()
+  } else if (received?.kind === 'later') dueTimer.note(received.dueAt)
+  else if (received?.kind === 'schedules') scheduler.noteChange(received.deleted)
+  else if (received?.kind === 'rescan') rescan()
+  else for (const { taskId, attempt } of received?.runs ?? []) abort(taskId, attempt, 'cancelled')
 }
 
 function supervise(options: ExecutorOptions, parts: Omit<ExecutorParts, 'loops'>): ExecutorLoops {
