@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import type pg from 'pg'
@@ -13,6 +12,7 @@ import type { TaskSettings } from './engine/definition/settings.ts'
 import type { TaskExecutor } from './engine/executor/executor.ts'
 import type { TaskManager } from './engine/manager/manager.ts'
 import { TaskRunner, type TaskRunnerOptions } from './engine/runner.ts'
+import { within } from './engine/runtime/timeouts.ts'
 import { ENGINE_TABLES } from './engine/store/tables.ts'
 import { adminRoutes } from './http/admin.ts'
 import { mountDashboard } from './http/dashboard.ts'
@@ -52,7 +52,9 @@ async function asyncTasks(app: FastifyInstance, options: AsyncTasksOptions): Pro
   const closing = new AbortController()
   const opened = openDatabase(options, { pool, schema, log, signal: closing.signal })
   try {
-    await settledWithin(opened, (app.initialConfig.pluginTimeout ?? 10_000) * START_SHARE)
+    const ms = (app.initialConfig.pluginTimeout ?? 10_000) * START_SHARE
+    // Zero: Fastify waits without a limit. A later error is for those who wait for it then.
+    await (ms === 0 ? opened : within(ms, opened))
   } catch (error) {
     await endOwnPool()
     throw error
@@ -199,19 +201,6 @@ async function openDatabase(
  * A migration that takes longer goes on; until it has ended, statements wait and the routes return 503.
  */
 const START_SHARE = 0.25
-
-/** @throws what `work` throws within that time; a later error is for those who wait for it then */
-async function settledWithin(work: Promise<void>, ms: number): Promise<void> {
-  const over = new AbortController()
-  work.catch(() => {})
-  // Zero: Fastify waits without a limit.
-  if (ms === 0) return work
-  try {
-    await Promise.race([work, delay(ms, undefined, { signal: over.signal })])
-  } finally {
-    over.abort()
-  }
-}
 
 /** A way to the database that keeps its session. */
 function directConnection(options: AsyncTasksOptions, pool: pg.Pool): pg.ClientConfig {

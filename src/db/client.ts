@@ -1,5 +1,6 @@
 import pg from 'pg'
 import { TaskError } from '../engine/definition/errors.ts'
+import { within } from '../engine/runtime/timeouts.ts'
 import { isResponseTimeout, whileConnecting } from './errors.ts'
 import { awaitConnection } from './full-server.ts'
 import { ENGINE_TYPES } from './reading.ts'
@@ -208,15 +209,12 @@ export async function ping(pool: pg.Pool): Promise<void> {
  * that stops right after would appear to break them.
  */
 export async function endPool(pool: pg.Pool, withinMs: number): Promise<void> {
-  const late = Promise.withResolvers<void>()
   const closed = Promise.withResolvers<void>()
-  const timer = setTimeout(late.resolve, withinMs)
   let open = pool.totalCount
   if (open === 0) closed.resolve()
   pool.on('remove', () => {
     open -= 1
     if (open === 0) closed.resolve()
   })
-  await Promise.race([Promise.all([pool.end(), closed.promise]), late.promise])
-  clearTimeout(timer)
+  await within(withinMs, Promise.all([pool.end(), closed.promise]))
 }

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
+import { within } from '../engine/runtime/timeouts.ts'
 import { prepareSession } from './session.ts'
 
 /** Interval of notifications to itself: a half-open connection gives no other sign. */
@@ -114,7 +115,5 @@ async function elapsed(ms: number, signal: AbortSignal): Promise<undefined> {
 async function close(client: pg.Client): Promise<void> {
   client.removeAllListeners('notification')
   const ended = client.end().catch(() => {})
-  const gone = new AbortController()
-  await Promise.race([ended, elapsed(1_000, gone.signal)])
-  gone.abort()
+  await within(1_000, ended)
 }

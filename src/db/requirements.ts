@@ -1,6 +1,6 @@
-import { setTimeout as delay } from 'node:timers/promises'
 import type pg from 'pg'
 import { TaskError } from '../engine/definition/errors.ts'
+import { within } from '../engine/runtime/timeouts.ts'
 import { queryPool } from './client.ts'
 import { isOutage, isRefusedLogin, unavailable } from './errors.ts'
 import { ENGINE_TYPES } from './reading.ts'
@@ -72,7 +72,6 @@ const MISSING_TABLES = 'select name from unnest($1::text[]) as given (name) wher
  * @throws TaskError `UNSUPPORTED_DATABASE`, `MIGRATION_FAILED`; `DATABASE_UNAVAILABLE` for a wrong login or database
  */
 export async function requireReady(pool: pg.Pool, tables: readonly string[]): Promise<void> {
-  const over = new AbortController()
   const check = async () => {
     refuseProblem((await queryPool<Session>(pool, ASK)).rows)
     const { rows } = await queryPool<{ name: string }>(pool, MISSING_TABLES, [tables])
@@ -84,11 +83,9 @@ export async function requireReady(pool: pg.Pool, tables: readonly string[]): Pr
     )
   }
   try {
-    await Promise.race([check(), delay(CHECK_TIMEOUT_MS, undefined, { signal: over.signal })])
+    await within(CHECK_TIMEOUT_MS, check())
   } catch (error) {
     if (isRefusedLogin(error)) throw unavailable(error)
     if (!isOutage(error)) throw error
-  } finally {
-    over.abort()
   }
 }

@@ -1,5 +1,6 @@
 import type pg from 'pg'
 import { TaskError } from '../engine/definition/errors.ts'
+import { within } from '../engine/runtime/timeouts.ts'
 import { surviveBrokenConnections } from './client.ts'
 
 /** After this time without a free connection, handlers that wait for the engine may hold the pool. */
@@ -77,9 +78,7 @@ class Lender {
   /** Undefined: none came in time. */
   async #acquire(withinMs: number): Promise<pg.PoolClient | undefined> {
     const asked = this.#pool.connect()
-    const late = Promise.withResolvers<undefined>()
-    const timer = setTimeout(() => late.resolve(undefined), withinMs)
-    const client = await Promise.race([asked, late.promise]).finally(() => clearTimeout(timer))
+    const client = await within(withinMs, asked)
     if (!client) this.#giveUp(asked)
     return client
   }

@@ -25,10 +25,11 @@ export function stopTimes(shutdownTimeoutMs: number): StopTimes {
   }
 }
 
-export async function within(ms: number, done: Promise<void>): Promise<void> {
-  const { promise: late, resolve } = Promise.withResolvers<void>()
-  const timer = setTimeout(resolve, ms)
-  await Promise.race([done, late]).finally(() => clearTimeout(timer))
+/** Undefined if the work takes longer; what it throws later is dropped. */
+export function within<T>(ms: number, work: Promise<T>): Promise<T | undefined> {
+  const { promise: late, resolve } = Promise.withResolvers<undefined>()
+  const timer = setTimeout(() => resolve(undefined), ms)
+  return Promise.race([work, late]).finally(() => clearTimeout(timer))
 }
 
 /** A query on a dead connection may hang. @throws TaskError `SHUTTING_DOWN` at the signal */

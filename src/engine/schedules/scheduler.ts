@@ -5,6 +5,7 @@ import { describeError } from '../definition/outcome.ts'
 import { decodeScheduleParams } from '../definition/params.ts'
 import { publishCreates } from '../runtime/diagnostics.ts'
 import { type LoopHealth, Supervisor } from '../runtime/supervisor.ts'
+import { within } from '../runtime/timeouts.ts'
 import { WakeUp } from '../runtime/wake-up.ts'
 import type { NewTask } from '../store/insert.ts'
 import { type ComingSchedule, type KeptTick, listComing, takeStep } from '../store/schedules.ts'
@@ -154,7 +155,9 @@ export class Scheduler {
     const { taskType, params } = schedule
     try {
       const item = { task: taskType, params: decodeScheduleParams(taskType, params), runAt: tick }
-      const task = await inTime(tickBeingParsed.run(tick, () => this.#options.factory.prepare(item)))
+      const parsing = tickBeingParsed.run(tick, () => this.#options.factory.prepare(item))
+      const task = await within(MAX_PARSE_MS, parsing)
+      if (!task) throw new Error(`its params were not parsed within ${MAX_PARSE_MS / 1_000} s`)
       return { tick, task, error: undefined }
     } catch (error) {
       return { tick, task: undefined, error: this.#hide(schedule, error) }
@@ -222,13 +225,4 @@ function findNext({ cron, timeZone }: ComingSchedule, now: Date): Date | null {
   } catch {
     return null
   }
-}
-
-async function inTime<T>(work: Promise<T>): Promise<T> {
-  const { promise: late, reject } = Promise.withResolvers<never>()
-  const timer = setTimeout(
-    () => reject(new Error(`its params were not parsed within ${MAX_PARSE_MS / 1_000} s`)),
-    MAX_PARSE_MS,
-  )
-  return Promise.race([work, late]).finally(() => clearTimeout(timer))
 }

@@ -18,9 +18,13 @@ test('no wait lasts beyond the signal, also when it aborted before', async () =>
   await expect(beforeAbort(controller.signal, never)).rejects.toMatchObject(late)
 })
 
-test('within: until it is done, or the time is over', async () => {
-  await within(60_000, Promise.resolve())
-  await within(1, never)
+test('within: what the work resolves to, or undefined when the time is over', async () => {
+  expect(await within(60_000, Promise.resolve(1))).toBe(1)
+  await expect(within(60_000, Promise.reject(new Error('refused')))).rejects.toThrow('refused')
+  const { promise, reject } = Promise.withResolvers<void>()
+  expect(await within(1, promise)).toBeUndefined()
+  // Vitest reports a rejection that nobody handles.
+  reject(new Error('late'))
 })
 
 test.each([

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto'
-import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
 import { codeOf } from '../../../db/errors.ts'
 import { ENGINE_TYPES } from '../../../db/reading.ts'
+import { within } from '../../../engine/runtime/timeouts.ts'
 import { readFacts, type ServerFacts } from './server.ts'
 
 export interface Opened {
@@ -41,14 +41,12 @@ export async function hearsNotifications(directUrl: string, pool: pg.Pool): Prom
   const arrived = Promise.withResolvers<boolean>()
   client.on('notification', () => arrived.resolve(true))
   client.on('error', () => arrived.resolve(false))
-  const waited = new AbortController()
   await client.connect()
   try {
     await client.query(`listen ${channel}`)
     await pool.query({ text: 'select pg_notify($1, $2)', values: [channel, 'x'], types: ENGINE_TYPES })
-    return await Promise.race([arrived.promise, delay(ARRIVAL_MS, false, { signal: waited.signal })])
+    return (await within(ARRIVAL_MS, arrived.promise)) ?? false
   } finally {
-    waited.abort()
     await client.end()
   }
 }

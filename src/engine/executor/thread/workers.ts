@@ -119,10 +119,7 @@ export class WorkerThread {
 
   async terminate(): Promise<void> {
     this.#isEnding = true
-    await within(
-      MAX_TERMINATION_MS,
-      this.#worker.terminate().then(() => {}),
-    )
+    await within(MAX_TERMINATION_MS, this.#worker.terminate())
   }
 
   #describe(error: unknown): unknown {
