@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { TaskSettings } from '../definition/settings.ts'
+import type { RunEvent } from '../runtime/events.ts'
 import { persist } from '../runtime/persist.ts'
 import { beforeAbort, stopTimes, within } from '../runtime/timeouts.ts'
 import { MAX_SLEEP_MS } from '../schedules/scheduler.ts'
@@ -18,6 +19,8 @@ export class TaskExecutor {
   readonly #giveUp = new AbortController()
   #parts: ExecutorParts | undefined
   #stopping: Promise<void> | undefined
+  #ignoreDueTasks = () => {}
+  #ignoreCancels = () => {}
 
   constructor(options: ExecutorOptions) {
     this.#options = options
@@ -26,23 +29,35 @@ export class TaskExecutor {
   /** Begins to claim tasks; the plugin calls it when the app is ready. */
   start(): void {
     if (this.#parts || this.#stopping) return
-    this.#parts = assemble(this.#options, this.id, this.#giveUp.signal)
-    const { events } = this.#options
-    events.on('created', this.#onCreated)
-    events.on('changed', this.#onChanged)
-    events.on('delayed', this.#onDelayed)
-    events.on('clockJumped', this.#onResumed)
-    events.on('rescued', this.#onRescued)
-    events.on('resumed', this.#onResumed)
-    events.on('cancelled', this.#onCancelled)
-    events.on('cancelRequested', this.#onCancelled)
-    const { loops, scheduler } = this.#parts
+    const parts = assemble(this.#options, this.id, this.#giveUp.signal)
+    this.#parts = parts
+    this.#listen(parts)
+    const { loops, scheduler } = parts
     loops.heartbeat.start()
     loops.claim.start()
     scheduler.start()
     loops.listener?.start()
     loops.rescuer.start()
     loops.pruner.start()
+  }
+
+  #listen(parts: ExecutorParts): void {
+    const { events } = this.#options
+    const noteDue = (isDue: boolean, overdue = false) => {
+      // A claim of recently due tasks would miss it.
+      if (overdue) parts.claimer.rescan()
+      if (isDue) this.wake()
+    }
+    this.#ignoreDueTasks = events.listen({
+      created: ({ dueNow, overdue }) => noteDue(dueNow, overdue),
+      changed: ({ inMs, overdue }) => noteDue(inMs <= 0, overdue),
+      delayed: ({ dueAt }) => parts.dueTimer.note(dueAt),
+      clockJumped: () => this.rescan(),
+      rescued: () => this.wake(),
+      resumed: () => this.rescan(),
+    })
+    const abort = ({ taskId, attempt }: RunEvent) => parts.abort(taskId, attempt, 'cancelled')
+    this.#ignoreCancels = events.listen({ cancelled: abort, cancelRequested: abort })
   }
 
   /** Claims due tasks without waiting for the next poll. */
@@ -94,12 +109,7 @@ export class TaskExecutor {
     const { slots, loops, claimLoop } = parts
     const times = stopTimes(settings.shutdownTimeoutMs)
     const deadline = setTimeout(() => this.#giveUp.abort(), times.giveUpMs)
-    events.off('created', this.#onCreated)
-    events.off('changed', this.#onChanged)
-    events.off('delayed', this.#onDelayed)
-    events.off('clockJumped', this.#onResumed)
-    events.off('rescued', this.#onRescued)
-    events.off('resumed', this.#onResumed)
+    this.#ignoreDueTasks()
     claimLoop.close()
     slots.onEnded = ({ task: { taskType } }) => {
       if (parts.claimer.isGloballyLimited(taskType))
@@ -126,8 +136,7 @@ export class TaskExecutor {
       parts.wakeUp.clear()
       parts.dueTimer.close()
       parts.permitTimer.close()
-      events.off('cancelled', this.#onCancelled)
-      events.off('cancelRequested', this.#onCancelled)
+      this.#ignoreCancels()
     }
   }
 
@@ -160,24 +169,6 @@ export class TaskExecutor {
   get #context() {
     return { events: this.#options.events, giveUp: this.#giveUp.signal }
   }
-
-  readonly #onCreated = ({ dueNow, overdue = false }: { dueNow: boolean; overdue?: boolean }): void => {
-    // A claim of recently due tasks would miss them.
-    if (overdue) this.#parts?.claimer.rescan()
-    if (dueNow) this.wake()
-  }
-
-  readonly #onChanged = ({ overdue, inMs }: { overdue: boolean; inMs: number }): void => {
-    if (overdue) this.#parts?.claimer.rescan()
-    if (inMs <= 0) this.wake()
-  }
-
-  readonly #onDelayed = ({ dueAt }: { dueAt: number }): void => this.#parts?.dueTimer.note(dueAt)
-
-  readonly #onResumed = (): void => this.rescan()
-  readonly #onRescued = (): void => this.wake()
-  readonly #onCancelled = ({ taskId, attempt }: { taskId: string; attempt: number }): void =>
-    this.#parts?.abort(taskId, attempt, 'cancelled')
 }
 
 function watchedLoops({ loops, scheduler }: ExecutorParts, settings: TaskSettings) {

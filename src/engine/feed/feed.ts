@@ -38,7 +38,7 @@ export interface FollowAllOptions extends FollowOptions {
  * is far behind reads its log in pages; a viewer of all tasks is disconnected.
  */
 export class TaskFeed {
-  readonly #events: TaskEvents
+  readonly #unlisten: () => void
   readonly #watched: Watched = { tasks: new Map(), all: undefined }
   readonly #poller: FeedPoller
   readonly #pages: LogPages
@@ -46,13 +46,12 @@ export class TaskFeed {
 
   /** @param db two connections are enough: one for the loop, one for pages of logs */
   constructor(db: Database, events: TaskEvents, redaction: Redaction) {
-    this.#events = events
     this.#poller = new FeedPoller(db, events, redaction, this.#watched)
     this.#pages = new LogPages(db)
-    events.on('started', this.#onChange)
-    events.on('ended', this.#onChange)
-    events.on('cancelled', this.#onChange)
-    events.on('changed', this.#onChange)
+    const wake = ({ taskId }: { readonly taskId: string }) => {
+      if (this.#watched.tasks.has(taskId)) this.#poller.wake()
+    }
+    this.#unlisten = events.listen({ started: wake, ended: wake, cancelled: wake, changed: wake })
   }
 
   /**
@@ -106,10 +105,7 @@ export class TaskFeed {
 
   close(): void {
     this.#stop.abort()
-    this.#events.off('started', this.#onChange)
-    this.#events.off('ended', this.#onChange)
-    this.#events.off('cancelled', this.#onChange)
-    this.#events.off('changed', this.#onChange)
+    this.#unlisten()
     const { tasks, all } = this.#watched
     for (const { changes, found } of tasks.values()) {
       found.reject(shuttingDown())
@@ -216,10 +212,6 @@ export class TaskFeed {
     const { tasks, all } = this.#watched
     if (target === all) this.#watched.all = undefined
     if (target instanceof WatchedTask && tasks.get(target.taskId) === target) tasks.delete(target.taskId)
-  }
-
-  readonly #onChange = ({ taskId }: { readonly taskId: string }): void => {
-    if (this.#watched.tasks.has(taskId)) this.#poller.wake()
   }
 
   #isOver(signal: AbortSignal): boolean {

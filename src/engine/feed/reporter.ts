@@ -1,7 +1,7 @@
 import type { Database } from '../../db/database.ts'
 import { isTransient } from '../../db/errors.ts'
-import type { TaskEventMap, TaskEvents } from '../runtime/events.ts'
-import { pause } from '../runtime/wake-up.ts'
+import type { RunEvent, TaskEvents } from '../runtime/events.ts'
+import { within } from '../runtime/timeouts.ts'
 import { reportChanges } from '../store/changes.ts'
 
 const UNWATCHED_MS = 1_000
@@ -14,6 +14,7 @@ const STOP_MS = 1_000
 export class ChangeReporter {
   readonly #db: Database
   readonly #events: TaskEvents
+  readonly #unlisten: () => void
   #pending: string[] = []
   #isWatched = false
   #timer: NodeJS.Timeout | undefined
@@ -23,33 +24,24 @@ export class ChangeReporter {
   constructor(db: Database, events: TaskEvents) {
     this.#db = db
     this.#events = events
-    events.on('ended', this.#onEnded)
-    events.on('cancelled', this.#onEnded)
-    events.on('rescued', this.#onRescued)
-    events.on('unknownTypeFailed', this.#onEnded)
-    events.on('orphansReleased', this.#onOrphans)
+    const addOne = ({ taskId }: RunEvent) => this.#add([taskId])
+    this.#unlisten = events.listen({
+      ended: addOne,
+      cancelled: addOne,
+      rescued: ({ tasks }) => this.#add(tasks.map(({ taskId }) => taskId)),
+      unknownTypeFailed: addOne,
+      orphansReleased: ({ taskIds }) => this.#add(taskIds),
+    })
   }
 
   /** Reports what is pending. Waits a second at most: an outage must not delay a stop. */
   async stop(): Promise<void> {
-    this.#events.off('ended', this.#onEnded)
-    this.#events.off('cancelled', this.#onEnded)
-    this.#events.off('rescued', this.#onRescued)
-    this.#events.off('unknownTypeFailed', this.#onEnded)
-    this.#events.off('orphansReleased', this.#onOrphans)
+    this.#unlisten()
     this.#isStopped = true
     clearTimeout(this.#timer)
-    const written = new AbortController()
-    const reported = Promise.resolve(this.#reporting)
-      .then(() => this.#report())
-      .finally(() => written.abort())
-    await Promise.race([reported, pause(STOP_MS, written.signal)])
+    const reported = Promise.resolve(this.#reporting).then(() => this.#report())
+    await within(STOP_MS, reported)
   }
-
-  readonly #onEnded = ({ taskId }: { readonly taskId: string }): void => this.#add([taskId])
-  readonly #onOrphans = ({ taskIds }: TaskEventMap['orphansReleased'][0]): void => this.#add(taskIds)
-  readonly #onRescued = ({ tasks }: TaskEventMap['rescued'][0]): void =>
-    this.#add(tasks.map(({ taskId }) => taskId))
 
   #add(taskIds: readonly string[]): void {
     this.#pending.push(...taskIds)

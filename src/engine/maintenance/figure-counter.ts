@@ -3,7 +3,7 @@ import type { Database } from '../../db/database.ts'
 import { isTransient } from '../../db/errors.ts'
 import { ErrorCounts } from '../definition/error-groups.ts'
 import { addEnd, addRun, addWait, type End, type Figures, noFigures } from '../definition/figures.ts'
-import type { TaskEventMap, TaskEvents } from '../runtime/events.ts'
+import type { RunEvent, TaskEventMap, TaskEvents } from '../runtime/events.ts'
 import { within } from '../runtime/timeouts.ts'
 import { addFigures, SOURCES } from '../store/figures.ts'
 
@@ -26,6 +26,7 @@ export class FigureCounter {
   readonly #db: Database
   readonly #events: TaskEvents
   readonly #source = randomInt(SOURCES)
+  readonly #unlisten: () => void
   #buckets: Bucket[] = []
   #timer: NodeJS.Timeout | undefined
   #flushing: Promise<void> | undefined
@@ -34,11 +35,15 @@ export class FigureCounter {
   constructor(db: Database, events: TaskEvents) {
     this.#db = db
     this.#events = events
-    events.on('started', this.#onStarted)
-    events.on('ended', this.#onEnded)
-    events.on('cancelled', this.#onCancelled)
-    events.on('rescued', this.#onRescued)
-    events.on('unknownTypeFailed', this.#onUnknownTypeFailed)
+    this.#unlisten = events.listen({
+      started: ({ taskType, waitedMs }) => addWait(this.#figuresOf(taskType), waitedMs),
+      ended: (event) => this.#countRun(event),
+      cancelled: ({ taskType }) => this.#addEnd(taskType, 'cancelled'),
+      rescued: ({ tasks }) => {
+        for (const task of tasks) this.#addFailure(task, task.status === 'failed' ? 'failed' : 'retried')
+      },
+      unknownTypeFailed: (event) => this.#addFailure(event, 'failed'),
+    })
   }
 
   /** A failure keeps the counts for the next flush. */
@@ -53,11 +58,7 @@ export class FigureCounter {
   async stop(): Promise<void> {
     this.#stopped = true
     clearTimeout(this.#timer)
-    this.#events.off('started', this.#onStarted)
-    this.#events.off('ended', this.#onEnded)
-    this.#events.off('cancelled', this.#onCancelled)
-    this.#events.off('rescued', this.#onRescued)
-    this.#events.off('unknownTypeFailed', this.#onUnknownTypeFailed)
+    this.#unlisten()
     await within(STOP_MS, this.#flushAll())
   }
 
@@ -67,41 +68,22 @@ export class FigureCounter {
     await this.flush()
   }
 
-  readonly #onStarted = ({ taskType, waitedMs }: TaskEventMap['started'][0]): void => {
-    addWait(this.#figuresOf(taskType), waitedMs)
-  }
-
-  readonly #onEnded = (event: TaskEventMap['ended'][0]): void => {
+  #countRun(event: TaskEventMap['ended'][0]): void {
     const { taskType, outcome, durationMs, retryInMs } = event
     const figures = this.#figuresOf(taskType)
     addRun(figures, durationMs)
     if (outcome === 'completed') addEnd(figures, 'completed')
     else if (outcome === 'failed' || outcome === 'timed_out') {
-      addEnd(figures, retryInMs === undefined ? 'failed' : 'retried')
-      this.#addError(event)
+      this.#addFailure(event, retryInMs === undefined ? 'failed' : 'retried')
     }
-  }
-
-  readonly #onCancelled = ({ taskType }: TaskEventMap['cancelled'][0]): void =>
-    this.#addEnd(taskType, 'cancelled')
-
-  readonly #onRescued = ({ tasks }: TaskEventMap['rescued'][0]): void => {
-    for (const task of tasks) {
-      this.#addEnd(task.taskType, task.status === 'failed' ? 'failed' : 'retried')
-      this.#addError(task)
-    }
-  }
-
-  readonly #onUnknownTypeFailed = (event: TaskEventMap['unknownTypeFailed'][0]): void => {
-    this.#addEnd(event.taskType, 'failed')
-    this.#addError(event)
   }
 
   #addEnd(taskType: string, end: End): void {
     addEnd(this.#figuresOf(taskType), end)
   }
 
-  #addError({ taskType, taskId, error = '' }: { taskType: string; taskId: string; error?: string }): void {
+  #addFailure({ taskType, taskId, error = '' }: RunEvent & { error?: string }, end: End): void {
+    this.#addEnd(taskType, end)
     this.#currentBucket().errors.add(taskType, taskId, error)
   }
 

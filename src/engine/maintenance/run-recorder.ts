@@ -1,6 +1,6 @@
 import type { Database } from '../../db/database.ts'
 import { isTransient } from '../../db/errors.ts'
-import type { RunEvent, TaskEventMap, TaskEvents } from '../runtime/events.ts'
+import type { RunEvent, TaskEvents } from '../runtime/events.ts'
 import { within } from '../runtime/timeouts.ts'
 import { addRuns, type EndedRun } from '../store/runs.ts'
 
@@ -22,6 +22,7 @@ export class RunRecorder {
   readonly #db: Database
   readonly #executorId: string
   readonly #events: TaskEvents
+  readonly #unlisten: () => void
   readonly #started = new Map<string, number>()
   #ended: Ended[] = []
   #omitted = 0
@@ -32,18 +33,19 @@ export class RunRecorder {
     this.#db = db
     this.#executorId = executorId
     this.#events = events
-    events.on('started', this.#onStarted)
-    events.on('ended', this.#onEnded)
-    events.on('cancelled', this.#onCancelled)
+    this.#unlisten = events.listen({
+      started: (run) => this.#noteStart(run),
+      ended: ({ outcome, ...run }) => this.#add(run, outcome),
+      // Cancels of tasks that run elsewhere come here, too.
+      cancelled: (run) => this.#add(run, 'cancelled'),
+    })
   }
 
   /** Waits a second at most: an outage must not delay a stop. */
   async stop(): Promise<void> {
     this.#stopped = true
     clearTimeout(this.#timer)
-    this.#events.off('started', this.#onStarted)
-    this.#events.off('ended', this.#onEnded)
-    this.#events.off('cancelled', this.#onCancelled)
+    this.#unlisten()
     await within(STOP_MS, this.flush())
   }
 
@@ -63,15 +65,10 @@ export class RunRecorder {
     }
   }
 
-  readonly #onStarted = (run: TaskEventMap['started'][0]): void => {
+  #noteStart(run: RunEvent): void {
     if (this.#started.size >= MAX_STARTED) this.#started.clear()
     this.#started.set(keyOf(run), performance.now())
   }
-
-  readonly #onEnded = ({ outcome, ...run }: TaskEventMap['ended'][0]): void => this.#add(run, outcome)
-
-  /** Cancels of tasks that run elsewhere come here, too. */
-  readonly #onCancelled = (run: TaskEventMap['cancelled'][0]): void => this.#add(run, 'cancelled')
 
   #add(run: RunEvent, outcome: EndedRun['outcome']): void {
     const startedAt = this.#started.get(keyOf(run))

@@ -4,7 +4,7 @@ import type { TaskDetail } from '../../contract/task.ts'
 import { TaskError } from '../definition/errors.ts'
 import { describeError } from '../definition/outcome.ts'
 import { describeValue } from '../definition/task-options.ts'
-import type { RunEvent, TaskEventMap, TaskEvents } from '../runtime/events.ts'
+import type { RunEvent, TaskEventListeners, TaskEvents } from '../runtime/events.ts'
 
 /** What every event of a task names. */
 export interface TaskEventBase {
@@ -63,11 +63,10 @@ export type TaskEventName = keyof TaskEventPayloads
 export type TaskEventListener<Name extends TaskEventName> = (event: TaskEventPayloads[Name]) => unknown
 
 type Emit<Name extends TaskEventName> = (event: TaskEventPayloads[Name]) => void
-type Sources = { readonly [Name in keyof TaskEventMap]?: (...event: TaskEventMap[Name]) => void }
 
 const base = ({ taskId, taskType, attempt }: RunEvent): TaskEventBase => ({ taskId, taskType, attempt })
 
-const SOURCES: { readonly [Name in TaskEventName]: (emit: Emit<Name>) => Sources } = {
+const SOURCES: { readonly [Name in TaskEventName]: (emit: Emit<Name>) => TaskEventListeners } = {
   created: (emit) => ({
     created({ taskIds, taskTypes, isRetry }) {
       if (isRetry) return
@@ -160,12 +159,7 @@ export class HostEvents {
   }
 
   #attach<Name extends TaskEventName>(name: Name): Topic {
-    const sources = Object.entries(SOURCES[name]((event) => this.#enqueue(name, event)))
-    // `Sources` relates each name to its listener; `entries` forgets it.
-    for (const [source, listener] of sources) this.#events.on(source as never, listener as never)
-    const detach = () => {
-      for (const [source, listener] of sources) this.#events.off(source as never, listener as never)
-    }
+    const detach = this.#events.listen(SOURCES[name]((event) => this.#enqueue(name, event)))
     const topic = { registrations: [], detach }
     this.#topics.set(name, topic)
     return topic

@@ -101,6 +101,11 @@ export interface TaskEventMap {
   writeEnded: [{ write: symbol; what: string; as: 'written' | 'refused' | 'given up' }]
 }
 
+/** By the names of their events. */
+export type TaskEventListeners = {
+  readonly [Name in keyof TaskEventMap]?: (...event: TaskEventMap[Name]) => void
+}
+
 // Without `emit`, whose signature differs between the versions of @types/node: an override fits only one of them.
 const Emitter: new () => Omit<EventEmitter<TaskEventMap>, 'emit'> = EventEmitter
 
@@ -111,6 +116,16 @@ export class TaskEvents extends Emitter {
   constructor() {
     super()
     this.setMaxListeners(0)
+  }
+
+  /** Returns a function that removes them. */
+  listen(listeners: TaskEventListeners): () => void {
+    // The type relates each name to its listener; `entries` forgets it.
+    const all = Object.entries(listeners) as [never, never][]
+    for (const [name, listener] of all) this.on(name, listener)
+    return () => {
+      for (const [name, listener] of all) this.off(name, listener)
+    }
   }
 
   emit<Name extends keyof TaskEventMap>(name: Name, ...event: TaskEventMap[Name]): boolean {
