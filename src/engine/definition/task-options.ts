@@ -2,30 +2,42 @@ import { describeUnknownOptions } from '../../client/option-names.ts'
 import { TaskError } from './errors.ts'
 import { findSchemaProblem } from './params-schema.ts'
 import { findRetryPolicyProblem } from './retry-policy.ts'
-import type { RateLimit, TaskOptions, ThreadTaskOptions } from './task.ts'
+import type { RateLimit, ThreadTaskOptions } from './task.ts'
 
 const TYPE_PATTERN = /^[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}$/
 const MAX_SHOWN_CHARS = 100
 
+/** What is wrong with a value that is not undefined, if anything. */
+type Rule = (value: unknown, name: string, options: Readonly<Record<string, unknown>>) => string | undefined
+
 /** Checked by the compiler for completeness. */
-const OPTION_NAMES: Record<keyof ThreadTaskOptions, true> = {
-  params: true,
-  timeoutSeconds: true,
-  maxRetries: true,
-  retryBaseMs: true,
-  retry: true,
-  redact: true,
-  onFailed: true,
-  priority: true,
-  retentionDays: true,
-  concurrency: true,
-  globalConcurrency: true,
-  concurrencyKey: true,
-  rateLimit: true,
-  run: true,
-  module: true,
+const RULES: Record<keyof ThreadTaskOptions, Rule> = {
+  params: findSchemaProblem,
+  timeoutSeconds: integer(1, 2_147_483),
+  maxRetries: integer(0, 100),
+  retryBaseMs: integer(0, 3_600_000),
+  retry: (retry, _name, { retryBaseMs }) =>
+    retryBaseMs === undefined ? findRetryPolicyProblem(retry) : 'give either retry or retryBaseMs',
+  redact: (paths, name) =>
+    Array.isArray(paths) && paths.every(isPath)
+      ? undefined
+      : `${name} must be a list of paths such as 'password' or 'card.number'`,
+  // Checked in follow-up.ts.
+  onFailed: () => undefined,
+  priority: integer(-100, 100),
+  retentionDays: number(0, 36_500),
+  concurrency: integer(1, 10_000),
+  globalConcurrency: integer(1, 10_000),
+  concurrencyKey: ofParams,
+  rateLimit: findRateProblem,
+  run(run, name, { module }) {
+    if (run !== 'thread') return `${name} must be 'thread', got ${describeValue(run)}`
+    return module instanceof URL
+      ? undefined
+      : `run: 'thread' needs module: a URL, got ${describeValue(module)}`
+  },
+  module: (_module, name, { run }) => (run === undefined ? `${name} needs run: 'thread'` : undefined),
 }
-const KNOWN = Object.keys(OPTION_NAMES)
 
 export function checkType(type: unknown): void {
   if (typeof type === 'string' && TYPE_PATTERN.test(type)) return
@@ -49,90 +61,56 @@ function findProblem(given: unknown): string | undefined {
   if (typeof given !== 'object' || given === null || Array.isArray(given)) {
     return `options must be an object, got ${describeValue(given)}`
   }
-  const [unknown] = describeUnknownOptions(given, KNOWN)
-  const options = given as Partial<ThreadTaskOptions>
-  return (
-    unknown ??
-    findSchemaProblem(options.params) ??
-    findNumberProblem(options) ??
-    findRetryProblem(options) ??
-    findRedactProblem(options.redact) ??
-    findKeyProblem(options.concurrencyKey) ??
-    findRateProblem(options.rateLimit) ??
-    findThreadProblem(options)
-  )
+  const [unknown] = describeUnknownOptions(given, Object.keys(RULES))
+  if (unknown !== undefined) return unknown
+  const options = given as Readonly<Record<string, unknown>>
+  for (const [name, rule] of Object.entries(RULES)) {
+    const problem = options[name] === undefined ? undefined : rule(options[name], name, options)
+    if (problem !== undefined) return problem
+  }
+  return undefined
 }
 
-function findNumberProblem(options: TaskOptions): string | undefined {
-  return (
-    findIntegerProblem('timeoutSeconds', options.timeoutSeconds, 1, 2_147_483) ??
-    findIntegerProblem('maxRetries', options.maxRetries, 0, 100) ??
-    findIntegerProblem('retryBaseMs', options.retryBaseMs, 0, 3_600_000) ??
-    findIntegerProblem('priority', options.priority, -100, 100) ??
-    findIntegerProblem('concurrency', options.concurrency, 1, 10_000) ??
-    findIntegerProblem('globalConcurrency', options.globalConcurrency, 1, 10_000) ??
-    findRetentionProblem(options.retentionDays)
-  )
+function integer(min: number, max: number): Rule {
+  return (value, name) =>
+    isBetween(value, min, max) && Number.isInteger(value)
+      ? undefined
+      : `${name} must be an integer from ${min} to ${max}, got ${describeValue(value)}`
 }
 
-function findIntegerProblem(name: string, value: unknown, min: number, max: number): string | undefined {
-  if (value === undefined || (isBetween(value, min, max) && Number.isInteger(value))) return undefined
-  return `${name} must be an integer from ${min} to ${max}, got ${describeValue(value)}`
-}
-
-function findRetentionProblem(days: unknown): string | undefined {
-  if (days === undefined || isBetween(days, 0, 36_500)) return undefined
-  return `retentionDays must be a number from 0 to 36500, got ${describeValue(days)}`
+function number(min: number, max: number): Rule {
+  return (value, name) =>
+    isBetween(value, min, max)
+      ? undefined
+      : `${name} must be a number from ${min} to ${max}, got ${describeValue(value)}`
 }
 
 function isBetween(value: unknown, min: number, max: number): boolean {
   return typeof value === 'number' && value >= min && value <= max
 }
 
-function findRetryProblem({ retry, retryBaseMs }: TaskOptions): string | undefined {
-  if (retry === undefined) return undefined
-  return retryBaseMs === undefined ? findRetryPolicyProblem(retry) : 'give either retry or retryBaseMs'
-}
-
-function findRedactProblem(redact: unknown): string | undefined {
-  const isFine = redact === undefined || (Array.isArray(redact) && redact.every(isPath))
-  return isFine ? undefined : "redact must be a list of paths such as 'password' or 'card.number'"
-}
-
 function isPath(value: unknown): boolean {
   return typeof value === 'string' && value.split('.').every((key) => key !== '')
 }
 
-function findKeyProblem(key: unknown): string | undefined {
-  return key === undefined || typeof key === 'function'
-    ? undefined
-    : 'concurrencyKey must be a function of the params'
+function ofParams(value: unknown, name: string): string | undefined {
+  return typeof value === 'function' ? undefined : `${name} must be a function of the params`
 }
 
 const RATE_NAMES: Record<keyof RateLimit, true> = { max: true, perSeconds: true, key: true }
 
 function findRateProblem(rate: unknown): string | undefined {
-  if (rate === undefined) return undefined
   if (typeof rate !== 'object' || rate === null || Array.isArray(rate)) {
     return `rateLimit must be { max, perSeconds, key }, got ${describeValue(rate)}`
   }
-  const { max, perSeconds, key } = rate as Partial<RateLimit>
+  const { max = null, perSeconds, key } = rate as Readonly<Record<string, unknown>>
   const [unknown] = describeUnknownOptions(rate, Object.keys(RATE_NAMES))
-  if (unknown !== undefined) return `rateLimit: ${unknown}`
-  const problem = findIntegerProblem('max', max ?? null, 1, 10_000)
-  if (problem !== undefined) return `rateLimit: ${problem}`
-  if (!isBetween(perSeconds, 0.1, 2_592_000)) {
-    return `rateLimit: perSeconds must be a number from 0.1 to 2592000, got ${describeValue(perSeconds)}`
-  }
-  return key === undefined || typeof key === 'function'
-    ? undefined
-    : 'rateLimit: key must be a function of the params'
-}
-
-function findThreadProblem({ run, module }: { run?: unknown; module?: unknown }): string | undefined {
-  if (run === undefined) return module === undefined ? undefined : "module needs run: 'thread'"
-  if (run !== 'thread') return `run must be 'thread', got ${describeValue(run)}`
-  return module instanceof URL ? undefined : `run: 'thread' needs module: a URL, got ${describeValue(module)}`
+  const problem =
+    unknown ??
+    integer(1, 10_000)(max, 'max', {}) ??
+    number(0.1, 2_592_000)(perSeconds, 'perSeconds', {}) ??
+    (key === undefined ? undefined : ofParams(key, 'key'))
+  return problem && `rateLimit: ${problem}`
 }
 
 /** Short, and never the source of a function. */

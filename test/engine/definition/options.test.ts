@@ -107,6 +107,9 @@ test.each<[object, string]>([
   [{ maxRetries: null }, 'maxRetries must be an integer from 0 to 100, got null'],
   [{ concurrency: Number.NaN }, 'concurrency must be an integer from 1 to 10000, got NaN'],
   [{ timeoutSeconds: () => 5 }, 'timeoutSeconds .* got a function'],
+  [{ rateLimit: { perSeconds: 1 } }, 'rateLimit: max must be an integer from 1 to 10000, got null'],
+  [{ rateLimit: { max: 1 } }, 'rateLimit: perSeconds must be a number from 0.1 to 2592000, got undefined'],
+  [{ rateLimit: { max: 1, perSeconds: 1, key: 'id' } }, 'rateLimit: key must be a function of the params'],
 ])('task() refuses %o', (options, part) => {
   expect(() => createTaskRegistry().task('t', options)).toThrow(refused(part))
 })
