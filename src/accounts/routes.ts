@@ -1,4 +1,4 @@
-import { type FastifyPluginAsyncZod, jsonSchemaTransform } from 'fastify-type-provider-zod'
+import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import type pg from 'pg'
 import { z } from 'zod'
 import { loginBody, passwordChangeBody, sessionView, userView } from '../contract/session.ts'
@@ -18,7 +18,6 @@ import { changePassword, findCredentials } from './store/users.ts'
 import type { User } from './user.ts'
 import { refuseWeak } from './weak-password-problem.ts'
 
-const config = { swaggerTransform: jsonSchemaTransform }
 const tags = ['auth']
 
 const loginSchema = {
@@ -67,7 +66,7 @@ export const authRoutes: FastifyPluginAsyncZod<AuthRoutesOptions> = async (app, 
   const { onRequest, sessionOf } = guardSessions(app, sessions)
   const refuseOtherMethods = trackMethods(app)
 
-  app.post('/login', { config, schema: loginSchema }, async (request, reply) => {
+  app.post('/login', { schema: loginSchema }, async (request, reply) => {
     const { username, password } = request.body
     const session = await limit.attempt(request, username, async () => {
       const network = networkOf(request.ip)
@@ -85,14 +84,14 @@ export const authRoutes: FastifyPluginAsyncZod<AuthRoutesOptions> = async (app, 
     return session
   })
 
-  app.post('/logout', { config, schema: logoutSchema, onRequest }, async (request, reply) => {
+  app.post('/logout', { schema: logoutSchema, onRequest }, async (request, reply) => {
     const session = sessionOf(request)
     await sessions.close(session, session.id, eventOf(request, 'user.logout', session.user))
     sessions.clearCookie(request, reply)
     return reply.code(204).send()
   })
 
-  app.post('/password', { config, schema: passwordSchema, onRequest }, async (request, reply) => {
+  app.post('/password', { schema: passwordSchema, onRequest }, async (request, reply) => {
     const { id: sessionId, user } = sessionOf(request)
     const { current, next } = request.body
     const isChanged = await limit.attempt(request, user.username, async () => {
@@ -107,7 +106,7 @@ export const authRoutes: FastifyPluginAsyncZod<AuthRoutesOptions> = async (app, 
     return reply.code(204).send()
   })
 
-  app.get('/me', { config, schema: meSchema, onRequest }, async (request) => ({
+  app.get('/me', { schema: meSchema, onRequest }, async (request) => ({
     user: sessionOf(request).user,
   }))
 

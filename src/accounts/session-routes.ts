@@ -1,4 +1,4 @@
-import { type FastifyPluginAsyncZod, jsonSchemaTransform } from 'fastify-type-provider-zod'
+import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import type pg from 'pg'
 import { z } from 'zod'
 import { openSessionView } from '../contract/session.ts'
@@ -44,22 +44,21 @@ export const sessionRoutes: FastifyPluginAsyncZod<{ pool: pg.Pool; sessions: Ses
   auditScope(app, pool)
   const { onRequest, sessionOf } = guardSessions(app, sessions)
   const refuseOtherMethods = trackMethods(app)
-  const config = { swaggerTransform: jsonSchemaTransform }
 
-  app.get('/sessions', { config, schema: listSchema, onRequest }, async (request) => {
+  app.get('/sessions', { schema: listSchema, onRequest }, async (request) => {
     const session = sessionOf(request)
     const rows = await sessions.list(session)
     return { sessions: rows.map((row) => ({ ...row, current: row.id === session.id })) }
   })
 
-  app.delete('/sessions', { config, schema: endAllSchema, onRequest }, async (request, reply) => {
+  app.delete('/sessions', { schema: endAllSchema, onRequest }, async (request, reply) => {
     const session = sessionOf(request)
     await sessions.closeAll(session, eventOf(request, 'session.end', session.user))
     sessions.clearCookie(request, reply)
     return reply.code(204).send()
   })
 
-  app.delete('/sessions/:sessionId', { config, schema: endSchema, onRequest }, async (request, reply) => {
+  app.delete('/sessions/:sessionId', { schema: endSchema, onRequest }, async (request, reply) => {
     const session = sessionOf(request)
     const { sessionId } = request.params
     if (!(await sessions.close(session, sessionId, eventOf(request, 'session.end', session.user))))

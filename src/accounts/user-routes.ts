@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import { type FastifyPluginAsyncZod, jsonSchemaTransform } from 'fastify-type-provider-zod'
+import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import type pg from 'pg'
 import { z } from 'zod'
 import { accountView, newUserBody, userChangeBody, userView } from '../contract/session.ts'
@@ -65,7 +65,6 @@ export const userRoutes: FastifyPluginAsyncZod<UserRoutesOptions> = async (app, 
   app.decorateRequest(CALLER, null)
   app.addHook('onRequest', async (request) => request.setDecorator(CALLER, await app.authorizeUser(request)))
   const refuseOtherMethods = trackMethods(app)
-  const config = { swaggerTransform: jsonSchemaTransform }
 
   const requireAccount = async (userId: string): Promise<Account> => {
     const [account] = await listAccounts(pool, idleSeconds, userId)
@@ -79,24 +78,24 @@ export const userRoutes: FastifyPluginAsyncZod<UserRoutesOptions> = async (app, 
       : new HttpProblem(403, 'READ_ONLY', 'a viewer reads everything and changes nothing')
   }
 
-  app.get('/users/:userId', { config, schema: readSchema }, async (request) => {
+  app.get('/users/:userId', { schema: readSchema }, async (request) => {
     const { userId } = request.params
     const user = await findUser(pool, userId)
     if (!user) throw userNotFound(userId)
     return { user }
   })
 
-  app.get('/users', { config, schema: listSchema, onRequest }, async () => ({
+  app.get('/users', { schema: listSchema, onRequest }, async () => ({
     users: await listAccounts(pool, idleSeconds),
   }))
 
-  app.post('/users', { config, schema: createSchema, onRequest }, async (request, reply) => {
+  app.post('/users', { schema: createSchema, onRequest }, async (request, reply) => {
     const user = await createUser(pool, request.body, actorOf(request)).catch(toProblem)
     reply.code(201).header('location', `${request.url.split('?', 1)[0]}/${user.id}`)
     return { user: await requireAccount(user.id) }
   })
 
-  app.patch('/users/:userId', { config, schema: changeSchema, onRequest }, async (request) => {
+  app.patch('/users/:userId', { schema: changeSchema, onRequest }, async (request) => {
     const { userId } = request.params
     if (request.body.password !== undefined && callerOf(request).id === userId)
       throw new HttpProblem(403, 'FORBIDDEN', 'change your own password with POST /auth/password')

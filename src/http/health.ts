@@ -1,4 +1,4 @@
-import { type FastifyPluginAsyncZod, jsonSchemaTransform } from 'fastify-type-provider-zod'
+import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import { type Health, healthForAll } from '../contract/health.ts'
 import { problem } from '../contract/problem.ts'
@@ -24,7 +24,6 @@ export interface HealthOptions {
   readHealth: () => Promise<Health>
 }
 
-const config = { swaggerTransform: jsonSchemaTransform }
 const tags = ['health']
 
 const liveSchema = {
@@ -72,9 +71,9 @@ export const healthRoutes: FastifyPluginAsyncZod<HealthOptions> = async (app, op
   prepareScope(app)
   const refuseOtherMethods = trackMethods(app)
 
-  app.get('/live', { config, schema: liveSchema }, async () => ({ status: 'ok' as const }))
+  app.get('/live', { schema: liveSchema }, async () => ({ status: 'ok' as const }))
 
-  app.get('/ready', { config, schema: readySchema }, async (request, reply) => {
+  app.get('/ready', { schema: readySchema }, async (request, reply) => {
     const database = await findDatabaseProblem()
     const { verbose = 'false' } = request.query
     const reasons = [...(database === undefined ? [] : [database]), ...executorReasons()]

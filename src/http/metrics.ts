@@ -1,4 +1,4 @@
-import { type FastifyPluginAsyncZod, jsonSchemaTransform } from 'fastify-type-provider-zod'
+import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import { trackMethods } from './allowed-methods.ts'
 import { requireBearer } from './bearer.ts'
@@ -12,7 +12,6 @@ export interface MetricsOptions {
   token: string | undefined
 }
 
-const config = { swaggerTransform: jsonSchemaTransform }
 const schema = {
   summary: 'Metrics of the process and its tasks, for Prometheus',
   description: 'Needs the token that METRICS_TOKEN sets, if it is set: `Authorization: Bearer …`.',
@@ -32,7 +31,7 @@ export const metricsRoute: FastifyPluginAsyncZod<MetricsOptions> = async (app, {
   prepareScope(app)
   if (token !== undefined) app.addHook('onRequest', async (request) => requireBearer(request, token))
   const refuseOtherMethods = trackMethods(app)
-  app.get('/metrics', { config, schema }, async (_request, reply) => {
+  app.get('/metrics', { schema }, async (_request, reply) => {
     const text = await metrics.read()
     return reply.type(metrics.contentType).send(text)
   })

@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod'
+import { jsonSchemaTransform, serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod'
 import { handleError } from './error-handling.ts'
 import { readJsonBodies } from './json-body.ts'
 import { HttpProblem } from './problems.ts'
@@ -19,6 +19,10 @@ export function prepareScope(app: FastifyInstance): void {
   // A host's serializer would replace those above. The type does not allow undefined.
   app.setReplySerializer(undefined as never)
   app.setErrorHandler(handleError)
+  // Per route, because a host's document may use another transform.
+  app.addHook('onRoute', (route) => {
+    route.config = { ...route.config, swaggerTransform: jsonSchemaTransform }
+  })
   readJsonBodies(app)
   app.addHook('onRequest', async (_request, reply) => {
     reply.headers(HEADERS)

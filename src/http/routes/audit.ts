@@ -1,9 +1,7 @@
-import { type FastifyPluginAsyncZod, jsonSchemaTransform } from 'fastify-type-provider-zod'
+import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { auditPage, auditQuery } from '../../contract/audit.ts'
 import type { TaskManager } from '../../engine/manager/manager.ts'
 import { problems } from '../responses.ts'
-
-const config = { swaggerTransform: jsonSchemaTransform }
 
 export const auditRoute: FastifyPluginAsyncZod<{ manager: TaskManager }> = async (app, { manager }) => {
   const schema = {
@@ -13,5 +11,5 @@ export const auditRoute: FastifyPluginAsyncZod<{ manager: TaskManager }> = async
     querystring: auditQuery,
     response: { 200: auditPage, ...problems(400, 401, 403) },
   }
-  app.get('/audit', { config, schema }, async (request) => manager.listAudit(request.query))
+  app.get('/audit', { schema }, async (request) => manager.listAudit(request.query))
 }

@@ -1,4 +1,4 @@
-import { type FastifyPluginAsyncZod, jsonSchemaTransform } from 'fastify-type-provider-zod'
+import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { changeTaskBody, createTaskBody, retryTaskBody } from '../../contract/requests.ts'
 import type { TaskManager } from '../../engine/manager/manager.ts'
 import { actorOf, findCallerId } from '../authorize.ts'
@@ -17,7 +17,6 @@ import {
 const ROOM_BYTES = 1_536 * 1024
 
 const tags = ['tasks']
-const config = { swaggerTransform: jsonSchemaTransform }
 
 const steerSchema = {
   tags,
@@ -41,7 +40,7 @@ export const changeTaskRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> =
       ...problems(400, 401, 403, 409, 413, 415, 503),
     },
   }
-  app.post('/tasks', { config, bodyLimit, schema: createSchema }, async (request, reply) => {
+  app.post('/tasks', { bodyLimit, schema: createSchema }, async (request, reply) => {
     const { taskType, params, ...options } = request.body
     await manager.requireTaskType(taskType)
     const created = await manager.createTask(taskType, params, {
@@ -63,18 +62,18 @@ export const changeTaskRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> =
     body: noBody,
     response: { 204: noContent, ...problems(400, 401, 403, 404, 409, 413, 415) },
   }
-  app.delete('/tasks/:taskId', { config, schema: deleteSchema }, async (request, reply) => {
+  app.delete('/tasks/:taskId', { schema: deleteSchema }, async (request, reply) => {
     await manager.deleteTask(request.params.taskId, actorOf(request))
     return reply.code(204).send()
   })
 
   const cancelSchema = { summary: 'Cancel a pending or running task', ...steerSchema }
-  app.post('/tasks/:taskId/cancel', { config, schema: cancelSchema }, async (request) =>
+  app.post('/tasks/:taskId/cancel', { schema: cancelSchema }, async (request) =>
     manager.cancelTask(request.params.taskId, actorOf(request)),
   )
 
   const retrySchema = { summary: 'Make a finished task pending again', ...steerSchema, body: retryTaskBody }
-  app.post('/tasks/:taskId/retry', { config, schema: retrySchema }, async (request) =>
+  app.post('/tasks/:taskId/retry', { schema: retrySchema }, async (request) =>
     manager.retryTask(request.params.taskId, { ...request.body, ...actorOf(request) }),
   )
 
@@ -92,12 +91,12 @@ const waitingTaskRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> = async
     body: changeTaskBody,
     response: { 200: taskAnswer, ...problems(400, 401, 403, 404, 409, 413, 415) },
   }
-  app.patch('/tasks/:taskId', { config, bodyLimit, schema: changeSchema }, async (request) =>
+  app.patch('/tasks/:taskId', { bodyLimit, schema: changeSchema }, async (request) =>
     manager.updateTask(request.params.taskId, request.body, actorOf(request)),
   )
 
   const runNowSchema = { summary: 'Make a pending task due at once', ...steerSchema }
-  app.post('/tasks/:taskId/run-now', { config, schema: runNowSchema }, async (request) =>
+  app.post('/tasks/:taskId/run-now', { schema: runNowSchema }, async (request) =>
     manager.runNow(request.params.taskId, actorOf(request)),
   )
 }

@@ -1,4 +1,4 @@
-import { type FastifyPluginAsyncZod, jsonSchemaTransform } from 'fastify-type-provider-zod'
+import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { errorGroup, errorGroupPath, errorGroupQuery, errorGroups } from '../../contract/error-groups.ts'
 import { errorGroupNotFound } from '../../engine/manager/error-groups.ts'
 import type { TaskManager } from '../../engine/manager/manager.ts'
@@ -6,7 +6,6 @@ import { actorOf } from '../authorize.ts'
 import { noBody, noQuery, problems } from '../responses.ts'
 
 const tags = ['errors']
-const config = { swaggerTransform: jsonSchemaTransform }
 
 export const errorGroupRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> = async (app, { manager }) => {
   const listSchema = {
@@ -15,7 +14,7 @@ export const errorGroupRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> =
     querystring: errorGroupQuery,
     response: { 200: errorGroups, ...problems(400, 401, 403) },
   }
-  app.get('/error-groups', { config, schema: listSchema }, async (request) => ({
+  app.get('/error-groups', { schema: listSchema }, async (request) => ({
     errorGroups: await manager.listErrorGroups(request.query),
   }))
 
@@ -26,7 +25,7 @@ export const errorGroupRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> =
     querystring: noQuery,
     response: { 200: errorGroup, ...problems(400, 401, 403, 404) },
   }
-  app.get('/error-groups/:groupId', { config, schema: readSchema }, async ({ params: { groupId } }) => {
+  app.get('/error-groups/:groupId', { schema: readSchema }, async ({ params: { groupId } }) => {
     const group = await manager.getErrorGroup(groupId)
     if (!group) throw errorGroupNotFound(groupId)
     return group
@@ -40,12 +39,12 @@ export const errorGroupRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> =
     response: { 200: errorGroup, ...problems(400, 401, 403, 404, 413, 415) },
   }
   const seenSchema = { summary: 'Mark an error group as seen', ...markSchema }
-  app.post('/error-groups/:groupId/seen', { config, schema: seenSchema }, async (request) =>
+  app.post('/error-groups/:groupId/seen', { schema: seenSchema }, async (request) =>
     manager.markErrorGroupSeen(request.params.groupId, actorOf(request)),
   )
 
   const unseenSchema = { summary: 'Mark an error group as not seen', ...markSchema }
-  app.post('/error-groups/:groupId/unseen', { config, schema: unseenSchema }, async (request) =>
+  app.post('/error-groups/:groupId/unseen', { schema: unseenSchema }, async (request) =>
     manager.markErrorGroupUnseen(request.params.groupId, actorOf(request)),
   )
 }

@@ -1,4 +1,4 @@
-import { type FastifyPluginAsyncZod, jsonSchemaTransform } from 'fastify-type-provider-zod'
+import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import { watchTasksQuery } from '../../contract/requests.ts'
 import type { FollowOptions, TaskFeed } from '../../engine/feed/feed.ts'
@@ -8,7 +8,6 @@ import { noQuery, problems, taskIdPath } from '../responses.ts'
 import { creatorFor, findOwnerId } from '../roles.ts'
 import { whileAuthorized } from '../while-authorized.ts'
 
-const config = { swaggerTransform: jsonSchemaTransform }
 /** @fastify/compress would buffer events. */
 const uncompressed = { compress: false } as const
 const tags = ['tasks']
@@ -44,7 +43,7 @@ export const eventRoutes: FastifyPluginAsyncZod<EventRoutesOptions> = async (app
       ...problems(400, 401, 403, 429, 503),
     },
   }
-  app.get('/tasks/events', { ...uncompressed, config, schema: allSchema }, async (request, reply) => {
+  app.get('/tasks/events', { ...uncompressed, schema: allSchema }, async (request, reply) => {
     const createdBy = creatorFor(request, request.query.createdBy)
     const follow = ({ signal, ...options }: FollowOptions) =>
       feed.followAll({ ...options, signal: whileAuthorized(request, signal, reauthorize), createdBy })
@@ -65,7 +64,7 @@ export const eventRoutes: FastifyPluginAsyncZod<EventRoutesOptions> = async (app
       ...problems(400, 401, 403, 404, 429, 503),
     },
   }
-  app.get('/tasks/:taskId/events', { ...uncompressed, config, schema: oneSchema }, async (request, reply) => {
+  app.get('/tasks/:taskId/events', { ...uncompressed, schema: oneSchema }, async (request, reply) => {
     const { taskId } = request.params
     const afterId = request.headers['last-event-id']
     const createdBy = findOwnerId(request)

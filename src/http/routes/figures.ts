@@ -1,10 +1,8 @@
-import { type FastifyPluginAsyncZod, jsonSchemaTransform } from 'fastify-type-provider-zod'
+import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { health } from '../../contract/health.ts'
 import { overview, overviewByType, overviewByTypeQuery, overviewQuery } from '../../contract/overview.ts'
 import type { TaskManager } from '../../engine/manager/manager.ts'
 import { noQuery, problems } from '../responses.ts'
-
-const config = { swaggerTransform: jsonSchemaTransform }
 
 export const figureRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> = async (app, { manager }) => {
   const overviewSchema = {
@@ -13,7 +11,7 @@ export const figureRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> = asy
     querystring: overviewQuery,
     response: { 200: overview, ...problems(400, 401, 403) },
   }
-  app.get('/overview', { config, schema: overviewSchema }, async (request) => manager.overview(request.query))
+  app.get('/overview', { schema: overviewSchema }, async (request) => manager.overview(request.query))
 
   const byTypeSchema = {
     summary: 'What happened to tasks lately, and what waits, type by type',
@@ -21,7 +19,7 @@ export const figureRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> = asy
     querystring: overviewByTypeQuery,
     response: { 200: overviewByType, ...problems(400, 401, 403) },
   }
-  app.get('/overview/types', { config, schema: byTypeSchema }, async (request) =>
+  app.get('/overview/types', { schema: byTypeSchema }, async (request) =>
     manager.overviewByType(request.query),
   )
 
@@ -31,5 +29,5 @@ export const figureRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> = asy
     querystring: noQuery,
     response: { 200: health, ...problems(400, 401, 403) },
   }
-  app.get('/health', { config, schema: healthSchema }, async () => manager.health())
+  app.get('/health', { schema: healthSchema }, async () => manager.health())
 }

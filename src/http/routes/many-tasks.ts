@@ -1,4 +1,4 @@
-import { type FastifyPluginAsyncZod, jsonSchemaTransform } from 'fastify-type-provider-zod'
+import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { bulkAnswer, bulkBody } from '../../contract/bulk.ts'
 import { taskStats } from '../../contract/stats.ts'
 import type { TaskManager } from '../../engine/manager/manager.ts'
@@ -9,7 +9,6 @@ import { bulkOf } from '../roles.ts'
 const BULK_BODY_LIMIT = 384 * 1024
 
 const tags = ['tasks']
-const config = { swaggerTransform: jsonSchemaTransform }
 
 export const manyTasksRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> = async (app, { manager }) => {
   const statsSchema = {
@@ -18,7 +17,7 @@ export const manyTasksRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> = 
     querystring: noQuery,
     response: { 200: taskStats, ...problems(400, 401, 403) },
   }
-  app.get('/tasks/stats', { config, schema: statsSchema }, async () => manager.stats())
+  app.get('/tasks/stats', { schema: statsSchema }, async () => manager.stats())
 
   const bulkSchema = {
     summary: 'Cancel, retry or delete many tasks',
@@ -27,7 +26,7 @@ export const manyTasksRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> = 
     body: bulkBody,
     response: { 200: bulkAnswer, ...problems(400, 401, 403, 413, 415) },
   }
-  app.post('/tasks/bulk', { config, bodyLimit: BULK_BODY_LIMIT, schema: bulkSchema }, async (request) =>
+  app.post('/tasks/bulk', { bodyLimit: BULK_BODY_LIMIT, schema: bulkSchema }, async (request) =>
     bulkOf(request, manager, request.body),
   )
 }

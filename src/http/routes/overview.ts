@@ -1,4 +1,4 @@
-import { type FastifyPluginAsyncZod, jsonSchemaTransform } from 'fastify-type-provider-zod'
+import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { executorRuns } from '../../contract/task.ts'
 import { TaskError } from '../../engine/definition/errors.ts'
 import type { TaskManager } from '../../engine/manager/manager.ts'
@@ -15,13 +15,10 @@ import {
   taskTypesAnswer,
 } from '../responses.ts'
 
-const config = { swaggerTransform: jsonSchemaTransform }
-
 export const overviewRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> = async (app, { manager }) => {
   app.get(
     '/task-types',
     {
-      config,
       schema: {
         summary: 'List the registered task types',
         tags: ['task types'],
@@ -40,19 +37,18 @@ export const overviewRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> = a
     response: { 200: taskTypeAnswer, ...problems(400, 401, 403, 404, 413, 415) },
   }
   const pauseSchema = { summary: 'Pause a task type: none of its tasks starts', ...steerSchema }
-  app.post('/task-types/:taskType/pause', { config, schema: pauseSchema }, async (request) =>
+  app.post('/task-types/:taskType/pause', { schema: pauseSchema }, async (request) =>
     orNotFound(() => manager.pauseTaskType(request.params.taskType, actorOf(request))),
   )
 
   const resumeSchema = { summary: 'Resume a paused task type', ...steerSchema }
-  app.post('/task-types/:taskType/resume', { config, schema: resumeSchema }, async (request) =>
+  app.post('/task-types/:taskType/resume', { schema: resumeSchema }, async (request) =>
     orNotFound(() => manager.resumeTaskType(request.params.taskType, actorOf(request))),
   )
 
   app.get(
     '/executors',
     {
-      config,
       schema: {
         summary: 'List the executors',
         tags: ['executors'],
@@ -70,7 +66,7 @@ export const overviewRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> = a
     querystring: noQuery,
     response: { 200: executorRuns, ...problems(400, 401, 403) },
   }
-  app.get('/executors/:executorId/runs', { config, schema: runsSchema }, async (request) =>
+  app.get('/executors/:executorId/runs', { schema: runsSchema }, async (request) =>
     manager.listExecutorRuns(request.params.executorId),
   )
 }

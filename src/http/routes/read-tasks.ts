@@ -1,4 +1,4 @@
-import { type FastifyPluginAsyncZod, jsonSchemaTransform } from 'fastify-type-provider-zod'
+import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import {
   type ListTasksQuery,
   listLogsQuery,
@@ -13,8 +13,6 @@ import { noQuery, problems, taskAnswer, taskIdPath, taskLogAnswer } from '../res
 import { creatorFor } from '../roles.ts'
 
 const tags = ['tasks']
-// Per route, because a host's document may use another transform.
-const config = { swaggerTransform: jsonSchemaTransform }
 
 export const readTaskRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> = async (app, { manager }) => {
   const listSchema = {
@@ -23,7 +21,7 @@ export const readTaskRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> = a
     querystring: listTasksQuery,
     response: { 200: taskList, ...problems(400, 401, 403) },
   }
-  app.get('/tasks', { config, schema: listSchema }, async (request) => {
+  app.get('/tasks', { schema: listSchema }, async (request) => {
     refuseDeepPages(request.query)
     const createdBy = creatorFor(request, request.query.createdBy)
     return manager.listTasks({ ...request.query, createdBy })
@@ -36,7 +34,7 @@ export const readTaskRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> = a
     querystring: noQuery,
     response: { 200: taskAnswer, ...problems(400, 401, 403, 404) },
   }
-  app.get('/tasks/:taskId', { config, schema: detailSchema }, async ({ params: { taskId } }) => {
+  app.get('/tasks/:taskId', { schema: detailSchema }, async ({ params: { taskId } }) => {
     const task = await manager.getTask(taskId)
     if (!task) throw taskNotFound(taskId)
     return task
@@ -49,7 +47,7 @@ export const readTaskRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> = a
     querystring: listLogsQuery,
     response: { 200: taskLogAnswer, ...problems(400, 401, 403, 404) },
   }
-  app.get('/tasks/:taskId/logs', { config, schema: logsSchema }, async (request) =>
+  app.get('/tasks/:taskId/logs', { schema: logsSchema }, async (request) =>
     manager.listLogs(request.params.taskId, request.query),
   )
 }

@@ -1,4 +1,4 @@
-import { type FastifyPluginAsyncZod, jsonSchemaTransform } from 'fastify-type-provider-zod'
+import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import {
   changeScheduleBody,
   createScheduleBody,
@@ -24,11 +24,9 @@ import {
 const bodyLimit = 4 * MAX_SCHEDULE_PARAMS_BYTES
 
 const tags = ['schedules']
-const config = { swaggerTransform: jsonSchemaTransform }
 
 export const scheduleRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> = async (app, options) => {
   await app.register(readRoutes, options)
-  await app.register(tickRoutes, options)
   await app.register(changeRoutes, options)
   await app.register(runRoute, options)
 }
@@ -42,7 +40,7 @@ const readRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> = async (app, 
     querystring: noQuery,
     response: { 200: schedulesAnswer, ...problems(400, 401, 403) },
   }
-  app.get('/schedules', { config, schema: listSchema }, async () => ({
+  app.get('/schedules', { schema: listSchema }, async () => ({
     schedules: await manager.listSchedules(),
   }))
 
@@ -51,11 +49,22 @@ const readRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> = async (app, 
     ...one,
     response: { 200: scheduleAnswer, ...problems(400, 401, 403, 404) },
   }
-  app.get('/schedules/:name', { config, schema: readSchema }, async ({ params: { name } }) => {
+  app.get('/schedules/:name', { schema: readSchema }, async ({ params: { name } }) => {
     const schedule = await manager.getSchedule(name)
     if (!schedule) throw new TaskError('SCHEDULE_NOT_FOUND', `there is no schedule ${JSON.stringify(name)}`)
     return schedule
   })
+
+  const ticksSchema = {
+    summary: 'List the newest and the next ticks of the schedules, by name',
+    tags,
+    querystring: noQuery,
+    response: { 200: scheduleTicksList, ...problems(400, 401, 403) },
+  }
+  // Apart from `/schedules/…`, where each name is that of a schedule.
+  app.get('/schedule-ticks', { schema: ticksSchema }, async () => ({
+    schedules: await manager.listScheduleTicks(),
+  }))
 }
 
 const changeRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> = async (app, { manager }) => {
@@ -66,7 +75,7 @@ const changeRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> = async (app
     body: createScheduleBody,
     response: { 201: scheduleAnswer, ...problems(400, 401, 403, 409, 413, 415) },
   }
-  app.post('/schedules', { config, bodyLimit, schema: createSchema }, async (request, reply) => {
+  app.post('/schedules', { bodyLimit, schema: createSchema }, async (request, reply) => {
     const { taskType, ...options } = request.body
     await manager.requireTaskType(taskType)
     const schedule = await manager.createSchedule({ ...options, task: taskType }, actorOf(request))
@@ -82,7 +91,7 @@ const changeRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> = async (app
     body: changeScheduleBody,
     response: { 200: scheduleAnswer, ...problems(400, 401, 403, 404, 413, 415) },
   }
-  app.patch('/schedules/:name', { config, bodyLimit, schema: changeSchema }, async (request) => {
+  app.patch('/schedules/:name', { bodyLimit, schema: changeSchema }, async (request) => {
     const { taskType, ...changes } = request.body
     const actor = actorOf(request)
     if (taskType === undefined) return manager.updateSchedule(request.params.name, changes, actor)
@@ -96,23 +105,10 @@ const changeRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> = async (app
     body: noBody,
     response: { 204: noContent, ...problems(400, 401, 403, 404, 413, 415) },
   }
-  app.delete('/schedules/:name', { config, schema: deleteSchema }, async (request, reply) => {
+  app.delete('/schedules/:name', { schema: deleteSchema }, async (request, reply) => {
     await manager.deleteSchedule(request.params.name, actorOf(request))
     return reply.code(204).send()
   })
-}
-
-/** Apart from `/schedules/…`, where each name is that of a schedule. */
-const tickRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> = async (app, { manager }) => {
-  const pastSchema = {
-    summary: 'List the newest and the next ticks of the schedules, by name',
-    tags,
-    querystring: noQuery,
-    response: { 200: scheduleTicksList, ...problems(400, 401, 403) },
-  }
-  app.get('/schedule-ticks', { config, schema: pastSchema }, async () => ({
-    schedules: await manager.listScheduleTicks(),
-  }))
 }
 
 const runRoute: FastifyPluginAsyncZod<{ manager: TaskManager }> = async (app, { manager }) => {
@@ -122,7 +118,7 @@ const runRoute: FastifyPluginAsyncZod<{ manager: TaskManager }> = async (app, { 
     body: noBody,
     response: { 201: createdTaskAnswer, ...problems(400, 401, 403, 404, 413, 415) },
   }
-  app.post('/schedules/:name/run', { config, schema: runSchema }, async (request, reply) => {
+  app.post('/schedules/:name/run', { schema: runSchema }, async (request, reply) => {
     const options = { createdBy: findCallerId(request), ...actorOf(request) }
     const created = await manager.runSchedule(request.params.name, options)
     return reply
