@@ -14,6 +14,7 @@ import {
   TaskError,
   type TaskErrorCode,
 } from '../engine/definition/errors.ts'
+import { toPointer } from '../engine/definition/pointer.ts'
 import { isError, isInstance, readThrown } from '../engine/definition/thrown.ts'
 
 /** Bounds the response to a body full of unknown keys. */
@@ -204,14 +205,9 @@ function toFieldProblems({
   const base = instancePath === '/' ? '' : instancePath
   if (keyword === 'unrecognized_keys' && Array.isArray(params.keys)) {
     return params.keys.slice(0, MAX_PROBLEMS).map((key) => ({
-      pointer: `${base}/${escapeKey(String(key))}`,
+      pointer: base + toPointer([String(key)]),
       detail: 'is not known here',
     }))
   }
   return [{ pointer: base, detail: message ?? 'is invalid' }]
-}
-
-/** RFC 6901. */
-function escapeKey(key: string): string {
-  return key.replaceAll('~', '~0').replaceAll('/', '~1')
 }

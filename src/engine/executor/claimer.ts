@@ -107,8 +107,8 @@ export class Claimer {
     }
   }
 
-  recheck(taskType?: string): void {
-    this.#limited.recheck(taskType)
+  recheck(): void {
+    this.#limited.recheck()
   }
 
   rescan(): void {

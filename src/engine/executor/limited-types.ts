@@ -57,9 +57,8 @@ export class LimitedTypes {
     this.#open.add(taskType)
   }
 
-  recheck(taskType?: string): void {
-    if (taskType === undefined) this.#closedUntil.clear()
-    else this.#closedUntil.delete(taskType)
+  recheck(): void {
+    this.#closedUntil.clear()
     this.#wakeCount += 1
   }
 

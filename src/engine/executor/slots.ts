@@ -27,10 +27,6 @@ export class Slots {
     this.#idle.resolve()
   }
 
-  get size(): number {
-    return this.#size
-  }
-
   get running(): number {
     return this.#running.size
   }

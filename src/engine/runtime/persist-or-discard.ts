@@ -10,16 +10,10 @@ interface Context {
 /** SQLSTATEs caused by the written values; any other error affects all items. */
 const DATA_ERROR = /^(22|23|44|54|P0)/
 
-/** For output: a write that fails permanently must not keep a task from ending. It is discarded and reported. */
-export async function persistOrDiscard<T>(
-  what: string,
-  write: () => Promise<T>,
-  context: Context,
-): Promise<T | undefined> {
-  return (await persistEachOrDiscard(what, [undefined], write, context))[0]
-}
-
-/** The same for many items: halves of a refused batch are retried until the bad item is alone. */
+/**
+ * For output: a write that fails permanently must not keep a task from ending. It is discarded and reported. Halves of a
+ * refused batch are retried until the bad item is alone.
+ */
 export async function persistEachOrDiscard<Item, T>(
   what: string,
   items: readonly Item[],

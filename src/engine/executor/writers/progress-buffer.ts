@@ -1,7 +1,7 @@
 import type { Database } from '../../../db/database.ts'
 import type { TaskEvents } from '../../runtime/events.ts'
 import { FlushLoop } from '../../runtime/flush-loop.ts'
-import { persistEachOrDiscard, persistOrDiscard } from '../../runtime/persist-or-discard.ts'
+import { persistEachOrDiscard } from '../../runtime/persist-or-discard.ts'
 import { type Fence, runKey } from '../../store/fence.ts'
 import { type ProgressUpdate, writeLockedProgress, writeProgress } from '../../store/output.ts'
 
@@ -73,6 +73,7 @@ export class ProgressBuffer {
 
   async #writeLocked(update: ProgressUpdate): Promise<boolean> {
     const write = () => writeLockedProgress(this.#db, update)
-    return (await persistOrDiscard('progress', write, this.#context)) ?? true
+    const [written = true] = await persistEachOrDiscard('progress', [update], write, this.#context)
+    return written
   }
 }
