@@ -6,4 +6,4 @@ SELECT "span_minutes", "at", '', "source", array_agg("n" ORDER BY "i")
          WHERE "task_type" <> ''
          GROUP BY 1, 2, 3, 4) AS "summed"
  GROUP BY 1, 2, 4
-    ON CONFLICT DO NOTHING;
+    ON CONFLICT ("span_minutes", "at", "task_type", "source") DO UPDATE SET "figures" = excluded."figures";

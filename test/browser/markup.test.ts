@@ -117,7 +117,8 @@ async function fillWithMarkup(): Promise<string[]> {
     const numbered = /^(name|unique_key|username)$/.test(name) ? `$1 || ctid::text` : '$1'
     const set = type === 'ARRAY' ? 'array[$1]' : numbered
     await database.pool
-      .query(`update ${table} set ${name} = ${set}`, [value])
+      // The type of figures of all types stays empty.
+      .query(`update ${table} set ${name} = ${set} where ${name}::text is distinct from ''`, [value])
       .catch((error: Error & { code?: string }) => {
         if (!error.code?.startsWith('23')) throw error
         refused.push(where)
