@@ -137,8 +137,9 @@ describe('stats', () => {
          from generate_series(1, 12000) n`,
     )
     await tables.pool.query(
-      `insert into async_tasks (task_id, task_type, status)
-       select 'task_p' || n, 'common', 'pending' from generate_series(1, 10001) n`,
+      // Not due: tasks that are due for a while without an executor are marked.
+      `insert into async_tasks (task_id, task_type, status, run_at)
+       select 'task_p' || n, 'common', 'pending', now() + interval '1 hour' from generate_series(1, 10001) n`,
     )
     for (let i = 0; i < 5; i += 1) await tables.insert({ task_type: 'common', ...inStatus('running') })
     const stats = await tables.createManager().manager.stats()
