@@ -36,7 +36,8 @@ export async function* watchTask(
     if (event === 'end') return { event: { type: 'end', task: decodeDetail(JSON.parse(data)) }, isNews: true }
     if (event === 'task') {
       const task = decodeDetail(JSON.parse(data))
-      return isNewTask(task) ? { event: { type: 'task', task }, isNews: true } : undefined
+      // Also one that is as before: the caller may have shown a change that was taken back between two reads.
+      return { event: { type: 'task', task }, isNews: isNewTask(task) }
     }
     if (event === 'step') {
       return { event: { type: 'step', step: decodeStep(JSON.parse(data)) }, isNews: true }

@@ -7,6 +7,7 @@ import {
   type TasksWatchEvent,
   type WatchConnection,
 } from '../../src/client/index.ts'
+import { withTransaction } from '../../src/db/client.ts'
 import { createTaskRegistry } from '../../src/engine/definition/registry.ts'
 import { ADMIN, type BundledServer, logIn, startBundledServer } from '../http/bundled-server.ts'
 import { createGate } from '../support/engine.ts'
@@ -66,6 +67,22 @@ describe('watch', () => {
     expect(lines).toEqual(EXPECTED)
     expect(last).toEqual({ type: 'end', task: await clientOf(address).getTask(taskId) })
     expect(connections).toEqual(['connecting', 'live'])
+  })
+
+  test('reports a change that was taken back before it was read: a caller may have shown it', async () => {
+    const { taskId } = await server.app.tasks.createTask(talk, {}, { delayMs: 3_600_000, priority: 5 })
+    const events = clientOf(address).watch(taskId)
+    const first = await events.next()
+    expect(first.value).toMatchObject({ type: 'task', task: { priority: 5 } })
+    const next = events.next()
+    await withTransaction(server.database.pool, async (client) => {
+      for (const priority of [9, 5]) {
+        const set = 'update async_tasks set priority = $2, changed_at = clock_timestamp() where task_id = $1'
+        await client.query(set, [taskId, priority])
+      }
+    })
+    expect(await next).toEqual(first)
+    await events.return(undefined)
   })
 
   test('goes on where it was when the connection breaks', async () => {
