@@ -18,7 +18,7 @@ import { prepareSession } from './session.ts'
  * lock, silently skips entries older than the newest applied one, and needs a privilege for CREATE SCHEMA.
  *
  * One connection holds a session lock, so that processes that start together queue. Each missing entry is applied in a
- * transaction of its own, and waits for its locks as in `table-locks.ts`.
+ * transaction of its own, and takes its locks as `table-locks.ts` describes.
  */
 
 export type { MigrationHistory }

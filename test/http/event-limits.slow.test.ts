@@ -29,7 +29,7 @@ async function startSilentStream(limits: ConstructorParameters<typeof EventStrea
   return { app, url }
 }
 
-test('a stream ends after a while, so that whoever opens it again is asked who it is', async () => {
+test('a stream ends after a while: a viewer that reopens it is authorized again', async () => {
   const { url } = await startSilentStream({ lifeMs: 200 })
   await using stream = await openEvents(url)
   expect(await stream.rest()).toEqual([])

@@ -66,7 +66,7 @@ describe('GET /metrics', () => {
         'async_tasks_tasks{task_type="bad",status="failed"}': 1,
       })
     const text = await scrape()
-    for (const told of [taskId, 'no address on file']) expect(text).not.toContain(told)
+    for (const secret of [taskId, 'no address on file']) expect(text).not.toContain(secret)
   })
 
   test('says that the executor stops, and is for GET without parameters', async () => {

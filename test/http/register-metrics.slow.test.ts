@@ -103,7 +103,7 @@ describe.each(CLIENTS)("a host's registry of %s", (name, makeRegistry) => {
         [`async_tasks_tasks{task_type="${type}",status="running"}`]: 1,
       })
     const text = await registry.metrics()
-    for (const told of [taskId, 'no address on file']) expect(text).not.toContain(told)
+    for (const secret of [taskId, 'no address on file']) expect(text).not.toContain(secret)
   })
 
   test('refuses them twice, and then has not a part of them', async () => {

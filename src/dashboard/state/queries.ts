@@ -90,7 +90,7 @@ export const schedulesQuery = queryOptions({
   refetchInterval: every(5_000),
 })
 
-/** Who is logged in, where the page has a log-in of its own. */
+/** The user who is logged in on this page; unused where the host logs people in. */
 export const meQuery = queryOptions({
   queryKey: ['me'],
   queryFn: ({ signal }) => client.me({ signal }),

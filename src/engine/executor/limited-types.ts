@@ -30,7 +30,7 @@ export class LimitedTypes {
   readonly #permitAt = new Map<string, { readonly at: number; readonly keyed: boolean }>()
   /** Those whose starts count by key. */
   readonly #keyed: ReadonlySet<string>
-  /** Those of which each key has permits of its own. */
+  /** Types with a limit for each key. */
   readonly #withKeys: ReadonlySet<string>
   readonly #pollIntervalMs: number
   readonly #open = new Set<string>()
