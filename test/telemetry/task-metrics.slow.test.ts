@@ -22,26 +22,21 @@ const executor = null
 const taskTypes = ['registered']
 const health = async () => ({ level: 'green' as const, reasons: [] })
 
+type Sources = ConstructorParameters<typeof TaskMetrics>[0]
+
+const create = (given: Pick<Sources, 'stats' | 'findDatabaseProblem'> & Partial<Sources>) =>
+  new TaskMetrics({ events: new TaskEvents(), taskTypes, executor, health, ...given })
+
 test('every trouble is counted, from zero on', async () => {
   const events = new TaskEvents()
-  const counters = () =>
-    new TaskMetrics({ events, taskTypes, executor, health, stats: outage, findDatabaseProblem: isAway })
-      .read()
-      .then(samplesOf)
+  const counters = () => create({ events, stats: outage, findDatabaseProblem: isAway }).read().then(samplesOf)
   expect(await counters()).toMatchObject({
     async_tasks_rescued_total: 0,
     'async_tasks_attempts_total{task_type="registered",outcome="failed"}': 0,
     'async_tasks_late_writes_total{what="log"}': 0,
     'async_tasks_loop_failures_total{loop="heartbeat"}': 0,
   })
-  const metrics = new TaskMetrics({
-    events,
-    taskTypes,
-    executor,
-    health,
-    stats: outage,
-    findDatabaseProblem: isAway,
-  })
+  const metrics = create({ events, stats: outage, findDatabaseProblem: isAway })
   const lost = { taskId: 'task_1', taskType: 'lost' }
   events.emit('rescued', { tasks: [{ ...lost, attempt: 1, status: 'pending', error: 'x' }] })
   events.emit('late', { ...lost, attempt: 1, what: 'completion' })
@@ -72,12 +67,7 @@ async function otherThan(first: Promise<string>, metrics: TaskMetrics): Promise<
 }
 
 describe('the state of the table', () => {
-  const read = async (
-    sources: Pick<ConstructorParameters<typeof TaskMetrics>[0], 'stats' | 'findDatabaseProblem'>,
-  ) =>
-    samplesOf(
-      await new TaskMetrics({ events: new TaskEvents(), taskTypes, executor, health, ...sources }).read(),
-    )
+  const read = async (sources: Parameters<typeof create>[0]) => samplesOf(await create(sources).read())
 
   test('is told with its age', async () => {
     expect(await read({ stats: async () => STATS, findDatabaseProblem: isUp })).toMatchObject({
@@ -102,15 +92,7 @@ describe('the state of the table', () => {
   test('goes with the database, although it was counted before', async () => {
     let problem: string | undefined
     const findDatabaseProblem = async () => problem
-    const sources = {
-      events: new TaskEvents(),
-      taskTypes,
-      executor,
-      health,
-      stats: async () => STATS,
-      findDatabaseProblem,
-    }
-    const metrics = new TaskMetrics(sources)
+    const metrics = create({ stats: async () => STATS, findDatabaseProblem })
     expect(namesIn(samplesOf(await metrics.read()))).toEqual(expect.arrayContaining(OF_THE_TABLE))
     problem = 'the database cannot be reached'
     const names = async () => namesIn(samplesOf(await metrics.read()))
@@ -123,15 +105,7 @@ describe('the state of the table', () => {
       asked += 1
       return asked === 1 ? Promise.resolve(STATS) : Promise.reject(new Error('no more'))
     }
-    const sources = {
-      events: new TaskEvents(),
-      taskTypes,
-      executor,
-      health,
-      stats,
-      findDatabaseProblem: isUp,
-    }
-    const metrics = new TaskMetrics(sources)
+    const metrics = create({ stats, findDatabaseProblem: isUp })
     const first = metrics.read()
     expect(metrics.read()).toBe(first)
     await first
@@ -142,15 +116,7 @@ describe('the state of the table', () => {
 
   test('that cannot be read for another reason is an error, the next time too', async () => {
     const stats = () => Promise.reject(Object.assign(new Error('permission denied'), { code: '42501' }))
-    const sources = {
-      events: new TaskEvents(),
-      taskTypes,
-      executor,
-      health,
-      stats,
-      findDatabaseProblem: isUp,
-    }
-    const metrics = new TaskMetrics(sources)
+    const metrics = create({ stats, findDatabaseProblem: isUp })
     const first = metrics.read()
     await expect(first).rejects.toThrow('permission denied')
     const { answer } = await otherThan(first, metrics)
@@ -160,14 +126,7 @@ describe('the state of the table', () => {
   test('is that of the last count while the next one takes longer than a scrape waits', async () => {
     const counts = [Promise.resolve(STATS), new Promise<TaskStats>(() => {})]
     const stats = () => (counts.length > 1 ? counts.shift() : counts[0]) as Promise<TaskStats>
-    const metrics = new TaskMetrics({
-      events: new TaskEvents(),
-      taskTypes,
-      executor,
-      health,
-      stats,
-      findDatabaseProblem: isUp,
-    })
+    const metrics = create({ stats, findDatabaseProblem: isUp })
     const age = async () => samplesOf(await metrics.read()).async_tasks_count_age_seconds
     expect(await age()).toBeLessThan(1)
     await expect.poll(age, PATIENCE).toBeGreaterThan(1)
@@ -177,18 +136,11 @@ describe('the state of the table', () => {
 })
 
 test('what Node tells of its process comes along once it is measured', async () => {
-  const sources = {
-    events: new TaskEvents(),
-    taskTypes,
-    executor,
-    health,
-    stats: outage,
-    findDatabaseProblem: isAway,
-  }
-  const before = samplesOf(await new TaskMetrics(sources).read())
+  const sources = { stats: outage, findDatabaseProblem: isAway }
+  const before = samplesOf(await create(sources).read())
   expect(namesIn(before).every((name) => name.startsWith('async_tasks_'))).toBe(true)
   measureProcess()
-  const samples = samplesOf(await new TaskMetrics(sources).read())
+  const samples = samplesOf(await create(sources).read())
   expect(samples.process_resident_memory_bytes).toBeGreaterThan(10_000_000)
   expect(namesIn(samples)).toContain('nodejs_eventloop_lag_p99_seconds')
 })
