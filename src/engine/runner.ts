@@ -124,7 +124,8 @@ export class TaskRunner {
     this.findDatabaseProblem = watchDatabase(() => ping(shared.pool))
     this.#db = db
     this.#figures = new FigureCounter(db, events)
-    this.#runs = executor ? new RunRecorder(db, executor.id, events) : undefined
+    const runsSince = (taskId: string, attempt: number) => executor?.runsSince(taskId, attempt)
+    this.#runs = executor ? new RunRecorder(db, executor.id, { events, runsSince }) : undefined
     this.#reporter = new ChangeReporter(db, events)
     this.#notifier = notifier
     this.manager = manager

@@ -72,7 +72,12 @@ export class TaskExecutor {
 
   /** Whether it runs this attempt. */
   holds(taskId: string, attempt: number): boolean {
-    return this.#parts?.slots.find(taskId, attempt) !== undefined
+    return this.runsSince(taskId, attempt) !== undefined
+  }
+
+  /** When this attempt started, as `performance.now()` counts; undefined: it does not run here. */
+  runsSince(taskId: string, attempt: number): number | undefined {
+    return this.#parts?.slots.find(taskId, attempt)?.startedAt
   }
 
   /** Whether it can run tasks, and if not, why. */

@@ -7,8 +7,6 @@ import { addRuns, type EndedRun } from '../store/runs.ts'
 const FLUSH_INTERVAL_MS = 5_000
 /** Runs of a flush; the others are counted. */
 const MAX_RUNS = 30
-/** Attempts that end without an event are few: they were lost. */
-const MAX_STARTED = 10_000
 const STOP_MS = 1_000
 
 /** An ended run, with the instants of this process. */
@@ -23,21 +21,31 @@ export class RunRecorder {
   readonly #executorId: string
   readonly #events: TaskEvents
   readonly #unlisten: () => void
-  readonly #started = new Map<string, number>()
   #ended: Ended[] = []
   #omitted = 0
   #timer: NodeJS.Timeout | undefined
   #stopped = false
 
-  constructor(db: Database, executorId: string, events: TaskEvents) {
+  /** @param runsSince when an attempt started, as `performance.now()` counts; undefined: it does not run here */
+  constructor(
+    db: Database,
+    executorId: string,
+    {
+      events,
+      runsSince,
+    }: { events: TaskEvents; runsSince(taskId: string, attempt: number): number | undefined },
+  ) {
     this.#db = db
     this.#executorId = executorId
     this.#events = events
     this.#unlisten = events.listen({
-      started: (run) => this.#noteStart(run),
-      ended: ({ outcome, ...run }) => this.#add(run, outcome),
-      // Cancels of tasks that run elsewhere come here, too.
-      cancelled: (run) => this.#add(run, 'cancelled'),
+      ended: (run) => this.#add(run, run.outcome, run.durationMs),
+      cancelled: ({ taskId, taskType, attempt }) => {
+        // Cancels of tasks that run elsewhere come here, too.
+        const since = runsSince(taskId, attempt)
+        if (since !== undefined)
+          this.#add({ taskId, taskType, attempt }, 'cancelled', performance.now() - since)
+      },
     })
   }
 
@@ -65,18 +73,9 @@ export class RunRecorder {
     }
   }
 
-  #noteStart(run: RunEvent): void {
-    if (this.#started.size >= MAX_STARTED) this.#started.clear()
-    this.#started.set(keyOf(run), performance.now())
-  }
-
-  #add(run: RunEvent, outcome: EndedRun['outcome']): void {
-    const startedAt = this.#started.get(keyOf(run))
-    if (startedAt === undefined) return
-    this.#started.delete(keyOf(run))
+  #add({ taskId, taskType, attempt }: RunEvent, outcome: EndedRun['outcome'], durationMs: number): void {
     const at = performance.now()
-    const { taskId, taskType, attempt } = run
-    this.#ended.push({ taskId, taskType, attempt, outcome, durationMs: Math.round(at - startedAt), at })
+    this.#ended.push({ taskId, taskType, attempt, outcome, durationMs: Math.round(durationMs), at })
     if (this.#ended.length >= 100 * MAX_RUNS) this.#keepMostTelling()
     if (this.#stopped) return
     this.#timer ??= setTimeout(() => {
@@ -94,5 +93,3 @@ export class RunRecorder {
     this.#ended = kept
   }
 }
-
-const keyOf = ({ taskId, attempt }: Pick<RunEvent, 'taskId' | 'attempt'>) => `${taskId} ${attempt}`

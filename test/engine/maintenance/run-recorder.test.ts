@@ -4,13 +4,14 @@ import { forgetRuns } from '../../../src/engine/store/runs.ts'
 import { OTHER_EXECUTOR, SOME_EXECUTOR, useTaskTables } from '../../support/task-rows.ts'
 
 const tables = useTaskTables()
+/** Four tasks run here. */
+const runsSince = (taskId: string) => (/^task_[1-4]$/.test(taskId) ? performance.now() - 5_000 : undefined)
 const runOf = (n: number) => ({ taskId: `task_${n}`, taskType: 'a', attempt: 1 })
 
 describe('what an executor ran lately', () => {
   test('is listed with what it runs, of this executor alone', async () => {
     const { db, events, manager } = tables.createManager()
-    const recorder = new RunRecorder(db, SOME_EXECUTOR, events)
-    for (const n of [1, 2, 3, 4]) events.emit('started', { ...runOf(n), waitedMs: 0 })
+    const recorder = new RunRecorder(db, SOME_EXECUTOR, { events, runsSince })
     events.emit('ended', { ...runOf(1), outcome: 'completed', durationMs: 1 })
     events.emit('ended', { ...runOf(2), outcome: 'failed', durationMs: 1, error: 'x' })
     events.emit('cancelled', runOf(3))
@@ -31,6 +32,8 @@ describe('what an executor ran lately', () => {
       ].sort(),
     )
     expect(omitted).toBe(0)
+    const cancelled = runs.find(({ outcome }) => outcome === 'cancelled')
+    expect(Number(cancelled?.endedAt) - Number(cancelled?.startedAt)).toBeGreaterThanOrEqual(5_000)
     expect(runs.at(-1)).toMatchObject({ taskType: 'b', startedAt: started_at, endedAt: null })
     for (const { startedAt, endedAt } of runs.slice(0, -1)) {
       expect(Math.abs(Date.now() - (endedAt?.getTime() ?? 0))).toBeLessThan(60_000)
@@ -42,9 +45,8 @@ describe('what an executor ran lately', () => {
 
   test('is bounded: failures and the longest runs are kept, the others counted', async () => {
     const { db, events, manager } = tables.createManager()
-    const recorder = new RunRecorder(db, SOME_EXECUTOR, events)
+    const recorder = new RunRecorder(db, SOME_EXECUTOR, { events, runsSince })
     for (let n = 0; n < 5_000; n += 1) {
-      events.emit('started', { ...runOf(n), waitedMs: 0 })
       events.emit('ended', { ...runOf(n), outcome: n % 1_000 === 0 ? 'failed' : 'completed', durationMs: 1 })
     }
     await recorder.stop()
@@ -62,8 +64,7 @@ describe('what an executor ran lately', () => {
          from unnest($1::uuid[]) as id cross join unnest(array[10, 20, 90]) as minutes`,
       [[SOME_EXECUTOR, OTHER_EXECUTOR]],
     )
-    const recorder = new RunRecorder(db, SOME_EXECUTOR, events)
-    events.emit('started', { ...runOf(1), waitedMs: 0 })
+    const recorder = new RunRecorder(db, SOME_EXECUTOR, { events, runsSince })
     events.emit('ended', { ...runOf(1), outcome: 'completed', durationMs: 1 })
     await recorder.stop()
     const count = async () =>

@@ -49,6 +49,8 @@ export class Attempt {
   readonly task: ClaimedTask
   readonly fence: Fence
   readonly event: RunEvent
+  /** As `performance.now()` counts. */
+  readonly startedAt = performance.now()
   readonly observed: ObservedAttempt | undefined
   readonly #definition: TaskDefinition
   readonly #services: AttemptServices

@@ -36,13 +36,19 @@ export class OutcomeWriter {
   readonly #output: AttemptOutput
   readonly #services: OutcomeServices
   readonly #scrubber: Scrubber | undefined
-  readonly #startedAt = performance.now()
+  readonly #startedAt: number
   #nextDueAt: number | undefined
   /** Created by the write that failed the task. */
   #followUp: FollowUp | undefined
 
   constructor(
-    run: { task: ClaimedTask; fence: Fence; event: RunEvent; observed: ObservedAttempt | undefined },
+    run: {
+      task: ClaimedTask
+      fence: Fence
+      event: RunEvent
+      startedAt: number
+      observed: ObservedAttempt | undefined
+    },
     output: AttemptOutput,
     services: OutcomeServices,
     scrubber: Scrubber | undefined,
@@ -50,6 +56,7 @@ export class OutcomeWriter {
     this.#task = run.task
     this.#fence = run.fence
     this.#event = run.event
+    this.#startedAt = run.startedAt
     this.#observed = run.observed
     this.#output = output
     this.#services = services
