@@ -3,7 +3,7 @@ import type { CreatedTask } from '../definition/create-options.ts'
 import { TaskError } from '../definition/errors.ts'
 import { Batcher } from '../runtime/batcher.ts'
 import type { TaskEvents } from '../runtime/events.ts'
-import { insertTasks, type NewTask } from '../store/insert.ts'
+import { INSERT_PART, insertInParts, insertTasks, type NewTask } from '../store/insert.ts'
 import { type Insertion, insertAllUnique, insertUnique, isResolved } from '../store/insert-unique.ts'
 import { duePayload } from '../store/notify.ts'
 import type { TaskRow } from '../store/rows.ts'
@@ -59,7 +59,9 @@ export class CreateQueue {
 
   /** All or none. @throws TaskError `DUPLICATE_TASK`, `UNIQUE_KEY_BUSY` */
   async addAll(tasks: readonly NewTask[]): Promise<CreatedTask[]> {
-    if (!tasks.some(hasKey)) return this.#insert(tasks)
+    if (!tasks.some(hasKey)) {
+      return tasks.length > INSERT_PART ? this.#insertInParts(tasks) : this.#insert(tasks)
+    }
     const check = (insertion: Insertion) => requireAccepted(tasks, toCreated(tasks, insertion))
     const steps = { check, toEntries: entriesOf(tasks) }
     const insertion = await this.#whileBusy(() => insertAllUnique(this.#db, tasks, KEY_WAIT_MS, steps))
@@ -74,6 +76,17 @@ export class CreateQueue {
     const insertion = { created, holders: new Map() }
     this.#announce(tasks, insertion, notified)
     return toCreated(tasks, insertion)
+  }
+
+  async #insertInParts(tasks: readonly NewTask[]): Promise<CreatedTask[]> {
+    const all = new Map<string, TaskRow>()
+    const holders = new Map()
+    const detailed = await insertInParts(this.#db, tasks, (part, created) => {
+      for (const [taskId, row] of created) all.set(taskId, row)
+      return toCreated(part, { created, holders })
+    })
+    this.#announce(tasks, { created: all, holders })
+    return detailed
   }
 
   async #createUnique(task: NewUniqueTask): Promise<UniqueCreated> {

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import {
   type CallersTransaction,
   findTransactionProblem,
@@ -10,7 +11,7 @@ import { TaskError } from '../definition/errors.ts'
 import { decodeParams } from '../definition/params.ts'
 import type { TaskReference } from '../definition/task-reference.ts'
 import { publishCreates } from '../runtime/diagnostics.ts'
-import type { NewTask } from '../store/insert.ts'
+import { INSERT_PART, type NewTask } from '../store/insert.ts'
 import { type Insertion, insertIn, withdrawIn } from '../store/insert-unique.ts'
 import { duePayload } from '../store/notify.ts'
 import { requireValid, taskList } from './arguments.ts'
@@ -57,9 +58,8 @@ export class TaskCreator {
     checkTransaction(tx)
     requireValid('list of tasks', taskList, items)
     if (items.length === 0) return []
-    const { factory, redaction, tracing } = this.#parts
-    const prepared = await Promise.all(items.map((item) => factory.prepare(item)))
-    const tasks = prepared.map((task) => withAudit(task, audit))
+    const { redaction, tracing } = this.#parts
+    const tasks = await this.#prepare(items, audit)
     const references = items.map(({ task }) => task)
     const created = await (tracing
       ? tracing.createAll(
@@ -70,6 +70,21 @@ export class TaskCreator {
       : this.#insertAll(tasks, references, tx))
     publishCreates(created, tx === undefined)
     return created.map((one) => redaction.hide(one))
+  }
+
+  /** In parts, between which other work of the process goes on. */
+  async #prepare(
+    items: readonly NewTaskItem[],
+    audit: AuditedChange | undefined,
+  ): Promise<readonly NewTask[]> {
+    const tasks: NewTask[] = []
+    for (let from = 0; from < items.length; from += INSERT_PART) {
+      if (from > 0) await setImmediate()
+      const part = items.slice(from, from + INSERT_PART)
+      const prepared = await Promise.all(part.map((item) => this.#parts.factory.prepare(item)))
+      tasks.push(...prepared.map((task) => withAudit(task, audit)))
+    }
+    return tasks
   }
 
   #hideInError(tasks: readonly NewTask[], error: unknown): unknown {

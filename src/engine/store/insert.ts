@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import {
   arrayLiteral,
   type Database,
@@ -5,6 +6,7 @@ import {
   plainArray,
   type Statement,
   statement,
+  transact,
 } from '../../db/database.ts'
 import { codeOf, LIMIT_EXCEEDED, LOCK_NOT_AVAILABLE } from '../../db/errors.ts'
 import type { AuditedChange } from '../definition/actor.ts'
@@ -44,17 +46,29 @@ export const INSERTION_PARAMETERS = 15
 /** Text, because the driver of a caller's transaction may encode arrays differently. */
 export const column = (n: number, type: string) => `$${n}::text::${type}[]`
 
-// Not now(): in a caller's transaction that is its start, and the task would seem due since then.
-const CREATED_AT = 'statement_timestamp()'
+export interface InsertionText {
+  /** SQL; default: none. */
+  readonly condition?: string
+  /** SQL; default: none. */
+  readonly conflict?: string
+  /**
+   * SQL. Default: the start of the statement. That of a caller's transaction may be long ago, and the task would seem due
+   * since then.
+   */
+  readonly createdAt?: string
+}
 
 /** `trace`: number of the parameter with the trace contexts. Without it the column is not written. */
-export const insertion = (condition = '', conflict = '', trace?: number) => `created as (
+export const insertion = (
+  { condition = '', conflict = '', createdAt = 'statement_timestamp()' }: InsertionText,
+  trace?: number,
+) => `created as (
      insert into ${TASKS} (task_id, task_type, priority, run_at, max_retries, timeout_seconds, created_by, concurrency_key,
                            unique_key, expires_at, rate_key, created_at${trace ? ', trace_context' : ''})
      select task_id, task_type, priority,
-            coalesce(run_at, ${CREATED_AT} + delay_ms * interval '1 millisecond'),
+            coalesce(run_at, ${createdAt} + delay_ms * interval '1 millisecond'),
             max_retries, timeout_seconds, created_by, concurrency_key, unique_key, expires_at, rate_key,
-            ${CREATED_AT}${trace ? ', trace_context' : ''}
+            ${createdAt}${trace ? ', trace_context' : ''}
        from unnest(${column(1, 'text')}, ${column(2, 'text')}, ${column(3, 'smallint')}, ${column(4, 'timestamptz')},
                    ${column(5, 'float8')}, ${column(6, 'int')}, ${column(7, 'int')}, ${column(8, 'text')},
                    ${column(9, 'text')}, ${column(10, 'text')}, ${column(11, 'timestamptz')}, ${column(12, 'text')}${trace ? `, ${column(trace, 'text')}` : ''})
@@ -119,11 +133,10 @@ const MS = (instant: string) => `(extract(epoch from ${instant}) * 1000)::float8
 // Returns only what the database decides: returning whole rows takes as long as writing them. The notification is a
 // sub-select, so that it runs once instead of per row.
 const insertText = (
-  condition: string,
-  conflict: string,
+  text: InsertionText,
   trace?: number,
   audit?: number,
-) => `with ${insertion(condition, conflict, trace)}${audit ? `, ${audited(audit)}` : ''}
+) => `with ${insertion(text, trace)}${audit ? `, ${audited(audit)}` : ''}
    select task_id as "taskId", ${MS('created_at')} as "createdAt", ${MS('run_at')} as "runAt",
           case when ${PAYLOAD} is not null then (select pg_notify('${CHANNEL}', ${PAYLOAD}))::text end as notified
      from created`
@@ -139,16 +152,17 @@ const audited = (parameter: number) =>
 /** `last`: number of the last parameter of the plain one. */
 export function insertionsOf(
   name: string,
-  { condition = '', conflict = '', last }: { condition?: string; conflict?: string; last: number },
+  { last, ...text }: InsertionText & { readonly last: number },
 ): Insertions {
   return {
-    plain: statement(name, insertText(condition, conflict)),
-    traced: statement(`${name}_traced`, insertText(condition, conflict, last + 1)),
-    audited: statement(`${name}_audited`, insertText(condition, conflict, last + 1, last + 2)),
+    plain: statement(name, insertText(text)),
+    traced: statement(`${name}_traced`, insertText(text, last + 1)),
+    audited: statement(`${name}_audited`, insertText(text, last + 1, last + 2)),
   }
 }
 
-const INSERT = insertionsOf('insert', { last: INSERTION_PARAMETERS + 1 })
+// Tasks of one call have one instant, also if several statements insert them.
+const INSERT = insertionsOf('insert', { createdAt: 'now()', last: INSERTION_PARAMETERS + 1 })
 
 export interface InsertedRow {
   readonly taskId: string
@@ -167,6 +181,39 @@ export async function insertTasks(
     execute<InsertedRow>(db, sent, [...insertValues(tasks), notify, ...more])
   const rows = payload === null ? undefined : await unlessBusy(run(payload), LIMIT_EXCEEDED)
   return { created: toRows(tasks, rows ?? (await run(null))), notified: rows !== undefined }
+}
+
+/** Tasks of one statement of a large create. */
+export const INSERT_PART = 250
+
+/**
+ * Inserts tasks without unique keys in one transaction, all or none. While PostgreSQL inserts a part of them, `receive`
+ * gets the rows of the part before it, and the next one is encoded. Returns what `receive` returned, in order.
+ */
+export async function insertInParts<T>(
+  db: Database,
+  tasks: readonly NewTask[],
+  receive: (part: readonly NewTask[], created: ReadonlyMap<string, TaskRow>) => readonly T[],
+): Promise<T[]> {
+  return transact(db, async (client) => {
+    const received: T[] = []
+    let last: { part: readonly NewTask[]; inserting: Promise<InsertedRow[]> } | undefined
+    for (let from = 0; from < tasks.length; from += INSERT_PART) {
+      const part = tasks.slice(from, from + INSERT_PART)
+      const { sent, more } = chooseInsertion(INSERT, part)
+      const values = [...insertValues(part), null, ...more]
+      const rows = await last?.inserting
+      const inserting = client.execute<InsertedRow>(sent, values)
+      // Its error is thrown where it is awaited.
+      inserting.catch(() => {})
+      // A statement leaves the process at the end of the event loop's turn.
+      await setImmediate()
+      if (last && rows) received.push(...receive(last.part, toRows(last.part, rows)))
+      last = { part, inserting }
+    }
+    if (last) received.push(...receive(last.part, toRows(last.part, await last.inserting)))
+    return received
+  })
 }
 
 /** Opens a connection and fills its caches without inserting anything: that takes longer than a first insert. */

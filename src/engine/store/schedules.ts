@@ -229,7 +229,7 @@ const TAKE = statement(
       where name = ${parameter(1)} and revision = ${parameter(2)} and next_run_at = ${parameter(3)} and enabled
         and ${WAITS_BRIEFLY}
      returning name
-   ), ${insertion('where exists (select from advanced)')}, logged as (
+   ), ${insertion({ condition: 'where exists (select from advanced)' })}, logged as (
      insert into ${LOGS} (task_id, level, message)
      select created.task_id, 'INFO',
             'created by schedule ''' || advanced.name || ''' for '

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { sendReport, useCreatedTasks } from './created-tasks.ts'
 
@@ -29,6 +30,50 @@ describe('createTasks', () => {
     expect(await tables.read()).toEqual({ tasks: [], params: [], logs: [], attempts: [] })
   })
 
+  test('of thousands are inserted in order, by one transaction and with one instant', async () => {
+    const items = Array.from({ length: 2_001 }, (_, i) => ({ task: 'elsewhere', params: { i } }))
+    const created = await createManager().createTasks(items)
+    expect(created.map(({ params }) => params.i)).toEqual(items.map((_, i) => i))
+    const { rows } = await tables.pool.query(
+      `select t.task_id, t.created_at, t.run_at, t.xmin::text, p.value
+         from async_tasks t left join async_task_params p using (task_id) order by t.id`,
+    )
+    expect(rows.map(({ task_id, value }) => [task_id, Number(value)])).toEqual(
+      created.map(({ taskId }, i) => [taskId, i]),
+    )
+    const instants = rows.flatMap(({ created_at, run_at }) => [+created_at, +run_at])
+    expect(new Set(instants)).toEqual(new Set(created.map(({ createdAt }) => +createdAt)))
+    expect(new Set(instants).size).toBe(1)
+    expect(new Set(rows.map(({ xmin }) => xmin)).size).toBe(1)
+  })
+
+  test('of thousands are checked a few at a time: other work of the process goes on between', async () => {
+    const COUNT = 5_000
+    let read = 0
+    const items = Array.from({ length: COUNT }, (_, i) => ({
+      task: 'elsewhere',
+      get params() {
+        read += 1
+        return { i }
+      },
+    }))
+    let isOver = false
+    const creating = createManager()
+      .createTasks(items)
+      .finally(() => {
+        isOver = true
+      })
+    const turns: number[] = []
+    while (!isOver) {
+      turns.push(read)
+      read = 0
+      await setImmediate()
+    }
+    expect(await creating).toHaveLength(COUNT)
+    expect(turns.reduce((sum, one) => sum + one, 0)).toBeGreaterThanOrEqual(COUNT)
+    expect(Math.max(...turns)).toBeLessThan(COUNT / 4)
+  })
+
   test.each([[undefined], [null], ['send_report'], [[null]], [[undefined, 7]]])(
     'refuses %j, which is no list of items',
     async (items) => {
@@ -37,10 +82,17 @@ describe('createTasks', () => {
     },
   )
 
-  test('creates all or none when the database refuses a row', async () => {
+  test.each([
+    ['the first of few', 3, 0],
+    ['the last of thousands', 2_001, 2_000],
+    ['one of thousands', 2_001, 700],
+  ])('creates all or none when the database refuses a row, %s', async (_what, count, refused) => {
     await tables.pool.query(`alter table async_task_params add constraint odd check (value <> '"no"')`)
     try {
-      const items = ['yes', 'no', 'yes'].map((value) => ({ task: 'elsewhere', params: { value } }))
+      const items = Array.from({ length: count }, (_, i) => ({
+        task: 'elsewhere',
+        params: { value: i === refused ? 'no' : 'yes' },
+      }))
       await expect(createManager().createTasks(items)).rejects.toThrow('odd')
     } finally {
       await tables.pool.query('alter table async_task_params drop constraint odd')
