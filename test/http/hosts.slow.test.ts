@@ -50,7 +50,7 @@ describe('the page and the routes are where they are, in a host with', () => {
     ['bodyLimit: 10', { bodyLimit: 10 }],
     [
       'another parser of queries',
-      { routerOptions: { querystringParser: (text) => ({ ...new URLSearchParams(text) }) } },
+      { routerOptions: { querystringParser: (text) => Object.fromEntries(new URLSearchParams(text)) } },
     ],
     ['a way of its own to make URLs', { rewriteUrl: ({ url = '' }) => url.replace(/^\/proxied/, '') }],
     ['an old name for an option', { ignoreTrailingSlash: true }],
@@ -64,6 +64,7 @@ describe('the page and the routes are where they are, in a host with', () => {
     const [asset = ''] = /assets\/[\w-]+\.js/.exec(page.body) ?? []
     expect((await app.inject(`/admin/${asset}`)).statusCode).toBe(200)
     expect((await app.inject('/ops/tasks')).json()).toMatchObject({ tasks: expect.any(Array) })
+    expect((await app.inject('/ops/tasks?status=none')).statusCode).toBe(400)
     const payload = { taskType: 'hello', params: {} }
     expect((await app.inject({ method: 'POST', url: '/ops/tasks', payload })).statusCode).toBe(201)
     expect((await app.inject({ method: 'PUT', url: '/ops/tasks' })).statusCode).toBe(405)
