@@ -75,7 +75,7 @@ describe('every route that changes something', () => {
   /** What each route would be asked to change, and as what that is recorded. */
   const requests = () =>
     changing().map((route) => {
-      const [method, path = ''] = route.split(' ') as ['POST', string]
+      const [method, path] = route.split(' ') as ['POST', string]
       const named = path.match(/:(\w+)/)?.[1]
       const url = path.replace(/:(\w+)/, (_, name: string) => paths[name] ?? '')
       return { route, request: { method, url }, subject: named === undefined ? null : (paths[named] ?? null) }

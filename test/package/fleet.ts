@@ -93,7 +93,7 @@ export class Fleet {
       })
       return [
         ...unexpected.map((line) => `${name}: ${JSON.stringify(line)}`),
-        ...(stray && [`${name}:${stray}`]),
+        ...(stray ? [`${name}:${stray}`] : []),
       ]
     })
   }

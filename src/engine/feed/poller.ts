@@ -92,7 +92,8 @@ export class FeedPoller {
       await this.#refresh(stale.slice(from, from + DETAILS_PER_READ))
     }
     for (const { taskId, found, isGone } of watched) {
-      isGone ? found.reject(taskNotFound(taskId)) : found.resolve()
+      if (isGone) found.reject(taskNotFound(taskId))
+      else found.resolve()
     }
     return more
   }

@@ -44,7 +44,7 @@ describe('a batcher', () => {
       ['c', 'd'],
     ])
     gate.open()
-    expect(await Promise.all(answers)).toEqual([...'ABCD'])
+    expect(await Promise.all(answers)).toEqual(['A', 'B', 'C', 'D'])
     batches.length = 0
     await Promise.all(add('efg'))
     expect(batches).toEqual([['e', 'f', 'g']])
