@@ -124,8 +124,7 @@ export class TaskRunner {
     this.findDatabaseProblem = watchDatabase(() => ping(shared.pool))
     this.#db = db
     this.#figures = new FigureCounter(db, events)
-    const runsSince = (taskId: string, attempt: number) => executor?.runsSince(taskId, attempt)
-    this.#runs = executor ? new RunRecorder(db, executor.id, { events, runsSince }) : undefined
+    this.#runs = executor ? new RunRecorder(db, executor, events) : undefined
     this.#reporter = new ChangeReporter(db, events)
     this.#notifier = notifier
     this.manager = manager

@@ -12,6 +12,12 @@ const STOP_MS = 1_000
 /** An ended run, with the instants of this process. */
 type Ended = Omit<EndedRun, 'ageMs'> & { readonly at: number }
 
+interface Recorded {
+  readonly id: string
+  /** When an attempt started, as `performance.now()` counts; undefined: it does not run here. */
+  runsSince(taskId: string, attempt: number): number | undefined
+}
+
 /**
  * Keeps what this executor has run lately, for the admin page: a row every five seconds, with failures and the
  * longest runs. A process that is killed loses its last five seconds.
@@ -26,23 +32,15 @@ export class RunRecorder {
   #timer: NodeJS.Timeout | undefined
   #stopped = false
 
-  /** @param runsSince when an attempt started, as `performance.now()` counts; undefined: it does not run here */
-  constructor(
-    db: Database,
-    executorId: string,
-    {
-      events,
-      runsSince,
-    }: { events: TaskEvents; runsSince(taskId: string, attempt: number): number | undefined },
-  ) {
+  constructor(db: Database, executor: Recorded, events: TaskEvents) {
     this.#db = db
-    this.#executorId = executorId
+    this.#executorId = executor.id
     this.#events = events
     this.#unlisten = events.listen({
       ended: (run) => this.#add(run, run.outcome, run.durationMs),
       cancelled: ({ taskId, taskType, attempt }) => {
         // Cancels of tasks that run elsewhere come here, too.
-        const since = runsSince(taskId, attempt)
+        const since = executor.runsSince(taskId, attempt)
         if (since !== undefined)
           this.#add({ taskId, taskType, attempt }, 'cancelled', performance.now() - since)
       },

@@ -11,7 +11,7 @@ const runOf = (n: number) => ({ taskId: `task_${n}`, taskType: 'a', attempt: 1 }
 describe('what an executor ran lately', () => {
   test('is listed with what it runs, of this executor alone', async () => {
     const { db, events, manager } = tables.createManager()
-    const recorder = new RunRecorder(db, SOME_EXECUTOR, { events, runsSince })
+    const recorder = new RunRecorder(db, { id: SOME_EXECUTOR, runsSince }, events)
     events.emit('ended', { ...runOf(1), outcome: 'completed', durationMs: 1 })
     events.emit('ended', { ...runOf(2), outcome: 'failed', durationMs: 1, error: 'x' })
     events.emit('cancelled', runOf(3))
@@ -45,7 +45,7 @@ describe('what an executor ran lately', () => {
 
   test('is bounded: failures and the longest runs are kept, the others counted', async () => {
     const { db, events, manager } = tables.createManager()
-    const recorder = new RunRecorder(db, SOME_EXECUTOR, { events, runsSince })
+    const recorder = new RunRecorder(db, { id: SOME_EXECUTOR, runsSince }, events)
     for (let n = 0; n < 5_000; n += 1) {
       events.emit('ended', { ...runOf(n), outcome: n % 1_000 === 0 ? 'failed' : 'completed', durationMs: 1 })
     }
@@ -64,7 +64,7 @@ describe('what an executor ran lately', () => {
          from unnest($1::uuid[]) as id cross join unnest(array[10, 20, 90]) as minutes`,
       [[SOME_EXECUTOR, OTHER_EXECUTOR]],
     )
-    const recorder = new RunRecorder(db, SOME_EXECUTOR, { events, runsSince })
+    const recorder = new RunRecorder(db, { id: SOME_EXECUTOR, runsSince }, events)
     events.emit('ended', { ...runOf(1), outcome: 'completed', durationMs: 1 })
     await recorder.stop()
     const count = async () =>
