@@ -184,7 +184,7 @@ export async function insertTasks(
 }
 
 /** Tasks of one statement of a large create. */
-export const INSERT_PART = 250
+export const INSERT_PART = 1_000
 
 /**
  * Inserts tasks without unique keys in one transaction, all or none. While PostgreSQL inserts a part of them, `receive`
