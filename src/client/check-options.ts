@@ -1,3 +1,4 @@
+import { describeValue } from './describe-value.ts'
 import { describeUnknownOptions } from './option-names.ts'
 
 /** Zero would send requests without a pause, or end each before it was sent. */
@@ -16,6 +17,8 @@ export function checkOptions(what: string, options: unknown, known: readonly str
   for (const name of MILLISECONDS) {
     const value: unknown = Reflect.get(options, name)
     if (value === undefined || (typeof value === 'number' && value > 0)) continue
-    throw new TypeError(`${what}: ${name} must be a positive number of milliseconds, got ${String(value)}`)
+    throw new TypeError(
+      `${what}: ${name} must be a positive number of milliseconds, got ${describeValue(value)}`,
+    )
   }
 }

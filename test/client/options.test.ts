@@ -66,6 +66,18 @@ describe('an option that does not exist is named, with the nearest one', () => {
     expect(call).toThrow(`${option} must be a positive number of milliseconds, got `)
   })
 
+  test.each([
+    [{ ms: 5 }, 'an object'],
+    [Object.create(null), 'an object'],
+    [[5], 'an array'],
+    ['5', '"5"'],
+    [() => 5, 'a function'],
+  ])('a time that is %o is described', (timeoutMs, got) => {
+    expect(() => createTasksClient({ baseUrl, timeoutMs } as never)).toThrow(
+      new TypeError(`createTasksClient: timeoutMs must be a positive number of milliseconds, got ${got}`),
+    )
+  })
+
   test('of a call', async () => {
     const call = client.getTask('task_1', { abort: new AbortController().signal } as never)
     await expect(call).rejects.toThrow(/abort is not a known option/)

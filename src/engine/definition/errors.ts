@@ -1,3 +1,5 @@
+import { describeValue } from '../../client/describe-value.ts'
+
 /** Codes of the errors that the engine throws or stores. They are stable. */
 export type TaskErrorCode =
   | 'TASK_NOT_FOUND'
@@ -136,10 +138,10 @@ export class RetryAfter extends Error {
       given.cause === undefined ? undefined : { cause: given.cause },
     )
     if (!Number.isFinite(delayMs) || delayMs < 0 || delayMs > 2_147_483_647) {
-      throw new RangeError(`delayMs must be 0 … 2147483647 ms, got ${delayMs}`)
+      throw new RangeError(`delayMs must be 0 … 2147483647 ms, got ${describeValue(delayMs)}`)
     }
     if (typeof spendRetry !== 'boolean') {
-      throw new TypeError(`spendRetry must be true or false, got ${String(spendRetry)}`)
+      throw new TypeError(`spendRetry must be true or false, got ${describeValue(spendRetry)}`)
     }
     this.delayMs = delayMs
     this.spendRetry = spendRetry

@@ -1,3 +1,4 @@
+import { describeValue } from '../../client/describe-value.ts'
 import { describeUnknownOptions } from '../../client/option-names.ts'
 import { TaskError } from './errors.ts'
 import { findSchemaProblem } from './params-schema.ts'
@@ -5,7 +6,6 @@ import { findRetryPolicyProblem } from './retry-policy.ts'
 import type { RateLimit, ThreadTaskOptions } from './task.ts'
 
 const TYPE_PATTERN = /^[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}$/
-const MAX_SHOWN_CHARS = 100
 
 /** What is wrong with a value that is not undefined, if anything. */
 type Rule = (value: unknown, name: string, options: Readonly<Record<string, unknown>>) => string | undefined
@@ -111,12 +111,4 @@ function findRateProblem(rate: unknown): string | undefined {
     number(0.1, 2_592_000)(perSeconds, 'perSeconds', {}) ??
     (key === undefined ? undefined : ofParams(key, 'key'))
   return problem && `rateLimit: ${problem}`
-}
-
-/** Short, and never the source of a function. */
-export function describeValue(value: unknown): string {
-  if (typeof value === 'string') return JSON.stringify(value.slice(0, MAX_SHOWN_CHARS))
-  if (typeof value === 'function' || typeof value === 'symbol') return `a ${typeof value}`
-  if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'an array' : 'an object'
-  return String(value)
 }

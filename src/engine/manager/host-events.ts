@@ -1,9 +1,9 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
+import { describeValue } from '../../client/describe-value.ts'
 import { suggest } from '../../client/option-names.ts'
 import type { TaskDetail } from '../../contract/task.ts'
 import { TaskError } from '../definition/errors.ts'
 import { describeError } from '../definition/outcome.ts'
-import { describeValue } from '../definition/task-options.ts'
 import type { RunEvent, TaskEventListeners, TaskEvents } from '../runtime/events.ts'
 
 /** What every event of a task names. */
