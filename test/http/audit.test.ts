@@ -1,11 +1,10 @@
-import Fastify, { type InjectOptions } from 'fastify'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import type { InjectOptions } from 'fastify'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { createTasksClient } from '../../src/client/index.ts'
 import type { AuditPage } from '../../src/contract/audit.ts'
 import { createTaskRegistry } from '../../src/engine/definition/registry.ts'
 import type { Asker } from '../../src/http/authorize.ts'
-import asyncTasks from '../../src/plugin.ts'
 import { headersOf, PREFIX, type RoleHost, startRoleHost } from './role-host.ts'
 
 const { task } = createTaskRegistry()
@@ -277,71 +276,5 @@ describe('GET /audit', () => {
     const { entries } = await client.listAudit({ subject: taskId, after: mark, actor: '1' })
     expect(entries.map(({ action }) => action)).toEqual(['task.cancel', 'task.run_now'])
     expect(entries[0]?.at).toBeInstanceOf(Date)
-  })
-})
-
-describe('the log', () => {
-  let lines: Record<string, unknown>[] = []
-  afterEach(() => {
-    lines = []
-  })
-
-  async function startLogging(authorize: Parameters<typeof asyncTasks>[1]['authorize']) {
-    const app = Fastify({
-      logger: {
-        stream: { write: (line: string) => lines.push(JSON.parse(line) as Record<string, unknown>) },
-      },
-    })
-    await app.register(asyncTasks, {
-      pool: host.database.pool,
-      directConnectionString: host.database.directUrl,
-      tasks: [strict],
-      prefix: PREFIX,
-      authorize: authorize ?? false,
-      migrate: false,
-      executor: false,
-    })
-    return app
-  }
-
-  test('has a line with the user and the request for each change, and the user in the lines of the request', async () => {
-    const app = await startLogging(() => ({ id: 'u1' }))
-    const taskId = await create()
-    await app.inject({ method: 'POST', url: `${PREFIX}/tasks/${taskId}/cancel` })
-    await app.inject({ method: 'DELETE', url: `${PREFIX}/tasks/${MISSING}` })
-    await app.close()
-    const audited = lines.filter((line) => line.audit === true)
-    expect(audited).toMatchObject([
-      { userId: 'u1', reqId: 'req-1', action: 'task.cancel', subject: taskId, outcome: 'ok' },
-      { userId: 'u1', reqId: 'req-2', action: 'task.delete', subject: MISSING, outcome: 'TASK_NOT_FOUND' },
-    ])
-    const ended = lines.filter((line) => line.msg === 'request completed')
-    expect(ended).toMatchObject([
-      { userId: 'u1', reqId: 'req-1' },
-      { userId: 'u1', reqId: 'req-2' },
-    ])
-  })
-
-  test('of many tasks has one line for each outcome', async () => {
-    const app = await startLogging(() => ({ id: 'u1' }))
-    const taskIds = [await create(), await create(), MISSING]
-    await app.inject({ method: 'POST', url: `${PREFIX}/tasks/bulk`, payload: { action: 'cancel', taskIds } })
-    await app.close()
-    expect(lines.filter((line) => line.audit === true)).toMatchObject([
-      { action: 'task.cancel', outcome: 'ok', count: 2 },
-      { action: 'task.cancel', outcome: 'TASK_NOT_FOUND', subject: MISSING },
-    ])
-  })
-
-  test('where the host guards the routes itself, entries have no actor', async () => {
-    const app = await startLogging(false)
-    const taskId = await create()
-    await app.inject({ method: 'POST', url: `${PREFIX}/tasks/${taskId}/cancel` })
-    await app.inject({ method: 'POST', url: `${PREFIX}/tasks/${taskId}/cancel?x=1` })
-    await app.close()
-    expect(await entries()).toEqual([
-      [null, 'task.cancel', taskId, 'INVALID_REQUEST'],
-      [null, 'task.cancel', taskId, 'ok'],
-    ])
   })
 })

@@ -4,12 +4,11 @@ import { createTaskRegistry } from '../../../src/engine/definition/registry.ts'
 import type { TaskManager } from '../../../src/engine/manager/manager.ts'
 import { captureAllStatements } from '../../support/plans.ts'
 import { inStatus, useTaskTables } from '../../support/task-rows.ts'
+import { actor, entriesOf, MISSING } from './audit-entries.ts'
 
 const tables = useTaskTables()
 
 const plain = createTaskRegistry().task('plain')(() => undefined)
-const actor = { id: 'u1', name: 'Ada', requestId: 'req-1', address: '192.0.2.1' }
-const MISSING = `task_${'0'.repeat(32)}`
 
 const createManager = () => tables.createManager([plain]).manager
 
@@ -21,13 +20,11 @@ describe('bulk', () => {
     const cancelled = await tables.insert(inStatus('cancelled'))
     const taskIds = [pending, completed, cancelled, 'no id', MISSING]
     const before = await manager.bulk({ action: 'cancel', taskIds, dryRun: true }, { actor })
-    expect((await manager.listAudit()).entries).toEqual([])
+    expect(await entriesOf(manager)).toEqual([])
     const { results } = await manager.bulk({ action: 'cancel', taskIds }, { actor })
     expect(results).toEqual(before.results)
     const expected = results.map(({ taskId, code = 'ok' }) => `task.cancel ${taskId} ${code}`)
-    const { entries } = await manager.listAudit()
-    const shown = entries.map(({ action, subject, outcome }) => `${action} ${subject} ${outcome}`)
-    expect(shown.sort()).toEqual(expected.sort())
+    expect((await entriesOf(manager)).sort()).toEqual(expected.sort())
   })
 
   test('a thousand tasks cost two statements more than without an actor', async () => {
