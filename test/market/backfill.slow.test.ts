@@ -4,7 +4,7 @@ import { bar, type Script, ScriptedSource, stock } from './support/scripted-sour
 
 /** A Monday; its week has five trading days. */
 const MONDAY = '2025-12-01'
-const FRIDAY = '2025-12-05'
+const WEEK = { startDate: MONDAY, endDate: '2025-12-05' }
 
 let server: MarketServer
 let source: ScriptedSource
@@ -20,6 +20,14 @@ async function start(script: Partial<Script> = {}): Promise<void> {
   source.takeRequests()
 }
 
+const loadMonday = (params: object = {}, maxRetries?: number) =>
+  server.run('backfill_by_date', { targetDate: MONDAY, ...params }, maxRetries)
+
+const requestsForBars = () => source.requests.filter((request) => request.startsWith('bars'))
+
+const warningsOf = async (taskId: string) =>
+  (await server.logs(taskId)).filter(({ level }) => level === 'WARNING').map(({ message }) => message)
+
 async function storedBars(): Promise<string[]> {
   const { rows } = await server.database.pool.query(
     `select date::text || ' ' || symbol as bar from daily_market_data order by 1`,
@@ -31,7 +39,7 @@ test("a day's bars are stored for the stocks that are loaded", async () => {
   await start({
     bars: { [MONDAY]: [bar('000001', MONDAY), bar('688981', MONDAY), bar('600519', MONDAY)] },
   })
-  const ended = await server.run('backfill_by_date', { targetDate: MONDAY })
+  const ended = await loadMonday()
   expect(ended).toMatchObject({ status: 'completed', progress: 1, total: 1, percent: 100 })
   expect(ended.result).toEqual({
     created: 2,
@@ -103,46 +111,45 @@ test('a range loads every trading day between, over the end of a year', async ()
 
 test('a second run without overwrite asks for nothing that is complete, and writes nothing', async () => {
   await start()
-  const range = { startDate: MONDAY, endDate: FRIDAY }
-  await server.run('backfill_by_range', range)
+  await server.run('backfill_by_range', WEEK)
   source.takeRequests()
-  const before = await server.database.pool.query('select xmin, * from daily_market_data order by id')
-  const ended = await server.run('backfill_by_range', range)
+  const stored = () => server.database.pool.query('select xmin, * from daily_market_data order by id')
+  const { rows } = await stored()
+  const ended = await server.run('backfill_by_range', WEEK)
   expect(ended.result).toMatchObject({ created: 0, updated: 0, days: 5, daysComplete: 5 })
   expect(ended).toMatchObject({ progress: 5, total: 5 })
   expect(source.requests).toEqual([])
-  const after = await server.database.pool.query('select xmin, * from daily_market_data order by id')
-  expect(after.rows).toEqual(before.rows)
+  expect((await stored()).rows).toEqual(rows)
 })
 
 test('a day on which one stock lacks its bar is asked for again, and only that bar is written', async () => {
   await start({ bars: { [MONDAY]: [bar('000001', MONDAY), bar('300750', MONDAY)] } })
-  await server.run('backfill_by_date', { targetDate: MONDAY })
+  await loadMonday()
   source.script.bars = {}
-  const ended = await server.run('backfill_by_date', { targetDate: MONDAY })
+  const ended = await loadMonday()
   expect(ended.result).toMatchObject({ created: 1, skipped: 2 })
 })
 
 test('a stock lacks no bar of the days before it was listed', async () => {
   await start({ stocks: [stock('000001'), stock('688981', '中芯国际', '2025-12-03')] })
   source.script.bars = { [MONDAY]: [bar('000001', MONDAY)] }
-  await server.run('backfill_by_date', { targetDate: MONDAY })
+  await loadMonday()
   source.takeRequests()
-  await server.run('backfill_by_date', { targetDate: MONDAY })
+  await loadMonday()
   expect(source.requests).toEqual([])
 })
 
 test('without overwrite a bar that differs stays; with it, it is rewritten and the same one is not', async () => {
   await start()
-  await server.run('backfill_by_date', { targetDate: MONDAY })
+  await loadMonday()
   source.script.bars = {
     [MONDAY]: [bar('000001', MONDAY, { close: 10.4 }), bar('300750', MONDAY), bar('600519', MONDAY)],
   }
   await server.database.pool.query(`delete from daily_market_data where symbol = '600519'`)
 
-  const kept = await server.run('backfill_by_date', { targetDate: MONDAY })
+  const kept = await loadMonday()
   expect(kept.result).toMatchObject({ created: 1, updated: 0, skipped: 2 })
-  const overwritten = await server.run('backfill_by_date', { targetDate: MONDAY, overwrite: true })
+  const overwritten = await loadMonday({ overwrite: true })
   expect(overwritten.result).toMatchObject({ created: 0, updated: 1, skipped: 2 })
   const { rows } = await server.database.pool.query(
     'select symbol, close::float from daily_market_data order by symbol',
@@ -156,18 +163,10 @@ test('without overwrite a bar that differs stays; with it, it is rewritten and t
 
 test('one stock, or the loaded members of one board, are a target', async () => {
   await start()
-  const one = await server.run('backfill_by_date', {
-    targetDate: MONDAY,
-    targetType: 'stock',
-    targetId: '600519',
-  })
+  const one = await loadMonday({ targetType: 'stock', targetId: '600519' })
   expect(one.result).toMatchObject({ created: 1 })
-  const board = await server.run('backfill_by_range', {
-    startDate: '2025-12-02',
-    endDate: '2025-12-03',
-    targetType: 'sector',
-    targetId: 'C1',
-  })
+  const days = { startDate: '2025-12-02', endDate: '2025-12-03' }
+  const board = await server.run('backfill_by_range', { ...days, targetType: 'sector', targetId: 'C1' })
   expect(board.result).toMatchObject({ created: 2 })
   expect(await storedBars()).toEqual([`${MONDAY} 600519`, '2025-12-02 300750', '2025-12-03 300750'])
 })
@@ -181,20 +180,17 @@ test.each([
     boards: [{ code: 'E1', name: '空', type: 'concept' }],
     members: { E1: ['688981'] },
   })
-  const ended = await server.run('backfill_by_date', { targetDate: MONDAY, ...target }, 3)
+  const ended = await loadMonday(target, 3)
   expect(ended).toMatchObject({ status: 'failed', retryCount: 0, error })
-  expect(source.requests.filter((request) => request.startsWith('bars'))).toEqual([])
+  expect(requestsForBars()).toEqual([])
 })
 
 test('without stocks a backfill fails without a retry and says what to run first', async () => {
   source = new ScriptedSource()
   server = await startMarketServer(source)
-  const ended = await server.run('backfill_by_date', { targetDate: MONDAY }, 3)
-  expect(ended).toMatchObject({
-    status: 'failed',
-    retryCount: 0,
-    error: 'there are no stocks yet: run init_stocks first',
-  })
+  const ended = await loadMonday({}, 3)
+  const error = 'there are no stocks yet: run init_stocks first'
+  expect(ended).toMatchObject({ status: 'failed', retryCount: 0, error })
 })
 
 test('faulty bars are left out with a warning that names them; the others are stored', async () => {
@@ -209,24 +205,18 @@ test('faulty bars are left out with a warning that names them; the others are st
       ],
     },
   })
-  const ended = await server.run('backfill_by_date', { targetDate: MONDAY })
+  const ended = await loadMonday()
   expect(ended.result).toMatchObject({ created: 1, invalid: 2, suspended: 1 })
-  const warnings = (await server.logs(ended.taskId)).filter(({ level }) => level === 'WARNING')
-  expect(warnings.map(({ message }) => message)).toEqual([`${MONDAY}: 2 bars are refused`])
+  expect(await warningsOf(ended.taskId)).toEqual([`${MONDAY}: 2 bars are refused`])
 })
 
 test('a trading day without any bar is said, and does not fail the task', async () => {
   await start({ bars: { [MONDAY]: [], '2026-01-05': [] } })
-  const past = await server.run('backfill_by_date', { targetDate: MONDAY })
+  const past = await loadMonday()
   expect(past).toMatchObject({ status: 'completed', result: { created: 0, daysEmpty: 1 } })
   const today = await server.run('backfill_by_date')
-  const messages = await Promise.all([past, today].map(({ taskId }) => server.logs(taskId)))
-  expect(
-    messages
-      .flat()
-      .filter(({ level }) => level === 'WARNING')
-      .map(({ message }) => message),
-  ).toEqual([
+  const warnings = await Promise.all([past, today].map(({ taskId }) => warningsOf(taskId)))
+  expect(warnings.flat()).toEqual([
     `${MONDAY}: source 'scripted' has no bars for this trading day`,
     "2026-01-05: source 'scripted' has no bars yet; load the day again after the close",
   ])
@@ -235,7 +225,7 @@ test('a trading day without any bar is said, and does not fail the task', async 
 test('weekdays that the calendar leaves out count as open, with a warning', async () => {
   await start()
   source.calendar = async () => []
-  const ended = await server.run('backfill_by_range', { startDate: MONDAY, endDate: FRIDAY })
+  const ended = await server.run('backfill_by_range', WEEK)
   expect(ended.result).toMatchObject({ days: 5, created: 15 })
   const messages = (await server.logs(ended.taskId)).map(({ message }) => message)
   expect(messages.join()).toContain('the calendar lacks 5 weekdays')
@@ -247,21 +237,11 @@ test('a day that the source fails to give is done by the next attempt alone', as
   source.script.before = (request) => {
     if (request === 'bars 2025-12-03' && failures-- > 0) throw new Error('HTTP 502')
   }
-  const ended = await server.run(
-    'backfill_by_range',
-    { startDate: MONDAY, endDate: FRIDAY, overwrite: true },
-    1,
-  )
+  const ended = await server.run('backfill_by_range', { ...WEEK, overwrite: true }, 1)
   expect(ended).toMatchObject({ status: 'completed', retryCount: 1, result: { created: 3 } })
   expect(ended.attempts[0]?.error).toBe('1 of 5 trading days failed: 2025-12-03 (HTTP 502)')
-  expect(source.requests.filter((request) => request.startsWith('bars'))).toEqual([
-    'bars 2025-12-01',
-    'bars 2025-12-02',
-    'bars 2025-12-03',
-    'bars 2025-12-04',
-    'bars 2025-12-05',
-    'bars 2025-12-03',
-  ])
+  const days = ['2025-12-01', '2025-12-02', '2025-12-03', '2025-12-04', '2025-12-05', '2025-12-03']
+  expect(requestsForBars()).toEqual(days.map((day) => `bars ${day}`))
   expect(await storedBars()).toHaveLength(15)
 })
 
@@ -270,12 +250,9 @@ test('when a day fails for good, the others are kept and the task fails by its n
   source.script.before = (request) => {
     if (request === 'bars 2025-12-03') throw new Error('HTTP 502')
   }
-  const ended = await server.run('backfill_by_range', { startDate: MONDAY, endDate: FRIDAY }, 1)
-  expect(ended).toMatchObject({
-    status: 'failed',
-    retryCount: 1,
-    error: '1 of 5 trading days failed: 2025-12-03 (HTTP 502)',
-  })
+  const ended = await server.run('backfill_by_range', WEEK, 1)
+  const error = '1 of 5 trading days failed: 2025-12-03 (HTTP 502)'
+  expect(ended).toMatchObject({ status: 'failed', retryCount: 1, error })
   expect(await storedBars()).toHaveLength(12)
 })
 
@@ -290,12 +267,12 @@ test('ten failures in a row end the attempt', async () => {
     error: expect.stringMatching(/^10 of 153 trading days failed: /),
   })
   // One more was under way.
-  expect(source.requests.filter((request) => request.startsWith('bars')).length).toBeLessThanOrEqual(11)
+  expect(requestsForBars().length).toBeLessThanOrEqual(11)
 })
 
 test('run again after it has completed, a task does all of its work again', async () => {
   await start()
-  const ended = await server.run('backfill_by_date', { targetDate: MONDAY, overwrite: true })
+  const ended = await loadMonday({ overwrite: true })
   source.script.bars = { [MONDAY]: [bar('000001', MONDAY, { close: 10.4 })] }
   await server.engine.manager.retryTask(ended.taskId)
   const again = await server.engine.manager.waitFor(ended.taskId, { timeoutMs: 10_000 })
