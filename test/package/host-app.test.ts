@@ -1,8 +1,8 @@
 import { cpSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { beforeAll, expect, onTestFinished, test } from 'vitest'
-import { createTestDatabase, type TestDatabase } from '../support/database.ts'
-import { host, root, run, useInstalledPackage } from './installed-package.ts'
+import { beforeAll, expect, test } from 'vitest'
+import type { TestDatabase } from '../support/database.ts'
+import { createEmptyDatabase, host, root, run, useInstalledPackage } from './installed-package.ts'
 
 /**
  * Apps that somebody else writes with the package: TypeScript in `projects/`, which asserts by itself. Here they are
@@ -30,12 +30,6 @@ beforeAll(async () => {
   const { stdout } = await compile.catch((error: { stdout: string }) => error)
   compiled = stdout.split('\n').filter((line) => line !== '')
 })
-
-async function createDatabase(): Promise<TestDatabase> {
-  const database = await createTestDatabase('empty')
-  onTestFinished(() => database.drop())
-  return database
-}
 
 /** Returns what the project shows. It fails with what the project could not assert. */
 async function runProject(file: string, { directUrl }: TestDatabase): Promise<string[]> {
@@ -113,11 +107,11 @@ test.each<[string, string[]]>([
   ['threads.ts', ['a handler in TypeScript ran in a thread, from its source']],
   ['dist/threads.js', ['a handler in TypeScript ran in a thread, from dist']],
 ])('%s', async (file, shown) => {
-  expect(await runProject(file, await createDatabase())).toEqual(shown)
+  expect(await runProject(file, await createEmptyDatabase())).toEqual(shown)
 })
 
 test('shop.ts, beside tables of its own that drizzle-kit pushes', async () => {
-  const database = await createDatabase()
+  const database = await createEmptyDatabase()
   const config = { dialect: 'postgresql', schema: './tables.ts', dbCredentials: { url: database.directUrl } }
   writeFileSync(path.join(app, 'drizzle.json'), JSON.stringify(config))
   const kit = path.join(root, 'node_modules/drizzle-kit/bin.cjs')
@@ -133,7 +127,7 @@ test('shop.ts, beside tables of its own that drizzle-kit pushes', async () => {
 })
 
 test('upgrade.ts, after the migrations of the command', async () => {
-  const database = await createDatabase()
+  const database = await createEmptyDatabase()
   const env = { PATH: process.env.PATH, DATABASE_URL: database.directUrl }
   const { stdout } = await run('npx', ['fastify-async-tasks', 'migrate', '--schema', 'jobs'], {
     cwd: app,

@@ -1,8 +1,10 @@
-import type { ChildProcess } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, inject } from 'vitest'
+import { afterAll, beforeAll, inject, onTestFinished } from 'vitest'
+import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { packSources, root, run } from './pack.ts'
 
 export { root, run }
@@ -76,6 +78,39 @@ export function example(language: string, words: string, document = readme): str
 
 export const embedding = () => example('js', "task('count_pages'")
 export const handler = () => example('ts', "task('import_feed'")
+
+/** Without any table; dropped when the test ends. */
+export async function createEmptyDatabase(): Promise<TestDatabase> {
+  const database = await createTestDatabase('empty')
+  onTestFinished(() => database.drop())
+  return database
+}
+
+export interface StartedApp {
+  readonly process: ChildProcess
+  readonly address: string
+  /** Code and signal of its exit. */
+  readonly ended: Promise<unknown[]>
+}
+
+/** Starts a file of the host, an app that listens; killed when the test ends, before its database is dropped. */
+export async function startApp(
+  file: string,
+  env: Record<string, string>,
+  node = process.execPath,
+): Promise<StartedApp> {
+  const app = spawn(node, [file], {
+    cwd: host,
+    env: { PATH: process.env.PATH, PORT: '0', ...env },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const ended = once(app, 'exit')
+  onTestFinished(async () => {
+    app.kill('SIGKILL')
+    await ended
+  })
+  return { process: app, ended, address: await listeningAddress(app) }
+}
 
 /** Fastify logs a line for each address. */
 export async function listeningAddress(app: ChildProcess): Promise<string> {

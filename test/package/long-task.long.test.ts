@@ -1,10 +1,14 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { expect, onTestFinished, test, vi } from 'vitest'
-import { createTestDatabase } from '../support/database.ts'
-import { example, host, listeningAddress, root, useInstalledPackage } from './installed-package.ts'
+import { expect, test, vi } from 'vitest'
+import {
+  createEmptyDatabase,
+  example,
+  host,
+  root,
+  startApp,
+  useInstalledPackage,
+} from './installed-package.ts'
 
 // The killed process has a lease of 30 s.
 vi.setConfig({ testTimeout: 240_000 })
@@ -21,19 +25,13 @@ interface Detail {
   steps: { name: string; attempt: number }[]
 }
 
-async function start(databaseUrl: string): Promise<{ process: ChildProcess; api: string }> {
-  const child = spawn(process.execPath, ['load.js'], {
-    cwd: host,
-    env: { PATH: process.env.PATH, DATABASE_URL: databaseUrl, PORT: '0' },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  onTestFinished(() => void child.kill('SIGKILL'))
-  return { process: child, api: `${await listeningAddress(child)}/api/admin/tasks` }
+async function start(databaseUrl: string) {
+  const app = await startApp('load.js', { DATABASE_URL: databaseUrl })
+  return { ...app, api: `${app.address}/api/admin/tasks` }
 }
 
 test('the load of the guide is killed, and resumes in the other process after the month that was under way', async () => {
-  const database = await createTestDatabase('empty')
-  onTestFinished(() => database.drop())
+  const database = await createEmptyDatabase()
   // Shorter months; the lease stays.
   writeFileSync(path.join(host, 'load.js'), example('js', 'load_year', guide).replace('5_000', '3_000'))
   const first = await start(database.directUrl)
@@ -45,7 +43,7 @@ test('the load of the guide is killed, and resumes in the other process after th
   const count = async () => (await read()).steps.length
   await expect.poll(count, { interval: 100 }).toBeGreaterThanOrEqual(KILLED_AFTER)
   first.process.kill('SIGKILL')
-  await once(first.process, 'exit')
+  await first.ended
   const finished = await count()
   expect(finished).toBeLessThan(MONTHS)
   await expect.poll(async () => (await read()).status, { interval: 500 }).toBe('completed')

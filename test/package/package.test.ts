@@ -1,25 +1,30 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { parseSource } from '../support/architecture/source-file.ts'
-import { createTestDatabase } from '../support/database.ts'
 import { DRIZZLE_APP, STRICTEST } from './drizzle-app.ts'
 import {
+  createEmptyDatabase,
   embedding,
   example,
   handler,
   host,
-  listeningAddress,
   liveGuide,
   root,
   run,
+  startApp,
   useInstalledPackage,
 } from './installed-package.ts'
 import { runEmbeddingExample, runThreadHandler } from './runs-under.ts'
 
 const installed = useInstalledPackage()
+const tsc = path.join(root, 'node_modules/typescript/bin/tsc')
+
+/** What a module of the host prints. */
+async function evaluate(code: string): Promise<string> {
+  const { stdout } = await run(process.execPath, ['--input-type=module', '--eval', code], { cwd: host })
+  return stdout
+}
 
 test('it holds the engine, the plugin and the migrations of the engine, and nothing of the server', () => {
   for (const name of [
@@ -57,52 +62,33 @@ test('without @opentelemetry/api an app that wants traces is told to install it'
     const options = { connectionString: 'postgres://127.0.0.1:1/none', routes: false, trace: true }
     await Fastify().register(asyncTasks, options).then(undefined, (error) => console.log(error.message))
   `
-  const { stdout } = await run(process.execPath, ['--input-type=module', '--eval', code], { cwd: host })
-  expect(stdout).toMatch(/trace needs the package @opentelemetry\/api.*install it/)
+  expect(await evaluate(code)).toMatch(/trace needs the package @opentelemetry\/api.*install it/)
 })
 
 test('a stop in the middle of a task drains it', async () => {
-  const database = await createTestDatabase('empty')
-  onTestFinished(() => database.drop())
+  const database = await createEmptyDatabase()
   writeFileSync(path.join(host, 'drained.js'), embedding())
-  const app = spawn(process.execPath, ['drained.js'], {
-    cwd: host,
-    env: { PATH: process.env.PATH, DATABASE_URL: database.url, PORT: '0' },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  onTestFinished(() => void app.kill('SIGKILL'))
-  const ended = once(app, 'exit')
-  const address = await listeningAddress(app)
+  const app = await startApp('drained.js', { DATABASE_URL: database.url })
   // ADMIN_TOKEN is not set here.
   for (const authorization of ['Bearer undefined', 'Bearer ', 'Bearer']) {
     const refused = async () =>
-      (await fetch(`${address}/api/admin/tasks`, { headers: { authorization } })).status
+      (await fetch(`${app.address}/api/admin/tasks`, { headers: { authorization } })).status
     // Until the plugin has started: 503.
     await expect.poll(refused).toBe(401)
   }
-  await fetch(`${address}/books`, { method: 'POST' })
+  await fetch(`${app.address}/books`, { method: 'POST' })
   const status = async () => (await database.pool.query('select status from async_tasks')).rows
   await expect.poll(status).toEqual([{ status: 'running' }])
-  app.kill('SIGTERM')
-  expect(await ended).toEqual([0, null])
+  app.process.kill('SIGTERM')
+  expect(await app.ended).toEqual([0, null])
   expect(await status()).toEqual([{ status: 'completed' }])
 })
 
 test('the example of the client follows a task of the embedding example', async () => {
-  const database = await createTestDatabase('empty')
-  onTestFinished(() => database.drop())
+  const database = await createEmptyDatabase()
   writeFileSync(path.join(host, 'watched.js'), embedding())
-  const app = spawn(process.execPath, ['watched.js'], {
-    cwd: host,
-    env: { PATH: process.env.PATH, DATABASE_URL: database.url, ADMIN_TOKEN: 'secret', PORT: '0' },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  const ended = once(app, 'exit')
-  onTestFinished(async () => {
-    app.kill('SIGKILL')
-    await ended
-  })
-  const TASKS_URL = `${await listeningAddress(app)}/api/admin`
+  const app = await startApp('watched.js', { DATABASE_URL: database.url, ADMIN_TOKEN: 'secret' })
+  const TASKS_URL = `${app.address}/api/admin`
   writeFileSync(path.join(host, 'watch.js'), example('js', 'client.watch', liveGuide))
   const env = { PATH: process.env.PATH, TASKS_URL, ADMIN_TOKEN: 'secret' }
   const { stdout } = await run(process.execPath, ['watch.js'], { cwd: host, env })
@@ -131,8 +117,7 @@ test('the client needs no other package, and the hooks need React alone', async 
     import { createTasksClient } from 'fastify-async-tasks/client'
     import { useTaskStatus } from 'fastify-async-tasks/react'
     console.log(typeof createTasksClient, typeof useTaskStatus)`
-  const { stdout } = await run(process.execPath, ['--input-type=module', '-e', code], { cwd: host })
-  expect(stdout).toBe('function function\n')
+  expect(await evaluate(code)).toBe('function function\n')
 })
 
 test("metrics need no client of Prometheus but the host's", async () => {
@@ -143,16 +128,14 @@ test("metrics need no client of Prometheus but the host's", async () => {
   const code = `
     import { registerMetrics } from 'fastify-async-tasks/metrics'
     console.log(typeof registerMetrics)`
-  const { stdout } = await run(process.execPath, ['--input-type=module', '-e', code], { cwd: host })
-  expect(stdout).toBe('function\n')
+  expect(await evaluate(code)).toBe('function\n')
 })
 
 test('a handler runs in a thread, whose worker the package brings along', () =>
   runThreadHandler(process.execPath))
 
 test('the testing kit runs handlers with a database and without one', async () => {
-  const database = await createTestDatabase('empty')
-  onTestFinished(() => database.drop())
+  const database = await createEmptyDatabase()
   const code = `
     import asyncTasks, { task } from 'fastify-async-tasks'
     import { drainTasks, expectTask, runTask } from 'fastify-async-tasks/testing'
@@ -173,8 +156,7 @@ test('the testing kit runs handlers with a database and without one', async () =
 })
 
 test('the admin page comes with it, built for production', async () => {
-  const database = await createTestDatabase('empty')
-  onTestFinished(() => database.drop())
+  const database = await createEmptyDatabase()
   const code = `
     import Fastify from 'fastify'
     import asyncTasks from 'fastify-async-tasks'
@@ -195,8 +177,7 @@ test('the admin page comes with it, built for production', async () => {
 })
 
 test('its command applies migrations, and shows what there is', async () => {
-  const database = await createTestDatabase('empty')
-  onTestFinished(() => database.drop())
+  const database = await createEmptyDatabase()
   const env = { ...process.env, DATABASE_URL: database.directUrl }
   const migrate = () => run('npx', ['fastify-async-tasks', 'migrate', '--schema', 'jobs'], { cwd: host, env })
   expect((await migrate()).stdout).toMatch(/^jobs: applied 0000_engine, /)
@@ -215,10 +196,8 @@ test('the tables are a module of their own', async () => {
     import * as schema from 'fastify-async-tasks/schema'
     import { getTableName } from 'drizzle-orm'
     console.log(Object.values(schema).map(getTableName).join())`
-  const { stdout } = await run(process.execPath, ['--input-type=module', '-e', code], { cwd: host })
-  expect(stdout.trim().split(',')).toEqual(
-    expect.arrayContaining(['async_tasks', 'async_task_params', 'async_task_logs']),
-  )
+  const names = (await evaluate(code)).trim().split(',')
+  expect(names).toEqual(expect.arrayContaining(['async_tasks', 'async_task_params', 'async_task_logs']))
 })
 
 test("the README's examples agree with the package's types, which are sound in themselves", async () => {
@@ -230,7 +209,6 @@ test("the README's examples agree with the package's types, which are sound in t
   const options = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2024', '--types', 'node']
   options.push('--jsx', 'react-jsx')
   const files = ['app.ts', 'handler.ts', 'misuse.ts', 'watch.ts', 'live.tsx']
-  const tsc = path.join(root, 'node_modules/typescript/bin/tsc')
   // With the libraries checked, and `exactOptionalPropertyTypes`, which a host may have on or off.
   for (const more of [[], ['--exactOptionalPropertyTypes']]) {
     const check = run(process.execPath, [tsc, ...options, ...more, ...files], { cwd: host })
@@ -255,7 +233,6 @@ describe.each([
 
   test('the tables have types for queries, which are sound in themselves and emit nothing', async () => {
     const options = ['--module', 'nodenext', '--target', 'es2024', '--types', 'node', '--outDir', 'out']
-    const tsc = path.join(root, 'node_modules/typescript/bin/tsc')
     const check = run(process.execPath, [tsc, ...options, ...STRICTEST, 'drizzle-app.ts'], { cwd: at })
     const { stdout } = await check.catch((error: { stdout: string }) => error)
     // Drizzle's own types are not: they name packages that a host need not have.
@@ -265,8 +242,7 @@ describe.each([
   })
 
   test('tasks are created, guarded and completed in its transactions', async () => {
-    const database = await createTestDatabase('empty')
-    onTestFinished(() => database.drop())
+    const database = await createEmptyDatabase()
     const env = { PATH: process.env.PATH, DATABASE_URL: database.url }
     const { stdout } = await run(process.execPath, ['drizzle-app.ts'], { cwd: at, env })
     expect(

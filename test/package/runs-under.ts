@@ -1,24 +1,14 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { expect, onTestFinished } from 'vitest'
-import { createTestDatabase } from '../support/database.ts'
-import { embedding, host, listeningAddress, run } from './installed-package.ts'
+import { expect } from 'vitest'
+import { createEmptyDatabase, embedding, host, run, startApp } from './installed-package.ts'
 
 /** Runs the README's embedding example under a Node, creates a task, reads it over REST and stops the app. */
 export async function runEmbeddingExample(node: string): Promise<void> {
-  const database = await createTestDatabase('empty')
-  onTestFinished(() => database.drop())
+  const database = await createEmptyDatabase()
   writeFileSync(path.join(host, 'app.js'), embedding())
-  const app = spawn(node, ['app.js'], {
-    cwd: host,
-    env: { PATH: process.env.PATH, DATABASE_URL: database.url, ADMIN_TOKEN: 'secret', PORT: '0' },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  onTestFinished(() => void app.kill('SIGKILL'))
-  const ended = once(app, 'exit')
-  const address = await listeningAddress(app)
+  const app = await startApp('app.js', { DATABASE_URL: database.url, ADMIN_TOKEN: 'secret' }, node)
+  const { address } = app
 
   const posted = await fetch(`${address}/books`, { method: 'POST' })
   expect(posted.status).toBe(202)
@@ -35,14 +25,13 @@ export async function runEmbeddingExample(node: string): Promise<void> {
     result: { title: 'untitled', pages: 20 },
     attempts: [{ attempt: 1, outcome: 'completed' }],
   })
-  app.kill('SIGTERM')
-  expect(await ended).toEqual([0, null])
+  app.process.kill('SIGTERM')
+  expect(await app.ended).toEqual([0, null])
 }
 
 /** Runs a thread's handler under a Node. */
 export async function runThreadHandler(node: string): Promise<void> {
-  const database = await createTestDatabase('empty')
-  onTestFinished(() => database.drop())
+  const database = await createEmptyDatabase()
   writeFileSync(path.join(host, 'double.js'), 'export default async ({ value }) => value * 2')
   const code = `
     import asyncTasks, { task } from 'fastify-async-tasks'
