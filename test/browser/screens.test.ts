@@ -30,6 +30,11 @@ const visit = (query: string) => page.goto(`${server.origin}/admin/${query}`)
 const toast = (words: string) => page.locator('.toast', { hasText: words }).waitFor()
 const button = (name: string) => page.getByRole('button', { name, exact: true })
 
+/** Types into the fields of these params. */
+async function fill(texts: Record<string, string>): Promise<void> {
+  for (const [name, text] of Object.entries(texts)) await page.getByLabel(new RegExp(`^${name}`)).fill(text)
+}
+
 async function createdTask() {
   await page.waitForURL(/task=task_/)
   const taskId = new URL(page.url()).searchParams.get('task') ?? ''
@@ -38,18 +43,12 @@ async function createdTask() {
 
 test('the form sends every kind of param as what it is, and a duplicate starts from them', async () => {
   await visit('?view=new&type=every_kind')
-  await page.getByLabel(/^name/).fill('007')
-  await page.getByLabel(/^size/).fill('7')
-  await page.getByLabel(/^ratio/).fill('0.5')
+  await fill({ name: '007', size: '7', ratio: '0.5', day: '2026-02-28', at: '2026-02-28T08:00' })
   await page.getByLabel(/^mode/).selectOption('fast')
-  await page.getByLabel(/^day/).fill('2026-02-28')
-  await page.getByLabel(/^at/).fill('2026-02-28T08:00')
   await page.getByLabel(/^dryRun/).uncheck()
   await page.getByLabel(/^loud/).selectOption('yes')
   await page.getByLabel('null comment').check()
-  await page.getByLabel(/^tags/).fill('a\nb c')
-  await page.getByLabel(/^numbers/).fill('1\n2')
-  await page.getByLabel(/^options/).fill('{"depth": 3}')
+  await fill({ tags: 'a\nb c', numbers: '1\n2', options: '{"depth": 3}' })
   await page.getByText('Options', { exact: true }).click()
   await page.getByLabel('Priority').fill('5')
   await page.getByLabel('Unique key').fill('only one')
@@ -83,13 +82,11 @@ test('the form sends every kind of param as what it is, and a duplicate starts f
 
 test('what the server refuses stands at the field it is about', async () => {
   await visit('?view=new&type=every_kind')
-  await page.getByLabel(/^name/).fill('x')
-  await page.getByLabel(/^size/).fill('99')
+  await fill({ name: 'x', size: '99' })
   await button('Create task').click()
   await expect.poll(() => page.locator('.has-problem').count()).toBe(2)
   await page.getByText('Options', { exact: true }).click()
-  await page.getByLabel(/^name/).fill('xyz')
-  await page.getByLabel(/^size/).fill('9')
+  await fill({ name: 'xyz', size: '9' })
   await page.getByLabel('Priority').fill('1000')
   await button('Create task').click()
   await page.locator('.has-problem', { hasText: 'Priority' }).waitFor()

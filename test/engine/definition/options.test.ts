@@ -114,6 +114,15 @@ test.each<[object, string]>([
   expect(() => createTaskRegistry().task('t', options)).toThrow(refused(part))
 })
 
+test.each([-1, 36_501, Number.NaN, Number.POSITIVE_INFINITY])(
+  'a type is not kept for %s days',
+  (retentionDays) => {
+    expect(() => createTaskRegistry().task('a', { retentionDays })).toThrow(
+      `retentionDays must be a number from 0 to 36500, got`,
+    )
+  },
+)
+
 describe('params of task()', () => {
   test.each<[string, unknown, string]>([
     ['a string', z.string(), 'a schema of an object .* of type string'],
