@@ -26,6 +26,7 @@ const rate = Number(values.rate)
 const seconds = Number(values.seconds)
 
 const TICK_MS = 10
+const WARM_UP_SECONDS = 5
 
 interface Phase {
   readonly name: string
@@ -90,7 +91,11 @@ async function run(url: string): Promise<void> {
   const pool = createPool({ connectionString: url, max: 10 })
   timeClaims(pool)
   const createdAt = new Map<string, number>()
+  const warm = Promise.withResolvers<void>()
+  let runs = 0
   const work = createTaskRegistry().task('work')((_params, { taskId }) => {
+    runs += 1
+    if (runs >= rate * WARM_UP_SECONDS) warm.resolve()
     const at = createdAt.get(taskId)
     createdAt.delete(taskId)
     if (at !== undefined) phase?.pickUpMs.push(performance.now() - at)
@@ -122,7 +127,7 @@ async function run(url: string): Promise<void> {
     }
   })()
 
-  await delay(5_000)
+  await warm.promise
   begin('undisturbed')
   await delay(seconds * 1_000)
   begin('pruning')

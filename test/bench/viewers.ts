@@ -54,8 +54,11 @@ async function measure(): Promise<void> {
   const leaving = new AbortController()
   const ages: number[] = []
   const seen = new Array<number>(viewers).fill(0)
-  const watching = seen.map((_, viewer) => watch(address, taskId, viewer, { ages, seen, leaving }))
-  await delay(5_000)
+  const arrived = seen.map(() => Promise.withResolvers<void>())
+  const watching = seen.map((_, viewer) =>
+    watch(address, taskId, viewer, { ages, seen, leaving, arrive: () => arrived[viewer]?.resolve() }),
+  )
+  await Promise.race([Promise.all(arrived.map(({ promise }) => promise)), Promise.all(watching)])
   await ask(executor)
   const first = await ask<WebState>(web)
   await delay(seconds * 200)
@@ -79,24 +82,36 @@ async function measure(): Promise<void> {
   console.log(`bytes a viewer: ${Math.min(...seen.slice(1))} to ${Math.max(...seen)}`)
 }
 
+interface Watching {
+  readonly ages: number[]
+  readonly seen: number[]
+  readonly leaving: AbortController
+  /** Called with each event: the first one is what the task is when the stream begins. */
+  arrive(): void
+}
+
 /** The first one looks at what it gets. The others only take it: they run on the machine that is measured. */
 async function watch(
   address: string,
   taskId: string,
   viewer: number,
-  { ages, seen, leaving }: { ages: number[]; seen: number[]; leaving: AbortController },
+  { ages, seen, leaving, arrive }: Watching,
 ): Promise<void> {
   const { signal } = leaving
   const baseUrl = `${address}/api/admin`
   if (viewer > 0) {
     const { body } = await fetch(`${baseUrl}/tasks/${taskId}/events`, { signal })
-    for await (const chunk of body ?? []) seen[viewer] = (seen[viewer] ?? 0) + chunk.byteLength
+    for await (const chunk of body ?? []) {
+      seen[viewer] = (seen[viewer] ?? 0) + chunk.byteLength
+      arrive()
+    }
     return
   }
   let isFirst = true
   for await (const event of createTasksClient({ baseUrl }).watch(taskId, { signal })) {
     if (event.type === 'task' && !isFirst) ages.push(Date.now() - Number(event.task.step))
     isFirst = false
+    arrive()
   }
 }
 
