@@ -1,26 +1,13 @@
 import { execFile } from 'node:child_process'
-import { Readable } from 'node:stream'
 import { promisify } from 'node:util'
 import { expect, onTestFinished, test } from 'vitest'
-import { allOf, createProgram } from '../../src/cli/command-line.ts'
+import { allOf } from '../../src/cli/command-line.ts'
 import { EngineSchema } from '../../src/db/engine-schema.ts'
 import { createTestDatabase } from '../support/database.ts'
-import { commandOn } from './run-command.ts'
+import { commandOn, program } from './run-command.ts'
 
 const run = promisify(execFile)
 const nowhere = { url: 'postgres://me:hunter2@127.0.0.1:1/app', directUrl: '', schema: EngineSchema.public }
-
-const program = createProgram({
-  ...{
-    env: {},
-    user: 'ada',
-    signal: new AbortController().signal,
-    exitCode: 0,
-    input: Readable.from([]),
-    out() {},
-    err() {},
-  },
-})
 
 test('every command has a help with examples that name it', async () => {
   const commands = allOf(program).filter(({ commands }) => commands.length === 0)

@@ -1,22 +1,11 @@
 import { readFileSync } from 'node:fs'
-import { Readable } from 'node:stream'
 import type { Command } from 'commander'
 import { expect, test } from 'vitest'
-import { allOf, createProgram } from '../../src/cli/command-line.ts'
+import { allOf } from '../../src/cli/command-line.ts'
 import { ILLNESSES } from '../../src/cli/doctor/illness.ts'
+import { program } from './run-command.ts'
 
 const page = readFileSync(new URL('../../docs/cli.md', import.meta.url), 'utf8')
-const program = createProgram({
-  ...{
-    env: {},
-    user: 'ada',
-    signal: new AbortController().signal,
-    exitCode: 0,
-    input: Readable.from([]),
-    out() {},
-    err() {},
-  },
-})
 
 /** The text under a heading, up to the next one of its level. */
 function sectionOf(heading: string): string {

@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream'
-import { runCommandLine } from '../../src/cli/command-line.ts'
+import { createProgram, runCommandLine } from '../../src/cli/command-line.ts'
 import type { TestDatabase } from '../support/database.ts'
 
 export interface CommandResult {
@@ -34,6 +34,19 @@ export function commandOn(
     return { code, out, err }
   }
 }
+
+/** The commands with their options and help, to look at. */
+export const program = createProgram({
+  ...{
+    env: {},
+    user: 'ada',
+    signal: new AbortController().signal,
+    exitCode: 0,
+    input: Readable.from([]),
+    out() {},
+    err() {},
+  },
+})
 
 /** What `--json` printed. */
 export function jsonOf({ code, out, err }: CommandResult) {

@@ -1,11 +1,11 @@
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type EmbeddedPostgres, startEmbedded } from '../../src/db/embedded.ts'
 import { prepareRole } from '../../src/db/embedded-role.ts'
 import { migrate } from '../../src/db/migrate.ts'
+import { withClient } from '../support/with-client.ts'
 
 let dataDir: string
 let server: EmbeddedPostgres
@@ -20,16 +20,11 @@ afterAll(async () => {
   rmSync(dataDir, { recursive: true, force: true })
 })
 
-async function query(url: string, sql: string): Promise<unknown[]> {
-  const client = new pg.Client({ connectionString: url })
-  await client.connect()
-  try {
-    const results = [await client.query({ text: sql, rowMode: 'array' })].flat()
+const query = (url: string, text: string): Promise<unknown[]> =>
+  withClient(url, async (client) => {
+    const results = [await client.query({ text, rowMode: 'array' })].flat()
     return results.at(-1)?.rows?.flat() ?? []
-  } finally {
-    await client.end()
-  }
-}
+  })
 
 /** Owners of everything that is not PostgreSQL's own. */
 const OWNERS = `

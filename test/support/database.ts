@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto'
-import pg from 'pg'
+import type pg from 'pg'
 import { inject } from 'vitest'
 import { createPool } from '../../src/db/client.ts'
 import { EngineSchema } from '../../src/db/engine-schema.ts'
 import type { MigrationHistory } from '../../src/db/migrate.ts'
 import { databaseUrl } from './database-url.ts'
 import { makePristine } from './pristine.ts'
+import { withClient } from './with-client.ts'
 
 export interface TestDatabase {
   /** Leads through PgBouncer where the run has one. */
@@ -114,14 +115,4 @@ function randomName(): string {
 function templateOf(source: MigrationHistory | 'empty' | TestDatabase, prefix: string): string {
   if (typeof source !== 'string') return new URL(source.directUrl).pathname.slice(1)
   return source === 'empty' ? 'template0' : `${prefix}${source}`
-}
-
-async function withClient<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
-  const client = new pg.Client({ connectionString: url })
-  await client.connect()
-  try {
-    return await work(client)
-  } finally {
-    await client.end()
-  }
 }

@@ -81,6 +81,17 @@ export function aborted(signal: AbortSignal): Promise<void> {
   return promise
 }
 
+/** A task that runs until its signal aborts, and the moments at which it starts and hears that. */
+export function createObedientTask() {
+  const [started, heard] = [createGate(), createGate()]
+  const work = createTaskRegistry().task('work')(async (_params, { signal }) => {
+    started.open()
+    await aborted(signal)
+    heard.open()
+  })
+  return { work, started: started.opened, heard: heard.opened }
+}
+
 /** A door that handlers wait at until the test opens it. */
 export function createGate(): { open: () => void; opened: Promise<void> } {
   const { promise, resolve } = Promise.withResolvers<void>()

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import path from 'node:path'
-import pg from 'pg'
+import type pg from 'pg'
 import type { TestProject } from 'vitest/node'
 import { buildDashboardIfStale } from '../../src/cli/build-dashboard.ts'
 import { startEmbedded } from '../../src/db/embedded.ts'
@@ -12,6 +12,7 @@ import { databaseUrl } from './database-url.ts'
 import { fastFolder, hasFastFolder } from './fast-folder.ts'
 import { HAS_PGBOUNCER, startPgBouncer } from './pgbouncer-process.ts'
 import { describePristine, type Pristine } from './pristine.ts'
+import { withClient } from './with-client.ts'
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -150,14 +151,4 @@ async function dropDatabases(admin: pg.Client, prefix: string): Promise<void> {
     [prefix],
   )
   for (const { datname } of rows) await admin.query(`drop database ${datname} with (force)`)
-}
-
-async function withClient<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
-  const client = new pg.Client({ connectionString: url })
-  await client.connect()
-  try {
-    return await work(client)
-  } finally {
-    await client.end()
-  }
 }

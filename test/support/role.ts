@@ -1,5 +1,5 @@
-import pg from 'pg'
 import type { TestDatabase } from './database.ts'
+import { withClient } from './with-client.ts'
 
 export interface Role {
   readonly name: string
@@ -28,11 +28,7 @@ export async function createRole(database: TestDatabase): Promise<Role> {
 
 /** Statements of the database's owner, on a connection of its own. */
 export async function runAsOwner(database: TestDatabase, statements: readonly string[]): Promise<void> {
-  const client = new pg.Client({ connectionString: database.directUrl })
-  await client.connect()
-  try {
+  await withClient(database.directUrl, async (client) => {
     for (const statement of statements) await client.query(statement)
-  } finally {
-    await client.end()
-  }
+  })
 }

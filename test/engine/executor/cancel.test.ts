@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { createTaskRegistry } from '../../../src/engine/definition/registry.ts'
-import { aborted, createGate, nextEvent } from '../../support/engine.ts'
+import { aborted, createGate, createObedientTask, nextEvent } from '../../support/engine.ts'
 import { useEngines } from '../../support/engines.ts'
 
 const engines = useEngines()
@@ -86,34 +86,22 @@ describe('cancel', () => {
   })
 
   test('from another process arrives with the next heartbeat', async () => {
-    const { task } = createTaskRegistry()
-    const started = createGate()
-    const heard = createGate()
-    const work = task('work')(async (_params, { signal }) => {
-      started.open()
-      await aborted(signal)
-      heard.open()
-    })
+    const { work, started, heard } = createObedientTask()
     engines.start([work], { heartbeatIntervalMs: 100, leaseMs: 1_000 })
     const other = engines.create([work])
     const { taskId } = await other.manager.createTask(work)
-    await started.opened
+    await started
     await other.manager.cancelTask(taskId)
-    await heard.opened
+    await heard
     await expect.poll(() => stopping(taskId)).toBe(false)
   })
 
   test('ends a wait for the task', async () => {
-    const { task } = createTaskRegistry()
-    const started = createGate()
-    const work = task('work')(async (_params, { signal }) => {
-      started.open()
-      await aborted(signal)
-    })
+    const { work, started } = createObedientTask()
     const { manager } = engines.start([work])
     const { taskId } = await manager.createTask(work)
     const ended = manager.waitFor(taskId)
-    await started.opened
+    await started
     await manager.cancelTask(taskId)
     expect((await ended).status).toBe('cancelled')
   })

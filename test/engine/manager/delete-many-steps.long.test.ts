@@ -1,5 +1,4 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import pg from 'pg'
 import { expect, onTestFinished, test } from 'vitest'
 import { createTaskRegistry } from '../../../src/engine/definition/registry.ts'
 import { taskSettings } from '../../../src/engine/definition/settings.ts'
@@ -7,6 +6,7 @@ import { Pruner } from '../../../src/engine/maintenance/pruner.ts'
 import { percentile } from '../../bench/statistics.ts'
 import { createTestDatabase, type TestDatabase } from '../../support/database.ts'
 import { createEngine, type Engine } from '../../support/engine.ts'
+import { withClient } from '../../support/with-client.ts'
 
 const STEPS = 10_000
 /** Half of the default lease: the engine gives a statement up after that. */
@@ -14,19 +14,9 @@ const STATEMENT_LIMIT_MS = 15_000
 const PICK_UP_LIMIT_MS = 1_000
 const EVERY_MS = 20
 
-async function withClient<T>(database: TestDatabase, work: (client: pg.Client) => Promise<T>): Promise<T> {
-  const client = new pg.Client({ connectionString: database.directUrl })
-  await client.connect()
-  try {
-    return await work(client)
-  } finally {
-    await client.end()
-  }
-}
-
 /** Tasks that completed two months ago, each with so many finished steps. */
 async function insertTasks(database: TestDatabase, tasks: number): Promise<void> {
-  await withClient(database, async (client) => {
+  await withClient(database.directUrl, async (client) => {
     await client.query(
       `insert into async_tasks (task_id, task_type, status, created_at, completed_at)
        select 'task_many' || n, 'many_steps', 'completed', now() - interval '60 days', now() - interval '60 days'
@@ -61,7 +51,7 @@ async function watch(database: TestDatabase, start: () => Promise<number>, work:
   over.catch(() => {})
   const waits: number[] = []
   let slowestMs = 0
-  await withClient(database, async (client) => {
+  await withClient(database.directUrl, async (client) => {
     while (!isOver) {
       waits.push(await start())
       slowestMs = Math.max(slowestMs, (await client.query<{ ms: number }>(SLOWEST)).rows[0]?.ms ?? 0)

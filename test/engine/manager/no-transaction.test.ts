@@ -5,6 +5,7 @@ import { withTransaction } from '../../../src/db/client.ts'
 import type { Transaction } from '../../../src/db/query-runner.ts'
 import { createTaskRegistry } from '../../../src/engine/definition/registry.ts'
 import { useEngines } from '../../support/engines.ts'
+import { withClient } from '../../support/with-client.ts'
 
 const engines = useEngines()
 
@@ -66,9 +67,7 @@ test('a begin that is still on its way counts, on a client and on Drizzle over i
   const { task } = createTaskRegistry()
   const plain = task('plain')(() => undefined)
   const { manager } = engines.create([plain])
-  const client = new pg.Client({ connectionString: engines.database.url })
-  await client.connect()
-  try {
+  await withClient(engines.database.url, async (client) => {
     for (const tx of [client, drizzle({ client: client })]) {
       const begun = client.query('begin')
       await manager.createTask(plain, {}, { tx })
@@ -76,9 +75,7 @@ test('a begin that is still on its way counts, on a client and on Drizzle over i
       await client.query('rollback')
     }
     expect(await manager.listTasks()).toMatchObject({ total: 0 })
-  } finally {
-    await client.end()
-  }
+  })
 })
 
 test('the error of a transaction that has failed is its own', async () => {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { createTaskRegistry } from '../../../src/engine/definition/registry.ts'
 import { decodeNotification, encodeNotification } from '../../../src/engine/notify/notifications.ts'
-import { aborted, createGate } from '../../support/engine.ts'
+import { aborted, createGate, createObedientTask } from '../../support/engine.ts'
 import { useEngines } from '../../support/engines.ts'
 import { captureStatements } from '../../support/plans.ts'
 import { listening } from './listening.ts'
@@ -13,21 +13,14 @@ const hears = { hears: true }
 
 describe('notifications of cancels', () => {
   test('carry a cancel to the process that runs the task', async () => {
-    const { task } = createTaskRegistry()
-    const started = createGate()
-    const heard = createGate()
-    const work = task('work')(async (_params, { signal }) => {
-      started.open()
-      await aborted(signal)
-      heard.open()
-    })
+    const { work, started, heard } = createObedientTask()
     const worker = engines.start([work], deafOtherwise, hears)
     await listening(engines, worker)
     const other = engines.create([work], deafOtherwise, hears)
     const { taskId } = await other.manager.createTask(work)
-    await started.opened
+    await started
     await other.manager.cancelTask(taskId)
-    await heard.opened
+    await heard
   })
 
   test('carry a bulk cancel in a few messages, to every handler that it is for', async () => {

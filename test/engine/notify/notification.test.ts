@@ -8,7 +8,7 @@ import { TaskManager } from '../../../src/engine/manager/manager.ts'
 import { Notifier } from '../../../src/engine/notify/notifier.ts'
 import { TaskEvents } from '../../../src/engine/runtime/events.ts'
 import { CHANNEL } from '../../../src/engine/store/notify.ts'
-import { aborted, createGate, nextEvent } from '../../support/engine.ts'
+import { aborted, createGate, createObedientTask, nextEvent } from '../../support/engine.ts'
 import { useEngines } from '../../support/engines.ts'
 import { captureStatements } from '../../support/plans.ts'
 import { slowPool } from '../../support/slow-pool.ts'
@@ -191,20 +191,13 @@ describe('notifications', () => {
   })
 
   test('come back after the connection that listens was ended, and what was missed is read again', async () => {
-    const { task } = createTaskRegistry()
-    const started = createGate()
-    const heard = createGate()
-    const work = task('work')(async (_params, { signal }) => {
-      started.open()
-      await aborted(signal)
-      heard.open()
-    })
+    const { work, started, heard } = createObedientTask()
     const worker = engines.start([work], deafOtherwise, hears)
     await listening(engines, worker)
     const deaf = engines.create([work])
     await deaf.manager.createTask(work)
     worker.executor.wake()
-    await started.opened
+    await started
     // Cancelled without a hint, while nobody listens.
     const [running] = (await deaf.manager.listTasks({ status: ['running'] })).tasks
     await deaf.manager.cancelTask(running?.taskId ?? '')
@@ -214,7 +207,7 @@ describe('notifications', () => {
       `select pg_terminate_backend(pid) from pg_stat_activity
         where datname = current_database() and application_name = 'fastify-async-tasks listener'`,
     )
-    await Promise.all([failed, recovered, heard.opened])
+    await Promise.all([failed, recovered, heard])
     expect(worker.executor.health().ok).toBe(true)
   })
 
