@@ -15,9 +15,9 @@ import {
 
 /** What the compiler promises to those who write handlers: `tsc` checks this file. */
 
-/** A function that is never called holds what only the compiler looks at, such as what must not compile. */
-function compiles(name: string, neverCalled: () => unknown): void {
-  test(name, () => expect(neverCalled).toBeTypeOf('function'))
+/** Holds what only the compiler looks at, such as what must not compile. */
+function compiles(neverCalled: () => unknown): void {
+  expect(neverCalled).toBeTypeOf('function')
 }
 
 const { task } = createTaskRegistry()
@@ -67,146 +67,157 @@ describe('task()', () => {
     expectTypeOf<ResultOf<'elsewhere'>>().toEqualTypeOf<unknown>()
   })
 
-  compiles('refuses what does not fit', () => {
-    // @ts-expect-error a schema of params makes an object
-    task('bad', { params: z.string() })
-    // @ts-expect-error a misspelt option
-    task('bad', { timeout: 5 })
-    // @ts-expect-error the handler takes other params than the schema makes
-    task('bad', { params: z.object({ a: z.string() }) })((params: { a: number }) => params)
-    // @ts-expect-error params are missing
-    void sendReport({ userId: 7 }, ctx)
-    // @ts-expect-error a plain function was never passed to task()
-    createTaskRegistry().add(() => 1)
-  })
+  test('refuses what does not fit', () =>
+    compiles(() => {
+      // @ts-expect-error a schema of params makes an object
+      task('bad', { params: z.string() })
+      // @ts-expect-error a misspelt option
+      task('bad', { timeout: 5 })
+      // @ts-expect-error the handler takes other params than the schema makes
+      task('bad', { params: z.object({ a: z.string() }) })((params: { a: number }) => params)
+      // @ts-expect-error params are missing
+      void sendReport({ userId: 7 }, ctx)
+      // @ts-expect-error a plain function was never passed to task()
+      createTaskRegistry().add(() => 1)
+    }))
 })
 
 describe('createTask', () => {
-  compiles('takes the params of its task', async () => {
-    expectTypeOf(await manager.createTask(sendReport, { userId: 7 })).toEqualTypeOf<CreatedTask>()
-    await manager.createTask(sendReport, { userId: 7, dryRun: true }, { priority: 5, runAt: new Date() })
-    await manager.createTask(plain)
-    await manager.createTask(plain, { whatever: [1] })
-    await manager.createTask('elsewhere', { whatever: null })
-    await ctx.createTask(sendReport, { userId: 7 }, { priority: 1 })
-  })
+  test('takes the params of its task', () =>
+    compiles(async () => {
+      expectTypeOf(await manager.createTask(sendReport, { userId: 7 })).toEqualTypeOf<CreatedTask>()
+      await manager.createTask(sendReport, { userId: 7, dryRun: true }, { priority: 5, runAt: new Date() })
+      await manager.createTask(plain)
+      await manager.createTask(plain, { whatever: [1] })
+      await manager.createTask('elsewhere', { whatever: null })
+      await ctx.createTask(sendReport, { userId: 7 }, { priority: 1 })
+    }))
 
-  compiles('refuses what does not fit', async () => {
-    // @ts-expect-error of another type
-    await manager.createTask(sendReport, { userId: '7' })
-    // @ts-expect-error a required param is missing
-    await manager.createTask(sendReport)
-    // @ts-expect-error incomplete
-    await manager.createTask(sendReport, {})
-    // @ts-expect-error unknown
-    await manager.createTask(sendReport, { userId: 7, nope: 1 })
-    // @ts-expect-error no object
-    await manager.createTask('elsewhere', [1])
-    // @ts-expect-error a misspelt option
-    await manager.createTask(plain, {}, { prioritiy: 1 })
-    // @ts-expect-error a plain function was never passed to task()
-    await manager.createTask(() => 1, {})
-    // @ts-expect-error of another type, from inside a handler
-    await ctx.createTask(sendReport, { userId: '7' })
-    // @ts-expect-error who asked is whoever asked for the parent
-    await ctx.createTask(plain, {}, { createdBy: 'me' })
-  })
+  test('refuses what does not fit', () =>
+    compiles(async () => {
+      // @ts-expect-error of another type
+      await manager.createTask(sendReport, { userId: '7' })
+      // @ts-expect-error a required param is missing
+      await manager.createTask(sendReport)
+      // @ts-expect-error incomplete
+      await manager.createTask(sendReport, {})
+      // @ts-expect-error unknown
+      await manager.createTask(sendReport, { userId: 7, nope: 1 })
+      // @ts-expect-error no object
+      await manager.createTask('elsewhere', [1])
+      // @ts-expect-error a misspelt option
+      await manager.createTask(plain, {}, { prioritiy: 1 })
+      // @ts-expect-error a plain function was never passed to task()
+      await manager.createTask(() => 1, {})
+      // @ts-expect-error of another type, from inside a handler
+      await ctx.createTask(sendReport, { userId: '7' })
+      // @ts-expect-error who asked is whoever asked for the parent
+      await ctx.createTask(plain, {}, { createdBy: 'me' })
+    }))
 })
 
 describe('createTasks', () => {
-  compiles('takes the params of each task', async () => {
-    const [first] = await manager.createTasks([
-      { task: sendReport, params: { userId: 7 }, priority: 3 },
-      { task: plain },
-      { task: 'elsewhere', params: { whatever: 1 } },
-    ])
-    expectTypeOf(first).toEqualTypeOf<CreatedTask>()
-    const ids = [1, 2, 3]
-    const many = await manager.createTasks(ids.map((userId) => ({ task: sendReport, params: { userId } })))
-    expectTypeOf(many).toEqualTypeOf<CreatedTask[]>()
-  })
+  test('takes the params of each task', () =>
+    compiles(async () => {
+      const [first] = await manager.createTasks([
+        { task: sendReport, params: { userId: 7 }, priority: 3 },
+        { task: plain },
+        { task: 'elsewhere', params: { whatever: 1 } },
+      ])
+      expectTypeOf(first).toEqualTypeOf<CreatedTask>()
+      const ids = [1, 2, 3]
+      const many = await manager.createTasks(ids.map((userId) => ({ task: sendReport, params: { userId } })))
+      expectTypeOf(many).toEqualTypeOf<CreatedTask[]>()
+    }))
 
-  compiles('refuses what does not fit', async () => {
-    // @ts-expect-error of another type
-    await manager.createTasks([{ task: plain }, { task: sendReport, params: { userId: '7' } }])
-    // @ts-expect-error a misspelt option
-    await manager.createTasks([{ task: plain, prioritiy: 1 }])
-    const ids = ['1', '2']
-    // @ts-expect-error of another type, made one by one
-    await manager.createTasks(ids.map((userId) => ({ task: sendReport, params: { userId } })))
-  })
+  test('refuses what does not fit', () =>
+    compiles(async () => {
+      // @ts-expect-error of another type
+      await manager.createTasks([{ task: plain }, { task: sendReport, params: { userId: '7' } }])
+      // @ts-expect-error a misspelt option
+      await manager.createTasks([{ task: plain, prioritiy: 1 }])
+      const ids = ['1', '2']
+      // @ts-expect-error of another type, made one by one
+      await manager.createTasks(ids.map((userId) => ({ task: sendReport, params: { userId } })))
+    }))
 })
 
 describe('schedules', () => {
   const daily = { name: 'a', cron: '@daily' }
 
-  compiles('take the params of their task', async () => {
-    const created = await manager.createSchedule({ ...daily, task: sendReport, params: { userId: 7 } })
-    expectTypeOf(created).toEqualTypeOf<ScheduleView>()
-    await manager.createSchedule({ ...daily, task: plain })
-    await manager.createSchedule({ ...daily, task: 'elsewhere', params: { whatever: 1 }, missed: 'all' })
-    await manager.updateSchedule('a', { task: sendReport, params: { userId: 8 }, enabled: false })
-    await manager.updateSchedule('a', { params: { whatever: 1 } })
-    const listed: ScheduleOptions[] = [defineSchedule({ ...daily, task: sendReport, params: { userId: 7 } })]
-    await manager.declareSchedules(listed)
-  })
+  test('take the params of their task', () =>
+    compiles(async () => {
+      const created = await manager.createSchedule({ ...daily, task: sendReport, params: { userId: 7 } })
+      expectTypeOf(created).toEqualTypeOf<ScheduleView>()
+      await manager.createSchedule({ ...daily, task: plain })
+      await manager.createSchedule({ ...daily, task: 'elsewhere', params: { whatever: 1 }, missed: 'all' })
+      await manager.updateSchedule('a', { task: sendReport, params: { userId: 8 }, enabled: false })
+      await manager.updateSchedule('a', { params: { whatever: 1 } })
+      const listed: ScheduleOptions[] = [
+        defineSchedule({ ...daily, task: sendReport, params: { userId: 7 } }),
+      ]
+      await manager.declareSchedules(listed)
+    }))
 
-  compiles('refuse what does not fit', async () => {
-    // @ts-expect-error of another type
-    await manager.createSchedule({ ...daily, task: sendReport, params: { userId: '7' } })
-    // @ts-expect-error required params are missing
-    await manager.createSchedule({ ...daily, task: sendReport })
-    // @ts-expect-error a misspelt option
-    await manager.createSchedule({ ...daily, task: plain, timezone: 'UTC' })
-    // @ts-expect-error there is no such policy
-    await manager.createSchedule({ ...daily, task: plain, missed: 'twice' })
-    // @ts-expect-error of another type
-    await manager.updateSchedule('a', { task: sendReport, params: { userId: '8' } })
-    // @ts-expect-error of another type
-    defineSchedule({ ...daily, task: sendReport, params: { userId: '7' } })
-  })
+  test('refuse what does not fit', () =>
+    compiles(async () => {
+      // @ts-expect-error of another type
+      await manager.createSchedule({ ...daily, task: sendReport, params: { userId: '7' } })
+      // @ts-expect-error required params are missing
+      await manager.createSchedule({ ...daily, task: sendReport })
+      // @ts-expect-error a misspelt option
+      await manager.createSchedule({ ...daily, task: plain, timezone: 'UTC' })
+      // @ts-expect-error there is no such policy
+      await manager.createSchedule({ ...daily, task: plain, missed: 'twice' })
+      // @ts-expect-error of another type
+      await manager.updateSchedule('a', { task: sendReport, params: { userId: '8' } })
+      // @ts-expect-error of another type
+      defineSchedule({ ...daily, task: sendReport, params: { userId: '7' } })
+    }))
 })
 
 describe('a closed set of handlers', () => {
   const closed = () => typedTasks(manager, [sendReport, plain, remind])
 
-  compiles('takes their names and themselves, with their params', async () => {
-    const tasks = closed()
-    expectTypeOf(await tasks.createTask('send_report', { userId: 7 })).toEqualTypeOf<CreatedTask>()
-    await tasks.createTask(sendReport, { userId: 7 }, { priority: 1 })
-    await tasks.createTask('plain')
-    await tasks.createTask('remind', { at: '2026-01-01' }, { uniqueKey: 'k' })
-    const [first] = await tasks.createTasks([
-      { task: 'send_report', params: { userId: 7 } },
-      { task: plain, params: { whatever: 1 } },
-      { task: 'plain' },
-    ])
-    expectTypeOf(first).toEqualTypeOf<CreatedTask>()
-    expectTypeOf(tasks.getTask).toEqualTypeOf<TaskManager['getTask']>()
-  })
+  test('takes their names and themselves, with their params', () =>
+    compiles(async () => {
+      const tasks = closed()
+      expectTypeOf(await tasks.createTask('send_report', { userId: 7 })).toEqualTypeOf<CreatedTask>()
+      await tasks.createTask(sendReport, { userId: 7 }, { priority: 1 })
+      await tasks.createTask('plain')
+      await tasks.createTask('remind', { at: '2026-01-01' }, { uniqueKey: 'k' })
+      const [first] = await tasks.createTasks([
+        { task: 'send_report', params: { userId: 7 } },
+        { task: plain, params: { whatever: 1 } },
+        { task: 'plain' },
+      ])
+      expectTypeOf(first).toEqualTypeOf<CreatedTask>()
+      expectTypeOf(tasks.getTask).toEqualTypeOf<TaskManager['getTask']>()
+    }))
 
-  compiles('refuses what does not fit', async () => {
-    const tasks = closed()
-    const other = task('other')(() => 1)
-    // @ts-expect-error a name that none of them has
-    await tasks.createTask('send_reports', { userId: 7 })
-    // @ts-expect-error some text
-    await tasks.createTask(String('plain'))
-    // @ts-expect-error a handler that is none of them
-    await tasks.createTask(other)
-    // @ts-expect-error params of another type
-    await tasks.createTask('send_report', { userId: '7' })
-    // @ts-expect-error params are missing
-    await tasks.createTask('send_report')
-    // @ts-expect-error unknown params
-    await tasks.createTask('send_report', { userId: 7, nope: 1 })
-    // @ts-expect-error a misspelt option
-    await tasks.createTask('plain', {}, { prioritiy: 1 })
-    // @ts-expect-error a name that none of them has, among others
-    await tasks.createTasks([{ task: 'plain' }, { task: 'nope' }])
-    // @ts-expect-error params of another type, among others
-    await tasks.createTasks([{ task: 'plain' }, { task: 'send_report', params: { userId: '7' } }])
-  })
+  test('refuses what does not fit', () =>
+    compiles(async () => {
+      const tasks = closed()
+      const other = task('other')(() => 1)
+      // @ts-expect-error a name that none of them has
+      await tasks.createTask('send_reports', { userId: 7 })
+      // @ts-expect-error some text
+      await tasks.createTask(String('plain'))
+      // @ts-expect-error a handler that is none of them
+      await tasks.createTask(other)
+      // @ts-expect-error params of another type
+      await tasks.createTask('send_report', { userId: '7' })
+      // @ts-expect-error params are missing
+      await tasks.createTask('send_report')
+      // @ts-expect-error unknown params
+      await tasks.createTask('send_report', { userId: 7, nope: 1 })
+      // @ts-expect-error a misspelt option
+      await tasks.createTask('plain', {}, { prioritiy: 1 })
+      // @ts-expect-error a name that none of them has, among others
+      await tasks.createTasks([{ task: 'plain' }, { task: 'nope' }])
+      // @ts-expect-error params of another type, among others
+      await tasks.createTasks([{ task: 'plain' }, { task: 'send_report', params: { userId: '7' } }])
+    }))
 
   test('is the same manager, and takes handlers alone', () => {
     const same = {} as TaskManager
@@ -216,35 +227,37 @@ describe('a closed set of handlers', () => {
 })
 
 describe('onFailed', () => {
-  compiles('takes a handler of what a failed task leaves, or of a part of it', () => {
-    const whole = { taskId: z.string(), taskType: z.string(), error: z.string(), attempts: z.int() }
-    const params = z.object({ userId: z.int() })
-    task('a', { onFailed: task('b', { params: z.object({ ...whole, params }) })(() => {}) })(() => {})
-    task('c', { onFailed: task('d', { params: z.object({ taskId: z.string() }) })(() => {}) })(() => {})
-    task('e', { onFailed: plain })(() => {})
-    // @ts-expect-error a follow-up has no userId
-    task('f', { onFailed: sendReport })
-    // @ts-expect-error no registered handler
-    task('g', { onFailed: () => {} })
-  })
+  test('takes a handler of what a failed task leaves, or of a part of it', () =>
+    compiles(() => {
+      const whole = { taskId: z.string(), taskType: z.string(), error: z.string(), attempts: z.int() }
+      const params = z.object({ userId: z.int() })
+      task('a', { onFailed: task('b', { params: z.object({ ...whole, params }) })(() => {}) })(() => {})
+      task('c', { onFailed: task('d', { params: z.object({ taskId: z.string() }) })(() => {}) })(() => {})
+      task('e', { onFailed: plain })(() => {})
+      // @ts-expect-error a follow-up has no userId
+      task('f', { onFailed: sendReport })
+      // @ts-expect-error no registered handler
+      task('g', { onFailed: () => {} })
+    }))
 })
 
 describe('events', () => {
-  compiles('have the type of what they tell', () => {
-    const remove = manager.on('failed', (event) => {
-      expectTypeOf(event.error).toEqualTypeOf<string>()
-      expectTypeOf(event.durationMs).toEqualTypeOf<number | undefined>()
-      // @ts-expect-error read-only
-      event.error = 'x'
-      // @ts-expect-error of another event
-      expectTypeOf(event.retryInMs).toBeAny()
-    })
-    expectTypeOf(remove).toEqualTypeOf<() => void>()
-    manager.on('retrying', async ({ retryInMs }) => expectTypeOf(retryInMs).toEqualTypeOf<number>())
-    typedTasks(manager, [sendReport]).on('created', ({ taskType }) => taskType)
-    // @ts-expect-error no such event
-    manager.on('ended', () => {})
-  })
+  test('have the type of what they tell', () =>
+    compiles(() => {
+      const remove = manager.on('failed', (event) => {
+        expectTypeOf(event.error).toEqualTypeOf<string>()
+        expectTypeOf(event.durationMs).toEqualTypeOf<number | undefined>()
+        // @ts-expect-error read-only
+        event.error = 'x'
+        // @ts-expect-error of another event
+        expectTypeOf(event.retryInMs).toBeAny()
+      })
+      expectTypeOf(remove).toEqualTypeOf<() => void>()
+      manager.on('retrying', async ({ retryInMs }) => expectTypeOf(retryInMs).toEqualTypeOf<number>())
+      typedTasks(manager, [sendReport]).on('created', ({ taskType }) => taskType)
+      // @ts-expect-error no such event
+      manager.on('ended', () => {})
+    }))
 })
 
 describe('a result', () => {
@@ -257,26 +270,28 @@ describe('a result', () => {
     deep: { big: true },
   }))
 
-  compiles('has the type of what its handler returns, once that has been JSON', async () => {
-    const report = await manager.waitFor('task_1', { task: sendReport, timeoutMs: 5 })
-    expectTypeOf(report.result).toEqualTypeOf<{ rows: number; asked: string } | null>()
-    expectTypeOf((await manager.waitFor('task_1', { task: remind })).result).toEqualTypeOf<number | null>()
-    expectTypeOf((await manager.waitFor('task_1', { task: plain })).result).toEqualTypeOf<null>()
-    expectTypeOf((await manager.waitFor('task_1', { task: odd })).result).toEqualTypeOf<{
-      at: string
-      list: (number | null)[]
-      maybe?: string
-      deep: { big: boolean }
-    } | null>()
-    // @ts-expect-error of another shape
-    expectTypeOf(report.result?.columns).toBeAny()
-  })
+  test('has the type of what its handler returns, once that has been JSON', () =>
+    compiles(async () => {
+      const report = await manager.waitFor('task_1', { task: sendReport, timeoutMs: 5 })
+      expectTypeOf(report.result).toEqualTypeOf<{ rows: number; asked: string } | null>()
+      expectTypeOf((await manager.waitFor('task_1', { task: remind })).result).toEqualTypeOf<number | null>()
+      expectTypeOf((await manager.waitFor('task_1', { task: plain })).result).toEqualTypeOf<null>()
+      expectTypeOf((await manager.waitFor('task_1', { task: odd })).result).toEqualTypeOf<{
+        at: string
+        list: (number | null)[]
+        maybe?: string
+        deep: { big: boolean }
+      } | null>()
+      // @ts-expect-error of another shape
+      expectTypeOf(report.result?.columns).toBeAny()
+    }))
 
-  compiles('that was declared refuses another shape', () => {
-    task('count')<{ rows: number }>(() => ({ rows: 7 }))
-    // @ts-expect-error the handler returns another result than it says
-    task('count')<{ rows: number }>(() => ({ rows: '7' }))
-    // @ts-expect-error and so does one that returns nothing
-    task('count')<{ rows: number }>(() => {})
-  })
+  test('that was declared refuses another shape', () =>
+    compiles(() => {
+      task('count')<{ rows: number }>(() => ({ rows: 7 }))
+      // @ts-expect-error the handler returns another result than it says
+      task('count')<{ rows: number }>(() => ({ rows: '7' }))
+      // @ts-expect-error and so does one that returns nothing
+      task('count')<{ rows: number }>(() => {})
+    }))
 })
