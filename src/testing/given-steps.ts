@@ -34,8 +34,7 @@ export class GivenSteps implements StepPort {
     return this.runner.idle()
   }
 
-  requireOpen(): void {
-    if (this.sleeping) throw new Suspended()
+  requireHeld(): void {
     if (this.#run.signal.aborted) throw taskLost(this.fence)
   }
 
@@ -67,7 +66,8 @@ export class GivenSteps implements StepPort {
   }
 
   #enter(name: string): boolean {
-    this.requireOpen()
+    if (this.sleeping) throw new Suspended()
+    this.requireHeld()
     if (this.#used.has(name))
       throw invalid('name', `this run has used the name ${JSON.stringify(name)} already`)
     this.#used.add(name)

@@ -1,7 +1,6 @@
 import { MAX_DELAY_MS } from '../../contract/requests.ts'
 import { stepName } from '../../contract/task.ts'
 import { TaskError } from './errors.ts'
-import { readThrown } from './thrown.ts'
 
 /** Steps and sleeps that a task may have. */
 export const MAX_STEPS = 10_000
@@ -36,11 +35,6 @@ export class Suspended extends Error {
   constructor(message = 'the task sleeps: its next attempt continues after the sleep') {
     super(message)
   }
-}
-
-/** By name, too: it may come from a thread. */
-export function isSuspended(thrown: unknown): boolean {
-  return readThrown(thrown).name === 'Suspended'
 }
 
 const UNITS = { days: 86_400_000, hours: 3_600_000, minutes: 60_000, seconds: 1_000 } as const

@@ -96,14 +96,18 @@ export class StepJournal implements StepPort {
   async sleep(name: string, until: Due): Promise<void> {
     if (await this.#enter(name)) return
     // Of sleeps side by side, another may have come first: it counts.
-    this.requireOpen()
+    this.#requireOpen()
     this.#sleep = { name, until }
     throw new Suspended()
   }
 
+  requireHeld(): void {
+    if (this.#isClosed || this.#run.cancellation.aborted) throw taskLost(this.fence)
+  }
+
   /** Uses up the name, and counts the step unless it is finished. */
   async #enter(name: string): Promise<FoundStep | undefined> {
-    this.requireOpen()
+    this.#requireOpen()
     if (this.#used.has(name))
       throw invalid('name', `this run has used the name ${JSON.stringify(name)} already`)
     this.#used.add(name)
@@ -111,7 +115,7 @@ export class StepJournal implements StepPort {
     const found = finished?.get(name)
     // Results are not kept for longer than they are needed.
     finished?.delete(name)
-    this.requireOpen()
+    this.#requireOpen()
     if (found) return found
     if (this.#count >= MAX_STEPS)
       throw new TaskError('TOO_MANY_STEPS', `a task has at most ${MAX_STEPS} steps`)
@@ -129,9 +133,9 @@ export class StepJournal implements StepPort {
     return this.#finished
   }
 
-  requireOpen(): void {
+  #requireOpen(): void {
     if (this.#sleep) throw new Suspended()
-    if (this.#isClosed || this.#run.cancellation.aborted) throw taskLost(this.fence)
+    this.requireHeld()
   }
 
   async #persist<T>(what: string, work: () => Promise<T>): Promise<T> {

@@ -11,8 +11,8 @@ export interface StepPort {
   readonly responseTimeoutMs: number
   /** Name of the schema of the tables. */
   readonly schema: string
-  /** @throws TaskError `TASK_LOST` once the signal has aborted; Suspended */
-  requireOpen(): void
+  /** @throws TaskError `TASK_LOST` once the signal has aborted */
+  requireHeld(): void
   /**
    * Uses up the name. @throws TaskError `INVALID_ARGUMENT` for a name that was used, `TASK_LOST`, `TOO_MANY_STEPS`;
    * Suspended once a sleep has suspended the run

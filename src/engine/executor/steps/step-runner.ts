@@ -39,7 +39,7 @@ export class StepRunner {
   async #step(name: string, run: StepWork, options: { tx?: unknown }): Promise<unknown> {
     checkStepName(name)
     this.#refuseNesting(`step ${JSON.stringify(name)}`)
-    const tx = await readTx(run, options)
+    const tx = readTx(run, options)
     const begun = await this.#port.begin(name)
     if (begun.isFinished) return parse(begun.result)
     try {
@@ -94,19 +94,14 @@ export class StepRunner {
 
 const CALL = "ctx.step('load', () => load(), { tx? })"
 
-async function readTx(run: unknown, options: { tx?: unknown }): Promise<unknown> {
+function readTx(run: unknown, options: { tx?: unknown }): unknown {
   if (typeof run !== 'function')
     throw invalid('run', `run must be a function, as in ${CALL}, got a value of type ${typeof run}`)
   if (typeof options !== 'object' || options === null)
     throw invalid('options', `options must be an object, as in ${CALL}`)
   const unknown = Object.keys(options).find((key) => key !== 'tx')
   if (unknown !== undefined) throw invalid(unknown, `${unknown} is no option of a step (known: tx)`)
-  const { tx } = options
-  if (tx === undefined) return undefined
-  const { findStepDatabaseProblem } = await import('../../../db/step-database.ts')
-  const problem = findStepDatabaseProblem(tx)
-  if (problem !== undefined) throw invalid('tx', `tx ${problem}`)
-  return tx
+  return options.tx
 }
 
 /** A later attempt gets what JSON made of it, so the first one does, too. */

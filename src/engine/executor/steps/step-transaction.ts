@@ -3,8 +3,14 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { EngineSchema } from '../../../db/engine-schema.ts'
 import { codeOf, isResponseTimeout, LOCK_NOT_AVAILABLE } from '../../../db/errors.ts'
 import type { CallersTransaction, Transaction } from '../../../db/query-runner.ts'
-import { mayBeRepeated, type StepDatabase, transactIn } from '../../../db/step-database.ts'
+import {
+  findStepDatabaseProblem,
+  mayBeRepeated,
+  type StepDatabase,
+  transactIn,
+} from '../../../db/step-database.ts'
 import { TaskError, taskLost } from '../../definition/errors.ts'
+import { invalid } from '../../definition/steps.ts'
 import { toText } from '../../definition/thrown.ts'
 import { backoffMs } from '../../runtime/supervisor.ts'
 import { guardStep } from '../../store/guard.ts'
@@ -18,15 +24,18 @@ const MAX_REPEATS = 10
  * up whether the transaction has committed, and repeats one that was rolled back.
  *
  * @param tx a `StepDatabase`
+ * @throws TaskError `INVALID_ARGUMENT` for another `tx`, `TASK_LOST`, `TASK_BUSY`
  */
 export async function runInTransaction(
   port: StepPort,
   { name, run }: { name: string; run: (tx: Transaction) => Promise<string | null> },
   tx: unknown,
 ): Promise<string | null> {
+  const problem = findStepDatabaseProblem(tx)
+  if (problem !== undefined) throw invalid('tx', `tx ${problem}`)
   const schema = new EngineSchema(port.schema)
   for (let repeats = 0; ; repeats += 1) {
-    port.requireOpen()
+    port.requireHeld()
     const tried = { result: null as string | null, thrown: undefined as { error: unknown } | undefined }
     try {
       await transactIn(tx as StepDatabase, (open) => write(open, tried), port.responseTimeoutMs)

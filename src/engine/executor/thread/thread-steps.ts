@@ -1,5 +1,5 @@
 import { taskLost } from '../../definition/errors.ts'
-import { type Due, isSuspended, Suspended } from '../../definition/steps.ts'
+import type { Due } from '../../definition/steps.ts'
 import type { Fence } from '../../store/fence.ts'
 import type { BegunStep, StepPort } from '../steps/step-port.ts'
 import type { FromThread, Request, ThreadTask } from './protocol.ts'
@@ -17,7 +17,6 @@ export class ThreadSteps implements StepPort {
   readonly schema: string
   readonly #signal: AbortSignal
   readonly #link: ThreadLink
-  #isSuspended = false
 
   constructor({ fence, responseTimeoutMs, schema }: ThreadTask, signal: AbortSignal, link: ThreadLink) {
     this.fence = fence
@@ -27,13 +26,12 @@ export class ThreadSteps implements StepPort {
     this.#link = link
   }
 
-  requireOpen(): void {
-    if (this.#isSuspended) throw new Suspended()
+  requireHeld(): void {
     if (this.#signal.aborted) throw taskLost(this.fence)
   }
 
   async begin(name: string): Promise<BegunStep> {
-    this.requireOpen()
+    this.requireHeld()
     return (await this.#link.call({ kind: 'stepBegan', name })) as BegunStep
   }
 
@@ -50,12 +48,7 @@ export class ThreadSteps implements StepPort {
   }
 
   async sleep(name: string, until: Due): Promise<void> {
-    try {
-      await this.#link.call({ kind: 'sleep', name, until })
-    } catch (thrown) {
-      this.#isSuspended ||= isSuspended(thrown)
-      throw thrown
-    }
+    await this.#link.call({ kind: 'sleep', name, until })
   }
 
   encode(result: unknown, what: string): string | null {

@@ -144,6 +144,25 @@ describe('a step with tx', () => {
     expect(await readEffects()).toEqual(['committed 1', 'rolled back 1'])
   })
 
+  test('that was begun before a sleep finishes before it', async () => {
+    const { task } = createTaskRegistry()
+    const { pool } = engines.database
+    const pay = task('pay')(async (_params, ctx) => {
+      const effect = (name: string) =>
+        ctx.step(name, (tx) => tx.query('insert into effects values ($1, $2)', [name, ctx.attempt]), {
+          tx: pool,
+        })
+      await Promise.all([effect('one'), effect('two'), ctx.sleep('nap', { days: 1 })])
+    })
+    const { manager } = engines.start([pay], SOON)
+    const { taskId } = await manager.createTask(pay)
+    await expect.poll(async () => (await manager.getTask(taskId))?.attempts[0]?.outcome).toBe('sleeping')
+    expect(await readEffects()).toEqual(['one 1', 'two 1'])
+    await manager.runNow(taskId)
+    expect(await manager.waitFor(taskId)).toMatchObject({ status: 'completed', stepCount: 3 })
+    expect(await readEffects()).toEqual(['one 1', 'two 1'])
+  })
+
   test('may complete the task in its transaction', async () => {
     const { task } = createTaskRegistry()
     const { pool } = engines.database
