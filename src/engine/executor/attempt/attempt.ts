@@ -81,8 +81,8 @@ export class Attempt {
     this.observed = observeAttempt(this.event, task, services.tracing)
     const run = { fence: this.fence, event: this.event, cancellation: this.#cancellation }
     this.#output = new AttemptOutput(run, services, this.#scrubber)
-    this.#completion = new TransactionalCompletion(run, this.#output, services)
     this.#steps = new LazySteps({ id: task.id, ...run }, this.#output, services)
+    this.#completion = new TransactionalCompletion({ ...run, steps: this.#steps }, this.#output, services)
     this.#writer = new OutcomeWriter(this, this.#output, services, this.#scrubber)
   }
 
@@ -171,7 +171,8 @@ export class Attempt {
       ? this.observed.run(() => runHandler(run, this.#services))
       : runHandler(run, this.#services))
     if (this.#steps.isUsed) await this.#steps.idle()
-    const suspendedBy = this.#steps.close()
+    this.#steps.close()
+    const { suspendedBy } = this.#steps
     if (suspendedBy) return { suspended: suspendedBy }
     if ('thrown' in end && this.#cause === undefined) {
       const error = this.#scrubbed(end.thrown)

@@ -75,5 +75,5 @@ function call(run: HandlerRun, services: HandlerServices, params: Record<string,
   const { steps } = run
   const { responseTimeoutMs } = services.db
   const limits = { maxResultBytes, responseTimeoutMs }
-  return threads.run({ module, params, context, fence, ...limits, hidden, output, completion, steps })
+  return threads.run({ module, params, context, fence, ...limits, hidden, completion, steps })
 }

@@ -29,6 +29,11 @@ export class LazySteps {
     return this.#journal !== undefined
   }
 
+  /** The sleep that has suspended the run. */
+  get suspendedBy(): Sleep | undefined {
+    return this.#journal?.suspendedBy
+  }
+
   get journal(): StepJournal {
     const encode = (result: unknown, what: string) =>
       encodeResult(result, this.#services.maxResultBytes, (line) => this.#output.log.warn(line), what)
@@ -47,10 +52,9 @@ export class LazySteps {
     await this.#runner?.idle()
   }
 
-  /** From here on no step begins. Returns the sleep that has suspended the run. */
-  close(): Sleep | undefined {
+  /** From here on no step begins. */
+  close(): void {
     this.#isOver = true
     this.#journal?.close()
-    return this.#journal?.suspendedBy
   }
 }

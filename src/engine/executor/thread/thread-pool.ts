@@ -4,7 +4,6 @@ import type { TaskContext } from '../../definition/context.ts'
 import type { Hidden } from '../../definition/scrubber.ts'
 import type { TaskEvents } from '../../runtime/events.ts'
 import type { Fence } from '../../store/fence.ts'
-import type { AttemptOutput } from '../attempt/attempt-output.ts'
 import type { TransactionalCompletion } from '../attempt/transactional-completion.ts'
 import type { LazySteps } from '../steps/lazy-steps.ts'
 import { findModule } from './handler-module.ts'
@@ -21,7 +20,6 @@ export interface ThreadRun {
   readonly fence: Fence
   readonly maxResultBytes: number
   readonly hidden: Hidden | undefined
-  readonly output: AttemptOutput
   readonly completion: TransactionalCompletion
   readonly steps: LazySteps
   readonly responseTimeoutMs: number
@@ -90,14 +88,11 @@ function parseResult(json: string | null): unknown {
 }
 
 function receive(message: FromThread, run: ThreadRun, send: (message: ToThread) => void): void {
-  const { context, output, completion } = run
+  const { context, completion } = run
   if (message.kind === 'progress') context.progress(...message.args)
   if (message.kind === 'log') context.log[message.level](message.message, message.data)
   if (message.kind === 'completing') completion.noteAttempt()
-  if (message.kind === 'flush') {
-    const flushed = output.flushed({ progress: false }).then(() => output.lastProgress)
-    respond(message.call, flushed, send)
-  }
+  if (message.kind === 'flush') respond(message.call, completion.prepare(), send)
   if (message.kind === 'create') {
     respond(message.call, context.createTask(message.task, message.params as never, message.options), send)
   }

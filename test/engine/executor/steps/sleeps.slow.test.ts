@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { expect, test } from 'vitest'
+import { withTransaction } from '../../../../src/db/client.ts'
 import { createTaskRegistry } from '../../../../src/engine/definition/registry.ts'
 import { aborted, nextEvent } from '../../../support/engine.ts'
 import { useEngines } from '../../../support/engines.ts'
@@ -63,4 +64,22 @@ test('a sleeper outlives the executor on which it fell asleep, and a rescue of t
   expect(passed).toEqual([2, 3])
   expect(ended?.attempts.map(({ outcome }) => outcome)).toEqual(['sleeping', 'lost', 'completed'])
   expect(ended?.steps[0]).toEqual(asleep?.steps[0])
+})
+
+test('a handler that goes on after its sleep has begun completes nothing, nor does one in a thread', async () => {
+  const { task } = createTaskRegistry()
+  const { pool, directUrl } = engines.database
+  const here = task('here')(async (_params, ctx) => {
+    await ctx.sleep('nap', { days: 1 }).catch(() => {})
+    await withTransaction(pool, (tx) => ctx.complete(tx, 'early'))
+  })
+  const module = new URL('../thread/modules/sleepless.ts', import.meta.url)
+  const inThread = task('in_thread', { run: 'thread', module })()
+  const { manager } = engines.start([here, inThread], { pollIntervalMs: 20 })
+  const made = await manager.createTasks([{ task: here }, { task: inThread, params: { url: directUrl } }])
+  for (const { taskId } of made) {
+    const outcome = async () => (await manager.getTask(taskId))?.attempts[0]?.outcome
+    await expect.poll(outcome).toMatch(/sleeping|completed/)
+    expect(await manager.getTask(taskId)).toMatchObject({ status: 'pending', stepCount: 1, result: null })
+  }
 })
