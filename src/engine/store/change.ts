@@ -39,7 +39,7 @@ export async function findWaiting(db: Database, taskId: string): Promise<Waiting
 // The sleep of a task that sleeps is over when the task is due.
 const sleepsUntilDue = (condition = '') => `slept as (
      update ${STEPS} s
-        set ended_at = changed.run_at
+        set ended_at = greatest(changed.run_at, now())
        from changed
       where s.task_id = changed.task_id and s.ended_at > now()${condition}
    ), `

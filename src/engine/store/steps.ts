@@ -221,7 +221,7 @@ const SLEEP = statement(
   `with ended as (
      update ${TASKS}
         set ${SLEEPS}, expires_at = null,
-            run_at = coalesce($6::timestamptz, now() + $5::float8 * interval '1 millisecond')
+            run_at = greatest(now(), coalesce($6::timestamptz, now() + $5::float8 * interval '1 millisecond'))
       where ${HOLDS_FENCE_BRIEFLY}
      returning task_id, attempt, $3::uuid as executor, started_at, run_at
    ), slept as (

@@ -66,6 +66,32 @@ test('a sleeper outlives the executor on which it fell asleep, and a rescue of t
   expect(ended?.steps[0]).toEqual(asleep?.steps[0])
 })
 
+test('a sleep to an instant that is over ends at once, not before it began', async () => {
+  const { task } = createTaskRegistry()
+  const nap = task('nap')((_params, ctx) => ctx.sleep('nap', new Date(0)))
+  const { manager, events } = engines.start([nap], { pollIntervalMs: 20 })
+  const waits: number[] = []
+  events.on('started', ({ waitedMs }) => void waits.push(waitedMs))
+  const ended = await manager.waitFor((await manager.createTask(nap)).taskId)
+  expect(ended).toMatchObject({ status: 'completed', stepCount: 1 })
+  const [step] = ended.steps
+  expect(step?.endedAt).toEqual(step?.startedAt)
+  expect(ended.runAt).toEqual(step?.endedAt)
+  expect(waits).toHaveLength(2)
+  for (const waitedMs of waits) expect(waitedMs).toBeLessThan(3_600_000)
+})
+
+test('a sleep that a due time in the past ends is over now, not before it began', async () => {
+  const { task } = createTaskRegistry()
+  const nap = task('nap')((_params, ctx) => ctx.sleep('nap', { days: 1 }))
+  const { manager } = engines.start([nap], { pollIntervalMs: 20 })
+  const { taskId } = await manager.createTask(nap)
+  await expect.poll(() => manager.getTask(taskId)).toMatchObject({ status: 'pending', stepCount: 1 })
+  await manager.updateTask(taskId, { runAt: new Date(0) })
+  const { steps } = await manager.waitFor(taskId)
+  expect(Number(steps[0]?.endedAt)).toBeGreaterThanOrEqual(Number(steps[0]?.startedAt))
+})
+
 test('a handler that goes on after its sleep has begun completes nothing, nor does one in a thread', async () => {
   const { task } = createTaskRegistry()
   const { pool, directUrl } = engines.database
