@@ -54,8 +54,12 @@ export class GivenSteps implements StepPort {
     return false
   }
 
-  async sleep(name: string, until: Due): Promise<void> {
-    if (this.#enter(name)) return
+  async sleep(name: string, until: Due | undefined): Promise<boolean> {
+    if (this.#enter(name)) return true
+    if (!until) {
+      this.#used.delete(name)
+      return false
+    }
     const delayMs = 'delayMs' in until ? until.delayMs : Math.max(0, Date.parse(until.at) - Date.now())
     this.sleeping = { name, delayMs }
     throw new Suspended()

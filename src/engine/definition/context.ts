@@ -114,7 +114,8 @@ export interface TaskContext {
    * side by side the first one suspends the run, and the others begin after it, so that their times add up.
    *
    * @param name as of a step
-   * @param until milliseconds, `{ days?, hours?, minutes?, seconds? }` or a `Date`; at most ten years ahead
+   * @param until milliseconds, `{ days?, hours?, minutes?, seconds? }` or a `Date`; at most ten years ahead. Not read of a
+   *   sleep that is over
    * @throws TaskError as `step`
    */
   sleep(name: string, until: SleepUntil): Promise<void>

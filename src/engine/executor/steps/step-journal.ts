@@ -93,8 +93,13 @@ export class StepJournal implements StepPort {
     return isCommitted
   }
 
-  async sleep(name: string, until: Due): Promise<void> {
-    if (await this.#enter(name)) return
+  async sleep(name: string, until: Due | undefined): Promise<boolean> {
+    if (await this.#enter(name)) return true
+    if (!until) {
+      this.#used.delete(name)
+      this.abandon(name)
+      return false
+    }
     // Of sleeps side by side, another may have come first: it counts.
     this.#requireOpen()
     this.#sleep = { name, until }

@@ -24,8 +24,10 @@ export interface StepPort {
   finish(name: string, result: string | null, durationMs: number): Promise<void>
   /** Whether a transaction without a response has committed the step. @throws TaskError `TASK_LOST` */
   isCommitted(name: string): Promise<boolean>
-  /** Resolves for a sleep that is over. @throws Suspended */
-  sleep(name: string, until: Due): Promise<void>
+  /**
+   * Resolves to whether the sleep is over; it is not if it cannot begin, as without an end. @throws Suspended if it begins
+   */
+  sleep(name: string, until: Due | undefined): Promise<boolean>
   /** @throws PermanentError if it is not JSON or too large */
   encode(result: unknown, what: string): string | null
 }

@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { performance } from 'node:perf_hooks'
 import type { TaskContext } from '../../definition/context.ts'
-import { checkStepName, invalid, readUntil, type SleepUntil } from '../../definition/steps.ts'
+import { checkStepName, type Due, invalid, readUntil, type SleepUntil } from '../../definition/steps.ts'
 import type { StepPort } from './step-port.ts'
 
 export type StepWork = (tx: unknown) => unknown
@@ -53,7 +53,8 @@ export class StepRunner {
   async #sleep(name: string, until: SleepUntil): Promise<void> {
     checkStepName(name)
     this.#refuseNesting(`sleep ${JSON.stringify(name)}`)
-    await this.#port.sleep(name, readUntil(until))
+    const { due, problem } = tryToRead(until)
+    if (!(await this.#port.sleep(name, due))) throw problem
   }
 
   async #run(name: string, run: StepWork): Promise<string | null> {
@@ -102,6 +103,15 @@ function readTx(run: unknown, options: { tx?: unknown }): unknown {
   const unknown = Object.keys(options).find((key) => key !== 'tx')
   if (unknown !== undefined) throw invalid(unknown, `${unknown} is no option of a step (known: tx)`)
   return options.tx
+}
+
+/** A sleep that is over needs no end: what is left until then has become negative, for example. */
+function tryToRead(until: SleepUntil): { due?: Due; problem?: unknown } {
+  try {
+    return { due: readUntil(until) }
+  } catch (problem) {
+    return { problem }
+  }
 }
 
 /** A later attempt gets what JSON made of it, so the first one does, too. */

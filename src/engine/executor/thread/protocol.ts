@@ -57,7 +57,7 @@ export type FromThread =
     }
   /** Has its transaction committed? */
   | { readonly kind: 'stepUnknown'; readonly call: number; readonly name: string }
-  | { readonly kind: 'sleep'; readonly call: number; readonly name: string; readonly until: Due }
+  | { readonly kind: 'sleep'; readonly call: number; readonly name: string; readonly until: Due | undefined }
   | { readonly kind: 'completing' }
   /** As JSON: a clone would lose fields of errors, ignore `toJSON` and fail for functions. */
   | { readonly kind: 'returned'; readonly result: string | null }

@@ -47,8 +47,8 @@ export class ThreadSteps implements StepPort {
     return (await this.#link.call({ kind: 'stepUnknown', name })) as boolean
   }
 
-  async sleep(name: string, until: Due): Promise<void> {
-    await this.#link.call({ kind: 'sleep', name, until })
+  async sleep(name: string, until: Due | undefined): Promise<boolean> {
+    return (await this.#link.call({ kind: 'sleep', name, until })) as boolean
   }
 
   encode(result: unknown, what: string): string | null {

@@ -92,6 +92,22 @@ test('a sleep that a due time in the past ends is over now, not before it began'
   expect(Number(steps[0]?.endedAt)).toBeGreaterThanOrEqual(Number(steps[0]?.startedAt))
 })
 
+test('a sleep that is over is passed, whatever is left until its end', async () => {
+  const { task } = createTaskRegistry()
+  const wakesAt = Date.now() + 86_400_000
+  const nap = task('nap', { maxRetries: 0 })(async (_params, ctx) => {
+    const isOver = ctx.attempt > 1
+    await ctx.sleep('nap', isOver ? -1 : wakesAt - Date.now())
+    const refused = ctx.sleep('another nap', -1)
+    return refused.catch(({ code }: { code: string }) => code)
+  })
+  const { manager } = engines.start([nap], { pollIntervalMs: 20 })
+  const { taskId } = await manager.createTask(nap)
+  await expect.poll(() => manager.getTask(taskId)).toMatchObject({ status: 'pending', stepCount: 1 })
+  await manager.runNow(taskId)
+  expect(await manager.waitFor(taskId)).toMatchObject({ status: 'completed', result: 'INVALID_ARGUMENT' })
+})
+
 test('a handler that goes on after its sleep has begun completes nothing, nor does one in a thread', async () => {
   const { task } = createTaskRegistry()
   const { pool, directUrl } = engines.database
