@@ -121,13 +121,14 @@ function parse(result: string | null): unknown {
 
 /** Of a statement's result, which holds the driver's parsers, too. */
 function withoutDriver(result: unknown): unknown {
-  const isResult =
-    typeof result === 'object' &&
-    result !== null &&
-    'rows' in result &&
-    'rowCount' in result &&
-    'fields' in result
-  if (!isResult) return result
-  const { rowCount, rows } = result
-  return { ...('command' in result && { command: result.command }), rowCount, rows }
+  if (!isDriverResult(result)) return result
+  const { command, rowCount, rows } = result
+  return { command, rowCount, rows }
+}
+
+const OF_A_RESULT = ['command', 'rowCount', 'oid', 'rows', 'fields'] as const
+
+/** Of a value of the handler's own, such as a table with `rows` and `fields`, nothing is left out. */
+function isDriverResult(value: unknown): value is Record<(typeof OF_A_RESULT)[number], unknown> {
+  return typeof value === 'object' && value !== null && OF_A_RESULT.every((name) => name in value)
 }

@@ -84,3 +84,11 @@ test('a handler without steps sends no further statement, and a resumed one read
     expect(sent.splice(0)).toEqual(statements)
   }
 })
+
+test('a table that a step returns keeps its fields: only the result of a statement loses those of the driver', async () => {
+  const { task } = createTaskRegistry()
+  const table = { fields: ['symbol'], rows: [['600519']], rowCount: 1, delimiter: ';' }
+  const load = task('load')((_params, ctx) => ctx.step('parse', () => table))
+  const { manager } = start([load])
+  expect(await manager.waitFor((await manager.createTask(load)).taskId)).toMatchObject({ result: table })
+})
