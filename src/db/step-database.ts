@@ -40,7 +40,18 @@ export async function transactIn(
   if (isPool(database)) await withTransaction(database, work, responseTimeoutMs)
   else if (session && isPool(pool)) {
     await transactOverPool(database, { session, pool }, work, responseTimeoutMs)
+  } else if (typeof pool === 'object' && pool !== null) {
+    await inTurn(pool, () => database.transaction(work))
   } else await database.transaction(work)
+}
+
+/** The end of the last transaction of a client, on which those of several tasks would be one. */
+const turns = new WeakMap<object, Promise<unknown>>()
+
+function inTurn<T>(client: object, work: () => Promise<T>): Promise<T> {
+  const turn = (turns.get(client) ?? Promise.resolve()).then(work, work)
+  turns.set(client, turn)
+  return turn
 }
 
 /** The transaction had no effect, or it is not known whether it had: an outage, or a conflict with another one. */

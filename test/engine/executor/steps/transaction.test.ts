@@ -1,6 +1,7 @@
 import { sql } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/node-postgres'
 import { integer, pgTable, text } from 'drizzle-orm/pg-core'
+import pg from 'pg'
 import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { createPool, endPool } from '../../../../src/db/client.ts'
 import { createTaskRegistry } from '../../../../src/engine/definition/registry.ts'
@@ -161,6 +162,39 @@ describe('a step with tx', () => {
     await manager.runNow(taskId)
     expect(await manager.waitFor(taskId)).toMatchObject({ status: 'completed', stepCount: 3 })
     expect(await readEffects()).toEqual(['one 1', 'two 1'])
+  })
+
+  test('has a transaction of its own on a client that the steps of other tasks use, too', async () => {
+    const { task } = createTaskRegistry()
+    const client = new pg.Client({ connectionString: engines.database.url })
+    await client.connect()
+    // The database is dropped before the test has finished.
+    client.on('error', () => {})
+    onTestFinished(() => client.end())
+    const query = vi.spyOn(client, 'query')
+    const db = drizzle({ client })
+    const both = createGate()
+    let started = 0
+    const pay = task('pay', { maxRetries: 0 })(async (_params, ctx) => {
+      started += 1
+      if (started === 2) both.open()
+      await both.opened
+      await ctx.step('pay', (tx) => tx.insert(effects).values({ step: 'pay', attempt: ctx.attempt }), {
+        tx: db,
+      })
+    })
+    const { manager } = engines.start([pay], { ...SOON, concurrency: 2 })
+    const made = await manager.createTasks([{ task: pay }, { task: pay }])
+    for (const { taskId } of made)
+      expect(await manager.waitFor(taskId)).toMatchObject({ status: 'completed' })
+    expect(await readEffects()).toEqual(['pay 1', 'pay 1'])
+    const sent = query.mock.calls.map(([one]: unknown[]) =>
+      typeof one === 'string' ? one : (one as { text: string }).text,
+    )
+    expect(sent.filter((text) => /^(begin|commit|rollback)/.test(text))).toEqual([
+      ...['begin', 'commit'],
+      ...['begin', 'commit'],
+    ])
   })
 
   test('may complete the task in its transaction', async () => {
