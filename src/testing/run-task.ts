@@ -174,10 +174,11 @@ class Recorder {
         this.#requireTx('complete', given)
         this.completed = { result }
       },
-      step: (name, run, { tx: database } = {}) => {
-        if (database === undefined) return runner.step(name, run)
+      step: (name, run, options = {}) => {
+        if (typeof run !== 'function' || options?.tx === undefined) return runner.step(name, run, options)
+        const { tx: _database, ...others } = options
         // A fake, of whatever type the test gives it. A finished step needs none.
-        return runner.step(name, () => run(this.#requireGiven('step with tx') as never))
+        return runner.step(name, () => run(this.#requireGiven('step with tx') as never), others)
       },
       sleep: runner.sleep,
     }

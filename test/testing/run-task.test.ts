@@ -129,6 +129,24 @@ describe('steps of runTask', () => {
     })
   })
 
+  test('are refused as in an executor', async () => {
+    const codes: string[] = []
+    const odd = task('odd_steps')(async (_params, ctx) => {
+      const refusals = [
+        () => ctx.step('no function', 'work' as never, { tx: {} as pg.Pool }),
+        () => ctx.step('no option', () => 1, { txn: {} } as never),
+        () => ctx.step('no option beside tx', () => 1, { tx: {} as pg.Pool, retries: 1 } as never),
+        () => ctx.step('no options', () => 1, null as never),
+      ]
+      for (const refused of refusals) {
+        await refused().catch(({ code }: { code: string }) => codes.push(code))
+      }
+    })
+    const { error } = await runTask(odd, {}, { tx: { query: async () => ({ rows: [] }) } })
+    expect(error).toBeUndefined()
+    expect(codes).toEqual(Array.from({ length: 4 }, () => 'INVALID_ARGUMENT'))
+  })
+
   test('that are given are finished, and a given sleep is over', async () => {
     const sent: string[] = []
     const tx = {
