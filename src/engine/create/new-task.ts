@@ -2,7 +2,7 @@ import { uuidv7obj } from 'uuidv7'
 import type { NewTaskItem } from '../definition/create-options.ts'
 import { TaskError } from '../definition/errors.ts'
 import { concurrencyKeyOf, rateKeyOf } from '../definition/limits.ts'
-import { anyParams, decodeParams, prepareParams, type StoredParams } from '../definition/params.ts'
+import { anyParams, prepareParams, restoreParams, type StoredParams } from '../definition/params.ts'
 import type { Redaction } from '../definition/redaction.ts'
 import type { TaskSettings } from '../definition/settings.ts'
 import { requireDefinitions, type TaskDefinition } from '../definition/task.ts'
@@ -39,6 +39,7 @@ export class TaskFactory {
     const taskType = definition?.type ?? String(task)
     const defaults = definition?.options ?? {}
     const stored = await this.#prepareParams(taskType, definition, params === undefined ? {} : params)
+    const restored = await restoreForKeys(definition, Object.fromEntries(stored))
     return {
       taskId: `task_${uuidv7obj().toHex()}`,
       taskType,
@@ -53,11 +54,11 @@ export class TaskFactory {
       onDuplicate: options.onDuplicate ?? 'return',
       maxDelayMs: options.maxDelayMs ?? null,
       expiresAt: options.expiresAt ?? null,
-      rateKey: rateKeyOf(taskType, definition?.options, () => decodeParams(Object.fromEntries(stored))),
+      rateKey: rateKeyOf(taskType, definition?.options, restored),
       concurrencyKey: concurrencyKeyOf(
         taskType,
         definition?.options,
-        () => decodeParams(Object.fromEntries(stored)),
+        restored,
         options.concurrencyKey ?? undefined,
       ),
     }
@@ -69,13 +70,15 @@ export class TaskFactory {
   }
 
   /** The key for its rate that the type computes from params. @throws TaskError `INVALID_ARGUMENT`, or what its function throws */
-  rateKeyOf(taskType: string, params: Readonly<Record<string, string>> | null): string | null {
-    return rateKeyOf(taskType, this.#definitions.get(taskType)?.options, () => decodeParams(params))
+  async rateKeyOf(taskType: string, stored: StoredText): Promise<string | null> {
+    const definition = this.#definitions.get(taskType)
+    return rateKeyOf(taskType, definition?.options, await restoreForKeys(definition, stored))
   }
 
   /** The key that the type computes from params. @throws TaskError `INVALID_ARGUMENT`, or what its function throws */
-  concurrencyKeyOf(taskType: string, params: Readonly<Record<string, string>> | null): string | null {
-    return concurrencyKeyOf(taskType, this.#definitions.get(taskType)?.options, () => decodeParams(params))
+  async concurrencyKeyOf(taskType: string, stored: StoredText): Promise<string | null> {
+    const definition = this.#definitions.get(taskType)
+    return concurrencyKeyOf(taskType, definition?.options, await restoreForKeys(definition, stored))
   }
 
   async #prepareParams(
@@ -104,6 +107,19 @@ export class TaskFactory {
     if (definition && candidates.length === 1) return definition
     throw new TaskError('INVALID_ARGUMENT', `'${task.name}' handles several types: name one`)
   }
+}
+
+type StoredText = Readonly<Record<string, string>> | null
+
+/** Params for the functions that compute keys, as a handler gets them: with the dates that its schema makes of text. */
+async function restoreForKeys(
+  definition: TaskDefinition | undefined,
+  stored: StoredText,
+): Promise<Record<string, unknown>> {
+  if (!definition) return {}
+  const { type, options } = definition
+  if (!options.concurrencyKey && !options.rateLimit?.key) return {}
+  return restoreParams(type, options.params ?? anyParams, stored)
 }
 
 export function isDueNow({ runAt, delayMs }: NewTask): boolean {

@@ -57,19 +57,20 @@ export function limitsRunning({ globalConcurrency, keyed }: TypeLimits): boolean
 
 /**
  * The key under which a new task counts; '' if only its type counts, null if nothing does.
+ * @param params as a handler gets them
  * @param given overrides the type's key
  * @throws TaskError `INVALID_ARGUMENT` for an invalid key, or one that the type does not declare
  */
 export function concurrencyKeyOf(
   taskType: string,
   options: TaskOptions | undefined,
-  params: () => Record<string, unknown>,
+  params: Record<string, unknown>,
   given?: string,
 ): string | null {
   if (given !== undefined && options && !options.concurrencyKey) {
     throw invalidKey('concurrencyKey', taskType, 'is only for a type that declares concurrencyKey')
   }
-  const key = given ?? options?.concurrencyKey?.(params())
+  const key = given ?? options?.concurrencyKey?.(params)
   if (key === undefined) return options?.globalConcurrency === undefined ? null : ''
   return requireKey('concurrencyKey', taskType, key)
 }
@@ -78,10 +79,10 @@ export function concurrencyKeyOf(
 export function rateKeyOf(
   taskType: string,
   options: TaskOptions | undefined,
-  params: () => Record<string, unknown>,
+  params: Record<string, unknown>,
 ): string | null {
   if (!options?.rateLimit?.key) return null
-  return requireKey('rateLimit.key', taskType, options.rateLimit.key(params()))
+  return requireKey('rateLimit.key', taskType, options.rateLimit.key(params))
 }
 
 function requireKey(name: string, taskType: string, key: unknown): string {

@@ -48,8 +48,8 @@ export class TaskChanger {
       requireTimeToStart(waiting, runAt)
       if (changes.params === undefined) return changeTask(db, waiting, { priority, runAt }, audited)
       params ??= await factory.prepareParams(waiting.taskType, changes.params)
-      const concurrencyKey = this.#keysOf(waiting, params)
-      const rateKey = factory.rateKeyOf(waiting.taskType, Object.fromEntries(params))
+      const concurrencyKey = await this.#keysOf(waiting, params)
+      const rateKey = await factory.rateKeyOf(waiting.taskType, Object.fromEntries(params))
       const change = { priority, runAt, params, concurrencyKey, rateKey }
       const row = await changeTask(db, waiting, change, audited)
       return row && { ...row, params: Object.fromEntries(params), steps: null, stepCount: 0 }
@@ -91,11 +91,14 @@ export class TaskChanger {
   }
 
   /** Undefined when the old key cannot be derived: the task keeps it. */
-  #keysOf({ taskType, params }: WaitingRow, changed: StoredParams): TaskChange['concurrencyKey'] {
+  async #keysOf(
+    { taskType, params }: WaitingRow,
+    changed: StoredParams,
+  ): Promise<TaskChange['concurrencyKey']> {
     const { factory } = this.#parts
-    const to = factory.concurrencyKeyOf(taskType, Object.fromEntries(changed))
+    const to = await factory.concurrencyKeyOf(taskType, Object.fromEntries(changed))
     try {
-      return { from: factory.concurrencyKeyOf(taskType, params), to }
+      return { from: await factory.concurrencyKeyOf(taskType, params), to }
     } catch {
       // The type's function may not be made for params that an earlier version has stored.
       return undefined

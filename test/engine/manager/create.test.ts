@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { z } from 'zod'
 import { withTransaction } from '../../../src/db/client.ts'
 import { createDatabase } from '../../../src/db/database.ts'
 import { createTaskRegistry } from '../../../src/engine/definition/registry.ts'
@@ -152,6 +153,24 @@ describe('createTask', () => {
     expect((await tables.row(ofCall.taskId))?.concurrency_key).toBe('sz')
     const refused = manager.createTask(plain, {}, { concurrencyKey: 'sz' })
     await expect(refused).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+  })
+
+  test('computes keys from params as a handler gets them, with the dates that its schema makes', async () => {
+    const { task } = createTaskRegistry()
+    const dated = task('dated', {
+      params: z.object({ at: z.coerce.date() }),
+      concurrencyKey: ({ at }) => `day ${at.getUTCDate()}`,
+      rateLimit: { max: 1, perSeconds: 60, key: ({ at }) => `hour ${at.getUTCHours()}` },
+    })(() => {})
+    const { manager } = tables.createManager([dated])
+    const { taskId } = await manager.createTask(dated, { at: '2026-01-02T03:00:00Z' })
+    const keys = async () => {
+      const row = await tables.row(taskId)
+      return [row?.concurrency_key, row?.rate_key]
+    }
+    expect(await keys()).toEqual(['day 2', 'hour 3'])
+    await manager.updateTask(taskId, { params: { at: '2026-01-04T05:00:00Z' } })
+    expect(await keys()).toEqual(['day 4', 'hour 5'])
   })
 
   test('takes every time that a row can hold', async () => {
