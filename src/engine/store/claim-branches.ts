@@ -151,7 +151,9 @@ function hoppingKeyedBranch(i: number, limits: TypeLimits): string {
 }
 
 function hoppingRatedBranch(i: number, limits: TypeLimits): string {
-  const { column, isFree, place, isFirst } = onePerKey(i, limits)
+  const { column, place, isFirst } = onePerKey(i, limits)
+  // Before the limit: tasks of busy keys, however many, must not hide those of others.
+  const isFree = limits.keyed ? `and coalesce(concurrency_key, '') <> all (${busyKeys(i)})` : ''
   const firstOf = (rows: string) => `cross join lateral (${rows}
                         ${ORDER} limit greatest(0, free.permits)) first`
   return `(with recursive ${pendingKeys('rate_key', typeOf(i))},
@@ -162,15 +164,15 @@ function hoppingRatedBranch(i: number, limits: TypeLimits): string {
                 select first.*
                   from free
                  ${firstOf(`select ctid as tid, id, priority, run_at${column} from ${TASKS}
-                        where ${due(i)} and rate_key = free.rate_key and rate_key <> ''`)}
+                        where ${due(i)} and rate_key = free.rate_key and rate_key <> '' ${isFree}`)}
                  where permits > 0
                 union all
                 select first.*
                   from free
-                 ${firstOf(keylessDue(i, 'rate_key', column))}
+                 ${firstOf(`${keylessDue(i, 'rate_key', column)} ${isFree}`)}
                  where free.rate_key = '' and permits > 0
               ), firsts as (
-                select due.*${place} from due where true ${isFree}
+                select due.*${place} from due
               )
               select tid, id, priority, run_at from firsts
                where true ${isFirst}

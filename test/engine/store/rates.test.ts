@@ -73,6 +73,18 @@ test('a claim says when the next permit returns, with the starts that it makes',
   expect((await claim()).nextPermits).toEqual({ rated: null })
 })
 
+test('a long backlog of a busy concurrency key hides no task of another one with the same rate key', async () => {
+  const claim = claimsOf({ ...keyed, keyed: true })
+  await tables.pool.query(
+    `insert into async_tasks (task_id, task_type, rate_key, concurrency_key)
+     select 'task_long' || n, 'rated', 'customer', 'busy' from generate_series(1, 250) n`,
+  )
+  const free = { task_type: 'rated', rate_key: 'customer', concurrency_key: 'free' }
+  const other = await tables.insert(free)
+  expect((await claim()).ids).toEqual(['task_long1', other])
+  expect((await claim()).ids).toEqual([])
+})
+
 test('of each key: the permit that returns first, of those that are missing', async () => {
   const claim = claimsOf(keyed)
   await insertTasks(2, 'a')
