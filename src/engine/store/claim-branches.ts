@@ -185,6 +185,11 @@ export function hoppingBranch(limits: TypeLimits, i: number): string {
   return limits.keyed ? hoppingKeyedBranch(i, limits) : branch(limits, i)
 }
 
+/** A claim may pass over tasks that have all permits: others of their concurrency key came first, and had none. */
+export function hasTwoKeys({ keyed, rate }: TypeLimits): boolean {
+  return keyed && rate?.keyed === true
+}
+
 /** A claim may pass over tasks of free keys beyond the window. */
 export function hasWindow({ keyed, rate }: TypeLimits): boolean {
   return keyed || rate?.keyed === true

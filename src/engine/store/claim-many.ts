@@ -116,7 +116,7 @@ export class ManyTypeClaims implements TypeClaims {
     return {
       ...{ ...result, seen, nextDueAt },
       contended: [...result.contended, ...left],
-      isPartial: due.most !== undefined,
+      isPartial: due.most !== undefined || result.isPartial === true,
     }
   }
 

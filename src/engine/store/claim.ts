@@ -1,6 +1,6 @@
 import { type Database, execute, type Statement, statement } from '../../db/database.ts'
 import { isGloballyLimited, type TypeLimits } from '../definition/limits.ts'
-import { branch, hasWindow, hoppingBranch } from './claim-branches.ts'
+import { branch, hasTwoKeys, hasWindow, hoppingBranch } from './claim-branches.ts'
 import { type ClaimOptions, claimText, type Limited } from './claim-text.ts'
 import { LimitedTypesMemory } from './limited-types-memory.ts'
 import { type RatedType, ratedTypes } from './rates.ts'
@@ -49,7 +49,7 @@ export interface ClaimResult {
   readonly at: number
   /** Types with a limit over all processes that have due tasks. */
   readonly waiting: readonly string[]
-  /** It asked for fewer tasks than the limit: another claim may find more. */
+  /** It took tasks and may have left others that it could have taken: another claim may find them. */
   readonly isPartial?: boolean
   /** The due time of the next task, in milliseconds of the database's clock; null: none. Undefined if it was full. */
   readonly nextDueAt?: number | null | undefined
@@ -119,6 +119,7 @@ export class Claims implements TypeClaims {
   readonly #limited: readonly string[]
   readonly #rated: readonly RatedType[]
   readonly #windowed: readonly string[]
+  readonly #withTwoKeys: ReadonlySet<string>
   #plain: Statement | undefined
   #rechecking: Statement | undefined
   #limitedStatement: Statement | undefined
@@ -142,6 +143,7 @@ export class Claims implements TypeClaims {
     this.#limited = limited.map(({ taskType }) => taskType)
     this.#rated = ratedTypes(types)
     this.#windowed = types.filter(hasWindow).map(({ taskType }) => taskType)
+    this.#withTwoKeys = new Set(types.filter(hasTwoKeys).map(({ taskType }) => taskType))
   }
 
   async claim(request: ClaimRequest): Promise<ClaimResult> {
@@ -158,7 +160,8 @@ export class Claims implements TypeClaims {
     const { result, crowded } = await this.#claimOpen(request, open, hops)
     this.#memory.noteContended(result.contended)
     if (crowded) this.#memory.noteCrowded(this.#windowed, crowded)
-    return hops || !crowded?.length ? result : this.#claimOtherKeys(request, open, result)
+    const all = hops || !crowded?.length ? result : await this.#claimOtherKeys(request, open, result)
+    return { ...all, isPartial: all.tasks.some(({ taskType }) => this.#withTwoKeys.has(taskType)) }
   }
 
   async #insertTypes(): Promise<void> {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { createTaskRegistry } from '../../../src/engine/definition/registry.ts'
-import type { Engine } from '../../support/engine.ts'
+import { createGate, type Engine } from '../../support/engine.ts'
 import { useEngines } from '../../support/engines.ts'
 import { captureStatements } from '../../support/plans.ts'
 
@@ -95,6 +95,24 @@ describe('rateLimit', () => {
     await ended
     expect(most).toBeLessThanOrEqual(2)
     for (let n = 0; n < 4; n += 1) expect(mostIn(await readStarts(`k${n}`), 300)).toBeLessThanOrEqual(3)
+  })
+
+  test('with a key, beside a concurrencyKey, leaves no permit unused while a task of a free key waits', async () => {
+    const { task } = createTaskRegistry()
+    const started: unknown[] = []
+    const ends = createGate()
+    const rated = task('rated', {
+      concurrencyKey: ({ document }: Record<string, unknown>) => String(document),
+      rateLimit: { max: 2, perSeconds: 3_600, key: () => 'customer' },
+    })(({ document }) => {
+      started.push(document)
+      return ends.opened
+    })
+    const { manager, executor } = engines.create([rated], deafOtherwise)
+    await manager.createTasks(['a', 'a', 'b'].map((document) => ({ task: rated, params: { document } })))
+    executor.start()
+    await expect.poll(() => started, { interval: 20 }).toEqual(['a', 'b'])
+    ends.open()
   })
 
   test('counts retries, and what waits holds no other type back', async () => {
