@@ -2,7 +2,7 @@ import { types } from 'node:util'
 import { describeError } from './outcome.ts'
 import { findErrorAt, isError, readThrown, type Thrown } from './thrown.ts'
 
-/** JSON of results and log fields, with forms for Maps, Sets and Errors; reports what is lost. */
+/** JSON of results and log fields, with forms for Maps, Sets, Errors and results of statements; reports what is lost. */
 
 export interface Loss {
   readonly pointer: string
@@ -62,7 +62,18 @@ function toLogJson(value: unknown): string | undefined {
 
 function replace(json: unknown): unknown {
   if (types.isMap(json) || types.isSet(json)) return [...json]
+  if (isStatementResult(json)) {
+    const { command, rowCount, rows } = json
+    return { command, rowCount, rows }
+  }
   return types.isTypedArray(json) ? Array.from<number | bigint>(json) : json
+}
+
+const OF_A_STATEMENT = ['command', 'rowCount', 'oid', 'rows', 'fields'] as const
+
+/** Of node-postgres: it holds the driver's parsers, too. A table of the handler's own, with `rows` and `fields`, is none. */
+function isStatementResult(json: unknown): json is Record<(typeof OF_A_STATEMENT)[number], unknown> {
+  return typeof json === 'object' && json !== null && OF_A_STATEMENT.every((name) => name in json)
 }
 
 function withoutStack({ stack: _stack, cause, errors, ...rest }: Thrown): Thrown {

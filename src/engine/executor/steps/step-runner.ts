@@ -80,7 +80,7 @@ export class StepRunner {
     const running = { runner: this, isRunning: true }
     try {
       const result = await scope.run(running, async () => run())
-      return this.#port.encode(withoutDriver(result), `step ${JSON.stringify(name)}`)
+      return this.#port.encode(result, `step ${JSON.stringify(name)}`)
     } finally {
       running.isRunning = false
     }
@@ -117,18 +117,4 @@ function tryToRead(until: SleepUntil): { due?: Due; problem?: unknown } {
 /** A later attempt gets what JSON made of it, so the first one does, too. */
 function parse(result: string | null): unknown {
   return result === null ? null : JSON.parse(result)
-}
-
-/** Of a statement's result, which holds the driver's parsers, too. */
-function withoutDriver(result: unknown): unknown {
-  if (!isDriverResult(result)) return result
-  const { command, rowCount, rows } = result
-  return { command, rowCount, rows }
-}
-
-const OF_A_RESULT = ['command', 'rowCount', 'oid', 'rows', 'fields'] as const
-
-/** Of a value of the handler's own, such as a table with `rows` and `fields`, nothing is left out. */
-function isDriverResult(value: unknown): value is Record<(typeof OF_A_RESULT)[number], unknown> {
-  return typeof value === 'object' && value !== null && OF_A_RESULT.every((name) => name in value)
 }

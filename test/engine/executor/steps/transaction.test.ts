@@ -83,6 +83,29 @@ describe('a step with tx', () => {
     expect(await manager.listLogs(taskId, { level: 'WARNING' })).toMatchObject({ total: 0 })
   })
 
+  test('returns no more of a statement than its command, count and rows, in a list, too', async () => {
+    const { task } = createTaskRegistry()
+    const { pool } = engines.database
+    const load = task('load')((_params, ctx) =>
+      ctx.step(
+        'several',
+        async (tx) => ({
+          list: [await tx.query(`insert into effects values ('one', 1)`), await tx.query('select 1 as one')],
+          several: await tx.query('select 2 as two; select 3 as three'),
+        }),
+        { tx: pool },
+      ),
+    )
+    const { manager } = engines.start([load], SOON)
+    const { taskId } = await manager.createTask(load)
+    const selected = (row: object) => ({ command: 'SELECT', rowCount: 1, rows: [row] })
+    expect((await manager.waitFor(taskId)).result).toEqual({
+      list: [{ command: 'INSERT', rowCount: 1, rows: [] }, selected({ one: 1 })],
+      several: [selected({ two: 2 }), selected({ three: 3 })],
+    })
+    expect(await manager.listLogs(taskId, { level: 'WARNING' })).toMatchObject({ total: 0 })
+  })
+
   test('of a task that was taken away has no effect', async () => {
     const { task } = createTaskRegistry()
     const { pool } = engines.database
