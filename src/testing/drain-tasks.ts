@@ -31,8 +31,10 @@ export interface DrainedAttempt {
   readonly outcome: AttemptOutcome
   /** Message of its error; absent: none. */
   readonly error?: string
-  /** Milliseconds until the next attempt is due; absent if none follows. */
+  /** Milliseconds until the next attempt of one that failed or timed out; absent if it is not retried. */
   readonly retryInMs?: number
+  /** Milliseconds until the next attempt of one that sleeps; absent of others. */
+  readonly wakesInMs?: number
 }
 
 /**
