@@ -219,7 +219,7 @@ class Recorder {
 function toCreated({ taskType, params, options }: CreatedInRun, position: number): CreatedTask {
   const now = new Date()
   const { runAt, delayMs = 0, maxRetries = 0, timeoutSeconds = 0, priority = 0 } = options
-  const { uniqueKey = null, concurrencyKey = null, expiresAt = null } = options
+  const { uniqueKey = null, onDuplicate, concurrencyKey = null, expiresAt = null } = options
   const row = pendingRow(
     {
       ...{ taskId: `task_inline${position}`, taskType, createdBy: null },
@@ -228,7 +228,8 @@ function toCreated({ taskType, params, options }: CreatedInRun, position: number
     now,
     runAt ?? new Date(now.getTime() + delayMs),
   )
-  return { ...toDetail(row, null, []), params, created: true }
+  const answer = { created: true, ...(onDuplicate === 'replace' && { replaced: false }) }
+  return { ...toDetail(row, null, []), params, ...answer }
 }
 
 /** Params as a handler gets them: parsed, stored as JSON, and parsed again. */

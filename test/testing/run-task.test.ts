@@ -61,14 +61,14 @@ describe('runTask', () => {
     const child = task('child', { params: z.object({ size: z.int() }) })(() => {})
     const parent = task('parent')(async ({ size }, ctx) => {
       const made = await ctx.createTask(child, { size: size as number }, { priority: 5, uniqueKey: 'k' })
-      const other = await ctx.createTask('elsewhere')
-      return [made.status, made.priority, other.taskType]
+      const other = await ctx.createTask('elsewhere', {}, { uniqueKey: 'o', onDuplicate: 'replace' })
+      return [made.status, made.priority, made.replaced, other.taskType, other.replaced]
     })
     const { created, result } = await runTask(parent, { size: 7 })
-    expect(result).toEqual(['pending', 5, 'elsewhere'])
+    expect(result).toEqual(['pending', 5, null, 'elsewhere', false])
     expect(created).toEqual([
       { taskType: 'child', params: { size: 7 }, options: { priority: 5, uniqueKey: 'k' } },
-      { taskType: 'elsewhere', params: {}, options: {} },
+      { taskType: 'elsewhere', params: {}, options: { uniqueKey: 'o', onDuplicate: 'replace' } },
     ])
     expect((await runTask(parent, { size: 'x' })).error).toMatchObject({ code: 'INVALID_PARAMS' })
   })
