@@ -1,3 +1,4 @@
+import type pg from 'pg'
 import { describe, expect, expectTypeOf, test } from 'vitest'
 import { z } from 'zod'
 import {
@@ -53,6 +54,21 @@ describe('task()', () => {
     expectTypeOf(answer).toEqualTypeOf<{ rows: number; asked: string }>()
     expect(answer).toEqual({ rows: 7, asked: 'task_1' })
     expect(remind({ at: new Date(5) }, context)).toBe(5)
+  })
+
+  test('knows what is left of the result of a step', () => {
+    const tx = {} as { tx: pg.Pool }
+    const never = async () => {
+      const found = await ctx.step('find', (client) => client.query<{ at: Date }>('select now() as at'), tx)
+      expectTypeOf(found).toEqualTypeOf<{
+        command: string
+        rowCount: number | null
+        rows: { at: string }[]
+      }>()
+      const own = await ctx.step('parse', () => ({ rows: [1], fields: ['a'], rowCount: 1 }))
+      expectTypeOf(own).toEqualTypeOf<{ rows: number[]; fields: string[]; rowCount: number }>()
+    }
+    expect(never).toBeTypeOf('function')
   })
 
   test('knows params and result', () => {

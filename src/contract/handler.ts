@@ -56,7 +56,8 @@ export type ResultOf<T> = T extends (...args: never[]) => infer Result ? Awaited
 
 /**
  * The type of a value after it was stored as JSON: a `Date` becomes a string, a `Map` a list of its entries, a `Set` a
- * list; undefined properties are absent, and an undefined value is null.
+ * list; of a statement of node-postgres, command, count and rows are left; undefined properties are absent, and an
+ * undefined value is null.
  */
 export type JsonOf<T> = unknown extends T
   ? TaskDetail['result']
@@ -70,7 +71,11 @@ export type JsonOf<T> = unknown extends T
           ? [JsonOf<Key>, JsonOf<Value>][]
           : T extends readonly (infer Item)[] | ReadonlySet<infer Item>
             ? JsonOf<Item>[]
-            : JsonObjectOf<T>
+            : T extends StatementResult
+              ? JsonObjectOf<Pick<T, 'command' | 'rowCount' | 'rows'>>
+              : JsonObjectOf<T>
+
+type StatementResult = Record<'command' | 'rowCount' | 'oid' | 'rows' | 'fields', unknown>
 
 type JsonObjectOf<T> = Flat<
   {
