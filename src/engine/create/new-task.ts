@@ -39,7 +39,7 @@ export class TaskFactory {
     const taskType = definition?.type ?? String(task)
     const defaults = definition?.options ?? {}
     const stored = await this.#prepareParams(taskType, definition, params === undefined ? {} : params)
-    const restored = await restoreForKeys(definition, Object.fromEntries(stored))
+    const restored = await restoreForKeys(definition, () => Object.fromEntries(stored))
     return {
       taskId: `task_${uuidv7obj().toHex()}`,
       taskType,
@@ -72,13 +72,13 @@ export class TaskFactory {
   /** The key for its rate that the type computes from params. @throws TaskError `INVALID_ARGUMENT`, or what its function throws */
   async rateKeyOf(taskType: string, stored: StoredText): Promise<string | null> {
     const definition = this.#definitions.get(taskType)
-    return rateKeyOf(taskType, definition?.options, await restoreForKeys(definition, stored))
+    return rateKeyOf(taskType, definition?.options, await restoreForKeys(definition, () => stored))
   }
 
   /** The key that the type computes from params. @throws TaskError `INVALID_ARGUMENT`, or what its function throws */
   async concurrencyKeyOf(taskType: string, stored: StoredText): Promise<string | null> {
     const definition = this.#definitions.get(taskType)
-    return concurrencyKeyOf(taskType, definition?.options, await restoreForKeys(definition, stored))
+    return concurrencyKeyOf(taskType, definition?.options, await restoreForKeys(definition, () => stored))
   }
 
   async #prepareParams(
@@ -114,12 +114,12 @@ type StoredText = Readonly<Record<string, string>> | null
 /** Params for the functions that compute keys, as a handler gets them: with the dates that its schema makes of text. */
 async function restoreForKeys(
   definition: TaskDefinition | undefined,
-  stored: StoredText,
+  stored: () => StoredText,
 ): Promise<Record<string, unknown>> {
   if (!definition) return {}
   const { type, options } = definition
   if (!options.concurrencyKey && !options.rateLimit?.key) return {}
-  return restoreParams(type, options.params ?? anyParams, stored)
+  return restoreParams(type, options.params ?? anyParams, stored())
 }
 
 export function isDueNow({ runAt, delayMs }: NewTask): boolean {
