@@ -80,7 +80,7 @@ export class CreateQueue {
 
   async #insertInParts(tasks: readonly NewTask[]): Promise<CreatedTask[]> {
     const all = new Map<string, TaskRow>()
-    const holders = new Map()
+    const holders: Insertion['holders'] = new Map()
     const detailed = await insertInParts(this.#db, tasks, (part, created) => {
       for (const [taskId, row] of created) all.set(taskId, row)
       return toCreated(part, { created, holders })

@@ -1,4 +1,3 @@
-import { setImmediate } from 'node:timers/promises'
 import {
   arrayLiteral,
   type Database,
@@ -187,8 +186,8 @@ export async function insertTasks(
 export const INSERT_PART = 1_000
 
 /**
- * Inserts tasks without unique keys in one transaction, all or none. While PostgreSQL inserts a part of them, `receive`
- * gets the rows of the part before it, and the next one is encoded. Returns what `receive` returned, in order.
+ * Inserts tasks without unique keys in one transaction, all or none. Returns what `receive` returned for the rows of each
+ * part, in order.
  */
 export async function insertInParts<T>(
   db: Database,
@@ -197,21 +196,12 @@ export async function insertInParts<T>(
 ): Promise<T[]> {
   return transact(db, async (client) => {
     const received: T[] = []
-    let last: { part: readonly NewTask[]; inserting: Promise<InsertedRow[]> } | undefined
     for (let from = 0; from < tasks.length; from += INSERT_PART) {
       const part = tasks.slice(from, from + INSERT_PART)
       const { sent, more } = chooseInsertion(INSERT, part)
-      const values = [...insertValues(part), null, ...more]
-      const rows = await last?.inserting
-      const inserting = client.execute<InsertedRow>(sent, values)
-      // Its error is thrown where it is awaited.
-      inserting.catch(() => {})
-      // A statement leaves the process at the end of the event loop's turn.
-      await setImmediate()
-      if (last && rows) received.push(...receive(last.part, toRows(last.part, rows)))
-      last = { part, inserting }
+      const rows = await client.execute<InsertedRow>(sent, [...insertValues(part), null, ...more])
+      received.push(...receive(part, toRows(part, rows)))
     }
-    if (last) received.push(...receive(last.part, toRows(last.part, await last.inserting)))
     return received
   })
 }
