@@ -193,7 +193,9 @@ export const createTaskBody = z
       ),
     maxDelayMs: delayMs
       .exactOptional()
-      .describe('Milliseconds from its creation by which replacements may put a task off. Default: any.'),
+      .describe(
+        'Milliseconds after its creation beyond which replacements do not postpone a task. Default: no limit.',
+      ),
   })
   .superRefine(checkTimes)
   .superRefine(checkReplacement)

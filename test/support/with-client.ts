@@ -1,6 +1,6 @@
 import pg from 'pg'
 
-/** Work on a connection of its own, which ends with it. */
+/** Opens a connection for `work`, and closes it afterwards. */
 export async function withClient<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
   const client = new pg.Client({ connectionString: url })
   await client.connect()

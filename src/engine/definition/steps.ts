@@ -61,7 +61,7 @@ export function readUntil(until: unknown): Due {
     const ms = until.getTime()
     if (Number.isNaN(ms)) throw invalid('until', 'until must be a valid Date, got an invalid one')
     if (ms - Date.now() > MAX_DELAY_MS) throw tooLong(until.toISOString())
-    // An instant before 1970 is as due as any.
+    // All instants before 1970 are past.
     return { at: new Date(Math.max(0, ms)).toISOString() }
   }
   const delayMs = typeof until === 'number' ? until : sumOf(until)

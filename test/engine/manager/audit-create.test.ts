@@ -108,7 +108,7 @@ describe("in a caller's transaction", () => {
     expect(new Set(entries.map(({ subject }) => subject))).toEqual(new Set(ids))
   })
 
-  test('a refused create leaves its entry whatever becomes of the transaction, and no other', async () => {
+  test('a refused create leaves one entry in the audit, also if the transaction is rolled back', async () => {
     const manager = createManager()
     const { taskId } = await manager.createTask(plain, {}, { uniqueKey: 'k' })
     const work = withTransaction(tables.pool, async (tx) => {

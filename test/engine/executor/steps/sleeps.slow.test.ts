@@ -92,7 +92,7 @@ test('a sleep that a due time in the past ends is over now, not before it began'
   expect(Number(steps[0]?.endedAt)).toBeGreaterThanOrEqual(Number(steps[0]?.startedAt))
 })
 
-test('a sleep that is over is passed, whatever is left until its end', async () => {
+test('a sleep that is over does not check until when it should last', async () => {
   const { task } = createTaskRegistry()
   const wakesAt = Date.now() + 86_400_000
   const nap = task('nap', { maxRetries: 0 })(async (_params, ctx) => {

@@ -187,7 +187,7 @@ describe('a step with tx', () => {
     expect(await readEffects()).toEqual(['one 1', 'two 1'])
   })
 
-  test('has a transaction of its own on a client that the steps of other tasks use, too', async () => {
+  test('has its own transaction on a client that steps of other tasks use, too', async () => {
     const { task } = createTaskRegistry()
     const client = new pg.Client({ connectionString: engines.database.url })
     await client.connect()
