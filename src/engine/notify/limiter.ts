@@ -24,8 +24,9 @@ export class NotifyLimiter {
   notify(count: number): void {
     this.#unsent += count
     if (this.#timer) return
-    if (this.shouldNotify()) this.flush()
-    else this.#timer = setTimeout(() => this.flush(), this.#nextAt - performance.now())
+    const leftMs = this.#nextAt - performance.now()
+    if (leftMs <= 0) this.flush()
+    else this.#timer = setTimeout(() => this.flush(), leftMs)
   }
 
   flush(): void {

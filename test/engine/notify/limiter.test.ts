@@ -10,7 +10,10 @@ beforeEach(() => {
   sent = []
   limiter = new NotifyLimiter((count) => sent.push(count))
 })
-afterEach(() => vi.useRealTimers())
+afterEach(() => {
+  vi.restoreAllMocks()
+  vi.useRealTimers()
+})
 
 test('one insert an interval notifies with its commit', () => {
   expect([limiter.shouldNotify(), limiter.shouldNotify()]).toEqual([true, false])
@@ -53,4 +56,20 @@ test('an unknown number stays unknown when others are counted with it', () => {
   limiter.flush()
   vi.advanceTimersByTime(1_000)
   expect(sent).toHaveLength(2)
+})
+
+test('no timer gets a delay below zero, of which Node would warn, however slow the process is', () => {
+  let now = 0
+  vi.spyOn(performance, 'now').mockImplementation(() => {
+    now += 3
+    return now
+  })
+  const start = vi.spyOn(globalThis, 'setTimeout')
+  for (let i = 0; i < 10; i += 1) {
+    limiter.notify(1)
+    vi.advanceTimersByTime(INTERVAL_MS)
+  }
+  const delays = start.mock.calls.map(([, ms]) => Number(ms))
+  expect(delays.length).toBeGreaterThan(0)
+  expect(Math.min(...delays)).toBeGreaterThan(0)
 })
