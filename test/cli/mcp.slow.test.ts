@@ -90,12 +90,13 @@ test('it shows params, and what may hold them, with --with-params alone', async 
   const [careful, open] = [await connect('--allow-writes'), await connect('--with-params')]
   const calls = [
     ['show_task', { taskId }],
+    ['list_tasks', { taskType: 'mcp_leak' }],
     ['list_schedules', {}],
   ] as const
   for (const [name, args] of calls) {
     const { text } = await call(careful, name, args)
     expect(text).toContain('mcp_leak')
-    expect(text).not.toMatch(/hunter2|"(params|result|stack|steps|uniqueKey|concurrencyKey)"/)
+    expect(text).not.toMatch(/hunter2|"(params|paramsPreview|result|stack|steps|uniqueKey|concurrencyKey)"/)
     expect((await call(open, name, args)).text).toContain(SECRET)
   }
   expect((await call(careful, 'show_task', { taskId })).text).toContain('refused')

@@ -44,7 +44,10 @@ export function toolsOf(given: ManagerCall, { allowWrites, withParams }: Permiss
 }
 
 /** What `redact` hides where a type is registered, and stacks. */
-const LEFT_OUT = new Set(['params', 'result', 'stack', 'steps', 'uniqueKey', 'concurrencyKey'])
+const LEFT_OUT = new Set([
+  ...['params', 'paramsPreview', 'result', 'stack', 'steps'],
+  ...['uniqueKey', 'concurrencyKey'],
+])
 
 /** The same for the records in a result's lists. */
 function withoutParams(value: unknown): unknown {
