@@ -4,7 +4,7 @@ import type { z } from 'zod'
 import { CONNECTION_STRING, isConnectionString } from '../db/connection-string.ts'
 import { EngineSchema } from '../db/engine-schema.ts'
 import { TaskError } from '../engine/definition/errors.ts'
-import { manyLines } from './output.ts'
+import { hidePasswords, manyLines } from './output.ts'
 import type { PasswordInput } from './read-password.ts'
 
 /** What the command uses of its process. */
@@ -107,7 +107,7 @@ export class Call {
   }
 
   notice(text: string): void {
-    this.#run.err(`${manyLines(text)}\n`)
+    this.#run.err(`${manyLines(hidePasswords(text))}\n`)
   }
 }
 

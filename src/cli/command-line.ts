@@ -3,7 +3,7 @@ import { PUBLIC } from '../db/schema-name.ts'
 import { version } from '../version.ts'
 import { type CommandHost, type CommandRun, examples } from './call.ts'
 import { COMMANDS } from './commands/commands.ts'
-import { describeError, oneLine } from './output.ts'
+import { describeError, hidePasswords, oneLine } from './output.ts'
 
 const EXIT_CODES = { failed: 1, usage: 2 } as const
 
@@ -59,5 +59,5 @@ function describeUsage({ code, message }: CommanderError) {
     code === 'commander.help'
       ? 'name a command: fastify-async-tasks --help lists them'
       : message.replace(/^error: /, '').replaceAll(/\s*\n\s*/g, ' ')
-  return { code: 'INVALID_ARGUMENT', message: oneLine(sentence) }
+  return { code: 'INVALID_ARGUMENT', message: oneLine(hidePasswords(sentence)) }
 }

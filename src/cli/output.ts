@@ -24,9 +24,11 @@ export function describeError(error: unknown): { code: string; message: string }
   return { code, message: oneLine(hidePasswords(message)) }
 }
 
-/** Connection strings may stand in an error of a driver. */
-function hidePasswords(text: string): string {
-  return text.replaceAll(/(\w+:\/\/[^\s:@/]*):[^\s@]*@/g, '$1:…@')
+/** Connection strings may stand in an error of a driver, and in a misspelt option. */
+export function hidePasswords(text: string): string {
+  return text
+    .replaceAll(/(\w+:\/\/[^\s:@/]*):\S*@/g, '$1:…@')
+    .replaceAll(/([?&]password=)[^\s&'"]*/gi, '$1…')
 }
 
 type Cell = string | number | Date | null | undefined

@@ -28,6 +28,20 @@ test('without its database a command ends with 1 and one sentence, without the p
   })
 })
 
+test.each<[string[]]>([
+  [['status', '--databaseurl=postgres://me:hunter2@127.0.0.1/app']],
+  [['status', '--databaseurl=postgres://me:hun@ter2@127.0.0.1/app']],
+  [['status', '--databaseurl=postgres://127.0.0.1/app?user=me&password=hunter2']],
+  [['postgres://me:hunter2@127.0.0.1/app', 'status']],
+  [['completion', 'postgres://me:hunter2@127.0.0.1/app']],
+  [['list', '--page-size', 'postgres://me:hunter2@127.0.0.1/app']],
+])('wrong usage does not print a password: %j', async (args) => {
+  const { code, out, err } = await commandOn(nowhere)(...args)
+  expect({ code, out }).toEqual({ code: 2, out: '' })
+  expect(err).toMatch(/^INVALID_ARGUMENT: .*127\.0\.0\.1/)
+  expect(err).not.toMatch(/ter2/)
+})
+
 test('without migrations a command names the one that applies them', async () => {
   const database = await createTestDatabase('empty')
   onTestFinished(() => database.drop())
