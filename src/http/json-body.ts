@@ -1,9 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { findChangedIntegers } from './changed-integers.ts'
+import { CHANGED_INTEGER, findChangedIntegers } from '../engine/definition/changed-integers.ts'
 import { HttpProblem, invalidJson } from './problems.ts'
-
-const CHANGED_INTEGER =
-  'is an integer that a number of JavaScript cannot keep: beyond 2^53 use a text, such as "9007199254740993"'
 
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 

@@ -140,5 +140,9 @@ test('with --allow-writes it changes tasks by the rules of REST', async () => {
   expect(await engine.manager.waitFor(taskId)).toMatchObject({ result: 'hello Bob' })
   expect(JSON.parse((await call(client, 'delete_task', { taskId })).text)).toEqual({ deleted: taskId })
   expect((await call(client, 'create_task', { taskType: 'mcp_gree' })).text).toMatch(/^UNKNOWN_TASK_TYPE: /)
+  const changed = { taskType: 'mcp_greet', params: { ids: [9_007_199_254_740_992] } }
+  expect((await call(client, 'create_task', changed)).text).toMatch(
+    /^INVALID_ARGUMENT: params: "0" is an integer/,
+  )
   expect((await call(client, 'run_schedule', { name: 'none' })).text).toMatch(/^SCHEDULE_NOT_FOUND: /)
 })

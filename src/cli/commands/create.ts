@@ -1,5 +1,6 @@
 import { Command } from 'commander'
 import { createTaskBody, ON_DUPLICATE } from '../../contract/requests.ts'
+import { CHANGED_INTEGER, findChangedIntegers } from '../../engine/definition/changed-integers.ts'
 import type { CreatedTask } from '../../engine/definition/create-options.ts'
 import { TaskError } from '../../engine/definition/errors.ts'
 import { type CommandRun, examples } from '../call.ts'
@@ -35,8 +36,14 @@ export function createCommand(run: CommandRun): Command {
 }
 
 function parseParams(text: string): unknown {
+  const { params, changed } = readJson(text)
+  if (changed === undefined) return params
+  throw new TaskError('INVALID_ARGUMENT', `params: ${changed} ${CHANGED_INTEGER}`)
+}
+
+function readJson(text: string): { params: unknown; changed: string | undefined } {
   try {
-    return JSON.parse(text)
+    return { params: JSON.parse(text), changed: findChangedIntegers(text).find((pointer) => pointer !== '') }
   } catch (error) {
     throw new TaskError('INVALID_ARGUMENT', `params must be a JSON object: ${(error as Error).message}`)
   }

@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import { createTaskBody, listTasksQuery, MAX_PAGE_SIZE } from '../../contract/requests.ts'
 import { LOG_LEVELS, TASK_STATUSES } from '../../contract/task.ts'
-import { taskNotFound } from '../../engine/definition/errors.ts'
+import { CHANGED_INTEGER } from '../../engine/definition/changed-integers.ts'
+import { TaskError, taskNotFound } from '../../engine/definition/errors.ts'
 import { findPausedTypes } from '../../engine/store/task-types.ts'
 import { requireInput } from '../call.ts'
 import { diagnose } from '../doctor/diagnose.ts'
@@ -118,6 +119,7 @@ function writeTools({ manager, call: { actor } }: ManagerCall): Tool[] {
       },
       async (args) => {
         const { taskType: type, params, ...options } = requireInput(createTaskBody, args)
+        requireExact(params)
         await manager.requireTaskType(type)
         return manager.createTask(type, params, { ...options, actor })
       },
@@ -142,4 +144,13 @@ function writeTools({ manager, call: { actor } }: ManagerCall): Tool[] {
       manager.runSchedule(args.name, { actor }),
     ),
   ]
+}
+
+/** Its client has read the digits as a number already, and may have changed them. */
+function requireExact(params: unknown): void {
+  JSON.stringify(params, (key, value: unknown) => {
+    if (Number.isInteger(value) && !Number.isSafeInteger(value))
+      throw new TaskError('INVALID_ARGUMENT', `params: ${JSON.stringify(key)} ${CHANGED_INTEGER}`)
+    return value
+  })
 }

@@ -1,3 +1,6 @@
+export const CHANGED_INTEGER =
+  'is an integer that a number of JavaScript cannot keep: beyond 2^53 use a text, such as "9007199254740993"'
+
 /** Integers that a number cannot hold have 16 digits or a large exponent. */
 const MAY_CHANGE = /[\d.]{16}|\d[eE]\+?\d{3}/
 const NUMBER = /^-?(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/
