@@ -1,8 +1,11 @@
 import pg from 'pg'
 import { expect, onTestFinished, test } from 'vitest'
+import { heldFor } from '../../../src/cli/doctor/checks/sessions.ts'
 import type { IllnessCode } from '../../../src/cli/doctor/illness.ts'
+import type { Patient } from '../../../src/cli/doctor/patient.ts'
 import { findHeldTransactions } from '../../../src/cli/doctor/store/server.ts'
 import { EngineSchema } from '../../../src/db/engine-schema.ts'
+import { withClient } from '../../support/with-client.ts'
 import { codesOf, HEALTHY, remediesOf, testFaults, useExamined } from './examined.ts'
 
 /** Faults of schema, tables and indexes, and what keeps their dead rows. */
@@ -157,4 +160,30 @@ test('active maintenance holds no transaction; other statements, and its idle tr
        or (application_name = 'idle copy' and state = 'idle in transaction' and query like 'copy%')`
   await expect.poll(async () => (await examined.database.pool.query(states)).rows[0]).toEqual({ ready: 4 })
   expect(await applicationsHeld()).toEqual(['idle copy', 'report'])
+})
+
+test('a prepared transaction, which has no session, is held too, and ended by its remedy', async () => {
+  await examined.sql('alter system set max_prepared_transactions = 2')
+  await examined.server.restart('fast')
+  const { directUrl } = examined.database
+  await withClient(directUrl, async (client) => {
+    await client.query('begin')
+    await client.query('lock table async_task_duties in share mode')
+    await client.query(`prepare transaction 'it''s lost'`)
+  })
+  const pool = new pg.Pool({ connectionString: examined.role.url, max: 1 })
+  onTestFinished(() => pool.end())
+  const heldAfter = (idleSeconds: number) =>
+    heldFor(idleSeconds, 900)({ pool, facts: { database: 'any' } } as Patient)
+  expect(await heldAfter(60)).toEqual([])
+  const found = await heldAfter(0)
+  expect(found).toMatchObject([
+    {
+      code: 'TRANSACTION_HELD',
+      evidence: expect.stringMatching(/^the prepared transaction it's lost of postgres has waited for 0 seconds/),
+      remedies: [expect.stringMatching(/^let the transaction manager/), `rollback prepared 'it''s lost'`],
+    },
+  ])
+  await examined.sql(`rollback prepared 'it''s lost'`)
+  expect(await heldAfter(0)).toEqual([])
 })

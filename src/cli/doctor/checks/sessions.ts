@@ -1,7 +1,7 @@
 import { listExecutors } from '../../../engine/store/executors.ts'
 import { type Illness, illness } from '../illness.ts'
 import { type Check, duration, identifier } from '../patient.ts'
-import { findHeldTransactions, readConnections } from '../store/server.ts'
+import { findHeldTransactions, findPreparedTransactions, readConnections } from '../store/server.ts'
 
 const IDLE_SECONDS = 60
 const OPEN_SECONDS = 900
@@ -11,18 +11,31 @@ const DEFAULT_POOL = 10
 /** What a process opens besides its pool: docs/operations.md. */
 const OWN_CONNECTIONS = 9
 
-export const checkTransactions: Check = async ({ pool, facts }) =>
-  (await findHeldTransactions(pool, IDLE_SECONDS, OPEN_SECONDS)).map(
-    ({ pid, role, application, state, seconds }) =>
+export const heldFor =
+  (idleSeconds: number, openSeconds: number): Check =>
+  async ({ pool, facts }) => [
+    ...(await findHeldTransactions(pool, idleSeconds, openSeconds)).map(
+      ({ pid, role, application, state, seconds }) =>
+        illness(
+          'TRANSACTION_HELD',
+          `a transaction of ${role} (${application || 'no application_name'}, pid ${pid}) is ${state} and open for ${duration(seconds)}: no dead row is removed meanwhile`,
+          'commit or roll back where it was begun',
+          `select pg_cancel_backend(${pid})`,
+          `select pg_terminate_backend(${pid})`,
+          `alter role ${identifier(role)} in database ${identifier(facts.database)} set idle_in_transaction_session_timeout = '1min'`,
+        ),
+    ),
+    ...(await findPreparedTransactions(pool, idleSeconds)).map(({ gid, role, literal, seconds }) =>
       illness(
         'TRANSACTION_HELD',
-        `a transaction of ${role} (${application || 'no application_name'}, pid ${pid}) is ${state} and open for ${duration(seconds)}: no dead row is removed meanwhile`,
-        'commit or roll back where it was begun',
-        `select pg_cancel_backend(${pid})`,
-        `select pg_terminate_backend(${pid})`,
-        `alter role ${identifier(role)} in database ${identifier(facts.database)} set idle_in_transaction_session_timeout = '1min'`,
+        `the prepared transaction ${gid} of ${role} has waited for ${duration(seconds)} to be committed or rolled back: no dead row is removed meanwhile, and its locks stay`,
+        'let the transaction manager that prepared it commit it or roll it back',
+        `rollback prepared ${literal}`,
       ),
-  )
+    ),
+  ]
+
+export const checkTransactions = heldFor(IDLE_SECONDS, OPEN_SECONDS)
 
 /** What bounds the connections: a limit and its use. */
 interface Bound {

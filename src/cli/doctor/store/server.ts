@@ -76,6 +76,31 @@ export async function findHeldTransactions(
   return (await pool.query<HeldTransaction>({ text: HELD, values, types: ENGINE_TYPES })).rows
 }
 
+/** Any role sees them all. */
+const PREPARED = `select gid, owner::text as role, quote_literal(gid) as literal,
+            extract(epoch from now() - prepared)::float8 as seconds
+       from pg_prepared_xacts
+      where database = current_database() and prepared < now() - $1::float8 * interval '1 second'
+      order by prepared
+      limit 20`
+
+export interface PreparedTransaction {
+  readonly gid: string
+  readonly role: string
+  /** The gid as a literal of SQL. */
+  readonly literal: string
+  readonly seconds: number
+}
+
+/** Transactions without a session, which wait to be committed or rolled back. */
+export async function findPreparedTransactions(
+  pool: pg.Pool,
+  seconds: number,
+): Promise<PreparedTransaction[]> {
+  const values = [seconds]
+  return (await pool.query<PreparedTransaction>({ text: PREPARED, values, types: ENGINE_TYPES })).rows
+}
+
 /** A pooler's sessions may have that name too, but run other statements before they listen. */
 const LISTENERS = `select count(*)::int as listeners
        from pg_stat_activity
