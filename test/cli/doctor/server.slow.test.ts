@@ -1,9 +1,12 @@
+import { rmSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
 import pg from 'pg'
 import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { checkVersion } from '../../../src/cli/doctor/checks/server.ts'
 import type { Patient } from '../../../src/cli/doctor/patient.ts'
 import { countListeners } from '../../../src/cli/doctor/store/server.ts'
 import { task } from '../../../src/index.ts'
+import { createTestDatabase } from '../../support/database.ts'
 import { databaseUrl } from '../../support/database-url.ts'
 import { createEngine } from '../../support/engine.ts'
 import { HAS_PGBOUNCER, startPgBouncer } from '../../support/pgbouncer-process.ts'
@@ -93,6 +96,26 @@ test("a clock of this machine that differs from the database's is found", async 
   const found = await examined.examine()
   expect(codesOf(found)).toEqual(['CLOCK_DIFFERS'])
   expect(found.illnesses[0]?.evidence).toContain('10 minutes ahead of')
+})
+
+test('a standby is found, and is no broken connection', async () => {
+  const { rows } = await examined.database.pool.query('show data_directory')
+  const signal = path.join(rows[0].data_directory, 'standby.signal')
+  writeFileSync(signal, '')
+  onTestFinished(async () => {
+    rmSync(signal)
+    await examined.server.restart('fast')
+  })
+  await examined.server.restart('fast')
+  expect(codesOf(await examined.examine())).toEqual(['UNSUPPORTED_DATABASE'])
+
+  const other = await createTestDatabase()
+  onTestFinished(() => other.drop())
+  const { directUrl } = examined.database
+  const found = await examined.examine({ ...other, directUrl })
+  expect(codesOf(found)).toContain('LISTEN_FAILS')
+  expect(codesOf(found)).not.toContain('CONNECTION_FAILS')
+  expect(found.illnesses[0]?.evidence).toMatch(/^LISTEN is refused \(.*recovery\)/)
 })
 
 describe.runIf(HAS_PGBOUNCER || process.env.CI)('behind PgBouncer', () => {

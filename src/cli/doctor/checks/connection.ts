@@ -1,7 +1,12 @@
 import { codeOf } from '../../../db/errors.ts'
 import { type Illness, illness } from '../illness.ts'
 import type { Check } from '../patient.ts'
-import { allowsTransactions, hearsNotifications, keepsPreparedStatements } from '../store/connection.ts'
+import {
+  allowsTransactions,
+  findDeafness,
+  keepsPreparedStatements,
+  openListener,
+} from '../store/connection.ts'
 import { countListeners } from '../store/server.ts'
 
 /** @param variable where the connection string stands */
@@ -30,18 +35,21 @@ function remediesFor(code = ''): string[] {
 }
 
 /** Without notifications, tasks of other processes start up to a poll interval later. */
-export const checkListen: Check = async ({ directUrl, isPooled, knowsDirect, pool, schema }) => {
-  try {
-    if (await hearsNotifications(directUrl, pool)) return []
-  } catch (error) {
-    return [connectionFails(error, 'DATABASE_DIRECT_URL')]
-  }
+export const checkListen: Check = async ({ directUrl, facts, isPooled, knowsDirect, pool, schema }) => {
+  // It can send none, which is the lesser illness.
+  if (facts.isStandby) return []
+  const opened = await openListener(directUrl).catch((error: unknown) =>
+    connectionFails(error, 'DATABASE_DIRECT_URL'),
+  )
+  if ('code' in opened) return [opened]
+  const deafness = await findDeafness(opened, pool)
+  if (deafness === undefined) return []
   // The processes may know another one.
   if (isPooled && !knowsDirect && (await countListeners(pool, schema.channel)) > 0) return []
   return [
     illness(
       'LISTEN_FAILS',
-      'a notification did not arrive within 5 seconds, as behind PgBouncer in transaction mode: tasks of other processes start up to a poll interval later',
+      `${deafness}: tasks of other processes start up to a poll interval later`,
       'let DATABASE_DIRECT_URL (directConnectionString) lead to the server itself, and to the same database',
     ),
   ]

@@ -30,24 +30,37 @@ export async function openDatabase(pool: pg.Pool): Promise<Opened> {
 const CONNECT_MS = 10_000
 const ARRIVAL_MS = 5_000
 
-/** Whether a notification that the pool sends arrives on a connection of its own. @throws what the connection throws */
-export async function hearsNotifications(directUrl: string, pool: pg.Pool): Promise<boolean> {
-  const channel = `fastify_async_tasks_doctor_${randomBytes(6).toString('hex')}`
+/** @throws what the connection throws */
+export async function openListener(directUrl: string): Promise<pg.Client> {
   const client = new pg.Client({
     connectionString: directUrl,
     connectionTimeoutMillis: CONNECT_MS,
+    query_timeout: ARRIVAL_MS,
     application_name: 'fastify-async-tasks doctor',
   })
-  const arrived = Promise.withResolvers<boolean>()
-  client.on('notification', () => arrived.resolve(true))
-  client.on('error', () => arrived.resolve(false))
+  client.on('error', () => {})
   await client.connect()
+  return client
+}
+
+/** Why a notification that the pool sends does not arrive on a connection, which it closes; undefined: it arrives. */
+export async function findDeafness(client: pg.Client, pool: pg.Pool): Promise<string | undefined> {
+  const channel = `fastify_async_tasks_doctor_${randomBytes(6).toString('hex')}`
+  const arrived = Promise.withResolvers<true>()
+  client.on('notification', () => arrived.resolve(true))
   try {
-    await client.query(`listen ${channel}`)
+    try {
+      await client.query(`listen ${channel}`)
+    } catch (error) {
+      return `LISTEN is refused (${(error as Error).message})`
+    }
     await pool.query({ text: 'select pg_notify($1, $2)', values: [channel, 'x'], types: ENGINE_TYPES })
-    return (await within(ARRIVAL_MS, arrived.promise)) ?? false
+    const isHeard = await within(ARRIVAL_MS, arrived.promise)
+    return isHeard
+      ? undefined
+      : 'a notification did not arrive within 5 seconds, as behind PgBouncer in transaction mode'
   } finally {
-    await client.end()
+    await client.end().catch(() => {})
   }
 }
 

@@ -8,6 +8,7 @@ export interface ServerFacts {
   readonly database: string
   /** The server's process behind the connection. */
   readonly pid: number
+  readonly isStandby: boolean
   readonly nowMs: number
   /** Sees the sessions of other roles. */
   readonly seesAllSessions: boolean
@@ -18,6 +19,7 @@ export interface ServerFacts {
 const FACTS = `select current_setting('server_version_num')::int as "versionNumber",
             current_setting('server_version') as version,
             current_user::text as role, current_database()::text as database, pg_backend_pid() as pid,
+            pg_is_in_recovery() as "isStandby",
             extract(epoch from clock_timestamp())::float8 * 1000 as "nowMs",
             pg_has_role(current_user, 'pg_read_all_stats', 'usage') as "seesAllSessions",
             current_setting('synchronous_commit') as "synchronousCommit",
