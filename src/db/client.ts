@@ -13,6 +13,8 @@ export interface PoolOptions {
   applicationName?: string
   /** Schema of unqualified tables. Default: the role's. */
   searchPath?: string
+  /** Longest wait for a lock. Default: no limit. */
+  lockTimeoutMs?: number
   /** Called for connections that broke while idle, once for many; the pool replaces them. */
   onIdleError?: (error: Error) => void
 }
@@ -38,7 +40,10 @@ export function createPool(options: PoolOptions): pg.Pool {
     // For connections that lose packets; most queries set less.
     query_timeout: 60_000,
     onConnect: awaited((client) =>
-      prepareSession(client, options.searchPath === undefined ? {} : { search_path: options.searchPath }),
+      prepareSession(client, {
+        ...(options.searchPath !== undefined && { search_path: options.searchPath }),
+        ...(options.lockTimeoutMs !== undefined && { lock_timeout: String(options.lockTimeoutMs) }),
+      }),
     ),
   })
   surviveBrokenConnections(pool)

@@ -49,11 +49,14 @@ const OF_TABLES: readonly NamedCheck[] = [
   ['retention', checkPruning],
 ]
 
-/** Checks for every illness, changes nothing, and waits for no lock. */
+/** A waiting reader delays all who come after it. */
+const LOCK_MS = 500
+
+/** Checks for every illness, changes nothing, and waits for no lock for long. */
 export async function examine(options: ExamineOptions): Promise<Diagnosis> {
   const pool = createPool({
     connectionString: options.databaseUrl,
-    ...{ max: 3, applicationName: 'fastify-async-tasks doctor' },
+    ...{ max: 3, applicationName: 'fastify-async-tasks doctor', lockTimeoutMs: LOCK_MS },
   })
   try {
     const opened = await openDatabase(pool).catch((error: unknown) => connectionFails(error, 'DATABASE_URL'))

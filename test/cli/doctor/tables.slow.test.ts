@@ -162,6 +162,22 @@ test('active maintenance holds no transaction; other statements, and its idle tr
   expect(await applicationsHeld()).toEqual(['idle copy', 'report'])
 })
 
+test('a table that is locked keeps it for a moment alone, and no statement of it goes on waiting', async () => {
+  const { directUrl, pool } = examined.database
+  const found = await withClient(directUrl, async (client) => {
+    await client.query('begin')
+    await client.query('lock table async_tasks in access exclusive mode')
+    const found = await examined.examine()
+    const waiting = `select count(*)::int as waiting from pg_stat_activity where wait_event_type = 'Lock'`
+    expect((await pool.query(waiting)).rows).toEqual([{ waiting: 0 }])
+    return found
+  })
+  expect(found).toMatchObject({ healthy: false, illnesses: [] })
+  expect(found.notChecked).toContain('types: canceling statement due to lock timeout')
+  expect(found.notChecked.join('\n')).not.toContain('timeout exceeded')
+  expect(await examined.examine()).toMatchObject(HEALTHY)
+})
+
 test('a prepared transaction, which has no session, is held too, and ended by its remedy', async () => {
   await examined.sql('alter system set max_prepared_transactions = 2')
   await examined.server.restart('fast')
