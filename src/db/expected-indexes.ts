@@ -3,18 +3,24 @@ import { readMigrations } from './migrations.ts'
 
 const CREATED = /CREATE (UNIQUE )?INDEX "(\w+)" ON "(\w+)" ([^;]+);?/g
 const DROPPED = /DROP INDEX (?:IF EXISTS )?"(\w+)"/g
+const TABLE = /CREATE TABLE "(\w+)" \(([\s\S]*?)\n\);/g
+/** The index of a constraint has its name. */
+const CONSTRAINT = /CONSTRAINT "(\w+)" (?:PRIMARY KEY|UNIQUE)\(([^)]+)\)/g
+const KEY_COLUMN = /^\s*("\w+") .*\bPRIMARY KEY\b/gm
 
 /** The indexes that the migrations leave behind, with a statement that builds each beside running processes. */
 export function expectedIndexes(schema: EngineSchema): Map<string, string> {
   const indexes = new Map<string, string>()
+  const add = (name: string, table: string, rest: string, unique = 'unique ') =>
+    indexes.set(name, `create ${unique}index concurrently ${name} on ${schema.quoted}.${table} ${rest}`)
   for (const text of readMigrations('tasks', schema).flatMap(({ sql }) => sql)) {
     for (const [, name = ''] of text.matchAll(DROPPED)) indexes.delete(name)
+    for (const [, table = '', body = ''] of text.matchAll(TABLE)) {
+      for (const [, column = ''] of body.matchAll(KEY_COLUMN)) add(`${table}_pkey`, table, `(${column})`)
+      for (const [, name = '', columns = ''] of body.matchAll(CONSTRAINT)) add(name, table, `(${columns})`)
+    }
     for (const [, unique = '', name = '', table = '', rest = ''] of text.matchAll(CREATED)) {
-      const columns = rest.replaceAll(`"${table}".`, '')
-      indexes.set(
-        name,
-        `create ${unique.toLowerCase()}index concurrently ${name} on ${schema.quoted}.${table} ${columns.trim()}`,
-      )
+      add(name, table, rest.replaceAll(`"${table}".`, '').trim(), unique.toLowerCase())
     }
   }
   return indexes

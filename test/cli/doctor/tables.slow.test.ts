@@ -5,6 +5,9 @@ import type { IllnessCode } from '../../../src/cli/doctor/illness.ts'
 import type { Patient } from '../../../src/cli/doctor/patient.ts'
 import { findHeldTransactions } from '../../../src/cli/doctor/store/server.ts'
 import { EngineSchema } from '../../../src/db/engine-schema.ts'
+import { expectedIndexes } from '../../../src/db/expected-indexes.ts'
+import { migrate } from '../../../src/db/migrate.ts'
+import { runAsOwner } from '../../support/role.ts'
 import { withClient } from '../../support/with-client.ts'
 import { codesOf, HEALTHY, remediesOf, testFaults, useExamined } from './examined.ts'
 
@@ -107,6 +110,16 @@ testFaults(examined, [
 test.each<[name: string, code: IllnessCode, inject: string]>([
   ['a missing index', 'INDEX_MISSING', 'drop index idx_async_tasks_unique_key'],
   [
+    'a missing primary key',
+    'INDEX_MISSING',
+    'alter table async_task_duties drop constraint async_task_duties_pkey',
+  ],
+  [
+    'a missing unique constraint',
+    'INDEX_MISSING',
+    'alter table async_task_params drop constraint async_task_params_task_id_key_key',
+  ],
+  [
     'an invalid index',
     'INDEX_INVALID',
     `update pg_index set indisvalid = false where indexrelid = 'idx_async_tasks_due'::regclass`,
@@ -117,6 +130,33 @@ test.each<[name: string, code: IllnessCode, inject: string]>([
   expect(codesOf(found)).toEqual([code])
   await examined.sql(...remediesOf(found))
   expect(await examined.examine()).toMatchObject(HEALTHY)
+})
+
+test('each index of a schema with an odd name is missed, and built anew by its remedy', async () => {
+  const database = await examined.server.createDatabase()
+  onTestFinished(() => database.drop())
+  const schema = new EngineSchema('Odd "jobs" $1')
+  await migrate(database.directUrl, 'tasks', { mode: 'auto', schema })
+  for (const drops of [
+    `select format('alter table %s drop constraint %I cascade', conrelid::regclass, conname) as sql
+       from pg_constraint where connamespace = $1::regnamespace and contype in ('p', 'u')`,
+    `select format('drop index %s', indexrelid::regclass) as sql
+       from pg_index i join pg_class c on c.oid = i.indrelid where c.relnamespace = $1::regnamespace`,
+  ]) {
+    const { rows } = await database.pool.query<{ sql: string }>(drops, [schema.quoted])
+    for (const { sql } of rows) await database.pool.query(sql)
+  }
+  const found = await examined.examine({ ...database, schema })
+  expect(codesOf(found)).toEqual(['INDEX_MISSING'])
+  expect(found.illnesses).toHaveLength(expectedIndexes(schema).size)
+  await runAsOwner(database, remediesOf(found))
+  expect(await examined.examine({ ...database, schema })).toMatchObject(HEALTHY)
+  const { rows } = await database.pool.query(
+    'select count(*)::int as unique from pg_index i join pg_class c on c.oid = i.indrelid where c.relnamespace = $1::regnamespace and i.indisunique',
+    [schema.quoted],
+  )
+  // Each table but that of starts has a key; tasks and params have two, and tasks a unique index.
+  expect(rows).toEqual([{ unique: 19 }])
 })
 
 test('missing grants are found, and healed by their remedies', async () => {
