@@ -46,7 +46,8 @@ const LOCK_WAIT_MS = 300_000
 /** Overrides the host's query timeout. */
 const UNBOUNDED_MS = 2_147_483_647
 
-const JOURNALS = {
+/** Tables of the migrations that were applied. */
+export const JOURNALS = {
   tasks: 'async_tasks_migrations',
   server: 'server_migrations',
 } as const satisfies Record<MigrationHistory, string>

@@ -5,6 +5,7 @@ import type { IllnessCode } from '../../../src/cli/doctor/illness.ts'
 import type { Patient } from '../../../src/cli/doctor/patient.ts'
 import { findHeldTransactions } from '../../../src/cli/doctor/store/server.ts'
 import { EngineSchema } from '../../../src/db/engine-schema.ts'
+import { ENGINE_TABLES } from '../../../src/engine/store/tables.ts'
 import { expectedIndexes } from '../../../src/db/expected-indexes.ts'
 import { migrate } from '../../../src/db/migrate.ts'
 import { runAsOwner } from '../../support/role.ts'
@@ -55,6 +56,15 @@ testFaults(examined, [
     {
       inject: ['alter table async_task_duties rename to lost'],
       heal: ['alter table lost rename to async_task_duties'],
+    },
+  ],
+  [
+    'a lost journal of migrations',
+    ['TABLES_MISSING'],
+    /restore them from a backup/,
+    {
+      inject: ['alter table async_tasks_migrations rename to lost'],
+      heal: ['alter table lost rename to async_tasks_migrations'],
     },
   ],
   [
@@ -159,8 +169,12 @@ test('each index of a schema with an odd name is missed, and built anew by its r
   expect(rows).toEqual([{ unique: 19 }])
 })
 
-test('missing grants are found, and healed by their remedies', async () => {
-  await examined.sql(`revoke update, delete on all tables in schema public from ${examined.role.name}`)
+test.each([
+  ['of all tables', 'update, delete on all tables in schema public'],
+  ['of one table', 'insert on async_task_starts'],
+  ['of the journal of migrations', 'select on async_tasks_migrations'],
+])('missing grants %s are found, and healed by their remedies', async (_name, grants) => {
+  await examined.sql(`revoke ${grants} from ${examined.role.name}`)
   const found = await examined.examine(examined.asRole())
   expect(codesOf(found)).toEqual(['GRANTS_MISSING'])
   await examined.sql(...remediesOf(found))
@@ -168,6 +182,15 @@ test('missing grants are found, and healed by their remedies', async () => {
     ...HEALTHY,
     notChecked: [`transactions of other roles: grant pg_read_all_stats to ${examined.role.name}`],
   })
+})
+
+test('a journal without the tables that it names is no lack of migrations', async () => {
+  const database = await examined.server.createDatabase()
+  onTestFinished(() => database.drop())
+  for (const table of ENGINE_TABLES) await database.pool.query(`drop table ${table} cascade`)
+  const found = await examined.examine(database)
+  expect(codesOf(found)).toEqual(['TABLES_MISSING'])
+  expect(found.illnesses[0]?.evidence).toMatch(/lacks the tables .* and 12 more$/)
 })
 
 test('active maintenance holds no transaction; other statements, and its idle transactions, do', async () => {

@@ -1,5 +1,5 @@
 import { expectedIndexes } from '../../../db/expected-indexes.ts'
-import { readSchemaState } from '../../../db/migrate.ts'
+import { JOURNALS, readSchemaState } from '../../../db/migrate.ts'
 import { TaskError } from '../../../engine/definition/errors.ts'
 import { ENGINE_TABLES } from '../../../engine/store/tables.ts'
 import { migrateCommandFor } from '../../migrate-command.ts'
@@ -8,6 +8,7 @@ import { type Check, duration, identifier, listed, type Patient } from '../patie
 import { mayUseSchema, readIndexes, readTables, type TableState } from '../store/tables.ts'
 
 const TABLES = ENGINE_TABLES.map((name) => name.replace('public.', ''))
+const JOURNAL = JOURNALS.tasks
 
 /** Without them, nothing else can be looked at. */
 export async function checkTables(patient: Patient): Promise<Illness[]> {
@@ -22,23 +23,27 @@ export async function checkTables(patient: Patient): Promise<Illness[]> {
       ),
     ]
   }
-  const tables = await readTables(pool, schema, TABLES)
+  const tables = await readTables(pool, schema, [...TABLES, JOURNAL])
   if (tables.length === 0) return [notMigrated(patient, 'the tables of the engine')]
   const denied = tables.filter(({ missingPrivileges }) => missingPrivileges.length > 0)
   if (denied.length > 0) return denied.map((table) => missingGrant(patient, table))
+  const isMissing = (name: string) => !tables.some((table) => table.name === name)
+  // Without it, migrations would be applied once more, and fail.
+  if (isMissing(JOURNAL)) return [tablesMissing(patient, [JOURNAL])]
   const state = await readState(patient)
   if ('code' in state) return [state]
   if (state.length > 0) return [notMigrated(patient, `the migrations ${listed(state)}`)]
-  const missing = TABLES.filter((name) => !tables.some((table) => table.name === name))
-  if (missing.length === 0) return []
-  return [
-    illness(
-      'TABLES_MISSING',
-      `the schema ${schema.name} has all migrations, but not the tables ${listed(missing)}`,
-      'restore them from a backup',
-      `if no task is to be kept, drop the schema's tables whose names begin with async_task, and run ${migrateCommandFor(schema)}`,
-    ),
-  ]
+  const missing = TABLES.filter(isMissing)
+  return missing.length === 0 ? [] : [tablesMissing(patient, missing)]
+}
+
+function tablesMissing({ schema }: Patient, names: readonly string[]): Illness {
+  return illness(
+    'TABLES_MISSING',
+    `the schema ${schema.name} has been migrated, but lacks the tables ${listed(names)}`,
+    'restore them from a backup',
+    `if no task is to be kept, drop the schema's tables whose names begin with async_task, and run ${migrateCommandFor(schema)}`,
+  )
 }
 
 async function readState({ pool, schema }: Patient): Promise<readonly string[] | Illness> {
