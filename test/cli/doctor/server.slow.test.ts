@@ -91,6 +91,17 @@ test('a role that has used up its connections is found', async () => {
   expect(codesOf(found)).toEqual(['CONNECTIONS_USED_UP'])
 })
 
+test('a server without a free connection is found by a role that may not look into the sessions of others', async () => {
+  const held = Array.from({ length: 88 }, () => new pg.Client({ connectionString: examined.database.url }))
+  onTestFinished(async () => {
+    await Promise.all(held.map((client) => client.end()))
+  })
+  for (const client of held) await client.connect()
+  const found = await examined.examine(examined.asRole(), { DATABASE_POOL_MAX: '1' })
+  expect(codesOf(found)).toEqual(['CONNECTIONS_USED_UP'])
+  expect(found.illnesses[0]?.evidence).toMatch(/^the server \(max_connections\) has \d\d connections of 97$/)
+})
+
 test("a clock of this machine that differs from the database's is found", async () => {
   vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 600_000 })
   const found = await examined.examine()

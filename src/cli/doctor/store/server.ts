@@ -116,19 +116,21 @@ export async function countListeners(pool: pg.Pool, channel: string): Promise<nu
   return rows[0]?.listeners ?? 0
 }
 
+// Of other roles' sessions, one without pg_read_all_stats sees whose they are, but not their kind.
 const CONNECTIONS = `select s.max_connections - s.reserved as "serverLimit",
-            (select count(*)::int from pg_stat_activity where backend_type = 'client backend') as "serverUsed",
+            count(a.pid)::int as "serverUsed",
             r.rolconnlimit as "roleLimit",
-            (select count(*)::int from pg_stat_activity
-              where usename = current_user and backend_type = 'client backend') as "roleUsed",
+            (count(a.pid) filter (where a.usename = r.rolname))::int as "roleUsed",
             d.datconnlimit as "databaseLimit",
-            (select count(*)::int from pg_stat_activity
-              where datname = current_database() and backend_type = 'client backend') as "databaseUsed"
+            (count(a.pid) filter (where a.datname = d.datname))::int as "databaseUsed"
        from (select current_setting('max_connections')::int as max_connections,
                     current_setting('superuser_reserved_connections')::int
                       + coalesce(current_setting('reserved_connections', true), '0')::int as reserved) s
        join pg_roles r on r.rolname = current_user
-       join pg_database d on d.datname = current_database()`
+       join pg_database d on d.datname = current_database()
+       left join pg_stat_activity a
+         on coalesce(a.backend_type = 'client backend', a.datid is not null and a.usesysid is not null)
+      group by s.max_connections, s.reserved, r.rolconnlimit, d.datconnlimit`
 
 /** A limit of -1 is none. */
 export interface Connections {
