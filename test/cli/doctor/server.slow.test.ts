@@ -70,6 +70,29 @@ testFaults(examined, [
 ])
 
 test.each([
+  ['the server', 'alter system'],
+  ['all roles', 'alter role all'],
+  ['the database', 'alter database %I'],
+  ['the role', 'alter role current_user'],
+])('a setting of %s is healed by its first remedy', async (_whose, alter) => {
+  const execute = (statement: string) =>
+    `do $$ begin execute format('${statement}', current_database()); end $$`
+  const change = (what: string) =>
+    alter === 'alter system' ? `${alter} ${what}` : execute(`${alter} ${what}`)
+  onTestFinished(() =>
+    examined.sql(
+      change('reset synchronous_commit'),
+      execute('alter role current_user in database %I reset all'),
+      'select pg_reload_conf()',
+    ),
+  )
+  await examined.sql(change('set synchronous_commit = off'), 'select pg_reload_conf()')
+  await expect.poll(async () => codesOf(await examined.examine())).toEqual(['COMMITS_NOT_DURABLE'])
+  await examined.sql(...remediesOf(await examined.examine()))
+  expect(await examined.examine()).toMatchObject(HEALTHY)
+})
+
+test.each([
   [140_012, '14.12', 'the server is PostgreSQL 14.12, and the engine needs 15 or later'],
   [150_000, '15.0', undefined],
 ])('a server of version %d is judged', async (versionNumber, version, evidence) => {

@@ -1,7 +1,7 @@
 import { findUnusable } from '../../../db/requirements.ts'
 import { type Illness, illness } from '../illness.ts'
 import { type Check, duration, identifier, type Patient } from '../patient.ts'
-import { findOddSettings } from '../store/server.ts'
+import { findOddSettings, findSource } from '../store/server.ts'
 
 const OLDEST_VERSION = 150_000
 /** Half a lease by default: from there on, times of different machines cannot be compared. */
@@ -22,43 +22,65 @@ export const checkUsable: Check = async (patient) => {
   const problem = await findUnusable(patient.pool)
   return problem === undefined
     ? []
-    : [illness('UNSUPPORTED_DATABASE', problem, ...unusableRemedies(problem, patient))]
+    : [illness('UNSUPPORTED_DATABASE', problem, ...(await unusableRemedies(problem, patient)))]
 }
 
-function unusableRemedies(problem: string, patient: Patient): string[] {
+async function unusableRemedies(problem: string, patient: Patient): Promise<string[]> {
   const setting = /^[a-z_]+(?= is )/.exec(problem)?.[0]
-  if (setting !== undefined) return resetRemedies(setting, patient)
+  if (setting !== undefined) return resetRemedies(setting, await findSource(patient.pool, setting), patient)
   if (problem.includes('standby')) return ['let DATABASE_URL lead to the primary']
   return [`create a database with "create database … encoding 'UTF8' template template0", and use that`]
 }
 
-function resetRemedies(setting: string, { facts: { role, database } }: Patient): string[] {
-  return [
-    `take ${setting} out of the options of the connection string`,
-    `alter role ${identifier(role)} in database ${identifier(database)} reset ${setting}`,
-    `alter role ${identifier(role)} reset ${setting}`,
-    `alter database ${identifier(database)} reset ${setting}`,
-  ]
+/** Of settings that are no limits, which are lifted by 0. */
+const USABLE: Readonly<Record<string, string>> = {
+  default_transaction_read_only: 'off',
+  default_transaction_isolation: `'read committed'`,
+  array_nulls: 'on',
+  extra_float_digits: '1',
+  session_replication_role: 'origin',
+  synchronous_commit: 'on',
+}
+
+/** What ends a setting there where it was made. */
+function resetRemedies(setting: string, source: string, { facts }: Patient): string[] {
+  const [role, database] = [identifier(facts.role), identifier(facts.database)]
+  switch (source) {
+    case 'client':
+      return [`take ${setting} out of the options of the connection string`]
+    case 'database user':
+      return [`alter role ${role} in database ${database} reset ${setting}`]
+    case 'user':
+      return [`alter role ${role} reset ${setting}`]
+    case 'database':
+      return [`alter database ${database} reset ${setting}`]
+    case 'global':
+      return [`alter role all reset ${setting}`]
+    default:
+      return [
+        `alter role ${role} in database ${database} set ${setting} = ${USABLE[setting] ?? 0}`,
+        `take ${setting} out of the server's configuration (alter system reset ${setting}), and reload it`,
+      ]
+  }
 }
 
 /** Where they can be set, the engine's sessions have their own. */
 export const checkSettings: Check = async (patient) => {
   const odd = patient.isPooled ? await findOddSettings(patient.pool) : []
-  const settings = odd.map(({ name, setting }) =>
+  const settings = odd.map(({ name, setting, source }) =>
     illness(
       'ROLE_SETTINGS',
       `${name} is ${setting} on the connections behind the pooler, where the engine cannot set its own`,
       'give the engine a role of its own without it',
-      ...resetRemedies(name, patient),
+      ...resetRemedies(name, source, patient),
     ),
   )
   if (patient.facts.synchronousCommit !== 'off') return settings
   const evidence =
     'synchronous_commit is off: a task whose create has returned is lost if the server crashes within a second'
-  return [
-    ...settings,
-    illness('COMMITS_NOT_DURABLE', evidence, ...resetRemedies('synchronous_commit', patient)),
-  ]
+  const source = await findSource(patient.pool, 'synchronous_commit')
+  const remedies = resetRemedies('synchronous_commit', source, patient)
+  return [...settings, illness('COMMITS_NOT_DURABLE', evidence, ...remedies)]
 }
 
 /** @param measuredAt this machine's clock when the server read its own, and how long the query took */

@@ -42,10 +42,21 @@ const ODD_SETTINGS = `select name, setting, source
 export interface OddSetting {
   readonly name: string
   readonly setting: string
+  readonly source: string
 }
 
 export async function findOddSettings(pool: pg.Pool): Promise<OddSetting[]> {
   return (await pool.query<OddSetting>({ text: ODD_SETTINGS, types: ENGINE_TYPES })).rows
+}
+
+/** Where a setting of the sessions comes from, in the words of `pg_settings`. */
+export async function findSource(pool: pg.Pool, name: string): Promise<string> {
+  const { rows } = await pool.query<{ source: string }>({
+    text: 'select source from pg_settings where name = $1',
+    values: [name],
+    types: ENGINE_TYPES,
+  })
+  return rows[0]?.source ?? 'default'
 }
 
 /** Maintenance takes its time, and ends by itself. */
