@@ -62,6 +62,17 @@ test('without migrations a command names the one that applies them', async () =>
   )
 })
 
+test.each(['jobs', 'My jobs', `it's "a" \\ $HOME \`id\`!`])(
+  'the command that it names for the schema %j is one for a shell',
+  async (name) => {
+    const database = await createTestDatabase('empty')
+    onTestFinished(() => database.drop())
+    const { err } = await commandOn({ ...database, schema: new EngineSchema(name) })('status')
+    const [, word = ''] = /migrate --schema (.*)\n$/.exec(err) ?? []
+    expect((await run('bash', ['-c', `printf %s ${word}`])).stdout).toBe(name)
+  },
+)
+
 test('bash completes commands and options', async () => {
   const { out } = await commandOn(nowhere)('completion', 'bash')
   const complete = async (...words: string[]) => {

@@ -15,7 +15,7 @@ import { checkIndexes, checkStorage, checkTables } from './checks/schema.ts'
 import { checkClock, checkSettings, checkUsable, checkVersion } from './checks/server.ts'
 import { checkConnections, checkTransactions } from './checks/sessions.ts'
 import type { Diagnosis, Illness } from './illness.ts'
-import { type Check, identifier, type Patient } from './patient.ts'
+import type { Check, Patient } from './patient.ts'
 import { type Opened, openDatabase } from './store/connection.ts'
 
 export interface ExamineOptions {
@@ -114,7 +114,7 @@ async function runChecks(checks: readonly NamedCheck[], patient: Patient): Promi
 
 function unseenSessions({ facts }: Patient): string[] {
   if (facts.seesAllSessions) return []
-  return [`transactions of other roles: grant pg_read_all_stats to ${identifier(facts.role)}`]
+  return [`transactions of other roles: grant pg_read_all_stats to ${facts.role}`]
 }
 
 /** A check that failed is no proof of health, which what a role may not see does not disturb. */

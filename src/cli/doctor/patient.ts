@@ -24,11 +24,6 @@ export interface Patient {
 /** Finds illnesses, and as text what it could not check. */
 export type Check = (patient: Patient) => Promise<readonly (Illness | string)[]>
 
-/** Identifier of SQL in a remedy, quoted where it must be. */
-export function identifier(name: string): string {
-  return /^[a-z_][a-z0-9_]*$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`
-}
-
 /** Such as `3 minutes`. */
 export function duration(seconds: number): string {
   const [size, unit] = seconds < 120 ? [1, 'seconds'] : seconds < 7_200 ? [60, 'minutes'] : [3_600, 'hours']

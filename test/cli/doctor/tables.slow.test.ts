@@ -184,6 +184,19 @@ test.each([
   })
 })
 
+test('the remedies name a role that is called like a word of SQL', async () => {
+  await examined.sql(`create role "user" login password 'secret'`)
+  onTestFinished(() => examined.sql('drop owned by "user" cascade', 'drop role "user"'))
+  const url = new URL(examined.database.directUrl)
+  url.username = 'user'
+  url.password = 'secret'
+  const target = { url: url.href, directUrl: url.href }
+  const found = await examined.examine(target)
+  expect(codesOf(found)).toEqual(['GRANTS_MISSING'])
+  await examined.sql(...remediesOf(found))
+  expect(await examined.examine(target)).toMatchObject(HEALTHY)
+})
+
 test('a journal without the tables that it names is no lack of migrations', async () => {
   const database = await examined.server.createDatabase()
   onTestFinished(() => database.drop())

@@ -4,7 +4,7 @@ import { TaskError } from '../../../engine/definition/errors.ts'
 import { ENGINE_TABLES } from '../../../engine/store/tables.ts'
 import { migrateCommandFor } from '../../migrate-command.ts'
 import { type Illness, illness } from '../illness.ts'
-import { type Check, duration, identifier, listed, type Patient } from '../patient.ts'
+import { type Check, duration, listed, type Patient } from '../patient.ts'
 import { mayUseSchema, readIndexes, readTables, type TableState } from '../store/tables.ts'
 
 const TABLES = ENGINE_TABLES.map((name) => name.replace('public.', ''))
@@ -12,8 +12,8 @@ const JOURNAL = JOURNALS.tasks
 
 /** Without them, nothing else can be looked at. */
 export async function checkTables(patient: Patient): Promise<Illness[]> {
-  const { pool, schema, facts } = patient
-  const role = identifier(facts.role)
+  const { pool, schema } = patient
+  const { role } = patient.facts
   if (!(await mayUseSchema(pool, schema))) {
     return [
       illness(
@@ -71,11 +71,10 @@ function notMigrated({ schema }: Patient, what: string): Illness {
 
 function missingGrant({ schema, facts }: Patient, { name, missingPrivileges }: TableState): Illness {
   const privileges = missingPrivileges.join(', ')
-  const role = identifier(facts.role)
   return illness(
     'GRANTS_MISSING',
-    `the role ${role} lacks ${privileges} on ${name}`,
-    `grant ${privileges} on ${schema.quoted}.${name} to ${role}`,
+    `the role ${facts.role} lacks ${privileges} on ${name}`,
+    `grant ${privileges} on ${schema.quoted}.${name} to ${facts.role}`,
   )
 }
 
@@ -88,13 +87,13 @@ export const checkIndexes: Check = async ({ pool, schema }) => {
     .map(([name, create]) => illness('INDEX_MISSING', `the index ${name} does not exist`, create))
   const invalid = found
     .filter(({ isValid }) => !isValid)
-    .map(({ name }) =>
+    .map(({ name, qualified }) =>
       illness(
         'INDEX_INVALID',
         `the index ${name} is invalid: queries do not use it, and its uniqueness may not hold`,
         name.endsWith('_ccnew')
-          ? `drop index concurrently ${schema.quoted}.${identifier(name)}`
-          : `reindex index concurrently ${schema.quoted}.${identifier(name)}`,
+          ? `drop index concurrently ${qualified}`
+          : `reindex index concurrently ${qualified}`,
       ),
     )
   return [...missing, ...invalid]

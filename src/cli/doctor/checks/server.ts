@@ -1,6 +1,6 @@
 import { findUnusable } from '../../../db/requirements.ts'
 import { type Illness, illness } from '../illness.ts'
-import { type Check, duration, identifier, type Patient } from '../patient.ts'
+import { type Check, duration, type Patient } from '../patient.ts'
 import { findOddSettings, findSource } from '../store/server.ts'
 
 const OLDEST_VERSION = 150_000
@@ -43,8 +43,7 @@ const USABLE: Readonly<Record<string, string>> = {
 }
 
 /** What ends a setting there where it was made. */
-function resetRemedies(setting: string, source: string, { facts }: Patient): string[] {
-  const [role, database] = [identifier(facts.role), identifier(facts.database)]
+function resetRemedies(setting: string, source: string, { facts: { role, database } }: Patient): string[] {
   switch (source) {
     case 'client':
       return [`take ${setting} out of the options of the connection string`]

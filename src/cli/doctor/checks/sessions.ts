@@ -1,6 +1,6 @@
 import { listExecutors } from '../../../engine/store/executors.ts'
 import { type Illness, illness } from '../illness.ts'
-import { type Check, duration, identifier } from '../patient.ts'
+import { type Check, duration } from '../patient.ts'
 import { findHeldTransactions, findPreparedTransactions, readConnections } from '../store/server.ts'
 
 const IDLE_SECONDS = 60
@@ -22,7 +22,7 @@ export const heldFor =
           'commit or roll back where it was begun',
           `select pg_cancel_backend(${pid})`,
           `select pg_terminate_backend(${pid})`,
-          `alter role ${identifier(role)} in database ${identifier(facts.database)} set idle_in_transaction_session_timeout = '1min'`,
+          `alter role ${role} in database ${facts.database} set idle_in_transaction_session_timeout = '1min'`,
         ),
     ),
     ...(await findPreparedTransactions(pool, idleSeconds)).map(({ gid, role, literal, seconds }) =>

@@ -4,6 +4,7 @@ import { ENGINE_TYPES } from '../../../db/reading.ts'
 export interface ServerFacts {
   readonly versionNumber: number
   readonly version: string
+  /** As an identifier of SQL, as all names of roles and databases here. */
   readonly role: string
   readonly database: string
   /** The server's process behind the connection. */
@@ -18,7 +19,7 @@ export interface ServerFacts {
 
 const FACTS = `select current_setting('server_version_num')::int as "versionNumber",
             current_setting('server_version') as version,
-            current_user::text as role, current_database()::text as database, pg_backend_pid() as pid,
+            quote_ident(current_user) as role, quote_ident(current_database()) as database, pg_backend_pid() as pid,
             pg_is_in_recovery() as "isStandby",
             extract(epoch from clock_timestamp())::float8 * 1000 as "nowMs",
             pg_has_role(current_user, 'pg_read_all_stats', 'usage') as "seesAllSessions",
@@ -60,7 +61,7 @@ export async function findSource(pool: pg.Pool, name: string): Promise<string> {
 }
 
 /** Maintenance takes its time, and ends by itself. */
-const HELD = `select pid, coalesce(usename, 'unknown')::text as role, coalesce(application_name, '')::text as application,
+const HELD = `select pid, quote_ident(coalesce(usename, 'unknown')) as role, coalesce(application_name, '')::text as application,
             state, extract(epoch from now() - xact_start)::float8 as seconds
        from pg_stat_activity
       where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'
@@ -90,7 +91,7 @@ export async function findHeldTransactions(
 }
 
 /** Any role sees them all. */
-const PREPARED = `select gid, owner::text as role, quote_literal(gid) as literal,
+const PREPARED = `select gid, quote_ident(owner) as role, quote_literal(gid) as literal,
             extract(epoch from now() - prepared)::float8 as seconds
        from pg_prepared_xacts
       where database = current_database() and prepared < now() - $1::float8 * interval '1 second'

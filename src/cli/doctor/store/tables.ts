@@ -47,7 +47,8 @@ export async function mayUseSchema(pool: pg.Pool, schema: EngineSchema): Promise
 }
 
 // One that is being built is not valid yet.
-const INDEXES = `select i.relname::text as name, x.indisvalid and x.indisready as "isValid"
+const INDEXES = `select i.relname::text as name, format('%I.%I', n.nspname, i.relname) as qualified,
+            x.indisvalid and x.indisready as "isValid"
        from pg_index x
        join pg_class i on i.oid = x.indexrelid
        join pg_class c on c.oid = x.indrelid
@@ -58,6 +59,8 @@ const INDEXES = `select i.relname::text as name, x.indisvalid and x.indisready a
 
 export interface IndexState {
   readonly name: string
+  /** As an identifier of SQL. */
+  readonly qualified: string
   readonly isValid: boolean
 }
 
