@@ -142,6 +142,20 @@ test.each<[name: string, code: IllnessCode, inject: string]>([
   expect(await examined.examine()).toMatchObject(HEALTHY)
 })
 
+test.each(['ccnew', 'ccnew1', 'ccold', 'ccold2'])('what a failed reindex leaves as %s is dropped', async (suffix) => {
+  const name = `idx_async_tasks_due_${suffix}`
+  await examined.sql(
+    `create index ${name} on async_tasks (run_at)`,
+    `update pg_index set indisvalid = false where indexrelid = '${name}'::regclass`,
+  )
+  const found = await examined.examine()
+  expect(found.illnesses).toMatchObject([
+    { code: 'INDEX_INVALID', remedies: [`drop index concurrently public.${name}`] },
+  ])
+  await examined.sql(...remediesOf(found))
+  expect(await examined.examine()).toMatchObject(HEALTHY)
+})
+
 test('each index of a schema with an odd name is missed, and built anew by its remedy', async () => {
   const database = await examined.server.createDatabase()
   onTestFinished(() => database.drop())
