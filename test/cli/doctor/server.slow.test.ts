@@ -17,6 +17,10 @@ const examined = useExamined()
 const count = task('doctor_count')((_params, ctx) => ctx.progress(1, 1))
 afterEach(() => void vi.useRealTimers())
 
+/** A statement that names the database by %I. */
+const onDatabase = (statement: string) =>
+  `do $$ begin execute format('${statement}', current_database()); end $$`
+
 testFaults(examined, [
   [
     'a port on which nobody listens',
@@ -35,6 +39,22 @@ testFaults(examined, [
     ['CONNECTION_FAILS'],
     /correct the name of the database/,
     { inject: [], heal: [], target: () => ({ url: databaseUrl(examined.database.url, 'nowhere') }) },
+  ],
+  [
+    'TLS that the server has not',
+    ['CONNECTION_FAILS'],
+    /^correct sslmode/,
+    { inject: [], heal: [], target: () => ({ url: `${examined.role.url}?sslmode=require` }) },
+  ],
+  [
+    'a database that the role may not connect to',
+    ['CONNECTION_FAILS'],
+    /^grant connect/,
+    {
+      inject: [onDatabase('revoke connect on database %I from public')],
+      heal: [onDatabase('grant connect on database %I to public')],
+      target: examined.asRole,
+    },
   ],
   [
     'a database of another encoding',
@@ -75,14 +95,12 @@ test.each([
   ['the database', 'alter database %I'],
   ['the role', 'alter role current_user'],
 ])('a setting of %s is healed by its first remedy', async (_whose, alter) => {
-  const execute = (statement: string) =>
-    `do $$ begin execute format('${statement}', current_database()); end $$`
   const change = (what: string) =>
-    alter === 'alter system' ? `${alter} ${what}` : execute(`${alter} ${what}`)
+    alter === 'alter system' ? `${alter} ${what}` : onDatabase(`${alter} ${what}`)
   onTestFinished(() =>
     examined.sql(
       change('reset synchronous_commit'),
-      execute('alter role current_user in database %I reset all'),
+      onDatabase('alter role current_user in database %I reset all'),
       'select pg_reload_conf()',
     ),
   )

@@ -13,10 +13,20 @@ import { countListeners } from '../store/server.ts'
 export function connectionFails(error: unknown, variable: string): Illness {
   const code = codeOf(error)
   const message = (error as Error).message || code || 'the server gave no reason'
-  return illness('CONNECTION_FAILS', `${variable} leads to no database: ${message}`, ...remediesFor(code))
+  return illness('CONNECTION_FAILS', `${variable} leads to no database: ${message}`, ...remediesFor(message, code))
 }
 
-function remediesFor(code = ''): string[] {
+const TLS = /\b(ssl|tls)\b|certificate|no encryption/i
+
+function remediesFor(message: string, code = ''): string[] {
+  if (TLS.test(message)) {
+    return [
+      'correct sslmode and sslrootcert in the connection string: sslmode=require where the server wants TLS, no sslmode where it has none',
+      'let the server have a certificate that this machine trusts, and pg_hba.conf allow what it offers',
+    ]
+  }
+  if (code === '42501') return ['grant connect on the database to the role']
+  if (code === '55000') return ['let the database accept connections: alter database … allow_connections true']
   if (code.startsWith('28')) {
     return [
       'correct user and password in the connection string',
@@ -26,7 +36,7 @@ function remediesFor(code = ''): string[] {
   if (code === '3D000')
     return ['correct the name of the database in the connection string', 'create the database']
   if (code.startsWith('53')) {
-    return ['end processes that hold connections, or make their pools smaller', 'raise max_connections']
+    return ['end processes that hold connections, or make their pools smaller', 'raise max_connections, or the limit of the role or database if it is that one']
   }
   return [
     'correct host and port in the connection string',
