@@ -21,6 +21,10 @@ test.each([
     { connectionString: 'mysql://me:hunter2@db/app' },
     'connectionString must be a URL such as postgres://user:',
   ],
+  [
+    { connectionString: 'postgres://me:hun#ter2@db/app' },
+    'connectionString must be a URL such as postgres://user:',
+  ],
   [{ connectionString: '' }, 'connectionString must be a URL such as postgres://user:'],
   [{ directConnectionString: 'db' }, 'directConnectionString must be a URL such as postgres://user:'],
   [{ connectionString: undefined }, 'give either connectionString or pool, got neither'],
