@@ -79,6 +79,15 @@ testFaults(examined, [
     ),
   ],
   [
+    'a dead executor without a row',
+    ['EXECUTOR_DEAD'],
+    /start any process with an executor/,
+    onRows(
+      `insert into async_tasks (task_id, task_type, status, attempt, executor_id, started_at)
+      values ('task_4', 'served', 'running', 1, gen_random_uuid(), now() - interval '10 minutes')`,
+    ),
+  ],
+  [
     'processes that are killed',
     ['EXECUTORS_CRASH'],
     /SIGTERM/,

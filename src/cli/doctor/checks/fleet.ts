@@ -2,7 +2,13 @@ import { listExecutors } from '../../../engine/store/executors.ts'
 import { countByType, type TypeCount } from '../../../engine/store/stats.ts'
 import { type Illness, illness } from '../illness.ts'
 import { type Check, duration, listed } from '../patient.ts'
-import { findHeartbeatAhead, findScheduleFaults, findWaitingCancels, readPruning } from '../store/fleet.ts'
+import {
+  findDeserted,
+  findHeartbeatAhead,
+  findScheduleFaults,
+  findWaitingCancels,
+  readPruning,
+} from '../store/fleet.ts'
 
 /** A process that restarts is away for less. */
 const UNSERVED_SECONDS = 30
@@ -72,6 +78,16 @@ export const checkExecutors: Check = async ({ db }) => {
         `look why process ${pid} on ${host} ended, or cannot reach the database`,
       ),
     )
+  const deserted = await findDeserted(db)
+  if (deserted.length > 0) {
+    dead.push(
+      illness(
+        'EXECUTOR_DEAD',
+        `${deserted.length} tasks still run under a process that has stopped, or whose row was deleted: ${listed(deserted.map(({ taskId }) => taskId))}`,
+        'start any process with an executor: it takes the tasks over after a lease',
+      ),
+    )
+  }
   const crashed = executors.filter((one) => !one.alive && one.heartbeatAgeMs < CRASH_WINDOW_MS)
   if (crashed.length < MANY_CRASHES) return [...stuck, ...dead]
   const processes = listed(crashed.map(({ host, pid }) => `${pid} on ${host}`))

@@ -18,6 +18,19 @@ export async function findHeartbeatAhead(db: Database): Promise<AheadExecutor | 
   return (await query<AheadExecutor>(db, AHEAD, []))[0]
 }
 
+// A living process whose row was deleted writes it again within a minute.
+const DESERTED = `select t.task_id as "taskId"
+     from ${TASKS} t
+    where t.status = 'running' and t.started_at < now() - interval '1 minute'
+      and not exists (select from ${EXECUTORS} e where e.executor_id = t.executor_id and e.stopped_at is null)
+    order by t.id
+    limit 1000`
+
+/** Tasks that run under a process which has stopped, or has no row. */
+export function findDeserted(db: Database): Promise<{ readonly taskId: string }[]> {
+  return query(db, DESERTED, [])
+}
+
 const WAITING_CANCELS = `select task_id as "taskId", extract(epoch from now() - requested_at)::float8 as seconds
      from ${CANCEL_REQUESTS}
     where requested_at < now() - interval '1 minute'
