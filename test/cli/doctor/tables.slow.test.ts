@@ -10,7 +10,7 @@ import { expectedIndexes } from '../../../src/db/expected-indexes.ts'
 import { migrate } from '../../../src/db/migrate.ts'
 import { runAsOwner } from '../../support/role.ts'
 import { withClient } from '../../support/with-client.ts'
-import { codesOf, HEALTHY, remediesOf, testFaults, useExamined } from './examined.ts'
+import { codesOf, HEALTHY, inDatabase, remediesOf, testFaults, useExamined } from './examined.ts'
 
 /** Faults of schema, tables and indexes, and what keeps their dead rows. */
 const examined = useExamined()
@@ -95,6 +95,12 @@ testFaults(examined, [
       inject: ['alter table async_task_logs set (autovacuum_enabled = off)'],
       heal: ['alter table async_task_logs reset (autovacuum_enabled)'],
     },
+  ],
+  [
+    'dead rows that are not counted',
+    ['AUTOVACUUM_OFF'],
+    /^alter role postgres in database \w+ reset track_counts$/,
+    inDatabase('track_counts = off'),
   ],
   [
     'many dead rows',

@@ -5,6 +5,8 @@ import { ENGINE_TABLES } from '../../../engine/store/tables.ts'
 import { migrateCommandFor } from '../../migrate-command.ts'
 import { type Illness, illness } from '../illness.ts'
 import { type Check, duration, listed, type Patient } from '../patient.ts'
+import { resetRemedies } from './server.ts'
+import { findSource } from '../store/server.ts'
 import { mayUseSchema, readIndexes, readTables, type TableState } from '../store/tables.ts'
 
 const TABLES = ENGINE_TABLES.map((name) => name.replace('public.', ''))
@@ -106,7 +108,8 @@ export const checkIndexes: Check = async ({ pool, schema }) => {
 const MANY_DEAD_ROWS = 100_000
 const LONG_WITHOUT_VACUUM_SECONDS = 600
 
-export const checkStorage: Check = async ({ pool, schema, facts }) => {
+export const checkStorage: Check = async (patient) => {
+  const { pool, schema, facts } = patient
   const tables = await readTables(pool, schema, TABLES)
   const isOff = facts.autovacuum === 'off'
   return [
@@ -116,6 +119,7 @@ export const checkStorage: Check = async ({ pool, schema, facts }) => {
     ...(isOff
       ? [illness('AUTOVACUUM_OFF', 'autovacuum is off on the server', 'set autovacuum = on and reload')]
       : []),
+    ...(facts.trackCounts === 'off' ? [await notCounted(patient)] : []),
     ...tables.filter(({ autovacuum }) => !autovacuum).map((table) => vacuumOff(table, schema.quoted)),
     ...tables.filter(isBloated).map((table) => bloat(table, schema.quoted)),
   ]
@@ -127,6 +131,15 @@ function rowSecurity({ name }: TableState, schema: string): Illness {
     `row security hides rows of ${name} from this role`,
     `alter table ${schema}.${name} disable row level security`,
     'let the engine connect with the owner of its tables',
+  )
+}
+
+async function notCounted(patient: Patient): Promise<Illness> {
+  const setting = 'track_counts'
+  return illness(
+    'AUTOVACUUM_OFF',
+    `${setting} is off: autovacuum does not learn of dead rows`,
+    ...resetRemedies(setting, await findSource(patient.pool, setting), patient),
   )
 }
 

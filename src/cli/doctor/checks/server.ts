@@ -40,10 +40,11 @@ const USABLE: Readonly<Record<string, string>> = {
   extra_float_digits: '1',
   session_replication_role: 'origin',
   synchronous_commit: 'on',
+  track_counts: 'on',
 }
 
 /** What ends a setting there where it was made. */
-function resetRemedies(setting: string, source: string, { facts: { role, database } }: Patient): string[] {
+export function resetRemedies(setting: string, source: string, { facts: { role, database } }: Patient): string[] {
   switch (source) {
     case 'client':
       return [`take ${setting} out of the options of the connection string`]

@@ -15,6 +15,7 @@ export interface ServerFacts {
   readonly seesAllSessions: boolean
   readonly synchronousCommit: string
   readonly autovacuum: string
+  readonly trackCounts: string
 }
 
 const FACTS = `select current_setting('server_version_num')::int as "versionNumber",
@@ -24,7 +25,8 @@ const FACTS = `select current_setting('server_version_num')::int as "versionNumb
             extract(epoch from clock_timestamp())::float8 * 1000 as "nowMs",
             pg_has_role(current_user, 'pg_read_all_stats', 'usage') as "seesAllSessions",
             current_setting('synchronous_commit') as "synchronousCommit",
-            current_setting('autovacuum') as autovacuum`
+            current_setting('autovacuum') as autovacuum,
+            current_setting('track_counts') as "trackCounts"`
 
 export async function readFacts(client: pg.ClientBase): Promise<ServerFacts> {
   const { rows } = await client.query<ServerFacts>({ text: FACTS, types: ENGINE_TYPES })
