@@ -258,6 +258,35 @@ test('active maintenance holds no transaction; other statements, and its idle tr
   expect(await applicationsHeld()).toEqual(['idle copy', 'report'])
 })
 
+test('maintenance that waits for a lock holds none up, for a role with other escapes in strings, too', async () => {
+  const open = async (application: string) => {
+    const client = new pg.Client({
+      connectionString: examined.database.directUrl,
+      application_name: application,
+    })
+    client.on('error', () => {})
+    await client.connect()
+    onTestFinished(() => client.end())
+    return client
+  }
+  const locker = await open('locker')
+  await locker.query('begin')
+  await locker.query('lock table async_task_starts in access exclusive mode')
+  const statements = ['reindex table async_task_starts', '\tANALYZE async_task_starts', 'vacuum async_task_starts']
+  for (const statement of statements) (await open('maintenance')).query(statement).catch(() => {})
+  const waiting = `select count(*)::int as waiting from pg_stat_activity
+    where application_name = 'maintenance' and wait_event_type = 'Lock'`
+  await expect.poll(async () => (await examined.database.pool.query(waiting)).rows).toEqual([{ waiting: 3 }])
+  const url = new URL(examined.database.directUrl)
+  url.searchParams.set('options', '-c standard_conforming_strings=off')
+  const odd = new pg.Pool({ connectionString: url.href, max: 1 })
+  onTestFinished(() => odd.end())
+  for (const pool of [examined.database.pool, odd]) {
+    const held = await findHeldTransactions(pool, 0, 0)
+    expect(held.map(({ application }) => application)).toEqual(['locker'])
+  }
+})
+
 test('a table that is locked keeps it for a moment alone, and no statement of it goes on waiting', async () => {
   const { directUrl, pool } = examined.database
   const found = await withClient(directUrl, async (client) => {

@@ -62,7 +62,10 @@ export async function findSource(pool: pg.Pool, name: string): Promise<string> {
   return rows[0]?.source ?? 'default'
 }
 
-/** Maintenance takes its time, and ends by itself. */
+/** Maintenance takes its time, and ends by itself. Without a backslash, which a role may have read as an escape. */
+const MAINTENANCE =
+  '^[[:space:]]*(vacuum|analyze|reindex|cluster|refresh|copy|create[[:space:]]+(unique[[:space:]]+)?index)[^[:alnum:]_]'
+
 const HELD = `select pid, quote_ident(coalesce(usename, 'unknown')) as role, coalesce(application_name, '')::text as application,
             state, extract(epoch from now() - xact_start)::float8 as seconds
        from pg_stat_activity
@@ -70,7 +73,7 @@ const HELD = `select pid, quote_ident(coalesce(usename, 'unknown')) as role, coa
         and ((state like 'idle in transaction%' and state_change < now() - $1::float8 * interval '1 second')
              or (xact_start < now() - $2::float8 * interval '1 second'
                  and not (state = 'active' and (application_name = 'pg_dump'
-                          or query ~* '^\\s*(vacuum|copy|create\\s+(unique\\s+)?index)\\M'))))
+                          or (query || ' ') ~* '${MAINTENANCE}'))))
       order by xact_start
       limit 20`
 
