@@ -1,4 +1,6 @@
+import { execFile } from 'node:child_process'
 import path from 'node:path'
+import { promisify } from 'node:util'
 import { Client } from '@modelcontextprotocol/sdk/client/index.js'
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
@@ -33,12 +35,16 @@ afterAll(async () => {
   await database.drop()
 })
 
-async function connect(...options: string[]): Promise<Client> {
-  const client = new Client({ name: 'test', version: '1.0.0' })
-  const root = path.resolve(import.meta.dirname, '../..')
+function commandOf(...options: string[]) {
+  const cwd = path.resolve(import.meta.dirname, '../..')
   const args = ['src/cli/bin.ts', 'mcp', '--schema', database.schema.name, ...options]
   const env = { DATABASE_URL: database.url, DATABASE_DIRECT_URL: database.directUrl }
-  await client.connect(new StdioClientTransport({ command: process.execPath, args, env, cwd: root }))
+  return { command: process.execPath, args, env, cwd }
+}
+
+async function connect(...options: string[]): Promise<Client> {
+  const client = new Client({ name: 'test', version: '1.0.0' })
+  await client.connect(new StdioClientTransport(commandOf(...options)))
   onTestFinished(() => client.close())
   return client
 }
@@ -108,6 +114,26 @@ test('it shows params, and what may hold them, with --with-params alone', async 
   expect(ran).toMatchObject({ isError: false, text: expect.not.stringContaining(SECRET) })
   const created = await call(careful, 'create_task', { taskType: 'mcp_leak', params })
   expect(created).toMatchObject({ isError: false, text: expect.not.stringContaining(SECRET) })
+})
+
+test('requests that come with the end of the input are answered', async () => {
+  const { command, args, ...options } = commandOf()
+  const running = promisify(execFile)(command, args, options)
+  const client = { protocolVersion: '2025-06-18', capabilities: {}, clientInfo: { name: 'a', version: '1' } }
+  const requests = [
+    { id: 1, method: 'initialize', params: client },
+    { method: 'notifications/initialized' },
+    { id: 2, method: 'tools/call', params: { name: 'status', arguments: {} } },
+    { id: 3, method: 'tools/call', params: { name: 'doctor', arguments: {} } },
+  ]
+  const lines = requests.map((request) => JSON.stringify({ jsonrpc: '2.0', ...request }))
+  running.child.stdin?.end(`${lines.join('\n')}\n`)
+  const responses = (await running).stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line))
+  expect(responses.map(({ id }) => id).toSorted()).toEqual([1, 2, 3])
+  expect(responses.every(({ result }) => result !== undefined && result.isError !== true)).toBe(true)
 })
 
 test('it cuts a long answer, and says so', async () => {

@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { setImmediate } from 'node:timers/promises'
 import { TaskError } from '../../engine/definition/errors.ts'
 import { version } from '../../version.ts'
 import type { Call } from '../call.ts'
@@ -19,23 +20,42 @@ function textOf(text: string) {
 export async function serveTools(tools: readonly Tool[], { signal, input }: Call): Promise<void> {
   const { McpServer, StdioServerTransport } = await loadSdk()
   const server = new McpServer({ name: 'fastify-async-tasks', version })
+  const open = new Set<Promise<unknown>>()
   for (const { name, description, input: inputSchema, writes, run } of tools) {
     const annotations = { readOnlyHint: !writes, openWorldHint: false }
-    server.registerTool(name, { description, inputSchema, annotations }, async (args) => {
-      try {
-        return { content: [textOf(JSON.stringify(await run(args)))] }
-      } catch (error) {
-        const { code, message } = describeError(error)
-        return { isError: true, content: [textOf(`${code}: ${message}`)] }
-      }
+    server.registerTool(name, { description, inputSchema, annotations }, (args) => {
+      const answered = answer(run, args).finally(() => open.delete(answered))
+      open.add(answered)
+      return answered
     })
   }
   await server.connect(new StdioServerTransport(input))
-  // The transport does not notice it.
-  await Promise.race([once(input, 'end', { signal }), once(input, 'close', { signal })]).catch((error) => {
+  try {
+    // The transport does not notice it.
+    await Promise.race([once(input, 'end', { signal }), once(input, 'close', { signal })])
+    await untilAnswered(open, signal)
+  } catch (error) {
     if (!signal.aborted) throw error
-  })
+  }
   await server.close()
+}
+
+async function answer(run: Tool['run'], args: Record<string, unknown>) {
+  try {
+    return { content: [textOf(JSON.stringify(await run(args)))] }
+  } catch (error) {
+    const { code, message } = describeError(error)
+    return { isError: true, content: [textOf(`${code}: ${message}`)] }
+  }
+}
+
+/** The last requests may come with the end of the input. A response is written in the turn in which it is there. */
+async function untilAnswered(open: ReadonlySet<Promise<unknown>>, signal: AbortSignal): Promise<void> {
+  do {
+    await setImmediate(undefined, { signal })
+    await Promise.race([Promise.all(open), once(signal, 'abort')])
+  } while (open.size > 0)
+  await setImmediate(undefined, { signal })
 }
 
 /** Loaded here alone: few users have it. */
