@@ -11,7 +11,7 @@ import {
   checkSchedules,
   checkTypes,
 } from './checks/fleet.ts'
-import { checkIndexes, checkStorage, checkTables } from './checks/schema.ts'
+import { checkGrants, checkIndexes, checkStorage, checkTables } from './checks/schema.ts'
 import { checkClock, checkSettings, checkUsable, checkVersion } from './checks/server.ts'
 import { checkConnections, checkTransactions } from './checks/sessions.ts'
 import type { Diagnosis, Illness } from './illness.ts'
@@ -37,6 +37,7 @@ const OF_SERVER: readonly NamedCheck[] = [
 ]
 
 const OF_TABLES: readonly NamedCheck[] = [
+  ['grants', checkGrants],
   ['indexes', checkIndexes],
   ['storage', checkStorage],
   ['transactions', checkTransactions],

@@ -8,9 +8,9 @@ import { EngineSchema } from '../../../src/db/engine-schema.ts'
 import { ENGINE_TABLES } from '../../../src/engine/store/tables.ts'
 import { expectedIndexes } from '../../../src/db/expected-indexes.ts'
 import { migrate } from '../../../src/db/migrate.ts'
-import { runAsOwner } from '../../support/role.ts'
+import { createRole, runAsOwner } from '../../support/role.ts'
 import { withClient } from '../../support/with-client.ts'
-import { codesOf, HEALTHY, inDatabase, remediesOf, testFaults, useExamined } from './examined.ts'
+import { codesOf, executorRow, HEALTHY, inDatabase, remediesOf, testFaults, useExamined } from './examined.ts'
 
 /** Faults of schema, tables and indexes, and what keeps their dead rows. */
 const examined = useExamined()
@@ -202,6 +202,20 @@ test.each([
     ...HEALTHY,
     notChecked: [`transactions of other roles: grant pg_read_all_stats to ${examined.role.name}`],
   })
+})
+
+test('a role that may only select sees all other illnesses, too', async () => {
+  const reader = await createRole(examined.database)
+  onTestFinished(async () => {
+    await examined.sql(`delete from async_task_executors where stuck <> '{}'`)
+    await reader.drop()
+  })
+  await examined.sql(
+    `grant select on all tables in schema public to ${reader.name}`,
+    executorRow({ stuck: '{task_1}' }),
+  )
+  const found = await examined.examine({ url: reader.url, directUrl: reader.url })
+  expect(codesOf(found)).toEqual(['GRANTS_MISSING', 'HANDLER_STUCK'])
 })
 
 test('the remedies name a role that is called like a word of SQL', async () => {

@@ -27,8 +27,8 @@ export async function checkTables(patient: Patient): Promise<Illness[]> {
   }
   const tables = await readTables(pool, schema, [...TABLES, JOURNAL])
   if (tables.length === 0) return [notMigrated(patient, 'the tables of the engine')]
-  const denied = tables.filter(({ missingPrivileges }) => missingPrivileges.length > 0)
-  if (denied.length > 0) return denied.map((table) => missingGrant(patient, table))
+  const hidden = tables.filter(({ missingPrivileges }) => missingPrivileges.includes('select'))
+  if (hidden.length > 0) return hidden.map((table) => missingGrant(patient, table))
   const isMissing = (name: string) => !tables.some((table) => table.name === name)
   // Without it, migrations would be applied once more, and fail.
   if (isMissing(JOURNAL)) return [tablesMissing(patient, [JOURNAL])]
@@ -38,6 +38,12 @@ export async function checkTables(patient: Patient): Promise<Illness[]> {
   const missing = TABLES.filter(isMissing)
   return missing.length === 0 ? [] : [tablesMissing(patient, missing)]
 }
+
+/** A role that may only read can look at all else. */
+export const checkGrants: Check = async (patient) =>
+  (await readTables(patient.pool, patient.schema, TABLES))
+    .filter(({ missingPrivileges }) => missingPrivileges.length > 0)
+    .map((table) => missingGrant(patient, table))
 
 function tablesMissing({ schema }: Patient, names: readonly string[]): Illness {
   return illness(
