@@ -132,6 +132,14 @@ test('a role that has used up its connections is found', async () => {
   expect(codesOf(found)).toEqual(['CONNECTIONS_USED_UP'])
 })
 
+test('a role with a single connection is told which connection string lacks a second one', async () => {
+  onTestFinished(() => examined.sql(`alter role ${examined.role.name} connection limit -1`))
+  await examined.sql(`alter role ${examined.role.name} connection limit 1`)
+  const found = await examined.examine(examined.asRole(), { DATABASE_POOL_MAX: '' })
+  expect(codesOf(found)).toEqual(['CONNECTION_FAILS', 'CONNECTIONS_USED_UP'])
+  expect(found.illnesses[0]?.evidence).toMatch(/^DATABASE_URL leads to no database: too many connections for role/)
+})
+
 test('a server without a free connection is found by a role that may not look into the sessions of others', async () => {
   const held = Array.from({ length: 88 }, () => new pg.Client({ connectionString: examined.database.url }))
   onTestFinished(async () => {

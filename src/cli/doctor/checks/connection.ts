@@ -49,7 +49,7 @@ export const checkListen: Check = async ({ directUrl, facts, isPooled, knowsDire
   // It can send none, which is the lesser illness.
   if (facts.isStandby) return []
   const opened = await openListener(directUrl).catch((error: unknown) =>
-    connectionFails(error, 'DATABASE_DIRECT_URL'),
+    connectionFails(error, knowsDirect ? 'DATABASE_DIRECT_URL' : 'DATABASE_URL'),
   )
   if ('code' in opened) return [opened]
   const deafness = await findDeafness(opened, pool)
