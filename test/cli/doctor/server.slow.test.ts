@@ -10,6 +10,7 @@ import { createTestDatabase } from '../../support/database.ts'
 import { databaseUrl } from '../../support/database-url.ts'
 import { createEngine } from '../../support/engine.ts'
 import { HAS_PGBOUNCER, startPgBouncer } from '../../support/pgbouncer-process.ts'
+import { withClient } from '../../support/with-client.ts'
 import { codesOf, HEALTHY, inDatabase, remediesOf, testFaults, useExamined } from './examined.ts'
 
 /** Faults of the server, of the way to it, and of what the role may. */
@@ -107,6 +108,15 @@ test.each([
   await examined.sql(change('set synchronous_commit = off'), 'select pg_reload_conf()')
   await expect.poll(async () => codesOf(await examined.examine())).toEqual(['COMMITS_NOT_DURABLE'])
   await examined.sql(...remediesOf(await examined.examine()))
+  expect(await examined.examine()).toMatchObject(HEALTHY)
+})
+
+test('a database that is read-only is healed by the first remedy, in a session that is read-only, too', async () => {
+  onTestFinished(() => examined.sql(onDatabase('alter database %I reset default_transaction_read_only')))
+  await examined.sql(onDatabase('alter database %I set default_transaction_read_only = on'))
+  const found = await examined.examine()
+  expect(codesOf(found)).toEqual(['UNSUPPORTED_DATABASE'])
+  await withClient(examined.database.directUrl, (client) => client.query(remediesOf(found)[0] ?? ''))
   expect(await examined.examine()).toMatchObject(HEALTHY)
 })
 

@@ -27,9 +27,19 @@ export const checkUsable: Check = async (patient) => {
 
 async function unusableRemedies(problem: string, patient: Patient): Promise<string[]> {
   const setting = /^[a-z_]+(?= is )/.exec(problem)?.[0]
-  if (setting !== undefined) return resetRemedies(setting, await findSource(patient.pool, setting), patient)
+  if (setting !== undefined) {
+    const remedies = resetRemedies(setting, await findSource(patient.pool, setting), patient)
+    return setting === READ_ONLY ? remedies.map(inWritable) : remedies
+  }
   if (problem.includes('standby')) return ['let DATABASE_URL lead to the primary']
   return [`create a database with "create database … encoding 'UTF8' template template0", and use that`]
+}
+
+const READ_ONLY = 'default_transaction_read_only'
+
+/** The session that runs it may be read-only, too. */
+function inWritable(remedy: string): string {
+  return remedy.startsWith('alter ') ? `begin read write; ${remedy}; commit` : remedy
 }
 
 /** Of settings that are no limits, which are lifted by 0. */
