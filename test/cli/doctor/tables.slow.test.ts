@@ -148,6 +148,42 @@ test.each<[name: string, code: IllnessCode, inject: string]>([
   expect(await examined.examine()).toMatchObject(HEALTHY)
 })
 
+test.each([
+  ['other columns', 'create index idx_async_tasks_due on async_tasks (run_at)', 'idx_async_tasks_due'],
+  [
+    'no uniqueness',
+    `create index idx_async_tasks_unique_key on async_tasks (unique_key)
+      where unique_key is not null and status in ('pending', 'running')`,
+    'idx_async_tasks_unique_key',
+  ],
+  ['no condition', 'create index idx_async_tasks_expires on async_tasks (expires_at)', 'idx_async_tasks_expires'],
+])('an index that was built again with %s is found, and healed by its remedy', async (_what, create, name) => {
+  await examined.sql(`drop index ${name}`, create)
+  const found = await examined.examine()
+  expect(found.illnesses).toMatchObject([
+    { code: 'INDEX_MISSING', evidence: expect.stringMatching(`^the index ${name} is not the one`) },
+  ])
+  await examined.sql(...(remediesOf(found)[0] ?? '').split('; '))
+  expect(await examined.examine()).toMatchObject(HEALTHY)
+})
+
+test('an index that a later version has dropped is not missed', async () => {
+  onTestFinished(() =>
+    examined.sql(
+      `delete from async_tasks_migrations where hash = 'new'`,
+      'alter index lost rename to idx_async_tasks_expires',
+    ),
+  )
+  await examined.sql(
+    `insert into async_tasks_migrations (hash, created_at, oldest_version) values ('new', 9000000000000, '0.0.1')`,
+    'alter index idx_async_tasks_expires rename to lost',
+  )
+  expect(await examined.examine()).toMatchObject({
+    ...HEALTHY,
+    notChecked: [expect.stringMatching(/^indexes: the database is newer than this code, which works with it/)],
+  })
+})
+
 test.each(['ccnew', 'ccnew1', 'ccold', 'ccold2'])('what a failed reindex leaves as %s is dropped', async (suffix) => {
   const name = `idx_async_tasks_due_${suffix}`
   await examined.sql(

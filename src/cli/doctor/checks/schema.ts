@@ -1,4 +1,5 @@
-import { expectedIndexes } from '../../../db/expected-indexes.ts'
+import type { EngineSchema } from '../../../db/engine-schema.ts'
+import { type ExpectedIndex, expectedIndexes } from '../../../db/expected-indexes.ts'
 import { JOURNALS, readSchemaState } from '../../../db/migrate.ts'
 import { TaskError } from '../../../engine/definition/errors.ts'
 import { ENGINE_TABLES } from '../../../engine/store/tables.ts'
@@ -7,7 +8,7 @@ import { type Illness, illness } from '../illness.ts'
 import { type Check, duration, listed, type Patient } from '../patient.ts'
 import { resetRemedies } from './server.ts'
 import { findSource } from '../store/server.ts'
-import { mayUseSchema, readIndexes, readTables, type TableState } from '../store/tables.ts'
+import { type IndexState, mayUseSchema, readIndexes, readTables, type TableState } from '../store/tables.ts'
 
 const TABLES = ENGINE_TABLES.map((name) => name.replace('public.', ''))
 const JOURNAL = JOURNALS.tasks
@@ -90,12 +91,7 @@ function missingGrant({ schema, facts }: Patient, { name, missingPrivileges }: T
 const LEFT_BY_REINDEX = /_cc(new|old)\d*$/
 
 export const checkIndexes: Check = async ({ pool, schema }) => {
-  const expected = expectedIndexes(schema)
   const found = await readIndexes(pool, schema)
-  const names = new Set(found.map(({ name }) => name))
-  const missing = [...expected]
-    .filter(([name]) => !names.has(name))
-    .map(([name, create]) => illness('INDEX_MISSING', `the index ${name} does not exist`, create))
   const invalid = found
     .filter(({ isValid }) => !isValid)
     .map(({ name, qualified }) =>
@@ -107,7 +103,35 @@ export const checkIndexes: Check = async ({ pool, schema }) => {
           : `reindex index concurrently ${qualified}`,
       ),
     )
-  return [...missing, ...invalid]
+  const newer: string[] = []
+  await readSchemaState(pool, 'tasks', schema, (text) => newer.push(`indexes: ${text}`))
+  // A later version may have dropped one, or built it in another way.
+  return [...(newer.length > 0 ? newer : compareIndexes(found, schema)), ...invalid]
+}
+
+function compareIndexes(found: readonly IndexState[], schema: EngineSchema): Illness[] {
+  const expected = expectedIndexes(schema)
+  const names = new Set(found.map(({ name }) => name))
+  const missing = [...expected]
+    .filter(([name]) => !names.has(name))
+    .map(([name, { create }]) => illness('INDEX_MISSING', `the index ${name} does not exist`, create))
+  return [...missing, ...found.flatMap((index) => otherIndex(index, expected.get(index.name)))]
+}
+
+function otherIndex(found: IndexState, expected: ExpectedIndex | undefined): Illness[] {
+  const isSame =
+    expected === undefined ||
+    (found.columns.join() === expected.columns.join() &&
+      found.isUnique === expected.isUnique &&
+      found.isPartial === expected.isPartial)
+  if (isSame) return []
+  return [
+    illness(
+      'INDEX_MISSING',
+      `the index ${found.name} is not the one that the migrations build, and does not serve what that is for`,
+      `drop index concurrently ${found.qualified}; ${expected.create}`,
+    ),
+  ]
 }
 
 /** Autovacuum comes once a minute, so so many dead rows are normal. */

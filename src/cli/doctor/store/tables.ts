@@ -48,7 +48,9 @@ export async function mayUseSchema(pool: pg.Pool, schema: EngineSchema): Promise
 
 // One that is being built is not valid yet.
 const INDEXES = `select i.relname::text as name, format('%I.%I', n.nspname, i.relname) as qualified,
-            x.indisvalid and x.indisready as "isValid"
+            x.indisvalid and x.indisready as "isValid", x.indisunique as "isUnique",
+            x.indpred is not null as "isPartial",
+            array(select a.attname::text from pg_attribute a where a.attrelid = i.oid order by a.attnum) as columns
        from pg_index x
        join pg_class i on i.oid = x.indexrelid
        join pg_class c on c.oid = x.indrelid
@@ -62,6 +64,9 @@ export interface IndexState {
   /** As an identifier of SQL. */
   readonly qualified: string
   readonly isValid: boolean
+  readonly isUnique: boolean
+  readonly isPartial: boolean
+  readonly columns: readonly string[]
 }
 
 export async function readIndexes(pool: pg.Pool, schema: EngineSchema): Promise<IndexState[]> {
