@@ -132,6 +132,16 @@ testFaults(examined, [
       values ('task_3', 'served', 'completed', now() - interval '61 days', now() - interval '60 days')`,
     ),
   ],
+  [
+    'old tasks that nobody deletes, behind one that was delayed for long',
+    ['PRUNING_STOPPED'],
+    /prune --older-than-days 30/,
+    onRows(
+      `insert into async_tasks (task_id, task_type, status, created_at, completed_at)
+      values ('task_5', 'served', 'completed', now() - interval '90 days', now()),
+             ('task_6', 'served', 'completed', now() - interval '61 days', now() - interval '60 days')`,
+    ),
+  ],
 ])
 
 test('pools whose size is not known are no illness', async () => {

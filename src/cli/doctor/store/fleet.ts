@@ -64,11 +64,12 @@ export function findScheduleFaults(db: Database): Promise<ScheduleFault[]> {
   return query(db, SCHEDULE_FAULTS, [])
 }
 
+// The oldest one may have been delayed for long, and have ended late.
 const oldestOf = (status: string) => `(select coalesce(completed_at, cancelled_at) as ended
        from ${TASKS}
       where status = '${status}' and created_at >= '-infinity'
       order by created_at, id
-      limit 1)`
+      limit 1000)`
 
 const PRUNING = `select extract(epoch from now() - min(ended))::float8 / 86400 as "oldestDays",
           (select extract(epoch from now() - until)::float8 / 86400 from ${DUTIES} where name = 'prune') as "prunedDays"
