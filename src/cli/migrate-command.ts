@@ -1,11 +1,8 @@
 import type { EngineSchema } from '../db/engine-schema.ts'
-
-/** A word of a shell's command line. */
-function toWord(name: string): string {
-  return /["$`\\!]/.test(name) ? `'${name.replaceAll("'", `'\\''`)}'` : `"${name}"`
-}
+import { toShellWord } from './shell-word.ts'
 
 /** The command that applies what a schema lacks. */
 export function migrateCommandFor(schema: EngineSchema): string {
-  return `npx fastify-async-tasks migrate${schema.isPublic ? '' : ` --schema ${toWord(schema.name)}`}`
+  const name = /["$`\\!]/.test(schema.name) ? toShellWord(schema.name) : `"${schema.name}"`
+  return `npx fastify-async-tasks migrate${schema.isPublic ? '' : ` --schema ${name}`}`
 }

@@ -44,6 +44,12 @@ testFaults(examined, [
     onRows(waitingTask('gone', '10 minutes')),
   ],
   [
+    'a type that another program has named',
+    ['TYPE_WITHOUT_EXECUTOR'],
+    /cancel --task-type 'it'\\''s gone' --status pending$/,
+    onRows(waitingTask(`it''s gone`, '10 minutes')),
+  ],
+  [
     'a forgotten pause',
     ['TYPE_PAUSED'],
     /^npx fastify-async-tasks resume 'served'/,

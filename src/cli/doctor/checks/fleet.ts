@@ -1,5 +1,6 @@
 import { listExecutors } from '../../../engine/store/executors.ts'
 import { countByType, type TypeCount } from '../../../engine/store/stats.ts'
+import { toShellWord } from '../../shell-word.ts'
 import { type Illness, illness } from '../illness.ts'
 import { type Check, duration, listed } from '../patient.ts'
 import {
@@ -29,7 +30,7 @@ function typeIllness(type: TypeCount): Illness[] {
       illness(
         'TYPE_PAUSED',
         `${seen}, because the type is paused`,
-        `npx fastify-async-tasks resume '${taskType}'`,
+        `npx fastify-async-tasks resume ${toShellWord(taskType)}`,
       ),
     ]
   }
@@ -40,7 +41,7 @@ function typeIllness(type: TypeCount): Illness[] {
         'TYPE_WITHOUT_EXECUTOR',
         `${seen}, and no live executor has registered the type`,
         `start a process that registers '${taskType}', or look in the log of the one that should run`,
-        `if the type is gone for good: npx fastify-async-tasks cancel --task-type '${taskType}' --status pending`,
+        `if the type is gone for good: npx fastify-async-tasks cancel --task-type ${toShellWord(taskType)} --status pending`,
       ),
     ]
   }
@@ -49,7 +50,7 @@ function typeIllness(type: TypeCount): Illness[] {
     illness(
       'BACKLOG',
       `${seen}, though executors have registered the type`,
-      `look at what runs: npx fastify-async-tasks list --task-type '${taskType}' --status running`,
+      `look at what runs: npx fastify-async-tasks list --task-type ${toShellWord(taskType)} --status running`,
       'start another process, or raise concurrency, globalConcurrency or rateLimit, whichever holds the tasks back',
     ),
   ]
