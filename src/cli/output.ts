@@ -31,16 +31,31 @@ export function hidePasswords(text: string): string {
     .replaceAll(/([?&]password=)[^\s&'"]*/gi, '$1…')
 }
 
+const NO_WIDTH = /[\p{Mn}\p{Me}\u200b-\u200d\ufe00-\ufe0f]/u
+const DOUBLE_WIDTH =
+  /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Emoji_Presentation}\u3000-\u303f\uff01-\uff60]/u
+const HALF_WIDTH = /[\uff61-\uffdc]/
+
+/** Columns of a terminal. */
+function widthOf(text: string): number {
+  let width = 0
+  for (const char of text) {
+    if (NO_WIDTH.test(char)) continue
+    width += DOUBLE_WIDTH.test(char) && !HALF_WIDTH.test(char) ? 2 : 1
+  }
+  return width
+}
+
 type Cell = string | number | Date | null | undefined
 
 /** Aligned columns under their names. */
 export function table(head: readonly string[], rows: readonly (readonly Cell[])[]): string {
   const lines = [head, ...rows.map((row) => row.map(cellText))]
-  const widths = head.map((_name, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)))
+  const widths = head.map((_name, column) => Math.max(...lines.map((line) => widthOf(line[column] ?? ''))))
   return lines
     .map((line) =>
       line
-        .map((text, column) => text.padEnd(widths[column] ?? 0))
+        .map((text, column) => text + ' '.repeat((widths[column] ?? 0) - widthOf(text)))
         .join('  ')
         .trimEnd(),
     )
