@@ -217,6 +217,19 @@ describe.runIf(HAS_PGBOUNCER || process.env.CI)('behind PgBouncer', () => {
     expect(await examined.examine(only, env)).toMatchObject(HEALTHY)
   })
 
+  test('nor where the connection string of that executor has a name for its sessions', async () => {
+    const url = await through()
+    const named = new URL(examined.database.directUrl)
+    named.searchParams.set('application_name', 'shop')
+    const database = { ...examined.database, directUrl: named.href }
+    const { executor } = createEngine(database, [count], {}, { hears: true })
+    onTestFinished(() => executor.stop())
+    executor.start()
+    const env = { DATABASE_DIRECT_URL: '', DATABASE_PREPARED: 'false' }
+    const codes = async () => codesOf(await examined.examine({ url, directUrl: url }, env))
+    await expect.poll(codes, { timeout: 90_000 }).toEqual([])
+  })
+
   test('prepared statements that get lost are found, and healed by the remedy', async () => {
     const url = await through()
     const found = await examined.examine({ url })

@@ -120,10 +120,10 @@ export async function findPreparedTransactions(
   return (await pool.query<PreparedTransaction>({ text: PREPARED, values, types: ENGINE_TYPES })).rows
 }
 
-/** A pooler's sessions may have that name too, but run other statements before they listen. */
+/** A pooler's sessions run other statements before they listen. The name may be that of the connection string. */
 const LISTENERS = `select count(*)::int as listeners
        from pg_stat_activity
-      where datname = current_database() and application_name = 'fastify-async-tasks listener' and state = 'idle'
+      where datname = current_database() and state = 'idle'
         and query = $1 and query_start < backend_start + interval '5 seconds' and query_start < now() - interval '5 seconds'`
 
 /** Processes that listen on a connection of their own. */
