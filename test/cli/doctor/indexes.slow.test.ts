@@ -4,6 +4,7 @@ import { EngineSchema } from '../../../src/db/engine-schema.ts'
 import { expectedIndexes } from '../../../src/db/expected-indexes.ts'
 import { migrate } from '../../../src/db/migrate.ts'
 import { runAsOwner } from '../../support/role.ts'
+import { withClient } from '../../support/with-client.ts'
 import { codesOf, HEALTHY, remediesOf, useExamined } from './examined.ts'
 
 const examined = useExamined()
@@ -49,6 +50,32 @@ test.each([
     { code: 'INDEX_MISSING', evidence: expect.stringMatching(`^the index ${name} is not the one`) },
   ])
   await examined.sql(...(remediesOf(found)[0] ?? '').split('; '))
+  expect(await examined.examine()).toMatchObject(HEALTHY)
+})
+
+test.each([
+  ['built anew', 'select', 'reindex index concurrently idx_async_task_starts'],
+  [
+    'built',
+    'drop index idx_async_task_starts',
+    'create index concurrently idx_async_task_starts on async_task_starts (task_type, rate_key, started_at)',
+  ],
+])('an index that is being %s is neither invalid nor missing', async (_how, before, build) => {
+  const { directUrl, pool } = examined.database
+  await examined.sql(before)
+  await withClient(directUrl, async (writer) => {
+    await writer.query('begin')
+    await writer.query('lock table async_task_starts in row exclusive mode')
+    await withClient(directUrl, async (builder) => {
+      const building = builder.query(build)
+      building.catch(() => {})
+      const waiting = `select from pg_stat_progress_create_index where phase like 'waiting for writers%'`
+      await expect.poll(async () => (await pool.query(waiting)).rowCount).toBe(1)
+      expect(await examined.examine()).toMatchObject(HEALTHY)
+      await writer.query('commit')
+      await building
+    })
+  })
   expect(await examined.examine()).toMatchObject(HEALTHY)
 })
 

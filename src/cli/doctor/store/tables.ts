@@ -46,17 +46,18 @@ export async function mayUseSchema(pool: pg.Pool, schema: EngineSchema): Promise
   return rows[0]?.mayUse ?? true
 }
 
-// One that is being built is not valid yet.
+// One that is being built is not valid yet, and one that is replaced is no longer; of both, only the table is told.
 const INDEXES = `select i.relname::text as name, format('%I.%I', n.nspname, i.relname) as qualified,
-            x.indisvalid and x.indisready as "isValid", x.indisunique as "isUnique",
+            (x.indisvalid and x.indisready) or p.relid is not null as "isValid", x.indisunique as "isUnique",
             x.indpred is not null as "isPartial",
             array(select a.attname::text from pg_attribute a where a.attrelid = i.oid order by a.attnum) as columns
        from pg_index x
        join pg_class i on i.oid = x.indexrelid
        join pg_class c on c.oid = x.indrelid
        join pg_namespace n on n.oid = c.relnamespace
+       left join (select distinct relid from pg_stat_progress_create_index where datname = current_database()) p
+         on p.relid = c.oid
       where n.nspname = $1 and starts_with(c.relname, 'async_task')
-        and not exists (select from pg_stat_progress_create_index p where p.index_relid = x.indexrelid)
       order by i.relname`
 
 export interface IndexState {
