@@ -26,12 +26,10 @@ export function describeError(error: unknown): { code: string; message: string }
 
 /** Connection strings may stand in an error of a driver, and in a misspelt option. */
 export function hidePasswords(text: string): string {
-  return text
-    .replaceAll(/(\w+:\/\/[^\s:@/]*):\S*@/g, '$1:…@')
-    .replaceAll(/([?&]password=)[^\s&'"]*/gi, '$1…')
+  return text.replaceAll(/(\w+:\/\/[^\s:@/]*):\S*@/g, '$1:…@').replaceAll(/([?&]password=)[^\s&'"]*/gi, '$1…')
 }
 
-const NO_WIDTH = /[\p{Mn}\p{Me}\u200b-\u200d\ufe00-\ufe0f]/u
+const NO_WIDTH = /[\p{Mn}\p{Me}\p{Cf}]/u
 const DOUBLE_WIDTH =
   /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Emoji_Presentation}\u3000-\u303f\uff01-\uff60]/u
 const HALF_WIDTH = /[\uff61-\uffdc]/

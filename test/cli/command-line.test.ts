@@ -42,12 +42,15 @@ test.each<[string[]]>([
   expect(err).not.toMatch(/ter2/)
 })
 
-test.each(['hun#ter2', 'hun/ter2', 'hun?ter2'])('a password %j that is not encoded is wrong usage', async (password) => {
-  const url = `postgres://me:${password}@127.0.0.1:1/app`
-  const result = await commandOn({ ...nowhere, url })('status')
-  expect(result).toMatchObject({ code: 2, out: '', err: expect.stringMatching(/percent-encoded\n$/) })
-  expect(result.err).not.toContain('ter2')
-})
+test.each(['hun#ter2', 'hun/ter2', 'hun?ter2'])(
+  'a password %j that is not encoded is wrong usage',
+  async (password) => {
+    const url = `postgres://me:${password}@127.0.0.1:1/app`
+    const result = await commandOn({ ...nowhere, url })('status')
+    expect(result).toMatchObject({ code: 2, out: '', err: expect.stringMatching(/percent-encoded\n$/) })
+    expect(result.err).not.toContain('ter2')
+  },
+)
 
 test('without migrations a command names the one that applies them', async () => {
   const database = await createTestDatabase('empty')

@@ -65,7 +65,11 @@ describe('create', () => {
     [['create', 'cli_gree'], 1, /^UNKNOWN_TASK_TYPE: task type 'cli_gree' is not registered/],
     [['create', 'cli_greet', '{'], 2, /^INVALID_ARGUMENT: params must be a JSON object: /],
     [['create', 'cli_greet', '[]'], 2, /^INVALID_ARGUMENT: params: must be a JSON object/],
-    [['create', 'cli_greet', '{"ids":[9007199254740993]}'], 2, /^INVALID_ARGUMENT: params: \/ids\/0 is an integer/],
+    [
+      ['create', 'cli_greet', '{"ids":[9007199254740993]}'],
+      2,
+      /^INVALID_ARGUMENT: params: \/ids\/0 is an integer/,
+    ],
     [['create', 'cli_greet', '{"id":1e400}'], 2, /^INVALID_ARGUMENT: params: \/id is an integer/],
     [['create', 'cli_greet', '--priority', 'high'], 2, /'--priority <number>'.*'high' is invalid.*a number/],
     [['create', 'cli_greet', '--priority', '101'], 2, /^INVALID_ARGUMENT: --priority: .*100/],

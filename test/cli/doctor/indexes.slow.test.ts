@@ -42,16 +42,23 @@ test.each([
       where unique_key is not null and status in ('pending', 'running')`,
     'idx_async_tasks_unique_key',
   ],
-  ['no condition', 'create index idx_async_tasks_expires on async_tasks (expires_at)', 'idx_async_tasks_expires'],
-])('an index that was built again with %s is found, and healed by its remedy', async (_what, create, name) => {
-  await examined.sql(`drop index ${name}`, create)
-  const found = await examined.examine()
-  expect(found.illnesses).toMatchObject([
-    { code: 'INDEX_MISSING', evidence: expect.stringMatching(`^the index ${name} is not the one`) },
-  ])
-  await examined.sql(...(remediesOf(found)[0] ?? '').split('; '))
-  expect(await examined.examine()).toMatchObject(HEALTHY)
-})
+  [
+    'no condition',
+    'create index idx_async_tasks_expires on async_tasks (expires_at)',
+    'idx_async_tasks_expires',
+  ],
+])(
+  'an index that was built again with %s is found, and healed by its remedy',
+  async (_what, create, name) => {
+    await examined.sql(`drop index ${name}`, create)
+    const found = await examined.examine()
+    expect(found.illnesses).toMatchObject([
+      { code: 'INDEX_MISSING', evidence: expect.stringMatching(`^the index ${name} is not the one`) },
+    ])
+    await examined.sql(...(remediesOf(found)[0] ?? '').split('; '))
+    expect(await examined.examine()).toMatchObject(HEALTHY)
+  },
+)
 
 test.each([
   ['built anew', 'select', 'reindex index concurrently idx_async_task_starts'],
@@ -92,23 +99,28 @@ test('an index that a later version has dropped is not missed', async () => {
   )
   expect(await examined.examine()).toMatchObject({
     ...HEALTHY,
-    notChecked: [expect.stringMatching(/^indexes: the database is newer than this code, which works with it/)],
+    notChecked: [
+      expect.stringMatching(/^indexes: the database is newer than this code, which works with it/),
+    ],
   })
 })
 
-test.each(['ccnew', 'ccnew1', 'ccold', 'ccold2'])('what a failed reindex leaves as %s is dropped', async (suffix) => {
-  const name = `idx_async_tasks_due_${suffix}`
-  await examined.sql(
-    `create index ${name} on async_tasks (run_at)`,
-    `update pg_index set indisvalid = false where indexrelid = '${name}'::regclass`,
-  )
-  const found = await examined.examine()
-  expect(found.illnesses).toMatchObject([
-    { code: 'INDEX_INVALID', remedies: [`drop index concurrently public.${name}`] },
-  ])
-  await examined.sql(...remediesOf(found))
-  expect(await examined.examine()).toMatchObject(HEALTHY)
-})
+test.each(['ccnew', 'ccnew1', 'ccold', 'ccold2'])(
+  'what a failed reindex leaves as %s is dropped',
+  async (suffix) => {
+    const name = `idx_async_tasks_due_${suffix}`
+    await examined.sql(
+      `create index ${name} on async_tasks (run_at)`,
+      `update pg_index set indisvalid = false where indexrelid = '${name}'::regclass`,
+    )
+    const found = await examined.examine()
+    expect(found.illnesses).toMatchObject([
+      { code: 'INDEX_INVALID', remedies: [`drop index concurrently public.${name}`] },
+    ])
+    await examined.sql(...remediesOf(found))
+    expect(await examined.examine()).toMatchObject(HEALTHY)
+  },
+)
 
 test('each index of a schema with an odd name is missed, and built anew by its remedy', async () => {
   const database = await examined.server.createDatabase()

@@ -55,7 +55,11 @@ test('maintenance that waits for a lock holds none up, for a role with other esc
   const locker = await open('locker')
   await locker.query('begin')
   await locker.query('lock table async_task_starts in access exclusive mode')
-  const statements = ['reindex table async_task_starts', '\tANALYZE async_task_starts', 'vacuum async_task_starts']
+  const statements = [
+    'reindex table async_task_starts',
+    '\tANALYZE async_task_starts',
+    'vacuum async_task_starts',
+  ]
   for (const statement of statements) (await open('maintenance')).query(statement).catch(() => {})
   const waiting = `select count(*)::int as waiting from pg_stat_activity
     where application_name = 'maintenance' and wait_event_type = 'Lock'`
@@ -104,7 +108,9 @@ test('a prepared transaction, which has no session, is held too, and ended by it
   expect(found).toMatchObject([
     {
       code: 'TRANSACTION_HELD',
-      evidence: expect.stringMatching(/^the prepared transaction it's lost of postgres has waited for 0 seconds/),
+      evidence: expect.stringMatching(
+        /^the prepared transaction it's lost of postgres has waited for 0 seconds/,
+      ),
       remedies: [expect.stringMatching(/^let the transaction manager/), `rollback prepared 'it''s lost'`],
     },
   ])

@@ -147,7 +147,9 @@ test('a role with a single connection is told which connection string lacks a se
   await examined.sql(`alter role ${examined.role.name} connection limit 1`)
   const found = await examined.examine(examined.asRole(), { DATABASE_POOL_MAX: '' })
   expect(codesOf(found)).toEqual(['CONNECTION_FAILS', 'CONNECTIONS_USED_UP'])
-  expect(found.illnesses[0]?.evidence).toMatch(/^DATABASE_URL leads to no database: too many connections for role/)
+  expect(found.illnesses[0]?.evidence).toMatch(
+    /^DATABASE_URL leads to no database: too many connections for role/,
+  )
 })
 
 test('a server without a free connection is found by a role that may not look into the sessions of others', async () => {

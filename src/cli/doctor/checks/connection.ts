@@ -13,7 +13,11 @@ import { countListeners } from '../store/server.ts'
 export function connectionFails(error: unknown, variable: string): Illness {
   const code = codeOf(error)
   const message = (error as Error).message || code || 'the server gave no reason'
-  return illness('CONNECTION_FAILS', `${variable} leads to no database: ${message}`, ...remediesFor(message, code))
+  return illness(
+    'CONNECTION_FAILS',
+    `${variable} leads to no database: ${message}`,
+    ...remediesFor(message, code),
+  )
 }
 
 const TLS = /\b(ssl|tls)\b|certificate|no encryption/i
@@ -26,7 +30,8 @@ function remediesFor(message: string, code = ''): string[] {
     ]
   }
   if (code === '42501') return ['grant connect on the database to the role']
-  if (code === '55000') return ['let the database accept connections: alter database … allow_connections true']
+  if (code === '55000')
+    return ['let the database accept connections: alter database … allow_connections true']
   if (code.startsWith('28')) {
     return [
       'correct user and password in the connection string',
@@ -36,7 +41,10 @@ function remediesFor(message: string, code = ''): string[] {
   if (code === '3D000')
     return ['correct the name of the database in the connection string', 'create the database']
   if (code.startsWith('53')) {
-    return ['end processes that hold connections, or make their pools smaller', 'raise max_connections, or the limit of the role or database if it is that one']
+    return [
+      'end processes that hold connections, or make their pools smaller',
+      'raise max_connections, or the limit of the role or database if it is that one',
+    ]
   }
   return [
     'correct host and port in the connection string',

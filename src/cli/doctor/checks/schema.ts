@@ -6,9 +6,9 @@ import { ENGINE_TABLES } from '../../../engine/store/tables.ts'
 import { migrateCommandFor } from '../../migrate-command.ts'
 import { type Illness, illness } from '../illness.ts'
 import { type Check, duration, listed, type Patient } from '../patient.ts'
-import { resetRemedies } from './server.ts'
 import { findSource } from '../store/server.ts'
 import { type IndexState, mayUseSchema, readIndexes, readTables, type TableState } from '../store/tables.ts'
+import { resetRemedies } from './server.ts'
 
 const TABLES = ENGINE_TABLES.map((name) => name.replace('public.', ''))
 const JOURNAL = JOURNALS.tasks

@@ -54,7 +54,11 @@ const USABLE: Readonly<Record<string, string>> = {
 }
 
 /** What ends a setting there where it was made. */
-export function resetRemedies(setting: string, source: string, { facts: { role, database } }: Patient): string[] {
+export function resetRemedies(
+  setting: string,
+  source: string,
+  { facts: { role, database } }: Patient,
+): string[] {
   switch (source) {
     case 'client':
       return [`take ${setting} out of the options of the connection string`]
