@@ -177,7 +177,7 @@ export function fromPgBoss(pool, { schema = 'pgboss' } = {}) {
     async next() {
       const { rows } = await pool.query(
         `select id, name, data, priority, start_after, retry_limit - retry_count as retries, singleton_key
-           from ${table} where state < 'active' and not blocked
+           from ${table} where state < 'active' and not blocked and not starts_with(name, '__pgboss__')
           order by priority desc, start_after, created_on limit ${BATCH}`,
       )
       return rows.map((row) => ({
@@ -235,17 +235,16 @@ export function fromGraphileWorker(pool, { schema = 'graphile_worker' } = {}) {
  * @returns {Source}
  */
 export function fromBullMq(queue) {
-  const states = ['waiting', 'prioritized', 'paused', 'delayed']
   return {
     name: `BullMQ ${queue.name}`,
     async next() {
-      const listed = await queue.getJobs(states, 0, BATCH - 1, true)
-      const jobs = new Map(listed.filter(Boolean).map((job) => [job.id, job]))
-      return [...jobs.values()].map((job) => ({
+      const jobs = await nextOfBullMq(queue)
+      return jobs.map((job) => ({
         id: job.id,
         type: job.name,
         data: job.data,
-        runAt: new Date(job.timestamp + (job.delay ?? 0)),
+        // The delay of a retry counts from its last attempt.
+        runAt: new Date((job.processedOn ?? job.timestamp) + (job.delay ?? 0)),
         priority: -(job.priority ?? 0), // lower is first there, and 0 before all
         maxRetries: (job.opts.attempts ?? 1) - job.attemptsMade - 1,
         key: job.deduplicationId ?? (/^\d+$/.test(job.id) ? undefined : job.id),
@@ -255,6 +254,16 @@ export function fromBullMq(queue) {
       const removed = await Promise.all(jobs.map(({ id }) => queue.remove(id)))
       return removed.filter((count) => count === 1).length
     },
+  }
+}
+
+async function nextOfBullMq(queue) {
+  const states = ['waiting', 'prioritized', 'paused', 'delayed']
+  for (let at = 0; ; at += BATCH) {
+    const listed = (await queue.getJobs(states, at, at + BATCH - 1, true)).filter(Boolean)
+    // BullMQ does not let go of the next job of a scheduler.
+    const jobs = new Map(listed.filter((job) => !job.repeatJobKey).map((job) => [job.id, job]))
+    if (jobs.size > 0 || listed.length === 0) return [...jobs.values()]
   }
 }
 

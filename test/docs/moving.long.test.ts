@@ -156,6 +156,8 @@ test('10,000 jobs of pg-boss arrive once, with delay, priority and key, and go b
     })),
   )
   await boss.stop({ graceful: false })
+  // What pg-boss itself has left to do.
+  await database.pool.query(`insert into pgboss.job (name) values ('__pgboss__send-it')`)
   const source = fromPgBoss(database.pool)
   const moved = await moveWithACrash(source, () => runTheScript(THERE))
   expect(moved).toBe(`{ moved: ${JOBS - 500}, withoutKey: 0 }\n`)
@@ -243,25 +245,32 @@ test('several jobs with one key arrive all; the first keeps it', async () => {
 })
 
 let redis: ChildProcess | undefined
+let socket: string | undefined
 const folder = mkdtempSync(path.join(tmpdir(), 'fastify-async-tasks-redis-'))
 afterAll(async () => {
   if (redis?.kill()) await once(redis, 'exit')
   rmSync(folder, { recursive: true, force: true })
 })
 
-test('10,000 jobs of BullMQ on Redis arrive once, with delay, priority and key, and go back', async () => {
-  const socket = path.join(folder, 'redis.sock')
+/** @returns its socket */
+function startRedis(): string {
+  if (socket !== undefined) return socket
   expect(spawnSync('redis-server', ['--version']).status, 'install redis-server').toBe(0)
+  socket = path.join(folder, 'redis.sock')
   redis = spawn('redis-server', ['--port', '0', '--unixsocket', socket, '--dir', folder, '--save', ''], {
     stdio: 'ignore',
   })
+  return socket
+}
+
+test('10,000 jobs of BullMQ on Redis arrive once, with delay, priority and key, and go back', async () => {
   interface Queue {
     waitUntilReady(): Promise<unknown>
     addBulk(jobs: readonly object[]): Promise<unknown>
     close(): Promise<void>
   }
   const { Queue } = await importPeer<{ Queue: new (name: string, options: object) => Queue }>('bullmq')
-  const queue = new Queue('mail', { connection: { path: socket } })
+  const queue = new Queue('mail', { connection: { path: startRedis() } })
   await queue.waitUntilReady()
   const createdAt = Date.now()
   await queue.addBulk(
@@ -287,4 +296,42 @@ test('10,000 jobs of BullMQ on Redis arrive once, with delay, priority and key, 
   expect(await moveJobs(app, database.pool, source)).toEqual({ moved: JOBS, withoutKey: 0 })
   await expectAll(() => expect.stringMatching(/^task_/), [0, -7])
   await queue.close()
+})
+
+test('a retry of BullMQ keeps its delay, and what a scheduler adds stays in the queue', async () => {
+  interface Queue {
+    add(name: string, data: object, options: object): Promise<unknown>
+    upsertJobScheduler(id: string, repeat: object, template: object): Promise<unknown>
+    getJobSchedulersCount(): Promise<number>
+    close(): Promise<void>
+  }
+  interface Worker extends NodeJS.EventEmitter {
+    close(): Promise<void>
+  }
+  type Handler = () => Promise<void>
+  const { Queue, Worker } = await importPeer<{
+    Queue: new (name: string, options: object) => Queue
+    Worker: new (name: string, handler: Handler, options: object) => Worker
+  }>('bullmq')
+  const options = { connection: { path: startRedis() } }
+  const queue = new Queue('retried', options)
+  onTestFinished(() => queue.close())
+  const backoff = { type: 'fixed', delay: 3_600_000 }
+  const addedAt = Date.now()
+  await queue.add('mail', { n: 0 }, { attempts: 5, backoff, timestamp: addedAt - 86_400_000 })
+  const worker = new Worker('retried', () => Promise.reject(new Error('not yet')), options)
+  await once(worker, 'failed')
+  await worker.close()
+  await queue.upsertJobScheduler('nightly', { pattern: '0 0 * * *' }, { name: 'mail' })
+  await queue.upsertJobScheduler('hourly', { every: 3_600_000 }, { name: 'mail' })
+
+  expect(await moveJobs(app, database.pool, fromBullMq(queue))).toEqual({ moved: 1, withoutKey: 0 })
+  const { rows } = await database.pool.query('select run_at, max_retries from async_tasks')
+  expect(rows).toEqual([
+    {
+      run_at: expect.toSatisfy((runAt: Date) => runAt.getTime() >= addedAt + 3_600_000),
+      max_retries: 3,
+    },
+  ])
+  expect(await queue.getJobSchedulersCount()).toBe(2)
 })
