@@ -34,8 +34,8 @@ function convertAsIs({ type, data }) {
  * @param app a Fastify app, ready, with the plugin and the handlers of the jobs' types
  * @param {import('pg').Pool} pool of the database in which the app keeps its tasks
  * @param {Source} source
- * @param {(job: Job) => { task: unknown, params: object }} [convert] the handler or type, and the params; by default
- *   those of the job
+ * @param {(job: Job) => { task: unknown, params: object, uniqueKey?: string }} [convert] the handler or type, the params,
+ *   and what else of the task is to be different; by default those of the job
  */
 export async function moveJobs(app, pool, source, convert = convertAsIs) {
   await createJournal(pool)
@@ -130,7 +130,7 @@ async function createOnce(app, tx, source, jobs, convert) {
   )
   // Some queues allow several jobs with one key. None of them may be lost.
   const again = left.filter((_job, index) => !created[index].created)
-  const keyless = again.map((job) => toItem({ ...job, key: undefined }, convert))
+  const keyless = again.map((job) => dropKey(toItem(job, convert)))
   const more = await app.tasks.createTasks(keyless, { tx })
   const taskIds = new Map(left.map(({ id }, index) => [id, created[index].taskId]))
   for (const [index, { id }] of again.entries()) taskIds.set(id, more[index].taskId)
@@ -143,12 +143,16 @@ async function createOnce(app, tx, source, jobs, convert) {
 
 function toItem(job, convert) {
   return {
-    ...convert(job),
     runAt: job.runAt,
     priority: between(-100, job.priority, 100),
     maxRetries: between(0, job.maxRetries, 100),
     ...(job.key === undefined ? {} : { uniqueKey: job.key }),
+    ...convert(job),
   }
+}
+
+function dropKey({ uniqueKey: _key, ...item }) {
+  return item
 }
 
 async function inTransaction(pool, work) {

@@ -28,6 +28,7 @@ interface MoveJobs {
     app: FastifyInstance,
     pool: pg.Pool,
     source: Source,
+    convert?: (job: Job) => object,
   ): Promise<{ moved: number; withoutKey: number }>
   removeMoved(pool: pg.Pool, source: Source): Promise<void>
   moveBack(app: FastifyInstance, pool: pg.Pool, taskType: string, add: Target): Promise<number>
@@ -242,6 +243,26 @@ test('several jobs with one key arrive all; the first keeps it', async () => {
   const { rows } = await database.pool.query('select unique_key from async_tasks order by id')
   expect(rows.filter(({ unique_key }) => unique_key === 'one')).toHaveLength(1)
   expect(rows).toHaveLength(3)
+})
+
+test('a key that is too long for a task is replaced by that of the function, also where several jobs have it', async () => {
+  const key = 'long '.repeat(60)
+  let jobs = [1, 2].map((n) => ({
+    ...{ id: String(n), type: 'mail', data: { n }, runAt: DUE, priority: 0, maxRetries: 1, key },
+  }))
+  const source = {
+    name: 'a list',
+    next: async () => jobs,
+    remove: async (moved: Job[]) => {
+      jobs = []
+      return moved.length
+    },
+  }
+  await expect(moveJobs(app, database.pool, source)).rejects.toThrow('uniqueKey')
+  const convert = ({ id }: Job) => ({ task: 'mail', params: { id }, uniqueKey: 'short' })
+  expect(await moveJobs(app, database.pool, source, convert)).toEqual({ moved: 2, withoutKey: 1 })
+  const { rows } = await database.pool.query('select unique_key from async_tasks order by unique_key')
+  expect(rows).toEqual([{ unique_key: 'short' }, { unique_key: null }])
 })
 
 let redis: ChildProcess | undefined
