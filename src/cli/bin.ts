@@ -30,6 +30,8 @@ async function main(): Promise<void> {
     process.once(signal, () => interrupted.abort(code))
   }
   process.stdout.on('error', endOutput)
+  // Nobody reads why it fails: the exit code tells that it does.
+  process.stderr.on('error', () => {})
   const exitCode = await runCommandLine(process.argv.slice(2), {
     env: process.env,
     user: nameUser(),

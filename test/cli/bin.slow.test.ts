@@ -13,4 +13,6 @@ test('output that cannot be written ends with 1, and a reader that has seen enou
   // Its reader is gone before it writes.
   const closed = `exec 1> >(exec 0<&-); wait $!; ${command}`
   expect(await run('bash', ['-c', closed], { cwd: root })).toMatchObject({ stderr: '' })
+  const unread = `exec 2> >(exec 0<&-); wait $!; "${process.execPath}" src/cli/bin.ts nothing`
+  expect(await run('bash', ['-c', unread], { cwd: root }).catch((error) => error)).toMatchObject({ code: 2 })
 })
