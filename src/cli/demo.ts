@@ -91,6 +91,10 @@ for (const [signal, code] of [
   })
 }
 
+// A reader such as `head` has seen enough.
+process.stdout.on('error', () => interrupt.abort())
+process.stderr.on('error', () => {})
+
 try {
   await runDemo(AbortSignal.any([interrupt.signal, AbortSignal.timeout(TIME_LIMIT_MS)]))
 } catch (error) {

@@ -97,3 +97,14 @@ test('an interrupt in the middle stops it, and leaves nothing', async () => {
   expect(output()).toMatch(/stopped; nothing is left behind\n$/)
   expect(listLeftovers(demoRun)).toEqual([])
 })
+
+test('a reader that has seen enough stops it, and leaves nothing', async () => {
+  const demoRun = run(process.execPath, [demo])
+  const { process: child, ended, output } = demoRun
+  await expect.poll(output, { timeout: 240_000 }).toMatch(/four tasks over REST/)
+  expect(listLeftovers(demoRun)).toHaveLength(1)
+  child.stdout?.destroy()
+  expect({ code: await ended, output: output() }).toMatchObject({ code: 0 })
+  expect(output()).toMatch(/stopped; nothing is left behind\n$/)
+  expect(listLeftovers(demoRun)).toEqual([])
+})
