@@ -35,7 +35,7 @@ export async function* watchTasks(
   requester: Requester,
   options: WatchTasksOptions & Signalled,
 ): AsyncGenerator<TasksWatchEvent, void, undefined> {
-  let known = new Map<string, Polled>()
+  let known: ReadonlyMap<string, Polled> | undefined
   const { createdBy } = options
   const list = async (filter: object, signal: AbortSignal): Promise<TaskSummary[]> => {
     const query = { ...filter, createdBy }
@@ -47,13 +47,13 @@ export async function* watchTasks(
     const newest = await list(NEWEST, signal)
     const found = [...newest, ...(await list(RUNNING, signal))]
     const now = new Map(found.map((task) => [task.taskId, { task, text: JSON.stringify(task) }]))
-    const isFirst = known.size === 0
     for (const [taskId, { task, text }] of now) {
-      const isNews = known.get(taskId)?.text !== text
-      if (isNews && !(isFirst && task.status !== 'running')) yield { type: 'task', task }
+      // The first poll shows what runs, as a stream does.
+      const isNews = known ? known.get(taskId)?.text !== text : task.status === 'running'
+      if (isNews) yield { type: 'task', task }
     }
     const oldest = newest.length < NEWEST.pageSize ? undefined : newest.at(-1)?.createdAt
-    for (const [taskId, { task }] of known) {
+    for (const [taskId, { task }] of known ?? []) {
       if (now.has(taskId)) continue
       // A task that is newer than others on the page would be on it.
       const isDeleted = oldest === undefined || task.createdAt > oldest

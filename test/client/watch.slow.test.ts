@@ -193,6 +193,18 @@ describe('watchAll', () => {
     controller.abort()
   })
 
+  test.each(['by stream', 'by polling'])('shows the first task of a creator, %s', async (how) => {
+    const base = how === 'by stream' ? address : await startPlainProxy(address)
+    const createdBy = (await clientOf(address).me()).id
+    const controller = new AbortController()
+    const events = clientOf(base).watchAll({ signal: controller.signal, pollIntervalMs: 50, createdBy })
+    const create = async () => (await server.app.tasks.createTask(talk, {}, { ...LATER, createdBy })).taskId
+    const taskId = await nextTask(events, create)
+    controller.abort()
+    await server.app.tasks.cancelTask(taskId)
+    await server.app.tasks.deleteTask(taskId)
+  })
+
   test.each(['by stream', 'by polling'])('shows that tasks are deleted, %s', async (how) => {
     const base = how === 'by stream' ? address : await startPlainProxy(address)
     const { tasks } = server.app
@@ -250,7 +262,7 @@ async function nextTask(
 /** Something in between that knows of no streams: it answers when an answer is complete. */
 async function startPlainProxy(target: string): Promise<string> {
   const proxy = createServer((incoming, outgoing) => {
-    if (incoming.url?.endsWith('/events')) {
+    if (/\/events(\?|$)/.test(incoming.url ?? '')) {
       outgoing.writeHead(404, { 'content-type': 'application/problem+json' })
       outgoing.end(JSON.stringify({ status: 404, title: 'Not Found', code: 'NOT_FOUND', detail: 'no route' }))
       return
