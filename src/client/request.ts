@@ -22,7 +22,7 @@ export interface TasksClientOptions {
   baseUrl: string
   /** Sent as `Authorization: Bearer …`; a function is called before each request. Default: none. */
   token?: Provided<string | undefined> | undefined
-  /** Headers of every request; a function is called before each request. Default: none. */
+  /** Headers of every request, in place of the client's own; a function is called before each request. Default: none. */
   headers?: Provided<Record<string, string>>
   /** Whether cookies are sent, as in `fetch`. Default `same-origin`. */
   credentials?: 'omit' | 'same-origin' | 'include'
@@ -126,7 +126,7 @@ export class Requester {
       ...(body === undefined ? {} : { 'content-type': 'application/json' }),
       // Storages of browsers return null for what is not there.
       ...(token ? { authorization: `Bearer ${token}` } : {}),
-      ...common,
+      ...inLowerCase(common),
       ...headers,
     }
   }
@@ -183,6 +183,11 @@ export async function* readChunks(
     // Of a body that broke, or was aborted, there is nothing left to give up.
     reader.cancel().catch(() => {})
   }
+}
+
+/** `fetch` joins the values of names that differ in case alone. */
+function inLowerCase(headers: Record<string, string> | undefined): Record<string, string> {
+  return Object.fromEntries(Object.entries(headers ?? {}).map(([name, value]) => [name.toLowerCase(), value]))
 }
 
 export function toNetworkError(cause: unknown, signal?: AbortSignal | null): unknown {

@@ -75,6 +75,14 @@ describe('against the server', () => {
     expect(logs.logs[0]?.data).toEqual({ at: '2020-01-01T00:00:00Z' })
   })
 
+  test("headers replace the client's own, whatever their case", async () => {
+    const { token } = await client.login(ADMIN)
+    const headers = { 'Content-Type': 'application/json', Authorization: `Bearer ${token}` }
+    const own = createTasksClient({ baseUrl: `${address}/api/admin`, token: 'expired', headers })
+    const { taskId } = await own.createTask({ taskType: 'echo', params: { text: 'now' } })
+    expect(await server.app.tasks.waitFor(taskId)).toMatchObject({ status: 'completed' })
+  })
+
   test('it lists types and executors', async () => {
     const types = z.object({ taskTypes: z.array(taskTypeView) })
     expect(await client.listTaskTypes()).toEqual((await decoded(types, '/task-types')).taskTypes)
