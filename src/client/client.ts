@@ -61,6 +61,9 @@ export class TasksClient<Handlers = unknown> extends FleetMethods {
 
   /** Lists tasks, newest first: 50 per page by default, at most 200. */
   async listTasks(query: TaskQuery = {}, options?: CallOptions): Promise<TaskList> {
+    const { taskId, page = 1, pageSize = 50 } = query
+    // An empty list leaves no trace in a query string, which would ask for all tasks.
+    if (taskId?.length === 0) return { tasks: [], total: 0, page, pageSize, nextCursor: null }
     return decodeList(await this.#get('/tasks', { ...options, query }))
   }
 

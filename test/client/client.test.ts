@@ -75,6 +75,13 @@ describe('against the server', () => {
     expect(logs.logs[0]?.data).toEqual({ at: '2020-01-01T00:00:00Z' })
   })
 
+  test('none of the tasks is listed where none is named', async () => {
+    await client.createTask({ taskType: 'echo', params: { text: 'other' } })
+    for (const query of [{ taskId: [] }, { taskId: [], page: 2, pageSize: 7 }]) {
+      expect(await client.listTasks(query)).toEqual(await server.app.tasks.listTasks(query))
+    }
+  })
+
   test("headers replace the client's own, whatever their case", async () => {
     const { token } = await client.login(ADMIN)
     const headers = { 'Content-Type': 'application/json', Authorization: `Bearer ${token}` }
