@@ -25,7 +25,9 @@ export class ListStore extends Store<ListSnapshot> {
   #changed: Map<string, TaskSummary> | undefined
   /** The latest status of tasks that are not shown: while it stays the same the page does, too. */
   readonly #statuses = new Map<string, TaskStatus>()
-  #waiting: (() => void)[] = []
+  #reads = 0
+  /** Callers of `refetch`, each with the number of the first read that began after its call. */
+  #waiting: { readonly read: number; readonly resolve: () => void }[] = []
 
   /** `before`: shown until the list is read. */
   constructor(client: TasksClient, query: TaskListQuery, before: TaskList | undefined) {
@@ -48,7 +50,8 @@ export class ListStore extends Store<ListSnapshot> {
       await this.#readOnce(undefined).catch((error: Error) => this.set({ error }))
       return
     }
-    const settled = new Promise<void>((resolve) => this.#waiting.push(resolve))
+    const read = this.#reads + 1
+    const settled = new Promise<void>((resolve) => this.#waiting.push({ read, resolve }))
     this.#markStale()
     await settled
   }
@@ -124,7 +127,7 @@ export class ListStore extends Store<ListSnapshot> {
         await this.#readOnce(signal)
         if (!this.#isStale) return
         failures = 0
-        await pause(REREAD_MS, signal)
+        await pause(this.#waiting.length > 0 ? 0 : REREAD_MS, signal)
       } catch (error) {
         if (signal.aborted || isFinal(error)) throw error
         failures += 1
@@ -139,11 +142,13 @@ export class ListStore extends Store<ListSnapshot> {
 
   async #readOnce(signal: AbortSignal | undefined): Promise<void> {
     this.#isStale = false
+    this.#reads += 1
+    const read = this.#reads
     const list = await this.#readFresh(signal)
     signal?.throwIfAborted()
     // A row that left the filter while the list was read is on the page that comes next.
     this.set({ list, error: undefined })
-    this.#settle()
+    this.#settle(read)
     allOf(this.#client).resume()
   }
 
@@ -166,8 +171,11 @@ export class ListStore extends Store<ListSnapshot> {
     this.#leaveAll = undefined
   }
 
-  #settle(): void {
-    for (const resolve of this.#waiting.splice(0)) resolve()
+  /** @param read the latest one that has ended. Default: none is to come */
+  #settle(read = Number.POSITIVE_INFINITY): void {
+    const settled = this.#waiting.filter((one) => one.read <= read)
+    this.#waiting = this.#waiting.filter((one) => one.read > read)
+    for (const { resolve } of settled) resolve()
   }
 }
 

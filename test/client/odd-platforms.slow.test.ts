@@ -8,6 +8,7 @@ import {
   type WatchConnection,
 } from '../../src/client/index.ts'
 import { ListStore } from '../../src/client/list-store.ts'
+import { createGate } from '../support/engine.ts'
 import { BAD_ANSWERS } from './bad-answers.ts'
 import { ScriptedServer } from './scripted-server.ts'
 
@@ -147,6 +148,29 @@ test.each([undefined, null, ''])('where the token is %j none is sent', async (to
   }
   await createTasksClient({ baseUrl, token: () => token as string, fetch: listening }).getTask('task_1')
   expect(sent).toEqual([null])
+})
+
+test('a list that is fetched again while it is read is what it is by then', async () => {
+  let total = 1
+  const gate = createGate()
+  const asked = createGate()
+  const answer: typeof fetch = async (input) => {
+    if (String(input).includes('/events')) return new Promise(() => {})
+    const response = new Response(
+      JSON.stringify({ tasks: [], total, page: 1, pageSize: 50, nextCursor: null }),
+    )
+    asked.open()
+    await gate.opened
+    return response
+  }
+  const list = new ListStore(createTasksClient({ baseUrl: 'http://x/api', fetch: answer }), {}, undefined)
+  onTestFinished(list.subscribe(() => {}))
+  await asked.opened
+  total = 2
+  const fetched = list.refetch()
+  gate.open()
+  await fetched
+  expect(list.read().list?.total).toBe(2)
 })
 
 test('a list keeps no task that it does not show', async () => {
