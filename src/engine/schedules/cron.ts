@@ -63,6 +63,13 @@ export function requireNext(times: CronTimes, cron: string, now: Date): Date {
   return next
 }
 
+/** The first ticks after an instant. */
+export function listNext(times: CronTimes, after: Date, count: number): Date[] {
+  const ticks: Date[] = []
+  for (let tick = times.next(after); tick && ticks.length < count; tick = times.next(tick)) ticks.push(tick)
+  return ticks
+}
+
 function invalid(field: 'cron' | 'timeZone', value: string, what: string): TaskError {
   const detail = `${JSON.stringify(value)} ${what}`
   return new TaskError('INVALID_ARGUMENT', `invalid schedule: /${field}: ${detail}`, {

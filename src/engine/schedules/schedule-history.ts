@@ -3,7 +3,7 @@ import type { Database } from '../../db/database.ts'
 import { parseInstant } from '../../db/reading.ts'
 import { TASK_ID } from '../definition/lifecycle.ts'
 import { findTickTasks, listTicks, type TicksRow, type TickTask } from '../store/schedule-ticks.ts'
-import { parseCron } from './cron.ts'
+import { listNext, parseCron } from './cron.ts'
 
 const SHOWN_NEXT = 5
 
@@ -43,16 +43,9 @@ function readTick(text: string): Pick<ScheduleTick, 'at' | 'taskId' | 'error'>[]
 function nextOf({ cron, timeZone, enabled, now }: TicksRow): Date[] {
   if (!enabled) return []
   try {
-    const times = parseCron(cron, timeZone)
-    return listNext(times.next, times.next(now))
+    return listNext(parseCron(cron, timeZone), now, SHOWN_NEXT)
   } catch {
     // `lastError` has the reason.
     return []
   }
-}
-
-function listNext(next: (after: Date) => Date | undefined, first: Date | undefined): Date[] {
-  const ticks: Date[] = []
-  for (let tick = first; tick && ticks.length < SHOWN_NEXT; tick = next(tick)) ticks.push(tick)
-  return ticks
 }

@@ -26,13 +26,15 @@ import {
   type ScheduleSettings,
   updateSchedule,
 } from '../store/schedules.ts'
-import { parseCron, requireNext } from './cron.ts'
+import { listNext, parseCron, requireNext } from './cron.ts'
 import { tickBeingParsed } from './current-tick.ts'
 import { readSchedule } from './schedule-faults.ts'
 import type { ScheduleChanges, ScheduleOptions } from './schedule-options.ts'
 
 /** The contract's body names the type, code names the task. */
 const CHANGE_KEYS: (keyof ScheduleChanges)[] = ['cron', 'timeZone', 'task', 'params', 'enabled', 'missed']
+
+const CHOICE_OF_TICKS = 5
 
 interface SchedulesParts extends ManagerParts {
   readonly creator: TaskCreator
@@ -49,8 +51,8 @@ export class Schedules {
   async create(options: ScheduleOptions, change?: AuditedChange): Promise<ScheduleView> {
     const settings = this.#read(options)
     await this.#parts.creator.requireKnown([options.task])
-    const { next } = await this.#check(settings)
-    const row = await insertSchedule(this.#parts.db, settings, next, change)
+    const ticks = await this.#check(settings)
+    const row = await insertSchedule(this.#parts.db, settings, ticks, change)
     if (!row) throw await this.#whyNot(settings.name)
     return this.#changed(row)
   }
@@ -74,8 +76,8 @@ export class Schedules {
         before.nextRunAt === null
       // An invalid schedule can still be disabled.
       const isOff = Object.keys(changes).every((key) => key === 'enabled') && !settings.enabled
-      const next = isOff ? new Date() : (await this.#check(settings)).next
-      const written = updateSchedule(this.#parts.db, before, settings, { at: next, isNew }, audited)
+      const ticks = isOff ? [] : await this.#check(settings)
+      const written = updateSchedule(this.#parts.db, before, settings, { ticks, isNew }, audited)
       const row = await orBusy('SCHEDULE_BUSY', `schedule '${name}'`, written)
       if (row) return this.#changed(row)
     }
@@ -112,9 +114,9 @@ export class Schedules {
     if (twice) throw new TaskError('DUPLICATE_SCHEDULE', `schedule '${twice.name}' is declared twice`)
     await this.#parts.creator.requireKnown(all.map(({ task }) => task))
     const checked = []
-    for (const one of settings) checked.push({ settings: one, ...(await this.#check(one)) })
-    for (const { settings: one, next } of checked) {
-      if (await declareSchedule(this.#parts.db, one, next)) {
+    for (const one of settings) checked.push({ settings: one, ticks: await this.#check(one) })
+    for (const { settings: one, ticks } of checked) {
+      if (await declareSchedule(this.#parts.db, one, ticks)) {
         this.#parts.events.emit('schedulesChanged', { schedule: one.name })
       }
     }
@@ -152,11 +154,13 @@ export class Schedules {
     return this.#parts.factory.findDefinition(task)?.type ?? String(task)
   }
 
-  async #check({ cron, timeZone, taskType, params }: ScheduleSettings): Promise<{ next: Date }> {
+  /** The next ticks: the first ones may have been fired by the time they are written. */
+  async #check({ cron, timeZone, taskType, params }: ScheduleSettings): Promise<Date[]> {
     const times = parseCron(cron, timeZone)
-    const next = requireNext(times, cron, await readClock(this.#parts.db))
+    const now = await readClock(this.#parts.db)
+    const next = requireNext(times, cron, now)
     await tickBeingParsed.run(next, () => this.#tryParams(taskType, params))
-    return { next }
+    return listNext(times, now, CHOICE_OF_TICKS)
   }
 
   /** Parses the params as a tick would. The caller may not see all params that an error is about. */

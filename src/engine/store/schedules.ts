@@ -1,5 +1,5 @@
 import { MAX_SCHEDULES, type MissedTicks } from '../../contract/schedule.ts'
-import { type Database, execute, statement } from '../../db/database.ts'
+import { arrayLiteral, type Database, execute, statement } from '../../db/database.ts'
 import { instant } from '../../db/reading.ts'
 import type { AuditedChange } from '../definition/actor.ts'
 import { auditCte, changeValue } from './audit.ts'
@@ -31,6 +31,14 @@ export interface ScheduleRow extends ScheduleSettings {
 
 /** False for infinity and instants that cannot be compared, which others may have written. */
 const IS_TICK = `s.next_run_at between '0001-01-01T00:00:00Z' and '9999-12-31T00:00:00Z'`
+
+/**
+ * The first of the next ticks that no process has fired since the clock was read. A last tick later than now does not
+ * count: the clock was set back.
+ */
+const NEXT_TICK = `(select coalesce(
+                  min(tick) filter (where (s.last_run_at between tick and clock_timestamp()) is not true), max(tick))
+             from unnest($8::timestamptz[]) as tick)`
 
 const COLUMNS = `s.name, s.cron, s.time_zone as "timeZone", s.task_type as "taskType", s.params, s.enabled, s.missed,
           s.declared, s.revision, case when ${IS_TICK} then ${instant('s.next_run_at')} end as "nextRunAt",
@@ -76,7 +84,7 @@ const INSERT = statement(
   'schedule_insert',
   `with changed as (
      insert into ${SCHEDULES} (name, cron, time_zone, task_type, params, enabled, missed, next_run_at)
-     select $1, $2, $3, $4, $5, $6::boolean, $7, case when $6::boolean then $8::timestamptz end
+     select $1, $2, $3, $4, $5, $6::boolean, $7, case when $6::boolean then ($8::timestamptz[])[1] end
       where (select count(*) from ${SCHEDULES}) < ${MAX_SCHEDULES}
      on conflict (name) do nothing
      returning *
@@ -87,10 +95,10 @@ const INSERT = statement(
 export async function insertSchedule(
   db: Database,
   settings: ScheduleSettings,
-  nextRunAt: Date,
+  nextTicks: readonly Date[],
   change?: AuditedChange,
 ): Promise<ScheduleRow | undefined> {
-  const values = [...settingValues(settings, nextRunAt), changeValue(change)]
+  const values = [...settingValues(settings, nextTicks), changeValue(change)]
   return (await execute<ScheduleRow>(db, INSERT, values))[0]
 }
 
@@ -99,16 +107,15 @@ const DECLARE = statement(
   'schedule_declare',
   `insert into ${SCHEDULES} as s
           (name, cron, time_zone, task_type, params, enabled, missed, next_run_at, declared)
-   select $1, $2, $3, $4, $5, $6::boolean, $7, case when $6::boolean then $8::timestamptz end, true
+   select $1, $2, $3, $4, $5, $6::boolean, $7, case when $6::boolean then ($8::timestamptz[])[1] end, true
     where ${WAITS_BRIEFLY}
    on conflict (name) do update
       set cron = excluded.cron, time_zone = excluded.time_zone, task_type = excluded.task_type,
           params = excluded.params, missed = excluded.missed, declared = true,
           next_run_at = case when not s.enabled then null
-                             when (s.cron, s.time_zone) is distinct from (excluded.cron, excluded.time_zone)
-                             then $8::timestamptz
-                             when ${IS_TICK} then s.next_run_at
-                             else $8::timestamptz end,
+                             when (s.cron, s.time_zone) is not distinct from (excluded.cron, excluded.time_zone)
+                              and ${IS_TICK} then s.next_run_at
+                             else ${NEXT_TICK} end,
           last_error = null, revision = gen_random_uuid(), updated_at = now()
     where (s.enabled and (${IS_TICK}) is not true)
        or (s.cron, s.time_zone, s.task_type, s.params, s.missed, s.declared)
@@ -120,9 +127,9 @@ const DECLARE = statement(
 export async function declareSchedule(
   db: Database,
   settings: ScheduleSettings,
-  nextRunAt: Date,
+  nextTicks: readonly Date[],
 ): Promise<boolean> {
-  return (await execute(db, DECLARE, settingValues(settings, nextRunAt))).length > 0
+  return (await execute(db, DECLARE, settingValues(settings, nextTicks))).length > 0
 }
 
 // Replaces the next tick only on request: ticks may pass meanwhile.
@@ -132,7 +139,7 @@ const UPDATE = statement(
      update ${SCHEDULES} s
         set cron = $2, time_zone = $3, task_type = $4, params = $5, enabled = $6::boolean, missed = $7,
             next_run_at = case when not $6::boolean then null
-                               when $10::boolean then $8::timestamptz
+                               when $10::boolean then ${NEXT_TICK}
                                else s.next_run_at end,
             last_error = null, revision = gen_random_uuid(), updated_at = now()
       where s.name = $1 and s.revision = $9 and ${WAITS_BRIEFLY}
@@ -146,16 +153,17 @@ export async function updateSchedule(
   db: Database,
   before: ScheduleRow,
   settings: ScheduleSettings,
-  next: { readonly at: Date; readonly isNew: boolean },
+  next: { readonly ticks: readonly Date[]; readonly isNew: boolean },
   change?: AuditedChange,
 ): Promise<ScheduleRow | undefined> {
-  const values = [...settingValues(settings, next.at), before.revision, next.isNew, changeValue(change)]
+  const values = [...settingValues(settings, next.ticks), before.revision, next.isNew, changeValue(change)]
   return (await execute<ScheduleRow>(db, UPDATE, values))[0]
 }
 
-function settingValues(settings: ScheduleSettings, nextRunAt: Date): unknown[] {
+function settingValues(settings: ScheduleSettings, nextTicks: readonly Date[]): unknown[] {
   const { name, cron, timeZone, taskType, params, enabled, missed } = settings
-  return [name, cron, timeZone, taskType, params, enabled, missed, nextRunAt.toISOString()]
+  const ticks = arrayLiteral(nextTicks.map((tick) => tick.toISOString()))
+  return [name, cron, timeZone, taskType, params, enabled, missed, ticks]
 }
 
 const DELETE = statement(
