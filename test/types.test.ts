@@ -284,6 +284,8 @@ describe('a result', () => {
     call: () => 1,
     maybe: 'x' as string | undefined,
     deep: { big: true },
+    bytes: new Uint8Array(2),
+    file: Buffer.from('x'),
   }))
 
   test('has the type of what its handler returns, once that has been JSON', () =>
@@ -297,6 +299,8 @@ describe('a result', () => {
         list: (number | null)[]
         maybe?: string
         deep: { big: boolean }
+        bytes: number[]
+        file: { type: 'Buffer'; data: number[] }
       } | null>()
       // @ts-expect-error of another shape
       expectTypeOf(report.result?.columns).toBeAny()

@@ -55,9 +55,9 @@ export type TypeOf<T> = T extends { readonly [taskBrand]: { type: infer Type } }
 export type ResultOf<T> = T extends (...args: never[]) => infer Result ? Awaited<Result> : unknown
 
 /**
- * The type of a value after it was stored as JSON: a `Date` becomes a string, a `Map` a list of its entries, a `Set` a
- * list; of a statement of node-postgres, command, count and rows are left; undefined properties are absent, and an
- * undefined value is null.
+ * The type of a value after it was stored as JSON: a `Date` becomes a string, a `Map` a list of its entries, a `Set` or a
+ * typed array a list; of a statement of node-postgres, command, count and rows are left; undefined properties are absent,
+ * and an undefined value is null.
  */
 export type JsonOf<T> = unknown extends T
   ? TaskDetail['result']
@@ -71,9 +71,13 @@ export type JsonOf<T> = unknown extends T
           ? [JsonOf<Key>, JsonOf<Value>][]
           : T extends readonly (infer Item)[] | ReadonlySet<infer Item>
             ? JsonOf<Item>[]
-            : T extends StatementResult
-              ? JsonObjectOf<Pick<T, 'command' | 'rowCount' | 'rows'>>
-              : JsonObjectOf<T>
+            : T extends TypedArray
+              ? number[]
+              : T extends StatementResult
+                ? JsonObjectOf<Pick<T, 'command' | 'rowCount' | 'rows'>>
+                : JsonObjectOf<T>
+
+type TypedArray = Readonly<Record<'byteLength' | 'byteOffset' | 'length' | number, number>>
 
 type StatementResult = Record<'command' | 'rowCount' | 'oid' | 'rows' | 'fields', unknown>
 
