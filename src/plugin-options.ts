@@ -14,61 +14,61 @@ import { isOrigin } from './http/origin.ts'
 /** Options of the plugin: what it works with, and the engine's settings. */
 export interface AsyncTasksOptions extends TaskSettingsInput {
   /** URL of the database, such as `postgres://user:password@host:5432/database`. Give either this or `pool`. */
-  connectionString?: string
+  connectionString?: string | undefined
   /** Your own pool; the plugin never closes it. Give either this or `connectionString`. */
-  pool?: pg.Pool
+  pool?: pg.Pool | undefined
   /** Direct URL for LISTEN and migrations, if the database is behind PgBouncer. Default: the same connection. */
-  directConnectionString?: string
+  directConnectionString?: string | undefined
   /** False: no named prepared statements, for poolers that do not support them. Default true. */
-  prepared?: boolean
+  prepared?: boolean | undefined
   /**
    * PostgreSQL schema of all tables of the engine, at most 63 bytes, taken literally: upper case, spaces and quotes are
    * part of the name. Processes share tasks if they name the same one. `migrate: 'auto'` creates it, for which the role
    * needs `create` on the database. Default `public`.
    */
-  schema?: string
+  schema?: string | undefined
   /**
    * Name of the task manager on the app, such as `reports` for `app.reports`, where one app has two runners; the executor
    * is then `app.reportsExecutor`. Needs a `prefix` of its own. Default `tasks`, with `app.taskExecutor`.
    */
-  decorator?: string
+  decorator?: string | undefined
   /** The handlers of this app. Default: those of `registry`. */
-  tasks?: readonly AnyTask[]
+  tasks?: readonly AnyTask[] | undefined
   /** The registry of handlers; ignored if `tasks` is given. Default: the registry that `task()` fills. */
-  registry?: TaskRegistry
+  registry?: TaskRegistry | undefined
   /**
    * Schedules that your code declares. Each start overwrites them, except for `enabled`, which is used only when the
    * schedule is first created. A schedule that you remove here stays until you delete it. Default: none.
    */
-  schedules?: readonly ScheduleOptions[]
+  schedules?: readonly ScheduleOptions[] | undefined
   /**
    * Required unless `routes` is false. Returns `{ id, name?, role? }` of the caller, or nothing (401), or throws an error
    * with `statusCode` 401 or 403. The role is `admin` (without the property), `viewer` or `owner`. `false` only if your own hook guards the scope in which you register the plugin.
    */
-  authorize?: Authorize | false
+  authorize?: Authorize | false | undefined
   /**
    * Other origins, such as `https://app.example`, whose pages may send changes with a visitor's cookie. Your app must
    * allow them by CORS as well. Default: none.
    */
-  allowedOrigins?: readonly string[]
+  allowedOrigins?: readonly string[] | undefined
   /** False: no REST routes. Default true. */
-  routes?: boolean
+  routes?: boolean | undefined
   /**
    * Path of the REST routes, such as `/ops`, which nothing else uses. It may have parameters, such as `/:tenant/ops`, for
    * `authorize`, but not `:taskId`, `:taskType` or `:name`, which are the routes' own. Default `/api/admin`.
    */
   prefix?: string
   /** Mounts the admin page: true at `/admin/`, or an object of its options. Needs `routes`. Default false. */
-  dashboard?: boolean | DashboardMount
+  dashboard?: boolean | DashboardMount | undefined
   /** False: this process creates and shows tasks, but runs none. Default true. */
-  executor?: boolean
+  executor?: boolean | undefined
   /**
    * True: spans for creates and attempts, with the package `@opentelemetry/api`, which your app installs, and the tracer
    * provider and context manager that it has registered there. Default false: nothing is traced, at no cost.
    */
-  trace?: boolean
+  trace?: boolean | undefined
   /** `auto` applies migrations, `verify` fails the start if one is missing, false does neither. Default `auto`. */
-  migrate?: 'auto' | 'verify' | false
+  migrate?: 'auto' | 'verify' | false | undefined
 }
 
 /** What a value must be, in words that end a sentence, and whether it is. */

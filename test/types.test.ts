@@ -1,10 +1,14 @@
 import type pg from 'pg'
 import { describe, expect, expectTypeOf, test } from 'vitest'
 import { z } from 'zod'
+import type { NewTask } from '../src/client/index.ts'
 import {
+  type AsyncTasksOptions,
   type CreatedTask,
+  type CreateTaskOptions,
   createTaskRegistry,
   defineSchedule,
+  type NewTaskItem,
   type ParamsOf,
   type ResultOf,
   type ScheduleOptions,
@@ -131,6 +135,17 @@ describe('createTask', () => {
       await ctx.createTask(plain, {}, { createdBy: 'me' })
     }))
 })
+
+/** With every option that may be left out given as undefined. */
+type Lenient<T> = { [Key in keyof T]: Record<never, never> extends Pick<T, Key> ? T[Key] | undefined : T[Key] }
+
+test('options of the plugin and of a new task may be undefined, also with exactOptionalPropertyTypes', () =>
+  compiles(() => {
+    expectTypeOf<Lenient<AsyncTasksOptions>>().toExtend<AsyncTasksOptions>()
+    expectTypeOf<Lenient<CreateTaskOptions>>().toExtend<CreateTaskOptions>()
+    expectTypeOf<Lenient<NewTaskItem<'any'>>>().toExtend<NewTaskItem<'any'>>()
+    expectTypeOf<Lenient<NewTask>>().toExtend<NewTask>()
+  }))
 
 describe('createTasks', () => {
   test('takes the params of each task', () =>
