@@ -5,8 +5,8 @@ import { TasksClientProvider, useTaskList, useTaskStatus } from '../../src/clien
 
 /** A page whose components come and go as a test says. */
 export interface HookLifePage {
-  /** Renders so many status and list components; `enabled` goes to the lists. */
-  show(wanted: { statuses?: number; lists?: number; enabled?: boolean }): void
+  /** Renders so many status and list components; `enabled` goes to the lists, `other` names another client. */
+  show(wanted: { statuses?: number; lists?: number; enabled?: boolean; other?: boolean }): void
   hide(hidden: boolean): void
   /** Starts a call and returns at once; `calls` has its outcome. */
   start(call: 'refetch' | 'cancel' | 'refetchList'): void
@@ -15,7 +15,8 @@ export interface HookLifePage {
   lists: string[]
 }
 
-const client = createTasksClient({ baseUrl: '/api/admin' })
+const own = createTasksClient({ baseUrl: '/api/admin' })
+const others = createTasksClient({ baseUrl: '/api/admin/other' })
 const seen: string[] = []
 const lists: string[] = []
 const calls: { refetch?: () => unknown; cancel?: () => unknown; refetchList?: () => unknown } = {}
@@ -49,8 +50,9 @@ function List({ index, enabled }: { index: number; enabled: boolean }): ReactEle
 const page: HookLifePage = {
   seen,
   lists,
-  show({ statuses = 0, lists: count = 0, enabled = true }) {
+  show({ statuses = 0, lists: count = 0, enabled = true, other = false }) {
     root ??= createRoot(document.body)
+    const client = other ? others : own
     const children = [
       ...Array.from({ length: statuses }, (_, index) => createElement(Status, { key: `s${index}` })),
       ...Array.from({ length: count }, (_, index) =>

@@ -181,6 +181,19 @@ describe('useTaskList', () => {
     await expect.poll(lists).toEqual(['completed', 'completed'])
   })
 
+  test('a list of another client shows nothing of the first one', async () => {
+    answers['/tasks'] = give(listOf('running'))
+    await run('show', { lists: 1 })
+    await expect.poll(lists).toEqual(['running'])
+    const slow = held()
+    answers['/other/tasks'] = slow.answer
+    await run('show', { lists: 1, other: true })
+    await expect.poll(() => count('/other/tasks')).toBeGreaterThan(0)
+    expect(await lists()).toEqual(['loading'])
+    slow.release(give(listOf('completed')))
+    await expect.poll(lists).toEqual(['completed'])
+  })
+
   test('a list that was refused with 503 is read again, though its live stream tells nothing', async () => {
     await page.evaluate(() => {
       const { fetch } = globalThis

@@ -37,16 +37,16 @@ function useListStore(client: TasksClient, query: TaskListQuery): ListStore {
   const words = JSON.stringify(
     given.map(([name, value]) => [name, value instanceof Date ? minuteOf(value) : value]),
   )
-  const before = useRef<{ shape: string; store: ListStore }>(undefined)
+  const before = useRef<{ client: TasksClient; shape: string; store: ListStore }>(undefined)
   const latest = useRef(query)
   latest.current = query
   // biome-ignore lint/correctness/useExhaustiveDependencies: the query counts by its words
   const store = useMemo(() => {
-    const shown = before.current?.shape === shape ? before.current.store.read().list : undefined
-    return new ListStore(client, latest.current, shown)
+    const isSame = before.current?.client === client && before.current.shape === shape
+    return new ListStore(client, latest.current, isSame ? before.current?.store.read().list : undefined)
   }, [client, words])
   useEffect(() => {
-    before.current = { shape, store }
+    before.current = { client, shape, store }
   })
   return store
 }
