@@ -1,3 +1,4 @@
+import { describeValue } from '../../client/describe-value.ts'
 import {
   changeScheduleBody,
   createScheduleBody,
@@ -109,12 +110,15 @@ export class Schedules {
   }
 
   async declare(all: readonly ScheduleOptions[]): Promise<void> {
-    const settings = all.map((options) => this.#read(options))
+    const settings: ScheduleSettings[] = []
+    for (const one of all) settings.push(await ofSchedule(one, () => this.#read(one)))
     const twice = settings.find(({ name }, i) => settings.findIndex((other) => other.name === name) !== i)
     if (twice) throw new TaskError('DUPLICATE_SCHEDULE', `schedule '${twice.name}' is declared twice`)
     await this.#parts.creator.requireKnown(all.map(({ task }) => task))
     const checked = []
-    for (const one of settings) checked.push({ settings: one, ticks: await this.#check(one) })
+    for (const one of settings) {
+      checked.push({ settings: one, ticks: await ofSchedule(one, () => this.#check(one)) })
+    }
     for (const { settings: one, ticks } of checked) {
       if (await declareSchedule(this.#parts.db, one, ticks)) {
         this.#parts.events.emit('schedulesChanged', { schedule: one.name })
@@ -204,6 +208,23 @@ function toText(params: Record<string, unknown>): string {
   if (Buffer.byteLength(text) <= MAX_SCHEDULE_PARAMS_BYTES) return text
   const detail = `is too large: the params of a schedule may take ${MAX_SCHEDULE_PARAMS_BYTES} bytes of JSON`
   throw invalidParams('a schedule', [{ pointer: '', detail }])
+}
+
+/** Names the one of several schedules that is invalid. */
+async function ofSchedule<T>(
+  schedule: { name: unknown } | undefined,
+  work: () => T | Promise<T>,
+): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    if (!(error instanceof TaskError) || error.problems.length === 0) throw error
+    const { code, message, problems } = error
+    throw new TaskError(code, `schedule ${describeValue(schedule?.name)}: ${message}`, {
+      cause: error,
+      problems,
+    })
+  }
 }
 
 function withoutUndefined(given: object): object {

@@ -70,4 +70,17 @@ describe('declareSchedules', () => {
     expect((await refusal(manager.declareSchedules([nightly, nightly]))).code).toBe('DUPLICATE_SCHEDULE')
     expect(await rows()).toEqual([])
   })
+
+  test.each<[string, object, string]>([
+    ['an expression', { cron: 'never' }, '/cron'],
+    ['a policy', { missed: 'twice' }, '/missed'],
+    ['a field', { when: 'soon' }, ''],
+    ['a param', { params: { userId: 'x' } }, '/userId'],
+  ])('names the schedule of several in which %s is wrong', async (_what, wrong, pointer) => {
+    const { manager } = create()
+    const schedules = [nightly, { ...nightly, name: 'weekly', ...wrong }]
+    const error = await refusal(manager.declareSchedules(schedules as never))
+    expect(error.message).toMatch(/^schedule "weekly": ./)
+    expect(error.problems).toMatchObject([{ pointer }])
+  })
 })
