@@ -84,13 +84,17 @@ const hasMethods =
   (value: unknown) =>
     isObject(value) && names.every((name) => typeof (value as Record<string, unknown>)[name] === 'function')
 
+/** A client has these methods, too. */
+const isPool = (value: unknown) =>
+  hasMethods('connect', 'query')(value) && !('connectionParameters' in (value as object))
+
 const TEXT: Rule = ['a string', isText]
 const FLAG: Rule = ['true or false', isFlag]
 const PATH: Rule = ["a string such as '/ops'", isText]
 
 const OPTION_RULES: Record<Exclude<keyof AsyncTasksOptions, keyof TaskSettingsInput>, Rule> = {
   connectionString: TEXT,
-  pool: ['a pool of pg', hasMethods('connect', 'query')],
+  pool: ['a pool of pg', isPool],
   directConnectionString: TEXT,
   prepared: FLAG,
   schema: TEXT,

@@ -1,3 +1,4 @@
+import pg from 'pg'
 import { expect, test } from 'vitest'
 import { type AsyncTasksOptions, checkOptions } from '../src/plugin-options.ts'
 import { requireNode } from '../src/version.ts'
@@ -132,6 +133,14 @@ test('every option at fault is named, and no value', () => {
   expect(() => check({ migrate: 'hunter2', retires: 'hunter2', leaseMs: 'hunter2' })).toThrow(
     expect.objectContaining({ message }),
   )
+})
+
+test('a single client is no pool', () => {
+  const client = new pg.Client(secret)
+  expect(() => checkOptions({ pool: client as never, authorize: false })).toThrow(
+    'pool must be a pool of pg, got object',
+  )
+  expect(() => checkOptions({ pool: new pg.Pool(), authorize: false })).not.toThrow()
 })
 
 test("a parameter of the routes' own is refused in the scope around them, too, and others are fine", () => {
