@@ -43,7 +43,7 @@ export {
   type TaskErrorCode,
 } from './engine/definition/errors.ts'
 export type { AttemptOutcome, LogLevel, TaskStatus } from './engine/definition/lifecycle.ts'
-export type { ParamsSchema } from './engine/definition/params-schema.ts'
+export type { AnyParamsSchema, ParamsSchema } from './engine/definition/params-schema.ts'
 export {
   createTaskRegistry,
   type TaskDecorator,

@@ -7,6 +7,9 @@ import type { z } from 'zod'
  */
 export type ParamsSchema = StandardSchemaV1<Record<string, unknown>, Record<string, unknown>>
 
+/** What `task()` takes: TypeScript does not count an interface as a record. */
+export type AnyParamsSchema = StandardSchemaV1<object, object>
+
 /** Kinds of zod schemas whose output is never an object, or does not survive JSON. */
 const NEVER_OBJECTS: ReadonlySet<string> = new Set([
   'string',

@@ -2,7 +2,7 @@ import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { TaskContext } from './context.ts'
 import { TaskError } from './errors.ts'
 import { requireEnd, requireFollowUp } from './follow-up.ts'
-import type { ParamsSchema } from './params-schema.ts'
+import type { AnyParamsSchema, ParamsSchema } from './params-schema.ts'
 import {
   defineTask,
   keepUnapplied,
@@ -17,7 +17,7 @@ import { checkTaskOptions } from './task-options.ts'
 import type { AnyTask } from './task-reference.ts'
 
 /** Registers the function that you pass as the handler, and returns the same function, typed. */
-export type TaskDecorator<Schema extends ParamsSchema, Type extends string = string> = <Result>(
+export type TaskDecorator<Schema extends AnyParamsSchema, Type extends string = string> = <Result>(
   handler: TaskHandler<StandardSchemaV1.InferOutput<Schema>, Result>,
 ) => Task<StandardSchemaV1.InferInput<Schema>, StandardSchemaV1.InferOutput<Schema>, Result, Type>
 
@@ -25,7 +25,7 @@ export type TaskDecorator<Schema extends ParamsSchema, Type extends string = str
  * Registers the type, whose handler is the default export of its module. For the type of its result, name the type of
  * the module, `<typeof import('./resize.ts')>()`, which also checks the handler's params, or of the result itself.
  */
-export type ThreadTaskDecorator<Schema extends ParamsSchema, Type extends string = string> = <
+export type ThreadTaskDecorator<Schema extends AnyParamsSchema, Type extends string = string> = <
   Source = unknown,
 >(
   ...problem: ThreadProblem<Source, StandardSchemaV1.InferOutput<Schema>>
@@ -62,12 +62,12 @@ export interface TaskRegistry {
    * @throws TaskError `INVALID_ARGUMENT` for an invalid name or option, or `DUPLICATE_TASK_TYPE` if the registry has
    *   another handler for the type
    */
-  task<Schema extends ParamsSchema = ParamsSchema, const Type extends string = string>(
+  task<Schema extends AnyParamsSchema = ParamsSchema, const Type extends string = string>(
     this: void,
     type: Type,
     options: ThreadTaskOptions<Schema>,
   ): ThreadTaskDecorator<Schema, Type>
-  task<Schema extends ParamsSchema = ParamsSchema, const Type extends string = string>(
+  task<Schema extends AnyParamsSchema = ParamsSchema, const Type extends string = string>(
     this: void,
     type: Type,
     options?: TaskOptions<Schema>,

@@ -1,12 +1,12 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { TaskContext } from './context.ts'
 import { TaskError } from './errors.ts'
-import type { ParamsSchema } from './params-schema.ts'
+import type { AnyParamsSchema, ParamsSchema } from './params-schema.ts'
 import type { RetryPolicy } from './retry-policy.ts'
 import type { AnyTask, FollowUpTask, TaskBrand } from './task-reference.ts'
 
 /** Options of a task type. Those that `createTask` also takes are defaults for its tasks. */
-export interface TaskOptions<Schema extends ParamsSchema = ParamsSchema> {
+export interface TaskOptions<Schema extends AnyParamsSchema = ParamsSchema> {
   /**
    * Parses params at creation and again before each attempt: a schema of zod 4, or any Standard Schema. Default: any
    * JSON object.
@@ -65,7 +65,8 @@ export interface RateLimit<Params = Record<string, unknown>> {
 }
 
 /** A handler in a worker thread, for work that blocks the event loop or may ignore its signal: a thread is terminated. */
-export interface ThreadTaskOptions<Schema extends ParamsSchema = ParamsSchema> extends TaskOptions<Schema> {
+export interface ThreadTaskOptions<Schema extends AnyParamsSchema = ParamsSchema>
+  extends TaskOptions<Schema> {
   /** Runs the handler in a worker thread. */
   run: 'thread'
   /**
