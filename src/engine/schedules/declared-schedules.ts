@@ -1,5 +1,6 @@
 import type { Database } from '../../db/database.ts'
 import { isOutage } from '../../db/errors.ts'
+import { TaskError } from '../definition/errors.ts'
 import type { TaskEventMap, TaskEvents } from '../runtime/events.ts'
 import { Supervisor } from '../runtime/supervisor.ts'
 import { pause } from '../runtime/wake-up.ts'
@@ -32,14 +33,15 @@ export class DeclaredSchedules {
     this.#supervisor = new Supervisor('schedules', loop, options.events)
   }
 
-  /** Starts without the database, too. @throws TaskError for an invalid schedule */
+  /** Starts without the database, too, and beside a transaction that holds a row. @throws TaskError for an invalid schedule */
   async start(mayBeLate: () => boolean): Promise<void> {
     if (this.#options.schedules.length === 0) return
     this.#options.events.on('scheduleDeleted', this.#onDeleted)
     try {
       await this.#options.declare(this.#options.schedules)
     } catch (error) {
-      if (!isOutage(error) || !mayBeLate()) throw error
+      const isBusy = error instanceof TaskError && error.code === 'SCHEDULE_BUSY'
+      if (!(isBusy || isOutage(error)) || !mayBeLate()) throw error
       this.#isLate = true
     }
     if (this.#isLate || this.#options.checks) this.#supervisor.start()

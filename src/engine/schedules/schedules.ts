@@ -120,7 +120,8 @@ export class Schedules {
       checked.push({ settings: one, ticks: await ofSchedule(one, () => this.#check(one)) })
     }
     for (const { settings: one, ticks } of checked) {
-      if (await declareSchedule(this.#parts.db, one, ticks)) {
+      const written = declareSchedule(this.#parts.db, one, ticks)
+      if (await orBusy('SCHEDULE_BUSY', `schedule '${one.name}'`, written)) {
         this.#parts.events.emit('schedulesChanged', { schedule: one.name })
       }
     }

@@ -61,3 +61,28 @@ test('an app that starts while the database is away makes its schedules when it 
   await expect.poll(names).toEqual([{ name: 'daily' }])
   await app.close()
 })
+
+test('an app that starts while a transaction holds a schedule declares it when that ends', async () => {
+  const { url, schema, pool } = await prepareDatabase()
+  const first = await createApp({ connectionString: url, schema: schema.name, schedules: [daily] })
+  await first.ready()
+  await first.close()
+  const holder = await pool.connect()
+  try {
+    await holder.query('begin')
+    await holder.query('select from async_task_schedules for update')
+    const schedules = [{ ...daily, cron: '@hourly' }]
+    const app = await createApp({ connectionString: url, schema: schema.name, schedules })
+    await app.ready()
+    expect(await app.tasks.getSchedule('daily')).toMatchObject({ cron: '@daily' })
+    const declared = app.tasks.declareSchedules(schedules)
+    await expect(declared).rejects.toMatchObject({
+      code: 'SCHEDULE_BUSY',
+      message: expect.stringContaining("schedule 'daily'"),
+    })
+    await holder.query('commit')
+    await expect.poll(() => app.tasks.getSchedule('daily')).toMatchObject({ cron: '@hourly' })
+  } finally {
+    holder.release()
+  }
+})
