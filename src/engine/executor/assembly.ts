@@ -221,7 +221,10 @@ function attemptServices(
 type ListenedParts = Omit<ExecutorParts, 'loops'>
 
 /** Undefined: polling finds the same later. */
-function createListener({ listen: connection }: ExecutorOptions, parts: ListenedParts): Loop | undefined {
+function createListener(
+  { listen: connection, events }: ExecutorOptions,
+  parts: ListenedParts,
+): Loop | undefined {
   if (!connection) return undefined
   const { db, heartbeat, scheduler, wakeUp, rest, wake } = parts
   const listener: ListenerOptions = {
@@ -233,6 +236,7 @@ function createListener({ listen: connection }: ExecutorOptions, parts: Listened
     // Earlier notifications are lost: due tasks and cancels must be queried.
     async onListening() {
       rest.isListening = true
+      events.emit('listening', { isListening: true })
       wake()
       scheduler.wake()
       await heartbeat.beatOnce()
@@ -243,6 +247,7 @@ function createListener({ listen: connection }: ExecutorOptions, parts: Listened
       await listen(listener, signal, passed)
     } finally {
       rest.isListening = false
+      events.emit('listening', { isListening: false })
       // It may be in a long wait.
       if (rest.isAllowed) wakeUp.notify()
     }

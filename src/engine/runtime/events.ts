@@ -82,6 +82,8 @@ export interface TaskEventMap {
   schedulesChanged: [{ schedule: string; deleted?: boolean }]
   /** Through the API, in any process. */
   scheduleDeleted: [{ schedule: string }]
+  /** Notifications of other processes arrive from now on, or are lost. */
+  listening: [{ isListening: boolean }]
   ticked: [{ schedule: string; ticks: readonly Date[]; taskIds: readonly string[] }]
   tickFailed: [{ schedule: string; tick: Date; error: unknown }]
   ticksSkipped: [{ schedule: string; from: Date; before: Date }]

@@ -16,16 +16,22 @@ export interface DeclaredSchedulesOptions {
   readonly events: TaskEvents
   declare(schedules: readonly ScheduleOptions[]): Promise<void>
   readonly schedules: readonly ScheduleOptions[]
-  /** This process receives notifications of deletions, so it may insert missing rows again. */
+  /** This process may receive notifications of deletions. */
   readonly checks: boolean
 }
 
-/** Inserts the schedules declared in code, and again rows that vanish, but not those deleted through the API. */
+/**
+ * Inserts the schedules declared in code, and again rows that vanish, but not those deleted through the API: a row that
+ * vanishes while notifications are lost counts as deleted.
+ */
 export class DeclaredSchedules {
   readonly #options: DeclaredSchedulesOptions
   readonly #deleted = new Set<string>()
   readonly #supervisor: Supervisor
   #isLate = false
+  #isListening = false
+  /** No notification was lost since the last check. */
+  #hasReceivedAll = true
 
   constructor(options: DeclaredSchedulesOptions) {
     this.#options = options
@@ -37,6 +43,7 @@ export class DeclaredSchedules {
   async start(mayBeLate: () => boolean): Promise<void> {
     if (this.#options.schedules.length === 0) return
     this.#options.events.on('scheduleDeleted', this.#onDeleted)
+    this.#options.events.on('listening', this.#onListening)
     try {
       await this.#options.declare(this.#options.schedules)
     } catch (error) {
@@ -49,6 +56,7 @@ export class DeclaredSchedules {
 
   beginStop(): void {
     this.#options.events.off('scheduleDeleted', this.#onDeleted)
+    this.#options.events.off('listening', this.#onListening)
     void this.#supervisor.stop()
   }
 
@@ -64,10 +72,14 @@ export class DeclaredSchedules {
   }
 
   async #check(signal: AbortSignal): Promise<void> {
-    if ((await this.#findMissing()).length === 0) return
-    await pause(CONFIRM_MS, signal)
-    const missing = signal.aborted ? [] : await this.#findMissing()
-    if (missing.length > 0) await this.#options.declare(missing)
+    const vanished = await this.#findMissing()
+    if (vanished.length > 0) await pause(CONFIRM_MS, signal)
+    const wouldKnow = this.#isListening && this.#hasReceivedAll
+    this.#hasReceivedAll = this.#isListening
+    if (vanished.length === 0 || signal.aborted) return
+    const missing = await this.#findMissing()
+    if (wouldKnow) await this.#options.declare(missing)
+    else for (const { name } of missing) this.#deleted.add(name)
   }
 
   async #findMissing(): Promise<ScheduleOptions[]> {
@@ -77,6 +89,11 @@ export class DeclaredSchedules {
       expected.map(({ name }) => name),
     )
     return expected.filter(({ name }) => names.has(name))
+  }
+
+  readonly #onListening = ({ isListening }: TaskEventMap['listening'][0]): void => {
+    this.#isListening = isListening
+    if (!isListening) this.#hasReceivedAll = false
   }
 
   readonly #onDeleted = ({ schedule }: TaskEventMap['scheduleDeleted'][0]): void => {
