@@ -87,7 +87,7 @@ const CROWDED = `array(select u.task_type from unnest((select $9::text[])) as u 
 /**
  * When the next permit of each type becomes free, or the first of its keys that has none, in milliseconds of the
  * database's clock; null: none is missing. It returns when start number `max`, counted back from the last one, no longer
- * counts: one that this claim makes, or one before it.
+ * counts: one that this claim makes, or one before it. Not of keys if the claim is full: it reads the starts of each.
  */
 const NEXT_PERMITS = `(select json_object_agg(u.task_type, (
                      with recursive ${pendingKeys('rate_key', 'u.task_type')}
@@ -104,7 +104,8 @@ const NEXT_PERMITS = `(select json_object_agg(u.task_type, (
                           order by s.started_at desc
                          offset greatest(0, u.max - 1 - coalesce(made.starts, 0)) limit 1) nth on true))
                      from unnest((select $3::text[]), (select $10::int[]), (select $11::float8[])) as u (task_type, max, window_ms)
-                    where u.max is not null and u.task_type in (select task_type from locked_types))`
+                    where u.max is not null and u.task_type in (select task_type from locked_types)
+                      and (u.task_type <> all($12::text[]) or ${IS_NOT_FULL}))`
 
 /** Whether tasks are due that a claim which took none could have taken, such as locked ones. */
 const dueIsLeft = (
@@ -149,7 +150,7 @@ export function claimText(
      from (select extract(epoch from now())::float8 * 1000 as at, ${limited === 'absent' ? 'null' : WAITING} as waiting,
                   ${limited === 'claimed' ? 'array(select task_type from locked_types)' : 'null'} as "lockedTypes",
                   ${limited === 'claimed' ? `case when ${IS_NOT_FULL} then ${CROWDED} end` : 'null'} as "crowded",
-                  ${isRated ? `case when ${IS_NOT_FULL} then ${NEXT_PERMITS} end` : 'null'} as "nextPermits",
+                  ${isRated ? NEXT_PERMITS : 'null'} as "nextPermits",
                   case when ${IS_NOT_FULL}
                        then ${nextDueOf('unnest((select $3::text[])) as u (task_type)')} end as "nextDueAt",
                   ${rechecks ? `not exists (select from claimed) and ${dueIsLeft(limited)}` : 'null'} as "isDueLeft") claim

@@ -64,7 +64,7 @@ export interface LimitedClaimResult extends ClaimResult {
   readonly seen?: readonly string[]
   /**
    * Of types with a rate limit that it has looked at: when the next permit becomes free, in milliseconds of the
-   * database's clock; null: none is missing. Undefined: not read, as the claim was full.
+   * database's clock; null: none is missing. A claim that was full has not read those of types with keys.
    */
   readonly nextPermits?: Readonly<Record<string, number | null>> | undefined
 }
