@@ -127,7 +127,7 @@ interface ScheduleFields {
 
 /** A new schedule, as REST takes it. */
 export interface NewScheduleRequest extends ScheduleFields {
-  /** Unique name, 1 … 100 letters, digits, `_`, `.`, `:` or `-`. */
+  /** Unique name, 1 … 100 letters, digits, `_`, `.`, `:` or `-`, the first a letter or digit. */
   name: string
   /** Cron expression of five fields, or six with seconds first, or a nickname such as `@daily`. */
   cron: string

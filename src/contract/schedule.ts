@@ -14,7 +14,10 @@ export const MISSED_TICKS = ['skip', 'once', 'all'] as const satisfies readonly 
 
 export const scheduleName = z
   .string()
-  .regex(/^[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}$/, "must be 1 to 100 letters, digits, '_', '.', ':' or '-'")
+  .regex(
+    /^[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}$/,
+    "must be 1 to 100 letters, digits, '_', '.', ':' or '-', the first a letter or digit",
+  )
 
 const fields = {
   cron: storableText

@@ -58,7 +58,7 @@ export interface TaskRegistry {
    * Returns a function that registers the handler you pass to it. A thread handler takes no function: its module is in
    * the options.
    *
-   * @param type the type's name: 1 to 100 letters, digits, `_`, `.`, `:` or `-`
+   * @param type the type's name: 1 … 100 letters, digits, `_`, `.`, `:` or `-`, the first a letter or digit
    * @throws TaskError `INVALID_ARGUMENT` for an invalid name or option, or `DUPLICATE_TASK_TYPE` if the registry has
    *   another handler for the type
    */

@@ -43,7 +43,7 @@ export function checkType(type: unknown): void {
   if (typeof type === 'string' && TYPE_PATTERN.test(type)) return
   throw new TaskError(
     'INVALID_ARGUMENT',
-    `task type ${describeValue(type)} must be 1 to 100 letters, digits, '_', '.', ':' or '-'`,
+    `task type ${describeValue(type)} must be 1 to 100 letters, digits, '_', '.', ':' or '-', the first a letter or digit`,
   )
 }
 

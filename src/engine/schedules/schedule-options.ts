@@ -3,7 +3,7 @@ import type { ParamsOf, TaskReference } from '../definition/task-reference.ts'
 
 /** A schedule: creates a task of one type at each tick of a cron expression. */
 export type ScheduleOptions<T extends TaskReference = TaskReference> = {
-  /** 1 to 100 letters, digits, `_`, `.`, `:` or `-`. */
+  /** 1 … 100 letters, digits, `_`, `.`, `:` or `-`, the first a letter or digit. */
   name: string
   /** Cron expression of five fields, or six with seconds first, or a nickname such as `@daily`. */
   cron: string

@@ -74,6 +74,10 @@ describe('task()', () => {
     expect([...other.definitions().keys()]).toEqual(['one', 'two'])
   })
 
+  test.each(['_a', '-a', '.a', ':a'])('says of the type %j that its first character is wrong', (type) => {
+    expect(() => createTaskRegistry().task(type)(() => 1)).toThrow(/, the first a letter or digit$/)
+  })
+
   test.each(['', ' ', 'a b', '-a', '.a', 'ä', 'a/b', 'a\n', 'a\u0000', 'x'.repeat(101)])(
     'refuses the type %j',
     (type) => {

@@ -65,6 +65,7 @@ describe('createSchedule', () => {
   test.each([
     ['a name with a space', { name: 'a b' }, '/name', /letters, digits/],
     ['an empty name', { name: '' }, '/name', /letters, digits/],
+    ['a name that begins with a sign', { name: '_a' }, '/name', /, the first a letter or digit$/],
     ['a wrong cron', { cron: '61 * * * *' }, '/cron', /"61 \* \* \* \*" .* expected five fields/],
     ['a cron that never fires', { cron: '0 0 30 2 *' }, '/cron', /never fires/],
     [
