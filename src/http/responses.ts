@@ -50,17 +50,17 @@ const DESCRIPTIONS: Record<number, string> = {
   413: 'The body is too large.',
   415: 'The body is not JSON.',
   429: 'Too many requests, failures or open streams; retry after the seconds in `Retry-After`.',
-  503: 'The server cannot serve at the moment.',
+  503: 'The server cannot respond at the moment, as while the database is unreachable or the app is closing.',
 }
 
-/** Other responses of a route, as problem details. */
+/** Other responses of a route, as problem details; 503 is one of every route. */
 export function problems<const Status extends number>(...statuses: Status[]) {
   const content = { 'application/problem+json': { schema: problem } }
-  const entries = statuses.map((status) => [
+  const entries = [...statuses, 503].map((status) => [
     status,
     { description: DESCRIPTIONS[status] ?? STATUS_CODES[status], content },
   ])
-  return Object.fromEntries(entries) as Record<Status, { description: string; content: typeof content }>
+  return Object.fromEntries(entries) as Record<Status | 503, { description: string; content: typeof content }>
 }
 
 /** The prefix of the scope as this request has it: with the values of its parameters. */

@@ -48,6 +48,22 @@ test('every operation says what it does and what else it may answer', () => {
   }
 })
 
+test('every operation may find the server unavailable, and those that lock a row may find it locked', () => {
+  for (const [url, operations] of Object.entries(paths)) {
+    for (const [method, { responses }] of Object.entries(operations)) {
+      expect.soft(responses[503]?.content, `${method} ${url}`).toHaveProperty('application/problem+json')
+    }
+  }
+  const locking = Object.entries(paths).flatMap(([url, operations]) =>
+    Object.entries(operations).filter(
+      ([method]) => method !== 'get' && /\{(taskId|taskType|name)\}(?!\/run$)/.test(url),
+    ),
+  )
+  expect(locking.length).toBe(9)
+  for (const [, { summary, responses }] of locking)
+    expect.soft(responses[409]?.content, summary).toHaveProperty('application/problem+json')
+})
+
 test('the page is there, and loads nothing from elsewhere', async () => {
   const page = await server.app.inject('/docs')
   expect(page.headers['content-type']).toContain('text/html')

@@ -37,7 +37,7 @@ export const changeTaskRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> =
     response: {
       201: createdTaskAnswer,
       200: createdTaskAnswer.describe('An unfinished task has the uniqueKey: this one.'),
-      ...problems(400, 401, 403, 409, 413, 415, 503),
+      ...problems(400, 401, 403, 409, 413, 415),
     },
   }
   app.post('/tasks', { bodyLimit, schema: createSchema }, async (request, reply) => {

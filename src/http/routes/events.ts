@@ -40,7 +40,7 @@ export const eventRoutes: FastifyPluginAsyncZod<EventRoutesOptions> = async (app
         '`task`: a task as in the list, first the running ones, then every change. `deleted`: the `taskId` of a deleted ' +
           'task. `type`: a `taskType` that was paused or resumed, and `paused`; not with `createdBy`.',
       ),
-      ...problems(400, 401, 403, 429, 503),
+      ...problems(400, 401, 403, 429),
     },
   }
   app.get('/tasks/events', { ...uncompressed, schema: allSchema }, async (request, reply) => {
@@ -61,7 +61,7 @@ export const eventRoutes: FastifyPluginAsyncZod<EventRoutesOptions> = async (app
       200: events(
         '`task`: the task in detail; `step`: a step that was finished; `log`: a line of its log; `end`: the finished task.',
       ),
-      ...problems(400, 401, 403, 404, 429, 503),
+      ...problems(400, 401, 403, 404, 429),
     },
   }
   app.get('/tasks/:taskId/events', { ...uncompressed, schema: oneSchema }, async (request, reply) => {

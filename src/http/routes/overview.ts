@@ -34,7 +34,7 @@ export const overviewRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> = a
     params: taskTypePath,
     querystring: noQuery,
     body: noBody,
-    response: { 200: taskTypeAnswer, ...problems(400, 401, 403, 404, 413, 415) },
+    response: { 200: taskTypeAnswer, ...problems(400, 401, 403, 404, 409, 413, 415) },
   }
   const pauseSchema = { summary: 'Pause a task type: none of its tasks starts', ...steerSchema }
   app.post('/task-types/:taskType/pause', { schema: pauseSchema }, async (request) =>

@@ -89,7 +89,7 @@ const changeRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> = async (app
     summary: 'Change the given fields of a schedule',
     ...one,
     body: changeScheduleBody,
-    response: { 200: scheduleAnswer, ...problems(400, 401, 403, 404, 413, 415) },
+    response: { 200: scheduleAnswer, ...problems(400, 401, 403, 404, 409, 413, 415) },
   }
   app.patch('/schedules/:name', { bodyLimit, schema: changeSchema }, async (request) => {
     const { taskType, ...changes } = request.body
@@ -103,7 +103,7 @@ const changeRoutes: FastifyPluginAsyncZod<{ manager: TaskManager }> = async (app
     summary: 'Delete a schedule, but not its tasks',
     ...one,
     body: noBody,
-    response: { 204: noContent, ...problems(400, 401, 403, 404, 413, 415) },
+    response: { 204: noContent, ...problems(400, 401, 403, 404, 409, 413, 415) },
   }
   app.delete('/schedules/:name', { schema: deleteSchema }, async (request, reply) => {
     await manager.deleteSchedule(request.params.name, actorOf(request))
