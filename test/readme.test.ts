@@ -115,6 +115,17 @@ test('the Chinese one has the same code, commands and pictures', () => {
   expect(picturesOf(chinese)).toEqual(picturesOf(readme))
 })
 
+test('it names the least version of each package that an app has to install', () => {
+  const { peerDependencies, peerDependenciesMeta } = JSON.parse(read('package.json'))
+  const needed = Object.keys(peerDependencies).filter((name) => !(name in peerDependenciesMeta))
+  expect(needed.length).toBeGreaterThan(0)
+  for (const name of needed) {
+    const [least = ''] = /\d[\d.]+/.exec(peerDependencies[name]) ?? []
+    const named = `${name} ≥ ${least.replace(/\.0$/, '')}`
+    for (const text of [readme, chinese]) expect(text.replace(/\s+/g, ' ')).toContain(named)
+  }
+})
+
 test('its figures are those of the benchmark', () => {
   const benchmark = read('docs/benchmark.md')
   const figures = [...readme.matchAll(/(\d+,\d+) (?:tasks )?per second/g)].map(([, figure]) => figure)

@@ -52,7 +52,7 @@ app.post<{ Body: { item: string; price: number } }>(
           { orderId: id },
           { tx, createdBy: user.id },
         )
-        // Fails where the credit does not suffice: then there is neither an order nor a task.
+        // Fails if the credit does not suffice: then there is neither an order nor a task.
         await tx
           .update(users)
           .set({ credit: sql`${users.credit} - ${price}` })
@@ -70,7 +70,7 @@ app.post<{ Body: { item: string; price: number } }>(
 app.post('/statements', async (request, reply) => {
   const user = await findUser(request)
   if (!user) return reply.code(401).send()
-  // Who asks twice gets the task that waits or runs.
+  // While a statement waits or runs, another request returns its task.
   const options = { uniqueKey: `statement ${user.id}`, createdBy: user.id }
   const { taskId, created } = await app.tasks.createTask(writeStatement, { userId: user.id }, options)
   return reply.code(202).send({ taskId, created })

@@ -9,7 +9,7 @@ export const confirmOrder = task('confirm_order', {
   maxRetries: 5,
 })(async ({ orderId }, ctx) => {
   const confirmed = { confirmedAt: sql`now()` }
-  // The row and the step are one commit: whatever crashes, the order is confirmed exactly once.
+  // The row and the step are one commit: the order is confirmed exactly once, even after a crash.
   await ctx.step('confirm', (tx) => tx.update(orders).set(confirmed).where(eq(orders.id, orderId)), {
     tx: db,
   })

@@ -21,7 +21,7 @@ await app.register(asyncTasks, {
   tasks: [importContacts],
   authorize(request) {
     const visitor = findVisitor(request)
-    return visitor ? { id: visitor, role: 'owner' } : undefined // sees its own tasks alone
+    return visitor ? { id: visitor, role: 'owner' } : undefined // sees only its own tasks
   },
 })
 

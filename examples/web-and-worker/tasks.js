@@ -13,7 +13,7 @@ export const renderReport = task('render_report', {
   return { year, pages: 12 }
 })
 
-/** What both processes tell the plugin: they share tasks because they name one schema of one database. */
+/** Options of both processes. They share tasks because they name the same schema of the same database. */
 export const shared = {
   connectionString: process.env.DATABASE_URL,
   schema: 'jobs',

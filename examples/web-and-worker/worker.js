@@ -11,6 +11,6 @@ app.get('/ready', async (_request, reply) => {
   return reply.code(ok ? 200 : 503).send({ reasons })
 })
 
-// A stop waits for the handlers that run, up to 30 s; what they do not finish, another worker does.
+// A stop waits up to 25 s for the handlers that run. What they do not finish, another worker runs again.
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => void app.close())
 await app.listen({ port: Number(process.env.WORKER_PORT ?? 3001) })

@@ -25,7 +25,11 @@ export class AccountMethods {
     return requireObject(await this.#requester.json('GET', '/me', options))
   }
 
-  /** Logs in to the bundled server: a browser receives a session cookie, a program uses the `token`. */
+  /**
+   * Logs in to the bundled server: a browser receives a session cookie, a program uses the `token`.
+   *
+   * @throws TasksApiError `INVALID_CREDENTIALS`, `TOO_MANY_FAILURES`, `TOO_MANY_LOGINS`
+   */
   async login(credentials: Credentials, options?: CallOptions): Promise<SessionView> {
     return requireObject(await this.#requester.json('POST', '/auth/login', { ...options, body: credentials }))
   }
@@ -40,13 +44,17 @@ export class AccountMethods {
     return requireObject<{ user: UserView }>(await this.#requester.json('GET', '/auth/me', options)).user
   }
 
-  /** Of the bundled server, for admins: the user whose id a task's `createdBy` is. @throws TasksApiError `USER_NOT_FOUND` */
+  /** The user of the bundled server whose id a task's `createdBy` is. @throws TasksApiError `USER_NOT_FOUND` */
   async getUser(userId: string, options?: CallOptions): Promise<UserView> {
     const path = `/auth/users/${encodeURIComponent(userId)}`
     return requireObject<{ user: UserView }>(await this.#requester.json('GET', path, options)).user
   }
 
-  /** Changes the caller's own password in the bundled server. @throws TasksApiError `WRONG_PASSWORD`, `WEAK_PASSWORD` */
+  /**
+   * Changes the caller's own password in the bundled server, and ends the caller's other sessions.
+   *
+   * @throws TasksApiError `WRONG_PASSWORD`, `WEAK_PASSWORD`, `TOO_MANY_FAILURES`
+   */
   async changePassword(change: PasswordChange, options?: CallOptions): Promise<void> {
     await this.#requester.json('POST', '/auth/password', { ...options, body: change })
   }
@@ -71,12 +79,17 @@ export class AccountMethods {
     return decodeUsers(await this.#requester.json('GET', '/auth/users', options)).users
   }
 
-  /** Adds a user to the bundled server, for admins. @throws TasksApiError `USERNAME_TAKEN`, `WEAK_PASSWORD` */
+  /** Adds a user to the bundled server, for admins. @throws TasksApiError `USERNAME_TAKEN`, `WEAK_PASSWORD`, `TOO_MANY_USERS` */
   async createUser(user: NewUser, options?: CallOptions): Promise<AccountView> {
     return decodeUser(await this.#requester.json('POST', '/auth/users', { ...options, body: user })).user
   }
 
-  /** Changes a user of the bundled server, for admins. @throws TasksApiError `USER_NOT_FOUND`, `LAST_ADMIN`, `WEAK_PASSWORD` */
+  /**
+   * Changes a user of the bundled server, for admins.
+   *
+   * @throws TasksApiError `USER_NOT_FOUND`, `USERNAME_TAKEN`, `WEAK_PASSWORD`, `LAST_ADMIN`, or `MANAGED_USER` for the name,
+   *   role or state of the user of `ADMIN_USERNAME`
+   */
   async changeUser(userId: string, change: UserChange, options?: CallOptions): Promise<AccountView> {
     const path = `/auth/users/${encodeURIComponent(userId)}`
     return decodeUser(await this.#requester.json('PATCH', path, { ...options, body: change })).user

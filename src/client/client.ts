@@ -157,7 +157,7 @@ export class TasksClient<Handlers = unknown> extends FleetMethods {
     return decodeSchedule(await this.#post('/schedules', { ...options, body: schedule }))
   }
 
-  /** Changes the given fields. @throws TasksApiError `SCHEDULE_NOT_FOUND`, `UNKNOWN_TASK_TYPE`, `INVALID_PARAMS` */
+  /** Changes the given fields. @throws TasksApiError `SCHEDULE_NOT_FOUND`, `UNKNOWN_TASK_TYPE`, `INVALID_PARAMS`, `SCHEDULE_BUSY` */
   async changeSchedule(
     name: string,
     change: ScheduleChangeRequest,
@@ -167,7 +167,7 @@ export class TasksClient<Handlers = unknown> extends FleetMethods {
     return decodeSchedule(response)
   }
 
-  /** Deletes a schedule, but not its tasks. @throws TasksApiError `SCHEDULE_NOT_FOUND` */
+  /** Deletes a schedule, but not its tasks. @throws TasksApiError `SCHEDULE_NOT_FOUND`, `SCHEDULE_BUSY` */
   async deleteSchedule(name: string, options?: CallOptions): Promise<void> {
     await this.#requester.json('DELETE', schedulePath(name), options)
   }

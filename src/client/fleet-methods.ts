@@ -79,14 +79,14 @@ export class FleetMethods extends AccountMethods {
     return decodeTypes(await this.#requester.json('GET', '/task-types', options)).taskTypes
   }
 
-  /** Pauses a type: none of its tasks starts; running ones continue. @throws TasksApiError `UNKNOWN_TASK_TYPE` */
+  /** Pauses a type: none of its tasks starts; running ones continue. @throws TasksApiError `UNKNOWN_TASK_TYPE`, `TASK_TYPE_BUSY` */
   async pauseTaskType(taskType: string, options?: CallOptions): Promise<TaskTypeView> {
     return decodeType(
       await this.#requester.json('POST', `/task-types/${encodeURIComponent(taskType)}/pause`, options),
     )
   }
 
-  /** Ends a pause. @throws TasksApiError `UNKNOWN_TASK_TYPE` */
+  /** Ends a pause. @throws TasksApiError `UNKNOWN_TASK_TYPE`, `TASK_TYPE_BUSY` */
   async resumeTaskType(taskType: string, options?: CallOptions): Promise<TaskTypeView> {
     return decodeType(
       await this.#requester.json('POST', `/task-types/${encodeURIComponent(taskType)}/resume`, options),

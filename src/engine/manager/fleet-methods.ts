@@ -118,7 +118,8 @@ export class FleetMethods {
   /**
    * Pauses a type in all processes. Once this resolves, none of its tasks starts; running ones continue.
    *
-   * @throws TaskError `UNKNOWN_TASK_TYPE` if neither this app nor any executor has registered the type
+   * @throws TaskError `UNKNOWN_TASK_TYPE` if neither this app nor any executor has registered the type, or `TASK_TYPE_BUSY`
+   *   if an open transaction holds the type's row for longer than 0.7 s
    */
   async pauseTaskType(taskType: string, options: ActorOptions = {}): Promise<TaskTypeView> {
     const actor = actorOf('pause options', options)
@@ -127,7 +128,7 @@ export class FleetMethods {
     )
   }
 
-  /** Ends a pause. @throws TaskError `UNKNOWN_TASK_TYPE` */
+  /** Ends a pause. @throws TaskError `UNKNOWN_TASK_TYPE`, `TASK_TYPE_BUSY` as `pauseTaskType` */
   async resumeTaskType(taskType: string, options: ActorOptions = {}): Promise<TaskTypeView> {
     const actor = actorOf('resume options', options)
     return this.#parts.audit.run({ actor, action: 'type.resume', subject: taskType }, (change) =>
@@ -171,7 +172,8 @@ export class FleetMethods {
   /**
    * Changes the given fields. If the expression, time zone or `enabled` changes, the next tick is the first one from now.
    *
-   * @throws TaskError `SCHEDULE_NOT_FOUND`, `UNKNOWN_TASK_TYPE`, `INVALID_PARAMS`, `INVALID_ARGUMENT`
+   * @throws TaskError `SCHEDULE_NOT_FOUND`, `UNKNOWN_TASK_TYPE`, `INVALID_PARAMS`, `INVALID_ARGUMENT`, or `SCHEDULE_BUSY` if
+   *   an open transaction holds its row for longer than 0.7 s
    */
   async updateSchedule<const T extends TaskReference>(
     name: string,
@@ -184,7 +186,7 @@ export class FleetMethods {
     )
   }
 
-  /** Deletes a schedule, but not its tasks. @throws TaskError `SCHEDULE_NOT_FOUND` */
+  /** Deletes a schedule, but not its tasks. @throws TaskError `SCHEDULE_NOT_FOUND`, `SCHEDULE_BUSY` as `updateSchedule` */
   async deleteSchedule(name: string, options: ActorOptions = {}): Promise<void> {
     const actor = actorOf('schedule options', options)
     return this.#parts.audit.run({ actor, action: 'schedule.delete', subject: name }, (change) =>

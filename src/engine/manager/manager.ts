@@ -204,7 +204,8 @@ export class TaskManager extends ChangeMethods {
 
   /**
    * Follows a task, also one that another process runs, until it has ended: `task` with the task at the start and after each
-   * change, `log` with each line of its log, at last `end`. `for await` frees everything when it is left, as `return` does.
+   * change, `log` with each line of its log, `step` with each step, at last `end`. Leaving a `for await`, or `return`, frees
+   * everything.
    *
    * @throws TaskError from the iterator: `TASK_NOT_FOUND` (also if it is deleted), `SHUTTING_DOWN`; and at once
    *   `INVALID_ARGUMENT`, and `NOT_READY` before the app is ready, if this process has an executor
