@@ -6,6 +6,7 @@ import { ENGINE_TABLES } from '../../../engine/store/tables.ts'
 import { migrateCommandFor } from '../../migrate-command.ts'
 import { type Illness, illness } from '../illness.ts'
 import { type Check, duration, listed, type Patient } from '../patient.ts'
+import { findOldestProcess } from '../store/fleet.ts'
 import { findSource } from '../store/server.ts'
 import { type IndexState, mayUseSchema, readIndexes, readTables, type TableState } from '../store/tables.ts'
 import { resetRemedies } from './server.ts'
@@ -139,8 +140,9 @@ const MANY_DEAD_ROWS = 100_000
 const LONG_WITHOUT_VACUUM_SECONDS = 600
 
 export const checkStorage: Check = async (patient) => {
-  const { pool, schema, facts } = patient
+  const { pool, db, schema, facts } = patient
   const tables = await readTables(pool, schema, TABLES)
+  const oldestProcess = await findOldestProcess(db)
   const isOff = facts.autovacuum === 'off'
   return [
     ...tables
@@ -151,7 +153,7 @@ export const checkStorage: Check = async (patient) => {
       : []),
     ...(facts.trackCounts === 'off' ? [await notCounted(patient)] : []),
     ...tables.filter(({ autovacuum }) => !autovacuum).map((table) => vacuumOff(table, schema.quoted)),
-    ...tables.filter(isBloated).map((table) => bloat(table, schema.quoted)),
+    ...tables.filter((table) => isBloated(table, oldestProcess)).map((table) => bloat(table, schema.quoted)),
   ]
 }
 
@@ -181,9 +183,14 @@ function vacuumOff({ name }: TableState, schema: string): Illness {
   )
 }
 
-function isBloated({ deadRows, liveRows, vacuumedSeconds }: TableState): boolean {
+/** To a table that was never vacuumed, autovacuum may not have come since the first process started. */
+function isBloated(
+  { deadRows, liveRows, vacuumedSeconds, autovacuum }: TableState,
+  oldestProcess: number | null,
+): boolean {
   if (deadRows < MANY_DEAD_ROWS || deadRows < liveRows) return false
-  return (vacuumedSeconds ?? Number.POSITIVE_INFINITY) > LONG_WITHOUT_VACUUM_SECONDS
+  const since = vacuumedSeconds ?? (autovacuum ? oldestProcess : null)
+  return (since ?? Number.POSITIVE_INFINITY) > LONG_WITHOUT_VACUUM_SECONDS
 }
 
 function bloat({ name, deadRows, liveRows, vacuumedSeconds }: TableState, schema: string): Illness {

@@ -31,6 +31,13 @@ export function findDeserted(db: Database): Promise<{ readonly taskId: string }[
   return query(db, DESERTED, [])
 }
 
+const OLDEST_PROCESS = `select extract(epoch from now() - min(started_at))::float8 as seconds from ${EXECUTORS}`
+
+/** How long ago the first of the processes started; null: there is none. */
+export async function findOldestProcess(db: Database): Promise<number | null> {
+  return (await query<{ seconds: number | null }>(db, OLDEST_PROCESS, []))[0]?.seconds ?? null
+}
+
 const WAITING_CANCELS = `select task_id as "taskId", extract(epoch from now() - requested_at)::float8 as seconds
      from ${CANCEL_REQUESTS}
     where requested_at < now() - interval '1 minute'
