@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { createInterface } from 'node:readline/promises'
 import { Writable } from 'node:stream'
 import { TaskError } from '../engine/definition/errors.ts'
@@ -33,9 +34,19 @@ async function ask(
 ): Promise<string> {
   const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() })
   const terminal = createInterface({ input, output: nowhere, terminal: true })
+  // While a line is read, the terminal sends no signal of its own.
+  terminal.on('SIGINT', () => process.kill(process.pid, 'SIGINT'))
+  const closed = once(terminal, 'close').then(() => {
+    throw new TaskError('INVALID_ARGUMENT', 'no password was given')
+  })
   show(question)
   try {
-    return await terminal.question('', { signal })
+    // What was asked is refused for the end of the input too, but by Node 24 alone.
+    const answered = terminal.question('', { signal }).catch((error: unknown) => {
+      if (signal.aborted) throw error
+      return closed
+    })
+    return await Promise.race([answered, closed])
   } finally {
     terminal.close()
     show('\n')

@@ -1,5 +1,5 @@
 import { PassThrough } from 'node:stream'
-import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { readNewPassword } from '../../src/cli/read-password.ts'
 import { type BundledServer, logIn, postLogin, startBundledServer, VIEWER } from '../http/bundled-server.ts'
 import { createTestDatabase } from '../support/database.ts'
@@ -128,6 +128,23 @@ describe('on a terminal', () => {
     const password = readNewPassword(input, show, new AbortController().signal)
     return { password: await password.catch((error: Error) => error.message), shown }
   }
+
+  test('the end of the input is no password, and an interrupt is one of the process', async () => {
+    const type = async (key: string, interrupted = new AbortController()) => {
+      const input = Object.assign(new PassThrough(), { isTTY: true })
+      const kill = vi.spyOn(process, 'kill').mockImplementation((_pid, signal) => {
+        interrupted.abort(signal)
+        return true
+      })
+      onTestFinished(() => kill.mockRestore())
+      const password = readNewPassword(input, () => setImmediate(() => input.write(key)), interrupted.signal)
+      return password.catch((error: Error) => error.message)
+    }
+    expect(await type('\u0004')).toBe('no password was given')
+    const interrupted = new AbortController()
+    await type('\u0003', interrupted)
+    expect(interrupted.signal.reason).toBe('SIGINT')
+  })
 
   test('the password is asked for twice, and not shown', async () => {
     expect(await ask(PASSWORD, PASSWORD)).toEqual({
