@@ -48,6 +48,18 @@ export function mergeLines(...parts: readonly (readonly TaskLogLine[])[]): TaskL
   return [...byId.values()].sort((a, b) => a.id - b.id)
 }
 
+/** As many of each level as the page keeps in all: what joins does not push out lines of a level that is shown alone. */
+export function newestOfEachLevel(lines: readonly TaskLogLine[]): readonly TaskLogLine[] {
+  if (lines.length <= MAX_LINES) return lines
+  const counts = new Map<LogLevel, number>()
+  const isKept = ({ level }: TaskLogLine) => {
+    const count = (counts.get(level) ?? 0) + 1
+    counts.set(level, count)
+    return count <= MAX_LINES
+  }
+  return lines.toReversed().filter(isKept).reverse()
+}
+
 /** Everything, oldest first, as a text file. */
 export async function downloadLog(taskId: string): Promise<void> {
   const parts: string[] = []

@@ -32,6 +32,7 @@ export function Log({ task, feed, lineId }: Props) {
   const log = useLogWindow({ taskId, level, ...feed, canGrow, startAt: lineId })
   const found = useLogSearch(taskId, level, search.trim())
   const lines = found?.found ?? log.lines
+  const isEmpty = level === '' && log.total === 0
   const follow = (follows: boolean) => {
     if (follows && log.hasNewer) void log.goTo(undefined)
     setFollowing(follows)
@@ -48,7 +49,7 @@ export function Log({ task, feed, lineId }: Props) {
           {text.log.wrap}
         </button>
         {canGrow && <FollowButton isFollowing={isFollowing} onFollow={follow} />}
-        <DownloadButton taskId={taskId} isEmpty={log.total === 0} />
+        <DownloadButton taskId={taskId} isEmpty={isEmpty} />
       </div>
       {found && <SearchState search={found} />}
       <LogLines
@@ -64,7 +65,7 @@ export function Log({ task, feed, lineId }: Props) {
       >
         {lines.length === 0 && !log.isLoading && !found?.isSearching && (
           <p className="muted log-empty">
-            {log.lines.length > 0 ? text.log.nothing : canGrow ? text.log.empty : text.log.none}
+            {isEmpty ? (canGrow ? text.log.empty : text.log.none) : text.log.nothing}
           </p>
         )}
       </LogLines>

@@ -12,7 +12,7 @@ import { client } from '../../client.ts'
 import { every, queryClient } from '../../state/queries.ts'
 import { useChanges, useEndedTask } from '../../state/server-state.tsx'
 import { useVisible } from '../../state/use-visible.ts'
-import { MAX_LINES, readEnd } from './lines.ts'
+import { newestOfEachLevel, readEnd } from './lines.ts'
 
 /** Lines join the page in batches: a handler may log thousands a second. */
 const BATCH_MS = 100
@@ -90,7 +90,7 @@ function useTaskStream(
   const isVisible = useVisible()
   const [fresh, addLines] = useReducer(
     (before: readonly TaskLogLine[], lines: readonly TaskLogLine[]) =>
-      [...before, ...lines].slice(-MAX_LINES),
+      newestOfEachLevel([...before, ...lines]),
     [],
   )
   const lastId = useRef<number>(undefined)
