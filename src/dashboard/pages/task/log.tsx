@@ -41,7 +41,7 @@ export function Log({ task, feed, lineId }: Props) {
     <section className="card log-card">
       <div className="card-head log-head">
         <h2>{text.log.title}</h2>
-        <span className="muted small num">{text.log.lines(lines.length, found?.total || log.total)}</span>
+        <span className="muted small num">{text.log.lines(lines.length, found?.total ?? log.total)}</span>
         <span className="spacer" />
         <LogFilter level={level} onLevel={setLevel} search={search} onSearch={setSearch} />
         <Jump log={log} taskId={taskId} onFollow={follow} />
@@ -51,7 +51,7 @@ export function Log({ task, feed, lineId }: Props) {
         {canGrow && <FollowButton isFollowing={isFollowing} onFollow={follow} />}
         <DownloadButton taskId={taskId} isEmpty={isEmpty} />
       </div>
-      {found && <SearchState search={found} />}
+      {found && <SearchState search={found} ofLog={log.total} />}
       <LogLines
         key={found ? 'found' : 'log'}
         taskId={taskId}
@@ -63,7 +63,7 @@ export function Log({ task, feed, lineId }: Props) {
         onOlder={found || !log.hasOlder ? undefined : () => void log.loadOlder()}
         onNewer={found || !log.hasNewer ? undefined : () => void log.loadNewer()}
       >
-        {lines.length === 0 && !log.isLoading && !found?.isSearching && (
+        {lines.length === 0 && !log.isLoading && !found?.isSearching && !found?.goOn && (
           <p className="muted log-empty">
             {isEmpty ? (canGrow ? text.log.empty : text.log.none) : text.log.nothing}
           </p>
@@ -178,9 +178,9 @@ function Jump({ log, taskId, onFollow }: { log: LogWindow; taskId: string; onFol
 }
 
 /** How much of the log the search has seen, and the way to the rest. */
-function SearchState({ search }: { search: LogSearch }) {
+function SearchState({ search, ofLog }: { search: LogSearch; ofLog: number }) {
   const text = useText()
-  const { searched, total, isSearching, goOn } = search
+  const { searched, total = ofLog, isSearching, goOn } = search
   return (
     <div className="log-search" role="status">
       <span>{isSearching ? text.log.searching : text.log.searched(Math.min(searched, total), total)}</span>

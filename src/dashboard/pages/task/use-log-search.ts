@@ -12,19 +12,17 @@ export interface LogSearch {
   readonly found: readonly TaskLogLine[]
   /** Lines looked through so far, newest first. */
   readonly searched: number
-  readonly total: number
+  /** Undefined: not counted yet. */
+  readonly total: number | undefined
   readonly isSearching: boolean
-  /** Goes on from where it has stopped, with a page of matches; undefined: all were looked through. */
+  /** Goes on from where it has stopped, with a page of matches or a failure; undefined: all were looked through. */
   readonly goOn: (() => void) | undefined
 }
 
-interface State {
+interface State extends Omit<LogSearch, 'goOn'> {
   readonly key: string
-  readonly found: readonly TaskLogLine[]
-  readonly searched: number
-  readonly total: number
-  readonly isSearching: boolean
-  readonly nextId: number | null
+  /** Undefined: at the newest line; null: nowhere. */
+  readonly nextId: number | null | undefined
 }
 
 /** The server searches the whole log, newest first; it stops at a page of matches. */
@@ -51,19 +49,24 @@ export function useLogSearch(taskId: string, level: LogLevel | '', wanted: strin
       const position = nextId === undefined || nextId === null ? {} : { beforeId: nextId }
       const page = await attempt(() => client.listLogs(taskId, { ...query, ...position }, { signal }))
       if (signal.aborted) return
-      found = mergeLines(page?.logs ?? [], found)
-      searched += page?.searched ?? 0
-      total ??= page?.total
-      nextId = page?.nextId ?? null
-      const isOver = nextId === null || found.length - start >= PAGE_SIZE
-      setState({ key, found, searched, total: total ?? searched, isSearching: !isOver, nextId })
+      if (page) {
+        found = mergeLines(page.logs, found)
+        searched += page.searched ?? 0
+        total ??= page.total
+        nextId = page.nextId ?? null
+      }
+      const isOver = !page || nextId === null || found.length - start >= PAGE_SIZE
+      setState({ key, found, searched, total, isSearching: !isOver, nextId })
       if (isOver) return
     }
   }
   const begin = (before: State | undefined) => {
     running.current?.abort()
-    running.current = new AbortController()
-    void search(before, running.current.signal)
+    const aborter = new AbortController()
+    running.current = aborter
+    search(before, aborter.signal).catch((error: unknown) => {
+      if (!aborter.signal.aborted) throw error
+    })
   }
   // biome-ignore lint/correctness/useExhaustiveDependencies: the key names all that is searched
   useEffect(() => {
@@ -74,7 +77,8 @@ export function useLogSearch(taskId: string, level: LogLevel | '', wanted: strin
     }
   }, [key])
   if (wanted === '') return undefined
-  if (state?.key !== key) return { found: [], searched: 0, total: 0, isSearching: true, goOn: undefined }
+  if (state?.key !== key)
+    return { found: [], searched: 0, total: undefined, isSearching: true, goOn: undefined }
   const { isSearching, nextId } = state
   return { ...state, goOn: isSearching || nextId === null ? undefined : () => begin(state) }
 }
