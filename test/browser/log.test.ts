@@ -88,3 +88,28 @@ test('a search that gives way to another one leaves no error', async () => {
   await page.unrouteAll({ behavior: 'ignoreErrors' })
   expect(browser.misdeeds).toEqual([])
 })
+
+test('a jump in the log leaves the search', async () => {
+  await openEnded()
+  await searchField().fill('row 5:')
+  await line('row 5:').waitFor()
+  await page.getByText('Jump', { exact: true }).click()
+  await button('Start').click()
+  await line('row 1:').waitFor()
+  expect(await searchField().inputValue()).toBe('')
+})
+
+test('a line that was found is among its neighbours when the search is cleared', async () => {
+  await openEnded()
+  await searchField().fill('row 5:')
+  await line('row 5:').getByRole('link').click()
+  await page.locator('.line.is-marked', { hasText: 'row 5:' }).waitFor()
+  await searchField().fill('')
+  await line('row 6:').waitFor()
+  const isInSight = () =>
+    page.locator('.line.is-marked').evaluate((line) => {
+      const [at, box] = [line, line.closest('.log')].map((one) => one?.getBoundingClientRect())
+      return at !== undefined && box !== undefined && at.top > box.top - 1 && at.bottom < box.bottom + 1
+    })
+  await expect.poll(isInSight).toBe(true)
+})

@@ -37,14 +37,22 @@ export function Log({ task, feed, lineId }: Props) {
     if (follows && log.hasNewer) void log.goTo(undefined)
     setFollowing(follows)
   }
+  const searchFor = (words: string) => {
+    setSearch(words)
+    if (words.trim() === '' && isElsewhere(log, lineId)) void log.goTo(lineId)
+  }
+  const jump = (follows: boolean) => {
+    setSearch('')
+    follow(follows)
+  }
   return (
     <section className="card log-card">
       <div className="card-head log-head">
         <h2>{text.log.title}</h2>
         <span className="muted small num">{text.log.lines(lines.length, found?.total ?? log.total)}</span>
         <span className="spacer" />
-        <LogFilter level={level} onLevel={setLevel} search={search} onSearch={setSearch} />
-        <Jump log={log} taskId={taskId} onFollow={follow} />
+        <LogFilter level={level} onLevel={setLevel} search={search} onSearch={searchFor} />
+        <Jump log={log} taskId={taskId} onFollow={jump} />
         <button type="button" className="toggle" aria-pressed={wraps} onClick={() => setWraps(!wraps)}>
           {text.log.wrap}
         </button>
@@ -72,6 +80,10 @@ export function Log({ task, feed, lineId }: Props) {
     </section>
   )
 }
+
+/** One went to a line from a search: without the search it is shown among its neighbours. */
+const isElsewhere = ({ lines }: LogWindow, lineId: number | undefined) =>
+  lineId !== undefined && !lines.some(({ id }) => id === lineId)
 
 function FollowButton({ isFollowing, onFollow }: { isFollowing: boolean; onFollow: Follow }) {
   const text = useText()
