@@ -125,3 +125,11 @@ test('at no width anything is cut off', async () => {
     expect(await findLayoutFaults(page), `${width} px`).toEqual([])
   }
 })
+
+test('a pause after a space does not take the space away', async () => {
+  await visit('?view=tasks')
+  await page.getByLabel('Search').pressSequentially('invoice:INV ')
+  await expect.poll(() => params().get('param')).toBe('invoice:INV')
+  await page.keyboard.type('17')
+  await expect.poll(() => params().get('param')).toBe('invoice:INV 17')
+})

@@ -1,5 +1,5 @@
 import { useQuery } from '@tanstack/react-query'
-import { useEffect, useId, useState } from 'react'
+import { useEffect, useId, useRef, useState } from 'react'
 import { client } from '../../client.ts'
 import { Name } from '../../components/foreign.tsx'
 import { Icon } from '../../components/icon.tsx'
@@ -158,13 +158,15 @@ function SortField(props: { value: TaskSort; onChange: (sort: TaskSort | undefin
 function SearchField({ value, onChange }: { value: string; onChange: (value: string) => void }) {
   const text = useText()
   const [typed, setTyped] = useState(value)
-  // The URL may change by other ways: back, a link, "clear".
-  useEffect(() => setTyped(value), [value])
+  const latest = useRef(onChange)
+  latest.current = onChange
+  // The URL may change by other ways: back, a link, "clear". A space is kept: another word may follow it.
+  useEffect(() => setTyped((before) => (before.trim() === value ? before : value)), [value])
   useEffect(() => {
     if (typed.trim() === value) return
-    const timer = setTimeout(() => onChange(typed.trim()), TYPING_MS)
+    const timer = setTimeout(() => latest.current(typed.trim()), TYPING_MS)
     return () => clearTimeout(timer)
-  })
+  }, [typed, value])
   return (
     <div className="search-field">
       <Icon name="search" />
