@@ -1,5 +1,6 @@
 import type { Page } from 'playwright-core'
 import { expect, test } from 'vitest'
+import { createTaskRegistry } from '../../src/engine/definition/registry.ts'
 import { SEARCH_WINDOW } from '../../src/engine/store/search.ts'
 import type { TestDatabase } from '../support/database.ts'
 import type { PageServer } from './admin-page.ts'
@@ -8,6 +9,8 @@ import { findLayoutFaults } from './layout.ts'
 import { useAdminPage } from './use-admin-page.ts'
 import type { WatchedBrowser } from './watched-browser.ts'
 
+const { task } = createTaskRegistry()
+
 let server: PageServer
 let browser: WatchedBrowser
 let page: Page
@@ -15,7 +18,7 @@ let database: TestDatabase
 
 useAdminPage(
   {
-    tasks: createDemoTasks(),
+    tasks: [...createDemoTasks(), task('mail:send')(() => {})],
     async prepare({ app: { tasks } }) {
       const created = await tasks.createTasks(
         [17, 18, 19].map((n) => ({
@@ -132,4 +135,16 @@ test('a pause after a space does not take the space away', async () => {
   await expect.poll(() => params().get('param')).toBe('invoice:INV')
   await page.keyboard.type('17')
   await expect.poll(() => params().get('param')).toBe('invoice:INV 17')
+})
+
+test('a type with a colon in its name is found by it, in the field and in the commands', async () => {
+  await visit('?view=tasks')
+  await page.getByLabel('Search').fill('MAIL:se')
+  await expect.poll(() => params().get('q')).toBe('MAIL:se')
+  await page.keyboard.press('ControlOrMeta+k')
+  const palette = page.getByRole('dialog', { name: 'Commands' })
+  await palette.getByRole('combobox').fill('mail:send')
+  await palette.getByText('Search tasks for mail:send').click()
+  await expect.poll(() => params().get('q')).toBe('mail:send')
+  expect(params().get('param')).toBeNull()
 })

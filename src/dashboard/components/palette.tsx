@@ -6,6 +6,7 @@ import type { Dictionary } from '../i18n/en.ts'
 import { useText } from '../i18n/text.ts'
 import { zoneName } from '../i18n/time.ts'
 import { visible } from '../i18n/visible.ts'
+import { readTyped } from '../requests.ts'
 import { chooseLanguage, chooseTheme, chooseZone, language, THEMES, zone } from '../state/preferences.ts'
 import { typesQuery } from '../state/queries.ts'
 import { go, type Query } from '../state/route.ts'
@@ -26,7 +27,7 @@ export function Palette({ onClose, onHelp }: { onClose: () => void; onHelp: () =
   const [here] = useState(listButtons)
   const pages = usePages()
   const settings = useSettings(onHelp)
-  const types = useQuery(typesQuery).data ?? []
+  const types = useQuery(typesQuery).data?.map(({ taskType }) => taskType) ?? []
   const choose = (run: () => void) => {
     // The focus is back where it was before anything else happens.
     flushSync(onClose)
@@ -35,10 +36,7 @@ export function Palette({ onClose, onHelp }: { onClose: () => void; onHelp: () =
   const groups: [title: string, entries: readonly Entry[]][] = [
     [text.palette.here, here],
     [text.palette.pages, pages],
-    [
-      text.palette.types,
-      types.map(({ taskType }) => toEntry(visible(taskType), { view: 'types', type: taskType })),
-    ],
+    [text.palette.types, types.map((type) => toEntry(visible(type), { view: 'types', type }))],
     [text.palette.settings, settings],
   ]
   const wanted = typed.trim().toLowerCase()
@@ -61,7 +59,11 @@ export function Palette({ onClose, onHelp }: { onClose: () => void; onHelp: () =
             />
           ))}
           {wanted !== '' && (
-            <Group title={text.palette.tasks} entries={toTasks(typed.trim(), text)} onChoose={choose} />
+            <Group
+              title={text.palette.tasks}
+              entries={toTasks(typed.trim(), types, text)}
+              onChoose={choose}
+            />
           )}
         </Command.List>
       </Command>
@@ -84,13 +86,12 @@ function Group(props: { title: string; entries: readonly Entry[]; onChoose: (run
 }
 
 /** A task by its id, and all that match. */
-function toTasks(typed: string, text: Dictionary): readonly Entry[] {
+function toTasks(typed: string, types: readonly string[], text: Dictionary): readonly Entry[] {
   const isId = /^task_\w{8,45}$/.test(typed)
-  const isParam = /^[^:\s]{1,100}:./.test(typed)
   const words = visible(typed)
   const search = toEntry(text.palette.searchFor(words), {
     view: 'tasks',
-    [isParam ? 'param' : 'q']: typed.slice(0, 100),
+    ...readTyped(typed.slice(0, 100), types),
   })
   return isId ? [toEntry(text.palette.openTask(words), { task: typed }), search] : [search]
 }

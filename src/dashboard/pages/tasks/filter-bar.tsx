@@ -6,7 +6,7 @@ import { Icon } from '../../components/icon.tsx'
 import { InstantInput } from '../../components/instant-input.tsx'
 import { useText } from '../../i18n/text.ts'
 import { visible } from '../../i18n/visible.ts'
-import type { TaskFilter } from '../../requests.ts'
+import { readTyped, type TaskFilter } from '../../requests.ts'
 import { serverNow } from '../../state/clock.ts'
 import { zone } from '../../state/preferences.ts'
 import { typesQuery } from '../../state/queries.ts'
@@ -93,12 +93,6 @@ function Chips({ filter, onChange }: { filter: TaskFilter; onChange: (part: Task
       )}
     </>
   )
-}
-
-/** A name and a value are a param, unless a type has a colon in its name. */
-function readTyped(typed: string, types: readonly string[]): Pick<TaskFilter, 'q' | 'param'> {
-  const isParam = /^[^:\s]{1,100}:./.test(typed) && !types.some((type) => type.includes(typed))
-  return isParam ? { q: undefined, param: typed } : { q: typed || undefined, param: undefined }
 }
 
 function MoreFilters(props: { filter: TaskFilter; onChange: (part: TaskFilter) => void }) {
