@@ -80,6 +80,19 @@ test('all of the list is done by keys', async () => {
   await press('Escape')
 })
 
+test('a filter that is changed on a later page has no newer page', async () => {
+  await visit('?status=pending')
+  const newer = page.getByRole('button', { name: 'Newer', exact: true })
+  await rows().first().waitFor()
+  await press('l')
+  await expect.poll(() => newer.isEnabled()).toBe(true)
+  await page.getByLabel('Type', { exact: true }).selectOption('send_invoice')
+  await expect.poll(() => rows().count()).toBe(PER_PAGE)
+  expect(await newer.isEnabled()).toBe(false)
+  await press('l')
+  await expect.poll(() => newer.isEnabled()).toBe(true)
+})
+
 test('the commands lead to pages, types, actions and tasks', async () => {
   const { tasks } = await server.app.tasks.listTasks({ status: ['pending'], pageSize: 1 })
   const taskId = tasks[0]?.taskId ?? ''

@@ -22,8 +22,9 @@ const TYPING_MS = 250
 export function FilterBar({ filter }: { filter: TaskFilter }) {
   const text = useText()
   const [isOpen, setOpen] = useState(false)
+  // Without the way back: the pages before were those of another filter.
   const change = (part: { [K in keyof TaskFilter]?: TaskFilter[K] | undefined }) =>
-    go(toQuery({ ...filter, ...part } as TaskFilter), { replace: true })
+    go(toQuery({ ...filter, ...part } as TaskFilter), { replace: true, state: {} })
   const { status: _tab, ...others } = filter
   const isFiltered = Object.keys(others).length > 0
   const types = useQuery(typesQuery).data?.map(({ taskType }) => taskType) ?? []
