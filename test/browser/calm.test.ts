@@ -126,6 +126,35 @@ test('a cancel of pending tasks is taken back: they are due when they were', asy
   expect(await server.app.tasks.getTask(taskId)).toMatchObject({ status: 'pending', runAt })
 })
 
+async function cancelRows(...taskIds: readonly string[]): Promise<void> {
+  for (const taskId of taskIds) await page.locator(`tr[data-task="${taskId}"] input`).check()
+  await button('Cancel').click()
+  await page
+    .getByRole('dialog')
+    .getByRole('button', { name: /^Cancel \d/ })
+    .click()
+  await page.locator('.bulk').waitFor({ state: 'detached' })
+}
+
+test('the key takes back the latest of several cancels', async () => {
+  const [last = '', second = '', first = ''] = await create(3)
+  await visit('?view=tasks')
+  await cancelRows(first, second)
+  await cancelRows(last)
+  await page.keyboard.press('u')
+  await page.getByText('1 task pending again').waitFor()
+  const read = await Promise.all([first, second, last].map((one) => server.app.tasks.getTask(one)))
+  expect(read.map((task) => task?.status)).toEqual(['cancelled', 'cancelled', 'pending'])
+})
+
+test('each of several cancels has its undo', async () => {
+  const [last = '', first = ''] = await create(2)
+  await visit('?view=tasks')
+  await cancelRows(first)
+  await cancelRows(last)
+  await expect.poll(() => button('Undo').count()).toBe(2)
+})
+
 test('a handler that was told to stop does not go on, so its cancel has no undo', async () => {
   const { taskId } = await server.app.tasks.createTask('watch_inbox', {})
   await visit('?status=running')

@@ -136,8 +136,8 @@ function listButtons(): readonly Entry[] {
   const buttons = [...document.querySelectorAll<HTMLElement>('[aria-keyshortcuts]')]
   return buttons
     .filter((button) => !button.matches(':disabled, [aria-disabled=true]'))
-    .map((button) => ({
-      key: button.ariaKeyShortcuts ?? '',
+    .map((button, at) => ({
+      key: `here ${at}`,
       words: (button.getAttribute('aria-label') ?? button.textContent ?? '').trim(),
       run: () => button.click(),
     }))

@@ -106,9 +106,10 @@ export function isForPage(event: KeyboardEvent): boolean {
   return isPlain && !isTyping(event.target) && !isDialogOpen()
 }
 
-/** Presses the button that has this key. */
+/** Presses the button that has this key; of several offers to undo, the latest. */
 function pressButton(key: string): boolean {
-  const button = document.querySelector<HTMLElement>(`[aria-keyshortcuts="${CSS.escape(key)}"]`)
+  const buttons = document.querySelectorAll<HTMLElement>(`[aria-keyshortcuts="${CSS.escape(key)}"]`)
+  const button = [...buttons].at(-1)
   if (!button || button.matches(':disabled, [aria-disabled=true]')) return false
   button.click()
   return true

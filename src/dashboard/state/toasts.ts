@@ -29,8 +29,9 @@ export function notify(
 ): void {
   lastId += 1
   const toast = { id: lastId, kind, words, ...more }
-  // A repeated message replaces the earlier one.
-  toasts.set([...toasts.value.filter((one) => one.words !== words).slice(-3), toast])
+  // A repeated message replaces the earlier one, unless that offers something: it is about other tasks.
+  const isKept = (one: Toast) => one.words !== words || one.undo !== undefined || one.to !== undefined
+  toasts.set([...toasts.value.filter(isKept).slice(-3), toast])
   const shownMs = more.undo || more.to ? OFFER_MS : kind === 'done' ? DONE_MS : PROBLEM_MS
   setTimeout(() => dismiss(toast.id), shownMs)
 }
