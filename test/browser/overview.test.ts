@@ -7,8 +7,10 @@ import type { TestDatabase } from '../support/database.ts'
 import type { PageServer } from './admin-page.ts'
 import { createDemoTasks } from './demo-tasks.ts'
 import { useAdminPage } from './use-admin-page.ts'
+import type { WatchedBrowser } from './watched-browser.ts'
 
 let server: PageServer
+let browser: WatchedBrowser
 let page: Page
 
 /** In each of the last minutes, three of four failed. */
@@ -29,7 +31,7 @@ async function writePast(database: TestDatabase): Promise<void> {
 }
 
 useAdminPage({ tasks: createDemoTasks(), prepare: (_server, database) => writePast(database) }, (opened) => {
-  ;({ server, page } = opened)
+  ;({ server, browser, page } = opened)
 })
 
 const visit = (query: string) => page.goto(`${server.origin}/admin/${query}`)
@@ -49,6 +51,25 @@ test('the first page says without a click whether it is healthy, and if not, why
   // The header says it on every page, and leads back.
   await page.locator('.pill', { hasText: 'Tasks fail' }).click()
   await health().waitFor()
+})
+
+test('health is unknown while it cannot be read, not what it was before', async () => {
+  await visit('')
+  await health().getByText('Not healthy').waitFor()
+  const isHealth = (url: URL) => url.pathname.endsWith('/admin/health')
+  const problem = {
+    type: 'about:blank',
+    status: 429,
+    title: 'Too many',
+    code: 'TOO_MANY_REQUESTS',
+    detail: '',
+  }
+  await page.route(isHealth, (route) => route.fulfill({ status: 429, json: problem }))
+  await health().getByText('Unknown').waitFor()
+  await page.locator('.pill', { hasText: 'Unknown' }).waitFor()
+  await page.unroute(isHealth)
+  await health().getByText('Not healthy').waitFor()
+  browser.forgive(/status of 429/)
 })
 
 test('ends, waits and running times are shown for an hour, a day and a week, of all types or one', async () => {

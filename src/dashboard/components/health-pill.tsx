@@ -2,18 +2,14 @@ import { useQuery } from '@tanstack/react-query'
 import { useText } from '../i18n/text.ts'
 import { countSlots } from '../state/health.ts'
 import { executorsQuery, healthQuery } from '../state/queries.ts'
-import { connection } from '../state/session.ts'
-import { useStore } from '../state/store.ts'
+import { useFresh } from '../state/use-fresh.ts'
 import { Link } from './link.tsx'
 
 /** The state of health in one word; the overview shows the reasons. */
 export function HealthPill() {
   const text = useText()
-  const isLost = useStore(connection) === 'lost'
-  const known = useQuery(executorsQuery).data
-  const assessed = useQuery(healthQuery).data
-  const executors = isLost ? undefined : known
-  const health = isLost ? undefined : assessed
+  const executors = useFresh(useQuery(executorsQuery))
+  const health = useFresh(useQuery(healthQuery))
   const alive = executors?.filter((one) => one.alive) ?? []
   const { used, all } = countSlots(alive)
   const level = health?.level ?? 'unknown'

@@ -7,16 +7,14 @@ import { useText } from '../../i18n/text.ts'
 import { visible } from '../../i18n/visible.ts'
 import { healthQuery } from '../../state/queries.ts'
 import type { Query } from '../../state/route.ts'
-import { connection } from '../../state/session.ts'
-import { useStore } from '../../state/store.ts'
+import { useFresh } from '../../state/use-fresh.ts'
 
 /** Whether it is healthy and, if not, why, with a way to each evidence. */
 export function HealthReasons() {
   const text = useText()
-  const isLost = useStore(connection) === 'lost'
-  const health = useQuery(healthQuery).data
-  const level = isLost || !health ? 'unknown' : health.level
-  const reasons = (!isLost && health?.reasons) || []
+  const health = useFresh(useQuery(healthQuery))
+  const level = health?.level ?? 'unknown'
+  const reasons = health?.reasons ?? []
   return (
     <section className={`card health health-${level}`} aria-label={text.overview.healthTitle}>
       <p className="health-level">
