@@ -22,7 +22,13 @@ function watch(listener: () => void): () => void {
 
 /** Milliseconds since the epoch by the server's clock, new every second. */
 export function useNow(): number {
-  return useSyncExternalStore(watch, now.get)
+  return useSyncExternalStore(watch, read)
+}
+
+/** Without a timer, what was kept is of when somebody looked last, or of before the server's clock was known. */
+function read(): number {
+  if (timer === undefined && Math.abs(serverNow() - now.value) >= 1_000) now.set(serverNow())
+  return now.value
 }
 
 export function serverNow(): number {

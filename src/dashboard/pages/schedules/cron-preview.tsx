@@ -2,6 +2,7 @@ import { useEffect, useState } from 'react'
 import type { Language } from '../../i18n/languages.ts'
 import { useText } from '../../i18n/text.ts'
 import { visible } from '../../i18n/visible.ts'
+import { serverNow } from '../../state/clock.ts'
 import { language } from '../../state/preferences.ts'
 import { useStore } from '../../state/store.ts'
 import { NextTicks } from './next-ticks.tsx'
@@ -26,7 +27,7 @@ export function CronPreview({ cron, timeZone }: { cron: string; timeZone: string
         import('./cron-times.ts'),
         import('./cron-words.ts'),
       ])
-      const next = findNextTicks(cron.trim(), timeZone)
+      const next = findNextTicks(cron.trim(), timeZone, new Date(serverNow()))
       const words = typeof next === 'string' ? undefined : describeCron(cron)
       if (isCurrent) setExplained({ cron, timeZone, next, words })
     }, SETTLE_MS)
