@@ -41,3 +41,16 @@ test('what is shown first is by the clock of the server, and so are the ticks of
   const next = await page.locator('.next-ticks time').first().getAttribute('datetime')
   expect(Date.parse(next ?? '')).toBeGreaterThan(before - 60_000)
 })
+
+test('numbers are those of the language of the page, not of the browser', async () => {
+  const { tasks } = server.app
+  const { taskId } = await tasks.createTask('watch_inbox', {})
+  await expect.poll(async () => (await tasks.getTask(taskId))?.progress).toBe(2)
+  await tasks.updateProgress(taskId, 1_234, 5_678)
+  const { browser, page } = await openPage(server, { locale: 'de-DE' })
+  onTestFinished(() => browser.close())
+  await logIn(page)
+  await page.locator(`tr[data-task="${taskId}"]`).getByText('1,234/5,678').waitFor()
+  await page.goto(`${server.origin}/admin/?task=${taskId}`)
+  await page.getByText('1,234 / 5,678').waitFor()
+})

@@ -5,6 +5,7 @@ import { Name } from '../../components/foreign.tsx'
 import { Icon } from '../../components/icon.tsx'
 import { Link } from '../../components/link.tsx'
 import { Ago } from '../../components/time.tsx'
+import { formatNumber } from '../../i18n/number.ts'
 import { useText } from '../../i18n/text.ts'
 import { visible } from '../../i18n/visible.ts'
 import { ForChanges } from '../../state/server-state.tsx'
@@ -34,7 +35,7 @@ export function GroupRow({ group }: { group: ErrorGroup }) {
         <Histogram group={group} />
       </td>
       <td className="num" data-label={text.errors.count}>
-        {count.toLocaleString()}
+        {formatNumber(count)}
       </td>
       <td className="muted num" data-label={text.errors.first}>
         <Ago at={firstAt} />

@@ -1,6 +1,7 @@
 import { useQuery } from '@tanstack/react-query'
 import type { Overview } from '../../../client/index.ts'
 import { Link } from '../../components/link.tsx'
+import { formatNumber } from '../../i18n/number.ts'
 import { useText } from '../../i18n/text.ts'
 import { formatSeconds } from '../../i18n/time.ts'
 import { oldestWait } from '../../state/health.ts'
@@ -21,7 +22,7 @@ export function Backlog({ overview: { backlog, taskType } }: { overview: Overvie
         <h2>{text.overview.waiting}</h2>
       </div>
       <p className="tile-figure num">
-        <Link to={{ status: 'pending', type: taskType }}>{backlog.due.toLocaleString()}</Link>
+        <Link to={{ status: 'pending', type: taskType }}>{formatNumber(backlog.due)}</Link>
       </p>
       <p className="muted small num">
         {backlog.due === 0

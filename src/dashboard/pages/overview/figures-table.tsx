@@ -1,6 +1,7 @@
 import { useState } from 'react'
 import type { Overview, OverviewSpan, Percentiles } from '../../../client/index.ts'
 import { Link } from '../../components/link.tsx'
+import { formatNumber } from '../../i18n/number.ts'
 import { useText } from '../../i18n/text.ts'
 import { formatDuration } from '../../i18n/time.ts'
 import { language, zone } from '../../state/preferences.ts'
@@ -50,7 +51,7 @@ export function FiguresTable({ overview }: { overview: Overview }) {
                     </td>
                     {ENDS.map((end) => (
                       <td key={end} data-label={text.overview.endNames[end]}>
-                        {span[end].toLocaleString()}
+                        {formatNumber(span[end])}
                       </td>
                     ))}
                     <td data-label={text.overview.waitingTime}>{times(span.waiting)}</td>

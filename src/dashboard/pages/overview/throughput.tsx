@@ -1,6 +1,7 @@
 import { useMemo } from 'react'
 import type { Overview } from '../../../client/index.ts'
 import { Link } from '../../components/link.tsx'
+import { formatNumber } from '../../i18n/number.ts'
 import { useText } from '../../i18n/text.ts'
 import { language, zone } from '../../state/preferences.ts'
 import { useStore } from '../../state/store.ts'
@@ -48,7 +49,7 @@ export function Throughput({ overview, hovered, onHover, onPick }: ChartProps) {
         <span className="muted small num">{span && formatSpan(span.at, spanSeconds, lang, shownZone)}</span>
         <span className="tile-sums num">
           {KINDS.map(({ kind }) => {
-            const words = text.overview.ends[kind]((span ?? whole)[kind].toLocaleString())
+            const words = text.overview.ends[kind](formatNumber((span ?? whole)[kind]))
             const status = kind === 'retried' ? undefined : kind
             return status ? (
               <Link
@@ -71,7 +72,7 @@ export function Throughput({ overview, hovered, onHover, onPick }: ChartProps) {
         at={at}
         spanSeconds={spanSeconds}
         series={series}
-        label={KINDS.map(({ kind }) => text.overview.ends[kind](whole[kind].toLocaleString())).join(', ')}
+        label={KINDS.map(({ kind }) => text.overview.ends[kind](formatNumber(whole[kind]))).join(', ')}
         onHover={onHover}
         onPick={onPick}
       />

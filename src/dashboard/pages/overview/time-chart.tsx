@@ -2,6 +2,7 @@ import { useEffect, useRef } from 'react'
 import uPlot from 'uplot'
 import 'uplot/dist/uPlot.min.css'
 import type { Language, Zone } from '../../i18n/languages.ts'
+import { formatNumber } from '../../i18n/number.ts'
 import { formatRounded } from '../../i18n/time.ts'
 import { language, useDark, zone } from '../../state/preferences.ts'
 import { useStore } from '../../state/store.ts'
@@ -154,7 +155,7 @@ function axis(paint: (name: string) => string): uPlot.Axis {
 function formatValue(kind: Props['kind'], value: number | null, lang: Language): string {
   if (value === null) return ''
   if (kind === 'times') return formatRounded(value, lang)
-  return Number.isInteger(value) ? value.toLocaleString() : ''
+  return Number.isInteger(value) ? formatNumber(value) : ''
 }
 
 /** What a canvas understands: a variable may hold one value for light and one for dark. */

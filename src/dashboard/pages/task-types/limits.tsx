@@ -1,6 +1,7 @@
 import { useQuery } from '@tanstack/react-query'
 import type { TaskTypeView } from '../../../client/index.ts'
 import { Ago } from '../../components/time.tsx'
+import { formatNumber } from '../../i18n/number.ts'
 import { useText } from '../../i18n/text.ts'
 import { formatDuration, formatSeconds } from '../../i18n/time.ts'
 import { useNow } from '../../state/clock.ts'
@@ -12,13 +13,13 @@ import { useStore } from '../../state/store.ts'
 export function RunningOf({ type, running }: { type: TaskTypeView | undefined; running: number }) {
   const text = useText()
   const executors = useQuery(executorsQuery).data ?? []
-  if (!type) return running.toLocaleString()
+  if (!type) return formatNumber(running)
   const serving = executors.filter(({ alive, taskTypes }) => alive && taskTypes.includes(type.taskType))
   const most = limitOf(type, serving.length)
-  if (most === undefined) return running.toLocaleString()
+  if (most === undefined) return formatNumber(running)
   return (
     <span className={running >= most ? 'is-at-limit' : ''} title={text.types.limitHint}>
-      {running.toLocaleString()} / {most.toLocaleString()}
+      {formatNumber(running)} / {formatNumber(most)}
     </span>
   )
 }

@@ -1,5 +1,6 @@
 import type { OverviewRange, TaskFigures } from '../../../client/index.ts'
 import type { Dictionary } from '../../i18n/en.ts'
+import { formatNumber } from '../../i18n/number.ts'
 
 const MINUTES: Record<OverviewRange, number> = { '1h': 60, '24h': 24 * 60, '7d': 7 * 24 * 60 }
 
@@ -13,7 +14,7 @@ export function describeRate(figures: TaskFigures, range: OverviewRange, text: D
   if (perMinute === 0) return text.detail.none
   const [rate, words] =
     perMinute >= 1 ? [perMinute, text.types.perMinute] : [perMinute * 60, text.types.perHour]
-  return words(rate.toLocaleString(undefined, { maximumFractionDigits: rate < 10 ? 1 : 0 }))
+  return words(formatNumber(rate, rate < 10 ? 1 : 0))
 }
 
 /** Of the tasks that ended by themselves, those that failed; undefined: none ended. */
@@ -25,5 +26,5 @@ export function failedShare({ completed, failed }: TaskFigures): number | undefi
 export function formatShare(share: number): string {
   const percent = 100 * share
   if (percent > 0 && percent < 0.1) return '<0.1%'
-  return `${percent.toLocaleString(undefined, { maximumFractionDigits: percent < 10 ? 1 : 0 })}%`
+  return `${formatNumber(percent, percent < 10 ? 1 : 0)}%`
 }

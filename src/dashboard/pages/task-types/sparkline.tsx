@@ -1,3 +1,4 @@
+import { formatNumber } from '../../i18n/number.ts'
 import { useText } from '../../i18n/text.ts'
 
 const HEIGHT = 24
@@ -9,7 +10,7 @@ export function Sparkline({ ended, failed }: { ended: readonly number[]; failed:
   const most = Math.max(1, ...ended)
   // A single failure is to be seen beside a thousand.
   const heightOf = (count: number) => (count === 0 ? 0 : Math.max(1.5, (HEIGHT * count) / most))
-  const sum = (counts: readonly number[]) => counts.reduce((total, one) => total + one, 0).toLocaleString()
+  const sum = (counts: readonly number[]) => formatNumber(counts.reduce((total, one) => total + one, 0))
   return (
     <svg
       className="sparkline"

@@ -1,5 +1,6 @@
 import type { Backlog } from '../../../client/index.ts'
 import { Link } from '../../components/link.tsx'
+import { formatNumber } from '../../i18n/number.ts'
 import { useText } from '../../i18n/text.ts'
 
 const KINDS = ['due', 'later', 'retrying', 'paused', 'unserved'] as const
@@ -13,7 +14,7 @@ export function TypeBacklog({ taskType, backlog }: { taskType: string; backlog: 
     <Link className="type-counts" to={{ type: taskType, status: 'pending' }}>
       {shown.map((kind) => (
         <span key={kind} className={kind === 'due' || kind === 'unserved' ? 'count is-due' : 'count'}>
-          {text.types.waits[kind](backlog[kind].toLocaleString())}
+          {text.types.waits[kind](formatNumber(backlog[kind]))}
         </span>
       ))}
     </Link>

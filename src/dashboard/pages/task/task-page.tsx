@@ -8,6 +8,7 @@ import { Link } from '../../components/link.tsx'
 import { Empty, Failure, Skeleton, Warning } from '../../components/notice.tsx'
 import { ProgressBar, TimeLeft } from '../../components/progress-bar.tsx'
 import { StatusBadge, shadeOf } from '../../components/status-badge.tsx'
+import { formatNumber } from '../../i18n/number.ts'
 import { useText } from '../../i18n/text.ts'
 import { formatSeconds } from '../../i18n/time.ts'
 import { visible } from '../../i18n/visible.ts'
@@ -146,7 +147,7 @@ function ProgressCard({ task }: { task: TaskDetail }) {
       <div className="progress-line">
         <span className="percent num">{total > 0 ? `${percent}%` : ''}</span>
         <span className="muted num">
-          {total > 0 ? `${progress.toLocaleString()} / ${total.toLocaleString()}` : text.detail.noProgress}
+          {total > 0 ? `${formatNumber(progress)} / ${formatNumber(total)}` : text.detail.noProgress}
         </span>
         {step !== null && <Name className="step" text={step} />}
         <span className="spacer" />

@@ -1,5 +1,6 @@
 import type { TaskList } from '../../../client/index.ts'
 import { Icon } from '../../components/icon.tsx'
+import { formatNumber } from '../../i18n/number.ts'
 import { useText } from '../../i18n/text.ts'
 import type { TaskFilter } from '../../requests.ts'
 import { go } from '../../state/route.ts'
@@ -18,7 +19,7 @@ export function Pager({
 }) {
   const text = useText()
   const trail = (history.state as { trail?: string[] } | null)?.trail ?? []
-  const total = `${page.total.toLocaleString()}${page.totalIsEstimate ? '+' : ''}`
+  const total = `${formatNumber(page.total)}${page.totalIsEstimate ? '+' : ''}`
   const goOlder = () =>
     go(toQuery(filter, page.nextCursor ?? undefined), { state: { trail: [...trail, cursor ?? ''] } })
   const goNewer = () =>

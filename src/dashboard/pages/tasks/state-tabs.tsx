@@ -2,6 +2,7 @@ import { useQuery } from '@tanstack/react-query'
 import type { TaskStats } from '../../../client/index.ts'
 import { MAX_EXACT_TOTAL } from '../../../contract/exact-total.ts'
 import { Link } from '../../components/link.tsx'
+import { formatNumber } from '../../i18n/number.ts'
 import { useText } from '../../i18n/text.ts'
 import type { TaskFilter } from '../../requests.ts'
 import { statsQuery } from '../../state/queries.ts'
@@ -69,7 +70,7 @@ function Tab(props: {
       {label}
       {count !== undefined && (
         <span className={`tab-count num ${count === 0 ? 'is-zero' : ''}`}>
-          {count.toLocaleString()}
+          {formatNumber(count)}
           {isCapped ? '+' : ''}
         </span>
       )}

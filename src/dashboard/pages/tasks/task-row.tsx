@@ -7,6 +7,7 @@ import { Link } from '../../components/link.tsx'
 import { ProgressBar, TimeLeft } from '../../components/progress-bar.tsx'
 import { StatusBadge, shadeOf } from '../../components/status-badge.tsx'
 import { Ago, Elapsed } from '../../components/time.tsx'
+import { formatNumber } from '../../i18n/number.ts'
 import { useText } from '../../i18n/text.ts'
 import { useNow } from '../../state/clock.ts'
 import { ForChanges } from '../../state/server-state.tsx'
@@ -84,7 +85,7 @@ function Progress({ task }: { task: TaskSummary }) {
       <span className="progress-words">
         {total > 0 && (
           <span className="num">
-            {percent}% · {progress.toLocaleString()}/{total.toLocaleString()}
+            {percent}% · {formatNumber(progress)}/{formatNumber(total)}
           </span>
         )}
         {step !== null && <Name className="step" text={step} />}
