@@ -116,6 +116,19 @@ test('failed tasks of a type are retried from its row, once each', async () => {
   }
 })
 
+test('more failed tasks of a type than are counted are not said to be all', async () => {
+  // Ended tasks are counted up to 10,000.
+  await database.pool.query(
+    `insert into async_tasks (task_id, task_type, status, created_at, completed_at, error_message)
+     select 'task_' || md5(n::text), 'left_over', 'failed', now(), now(), 'broken' from generate_series(1, 11000) n`,
+  )
+  await visit('?view=types&type=left_over')
+  await button(/^Retry failed/).click()
+  await page.getByRole('dialog').getByRole('button', { name: 'Retry 10,000 tasks' }).click()
+  await page.getByText('10,000 tasks pending again. More tasks match').waitFor()
+  await database.pool.query(`delete from async_tasks where task_type = 'left_over'`)
+})
+
 test('an executor shows what runs and ran in its lanes, and since when a dead one is silent', async () => {
   await visit('?view=executors')
   const own = page.locator('.executor').filter({ hasText: 'heartbeat' }).first()

@@ -146,15 +146,18 @@ async function changeAll(
 ): Promise<void> {
   const filter: TaskFilter = { taskType, status: [action === 'cancel' ? 'pending' : 'failed'] }
   const results: BulkResponse['results'] = []
+  let more = false
   for (let call = 0; call < Math.ceil(count / MAX_TASKS); call += 1) {
     const response = await attempt(() => client.bulkTasks({ action, filter }))
     if (!response) break
     results.push(...response.results)
-    if (!response.more || !response.results.some(({ ok }) => ok)) break
+    more = response.more
+    if (!more || !response.results.some(({ ok }) => ok)) break
   }
   const done = results.flatMap(({ taskId, ok }) => (ok ? [taskId] : []))
   const to = linkTo(done) ?? { type: taskType, status: action === 'cancel' ? 'cancelled' : undefined }
-  notify(text.actions.done[action](done.length), 'done', { to, undo: undoOf(results, text) })
+  const words = [text.actions.done[action](done.length), ...(more ? [text.actions.more] : [])]
+  notify(words.join('. '), 'done', { to, undo: undoOf(results, text) })
   const refused = listRefusals(results, text)
   if (refused !== '') notify(refused, 'problem')
 }
