@@ -1,8 +1,9 @@
-import { type FormEvent, useState } from 'react'
+import { useState } from 'react'
 import { TasksApiError } from '../../../client/index.ts'
 import { client } from '../../client.ts'
 import { describeError, useText } from '../../i18n/text.ts'
 import { notify } from '../../state/toasts.ts'
+import { useOneAtATime } from '../../state/use-one-at-a-time.ts'
 import { PasswordField } from './password-field.tsx'
 
 const EMPTY = { current: '', next: '' }
@@ -12,8 +13,8 @@ export function PasswordCard() {
   const [draft, setDraft] = useState(EMPTY)
   const [isShown, setShown] = useState(false)
   const [error, setError] = useState<TasksApiError>()
-  const submit = async (event: FormEvent) => {
-    event.preventDefault()
+  const run = useOneAtATime()
+  const submit = async () => {
     setError(undefined)
     try {
       await client.changePassword(draft)
@@ -28,7 +29,13 @@ export function PasswordCard() {
   const isWeak = error?.code === 'WEAK_PASSWORD'
   return (
     <section className="card">
-      <form className="dialog-body" onSubmit={(event) => void submit(event)}>
+      <form
+        className="dialog-body"
+        onSubmit={(event) => {
+          event.preventDefault()
+          run(submit)
+        }}
+      >
         <h2>{text.account.password}</h2>
         <PasswordField
           label={text.account.current}

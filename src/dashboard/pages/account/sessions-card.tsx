@@ -11,6 +11,7 @@ import { visible } from '../../i18n/visible.ts'
 import { every } from '../../state/queries.ts'
 import { forgetPerson, leaveSession } from '../../state/session.ts'
 import { attempt, change, notify } from '../../state/toasts.ts'
+import { useOneAtATime } from '../../state/use-one-at-a-time.ts'
 
 export function SessionsCard() {
   const text = useText()
@@ -20,6 +21,7 @@ export function SessionsCard() {
     refetchInterval: every(30_000),
   })
   const [isAsking, setAsking] = useState(false)
+  const run = useOneAtATime()
   const endAll = async () => {
     const stay = forgetPerson()
     if ((await attempt(async () => (await client.endAllSessions()) ?? true)) === undefined) return stay()
@@ -57,7 +59,7 @@ export function SessionsCard() {
           details={text.account.confirmEndAllText}
           action={text.account.endAll}
           danger
-          onConfirm={() => void endAll()}
+          onConfirm={() => run(endAll)}
           onClose={() => setAsking(false)}
         />
       )}
@@ -68,6 +70,7 @@ export function SessionsCard() {
 function SessionRow({ session }: { session: OpenSessionView }) {
   const text = useText()
   const { id, userAgent, address, createdAt, lastUsedAt, current } = session
+  const run = useOneAtATime()
   const browser = userAgent === null ? text.account.unknown : visible(userAgent)
   const end = async () => {
     if (await change(async () => (await client.endSession(id)) ?? true)) notify(text.account.isEnded)
@@ -86,7 +89,7 @@ function SessionRow({ session }: { session: OpenSessionView }) {
       </td>
       <td className="row-actions">
         {!current && (
-          <button type="button" className="small" onClick={() => void end()}>
+          <button type="button" className="small" onClick={() => run(end)}>
             {text.account.end}
             <span className="visually-hidden"> {browser}</span>
           </button>

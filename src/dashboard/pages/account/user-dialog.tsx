@@ -1,4 +1,4 @@
-import { type FormEvent, useState } from 'react'
+import { useState } from 'react'
 import { type AccountView, TasksApiError } from '../../../client/index.ts'
 import { client } from '../../client.ts'
 import { Dialog } from '../../components/dialog.tsx'
@@ -6,6 +6,7 @@ import { FieldFrame } from '../../components/field.tsx'
 import { describeError, useText } from '../../i18n/text.ts'
 import { queryClient } from '../../state/queries.ts'
 import { notify } from '../../state/toasts.ts'
+import { useOneAtATime } from '../../state/use-one-at-a-time.ts'
 import { PasswordField } from './password-field.tsx'
 
 /** Adds a user; with `user`: sets the user's password. */
@@ -15,8 +16,8 @@ export function UserDialog(props: { user?: AccountView; onClose: () => void }) {
   const [draft, setDraft] = useState<NameAndRoleDraft>({ username: '', role: 'viewer' })
   const [password, setPassword] = useState('')
   const [error, setError] = useState<TasksApiError>()
-  const submit = async (event: FormEvent) => {
-    event.preventDefault()
+  const run = useOneAtATime()
+  const submit = async () => {
     try {
       if (user) await client.changeUser(user.id, { password })
       else await client.createUser({ ...draft, password })
@@ -32,7 +33,12 @@ export function UserDialog(props: { user?: AccountView; onClose: () => void }) {
   const isWeak = error?.code === 'WEAK_PASSWORD'
   return (
     <Dialog title={user ? text.account.resetOf(user.username) : text.account.add} onClose={onClose} isForm>
-      <form onSubmit={(event) => void submit(event)}>
+      <form
+        onSubmit={(event) => {
+          event.preventDefault()
+          run(submit)
+        }}
+      >
         {user ? <p>{text.account.resetText}</p> : <NameAndRole value={draft} onChange={setDraft} />}
         <PasswordField
           label={text.account.initial}

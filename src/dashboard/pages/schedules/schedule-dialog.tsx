@@ -1,5 +1,4 @@
 import { useQuery } from '@tanstack/react-query'
-import type { FormEvent } from 'react'
 import { type ScheduleView, TasksApiError, type TaskTypeView } from '../../../client/index.ts'
 import { client } from '../../client.ts'
 import { Dialog } from '../../components/dialog.tsx'
@@ -15,6 +14,7 @@ import { findUnreadable, useRefusal } from '../../params/use-refusal.ts'
 import { useKept } from '../../state/kept.ts'
 import { queryClient, typesQuery } from '../../state/queries.ts'
 import { notify } from '../../state/toasts.ts'
+import { useOneAtATime } from '../../state/use-one-at-a-time.ts'
 import { CronPreview } from './cron-preview.tsx'
 
 const MISSED = ['skip', 'once', 'all'] as const
@@ -72,8 +72,8 @@ function ScheduleForm(props: FormProps) {
     start: schedule?.taskType === draft.taskType ? schedule.params : NOTHING,
     hidden: 'kept',
   })
-  const submit = async (event: FormEvent) => {
-    event.preventDefault()
+  const run = useOneAtATime()
+  const submit = async () => {
     if (findUnreadable(form.current)) return refuse({ params: {}, others: {}, message: text.form.unreadable })
     const read = params.read(text)
     const others = findMissing(draft, text)
@@ -93,7 +93,14 @@ function ScheduleForm(props: FormProps) {
   }
   return (
     <RefusalContext value={refusal}>
-      <form ref={form} noValidate onSubmit={(event) => void submit(event)}>
+      <form
+        ref={form}
+        noValidate
+        onSubmit={(event) => {
+          event.preventDefault()
+          run(submit)
+        }}
+      >
         <ScheduleFields {...props} problems={refusal.others} />
         <ScheduleParams params={params} problems={refusal.params} />
         <p className="field-problem" role="alert">

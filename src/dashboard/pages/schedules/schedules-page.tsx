@@ -15,6 +15,7 @@ import { useFormerPlace } from '../../state/place.ts'
 import { every, schedulesQuery } from '../../state/queries.ts'
 import { ForChanges, useReadOnly } from '../../state/server-state.tsx'
 import { change, notify } from '../../state/toasts.ts'
+import { useOneAtATime } from '../../state/use-one-at-a-time.ts'
 import { useTitle } from '../../state/use-title.ts'
 import { ScheduleDialog } from './schedule-dialog.tsx'
 import { TickStrip } from './tick-strip.tsx'
@@ -36,6 +37,7 @@ export function SchedulesPage() {
   useFormerPlace(list.data !== undefined)
   const [open, setOpen] = useKept<Open | undefined>('schedules open', () => undefined)
   const close = () => setOpen(undefined)
+  const run = useOneAtATime()
   const remove = async ({ name }: ScheduleView) => {
     const isGone = await change(async () => (await client.deleteSchedule(name)) ?? true)
     close()
@@ -66,7 +68,7 @@ export function SchedulesPage() {
           open={open}
           ticks={ticks.data}
           onClose={close}
-          onDelete={(schedule) => void remove(schedule)}
+          onDelete={(schedule) => run(() => remove(schedule))}
         />
       )}
     </>
@@ -220,13 +222,14 @@ function LastRun({ schedule: { lastRunAt, lastTaskId } }: { schedule: ScheduleVi
 function RowActions({ schedule, onOpen }: RowProps) {
   const text = useText()
   const { name } = schedule
-  const run = async () => {
+  const run = useOneAtATime()
+  const make = async () => {
     const made = await change(() => client.runSchedule(name))
     if (made) notify(text.schedules.runs, 'done', { to: { task: made.taskId } })
   }
   return (
     <>
-      <button type="button" className="small" onClick={() => void run()}>
+      <button type="button" className="small" onClick={() => run(make)}>
         <Icon name="play" />
         {text.schedules.runNow}
         <span className="visually-hidden"> {name}</span>
