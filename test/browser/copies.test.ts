@@ -155,6 +155,23 @@ test('a number with more digits than JavaScript keeps is refused, not rounded', 
   await expect.poll(() => page.locator('.has-problem').count()).toBe(3)
 })
 
+test('what somebody else has changed of a schedule meanwhile is not changed back', async () => {
+  const { tasks } = server.app
+  const pay = { amount: 1, password: 'secret', pin: 7, card: { holder: 'B', number: '44' } }
+  await tasks.createSchedule({ name: 'shared', cron: '0 0 1 1 *', task: 'pay_card', params: pay })
+  await page.goto(`${server.origin}/admin/?view=schedules`)
+  await page.getByRole('button', { name: 'Edit schedule: shared' }).click()
+  await page.getByRole('dialog').getByLabel('Cron').fill('0 0 3 3 *')
+  const params = { ...pay, amount: 2 }
+  await tasks.updateSchedule('shared', { timeZone: 'Asia/Tokyo', params })
+  await button('Save').click()
+  await page.getByRole('dialog').waitFor({ state: 'detached' })
+  const { rows } = await database.pool.query(
+    `select cron, time_zone as "timeZone", params::json as params from async_task_schedules where name = 'shared'`,
+  )
+  expect(rows).toEqual([{ cron: '0 0 3 3 *', timeZone: 'Asia/Tokyo', params }])
+})
+
 test('a schedule is saved as it was, its hidden params and odd values too', async () => {
   const { tasks } = server.app
   const params = { tags: ['a\nb', ''], other: [1], urgent: true }

@@ -75,7 +75,8 @@ function ScheduleForm(props: FormProps) {
   const run = useOneAtATime()
   const submit = async () => {
     if (findUnreadable(form.current)) return refuse({ params: {}, others: {}, message: text.form.unreadable })
-    const read = params.read(text)
+    const hasNewParams = params.isChanged || draft.taskType !== schedule?.taskType
+    const read = hasNewParams ? params.read(text) : { params: undefined, problems: {} }
     const others = findMissing(draft, text)
     if (Object.keys({ ...read.problems, ...others }).length > 0) {
       return refuse({ params: read.problems, others, message: text.form.problems })
@@ -124,14 +125,26 @@ function findMissing(draft: Draft, text: Dictionary): Problems {
   return Object.fromEntries(missing.map(([name]) => [name, text.form.required]))
 }
 
-function save(
+/** Of a schedule that is there, only what was edited: another person may have changed the rest meanwhile. */
+async function save(
   schedule: ScheduleView | undefined,
   draft: Draft,
-  params: Record<string, unknown>,
-): Promise<ScheduleView> {
-  const { name, ...rest } = draft
-  const fields = { ...rest, params }
-  return schedule ? client.changeSchedule(schedule.name, fields) : client.createSchedule({ name, ...fields })
+  params: Record<string, unknown> | undefined,
+): Promise<void> {
+  const newParams = params === undefined ? {} : { params }
+  if (!schedule) {
+    await client.createSchedule({ ...draft, ...newParams })
+    return
+  }
+  const { cron, timeZone, taskType, missed } = draft
+  const changes = {
+    ...(cron === schedule.cron ? {} : { cron }),
+    ...(timeZone === schedule.timeZone ? {} : { timeZone }),
+    ...(taskType === schedule.taskType ? {} : { taskType }),
+    ...(missed === schedule.missed ? {} : { missed }),
+    ...newParams,
+  }
+  if (Object.keys(changes).length > 0) await client.changeSchedule(schedule.name, changes)
 }
 
 function ScheduleParams({ params, problems }: { params: ParamsDraft; problems: Problems }) {
