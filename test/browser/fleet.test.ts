@@ -146,6 +146,31 @@ test('an executor shows what runs and ran in its lanes, and since when a dead on
   await page.getByRole('heading', { level: 1, name: 'broken' }).waitFor()
 })
 
+test('of an executor with many slots each run has its lane, and all that run can be shown', async () => {
+  const id = '00000000-0000-4000-8000-000000000064'
+  await database.pool.query(
+    `insert into async_task_executors (executor_id, host, pid, version, slots, task_types, lease_ms, heartbeat_at)
+     values ($1, 'wide', 64, '0.0.1', 64, '{}', 3600000, now())`,
+    [id],
+  )
+  await database.pool.query(
+    `insert into async_tasks (task_id, task_type, status, attempt, executor_id, created_at, started_at)
+     select 'task_' || md5('wide' || n), 'wide', 'running', 1, $1, now(), now() - interval '1 minute'
+       from generate_series(1, 64) n`,
+    [id],
+  )
+  await visit(`?view=executors&executor=${id}`)
+  const bars = page.locator('.run-running')
+  await expect.poll(() => bars.count()).toBe(64)
+  const tops = await bars.evaluateAll((all) => all.map((bar) => bar.getAttribute('y')))
+  expect(new Set(tops).size).toBe(64)
+  await button('Show 44 more').click()
+  const running = page.getByRole('list', { name: 'Running' }).getByRole('link')
+  await expect.poll(() => running.count()).toBe(64)
+  await database.pool.query(`delete from async_tasks where task_type = 'wide'`)
+  await database.pool.query('delete from async_task_executors where executor_id = $1', [id])
+})
+
 test('a stuck handler leads to its task', async () => {
   const { tasks } = await server.app.tasks.listTasks({ taskType: LONG, status: ['running'] })
   const taskId = tasks[0]?.taskId ?? ''

@@ -148,10 +148,11 @@ function Stuck({ taskIds }: { taskIds: readonly string[] }) {
 
 function RunningNow({ runs, stuck }: { runs: readonly ExecutorRun[]; stuck: readonly string[] }) {
   const text = useText()
+  const [shown, setShown] = useState(SHOWN_RUNNING)
   if (runs.length === 0) return null
   return (
     <ul className="executor-running" aria-label={text.status.running}>
-      {runs.slice(0, SHOWN_RUNNING).map(({ taskId, taskType, startedAt }) => (
+      {runs.slice(0, shown).map(({ taskId, taskType, startedAt }) => (
         <li key={taskId}>
           <Link to={{ task: taskId }}>
             <Name text={taskType} />
@@ -162,8 +163,12 @@ function RunningNow({ runs, stuck }: { runs: readonly ExecutorRun[]; stuck: read
           {stuck.includes(taskId) && <span className="badge badge-failed">{text.status.stopping}</span>}
         </li>
       ))}
-      {runs.length > SHOWN_RUNNING && (
-        <li className="muted">{text.json.more(runs.length - SHOWN_RUNNING)}</li>
+      {runs.length > shown && (
+        <li>
+          <button type="button" className="link small" onClick={() => setShown(runs.length)}>
+            {text.json.more(runs.length - shown)}
+          </button>
+        </li>
       )}
     </ul>
   )

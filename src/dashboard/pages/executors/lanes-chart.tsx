@@ -11,10 +11,14 @@ import { type LaneRun, toLanes } from './lanes.ts'
 
 const MINUTES = 15
 const SECONDS = MINUTES * 60
-const LANE = 18
-const GAP = 4
-/** Lanes that are drawn; an executor may have hundreds of slots. */
-const MAX_LANES = 32
+/** From the top of a lane to that of the next. */
+const PITCH = 22
+/** Of a pitch; the rest is a gap. */
+const LANE = 18 / PITCH
+/** Lanes of hundreds of slots are lower. */
+const MAX_HEIGHT = 700
+/** Of two pixels each. */
+const MAX_LANES = MAX_HEIGHT / 2
 /** A run is seen however short it was. */
 const MIN_SECONDS = 1.5
 
@@ -37,7 +41,8 @@ export function LanesChart({ runs, slots }: { runs: readonly ExecutorRun[]; slot
     svg?.addEventListener('click', follow)
     return () => svg?.removeEventListener('click', follow)
   }, [])
-  const height = lanes * (LANE + GAP)
+  const pitch = Math.min(PITCH, MAX_HEIGHT / lanes)
+  const height = lanes * pitch
   return (
     <div className="lanes">
       <svg
@@ -50,10 +55,10 @@ export function LanesChart({ runs, slots }: { runs: readonly ExecutorRun[]; slot
       >
         {Array.from({ length: lanes }, (_, lane) => (
           // biome-ignore lint/suspicious/noArrayIndexKey: lanes have no other name
-          <rect key={lane} className="lane" y={lane * (LANE + GAP)} width={SECONDS} height={LANE} />
+          <rect key={lane} className="lane" y={lane * pitch} width={SECONDS} height={pitch * LANE} />
         ))}
         {placed.map((one) => (
-          <RunBar key={`${one.run.taskId} ${one.run.attempt}`} placed={one} since={since} />
+          <RunBar key={`${one.run.taskId} ${one.run.attempt}`} placed={one} since={since} pitch={pitch} />
         ))}
       </svg>
       <div className="lanes-axis muted small num" aria-hidden="true">
@@ -65,7 +70,9 @@ export function LanesChart({ runs, slots }: { runs: readonly ExecutorRun[]; slot
   )
 }
 
-function RunBar({ placed: { run, lane, from, to }, since }: { placed: LaneRun; since: number }) {
+function RunBar(props: { placed: LaneRun; since: number; pitch: number }) {
+  const { placed, since, pitch } = props
+  const { run, lane, from, to } = placed
   const text = useText()
   const lang = useStore(language)
   const outcome = run.outcome ?? 'running'
@@ -75,9 +82,9 @@ function RunBar({ placed: { run, lane, from, to }, since }: { placed: LaneRun; s
       className={`run run-${outcome}`}
       data-task={run.taskId}
       x={start}
-      y={lane * (LANE + GAP)}
+      y={lane * pitch}
       width={Math.max(MIN_SECONDS, (to - since) / 1_000 - start)}
-      height={LANE}
+      height={pitch * LANE}
     >
       <title>
         {[titleOf(run.taskType), text.outcome[outcome], formatDuration(to - from, lang)].join(' · ')}
