@@ -10,6 +10,7 @@ import { useAdminPage } from './use-admin-page.ts'
 const { task } = createTaskRegistry()
 const params = z.object({ amount: z.number(), password: z.string(), card: z.object({ number: z.string() }) })
 const pay = task('pay_card', { params, redact: ['password'] })(() => null)
+const find = task('find_rows')(() => [])
 
 let server: PageServer
 let page: Page
@@ -17,7 +18,7 @@ const PER_PAGE = 50
 
 useAdminPage(
   {
-    tasks: [...createDemoTasks(), pay],
+    tasks: [...createDemoTasks(), pay, find],
     async prepare({ app: { tasks } }) {
       const runAt = new Date(Date.now() + 3_600_000)
       await tasks.createTasks(
@@ -53,6 +54,16 @@ test('a row is one line with the first params, and hides what is secret', async 
   await row.getByText('amount: 3, password: [redacted], card: {…}').waitFor()
   const heights = await rows().evaluateAll((all) => all.map((one) => one.getBoundingClientRect().height))
   expect(Math.max(...heights)).toBeLessThanOrEqual(37)
+})
+
+test('an empty list that a handler returned is a result', async () => {
+  const { taskId } = await server.app.tasks.createTask(find)
+  await server.app.tasks.waitFor(taskId)
+  await visit(`?task=${taskId}`)
+  const cardOf = (name: string) =>
+    page.locator('.card').filter({ has: page.getByRole('heading', { name, exact: true }) })
+  await cardOf('Result').getByText('[]', { exact: true }).waitFor()
+  await cardOf('Params').getByText('No params').waitFor()
 })
 
 test('all of the list is done by keys', async () => {

@@ -88,7 +88,11 @@ function Detail(props: { task: TaskDetail; feed: TaskFeed; lineId: number | unde
             <h2>{text.detail.timeline}</h2>
             <Timeline task={task} />
           </section>
-          <JsonCard title={text.detail.params} value={task.params} empty={text.detail.noParams} />
+          <JsonCard
+            title={text.detail.params}
+            value={Object.keys(task.params).length === 0 ? null : task.params}
+            empty={text.detail.noParams}
+          />
           {task.status === 'completed' && (
             <JsonCard title={text.detail.result} value={task.result} empty={text.detail.noResult} />
           )}
@@ -161,7 +165,7 @@ function ProgressCard({ task }: { task: TaskDetail }) {
 }
 
 function JsonCard({ title, value, empty }: { title: string; value: unknown; empty: string }) {
-  const isEmpty = value === null || (typeof value === 'object' && Object.keys(value ?? {}).length === 0)
+  const isEmpty = value === null
   return (
     <section className="card">
       <div className="card-head">
