@@ -1,15 +1,19 @@
 import type { Page } from 'playwright-core'
 import { beforeEach, expect, test } from 'vitest'
+import type { TestDatabase } from '../support/database.ts'
 import type { PageServer } from './admin-page.ts'
 import { createDemoTasks } from './demo-tasks.ts'
 import { findLayoutFaults } from './layout.ts'
 import { useAdminPage } from './use-admin-page.ts'
+import type { WatchedBrowser } from './watched-browser.ts'
 
+let database: TestDatabase
 let server: PageServer
+let browser: WatchedBrowser
 let page: Page
 
 useAdminPage({ tasks: createDemoTasks() }, (opened) => {
-  ;({ server, page } = opened)
+  ;({ database, server, browser, page } = opened)
 })
 
 const visit = (query: string) => page.goto(`${server.origin}/admin/${query}`)
@@ -135,6 +139,29 @@ async function cancelRows(...taskIds: readonly string[]): Promise<void> {
     .click()
   await page.locator('.bulk').waitFor({ state: 'detached' })
 }
+
+test('a row that stays says that its task was deleted, and what became of it while the server was away', async () => {
+  const { tasks } = server.app
+  const [pending = '', deleted = ''] = await create(2)
+  await visit('?status=pending')
+  await rows().nth(1).hover()
+  await tasks.cancelTask(deleted)
+  await tasks.deleteTask(deleted)
+  const row = (taskId: string) => page.locator(`tr[data-task="${taskId}"]`)
+  await row(deleted).getByText('Deleted').waitFor()
+  expect(await shown()).toEqual([pending, deleted])
+
+  await server.stop()
+  await page.getByText('No connection to the server').waitFor()
+  await database.pool.query(
+    `update async_tasks set status = 'cancelled', cancelled_at = now() where task_id = $1`,
+    [pending],
+  )
+  await server.start()
+  await row(pending).getByText('Cancelled').waitFor()
+  expect(await shown()).toEqual([pending, deleted])
+  browser.forgive(/ERR_|status of 50/)
+})
 
 test('the key takes back the latest of several cancels', async () => {
   const [last = '', second = '', first = ''] = await create(3)

@@ -3,7 +3,7 @@ import { useText } from '../i18n/text.ts'
 import { serverNow } from '../state/clock.ts'
 
 /** Finer than the status, for people: a pending task may be due later, or be there again after a failure. */
-export type Shade = TaskStatus | 'scheduled' | 'retrying' | 'stopping'
+export type Shade = TaskStatus | 'scheduled' | 'retrying' | 'stopping' | 'deleted'
 
 export function shadeOf(task: TaskSummary, isStopping: boolean): Shade {
   if (isStopping) return 'stopping'

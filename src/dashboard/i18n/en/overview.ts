@@ -10,6 +10,7 @@ export const status = {
   scheduled: 'Due later',
   retrying: 'Retrying',
   stopping: 'Stopping',
+  deleted: 'Deleted',
 }
 
 export const outcome = {

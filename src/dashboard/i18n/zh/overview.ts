@@ -11,6 +11,7 @@ export const status: Dictionary['status'] = {
   scheduled: '未到时间',
   retrying: '等待重试',
   stopping: '正在停止',
+  deleted: '已删除',
 }
 
 export const outcome: Dictionary['outcome'] = {

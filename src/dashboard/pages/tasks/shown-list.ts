@@ -8,7 +8,12 @@ export interface ShownList extends TaskList {
   readonly latest: TaskList
   /** How many tasks of `latest` are not among the shown ones. */
   readonly news: number
+  /** Shown tasks that were deleted. */
+  readonly gone: ReadonlySet<string>
 }
+
+/** What became of tasks, by their ids; null: deleted. */
+export type RowChanges = ReadonlyMap<string, TaskSummary | null>
 
 /** Shows the latest list; selected tasks that are no longer in it stay at its end. */
 export function showLatest(
@@ -20,7 +25,8 @@ export function showLatest(
   const listed = new Set(latest.tasks.map(({ taskId }) => taskId))
   const kept =
     before?.scope === scope ? before.tasks.filter(({ taskId }) => !listed.has(taskId) && isKept(taskId)) : []
-  return { ...latest, tasks: [...latest.tasks, ...kept], scope, latest, news: 0 }
+  const gone = before?.gone ?? new Set<string>()
+  return { ...latest, tasks: [...latest.tasks, ...kept], scope, latest, news: 0, gone }
 }
 
 /** Keeps the shown rows, as the latest list knows them, and counts those that wait. */
@@ -32,15 +38,22 @@ export function holdRows(shown: ShownList, latest: TaskList): ShownList {
     tasks: replaceTasks(shown.tasks, new Map(latest.tasks.map((task) => [task.taskId, task]))),
     latest,
     news: latest.tasks.filter(({ taskId }) => !ids.has(taskId)).length,
+    gone: shown.gone,
   }
 }
 
-export function changeTasks(shown: ShownList, changes: ReadonlyMap<string, TaskSummary>): ShownList {
+export function changeTasks(shown: ShownList, changes: RowChanges): ShownList {
   const isShown = [...shown.tasks, ...shown.latest.tasks].some(({ taskId }) => changes.has(taskId))
   if (!isShown) return shown
   const latest = { ...shown.latest, tasks: replaceTasks(shown.latest.tasks, changes) }
-  return { ...shown, tasks: replaceTasks(shown.tasks, changes), latest }
+  const gone = shown.tasks.filter(({ taskId }) => shown.gone.has(taskId) || changes.get(taskId) === null)
+  return {
+    ...shown,
+    tasks: replaceTasks(shown.tasks, changes),
+    latest,
+    gone: new Set(gone.map(({ taskId }) => taskId)),
+  }
 }
 
-const replaceTasks = (tasks: readonly TaskSummary[], others: ReadonlyMap<string, TaskSummary>) =>
+const replaceTasks = (tasks: readonly TaskSummary[], others: RowChanges) =>
   tasks.map((task) => others.get(task.taskId) ?? task)

@@ -17,13 +17,15 @@ export const TaskRow = memo(function TaskRow(props: {
   task: TaskSummary
   isSelected: boolean
   isStopping: boolean
+  /** It was deleted while it was shown. */
+  isGone: boolean
   wait: Wait | undefined
   onToggle: (taskId: string) => void
 }) {
-  const { task, isSelected, isStopping, wait, onToggle } = props
+  const { task, isSelected, isStopping, isGone, wait, onToggle } = props
   const text = useText()
   const { taskId, taskType } = task
-  const shade = shadeOf(task, isStopping)
+  const shade = isGone ? 'deleted' : shadeOf(task, isStopping)
   return (
     <tr className={isSelected ? 'is-selected' : ''} data-task={taskId}>
       <td className="cell-select">
@@ -50,8 +52,8 @@ export const TaskRow = memo(function TaskRow(props: {
       </td>
       <td className="cell-progress">
         <div className="row-line">
-          {wait && <span className="muted small">{text.list.waits[wait]}</span>}
-          <Progress task={task} />
+          {wait && !isGone && <span className="muted small">{text.list.waits[wait]}</span>}
+          {!isGone && <Progress task={task} />}
           {task.error !== null && <Name className="task-error" text={task.error} />}
         </div>
       </td>
@@ -61,9 +63,7 @@ export const TaskRow = memo(function TaskRow(props: {
       <td className="cell-created">
         <Ago at={task.createdAt} />
       </td>
-      <td className="cell-duration">
-        <Duration task={task} />
-      </td>
+      <td className="cell-duration">{!isGone && <Duration task={task} />}</td>
     </tr>
   )
 })

@@ -113,6 +113,7 @@ function TaskTable(props: {
               key={task.taskId}
               task={task}
               isSelected={selection.has(task.taskId)}
+              isGone={page.gone.has(task.taskId)}
               wait={whyWaiting(task, now, { types, executors, stats })}
               isStopping={task.status !== 'running' && stuck.includes(task.taskId)}
               onToggle={selection.toggle}

@@ -1,12 +1,12 @@
 import { keepPreviousData, type UseQueryResult, useQuery } from '@tanstack/react-query'
-import { useEffect, useRef, useState } from 'react'
+import { type RefObject, useEffect, useRef, useState } from 'react'
 import type { TaskList, TaskListQuery, TaskSummary } from '../../../client/index.ts'
 import { client } from '../../client.ts'
 import { hasPlace } from '../../state/place.ts'
 import { every, LIVE, queryClient } from '../../state/queries.ts'
 import { useChanges } from '../../state/server-state.tsx'
 import { isSearch, type ListState } from './filter.ts'
-import { changeTasks, holdRows, type ShownList, showLatest } from './shown-list.ts'
+import { changeTasks, holdRows, type RowChanges, type ShownList, showLatest } from './shown-list.ts'
 
 const PAGE_SIZE = 50
 const POLL_MS = 10_000
@@ -33,13 +33,7 @@ export function useTaskList(scope: string, { filter, cursor }: ListState, held: 
   const holding = useLatest(held)
   const [progress, setProgress] = useState<{ scope: string; tasks: number }>()
   const stopped = useRef<string>(undefined)
-  const isRenewed = useRef(false)
-  const visited = useRef<string>(undefined)
-  if (visited.current !== scope) {
-    visited.current = scope
-    // What is known of an earlier visit is old, unless one goes back to it.
-    isRenewed.current = !hasPlace()
-  }
+  const isRenewed = useRenewed(scope)
   const isOnce = isSearch(filter)
   const queryKey = isOnce ? ['search', scope] : [LIVE, 'tasks', scope]
   const change = (work: (shown: ShownList | undefined) => ShownList | undefined) =>
@@ -49,6 +43,7 @@ export function useTaskList(scope: string, { filter, cursor }: ListState, held: 
     const isHeld = !isFree && before !== undefined && before.tasks.length > 0 && holding.current.isHeld()
     return isHeld ? holdRows(before, latest) : showLatest(scope, latest, before, holding.current.isSelected)
   }
+  const hasGap = useRowChanges((changes) => change((shown) => shown && changeTasks(shown, changes)))
   const list = useQuery({
     queryKey,
     queryFn: async ({ signal }) => {
@@ -62,9 +57,12 @@ export function useTaskList(scope: string, { filter, cursor }: ListState, held: 
           goesOn: () => stopped.current !== scope,
           onProgress: (tasks) => setProgress({ scope, tasks }),
         })
+        const shown = queryClient.getQueryData<ShownList>(queryKey)
+        const missed = hasGap.current ? await readMissed(shown, page, signal) : NO_CHANGES
         // A reading that gave way to another has not done it.
         if (isFree && !signal.aborted) isRenewed.current = false
-        return place(keepSame(kept.current, page), isFree)
+        if (!signal.aborted) hasGap.current = false
+        return changeTasks(place(keepSame(kept.current, page), isFree), missed)
       } finally {
         setProgress((shown) => (shown?.scope === scope ? undefined : shown))
       }
@@ -73,7 +71,6 @@ export function useTaskList(scope: string, { filter, cursor }: ListState, held: 
     staleTime: isOnce ? 'static' : 0,
     placeholderData: keepPreviousData,
   })
-  useRowChanges((changes) => change((shown) => shown && changeTasks(shown, changes)))
   return {
     list,
     progress: progress?.scope === scope ? progress.tasks : undefined,
@@ -89,6 +86,34 @@ export function useTaskList(scope: string, { filter, cursor }: ListState, held: 
   }
 }
 
+/** Whether the next reading is shown, held or not: what is known of an earlier visit is old, unless one goes back to it. */
+function useRenewed(scope: string): RefObject<boolean> {
+  const isRenewed = useRef(false)
+  const visited = useRef<string>(undefined)
+  if (visited.current !== scope) {
+    visited.current = scope
+    isRenewed.current = !hasPlace()
+  }
+  return isRenewed
+}
+
+const NO_CHANGES: RowChanges = new Map()
+
+/** What became of shown tasks that are no longer listed. */
+async function readMissed(
+  shown: ShownList | undefined,
+  latest: TaskList,
+  signal: AbortSignal,
+): Promise<RowChanges> {
+  const listed = new Set(latest.tasks.map(({ taskId }) => taskId))
+  const ids = shown?.tasks.map(({ taskId }) => taskId).filter((taskId) => !listed.has(taskId)) ?? []
+  if (ids.length === 0) return NO_CHANGES
+  const found = new Map(
+    (await listPicked({ taskId: ids }, { signal })).tasks.map((task) => [task.taskId, task]),
+  )
+  return new Map(ids.map((taskId) => [taskId, found.get(taskId) ?? null]))
+}
+
 interface SearchOptions {
   readonly signal: AbortSignal
   readonly goesOn: () => boolean
@@ -99,7 +124,10 @@ interface SearchOptions {
 const IDS_OF_A_CALL = 100
 
 /** Tasks that are named one by one, on one page. */
-async function listPicked(query: TaskListQuery, { signal }: SearchOptions): Promise<TaskList> {
+async function listPicked(
+  query: TaskListQuery,
+  { signal }: Pick<SearchOptions, 'signal'>,
+): Promise<TaskList> {
   const { taskId: ids = [], cursor: _cursor, ...filter } = query
   const calls = Array.from({ length: Math.ceil(ids.length / IDS_OF_A_CALL) }, (_, call) => {
     const taskId = ids.slice(call * IDS_OF_A_CALL, (call + 1) * IDS_OF_A_CALL)
@@ -125,9 +153,10 @@ async function search(
   return page.searched ? { ...page, searched: { ...page.searched, tasks } } : page
 }
 
-/** Changes come one by one, thousands in a burst: rows are drawn once a frame. */
-function useRowChanges(onChanges: (changes: ReadonlyMap<string, TaskSummary>) => void): void {
-  const waiting = useRef(new Map<string, TaskSummary>())
+/** Changes come one by one, thousands in a burst: rows are drawn once a frame. Returns whether some were missed. */
+function useRowChanges(onChanges: (changes: RowChanges) => void): RefObject<boolean> {
+  const hasGap = useRef(false)
+  const waiting = useRef(new Map<string, TaskSummary | null>())
   const frame = useRef<number>(undefined)
   const latest = useLatest(onChanges)
   useEffect(
@@ -137,8 +166,10 @@ function useRowChanges(onChanges: (changes: ReadonlyMap<string, TaskSummary>) =>
     [],
   )
   useChanges((news) => {
-    if (news.type !== 'task') return
-    waiting.current.set(news.task.taskId, news.task)
+    if (news.type === 'reconnected') hasGap.current = true
+    if (news.type === 'task') waiting.current.set(news.task.taskId, news.task)
+    else if (news.type === 'deleted') waiting.current.set(news.taskId, null)
+    else return
     frame.current ??= requestAnimationFrame(() => {
       frame.current = undefined
       const changes = waiting.current
@@ -146,6 +177,7 @@ function useRowChanges(onChanges: (changes: ReadonlyMap<string, TaskSummary>) =>
       latest.current(changes)
     })
   })
+  return hasGap
 }
 
 /** The value of the newest rendering, for what is called later. */
