@@ -100,5 +100,10 @@ test('a viewer is shown everything, and nothing to change it with', async () => 
   await page.getByRole('row', { name: /nightly/ }).waitFor()
   await page.getByRole('button', { name: 'New schedule' }).waitFor({ state: 'hidden' })
   expect(await countChanges(page)).toBe(0)
+
+  // By a link of somebody who may.
+  await open('?view=new&type=send_invoice')
+  await page.getByRole('heading', { name: 'You may not create tasks' }).waitFor()
+  expect(await countChanges(page)).toBe(0)
   expect(browser.misdeeds).toEqual([])
 })

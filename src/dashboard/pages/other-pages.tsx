@@ -1,6 +1,5 @@
 import { HAS_LOGIN } from '../settings.ts'
 import type { View } from '../state/route.ts'
-import { ForChanges } from '../state/server-state.tsx'
 import { AccountPage } from './account/account-page.tsx'
 import { ActivityPage } from './activity/activity-page.tsx'
 import { ErrorsPage } from './errors/errors-page.tsx'
@@ -27,11 +26,7 @@ export function OtherPage({ view, params }: { view: OtherView; params: URLSearch
         />
       )
     case 'new':
-      return (
-        <ForChanges>
-          <NewTaskPage key={params.get('from')} params={params} />
-        </ForChanges>
-      )
+      return <NewTaskPage key={params.get('from')} params={params} />
     case 'errors':
       return <ErrorsPage params={params} />
     case 'types':

@@ -2,6 +2,7 @@ import { tasks } from './count.ts'
 
 export const form = {
   title: 'New task',
+  notAllowed: 'You may not create tasks',
   type: 'Type',
   choose: 'Choose a type',
   params: 'Params',

@@ -3,6 +3,7 @@ import { tasks } from './count.ts'
 
 export const form: Dictionary['form'] = {
   title: '新建任务',
+  notAllowed: '你不能创建任务',
   type: '类型',
   choose: '选择类型',
   params: '参数',

@@ -7,6 +7,7 @@ import { useText } from '../../i18n/text.ts'
 import { visible } from '../../i18n/visible.ts'
 import { typesQuery } from '../../state/queries.ts'
 import { go } from '../../state/route.ts'
+import { useReadOnly } from '../../state/server-state.tsx'
 import { useTitle } from '../../state/use-title.ts'
 import { TaskForm } from './task-form.tsx'
 
@@ -23,7 +24,9 @@ export function NewTaskPage({ params }: { params: URLSearchParams }) {
     gcTime: 0,
   })
   const types = useQuery(typesQuery)
+  const isReadOnly = useReadOnly()
   const isReady = types.data && (from === null || original.data)
+  if (isReadOnly) return <Empty isPage title={text.form.notAllowed} />
   return (
     <>
       <div className="page-head">
