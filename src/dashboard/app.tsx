@@ -79,13 +79,18 @@ function NotAllowed() {
   )
 }
 
+const CODE = { retry: true, staleTime: 'static', gcTime: Number.POSITIVE_INFINITY } as const
+
 /** All but the first screen, which does not wait for them. */
 const otherPages = queryOptions({
   queryKey: ['pages'],
   queryFn: () => import('./pages/other-pages.tsx'),
-  retry: true,
-  staleTime: 'static',
-  gcTime: Number.POSITIVE_INFINITY,
+  ...CODE,
+})
+const palette = queryOptions({
+  queryKey: ['palette'],
+  queryFn: () => import('./components/palette.tsx'),
+  ...CODE,
 })
 
 function OtherPage(props: { view: OtherView; params: URLSearchParams }) {
@@ -93,10 +98,13 @@ function OtherPage(props: { view: OtherView; params: URLSearchParams }) {
   return pages.data ? <pages.data.OtherPage {...props} /> : <Unread query={pages} lines={8} />
 }
 
-/** Pages can be opened even while the server is away. */
+/** Pages and commands can be opened even while the server is away. */
 function usePrefetch(): void {
   useEffect(() => {
-    const timer = setTimeout(() => void queryClient.prefetchQuery(otherPages), PREFETCH_MS)
+    const timer = setTimeout(() => {
+      void queryClient.prefetchQuery(otherPages)
+      void queryClient.prefetchQuery(palette)
+    }, PREFETCH_MS)
     return () => clearTimeout(timer)
   }, [])
 }

@@ -109,6 +109,18 @@ test('"Try again" does not wait for the next try', async () => {
   browser.forgive(/status of 503/)
 })
 
+test('the commands are there while the server is away, opened before or not', async () => {
+  const code = page.waitForResponse(/palette/)
+  await page.goto(`${server.origin}/admin/`)
+  await (await code).finished()
+  await browser.context.setOffline(true)
+  await page.keyboard.press('ControlOrMeta+k')
+  await page.getByRole('dialog', { name: 'Commands' }).getByText('Schedules').waitFor()
+  await browser.context.setOffline(false)
+  await page.keyboard.press('Escape')
+  browser.forgive(/net::ERR_/)
+})
+
 test('every page is there while the server is away, opened before or not', async () => {
   const pages = page.waitForResponse(/other-pages/)
   await page.goto(`${server.origin}/admin/`)
