@@ -182,6 +182,23 @@ test('each of several cancels has its undo', async () => {
   await expect.poll(() => button('Undo').count()).toBe(2)
 })
 
+test('why an action leaves tasks as they were is told in words, and so is a server that does not respond', async () => {
+  const { tasks } = server.app
+  const { taskId: ended } = await tasks.createTask('send_invoice', { invoice: 'W-1' })
+  await tasks.waitFor(ended)
+  const [pending = ''] = await create(1)
+  await visit('?view=tasks')
+  for (const taskId of [ended, pending]) await page.locator(`tr[data-task="${taskId}"] input`).check()
+  await button('Cancel').click()
+  const dialog = page.getByRole('dialog', { name: 'Cancel 1 task?' })
+  await dialog.getByText('1 left as they were: The task has ended already').waitFor()
+  await page.route('**/tasks/bulk', (route) => route.abort())
+  await dialog.getByRole('button', { name: 'Cancel 1 task' }).click()
+  await page.locator('.toast', { hasText: /^No response from the server$/ }).waitFor()
+  await page.unroute('**/tasks/bulk')
+  browser.forgive(/net::ERR_FAILED/)
+})
+
 test('a handler that was told to stop does not go on, so its cancel has no undo', async () => {
   const { taskId } = await server.app.tasks.createTask('watch_inbox', {})
   await visit('?status=running')

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
 import { expect, test } from 'vitest'
 import { en } from '../../src/dashboard/i18n/en.ts'
 import { zh } from '../../src/dashboard/i18n/zh.ts'
@@ -22,6 +24,20 @@ test('both languages have the same words', () => {
   const { codes, ...chinese } = zh
   expect(describeWords(chinese)).toEqual(describeWords(english))
   expect(Object.keys(codes)).toContain('TASK_NOT_FOUND')
+})
+
+test('what the server refuses a person has words in Chinese, and in English where it comes without any', () => {
+  const known = readFileSync(path.resolve(import.meta.dirname, '../../docs/errors.md'), 'utf8')
+  const health = Object.keys(en.overview.short)
+  const codes = [...Object.keys(en.codes), ...Object.keys(zh.codes)]
+  expect(codes.filter((code) => !known.includes(`\`${code}\``) && !health.includes(code))).toEqual([])
+  // Results of bulk actions, and a request without a response.
+  const ofTasks = ['TASK_NOT_FOUND', 'TASK_ALREADY_FINISHED', 'TASK_NOT_FINISHED', 'TASK_STILL_STOPPING']
+  const wordless = [...ofTasks, 'TASK_BUSY', 'CANCEL_PENDING', 'DUPLICATE_TASK', 'NETWORK_ERROR']
+  expect(Object.keys(en.codes)).toEqual(expect.arrayContaining(wordless))
+  const ofSchedules = ['SCHEDULE_NOT_FOUND', 'DUPLICATE_SCHEDULE', 'SCHEDULE_BUSY', 'TOO_MANY_SCHEDULES']
+  const ofServers = ['TOO_MANY_REQUESTS', 'SHUTTING_DOWN', 'NOT_READY', 'NO_CONNECTION']
+  expect(Object.keys(zh.codes)).toEqual(expect.arrayContaining([...wordless, ...ofSchedules, ...ofServers]))
 })
 
 test('no word is empty, and the Chinese ones are Chinese', () => {

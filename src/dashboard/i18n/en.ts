@@ -30,8 +30,18 @@ export const en = {
   shortcuts,
   palette,
   json,
-  /** For codes that a person meets; others are shown in the server's words. */
-  codes: { WRONG_PASSWORD: 'The current password is wrong' } as Record<string, string>,
+  /** For codes that come without words of the server, or with words for programs. */
+  codes: {
+    WRONG_PASSWORD: 'The current password is wrong',
+    NETWORK_ERROR: 'No response from the server',
+    TASK_NOT_FOUND: 'There is no such task',
+    TASK_ALREADY_FINISHED: 'The task has ended already',
+    TASK_NOT_FINISHED: 'The task has not ended yet',
+    TASK_STILL_STOPPING: 'The handler of the last attempt has not stopped yet',
+    TASK_BUSY: 'An open transaction holds the task; try again later',
+    CANCEL_PENDING: 'Cancel requested: it takes effect when the transaction that holds the task ends',
+    DUPLICATE_TASK: 'An unfinished task has the same unique key',
+  } as Record<string, string>,
 }
 
 export type Dictionary = typeof en
