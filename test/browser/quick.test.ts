@@ -144,6 +144,24 @@ test('the commands lead to pages, types, actions and tasks', async () => {
   await press('Escape')
 })
 
+test('what is chosen in one window holds in the others', async () => {
+  await visit('?view=types')
+  const other = await page.context().newPage()
+  onTestFinished(() => other.close())
+  await other.goto(`${server.origin}/admin/?view=types`)
+  await other.getByRole('heading', { level: 1, name: 'Task types' }).waitFor()
+  const dark = () => other.evaluate(() => document.documentElement.dataset.theme)
+  await page.getByRole('button', { name: 'Theme: as the system' }).click()
+  await page.getByRole('button', { name: 'Theme: light' }).click()
+  await expect.poll(dark).toBe('dark')
+  await page.getByRole('button', { name: '中文' }).click()
+  await other.getByRole('heading', { level: 1, name: '任务类型' }).waitFor()
+  await page.getByRole('button', { name: 'English' }).click()
+  await other.getByRole('heading', { level: 1, name: 'Task types' }).waitFor()
+  await page.getByRole('button', { name: 'Theme: dark' }).click()
+  await expect.poll(dark).toBeUndefined()
+})
+
 test('times are in the named zone of the browser or in UTC, and so are the fields for them', async () => {
   const tokyo = await openPage(server, { timezoneId: 'Asia/Tokyo', query: '?view=tasks' })
   onTestFinished(() => tokyo.browser.close())

@@ -11,9 +11,20 @@ function recall<T extends string>(key: string, known: readonly T[], fallback: T)
 
 const browsersLanguage: Language = navigator.language.toLowerCase().startsWith('zh') ? 'zh' : 'en'
 
-export const language = new Store<Language>(recall('tasks.language', LANGUAGES, browsersLanguage))
-export const theme = new Store<Theme>(recall('tasks.theme', THEMES, 'system'))
-export const zone = new Store<Zone>(recall('tasks.zone', ZONES, 'local'))
+const recallLanguage = () => recall('tasks.language', LANGUAGES, browsersLanguage)
+const recallTheme = () => recall('tasks.theme', THEMES, 'system')
+const recallZone = () => recall('tasks.zone', ZONES, 'local')
+
+export const language = new Store<Language>(recallLanguage())
+export const theme = new Store<Theme>(recallTheme())
+export const zone = new Store<Zone>(recallZone())
+
+// Another window has chosen.
+window.addEventListener('storage', () => {
+  language.set(recallLanguage())
+  theme.set(recallTheme())
+  zone.set(recallZone())
+})
 
 function applyLanguage(): void {
   document.documentElement.lang = language.value === 'zh' ? 'zh-CN' : 'en'
