@@ -54,6 +54,22 @@ test('going back shows at once what was there', async () => {
   await release()
 })
 
+test('rows of the list before are not acted on under a new filter', async () => {
+  const { taskId } = await server.app.tasks.createTask('send_invoice', { invoice: 'R-1' })
+  await server.app.tasks.waitFor(taskId)
+  await page.goto(`${server.origin}/admin/?status=failed`)
+  await rows().first().waitFor()
+  const release = await holdBack('/tasks')
+  await page.getByRole('link', { name: /^Pending/ }).click()
+  await page.waitForURL(/status=pending/)
+  await page.keyboard.press('a')
+  await release()
+  await page.locator(`tr[data-task="${taskId}"]`).waitFor({ state: 'detached' })
+  expect(await page.getByText(/selected/).count()).toBe(0)
+  await page.keyboard.press('a')
+  await page.getByText('1 task selected').waitFor()
+})
+
 test('nothing of it is there for whoever logs in next', async () => {
   await page.goto(`${server.origin}/admin/?view=tasks`)
   await rows().first().waitFor()

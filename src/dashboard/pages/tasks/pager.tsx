@@ -10,10 +10,13 @@ import { Searched } from './searched.tsx'
 /** Older pages go on from the last row (keyset); the way back is kept in the browser's history. */
 export function Pager({
   page,
+  isBefore,
   filter,
   cursor,
 }: {
   page: TaskList
+  /** It is that of another filter or place: no way leads on from it. */
+  isBefore: boolean
   filter: TaskFilter
   cursor: string | undefined
 }) {
@@ -21,6 +24,7 @@ export function Pager({
   const trail = (history.state as { trail?: string[] } | null)?.trail ?? []
   const total = `${formatNumber(page.total)}${page.totalIsEstimate ? '+' : ''}`
   const goOlder = () =>
+    isBefore ||
     go(toQuery(filter, page.nextCursor ?? undefined), { state: { trail: [...trail, cursor ?? ''] } })
   const goNewer = () =>
     go(toQuery(filter, trail.at(-1) || undefined), { state: { trail: trail.slice(0, -1) } })

@@ -47,4 +47,11 @@ export function useSelection(scope: string): Selection {
   )
 }
 
+/** None of the rows that are shown can be selected: they are not those of the filter. */
+export const lockSelection = (selection: Selection): Selection => ({
+  ...selection,
+  toggle: () => {},
+  togglePage: () => {},
+})
+
 const NONE: ReadonlySet<string> = new Set()

@@ -2,7 +2,7 @@ import { useQuery } from '@tanstack/react-query'
 import { type RefObject, useLayoutEffect, useRef, useState } from 'react'
 import type { TaskList } from '../../../client/index.ts'
 import { Link } from '../../components/link.tsx'
-import { Empty, Unread } from '../../components/notice.tsx'
+import { Empty, Skeleton, Unread } from '../../components/notice.tsx'
 import { useText } from '../../i18n/text.ts'
 import { serverNow } from '../../state/clock.ts'
 import { useFormerPlace } from '../../state/place.ts'
@@ -17,7 +17,7 @@ import { FilterBar } from './filter-bar.tsx'
 import { useListKeys } from './list-keys.ts'
 import { Pager } from './pager.tsx'
 import { Searched, Searching } from './searched.tsx'
-import { type Selection, useSelection } from './selection.ts'
+import { lockSelection, type Selection, useSelection } from './selection.ts'
 import type { ShownList } from './shown-list.ts'
 import { StateTabs } from './state-tabs.tsx'
 import { TaskRow } from './task-row.tsx'
@@ -92,7 +92,10 @@ function TaskTable(props: {
   outcome: BulkOutcome | undefined
   onNews: () => void
 }) {
-  const { page, state, selection, isPageSelected, outcome, onNews } = props
+  const { page, state, isPageSelected, outcome, onNews } = props
+  // The list before, until that of this filter is there.
+  const isBefore = page.scope !== JSON.stringify(state)
+  const selection = isBefore ? lockSelection(props.selection) : props.selection
   const executors = useQuery(executorsQuery).data
   const types = useQuery(typesQuery).data
   const stats = useQuery(statsQuery).data
@@ -101,11 +104,13 @@ function TaskTable(props: {
   const body = useRef<HTMLTableSectionElement>(null)
   useListKeys(body, selection)
   const showNews = useFirstRow(body, page, onNews)
-  if (page.tasks.length === 0) return <Nothing page={page} state={state} outcome={outcome} />
+  if (page.tasks.length === 0) {
+    return isBefore ? <Skeleton lines={8} /> : <Nothing page={page} state={state} outcome={outcome} />
+  }
   return (
     <>
       <News tasks={page.news} onShow={showNews} />
-      <table className="tasks">
+      <table className={isBefore ? 'tasks is-before' : 'tasks'} aria-busy={isBefore}>
         <Head page={page} selection={selection} isPageSelected={isPageSelected} />
         <tbody ref={body}>
           {page.tasks.map((task) => (
@@ -121,7 +126,7 @@ function TaskTable(props: {
           ))}
         </tbody>
       </table>
-      <Pager page={page} filter={state.filter} cursor={state.cursor} />
+      <Pager page={page} isBefore={isBefore} filter={state.filter} cursor={state.cursor} />
     </>
   )
 }
