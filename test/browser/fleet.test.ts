@@ -1,4 +1,4 @@
-import type { Page } from 'playwright-core'
+import type { Page, Route } from 'playwright-core'
 import { expect, test } from 'vitest'
 import { createDatabase } from '../../src/db/database.ts'
 import { addEnd, addRun, noFigures } from '../../src/engine/definition/figures.ts'
@@ -86,6 +86,23 @@ test('each type shows rate, failures, times, what waits and its limit in use, an
   await page.locator('.chart canvas').first().waitFor()
   await page.getByText('invoice', { exact: true }).waitFor()
   expect(new URL(page.url()).search).toBe('?view=types&type=send_invoice&range=1h')
+})
+
+test('a rate is that of its figures while those of another range are read', async () => {
+  for (const query of ['?view=types', '?view=types&type=send_invoice']) {
+    await visit(query)
+    await page.getByText('20 / min').waitFor()
+    const isOfDay = (url: URL) =>
+      url.searchParams.get('range') === '24h' && url.pathname.includes('/overview')
+    const held: Route[] = []
+    await page.route(isOfDay, (route) => void held.push(route))
+    await page.getByRole('link', { name: '24 h' }).click()
+    await expect.poll(() => held.length).toBeGreaterThan(0)
+    expect(await page.getByText('20 / min').count()).toBe(1)
+    await page.unrouteAll({ behavior: 'ignoreErrors' })
+    await Promise.allSettled(held.map((route) => route.continue()))
+    await page.getByText('50 / h').waitFor()
+  }
 })
 
 test('a type is paused with its pending tasks cancelled, and tells who has paused it', async () => {

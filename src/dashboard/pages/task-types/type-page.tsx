@@ -51,7 +51,7 @@ export function TypePage({ taskType, range }: { taskType: string; range: Overvie
       {type?.paused && <PausedBy taskType={taskType} />}
       <Ranges range={range} to={{ view: 'types', type: taskType }} />
       <Unread query={overview} lines={6} />
-      {overview.data && <TypeTiles overview={overview.data} taskType={taskType} type={type} range={range} />}
+      {overview.data && <TypeTiles overview={overview.data} taskType={taskType} type={type} />}
       {overview.data && <Charts overview={overview.data} />}
       <div className="type-facts">
         <TypeExecutors taskType={taskType} />
@@ -91,16 +91,11 @@ function PausedBy({ taskType }: { taskType: string }) {
   )
 }
 
-function TypeTiles(props: {
-  overview: Overview
-  taskType: string
-  type: TaskTypeView | undefined
-  range: OverviewRange
-}) {
-  const { overview, taskType, type, range } = props
+function TypeTiles(props: { overview: Overview; taskType: string; type: TaskTypeView | undefined }) {
+  const { overview, taskType, type } = props
   const text = useText()
   const lang = useStore(language)
-  const { whole, backlog } = overview
+  const { range, whole, backlog } = overview
   const stats = useQuery(statsQuery)
   const running = stats.data?.byType.find((one) => one.taskType === taskType)?.running ?? 0
   const share = failedShare(whole)

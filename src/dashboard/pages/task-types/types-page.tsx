@@ -1,5 +1,5 @@
 import { keepPreviousData, useQuery } from '@tanstack/react-query'
-import type { OverviewByType, OverviewRange, TaskTypeView, TypeOverview } from '../../../client/index.ts'
+import type { OverviewByType, OverviewRange, TaskTypeView } from '../../../client/index.ts'
 import { client } from '../../client.ts'
 import { Link } from '../../components/link.tsx'
 import { Empty, Unread, Warning } from '../../components/notice.tsx'
@@ -62,7 +62,7 @@ function AllTypes({ range }: { range: OverviewRange }) {
           <p>{text.form.noTypesText}</p>
         </Empty>
       )}
-      {names && names.length > 0 && <TypesTable names={names} range={range} figures={figures.data?.types} />}
+      {names && names.length > 0 && <TypesTable names={names} range={range} figures={figures.data} />}
     </>
   )
 }
@@ -70,7 +70,7 @@ function AllTypes({ range }: { range: OverviewRange }) {
 function TypesTable(props: {
   names: readonly string[]
   range: OverviewRange
-  figures: readonly TypeOverview[] | undefined
+  figures: OverviewByType | undefined
 }) {
   const { names, range, figures } = props
   const text = useText()
@@ -96,7 +96,7 @@ function TypesTable(props: {
               taskType={name}
               range={range}
               type={types?.find((one) => one.taskType === name)}
-              figures={figures?.find((one) => one.taskType === name)}
+              figures={figures}
             />
           ))}
         </tbody>
@@ -114,12 +114,14 @@ function TypeRow(props: {
   taskType: string
   range: OverviewRange
   type: TaskTypeView | undefined
-  figures: TypeOverview | undefined
+  /** Of another range until its own are there. */
+  figures: OverviewByType | undefined
 }) {
   const { taskType, range, type, figures } = props
   const text = useText()
   const lang = useStore(language)
-  const { whole } = figures ?? {}
+  const own = figures?.types.find((one) => one.taskType === taskType)
+  const { whole } = own ?? {}
   const share = whole && failedShare(whole)
   return (
     <tr>
@@ -134,10 +136,8 @@ function TypeRow(props: {
         )}
       </td>
       <td data-label={text.types.ended} className="num cell-rate">
-        {whole ? describeRate(whole, range, text) : text.detail.none}
-        {figures && whole && countEnded(whole) > 0 && (
-          <Sparkline ended={figures.ended} failed={figures.failed} />
-        )}
+        {figures && whole ? describeRate(whole, figures.range, text) : text.detail.none}
+        {own && whole && countEnded(whole) > 0 && <Sparkline ended={own.ended} failed={own.failed} />}
       </td>
       <td data-label={text.types.failed} className="num">
         {share === undefined ? (
@@ -152,11 +152,11 @@ function TypeRow(props: {
         {whole?.running ? formatDuration(whole.running.p95, lang) : text.detail.none}
       </td>
       <td data-label={text.types.backlog} className="num">
-        <TypeBacklog taskType={taskType} backlog={figures?.backlog} />
+        <TypeBacklog taskType={taskType} backlog={own?.backlog} />
       </td>
       <td data-label={text.status.running} className="num">
         <Link to={{ type: taskType, status: 'running' }} className="count">
-          <RunningOf type={type} running={figures?.running ?? 0} />
+          <RunningOf type={type} running={own?.running ?? 0} />
         </Link>
       </td>
       <td>
