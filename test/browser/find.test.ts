@@ -119,6 +119,20 @@ test('a search goes on by itself until it finds something, and says how far it w
   await page.getByText('nothing older is left').waitFor()
 })
 
+test('a search that fails once goes on where it was', async () => {
+  const cursors: (string | null)[] = []
+  const isSearch = (url: URL) => url.pathname.endsWith('/tasks') && url.searchParams.has('error')
+  await page.route(isSearch, (route) => {
+    cursors.push(new URL(route.request().url()).searchParams.get('cursor'))
+    return cursors.length === 2 ? route.fulfill({ status: 503, body: 'away' }) : route.continue()
+  })
+  await visit('?error=no%20such%20text%20either')
+  await page.getByText(/^Nothing found in 40,0\d\d tasks$/).waitFor()
+  await page.unrouteAll({ behavior: 'ignoreErrors' })
+  browser.forgive(/status of 503/)
+  expect(cursors.filter((cursor) => cursor === null)).toHaveLength(1)
+})
+
 test('at no width anything is cut off', async () => {
   await visit('?error=address&sort=duration')
   await rows().first().waitFor()

@@ -32,7 +32,7 @@ export function useTaskList(scope: string, { filter, cursor }: ListState, held: 
   const kept = useRef(new Map<string, TaskSummary>())
   const holding = useLatest(held)
   const [progress, setProgress] = useState<{ scope: string; tasks: number }>()
-  const stopped = useRef<string>(undefined)
+  const walk = useRef<Walk>(undefined)
   const isRenewed = useRenewed(scope)
   const isOnce = isSearch(filter)
   const queryKey = isOnce ? ['search', scope] : [LIVE, 'tasks', scope]
@@ -48,15 +48,17 @@ export function useTaskList(scope: string, { filter, cursor }: ListState, held: 
     queryKey,
     queryFn: async ({ signal }) => {
       const query = { ...filter, pageSize: PAGE_SIZE, ...(cursor === undefined ? {} : { cursor }) }
-      stopped.current = undefined
+      // A retry goes on where the reading before has failed.
+      if (walk.current?.scope !== scope) walk.current = { scope, cursor, tasks: 0, isStopped: false }
       const isFree = isRenewed.current
       const read = filter.taskId ? listPicked : search
       try {
         const page = await read(query, {
           signal,
-          goesOn: () => stopped.current !== scope,
+          walk: walk.current,
           onProgress: (tasks) => setProgress({ scope, tasks }),
         })
+        walk.current = undefined
         const shown = queryClient.getQueryData<ShownList>(queryKey)
         const missed = hasGap.current ? await readMissed(shown, page, signal) : NO_CHANGES
         // A reading that gave way to another has not done it.
@@ -75,12 +77,13 @@ export function useTaskList(scope: string, { filter, cursor }: ListState, held: 
     list,
     progress: progress?.scope === scope ? progress.tasks : undefined,
     stop: () => {
-      stopped.current = scope
+      if (walk.current) walk.current.isStopped = true
     },
     showNews: () =>
       change((before) => before && showLatest(before.scope, before.latest, before, held.isSelected)),
     renew: () => {
       isRenewed.current = true
+      walk.current = undefined
       void list.refetch()
     },
   }
@@ -114,9 +117,17 @@ async function readMissed(
   return new Map(ids.map((taskId) => [taskId, found.get(taskId) ?? null]))
 }
 
+/** How far a search has come. */
+interface Walk {
+  readonly scope: string
+  cursor: string | undefined
+  tasks: number
+  isStopped: boolean
+}
+
 interface SearchOptions {
   readonly signal: AbortSignal
-  readonly goesOn: () => boolean
+  readonly walk: Walk
   readonly onProgress: (tasks: number) => void
 }
 
@@ -139,18 +150,18 @@ async function listPicked(
 }
 
 /** Goes on where nothing was found, until something is, or nothing is left. */
-async function search(
-  query: TaskListQuery,
-  { signal, goesOn, onProgress }: SearchOptions,
-): Promise<TaskList> {
-  let page = await client.listTasks(query, { signal })
-  let tasks = page.searched?.tasks ?? 0
-  while (page.searched && page.tasks.length === 0 && page.nextCursor !== null && goesOn()) {
-    onProgress(tasks)
-    page = await client.listTasks({ ...query, cursor: page.nextCursor }, { signal })
-    tasks += page.searched?.tasks ?? 0
+async function search(query: TaskListQuery, { signal, walk, onProgress }: SearchOptions): Promise<TaskList> {
+  for (;;) {
+    const { cursor } = walk
+    const page = await client.listTasks({ ...query, ...(cursor === undefined ? {} : { cursor }) }, { signal })
+    if (!page.searched) return page
+    walk.tasks += page.searched.tasks
+    if (page.tasks.length > 0 || page.nextCursor === null || walk.isStopped) {
+      return { ...page, searched: { ...page.searched, tasks: walk.tasks } }
+    }
+    walk.cursor = page.nextCursor
+    onProgress(walk.tasks)
   }
-  return page.searched ? { ...page, searched: { ...page.searched, tasks } } : page
 }
 
 /** Changes come one by one, thousands in a burst: rows are drawn once a frame. Returns whether some were missed. */
