@@ -114,7 +114,9 @@ export function actorOf(request: FastifyRequest): { actor: Actor } {
 }
 
 function toActor(request: FastifyRequest, { id, name }: Pick<CallerView, 'id' | 'name'>): Actor {
-  return { id, name, requestId: request.id, address: request.ip }
+  // A host's `genReqId` may return a number, as in Fastify's docs.
+  const requestId: unknown = request.id
+  return { id, name, requestId: requestId === undefined ? null : String(requestId), address: request.ip }
 }
 
 export function findCallerId(request: FastifyRequest): string | null {

@@ -110,6 +110,20 @@ describe('the page and the routes are where they are, in a host with', () => {
     expect(created.json()).toMatchObject({ taskType: 'hello', created: true })
     expect(created.json().createdAt).toMatch(/Z$/)
   })
+
+  test.each([
+    ['numbers', 7, '7'],
+    ['nothing', undefined, null],
+  ])('%s for the ids of requests', async (_name, id, requestId) => {
+    // The type allows texts alone, but the docs of Fastify number requests.
+    const app = Fastify({ genReqId: () => id as unknown as string })
+    await mount(app)
+    const payload = { taskType: 'hello', params: {} }
+    const created = await app.inject({ method: 'POST', url: '/api/admin/tasks', payload })
+    expect(created.statusCode, created.body).toBe(201)
+    const [entry] = (await app.inject('/api/admin/audit')).json().entries
+    expect(entry).toMatchObject({ subject: created.json().taskId, outcome: 'ok', requestId })
+  })
 })
 
 describe('a stream of events', () => {
