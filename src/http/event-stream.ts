@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { isOutage } from '../db/errors.ts'
@@ -63,6 +64,7 @@ export class EventStreams {
     this.#requireRoom(caller)
     const signal = this.#admit(reply, caller)
     const steps = await follow({ signal, idleMs: COMMENT_EVERY_MS })
+    if (hasClosed(reply.raw)) return void reply.hijack()
     reply.headers({ 'content-type': 'text/event-stream', 'x-accel-buffering': 'no' })
     // A connection kept alive after a stream would delay a closing app. HTTP/2 has no such header.
     if (request.raw.httpVersionMajor < 2) reply.header('connection', 'close')
@@ -98,13 +100,16 @@ export class EventStreams {
     const life = setTimeout(stream.end, this.#limits.lifeMs * (1 - Math.random() / 10))
     this.#open.add(stream)
     this.#count(caller, 1)
-    raw.once('close', () => {
+    const leave = () => {
       over.abort()
       clearTimeout(life)
       clearTimeout(farewell)
       this.#open.delete(stream)
       this.#count(caller, -1)
-    })
+    }
+    // The client may have left while it was authorized: no event follows.
+    if (hasClosed(raw)) leave()
+    else raw.once('close', leave)
     return over.signal
   }
 
@@ -114,6 +119,12 @@ export class EventStreams {
     if (open > 0) this.#ofCallers.set(caller.id, open)
     else this.#ofCallers.delete(caller.id)
   }
+}
+
+function hasClosed(raw: ServerResponse): boolean {
+  // Over HTTP/2 the response itself does not show it.
+  const { stream } = raw as { stream?: { readonly destroyed: boolean } }
+  return stream ? stream.destroyed : raw.destroyed
 }
 
 /** Calls `cut` if nobody asks for the next text for this long: what was sent waits for a client that does not read. */

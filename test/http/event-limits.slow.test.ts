@@ -1,9 +1,11 @@
 import { once } from 'node:events'
+import type { ServerResponse } from 'node:http'
+import { connect as connectHttp2, constants } from 'node:http2'
 import net from 'node:net'
-import Fastify from 'fastify'
+import Fastify, { type FastifyServerOptions } from 'fastify'
 import { expect, onTestFinished, test } from 'vitest'
 import type { Role } from '../../src/contract/session.ts'
-import type { FeedBatch } from '../../src/engine/feed/feed.ts'
+import type { FeedBatch, FollowOptions } from '../../src/engine/feed/feed.ts'
 import { handleError } from '../../src/http/error-handling.ts'
 import { EventStreams } from '../../src/http/event-stream.ts'
 import { openEvents } from '../support/event-source.ts'
@@ -74,6 +76,61 @@ test.each([
   // Refusals leave connections open.
   app.server.closeAllConnections()
 })
+
+type Request = (path: string) => { status: Promise<unknown>; leave: () => void }
+
+function overHttp1(url: string): Request {
+  return (path) => {
+    const leaving = new AbortController()
+    const response = fetch(url + path, { signal: leaving.signal })
+    return { status: response.then(({ status }) => status), leave: () => leaving.abort() }
+  }
+}
+
+function overHttp2(url: string): Request {
+  const session = connectHttp2(url)
+  onTestFinished(() => session.destroy())
+  return (path) => {
+    const stream = session.request({ ':path': path }).on('error', () => {})
+    const status = once(stream, 'response').then(([headers]) => headers[':status'])
+    return { status, leave: () => stream.close(constants.NGHTTP2_CANCEL) }
+  }
+}
+
+test.each([
+  ['HTTP/1.1', {}, overHttp1],
+  ['HTTP/2', { http2: true }, overHttp2],
+])(
+  'a client that leaves while it is authorized holds no stream, over %s',
+  async (_name, options, connect) => {
+    const app = Fastify(options as FastifyServerOptions)
+    onTestFinished(() => app.close())
+    app.setErrorHandler(handleError)
+    const streams = new EventStreams(app, { max: 1 })
+    const authorized = Promise.withResolvers<void>()
+    const signals: AbortSignal[] = []
+    app.addHook('onRequest', async ({ url }) => (url === '/slow' ? authorized.promise : undefined))
+    app.get('/:name', async (request, reply) => {
+      const follow = async ({ signal }: FollowOptions) => {
+        signals.push(signal)
+        return wait(signal)
+      }
+      await streams.send(request, reply, follow)
+      return reply
+    })
+    const request = connect(await app.listen({ port: 0, host: '127.0.0.1' }))
+    const arrived = once(app.server, 'request')
+    const slow = request('/slow')
+    slow.status.catch(() => {})
+    const [, response] = (await arrived) as [unknown, ServerResponse]
+    const closed = once(response, 'close')
+    slow.leave()
+    await closed
+    authorized.resolve()
+    expect(await request('/next').status).toBe(200)
+    expect(signals.map(({ aborted }) => aborted)).toEqual([true, false])
+  },
+)
 
 test('a client that does not read what there is is cut off, one that waits for more is not', async () => {
   const app = Fastify()
