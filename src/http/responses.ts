@@ -63,7 +63,9 @@ export function problems<const Status extends number>(...statuses: Status[]) {
   return Object.fromEntries(entries) as Record<Status | 503, { description: string; content: typeof content }>
 }
 
-/** The prefix of the scope as this request has it: with the values of its parameters. */
+/** The prefix of the scope as this request has it: with the values of its parameters, and escaped. */
 export function prefixOf(request: FastifyRequest, prefix: string): string {
-  return prefix.includes(':') ? request.url.split('/', prefix.split('/').length).join('/') : prefix
+  return prefix.includes(':')
+    ? request.url.split('/', prefix.split('/').length).join('/')
+    : encodeURI(prefix)
 }
