@@ -4,7 +4,7 @@ import { instant } from './task.ts'
 
 export type { ErrorGroup, ErrorGroupQuery } from './error-group-views.ts'
 
-export const errorGroupPath = z.object({ groupId: errorGroupId })
+export const errorGroupPath = z.looseObject({ groupId: errorGroupId })
 
 export const errorGroupQuery = z.strictObject({
   taskType: taskTypeName.optional().describe('Default: all types.'),

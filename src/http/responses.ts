@@ -31,11 +31,11 @@ export const taskTypeAnswer = taskTypeView.extend({ params: anyObject })
 export const taskTypesAnswer = z.object({ taskTypes: z.array(taskTypeAnswer) })
 export const executorsAnswer = z.object({ executors: z.array(executorView) })
 
-/** Any text: unknown ids are not found. */
-export const taskIdPath = z.object({ taskId: z.string() })
-export const executorIdPath = z.object({ executorId: executorIdValue })
-export const scheduleNamePath = z.object({ name: z.string() })
-export const taskTypePath = z.object({ taskType: storableText })
+/** Paths keep the parameters of the prefix, which `authorize` reads again for an open stream. Unknown ids are not found. */
+export const taskIdPath = z.looseObject({ taskId: z.string() })
+export const executorIdPath = z.looseObject({ executorId: executorIdValue })
+export const scheduleNamePath = z.looseObject({ name: z.string() })
+export const taskTypePath = z.looseObject({ taskType: storableText })
 export const noQuery = z.strictObject({})
 /** Accepts an empty object: some clients cannot send nothing. */
 export const noBody = z.strictObject({}).nullish()

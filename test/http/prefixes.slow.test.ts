@@ -1,8 +1,10 @@
-import Fastify, { type FastifyInstance } from 'fastify'
+import { randomUUID } from 'node:crypto'
+import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
 import { beforeAll, expect, onTestFinished, test } from 'vitest'
 import { createTaskRegistry } from '../../src/engine/definition/registry.ts'
 import asyncTasks, { type AsyncTasksOptions } from '../../src/plugin.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
+import { openEvents } from '../support/event-source.ts'
 
 const { task } = createTaskRegistry()
 const hello = task('hello')(() => 'world')
@@ -40,4 +42,37 @@ test.each(['/übersicht', '/任务/admin', '/my tasks'])('what is created below 
     expect((await app.inject(String(location))).statusCode).toBe(200)
   }
   await app.tasks.deleteSchedule('nightly')
+})
+
+const tenantOf = ({ params }: FastifyRequest) => (params as { tenant?: string }).tenant
+
+test('authorize and the hooks of the host read the parameters of the prefix at any time', async () => {
+  const app = Fastify()
+  const authorized: unknown[] = []
+  const responded: unknown[] = []
+  app.addHook('onResponse', async (request) => {
+    responded.push(tenantOf(request))
+  })
+  const authorize = (request: FastifyRequest) => {
+    authorized.push(tenantOf(request))
+    return { id: 7 }
+  }
+  await startHost({ prefix: '/:tenant/ops', authorize }, app)
+  const { taskId } = await app.tasks.createTask(hello)
+  const paths = [
+    `tasks/${taskId}`,
+    `tasks/${taskId}/logs`,
+    `executors/${randomUUID()}/runs`,
+    'schedules/none',
+    `error-groups/${'0'.repeat(16)}`,
+  ]
+  for (const path of paths) await app.inject(`/acme/ops/${path}`)
+  await app.inject({ method: 'POST', url: '/acme/ops/task-types/hello/resume' })
+  expect(responded).toEqual(new Array(6).fill('acme'))
+  const url = await app.listen({ host: '127.0.0.1', port: 0 })
+  await using stream = await openEvents(`${url}/acme/ops/tasks/${taskId}/events`)
+  expect(stream.response.status).toBe(200)
+  // An open stream is authorized again.
+  await expect.poll(() => authorized).toHaveLength(8)
+  expect(authorized).toEqual(new Array(8).fill('acme'))
 })
