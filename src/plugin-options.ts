@@ -55,7 +55,8 @@ export interface AsyncTasksOptions extends TaskSettingsInput {
   routes?: boolean | undefined
   /**
    * Path of the REST routes, such as `/ops`, which nothing else uses. It may have parameters, such as `/:tenant/ops`, for
-   * `authorize`, but not `:taskId`, `:taskType` or `:name`, which are the routes' own. Default `/api/admin`.
+   * `authorize`, but not `:taskId`, `:taskType`, `:name`, `:groupId` or `:executorId`, which are the routes' own. Default
+   * `/api/admin`.
    */
   prefix?: string
   /** Mounts the admin page: true at `/admin/`, or an object of its options. Needs `routes`. Default false. */
@@ -221,7 +222,7 @@ function requirePath(name: string, value: string | undefined): void {
 }
 
 /** Parameters of the routes' own paths. The same name in the prefix would get the value of one of them only. */
-const ROUTE_PARAMETERS = ['taskId', 'taskType', 'name']
+const ROUTE_PARAMETERS = ['taskId', 'taskType', 'name', 'groupId', 'executorId']
 
 function requireOwnParameters(base: string, prefix: string): void {
   const taken = parametersOf(base + prefix).find((name) => ROUTE_PARAMETERS.includes(name))

@@ -3,6 +3,7 @@ import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
 import { beforeAll, expect, onTestFinished, test } from 'vitest'
 import { createTaskRegistry } from '../../src/engine/definition/registry.ts'
 import asyncTasks, { type AsyncTasksOptions } from '../../src/plugin.ts'
+import { checkOptions } from '../../src/plugin-options.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { openEvents } from '../support/event-source.ts'
 
@@ -75,4 +76,19 @@ test('authorize and the hooks of the host read the parameters of the prefix at a
   // An open stream is authorized again.
   await expect.poll(() => authorized).toHaveLength(8)
   expect(authorized).toEqual(new Array(8).fill('acme'))
+})
+
+test("no parameter of a route may be one of the prefix: the route's value would be in its place", async () => {
+  const app = Fastify()
+  const names = new Set<string>()
+  app.addHook('onRoute', ({ url }) => {
+    for (const [, name = ''] of url.matchAll(/:(\w+)/g)) names.add(name)
+  })
+  await startHost({}, app)
+  expect(names).toContain('taskId')
+  for (const name of names) {
+    expect(() => checkOptions({ connectionString: database.url, authorize: false, prefix: `/:${name}/ops` })).toThrow(
+      `prefix must not use the parameter :${name}`,
+    )
+  }
 })
