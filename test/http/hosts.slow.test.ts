@@ -163,8 +163,11 @@ describe('a stream of events', () => {
     expect(warnings).toEqual([])
   })
 
-  test('outlives the limit of the host for idle connections', async () => {
-    const app = Fastify({ connectionTimeout: 3_000 })
+  test.each<[string, FastifyServerOptions]>([
+    ['idle connections', { connectionTimeout: 3_000 }],
+    ['handlers', { handlerTimeout: 3_000 }],
+  ])('outlives the limit of the host for %s', async (_name, options) => {
+    const app = Fastify(options)
     await mount(app)
     const url = await app.listen({ host: '127.0.0.1', port: 0 })
     const { taskId } = await app.tasks.createTask(hello, {}, { runAt: new Date(Date.now() + 3_600_000) })

@@ -8,8 +8,8 @@ import { noQuery, problems, taskIdPath } from '../responses.ts'
 import { creatorFor, findOwnerId } from '../roles.ts'
 import { whileAuthorized } from '../while-authorized.ts'
 
-/** @fastify/compress would buffer events. */
-const uncompressed = { compress: false } as const
+/** @fastify/compress would buffer events, and a host's limit for handlers would cut streams, which have one of their own. */
+const streaming = { compress: false, handlerTimeout: 3_600_000 } as const
 const tags = ['tasks']
 
 /** Empty: the client has received nothing. */
@@ -43,7 +43,7 @@ export const eventRoutes: FastifyPluginAsyncZod<EventRoutesOptions> = async (app
       ...problems(400, 401, 403, 429),
     },
   }
-  app.get('/tasks/events', { ...uncompressed, schema: allSchema }, async (request, reply) => {
+  app.get('/tasks/events', { ...streaming, schema: allSchema }, async (request, reply) => {
     const createdBy = creatorFor(request, request.query.createdBy)
     const follow = ({ signal, ...options }: FollowOptions) =>
       feed.followAll({ ...options, signal: whileAuthorized(request, signal, reauthorize), createdBy })
@@ -64,7 +64,7 @@ export const eventRoutes: FastifyPluginAsyncZod<EventRoutesOptions> = async (app
       ...problems(400, 401, 403, 404, 429),
     },
   }
-  app.get('/tasks/:taskId/events', { ...uncompressed, schema: oneSchema }, async (request, reply) => {
+  app.get('/tasks/:taskId/events', { ...streaming, schema: oneSchema }, async (request, reply) => {
     const { taskId } = request.params
     const afterId = request.headers['last-event-id']
     const createdBy = findOwnerId(request)
