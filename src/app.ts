@@ -51,6 +51,8 @@ export interface AppOptions {
   tasks?: readonly AnyTask[]
   /** Instead of the defaults. */
   connections?: Partial<ConnectionLimits>
+  /** Ends the wait for another process's migrations, or for a connection; its reason is thrown. */
+  signal?: AbortSignal
 }
 
 declare module 'fastify' {
@@ -97,11 +99,12 @@ function withSerializers(logger: NonNullable<AppOptions['logger']>) {
 }
 
 async function compose(app: FastifyInstance, config: Config, options: AppOptions): Promise<void> {
-  const { databaseUrl } = options
+  const { databaseUrl, signal } = options
   const directUrl = config.database.directUrl ?? databaseUrl
   const onNotice = (message: string) => app.log.warn(message)
-  await migrate(directUrl, 'tasks', { mode: 'auto', onNotice })
-  await migrate(directUrl, 'server', { mode: 'auto', onNotice })
+  const migration = { mode: 'auto', onNotice, ...(signal && { signal }) } as const
+  await migrate(directUrl, 'tasks', migration)
+  await migrate(directUrl, 'server', migration)
   const pool = openPool(app, config, databaseUrl)
 
   const { publicUrl } = config.http

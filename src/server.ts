@@ -92,6 +92,7 @@ class ServerProcess {
       authSecret: this.#config.auth.secret ?? keepAuthSecret(),
       firstPassword,
       logger: { level: this.#config.log.level, stream: this.#stream },
+      signal,
     })
     this.#app = app
     this.#resources.defer(() => app.close())

@@ -4,6 +4,8 @@ import path from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { TaskDetail } from '../../src/contract/task.ts'
 import { processStart } from '../../src/db/process-identity.ts'
+import { createTestDatabase } from '../support/database.ts'
+import { withClient } from '../support/with-client.ts'
 import {
   cloneProject,
   expectNothingLeft,
@@ -113,6 +115,20 @@ describe('a stop drains, ends with 0 and leaves no process', () => {
     expect(await server.exitCode).toBe(0)
     expect(server.output).not.toContain('listening')
     await expectNothingLeft(server)
+  })
+
+  test("a signal while the server waits for another process's migrations", async () => {
+    const database = await createTestDatabase('server')
+    onTestFinished(() => database.drop())
+    await withClient(database.directUrl, async (client) => {
+      await client.query(`select pg_advisory_lock(hashtextextended('fastify-async-tasks migrations', 0))`)
+      const server = new ServerProcess(cloneProject(), { DATABASE_URL: database.directUrl })
+      await server.says(/waiting for another process's migrations/)
+      server.npm.kill('SIGTERM')
+      expect(await server.exitCode).toBe(0)
+      expect(server.output).toContain('SIGTERM: stopping')
+      expect(server.output).not.toContain('not stopped')
+    })
   })
 })
 
