@@ -122,11 +122,7 @@ async function compose(app: FastifyInstance, config: Config, options: AppOptions
     tasks,
     schedules: marketSchedules,
     prefix: PREFIX,
-    authorize: async (request) => {
-      const caller = await app.authorizeUser(request)
-      await app.limitRequestsOf(request, caller.id)
-      return caller
-    },
+    authorize: app.authorizeUser,
     ...(publicUrl && { allowedOrigins: [publicUrl.origin] }),
     migrate: false,
     dashboard: { prefix: '/admin', login: 'password' },

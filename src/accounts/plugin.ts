@@ -45,6 +45,7 @@ async function accounts(app: FastifyInstance, options: AccountsOptions): Promise
     idleSeconds: options.sessionIdleMinutes * 60,
     cookie: sessionCookie,
     origin,
+    limit: app.limitRequestsOf,
   })
   const authorizeUser = async (request: FastifyRequest) => {
     const { id, username: name, role } = (await sessions.require(request)).user

@@ -38,6 +38,8 @@ export interface SessionsOptions {
   cookie: SessionCookie
   /** The one origin whose pages may use the cookie. Default: that of each request's host. */
   origin?: string | undefined
+  /** Counts a request of a user, once. @throws HttpProblem 429 */
+  limit: (request: FastifyRequest, userId: string) => Promise<void>
 }
 
 /**
@@ -75,7 +77,7 @@ export class Sessions {
       : undefined
   }
 
-  /** @throws HttpProblem 401 without a valid session, 403 for a form that another site submits */
+  /** @throws HttpProblem 401 without a valid session, 403 for a form that another site submits, 429 */
   async require(request: FastifyRequest): Promise<Session> {
     const found = this.#readToken(request)
     if (!found) throw new HttpProblem(401, 'UNAUTHENTICATED', 'log in first')
@@ -87,6 +89,7 @@ export class Sessions {
       id === undefined ? undefined : await findSessionUser(this.#pool, id, { idleSeconds, staleSeconds })
     if (id === undefined || !session)
       throw new HttpProblem(401, 'UNAUTHENTICATED', 'the session has ended; log in again')
+    await this.#options.limit(request, session.user.id)
     noteCaller(request, session.user)
     // A stream asks again and again for its one request: it does not keep the session from being idle.
     if (session.isStale && !this.#counted.has(request)) await touchSession(this.#pool, id, staleSeconds)

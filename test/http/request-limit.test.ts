@@ -1,3 +1,4 @@
+import type { InjectOptions } from 'fastify'
 import { afterEach, expect, test } from 'vitest'
 import { ADMIN, type BundledServer, logIn, startBundledServer, withToken } from './bundled-server.ts'
 
@@ -20,6 +21,18 @@ test('a user who sends too many requests waits, and nobody else does', async () 
   // Refused for what they may not do, not for how often.
   expect((await server.asUser({ url: URL })).statusCode).toBe(403)
   expect((await server.app.inject({ url: URL })).statusCode).toBe(401)
+})
+
+test.each<InjectOptions>([
+  { url: '/api/admin/auth/me' },
+  { url: '/api/admin/auth/sessions' },
+  { url: '/api/admin/auth/users' },
+  { url: '/api/admin/auth/users/nobody' },
+  { url: '/api/admin/auth/password', method: 'POST' },
+])('requests about accounts count, too: $url', async (request) => {
+  server = await startBundledServer({ env: { REQUESTS_PER_MINUTE: '2' } })
+  for (let n = 1; n <= 2; n++) expect((await server.asAdmin(request)).statusCode).not.toBe(429)
+  expect((await server.asAdmin(request)).json()).toMatchObject({ status: 429, code: 'TOO_MANY_REQUESTS' })
 })
 
 test('an address that sends too many requests waits, and no other does', async () => {
