@@ -149,9 +149,11 @@ function readProblem(error: unknown): Problem {
     const errors = error.validation.slice(0, MAX_PROBLEMS).flatMap(toFieldProblems)
     return makeProblem(400, nameValidation(error.validationContext, errors), describeProblems(errors), errors)
   }
-  const { statusCode = 500, code } = isError(error) ? (error as FastifyError) : ({} as Partial<FastifyError>)
+  // Hosts throw plain objects, too, as an `errorResponseBuilder` of @fastify/rate-limit does.
+  const thrown = typeof error === 'object' && error !== null ? error : {}
+  const { statusCode = 500, code } = thrown as Partial<FastifyError>
   if (Number.isInteger(statusCode) && statusCode >= 400 && statusCode < 500) {
-    const { message } = readThrown(error)
+    const message = messageOf(thrown)
     if (INVALID_JSON_CODES.has(code)) return readProblem(invalidJson(message))
     if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return makeProblem(415, nameStatus(415), JSON_EXPECTED)
     return makeProblem(statusCode, FRAMEWORK_CODES.get(code) ?? nameStatus(statusCode), message)
@@ -161,6 +163,11 @@ function readProblem(error: unknown): Problem {
     return makeProblem(503, 'DATABASE_UNAVAILABLE', 'the database cannot be reached; try again later')
   }
   return INTERNAL
+}
+
+function messageOf(thrown: { readonly message?: unknown }): string {
+  if (isError(thrown)) return readThrown(thrown).message
+  return typeof thrown.message === 'string' ? thrown.message : ''
 }
 
 export function nameStatus(status: number): string {

@@ -200,6 +200,21 @@ describe('an authorize that throws what is odd', () => {
     ])
   })
 
+  test.each([
+    [{ statusCode: 403, message: 'not you' }, { status: 403, code: 'FORBIDDEN', detail: 'not you' }],
+    [{ statusCode: 401, message: 1 }, { status: 401, code: 'UNAUTHENTICATED', detail: '' }],
+    [Object.create({ statusCode: 429 }), { status: 429, code: 'TOO_MANY_REQUESTS', detail: '' }],
+    [{ statusCode: 200 }, { status: 500, code: 'INTERNAL' }],
+    [{ statusCode: '403' }, { status: 500, code: 'INTERNAL' }],
+  ])('%o, which is no error, refuses by its status', async (thrown, problem) => {
+    await startHost({
+      authorize: () => {
+        throw thrown
+      },
+    })
+    expect((await app.inject('/ops/tasks')).json()).toMatchObject(problem)
+  })
+
   test('keeps a refusal whose text is odd', async () => {
     const refusal = Object.assign(new Error('x'), {
       statusCode: 403,

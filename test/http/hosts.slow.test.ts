@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { connect, constants } from 'node:http2'
 import path from 'node:path'
 import compress from '@fastify/compress'
+import rateLimit from '@fastify/rate-limit'
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { createTaskRegistry } from '../../src/engine/definition/registry.ts'
@@ -109,6 +110,20 @@ describe('the page and the routes are where they are, in a host with', () => {
     const created = await app.inject({ method: 'POST', url: '/ops/tasks', payload })
     expect(created.json()).toMatchObject({ taskType: 'hello', created: true })
     expect(created.json().createdAt).toMatch(/Z$/)
+  })
+
+  test('a rate limit of its own that throws what is no error', async () => {
+    const app = Fastify()
+    await app.register(rateLimit, {
+      max: 1,
+      // As in the docs of the package.
+      errorResponseBuilder: () => ({ statusCode: 429, error: 'Too Many Requests', message: 'slow down' }),
+    })
+    await mount(app)
+    expect((await app.inject('/api/admin/tasks')).statusCode).toBe(200)
+    const refused = await app.inject('/api/admin/tasks')
+    expect(refused.headers['retry-after']).toBe('60')
+    expect(refused.json()).toMatchObject({ status: 429, code: 'TOO_MANY_REQUESTS', detail: 'slow down' })
   })
 
   test.each([
