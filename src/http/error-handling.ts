@@ -23,7 +23,10 @@ export function handleError(error: unknown, request: FastifyRequest, reply: Fast
   if (problem.status >= 500 && !known?.isLogged) request.log.error(described(error), 'request failed')
   if (known) reply.headers(known.headers)
   if (TRY_AGAIN.has(problem.code)) reply.header('retry-after', '1')
-  if (problem.status === 401) reply.header('www-authenticate', 'Bearer')
+  // A hook of the host may have set its own challenge.
+  if (problem.status === 401 && !reply.hasHeader('www-authenticate')) {
+    reply.header('www-authenticate', 'Bearer')
+  }
   // Bypasses the route's response schema.
   return reply.code(problem.status).type(MEDIA_TYPE).serializer(JSON.stringify).send(problem)
 }

@@ -1,5 +1,5 @@
 import swagger from '@fastify/swagger'
-import Fastify, { type FastifyInstance } from 'fastify'
+import Fastify, { type FastifyInstance, type onRequestAsyncHookHandler } from 'fastify'
 import { jsonSchemaTransform } from 'fastify-type-provider-zod'
 import { afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { createTaskRegistry } from '../../src/engine/definition/registry.ts'
@@ -162,6 +162,26 @@ test.each(['', '/', 'ops', '/ops/'])('a prefix of %j is refused in words of our 
   await expect(start).rejects.toMatchObject({
     code: 'INVALID_ARGUMENT',
     message: expect.stringContaining('prefix must start with'),
+  })
+})
+
+describe('a hook of the host around the routes', () => {
+  async function startGuarded(guard: onRequestAsyncHookHandler): Promise<void> {
+    app = Fastify()
+    await app.register(async (scope) => {
+      scope.addHook('onRequest', guard)
+      const options = { prefix: '/ops', authorize: false, executor: false } as const
+      await scope.register(asyncTasks, { pool: database.pool, tasks: [hello], ...options })
+    })
+  }
+
+  test('asks for credentials in its own way', async () => {
+    await startGuarded(async (_request, reply) => {
+      reply.header('www-authenticate', 'Basic realm="jobs"')
+      throw Object.assign(new Error('log in first'), { statusCode: 401 })
+    })
+    const refused = await app.inject('/ops/tasks')
+    expect([refused.statusCode, refused.headers['www-authenticate']]).toEqual([401, 'Basic realm="jobs"'])
   })
 })
 
