@@ -78,6 +78,11 @@ function listProblems(errors: readonly FieldProblem[]): FieldProblem[] {
 /** The only detail of a 5xx. */
 export const INTERNAL_DETAIL = 'something went wrong here; the log of the server knows more'
 const INTERNAL = makeProblem(500, 'INTERNAL', INTERNAL_DETAIL)
+const OVERLOADED = makeProblem(
+  503,
+  'SERVICE_UNAVAILABLE',
+  'the server cannot serve at the moment; try again later',
+)
 
 const TASK_ERROR_STATUS: Partial<Record<TaskErrorCode, number>> = {
   TASK_NOT_FOUND: 404,
@@ -158,6 +163,8 @@ function readProblem(error: unknown): Problem {
     if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return makeProblem(415, nameStatus(415), JSON_EXPECTED)
     return makeProblem(statusCode, FRAMEWORK_CODES.get(code) ?? nameStatus(statusCode), message)
   }
+  // Of a hook that sheds load, or of the host's limit for handlers.
+  if (statusCode === 503) return OVERLOADED
   // Checked last: a client that disconnects resembles a database that does.
   if (isOutage(error)) {
     return makeProblem(503, 'DATABASE_UNAVAILABLE', 'the database cannot be reached; try again later')

@@ -65,7 +65,5 @@ export function problems<const Status extends number>(...statuses: Status[]) {
 
 /** The prefix of the scope as this request has it: with the values of its parameters, and escaped. */
 export function prefixOf(request: FastifyRequest, prefix: string): string {
-  return prefix.includes(':')
-    ? request.url.split('/', prefix.split('/').length).join('/')
-    : encodeURI(prefix)
+  return prefix.includes(':') ? request.url.split('/', prefix.split('/').length).join('/') : encodeURI(prefix)
 }

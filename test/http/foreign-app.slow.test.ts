@@ -183,6 +183,21 @@ describe('a hook of the host around the routes', () => {
     const refused = await app.inject('/ops/tasks')
     expect([refused.statusCode, refused.headers['www-authenticate']]).toEqual([401, 'Basic realm="jobs"'])
   })
+
+  test('sheds load, for reasons that stay its own', async () => {
+    await startGuarded(async (_request, reply) => {
+      reply.header('retry-after', '10')
+      throw Object.assign(new Error('heap of 3 GB used'), { statusCode: 503 })
+    })
+    const refused = await app.inject('/ops/tasks')
+    expect(refused.headers['retry-after']).toBe('10')
+    expect(refused.json()).toEqual({
+      status: 503,
+      title: 'Service Unavailable',
+      code: 'SERVICE_UNAVAILABLE',
+      detail: 'the server cannot serve at the moment; try again later',
+    })
+  })
 })
 
 describe('an authorize that throws what is odd', () => {
@@ -221,8 +236,14 @@ describe('an authorize that throws what is odd', () => {
   })
 
   test.each([
-    [{ statusCode: 403, message: 'not you' }, { status: 403, code: 'FORBIDDEN', detail: 'not you' }],
-    [{ statusCode: 401, message: 1 }, { status: 401, code: 'UNAUTHENTICATED', detail: '' }],
+    [
+      { statusCode: 403, message: 'not you' },
+      { status: 403, code: 'FORBIDDEN', detail: 'not you' },
+    ],
+    [
+      { statusCode: 401, message: 1 },
+      { status: 401, code: 'UNAUTHENTICATED', detail: '' },
+    ],
     [Object.create({ statusCode: 429 }), { status: 429, code: 'TOO_MANY_REQUESTS', detail: '' }],
     [{ statusCode: 200 }, { status: 500, code: 'INTERNAL' }],
     [{ statusCode: '403' }, { status: 500, code: 'INTERNAL' }],

@@ -26,24 +26,27 @@ async function startHost(
   return app
 }
 
-test.each(['/übersicht', '/任务/admin', '/my tasks'])('what is created below %s has an address', async (prefix) => {
-  const app = await startHost({ prefix })
-  const post = (path: string, payload: object) =>
-    app.inject({ method: 'POST', url: encodeURI(prefix) + path, payload })
-  const schedule = { name: 'nightly', cron: '@daily', taskType: 'hello' }
-  const created = [
-    await post('/tasks', { taskType: 'hello' }),
-    await post('/schedules', schedule),
-    await post('/schedules/nightly/run', {}),
-  ]
-  for (const { statusCode, headers, body } of created) {
-    expect(statusCode, body).toBe(201)
-    const { location } = headers
-    expect(location).toMatch(/^[!-~]+$/)
-    expect((await app.inject(String(location))).statusCode).toBe(200)
-  }
-  await app.tasks.deleteSchedule('nightly')
-})
+test.each(['/übersicht', '/任务/admin', '/my tasks'])(
+  'what is created below %s has an address',
+  async (prefix) => {
+    const app = await startHost({ prefix })
+    const post = (path: string, payload: object) =>
+      app.inject({ method: 'POST', url: encodeURI(prefix) + path, payload })
+    const schedule = { name: 'nightly', cron: '@daily', taskType: 'hello' }
+    const created = [
+      await post('/tasks', { taskType: 'hello' }),
+      await post('/schedules', schedule),
+      await post('/schedules/nightly/run', {}),
+    ]
+    for (const { statusCode, headers, body } of created) {
+      expect(statusCode, body).toBe(201)
+      const { location } = headers
+      expect(location).toMatch(/^[!-~]+$/)
+      expect((await app.inject(String(location))).statusCode).toBe(200)
+    }
+    await app.tasks.deleteSchedule('nightly')
+  },
+)
 
 const tenantOf = ({ params }: FastifyRequest) => (params as { tenant?: string }).tenant
 
@@ -87,8 +90,8 @@ test("no parameter of a route may be one of the prefix: the route's value would 
   await startHost({}, app)
   expect(names).toContain('taskId')
   for (const name of names) {
-    expect(() => checkOptions({ connectionString: database.url, authorize: false, prefix: `/:${name}/ops` })).toThrow(
-      `prefix must not use the parameter :${name}`,
-    )
+    expect(() =>
+      checkOptions({ connectionString: database.url, authorize: false, prefix: `/:${name}/ops` }),
+    ).toThrow(`prefix must not use the parameter :${name}`)
   }
 })
