@@ -1,5 +1,6 @@
 import { Cron } from 'croner'
 import { TaskError } from '../definition/errors.ts'
+import { listGaps } from './gaps.ts'
 
 /**
  * When a schedule ticks: a cron expression in a time zone, in whole seconds.
@@ -20,10 +21,39 @@ const EXPECTED_ZONE = 'expected an IANA time zone such as Asia/Shanghai, or UTC'
 export function parseCron(cron: string, timeZone: string): CronTimes {
   requireTimeZone(timeZone)
   const times = parse(cron, timeZone)
+  const inGaps = (after: Date, until: Date) =>
+    isFixed(times) ? ticksInGaps(cron, timeZone, after, until) : []
   return {
-    next: (after) => times.nextRun(after) ?? undefined,
-    latest: (until, count) => times.previousRuns(count, new Date(Math.floor(+until / 1_000) * 1_000 + 1_000)),
+    next(after) {
+      const next = times.nextRun(after) ?? undefined
+      return next && (inGaps(after, next)[0] ?? next)
+    },
+    latest(until, count) {
+      const runs = times.previousRuns(count, new Date(Math.floor(+until / 1_000) * 1_000 + 1_000))
+      const ticks = new Set([...runs, ...inGaps(runs.at(-1) ?? until, until)].map(Number))
+      return [...ticks]
+        .sort((a, b) => b - a)
+        .slice(0, count)
+        .map((tick) => new Date(tick))
+    },
   }
+}
+
+/** No `*` and no step in seconds, minutes and hours. */
+function isFixed(times: Cron): boolean {
+  const fields = (times.getPattern() ?? '').trim().split(/\s+/)
+  return !/[*?/]/.test(fields.slice(0, fields.length - 3).join())
+}
+
+/** Croner leaves out fixed times in a gap that ends on the next day, as at midnight in Greenland. */
+function ticksInGaps(cron: string, timeZone: string, after: Date, until: Date): Date[] {
+  const gaps = listGaps(timeZone, after, until)
+  if (gaps.length === 0) return []
+  const local = parse(cron, 'UTC')
+  return gaps.flatMap(({ at, from, to }) => {
+    const first = local.nextRun(new Date(from - 1))
+    return first && +first < to ? [new Date(at)] : []
+  })
 }
 
 function parse(cron: string, timeZone: string): Cron {

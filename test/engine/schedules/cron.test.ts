@@ -99,6 +99,9 @@ describe('daylight saving', () => {
     ['Europe/Berlin', '0 2,3 * * *', '2026-03-28T12:00Z', ['2026-03-29T01:00:00Z', '2026-03-30T00:00:00Z']],
     // New York, 8 March 2026: after 01:59:59 comes 03:00:00, which is 07:00 UTC.
     ['America/New_York', '15 2 * * *', '2026-03-07T12:00Z', ['2026-03-08T07:00:00Z', '2026-03-09T06:15:00Z']],
+    // Nuuk, 28 March 2026: after 22:59:59 comes 00:00:00 of the next day, which is 01:00 UTC.
+    ['America/Nuuk', '30 23 * * *', '2026-03-28T12:00Z', ['2026-03-29T01:00:00Z', '2026-03-30T00:30:00Z']],
+    ['America/Nuuk', '59 23 28 3 *', '2025-12-01T12:00Z', ['2026-03-29T01:00:00Z', '2027-03-29T00:59:00Z']],
     // Shanghai has had none since 1991.
     ['Asia/Shanghai', '30 2 * * *', '2026-03-28T12:00Z', ['2026-03-28T18:30:00Z', '2026-03-29T18:30:00Z']],
     ['Asia/Shanghai', '30 0 * * *', '1986-05-03T00:00Z', ['1986-05-03T16:30:00Z', '1986-05-04T15:30:00Z']],
@@ -164,11 +167,13 @@ describe('the latest ticks', () => {
     ['Europe/Berlin', '2026-10-24T12:00Z'],
     ['America/New_York', '2026-03-07T12:00Z'],
     ['America/New_York', '2026-10-31T12:00Z'],
+    ['America/Nuuk', '2026-03-28T12:00Z'],
     ['Asia/Shanghai', '1986-05-03T12:00Z'],
   ])('in %s after %s are those that come one after the other', (zone, from) => {
     const until = new Date(+new Date(from) + 48 * 3_600_000)
     for (const cron of [
       '30 2 * * *',
+      '15,45 23 * * *',
       '*/20 2 * * *',
       '0,30 1-3 * * *',
       '*/7 * * * *',
