@@ -68,8 +68,9 @@ export class Call {
 
   /** Not through PgBouncer, for migrations and LISTEN. An option names the only database that is meant. */
   get directUrl(): string {
-    const { DATABASE_DIRECT_URL, DATABASE_URL } = this.#run.env
-    return requireUrl(this.#databaseUrl ?? (DATABASE_DIRECT_URL || DATABASE_URL))
+    const { DATABASE_DIRECT_URL } = this.#run.env
+    if (this.#databaseUrl !== undefined || !DATABASE_DIRECT_URL) return this.databaseUrl
+    return requireUrl(DATABASE_DIRECT_URL, 'DATABASE_DIRECT_URL')
   }
 
   /** As the processes have it. */
@@ -125,7 +126,7 @@ export function requireInput<Schema extends z.ZodType>(
   throw new TaskError('INVALID_ARGUMENT', problems.join('; '))
 }
 
-function requireUrl(url: string | undefined): string {
+function requireUrl(url: string | undefined, name = '--database-url and DATABASE_URL'): string {
   if (!url) {
     throw new TaskError(
       'INVALID_ARGUMENT',
@@ -134,7 +135,7 @@ function requireUrl(url: string | undefined): string {
   }
   if (isConnectionString(url)) return url
   // Not quoted: it may hold a password.
-  throw new TaskError('INVALID_ARGUMENT', `--database-url and DATABASE_URL must be ${CONNECTION_STRING}`)
+  throw new TaskError('INVALID_ARGUMENT', `${name} must be ${CONNECTION_STRING}`)
 }
 
 export type CommandWork<Args extends unknown[]> = (call: Call, ...args: Args) => Promise<void>

@@ -52,6 +52,14 @@ test.each(['hun#ter2', 'hun/ter2', 'hun?ter2'])(
   },
 )
 
+test.each([['migrate'], ['doctor']])('%s names DATABASE_DIRECT_URL if that is wrong', async (command) => {
+  const { code, err } = await commandOn({ ...nowhere, directUrl: 'me:hunter2@127.0.0.1/app' })(command)
+  expect({ code, err }).toEqual({
+    code: 2,
+    err: expect.stringMatching(/^INVALID_ARGUMENT: DATABASE_DIRECT_URL must be a URL such as (?!.*hunter2)/),
+  })
+})
+
 test('without migrations a command names the one that applies them', async () => {
   const database = await createTestDatabase('empty')
   onTestFinished(() => database.drop())
