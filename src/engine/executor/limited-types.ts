@@ -64,8 +64,10 @@ export class LimitedTypes {
 
   /** Of types whose due tasks wait although the claim has looked for them. */
   notePermits({ open }: LimitedClaim, { seen, waiting, contended, nextPermits }: LimitedClaimResult): void {
+    // A type may have the name of what every object inherits, such as `constructor`.
+    const known = new Map(Object.entries(nextPermits ?? {}))
     for (const taskType of seen ?? open) {
-      const at = nextPermits?.[taskType]
+      const at = known.get(taskType)
       if (at === undefined || !waiting.includes(taskType) || contended.includes(taskType)) continue
       if (at === null) this.#permitAt.delete(taskType)
       else this.#permitAt.set(taskType, { at, keyed: this.#keyed.has(taskType) })

@@ -156,6 +156,26 @@ describe('rateLimit', () => {
     expect(ofType('keyed')).toBeLessThanOrEqual(5)
   })
 
+  test.each(['constructor', 'toString', 'valueOf'])(
+    'is not held back by a type that waits for a permit, whatever its name: %s',
+    async (name) => {
+      const { task } = createTaskRegistry()
+      const ends = createGate()
+      const rated = task('rated', { rateLimit: { max: 1, perSeconds: 0.5 } })(() => {})
+      const other = task(name, { globalConcurrency: 1 })(() => ends.opened)
+      const { manager } = engines.start([rated, other], deafOtherwise)
+      await manager.createTasks([{ task: other }, { task: other }])
+      await expect
+        .poll(async () => (await manager.listTasks({ status: ['running'] })).total, { interval: 20 })
+        .toBe(1)
+      await manager.createTasks(Array.from({ length: 4 }, () => ({ task: rated })))
+      await expect
+        .poll(async () => (await manager.listTasks({ status: ['completed'] })).total, { interval: 20 })
+        .toBe(4)
+      ends.open()
+    },
+  )
+
   test('is shown with its next permit', async () => {
     const { task } = createTaskRegistry()
     const rated = task('rated', { rateLimit: { max: 2, perSeconds: 3_600 } })(() => {})
