@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { z } from 'zod'
 import { createTaskRegistry } from '../../../src/engine/definition/registry.ts'
 import { aborted, createGate, createObedientTask, nextEvent } from '../../support/engine.ts'
 import { useEngines } from '../../support/engines.ts'
@@ -71,6 +72,32 @@ describe('cancel', () => {
     await nextEvent(events, 'ended', (event) => event.taskId === second.taskId)
     expect(ran).toBe(true)
     expect(await manager.getTask(first.taskId)).toMatchObject({ status: 'cancelled', attempts: [] })
+  })
+
+  test('while a schema still checks the params keeps the handler from starting', async () => {
+    const { task } = createTaskRegistry()
+    const [checking, checked] = [createGate(), createGate()]
+    let isSlow = false
+    let ran = false
+    const params = z.object({}).refine(async () => {
+      if (isSlow) {
+        checking.open()
+        await checked.opened
+      }
+      return true
+    })
+    const work = task('work', { params })(() => {
+      ran = true
+    })
+    const { manager, executor } = engines.create([work])
+    const { taskId } = await manager.createTask(work)
+    isSlow = true
+    executor.start()
+    await checking.opened
+    await manager.cancelTask(taskId)
+    checked.open()
+    await expect.poll(() => stopping(taskId)).toBe(false)
+    expect(ran).toBe(false)
   })
 
   test('while it waits for a retry ends it permanently', async () => {

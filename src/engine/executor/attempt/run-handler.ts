@@ -40,8 +40,6 @@ export interface HandlerRun {
 /** Runs the handler, in a thread if it has a module. Never rejects. */
 export async function runHandler(run: HandlerRun, services: HandlerServices): Promise<HandlerEnd> {
   const { task, definition, cancellation, output, running } = run
-  // Cancelled while its claim was in flight.
-  if (cancellation.aborted) return { thrown: cancellation.signal.reason }
   if (run.fence.attempt >= LAST_ATTEMPT) return { thrown: new PermanentError(TOO_MANY_ATTEMPTS) }
   let params: Record<string, unknown>
   try {
@@ -51,6 +49,8 @@ export async function runHandler(run: HandlerRun, services: HandlerServices): Pr
       thrown: isInstance(error, TaskError) ? new PermanentError(`${error.code}: ${error.message}`) : error,
     }
   }
+  // While its claim was in flight, or while its schema checked the params.
+  if (cancellation.aborted) return { thrown: cancellation.signal.reason }
   try {
     const result = await runningTask.run(running, () => call(run, services, params))
     return { returned: encodeResult(result, services.maxResultBytes, (line) => output.log.warn(line)) }
