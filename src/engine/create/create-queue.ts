@@ -136,6 +136,9 @@ export class CreateQueue {
   }
 
   #announce(tasks: readonly NewTask[], insertion: Insertion, notified = false): void {
+    for (const { key: _key, ...run } of insertion.expired ?? []) {
+      this.#events.emit('cancelled', { ...run, reason: 'expired', isCounted: true })
+    }
     this.#announceCreated(tasks, insertion, notified)
     for (const { row, inMs } of insertion.replaced?.values() ?? []) {
       const { taskId, taskType, runAt } = row

@@ -38,7 +38,9 @@ export class FigureCounter {
     this.#unlisten = events.listen({
       started: ({ taskType, waitedMs }) => addWait(this.#figuresOf(taskType), waitedMs),
       ended: (event) => this.#countRun(event),
-      cancelled: ({ taskType }) => this.#addEnd(taskType, 'cancelled'),
+      cancelled: ({ taskType, isCounted }) => {
+        if (!isCounted) this.#addEnd(taskType, 'cancelled')
+      },
       rescued: ({ tasks }) => {
         for (const task of tasks) this.#addFailure(task, task.status === 'failed' ? 'failed' : 'retried')
       },

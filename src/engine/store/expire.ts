@@ -51,9 +51,13 @@ export function expireTasks(db: Database): Promise<CancelledRun[]> {
   return execute(db, EXPIRE, [])
 }
 
-/** $1: unique keys, as the text of an array. */
+/** $1: unique keys, as the text of an array. Returns `ExpiredHolder`s. */
 export const EXPIRE_HOLDERS = statement(
   'expire_holders',
   `${expire('unique_key = any($1::text::text[])')}, ${countCancelled('expired')}
-   select unique_key as key from expired`,
+   select unique_key as key, task_id as "taskId", task_type as "taskType", attempt from expired`,
 )
+
+export interface ExpiredHolder extends CancelledRun {
+  readonly key: string
+}

@@ -10,7 +10,7 @@ import { DEADLOCK } from '../../db/errors.ts'
 import { type CallersTransaction, runIn } from '../../db/query-runner.ts'
 import { withoutStatement } from '../definition/thrown.ts'
 import { entriesValue, type NewAuditEntry, RECORD } from './audit.ts'
-import { EXPIRE_HOLDERS } from './expire.ts'
+import { EXPIRE_HOLDERS, type ExpiredHolder } from './expire.ts'
 import {
   chooseInsertion,
   column,
@@ -50,6 +50,8 @@ export interface Insertion {
   readonly holders: ReadonlyMap<string, DetailRow>
   /** Holders that have been replaced, by key. */
   readonly replaced?: ReadonlyMap<string, ReplacedRow>
+  /** Holders that had expired and have been cancelled. */
+  readonly expired?: readonly ExpiredHolder[]
 }
 
 /**
@@ -66,7 +68,7 @@ export async function insertUnique(
     insertFree(run, tasks, { lockTimeout: `${waitMs}ms`, payload: null }),
     DEADLOCK,
   )
-  return created && { created, holders: await findHolders(run, tasks, created) }
+  return created && { created, ...(await findHolders(run, tasks, created)) }
 }
 
 /**
@@ -128,12 +130,15 @@ async function insertAll(
   const created = new Map<string, TaskRow>()
   const holders = new Map<string, DetailRow>()
   const replaced = new Map<string, ReplacedRow>()
+  const expired: ExpiredHolder[] = []
   const insertOpen = async (open: readonly NewTask[]) => {
     while (open.length > 0) {
       // The tasks may still be withdrawn: their entries come last.
       const silent = open.map((task) => ({ ...task, audit: undefined }))
       for (const [taskId, row] of await insertFree(run, silent, options)) created.set(taskId, row)
-      for (const [key, row] of await findHolders(run, open, created)) holders.set(key, row)
+      const found = await findHolders(run, open, created)
+      for (const [key, row] of found.holders) holders.set(key, row)
+      expired.push(...found.expired)
       open = open.filter((task) => !isResolved(task, { created, holders }))
     }
   }
@@ -152,7 +157,7 @@ async function insertAll(
   }
   const entries = toEntries({ created, holders, replaced })
   if (entries.length > 0) await run(RECORD, [entriesValue(entries)])
-  return { created, holders, replaced }
+  return { created, holders, replaced, expired }
 }
 
 function canReplace(task: NewTask, holders: Insertion['holders']): boolean {
@@ -176,19 +181,19 @@ async function findHolders(
   run: Run,
   tasks: readonly NewTask[],
   created: ReadonlyMap<string, TaskRow>,
-): Promise<Map<string, DetailRow>> {
+): Promise<{ holders: Map<string, DetailRow>; expired: readonly ExpiredHolder[] }> {
   const heldKeys = tasks.flatMap(({ taskId, uniqueKey }) => (created.has(taskId) ? [] : (uniqueKey ?? [])))
-  if (heldKeys.length === 0) return new Map()
+  if (heldKeys.length === 0) return { holders: new Map(), expired: [] }
   const keys = arrayLiteral([...new Set(heldKeys)])
   const rows = (await run(HOLDERS, [keys])) as { holder: string; isExpired: boolean }[]
   const holders = new Map(
     rows.map(({ holder }) => parseDetailRow(holder)).map((row) => [row.uniqueKey ?? '', row]),
   )
-  if (!rows.some(({ isExpired }) => isExpired)) return holders
+  if (!rows.some(({ isExpired }) => isExpired)) return { holders, expired: [] }
   // No claim starts an expired task any more: its key is free.
-  const expired = (await run(EXPIRE_HOLDERS, [keys])) as { key: string }[]
+  const expired = (await run(EXPIRE_HOLDERS, [keys])) as ExpiredHolder[]
   for (const { key } of expired) holders.delete(key)
-  return holders
+  return { holders, expired }
 }
 
 export function isResolved({ taskId, uniqueKey }: NewTask, { created, holders }: Insertion): boolean {

@@ -1,8 +1,12 @@
 import { describe, expect, test } from 'vitest'
 import { withTransaction } from '../../../src/db/client.ts'
+import { endsIn } from '../../../src/engine/definition/figures.ts'
 import { createTaskRegistry } from '../../../src/engine/definition/registry.ts'
+import { FigureCounter } from '../../../src/engine/maintenance/figure-counter.ts'
+import type { TaskManager } from '../../../src/engine/manager/manager.ts'
 import { expireTasks } from '../../../src/engine/store/expire.ts'
 import { inStatus, useTaskTables } from '../../support/task-rows.ts'
+import { sumFigures } from '../maintenance/sum-figures.ts'
 
 const tables = useTaskTables()
 
@@ -137,6 +141,22 @@ describe('expired tasks', () => {
       expect(found).toMatchObject({ created: false, taskId: held })
     })
     expect(await expireTasks(db)).toMatchObject([{ taskId: held, attempt: 0 }])
+  })
+
+  test.each<[string, (manager: TaskManager) => Promise<unknown>]>([
+    ['createTask', (manager) => manager.createTask(plain, {}, { uniqueKey: 'k' })],
+    ['a replacement', (manager) => manager.createTask(plain, {}, { uniqueKey: 'k', onDuplicate: 'replace' })],
+    ['createTasks', (manager) => manager.createTasks([{ task: plain, uniqueKey: 'k' }])],
+  ])('whose unique key %s takes are announced and counted once', async (_name, takeKey) => {
+    const { manager, events, db } = create()
+    const figures = new FigureCounter(db, events)
+    const heard: unknown[] = []
+    manager.on('cancelled', (event) => heard.push(event))
+    const taskId = await tables.insert({ unique_key: 'k', expires_at: PAST, attempt: 1 })
+    await takeKey(manager)
+    await expect.poll(() => heard).toEqual([{ taskId, taskType: 'inserted', attempt: 1, reason: 'expired' }])
+    await figures.stop()
+    expect(endsIn(await sumFigures({ db })).cancelled).toBe(1)
   })
 
   test('are retried by an operator without an expiry', async () => {
