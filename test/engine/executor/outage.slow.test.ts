@@ -124,6 +124,31 @@ describe('outage', () => {
     })
   })
 
+  test.each(['the response is lost', 'its handler returns during an outage'])(
+    'a task whose handler ignores its timeout has one end if %s',
+    async (what) => {
+      const { task } = createTaskRegistry()
+      const leave = createGate()
+      const deaf = task('deaf', { timeoutSeconds: 1, maxRetries: 3 })(() => leave.opened)
+      const { manager, executor, events } = proxied.create([deaf], { cancelGraceMs: 50 })
+      const ends: unknown[] = []
+      events.on('ended', (event) => ends.push(event))
+      const isLost = what === 'the response is lost'
+      const failed = isLost ? proxied.proxy.dropAnswerTo('follow_up_params as') : nextEvent(events, 'ended')
+      executor.start()
+      const { taskId } = await manager.createTask(deaf)
+      await failed
+      if (!isLost) proxied.proxy.set('reset')
+      const delayed = isLost ? undefined : nextEvent(events, 'writeDelayed')
+      leave.open()
+      await delayed
+      proxied.proxy.set('none')
+      await expect.poll(() => isStopping(taskId)).toBe(false)
+      expect(ends).toMatchObject([{ taskId, outcome: 'timed_out', error: expect.stringContaining('did not') }])
+      expect(await manager.getTask(taskId)).toMatchObject({ status: 'failed', attempts: [{ attempt: 1 }] })
+    },
+  )
+
   test('a failure whose response is lost has one follow-up', async () => {
     const { task } = createTaskRegistry()
     const alert = task('alert')(() => {})
@@ -176,4 +201,11 @@ describe('outage', () => {
       proxied.forget()
     },
   )
+
+  async function isStopping(taskId: string): Promise<boolean | undefined> {
+    const { rows } = await proxied.database.pool.query('select stopping from async_tasks where task_id = $1', [
+      taskId,
+    ])
+    return rows[0]?.stopping
+  }
 })

@@ -65,7 +65,8 @@ export class Attempt {
   #stuck = false
   #timeout: NodeJS.Timeout | undefined
   #grace: NodeJS.Timeout | undefined
-  #overdue: Promise<void> | undefined
+  /** Whether its row has failed while its handler still ran. */
+  #overdue: Promise<boolean> | undefined
   #ended: Promise<void> | undefined
   #released = false
   /** A later claim has the same fence. */
@@ -112,8 +113,8 @@ export class Attempt {
     try {
       this.#output.close()
       onReturned()
-      if (this.#overdue) await this.#overdue
-      if (this.#completion.attempted) await this.#recordCompletion(end)
+      if (await this.#overdue) await this.#noteReturn()
+      else if (this.#completion.attempted) await this.#recordCompletion(end)
       else await this.#record(this.#classify(end))
     } catch (refused) {
       await this.#recordRefused(refused)
@@ -258,15 +259,15 @@ export class Attempt {
     })
   }
 
-  async #failOverdue(): Promise<void> {
+  async #failOverdue(): Promise<boolean> {
     try {
       await this.#output.flushed({ progress: true })
-      await this.#writer.failRunning(
+      return await this.#writer.failRunning(
         `${timeoutText(this.task.timeoutSeconds)}, and its handler did not return`,
       )
-    } catch (refused) {
-      const what = `the timeout of ${this.task.taskId}`
-      this.#services.events.emit('writeFailed', { what, error: refused })
+    } catch (error) {
+      this.#services.events.emit('writeFailed', { what: `the timeout of ${this.task.taskId}`, error })
+      return false
     }
   }
 

@@ -65,9 +65,7 @@ export class OutcomeWriter {
 
   /** Returns false if the fence does not hold. */
   async write(outcome: WrittenOutcome): Promise<boolean> {
-    const { value, retried } = await this.#persist(outcome.kind, () => this.#send(outcome))
-    // An earlier try, whose response was lost, may have written it.
-    const isWritten = value || (retried && (await this.find()) === attemptOutcome(outcome))
+    const isWritten = await this.#isWritten(outcome.kind, () => this.#send(outcome), attemptOutcome(outcome))
     if (isWritten) {
       this.#announce(outcome)
       await capAttempts(this.#services, this.#fence)
@@ -75,10 +73,12 @@ export class OutcomeWriter {
     return isWritten
   }
 
-  async failRunning(error: string): Promise<void> {
+  /** Returns false if the fence does not hold. */
+  async failRunning(error: string): Promise<boolean> {
     const failure = { error, stack: null, outcome: 'timed_out', stillRunning: true }
-    const { value } = await this.#persist('a timeout', () => this.#fail(failure))
-    if (value) this.#announce({ kind: 'fail', ...failure, as: 'timed_out' })
+    const isWritten = await this.#isWritten('a timeout', () => this.#fail(failure), 'timed_out')
+    if (isWritten) this.#announce({ kind: 'fail', ...failure, as: 'timed_out' })
+    return isWritten
   }
 
   async release(delayMs: number): Promise<void> {
@@ -164,6 +164,12 @@ export class OutcomeWriter {
     const { written, followUp } = await failTask(this.#services.db, this.#fence, { ...failure, errorGroup })
     this.#followUp = followUp
     return written
+  }
+
+  async #isWritten(what: string, write: () => Promise<boolean>, outcome: AttemptOutcome): Promise<boolean> {
+    const { value, retried } = await this.#persist(what, write)
+    // An earlier try, whose response was lost, may have written it.
+    return value || (retried && (await this.find()) === outcome)
   }
 
   #persist<T>(what: string, write: () => Promise<T>): Promise<Persisted<T>> {
