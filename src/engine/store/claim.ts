@@ -104,8 +104,8 @@ export interface TypeClaims {
   claimLimited(request: ClaimRequest, open: ReadonlySet<string>): Promise<LimitedClaimResult>
 }
 
-/** Pads lists of types: no task has it. */
-export const NO_TYPE = ''
+/** Pads lists of types: too long for a task to have it. */
+export const NO_TYPE = '-'.repeat(101)
 
 /** The claims of one executor, or of those of its types that have due tasks. Planning time grows with the number of its types; see `claim-many.ts`. */
 export class Claims implements TypeClaims {

@@ -20,6 +20,9 @@ const COLUMNS = '(span_minutes, at, task_type, source, figures)'
 /** The type of rows that add up all types, so that the overview need not read those of each. */
 export const ALL_TYPES = ''
 
+/** Others may insert tasks whose type has no name, which would be added twice to the sum of all. */
+const HAS_NAME = `task_type <> '${ALL_TYPES}'`
+
 const ADD_UP = `on conflict (span_minutes, at, task_type, source) do update
       set figures = (select array_agg(coalesce(a, 0) + coalesce(b, 0) order by i)
                        from unnest(m.figures, excluded.figures) with ordinality as number (a, b, i))`
@@ -30,6 +33,7 @@ const ADD = statement(
   `with counted as (
      select now() - age_ms * interval '1 millisecond' as at, task_type, figures::int[] as figures
        from unnest($1::float8[], $2::text[], $3::text[]) as given (age_ms, task_type, figures)
+      where ${HAS_NAME}
    ), numbers as (
      select span, bin as at, coalesce(task_type, '${ALL_TYPES}') as task_type, i, sum(n)::int as n
        from counted
@@ -82,6 +86,7 @@ export const countCancelled = (cancelled: string) => `counted as (
             array[0, 0, count(*)::int, 0]
        from ${cancelled}
       ${EVERY_SPAN}
+      where ${HAS_NAME}
       group by grouping sets ((span, task_type), (span))
      ${ADD_UP}
    )`

@@ -90,6 +90,15 @@ describe('figures of processes', () => {
     }
   })
 
+  test('of a type without a name, as another program may insert it, spoil no others', async () => {
+    const { db } = tables.createManager()
+    await addFigures(db, 0, [
+      { ageMs: 0, taskType: '', figures: [1, 2, 3] },
+      { ageMs: 0, taskType: 'a', figures: [4, 0, 5] },
+    ])
+    expect(endsIn(await sumFigures({ db }))).toMatchObject({ completed: 4, failed: 0, cancelled: 5 })
+  })
+
   test('outlive what a process of version 0.1.0 prunes', async () => {
     const { db } = tables.createManager()
     await addFigures(db, 0, [{ ageMs: 23 * 3_600_000, taskType: 'a', figures: [5] }])

@@ -11,6 +11,23 @@ const tables = useTaskTables()
 const three: TypeLimits = { taskType: 'three', concurrency: null, globalConcurrency: 3, keyed: false }
 const keyed: TypeLimits = { taskType: 'keyed', concurrency: null, globalConcurrency: null, keyed: true }
 
+test.each<[string, number | null, string[] | undefined]>([
+  ['plain', null, undefined],
+  ['limited', 3, ['one']],
+])('a task whose type has no name is left alone: %s types', async (_kind, globalConcurrency, open) => {
+  const db = createDatabase(tables.pool, { prepared: false, schema: tables.database.schema })
+  const executor = { executorId: SOME_EXECUTOR, host: 'h', pid: 1, version: 'v', slots: 9, leaseMs: 30_000 }
+  await registerExecutor(db, { ...executor, taskTypes: ['one'] })
+  const type = { taskType: 'one', concurrency: null, globalConcurrency, keyed: false }
+  const many = new ManyTypeClaims(db, SOME_EXECUTOR, [type])
+  const nameless = await tables.insert({ task_type: '' })
+  const named = await tables.insert({ task_type: 'one' })
+  const request = { limit: 5, capacity: [null], since: [null] }
+  const { tasks } = await (open ? many.claimLimited(request, new Set(open)) : many.claim(request))
+  expect(tasks.map(({ taskId }) => taskId)).toEqual([named])
+  expect(await tables.row(nameless)).toMatchObject({ status: 'pending', attempt: 0 })
+})
+
 test('an executor of many types inserts the row of a type once, and again when it was deleted', async () => {
   const inserts: unknown[] = []
   const pool = slowPool(tables.pool, ({ text, values }, send) => {
