@@ -32,8 +32,8 @@ const PROGRESS = statement(
                          else greatest(given.total, given.progress, t.progress) end,
             step = given.step
        from given
-      where t.id in (select id from free) and t.task_id = given.task_id
-     returning t.task_id
+      where t.id in (select id from free) and t.task_id = given.task_id and t.attempt = given.attempt
+     returning t.task_id, t.attempt
    )
    select given.task_id as "taskId", given.attempt,
           case when written.task_id is not null then 'written'
@@ -41,7 +41,7 @@ const PROGRESS = statement(
                when t.status = 'completed' and t.executor_id = $1 then 'ended'
                else 'lost' end as "end"
      from given
-     left join written using (task_id)
+     left join written using (task_id, attempt)
      left join ${TASKS} t on t.task_id = given.task_id and t.attempt = given.attempt`,
 )
 

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { completeTasks } from '../../../src/engine/store/finish.ts'
+import { writeProgress } from '../../../src/engine/store/output.ts'
 import { inStatus, SOME_EXECUTOR, useTaskTables } from '../../support/task-rows.ts'
 
 const tables = useTaskTables()
@@ -49,4 +50,24 @@ test('many runs end in one statement, each under its own fence, whatever their o
   for (const { taskId, before } of [stale, foreign, cancelled, bystander]) {
     expect(await tables.row(taskId)).toEqual(before)
   }
+})
+
+test.each([
+  [0, 1],
+  [1, 0],
+])('progress of an earlier attempt does not become that of the one that runs (%i, %i)', async (...order) => {
+  const { db } = tables.createManager()
+  const taskId = await tables.insert({ ...inStatus('running'), executor_id: SOME_EXECUTOR, attempt: 2 })
+  const run = { taskId, executorId: SOME_EXECUTOR, total: 100 }
+  const updates = [
+    { ...run, attempt: 1, progress: 90, step: 'lost' },
+    { ...run, attempt: 2, progress: 10, step: 'runs' },
+  ]
+  const ends = await writeProgress(
+    db,
+    SOME_EXECUTOR,
+    order.flatMap((i) => updates[i] ?? []),
+  )
+  expect(Object.fromEntries(ends)).toEqual({ [`${taskId} 1`]: 'lost', [`${taskId} 2`]: 'written' })
+  expect(await tables.row(taskId)).toMatchObject({ progress: 10, total: 100, step: 'runs' })
 })
