@@ -29,6 +29,10 @@ export const ENGINE_TYPES: pg.CustomTypesConfig = {
  */
 export const instant = (expression: string): string => `to_jsonb(${expression})`
 
+/** Seconds from one instant to another. Before version 17, PostgreSQL refuses to subtract an infinite instant. */
+export const secondsBetween = (from: string, to: string): string =>
+  `(extract(epoch from ${to}) - extract(epoch from ${from}))::float8`
+
 function readInstant(json: string): Date {
   return parseInstant(JSON.parse(json) as string)
 }

@@ -1,4 +1,5 @@
 import { arrayLiteral, type Database, execute, statement } from '../../db/database.ts'
+import { secondsBetween } from '../../db/reading.ts'
 import type { AuditedChange } from '../definition/actor.ts'
 import type { StoredParams } from '../definition/params.ts'
 import { auditCte, changeValue } from './audit.ts'
@@ -63,7 +64,7 @@ const changing = (audit: number, set: string, more = sleepsUntilDue()) => `with 
       where t.id = locked.id
      returning t.*
    ), ${more}${auditCte('changed', 'changed.task_id', audit)}, ${reportCte('changed')}
-   select ${TASK_COLUMNS}, (extract(epoch from t.run_at - now()) * 1000)::float8 as "inMs" from changed t`
+   select ${TASK_COLUMNS}, ${secondsBetween('now()', 't.run_at')} * 1000 as "inMs" from changed t`
 
 // $5: the new key of a task that has $6, the key of its old params, and not one of its own. $8 and $9: keys and values of
 // new params, where $7 is true: then the steps, which are those of the old ones, are deleted, and a

@@ -17,6 +17,9 @@ const REASON = 'expired'
 
 const UTC = `'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'`
 
+/** Of an infinite instant, which others may insert, `to_char` makes null. */
+const EXPIRY = `coalesce(to_char(expires_at at time zone 'UTC', ${UTC}), expires_at::text)`
+
 // By the clock of the statement: in a transaction of the caller's now() may be long ago.
 const HAS_EXPIRED = `status = 'pending' and expires_at <= statement_timestamp()`
 
@@ -34,7 +37,7 @@ const expire = (which: string) => `with expired as (
      returning t.task_id, t.task_type, t.attempt, t.unique_key, t.expires_at
    ), logged as (
      insert into ${LOGS} (task_id, level, message)
-     select task_id, 'WARNING', 'expired: not started before ' || to_char(expires_at at time zone 'UTC', ${UTC})
+     select task_id, 'WARNING', 'expired: not started before ' || ${EXPIRY}
        from expired
    ), carried_out as (
      delete from ${CANCEL_REQUESTS} where task_id = any(array(select task_id from expired))

@@ -1,4 +1,5 @@
 import { arrayLiteral, plainArray, type Statement, statement } from '../../db/database.ts'
+import { secondsBetween } from '../../db/reading.ts'
 import { IS_WATCHED, reportCte } from './changes.ts'
 import { NOT_EXPIRED } from './claim-branches.ts'
 import { NO_PROGRESS } from './fence.ts'
@@ -66,7 +67,7 @@ const REPLACE = statement(
      on conflict (task_id, key) do update set value = excluded.value
    ), ${reportCte('changed', IS_WATCHED)}
    select row_to_json(holder)::text as holder,
-          (extract(epoch from t.run_at - statement_timestamp()) * 1000)::float8 as "inMs",
+          ${secondsBetween('statement_timestamp()', 't.run_at')} * 1000 as "inMs",
           case when $15::text is not null then (select pg_notify('${CHANNEL}', $15::text))::text end as notified
      from changed t cross join lateral (select ${DETAIL_COLUMNS}) as holder`,
 )

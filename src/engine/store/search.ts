@@ -1,7 +1,7 @@
 import type { TaskQuery, TaskSort } from '../../contract/given.ts'
 import { TASK_STATUSES, type TaskStatus } from '../../contract/task.ts'
 import { type Database, query } from '../../db/database.ts'
-import { instant } from '../../db/reading.ts'
+import { instant, secondsBetween } from '../../db/reading.ts'
 import {
   branchesOf,
   containsText,
@@ -52,15 +52,15 @@ export interface SearchResult {
   readonly oldest: Date | null
 }
 
-const seconds = (interval: string) => `extract(epoch from ${interval})::float8`
 const ENDED_AT = 'coalesce(t.completed_at, t.cancelled_at)'
 
 const SORT_KEYS: Record<TaskSort, string> = {
   created: 'null::float8',
-  ended: seconds(ENDED_AT),
-  duration: seconds(`case when t.status = 'running' then now() else ${ENDED_AT} end - t.started_at`),
-  waiting: seconds(
-    `case when t.status <> 'pending' then t.started_at - t.run_at when t.run_at <= now() then now() - t.run_at end`,
+  ended: `extract(epoch from ${ENDED_AT})::float8`,
+  duration: secondsBetween('t.started_at', `case when t.status = 'running' then now() else ${ENDED_AT} end`),
+  waiting: secondsBetween(
+    't.run_at',
+    `case when t.status <> 'pending' then t.started_at when t.run_at <= now() then now() end`,
   ),
   attempts: 't.attempt::float8',
 }

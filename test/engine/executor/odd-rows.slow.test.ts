@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { z } from 'zod'
+import { TASK_SORTS } from '../../../src/contract/requests.ts'
 import { taskSummary } from '../../../src/contract/task.ts'
 import { isTransient } from '../../../src/db/errors.ts'
 import { Redaction } from '../../../src/engine/definition/redaction.ts'
@@ -89,6 +90,11 @@ const ROWS: Readonly<Record<string, readonly [Columns, ...string[]]>> = {
   'a recorded attempt of the next number': [due, attempts],
   'a result that is no JSON': [{ ...ended, result: 'not json' }],
   'an end at infinity': [{ ...ended, completed_at: 'infinity', started_at: '-infinity' }],
+  'starts, ends and due times of one infinity': [
+    { ...ended, run_at: '-infinity', started_at: '-infinity', completed_at: '-infinity' },
+  ],
+  'an expiry of -infinity': [{ ...due, expires_at: '-infinity' }],
+  'an expiry of infinity': [{ ...due, expires_at: 'infinity' }],
   'a line whose data is no JSON': [
     due,
     `insert into async_task_logs (task_id, attempt, level, message, data) values ('task_odd', 1, 'INFO', 'm', '{')`,
@@ -135,6 +141,7 @@ test.for(Object.entries(ROWS))('a row with %s costs itself alone', async ([, [co
     cursor = page.nextCursor ?? null
   }
   expect(() => z.encode(z.array(taskSummary), tasks)).not.toThrow()
+  for (const sort of TASK_SORTS) expect((await manager.listTasks({ sort })).total).toBe(tasks.length)
   await manager.stats()
   await manager.listExecutors()
   const end = new AbortController()

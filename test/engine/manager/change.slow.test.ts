@@ -222,6 +222,17 @@ describe.each(ACTIONS)('%s', (_name, act) => {
   })
 })
 
+test.each(['infinity', '-infinity'])('a task that is due at %s is changed as any other', async (run_at) => {
+  const { manager } = create()
+  const replacement = { uniqueKey: 'k', onDuplicate: 'replace' } as const
+  const replace = () => manager.createTask(plain, {}, replacement)
+  for (const change of [...ACTIONS.map(([, act]) => act), replace]) {
+    const taskId = await tables.insert({ task_type: 'plain', unique_key: 'k', run_at })
+    expect(await change(manager, taskId)).toMatchObject({ taskId, status: 'pending' })
+    await tables.set(taskId, { status: 'cancelled' })
+  }
+})
+
 test('against a claim one of the two wins, and a started task has all of a change or nothing', async () => {
   const { manager, db } = create()
   const count = { changed: 0, started: 0 }
