@@ -127,7 +127,7 @@ export class TasksClient<Handlers = unknown> extends FleetMethods {
     return typed<Handlers>(await this.#post(`${taskPath(taskId)}/retry`, { ...options, ...body }))
   }
 
-  /** Deletes a finished task. @throws TasksApiError `TASK_NOT_FOUND`, `TASK_NOT_FINISHED`, `TASK_BUSY` */
+  /** Deletes a finished task. @throws TasksApiError `TASK_NOT_FOUND`, `TASK_NOT_FINISHED`, `TASK_STILL_STOPPING`, `TASK_BUSY` */
   async deleteTask(taskId: string, options?: CallOptions): Promise<void> {
     await this.#requester.json('DELETE', taskPath(taskId), options)
   }

@@ -98,7 +98,12 @@ export class ChangeMethods extends FleetMethods {
     )
   }
 
-  /** Deletes a finished task. @throws TaskError `TASK_NOT_FOUND`, `TASK_NOT_FINISHED`, `TASK_BUSY` as `retryTask` */
+  /**
+   * Deletes a finished task.
+   *
+   * @throws TaskError `TASK_NOT_FOUND`, `TASK_NOT_FINISHED`, `TASK_BUSY` as `retryTask`, or `TASK_STILL_STOPPING` while a
+   *   live executor still runs its handler, if that counts against `globalConcurrency` or a `concurrencyKey`
+   */
   async deleteTask(taskId: string, options: ActorOptions = {}): Promise<void> {
     const actor = actorOf('delete options', options)
     await this.#parts.audit.run({ actor, action: 'task.delete', subject: taskId }, (change) =>

@@ -105,7 +105,8 @@ export function refusal(action: BulkAction, task: Steerable | undefined): Refusa
     return isFinished(task.status) && task.status !== 'cancelled' ? 'TASK_ALREADY_FINISHED' : undefined
   }
   if (!isFinished(task.status)) return 'TASK_NOT_FINISHED'
-  return action === 'retry' && task.stillStopping ? 'TASK_STILL_STOPPING' : undefined
+  const isKept = action === 'retry' ? task.stillStopping : task.holdsPermit
+  return isKept ? 'TASK_STILL_STOPPING' : undefined
 }
 
 export async function steerOne(

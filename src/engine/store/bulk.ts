@@ -2,7 +2,7 @@ import type { BulkAction } from '../../contract/bulk.ts'
 import type { TaskStatus } from '../../contract/task.ts'
 import { type Database, execute, query, statement } from '../../db/database.ts'
 import { branchesOf, type TaskFilter, Values } from './list-branches.ts'
-import { ALLOWED, STILL_STOPPING } from './operate.ts'
+import { ALLOWED, HOLDS_PERMIT, STILL_STOPPING } from './operate.ts'
 import { searchIds } from './read.ts'
 import { TASKS } from './tables.ts'
 
@@ -47,7 +47,7 @@ export async function findActionable(
 
 const FIND_STEERABLE = statement(
   'bulk_look',
-  `select t.task_id as "taskId", t.status, ${STILL_STOPPING} as "stillStopping"
+  `select t.task_id as "taskId", t.status, ${STILL_STOPPING} as "stillStopping", ${HOLDS_PERMIT} as "holdsPermit"
      from ${TASKS} t
     where t.task_id = any($1::text[])`,
 )
@@ -56,6 +56,8 @@ export interface Steerable {
   readonly taskId: string
   readonly status: TaskStatus
   readonly stillStopping: boolean
+  /** Still stopping, and it counts against a limit over all processes. */
+  readonly holdsPermit: boolean
 }
 
 export async function findSteerable(

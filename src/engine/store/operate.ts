@@ -33,10 +33,13 @@ const IS_FINISHED = `t.status in ('completed', 'failed', 'cancelled')`
 
 export const STILL_STOPPING = HANDLER_IS_LEFT('t')
 
+/** Its handler has not returned and has a permit: the row is what counts. */
+export const HOLDS_PERMIT = `(t.concurrency_key is not null and ${STILL_STOPPING})`
+
 export const ALLOWED = {
   cancel: IS_UNFINISHED,
   retry: `${IS_FINISHED} and not ${STILL_STOPPING}`,
-  delete: IS_FINISHED,
+  delete: `${IS_FINISHED} and not ${HOLDS_PERMIT}`,
 } as const
 
 export interface CancelledRun {

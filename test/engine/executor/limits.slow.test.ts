@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { createTaskRegistry } from '../../../src/engine/definition/registry.ts'
 import type { TaskOptions } from '../../../src/engine/definition/task.ts'
+import { PRUNE_START, pruneStep } from '../../../src/engine/store/prune.ts'
 import { createGate, nextEvent } from '../../support/engine.ts'
 import { useEngines } from '../../support/engines.ts'
 
@@ -85,6 +86,34 @@ describe('limits', () => {
     expect(await manager.getTask(second.taskId)).toMatchObject({ status: 'pending' })
     gate.open()
     await startsAgain
+  })
+
+  test.each<[string, TaskOptions]>([
+    ['globalConcurrency', { globalConcurrency: 1 }],
+    ['concurrencyKey', { concurrencyKey: () => 'k' }],
+  ])('%s: a handler that still runs counts, whoever wants to delete its task', async (_limit, options) => {
+    const { task } = createTaskRegistry()
+    const gate = createGate()
+    const deaf = task('deaf', options)(() => gate.opened)
+    const marker = task('marker')(() => {})
+    const settings = { concurrency: 4, pollIntervalMs: 20 }
+    const { db, manager, events } = engines.start([deaf, marker], settings)
+    const started = nextEvent(events, 'started')
+    const { taskId } = await manager.createTask(deaf)
+    await started
+    await manager.cancelTask(taskId)
+    const refused = { taskId, ok: false, code: 'TASK_STILL_STOPPING' }
+    await expect(manager.deleteTask(taskId)).rejects.toMatchObject({ code: refused.code })
+    expect((await manager.bulk({ action: 'delete', taskIds: [taskId] })).results).toEqual([refused])
+    expect((await manager.bulk({ action: 'delete', filter: { taskType: 'deaf' } })).results).toEqual([])
+    expect(await pruneStep(db, 'deaf', 0, PRUNE_START)).toMatchObject({ pruned: 0 })
+    const second = await manager.createTask(deaf)
+    const startsAgain = nextEvent(events, 'started', (event) => event.taskId === second.taskId)
+    for (let i = 0; i < 5; i += 1) await manager.waitFor((await manager.createTask(marker)).taskId)
+    expect(await manager.getTask(second.taskId)).toMatchObject({ status: 'pending' })
+    gate.open()
+    await startsAgain
+    await manager.deleteTask(taskId)
   })
 
   test('globalConcurrency: room that one process leaves is used by another at once', async () => {
