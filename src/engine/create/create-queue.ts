@@ -10,7 +10,7 @@ import type { TaskRow } from '../store/rows.ts'
 import { hasKey, type NewUniqueTask, requireAccepted, toCreated, toEntries } from './created.ts'
 import { HeldEntries } from './held-entries.ts'
 import type { ManagerOptions } from './manager-parts.ts'
-import { isDueNow, isOverdue, sizeOf } from './new-task.ts'
+import { isOverdue, seemsDue, sizeOf } from './new-task.ts'
 import { type UniqueCreated, UniqueCreates } from './unique-creates.ts'
 
 const BATCH = { maxItems: 1_000, maxBytes: 4 * 1_048_576, minShare: 8, bytesOf: sizeOf }
@@ -70,7 +70,7 @@ export class CreateQueue {
   }
 
   async #insert(tasks: readonly NewTask[]): Promise<CreatedTask[]> {
-    const due = tasks.filter(isDueNow).length
+    const due = tasks.filter(seemsDue).length
     const notifies = due > 0 && this.#limiter?.shouldNotify() === true
     const { created, notified } = await insertTasks(this.#db, tasks, notifies ? duePayload(due) : null)
     const insertion = { created, holders: new Map() }
@@ -142,30 +142,27 @@ export class CreateQueue {
     this.#announceCreated(tasks, insertion, notified)
     for (const { row, inMs } of insertion.replaced?.values() ?? []) {
       const { taskId, taskType, runAt } = row
-      this.#events.emit('changed', { taskId, taskType, overdue: isOverdue(row), inMs, isReplaced: true })
+      this.#events.emit('changed', { taskId, taskType, overdue: isOverdue(inMs), inMs, isReplaced: true })
       if (inMs > 0) this.#events.emit('delayed', { dueAt: +runAt, inMs })
       else this.#events.emit('due', { count: 1 })
     }
   }
 
   #announceCreated(tasks: readonly NewTask[], { created }: Insertion, notified: boolean): void {
-    const made = tasks.filter(({ taskId }) => created.has(taskId))
+    const made = tasks.flatMap(({ taskId }) => created.get(taskId) ?? [])
     if (made.length === 0) return
-    const due = made.filter(isDueNow).length
+    const delays = made.map(({ runAt, createdAt }) => ({ dueAt: +runAt, inMs: +runAt - +createdAt }))
+    const later = delays.filter(({ inMs }) => inMs > 0)
+    const due = made.length - later.length
     this.#events.emit('created', {
       taskIds: made.map((task) => task.taskId),
       taskTypes: made.map((task) => task.taskType),
       dueNow: due > 0,
-      overdue: made.some(isOverdue),
+      overdue: delays.some(({ inMs }) => isOverdue(inMs)),
     })
     if (due > 0 && !notified) this.#events.emit('due', { count: due })
-    if (due < made.length) this.#announceDelayed(made.flatMap(({ taskId }) => created.get(taskId) ?? []))
-  }
-
-  /** The first of those due later: its claim reads when the next one is due. */
-  #announceDelayed(rows: readonly TaskRow[]): void {
-    const delays = rows.map(({ runAt, createdAt }) => ({ dueAt: +runAt, inMs: +runAt - +createdAt }))
-    const [first] = delays.filter(({ inMs }) => inMs > 0).toSorted((a, b) => a.dueAt - b.dueAt)
+    // The first of those due later: its claim reads when the next one is due.
+    const [first] = later.toSorted((a, b) => a.dueAt - b.dueAt)
     if (first) this.#events.emit('delayed', first)
   }
 }

@@ -19,7 +19,7 @@ import { CreateQueue } from './create-queue.ts'
 import { requireAccepted, toCreated, toEntries } from './created.ts'
 import { KnownTypes } from './known-types.ts'
 import type { ManagerParts } from './manager-parts.ts'
-import { isDueNow } from './new-task.ts'
+import { seemsDue } from './new-task.ts'
 
 export class TaskCreator {
   readonly #parts: ManagerParts
@@ -122,7 +122,7 @@ export class TaskCreator {
 async function insertInto(on: CallersTransaction, tasks: readonly NewTask[]): Promise<CreatedTask[]> {
   await requireTransaction(on)
   // Of a delayed task each executor has to know.
-  const count = tasks.every(isDueNow) ? tasks.length : Number.POSITIVE_INFINITY
+  const count = tasks.every(seemsDue) ? tasks.length : Number.POSITIVE_INFINITY
   let inserted: Insertion | undefined
   const check = (insertion: Insertion) => {
     inserted = insertion

@@ -122,12 +122,14 @@ async function restoreForKeys(
   return restoreParams(type, options.params ?? anyParams, stored())
 }
 
-export function isDueNow({ runAt, delayMs }: NewTask): boolean {
+/** By the clock of this process, before the database's decides. */
+export function seemsDue({ runAt, delayMs }: NewTask): boolean {
   return runAt === null ? delayMs === 0 : runAt.getTime() <= Date.now()
 }
 
-export function isOverdue({ runAt }: Pick<NewTask, 'runAt'>): boolean {
-  return runAt !== null && runAt.getTime() < Date.now() - OVERDUE_MS
+/** @param inMs until it is due; negative: since when it has been */
+export function isOverdue(inMs: number): boolean {
+  return inMs < -OVERDUE_MS
 }
 
 export function sizeOf({ params }: NewTask): number {

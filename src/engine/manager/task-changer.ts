@@ -107,7 +107,7 @@ export class TaskChanger {
 
   #announce({ taskId, taskType, runAt }: Pick<TaskRow, 'taskId' | 'taskType' | 'runAt'>, inMs: number) {
     const { events } = this.#parts
-    events.emit('changed', { taskId, taskType, overdue: isOverdue({ runAt }), inMs })
+    events.emit('changed', { taskId, taskType, overdue: isOverdue(inMs), inMs })
     // Executors elsewhere have to know of a new due time, too.
     if (inMs > 0) events.emit('delayed', { dueAt: +runAt, inMs })
     else events.emit('due', { count: 1 })

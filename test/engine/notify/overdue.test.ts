@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { createTaskRegistry } from '../../../src/engine/definition/registry.ts'
 import type { TaskManager } from '../../../src/engine/manager/manager.ts'
 import { createEngine, nextEvent } from '../../support/engine.ts'
@@ -53,5 +53,19 @@ test.each<[what: string, make: (manager: TaskManager) => Promise<{ taskId: strin
     expect(await worker.manager.waitFor(taskId, { timeoutMs: 30_000 })).toMatchObject({ result: 'done' })
   } finally {
     await worker.executor.stop()
+  }
+})
+
+test('a task that is due by the clock of the database starts at once, also if its creator has another time', async () => {
+  // The creator's clock is an hour behind.
+  vi.useFakeTimers({ toFake: ['Date'], now: Date.now() - 3_600_000 })
+  try {
+    const { manager } = engines.start([work], deafOtherwise)
+    const options = { timeoutMs: 30_000 }
+    await manager.waitFor((await manager.createTask(work)).taskId, options)
+    const { taskId } = await manager.createTask(work, {}, { runAt: new Date(Date.now() + 60_000) })
+    expect(await manager.waitFor(taskId, options)).toMatchObject({ result: 'done' })
+  } finally {
+    vi.useRealTimers()
   }
 })
