@@ -23,6 +23,13 @@ const SQLSTATE = /^[0-9A-Z]{5}$/
 const SOCKET = new Set([
   'ECONNREFUSED',
   'ECONNRESET',
+  // The system has closed the socket, as a network of containers does when a service moves.
+  'ECONNABORTED',
+  'ENETRESET',
+  'ENOTCONN',
+  'ENOBUFS',
+  'EPROTO',
+  'ECANCELED',
   'EPIPE',
   'ETIMEDOUT',
   'ENOTFOUND',

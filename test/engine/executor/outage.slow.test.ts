@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { createTaskRegistry } from '../../../src/engine/definition/registry.ts'
-import { createGate, nextEvent } from '../../support/engine.ts'
+import { createEngine, createGate, nextEvent } from '../../support/engine.ts'
 import { useProxiedEngines } from '../../support/proxied-engines.ts'
+import { slowPool } from '../../support/slow-pool.ts'
 
 const proxied = useProxiedEngines()
 
@@ -103,6 +104,30 @@ describe('outage', () => {
     expect(await ended).toMatchObject({ taskId, outcome: 'completed' })
     expect(late).toBe(0)
     expect(await manager.getTask(taskId)).toMatchObject({ status: 'completed', result: 'once' })
+  })
+
+  test('an end whose connection the system has closed is written again, and its handler runs once', async () => {
+    const { task } = createTaskRegistry()
+    let runs = 0
+    const work = task('work', { retryBaseMs: 0 })(() => {
+      runs += 1
+    })
+    let failures = 0
+    const pool = slowPool(proxied.database.pool, ({ text }, send) => {
+      const code = ['ECONNABORTED', 'ENETRESET', 'EPROTO'][failures]
+      if (!text.includes('/* tasks_complete') || code === undefined) return send()
+      failures += 1
+      return Promise.reject(Object.assign(new Error(`read ${code}`), { code, syscall: 'read' }))
+    })
+    const { manager, executor } = createEngine({ ...proxied.database, pool }, [work])
+    executor.start()
+    try {
+      const { taskId } = await manager.createTask(work)
+      expect(await manager.waitFor(taskId)).toMatchObject({ status: 'completed', retryCount: 0 })
+      expect({ runs, failures }).toEqual({ runs: 1, failures: 3 })
+    } finally {
+      await executor.stop()
+    }
   })
 
   test('a retry whose response is lost is spent once', async () => {
