@@ -5,7 +5,7 @@ import type { WakeUp } from '../runtime/wake-up.ts'
 import type { ClaimedTask } from '../store/claim.ts'
 import { type Fence, runKey } from '../store/fence.ts'
 import { releaseTask } from '../store/finish.ts'
-import { releaseAllBut } from '../store/rescue.ts'
+import { endOrphanedStops, releaseAllBut } from '../store/rescue.ts'
 import { Attempt, type AttemptServices } from './attempt/attempt.ts'
 import type { Claimed, Claimer } from './claimer.ts'
 import type { Rest } from './rest.ts'
@@ -163,10 +163,11 @@ export class ClaimLoop {
     const { db, events } = services
     const held = slots.attempts().map((attempt) => attempt.fence)
     const taskIds = await releaseAllBut(db, executorId, held, 0)
+    const taskTypes = await endOrphanedStops(db, executorId, held)
     this.#hasOrphans = false
-    if (taskIds.length === 0) return
     // A claim since then may have closed their types.
-    claimer.recheck()
-    events.emit('orphansReleased', { taskIds })
+    if (taskIds.length > 0 || taskTypes.length > 0) claimer.recheck()
+    if (taskIds.length > 0) events.emit('orphansReleased', { taskIds })
+    if (taskTypes.length > 0) events.emit('capacityReleased', { taskTypes })
   }
 }

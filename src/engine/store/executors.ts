@@ -6,7 +6,7 @@ import { EXPIRED_EXIST } from './expire.ts'
 import { IS_SERVING } from './fence.ts'
 import { LIVES } from './liveness.ts'
 import { CHANNEL } from './notify.ts'
-import { RESCUABLE_EXIST } from './rescue.ts'
+import { isOrphanedStop, RESCUABLE_EXIST } from './rescue.ts'
 import { CANCEL_REQUESTS, EXECUTORS, TASKS } from './tables.ts'
 
 export interface ExecutorRow {
@@ -49,9 +49,10 @@ const BEAT = statement(
                  where t.attempt = held.attempt
                    and (t.status = 'cancelled' or (t.status = 'running' and exists (
                           select from ${CANCEL_REQUESTS} r where r.task_id = t.task_id)))) as cancelled,
-          $5::boolean and exists (select from ${TASKS} t
+          $5::boolean and (exists (select from ${TASKS} t
                    where t.status = 'running' and t.executor_id = $1
-                     and (t.task_id, t.attempt) not in (select * from unnest($3::text[], $4::int[]))) as "orphanedClaims",
+                     and (t.task_id, t.attempt) not in (select * from unnest($3::text[], $4::int[])))
+              or (select true from ${TASKS} t where ${isOrphanedStop('$3', '$4')} limit 1) is not null) as "orphanedClaims",
           $6::boolean and ${RESCUABLE_EXIST} as rescuable,
           fleet.size as "fleetSize", fleet.position as "fleetPosition",
           exists (select from ${CANCEL_REQUESTS}) as "cancelRequests",
@@ -73,7 +74,10 @@ export interface BeatResult {
   readonly lost: string[]
   /** Held runs, by their keys, that were cancelled or have a cancel request. */
   readonly cancelled: string[]
-  /** Rows run under this executor that it does not hold: their claim is in flight, or its response was lost. */
+  /**
+   * Rows run under this executor that it does not hold, or were cancelled and hold a permit: their claim is in flight, or
+   * its response was lost.
+   */
   readonly orphanedClaims: boolean
   readonly rescuable: boolean
   readonly fleetSize: number

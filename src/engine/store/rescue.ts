@@ -113,6 +113,39 @@ export async function releaseAllBut(
   return rows.map((row) => row.taskId)
 }
 
+/**
+ * Tasks `t` that were cancelled after the response to their claim was lost: no handler will return and free their permits.
+ * $1: the executor; the others: ids and attempts that it holds. In the order of the index that has few others.
+ */
+export const isOrphanedStop = (ids: string, attempts: string) => `t.concurrency_key is not null and t.stopping
+              and t.status <> 'running' and t.executor_id = $1
+              and (t.task_id, t.attempt) not in (select * from unnest(${ids}::text[], ${attempts}::int[]))
+            order by t.task_type, t.concurrency_key`
+
+const END_ORPHANED_STOPS = statement(
+  'end_orphaned_stops',
+  `update ${TASKS}
+      set stopping = false
+    where id = any(array(
+            select t.id from ${TASKS} t where ${isOrphanedStop('$2', '$3')}
+               for no key update skip locked))
+   returning task_type as "taskType"`,
+)
+
+/** Frees the permits of tasks that were cancelled after the response to their claim was lost; returns their types. */
+export async function endOrphanedStops(
+  db: Database,
+  executorId: string,
+  kept: readonly Pick<Fence, 'taskId' | 'attempt'>[],
+): Promise<string[]> {
+  const rows = await execute<{ taskType: string }>(db, END_ORPHANED_STOPS, [
+    executorId,
+    kept.map((run) => run.taskId),
+    kept.map((run) => run.attempt),
+  ])
+  return [...new Set(rows.map((row) => row.taskType))]
+}
+
 /** $1: grace in seconds; $2: the caller, whose types are excluded first. Paused types are left alone. */
 const UNKNOWN_TYPES = `${PENDING_TYPES}, others as materialized (
      select task_type from pending

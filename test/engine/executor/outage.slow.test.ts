@@ -169,7 +169,9 @@ describe('outage', () => {
       await delayed
       proxied.proxy.set('none')
       await expect.poll(() => isStopping(taskId)).toBe(false)
-      expect(ends).toMatchObject([{ taskId, outcome: 'timed_out', error: expect.stringContaining('did not') }])
+      expect(ends).toMatchObject([
+        { taskId, outcome: 'timed_out', error: expect.stringContaining('did not') },
+      ])
       expect(await manager.getTask(taskId)).toMatchObject({ status: 'failed', attempts: [{ attempt: 1 }] })
     },
   )
@@ -206,6 +208,21 @@ describe('outage', () => {
     expect(attempts).toEqual([2])
   })
 
+  test('a claim whose response is lost holds no permit once its task is cancelled', async () => {
+    const { task } = createTaskRegistry()
+    const work = task('work', { globalConcurrency: 1 })(() => {})
+    // The next heartbeat comes after the cancel.
+    const { manager, executor } = proxied.create([work], { heartbeatIntervalMs: 3_000, leaseMs: 60_000 })
+    const { taskId } = await manager.createTask(work)
+    const dropped = proxied.proxy.dropAnswerTo('version_raised as')
+    executor.start()
+    await dropped
+    expect(await manager.cancelTask(taskId)).toMatchObject({ status: 'cancelled', stopping: true })
+    const next = await manager.createTask(work)
+    expect(await manager.waitFor(next.taskId, { timeoutMs: 60_000 })).toMatchObject({ status: 'completed' })
+    expect(await manager.retryTask(taskId)).toMatchObject({ status: 'pending' })
+  })
+
   test.for(['reset', 'silence'] as const)(
     'a stop ends in time with the database gone (%s), and rejects',
     async (fault) => {
@@ -228,9 +245,10 @@ describe('outage', () => {
   )
 
   async function isStopping(taskId: string): Promise<boolean | undefined> {
-    const { rows } = await proxied.database.pool.query('select stopping from async_tasks where task_id = $1', [
-      taskId,
-    ])
+    const { rows } = await proxied.database.pool.query(
+      'select stopping from async_tasks where task_id = $1',
+      [taskId],
+    )
     return rows[0]?.stopping
   }
 })

@@ -4,7 +4,7 @@ import { createDatabase } from '../../../src/db/database.ts'
 import { waitsSinceBefore } from '../../../src/engine/store/claim-probe.ts'
 import { beat } from '../../../src/engine/store/executors.ts'
 import { expireTasks } from '../../../src/engine/store/expire.ts'
-import { failUnknownTypes, rescueTasks } from '../../../src/engine/store/rescue.ts'
+import { endOrphanedStops, failUnknownTypes, rescueTasks } from '../../../src/engine/store/rescue.ts'
 import { claimTasks, createClaims } from '../../support/claim-tasks.ts'
 import { captureStatements, countPages } from '../../support/plans.ts'
 import { SOME_EXECUTOR } from '../../support/task-rows.ts'
@@ -144,6 +144,17 @@ describe('over 100,000 finished tasks', () => {
     const [statement] = await captureStatements(tables.pool, () => failUnknownTypes(db, SOME_EXECUTOR, 1))
     for (const kind of KINDS) {
       const plan = await explainOne(statement, kind)
+      expect(scansOfTasks(plan), kind).toEqual([])
+    }
+  })
+
+  test('permits of lost claims are freed by the index of limited tasks', async () => {
+    const { db } = tables.createManager()
+    const held = [{ taskId: 'task_1', attempt: 1 }]
+    const [statement] = await captureStatements(tables.pool, () => endOrphanedStops(db, SOME_EXECUTOR, held))
+    for (const kind of KINDS) {
+      const plan = await explainOne(statement, kind)
+      expect(indexesOf(plan), kind).toContain('idx_async_tasks_limited')
       expect(scansOfTasks(plan), kind).toEqual([])
     }
   })
