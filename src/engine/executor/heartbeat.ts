@@ -5,7 +5,6 @@ import type { Rescuer } from '../maintenance/rescuer.ts'
 import type { Fleet } from '../notify/fleet.ts'
 import type { TaskEvents } from '../runtime/events.ts'
 import { WakeUp } from '../runtime/wake-up.ts'
-import { carryOutCancels } from '../store/cancel-requests.ts'
 import {
   type BeatProbes,
   type BeatResult,
@@ -128,8 +127,7 @@ export class Heartbeat {
 
   async beatOnce(): Promise<void> {
     if (!this.#registered) await this.#register()
-    const { db, slots, events } = this.#options
-    const attempts = slots.attempts()
+    const attempts = this.#options.slots.attempts()
     const { probes, result } = await this.#send(attempts)
     this.#registered = result.known
     if (!result.known) await this.#register()
@@ -142,11 +140,9 @@ export class Heartbeat {
       if (lost.has(key)) attempt.abort('lost')
     }
     if (result.orphanedClaims) this.#options.onOrphans()
-    if (result.cancelRequests) {
-      for (const run of await carryOutCancels(db)) events.emit('cancelled', run)
-    }
+    const { expired, cancelRequests } = result
     const rescuable = probes.rescuable ? result.rescuable : undefined
-    this.#options.onBeat({ rescuable, expired: result.expired })
+    this.#options.onBeat({ rescuable, expired, cancelRequests })
   }
 
   async #register(): Promise<void> {

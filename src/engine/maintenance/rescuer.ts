@@ -1,7 +1,9 @@
 import type { Database } from '../../db/database.ts'
+import { isOutage } from '../../db/errors.ts'
 import type { TaskEvents } from '../runtime/events.ts'
 import { emitFollowUps } from '../runtime/follow-ups.ts'
 import { WakeUp } from '../runtime/wake-up.ts'
+import { carryOutCancels } from '../store/cancel-requests.ts'
 import { forgetExecutors } from '../store/executors.ts'
 import { EXPIRE_BATCH, expireTasks } from '../store/expire.ts'
 import { failUnknownTypes, rescueTasks } from '../store/rescue.ts'
@@ -23,15 +25,25 @@ export interface RescuerOptions {
   readonly judge: { readonly isSteady: boolean }
 }
 
+/** What a heartbeat has found. */
+interface Found {
+  /** Tasks run under dead executors; undefined: it did not probe. */
+  readonly rescuable: boolean | undefined
+  readonly expired: boolean
+  readonly cancelRequests: boolean
+}
+
 /**
- * Cancels expired tasks, rescues tasks of dead executors and fails tasks of unknown types. Passes after each heartbeat of
- * its executor; the rescues only while those are steady: during an outage every executor seems dead.
+ * Cancels tasks that have expired or whose cancel was requested, rescues tasks of dead executors and fails tasks of
+ * unknown types. Passes after each heartbeat of its executor; the rescues only while those are steady: during an outage
+ * every executor seems dead.
  */
 export class Rescuer {
   readonly #options: RescuerOptions
   readonly #wakeUp = new WakeUp()
   #mustRescue = false
   #mustExpire = false
+  #mustCancel = false
   #rescuableSince: number | undefined
   #nextUnknownTypes = 0
   #lastForget = performance.now()
@@ -40,9 +52,9 @@ export class Rescuer {
     this.#options = options
   }
 
-  /** `rescuable`: whether tasks run under dead executors; undefined: the heartbeat did not probe. */
-  noteBeat({ rescuable, expired }: { rescuable: boolean | undefined; expired: boolean }): void {
+  noteBeat({ rescuable, expired, cancelRequests }: Found): void {
     this.#mustExpire ||= expired
+    this.#mustCancel ||= cancelRequests
     if (rescuable !== undefined) {
       this.#mustRescue = rescuable
       this.#rescuableSince = rescuable ? (this.#rescuableSince ?? performance.now()) : undefined
@@ -54,12 +66,15 @@ export class Rescuer {
     while (!signal.aborted) {
       const hasBeaten = await this.#wakeUp.wait(this.#options.leaseMs, signal)
       if (signal.aborted || !hasBeaten) continue
-      await this.#expire()
+      const duties = [() => this.#expire(), () => this.#carryOutCancels()]
       if (this.#options.judge.isSteady) {
-        await this.#rescue()
-        await this.#failUnknownTypes()
-        await this.#forgetExecutors()
+        duties.push(
+          () => this.#rescue(),
+          () => this.#failUnknownTypes(),
+          () => this.#forgetExecutors(),
+        )
       }
+      await performAll(duties)
       passed()
     }
   }
@@ -73,6 +88,13 @@ export class Rescuer {
       this.#mustExpire ||= tasks.length === EXPIRE_BATCH
       for (const task of tasks) events.emit('cancelled', { ...task, reason: 'expired' })
     }
+  }
+
+  async #carryOutCancels(): Promise<void> {
+    if (!this.#mustCancel) return
+    this.#mustCancel = false
+    const { db, events } = this.#options
+    for (const run of await carryOutCancels(db)) events.emit('cancelled', run)
   }
 
   async #rescue(): Promise<void> {
@@ -106,4 +128,18 @@ export class Rescuer {
     await forgetExecutors(db, unknownTypeGraceSeconds)
     this.#lastForget = performance.now()
   }
+}
+
+/** One that fails, as by a row that a constraint of the host refuses, does not keep the process from the others. */
+async function performAll(duties: readonly (() => Promise<void>)[]): Promise<void> {
+  let failure: { error: unknown } | undefined
+  for (const duty of duties) {
+    try {
+      await duty()
+    } catch (error) {
+      if (isOutage(error)) throw error
+      failure ??= { error }
+    }
+  }
+  if (failure) throw failure.error
 }

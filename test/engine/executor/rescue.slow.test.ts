@@ -106,6 +106,31 @@ describe('rescue', () => {
     expect(runs).toEqual([`${first.taskId} 1`, `${second.taskId} 1`])
   })
 
+  test('a row that the database refuses to change keeps no executor from its claims and rescues', async () => {
+    const { task } = createTaskRegistry()
+    const work = task('work')(() => 'again')
+    const { manager, events, executor } = engines.create([work], { ...fast, heartbeatIntervalMs: 500 })
+    const orphan = await manager.createTask(work)
+    await abandon([orphan.taskId], { heartbeatAge: '10 seconds' })
+    const later = { delayMs: 3_600_000 }
+    const requested = await manager.createTask(work, {}, later)
+    const expired = await manager.createTask(
+      work,
+      {},
+      { ...later, expiresAt: new Date(Date.now() + 7_200_000) },
+    )
+    const { pool } = engines.database
+    await pool.query(`alter table async_tasks add constraint host_rule check (status <> 'cancelled')`)
+    await pool.query('insert into async_task_cancel_requests (task_id) values ($1)', [requested.taskId])
+    await pool.query('update async_tasks set expires_at = now() where task_id = $1', [expired.taskId])
+    const refused = nextEvent(events, 'loopFailed', ({ loop }) => loop === 'rescuer')
+    executor.start()
+    expect(await refused).toMatchObject({ error: { code: '23514' } })
+    const created = await manager.createTask(work)
+    expect(await manager.waitFor(created.taskId)).toMatchObject({ status: 'completed' })
+    expect(await manager.waitFor(orphan.taskId)).toMatchObject({ status: 'completed', retryCount: 1 })
+  })
+
   test('an orphaned claim is released, no retry spent', async () => {
     const { task } = createTaskRegistry()
     const held = createGate()
