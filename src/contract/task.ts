@@ -122,7 +122,9 @@ export const taskDetail = taskSummary.extend({
     .describe(
       'If it has not started by then, it is not started, and ends `cancelled` with the error `expired`.',
     ),
-  stopping: z.boolean().describe('The task has ended, but its handler has not returned yet.'),
+  stopping: z
+    .boolean()
+    .describe('The task has ended, but its handler has not returned yet, in a live executor.'),
   executorId: z.string().nullable().describe('The executor that runs it, or ran it last.'),
   waitingFor: waitingFor.describe(
     '`executor`: it has been due for a second, and no live executor has registered its type.',

@@ -93,7 +93,7 @@ export interface TaskDetail extends TaskSummary {
   concurrencyKey: string | null
   /** Latest start: if it has not started by then, it ends `cancelled` with the error `expired`; null: never. */
   expiresAt: Date | null
-  /** The task has ended, but its handler has not returned yet. */
+  /** The task has ended, but its handler has not returned yet, in a live executor. */
   stopping: boolean
   /** Id of the executor that runs it, or ran it last; null before the first attempt. */
   executorId: string | null

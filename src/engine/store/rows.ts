@@ -13,6 +13,7 @@ import {
 import { instant, parseInstant } from '../../db/reading.ts'
 import { percentOf } from '../definition/lifecycle.ts'
 import { decodeParams, showJson } from '../definition/params.ts'
+import { HANDLER_IS_LEFT } from './fence.ts'
 import { ATTEMPTS, PARAMS, STEPS } from './tables.ts'
 
 export const TASK_COLUMNS = `t.task_id as "taskId", t.task_type as "taskType", t.status, t.progress, t.total,
@@ -20,7 +21,7 @@ export const TASK_COLUMNS = `t.task_id as "taskId", t.task_type as "taskType", t
           ${instant('t.run_at')} as "runAt", t.retry_count as "retryCount", t.max_retries as "maxRetries",
           t.error_message as "error", t.result, t.created_by as "createdBy", ${instant('t.cancelled_at')} as "cancelledAt",
           t.timeout_seconds as "timeoutSeconds", t.priority, t.executor_id as "executorId", t.attempt,
-          t.unique_key as "uniqueKey", t.concurrency_key as "concurrencyKey", t.stopping,
+          t.unique_key as "uniqueKey", t.concurrency_key as "concurrencyKey", ${HANDLER_IS_LEFT('t')} as stopping,
           ${instant('t.expires_at')} as "expiresAt"`
 
 export const DETAIL_COLUMNS = `${TASK_COLUMNS},

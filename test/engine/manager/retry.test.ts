@@ -101,7 +101,9 @@ describe('retryTask', () => {
     ])('does not wait for an executor %s', async (_what, arrange) => {
       await arrange()
       const taskId = await tables.insert({ ...inStatus('cancelled'), stopping: true })
-      expect(await tables.createManager().manager.retryTask(taskId)).toMatchObject({ status: 'pending' })
+      const { manager } = tables.createManager()
+      expect(await manager.getTask(taskId)).toMatchObject({ status: 'cancelled', stopping: false })
+      expect(await manager.retryTask(taskId)).toMatchObject({ status: 'pending' })
       expect(await tables.row(taskId)).toMatchObject({ stopping: false })
     })
   })
