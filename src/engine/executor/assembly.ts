@@ -98,7 +98,14 @@ export function assemble(options: ExecutorOptions, executorId: string, giveUp: A
   const rescuer = createRescuer(options, executorId, heartbeat)
   const { pollIntervalMs } = settings
   const timers = createTimers(pollIntervalMs, heartbeat, { wake, wakeUp })
-  const claimer = createClaimer(options, { db, executorId, slots, wakeUp, ...timers, idles: rest.isAllowed })
+  const claimer = createClaimer(options, {
+    db,
+    executorId,
+    slots,
+    wakeUp,
+    ...timers,
+    findsIdle: rest.isAllowed,
+  })
   const logs = new LogBuffer(db, context, settings.maxLogLines)
   const progress = new ProgressBuffer({
     db,
@@ -148,7 +155,7 @@ function createClaimer(
   { settings, definitions, events, manager }: ExecutorOptions,
   owned: Pick<
     ClaimerOptions,
-    'db' | 'executorId' | 'slots' | 'wakeUp' | 'dueTimer' | 'permitTimer' | 'idles'
+    'db' | 'executorId' | 'slots' | 'wakeUp' | 'dueTimer' | 'permitTimer' | 'findsIdle'
   >,
 ): Claimer {
   return new Claimer({

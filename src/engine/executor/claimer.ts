@@ -20,8 +20,8 @@ const DEBOUNCE_MS = 50
 
 const FORGET_STARTS_MS = 60_000
 
-/** After a delayed task was due: claims that follow soon, for about a second, until its row is not locked any more. */
-const MAX_RECHECKS = 20
+/** Claims that follow soon on one at a due time, for about a second: the row of the task may have been locked. */
+const MAX_REPEATS = 20
 
 /** `now`: more tasks are likely. `soon`: locked rows may be free in a moment. */
 export type NextClaim = 'now' | 'soon' | 'later'
@@ -29,7 +29,7 @@ export type NextClaim = 'now' | 'soon' | 'later'
 export interface Claimed {
   readonly tasks: readonly ClaimedTask[]
   readonly next: NextClaim
-  /** Nothing was due. */
+  /** Nothing is due, of any type. */
   readonly isIdle: boolean
 }
 
@@ -39,8 +39,8 @@ export interface ClaimerOptions {
   readonly types: readonly TypeLimits[]
   readonly slots: Slots
   readonly pollIntervalMs: number
-  /** Whether a claim also reads if nothing is due. Default false. */
-  readonly idles?: boolean
+  /** Claims find out whether nothing is due: polls are then further apart. Default false. */
+  readonly findsIdle?: boolean
   readonly dueTimer: DueTimer
   /** For permits of rate limits. */
   readonly permitTimer: DueTimer
@@ -62,8 +62,8 @@ export class Claimer {
   readonly #horizon: ClaimHorizon
   /** Claims of some type may lock rows for a moment without taking them: meanwhile, other claims skip those. */
   readonly mayHideRows: boolean
-  /** Claims that may still follow soon after a timed one. */
-  #rechecksLeft = 0
+  /** Of `MAX_REPEATS`. */
+  #repeatsLeft = 0
   #nextForget = 0
   #lastClaimFoundFew = false
   #isDebouncing = false
@@ -107,12 +107,14 @@ export class Claimer {
     }
   }
 
+  /** Tasks or permits may have come: the next claims look at limited types that were closed, too. */
   recheck(): void {
     this.#limited.recheck()
   }
 
+  /** Tasks may be due that became so long ago: the next claims leave out none. */
   rescan(): void {
-    this.#limited.recheck()
+    this.recheck()
     // The database's clock may have been set.
     this.#limited.forgetPermits()
     this.#horizon.reset()
@@ -123,7 +125,7 @@ export class Claimer {
     this.#horizon.probe()
     const isDue = dueTimer.takeFired()
     const isPermitted = permitTimer.takeFired()
-    if (isDue) this.#rechecksLeft = MAX_RECHECKS
+    if (isDue) this.#repeatsLeft = MAX_REPEATS
     dueTimer.begin()
     this.#limited.openPermitted(dueTimer.databaseNow)
     const request = this.#request(limit)
@@ -152,7 +154,7 @@ export class Claimer {
     const isAll = since.every((one) => one === null) && !capacity.includes(0) && closed?.length === 0
     return {
       tasks: result.tasks,
-      next: isFull(request, result) || hasOpened ? 'now' : this.#isHidden(result) ? 'soon' : 'later',
+      next: mayHaveLeft(request, result) || hasOpened ? 'now' : this.#mustRepeat(result) ? 'soon' : 'later',
       isIdle: isAll && result.isDueLeft === false && result.waiting.length === 0,
     }
   }
@@ -163,22 +165,22 @@ export class Claimer {
       this.#limited.restore(claim)
       throw error
     })
-    const full = isFull(request, result)
-    const released = this.#limited.finish(claim, result, full)
+    const hasLeft = mayHaveLeft(request, result)
+    const released = this.#limited.finish(claim, result, hasLeft)
     this.#limited.notePermits(claim, result)
     this.#readDue(result, begun)
     this.#forgetStarts()
     if (released.length > 0) this.#options.onCapacityReleased(released)
     // A type with a long backlog stays open: without this, no other one would open beside it.
     const hasOpened = this.#openWaiting(result.waiting.filter((taskType) => !claim.open.has(taskType)))
-    const next = full || hasOpened ? 'now' : result.contended.length > 0 ? 'soon' : 'later'
+    const next = hasLeft || hasOpened ? 'now' : result.contended.length > 0 ? 'soon' : 'later'
     return { tasks: result.tasks, next, isIdle: false }
   }
 
-  /** A task that became due may have been locked, as by a change of it. */
-  #isHidden({ isDueLeft }: ClaimResult): boolean {
-    this.#rechecksLeft = isDueLeft ? this.#rechecksLeft - 1 : 0
-    return this.#rechecksLeft > 0
+  /** A task that became due may have been locked, as by a change of it. Each call uses up one repeat. */
+  #mustRepeat({ isDueLeft }: ClaimResult): boolean {
+    this.#repeatsLeft = isDueLeft ? this.#repeatsLeft - 1 : 0
+    return this.#repeatsLeft > 0
   }
 
   #forgetStarts(): void {
@@ -211,11 +213,12 @@ export class Claimer {
       capacity: this.#options.types.map(({ taskType }) => this.#capacityOf(taskType)),
       since: this.#horizon.since(),
       closed: this.#limited.closed(),
-      rechecks: this.#options.idles === true || this.#rechecksLeft > 0,
+      findsDueLeft: this.#options.findsIdle === true || this.#repeatsLeft > 0,
     }
   }
 }
 
-function isFull({ limit }: ClaimRequest, { tasks, isPartial = false }: ClaimResult): boolean {
+/** It took all that it asked for, or says itself that it may have left some. */
+function mayHaveLeft({ limit }: ClaimRequest, { tasks, isPartial = false }: ClaimResult): boolean {
   return tasks.length === limit || (isPartial && tasks.length > 0)
 }

@@ -29,7 +29,7 @@ interface Published {
 interface Creator {
   viewers: number
   /** Resolves once its running tasks are known. */
-  readonly found: PromiseWithResolvers<void>
+  readonly firstRead: PromiseWithResolvers<void>
 }
 
 interface Batch {
@@ -43,7 +43,7 @@ interface Batch {
  */
 export class AllTasks {
   readonly changes = new ChangeLatch()
-  readonly found = Promise.withResolvers<void>()
+  readonly firstRead = Promise.withResolvers<void>()
   viewers = 0
   nextRequestAt = 0
   watchId: string | undefined
@@ -60,16 +60,16 @@ export class AllTasks {
   #batchNumber = 0
 
   constructor() {
-    this.found.promise.catch(() => {})
+    this.firstRead.promise.catch(() => {})
   }
 
   /** Resolves once all running tasks of this creator are known. Each call needs one of `leave`. */
   enter(createdBy: string): Promise<void> {
-    const creator = this.#creators.get(createdBy) ?? { viewers: 0, found: Promise.withResolvers<void>() }
-    creator.found.promise.catch(() => {})
+    const creator = this.#creators.get(createdBy) ?? { viewers: 0, firstRead: Promise.withResolvers<void>() }
+    creator.firstRead.promise.catch(() => {})
     creator.viewers += 1
     this.#creators.set(createdBy, creator)
-    return creator.found.promise
+    return creator.firstRead.promise
   }
 
   leave(createdBy: string): void {
@@ -81,7 +81,7 @@ export class AllTasks {
 
   /** Rejects viewers that wait for their first read. */
   reject(error: unknown): void {
-    for (const { found } of [this, ...this.#creators.values()]) found.reject(error)
+    for (const { firstRead } of [this, ...this.#creators.values()]) firstRead.reject(error)
   }
 
   get wanted(): AllTasksPosition {
@@ -113,8 +113,8 @@ export class AllTasks {
     if (events.length > 0) this.#publish(events)
     if (!result.hasAllChanges || !hasAll) this.disconnectViewers()
     this.#forget()
-    this.found.resolve()
-    for (const createdBy of result.creators) this.#creators.get(createdBy)?.found.resolve()
+    this.firstRead.resolve()
+    for (const createdBy of result.creators) this.#creators.get(createdBy)?.firstRead.resolve()
     return result.newIds.length >= MAX_NEW
   }
 

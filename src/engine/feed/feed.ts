@@ -33,9 +33,9 @@ export interface FollowAllOptions extends FollowOptions {
 }
 
 /**
- * Streams tasks of all processes to viewers. One loop polls for all viewers; without viewers and
- * outages it does not run. Viewers pull: each keeps a position in shared state, so a slow one holds one batch at most. A viewer of one task that
- * is far behind reads its log in pages; a viewer of all tasks is disconnected.
+ * Streams tasks of all processes to viewers. One loop polls for all of them; without viewers it does not run, but for the
+ * end of an outage. Viewers pull: each keeps a position in shared state, so a slow one holds one batch at most. A viewer
+ * of one task that is far behind reads its log in pages; a viewer of all tasks is disconnected.
  */
 export class TaskFeed {
   readonly #unlisten: () => void
@@ -107,8 +107,8 @@ export class TaskFeed {
     this.#stop.abort()
     this.#unlisten()
     const { tasks, all } = this.#watched
-    for (const { changes, found } of tasks.values()) {
-      found.reject(shuttingDown())
+    for (const { changes, firstRead } of tasks.values()) {
+      firstRead.reject(shuttingDown())
       changes.announce()
     }
     all?.reject(shuttingDown())
@@ -183,7 +183,8 @@ export class TaskFeed {
   async #enter(target: WatchedTask | AllTasks, signal: AbortSignal, createdBy?: string): Promise<() => void> {
     if (target.viewers === 0) this.#poller.wake()
     target.viewers += 1
-    const known = target instanceof AllTasks && createdBy !== undefined ? target.enter(createdBy) : undefined
+    const ofCreator =
+      target instanceof AllTasks && createdBy !== undefined ? target.enter(createdBy) : undefined
     let hasLeft = false
     const left = Promise.withResolvers<void>()
     const leave = () => {
@@ -199,8 +200,8 @@ export class TaskFeed {
     else signal.addEventListener('abort', leave)
     this.#poller.start(this.#stop.signal)
     try {
-      // A target that all viewers left before its first poll is never found.
-      await Promise.race([Promise.all([target.found.promise, known]), left.promise])
+      // A target that all viewers left before its first poll is never read.
+      await Promise.race([Promise.all([target.firstRead.promise, ofCreator]), left.promise])
     } catch (error) {
       leave()
       throw error

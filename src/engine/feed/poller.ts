@@ -91,9 +91,9 @@ export class FeedPoller {
     for (let from = 0; from < stale.length; from += DETAILS_PER_READ) {
       await this.#refresh(stale.slice(from, from + DETAILS_PER_READ))
     }
-    for (const { taskId, found, isGone } of watched) {
-      if (isGone) found.reject(taskNotFound(taskId))
-      else found.resolve()
+    for (const { taskId, firstRead, isGone } of watched) {
+      if (isGone) firstRead.reject(taskNotFound(taskId))
+      else firstRead.resolve()
     }
     return more
   }
@@ -122,7 +122,7 @@ export class FeedPoller {
       for (const watched of stale) {
         const detail = details.get(watched.taskId)
         if (detail) watched.applyDetail(this.#redaction.hide(detail))
-        else watched.found.reject(taskNotFound(watched.taskId))
+        else watched.firstRead.reject(taskNotFound(watched.taskId))
       }
     } catch (error) {
       if (isTransient(error)) throw error
@@ -135,7 +135,7 @@ export class FeedPoller {
 
   /** Rejects viewers that have received nothing yet; the others wait for the end of the outage. */
   #rejectNewViewers(error: unknown): void {
-    for (const { found } of this.#watched.tasks.values()) found.reject(error)
+    for (const { firstRead } of this.#watched.tasks.values()) firstRead.reject(error)
     this.#watched.all?.reject(error)
   }
 }

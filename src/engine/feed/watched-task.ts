@@ -15,7 +15,7 @@ const MAX_RECENT_CHARS = 256 * 1024
 export class WatchedTask {
   readonly taskId: string
   readonly changes = new ChangeLatch()
-  readonly found = Promise.withResolvers<void>()
+  readonly firstRead = Promise.withResolvers<void>()
   readonly steps = new WatchedSteps()
   viewers = 0
   /** Raised by each change of the detail that is no step: viewers get it anew. */
@@ -35,8 +35,8 @@ export class WatchedTask {
 
   constructor(taskId: string) {
     this.taskId = taskId
-    // Its only viewer may have left before it was found.
-    this.found.promise.catch(() => {})
+    // Its only viewer may have left before it was read.
+    this.firstRead.promise.catch(() => {})
   }
 
   get detail(): TaskDetail | undefined {
@@ -96,7 +96,7 @@ export class WatchedTask {
 
   fail(error: unknown): void {
     this.#error = error
-    this.found.reject(error)
+    this.firstRead.reject(error)
     this.#markGone()
   }
 

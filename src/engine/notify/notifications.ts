@@ -27,6 +27,7 @@ export function fitsIntoPayload(taskId: string): boolean {
 
 /** Excludes due tasks: `duePayload` encodes those, as inserts notify with their own commit. */
 export function encodeNotification(notification: Exclude<Notification, { kind: 'due' }>): string {
+  // The payload has the name that earlier versions know.
   if (notification.kind === 'rescan') return 'resumed'
   if (notification.kind === 'later') return `later ${Math.floor(notification.dueAt)}`
   if (notification.kind === 'schedules') {

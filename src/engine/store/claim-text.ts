@@ -119,8 +119,8 @@ const dueIsLeft = (
                       ${limited === 'absent' ? '' : 'and u.task_type <> all($6::text[])'} limit 1)`
 
 export interface ClaimOptions {
-  /** Also reads, where nothing was claimed, whether tasks are due: a recheck. Default false. */
-  readonly rechecks?: boolean | undefined
+  /** Also reads, where nothing was claimed, whether tasks are due all the same. Default false. */
+  readonly findsDueLeft?: boolean | undefined
   /** Some types have a rate limit: their starts are recorded. Default false. */
   readonly isRated?: boolean | undefined
   /** Also reads the trace context of each claimed task. Default false. */
@@ -130,7 +130,7 @@ export interface ClaimOptions {
 export function claimText(
   branches: readonly string[],
   limited: Limited,
-  { rechecks = false, isRated = false, isTraced = false }: ClaimOptions = {},
+  { findsDueLeft = false, isRated = false, isTraced = false }: ClaimOptions = {},
 ): string {
   const merged = branches.length > 0 ? branches.join('\n             union all ') : NO_BRANCH
   const key = `,
@@ -153,7 +153,7 @@ export function claimText(
                   ${isRated ? NEXT_PERMITS : 'null'} as "nextPermits",
                   case when ${IS_NOT_FULL}
                        then ${nextDueOf('unnest((select $3::text[])) as u (task_type)')} end as "nextDueAt",
-                  ${rechecks ? `not exists (select from claimed) and ${dueIsLeft(limited)}` : 'null'} as "isDueLeft") claim
+                  ${findsDueLeft ? `not exists (select from claimed) and ${dueIsLeft(limited)}` : 'null'} as "isDueLeft") claim
      full join claimed on false`
 }
 

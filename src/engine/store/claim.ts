@@ -38,8 +38,8 @@ export interface ClaimRequest {
   readonly capacity: readonly (number | null)[]
   /** For each type, the instant of the database since which tasks must have been due; null: any. */
   readonly since: readonly (string | null)[]
-  /** Whether a claim that finds nothing rechecks for due tasks: it may have skipped locked ones. */
-  readonly rechecks?: boolean
+  /** Whether a claim that takes nothing finds out if tasks are due all the same, such as locked ones. */
+  readonly findsDueLeft?: boolean
   /** Types with a limit over all processes that had no free permit lately. */
   readonly closed?: readonly string[]
 }
@@ -53,7 +53,7 @@ export interface ClaimResult {
   readonly isPartial?: boolean
   /** The due time of the next task, in milliseconds of the database's clock; null: none. Undefined if it was full. */
   readonly nextDueAt?: number | null | undefined
-  /** It claimed nothing, and tasks that it could have taken are due, such as locked ones. Undefined: it did not recheck. */
+  /** It claimed nothing, and tasks that it could have taken are due, such as locked ones. Undefined: not looked for. */
   readonly isDueLeft?: boolean | undefined
 }
 
@@ -107,7 +107,10 @@ export interface TypeClaims {
 /** Pads lists of types: too long for a task to have it. */
 export const NO_TYPE = '-'.repeat(101)
 
-/** The claims of one executor, or of those of its types that have due tasks. Planning time grows with the number of its types; see `claim-many.ts`. */
+/**
+ * The claims of one executor, or of those of its types that have due tasks. Planning time grows with the number of types;
+ * see `claim-many.ts`.
+ */
 export class Claims implements TypeClaims {
   readonly #types: readonly TypeLimits[]
   readonly #db: Database
@@ -121,7 +124,7 @@ export class Claims implements TypeClaims {
   readonly #windowed: readonly string[]
   readonly #withTwoKeys: ReadonlySet<string>
   #plain: Statement | undefined
-  #rechecking: Statement | undefined
+  #findingDueLeft: Statement | undefined
   #limitedStatement: Statement | undefined
   #hopping: Statement | undefined
 
@@ -148,8 +151,8 @@ export class Claims implements TypeClaims {
 
   async claim(request: ClaimRequest): Promise<ClaimResult> {
     this.#plain ??= this.#plainStatement('claim', false)
-    this.#rechecking ??= this.#plainStatement('claim_rechecking', true)
-    const statement = request.rechecks ? this.#rechecking : this.#plain
+    this.#findingDueLeft ??= this.#plainStatement('claim_due_left', true)
+    const statement = request.findsDueLeft ? this.#findingDueLeft : this.#plain
     return readResult(request, await execute<ClaimRow>(this.#db, statement, this.#values(request)))
   }
 
@@ -171,7 +174,7 @@ export class Claims implements TypeClaims {
     this.#memory.noteInserted(missing)
   }
 
-  /** Claims tasks of keys beyond the window, after a claim that has shown that there are some. */
+  /** Goes on after a claim that has shown due tasks beyond the window, among which are those of further keys. */
   async #claimOtherKeys(
     request: ClaimRequest,
     open: ReadonlySet<string>,
@@ -196,13 +199,13 @@ export class Claims implements TypeClaims {
     }
   }
 
-  #plainStatement(name: string, rechecks: boolean): Statement {
+  #plainStatement(name: string, findsDueLeft: boolean): Statement {
     const limited = this.#limited.length > 0 ? 'reported' : 'absent'
     return this.#statement(
       name,
       limited,
       (type, i) => (isGloballyLimited(type) ? [] : branch(type, i)),
-      rechecks,
+      findsDueLeft,
     )
   }
 
@@ -210,14 +213,14 @@ export class Claims implements TypeClaims {
     name: string,
     limited: Limited,
     branchOf: (type: TypeLimits, i: number) => string | string[],
-    rechecks = false,
+    findsDueLeft = false,
   ): Statement {
     const branches = this.#types.flatMap((type, i) => branchOf(type, i + 1))
     return statement(
       name,
       claimText(branches, limited, {
         ...this.#options,
-        rechecks,
+        findsDueLeft,
         isRated: limited === 'claimed' && this.#rated.length > 0,
       }),
     )
