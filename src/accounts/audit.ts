@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type pg from 'pg'
 import type { AuditAction } from '../contract/audit-views.ts'
 import { type Actor, toColumn } from '../engine/definition/actor.ts'
+import { readText } from '../http/audit.ts'
 import { toProblem } from '../http/problems.ts'
 import { described } from '../telemetry/described.ts'
 import { LimitedLogins } from './limited-logins.ts'
@@ -109,10 +110,4 @@ async function findSubject(
   const userId = toColumn(readText(request.params, 'userId'))
   if (userId !== null) return (await findUser(pool, userId))?.username ?? userId
   return username ?? callers.get(request)?.username ?? null
-}
-
-/** Of a body or path that may be anything. */
-function readText(from: unknown, name: string): string | undefined {
-  const value = (from as Record<string, unknown> | null | undefined)?.[name]
-  return typeof value === 'string' ? value : undefined
 }

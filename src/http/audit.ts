@@ -51,9 +51,16 @@ export async function refuse(
   await new AuditTrail(partsOf(manager)).refuse({ actor, action, subject: null }, results)
 }
 
-/** A name in the path or, of what is to be created, in the body, which may be anything. */
+const SUBJECTS = ['taskId', 'groupId', 'name', 'taskType'] as const
+
+/** A name in the path or, of what is to be created, in the body. */
 function subjectOf({ params, body }: FastifyRequest): string | null {
-  const named = { ...(body as object | null | undefined), ...(params as object | undefined) }
-  const { taskId, groupId, name, taskType } = named as Record<string, unknown>
-  return [taskId, groupId, name, taskType].find((value) => typeof value === 'string') ?? null
+  const named = SUBJECTS.map((name) => readText(params, name) ?? readText(body, name))
+  return named.find((text) => text !== undefined) ?? null
+}
+
+/** Of a body or path that may be anything. Copying it would take seconds: a long text has a property for each character. */
+export function readText(from: unknown, name: string): string | undefined {
+  const value = (from as Record<string, unknown> | null | undefined)?.[name]
+  return typeof value === 'string' ? value : undefined
 }
