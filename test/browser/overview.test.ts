@@ -6,6 +6,7 @@ import { addFigures } from '../../src/engine/store/figures.ts'
 import type { TestDatabase } from '../support/database.ts'
 import type { PageServer } from './admin-page.ts'
 import { createDemoTasks } from './demo-tasks.ts'
+import { findLayoutFaults } from './layout.ts'
 import { useAdminPage } from './use-admin-page.ts'
 import type { WatchedBrowser } from './watched-browser.ts'
 
@@ -51,6 +52,19 @@ test('the first page says without a click whether it is healthy, and if not, why
   // The header says it on every page, and leads back.
   await page.locator('.pill', { hasText: 'Tasks fail' }).click()
   await health().waitFor()
+})
+
+test('a phone names the worst reason, too', async () => {
+  await page.setViewportSize({ width: 390, height: 800 })
+  await visit('?view=types')
+  const isSeen = () =>
+    page.locator('.pill-words', { hasText: 'Tasks fail' }).evaluate((words) => {
+      const { left, top, width, height } = words.getBoundingClientRect()
+      return document.elementFromPoint(left + width / 2, top + height / 2) === words
+    })
+  await expect.poll(isSeen).toBe(true)
+  expect(await findLayoutFaults(page)).toEqual([])
+  await page.setViewportSize({ width: 1360, height: 860 })
 })
 
 test('health is unknown while it cannot be read, not what it was before', async () => {
