@@ -64,6 +64,7 @@ export const zh: Dictionary = {
     TOO_MANY_REQUESTS: '请求过多，请稍后再试',
     FOREIGN_ORIGIN: '请求来自其他网站的页面',
     NO_CONNECTION: '没有空闲的数据库连接，请稍后再试',
+    SERVICE_UNAVAILABLE: '应用暂时不接受请求，请稍后再试',
     NOT_READY: '服务器正在启动，请稍后再试',
     SHUTTING_DOWN: '服务器正在停止，请稍后再试',
     NETWORK_ERROR: '服务器没有响应',
