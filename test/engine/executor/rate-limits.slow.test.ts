@@ -163,12 +163,10 @@ describe('rateLimit', () => {
       const ends = createGate()
       const rated = task('rated', { rateLimit: { max: 1, perSeconds: 0.5 } })(() => {})
       const other = task(name, { globalConcurrency: 1 })(() => ends.opened)
-      const { manager } = engines.start([rated, other], deafOtherwise)
-      await manager.createTasks([{ task: other }, { task: other }])
-      await expect
-        .poll(async () => (await manager.listTasks({ status: ['running'] })).total, { interval: 20 })
-        .toBe(1)
-      await manager.createTasks(Array.from({ length: 4 }, () => ({ task: rated })))
+      const { manager, executor } = engines.create([rated, other], deafOtherwise)
+      await manager.createTasks([other, other, rated, rated, rated, rated].map((one) => ({ task: one })))
+      // One claim looks at both types.
+      executor.start()
       await expect
         .poll(async () => (await manager.listTasks({ status: ['completed'] })).total, { interval: 20 })
         .toBe(4)
