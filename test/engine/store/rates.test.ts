@@ -96,9 +96,14 @@ test('of each key: the permit that returns first, of those that are missing', as
   expect(Number(nextPermits?.rated)).toBeCloseTo(now - 3_000 + WINDOW_MS, 0)
 })
 
-test('a claim that is full does not look for permits', async () => {
-  await insertTasks(2)
-  expect((await claimsOf(rated)(1)).nextPermits).toBeUndefined()
+test('a full claim says when the permit of a type returns, but does not read the starts of keys', async () => {
+  await insertTasks(3)
+  const now = await insertStarts([])
+  const { ids, nextPermits } = await claimsOf(rated)(2)
+  expect(ids).toHaveLength(2)
+  expect(Number(nextPermits?.rated)).toBeGreaterThanOrEqual(now + WINDOW_MS)
+  await insertTasks(2, 'a')
+  expect((await claimsOf(keyed)(1)).nextPermits).toBeUndefined()
 })
 
 test('with more due tasks than the window of keys, each claim finds the permits of all keys with one statement', async () => {
