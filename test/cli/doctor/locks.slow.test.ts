@@ -9,22 +9,27 @@ import { HEALTHY, useExamined } from './examined.ts'
 /** Transactions that are held, and tables that are locked. */
 const examined = useExamined()
 
+async function open(application: string): Promise<pg.Client> {
+  const client = new pg.Client({
+    connectionString: examined.database.directUrl,
+    application_name: application,
+  })
+  client.on('error', () => {})
+  await client.connect()
+  onTestFinished(() => client.end())
+  return client
+}
+
 test('active maintenance holds no transaction; other statements, and its idle transactions, do', async () => {
-  const open = async (application: string, ...statements: string[]) => {
-    const client = new pg.Client({
-      connectionString: examined.database.directUrl,
-      application_name: application,
-    })
-    client.on('error', () => {})
-    await client.connect()
-    onTestFinished(() => client.end())
+  const begin = async (application: string, statement: string) => {
+    const client = await open(application)
     await client.query('begin')
-    for (const statement of statements) client.query(statement).catch(() => {})
+    client.query(statement).catch(() => {})
   }
-  await open('copy', ' COPY (select pg_sleep(600)) to stdout')
-  await open('pg_dump', 'select pg_sleep(600)')
-  await open('report', 'select pg_sleep(600)')
-  await open('idle copy', "copy (select 1) to '/dev/null'")
+  await begin('copy', ' COPY (select pg_sleep(600)) to stdout')
+  await begin('pg_dump', 'select pg_sleep(600)')
+  await begin('report', 'select pg_sleep(600)')
+  await begin('idle copy', "copy (select 1) to '/dev/null'")
   onTestFinished(async () => {
     await examined.sql(
       `select pg_terminate_backend(pid) from pg_stat_activity where query ilike '%pg_sleep(600)%' and pid <> pg_backend_pid()`,
@@ -42,16 +47,6 @@ test('active maintenance holds no transaction; other statements, and its idle tr
 })
 
 test('maintenance that waits for a lock holds none up, for a role with other escapes in strings, too', async () => {
-  const open = async (application: string) => {
-    const client = new pg.Client({
-      connectionString: examined.database.directUrl,
-      application_name: application,
-    })
-    client.on('error', () => {})
-    await client.connect()
-    onTestFinished(() => client.end())
-    return client
-  }
   const locker = await open('locker')
   await locker.query('begin')
   await locker.query('lock table async_task_starts in access exclusive mode')
