@@ -34,7 +34,7 @@ async function ask(
 ): Promise<string> {
   const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() })
   const terminal = createInterface({ input, output: nowhere, terminal: true })
-  // While a line is read, the terminal sends no signal of its own.
+  // While a line is read, the terminal turns no key into a signal.
   terminal.on('SIGINT', () => process.kill(process.pid, 'SIGINT'))
   const closed = once(terminal, 'close').then(() => {
     throw new TaskError('INVALID_ARGUMENT', 'no password was given')

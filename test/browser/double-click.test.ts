@@ -77,7 +77,7 @@ test.each(ACTIONS)('a double click %s once', async (_what, query, prepare, done)
     route.request().method() === 'GET' ? route.continue() : void held.push(route),
   )
   await target.dblclick()
-  // Sent after whatever the clicks have sent.
+  // Sent after all requests of the clicks.
   await page.evaluate(() => fetch('.'))
   expect(held).toHaveLength(1)
   await held[0]?.continue()

@@ -82,7 +82,7 @@ describe('against the server', () => {
     }
   })
 
-  test("headers replace the client's own, whatever their case", async () => {
+  test("headers replace the client's own in any case of letters", async () => {
     const { token } = await client.login(ADMIN)
     const headers = { 'Content-Type': 'application/json', Authorization: `Bearer ${token}` }
     const own = createTasksClient({ baseUrl: `${address}/api/admin`, token: 'expired', headers })

@@ -112,7 +112,7 @@ describe('the page and the routes are where they are, in a host with', () => {
     expect(created.json().createdAt).toMatch(/Z$/)
   })
 
-  test('a rate limit of its own that throws what is no error', async () => {
+  test('a rate limit that throws an object that is no error', async () => {
     const app = Fastify()
     await app.register(rateLimit, {
       max: 1,

@@ -91,7 +91,7 @@ describe('limits', () => {
   test.each<[string, TaskOptions]>([
     ['globalConcurrency', { globalConcurrency: 1 }],
     ['concurrencyKey', { concurrencyKey: () => 'k' }],
-  ])('%s: a handler that still runs counts, whoever wants to delete its task', async (_limit, options) => {
+  ])('%s: a handler that still runs counts, and its task is not deleted', async (_limit, options) => {
     const { task } = createTaskRegistry()
     const gate = createGate()
     const deaf = task('deaf', options)(() => gate.opened)

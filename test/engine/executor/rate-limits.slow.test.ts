@@ -157,7 +157,7 @@ describe('rateLimit', () => {
   })
 
   test.each(['constructor', 'toString', 'valueOf'])(
-    'is not held back by a type that waits for a permit, whatever its name: %s',
+    'is not held back by a type that waits for a permit and has the name %s',
     async (name) => {
       const { task } = createTaskRegistry()
       const ends = createGate()
