@@ -63,7 +63,7 @@ export interface ExecutorParts {
   readonly progress: ProgressBuffer
   readonly threads: ThreadPool
   readonly loops: ExecutorLoops
-  wake(): void
+  wake(taskTypes?: readonly string[]): void
   rescan(): void
   abort(taskId: string, attempt: number, cause: 'cancelled' | 'lost'): void
 }
@@ -84,8 +84,8 @@ export function assemble(options: ExecutorOptions, executorId: string, giveUp: A
   const wakeUp = new WakeUp()
   const slots = new Slots(settings.concurrency)
   const rest = new Rest(settings, slots)
-  const wake = () => {
-    claimer.recheck()
+  const wake = (taskTypes?: readonly string[]) => {
+    claimer.recheck(taskTypes)
     wakeUp.notify()
   }
   const heartbeat = createHeartbeat(options, executorId, {

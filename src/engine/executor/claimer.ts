@@ -76,7 +76,7 @@ export class Claimer {
       ? new ManyTypeClaims(db, executorId, types, isTraced)
       : new Claims(db, executorId, types, { isTraced })
     this.#types = new Map(types.map((type) => [type.taskType, type]))
-    this.#limited = new LimitedTypes(types, pollIntervalMs)
+    this.#limited = new LimitedTypes(types, pollIntervalMs, (ms) => wakeUp.notifyAfter(ms))
     this.#horizon = new ClaimHorizon({ db, types, isBounded: !hasMany, wakeUp })
     this.mayHideRows = types.some((type) => type.concurrency !== null && !isGloballyLimited(type))
   }
@@ -107,9 +107,12 @@ export class Claimer {
     }
   }
 
-  /** Tasks or permits may have come: the next claims look at limited types that were closed, too. */
-  recheck(): void {
-    this.#limited.recheck()
+  /**
+   * Tasks or permits may have come: the next claims look at limited types that were closed, too. `taskTypes`: those
+   * whose tasks have come, as far as is known.
+   */
+  recheck(taskTypes: readonly string[] = []): void {
+    this.#limited.recheck(taskTypes)
   }
 
   /** Tasks may be due that became so long ago: the next claims leave out none. */
@@ -166,8 +169,8 @@ export class Claimer {
       throw error
     })
     const hasLeft = mayHaveLeft(request, result)
-    const released = this.#limited.finish(claim, result, hasLeft)
-    this.#limited.notePermits(claim, result)
+    const end = { isFull: hasLeft, tookMs: performance.now() - begun }
+    const released = this.#limited.finish(claim, result, end)
     this.#readDue(result, begun)
     this.#forgetStarts()
     if (released.length > 0) this.#options.onCapacityReleased(released)

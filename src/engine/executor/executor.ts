@@ -43,14 +43,14 @@ export class TaskExecutor {
 
   #listen(parts: ExecutorParts): void {
     const { events } = this.#options
-    const noteDue = (isDue: boolean, overdue = false) => {
+    const noteDue = (isDue: boolean, overdue = false, taskTypes?: readonly string[]) => {
       // A claim of recently due tasks would miss it.
       if (overdue) parts.claimer.rescan()
-      if (isDue) this.wake()
+      if (isDue) parts.wake(taskTypes)
     }
     this.#ignoreDueTasks = events.listen({
-      created: ({ dueNow, overdue }) => noteDue(dueNow, overdue),
-      changed: ({ inMs, overdue }) => noteDue(inMs <= 0, overdue),
+      created: ({ dueNow, overdue, taskTypes }) => noteDue(dueNow, overdue, taskTypes),
+      changed: ({ inMs, overdue, taskType }) => noteDue(inMs <= 0, overdue, [taskType]),
       delayed: ({ dueAt }) => parts.dueTimer.note(dueAt),
       clockJumped: () => this.rescan(),
       rescued: () => this.wake(),

@@ -1,20 +1,35 @@
 import { isGloballyLimited, limitsRunning, type TypeLimits } from '../definition/limits.ts'
 import type { LimitedClaimResult } from '../store/claim.ts'
-import { hasWindow } from '../store/claim-branches.ts'
 
-/** A type stays closed this long after tasks of others came first: each claim that includes it locks its row. */
-const NOT_NEXT_MS = 50
+/**
+ * A type of which a claim took nothing stays closed this many times as long as the claim took, if only tasks of others
+ * came first or all keys lacked a permit. So such claims, which lock and count, take at most a fortieth of the time.
+ */
+const PAUSE_PER_CLAIM = 40
 
-/** The same of a type with keys, of which each such claim counts what runs or has started. */
-const KEYS_NOT_NEXT_MS = 250
+/** While tasks of others come, one claim serves the permits of many keys: they wait this share of their window at most. */
+const MAX_LATE_SHARE = 0.02
 
 /** A timer may fire this early: the claim then reads the rest. */
 const EARLY_MS = 2
+
+/** By `performance.now()`. */
+interface Closed {
+  readonly until: number
+  /** A recheck does not open it earlier. */
+  readonly atLeastUntil: number
+}
 
 export interface LimitedClaim {
   readonly open: ReadonlySet<string>
   readonly ended: ReadonlySet<string>
   readonly wakeCount: number
+}
+
+export interface ClaimEnd {
+  /** It took as many tasks as it asked for. */
+  readonly isFull: boolean
+  readonly tookMs: number
 }
 
 /**
@@ -28,23 +43,25 @@ export class LimitedTypes {
   readonly #freedByEnds: ReadonlySet<string>
   /** Those without a permit of their rate until then, by the database's clock. A type with keys may have others. */
   readonly #permitAt = new Map<string, { readonly at: number; readonly keyed: boolean }>()
-  /** Those whose starts count by key. */
-  readonly #keyed: ReadonlySet<string>
-  /** Types with a limit for each key. */
-  readonly #withKeys: ReadonlySet<string>
+  /** Those whose starts count by key, with the window of their rate. */
+  readonly #keyed: ReadonlyMap<string, { readonly windowMs: number }>
   readonly #pollIntervalMs: number
+  readonly #claimAfter: (ms: number) => void
   readonly #open = new Set<string>()
-  readonly #closedUntil = new Map<string, number>()
+  readonly #closed = new Map<string, Closed>()
   readonly #ended = new Set<string>()
+  /** Types whose tasks have come since their last claim began. */
+  readonly #withNews = new Set<string>()
   /** Rises when tasks or capacity may have come: a claim in flight may not have seen them. */
   #wakeCount = 0
 
-  constructor(types: readonly TypeLimits[], pollIntervalMs: number) {
+  /** @param claimAfter plans a claim, for a type that a recheck could not open yet */
+  constructor(types: readonly TypeLimits[], pollIntervalMs: number, claimAfter: (ms: number) => void) {
     this.#limited = new Set(types.filter(isGloballyLimited).map(({ taskType }) => taskType))
     this.#freedByEnds = new Set(types.filter(limitsRunning).map(({ taskType }) => taskType))
-    this.#keyed = new Set(types.filter(({ rate }) => rate?.keyed).map(({ taskType }) => taskType))
-    this.#withKeys = new Set(types.filter(hasWindow).map(({ taskType }) => taskType))
+    this.#keyed = new Map(types.flatMap(({ taskType, rate }) => (rate?.keyed ? [[taskType, rate]] : [])))
     this.#pollIntervalMs = pollIntervalMs
+    this.#claimAfter = claimAfter
   }
 
   has(taskType: string): boolean {
@@ -57,21 +74,23 @@ export class LimitedTypes {
     this.#open.add(taskType)
   }
 
-  recheck(): void {
-    this.#closedUntil.clear()
+  /** @param taskTypes those whose tasks have come; others may have, too */
+  recheck(taskTypes: readonly string[]): void {
+    const now = performance.now()
     this.#wakeCount += 1
+    for (const taskType of taskTypes) {
+      this.#withNews.add(taskType)
+      this.#closed.delete(taskType)
+    }
+    for (const [taskType, { until, atLeastUntil }] of this.#closed) {
+      if (atLeastUntil <= now) this.#closed.delete(taskType)
+      else if (until > atLeastUntil) this.#closeBriefly(taskType, atLeastUntil, now)
+    }
   }
 
-  /** Of types whose due tasks wait although the claim has looked for them. */
-  notePermits({ open }: LimitedClaim, { seen, waiting, contended, nextPermits }: LimitedClaimResult): void {
-    // A type may have the name of what every object inherits, such as `constructor`.
-    const known = new Map(Object.entries(nextPermits ?? {}))
-    for (const taskType of seen ?? open) {
-      const at = known.get(taskType)
-      if (at === undefined || !waiting.includes(taskType) || contended.includes(taskType)) continue
-      if (at === null) this.#permitAt.delete(taskType)
-      else this.#permitAt.set(taskType, { at, keyed: this.#keyed.has(taskType) })
-    }
+  #closeBriefly(taskType: string, until: number, now: number): void {
+    this.#closed.set(taskType, { until, atLeastUntil: until })
+    this.#claimAfter(until - now)
   }
 
   /** When the first of these permits is free, by the database's clock. */
@@ -97,7 +116,7 @@ export class LimitedTypes {
     const now = performance.now()
     const opened = taskTypes.filter(
       (taskType) =>
-        (this.#closedUntil.get(taskType) ?? 0) <= now && this.#permitAt.get(taskType)?.keyed !== false,
+        (this.#closed.get(taskType)?.until ?? 0) <= now && this.#permitAt.get(taskType)?.keyed !== false,
     )
     for (const taskType of opened) this.#open.add(taskType)
     return opened.length > 0
@@ -106,8 +125,8 @@ export class LimitedTypes {
   /** A plain claim need not report due tasks of these. */
   closed(): string[] {
     const now = performance.now()
-    return [...this.#closedUntil]
-      .filter(([taskType, until]) => until > now && !this.#open.has(taskType))
+    return [...this.#closed]
+      .filter(([taskType, { until }]) => until > now && !this.#open.has(taskType))
       .map(([taskType]) => taskType)
   }
 
@@ -115,31 +134,71 @@ export class LimitedTypes {
     const open = new Set([...this.#open].filter(hasCapacity))
     if (open.size === 0) return undefined
     const ended = new Set(this.#ended)
-    for (const taskType of open) this.#ended.delete(taskType)
+    for (const taskType of open) {
+      this.#ended.delete(taskType)
+      this.#withNews.delete(taskType)
+    }
     return { open, ended, wakeCount: this.#wakeCount }
   }
 
   /**
    * Closes the types of a claim that returned. Returns those with a permit released here and waiting tasks, none of
-   * which this claim took: other executors may have slots. `isFull`: the claim took as many tasks as it asked for.
+   * which this claim took: other executors may have slots.
    */
-  finish({ open, ended, wakeCount }: LimitedClaim, result: LimitedClaimResult, isFull: boolean): string[] {
-    const now = performance.now()
+  finish(claim: LimitedClaim, result: LimitedClaimResult, end: ClaimEnd): string[] {
+    const { open, ended } = claim
     const taken = new Set(result.tasks.map(({ taskType }) => taskType))
     const released: string[] = []
     this.#restoreEnded(result.contended, ended)
+    this.#notePermits(claim, result, end.tookMs)
     for (const taskType of result.seen ?? open) {
       if (result.contended.includes(taskType)) continue
-      if (taken.has(taskType) && isFull) continue
+      const lacksPermits = this.#lacksPermits(taskType, result)
+      if (taken.has(taskType) && end.isFull && !lacksPermits) continue
       // The claim took all that the type's limit allows, or was full of tasks of other types, which came first.
       if (!this.#ended.has(taskType)) this.#open.delete(taskType)
-      const notNextMs = this.#withKeys.has(taskType) ? KEYS_NOT_NEXT_MS : NOT_NEXT_MS
-      const closedMs = isFull ? Math.min(notNextMs, this.#pollIntervalMs) : this.#pollIntervalMs
-      if (wakeCount === this.#wakeCount) this.#closedUntil.set(taskType, now + closedMs)
+      if (!this.#withNews.has(taskType)) this.#close(taskType, claim, { ...end, lacksPermits })
       const isWaiting = result.waiting.includes(taskType)
       if (ended.has(taskType) && !taken.has(taskType) && isWaiting) released.push(taskType)
     }
     return released
+  }
+
+  #close(
+    taskType: string,
+    { wakeCount }: LimitedClaim,
+    { isFull, tookMs, lacksPermits }: ClaimEnd & { readonly lacksPermits: boolean },
+  ): void {
+    const now = performance.now()
+    const pauseMs = Math.min(PAUSE_PER_CLAIM * tookMs, this.#pollIntervalMs)
+    const until = now + (isFull && !lacksPermits ? pauseMs : this.#pollIntervalMs)
+    const atLeastUntil = lacksPermits ? now + pauseMs : now
+    if (wakeCount === this.#wakeCount) this.#closed.set(taskType, { until, atLeastUntil })
+    else if (lacksPermits) this.#closeBriefly(taskType, atLeastUntil, now)
+  }
+
+  /** Of types whose due tasks wait although the claim has looked for them. */
+  #notePermits({ open }: LimitedClaim, result: LimitedClaimResult, tookMs: number): void {
+    const { tasks, seen, waiting, contended, nextPermits } = result
+    for (const taskType of seen ?? open) {
+      const next = nextPermits?.get(taskType)
+      if (!next || !waiting.includes(taskType) || contended.includes(taskType)) continue
+      if (next.at === null) {
+        this.#permitAt.delete(taskType)
+        continue
+      }
+      const rate = this.#keyed.get(taskType)
+      const isShared = rate && tasks.some((task) => task.taskType !== taskType)
+      const lateMs = isShared ? Math.min(PAUSE_PER_CLAIM * tookMs, MAX_LATE_SHARE * rate.windowMs) : 0
+      const at = lateMs > 0 ? Math.max(next.at, result.at + tookMs + lateMs) : next.at
+      this.#permitAt.set(taskType, { at, keyed: rate !== undefined })
+    }
+  }
+
+  /** No key with due tasks has a permit of its rate. */
+  #lacksPermits(taskType: string, { nextPermits }: LimitedClaimResult): boolean {
+    const next = this.#keyed.has(taskType) ? nextPermits?.get(taskType) : undefined
+    return next !== undefined && next.at !== null && !next.isLeft
   }
 
   /** Undoes `begin` for a claim that failed: the next one must still see what has ended. */

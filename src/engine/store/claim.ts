@@ -57,16 +57,20 @@ export interface ClaimResult {
   readonly isDueLeft?: boolean | undefined
 }
 
+export interface NextPermit {
+  /** When it becomes free, in milliseconds of the database's clock; null: none is missing. */
+  readonly at: number | null
+  /** Before the claim, a key with a permit had due tasks. */
+  readonly isLeft: boolean
+}
+
 export interface LimitedClaimResult extends ClaimResult {
   /** Open types that it left out: another claim has locked them or has just taken tasks. Worth another claim soon. */
   readonly contended: readonly string[]
   /** Types whose due tasks it has looked for. Default: the open ones. */
   readonly seen?: readonly string[]
-  /**
-   * Of types with a rate limit that it has looked at: when the next permit becomes free, in milliseconds of the
-   * database's clock; null: none is missing. A claim that was full has not read those of types with keys.
-   */
-  readonly nextPermits?: Readonly<Record<string, number | null>> | undefined
+  /** Of types with a rate limit that it has looked at. */
+  readonly nextPermits?: ReadonlyMap<string, NextPermit> | undefined
 }
 
 /** One per claimed task, and one of the claim itself, without an id. */
@@ -75,7 +79,7 @@ interface ClaimRow extends ClaimedTask {
   readonly waiting: string[] | null
   readonly lockedTypes: string[] | null
   readonly crowded: string[] | null
-  readonly nextPermits: Record<string, number | null> | null
+  readonly nextPermits: Record<string, NextPermit> | null
   readonly nextDueAt: number | null
   readonly isDueLeft: boolean | null
 }
@@ -153,7 +157,7 @@ export class Claims implements TypeClaims {
     this.#plain ??= this.#plainStatement('claim', false)
     this.#findingDueLeft ??= this.#plainStatement('claim_due_left', true)
     const statement = request.findsDueLeft ? this.#findingDueLeft : this.#plain
-    return readResult(request, await execute<ClaimRow>(this.#db, statement, this.#values(request)))
+    return readResult(request, await execute<ClaimRow>(this.#db, statement, this.#plainValues(request)))
   }
 
   async claimLimited(request: ClaimRequest, open: ReadonlySet<string>): Promise<LimitedClaimResult> {
@@ -241,7 +245,7 @@ export class Claims implements TypeClaims {
     const result = {
       ...readResult(request, rows),
       contended: [...open].filter((taskType) => !locked.includes(taskType)),
-      nextPermits: nextPermits ?? undefined,
+      nextPermits: nextPermits ? new Map(Object.entries(nextPermits)) : undefined,
     }
     return { result, crowded: crowded ?? undefined }
   }
@@ -254,6 +258,14 @@ export class Claims implements TypeClaims {
       this.#types.map(({ rate }) => rate?.windowMs ?? null),
       this.#rated.filter(({ rate }) => rate.keyed).map(({ taskType }) => taskType),
     ]
+  }
+
+  /** Types that were closed are not looked for, unless due tasks of all other types are. */
+  #plainValues(request: ClaimRequest): unknown[] {
+    const { closed = [], findsDueLeft } = request
+    const values = this.#values(request)
+    if (this.#limited.length === 0 || closed.length === 0 || findsDueLeft) return values
+    return [...values.slice(0, -1), this.#limited.filter((taskType) => !closed.includes(taskType))]
   }
 
   #values({ limit, capacity, since }: ClaimRequest): unknown[] {

@@ -156,6 +156,29 @@ describe('rateLimit', () => {
     expect(ofType('keyed')).toBeLessThanOrEqual(5)
   })
 
+  test('of keys without a permit: claims look for one seldom while others come, and at once for a new key', async () => {
+    const { task } = createTaskRegistry()
+    const keyed = task('keyed', {
+      rateLimit: { max: 1, perSeconds: 3_600, key: ({ key }: Record<string, unknown>) => String(key) },
+    })(() => {})
+    const other = task('other')(() => {})
+    const { manager } = engines.start([keyed, other], deafOtherwise, hears)
+    const elsewhere = engines.create([keyed], deafOtherwise, hears)
+    const ended = async (taskId: string) => (await manager.waitFor(taskId)).status
+    const createOthers = async () => {
+      for (let i = 0; i < 100; i += 1) await ended((await manager.createTask(other)).taskId)
+    }
+    await manager.createTasks(Array.from({ length: 300 }, () => ({ task: keyed, params: { key: 'long' } })))
+    await createOthers()
+    const sent = await captureStatements(engines.database.pool, createOthers)
+    const looked = sent.filter(({ text }) => /\/\* tasks_claim_(limited|keys)/.test(text))
+    expect(looked.length).toBeLessThan(25)
+    for (const [i, creator] of [manager, elsewhere.manager].entries()) {
+      const [created] = await Promise.all([creator.createTask(keyed, { key: `new ${i}` }), createOthers()])
+      expect(await ended(created.taskId)).toBe('completed')
+    }
+  })
+
   test.each(['constructor', 'toString', 'valueOf'])(
     'is not held back by a type that waits for a permit and has the name %s',
     async (name) => {

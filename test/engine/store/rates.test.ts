@@ -63,14 +63,14 @@ test('a claim says when the next permit returns, with the starts that it makes',
   const before = await insertStarts([4_000])
   const first = await claim()
   expect(first.tasks).toHaveLength(1)
-  expect(Number(first.nextPermits?.rated)).toBeCloseTo(before - 4_000 + WINDOW_MS, 0)
+  expect(Number(first.nextPermits?.get('rated')?.at)).toBeCloseTo(before - 4_000 + WINDOW_MS, 0)
   await tables.pool.query('truncate async_task_starts')
   const second = await claim()
   expect(second.tasks).toHaveLength(2)
-  expect(Number(second.nextPermits?.rated)).toBeGreaterThanOrEqual(second.at + WINDOW_MS)
-  expect(Number(second.nextPermits?.rated)).toBeLessThan(second.at + WINDOW_MS + 5_000)
+  expect(Number(second.nextPermits?.get('rated')?.at)).toBeGreaterThanOrEqual(second.at + WINDOW_MS)
+  expect(Number(second.nextPermits?.get('rated')?.at)).toBeLessThan(second.at + WINDOW_MS + 5_000)
   await tables.pool.query('truncate async_task_starts')
-  expect((await claim()).nextPermits).toEqual({ rated: null })
+  expect((await claim()).nextPermits?.get('rated')).toEqual({ at: null, isLeft: false })
 })
 
 test('a long backlog of a busy concurrency key hides no task of another one with the same rate key', async () => {
@@ -93,17 +93,39 @@ test('of each key: the permit that returns first, of those that are missing', as
   const now = await insertStarts([3_000, 2_000], 'a')
   const { tasks, nextPermits } = await claim()
   expect(tasks).toHaveLength(3)
-  expect(Number(nextPermits?.rated)).toBeCloseTo(now - 3_000 + WINDOW_MS, 0)
+  expect(Number(nextPermits?.get('rated')?.at)).toBeCloseTo(now - 3_000 + WINDOW_MS, 0)
 })
 
-test('a full claim says when the permit of a type returns, but does not read the starts of keys', async () => {
+test('a full claim says when the permit of a type returns', async () => {
   await insertTasks(3)
   const now = await insertStarts([])
   const { ids, nextPermits } = await claimsOf(rated)(2)
   expect(ids).toHaveLength(2)
-  expect(Number(nextPermits?.rated)).toBeGreaterThanOrEqual(now + WINDOW_MS)
-  await insertTasks(2, 'a')
-  expect((await claimsOf(keyed)(1)).nextPermits).toBeUndefined()
+  expect(Number(nextPermits?.get('rated')?.at)).toBeGreaterThanOrEqual(now + WINDOW_MS)
+})
+
+test('a full claim says whether a key with a permit has due tasks, and when the first permit returns', async () => {
+  const claim = claimsOf(keyed, other)
+  await insertTasks(1, 'a')
+  await tables.pool.query(
+    `insert into async_tasks (task_id, task_type, rate_key, run_at) values ('task_later', 'rated', 'b', now() + interval '1 hour')`,
+  )
+  const now = await insertStarts([3_000, 2_000], 'a')
+  const nextOf = async () => {
+    await tables.insert({ task_type: 'other', priority: 9 })
+    const { tasks, nextPermits } = await claim(1)
+    expect(tasks.map(({ taskType }) => taskType)).toEqual(['other'])
+    return nextPermits?.get('rated')
+  }
+  const next = await nextOf()
+  expect(next?.isLeft).toBe(false)
+  expect(next?.at).toBeCloseTo(now - 3_000 + WINDOW_MS, 0)
+  const [keyless] = await insertTasks(1)
+  expect((await nextOf())?.isLeft).toBe(true)
+  await tables.pool.query('delete from async_tasks where task_id = $1', [keyless])
+  expect((await nextOf())?.isLeft).toBe(false)
+  await insertTasks(1, 'c')
+  expect((await nextOf())?.isLeft).toBe(true)
 })
 
 test('with more due tasks than the window of keys, each claim finds the permits of all keys with one statement', async () => {
