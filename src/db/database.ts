@@ -52,12 +52,21 @@ export async function execute<Row>(
   statement: Statement,
   values: readonly unknown[],
 ): Promise<Row[]> {
-  return run<Row>(db, toQuery(db, db.schema.renameStatement(statement), values))
+  return (await run<Row>(db, toQuery(db, db.schema.renameStatement(statement), values))).rows
+}
+
+/** Runs a statement that returns no rows. Returns how many it has written. */
+export async function executeChange(
+  db: Database,
+  statement: Statement,
+  values: readonly unknown[],
+): Promise<number> {
+  return (await run(db, toQuery(db, db.schema.renameStatement(statement), values))).rowCount ?? 0
 }
 
 /** Runs a text that is planned for its values each time: its shape depends on the caller. */
 export async function query<Row>(db: Database, text: string, values: readonly unknown[]): Promise<Row[]> {
-  return run<Row>(db, toQuery(db, { text: db.schema.rename(text) }, values))
+  return (await run<Row>(db, toQuery(db, { text: db.schema.rename(text) }, values))).rows
 }
 
 /** A host's pool may use a stricter isolation level. */
@@ -65,11 +74,14 @@ const MAX_CONFLICTS = 20
 /** An undefined table, column or schema. */
 const MISSING: ReadonlySet<string> = new Set(['42P01', '42703', '3F000'])
 
-async function run<Row>(db: Database, { text, values, ...options }: SentQuery): Promise<Row[]> {
+async function run<Row>(
+  db: Database,
+  { text, values, ...options }: SentQuery,
+): Promise<pg.QueryResult<Row & pg.QueryResultRow>> {
   if (!db.gate.isOpen) await db.gate.held
   for (let conflicts = 0; ; conflicts += 1) {
     try {
-      return (await queryPool<Row & pg.QueryResultRow>(db.pool, text, values, options)).rows
+      return await queryPool(db.pool, text, values, options)
     } catch (error) {
       // A statement is its own transaction here: nothing of it has taken effect.
       if (codeOf(error) !== SERIALIZATION_FAILURE || conflicts === MAX_CONFLICTS) throw missingTables(error)

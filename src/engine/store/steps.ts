@@ -1,4 +1,12 @@
-import { arrayLiteral, type Database, execute, plainArray, statement, transact } from '../../db/database.ts'
+import {
+  arrayLiteral,
+  type Database,
+  execute,
+  executeChange,
+  plainArray,
+  statement,
+  transact,
+} from '../../db/database.ts'
 import { type CallersTransaction, requireTransaction, runIn } from '../../db/query-runner.ts'
 import type { Sleep } from '../definition/steps.ts'
 import { recordAttempts } from './attempts.ts'
@@ -91,15 +99,15 @@ export async function finishSteps(
   return steps.map((_, i) => written.has(i + 1))
 }
 
-// A statement of its own: it is planned in a fifth of the time of the one for many.
+// A statement of its own: it is planned in a fifth of the time of the one for many. Without a returning list, a step takes
+// a tenth less than with one.
 const finishOne = (fence: string, lock: string) => `insert into ${STEPS}
        (task_id, name, attempt, result, started_at, ended_at)
      select task_id, $4, attempt, $5, ${startedAgo('$6::float8')}, clock_timestamp()
        from ${TASKS}
       where ${fence}
         ${lock}
-     ${KEEP_NEWER}
-     returning true as written`
+     ${KEEP_NEWER}`
 
 // Planning it costs half a commit, so its plans are always kept: those made for a small table under a name that is not
 // used for a large one.
@@ -111,12 +119,12 @@ const FINISH_WAITING = statement('finish_step_waiting', finishOne(HOLDS_FENCE_BR
 
 /** Waits for the row's lock. False: the fence does not hold. */
 export async function finishStep({ db }: StepDatabases, executorId: string, step: FinishedStep) {
-  return (await execute(db, FINISH_WAITING, finishValues(executorId, step))).length > 0
+  return (await executeChange(db, FINISH_WAITING, finishValues(executorId, step))) > 0
 }
 
 async function finishFree({ db, keepsPlans }: StepDatabases, executorId: string, step: FinishedStep) {
   const sent = db.prepared ? FINISH_FREE.large : FINISH_FREE.small
-  return (await execute(keepsPlans, sent, finishValues(executorId, step))).length > 0
+  return (await executeChange(keepsPlans, sent, finishValues(executorId, step))) > 0
 }
 
 function finishValues(executorId: string, { taskId, attempt, name, result, durationMs }: FinishedStep) {
