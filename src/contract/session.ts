@@ -122,7 +122,13 @@ export interface NewUser {
   role: 'admin' | 'viewer'
 }
 
-export const userChangeBody = newUserBody.extend({ disabled: z.boolean() }).partial()
+export const userChangeBody = newUserBody
+  .extend({ disabled: z.boolean() })
+  .partial()
+  .refine(
+    (change) => Object.keys(change).length > 0,
+    'expected object with something to change: username, password, role or disabled',
+  )
 /** A change of a user. What is left out stays. */
 export interface UserChange {
   /** 1 … 100 characters. */

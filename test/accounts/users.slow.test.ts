@@ -137,6 +137,12 @@ describe('a change of a user', () => {
     expect(rows).toHaveLength(1)
   })
 
+  test('of nothing is refused', async () => {
+    const refused = await change('id-of-viewer', {})
+    expect(refused.json()).toMatchObject({ status: 400, code: 'INVALID_ARGUMENT' })
+    expect(refused.body).toContain('something to change: username, password, role or disabled')
+  })
+
   test('that nobody may make is refused', async () => {
     expect((await change('nobody', { role: 'viewer' })).json()).toMatchObject({ code: 'USER_NOT_FOUND' })
     // The next start would undo it.

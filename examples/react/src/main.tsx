@@ -53,7 +53,7 @@ function Import({ taskId }: { taskId: string }) {
   return (
     <section aria-label="Import">
       <TaskProgress task={task} label="Import" />
-      {task.status === 'running' && (
+      {(task.status === 'pending' || task.status === 'running') && (
         <button type="button" onClick={() => void cancel()}>
           Cancel
         </button>
