@@ -206,6 +206,18 @@ test('a failed task without an attempt was never started, one that waits is not 
   expect(await page.getByText('Not started yet').count()).toBe(0)
 })
 
+test('of many attempts, the page shows the newest 50, and how many there are before', async () => {
+  const { taskId } = await server.app.tasks.createTask(LONG_TYPE, {}, { delayMs: 3_600_000 })
+  await database.pool.query(
+    `insert into async_task_attempts (task_id, attempt, executor_id, started_at, ended_at, outcome)
+     select $1, n, gen_random_uuid(), now(), now(), 'interrupted' from generate_series(1, 57) n`,
+    [taskId],
+  )
+  await page.goto(`${server.origin}/admin/?task=${taskId}`)
+  await page.getByText('7 earlier attempts are not shown').waitFor()
+  expect(await page.getByText('Attempt 57', { exact: true }).count()).toBeGreaterThan(0)
+})
+
 test('a text of 500 kB is shown in part, and whole on demand', async () => {
   await page.goto(`${server.origin}/admin/?task=${ids.failed}`)
   const tree = page.locator('.json').first()

@@ -105,6 +105,10 @@ test('a cookie: the page links to the log-in and back, says who is logged in, an
   await link(page, 'Ada').click()
   await page.getByText('Logged in as Ada').waitFor()
 
+  // There is no account of theirs on this page.
+  await page.goto(`${origin}/admin/?view=account`)
+  await page.getByRole('heading', { level: 1, name: 'Overview' }).waitFor()
+
   await link(page, 'Log out').click()
   await page.getByRole('heading', { name: 'The shop' }).waitFor()
   await page.goto(`${origin}/admin/`)

@@ -1,4 +1,5 @@
 import { useMemo } from 'react'
+import { HAS_LOGIN } from '../settings.ts'
 import { hasPlace, keepPlace } from './place.ts'
 import { Store, useStore } from './store.ts'
 
@@ -78,7 +79,8 @@ export function parseRoute(text: string): Route {
   const params = new URLSearchParams(text)
   if (params.has('task')) return { view: 'task', params }
   const named = params.get('view')
-  const view = VIEWS.find((one) => one === named)
+  // Where the host logs people in, they have no account here.
+  const view = VIEWS.find((one) => one === named && (one !== 'account' || HAS_LOGIN))
   return { view: view ?? (OF_LISTS.some((name) => params.has(name)) ? 'tasks' : 'overview'), params }
 }
 

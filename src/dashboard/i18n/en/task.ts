@@ -23,6 +23,8 @@ export const detail = {
   stack: 'Stack',
   noAttempts: 'Not started yet',
   neverStarted: 'Never started',
+  moreAttempts: (n: number) =>
+    `${n.toLocaleString('en')} earlier ${n === 1 ? 'attempt is' : 'attempts are'} not shown`,
   retries: 'Retries',
   retriesOf: (n: number, max: number) => `${n} of ${max}`,
   timeout: 'Timeout',

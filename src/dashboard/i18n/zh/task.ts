@@ -26,6 +26,7 @@ export const detail: Dictionary['detail'] = {
   stack: '调用栈',
   noAttempts: '尚未开始',
   neverStarted: '从未开始',
+  moreAttempts: (n) => `更早的 ${n.toLocaleString('zh')} 次尝试未显示`,
   retries: '重试',
   retriesOf: (n, max) => `${n}/${max}`,
   timeout: '超时',

@@ -7,6 +7,8 @@ import { useText } from '../../i18n/text.ts'
 import { visible } from '../../i18n/visible.ts'
 import { isActive } from './use-task-feed.ts'
 
+const SHOWN = 50
+
 /** Newest first; the one that failed last is open. What the page shows above as the error is not repeated. */
 export function Attempts({ task }: { task: TaskDetail }) {
   const text = useText()
@@ -20,7 +22,7 @@ export function Attempts({ task }: { task: TaskDetail }) {
         <p className="muted">{isActive(task) ? text.detail.noAttempts : text.detail.neverStarted}</p>
       )}
       <div className="attempts">
-        {attempts.slice(0, 50).map((attempt) => (
+        {attempts.slice(0, SHOWN).map((attempt) => (
           <AttemptEntry
             key={attempt.attempt}
             attempt={attempt}
@@ -29,6 +31,9 @@ export function Attempts({ task }: { task: TaskDetail }) {
           />
         ))}
       </div>
+      {attempts.length > SHOWN && (
+        <p className="muted">{text.detail.moreAttempts(attempts.length - SHOWN)}</p>
+      )}
     </section>
   )
 }
