@@ -21,6 +21,7 @@ const LATE = ['completion', 'failure', 'progress', 'log'] as const
 /** Counts what happens in this process, from `listen` on. */
 export class EventCounts {
   readonly #attempts: Counter
+  readonly #failed: Counter
   readonly #durations = new Histogram({
     name: 'async_tasks_attempt_duration_seconds',
     help: 'Duration of attempts, up to the write of the outcome.',
@@ -43,6 +44,11 @@ export class EventCounts {
 
   /** `taskTypes` are read at each scrape. */
   constructor(taskTypes: Iterable<string>) {
+    this.#failed = new Counter({
+      name: 'async_tasks_tasks_failed_total',
+      help: 'Tasks that failed without a retry left, as this process wrote.',
+      known: () => [...taskTypes].map((taskType) => ({ task_type: taskType })),
+    })
     this.#attempts = new Counter({
       name: 'async_tasks_attempts_total',
       help: 'Attempts whose outcome this process wrote.',
@@ -54,6 +60,7 @@ export class EventCounts {
   get metrics(): readonly Metric[] {
     return [
       this.#attempts,
+      this.#failed,
       this.#durations,
       this.#rescued,
       this.#late,
@@ -65,11 +72,18 @@ export class EventCounts {
   }
 
   listen(events: TaskEvents): void {
-    events.on('ended', ({ taskType, outcome, durationMs }) => {
+    events.on('ended', ({ taskType, outcome, durationMs, retryInMs }) => {
       this.#attempts.inc({ task_type: taskType, outcome })
+      if ((outcome === 'failed' || outcome === 'timed_out') && retryInMs === undefined)
+        this.#failed.inc({ task_type: taskType })
       this.#durations.observe({ task_type: taskType }, durationMs / 1_000)
     })
-    events.on('rescued', ({ tasks }) => this.#rescued.inc({}, tasks.length))
+    events.on('rescued', ({ tasks }) => {
+      this.#rescued.inc({}, tasks.length)
+      for (const { taskType, status } of tasks)
+        if (status === 'failed') this.#failed.inc({ task_type: taskType })
+    })
+    events.on('unknownTypeFailed', ({ taskType }) => this.#failed.inc({ task_type: taskType }))
     events.on('late', ({ what }) => this.#late.inc({ what }))
     events.on('logsDropped', ({ count }) => this.#dropped.inc({}, count))
     events.on('tickFailed', () => this.#ticks.inc())

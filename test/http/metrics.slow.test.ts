@@ -51,6 +51,8 @@ describe('GET /metrics', () => {
         'async_tasks_attempts_total{task_type="good",outcome="completed"}': 2,
         'async_tasks_attempts_total{task_type="good",outcome="failed"}': 0,
         'async_tasks_attempts_total{task_type="bad",outcome="failed"}': 1,
+        'async_tasks_tasks_failed_total{task_type="bad"}': 1,
+        'async_tasks_tasks_failed_total{task_type="good"}': 0,
         'async_tasks_attempt_duration_seconds_count{task_type="good"}': 2,
         'async_tasks_attempt_duration_seconds_bucket{le="+Inf",task_type="good"}': 2,
         async_tasks_slots: 3,

@@ -33,19 +33,27 @@ test('every trouble is counted, from zero on', async () => {
   expect(await counters()).toMatchObject({
     async_tasks_rescued_total: 0,
     'async_tasks_attempts_total{task_type="registered",outcome="failed"}': 0,
+    'async_tasks_tasks_failed_total{task_type="registered"}': 0,
     'async_tasks_late_writes_total{what="log"}': 0,
     'async_tasks_loop_failures_total{loop="heartbeat"}': 0,
   })
   const metrics = create({ events, stats: outage, findDatabaseProblem: isAway })
   const lost = { taskId: 'task_1', taskType: 'lost' }
   events.emit('rescued', { tasks: [{ ...lost, attempt: 1, status: 'pending', error: 'x' }] })
+  events.emit('rescued', { tasks: [{ ...lost, attempt: 4, status: 'failed', error: 'x' }] })
+  const end = { ...lost, attempt: 1, outcome: 'failed' as const, durationMs: 5 }
+  events.emit('ended', { ...end, retryInMs: 1_000 })
+  events.emit('ended', end)
+  events.emit('unknownTypeFailed', { ...lost, attempt: 1, error: 'x' })
   events.emit('late', { ...lost, attempt: 1, what: 'completion' })
   events.emit('logsDropped', { count: 3 })
   events.emit('tickFailed', { schedule: 'nightly', tick: new Date(), error: new Error('no') })
   events.emit('loopFailed', { loop: 'poller', error: new Error('away') })
   events.emit('writeFailed', { what: 'an end', error: new Error('refused') })
   expect(samplesOf(await metrics.read())).toMatchObject({
-    async_tasks_rescued_total: 1,
+    async_tasks_rescued_total: 2,
+    'async_tasks_attempts_total{task_type="lost",outcome="failed"}': 2,
+    'async_tasks_tasks_failed_total{task_type="lost"}': 3,
     'async_tasks_late_writes_total{what="completion"}': 1,
     async_tasks_log_lines_dropped_total: 3,
     async_tasks_failed_ticks_total: 1,
