@@ -27,6 +27,7 @@ import { healthRoutes } from './http/health.ts'
 import { metricsRoute } from './http/metrics.ts'
 import { findMetricsSources } from './http/metrics-sources.ts'
 import { warnOfProxies } from './http/proxies.ts'
+import { addPublicPath } from './http/public-path.ts'
 import { serializers } from './http/request-log.ts'
 import securityHeaders from './http/security-headers.ts'
 import { marketSchedules } from './market/schedules.ts'
@@ -108,6 +109,7 @@ async function compose(app: FastifyInstance, config: Config, options: AppOptions
   const pool = openPool(app, config, databaseUrl)
 
   const { publicUrl } = config.http
+  addPublicPath(app, publicUrl)
   await app.register(securityHeaders, { hsts: publicUrl?.protocol === 'https:' && publicUrl.port === '' })
   await app.register(requestLimit, { perMinute: config.http.requestsPerMinute })
   await registerAccounts(app, pool, config, options)

@@ -62,3 +62,20 @@ test('only pages of the public address may change something with the cookie', as
   })
   expect(change.json()).toMatchObject({ status: 403, code: 'FOREIGN_ORIGIN' })
 })
+
+test.each([
+  ['https://tasks.example/ops/', '/ops/api/admin/tasks/'],
+  ['https://tasks.example', '/api/admin/tasks/'],
+])('at %s, the location of a new task begins with %s', async (url, path) => {
+  const { server, cookie } = await start(url)
+  const request = { url: '/api/admin/tasks', cookies: { [cookie.name]: cookie.value } }
+  const created = await server.app.inject({
+    ...request,
+    method: 'POST',
+    payload: { taskType: 'init_stocks', params: {} },
+  })
+  expect(created.statusCode).toBe(201)
+  expect(created.headers.location).toBe(`${path}${created.json().taskId}`)
+  const page = await server.app.inject('/admin')
+  expect(page.headers.location).toBe('admin/')
+})
