@@ -3,7 +3,7 @@ import type { LimitedClaimResult } from '../store/claim.ts'
 
 /**
  * A type of which a claim took nothing stays closed this many times as long as the claim took, if only tasks of others
- * came first or all keys lacked a permit. So such claims, which lock and count, take at most a fortieth of the time.
+ * came first or all keys with due tasks lacked a permit. So such claims, which lock and count, take at most a fortieth of the time.
  */
 const PAUSE_PER_CLAIM = 40
 
@@ -195,10 +195,10 @@ export class LimitedTypes {
     }
   }
 
-  /** No key with due tasks has a permit of its rate. */
+  /** Tasks are due, and none of their keys has a permit of its rate. */
   #lacksPermits(taskType: string, { nextPermits }: LimitedClaimResult): boolean {
     const next = this.#keyed.has(taskType) ? nextPermits?.get(taskType) : undefined
-    return next !== undefined && next.at !== null && !next.isLeft
+    return next?.isHeld === true && !next.isLeft
   }
 
   /** Undoes `begin` for a claim that failed: the next one must still see what has ended. */

@@ -85,7 +85,7 @@ const CROWDED = `array(select u.task_type from unnest((select $9::text[])) as u 
                              ${ORDER} offset ${WINDOW} limit 1))`
 
 /**
- * Of a key of a type: true if tasks are due, otherwise null. Without a key, within the window, as no index by key has
+ * Of a key of a type: true if more tasks are due than this claim takes, otherwise null. Without a key, within the window, as no index by key has
  * them. Not as `exists`, which the planner may replace by a hash of all due tasks.
  */
 const KEY_IS_DUE = `case when all_keys.key = ''
@@ -93,23 +93,24 @@ const KEY_IS_DUE = `case when all_keys.key = ''
                                                           where status = 'pending' and task_type = u.task_type and run_at <= now()
                                                             and ${NOT_EXPIRED}
                                                           ${ORDER} limit ${WINDOW}) front
-                                        where coalesce(rate_key, '') = '' limit 1)
+                                        where coalesce(rate_key, '') = '' offset coalesce(made.starts, 0) limit 1)
                                  else (select true from ${TASKS}
                                         where status = 'pending' and task_type = u.task_type and rate_key = all_keys.key
                                           and rate_key <> '' and run_at <= now() and ${NOT_EXPIRED}
-                                        ${ORDER} limit 1) end`
+                                        ${ORDER} offset coalesce(made.starts, 0) limit 1) end`
 
 /**
  * Of each type: `at`, when its next permit becomes free, or the first of its keys that has none, in milliseconds of the
  * database's clock; null: none is missing. It returns when start number `max`, counted back from the last one, no longer
- * counts: one that this claim makes, or one before it. And `isLeft`: of the keys, one with a permit has due tasks, as
- * before this claim.
+ * counts: one that this claim makes, or one before it. Of the keys, one with a permit has more due tasks: `isLeft`;
+ * one without: `isHeld`.
  */
 const NEXT_PERMITS = `(select json_object_agg(u.task_type, (
                      with recursive ${pendingKeys('rate_key', 'u.task_type')}
                      select json_build_object(
                               'at', (extract(epoch from min(permit.at)) * 1000)::float8,
-                              'isLeft', coalesce(bool_or(permit.at is null and u.task_type = any($12::text[]) and ${KEY_IS_DUE}), false))
+                              'isLeft', coalesce(bool_or(permit.at is null and due.more), false),
+                              'isHeld', coalesce(bool_or(permit.at is not null and due.more), false))
                        from (select '' as key
                               union all
                              select key from keys where key is not null and u.task_type = any($12::text[])) all_keys
@@ -122,7 +123,8 @@ const NEXT_PERMITS = `(select json_object_agg(u.task_type, (
                          offset greatest(0, u.max - 1 - coalesce(made.starts, 0)) limit 1) nth on true
                       cross join lateral (
                          select case when made.starts >= u.max then clock_timestamp() else nth.started_at end
-                                  + u.window_ms * interval '1 millisecond' as at) permit))
+                                  + u.window_ms * interval '1 millisecond' as at) permit
+                      cross join lateral (select u.task_type = any($12::text[]) and ${KEY_IS_DUE} as more) due))
                      from unnest((select $3::text[]), (select $10::int[]), (select $11::float8[])) as u (task_type, max, window_ms)
                     where u.max is not null and u.task_type in (select task_type from locked_types))`
 

@@ -60,8 +60,10 @@ export interface ClaimResult {
 export interface NextPermit {
   /** When it becomes free, in milliseconds of the database's clock; null: none is missing. */
   readonly at: number | null
-  /** Before the claim, a key with a permit had due tasks. */
+  /** A key with a permit has due tasks that the claim did not take. */
   readonly isLeft: boolean
+  /** A key without a permit has. */
+  readonly isHeld: boolean
 }
 
 export interface LimitedClaimResult extends ClaimResult {

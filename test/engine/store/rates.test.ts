@@ -70,7 +70,7 @@ test('a claim says when the next permit returns, with the starts that it makes',
   expect(Number(second.nextPermits?.get('rated')?.at)).toBeGreaterThanOrEqual(second.at + WINDOW_MS)
   expect(Number(second.nextPermits?.get('rated')?.at)).toBeLessThan(second.at + WINDOW_MS + 5_000)
   await tables.pool.query('truncate async_task_starts')
-  expect((await claim()).nextPermits?.get('rated')).toEqual({ at: null, isLeft: false })
+  expect((await claim()).nextPermits?.get('rated')).toEqual({ at: null, isLeft: false, isHeld: false })
 })
 
 test('a long backlog of a busy concurrency key hides no task of another one with the same rate key', async () => {
@@ -118,7 +118,7 @@ test('a full claim says whether a key with a permit has due tasks, and when the 
     return nextPermits?.get('rated')
   }
   const next = await nextOf()
-  expect(next?.isLeft).toBe(false)
+  expect(next).toMatchObject({ isLeft: false, isHeld: true })
   expect(next?.at).toBeCloseTo(now - 3_000 + WINDOW_MS, 0)
   const [keyless] = await insertTasks(1)
   expect((await nextOf())?.isLeft).toBe(true)
@@ -126,6 +126,17 @@ test('a full claim says whether a key with a permit has due tasks, and when the 
   expect((await nextOf())?.isLeft).toBe(false)
   await insertTasks(1, 'c')
   expect((await nextOf())?.isLeft).toBe(true)
+})
+
+test.each(['a', null])('a claim that took all due tasks leaves none to permits: key %s', async (key) => {
+  const claim = claimsOf(keyed)
+  const nextOf = async () => (await claim()).nextPermits?.get('rated')
+  await insertTasks(1, key)
+  expect(await nextOf()).toEqual({ at: null, isLeft: false, isHeld: false })
+  await insertTasks(1, key)
+  expect(await nextOf()).toMatchObject({ at: expect.any(Number), isLeft: false, isHeld: false })
+  await insertTasks(1, key)
+  expect(await nextOf()).toMatchObject({ isLeft: false, isHeld: true })
 })
 
 test('with more due tasks than the window of keys, each claim finds the permits of all keys with one statement', async () => {
