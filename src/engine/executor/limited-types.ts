@@ -3,9 +3,13 @@ import type { LimitedClaimResult } from '../store/claim.ts'
 
 /**
  * A type of which a claim took nothing stays closed this many times as long as the claim took, if only tasks of others
- * came first or all keys with due tasks lacked a permit. So such claims, which lock and count, take at most a fortieth of the time.
+ * came first or all keys with due tasks lacked a permit. So such claims, which lock and count, take at most a fortieth
+ * of the time.
  */
 const PAUSE_PER_CLAIM = 40
+
+/** After a claim that stalled, a new key does not wait for long. */
+const MAX_PAUSE_MS = 1_000
 
 /** While tasks of others come, one claim serves the permits of many keys: they wait this share of their window at most. */
 const MAX_LATE_SHARE = 0.02
@@ -55,7 +59,7 @@ export class LimitedTypes {
   /** Rises when tasks or capacity may have come: a claim in flight may not have seen them. */
   #wakeCount = 0
 
-  /** @param claimAfter plans a claim, for a type that a recheck could not open yet */
+  /** @param claimAfter plans a claim, for a type that may open then */
   constructor(types: readonly TypeLimits[], pollIntervalMs: number, claimAfter: (ms: number) => void) {
     this.#limited = new Set(types.filter(isGloballyLimited).map(({ taskType }) => taskType))
     this.#freedByEnds = new Set(types.filter(limitsRunning).map(({ taskType }) => taskType))
@@ -116,7 +120,8 @@ export class LimitedTypes {
     const now = performance.now()
     const opened = taskTypes.filter(
       (taskType) =>
-        (this.#closed.get(taskType)?.until ?? 0) <= now && this.#permitAt.get(taskType)?.keyed !== false,
+        (this.#closed.get(taskType)?.until ?? 0) <= now + EARLY_MS &&
+        this.#permitAt.get(taskType)?.keyed !== false,
     )
     for (const taskType of opened) this.#open.add(taskType)
     return opened.length > 0
@@ -126,7 +131,7 @@ export class LimitedTypes {
   closed(): string[] {
     const now = performance.now()
     return [...this.#closed]
-      .filter(([taskType, { until }]) => until > now && !this.#open.has(taskType))
+      .filter(([taskType, { until }]) => until > now + EARLY_MS && !this.#open.has(taskType))
       .map(([taskType]) => taskType)
   }
 
@@ -170,11 +175,13 @@ export class LimitedTypes {
     { isFull, tookMs, lacksPermits }: ClaimEnd & { readonly lacksPermits: boolean },
   ): void {
     const now = performance.now()
-    const pauseMs = Math.min(PAUSE_PER_CLAIM * tookMs, this.#pollIntervalMs)
+    const pauseMs = Math.min(pauseAfter(tookMs), this.#pollIntervalMs)
     const until = now + (isFull && !lacksPermits ? pauseMs : this.#pollIntervalMs)
     const atLeastUntil = lacksPermits ? now + pauseMs : now
-    if (wakeCount === this.#wakeCount) this.#closed.set(taskType, { until, atLeastUntil })
-    else if (lacksPermits) this.#closeBriefly(taskType, atLeastUntil, now)
+    if (wakeCount === this.#wakeCount) {
+      this.#closed.set(taskType, { until, atLeastUntil })
+      if (isFull && !lacksPermits) this.#claimAfter(pauseMs)
+    } else if (lacksPermits) this.#closeBriefly(taskType, atLeastUntil, now)
   }
 
   /** Of types whose due tasks wait although the claim has looked for them. */
@@ -189,7 +196,7 @@ export class LimitedTypes {
       }
       const rate = this.#keyed.get(taskType)
       const isShared = rate && tasks.some((task) => task.taskType !== taskType)
-      const lateMs = isShared ? Math.min(PAUSE_PER_CLAIM * tookMs, MAX_LATE_SHARE * rate.windowMs) : 0
+      const lateMs = isShared ? Math.min(pauseAfter(tookMs), MAX_LATE_SHARE * rate.windowMs) : 0
       const at = lateMs > 0 ? Math.max(next.at, result.at + tookMs + lateMs) : next.at
       this.#permitAt.set(taskType, { at, keyed: rate !== undefined })
     }
@@ -209,4 +216,8 @@ export class LimitedTypes {
   #restoreEnded(taskTypes: Iterable<string>, ended: ReadonlySet<string>): void {
     for (const taskType of taskTypes) if (ended.has(taskType)) this.#ended.add(taskType)
   }
+}
+
+function pauseAfter(tookMs: number): number {
+  return Math.min(PAUSE_PER_CLAIM * tookMs, MAX_PAUSE_MS)
 }

@@ -85,8 +85,8 @@ const CROWDED = `array(select u.task_type from unnest((select $9::text[])) as u 
                              ${ORDER} offset ${WINDOW} limit 1))`
 
 /**
- * Of a key of a type: true if more tasks are due than this claim takes, otherwise null. Without a key, within the window, as no index by key has
- * them. Not as `exists`, which the planner may replace by a hash of all due tasks.
+ * Of a key of a type: true if more tasks are due than this claim takes, otherwise null. Without a key, within the
+ * window, as no index by key has them. Not as `exists`, which the planner may replace by a hash of all due tasks.
  */
 const KEY_IS_DUE = `case when all_keys.key = ''
                                  then (select true from (select rate_key from ${TASKS}

@@ -173,6 +173,17 @@ describe('limits', () => {
   })
 })
 
+test('a limited type starts without a poll after others that came first, although nothing else happens', async () => {
+  const { task } = createTaskRegistry()
+  const limited = task('limited', { globalConcurrency: 5 })(() => {})
+  const first = task('first', { priority: 9 })(() => {})
+  const { manager, executor } = engines.create([limited, first], { concurrency: 2, pollIntervalMs: 60_000 })
+  const { taskId } = await manager.createTask(limited)
+  await manager.createTasks(times(4, { task: first }))
+  executor.start()
+  expect((await manager.waitFor(taskId, { timeoutMs: 30_000 })).status).toBe('completed')
+})
+
 describe('a paused type', () => {
   const settings = { concurrency: 4, pollIntervalMs: 60_000 }
 

@@ -179,6 +179,20 @@ describe('rateLimit', () => {
     }
   })
 
+  test('of keys without a permit: tasks of new keys that another process creates start without a poll', async () => {
+    const { task } = createTaskRegistry()
+    const keyed = task('keyed', {
+      rateLimit: { max: 1, perSeconds: 3_600, key: ({ key }: Record<string, unknown>) => String(key) },
+    })(() => {})
+    const { manager } = engines.start([keyed], deafOtherwise, hears)
+    const elsewhere = engines.create([keyed], deafOtherwise, hears)
+    await manager.createTasks(Array.from({ length: 30 }, () => ({ task: keyed, params: { key: 'long' } })))
+    for (let i = 0; i < 20; i += 1) {
+      const { taskId } = await elsewhere.manager.createTask(keyed, { key: `new ${i}` })
+      expect((await manager.waitFor(taskId, { timeoutMs: 30_000 })).status).toBe('completed')
+    }
+  })
+
   test.each(['constructor', 'toString', 'valueOf'])(
     'is not held back by a type that waits for a permit and has the name %s',
     async (name) => {
