@@ -83,6 +83,7 @@ export class LimitedTypes {
     const now = performance.now()
     this.#wakeCount += 1
     for (const taskType of taskTypes) {
+      if (!this.has(taskType)) continue
       this.#withNews.add(taskType)
       this.#closed.delete(taskType)
     }
