@@ -20,16 +20,18 @@ const DEBOUNCE_MS = 50
 
 const FORGET_STARTS_MS = 60_000
 
-/** Claims that follow soon on one at a due time, for about a second: the row of the task may have been locked. */
+/** Claims in a row at a due time that find tasks due and take none, for about a second: their rows may be locked. */
 const MAX_REPEATS = 20
 
-/** `now`: more tasks are likely. `soon`: locked rows may be free in a moment. */
+/**
+ * `now`: more tasks are likely. `soon`: locked rows may be free in a moment. `later`: with the next wake-up, timer or poll.
+ */
 export type NextClaim = 'now' | 'soon' | 'later'
 
 export interface Claimed {
   readonly tasks: readonly ClaimedTask[]
   readonly next: NextClaim
-  /** Nothing is due, of any type. */
+  /** Nothing is due, of any type. False: something is, or the claim has not read it. */
   readonly isIdle: boolean
 }
 
@@ -46,25 +48,25 @@ export interface ClaimerOptions {
   readonly permitTimer: DueTimer
   /** Claimed tasks come with their trace context. Default false. */
   readonly isTraced?: boolean
-  /** Permits of these types were released and tasks wait, but this executor took none: others may have slots. */
+  /** Permits of these types were released here and tasks of them wait, but this executor took no task: others may. */
   onCapacityReleased(taskTypes: readonly string[]): void
   /** A claim at the due time of tasks or permits filled all free slots: more tasks may wait. */
   onManyDue(): void
   readonly wakeUp: Pick<WakeUp, 'notify' | 'notifyAfter'>
 }
 
-/** Decides what a claim asks for: how many tasks, of which types, due since when. */
+/** Decides what a claim asks for: of which types, how many of each, due since when. */
 export class Claimer {
   readonly #options: ClaimerOptions
   readonly #claims: TypeClaims
   readonly #types: ReadonlyMap<string, TypeLimits>
   readonly #limited: LimitedTypes
   readonly #horizon: ClaimHorizon
-  /** Claims of some type may lock rows for a moment without taking them: meanwhile, other claims skip those. */
+  /** Claims of types with `concurrency` lock rows for a moment that they may not take: other claims skip those. */
   readonly mayHideRows: boolean
-  /** Of `MAX_REPEATS`. */
   #repeatsLeft = 0
   #nextForget = 0
+  /** One task or none, and it was not full. */
   #lastClaimFoundFew = false
   #isDebouncing = false
 
@@ -115,7 +117,7 @@ export class Claimer {
     this.#limited.recheck(taskTypes)
   }
 
-  /** Tasks may be due that became so long ago: the next claims leave out none. */
+  /** Tasks that were due long ago may have become claimable: the next claims read all due tasks. */
   rescan(): void {
     this.recheck()
     // The database's clock may have been set.
@@ -169,18 +171,23 @@ export class Claimer {
       throw error
     })
     const hasLeft = mayHaveLeft(request, result)
-    const end = { isFull: hasLeft, tookMs: performance.now() - begun }
-    const released = this.#limited.finish(claim, result, end)
+    const finished = { mayHaveLeft: hasLeft, tookMs: performance.now() - begun }
+    const released = this.#limited.finish(claim, result, finished)
     this.#readDue(result, begun)
     this.#forgetStarts()
     if (released.length > 0) this.#options.onCapacityReleased(released)
-    // A type with a long backlog stays open: without this, no other one would open beside it.
+    // Opens others here, too: while a type has a long backlog, there is no plain claim.
     const hasOpened = this.#openWaiting(result.waiting.filter((taskType) => !claim.open.has(taskType)))
-    const next = hasLeft || hasOpened ? 'now' : result.contended.length > 0 ? 'soon' : 'later'
-    return { tasks: result.tasks, next, isIdle: false }
+    const isSoon = result.contended.length > 0 || (result.tasks.length === 0 && this.#repeatsLeft > 0)
+    this.#repeatsLeft = Math.max(0, this.#repeatsLeft - 1)
+    return {
+      tasks: result.tasks,
+      next: hasLeft || hasOpened ? 'now' : isSoon ? 'soon' : 'later',
+      isIdle: false,
+    }
   }
 
-  /** A task that became due may have been locked, as by a change of it. Each call uses up one repeat. */
+  /** A task that became due may have been locked, as by a change of it. Each claim uses up one repeat. */
   #mustRepeat({ isDueLeft }: ClaimResult): boolean {
     this.#repeatsLeft = isDueLeft ? this.#repeatsLeft - 1 : 0
     return this.#repeatsLeft > 0

@@ -2,25 +2,24 @@ import { isGloballyLimited, limitsRunning, type TypeLimits } from '../definition
 import type { LimitedClaimResult } from '../store/claim.ts'
 
 /**
- * A type of which a claim took nothing stays closed this many times as long as the claim took, if only tasks of others
- * came first or all keys with due tasks lacked a permit. So such claims, which lock and count, take at most a fortieth
- * of the time.
+ * A type stays closed this many times as long as its claim took, if tasks of other types came first or all keys with due
+ * tasks lack a permit. So such claims, which lock and count, take about a fortieth of the time.
  */
-const PAUSE_PER_CLAIM = 40
+const CLOSED_PER_CLAIM = 40
 
 /** After a claim that stalled, a new key does not wait for long. */
-const MAX_PAUSE_MS = 1_000
+const MAX_CLOSED_MS = 1_000
 
-/** While tasks of others come, one claim serves the permits of many keys: they wait this share of their window at most. */
+/** While tasks of other types come, one claim serves the permits of many keys, late by at most this share of the window. */
 const MAX_LATE_SHARE = 0.02
 
-/** A timer may fire this early: the claim then reads the rest. */
+/** A timer may fire this early. */
 const EARLY_MS = 2
 
 /** By `performance.now()`. */
 interface Closed {
   readonly until: number
-  /** A recheck does not open it earlier. */
+  /** A recheck ends it no earlier, unless it names the type. */
   readonly atLeastUntil: number
 }
 
@@ -30,22 +29,25 @@ export interface LimitedClaim {
   readonly wakeCount: number
 }
 
-export interface ClaimEnd {
-  /** It took as many tasks as it asked for. */
-  readonly isFull: boolean
+export interface FinishedClaim {
+  /** It may have left tasks that it could have taken: it was full, for example. */
+  readonly mayHaveLeft: boolean
   readonly tookMs: number
 }
 
 /**
- * Which types with a limit over all processes the next claim includes. A type opens when a claim without it has seen
- * due tasks of it, or one of its tasks has ended here. It closes when a claim has taken what the limit allows, until one of
- * its tasks ends, tasks or capacity may have come, or a poll interval has passed. So no type starves another.
+ * Which types with a limit over all processes the next claim includes. A type is in one of three states:
+ * - open: the next claim locks it and takes its tasks. It opens when a claim without it has seen due tasks of it, one of
+ *   its tasks has ended here, or a permit of its rate has returned. An open type may be listed as closed, too;
+ * - closed, until an instant: claims do not look for its due tasks. It closes when a claim has taken what the limit allows;
+ * - neither, as at first and when a recheck or that instant has ended the closing: due tasks open it.
+ * So no type starves another.
  */
 export class LimitedTypes {
   readonly #limited: ReadonlySet<string>
   /** Those of which the end of a task frees a permit. */
   readonly #freedByEnds: ReadonlySet<string>
-  /** Those without a permit of their rate until then, by the database's clock. A type with keys may have others. */
+  /** When the next permit of their rate returns, by the database's clock. Other keys of a type may have permits. */
   readonly #permitAt = new Map<string, { readonly at: number; readonly keyed: boolean }>()
   /** Those whose starts count by key, with the window of their rate. */
   readonly #keyed: ReadonlyMap<string, { readonly windowMs: number }>
@@ -151,19 +153,19 @@ export class LimitedTypes {
    * Closes the types of a claim that returned. Returns those with a permit released here and waiting tasks, none of
    * which this claim took: other executors may have slots.
    */
-  finish(claim: LimitedClaim, result: LimitedClaimResult, end: ClaimEnd): string[] {
+  finish(claim: LimitedClaim, result: LimitedClaimResult, finished: FinishedClaim): string[] {
     const { open, ended } = claim
     const taken = new Set(result.tasks.map(({ taskType }) => taskType))
     const released: string[] = []
     this.#restoreEnded(result.contended, ended)
-    this.#notePermits(claim, result, end.tookMs)
+    this.#notePermits(claim, result, finished.tookMs)
     for (const taskType of result.seen ?? open) {
       if (result.contended.includes(taskType)) continue
       const lacksPermits = this.#lacksPermits(taskType, result)
-      if (taken.has(taskType) && end.isFull && !lacksPermits) continue
-      // The claim took all that the type's limit allows, or was full of tasks of other types, which came first.
+      if (taken.has(taskType) && finished.mayHaveLeft && !lacksPermits) continue
+      // It took all that the limit allows, keys lack permits, nothing is due, or tasks of other types came first.
       if (!this.#ended.has(taskType)) this.#open.delete(taskType)
-      if (!this.#withNews.has(taskType)) this.#close(taskType, claim, { ...end, lacksPermits })
+      if (!this.#withNews.has(taskType)) this.#close(taskType, claim, { ...finished, lacksPermits })
       const isWaiting = result.waiting.includes(taskType)
       if (ended.has(taskType) && !taken.has(taskType) && isWaiting) released.push(taskType)
     }
@@ -173,19 +175,21 @@ export class LimitedTypes {
   #close(
     taskType: string,
     { wakeCount }: LimitedClaim,
-    { isFull, tookMs, lacksPermits }: ClaimEnd & { readonly lacksPermits: boolean },
+    { mayHaveLeft, tookMs, lacksPermits }: FinishedClaim & { readonly lacksPermits: boolean },
   ): void {
     const now = performance.now()
-    const pauseMs = Math.min(pauseAfter(tookMs), this.#pollIntervalMs)
-    const until = now + (isFull && !lacksPermits ? pauseMs : this.#pollIntervalMs)
-    const atLeastUntil = lacksPermits ? now + pauseMs : now
+    const briefMs = Math.min(closedAfter(tookMs), this.#pollIntervalMs)
+    const othersCameFirst = mayHaveLeft && !lacksPermits
+    const until = now + (othersCameFirst ? briefMs : this.#pollIntervalMs)
+    const atLeastUntil = lacksPermits ? now + briefMs : now
+    // A recheck during the claim leaves the type unclosed: its tasks may have come too late for the claim.
     if (wakeCount === this.#wakeCount) {
       this.#closed.set(taskType, { until, atLeastUntil })
-      if (isFull && !lacksPermits) this.#claimAfter(pauseMs)
+      if (othersCameFirst) this.#claimAfter(briefMs)
     } else if (lacksPermits) this.#closeBriefly(taskType, atLeastUntil, now)
   }
 
-  /** Of types whose due tasks wait although the claim has looked for them. */
+  /** Of types that had due tasks when the claim looked for them. */
   #notePermits({ open }: LimitedClaim, result: LimitedClaimResult, tookMs: number): void {
     const { tasks, seen, waiting, contended, nextPermits } = result
     for (const taskType of seen ?? open) {
@@ -197,7 +201,7 @@ export class LimitedTypes {
       }
       const rate = this.#keyed.get(taskType)
       const isShared = rate && tasks.some((task) => task.taskType !== taskType)
-      const lateMs = isShared ? Math.min(pauseAfter(tookMs), MAX_LATE_SHARE * rate.windowMs) : 0
+      const lateMs = isShared ? Math.min(closedAfter(tookMs), MAX_LATE_SHARE * rate.windowMs) : 0
       const at = lateMs > 0 ? Math.max(next.at, result.at + tookMs + lateMs) : next.at
       this.#permitAt.set(taskType, { at, keyed: rate !== undefined })
     }
@@ -219,6 +223,6 @@ export class LimitedTypes {
   }
 }
 
-function pauseAfter(tookMs: number): number {
-  return Math.min(PAUSE_PER_CLAIM * tookMs, MAX_PAUSE_MS)
+function closedAfter(tookMs: number): number {
+  return Math.min(CLOSED_PER_CLAIM * tookMs, MAX_CLOSED_MS)
 }

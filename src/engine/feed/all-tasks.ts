@@ -20,9 +20,9 @@ interface Known {
   readonly createdBy: string | null
 }
 
-/** An event and the creator of its task; null: none; undefined: unknown. */
 interface Published {
   readonly event: TasksStreamEvent
+  /** Of its task. Null: none; undefined: unknown. */
   readonly createdBy: string | null | undefined
 }
 
@@ -39,13 +39,13 @@ interface Batch {
 
 /**
  * What viewers of all tasks share: unfinished tasks and recent changes. A poll reads running and new tasks, those
- * unfinished before, and reported ones. Where a change may be missed, viewers are disconnected and read again.
+ * unfinished before, and reported ones. Where a change may be missed, viewers are disconnected, and read their tasks again.
  */
 export class AllTasks {
   readonly changes = new ChangeLatch()
   readonly firstRead = Promise.withResolvers<void>()
   viewers = 0
-  nextRequestAt = 0
+  nextReportsRequestAt = 0
   watchId: string | undefined
   nextFleetReadAt = 0
   readonly #unfinished = new Map<string, Known>()
@@ -56,7 +56,7 @@ export class AllTasks {
   #paused: ReadonlySet<string> | undefined
   #dead: ReadonlySet<string> | undefined
   #batches: Batch[] = []
-  #kept = 0
+  #keptEvents = 0
   #batchNumber = 0
 
   constructor() {
@@ -130,8 +130,8 @@ export class AllTasks {
    * @param createdBy only of tasks that this user has created; undefined: all
    */
   eventsAfter(batchNumber: number, createdBy: string | undefined): readonly TasksStreamEvent[] | undefined {
-    const kept = this.#batches[0]?.number ?? this.#batchNumber + 1
-    if (batchNumber < kept - 1) return undefined
+    const firstKept = this.#batches[0]?.number ?? this.#batchNumber + 1
+    if (batchNumber < firstKept - 1) return undefined
     const events = this.#batches
       .filter((batch) => batch.number > batchNumber)
       .flatMap((batch) => batch.events)
@@ -141,10 +141,11 @@ export class AllTasks {
     return events.filter((published) => isOf(published, createdBy)).map(({ event }) => event)
   }
 
+  /** Drops the batches, so that `eventsAfter` returns undefined to every viewer. */
   disconnectViewers(): void {
     this.#batchNumber += 1
     this.#batches = []
-    this.#kept = 0
+    this.#keptEvents = 0
     this.changes.announce()
   }
 
@@ -163,7 +164,7 @@ export class AllTasks {
       const known = this.#find(taskId)
       if (result.tasks.has(taskId) || known?.body === DELETED) continue
       this.#remember(taskId, undefined)
-      // Unknown of a task that was never read, or is forgotten, if an earlier version deleted it.
+      // Unknown if an earlier version deleted a task that is not remembered here.
       const createdBy = known ? known.createdBy : result.changed.get(taskId)
       yield { event: { type: 'deleted', taskId }, createdBy }
     }
@@ -181,7 +182,7 @@ export class AllTasks {
     for (const taskType of before) if (!now.has(taskType)) yield published(taskType, false)
   }
 
-  /** It may have ended tasks without a report. */
+  /** A dead executor may have ended tasks without a report. */
   #isNewlyDead(executorIds: readonly string[]): boolean {
     const before = this.#dead
     this.#dead = new Set(executorIds)
@@ -209,9 +210,9 @@ export class AllTasks {
   #publish(events: readonly Published[]): void {
     this.#batchNumber += 1
     this.#batches.push({ number: this.#batchNumber, events })
-    this.#kept += events.length
-    while (this.#kept > MAX_KEPT && this.#batches.length > 1)
-      this.#kept -= this.#batches.shift()?.events.length ?? 0
+    this.#keptEvents += events.length
+    while (this.#keptEvents > MAX_KEPT && this.#batches.length > 1)
+      this.#keptEvents -= this.#batches.shift()?.events.length ?? 0
     this.changes.announce()
   }
 }

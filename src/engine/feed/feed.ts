@@ -33,8 +33,8 @@ export interface FollowAllOptions extends FollowOptions {
 }
 
 /**
- * Streams tasks of all processes to viewers. One loop polls for all of them; without viewers it does not run, but for the
- * end of an outage. Viewers pull: each keeps a position in shared state, so a slow one holds one batch at most. A viewer
+ * Streams tasks of all processes to viewers. One loop polls for all of them; without viewers it does not run,
+ * except until an outage has ended. Viewers pull: each keeps a position in shared state, so a slow one holds one batch at most. A viewer
  * of one task that is far behind reads its log in pages; a viewer of all tasks is disconnected.
  */
 export class TaskFeed {
@@ -56,7 +56,7 @@ export class TaskFeed {
 
   /**
    * Streams one task until it has ended or is deleted: its newest state after changes, and the lines of its log after
-   * `afterId`, ordered by id; each once, unless it commits more than 2 s late. Throws where the task can no longer be
+   * `afterId`, ordered by id; each once. A line that commits more than 2 s late may be missing. Throws where the task can no longer be
    * read. Ends at once where the signal aborts before the first poll.
    *
    * @throws TaskError `TASK_NOT_FOUND`, `SHUTTING_DOWN`
@@ -80,7 +80,7 @@ export class TaskFeed {
    * Streams all tasks: those that run, then every change. Ends for a viewer that is too far behind, and for all viewers
    * where a change may have been missed. A viewer whose stream has ended reopens it and reads its tasks again.
    *
-   * With `createdBy`: the tasks that this user has created and nothing else; no pauses. Ends, too, where a process of an
+   * With `createdBy`: the tasks that this user has created and nothing else, so no pauses of types. Ends, too, where a process of an
    * earlier version deleted a task whose creator is not known.
    *
    * @throws TaskError `SHUTTING_DOWN`

@@ -9,7 +9,7 @@ const MAX_MISSING = 10_000
  */
 export class MissingIds {
   #position: number | undefined
-  /** By id: the first transaction id that is too late to own it; undefined until the poll after the one that missed it. */
+  /** By id: transactions from this id on cannot own it. Undefined until the poll after the one that saw the gap. */
   readonly #missing = new Map<number, number | undefined>()
 
   get position(): number | undefined {
@@ -26,14 +26,15 @@ export class MissingIds {
    */
   advance(page: readonly number[], found: ReadonlySet<number>, last: number, snapshot: Snapshot): boolean {
     for (const [id, bound] of this.#missing) {
-      // A transaction may get its own id just after the row's: the bound is taken one poll later.
+      // A transaction may draw a row's id before it gets its own: the bound is taken one poll later.
       if (found.has(id) || (bound !== undefined && bound <= snapshot.oldestXid)) this.#missing.delete(id)
       else if (bound === undefined) this.#missing.set(id, snapshot.nextXid)
     }
     // The first poll begins at its page: ids below it count as read.
     const end = page.at(-1) ?? this.#position ?? last
     const read = new Set(page)
-    const start = this.#position ?? (page[0] ?? end + 1) - 1
+    const first = page[0] ?? end + 1
+    const start = this.#position ?? first - 1
     for (let id = Math.max(start + 1, end - MAX_MISSING); id < end; id += 1) {
       if (!read.has(id)) this.#missing.set(id, undefined)
     }

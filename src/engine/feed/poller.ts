@@ -100,13 +100,13 @@ export class FeedPoller {
 
   async #prepare(all: AllTasks): Promise<void> {
     const now = performance.now()
-    if (now >= all.nextRequestAt) {
+    if (now >= all.nextReportsRequestAt) {
       const watchId = await requestReports(this.#db)
       // This process stood still for longer than the watch lasts: changes went unreported.
       if (all.watchId !== undefined && all.watchId !== watchId) all.disconnectViewers()
       all.watchId = watchId
       await forgetChanges(this.#db)
-      all.nextRequestAt = now + REQUEST_REPORTS_MS
+      all.nextReportsRequestAt = now + REQUEST_REPORTS_MS
     }
     if (now < all.nextFleetReadAt) return
     all.applyFleet(await readFleetState(this.#db))

@@ -12,7 +12,7 @@ export interface WatchOptions {
   afterId?: number | undefined
 }
 
-/** The feed yields an empty step this often, which the watch skips. */
+/** The feed yields an empty batch this often, which the watch skips. */
 const IDLE_MS = 60_000
 
 /** The events of a task's stream, for the process itself. Nothing is held before the first `next` or after `return`. */
@@ -31,9 +31,9 @@ async function* readEvents(
   signal: AbortSignal,
 ): AsyncGenerator<TaskStreamEvent, void, undefined> {
   signal.throwIfAborted()
-  const steps = await untilAborted(feed.follow(taskId, { signal, afterId, idleMs: IDLE_MS }), signal)
-  for await (const step of steps) {
-    for (const event of step) {
+  const batches = await untilAborted(feed.follow(taskId, { signal, afterId, idleMs: IDLE_MS }), signal)
+  for await (const batch of batches) {
+    for (const event of batch) {
       // Viewers share events: what one of them changes must not reach the others.
       yield structuredClone(event as TaskStreamEvent)
       if (event.type === 'end') return

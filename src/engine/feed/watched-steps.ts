@@ -25,7 +25,8 @@ export class WatchedSteps {
   }
 
   /**
-   * Returns the steps that are new, and at the second poll those of the look-back, which the detail may contain.
+   * Returns the steps that are new. The first poll only notes where to begin; the second also returns older ones, within
+   * the look-back, which the detail may contain.
    *
    * @param last the id after which to read, at the first poll
    */

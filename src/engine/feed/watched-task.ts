@@ -18,7 +18,7 @@ export class WatchedTask {
   readonly firstRead = Promise.withResolvers<void>()
   readonly steps = new WatchedSteps()
   viewers = 0
-  /** Raised by each change of the detail that is no step: viewers get it anew. */
+  /** Raised by each change of the detail other than new steps: viewers get it anew. */
   version = 0
   #detail: TaskDetail | undefined
   #detailIsStale = true
@@ -43,7 +43,7 @@ export class WatchedTask {
     return this.#detail
   }
 
-  /** The id up to which all lines are known; undefined until the end of the log has settled. */
+  /** The id up to which all lines are known; undefined until the ids that the first poll saw have settled. */
   get position(): number | undefined {
     return this.#position
   }
@@ -66,8 +66,8 @@ export class WatchedTask {
 
   /** The ended task, once its whole log is known. */
   get end(): TaskDetail | undefined {
-    const isEnd = this.#logIsComplete && !this.#detailIsStale && this.#detail
-    return isEnd && isFinished(isEnd.status) ? isEnd : undefined
+    const known = this.#logIsComplete && !this.#detailIsStale ? this.#detail : undefined
+    return known && isFinished(known.status) ? known : undefined
   }
 
   get detailIsStale(): boolean {

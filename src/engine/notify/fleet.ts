@@ -3,6 +3,7 @@ import type { DueTasks } from './notifications.ts'
 /** Live executors of the same types, ordered alike in all of them. */
 export interface Fleet {
   readonly size: number
+  /** This executor's place among them, from 0. */
   readonly position: number
 }
 
@@ -11,7 +12,7 @@ const FEW = 3
 /** A second group of the same size wakes later: executors of the first may have no free slot, or have just died. */
 const BACKUP_MS = 20
 
-/** Delay of this executor's claim; undefined: none. As many wake as there are tasks, and as many again later. */
+/** Delay of this executor's claim; undefined: it does not claim. As many claim as there are tasks, and as many again later. */
 export function wakeUpDelay({ size, position }: Fleet, { count, seed }: DueTasks): number | undefined {
   if (size <= FEW || count >= size) return 0
   const distance = (position + seed) % size
@@ -19,21 +20,21 @@ export function wakeUpDelay({ size, position }: Fleet, { count, seed }: DueTasks
   return distance < 2 * count ? BACKUP_MS : undefined
 }
 
-/** In a large fleet, these many executors claim delayed tasks when they are due, a window long; then the next ones. */
+/** In a large fleet, so many executors are on duty for one turn: they claim delayed tasks when due. Then the next ones. */
 const ON_DUTY = 3
-const WINDOW_MS = 1_000
+const TURN_MS = 1_000
 
 /**
- * When this executor claims a task that is due at `dueAt`, an instant in milliseconds. Executors on duty then claim it at
- * once. The others claim when their own duty begins, so that they know of tasks that are due in it, and within the poll
- * interval, spread over it: those on duty may have no free slot.
+ * When this executor claims a task that is due at `dueAt`, an instant in milliseconds: at once if it is on duty then.
+ * Otherwise when its own turn begins, to learn what is due in it, but within a poll interval of `dueAt`, spread over it,
+ * as those on duty may have no free slot.
  */
 export function claimInstant({ size, position }: Fleet, dueAt: number, pollIntervalMs: number): number {
   if (size <= FEW) return dueAt
-  const window = Math.floor(dueAt / WINDOW_MS)
-  const place = (position + window * ON_DUTY) % size
+  const turn = Math.floor(dueAt / TURN_MS)
+  const place = (position + turn * ON_DUTY) % size
   const ahead = place < ON_DUTY ? 0 : Math.ceil((size - place) / ON_DUTY)
-  const duty = ahead === 0 ? dueAt : (window + ahead) * WINDOW_MS
+  const duty = ahead === 0 ? dueAt : (turn + ahead) * TURN_MS
   return Math.min(duty, dueAt + (pollIntervalMs * (position + 1)) / size)
 }
 
@@ -46,6 +47,6 @@ export function permitInstant(fleet: Fleet, permitAt: number, pollIntervalMs: nu
   if (instant > permitAt) return instant
   const { size, position } = fleet
   const step = size <= FEW ? 1 : ON_DUTY
-  const isFirst = (position + Math.floor(permitAt / WINDOW_MS) * step) % size === 0
+  const isFirst = (position + Math.floor(permitAt / TURN_MS) * step) % size === 0
   return isFirst ? permitAt : permitAt + BACKUP_MS
 }

@@ -1,7 +1,7 @@
-/** Each NOTIFY takes a lock shared by all notifying commits of the server, and wakes executors. */
+/** Each NOTIFY takes one exclusive lock of the server with its commit, and wakes executors. */
 const INTERVAL_MS = 5
 
-/** Limits notifications of due tasks; a trailing timer sends the number of those not sent yet. */
+/** Limits notifications of one kind; a trailing timer sends the number of tasks that were not sent yet. */
 export class NotifyLimiter {
   readonly #send: (count: number) => void
   #nextAt = 0

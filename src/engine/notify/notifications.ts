@@ -12,6 +12,7 @@ export type Notification =
 
 export interface DueTasks {
   readonly count: number
+  /** Random: selects the executors that claim. */
   readonly seed: number
 }
 
@@ -20,7 +21,7 @@ export type CancelledRun = Pick<Fence, 'taskId' | 'attempt'>
 /** PostgreSQL allows payloads of 8,000 bytes: this many of the longest ids and attempts. */
 export const MAX_RUNS = 128
 
-/** Rows that others insert may have ids with spaces or of several bytes per character: one would spoil its payload. */
+/** Rows that others insert may have ids with spaces or of several bytes per character: one such id would spoil its payload. */
 export function fitsIntoPayload(taskId: string): boolean {
   return /^[!-~]{1,50}$/.test(taskId)
 }

@@ -5,10 +5,10 @@ import { duePayload, sendNotification } from '../store/notify.ts'
 import { NotifyLimiter } from './limiter.ts'
 import { type CancelledRun, encodeNotification, fitsIntoPayload, MAX_RUNS } from './notifications.ts'
 
-/** A task due this soon is notified at once. */
-const COMMIT_MS = 1_000
+/** An announced due time covers later ones until so long before it: from then on, executors may have claimed for it. */
+const COVERS_UNTIL_MS = 1_000
 
-/** A later due time than the announced one waits this long for others, to be sent with them. */
+/** Due times that are later than the announced one are held so long; the earliest of them is sent. */
 const HOLD_MS = 500
 
 export interface NotifierOptions {
@@ -24,9 +24,9 @@ export class Notifier {
   readonly #rescans = new NotifyLimiter(() => this.#send(encodeNotification({ kind: 'rescan' })))
   readonly #later = new NotifyLimiter(() => this.#sendLater())
   readonly #options: NotifierOptions
-  /** The earliest of the delayed tasks of which others are to be notified. */
+  /** The earliest due time that has not been announced; `until`: when it stops to cover later ones. */
   #delayed: { readonly dueAt: number; readonly until: number } | undefined
-  /** The earliest of which they were; `until`: shortly before it is due, by `performance.now()`. */
+  /** The earliest that has been; `until` by `performance.now()`. */
   #announced = { dueAt: 0, until: 0 }
   #held: NodeJS.Timeout | undefined
   #cancelled: CancelledRun[] = []
@@ -62,12 +62,15 @@ export class Notifier {
     // By then every executor has polled.
     if (inMs >= MAX_POLL_INTERVAL_MS) return
     if (!this.#delayed || dueAt < this.#delayed.dueAt)
-      this.#delayed = { dueAt, until: performance.now() + inMs - COMMIT_MS }
+      this.#delayed = { dueAt, until: performance.now() + inMs - COVERS_UNTIL_MS }
     if (this.#isAnnounced(dueAt)) this.#held ??= setTimeout(this.#notifyLater, HOLD_MS)
     else this.#notifyLater()
   }
 
-  /** Executors wake for an earlier one, unless they have forgotten it: claims read only tasks of their own types. */
+  /**
+   * Executors wake for an earlier due time, and then read this one. Those without the type of the earlier task may not
+   * wake, so this one is sent later all the same.
+   */
   #isAnnounced(dueAt: number): boolean {
     return performance.now() < this.#announced.until && this.#announced.dueAt <= dueAt
   }
@@ -86,7 +89,7 @@ export class Notifier {
       () => {
         if (!this.#isAnnounced(sent.dueAt)) this.#announced = sent
       },
-      // The next one is sent at once.
+      // It is not announced, so the next one is not held.
       () => {},
     )
   }
@@ -96,7 +99,7 @@ export class Notifier {
   }
 
   readonly #onCancelled = ({ taskId, attempt, reason }: TaskEventMap['cancelled'][0]): void => {
-    // Expired tasks are not run.
+    // Expired tasks were pending: no process runs them.
     if (reason === 'expired' || this.#options.holds(taskId, attempt)) return
     // Its executor reads the cancel with its next heartbeat.
     if (!fitsIntoPayload(taskId)) return

@@ -23,7 +23,7 @@ const due = (i: number) => `status = 'pending' and task_type = ${typeOf(i)} and 
                                  where p.task_type = ($3::text[])[${i}] and p.paused_at is not null)`
 
 // The first comparison finds the row. Many versions of PostgreSQL do not repeat it for a row that was changed since the
-// snapshot, so the second one skips such a row: the claim would return its old params.
+// snapshot, so the second one skips such a row: otherwise the claim would return its old params.
 export const lockRow = (tid: string) => `
            cross join lateral (select c.id from ${TASKS} c
                                 where c.ctid = ${tid} and (c.ctid = ${tid}) is true and c.status = 'pending'
@@ -48,7 +48,7 @@ const holdsPermit = (i: number) => `r.task_type = ${typeOf(i)} and r.concurrency
 export const countsFor = (s: string, ms: string) =>
   `${s}.started_at > now() - ${ms} * interval '1 millisecond' and ${s}.started_at < now() + ${ms} * interval '1 millisecond'`
 
-/** Null for a type without a rate limit, and for one whose starts count by key: those are counted apart. */
+/** Free permits of a rate: of the type, or of one of its keys. */
 const startsLeft = (i: number, key: string) => `($10::int[])[${i}] - (
                        select count(*) from ${STARTS} s
                         where s.task_type = ${typeOf(i)} and s.rate_key = ${key}
@@ -134,7 +134,7 @@ const keylessDue = (
                        where ${due(i)} ${ORDER} limit ${WINDOW}) front
                where coalesce(${key}, '') = ''`
 
-/** The same without a window. */
+/** As `keyedBranch`, without a window for tasks with a key. */
 function hoppingKeyedBranch(i: number, limits: TypeLimits): string {
   return `(with recursive ${pendingKeys('concurrency_key', typeOf(i))}
               select tid, id, priority, run_at

@@ -59,7 +59,7 @@ const CLAIMED = `t.id, t.task_id as "taskId", t.task_type as "taskType", t.attem
                   from ${PARAMS} p
                  where p.task_id = t.task_id) as params`
 
-/** What a claim does with types that have a limit over all processes: it has none, reports due tasks, or claims them. */
+/** Types with a limit over all processes: there are none, the claim reports which have due tasks, or it claims them. */
 export type Limited = 'absent' | 'reported' | 'claimed'
 
 /** A scalar, so that it stays a probe per type instead of a join. */
@@ -85,8 +85,9 @@ const CROWDED = `array(select u.task_type from unnest((select $9::text[])) as u 
                              ${ORDER} offset ${WINDOW} limit 1))`
 
 /**
- * Of a key of a type: true if more tasks are due than this claim takes, otherwise null. Without a key, within the
- * window, as no index by key has them. Not as `exists`, which the planner may replace by a hash of all due tasks.
+ * Of a key of a type: true if more tasks are due than this claim takes, otherwise null. Tasks without a key are searched
+ * for within the window: no index by key has them. Not as `exists`, which the planner may replace by a hash of all due
+ * tasks.
  */
 const KEY_IS_DUE = `case when all_keys.key = ''
                                  then (select true from (select rate_key from ${TASKS}
@@ -101,8 +102,8 @@ const KEY_IS_DUE = `case when all_keys.key = ''
 
 /**
  * Of each type: `at`, when its next permit becomes free, or the first of its keys that has none, in milliseconds of the
- * database's clock; null: none is missing. It returns when start number `max`, counted back from the last one, no longer
- * counts: one that this claim makes, or one before it. Of the keys, one with a permit has more due tasks: `isLeft`;
+ * database's clock; null: none is missing. A permit returns when start number `max`, counted back from the last one, no
+ * longer counts: one that this claim makes, or one before it. Of the keys, one with a permit has more due tasks: `isLeft`;
  * one without: `isHeld`.
  */
 const NEXT_PERMITS = `(select json_object_agg(u.task_type, (
@@ -128,7 +129,7 @@ const NEXT_PERMITS = `(select json_object_agg(u.task_type, (
                      from unnest((select $3::text[]), (select $10::int[]), (select $11::float8[])) as u (task_type, max, window_ms)
                     where u.max is not null and u.task_type in (select task_type from locked_types))`
 
-/** Whether tasks are due that a claim which took none could have taken, such as locked ones. */
+/** After a claim that took nothing: whether tasks are due that it could have taken, such as locked ones. */
 const dueIsLeft = (
   limited: Limited,
 ) => `exists (select from unnest((select $3::text[]), (select $4::int[])) as u (task_type, capacity)

@@ -40,14 +40,14 @@ export interface ClaimRequest {
   readonly since: readonly (string | null)[]
   /** Whether a claim that takes nothing finds out if tasks are due all the same, such as locked ones. */
   readonly findsDueLeft?: boolean
-  /** Types with a limit over all processes that had no free permit lately. */
+  /** Types with a limit over all processes whose due tasks need not be reported. */
   readonly closed?: readonly string[]
 }
 
 export interface ClaimResult {
   readonly tasks: ClaimedTask[]
   readonly at: number
-  /** Types with a limit over all processes that have due tasks. */
+  /** Types with a limit over all processes that had due tasks before the claim. */
   readonly waiting: readonly string[]
   /** It took tasks and may have left others that it could have taken: another claim may find them. */
   readonly isPartial?: boolean
@@ -60,9 +60,9 @@ export interface ClaimResult {
 export interface NextPermit {
   /** When it becomes free, in milliseconds of the database's clock; null: none is missing. */
   readonly at: number | null
-  /** A key with a permit has due tasks that the claim did not take. */
+  /** A key with a permit has due tasks that the claim did not take. Always false without keys. */
   readonly isLeft: boolean
-  /** A key without a permit has. */
+  /** A key without a permit has due tasks. Always false without keys. */
   readonly isHeld: boolean
 }
 
@@ -75,7 +75,7 @@ export interface LimitedClaimResult extends ClaimResult {
   readonly nextPermits?: ReadonlyMap<string, NextPermit> | undefined
 }
 
-/** One per claimed task, and one of the claim itself, without an id. */
+/** One per claimed task, and one of the claim itself, whose id is null. `lockedTypes`: those that the claim has locked. */
 interface ClaimRow extends ClaimedTask {
   readonly at: number
   readonly waiting: string[] | null
@@ -114,8 +114,8 @@ export interface TypeClaims {
 export const NO_TYPE = '-'.repeat(101)
 
 /**
- * The claims of one executor, or of those of its types that have due tasks. Planning time grows with the number of types;
- * see `claim-many.ts`.
+ * Claims for all types of an executor, or for those that have due tasks: planning time grows with the number of types; see
+ * `claim-many.ts`.
  */
 export class Claims implements TypeClaims {
   readonly #types: readonly TypeLimits[]
@@ -164,8 +164,8 @@ export class Claims implements TypeClaims {
 
   async claimLimited(request: ClaimRequest, open: ReadonlySet<string>): Promise<LimitedClaimResult> {
     await this.#insertTypes()
-    const { crowded: isCrowded } = this.#memory
-    const hops = this.#windowed.some((taskType) => open.has(taskType) && isCrowded.has(taskType))
+    const { crowded: known } = this.#memory
+    const hops = this.#windowed.some((taskType) => open.has(taskType) && known.has(taskType))
     const { result, crowded } = await this.#claimOpen(request, open, hops)
     this.#memory.noteContended(result.contended)
     if (crowded) this.#memory.noteCrowded(this.#windowed, crowded)
@@ -180,7 +180,7 @@ export class Claims implements TypeClaims {
     this.#memory.noteInserted(missing)
   }
 
-  /** Goes on after a claim that has shown due tasks beyond the window, among which are those of further keys. */
+  /** Goes on after a claim that has shown due tasks beyond the window, which may be of keys that it has not seen. */
   async #claimOtherKeys(
     request: ClaimRequest,
     open: ReadonlySet<string>,
@@ -262,7 +262,7 @@ export class Claims implements TypeClaims {
     ]
   }
 
-  /** Types that were closed are not looked for, unless due tasks of all other types are. */
+  /** Omits closed types from $6, but for a claim that finds out what is left: there, $6 says which types to exclude. */
   #plainValues(request: ClaimRequest): unknown[] {
     const { closed = [], findsDueLeft } = request
     const values = this.#values(request)

@@ -17,8 +17,8 @@ const engines = useEngines()
 /** Too long for a claim that finds nothing. */
 const SLOW_MS = 20
 
-const createTimer = () =>
-  new DueTimer({ pollIntervalMs: 60_000, fleet: () => ({ size: 1, position: 0 }), onDue: () => {} })
+const createTimer = (onDue = () => {}) =>
+  new DueTimer({ pollIntervalMs: 60_000, fleet: () => ({ size: 1, position: 0 }), onDue })
 
 /** A claimer whose claims are slow, and what happens before their next responses arrive. */
 function createClaimer(...tasks: AnyTask[]) {
@@ -31,6 +31,8 @@ function createClaimer(...tasks: AnyTask[]) {
   const wakeUps: string[] = []
   const onDebounced: (() => void)[] = []
   const released: (readonly string[])[] = []
+  const due = createGate()
+  const dueTimer = createTimer(() => due.open())
   const pool = slowPool(engines.database.pool, async (query, send) => {
     if (query.text.includes('/* tasks_waits_since_before')) {
       probe.begun += 1
@@ -49,7 +51,7 @@ function createClaimer(...tasks: AnyTask[]) {
     types: [...registry.definitions().values()].map(limitsOf),
     slots: new Slots(2),
     pollIntervalMs: 60_000,
-    dueTimer: createTimer(),
+    dueTimer,
     permitTimer: createTimer(),
     onCapacityReleased: (taskTypes) => released.push(taskTypes),
     onManyDue: () => {},
@@ -75,6 +77,8 @@ function createClaimer(...tasks: AnyTask[]) {
     wakeUps,
     onDebounced,
     released,
+    dueTimer,
+    due: due.opened,
   }
 }
 
@@ -87,6 +91,26 @@ test('the next claim finds old tasks that come while a slow claim is in flight',
   expect(await taken()).toEqual([])
   const late = await manager.createTask(noop, {}, { runAt: old })
   expect(await taken()).toEqual([late.taskId])
+})
+
+test('a locked task is claimed again soon, also if its due time meets an open type with a limit', async () => {
+  const registry = createTaskRegistry()
+  const free = registry.task('free')(() => {})
+  const limited = registry.task('limited', { globalConcurrency: 1 })(() => {})
+  const { claimer, manager, taken, dueTimer, due } = createClaimer(free, limited)
+  expect(await taken()).toEqual([])
+  const { taskId } = await manager.createTask(free)
+  const client = await engines.database.pool.connect()
+  await client.query('begin')
+  await client.query('select from async_tasks for update')
+  dueTimer.note(dueTimer.databaseNow)
+  await due
+  claimer.noteEnd('limited')
+  const whileLocked = await claimer.claim(2)
+  await client.query('rollback')
+  client.release()
+  expect(whileLocked).toEqual({ tasks: [], next: 'soon', isIdle: false })
+  expect(await taken()).toEqual([taskId])
 })
 
 describe('where claims are slow', () => {

@@ -8,7 +8,7 @@ const keyed = {
 const held = { at: 3_600_000, isLeft: false, isHeld: true }
 
 /** Takes part in a claim that takes none of its tasks, and is woken after it. */
-function afterClaim(end: { isFull: boolean; tookMs: number }, next = held) {
+function afterClaim(end: { mayHaveLeft: boolean; tookMs: number }, next = held) {
   const planned: number[] = []
   const types = new LimitedTypes([keyed], 60_000, (ms) => planned.push(ms))
   const wake = () => types.recheck([])
@@ -21,7 +21,7 @@ function afterClaim(end: { isFull: boolean; tookMs: number }, next = held) {
 
 test('a planned claim finds the type open, even if its timer fires a part of a millisecond early', async () => {
   for (let i = 0; i < 40; i += 1) {
-    const { types, planned, wake } = afterClaim({ isFull: false, tookMs: 0.1 + i / 100 })
+    const { types, planned, wake } = afterClaim({ mayHaveLeft: false, tookMs: 0.1 + i / 100 })
     wake()
     await new Promise((resolve) => setTimeout(resolve, planned[0]))
     expect(types.closed()).toEqual([])
@@ -30,20 +30,20 @@ test('a planned claim finds the type open, even if its timer fires a part of a m
 })
 
 test('a type that was closed because others came first is claimed without a wake-up', () => {
-  const { types, planned } = afterClaim({ isFull: true, tookMs: 3 }, { ...held, isLeft: true })
+  const { types, planned } = afterClaim({ mayHaveLeft: true, tookMs: 3 }, { ...held, isLeft: true })
   expect(types.closed()).toEqual(['keyed'])
   expect(planned).toEqual([120])
 })
 
 test('keys without a permit that have no due tasks close no type to new tasks', () => {
-  const { types, planned, wake } = afterClaim({ isFull: false, tookMs: 3 }, { ...held, isHeld: false })
+  const { types, planned, wake } = afterClaim({ mayHaveLeft: false, tookMs: 3 }, { ...held, isHeld: false })
   wake()
   expect(types.closed()).toEqual([])
   expect(planned).toEqual([])
 })
 
 test('a claim that stalled for seconds closes the type to new tasks for one second', () => {
-  const { planned, wake } = afterClaim({ isFull: false, tookMs: 9_000 })
+  const { planned, wake } = afterClaim({ mayHaveLeft: false, tookMs: 9_000 })
   wake()
   expect(planned).toHaveLength(1)
   expect(planned[0]).toBeLessThanOrEqual(1_000)
