@@ -121,21 +121,21 @@ export class LimitedTypes {
 
   openWaiting(taskTypes: readonly string[]): boolean {
     const now = performance.now()
-    const opened = taskTypes.filter(
-      (taskType) =>
-        (this.#closed.get(taskType)?.until ?? 0) <= now + EARLY_MS &&
-        this.#permitAt.get(taskType)?.keyed !== false,
-    )
+    const opened = taskTypes.filter((taskType) => this.#mayOpen(taskType, now))
     for (const taskType of opened) this.#open.add(taskType)
     return opened.length > 0
   }
 
-  /** A plain claim need not report due tasks of these. */
+  /** Due tasks of these would not open them: a plain claim need not report them. */
   closed(): string[] {
     const now = performance.now()
-    return [...this.#closed]
-      .filter(([taskType, { until }]) => until > now + EARLY_MS && !this.#open.has(taskType))
-      .map(([taskType]) => taskType)
+    return [...this.#limited].filter((taskType) => !this.#open.has(taskType) && !this.#mayOpen(taskType, now))
+  }
+
+  #mayOpen(taskType: string, now: number): boolean {
+    // Of a rate without keys, nothing but the next permit helps.
+    const lacksPermit = this.#permitAt.get(taskType)?.keyed === false
+    return !lacksPermit && (this.#closed.get(taskType)?.until ?? 0) <= now + EARLY_MS
   }
 
   begin(hasCapacity: (taskType: string) => boolean): LimitedClaim | undefined {
