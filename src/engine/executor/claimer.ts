@@ -155,8 +155,8 @@ export class Claimer {
     this.#horizon.record(request, result, performance.now() - begun, epoch)
     this.#readDue(result, begun)
     const hasOpened = this.#openWaiting(result.waiting)
-    const { since, capacity, closed } = request
-    const isAll = since.every((one) => one === null) && !capacity.includes(0) && closed?.length === 0
+    const { since, capacity } = request
+    const isAll = since.every((one) => one === null) && !capacity.includes(0)
     return {
       tasks: result.tasks,
       next: mayHaveLeft(request, result) || hasOpened ? 'now' : this.#mustRepeat(result) ? 'soon' : 'later',
@@ -218,12 +218,14 @@ export class Claimer {
   }
 
   #request(limit: number): ClaimRequest {
+    const findsDueLeft = this.#options.findsIdle === true || this.#repeatsLeft > 0
     return {
       limit,
       capacity: this.#options.types.map(({ taskType }) => this.#capacityOf(taskType)),
       since: this.#horizon.since(),
-      closed: this.#limited.closed(),
-      findsDueLeft: this.#options.findsIdle === true || this.#repeatsLeft > 0,
+      // Whether anything is due concerns these, too.
+      closed: findsDueLeft ? [] : this.#limited.closed(),
+      findsDueLeft,
     }
   }
 }

@@ -40,7 +40,7 @@ export interface ClaimRequest {
   readonly since: readonly (string | null)[]
   /** Whether a claim that takes nothing finds out if tasks are due all the same, such as locked ones. */
   readonly findsDueLeft?: boolean
-  /** Types with a limit over all processes whose due tasks need not be reported. */
+  /** Types with a limit over all processes whose due tasks need not be reported. None with `findsDueLeft`. */
   readonly closed?: readonly string[]
 }
 
@@ -262,11 +262,11 @@ export class Claims implements TypeClaims {
     ]
   }
 
-  /** Omits closed types from $6, but for a claim that finds out what is left: there, $6 says which types to exclude. */
+  /** Omits closed types from $6. */
   #plainValues(request: ClaimRequest): unknown[] {
-    const { closed = [], findsDueLeft } = request
+    const { closed = [] } = request
     const values = this.#values(request)
-    if (this.#limited.length === 0 || closed.length === 0 || findsDueLeft) return values
+    if (this.#limited.length === 0 || closed.length === 0) return values
     return [...values.slice(0, -1), this.#limited.filter((taskType) => !closed.includes(taskType))]
   }
 

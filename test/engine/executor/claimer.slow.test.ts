@@ -22,6 +22,10 @@ const createTimer = (onDue = () => {}) =>
 
 /** A claimer whose claims are slow, and what happens before their next responses arrive. */
 function createClaimer(...tasks: AnyTask[]) {
+  return buildClaimer(tasks, {})
+}
+
+function buildClaimer(tasks: readonly AnyTask[], options: { findsIdle?: boolean }) {
   const registry = createTaskRegistry()
   registry.add(...tasks)
   const { manager } = engines.create(tasks)
@@ -51,6 +55,7 @@ function createClaimer(...tasks: AnyTask[]) {
     types: [...registry.definitions().values()].map(limitsOf),
     slots: new Slots(2),
     pollIntervalMs: 60_000,
+    ...options,
     dueTimer,
     permitTimer: createTimer(),
     onCapacityReleased: (taskTypes) => released.push(taskTypes),
@@ -91,6 +96,21 @@ test('the next claim finds old tasks that come while a slow claim is in flight',
   expect(await taken()).toEqual([])
   const late = await manager.createTask(noop, {}, { runAt: old })
   expect(await taken()).toEqual([late.taskId])
+})
+
+test('nothing is due, although a type without a waiting task has no permit for an hour', async () => {
+  const rated = createTaskRegistry().task('rated', { rateLimit: { max: 1, perSeconds: 3_600 } })(() => {})
+  const { claimer, manager } = buildClaimer([rated], { findsIdle: true })
+  const claim = async () => {
+    const { tasks, isIdle } = await claimer.claim(2)
+    return { claimed: tasks.length, isIdle }
+  }
+  await manager.createTask(rated)
+  const all = [await claim(), await claim(), await claim()]
+  expect(all.reduce((sum, { claimed }) => sum + claimed, 0)).toBe(1)
+  expect(all.at(-1)).toEqual({ claimed: 0, isIdle: true })
+  await manager.createTask(rated)
+  expect(await claim()).toEqual({ claimed: 0, isIdle: false })
 })
 
 test('a locked task is claimed again soon, also if its due time meets an open type with a limit', async () => {
