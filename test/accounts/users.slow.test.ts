@@ -139,7 +139,7 @@ describe('a change of a user', () => {
 
   test('of nothing is refused', async () => {
     const refused = await change('id-of-viewer', {})
-    expect(refused.json()).toMatchObject({ status: 400, code: 'INVALID_ARGUMENT' })
+    expect(refused.json()).toMatchObject({ status: 400, code: 'INVALID_REQUEST' })
     expect(refused.body).toContain('something to change: username, password, role or disabled')
   })
 
