@@ -1,3 +1,5 @@
+import { publicPath } from '../http/public-path.ts'
+
 const NAME = 'async_tasks_session'
 
 export interface SessionCookie {
@@ -15,7 +17,7 @@ export interface SessionCookie {
  * @param prefix of the admin routes
  */
 export function sessionCookie(publicUrl: URL | undefined, prefix: string): SessionCookie {
-  const base = publicUrl?.pathname.replace(/\/$/, '') ?? ''
+  const base = publicPath(publicUrl)
   if (publicUrl?.protocol !== 'https:') return { name: NAME, path: `${base}${prefix}`, isSecure: false }
   return base === ''
     ? { name: `__Host-${NAME}`, path: '/', isSecure: true }

@@ -99,8 +99,8 @@ export async function finishSteps(
   return steps.map((_, i) => written.has(i + 1))
 }
 
-// A statement of its own: it is planned in a fifth of the time of the one for many. Without a returning list, a step takes
-// a tenth less than with one.
+// Separate from the statement for many, whose planning takes five times as long. It returns no row, which saves a tenth of
+// the time of a step.
 const finishOne = (fence: string, lock: string) => `insert into ${STEPS}
        (task_id, name, attempt, result, started_at, ended_at)
      select task_id, $4, attempt, $5, ${startedAgo('$6::float8')}, clock_timestamp()

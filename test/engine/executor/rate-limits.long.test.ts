@@ -45,7 +45,7 @@ interface Free {
   runCreated(): Promise<number>
 }
 
-/** In a database of its own, beside the backlog of a type with a rate limit. */
+/** Starts an engine on a new database, in which a type with a rate limit has this backlog. */
 async function startFree(backlog: number, rateLimit: RateLimit): Promise<Free> {
   const database = await createTestDatabase()
   onTestFinished(() => database.drop())

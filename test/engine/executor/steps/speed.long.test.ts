@@ -11,7 +11,7 @@ const STEPS = path.resolve(import.meta.dirname, '../../../bench/steps.ts')
 
 const median = (all: readonly number[]) => all.toSorted((a, b) => a - b)[all.length >> 1] ?? Number.NaN
 
-/** In a process of its own: modules that the test runner transforms are slower than the driver, which it does not. */
+/** In a separate process: the test runner transforms the engine's modules, which makes them slower, but not the driver. */
 async function measureSteps(): Promise<{ stepPerRow: number; stepPerMark: number }[]> {
   const { stdout } = await promisify(execFile)(process.execPath, [STEPS])
   console.log(stdout)
