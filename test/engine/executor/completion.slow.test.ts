@@ -5,6 +5,7 @@ import { withTransaction } from '../../../src/db/client.ts'
 import { createTaskRegistry } from '../../../src/engine/definition/registry.ts'
 import { aborted, createGate, nextEvent } from '../../support/engine.ts'
 import { useEngines } from '../../support/engines.ts'
+import { countHeldUp } from '../../support/held-up.ts'
 
 const engines = useEngines()
 const { task } = createTaskRegistry()
@@ -146,18 +147,11 @@ describe('a run that lost its task', () => {
     const { taskId } = await manager.createTask(write)
     await guarded.opened
     const cancelled = manager.cancelTask(taskId)
-    await expect.poll(() => waitingForLocks()).toBe(1)
+    await expect.poll(() => countHeldUp(engines.database.pool)).toBe(1)
     commit.open()
     expect(await cancelled).toMatchObject({ status: 'cancelled' })
     expect(await businessRows()).toHaveLength(1)
   })
-
-  async function waitingForLocks(): Promise<number> {
-    const { rows } = await engines.database.pool.query(
-      `select count(*)::int as n from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
-    )
-    return rows[0].n
-  }
 })
 
 describe('a transaction that stays open', () => {

@@ -4,7 +4,8 @@ import { createPool, endPool } from '../../../src/db/client.ts'
 import { createTaskRegistry } from '../../../src/engine/definition/registry.ts'
 import { createGate, nextEvent } from '../../support/engine.ts'
 import { useEngines } from '../../support/engines.ts'
-import { hold, waitingStatements } from './held.ts'
+import { countHeldUp } from '../../support/held-up.ts'
+import { hold } from './held.ts'
 
 const engines = useEngines()
 /** Of the host's own, so that what it holds takes no connection of the engine's. */
@@ -35,7 +36,7 @@ describe('a row that the host holds for update', () => {
     expect((await manager.bulk({ action: 'retry', taskIds })).results).toEqual([busy, ...rest])
     await manager.bulk({ action: 'cancel', taskIds: taskIds.slice(1) })
     expect((await manager.bulk({ action: 'delete', taskIds })).results).toEqual([busy, ...rest])
-    expect(await waitingStatements(host)).toBe(0)
+    expect(await countHeldUp(host)).toBe(0)
     await release()
     expect(await manager.getTask(first)).toMatchObject({ status: 'cancelled' })
     expect((await manager.listLogs(first)).total).toBe(0)

@@ -14,10 +14,3 @@ export async function hold(
     client.release()
   }
 }
-
-export async function waitingStatements(host: pg.Pool): Promise<number> {
-  const { rows } = await host.query(
-    `select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
-  )
-  return rows.length
-}

@@ -6,8 +6,9 @@ import type { TaskContext } from '../../../src/engine/definition/context.ts'
 import { createTaskRegistry } from '../../../src/engine/definition/registry.ts'
 import { aborted, createEngine, createGate, nextEvent } from '../../support/engine.ts'
 import { useEngines } from '../../support/engines.ts'
+import { countHeldUp } from '../../support/held-up.ts'
 import { slowPool } from '../../support/slow-pool.ts'
-import { hold, waitingStatements } from './held.ts'
+import { hold } from './held.ts'
 
 const engines = useEngines()
 /** Of the host's own, so that what it holds takes no connection of the engine's. */
@@ -176,9 +177,9 @@ describe('the cancel of a task that a transaction holds', () => {
     await held.opened
     const clicks = Promise.allSettled(Array.from({ length: 30 }, () => manager.cancelTask(taskId)))
     await manager.listTasks()
-    expect(await waitingStatements(host)).toBeLessThanOrEqual(1)
+    expect(await countHeldUp(host)).toBeLessThanOrEqual(1)
     for (const click of await clicks) expect(click).toMatchObject({ reason: { code: 'CANCEL_PENDING' } })
-    expect(await waitingStatements(host)).toBe(0)
+    expect(await countHeldUp(host)).toBe(0)
     finish.open()
     expect(await manager.waitFor(taskId)).toMatchObject({ status: 'cancelled' })
   })

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { createTaskRegistry } from '../../../src/engine/definition/registry.ts'
+import { countHeldUp } from '../../support/held-up.ts'
 import { inStatus, insertSteps, useTaskTables } from '../../support/task-rows.ts'
 
 const tables = useTaskTables()
@@ -173,12 +174,7 @@ test.each([
             )
           : client.query('select from async_tasks where unique_key = $1 for update', [first]))
         const made = manager.createTasks(items)
-        const waiting = async () =>
-          (
-            await tables.pool.query(`select from pg_stat_activity
-           where datname = current_database() and wait_event_type = 'Lock'`)
-          ).rowCount
-        await expect.poll(waiting, { interval: 5 }).toBe(1)
+        await expect.poll(() => countHeldUp(tables.pool), { interval: 5 }).toBe(1)
         // The second key is free meanwhile.
         await client.query(`set local lock_timeout = '100ms'`)
         await (round === 'created'

@@ -1,6 +1,7 @@
 import { expect } from 'vitest'
 import type { TaskStatus } from '../../../src/engine/definition/lifecycle.ts'
 import type { TaskManager } from '../../../src/engine/manager/manager.ts'
+import { countHeldUp } from '../../support/held-up.ts'
 import { inStatus, type StoredTables, type TaskTables, useTaskTables } from '../../support/task-rows.ts'
 
 export const FINISHED = ['completed', 'failed', 'cancelled'] as const
@@ -55,14 +56,7 @@ export function useSteeredTasks(): SteeredTasks {
         await client.query('begin')
         await client.query('delete from async_tasks where task_id = $1', [taskId])
         const called = call()
-        await expect
-          .poll(async () => {
-            const { rows } = await tables.pool.query(
-              `select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
-            )
-            return rows.length
-          })
-          .toBe(1)
+        await expect.poll(() => countHeldUp(tables.pool)).toBe(1)
         await client.query('commit')
         await called
       } finally {

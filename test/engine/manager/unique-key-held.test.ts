@@ -5,6 +5,7 @@ import { createTaskRegistry } from '../../../src/engine/definition/registry.ts'
 import { taskSettings } from '../../../src/engine/definition/settings.ts'
 import { TaskManager } from '../../../src/engine/manager/manager.ts'
 import { TaskEvents } from '../../../src/engine/runtime/events.ts'
+import { countHeldUp } from '../../support/held-up.ts'
 import { rememberTypes } from '../../support/remember-types.ts'
 import { inStatus, useTaskTables } from '../../support/task-rows.ts'
 
@@ -28,14 +29,7 @@ async function openTransaction(): Promise<pg.PoolClient> {
 
 /** Resolves when as many connections as `count` wait for somebody's transaction. */
 async function waitingBackends(count: number): Promise<void> {
-  const look = async () =>
-    (
-      await tables.pool.query<{ count: number }>(
-        `select count(*)::int as count from pg_stat_activity
-          where datname = current_database() and wait_event_type = 'Lock'`,
-      )
-    ).rows[0]?.count
-  await expect.poll(look, { interval: 10 }).toBe(count)
+  await expect.poll(() => countHeldUp(tables.pool), { interval: 10 }).toBe(count)
 }
 
 describe('while another transaction has the key', () => {

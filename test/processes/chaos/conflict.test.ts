@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect, test, vi } from 'vitest'
+import { countHeldUp } from '../../support/held-up.ts'
 import { useArena } from './arena.ts'
 import { between, expectWithin, LONG } from './seed.ts'
 import { monotonicMs } from './worker-messages.ts'
@@ -45,17 +46,11 @@ test('a row lock on the completing row delays that one task, and no other', asyn
   const others = await current.create(20, 'work', () => ({ ms: 1 }))
   await expect.poll(() => current.statuses()).toEqual({ running: 1, completed: 20 })
   // The completion is tried again and again, and never leaves more than one backend waiting for the lock.
-  const waiting = async () =>
-    (
-      await current.query(
-        `select pid from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
-      )
-    ).length
   const meetings: number[] = []
   await expect
     .poll(
       async () => {
-        meetings.push(await waiting())
+        meetings.push(await countHeldUp(current.database.pool))
         return meetings.filter((met, i) => met > 0 && meetings[i - 1] === 0).length
       },
       { interval: 100 },

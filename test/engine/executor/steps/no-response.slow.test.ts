@@ -7,6 +7,7 @@ import { createTaskRegistry } from '../../../../src/engine/definition/registry.t
 import { createGate } from '../../../support/engine.ts'
 import { useEngines } from '../../../support/engines.ts'
 import { type FaultProxy, startFaultProxy } from '../../../support/fault-proxy.ts'
+import { countHeldUp } from '../../../support/held-up.ts'
 
 const engines = useEngines()
 const SOON = { retryBaseMs: 0, pollIntervalMs: 20 }
@@ -114,7 +115,7 @@ describe('a step with tx inside a transaction of its handler that holds the task
       await guarded.opened
       const read = (tx: pg.PoolClient) => tx.query(`select current_setting('lock_timeout') as limit`)
       const step = ctx.step('pay', read, { tx: pool })
-      await expect.poll(countWaiting).toBe(1)
+      await expect.poll(() => countHeldUp(pool)).toBe(1)
       waiting.open()
       await other
       return (await step).rows
@@ -124,9 +125,3 @@ describe('a step with tx inside a transaction of its handler that holds the task
     expect(await manager.waitFor(taskId)).toMatchObject({ status: 'completed', result: [{ limit: '0' }] })
   })
 })
-
-async function countWaiting(): Promise<number> {
-  const text = `select count(*)::int as count from pg_stat_activity
-                 where datname = current_database() and wait_event_type = 'Lock'`
-  return (await engines.database.pool.query<{ count: number }>(text)).rows[0]?.count ?? 0
-}
