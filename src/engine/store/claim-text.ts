@@ -29,7 +29,7 @@ const NEXT_ATTEMPT = `least(t.attempt, ${LAST_ATTEMPT - 1}) + 1`
 const LOCKED_TYPES = `locked_types as materialized (
      select locked.task_type
        from (select task_type, claims from ${TYPES}
-              where task_type = any($8::text[])
+              where task_type = any((select $8::text[])::text[])
               order by task_type
                 for update skip locked) locked
        join ${TYPES} seen on seen.task_type = locked.task_type and seen.claims = locked.claims
@@ -37,7 +37,7 @@ const LOCKED_TYPES = `locked_types as materialized (
 
 const VERSION_RAISED = `, version_raised as (
      update ${TYPES} set claims = claims + 1
-      where task_type in (select "taskType" from claimed) and task_type = any($6::text[])
+      where task_type in (select "taskType" from claimed) and task_type = any((select $6::text[])::text[])
    )`
 
 /** Null: its start does not count. */
@@ -62,6 +62,9 @@ const CLAIMED = `t.id, t.task_id as "taskId", t.task_type as "taskType", t.attem
 /** Types with a limit over all processes: there are none, the claim reports which have due tasks, or it claims them. */
 export type Limited = 'absent' | 'reported' | 'claimed'
 
+/** No claimed type has a rate limit, some have, or some have one by key. Starts of such types are recorded. */
+export type Rates = 'absent' | 'by type' | 'by key'
+
 /** A scalar, so that it stays a probe per type instead of a join. */
 const NOT_PAUSED = (type: string) =>
   `(select true from ${TYPES} p where p.task_type = ${type} and p.paused_at is not null) is null`
@@ -84,21 +87,21 @@ const CROWDED = `array(select u.task_type from unnest((select $9::text[])) as u 
                              where status = 'pending' and task_type = u.task_type and run_at <= now()
                              ${ORDER} offset ${WINDOW} limit 1))`
 
-/**
- * Of a key of a type: true if more tasks are due than this claim takes, otherwise null. Tasks without a key are searched
- * for within the window: no index by key has them. Not as `exists`, which the planner may replace by a hash of all due
- * tasks.
- */
-const KEY_IS_DUE = `case when all_keys.key = ''
-                                 then (select true from (select rate_key from ${TASKS}
-                                                          where status = 'pending' and task_type = u.task_type and run_at <= now()
-                                                            and ${NOT_EXPIRED}
-                                                          ${ORDER} limit ${WINDOW}) front
-                                        where coalesce(rate_key, '') = '' offset coalesce(made.starts, 0) limit 1)
-                                 else (select true from ${TASKS}
-                                        where status = 'pending' and task_type = u.task_type and rate_key = all_keys.key
-                                          and rate_key <> '' and run_at <= now() and ${NOT_EXPIRED}
-                                        ${ORDER} offset coalesce(made.starts, 0) limit 1) end`
+// Not as `exists`, which the planner may replace by a hash of all due tasks.
+const isDue = (rows: string) =>
+  `(select true from (${rows}) left_over where id <> all(array(select id from claimed)) limit 1)`
+
+/** True if tasks of a key are due that this claim does not take, otherwise null. */
+const KEY_IS_DUE = isDue(`select id from ${TASKS}
+                                       where status = 'pending' and task_type = u.task_type and rate_key = keys.key
+                                         and rate_key <> '' and run_at <= now() and ${NOT_EXPIRED} ${ORDER}`)
+
+/** The same of tasks without a key, which are searched for within the window: no index by key has them. */
+const KEYLESS_IS_DUE = isDue(`select id
+                                        from (select id, rate_key from ${TASKS}
+                                               where status = 'pending' and task_type = u.task_type and run_at <= now()
+                                                 and ${NOT_EXPIRED} ${ORDER} limit ${WINDOW}) front
+                                       where coalesce(rate_key, '') = ''`)
 
 /**
  * Of each type: `at`, when its next permit becomes free, or the first of its keys that has none, in milliseconds of the
@@ -106,15 +109,25 @@ const KEY_IS_DUE = `case when all_keys.key = ''
  * longer counts: one that this claim makes, or one before it. Of the keys, one with a permit has more due tasks: `isLeft`;
  * one without: `isHeld`.
  */
-const NEXT_PERMITS = `(select json_object_agg(u.task_type, (
-                     with recursive ${pendingKeys('rate_key', 'u.task_type')}
+const nextPermits = (rates: Rates) => {
+  const isByKey = 'u.task_type = any((select $12::text[])::text[])'
+  // Only where it is needed: it takes longer to plan than the rest to run.
+  const [keys, allKeys] =
+    rates === 'by key'
+      ? [
+          `with recursive ${pendingKeys('rate_key', 'u.task_type')}`,
+          `select '' as key, case when ${isByKey} then ${KEYLESS_IS_DUE} end as "isDue"
+                              union all
+                             select key, ${KEY_IS_DUE} from keys where key is not null and ${isByKey}`,
+        ]
+      : ['', `select '' as key, false as "isDue"`]
+  return `(select json_object_agg(u.task_type, (
+                     ${keys}
                      select json_build_object(
                               'at', (extract(epoch from min(permit.at)) * 1000)::float8,
-                              'isLeft', coalesce(bool_or(permit.at is null and due.more), false),
-                              'isHeld', coalesce(bool_or(permit.at is not null and due.more), false))
-                       from (select '' as key
-                              union all
-                             select key from keys where key is not null and u.task_type = any($12::text[])) all_keys
+                              'isLeft', coalesce(bool_or(permit.at is null and "isDue"), false),
+                              'isHeld', coalesce(bool_or(permit.at is not null and "isDue"), false))
+                       from (${allKeys}) all_keys
                        left join (select "rateKey", count(*)::int as starts from claimed
                                    where "taskType" = u.task_type group by "rateKey") made on made."rateKey" = all_keys.key
                        left join lateral (
@@ -124,10 +137,10 @@ const NEXT_PERMITS = `(select json_object_agg(u.task_type, (
                          offset greatest(0, u.max - 1 - coalesce(made.starts, 0)) limit 1) nth on true
                       cross join lateral (
                          select case when made.starts >= u.max then clock_timestamp() else nth.started_at end
-                                  + u.window_ms * interval '1 millisecond' as at) permit
-                      cross join lateral (select u.task_type = any($12::text[]) and ${KEY_IS_DUE} as more) due))
+                                  + u.window_ms * interval '1 millisecond' as at) permit))
                      from unnest((select $3::text[]), (select $10::int[]), (select $11::float8[])) as u (task_type, max, window_ms)
                     where u.max is not null and u.task_type in (select task_type from locked_types))`
+}
 
 /** After a claim that took nothing: whether tasks are due that it could have taken, such as locked ones. */
 const dueIsLeft = (
@@ -143,8 +156,8 @@ const dueIsLeft = (
 export interface ClaimOptions {
   /** Also reads, where nothing was claimed, whether tasks are due all the same. Default false. */
   readonly findsDueLeft?: boolean | undefined
-  /** Some types have a rate limit: their starts are recorded. Default false. */
-  readonly isRated?: boolean | undefined
+  /** Default 'absent'. */
+  readonly rates?: Rates | undefined
   /** Also reads the trace context of each claimed task. Default false. */
   readonly isTraced?: boolean | undefined
 }
@@ -152,9 +165,10 @@ export interface ClaimOptions {
 export function claimText(
   branches: readonly string[],
   limited: Limited,
-  { findsDueLeft = false, isRated = false, isTraced = false }: ClaimOptions = {},
+  { findsDueLeft = false, rates = 'absent', isTraced = false }: ClaimOptions = {},
 ): string {
   const merged = branches.length > 0 ? branches.join('\n             union all ') : NO_BRANCH
+  const isRated = rates !== 'absent'
   const key = `,
             concurrency_key = case when t.task_type = any($6::text[]) then coalesce(t.concurrency_key, '')
                                    else t.concurrency_key end`
@@ -172,7 +186,7 @@ export function claimText(
      from (select extract(epoch from now())::float8 * 1000 as at, ${limited === 'absent' ? 'null' : WAITING} as waiting,
                   ${limited === 'claimed' ? 'array(select task_type from locked_types)' : 'null'} as "lockedTypes",
                   ${limited === 'claimed' ? `case when ${IS_NOT_FULL} then ${CROWDED} end` : 'null'} as "crowded",
-                  ${isRated ? NEXT_PERMITS : 'null'} as "nextPermits",
+                  ${isRated ? nextPermits(rates) : 'null'} as "nextPermits",
                   case when ${IS_NOT_FULL}
                        then ${nextDueOf('unnest((select $3::text[])) as u (task_type)')} end as "nextDueAt",
                   ${findsDueLeft ? `not exists (select from claimed) and ${dueIsLeft(limited)}` : 'null'} as "isDueLeft") claim
