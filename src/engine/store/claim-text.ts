@@ -1,5 +1,6 @@
 import { LAST_ATTEMPT } from '../definition/lifecycle.ts'
 import { countsFor, lockRow, NOT_EXPIRED, ORDER, pendingKeys, WINDOW } from './claim-branches.ts'
+import type { Rates } from './rates.ts'
 import { PARAMS, STARTS, TASKS, TYPES } from './tables.ts'
 
 /**
@@ -61,9 +62,6 @@ const CLAIMED = `t.id, t.task_id as "taskId", t.task_type as "taskType", t.attem
 
 /** Types with a limit over all processes: there are none, the claim reports which have due tasks, or it claims them. */
 export type Limited = 'absent' | 'reported' | 'claimed'
-
-/** No claimed type has a rate limit, some have, or some have one by key. Starts of such types are recorded. */
-export type Rates = 'absent' | 'by type' | 'by key'
 
 /** A scalar, so that it stays a probe per type instead of a join. */
 const NOT_PAUSED = (type: string) =>
@@ -156,7 +154,7 @@ const dueIsLeft = (
 export interface ClaimOptions {
   /** Also reads, where nothing was claimed, whether tasks are due all the same. Default false. */
   readonly findsDueLeft?: boolean | undefined
-  /** Default 'absent'. */
+  /** Starts of types with one are recorded. Default 'absent'. */
   readonly rates?: Rates | undefined
   /** Also reads the trace context of each claimed task. Default false. */
   readonly isTraced?: boolean | undefined

@@ -1,9 +1,9 @@
 import { type Database, execute, type Statement, statement } from '../../db/database.ts'
 import { isGloballyLimited, type TypeLimits } from '../definition/limits.ts'
 import { branch, hasTwoKeys, hasWindow, hoppingBranch } from './claim-branches.ts'
-import { type ClaimOptions, claimText, type Limited, type Rates } from './claim-text.ts'
+import { type ClaimOptions, claimText, type Limited } from './claim-text.ts'
 import { LimitedTypesMemory } from './limited-types-memory.ts'
-import { type RatedType, ratedTypes } from './rates.ts'
+import { type RatedType, ratedTypes, ratesOf } from './rates.ts'
 import { compareIds } from './rows.ts'
 import { TYPES } from './tables.ts'
 
@@ -227,7 +227,7 @@ export class Claims implements TypeClaims {
       claimText(branches, limited, {
         ...this.#options,
         findsDueLeft,
-        rates: limited === 'claimed' ? this.#rates() : 'absent',
+        rates: limited === 'claimed' ? ratesOf(this.#rated) : 'absent',
       }),
     )
   }
@@ -240,7 +240,7 @@ export class Claims implements TypeClaims {
   ): Promise<{ result: LimitedClaimResult; crowded: readonly string[] | undefined }> {
     this.#limitedStatement ??= this.#statement('claim_limited', 'claimed', branch)
     this.#hopping ??= this.#statement('claim_keys', 'claimed', hoppingBranch)
-    const values = [...this.#values(request), this.#globals, [...open], this.#windowed, ...this.#rateValues()]
+    const values = [...this.#values(request), this.#globals, [...open], this.#windowed, ...this.#rates()]
     const rows = await execute<ClaimRow>(this.#db, hops ? this.#hopping : this.#limitedStatement, values)
     const { lockedTypes, nextPermits, crowded } = claimOf(rows)
     const locked = lockedTypes ?? []
@@ -252,13 +252,8 @@ export class Claims implements TypeClaims {
     return { result, crowded: crowded ?? undefined }
   }
 
-  #rates(): Rates {
-    if (this.#rated.length === 0) return 'absent'
-    return this.#rated.some(({ rate }) => rate.keyed) ? 'by key' : 'by type'
-  }
-
   /** Null: the type has no rate limit. */
-  #rateValues(): unknown[] {
+  #rates(): unknown[] {
     if (this.#rated.length === 0) return []
     return [
       this.#types.map(({ rate }) => rate?.max ?? null),

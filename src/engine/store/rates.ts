@@ -13,6 +13,14 @@ export function ratedTypes(types: readonly TypeLimits[]): RatedType[] {
   return types.flatMap(({ taskType, rate }) => (rate ? [{ taskType, rate }] : []))
 }
 
+/** No type has a rate limit, some have, or some have one by key. */
+export type Rates = 'absent' | 'by type' | 'by key'
+
+export function ratesOf(rated: readonly RatedType[]): Rates {
+  if (rated.length === 0) return 'absent'
+  return rated.some(({ rate }) => rate.keyed) ? 'by key' : 'by type'
+}
+
 // $1: type, $2: starts, $3: for so many milliseconds each, $4: by key. The permit of a key returns when its start number
 // $2, counted back from the last one, no longer counts. Tasks without a key have the key ''.
 const NEXT_PERMIT = statement(
