@@ -15,15 +15,13 @@ import {
   chooseInsertion,
   column,
   INSERTION_PARAMETERS,
-  type InsertedRow,
   insertionsOf,
   insertValues,
   type NewTask,
-  toRows,
   unlessBusy,
 } from './insert.ts'
 import { mayReplace, type ReplacedRow, replaceHolders } from './replace.ts'
-import { DETAIL_COLUMNS, type DetailRow, parseDetailRow, type TaskRow } from './rows.ts'
+import { DETAIL_COLUMNS, type DetailRow, parseDetailRow, pendingRow, type TaskRow } from './rows.ts'
 import { TASKS } from './tables.ts'
 
 /** Creates of tasks with unique keys. */
@@ -44,6 +42,12 @@ const HOLDERS = statement(
      from ${TASKS} t cross join lateral (select ${DETAIL_COLUMNS}) as holder
     where t.unique_key = any(${column(1, 'text')}) and t.status in ('pending', 'running')`,
 )
+
+interface CreatedRow {
+  readonly taskId: string
+  readonly createdAt: number
+  readonly runAt: number
+}
 
 export interface Insertion {
   readonly created: ReadonlyMap<string, TaskRow>
@@ -172,9 +176,15 @@ async function insertFree(
 ): Promise<Map<string, TaskRow>> {
   // All processes lock keys in the same order, so none deadlock.
   const sorted = tasks.toSorted((a, b) => compare(a.uniqueKey ?? '', b.uniqueKey ?? ''))
+  const byId = new Map(tasks.map((task) => [task.taskId, task]))
   const { sent, more } = chooseInsertion(INSERT_UNIQUE, sorted)
   const rows = await run(sent, [...insertValues(sorted), payload, lockTimeout, ...more])
-  return toRows(tasks, rows as InsertedRow[])
+  return new Map(
+    (rows as CreatedRow[]).flatMap(({ taskId, createdAt, runAt }) => {
+      const task = byId.get(taskId)
+      return task ? [[taskId, pendingRow(task, new Date(Number(createdAt)), new Date(Number(runAt)))]] : []
+    }),
+  )
 }
 
 async function findHolders(
