@@ -1,4 +1,6 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { createPool, endPool } from '../../../src/db/client.ts'
+import { createDatabase } from '../../../src/db/database.ts'
 import type { TypeLimits } from '../../../src/engine/definition/limits.ts'
 import { Claims } from '../../../src/engine/store/claim.ts'
 import { captureStatements, type PlanNode } from '../../support/plans.ts'
@@ -24,15 +26,19 @@ const TYPES: [what: string, limits: TypeLimits][] = [
   ['a rate by key', { ...NO_LIMITS, taskType: 'limited', rate: { ...RATE, keyed: true } }],
 ]
 
+async function insertDue(count: number, prefix = 'task_l'): Promise<void> {
+  await tables.pool.query(
+    `insert into async_tasks (task_id, task_type, rate_key, concurrency_key)
+     select $2 || n, 'limited', 'k' || n % 50, 'k' || n % 50 from generate_series(1, $1::int) n`,
+    [count, prefix],
+  )
+  await tables.pool.query('vacuum analyze async_tasks')
+}
+
 describe.each(TYPES)('a claim of a type with %s', (_what, limits) => {
   // The fewer tasks are due, the likelier the planner takes a sort of all for cheaper.
   test.each([1_000, 20_000, 100_000])('reads no more than it needs of %i due tasks', async (due) => {
-    await tables.pool.query(
-      `insert into async_tasks (task_id, task_type, rate_key, concurrency_key)
-       select 'task_l' || n, 'limited', 'k' || n % 50, 'k' || n % 50 from generate_series(1, $1::int) n`,
-      [due],
-    )
-    await tables.pool.query('vacuum analyze async_tasks')
+    await insertDue(due)
     const { db } = tables.createManager()
     const claims = new Claims(db, SOME_EXECUTOR, [limits, { ...NO_LIMITS, taskType: 'type0' }])
     const request = { limit: 500, capacity: [null, null], since: [null, null] }
@@ -44,5 +50,24 @@ describe.each(TYPES)('a claim of a type with %s', (_what, limits) => {
     for (const statement of statements) {
       for (const kind of KINDS) expect(readsOfAll(await explainOne(statement, kind)), kind).toEqual([])
     }
+  })
+
+  test('is soon planned no more after a backlog has grown: planning takes longer than the claim', async () => {
+    await insertDue(1_000)
+    const pool = createPool({ connectionString: tables.database.directUrl, max: 1 })
+    onTestFinished(() => endPool(pool, 5_000))
+    const db = createDatabase(pool, { prepared: true, schema: tables.database.schema })
+    const claims = new Claims(db, SOME_EXECUTOR, [limits, { ...NO_LIMITS, taskType: 'type0' }])
+    const request = { limit: 20, capacity: [null, null], since: [null, null] }
+    for (let i = 0; i < 200; i += 1) {
+      if (i === 5) await insertDue(20_000, 'task_m')
+      await claims.claimLimited(request, new Set(['limited']))
+    }
+    const { rows } = await pool.query<{ anew: number; prepared: number }>(
+      `select sum(custom_plans)::int as anew, sum(generic_plans)::int as prepared from pg_prepared_statements
+        where name ~ '^tasks_claim_(limited|keys)'`,
+    )
+    const { anew = 0, prepared = 0 } = rows[0] ?? {}
+    expect(prepared).toBeGreaterThan(anew)
   })
 })
