@@ -79,8 +79,8 @@ export const nextDueOf = (types: string) => `(select (extract(epoch from min(nex
 const IS_NOT_FULL = '(select count(*) from claimed) < (select $2::int)'
 
 /** Types with more due tasks than the window of keys shows. */
-const CROWDED = `array(select u.task_type from unnest((select $9::text[])) as u (task_type)
-                     where u.task_type in (select task_type from locked_types)
+const CROWDED = `array(select u.task_type from locked_types u
+                     where u.task_type = any((select $9::text[])::text[])
                        and (select true from ${TASKS}
                              where status = 'pending' and task_type = u.task_type and run_at <= now()
                              ${ORDER} offset ${WINDOW} limit 1))`
