@@ -217,7 +217,7 @@ export async function warmUpInsert(db: Database): Promise<void> {
 function rowsOfAll(tasks: readonly NewTask[], [row]: readonly InsertedRow[]): Map<string, TaskRow> {
   const [inserted, createdAt] = [Number(row?.inserted ?? 0), Number(row?.createdAt)]
   // A host's trigger may skip rows.
-  if (inserted !== tasks.length) throw new Error(`of ${tasks.length} tasks, ${inserted} were inserted`)
+  if (inserted !== tasks.length) throw new Error(`the database inserted ${inserted} of ${tasks.length} tasks`)
   const dueAt = ({ runAt, delayMs }: NewTask) => new Date(runAt ?? createdAt + delayMs)
   return new Map(tasks.map((task) => [task.taskId, pendingRow(task, new Date(createdAt), dueAt(task))]))
 }

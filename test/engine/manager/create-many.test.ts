@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { sendReport, useCreatedTasks } from './created-tasks.ts'
 
 const { tables, createManager } = useCreatedTasks()
@@ -18,6 +18,29 @@ describe('createTasks', () => {
     const { tasks } = await tables.read()
     expect(tasks.map((row) => row.task_id)).toEqual(created.map(({ taskId }) => taskId))
     expect(new Set(tasks.map((row) => row.created_at)).size).toBe(1)
+  })
+
+  test('returns when each was created and is due, as the database has it', async () => {
+    const manager = createManager()
+    const at = new Date(Date.now() + 60_000)
+    const due = [{}, { delayMs: 1 }, { delayMs: 86_400_000 }, { runAt: at }, { runAt: new Date(0) }]
+    const created = await manager.createTasks(due.map((options) => ({ task: 'elsewhere', ...options })))
+    expect(created[3]?.runAt).toEqual(at)
+    for (const { taskId, createdAt, runAt } of created) {
+      expect(await manager.getTask(taskId)).toMatchObject({ createdAt, runAt })
+    }
+  })
+
+  test("fails if a host's trigger has skipped some", async () => {
+    await tables.pool.query(`
+      create function skip_one() returns trigger language plpgsql as $$
+        begin return case when new.priority = 9 then null else new end; end $$;
+      create trigger skip_one before insert on async_tasks for each row execute function skip_one()`)
+    onTestFinished(async () => {
+      await tables.pool.query('drop function skip_one cascade')
+    })
+    const items = [8, 9].map((priority) => ({ task: 'elsewhere', priority }))
+    await expect(createManager().createTasks(items)).rejects.toThrow('the database inserted 1 of 2 tasks')
   })
 
   test('creates all or none when an item is refused', async () => {
