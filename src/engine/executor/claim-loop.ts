@@ -59,6 +59,7 @@ export class ClaimLoop {
       const limit = Math.min(slots.free, MAX_BATCH)
       const { tasks, next, isIdle } = await this.#claim(limit)
       passed()
+      if (next === 'now') await slots.fill(signal)
       if (next === 'now' && slots.free > 0) continue
       // Another claim may have locked the row that woke this one without claiming it.
       const mayBeHidden = woken && claimer.mayHideRows && limit > 0 && tasks.length < limit
@@ -135,6 +136,7 @@ export class ClaimLoop {
   /** Frees the slot before the write, unless others would take a limited type's slot or a log must be throttled. */
   #onReturned(attempt: Attempt): void {
     const { claimer, slots } = this.#parts
+    slots.noteReturned(attempt)
     if (attempt.isSilent && !claimer.freesPermit(attempt.task.taskType)) slots.vacate(attempt)
   }
 
