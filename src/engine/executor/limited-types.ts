@@ -1,16 +1,17 @@
 import { isGloballyLimited, limitsRunning, type TypeLimits } from '../definition/limits.ts'
 import type { LimitedClaimResult } from '../store/claim.ts'
+import { ratedTypes } from '../store/rates.ts'
 
 /**
  * A type stays closed this many times as long as its claim took, if tasks of other types came first or all keys with due
- * tasks lack a permit. So such claims, which lock and count, take about a fortieth of the time.
+ * tasks lack a permit. So such claims, which lock and count, take about a hundredth of the time.
  */
-const CLOSED_PER_CLAIM = 40
+const CLOSED_PER_CLAIM = 100
 
 /** After a claim that stalled, a new key does not wait for long. */
 const MAX_CLOSED_MS = 1_000
 
-/** While tasks of other types come, one claim serves the permits of many keys, late by at most this share of the window. */
+/** While tasks of other types come, one claim serves many permits, late by at most this share of the window. */
 const MAX_LATE_SHARE = 0.02
 
 /** A timer may fire this early. */
@@ -49,8 +50,10 @@ export class LimitedTypes {
   readonly #freedByEnds: ReadonlySet<string>
   /** When the next permit of their rate returns, by the database's clock. Other keys of a type may have permits. */
   readonly #permitAt = new Map<string, { readonly at: number; readonly keyed: boolean }>()
-  /** Those whose starts count by key, with the window of their rate. */
-  readonly #keyed: ReadonlyMap<string, { readonly windowMs: number }>
+  /** Those whose starts count by key. */
+  readonly #keyed: ReadonlySet<string>
+  /** Of their rate. */
+  readonly #windowMs: ReadonlyMap<string, number>
   readonly #pollIntervalMs: number
   readonly #claimAfter: (ms: number) => void
   readonly #open = new Set<string>()
@@ -65,7 +68,9 @@ export class LimitedTypes {
   constructor(types: readonly TypeLimits[], pollIntervalMs: number, claimAfter: (ms: number) => void) {
     this.#limited = new Set(types.filter(isGloballyLimited).map(({ taskType }) => taskType))
     this.#freedByEnds = new Set(types.filter(limitsRunning).map(({ taskType }) => taskType))
-    this.#keyed = new Map(types.flatMap(({ taskType, rate }) => (rate?.keyed ? [[taskType, rate]] : [])))
+    const rated = ratedTypes(types)
+    this.#keyed = new Set(rated.flatMap(({ taskType, rate }) => (rate.keyed ? [taskType] : [])))
+    this.#windowMs = new Map(rated.map(({ taskType, rate }) => [taskType, rate.windowMs]))
     this.#pollIntervalMs = pollIntervalMs
     this.#claimAfter = claimAfter
   }
@@ -199,11 +204,11 @@ export class LimitedTypes {
         this.#permitAt.delete(taskType)
         continue
       }
-      const rate = this.#keyed.get(taskType)
-      const isShared = rate && tasks.some((task) => task.taskType !== taskType)
-      const lateMs = isShared ? Math.min(closedAfter(tookMs), MAX_LATE_SHARE * rate.windowMs) : 0
+      const isShared = tasks.some((task) => task.taskType !== taskType)
+      const windowMs = this.#windowMs.get(taskType) ?? 0
+      const lateMs = isShared ? Math.min(closedAfter(tookMs), MAX_LATE_SHARE * windowMs) : 0
       const at = lateMs > 0 ? Math.max(next.at, result.at + tookMs + lateMs) : next.at
-      this.#permitAt.set(taskType, { at, keyed: rate !== undefined })
+      this.#permitAt.set(taskType, { at, keyed: this.#keyed.has(taskType) })
     }
   }
 

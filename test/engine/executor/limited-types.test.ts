@@ -32,7 +32,7 @@ test('a planned claim finds the type open, even if its timer fires a part of a m
 test('a type that was closed because others came first is claimed without a wake-up', () => {
   const { types, planned } = afterClaim({ mayHaveLeft: true, tookMs: 3 }, { ...held, isLeft: true })
   expect(types.closed()).toEqual(['keyed'])
-  expect(planned).toEqual([120])
+  expect(planned).toEqual([300])
 })
 
 test('keys without a permit that have no due tasks close no type to new tasks', () => {
