@@ -13,11 +13,15 @@ const engines = useEngines()
 const LONG = { timeout: 240_000 }
 const ROUNDS = 11
 const BACKLOG = 20_000
-/** Finished tasks: beside an almost empty table, any 20,000 rows more are felt. */
-const HISTORY = 200_000
+/** Beside almost empty tables, any 20,000 rows more are felt: indexes become a level deeper. */
+const HISTORY = { finished: 200_000, scheduled: 50_000 }
 const TASKS = 11_000
-/** Not measured: connections make their plans anew after a vacuum. */
+/** Not measured. */
 const FIRST = 1_000
+/** More are not created ahead, so that each task costs one create. */
+const MOST_UNFINISHED = 200
+/** As often as autovacuum would, roughly: connections make all plans anew after it. */
+const ROUNDS_PER_VACUUM = 3
 
 interface RateLimit {
   readonly max: number
@@ -47,11 +51,18 @@ interface Cost {
   readonly statements: number
 }
 
+interface Round {
+  /** Once the tasks have been measured. */
+  readonly cost: Promise<Cost>
+  /** Waits until the other tasks have ended, too. */
+  end(): Promise<void>
+}
+
 interface Free {
   /** Of tasks of a type without limits that have waited. */
-  drain(): Promise<Cost>
+  drain(): Promise<Round>
   /** The same while they are created. */
-  runCreated(): Promise<Cost>
+  runCreated(): Promise<Round>
 }
 
 /** Starts an engine on a database with history, in which a type with a rate limit has this backlog. */
@@ -59,17 +70,25 @@ async function startFree(backlog: number, rateLimit: RateLimit): Promise<Free> {
   const database = await createTestDatabase()
   onTestFinished(() => database.drop())
   const { pool } = database
-  await fillHistory(pool, { finished: HISTORY, scheduled: 0 })
-  // Each round begins with a vacuum.
+  await fillHistory(pool, HISTORY)
+  await pool.query(
+    `insert into async_task_params (task_id, key, value) select task_id, 'key', 'k1' from async_tasks`,
+  )
+  await pool.query('vacuum analyze async_task_params')
   await pool.query('alter table async_tasks set (autovacuum_enabled = false)')
+  let rounds = 0
+  const vacuum = async () => {
+    if (rounds % ROUNDS_PER_VACUUM === 0) await pool.query('vacuum analyze async_tasks')
+    rounds += 1
+  }
   let statements = 0
   const counted = slowPool(pool, (_query, send) => {
     statements += 1
     return send()
   })
   const { task } = createTaskRegistry()
-  const rated = task('rated', { rateLimit })(() => {})
   const free = task('free')(() => {})
+  const rated = task('rated', { rateLimit })(() => {})
   const { manager, executor, events } = createEngine(
     { ...database, pool: counted },
     [rated, free],
@@ -106,22 +125,37 @@ async function startFree(backlog: number, rateLimit: RateLimit): Promise<Free> {
   const drain = async () => {
     await manager.pauseTaskType('free')
     for (let from = 0; from < TASKS; from += 1_000) await manager.createTasks(items(1_000, free))
-    await pool.query('vacuum analyze async_tasks')
-    const [cost] = await Promise.all([measure(), manager.resumeTaskType('free')])
-    await expect.poll(hasEnded).toBe(true)
-    return cost
+    await vacuum()
+    const cost = measure()
+    await manager.resumeTaskType('free')
+    return { cost, end: () => expect.poll(hasEnded).toBe(true) }
   }
   const runCreated = async () => {
-    await pool.query('vacuum analyze async_tasks')
+    await vacuum()
+    const cost = measure()
     let isOver = false
+    let unfinished = 0
+    let ended = createGate()
+    const count = ({ taskType }: { taskType: string }) => {
+      if (taskType === 'free') unfinished -= 1
+      ended.open()
+      ended = createGate()
+    }
+    events.on('ended', count)
     const creators = Array.from({ length: 20 }, async () => {
-      while (!isOver) await manager.createTask(free, {})
+      while (!isOver) {
+        while (unfinished >= MOST_UNFINISHED) await ended.opened
+        unfinished += 1
+        await manager.createTask(free, {})
+      }
     })
-    const cost = await measure()
-    isOver = true
-    await Promise.all(creators)
-    await expect.poll(hasEnded).toBe(true)
-    return cost
+    const end = async () => {
+      isOver = true
+      await Promise.all(creators)
+      await expect.poll(hasEnded).toBe(true)
+      events.off('ended', count)
+    }
+    return { cost, end }
   }
   const hasEnded = async () =>
     (await manager.listTasks({ taskType: 'free', status: ['pending', 'running'] })).total === 0
@@ -133,20 +167,31 @@ async function sessionCpu(pool: pg.Pool): Promise<Map<number, number>> {
   const { rows } = await pool.query<{ pid: number }>(
     'select pid from pg_stat_activity where datname = current_database()',
   )
-  return new Map(
-    rows.map(({ pid }) => [
-      pid,
-      Number(readFileSync(`/proc/${pid}/schedstat`, 'utf8').split(' ')[0]) / 1_000,
-    ]),
-  )
+  return new Map(rows.flatMap(({ pid }) => cpuOf(pid)))
+}
+
+/** None if the session has ended. */
+function cpuOf(pid: number): [pid: number, micros: number][] {
+  try {
+    return [[pid, Number(readFileSync(`/proc/${pid}/schedstat`, 'utf8').split(' ')[0]) / 1_000]]
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+    throw error
+  }
 }
 
 /** Two engines do the same at the same time: other load, and the machine's speed, meet both alike. */
-async function compare(without: () => Promise<Cost>, beside: () => Promise<Cost>): Promise<Cost> {
+async function compare(without: () => Promise<Round>, beside: () => Promise<Round>): Promise<Cost> {
+  const both = async (): Promise<[without: Cost, beside: Cost]> => {
+    const [one, other] = await Promise.all([without(), beside()])
+    const costs = await Promise.all([one.cost, other.cost])
+    await Promise.all([one.end(), other.end()])
+    return costs
+  }
   // The first round makes plans.
-  await Promise.all([without(), beside()])
+  await both()
   const pairs: [without: Cost, beside: Cost][] = []
-  while (pairs.length < ROUNDS) pairs.push(await Promise.all([without(), beside()]))
+  while (pairs.length < ROUNDS) pairs.push(await both())
   const ratio = (of: keyof Cost) => median(pairs.map(([one, other]) => other[of] / one[of]))
   const ratios = { seconds: ratio('seconds'), cpu: ratio('cpu'), statements: ratio('statements') }
   const shown = (of: keyof Cost, digits: number) =>
