@@ -15,6 +15,10 @@ import type { Slots } from './slots.ts'
 const SOON_MS = 2
 const MAX_SOON_MS = 64
 
+/** A claim waits twice as long as one takes for outcomes, within these bounds: one of them may wait for a lock. */
+const MIN_FILL_MS = 10
+const MAX_FILL_MS = 100
+
 const NOTHING: Claimed = { tasks: [], next: 'later', isIdle: false }
 
 /** Measured: larger claims are not faster. */
@@ -57,9 +61,11 @@ export class ClaimLoop {
     while (!signal.aborted) {
       await this.#releaseOrphans()
       const limit = Math.min(slots.free, MAX_BATCH)
+      const begun = performance.now()
       const { tasks, next, isIdle } = await this.#claim(limit)
+      const fillMs = Math.max(MIN_FILL_MS, 2 * (performance.now() - begun))
       passed()
-      if (next === 'now') await slots.fill(signal)
+      if (next === 'now') await slots.fill(tasks, Math.min(fillMs, MAX_FILL_MS))
       if (next === 'now' && slots.free > 0) continue
       // Another claim may have locked the row that woke this one without claiming it.
       const mayBeHidden = woken && claimer.mayHideRows && limit > 0 && tasks.length < limit
@@ -136,7 +142,6 @@ export class ClaimLoop {
   /** Frees the slot before the write, unless others would take a limited type's slot or a log must be throttled. */
   #onReturned(attempt: Attempt): void {
     const { claimer, slots } = this.#parts
-    slots.noteReturned(attempt)
     if (attempt.isSilent && !claimer.freesPermit(attempt.task.taskType)) slots.vacate(attempt)
   }
 

@@ -1,13 +1,10 @@
 import { setImmediate } from 'node:timers/promises'
-import { WakeUp } from '../runtime/wake-up.ts'
-import { runKey } from '../store/fence.ts'
+import { within } from '../runtime/timeouts.ts'
+import { type Fence, runKey } from '../store/fence.ts'
 import type { Attempt } from './attempt/attempt.ts'
 
 /** From here on, overlapping claims and completions is worth it. */
 const MANY = 32
-
-/** One of the outcomes may wait for a lock. */
-const MAX_FILL_MS = 10
 
 /**
  * The attempts of an executor. Each has a slot until its handler has returned, even if its row has ended before, and is
@@ -23,10 +20,7 @@ export class Slots {
   readonly #held = new Set<Attempt>()
   readonly #byRun = new Map<string, Attempt>()
   readonly #running = new Set<Attempt>()
-  /** Those whose handler has returned. */
-  readonly #returned = new Set<Attempt>()
   readonly #counts = new Map<string, number>()
-  #filling: WakeUp | undefined
   #idle = Promise.withResolvers<void>()
 
   constructor(size: number) {
@@ -73,21 +67,18 @@ export class Slots {
     this.#count(attempt, 1)
   }
 
-  noteReturned(attempt: Attempt): void {
-    this.#returned.add(attempt)
-  }
-
   /**
-   * Waits for outcomes in flight if they will free more slots than are free, and no handler runs. So tasks that take no time
-   * do not split into two groups, each claimed while the outcomes of the other are written.
+   * After a claim of these runs: waits for their outcomes if all their handlers have returned at once, and this will free
+   * at least as many slots as are free. Otherwise, with few slots, tasks that take no time would split into two groups for
+   * good, each claimed while the outcomes of the other are written.
    */
-  async fill(signal: AbortSignal): Promise<void> {
+  async fill(claimed: readonly Pick<Fence, 'taskId' | 'attempt'>[], maxMs: number): Promise<void> {
     if (this.#size >= MANY || this.free === 0) return
     // Handlers that take no time return before.
     await setImmediate()
-    if (this.#returned.size < this.#held.size || this.#returned.size < this.free) return
-    this.#filling = new WakeUp()
-    await this.#filling.wait(MAX_FILL_MS, signal)
+    const held = claimed.flatMap(({ taskId, attempt }) => this.find(taskId, attempt) ?? [])
+    if (held.length < this.free || held.some((attempt) => !attempt.hasReturned)) return
+    await within(maxMs, Promise.all(held.map(({ ended }) => ended)))
   }
 
   vacate(attempt: Attempt): void {
@@ -101,11 +92,9 @@ export class Slots {
     const before = this.free
     this.#leave(attempt)
     this.#held.delete(attempt)
-    this.#returned.delete(attempt)
     const key = runKey(attempt.fence)
     if (this.#byRun.get(key) === attempt) this.#byRun.delete(key)
     if (this.#held.size === 0) this.#idle.resolve()
-    this.#filling?.notify()
     this.onEnded(attempt)
     this.#noteFreed(attempt, before)
   }

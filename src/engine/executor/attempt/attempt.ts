@@ -61,13 +61,13 @@ export class Attempt {
   readonly #writer: OutcomeWriter
   readonly #steps: LazySteps
   #cause: AbortCause | undefined
-  #returned = false
+  hasReturned = false
   #stuck = false
   #timeout: NodeJS.Timeout | undefined
   #grace: NodeJS.Timeout | undefined
   /** Whether its row has failed while its handler still ran. */
   #overdue: Promise<boolean> | undefined
-  #ended: Promise<void> | undefined
+  ended = Promise.resolve()
   #released = false
   /** A later claim has the same fence. */
   #isClaimedAgain = false
@@ -97,8 +97,8 @@ export class Attempt {
 
   /** Calls `onReturned` once the handler has returned; resolves once the outcome is written, or cannot be. */
   run(onReturned: () => void): Promise<void> {
-    this.#ended = this.#run(onReturned)
-    return this.#ended
+    this.ended = this.#run(onReturned)
+    return this.ended
   }
 
   /** Ends the attempt even if a step of it throws: its row must not stay running. */
@@ -107,7 +107,7 @@ export class Attempt {
     const timeoutMs = Math.min(Math.max(1, this.task.timeoutSeconds * 1_000), MAX_TIMER_MS)
     this.#timeout = setTimeout(() => this.abort('timeout'), timeoutMs)
     const end = await this.#execute()
-    this.#returned = true
+    this.hasReturned = true
     clearTimeout(this.#timeout)
     clearTimeout(this.#grace)
     try {
@@ -124,7 +124,7 @@ export class Attempt {
 
   /** The first cause wins. */
   abort(cause: AbortCause): void {
-    if (this.#cause !== undefined || this.#returned) return
+    if (this.#cause !== undefined || this.hasReturned) return
     this.#cause = cause
     // At a stop, late output is not the handler's fault.
     if (cause === 'shutdown') this.#output.suppressLate()
@@ -144,7 +144,7 @@ export class Attempt {
 
   /** Leaves the release to the executor. Returns false if the handler has returned. */
   leave(): boolean {
-    if (this.#returned) return false
+    if (this.hasReturned) return false
     this.#released = true
     clearTimeout(this.#grace)
     this.observed?.end({ outcome: 'interrupted' })
@@ -153,7 +153,7 @@ export class Attempt {
 
   /** After the handler's return, waits for the outcome instead. */
   async release(delayMs: number): Promise<void> {
-    if (!this.#released && !this.leave()) return this.#ended
+    if (!this.#released && !this.leave()) return this.ended
     await this.#writer.release(delayMs)
   }
 
