@@ -4,14 +4,14 @@ import { ratedTypes } from '../store/rates.ts'
 
 /**
  * A type stays closed this many times as long as its claim took, if tasks of other types came first or all keys with due
- * tasks lack a permit. So such claims, which lock and count, take about a hundredth of the time.
+ * tasks lack a permit. So such claims, which lock and count, take about a hundredth of the time, unless they are slow.
  */
 const CLOSED_PER_CLAIM = 100
 
 /** After a claim that stalled, a new key does not wait for long. */
 const MAX_CLOSED_MS = 1_000
 
-/** While tasks of other types come, one claim serves many permits, late by at most this share of the window. */
+/** While claims also take tasks of other types, one serves many permits, late by at most this share of the window. */
 const MAX_LATE_SHARE = 0.02
 
 /** A timer may fire this early. */
@@ -207,7 +207,7 @@ export class LimitedTypes {
       const isShared = tasks.some((task) => task.taskType !== taskType)
       const windowMs = this.#windowMs.get(taskType) ?? 0
       const lateMs = isShared ? Math.min(closedAfter(tookMs), MAX_LATE_SHARE * windowMs) : 0
-      const at = lateMs > 0 ? Math.max(next.at, result.at + tookMs + lateMs) : next.at
+      const at = Math.max(next.at, Math.min(result.at + tookMs, next.at) + lateMs)
       this.#permitAt.set(taskType, { at, keyed: this.#keyed.has(taskType) })
     }
   }

@@ -1,5 +1,6 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { LimitedTypes } from '../../../src/engine/executor/limited-types.ts'
+import type { ClaimedTask } from '../../../src/engine/store/claim.ts'
 
 const keyed = {
   ...{ taskType: 'keyed', concurrency: null, globalConcurrency: null, keyed: false },
@@ -47,4 +48,38 @@ test('a claim that stalled for seconds closes the type to new tasks for one seco
   wake()
   expect(planned).toHaveLength(1)
   expect(planned[0]).toBeLessThanOrEqual(1_000)
+})
+
+describe('the next permit of a rate limit', () => {
+  const nextPermitAt = (
+    limits: typeof keyed,
+    other: 'with tasks' | 'without',
+    tookMs: number,
+    at: number,
+  ) => {
+    const types = new LimitedTypes([limits], 60_000, () => {})
+    types.openWaiting([limits.taskType])
+    const claim = types.begin(() => true)
+    const tasks = other === 'with tasks' ? [{ taskType: 'other' } as ClaimedTask] : []
+    const result = { tasks, at: 0, waiting: [limits.taskType], contended: [] }
+    const nextPermits = new Map([[limits.taskType, { ...held, at }]])
+    if (claim) types.finish(claim, { ...result, nextPermits }, { mayHaveLeft: true, tookMs })
+    return types.nextPermitAt
+  }
+  const ofWindow = (windowMs: number, isKeyed = true) => ({
+    ...keyed,
+    rate: { max: 1, windowMs, keyed: isKeyed },
+  })
+
+  test.each([
+    ['is used when it returns, by a type alone', ofWindow(60_000), 'without', 3, 20, 20],
+    ['waits for a hundred times the claim', ofWindow(60_000), 'with tasks', 3, 20, 303],
+    ['does so in a type without keys, too', ofWindow(60_000, false), 'with tasks', 3, 20, 303],
+    ['waits for 2 % of the window at most', ofWindow(1_000), 'with tasks', 3, 5, 23],
+    ['waits for a second at most', ofWindow(3_600_000), 'with tasks', 50, 60, 1_050],
+    ['waits for nothing if it returns later', ofWindow(60_000), 'with tasks', 3, 5_000, 5_000],
+    ['counts from its return if the claim stalled', ofWindow(1_000), 'with tasks', 500, 100, 120],
+  ] as const)('%s', (_what, limits, other, tookMs, at, expected) => {
+    expect(nextPermitAt(limits, other, tookMs, at)).toBe(expected)
+  })
 })
