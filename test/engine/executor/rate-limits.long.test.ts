@@ -48,12 +48,14 @@ interface Cost {
   readonly seconds: number
   /** CPU time of the server, in microseconds a task. */
   readonly cpu: number
+  /** Claims and completions. */
   readonly statements: number
 }
 
+/** A round whose tasks wait, or whose creators do. */
 interface Round {
-  /** Once the tasks have been measured. */
-  readonly cost: Promise<Cost>
+  /** Resolves once the tasks have been measured. */
+  start(): Promise<Cost>
   /** Waits until the other tasks have ended, too. */
   end(): Promise<void>
 }
@@ -82,8 +84,8 @@ async function startFree(backlog: number, rateLimit: RateLimit): Promise<Free> {
     rounds += 1
   }
   let statements = 0
-  const counted = slowPool(pool, (_query, send) => {
-    statements += 1
+  const counted = slowPool(pool, ({ text }, send) => {
+    if (/\/\* tasks_(claim|complete)/.test(text)) statements += 1
     return send()
   })
   const { task } = createTaskRegistry()
@@ -126,13 +128,11 @@ async function startFree(backlog: number, rateLimit: RateLimit): Promise<Free> {
     await manager.pauseTaskType('free')
     for (let from = 0; from < TASKS; from += 1_000) await manager.createTasks(items(1_000, free))
     await vacuum()
-    const cost = measure()
-    await manager.resumeTaskType('free')
-    return { cost, end: () => expect.poll(hasEnded).toBe(true) }
+    const start = async () => (await Promise.all([measure(), manager.resumeTaskType('free')]))[0]
+    return { start, end: () => expect.poll(hasEnded).toBe(true) }
   }
   const runCreated = async () => {
     await vacuum()
-    const cost = measure()
     let isOver = false
     let unfinished = 0
     let ended = createGate()
@@ -141,21 +141,26 @@ async function startFree(backlog: number, rateLimit: RateLimit): Promise<Free> {
       ended.open()
       ended = createGate()
     }
-    events.on('ended', count)
-    const creators = Array.from({ length: 20 }, async () => {
+    const create = async () => {
       while (!isOver) {
         while (unfinished >= MOST_UNFINISHED) await ended.opened
         unfinished += 1
         await manager.createTask(free, {})
       }
-    })
+    }
+    let creators: Promise<void>[] = []
+    const start = () => {
+      events.on('ended', count)
+      creators = Array.from({ length: 20 }, create)
+      return measure()
+    }
     const end = async () => {
       isOver = true
       await Promise.all(creators)
       await expect.poll(hasEnded).toBe(true)
       events.off('ended', count)
     }
-    return { cost, end }
+    return { start, end }
   }
   const hasEnded = async () =>
     (await manager.listTasks({ taskType: 'free', status: ['pending', 'running'] })).total === 0
@@ -175,7 +180,8 @@ function cpuOf(pid: number): [pid: number, micros: number][] {
   try {
     return [[pid, Number(readFileSync(`/proc/${pid}/schedstat`, 'utf8').split(' ')[0]) / 1_000]]
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT' || code === 'ESRCH') return []
     throw error
   }
 }
@@ -184,7 +190,7 @@ function cpuOf(pid: number): [pid: number, micros: number][] {
 async function compare(without: () => Promise<Round>, beside: () => Promise<Round>): Promise<Cost> {
   const both = async (): Promise<[without: Cost, beside: Cost]> => {
     const [one, other] = await Promise.all([without(), beside()])
-    const costs = await Promise.all([one.cost, other.cost])
+    const costs = await Promise.all([one.start(), other.start()])
     await Promise.all([one.end(), other.end()])
     return costs
   }
