@@ -31,12 +31,12 @@ async function timed(work: (i: number) => Promise<unknown>): Promise<number> {
   return (performance.now() - begun) / IN_A_ROW
 }
 
-const SIDES = ['prepared', 'row', 'mark', 'step'] as const
+const SIDES = ['row', 'unprepared', 'mark', 'step'] as const
 type Round = Record<(typeof SIDES)[number], number>
 
 /**
- * `row`: the least that a commit may write, as apps write it, with `pool.query(text, values)`. `prepared`: the same with a
- * prepared statement. `mark`: what an app without steps would have, a row for each finished part of a task.
+ * `row`: the least that a commit may write, with a prepared statement. `unprepared`: the same with `pool.query(text, values)`,
+ * as apps write it. `mark`: so, too, what an app without steps would have: a row for each finished part of a task.
  */
 const TABLES = `
   create table if not exists rows (id bigint generated always as identity primary key, name text);
@@ -63,8 +63,8 @@ async function measure(pool: pg.Pool, url: string): Promise<Round[]> {
     for (let round = 0; round < Number(values.rounds); round += 1) {
       const nameOf = (i: number) => `step ${round} ${i}`
       const work = {
-        prepared: (i: number) => pool.query({ name: 'row', text: row, values: [nameOf(i)] }),
-        row: (i: number) => pool.query(row, [nameOf(i)]),
+        row: (i: number) => pool.query({ name: 'row', text: row, values: [nameOf(i)] }),
+        unprepared: (i: number) => pool.query(row, [nameOf(i)]),
         mark: (i: number) => pool.query(mark, [ctx.taskId, nameOf(i), 1, String(i), new Date(), new Date()]),
         step: (i: number) => ctx.step(nameOf(i), () => i),
       }
@@ -96,10 +96,15 @@ async function measureWith(syncDelay: number, url: string) {
   const rounds = await measure(pool, delayed.href)
   await pool.end()
   const ms = Object.fromEntries(SIDES.map((side) => [side, show(median(rounds.map((one) => one[side])))]))
-  const stepPer = Object.fromEntries(
-    SIDES.map((side) => [side, show(median(rounds.map((one) => one.step / one[side])))]),
-  )
-  return { syncDelayMicros: syncDelay, ms, stepPer }
+  const ratioTo = (side: Exclude<(typeof SIDES)[number], 'step'>) =>
+    show(median(rounds.map((one) => one.step / one[side])))
+  return {
+    syncDelayMicros: syncDelay,
+    ms,
+    stepPerRow: ratioTo('row'),
+    stepPerUnprepared: ratioTo('unprepared'),
+    stepPerMark: ratioTo('mark'),
+  }
 }
 
 await withScratchServer({ durable: true }, async (url) => {
