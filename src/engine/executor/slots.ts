@@ -78,7 +78,7 @@ export class Slots {
     await setImmediate()
     const held = claimed.flatMap(({ taskId, attempt }) => this.find(taskId, attempt) ?? [])
     if (held.length < this.free || held.some((attempt) => !attempt.hasReturned)) return
-    await within(maxMs, Promise.all(held.map(({ ended }) => ended)))
+    await within(maxMs, Promise.allSettled(held.map(({ ended }) => ended)))
   }
 
   vacate(attempt: Attempt): void {
