@@ -132,11 +132,12 @@ export async function queryPool<Row extends pg.QueryResultRow>(
   pool: pg.Pool,
   text: string,
   values: unknown[] = [],
-  options: { name?: string; query_timeout?: number } = {},
+  options: { name?: string | undefined; query_timeout?: number } = {},
 ): Promise<pg.QueryResult<Row>> {
   let isSent = false
   const config = {
-    ...options,
+    name: options.name,
+    query_timeout: options.query_timeout,
     // Read when the statement is sent: nothing else shows whether an error came before or after.
     get text() {
       isSent = true

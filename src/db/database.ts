@@ -74,14 +74,11 @@ const MAX_CONFLICTS = 20
 /** An undefined table, column or schema. */
 const MISSING: ReadonlySet<string> = new Set(['42P01', '42703', '3F000'])
 
-async function run<Row>(
-  db: Database,
-  { text, values, ...options }: SentQuery,
-): Promise<pg.QueryResult<Row & pg.QueryResultRow>> {
+async function run<Row>(db: Database, query: SentQuery): Promise<pg.QueryResult<Row & pg.QueryResultRow>> {
   if (!db.gate.isOpen) await db.gate.held
   for (let conflicts = 0; ; conflicts += 1) {
     try {
-      return await queryPool(db.pool, text, values, options)
+      return await queryPool(db.pool, query.text, query.values, query)
     } catch (error) {
       // A statement is its own transaction here: nothing of it has taken effect.
       if (codeOf(error) !== SERIALIZATION_FAILURE || conflicts === MAX_CONFLICTS) throw missingTables(error)
@@ -142,7 +139,7 @@ export function arrayLiteral(items: readonly (string | null)[]): string {
 interface SentQuery {
   readonly text: string
   readonly values: unknown[]
-  readonly name?: string
+  readonly name: string | undefined
   readonly query_timeout: number
 }
 
@@ -154,7 +151,7 @@ function toQuery(
   return {
     text,
     values: [...values],
-    ...(db.prepared && name !== undefined ? { name } : {}),
+    name: db.prepared ? name : undefined,
     // A connection that loses packets reports no error for hours. Statements are guarded, so one that took effect all
     // the same does no harm when it is retried.
     query_timeout: db.responseTimeoutMs,

@@ -42,6 +42,11 @@ const UNITS = { days: 86_400_000, hours: 3_600_000, minutes: 60_000, seconds: 1_
 /** What `from` of a retry calls the beginning: no step has this name. */
 export const START = 'start'
 
+/** For messages. */
+export function describeStep(name: string): string {
+  return `step ${JSON.stringify(name)}`
+}
+
 /** @throws TaskError `INVALID_ARGUMENT` that names what is wrong */
 export function checkStepName(name: unknown): asserts name is string {
   if (name === START) {

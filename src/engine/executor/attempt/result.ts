@@ -3,18 +3,22 @@ import { describeError } from '../../definition/outcome.ts'
 import { showJson } from '../../definition/params.ts'
 import type { Scrubber } from '../../definition/scrubber.ts'
 import { type Loss, serialize } from '../../definition/serialize.ts'
+import { describeStep } from '../../definition/steps.ts'
 
 const MAX_LOSSES = 5
 
-/** `warn` reports values that JSON loses. @throws PermanentError if it is not JSON or too large */
+/**
+ * `warn` reports values that JSON loses. Without `step` it is the handler's result.
+ *
+ * @throws PermanentError if it is not JSON or too large
+ */
 export function encodeResult(
   result: unknown,
   maxBytes: number,
   warn: (line: string) => void,
-  what = 'the handler',
+  step?: string,
 ): string | null {
   if (result === undefined) return null
-  const of = what === 'the handler' ? '' : ` of ${what}`
   const losses: Loss[] = []
   let text: string | undefined
   try {
@@ -22,15 +26,16 @@ export function encodeResult(
       if (losses.length <= MAX_LOSSES) losses.push(loss)
     })
   } catch (error) {
-    throw new PermanentError(`INVALID_RESULT: ${what} returned what is not JSON: ${describeError(error)}`)
+    const who = step === undefined ? 'the handler' : describeStep(step)
+    throw new PermanentError(`INVALID_RESULT: ${who} returned what is not JSON: ${describeError(error)}`)
   }
   const bytes = text === undefined ? 0 : Buffer.byteLength(text)
   if (bytes > maxBytes) {
     throw new PermanentError(
-      `INVALID_RESULT: the result${of} takes ${bytes} bytes of JSON, at most ${maxBytes}`,
+      `INVALID_RESULT: the ${nameResult(step)} takes ${bytes} bytes of JSON, at most ${maxBytes}`,
     )
   }
-  if (losses.length > 0) warn(`the result${of} holds what JSON cannot: ${list(losses)}`)
+  if (losses.length > 0) warn(`the ${nameResult(step)} holds what JSON cannot: ${list(losses)}`)
   return text ?? null
 }
 
@@ -38,6 +43,10 @@ export function showResult(text: string | null, scrubber: Scrubber | undefined):
   if (text === null) return null
   const result = showJson(text)
   return scrubber ? scrubber.values(result) : result
+}
+
+function nameResult(step: string | undefined): string {
+  return step === undefined ? 'result' : `result of ${describeStep(step)}`
 }
 
 function list(losses: readonly Loss[]): string {

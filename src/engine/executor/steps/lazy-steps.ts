@@ -35,8 +35,8 @@ export class LazySteps {
   }
 
   get journal(): StepJournal {
-    const encode = (result: unknown, what: string) =>
-      encodeResult(result, this.#services.maxResultBytes, (line) => this.#output.log.warn(line), what)
+    const encode = (result: unknown, step: string) =>
+      encodeResult(result, this.#services.maxResultBytes, (line) => this.#output.log.warn(line), step)
     this.#journal ??= new StepJournal({ ...this.#run, encode }, this.#services)
     if (this.#isOver) this.#journal.close()
     return this.#journal

@@ -21,7 +21,7 @@ export interface JournalRun {
   readonly id: string
   readonly fence: Fence
   readonly cancellation: Cancellation
-  encode(result: unknown, what: string): string | null
+  encode(result: unknown, step: string): string | null
 }
 
 /**

@@ -29,5 +29,5 @@ export interface StepPort {
    */
   sleep(name: string, until: Due | undefined): Promise<boolean>
   /** @throws PermanentError if it is not JSON or too large */
-  encode(result: unknown, what: string): string | null
+  encode(result: unknown, step: string): string | null
 }

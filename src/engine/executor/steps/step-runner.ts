@@ -38,7 +38,7 @@ export class StepRunner {
 
   async #step(name: string, run: StepWork, options: { tx?: unknown }): Promise<unknown> {
     checkStepName(name)
-    this.#refuseNesting(`step ${JSON.stringify(name)}`)
+    this.#refuseNesting('step', name)
     const tx = readTx(run, options)
     const begun = await this.#port.begin(name)
     if (begun.isFinished) return parse(begun.result)
@@ -52,7 +52,7 @@ export class StepRunner {
 
   async #sleep(name: string, until: SleepUntil): Promise<void> {
     checkStepName(name)
-    this.#refuseNesting(`sleep ${JSON.stringify(name)}`)
+    this.#refuseNesting('sleep', name)
     const { due, problem } = tryToRead(until)
     if (!(await this.#port.sleep(name, due))) throw problem
   }
@@ -79,17 +79,20 @@ export class StepRunner {
   async #call(name: string, run: () => unknown): Promise<string | null> {
     const running = { runner: this, isRunning: true }
     try {
-      const result = await scope.run(running, async () => run())
-      return this.#port.encode(result, `step ${JSON.stringify(name)}`)
+      const result = await scope.run(running, run)
+      return this.#port.encode(result, name)
     } finally {
       running.isRunning = false
     }
   }
 
-  #refuseNesting(what: string): void {
+  #refuseNesting(what: 'step' | 'sleep', name: string): void {
     const outer = scope.getStore()
     if (outer?.runner !== this || !outer.isRunning) return
-    throw invalid('name', `${what} begins inside a step: a step holds no other step and no sleep`)
+    throw invalid(
+      'name',
+      `${what} ${JSON.stringify(name)} begins inside a step: a step holds no other step and no sleep`,
+    )
   }
 }
 

@@ -10,7 +10,7 @@ import {
   transactIn,
 } from '../../../db/step-database.ts'
 import { TaskError, taskLost } from '../../definition/errors.ts'
-import { invalid } from '../../definition/steps.ts'
+import { describeStep, invalid } from '../../definition/steps.ts'
 import { toText } from '../../definition/thrown.ts'
 import { backoffMs } from '../../runtime/supervisor.ts'
 import { guardStep } from '../../store/guard.ts'
@@ -77,7 +77,7 @@ async function guard(on: CallersTransaction, name: string, port: StepPort): Prom
   } catch (error) {
     if (codeOf(error) !== LOCK_NOT_AVAILABLE) throw error
     const message =
-      `step ${JSON.stringify(name)} waited ${responseTimeoutMs} ms for the row of its task, which another transaction ` +
+      `${describeStep(name)} waited ${responseTimeoutMs} ms for the row of its task, which another transaction ` +
       'has locked: if it is one of this handler, after ctx.guard or ctx.complete, end it before the step begins'
     throw new TaskError('TASK_BUSY', message, { cause: error })
   }
@@ -85,6 +85,6 @@ async function guard(on: CallersTransaction, name: string, port: StepPort): Prom
 
 function givenUp(name: string, responseTimeoutMs: number, cause: unknown): Error {
   const reason = isResponseTimeout(cause) ? `no response within ${responseTimeoutMs} ms` : toText(cause)
-  const what = `the transaction of step ${JSON.stringify(name)}`
+  const what = `the transaction of ${describeStep(name)}`
   return new Error(`${what} failed ${MAX_REPEATS + 1} times, at last with: ${reason}`, { cause })
 }

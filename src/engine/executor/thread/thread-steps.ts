@@ -7,7 +7,7 @@ import type { FromThread, Request, ThreadTask } from './protocol.ts'
 export interface ThreadLink {
   call(request: Request): Promise<unknown>
   send(message: FromThread): void
-  encode(result: unknown, what: string): string | null
+  encode(result: unknown, step: string): string | null
 }
 
 /** The journal of an attempt, over the messages of its thread. A step's own transaction is opened in the thread. */
@@ -51,7 +51,7 @@ export class ThreadSteps implements StepPort {
     return (await this.#link.call({ kind: 'sleep', name, until })) as boolean
   }
 
-  encode(result: unknown, what: string): string | null {
-    return this.#link.encode(result, what)
+  encode(result: unknown, step: string): string | null {
+    return this.#link.encode(result, step)
   }
 }

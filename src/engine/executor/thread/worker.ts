@@ -65,7 +65,7 @@ class Link {
     task.port.on('message', (message: ToThread) => this.#receive(message))
     const call = (request: Request) => this.#call(request)
     const send = (message: FromThread) => this.#send(message)
-    const encode = (result: unknown, what: string) => this.encode(result, what)
+    const encode = (result: unknown, step: string) => this.encode(result, step)
     this.#steps = new StepRunner(new ThreadSteps(task, this.#abort.signal, { call, send, encode }))
     this.context = this.#createContext()
     this.#send({ kind: 'started' })
@@ -76,8 +76,8 @@ class Link {
     return this.#steps.idle()
   }
 
-  encode(result: unknown, what?: string): string | null {
-    return encodeResult(result, this.#task.maxResultBytes, (line) => this.context.log.warn(line), what)
+  encode(result: unknown, step?: string): string | null {
+    return encodeResult(result, this.#task.maxResultBytes, (line) => this.context.log.warn(line), step)
   }
 
   end(last: FromThread): void {
