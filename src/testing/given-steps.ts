@@ -40,7 +40,7 @@ export class GivenSteps implements StepPort {
 
   async begin(name: string): Promise<BegunStep> {
     return this.#enter(name)
-      ? { isFinished: true, result: this.encode(this.#run.given[name], 'the given step') }
+      ? { isFinished: true, result: this.encode(this.#run.given[name], name) }
       : { isFinished: false }
   }
 
@@ -65,8 +65,8 @@ export class GivenSteps implements StepPort {
     throw new Suspended()
   }
 
-  encode(result: unknown, what: string): string | null {
-    return encodeResult(result, this.#maxResultBytes, (line) => this.#run.warn(line), what)
+  encode(result: unknown, step: string): string | null {
+    return encodeResult(result, this.#maxResultBytes, (line) => this.#run.warn(line), step)
   }
 
   #enter(name: string): boolean {

@@ -22,8 +22,10 @@ const { values } = parseArgs({
   },
 })
 const IN_A_ROW = 50
-/** Runs before the one that is measured: they compile the code and make the plans. */
-const FIRST_RUNS = 3
+/** Runs before the one that is measured make the plans. */
+const FIRST_RUNS = 1
+/** Before all: V8 compiles the last of the code after some 20,000 steps. */
+const RUNS_TO_COMPILE = 10
 
 async function timed(work: (i: number) => Promise<unknown>): Promise<number> {
   const begun = performance.now()
@@ -53,7 +55,7 @@ const TABLES = `
   create index if not exists marks_by_id on marks (task_id, id)`
 
 /** Runs commits of one row, of one mark, and steps in turns. Returns milliseconds of each. */
-async function measure(pool: pg.Pool, url: string): Promise<Round[]> {
+async function measure(pool: pg.Pool, url: string, firstRuns: number): Promise<Round[]> {
   await pool.query(TABLES)
   const row = 'insert into rows (name) values ($1)'
   const mark = `insert into marks (task_id, name, attempt, result, started_at, ended_at) values ($1, $2, $3, $4, $5, $6)`
@@ -80,7 +82,7 @@ async function measure(pool: pg.Pool, url: string): Promise<Round[]> {
   const database = { url, directUrl: url, pool, schema: EngineSchema.public, prepared: true, drop }
   const { manager, executor } = createEngine(database, [stepped])
   executor.start()
-  for (let run = 0; run <= FIRST_RUNS; run += 1)
+  for (let run = 0; run <= firstRuns; run += 1)
     await manager.waitFor((await manager.createTask(stepped)).taskId, { timeoutMs: 100_000 })
   await executor.stop()
   return rounds
@@ -89,11 +91,11 @@ async function measure(pool: pg.Pool, url: string): Promise<Round[]> {
 const show = (number: number) => Number(number.toFixed(3))
 
 /** Medians in milliseconds, and of each round's ratios. */
-async function measureWith(syncDelay: number, url: string) {
+async function measureWith(syncDelay: number, url: string, firstRuns = FIRST_RUNS) {
   const delayed = new URL(url)
   delayed.searchParams.set('options', `-c commit_delay=${syncDelay} -c commit_siblings=0`)
   const pool = createPool({ connectionString: delayed.href })
-  const rounds = await measure(pool, delayed.href)
+  const rounds = await measure(pool, delayed.href, firstRuns)
   await pool.end()
   const ms = Object.fromEntries(SIDES.map((side) => [side, show(median(rounds.map((one) => one[side])))]))
   const ratioTo = (side: Exclude<(typeof SIDES)[number], 'step'>) =>
@@ -108,5 +110,6 @@ async function measureWith(syncDelay: number, url: string) {
 }
 
 await withScratchServer({ durable: true }, async (url) => {
+  await measureWith(0, url, RUNS_TO_COMPILE)
   for (const sync of values.sync) console.log(JSON.stringify(await measureWith(Number(sync), url)))
 })

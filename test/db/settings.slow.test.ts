@@ -93,11 +93,11 @@ test.each<[name: string, settings: Record<string, string>]>([
   const echo = task('echo', {
     params: z.object({ big: z.string(), list: z.array(z.string()) }),
     maxRetries: 1,
-  })((params, ctx) => {
+  })(async (params, ctx) => {
     if (failures++ === 0) throw new Error('once')
     ctx.progress(3, 7, 'three of seven')
     ctx.log.info('a line', { of: 'data' })
-    return params
+    return ctx.step('echo', () => params)
   })
   const hold = task('hold', { globalConcurrency: 5 })((_params, ctx) => aborted(ctx.signal))
   const tick = task('tick')(() => {})

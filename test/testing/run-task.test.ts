@@ -162,5 +162,9 @@ describe('steps of runTask', () => {
     expect(sent).toEqual(['insert'])
     const { error } = await runTask(load, {}, { steps })
     expect(error).toMatchObject({ code: 'INVALID_ARGUMENT' })
+    const { error: refused } = await runTask(load, {}, { steps: { list: 1n } })
+    expect(refused).toMatchObject({
+      message: expect.stringContaining('INVALID_RESULT: step "list" returned'),
+    })
   })
 })

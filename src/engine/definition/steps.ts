@@ -42,7 +42,7 @@ const UNITS = { days: 86_400_000, hours: 3_600_000, minutes: 60_000, seconds: 1_
 /** What `from` of a retry calls the beginning: no step has this name. */
 export const START = 'start'
 
-/** For messages. */
+/** How messages name a step. */
 export function describeStep(name: string): string {
   return `step ${JSON.stringify(name)}`
 }

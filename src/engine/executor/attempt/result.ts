@@ -8,7 +8,7 @@ import { describeStep } from '../../definition/steps.ts'
 const MAX_LOSSES = 5
 
 /**
- * `warn` reports values that JSON loses. Without `step` it is the handler's result.
+ * `warn` reports values that JSON loses. `step`: the name of the step that returned it. Default: the handler did.
  *
  * @throws PermanentError if it is not JSON or too large
  */

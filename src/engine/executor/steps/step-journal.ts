@@ -81,7 +81,12 @@ export class StepJournal implements StepPort {
   async finish(name: string, result: string | null, durationMs: number): Promise<void> {
     const { taskId, attempt } = this.fence
     const step = { id: this.#run.id, taskId, attempt, name, result, durationMs }
-    if (!(await this.#persist('a step', () => this.#services.steps.write(step)))) throw taskLost(this.fence)
+    let tries = 0
+    const write = () => {
+      tries += 1
+      return this.#services.steps.write({ ...step, mayExist: tries > 1 })
+    }
+    if (!(await this.#persist('a step', write))) throw taskLost(this.fence)
   }
 
   async isCommitted(name: string): Promise<boolean> {

@@ -1,7 +1,14 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { performance } from 'node:perf_hooks'
 import type { TaskContext } from '../../definition/context.ts'
-import { checkStepName, type Due, invalid, readUntil, type SleepUntil } from '../../definition/steps.ts'
+import {
+  checkStepName,
+  type Due,
+  describeStep,
+  invalid,
+  readUntil,
+  type SleepUntil,
+} from '../../definition/steps.ts'
 import type { StepPort } from './step-port.ts'
 
 export type StepWork = (tx: unknown) => unknown
@@ -79,7 +86,7 @@ export class StepRunner {
   async #call(name: string, run: () => unknown): Promise<string | null> {
     const running = { runner: this, isRunning: true }
     try {
-      const result = await scope.run(running, run)
+      const result = await scope.run(running, async () => run())
       return this.#port.encode(result, name)
     } finally {
       running.isRunning = false
@@ -89,10 +96,8 @@ export class StepRunner {
   #refuseNesting(what: 'step' | 'sleep', name: string): void {
     const outer = scope.getStore()
     if (outer?.runner !== this || !outer.isRunning) return
-    throw invalid(
-      'name',
-      `${what} ${JSON.stringify(name)} begins inside a step: a step holds no other step and no sleep`,
-    )
+    const which = what === 'step' ? describeStep(name) : `sleep ${JSON.stringify(name)}`
+    throw invalid('name', `${which} begins inside a step: a step holds no other step and no sleep`)
   }
 }
 

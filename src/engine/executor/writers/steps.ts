@@ -21,7 +21,7 @@ export class StepWriter {
 
   /** Resolves once the step is durable. False: the fence does not hold. */
   async write(step: FinishedStep): Promise<boolean> {
-    // A locked row must not delay the others of a batch.
+    // Alone: a locked row must not delay the others of a batch.
     return (await this.#shared.add(step)) || this.#single.add(step)
   }
 }

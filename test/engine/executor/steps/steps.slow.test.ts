@@ -87,6 +87,10 @@ describe('a step', () => {
       await note(
         ctx.step('outer', () => note(ctx.step('inner', () => 1)).then(() => note(ctx.sleep('nap', 1)))),
       )
+      // Its `then` runs once it is awaited, as that of a query builder.
+      await note(
+        ctx.step('outer of a query', () => ({ then: (end) => end?.(note(ctx.step('in it', () => 1))) })),
+      )
       await note(ctx.step('no function', 'work' as never))
       await note(ctx.step('no option', () => 1, { txn: 1 } as never))
       await note(ctx.step('no database', () => 1, { tx: {} as never }))
@@ -115,11 +119,13 @@ describe('a step', () => {
       ...invalid(2),
       ...invalid(2),
       'none',
+      ...invalid(1),
+      'none',
       ...invalid(3),
       ...invalid(8),
       'PermanentError',
     ])
-    expect(ended).toMatchObject({ status: 'completed', stepCount: 3 })
+    expect(ended).toMatchObject({ status: 'completed', stepCount: 4 })
   })
 
   test('beyond the ten thousandth is refused', async () => {
