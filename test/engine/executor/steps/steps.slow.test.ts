@@ -116,13 +116,11 @@ describe('a step', () => {
       ...invalid(4),
       'none',
       'none',
-      ...invalid(2),
-      ...invalid(2),
+      ...invalid(4),
       'none',
       ...invalid(1),
       'none',
-      ...invalid(3),
-      ...invalid(8),
+      ...invalid(11),
       'PermanentError',
     ])
     expect(ended).toMatchObject({ status: 'completed', stepCount: 4 })
