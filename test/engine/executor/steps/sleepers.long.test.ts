@@ -4,7 +4,7 @@ import { createTestDatabase } from '../../../support/database.ts'
 import { createEngine, nextEvent } from '../../../support/engine.ts'
 
 const SLEEPERS = 100_000
-const ROUNDS = 300
+const ROUNDS = 900
 const LONG = { timeout: 300_000 }
 
 const median = (times: readonly number[]) => times.toSorted((a, b) => a - b)[times.length >> 1] ?? Number.NaN
