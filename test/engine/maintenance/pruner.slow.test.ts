@@ -261,7 +261,7 @@ describe('pruning', () => {
 test('an executor prunes by itself, beside the tasks that it runs', async () => {
   const work = createTaskRegistry().task('work', { retentionDays: 1 })(() => 'done')
   const { executor, events, manager } = createEngine(tables.database, [work], {
-    ...{ concurrency: 10, heartbeatIntervalMs: 100, leaseMs: 3_000 },
+    ...{ concurrency: 10, heartbeatIntervalMs: 100, leaseMs: 1_000 },
   })
   await insertManyEnded(3_000, 'work')
   const pruned = nextEvent(events, 'pruned')
