@@ -67,12 +67,8 @@ export class Pruner {
   /** Prunes everything old enough once; returns false while another process has the duty. */
   async prune(signal: AbortSignal): Promise<boolean> {
     if (!(await this.#holdDuty())) return false
-    const { db, definitions, events } = this.#options
-    let count = 0
-    for (const taskType of await findTypesToPrune(db, [...definitions.keys()])) {
-      const olderThanMs = this.#retentionMs(taskType)
-      if (olderThanMs !== undefined) count += await this.#pruneType(taskType, olderThanMs, signal)
-    }
+    const { db } = this.#options
+    await this.#pruneTasks(signal)
     await this.#pruneAudit(signal)
     await forgetFigures(db)
     await forgetGroups(db, this.#longestRetentionMs)
@@ -81,21 +77,34 @@ export class Pruner {
     await forgetOldStarts(db)
     this.#heldUntil = 0
     await releasePruning(db, this.#holder)
-    if (count > 0) events.emit('pruned', { count })
     return true
   }
 
-  async #pruneType(taskType: string, olderThanMs: number, signal: AbortSignal): Promise<number> {
+  async #pruneTasks(signal: AbortSignal): Promise<void> {
+    const { db, definitions, events } = this.#options
     let count = 0
+    try {
+      for (const taskType of await findTypesToPrune(db, [...definitions.keys()])) {
+        const olderThanMs = this.#retentionMs(taskType)
+        if (olderThanMs === undefined) continue
+        for await (const pruned of this.#pruneType(taskType, olderThanMs, signal)) count += pruned
+      }
+    } finally {
+      // Also what was deleted before an error.
+      if (count > 0) events.emit('pruned', { count })
+    }
+  }
+
+  /** Yields how many tasks each step has deleted. */
+  async *#pruneType(taskType: string, olderThanMs: number, signal: AbortSignal): AsyncGenerator<number> {
     let position: ListPosition | undefined = PRUNE_START
     while (position && !signal.aborted && (await this.#holdDuty())) {
       const begun = performance.now()
       const step = await pruneStep(this.#options.db, taskType, olderThanMs, position)
-      count += step.pruned
+      yield step.pruned
       position = step.next
       if (position) await pause((performance.now() - begun) * (1 / BUSY - 1), signal)
     }
-    return count
   }
 
   async #pruneAudit(signal: AbortSignal): Promise<void> {

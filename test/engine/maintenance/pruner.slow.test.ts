@@ -247,6 +247,20 @@ describe('pruning', () => {
     expect(await pruned).toBe(true)
   })
 
+  test('says what it has deleted where a later step fails', async () => {
+    const { events, prune } = createPruner()
+    await insertManyEnded(2_000, 'a')
+    await insertEnded('completed', 99, { task_type: 'a' })
+    await tables.pool.query(
+      `create function fail() returns trigger language plpgsql as $$ begin raise exception 'kept'; end $$;
+       create trigger fail after delete on async_task_logs for each row execute function fail()`,
+    )
+    const announced = nextEvent(events, 'pruned')
+    await expect(prune()).rejects.toThrow('kept')
+    expect(await announced).toEqual({ count: 2_001 - (await leftOf()).length })
+    expect((await announced).count).toBeGreaterThan(0)
+  })
+
   test('removes counts of minutes that no statistics show', async () => {
     const { prune } = createPruner()
     await tables.pool.query(
@@ -261,7 +275,7 @@ describe('pruning', () => {
 test('an executor prunes by itself, beside the tasks that it runs', async () => {
   const work = createTaskRegistry().task('work', { retentionDays: 1 })(() => 'done')
   const { executor, events, manager } = createEngine(tables.database, [work], {
-    ...{ concurrency: 10, heartbeatIntervalMs: 100, leaseMs: 1_000 },
+    ...{ concurrency: 10, heartbeatIntervalMs: 100, leaseMs: 3_000 },
   })
   await insertManyEnded(3_000, 'work')
   const pruned = nextEvent(events, 'pruned')
