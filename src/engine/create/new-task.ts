@@ -1,4 +1,3 @@
-import { uuidv7obj } from 'uuidv7'
 import type { NewTaskItem } from '../definition/create-options.ts'
 import { TaskError } from '../definition/errors.ts'
 import { concurrencyKeyOf, rateKeyOf } from '../definition/limits.ts'
@@ -10,6 +9,7 @@ import { checkType } from '../definition/task-options.ts'
 import type { TaskReference } from '../definition/task-reference.ts'
 import type { NewTask } from '../store/insert.ts'
 import { requireValid, taskItem } from './arguments.ts'
+import { newTaskId } from './task-ids.ts'
 
 /** A claim of recent tasks may miss a task that has been due for longer. */
 const OVERDUE_MS = 1_000
@@ -33,15 +33,15 @@ export class TaskFactory {
 
   /** @throws TaskError `INVALID_PARAMS`, `INVALID_ARGUMENT` */
   async prepare(item: NewTaskItem): Promise<NewTask> {
-    requireValid('task options', taskItem, item)
     const { task, params, ...options } = item
+    if (Object.keys(options).length > 0) requireValid('task options', taskItem, item)
     const definition = this.findDefinition(task)
     const taskType = definition?.type ?? String(task)
     const defaults = definition?.options ?? {}
     const stored = await this.#prepareParams(taskType, definition, params === undefined ? {} : params)
     const restored = await restoreForKeys(definition, () => Object.fromEntries(stored))
     return {
-      taskId: `task_${uuidv7obj().toHex()}`,
+      taskId: newTaskId(),
       taskType,
       params: stored,
       priority: options.priority ?? defaults.priority ?? 0,
