@@ -1,7 +1,7 @@
 import { randomFillSync } from 'node:crypto'
 import { V7Generator } from 'uuidv7'
 
-/** By default the generator draws 8 at a time, and a draw takes longer than the rest of an id. */
+/** Random words, drawn together: the generator's own source draws 8 at a time, which takes longer than the rest of an id. */
 const words = new Uint32Array(1_024)
 let used = words.length
 
