@@ -13,10 +13,10 @@ const MAX_FUNCTION_LINES = 60
 
 describe('the imports of src', () => {
   test('are found', () => {
-    const newTask = sources.find((file) => file.path === 'src/engine/create/new-task.ts')
-    const targets = newTask?.imports.map(({ target }) => target)
+    const file = sources.find(({ path }) => path === 'src/engine/create/arguments.ts')
+    const targets = file?.imports.map(({ target }) => target)
     expect(targets).toEqual(
-      expect.arrayContaining(['uuidv7', 'src/engine/definition/params.ts', 'src/engine/store/insert.ts']),
+      expect.arrayContaining(['zod', 'src/contract/bulk.ts', 'src/engine/definition/errors.ts']),
     )
   })
 

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
-import { uuidv7obj } from 'uuidv7'
 import { createPool } from '../../../src/db/client.ts'
 import { createDatabase, type Database } from '../../../src/db/database.ts'
 import { migrate } from '../../../src/db/migrate.ts'
+import { newTaskId } from '../../../src/engine/create/task-ids.ts'
 import type { ClaimedTask } from '../../../src/engine/store/claim.ts'
 import { completeTasks } from '../../../src/engine/store/finish.ts'
 import { insertTasks } from '../../../src/engine/store/insert.ts'
@@ -63,7 +63,7 @@ export async function completeAll(
 
 function newTask(n: number) {
   return {
-    taskId: `task_${uuidv7obj().toHex()}`,
+    taskId: newTaskId(),
     taskType: 'noop',
     params: new Map([['n', String(n)]]),
     priority: 0,
