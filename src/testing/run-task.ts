@@ -19,7 +19,7 @@ import type {
 import { encodeResult } from '../engine/executor/attempt/result.ts'
 import { runningTask } from '../engine/executor/attempt/running-task.ts'
 import { findModule, loadHandler } from '../engine/executor/thread/handler-module.ts'
-import { pendingRow, toDetail } from '../engine/store/rows.ts'
+import { newDetail } from '../engine/store/rows.ts'
 import { GivenSteps } from './given-steps.ts'
 
 /** Options of `runTask`. */
@@ -220,16 +220,15 @@ function toCreated({ taskType, params, options }: CreatedInRun, position: number
   const now = new Date()
   const { runAt, delayMs = 0, maxRetries = 0, timeoutSeconds = 0, priority = 0 } = options
   const { uniqueKey = null, onDuplicate, concurrencyKey = null, expiresAt = null } = options
-  const row = pendingRow(
+  const detail = newDetail(
     {
       ...{ taskId: `task_inline${position}`, taskType, createdBy: null },
       ...{ maxRetries, timeoutSeconds, priority, uniqueKey, concurrencyKey, expiresAt },
     },
-    now,
-    runAt ?? new Date(now.getTime() + delayMs),
+    { createdAt: now, runAt: runAt ?? new Date(now.getTime() + delayMs) },
+    params,
   )
-  const answer = { created: true, ...(onDuplicate === 'replace' && { replaced: false }) }
-  return { ...toDetail(row, null, []), params, ...answer }
+  return { ...detail, created: true, ...(onDuplicate === 'replace' && { replaced: false }) }
 }
 
 /** Params as a handler gets them: parsed, stored as JSON, and parsed again. */

@@ -6,7 +6,7 @@ import type { TaskEvents } from '../runtime/events.ts'
 import { INSERT_PART, insertInParts, insertTasks, type NewTask } from '../store/insert.ts'
 import { type Insertion, insertAllUnique, insertUnique, isResolved } from '../store/insert-unique.ts'
 import { duePayload } from '../store/notify.ts'
-import type { TaskRow } from '../store/rows.ts'
+import type { TaskTimes } from '../store/rows.ts'
 import { hasKey, type NewUniqueTask, requireAccepted, toCreated, toEntries } from './created.ts'
 import { HeldEntries } from './held-entries.ts'
 import type { ManagerOptions } from './manager-parts.ts'
@@ -79,10 +79,10 @@ export class CreateQueue {
   }
 
   async #insertInParts(tasks: readonly NewTask[]): Promise<CreatedTask[]> {
-    const all = new Map<string, TaskRow>()
+    const all = new Map<string, TaskTimes>()
     const holders: Insertion['holders'] = new Map()
     const detailed = await insertInParts(this.#db, tasks, (part, created) => {
-      for (const [taskId, row] of created) all.set(taskId, row)
+      for (const [taskId, times] of created) all.set(taskId, times)
       return toCreated(part, { created, holders })
     })
     this.#announce(tasks, { created: all, holders })
@@ -149,9 +149,12 @@ export class CreateQueue {
   }
 
   #announceCreated(tasks: readonly NewTask[], { created }: Insertion, notified: boolean): void {
-    const made = tasks.flatMap(({ taskId }) => created.get(taskId) ?? [])
+    const made = tasks.filter(({ taskId }) => created.has(taskId))
     if (made.length === 0) return
-    const delays = made.map(({ runAt, createdAt }) => ({ dueAt: +runAt, inMs: +runAt - +createdAt }))
+    const delays = [...created.values()].map(({ runAt, createdAt }) => ({
+      dueAt: +runAt,
+      inMs: +runAt - +createdAt,
+    }))
     const later = delays.filter(({ inMs }) => inMs > 0)
     const due = made.length - later.length
     this.#events.emit('created', {

@@ -1,10 +1,11 @@
 import type { CreatedTask } from '../definition/create-options.ts'
 import { TaskError } from '../definition/errors.ts'
+import { decodeParams } from '../definition/params.ts'
 import type { NewAuditEntry } from '../store/audit.ts'
 import type { NewTask } from '../store/insert.ts'
 import type { Insertion } from '../store/insert-unique.ts'
 import { mayReplace } from '../store/replace.ts'
-import { fromDetailRow, toDetail } from '../store/rows.ts'
+import { fromDetailRow, newDetail } from '../store/rows.ts'
 
 export type NewUniqueTask = NewTask & { readonly uniqueKey: string }
 
@@ -26,9 +27,11 @@ export function toCreated(
     if (own) {
       const later = uniqueKey === null ? undefined : replaced?.get(uniqueKey)?.row
       const detail =
-        later?.taskId === taskId ? fromDetailRow(later) : toDetail(own, Object.fromEntries(task.params), [])
+        later?.taskId === taskId
+          ? fromDetailRow(later)
+          : newDetail(task, own, decodeParams(Object.fromEntries(task.params)))
       if (uniqueKey !== null) byKey.set(uniqueKey, detail)
-      return { ...detail, created: true, ...(replaces && { replaced: false }) }
+      return replaces ? { ...detail, created: true, replaced: false } : { ...detail, created: true }
     }
     const mine = replaces ? replaced?.get(uniqueKey ?? '')?.row : undefined
     if (mine && mayReplace(task, mine)) return { ...fromDetailRow(mine), created: false, replaced: true }

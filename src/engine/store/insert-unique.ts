@@ -21,7 +21,7 @@ import {
   unlessBusy,
 } from './insert.ts'
 import { mayReplace, type ReplacedRow, replaceHolders } from './replace.ts'
-import { DETAIL_COLUMNS, type DetailRow, parseDetailRow, pendingRow, type TaskRow } from './rows.ts'
+import { DETAIL_COLUMNS, type DetailRow, parseDetailRow, type TaskTimes } from './rows.ts'
 import { TASKS } from './tables.ts'
 
 /** Creates of tasks with unique keys. */
@@ -50,7 +50,7 @@ interface CreatedRow {
 }
 
 export interface Insertion {
-  readonly created: ReadonlyMap<string, TaskRow>
+  readonly created: ReadonlyMap<string, TaskTimes>
   readonly holders: ReadonlyMap<string, DetailRow>
   /** Holders that have been replaced, by key. */
   readonly replaced?: ReadonlyMap<string, ReplacedRow>
@@ -131,7 +131,7 @@ async function insertAll(
   tasks: readonly NewTask[],
   { check, toEntries, ...options }: InsertOptions & Steps,
 ): Promise<Insertion> {
-  const created = new Map<string, TaskRow>()
+  const created = new Map<string, TaskTimes>()
   const holders = new Map<string, DetailRow>()
   const replaced = new Map<string, ReplacedRow>()
   const expired: ExpiredHolder[] = []
@@ -139,7 +139,7 @@ async function insertAll(
     while (open.length > 0) {
       // The tasks may still be withdrawn: their entries come last.
       const silent = open.map((task) => ({ ...task, audit: undefined }))
-      for (const [taskId, row] of await insertFree(run, silent, options)) created.set(taskId, row)
+      for (const [taskId, times] of await insertFree(run, silent, options)) created.set(taskId, times)
       const found = await findHolders(run, open, created)
       for (const [key, row] of found.holders) holders.set(key, row)
       expired.push(...found.expired)
@@ -173,24 +173,23 @@ async function insertFree(
   run: Run,
   tasks: readonly NewTask[],
   { payload, lockTimeout }: InsertOptions,
-): Promise<Map<string, TaskRow>> {
+): Promise<Map<string, TaskTimes>> {
   // All processes lock keys in the same order, so none deadlock.
   const sorted = tasks.toSorted((a, b) => compare(a.uniqueKey ?? '', b.uniqueKey ?? ''))
-  const byId = new Map(tasks.map((task) => [task.taskId, task]))
   const { sent, more } = chooseInsertion(INSERT_UNIQUE, sorted)
   const rows = await run(sent, [...insertValues(sorted), payload, lockTimeout, ...more])
   return new Map(
-    (rows as CreatedRow[]).flatMap(({ taskId, createdAt, runAt }) => {
-      const task = byId.get(taskId)
-      return task ? [[taskId, pendingRow(task, new Date(Number(createdAt)), new Date(Number(runAt)))]] : []
-    }),
+    (rows as CreatedRow[]).map(({ taskId, createdAt, runAt }) => [
+      taskId,
+      { createdAt: new Date(Number(createdAt)), runAt: new Date(Number(runAt)) },
+    ]),
   )
 }
 
 async function findHolders(
   run: Run,
   tasks: readonly NewTask[],
-  created: ReadonlyMap<string, TaskRow>,
+  created: ReadonlyMap<string, TaskTimes>,
 ): Promise<{ holders: Map<string, DetailRow>; expired: readonly ExpiredHolder[] }> {
   const heldKeys = tasks.flatMap(({ taskId, uniqueKey }) => (created.has(taskId) ? [] : (uniqueKey ?? [])))
   if (heldKeys.length === 0) return { holders: new Map(), expired: [] }

@@ -12,7 +12,7 @@ import type { AuditedChange } from '../definition/actor.ts'
 import type { StoredParams } from '../definition/params.ts'
 import { auditCte, createValue } from './audit.ts'
 import { CHANNEL } from './notify.ts'
-import { pendingRow, type TaskRow } from './rows.ts'
+import type { TaskTimes } from './rows.ts'
 import { PARAMS, TASKS } from './tables.ts'
 
 export interface NewTask {
@@ -177,25 +177,25 @@ export async function insertTasks(
   db: Database,
   tasks: readonly NewTask[],
   payload: string | null = null,
-): Promise<{ created: ReadonlyMap<string, TaskRow>; notified: boolean }> {
+): Promise<{ created: ReadonlyMap<string, TaskTimes>; notified: boolean }> {
   const { sent, more } = chooseInsertion(INSERT, tasks)
   const run = (notify: string | null) =>
     execute<InsertedRow>(db, sent, [...insertValues(tasks), notify, ...more])
   const rows = payload === null ? undefined : await unlessBusy(run(payload), LIMIT_EXCEEDED)
-  return { created: rowsOfAll(tasks, rows ?? (await run(null))), notified: rows !== undefined }
+  return { created: timesOfAll(tasks, rows ?? (await run(null))), notified: rows !== undefined }
 }
 
 /** Tasks of one statement of a large create. */
 export const INSERT_PART = 1_000
 
 /**
- * Inserts tasks without unique keys in one transaction, all or none. Returns what `receive` returned for the rows of each
- * part, in order.
+ * Inserts tasks without unique keys in one transaction, all or none. Returns what `receive` returned for each part, in
+ * order.
  */
 export async function insertInParts<T>(
   db: Database,
   tasks: readonly NewTask[],
-  receive: (part: readonly NewTask[], created: ReadonlyMap<string, TaskRow>) => readonly T[],
+  receive: (part: readonly NewTask[], created: ReadonlyMap<string, TaskTimes>) => readonly T[],
 ): Promise<T[]> {
   return transact(db, async (client) => {
     const received: T[] = []
@@ -203,7 +203,7 @@ export async function insertInParts<T>(
       const part = tasks.slice(from, from + INSERT_PART)
       const { sent, more } = chooseInsertion(INSERT, part)
       const rows = await client.execute<InsertedRow>(sent, [...insertValues(part), null, ...more])
-      received.push(...receive(part, rowsOfAll(part, rows)))
+      received.push(...receive(part, timesOfAll(part, rows)))
     }
     return received
   })
@@ -214,12 +214,15 @@ export async function warmUpInsert(db: Database): Promise<void> {
   await insertTasks(db, [], '')
 }
 
-function rowsOfAll(tasks: readonly NewTask[], [row]: readonly InsertedRow[]): Map<string, TaskRow> {
+function timesOfAll(tasks: readonly NewTask[], [row]: readonly InsertedRow[]): Map<string, TaskTimes> {
   const [inserted, createdAt] = [Number(row?.inserted ?? 0), Number(row?.createdAt)]
   // A host's trigger may skip rows.
   if (inserted !== tasks.length) throw new Error(`the database inserted ${inserted} of ${tasks.length} tasks`)
-  const dueAt = ({ runAt, delayMs }: NewTask) => new Date(runAt ?? createdAt + delayMs)
-  return new Map(tasks.map((task) => [task.taskId, pendingRow(task, new Date(createdAt), dueAt(task))]))
+  const timesOf = ({ runAt, delayMs }: NewTask) => ({
+    createdAt: new Date(createdAt),
+    runAt: new Date(runAt ?? createdAt + delayMs),
+  })
+  return new Map(tasks.map((task) => [task.taskId, timesOf(task)]))
 }
 
 /** Returns undefined, with nothing written, on a lock timeout or the other SQLSTATE. */

@@ -55,11 +55,12 @@ export interface TaskRow extends SummaryRow {
   readonly expiresAt: Date | null
 }
 
-/** The columns of a task that no executor has claimed. */
+/** What a task is that no executor has claimed. */
 const UNTOUCHED = {
   status: 'pending',
   progress: 0,
   total: 0,
+  percent: 0,
   step: null,
   startedAt: null,
   completedAt: null,
@@ -68,15 +69,26 @@ const UNTOUCHED = {
   result: null,
   cancelledAt: null,
   executorId: null,
-  attempt: 0,
   stopping: false,
+  stepCount: 0,
 } as const
 
-export function pendingRow(
-  task: Omit<TaskRow, keyof typeof UNTOUCHED | 'createdAt' | 'runAt'>,
-  createdAt: Date,
-  runAt: Date,
-): TaskRow {
+/** When a task was created, and when it is due. */
+export interface TaskTimes {
+  readonly createdAt: Date
+  readonly runAt: Date
+}
+
+type TaskSettings = Omit<
+  TaskDetail,
+  keyof typeof UNTOUCHED | keyof TaskTimes | 'params' | 'attempts' | 'steps' | 'waitingFor' | 'paramsPreview'
+>
+
+export function newDetail(
+  task: TaskSettings,
+  { createdAt, runAt }: TaskTimes,
+  params: TaskDetail['params'],
+): TaskDetail {
   // A second spread would take as long as all the rest.
   return {
     ...UNTOUCHED,
@@ -91,6 +103,9 @@ export function pendingRow(
     expiresAt: task.expiresAt,
     createdAt,
     runAt,
+    params,
+    attempts: [],
+    steps: [],
   }
 }
 
