@@ -99,7 +99,7 @@ export class TaskRunner {
     const feedPool = createPrivatePool(pool, { ...FEED_CONNECTIONS, connectTimeoutMs })
     const feedDb = connect(feedPool)
     const isReady = () => this.#hasStarted || !options.executes
-    const own = { isReady, findLocal: () => this.#findLocal(), limiter: notifier.limiter }
+    const own = { isReady, findLocal: () => this.#findLocal(), limiter: notifier.dueLimiter }
     const manager = new TaskManager({ db, settings, definitions, events, feedDb, tracing, ...own })
     this.feed = partsOf(manager).feed
     const [writes, beats] = options.executes
@@ -205,7 +205,7 @@ export class TaskRunner {
     } finally {
       this.#stopped.abort()
       this.#loopDelay.stop()
-      this.#notifier.stop()
+      this.#notifier.flush()
       await Promise.all([this.#figures.stop(), this.#runs?.stop(), this.#reporter.stop()])
       this.#gate.close(new TaskError('SHUTTING_DOWN', 'the app has closed'))
       refuseCalls(this.manager)

@@ -10,7 +10,7 @@ import { TaskEvents } from '../../src/engine/runtime/events.ts'
 const [, , name = '', connectionString = '', perSecond = '100', options = '{}'] = process.argv
 const db = createDatabase(createPool({ connectionString }), { prepared: true })
 const events = new TaskEvents()
-const { limiter } = new Notifier({ db, events, holds: () => false })
+const { dueLimiter: limiter } = new Notifier({ db, events, holds: () => false })
 const settings = taskSettings.parse({})
 const manager = new TaskManager({ db, events, limiter, definitions: new Map(), settings })
 

@@ -50,7 +50,7 @@ export function createEngine(
         holds: (taskId, attempt) => executor.holds(taskId, attempt),
       })
     : undefined
-  const manager = new TaskManager({ ...parts, limiter: notifier?.limiter })
+  const manager = new TaskManager({ ...parts, limiter: notifier?.dueLimiter })
   const listen = options.hears ? { listen: { connectionString: database.directUrl } } : {}
   const executor: TaskExecutor = new TaskExecutor({ ...parts, ...listen, manager, version: 'test' })
   return { db, events, manager, executor, reporter: new ChangeReporter(db, events) }

@@ -71,7 +71,7 @@ export class CreateQueue {
 
   async #insert(tasks: readonly NewTask[]): Promise<CreatedTask[]> {
     const due = tasks.filter(seemsDue).length
-    const notifies = due > 0 && this.#limiter?.shouldNotify() === true
+    const notifies = due > 0 && this.#limiter?.takeTurn() === true
     const { created, notified } = await insertTasks(this.#db, tasks, notifies ? duePayload(due) : null)
     const insertion = { created, holders: new Map() }
     this.#announce(tasks, insertion, notified)
@@ -137,7 +137,7 @@ export class CreateQueue {
 
   #announce(tasks: readonly NewTask[], insertion: Insertion, notified = false): void {
     for (const { key: _key, ...run } of insertion.expired ?? []) {
-      this.#events.emit('cancelled', { ...run, reason: 'expired', isCounted: true })
+      this.#events.emit('cancelled', { ...run, wasPending: true, reason: 'expired', isCounted: true })
     }
     this.#announceCreated(tasks, insertion, notified)
     for (const { row, inMs } of insertion.replaced?.values() ?? []) {

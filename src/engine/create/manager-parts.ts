@@ -23,7 +23,7 @@ export interface ManagerOptions {
   readonly definitions: ReadonlyMap<string, TaskDefinition>
   readonly events: TaskEvents
   /** Whether an insert of due tasks also notifies other processes. Default: never. */
-  readonly limiter?: { shouldNotify(): boolean } | undefined
+  readonly limiter?: { takeTurn(): boolean } | undefined
   /** For viewers: two connections are enough. Default: `db`. */
   readonly feedDb?: Database | undefined
   /** False while this process has an executor that has not started. Default: always true. */

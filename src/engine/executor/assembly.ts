@@ -1,7 +1,6 @@
 import { hostname } from 'node:os'
 import type pg from 'pg'
 import { type Database, keepPlansWhile } from '../../db/database.ts'
-import { type ListenerOptions, listen } from '../../db/listener.ts'
 import { partsOf } from '../create/manager-parts.ts'
 import { followUpsOf } from '../definition/follow-up.ts'
 import { limitsOf } from '../definition/limits.ts'
@@ -10,18 +9,17 @@ import type { TaskDefinition } from '../definition/task.ts'
 import { Pruner } from '../maintenance/pruner.ts'
 import { Rescuer } from '../maintenance/rescuer.ts'
 import type { TaskManager } from '../manager/manager.ts'
-import { permitInstant, wakeUpDelay } from '../notify/fleet.ts'
-import { decodeNotification } from '../notify/notifications.ts'
+import { permitInstant } from '../notify/fleet.ts'
 import type { TaskEvents } from '../runtime/events.ts'
-import { type Loop, Supervisor } from '../runtime/supervisor.ts'
+import { Supervisor } from '../runtime/supervisor.ts'
 import { WakeUp } from '../runtime/wake-up.ts'
 import { Scheduler } from '../schedules/scheduler.ts'
-import { sendNotification } from '../store/notify.ts'
 import type { AttemptServices } from './attempt/attempt.ts'
 import { ClaimLoop } from './claim-loop.ts'
 import { Claimer, type ClaimerOptions } from './claimer.ts'
 import { DueTimer } from './due-timer.ts'
 import { Heartbeat, type HeartbeatOptions } from './heartbeat.ts'
+import { receiverLoop } from './receive.ts'
 import { Rest } from './rest.ts'
 import { Slots } from './slots.ts'
 import { ThreadPool } from './thread/thread-pool.ts'
@@ -225,61 +223,11 @@ function attemptServices(
   }
 }
 
-type ListenedParts = Omit<ExecutorParts, 'loops'>
-
-/** Undefined: polling finds the same later. */
-function createListener(
-  { listen: connection, events }: ExecutorOptions,
-  parts: ListenedParts,
-): Loop | undefined {
-  if (!connection) return undefined
-  const { db, heartbeat, scheduler, wakeUp, rest, wake } = parts
-  const listener: ListenerOptions = {
-    connection,
-    channel: db.schema.channel,
-    proofs: { id: heartbeat.executorId, intervalMs: () => rest.proofIntervalMs },
-    notify: (payload) => sendNotification(db, payload),
-    onMessage: (payload) => receive(payload, parts),
-    // Earlier notifications are lost: due tasks and cancels must be queried.
-    async onListening() {
-      rest.isListening = true
-      events.emit('listening', { isListening: true })
-      wake()
-      scheduler.wake()
-      await heartbeat.beatOnce()
-    },
-  }
-  return async (signal, passed) => {
-    try {
-      await listen(listener, signal, passed)
-    } finally {
-      rest.isListening = false
-      events.emit('listening', { isListening: false })
-      // It may be in a long wait.
-      if (rest.isAllowed) wakeUp.notify()
-    }
-  }
-}
-
-function receive(payload: string, parts: ListenedParts): void {
-  const { claimer, heartbeat, scheduler, wakeUp, dueTimer, rest, rescan, abort } = parts
-  const received = decodeNotification(payload)
-  if (received?.kind === 'due') {
-    const delayMs = received.tasks ? wakeUpDelay(heartbeat.fleet, received.tasks) : 0
-    if (delayMs !== undefined) wakeUp.notifyAfter(delayMs, () => claimer.recheck())
-    // Others claim, and may have no free slot: at rest, too, this executor claims within the poll interval.
-    else if (rest.isAllowed) dueTimer.noteElsewhere()
-  } else if (received?.kind === 'later') dueTimer.note(received.dueAt)
-  else if (received?.kind === 'schedules') scheduler.noteChange(received.deleted)
-  else if (received?.kind === 'rescan') rescan()
-  else for (const { taskId, attempt } of received?.runs ?? []) abort(taskId, attempt, 'cancelled')
-}
-
 function supervise(options: ExecutorOptions, parts: Omit<ExecutorParts, 'loops'>): ExecutorLoops {
-  const { settings, definitions, events } = options
+  const { settings, definitions, events, listen: connection } = options
   const { db, claimLoop, heartbeat, rescuer } = parts
   const pruner = new Pruner({ db, settings, definitions, events, judge: heartbeat })
-  const listener = createListener(options, parts)
+  const receiver = connection && receiverLoop({ ...parts, connection, events })
   return {
     claim: new Supervisor('poller', (signal, passed) => claimLoop.loop(signal, passed), events),
     heartbeat: new Supervisor(
@@ -290,7 +238,7 @@ function supervise(options: ExecutorOptions, parts: Omit<ExecutorParts, 'loops'>
       settings.heartbeatIntervalMs,
     ),
     rescuer: new Supervisor('rescuer', (signal, passed) => rescuer.loop(signal, passed), events),
-    listener: listener && new Supervisor('listener', listener, events),
+    listener: receiver && new Supervisor('listener', receiver, events),
     pruner: new Supervisor('pruner', (signal, passed) => pruner.loop(signal, passed), events),
   }
 }

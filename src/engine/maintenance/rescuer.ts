@@ -86,7 +86,7 @@ export class Rescuer {
       this.#mustExpire = false
       const tasks = await expireTasks(db)
       this.#mustExpire ||= tasks.length === EXPIRE_BATCH
-      for (const task of tasks) events.emit('cancelled', { ...task, reason: 'expired' })
+      for (const task of tasks) events.emit('cancelled', { ...task, wasPending: true, reason: 'expired' })
     }
   }
 

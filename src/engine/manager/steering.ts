@@ -172,7 +172,7 @@ const ACTIONS: Record<
 > = {
   async cancel({ db, events }, { taskIds, locked, change }) {
     const runs = await inHalves(taskIds, (ids) => cancelTasks(db, ids, locked, change))
-    for (const { wasPending: _before, ...run } of runs) events.emit('cancelled', run)
+    for (const run of runs) events.emit('cancelled', run)
     return runs.map(({ taskId, wasPending }) => ({ taskId, wasPending }))
   },
 

@@ -1,20 +1,20 @@
-/** Each NOTIFY takes one exclusive lock of the server with its commit, and wakes executors. */
+/** Commits with a NOTIFY take turns: they hold one lock, which a server has once. */
 const INTERVAL_MS = 5
 
-/** Limits notifications of one kind; a trailing timer sends the number of tasks that were not sent yet. */
+/** Sends at most one notification per INTERVAL_MS: the first at once, then one for all that were asked for meanwhile. */
 export class NotifyLimiter {
   readonly #send: (count: number) => void
   #nextAt = 0
   #unsent = 0
   #timer: NodeJS.Timeout | undefined
 
-  /** @param send sends a notification of `count` due tasks; Infinity: of an unknown number */
+  /** @param send sends one notification for `count` tasks; Infinity: their number is unknown */
   constructor(send: (count: number) => void) {
     this.#send = send
   }
 
-  /** Returns whether an insert should notify with its own commit; if so, this counts as a notification. */
-  shouldNotify(): boolean {
+  /** True: the caller notifies by itself, with the commit of its insert. False: it calls `notify` after the insert. */
+  takeTurn(): boolean {
     const now = performance.now()
     if (this.#timer || now < this.#nextAt) return false
     this.#nextAt = now + INTERVAL_MS

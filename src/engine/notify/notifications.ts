@@ -1,34 +1,37 @@
 import type { Fence } from '../store/fence.ts'
 
-/** Notifications between processes. Any may be lost: polls and heartbeats find the same later. */
+/** Sent to all processes, the sender included. Any may be lost: polls and heartbeats find the same later. */
 export type Notification =
+  /** Tasks are due. Without `tasks`, in an unknown number, or a host's transaction has created delayed ones. */
   | { readonly kind: 'due'; readonly tasks?: DueTasks }
   /** A task will be due at `dueAt`, an instant of the database's clock in milliseconds. */
   | { readonly kind: 'later'; readonly dueAt: number }
+  /** Schedules have changed; `deleted`: the name of one that is gone. */
   | { readonly kind: 'schedules'; readonly deleted?: string }
-  /** Tasks are due that became so a while ago: of a type that was resumed, or created overdue. */
+  /** Tasks became claimable whose due time is long over: those of a resumed type, created or changed ones. */
   | { readonly kind: 'rescan' }
-  | { readonly kind: 'cancelled'; readonly runs: readonly CancelledRun[] }
+  /** Their handlers are to stop. */
+  | { readonly kind: 'cancelled'; readonly runs: readonly RunId[] }
 
 export interface DueTasks {
   readonly count: number
-  /** Random: selects the executors that claim. */
+  /** A random number that selects the executors that claim. */
   readonly seed: number
 }
 
-export type CancelledRun = Pick<Fence, 'taskId' | 'attempt'>
+export type RunId = Pick<Fence, 'taskId' | 'attempt'>
 
-/** PostgreSQL allows payloads of 8,000 bytes: this many of the longest ids and attempts. */
+/** PostgreSQL allows payloads of 8,000 bytes, which is enough for so many of the longest ids and attempts. */
 export const MAX_RUNS = 128
 
-/** Rows that others insert may have ids with spaces or of several bytes per character: one such id would spoil its payload. */
-export function fitsIntoPayload(taskId: string): boolean {
+/** False for ids with spaces or characters of several bytes, as rows that others insert may have: no payload may contain them. */
+export function isPlainId(taskId: string): boolean {
   return /^[!-~]{1,50}$/.test(taskId)
 }
 
-/** Excludes due tasks: `duePayload` encodes those, as inserts notify with their own commit. */
+/** All kinds but `due`: `store/notify.ts` encodes those, as inserts need them, and may not import this room. */
 export function encodeNotification(notification: Exclude<Notification, { kind: 'due' }>): string {
-  // The payload has the name that earlier versions know.
+  // Earlier versions of this library know it by this name.
   if (notification.kind === 'rescan') return 'resumed'
   if (notification.kind === 'later') return `later ${Math.floor(notification.dueAt)}`
   if (notification.kind === 'schedules') {

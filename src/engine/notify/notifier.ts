@@ -3,44 +3,49 @@ import { MAX_POLL_INTERVAL_MS } from '../definition/settings.ts'
 import type { TaskEventMap, TaskEvents } from '../runtime/events.ts'
 import { duePayload, sendNotification } from '../store/notify.ts'
 import { NotifyLimiter } from './limiter.ts'
-import { type CancelledRun, encodeNotification, fitsIntoPayload, MAX_RUNS } from './notifications.ts'
+import { encodeNotification, isPlainId, MAX_RUNS, type RunId } from './notifications.ts'
 
-/** An announced due time covers later ones until so long before it: from then on, executors may have claimed for it. */
+/**
+ * An announced due time covers later ones: the claim for it reads them. Not in the last second before it: a timer may fire
+ * early, and its claim would not see what is created after it.
+ */
 const COVERS_UNTIL_MS = 1_000
 
-/** Due times that are later than the announced one are held so long; the earliest of them is sent. */
+/** Covered due times are held for at most this long; then the earliest of them is sent. */
 const HOLD_MS = 500
 
 export interface NotifierOptions {
   readonly db: Database
   readonly events: TaskEvents
-  /** Whether this process runs the attempt: then no other needs to be notified of its cancel. */
+  /** Whether this process runs the attempt: no other process needs a notification of its cancel then. */
   holds(taskId: string, attempt: number): boolean
 }
 
+/** Notifies other processes of what happens in this one. A notification that cannot be sent counts as lost. */
 export class Notifier {
-  readonly limiter = new NotifyLimiter((count) => this.#send(duePayload(count)))
-  /** Executors that read only recently due tasks would miss overdue ones. */
+  /** Inserts that notify with their own commit take turns of it, too. */
+  readonly dueLimiter = new NotifyLimiter((count) => this.#send(duePayload(count)))
+  /** Makes executors read all due tasks: they may be reading recently due ones only (`executor/claim-horizon.ts`). */
   readonly #rescans = new NotifyLimiter(() => this.#send(encodeNotification({ kind: 'rescan' })))
   readonly #later = new NotifyLimiter(() => this.#sendLater())
   readonly #options: NotifierOptions
-  /** The earliest due time that has not been announced; `until`: when it stops to cover later ones. */
-  #delayed: { readonly dueAt: number; readonly until: number } | undefined
-  /** The earliest that has been; `until` by `performance.now()`. */
-  #announced = { dueAt: 0, until: 0 }
+  /** The earliest due time that was not sent yet. `until`: by `performance.now()`, until when it covers later ones. */
+  #unsent: { readonly dueAt: number; readonly until: number } | undefined
+  /** The announced due time that covers later ones. */
+  #covering = { dueAt: 0, until: 0 }
   #held: NodeJS.Timeout | undefined
-  #cancelled: CancelledRun[] = []
+  #cancelled: RunId[] = []
 
   constructor(options: NotifierOptions) {
     const { events } = options
     this.#options = options
-    const onAnyDue = () => this.limiter.notify(Number.POSITIVE_INFINITY)
-    events.on('due', ({ count }) => this.limiter.notify(count))
+    const notifyAll = () => this.dueLimiter.notify(Number.POSITIVE_INFINITY)
+    events.on('due', ({ count }) => this.dueLimiter.notify(count))
     events.on('delayed', this.#onDelayed)
-    events.on('capacityReleased', onAnyDue)
-    events.on('rescued', onAnyDue)
-    events.on('orphansReleased', onAnyDue)
-    events.on('ended', ({ outcome }) => outcome === 'interrupted' && onAnyDue())
+    events.on('capacityReleased', notifyAll)
+    events.on('rescued', notifyAll)
+    events.on('orphansReleased', notifyAll)
+    events.on('ended', ({ outcome }) => outcome === 'interrupted' && notifyAll())
     events.on('cancelled', this.#onCancelled)
     events.on('cancelRequested', this.#onCancelled)
     events.on('schedulesChanged', ({ schedule, deleted }) =>
@@ -51,28 +56,29 @@ export class Notifier {
     events.on('changed', this.#onOverdue)
   }
 
-  stop(): void {
-    this.limiter.flush()
+  /** Sends what is held, without waiting for the database. */
+  flush(): void {
+    this.dueLimiter.flush()
     this.#rescans.flush()
     if (this.#held) this.#notifyLater()
     this.#later.flush()
   }
 
   readonly #onDelayed = ({ dueAt, inMs }: TaskEventMap['delayed'][0]): void => {
-    // By then every executor has polled.
+    // Every executor polls before then, and reads this due time.
     if (inMs >= MAX_POLL_INTERVAL_MS) return
-    if (!this.#delayed || dueAt < this.#delayed.dueAt)
-      this.#delayed = { dueAt, until: performance.now() + inMs - COVERS_UNTIL_MS }
-    if (this.#isAnnounced(dueAt)) this.#held ??= setTimeout(this.#notifyLater, HOLD_MS)
+    if (!this.#unsent || dueAt < this.#unsent.dueAt)
+      this.#unsent = { dueAt, until: performance.now() + inMs - COVERS_UNTIL_MS }
+    if (this.#isCovered(dueAt)) this.#held ??= setTimeout(this.#notifyLater, HOLD_MS)
     else this.#notifyLater()
   }
 
   /**
-   * Executors wake for an earlier due time, and then read this one. Those without the type of the earlier task may not
-   * wake, so this one is sent later all the same.
+   * Executors claim for the earlier due time that was announced, and read this one then. One without a type of that task
+   * may have claimed since and forgotten it: so the earliest due time that is held is sent, too, and that covers the rest.
    */
-  #isAnnounced(dueAt: number): boolean {
-    return performance.now() < this.#announced.until && this.#announced.dueAt <= dueAt
+  #isCovered(dueAt: number): boolean {
+    return performance.now() < this.#covering.until && this.#covering.dueAt <= dueAt
   }
 
   readonly #notifyLater = (): void => {
@@ -82,14 +88,14 @@ export class Notifier {
   }
 
   #sendLater(): void {
-    const sent = this.#delayed
+    const sent = this.#unsent
     if (!sent) return
-    this.#delayed = undefined
+    this.#unsent = undefined
     sendNotification(this.#options.db, encodeNotification({ kind: 'later', dueAt: sent.dueAt })).then(
       () => {
-        if (!this.#isAnnounced(sent.dueAt)) this.#announced = sent
+        if (!this.#isCovered(sent.dueAt)) this.#covering = sent
       },
-      // It is not announced, so the next one is not held.
+      // It covers nothing then: the next due time is sent at once.
       () => {},
     )
   }
@@ -98,12 +104,11 @@ export class Notifier {
     if (overdue) this.#rescans.notify(1)
   }
 
-  readonly #onCancelled = ({ taskId, attempt, reason }: TaskEventMap['cancelled'][0]): void => {
-    // Expired tasks were pending: no process runs them.
-    if (reason === 'expired' || this.#options.holds(taskId, attempt)) return
-    // Its executor reads the cancel with its next heartbeat.
-    if (!fitsIntoPayload(taskId)) return
-    const run: CancelledRun = { taskId, attempt }
+  readonly #onCancelled = ({ taskId, attempt, wasPending }: TaskEventMap['cancelled'][0]): void => {
+    if (wasPending || this.#options.holds(taskId, attempt)) return
+    // The executor that runs it reads the cancel with its next heartbeat.
+    if (!isPlainId(taskId)) return
+    const run: RunId = { taskId, attempt }
     if (this.#cancelled.push(run) > 1) return
     // A bulk cancel emits up to a thousand events in one turn of the event loop.
     queueMicrotask(() => {
@@ -116,6 +121,7 @@ export class Notifier {
   }
 
   #send(payload: string): void {
+    // Nothing depends on it: other processes poll.
     sendNotification(this.#options.db, payload).catch(() => {})
   }
 }

@@ -54,8 +54,11 @@ export interface TaskEventMap {
   due: [{ count: number }]
   /** A change by an actor, or a refused one, was written here. */
   audited: [{ actor: Actor; action: AuditAction; results: readonly AuditResult[] }]
-  /** `expired`: it was not started in time. `isCounted`: its statement has added it to the figures. */
-  cancelled: [RunEvent & { reason?: 'expired'; isCounted?: boolean }]
+  /**
+   * `wasPending`: no process runs it. `expired`: it was not started in time. `isCounted`: its statement has added it to the
+   * figures.
+   */
+  cancelled: [RunEvent & { wasPending?: boolean; reason?: 'expired'; isCounted?: boolean }]
   /** A transaction holds the row of a running task: its handler is to stop now, the row becomes cancelled later. */
   cancelRequested: [RunEvent]
   resumed: [{ taskType: string }]

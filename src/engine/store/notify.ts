@@ -3,7 +3,7 @@ import { type Database, execute, statement } from '../../db/database.ts'
 
 export const CHANNEL = 'fastify_async_tasks'
 
-/** From here on every executor is woken. */
+/** A notification of more tasks wakes every executor. */
 const MAX_COUNT = 1_000_000
 
 const NOTIFY = statement('notify', `select pg_notify('${CHANNEL}', $1)`)
@@ -12,7 +12,7 @@ export async function sendNotification(db: Database, payload: string): Promise<v
   await execute(db, NOTIFY, [payload])
 }
 
-/** Its second number is random and selects the executors that claim. @param count Infinity: unknown */
+/** With the count, and a random number that selects the executors that claim. @param count Infinity: unknown */
 export function duePayload(count: number): string {
   return count > MAX_COUNT ? 'due' : `due ${count} ${randomInt(MAX_COUNT)}`
 }

@@ -16,9 +16,9 @@ afterEach(() => {
 })
 
 test('one insert an interval notifies with its commit', () => {
-  expect([limiter.shouldNotify(), limiter.shouldNotify()]).toEqual([true, false])
+  expect([limiter.takeTurn(), limiter.takeTurn()]).toEqual([true, false])
   vi.advanceTimersByTime(INTERVAL_MS)
-  expect([limiter.shouldNotify(), limiter.shouldNotify()]).toEqual([true, false])
+  expect([limiter.takeTurn(), limiter.takeTurn()]).toEqual([true, false])
   expect(sent).toEqual([])
 })
 
@@ -36,15 +36,15 @@ test('the first tasks are sent at once, what follows is counted and sent once th
 })
 
 test('no insert notifies while others are still to be notified, nor sooner than an interval after that', () => {
-  expect(limiter.shouldNotify()).toBe(true)
+  expect(limiter.takeTurn()).toBe(true)
   limiter.notify(1)
   vi.advanceTimersByTime(INTERVAL_MS - 1)
-  expect(limiter.shouldNotify()).toBe(false)
+  expect(limiter.takeTurn()).toBe(false)
   vi.advanceTimersByTime(INTERVAL_MS)
   expect(sent).toEqual([1])
-  expect(limiter.shouldNotify()).toBe(false)
+  expect(limiter.takeTurn()).toBe(false)
   vi.advanceTimersByTime(1)
-  expect(limiter.shouldNotify()).toBe(true)
+  expect(limiter.takeTurn()).toBe(true)
 })
 
 test('an unknown number stays unknown when others are counted with it', () => {

@@ -100,7 +100,7 @@ describe('notifications', () => {
     try {
       const db = createDatabase(pool, { prepared: true })
       const { manager, events } = engines.create([work])
-      const full = new TaskManager({ ...partsOf(manager), db, limiter: { shouldNotify: () => true } })
+      const full = new TaskManager({ ...partsOf(manager), db, limiter: { takeTurn: () => true } })
       const due = nextEvent(events, 'due')
       const created: string[] = []
       const statements = await captureStatements(pool, async () => {
@@ -182,10 +182,10 @@ describe('notifications', () => {
       await expect.poll(() => payloads).toEqual(['due', 'due'])
       events.emit('ended', { ...run, outcome: 'completed' })
       events.emit('ended', { ...run, outcome: 'interrupted' })
-      notifier.stop()
+      notifier.flush()
       expect(payloads).toEqual(['due', 'due', 'due'])
     } finally {
-      notifier.stop()
+      notifier.flush()
       await Promise.all(sent)
     }
   })
@@ -218,7 +218,7 @@ describe('notifications', () => {
       // No time passes between them.
       vi.useFakeTimers({ toFake: ['performance'] })
       for (let i = 0; i < 3; i += 1) events.emit('capacityReleased', { taskTypes: ['work'] })
-      notifier.stop()
+      notifier.flush()
       vi.useRealTimers()
     })
     expect(statements.map(({ values }) => values)).toEqual([['due'], ['due']])
