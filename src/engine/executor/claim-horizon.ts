@@ -21,14 +21,15 @@ const OVERLAP_MS = 2_000
 export interface ClaimHorizonOptions {
   readonly db: Database
   readonly types: readonly TypeLimits[]
-  readonly isBounded: boolean
+  /** Whether claims may read recently due tasks only. */
+  readonly mayReadRecent: boolean
   readonly wakeUp: Pick<WakeUp, 'notify'>
 }
 
 /**
  * The instant from which claims read due tasks. An open transaction keeps dead entries at the front of the index, and
  * every claim reads them. So while such claims are slow, they read recently due tasks only, and a probe checks from
- * time to time for older ones.
+ * time to time for older ones. Only plain claims do so: a limited one has to count anyway.
  */
 export class ClaimHorizon {
   readonly #options: ClaimHorizonOptions
@@ -75,6 +76,7 @@ export class ClaimHorizon {
     })
   }
 
+  /** Before each claim: starts a probe if it is time for one, or makes this claim read all due tasks. */
   probe(): void {
     const now = performance.now()
     if (!this.#readsRecent || this.#probe || now < this.#nextProbe) return
@@ -86,7 +88,7 @@ export class ClaimHorizon {
     else this.#probe = this.#probeFor(types).finally(() => (this.#probe = undefined))
   }
 
-  async whenIdle(): Promise<void> {
+  async whenProbed(): Promise<void> {
     await this.#probe
   }
 
@@ -110,7 +112,7 @@ export class ClaimHorizon {
     // The smaller of the last two costs: one slow claim alone changes nothing.
     const cost = Math.min(costMs, this.#lastFullMs)
     this.#lastFullMs = costMs
-    this.#readsRecent = cost >= CHEAP_MS && this.#options.isBounded
+    this.#readsRecent = cost >= CHEAP_MS && this.#options.mayReadRecent
     this.#nextProbe = performance.now() + PROBE_SHARE * cost
   }
 

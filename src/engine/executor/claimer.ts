@@ -9,29 +9,30 @@ import {
   type TypeClaims,
 } from '../store/claim.ts'
 import { MANY_TYPES, ManyTypeClaims } from '../store/claim-many.ts'
-import { forgetStarts, ratedTypes } from '../store/rates.ts'
+import { deleteOldStarts, ratedTypes } from '../store/rates.ts'
 import { ClaimHorizon } from './claim-horizon.ts'
 import type { DueTimer } from './due-timer.ts'
 import { type LimitedClaim, LimitedTypes } from './limited-types.ts'
 import type { Slots } from './slots.ts'
 
-/** At a low rate, one claim serves all slots freed within this time. */
+/** While claims find few tasks, one claim serves all slots freed within this time. */
 const DEBOUNCE_MS = 50
 
-const FORGET_STARTS_MS = 60_000
+const DELETE_STARTS_INTERVAL_MS = 60_000
 
-/** Claims in a row at a due time that find tasks due and take none, for about a second: their rows may be locked. */
+/** How often a claim at a due time is repeated, for about a second: the row of the task that is due may be locked. */
 const MAX_REPEATS = 20
 
 /**
- * `now`: more tasks are likely. `soon`: locked rows may be free in a moment. `later`: with the next wake-up, timer or poll.
+ * When to claim again. `now`: more tasks are likely. `soon`: rows that are locked may be free in a moment. `later`: at the
+ * next wake-up, which a timer may send, or after the poll interval.
  */
 export type NextClaim = 'now' | 'soon' | 'later'
 
 export interface Claimed {
   readonly tasks: readonly ClaimedTask[]
   readonly next: NextClaim
-  /** Nothing is due, of any type. False: something is, or the claim has not read it. */
+  /** No task of any type is due, but for those of paused types. False: one is, or this claim did not check all types. */
   readonly isIdle: boolean
 }
 
@@ -41,32 +42,39 @@ export interface ClaimerOptions {
   readonly types: readonly TypeLimits[]
   readonly slots: Slots
   readonly pollIntervalMs: number
-  /** Claims find out whether nothing is due: polls are then further apart. Default false. */
+  /** Claims that take nothing also check whether a task is due: if none is, polls may be further apart. Default false. */
   readonly findsIdle?: boolean
   readonly dueTimer: DueTimer
-  /** For permits of rate limits. */
+  /** Wakes when the next permit of a rate returns. */
   readonly permitTimer: DueTimer
   /** Claimed tasks come with their trace context. Default false. */
   readonly isTraced?: boolean
-  /** Permits of these types were released here and tasks of them wait, but this executor took no task: others may. */
+  /** Runs of these types ended here and tasks of them are due, but this executor took none of them: others may. */
   onCapacityReleased(taskTypes: readonly string[]): void
-  /** A claim at the due time of tasks or permits filled all free slots: more tasks may wait. */
+  /** A claim at the due time of tasks, or of a permit, took as many as it asked for: others may claim the rest. */
   onManyDue(): void
   readonly wakeUp: Pick<WakeUp, 'notify' | 'notifyAfter'>
 }
 
-/** Decides what a claim asks for: of which types, how many of each, due since when. */
+/**
+ * Decides what a claim asks for: of which types, how many of each, due since when. There are two kinds:
+ * - a plain claim takes tasks of all types without a limit over all processes, and reports which limited types have due
+ *   tasks. Those become open, and the next claim follows at once;
+ * - a limited claim also locks the rows of the open types, counts, and takes what their limits allow. Then it closes those of
+ *   which it took all that it may, for a poll interval at most; `LimitedTypes` knows what opens them before.
+ * In what follows, "limited" means: with a limit over all processes.
+ */
 export class Claimer {
   readonly #options: ClaimerOptions
   readonly #claims: TypeClaims
   readonly #types: ReadonlyMap<string, TypeLimits>
   readonly #limited: LimitedTypes
   readonly #horizon: ClaimHorizon
-  /** Claims of types with `concurrency` lock rows for a moment that they may not take: other claims skip those. */
+  /** Claims of types with `concurrency` lock rows for a moment that they do not take in the end; other claims skip those. */
   readonly mayHideRows: boolean
   #repeatsLeft = 0
-  #nextForget = 0
-  /** One task or none, and it was not full. */
+  #nextDeletion = 0
+  /** It took one task or none, and asked for more. */
   #lastClaimFoundFew = false
   #isDebouncing = false
 
@@ -79,7 +87,7 @@ export class Claimer {
       : new Claims(db, executorId, types, { isTraced })
     this.#types = new Map(types.map((type) => [type.taskType, type]))
     this.#limited = new LimitedTypes(types, pollIntervalMs, (ms) => wakeUp.notifyAfter(ms))
-    this.#horizon = new ClaimHorizon({ db, types, isBounded: !hasMany, wakeUp })
+    this.#horizon = new ClaimHorizon({ db, types, mayReadRecent: !hasMany, wakeUp })
     this.mayHideRows = types.some((type) => type.concurrency !== null && !isGloballyLimited(type))
   }
 
@@ -87,17 +95,18 @@ export class Claimer {
     return this.#limited.has(taskType)
   }
 
-  /** The end of a task lets another one of the type run. A permit of a rate returns with time alone. */
+  /** The end of a run lets another task of the type start. Not with a rate limit alone: its permits return with time. */
   freesPermit(taskType: string): boolean {
     const type = this.#types.get(taskType)
     return type === undefined || type.concurrency !== null || limitsRunning(type)
   }
 
+  /** The outcome of an attempt of this type is written. */
   noteEnd(taskType: string): void {
     this.#limited.noteEnd(taskType)
   }
 
-  /** Claims at once if all slots were busy, the end frees a permit, or there is a backlog; otherwise debounces. */
+  /** A slot is free. Wakes the claim loop: at once if none was before, if a permit is free, or the last claim found tasks. */
   noteFreed(taskType: string, wasFull: boolean): void {
     const { wakeUp } = this.#options
     if (wasFull || !this.#lastClaimFoundFew || this.freesPermit(taskType)) wakeUp.notify()
@@ -110,42 +119,45 @@ export class Claimer {
   }
 
   /**
-   * Tasks or permits may have come: the next claims look at limited types that were closed, too. `taskTypes`: those
-   * whose tasks have come, as far as is known.
+   * Tasks or permits may have come: limited types that are closed may open again, those of `taskTypes`, whose tasks have
+   * come, at once. Does not wake the claim loop.
    */
   recheck(taskTypes: readonly string[] = []): void {
     this.#limited.recheck(taskTypes)
   }
 
-  /** Tasks that were due long ago may have become claimable: the next claims read all due tasks. */
+  /** As `recheck`, and the next claims read all due tasks: some that were due long ago may have become claimable. */
   rescan(): void {
     this.recheck()
-    // The database's clock may have been set.
+    // The clock of the database may have changed.
     this.#limited.forgetPermits()
     this.#horizon.reset()
   }
 
+  /** One claim at a time: what a claim asks for depends on the slots that the one before has filled. */
   async claim(limit: number): Promise<Claimed> {
     const { dueTimer, permitTimer } = this.#options
+    // Before the request: it may decide that this claim reads all due tasks.
     this.#horizon.probe()
-    const isDue = dueTimer.takeFired()
-    const isPermitted = permitTimer.takeFired()
-    if (isDue) this.#repeatsLeft = MAX_REPEATS
-    dueTimer.begin()
+    const isDueTime = dueTimer.takeFired()
+    const isPermitTime = permitTimer.takeFired()
+    if (isDueTime) this.#repeatsLeft = MAX_REPEATS
+    dueTimer.noteClaimSent()
     this.#limited.openPermitted(dueTimer.databaseNow)
     const request = this.#request(limit)
     const limitedClaim = this.#limited.begin((taskType) => this.#capacityOf(taskType) !== 0)
     const claimed = await (limitedClaim
       ? this.#claimLimited(request, limitedClaim)
       : this.#claimPlain(request))
-    if ((isDue || isPermitted) && claimed.tasks.length === limit) this.#options.onManyDue()
+    if ((isDueTime || isPermitTime) && claimed.tasks.length === limit) this.#options.onManyDue()
     if (claimed.tasks.length > 0) this.#horizon.noteTaken()
     this.#lastClaimFoundFew = claimed.tasks.length < Math.min(limit, 2)
     return claimed
   }
 
-  async whenIdle(): Promise<void> {
-    await this.#horizon.whenIdle()
+  /** Resolves when no probe is in flight. */
+  async whenProbed(): Promise<void> {
+    await this.#horizon.whenProbed()
   }
 
   async #claimPlain(request: ClaimRequest): Promise<Claimed> {
@@ -153,31 +165,32 @@ export class Claimer {
     const begun = performance.now()
     const result = await this.#claims.claim(request)
     this.#horizon.record(request, result, performance.now() - begun, epoch)
-    this.#readDue(result, begun)
+    this.#setTimers(result, begun)
     const hasOpened = this.#openWaiting(result.waiting)
-    const { since, capacity } = request
-    const isAll = since.every((one) => one === null) && !capacity.includes(0)
+    const isNow = mayHaveLeft(request, result) || hasOpened
+    const checksAll = request.since.every((one) => one === null) && !request.capacity.includes(0)
     return {
       tasks: result.tasks,
-      next: mayHaveLeft(request, result) || hasOpened ? 'now' : this.#mustRepeat(result) ? 'soon' : 'later',
-      isIdle: isAll && result.isDueLeft === false && result.waiting.length === 0,
+      next: isNow ? 'now' : this.#takeRepeat(result) ? 'soon' : 'later',
+      isIdle: checksAll && result.isDueLeft === false && result.waiting.length === 0,
     }
   }
 
   async #claimLimited(request: ClaimRequest, claim: LimitedClaim): Promise<Claimed> {
     const begun = performance.now()
     const result = await this.#claims.claimLimited(request, claim.open).catch((error: unknown) => {
-      this.#limited.restore(claim)
+      this.#limited.restoreEnds(claim)
       throw error
     })
     const hasLeft = mayHaveLeft(request, result)
     const finished = { mayHaveLeft: hasLeft, tookMs: performance.now() - begun }
     const released = this.#limited.finish(claim, result, finished)
-    this.#readDue(result, begun)
-    this.#forgetStarts()
+    this.#setTimers(result, begun)
+    this.#deleteOldStarts()
     if (released.length > 0) this.#options.onCapacityReleased(released)
-    // Opens others here, too: while a type has a long backlog, there is no plain claim.
+    // While a type stays open, as with a long backlog, there is no plain claim that opens the others.
     const hasOpened = this.#openWaiting(result.waiting.filter((taskType) => !claim.open.has(taskType)))
+    // A limited claim does not read whether a task that it has not taken is due.
     const isSoon = result.contended.length > 0 || (result.tasks.length === 0 && this.#repeatsLeft > 0)
     this.#repeatsLeft = Math.max(0, this.#repeatsLeft - 1)
     return {
@@ -187,31 +200,32 @@ export class Claimer {
     }
   }
 
-  /** A task that became due may have been locked, as by a change of it. Each claim uses up one repeat. */
-  #mustRepeat({ isDueLeft }: ClaimResult): boolean {
-    this.#repeatsLeft = isDueLeft ? this.#repeatsLeft - 1 : 0
+  /** The row of a task that became due may be locked for a moment, as by a change of it. Returns whether to claim again. */
+  #takeRepeat({ isDueLeft }: ClaimResult): boolean {
+    this.#repeatsLeft = isDueLeft ? Math.max(0, this.#repeatsLeft - 1) : 0
     return this.#repeatsLeft > 0
   }
 
-  #forgetStarts(): void {
+  #deleteOldStarts(): void {
     const now = performance.now()
-    if (now < this.#nextForget) return
-    this.#nextForget = now + FORGET_STARTS_MS
+    if (now < this.#nextDeletion) return
+    this.#nextDeletion = now + DELETE_STARTS_INTERVAL_MS
     const rated = ratedTypes(this.#options.types)
-    if (rated.length > 0) forgetStarts(this.#options.db, rated).catch(() => {})
+    if (rated.length > 0) deleteOldStarts(this.#options.db, rated).catch(() => {})
   }
 
-  #readDue({ at, nextDueAt }: ClaimResult, sentAt: number): void {
+  #setTimers({ at, nextDueAt }: ClaimResult, sentAt: number): void {
     const { dueTimer, permitTimer } = this.#options
     const reading = { sentAt, receivedAt: performance.now(), at }
-    dueTimer.read({ ...reading, nextDueAt })
-    permitTimer.read({ ...reading, nextDueAt: this.#limited.nextPermitAt ?? null })
+    dueTimer.noteReading({ ...reading, nextDueAt })
+    permitTimer.noteReading({ ...reading, nextDueAt: this.#limited.nextPermitAt ?? null })
   }
 
   #openWaiting(waiting: readonly string[]): boolean {
     return this.#limited.openWaiting(waiting.filter((taskType) => this.#capacityOf(taskType) !== 0))
   }
 
+  /** How many tasks of the type may start here, by its `concurrency`; null: any number. */
   #capacityOf(taskType: string): number | null {
     const concurrency = this.#types.get(taskType)?.concurrency ?? null
     return concurrency === null ? null : Math.max(0, concurrency - this.#options.slots.count(taskType))
@@ -223,14 +237,14 @@ export class Claimer {
       limit,
       capacity: this.#options.types.map(({ taskType }) => this.#capacityOf(taskType)),
       since: this.#horizon.since(),
-      // Whether anything is due concerns these, too.
+      // Closed types, too, may have due tasks.
       closed: findsDueLeft ? [] : this.#limited.closed(),
       findsDueLeft,
     }
   }
 }
 
-/** It took all that it asked for, or says itself that it may have left some. */
+/** The claim took as many tasks as it asked for, or the result says that it may have left some. */
 function mayHaveLeft({ limit }: ClaimRequest, { tasks, isPartial = false }: ClaimResult): boolean {
   return tasks.length === limit || (isPartial && tasks.length > 0)
 }

@@ -54,12 +54,13 @@ export class DueTimer {
     return hasFired
   }
 
-  /** A claim is about to be sent. */
-  begin(): void {
+  /** A claim is about to be sent: it reads all due times that were noted before. */
+  noteClaimSent(): void {
     this.#forgetNoted()
   }
 
-  read({ sentAt, receivedAt, at, nextDueAt }: ClaimReading): void {
+  /** A claim has read the next due time. */
+  noteReading({ sentAt, receivedAt, at, nextDueAt }: ClaimReading): void {
     // The clock was read between the two: the known offset stays if it lies within, so that slow claims spoil nothing.
     const [least, most] = [at - receivedAt, at - sentAt]
     this.#offset = Math.max(least, Math.min(this.#offset ?? most, most))

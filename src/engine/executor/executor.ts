@@ -148,7 +148,7 @@ export class TaskExecutor {
   async #release(parts: ExecutorParts, claimed: Promise<unknown>, others: Promise<unknown>): Promise<void> {
     const { definitions, events } = this.#options
     const { db, logs, progress, claimer, claimLoop, loops } = parts
-    await Promise.all([claimed, claimer.whenIdle()])
+    await Promise.all([claimed, claimer.whenProbed()])
     await claimLoop.whenIdle()
     const writes = [this.#releaseAttempts(parts), logs.flushed(), progress.flush()]
     await Promise.all([...writes, loops.rescuer.stop(), others])

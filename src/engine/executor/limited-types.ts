@@ -79,6 +79,7 @@ export class LimitedTypes {
     return this.#limited.has(taskType)
   }
 
+  /** Opens the type if the end of its runs frees a permit. */
   noteEnd(taskType: string): void {
     if (!this.#freedByEnds.has(taskType)) return
     this.#ended.add(taskType)
@@ -124,6 +125,7 @@ export class LimitedTypes {
     }
   }
 
+  /** These have due tasks: opens those that are not closed. Returns whether there were any. */
   openWaiting(taskTypes: readonly string[]): boolean {
     const now = performance.now()
     const opened = taskTypes.filter((taskType) => this.#mayOpen(taskType, now))
@@ -143,6 +145,7 @@ export class LimitedTypes {
     return !lacksPermit && (this.#closed.get(taskType)?.until ?? 0) <= now + EARLY_MS
   }
 
+  /** Which types the next claim takes tasks of; undefined: none. They stay open until `finish`. */
   begin(hasCapacity: (taskType: string) => boolean): LimitedClaim | undefined {
     const open = new Set([...this.#open].filter(hasCapacity))
     if (open.size === 0) return undefined
@@ -218,8 +221,8 @@ export class LimitedTypes {
     return next?.isHeld === true && !next.isLeft
   }
 
-  /** Undoes `begin` for a claim that failed: the next one must still see what has ended. */
-  restore({ open, ended }: LimitedClaim): void {
+  /** For a claim that failed: the next one must still know which types had ends. The types are still open. */
+  restoreEnds({ open, ended }: LimitedClaim): void {
     this.#restoreEnded(open, ended)
   }
 

@@ -5,10 +5,10 @@ import { STARTS, TASKS, TYPES } from './tables.ts'
 /** The branches of a claim's text, one per type; see `claim-text.ts`. */
 
 /**
- * Due tasks that are searched for free keys, before a second claim hops from key to key. A sub-select: with a number, the
- * planner expects all due tasks to fit into it while there are few, and would sort the whole backlog.
+ * How many due tasks are searched for keys with a permit, before a second claim hops from key to key. A sub-select: with a
+ * number, the planner expects all due tasks to fit into it while there are few, and would sort the whole backlog.
  */
-export const WINDOW = '(select 200)'
+export const SEARCHED = '(select 200)'
 
 export const ORDER = 'order by priority desc, run_at, id'
 
@@ -77,11 +77,11 @@ const globalBranch = (
               where ${due(i)}
               ${ORDER} limit ${freePermits(i, limits)})`
 
-/** The first task of each free key, within the window. Tasks created without a key share the key ''. */
+/** The first task of each free key, among those searched. Tasks created without a key share the key ''. */
 const keyedBranch = (i: number, limits: TypeLimits) => `(select tid, id, priority, run_at
                from (select distinct on (key) tid, id, priority, run_at
                        from (select ctid as tid, id, priority, run_at, coalesce(concurrency_key, '') as key
-                               from ${TASKS} where ${due(i)} ${ORDER} limit ${WINDOW}) due
+                               from ${TASKS} where ${due(i)} ${ORDER} limit ${SEARCHED}) due
                       where key <> all (${busyKeys(i)})
                       order by key, priority desc, run_at, id) firsts
               ${ORDER} limit ${freePermits(i, limits)})`
@@ -94,12 +94,12 @@ const onePerKey = (i: number, { keyed }: TypeLimits) => ({
   isFirst: keyed ? 'and key_place = 1' : '',
 })
 
-/** The first tasks of each rate key, as many as it has permits, within the window. */
+/** The first tasks of each rate key, as many as it has permits, among those searched. */
 function ratedBranch(i: number, limits: TypeLimits): string {
   const { column, isFree, place, isFirst } = onePerKey(i, limits)
   return `(with due as materialized (
                 select ctid as tid, id, priority, run_at, coalesce(rate_key, '') as rate_key${column}
-                  from ${TASKS} where ${due(i)} ${ORDER} limit ${WINDOW}
+                  from ${TASKS} where ${due(i)} ${ORDER} limit ${SEARCHED}
               ), free as materialized (
                 select rate_key, ${startsLeft(i, 'keys.rate_key')} as permits
                   from (select distinct rate_key from due) keys
@@ -124,17 +124,17 @@ export const pendingKeys = (column: string, type: string) => {
                 select ${next(`and ${column} > keys.key`)} from keys where keys.key is not null)`
 }
 
-/** Tasks without a key, within the window: no index by key has them. */
+/** Tasks without a key, among those searched: no index by key has them. */
 const keylessDue = (
   i: number,
   key: 'rate_key' | 'concurrency_key',
   columns = '',
 ) => `select tid, id, priority, run_at${columns}
                 from (select ctid as tid, id, priority, run_at, rate_key, concurrency_key from ${TASKS}
-                       where ${due(i)} ${ORDER} limit ${WINDOW}) front
+                       where ${due(i)} ${ORDER} limit ${SEARCHED}) front
                where coalesce(${key}, '') = ''`
 
-/** As `keyedBranch`, without a window for tasks with a key. */
+/** As `keyedBranch`, but searches all tasks with a key. */
 function hoppingKeyedBranch(i: number, limits: TypeLimits): string {
   return `(with recursive ${pendingKeys('concurrency_key', typeOf(i))}
               select tid, id, priority, run_at
@@ -179,7 +179,7 @@ function hoppingRatedBranch(i: number, limits: TypeLimits): string {
                ${ORDER} limit ${freePermits(i, limits)})`
 }
 
-/** For types with more due tasks than the window shows. */
+/** For types with more due tasks than are searched. */
 export function hoppingBranch(limits: TypeLimits, i: number): string {
   if (limits.rate?.keyed) return hoppingRatedBranch(i, limits)
   return limits.keyed ? hoppingKeyedBranch(i, limits) : branch(limits, i)
@@ -190,8 +190,8 @@ export function hasTwoKeys({ keyed, rate }: TypeLimits): boolean {
   return keyed && rate?.keyed === true
 }
 
-/** A claim may pass over tasks of free keys beyond the window. */
-export function hasWindow({ keyed, rate }: TypeLimits): boolean {
+/** A claim searches due tasks for keys with a permit, and may not come to all of them. */
+export function searchesKeys({ keyed, rate }: TypeLimits): boolean {
   return keyed || rate?.keyed === true
 }
 

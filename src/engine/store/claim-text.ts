@@ -1,5 +1,5 @@
 import { LAST_ATTEMPT } from '../definition/lifecycle.ts'
-import { countsFor, lockRow, NOT_EXPIRED, ORDER, pendingKeys, WINDOW } from './claim-branches.ts'
+import { countsFor, lockRow, NOT_EXPIRED, ORDER, pendingKeys, SEARCHED } from './claim-branches.ts'
 import type { Rates } from './rates.ts'
 import { PARAMS, STARTS, TASKS, TYPES } from './tables.ts'
 
@@ -78,12 +78,12 @@ export const nextDueOf = (types: string) => `(select (extract(epoch from min(nex
 
 const IS_NOT_FULL = '(select count(*) from claimed) < (select $2::int)'
 
-/** Types with more due tasks than the window of keys shows. */
+/** Types with more due tasks than are searched for keys. */
 const CROWDED = `array(select u.task_type from locked_types u
                      where u.task_type = any((select $9::text[])::text[])
                        and (select true from ${TASKS}
                              where status = 'pending' and task_type = u.task_type and run_at <= now()
-                             ${ORDER} offset ${WINDOW} limit 1))`
+                             ${ORDER} offset ${SEARCHED} limit 1))`
 
 // Not as `exists`, which the planner may replace by a hash of all due tasks.
 const isDue = (rows: string) =>
@@ -94,11 +94,11 @@ const KEY_IS_DUE = isDue(`select id from ${TASKS}
                                        where status = 'pending' and task_type = u.task_type and rate_key = keys.key
                                          and rate_key <> '' and run_at <= now() and ${NOT_EXPIRED} ${ORDER}`)
 
-/** The same of tasks without a key, which are searched for within the window: no index by key has them. */
+/** The same of tasks without a key, of which the first ones are searched: no index by key has them. */
 const KEYLESS_IS_DUE = isDue(`select id
                                         from (select id, rate_key from ${TASKS}
                                                where status = 'pending' and task_type = u.task_type and run_at <= now()
-                                                 and ${NOT_EXPIRED} ${ORDER} limit ${WINDOW}) front
+                                                 and ${NOT_EXPIRED} ${ORDER} limit ${SEARCHED}) front
                                        where coalesce(rate_key, '') = ''`)
 
 /**
@@ -143,10 +143,11 @@ const nextPermits = (rates: Rates) => {
 /** After a claim that took nothing: whether tasks are due that it could have taken, such as locked ones. */
 const dueIsLeft = (
   limited: Limited,
-) => `exists (select from unnest((select $3::text[]), (select $4::int[])) as u (task_type, capacity)
+) => `exists (select from unnest((select $3::text[]), (select $4::int[]), (select $5::timestamptz[]))
+                            as u (task_type, capacity, since)
                     cross join lateral (select from ${TASKS}
                                          where status = 'pending' and task_type = u.task_type and run_at <= now()
-                                           and ${NOT_EXPIRED}
+                                           and run_at >= coalesce(u.since, '-infinity') and ${NOT_EXPIRED}
                                          ${ORDER} limit 1) first
                     where u.capacity is distinct from 0 and ${NOT_PAUSED('u.task_type')}
                       ${limited === 'absent' ? '' : 'and u.task_type <> all($6::text[])'} limit 1)`

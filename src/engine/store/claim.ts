@@ -1,6 +1,6 @@
 import { type Database, execute, type Statement, statement } from '../../db/database.ts'
 import { isGloballyLimited, type TypeLimits } from '../definition/limits.ts'
-import { branch, hasTwoKeys, hasWindow, hoppingBranch } from './claim-branches.ts'
+import { branch, hasTwoKeys, hoppingBranch, searchesKeys } from './claim-branches.ts'
 import { type ClaimOptions, claimText, type Limited } from './claim-text.ts'
 import { LimitedTypesMemory } from './limited-types-memory.ts'
 import { type RatedType, ratedTypes, ratesOf } from './rates.ts'
@@ -21,7 +21,7 @@ export interface ClaimedTask {
   /** In milliseconds of the database's clock. */
   readonly dueAt: number
   readonly claimedAt: number
-  /** Absent unless attempts are traced here. */
+  /** Absent unless this process traces attempts. */
   readonly traceContext?: string | null
   readonly params: Readonly<Record<string, string>> | null
 }
@@ -36,46 +36,47 @@ export interface ClaimRequest {
   readonly limit: number
   /** For each type, the most tasks to claim; null: any number. */
   readonly capacity: readonly (number | null)[]
-  /** For each type, the instant of the database since which tasks must have been due; null: any. */
+  /** For each type, the earliest due time of the tasks to claim; null: any. */
   readonly since: readonly (string | null)[]
-  /** Whether a claim that takes nothing finds out if tasks are due all the same, such as locked ones. */
+  /** Whether a plain claim that takes nothing also reads if tasks are due that it could not take, as locked ones. */
   readonly findsDueLeft?: boolean
-  /** Types with a limit over all processes whose due tasks need not be reported. None with `findsDueLeft`. */
+  /** Limited types whose due tasks a plain claim need not report. Empty with `findsDueLeft`. */
   readonly closed?: readonly string[]
 }
 
 export interface ClaimResult {
   readonly tasks: ClaimedTask[]
+  /** When the claim ran, in milliseconds of the database's clock. */
   readonly at: number
-  /** Types with a limit over all processes that had due tasks before the claim. */
+  /** Limited types that had due tasks before the claim. */
   readonly waiting: readonly string[]
-  /** It took tasks and may have left others that it could have taken: another claim may find them. */
+  /** The claim may have left tasks that it could have taken: another one may find them. */
   readonly isPartial?: boolean
-  /** The due time of the next task, in milliseconds of the database's clock; null: none. Undefined if it was full. */
+  /** The due time of the next task, in milliseconds of the database's clock; null: none. Undefined: not read. */
   readonly nextDueAt?: number | null | undefined
-  /** It claimed nothing, and tasks that it could have taken are due, such as locked ones. Undefined: not looked for. */
+  /** Of a claim that took nothing: tasks that it could have taken are due, such as locked ones. Undefined: not read. */
   readonly isDueLeft?: boolean | undefined
 }
 
 export interface NextPermit {
-  /** When it becomes free, in milliseconds of the database's clock; null: none is missing. */
+  /** When the next permit returns, in milliseconds of the database's clock; null: a permit is free, of each key. */
   readonly at: number | null
-  /** A key with a permit has due tasks that the claim did not take. Always false without keys. */
+  /** Tasks are due of a key that has a permit, and the claim did not take them. Always false without keys. */
   readonly isLeft: boolean
-  /** A key without a permit has due tasks. Always false without keys. */
+  /** Tasks are due of a key that has no permit. Always false without keys. */
   readonly isHeld: boolean
 }
 
 export interface LimitedClaimResult extends ClaimResult {
-  /** Open types that it left out: another claim has locked them or has just taken tasks. Worth another claim soon. */
+  /** Open types that the claim left out, as when another claim has locked them: worth another claim soon. */
   readonly contended: readonly string[]
-  /** Types whose due tasks it has looked for. Default: the open ones. */
+  /** Limited types that the claim included or left out as contended. Default: the open ones. */
   readonly seen?: readonly string[]
-  /** Of types with a rate limit that it has looked at. */
+  /** By type, of those with a rate limit. */
   readonly nextPermits?: ReadonlyMap<string, NextPermit> | undefined
 }
 
-/** One per claimed task, and one of the claim itself, whose id is null. `lockedTypes`: those that the claim has locked. */
+/** One row per claimed task, and one of the claim itself: there `id` is null, and in the others what follows is. */
 interface ClaimRow extends ClaimedTask {
   readonly at: number
   readonly waiting: string[] | null
@@ -104,18 +105,18 @@ const INSERT_TYPES = statement(
 )
 
 export interface TypeClaims {
-  /** Claims due tasks of types without a limit over all processes: higher priority first, then the oldest due. */
+  /** A plain claim, of types without a limit over all processes: higher priority first, then the oldest due. */
   claim(request: ClaimRequest): Promise<ClaimResult>
-  /** Claims due tasks of these types, and of all types without a limit over all processes. */
+  /** A limited claim: of plain types, and of these limited ones; of others, too, if `seen` names them. */
   claimLimited(request: ClaimRequest, open: ReadonlySet<string>): Promise<LimitedClaimResult>
 }
 
-/** Pads lists of types: too long for a task to have it. */
+/** Stands for a type in lists of a fixed length. No task has it: it is too long. */
 export const NO_TYPE = '-'.repeat(101)
 
 /**
- * Claims for all types of an executor, or for those that have due tasks: planning time grows with the number of types; see
- * `claim-many.ts`.
+ * Claims with one branch of SQL per type. Planning takes longer with each branch, so `claim-many.ts` uses this for the types
+ * that have due tasks.
  */
 export class Claims implements TypeClaims {
   readonly #types: readonly TypeLimits[]
@@ -124,13 +125,13 @@ export class Claims implements TypeClaims {
   readonly #options: Pick<ClaimOptions, 'isTraced'>
   readonly #memory: LimitedTypesMemory
   readonly #names: readonly string[]
-  readonly #globals: readonly number[]
+  readonly #globalLimits: readonly number[]
   readonly #limited: readonly string[]
   readonly #rated: readonly RatedType[]
-  readonly #windowed: readonly string[]
+  readonly #searched: readonly string[]
   readonly #withTwoKeys: ReadonlySet<string>
-  #plain: Statement | undefined
-  #findingDueLeft: Statement | undefined
+  #plainStatement: Statement | undefined
+  #dueLeftStatement: Statement | undefined
   #limitedStatement: Statement | undefined
   #hopping: Statement | undefined
 
@@ -147,30 +148,30 @@ export class Claims implements TypeClaims {
     this.#types = types
     this.#memory = memory
     this.#names = types.map(({ taskType }) => taskType)
-    this.#globals = types.map(({ globalConcurrency }) => globalConcurrency ?? NO_LIMIT)
+    this.#globalLimits = types.map(({ globalConcurrency }) => globalConcurrency ?? NO_LIMIT)
     const limited = types.filter(isGloballyLimited)
     this.#limited = limited.map(({ taskType }) => taskType)
     this.#rated = ratedTypes(types)
-    this.#windowed = types.filter(hasWindow).map(({ taskType }) => taskType)
+    this.#searched = types.filter(searchesKeys).map(({ taskType }) => taskType)
     this.#withTwoKeys = new Set(types.filter(hasTwoKeys).map(({ taskType }) => taskType))
   }
 
   async claim(request: ClaimRequest): Promise<ClaimResult> {
-    this.#plain ??= this.#plainStatement('claim', false)
-    this.#findingDueLeft ??= this.#plainStatement('claim_due_left', true)
-    const statement = request.findsDueLeft ? this.#findingDueLeft : this.#plain
+    this.#plainStatement ??= this.#createPlain('claim', false)
+    this.#dueLeftStatement ??= this.#createPlain('claim_due_left', true)
+    const statement = request.findsDueLeft ? this.#dueLeftStatement : this.#plainStatement
     return readResult(request, await execute<ClaimRow>(this.#db, statement, this.#plainValues(request)))
   }
 
   async claimLimited(request: ClaimRequest, open: ReadonlySet<string>): Promise<LimitedClaimResult> {
     await this.#insertTypes()
-    const { crowded: known } = this.#memory
-    const hops = this.#windowed.some((taskType) => open.has(taskType) && known.has(taskType))
+    const hops = this.#searched.some((taskType) => open.has(taskType) && this.#memory.crowded.has(taskType))
     const { result, crowded } = await this.#claimOpen(request, open, hops)
     this.#memory.noteContended(result.contended)
-    if (crowded) this.#memory.noteCrowded(this.#windowed, crowded)
-    const all = hops || !crowded?.length ? result : await this.#claimOtherKeys(request, open, result)
-    return { ...all, isPartial: all.tasks.some(({ taskType }) => this.#withTwoKeys.has(taskType)) }
+    if (crowded) this.#memory.noteCrowded(this.#searched, crowded)
+    const combined = hops || !crowded?.length ? result : await this.#claimOtherKeys(request, open, result)
+    const isPartial = combined.tasks.some(({ taskType }) => this.#withTwoKeys.has(taskType))
+    return { ...combined, isPartial }
   }
 
   async #insertTypes(): Promise<void> {
@@ -180,7 +181,7 @@ export class Claims implements TypeClaims {
     this.#memory.noteInserted(missing)
   }
 
-  /** Goes on after a claim that has shown due tasks beyond the window, which may be of keys that it has not seen. */
+  /** A second claim, after one that found more due tasks than it searched: the others may be of keys that have permits. */
   async #claimOtherKeys(
     request: ClaimRequest,
     open: ReadonlySet<string>,
@@ -199,13 +200,13 @@ export class Claims implements TypeClaims {
         contended: [...new Set([...first.contended, ...result.contended])],
       }
     } catch (error) {
-      // Claimed tasks must run; the next claim meets the outage itself.
+      // The tasks of the first must run. Those of the second are orphans if only its response was lost.
       if (first.tasks.length > 0) return first
       throw error
     }
   }
 
-  #plainStatement(name: string, findsDueLeft: boolean): Statement {
+  #createPlain(name: string, findsDueLeft: boolean): Statement {
     const limited = this.#limited.length > 0 ? 'reported' : 'absent'
     return this.#statement(
       name,
@@ -232,7 +233,7 @@ export class Claims implements TypeClaims {
     )
   }
 
-  /** `crowded`: undefined where the claim was full. */
+  /** `crowded`: types with more due tasks than were searched; undefined if the claim was full. */
   async #claimOpen(
     request: ClaimRequest,
     open: ReadonlySet<string>,
@@ -240,7 +241,7 @@ export class Claims implements TypeClaims {
   ): Promise<{ result: LimitedClaimResult; crowded: readonly string[] | undefined }> {
     this.#limitedStatement ??= this.#statement('claim_limited', 'claimed', branch)
     this.#hopping ??= this.#statement('claim_keys', 'claimed', hoppingBranch)
-    const values = [...this.#values(request), this.#globals, [...open], this.#windowed, ...this.#rates()]
+    const values = [...this.#values(request), this.#globalLimits, [...open], this.#searched, ...this.#rates()]
     const rows = await execute<ClaimRow>(this.#db, hops ? this.#hopping : this.#limitedStatement, values)
     const { lockedTypes, nextPermits, crowded } = claimOf(rows)
     const locked = lockedTypes ?? []
@@ -252,7 +253,7 @@ export class Claims implements TypeClaims {
     return { result, crowded: crowded ?? undefined }
   }
 
-  /** Null: the type has no rate limit. */
+  /** The rates of all types, null for those without one, and the types whose starts count by key. */
   #rates(): unknown[] {
     if (this.#rated.length === 0) return []
     return [
@@ -262,7 +263,7 @@ export class Claims implements TypeClaims {
     ]
   }
 
-  /** Omits closed types from $6. */
+  /** Without closed types among those to report ($6, the last one). */
   #plainValues(request: ClaimRequest): unknown[] {
     const { closed = [] } = request
     const values = this.#values(request)
@@ -284,7 +285,7 @@ function inClaimOrder(a: ClaimedTask, b: ClaimedTask): number {
   return b.priority - a.priority || a.dueAt - b.dueAt || compareIds(a.id, b.id)
 }
 
-/** An update returns its rows in no order. */
+/** Sorts the tasks, as an update returns its rows in no order. */
 function readResult({ limit }: ClaimRequest, rows: readonly ClaimRow[]): ClaimResult {
   const { at, waiting, nextDueAt, isDueLeft } = claimOf(rows)
   const tasks = rows.filter(({ id }) => id !== null).sort(inClaimOrder)

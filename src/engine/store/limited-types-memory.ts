@@ -2,7 +2,7 @@ const INSERT_TYPES_INTERVAL_MS = 1_000
 
 /** What earlier claims have found out about types with a limit over all processes. */
 export class LimitedTypesMemory {
-  /** Types that had more due tasks than the window of keys showed: their keys are looked up one by one. */
+  /** Types that had more due tasks than are searched for keys: claims hop from key to key. */
   readonly crowded = new Set<string>()
   /** Types whose row exists, as far as is known. */
   readonly #inserted = new Set<string>()

@@ -46,23 +46,26 @@ export async function findNextPermit(
 }
 
 // Twice as long as they count, for processes of another version with a longer window.
-const FORGET = statement(
-  'forget_starts',
+const DELETE_OLD = statement(
+  'delete_old_starts',
   `delete from ${STARTS} s
     using unnest($1::text[], $2::float8[]) as u (task_type, window_ms)
     where s.task_type = u.task_type and s.started_at < now() - 2 * u.window_ms * interval '1 millisecond'`,
 )
 
-export async function forgetStarts(db: Database, types: readonly RatedType[]): Promise<void> {
-  await execute(db, FORGET, [types.map(({ taskType }) => taskType), types.map(({ rate }) => rate.windowMs)])
+export async function deleteOldStarts(db: Database, types: readonly RatedType[]): Promise<void> {
+  await execute(db, DELETE_OLD, [
+    types.map(({ taskType }) => taskType),
+    types.map(({ rate }) => rate.windowMs),
+  ])
 }
 
-const FORGET_OLD = statement(
+const DELETE_UNUSED = statement(
   'forget_old_starts',
   `delete from ${STARTS} where started_at < now() - interval '61 days'`,
 )
 
 /** Those of types that no longer have a limit. */
 export async function forgetOldStarts(db: Database): Promise<void> {
-  await execute(db, FORGET_OLD, [])
+  await execute(db, DELETE_UNUSED, [])
 }

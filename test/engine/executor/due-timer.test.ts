@@ -26,9 +26,9 @@ describe('a timer for the next due time', () => {
   /** A claim that took so long, during which the database read its clock so late. */
   function read(nextDueAt: number | null | undefined, { takesMs = 0, clockMs = 0, offset = AHEAD } = {}) {
     const sentAt = performance.now()
-    timer.begin()
+    timer.noteClaimSent()
     vi.advanceTimersByTime(takesMs)
-    timer.read({ sentAt, receivedAt: performance.now(), at: sentAt + clockMs + offset, nextDueAt })
+    timer.noteReading({ sentAt, receivedAt: performance.now(), at: sentAt + clockMs + offset, nextDueAt })
   }
   const due = (inMs: number) => performance.now() + AHEAD + inMs
   const expectFired = (...at: number[]) => {
@@ -65,9 +65,9 @@ describe('a timer for the next due time', () => {
     read(due(900))
     timer.note(due(500))
     timer.note(due(700))
-    timer.begin()
+    timer.noteClaimSent()
     timer.note(due(400))
-    timer.read({ sentAt: begun, receivedAt: begun, at: begun + AHEAD, nextDueAt: due(900) })
+    timer.noteReading({ sentAt: begun, receivedAt: begun, at: begun + AHEAD, nextDueAt: due(900) })
     vi.advanceTimersByTime(450)
     read(due(450))
     vi.advanceTimersByTime(5_000)

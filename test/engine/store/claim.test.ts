@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { Claims } from '../../../src/engine/store/claim.ts'
 import { claimTasks } from '../../support/claim-tasks.ts'
 import { inStatus, SOME_EXECUTOR, useTaskTables } from '../../support/task-rows.ts'
 
@@ -88,6 +89,28 @@ describe('a claim', () => {
       client.release()
     }
     expect(idsOf(await claim(2))).toEqual([held])
+  })
+
+  test('of recent tasks reports what is due of those alone, as it could not take an older one', async () => {
+    const { db } = tables.createManager()
+    const unlimited = { concurrency: null, globalConcurrency: null, keyed: false }
+    const claims = new Claims(db, SOME_EXECUTOR, [{ taskType: 'inserted', ...unlimited }])
+    const read = async (since: string) => {
+      const request = { limit: 2, capacity: [null], since: [since], findsDueLeft: true }
+      const { tasks, isDueLeft } = await claims.claim(request)
+      return { claimed: tasks.length, isDueLeft }
+    }
+    await tables.insert({ run_at: PAST })
+    const client = await tables.pool.connect()
+    try {
+      await client.query('begin')
+      await client.query('select from async_tasks for update')
+      expect(await read(PAST)).toEqual({ claimed: 0, isDueLeft: true })
+      expect(await read(LATER_PAST)).toEqual({ claimed: 0, isDueLeft: false })
+    } finally {
+      await client.query('rollback')
+      client.release()
+    }
   })
 
   test('never takes what another one takes at the same time', async () => {
