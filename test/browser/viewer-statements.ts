@@ -3,7 +3,7 @@ import pg from 'pg'
 /** By name; the texts of lists have none. `report_changes` is what executors send while somebody watches. */
 const OF_VIEWERS: readonly [name: string, pattern: RegExp][] = [
   ['poll', /tasks_feed /],
-  ['watch', /tasks_(watch|fleet_state|forget_changes) /],
+  ['watch', /tasks_(watch|fleet_state|delete_old_reports) /],
   ['report', /tasks_report_changes /],
   ['list', /order by t\.created_at desc, t\.id desc|count\(\*\)::int as count from \(select id/],
   ['session', /from sessions /],

@@ -4,17 +4,19 @@ import { isFinished } from '../definition/lifecycle.ts'
 import type { FleetState } from '../store/changes.ts'
 import { type AllTasksPosition, type AllTasksResult, MAX_NEW, parseSeen } from '../store/feed.ts'
 import type { Snapshot } from '../store/settled-ids.ts'
-import { ChangeLatch } from './change-latch.ts'
-import { MissingIds } from './missing-ids.ts'
+import { ChangeCount } from './change-count.ts'
+import { OpenGaps } from './open-gaps.ts'
 
-/** The newest pending tasks, read again by each poll; reports name changes of the others. */
+/** Each poll reads so many pending tasks again, those that changed last; reports name changes of the others. */
 const MAX_PENDING = 500
-/** Remembered, so that a report of a published change is ignored. */
+/** So many ended tasks are remembered, so that a report of a change that was published is ignored. */
 const MAX_ENDED = 2_000
-const MAX_KEPT = 5_000
+/** Viewers that lag behind by more events are disconnected. */
+const MAX_KEPT_EVENTS = 5_000
 const DELETED = ''
 
 interface Known {
+  /** What the poll read, as text: another text means a change. */
   readonly body: string
   readonly task: TaskSummary
   readonly createdBy: string | null
@@ -22,48 +24,52 @@ interface Known {
 
 interface Published {
   readonly event: TasksStreamEvent
-  /** Of its task. Null: none; undefined: unknown. */
+  /** Who created its task. Null: nobody, or it is no event of a task; undefined: not known. */
   readonly createdBy: string | null | undefined
 }
 
-interface Creator {
+/** Viewers of one creator's tasks. */
+interface CreatorViewers {
   viewers: number
-  /** Resolves once its running tasks are known. */
+  /** Resolves once that creator's running tasks are known. */
   readonly firstRead: PromiseWithResolvers<void>
 }
 
-interface Batch {
+/** What one poll has found. */
+interface Publication {
   readonly number: number
   readonly events: readonly Published[]
 }
 
 /**
- * What viewers of all tasks share: unfinished tasks and recent changes. A poll reads running and new tasks, those
- * unfinished before, and reported ones. Where a change may be missed, viewers are disconnected, and read their tasks again.
+ * What viewers of all tasks share: unfinished tasks and recent changes. A poll reads running and new tasks, those that were
+ * unfinished at the last poll, and reported ones. If it may have missed a change, it disconnects the viewers; they open the
+ * stream again and read all tasks anew.
  */
 export class AllTasks {
-  readonly changes = new ChangeLatch()
+  readonly changes = new ChangeCount()
   readonly firstRead = Promise.withResolvers<void>()
   viewers = 0
   nextReportsRequestAt = 0
-  watchId: string | undefined
+  /** Of the request for reports. */
+  requestId: string | undefined
   nextFleetReadAt = 0
   readonly #unfinished = new Map<string, Known>()
   readonly #ended = new Map<string, Pick<Known, 'body' | 'createdBy'>>()
-  readonly #creators = new Map<string, Creator>()
-  readonly #ids = new MissingIds()
+  readonly #creators = new Map<string, CreatorViewers>()
+  readonly #gaps = new OpenGaps()
   #snapshot: string | undefined
   #paused: ReadonlySet<string> | undefined
   #dead: ReadonlySet<string> | undefined
-  #batches: Batch[] = []
+  #publications: Publication[] = []
   #keptEvents = 0
-  #batchNumber = 0
+  #publicationNumber = 0
 
   constructor() {
     this.firstRead.promise.catch(() => {})
   }
 
-  /** Resolves once all running tasks of this creator are known. Each call needs one of `leave`. */
+  /** Resolves once all running tasks of this creator are known. Call `leave` once for each call. */
   enter(createdBy: string): Promise<void> {
     const creator = this.#creators.get(createdBy) ?? { viewers: 0, firstRead: Promise.withResolvers<void>() }
     creator.firstRead.promise.catch(() => {})
@@ -87,32 +93,33 @@ export class AllTasks {
   get wanted(): AllTasksPosition {
     return {
       unfinished: [...this.#unfinished.keys()],
-      afterTask: this.#ids.position ?? null,
-      missing: this.#ids.ids,
+      afterTask: this.#gaps.position ?? null,
+      openGaps: this.#gaps.ids,
       snapshot: this.#snapshot ?? null,
       creators: [...this.#creators.keys()],
     }
   }
 
-  get batchNumber(): number {
-    return this.#batchNumber
+  get publicationNumber(): number {
+    return this.#publicationNumber
   }
 
-  /** @param createdBy of this creator alone; undefined: of all */
+  /** @param createdBy the creator whose tasks to return; undefined: all tasks */
   running(createdBy: string | undefined): TaskSummary[] {
     return [...this.#unfinished.values()]
       .filter((known) => known.task.status === 'running' && isOf(known, createdBy))
       .map(({ task }) => task)
   }
 
+  /** Takes the result of a poll. Returns whether another poll is to follow at once. */
   apply(result: AllTasksResult, snapshot: Snapshot): boolean {
     const events = [...this.#takeTasks(result), ...this.#takeDeleted(result)]
     const found = new Set([...result.tasks.values()].map(({ id }) => id))
-    const hasAll = this.#ids.advance(result.newIds, found, result.lastTask, snapshot)
+    const hasAllNew = this.#gaps.advance(result.newIds, found, result.readFrom, snapshot)
     this.#snapshot = result.snapshot
     if (events.length > 0) this.#publish(events)
-    if (!result.hasAllChanges || !hasAll) this.disconnectViewers()
-    this.#forget()
+    if (!result.hasAllReports || !hasAllNew) this.disconnectViewers()
+    this.#trim()
     this.firstRead.resolve()
     for (const createdBy of result.creators) this.#creators.get(createdBy)?.firstRead.resolve()
     return result.newIds.length >= MAX_NEW
@@ -125,26 +132,29 @@ export class AllTasks {
   }
 
   /**
-   * Events after this batch; undefined where some are no longer kept, or where a deleted task may have been this creator's.
+   * Events after this publication; undefined if some are no longer kept, or if a deleted task may have been this creator's.
    *
-   * @param createdBy only of tasks that this user has created; undefined: all
+   * @param createdBy the creator of whose tasks to return events; undefined: all events
    */
-  eventsAfter(batchNumber: number, createdBy: string | undefined): readonly TasksStreamEvent[] | undefined {
-    const firstKept = this.#batches[0]?.number ?? this.#batchNumber + 1
-    if (batchNumber < firstKept - 1) return undefined
-    const events = this.#batches
-      .filter((batch) => batch.number > batchNumber)
-      .flatMap((batch) => batch.events)
+  eventsAfter(
+    publicationNumber: number,
+    createdBy: string | undefined,
+  ): readonly TasksStreamEvent[] | undefined {
+    const firstKept = this.#publications[0]?.number ?? this.#publicationNumber + 1
+    if (publicationNumber < firstKept - 1) return undefined
+    const events = this.#publications
+      .filter(({ number }) => number > publicationNumber)
+      .flatMap(({ events }) => events)
     if (createdBy !== undefined && events.some((published) => published.createdBy === undefined)) {
       return undefined
     }
     return events.filter((published) => isOf(published, createdBy)).map(({ event }) => event)
   }
 
-  /** Drops the batches, so that `eventsAfter` returns undefined to every viewer. */
+  /** Drops the events, so that `eventsAfter` returns undefined to every viewer, whose stream then ends. */
   disconnectViewers(): void {
-    this.#batchNumber += 1
-    this.#batches = []
+    this.#publicationNumber += 1
+    this.#publications = []
     this.#keptEvents = 0
     this.changes.announce()
   }
@@ -160,12 +170,12 @@ export class AllTasks {
   }
 
   *#takeDeleted(result: AllTasksResult): Generator<Published> {
-    for (const taskId of new Set([...this.#unfinished.keys(), ...result.changed.keys()])) {
+    for (const taskId of new Set([...this.#unfinished.keys(), ...result.reported.keys()])) {
       const known = this.#find(taskId)
       if (result.tasks.has(taskId) || known?.body === DELETED) continue
-      this.#remember(taskId, undefined)
-      // Unknown if an earlier version deleted a task that is not remembered here.
-      const createdBy = known ? known.createdBy : result.changed.get(taskId)
+      this.#rememberDeleted(taskId)
+      // Not known if an earlier version of this library deleted a task that is not remembered here.
+      const createdBy = known ? known.createdBy : result.reported.get(taskId)
       yield { event: { type: 'deleted', taskId }, createdBy }
     }
   }
@@ -193,14 +203,20 @@ export class AllTasks {
     return this.#unfinished.get(taskId) ?? this.#ended.get(taskId)
   }
 
-  #remember(taskId: string, known: Known | undefined): void {
+  #remember(taskId: string, known: Known): void {
+    // Deleted first: the one that changed last comes last.
     this.#unfinished.delete(taskId)
     this.#ended.delete(taskId)
-    if (known && !isFinished(known.task.status)) this.#unfinished.set(taskId, known)
-    else this.#ended.set(taskId, { body: known?.body ?? DELETED, createdBy: known?.createdBy ?? null })
+    if (isFinished(known.task.status)) this.#ended.set(taskId, known)
+    else this.#unfinished.set(taskId, known)
   }
 
-  #forget(): void {
+  #rememberDeleted(taskId: string): void {
+    this.#unfinished.delete(taskId)
+    this.#ended.set(taskId, { body: DELETED, createdBy: null })
+  }
+
+  #trim(): void {
     const pending = [...this.#unfinished].filter(([, { task }]) => task.status !== 'running')
     for (const [taskId] of pending.slice(0, -MAX_PENDING)) this.#unfinished.delete(taskId)
     const surplus = Math.max(0, this.#ended.size - MAX_ENDED)
@@ -208,11 +224,11 @@ export class AllTasks {
   }
 
   #publish(events: readonly Published[]): void {
-    this.#batchNumber += 1
-    this.#batches.push({ number: this.#batchNumber, events })
+    this.#publicationNumber += 1
+    this.#publications.push({ number: this.#publicationNumber, events })
     this.#keptEvents += events.length
-    while (this.#keptEvents > MAX_KEPT && this.#batches.length > 1)
-      this.#keptEvents -= this.#batches.shift()?.events.length ?? 0
+    while (this.#keptEvents > MAX_KEPT_EVENTS && this.#publications.length > 1)
+      this.#keptEvents -= this.#publications.shift()?.events.length ?? 0
     this.changes.announce()
   }
 }

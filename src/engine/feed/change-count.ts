@@ -1,5 +1,5 @@
-/** A latch for any number of waiters; each compares counts, so none misses a change. */
-export class ChangeLatch {
+/** Counts changes. Whoever waits compares counts, so that nobody misses a change. */
+export class ChangeCount {
   #count = 0
   readonly #waiting = new Set<() => void>()
 
@@ -14,8 +14,8 @@ export class ChangeLatch {
     for (const resume of waiting) resume()
   }
 
-  /** Resolves once there were more changes, after `ms`, or at the signal; never rejects. */
-  async after(count: number, ms: number, signal: AbortSignal): Promise<'changed' | 'idle'> {
+  /** Waits for a change after this count, for `ms` at most, or until the signal. Returns whether there was one. */
+  async after(count: number, ms: number, signal: AbortSignal): Promise<boolean> {
     if (this.#count === count && !signal.aborted) {
       const { promise, resolve } = Promise.withResolvers<void>()
       const timer = setTimeout(resolve, ms)
@@ -27,6 +27,6 @@ export class ChangeLatch {
       this.#waiting.delete(resolve)
       clearTimeout(timer)
     }
-    return this.#count === count ? 'idle' : 'changed'
+    return this.#count !== count
   }
 }

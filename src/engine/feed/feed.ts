@@ -1,5 +1,6 @@
 import type { TaskStreamEvent, TasksStreamEvent } from '../../contract/events.ts'
 import type { Database } from '../../db/database.ts'
+import { isTransient } from '../../db/errors.ts'
 import { TaskError, taskNotFound } from '../definition/errors.ts'
 import { TASK_ID } from '../definition/lifecycle.ts'
 import type { Redaction } from '../definition/redaction.ts'
@@ -9,9 +10,12 @@ import { LogPages } from './log-pages.ts'
 import { FeedPoller, type Watched } from './poller.ts'
 import { WatchedTask } from './watched-task.ts'
 
+/** After a read of the log failed during an outage. */
+const RETRY_PAGE_MS = 1_000
+
 export type FeedEvent = TaskStreamEvent | TasksStreamEvent
 
-/** Empty after `idleMs` without a change. */
+/** What a viewer receives at once; empty if nothing has changed for `idleMs`. */
 export type FeedBatch = readonly FeedEvent[]
 
 export interface FollowOptions {
@@ -23,19 +27,19 @@ export interface FollowOptions {
 export interface FollowOneOptions extends FollowOptions {
   /** The id of the last line that is known; 0: none. */
   readonly afterId: number
-  /** The stream ends once the task has another creator. The id as text; undefined: any. */
+  /** The id of a creator, as text: of another creator's task the stream ends at once, without an event. Default: any. */
   readonly createdBy?: string | undefined
 }
 
 export interface FollowAllOptions extends FollowOptions {
-  /** The id of a creator, as text. */
+  /** The id of a creator, as text: streams only the tasks of this one. Default: all tasks. */
   readonly createdBy?: string | undefined
 }
 
 /**
- * Streams tasks of all processes to viewers. One loop polls for all of them; without viewers it does not run,
- * except until an outage has ended. Viewers pull: each keeps a position in shared state, so a slow one holds one batch at most. A viewer
- * of one task that is far behind reads its log in pages; a viewer of all tasks is disconnected.
+ * Streams tasks of all processes to viewers. One loop polls for all of them. Viewers pull: each keeps a position in shared
+ * state, so a slow one costs no memory. A viewer of one task that is far behind reads its log in pages; a viewer of all tasks
+ * is disconnected.
  */
 export class TaskFeed {
   readonly #unlisten: () => void
@@ -55,11 +59,11 @@ export class TaskFeed {
   }
 
   /**
-   * Streams one task until it has ended or is deleted: its newest state after changes, and the lines of its log after
-   * `afterId`, ordered by id; each once. A line that commits more than 2 s late may be missing. Throws where the task can no longer be
-   * read. Ends at once where the signal aborts before the first poll.
+   * Streams one task until it has ended or is deleted: its newest state after changes, and each line of its log after `afterId`
+   * once, ordered by id. Lines and steps that commit more than 2 s late may be missing. During an outage it waits.
    *
-   * @throws TaskError `TASK_NOT_FOUND`, `SHUTTING_DOWN`
+   * @throws TaskError `TASK_NOT_FOUND`, `SHUTTING_DOWN`; the error of the database if the first poll fails, or the detail
+   *   cannot be read
    */
   async follow(
     taskId: string,
@@ -77,13 +81,15 @@ export class TaskFeed {
   }
 
   /**
-   * Streams all tasks: those that run, then every change. Ends for a viewer that is too far behind, and for all viewers
-   * where a change may have been missed. A viewer whose stream has ended reopens it and reads its tasks again.
+   * Streams all tasks: first those that run, then the newest state of each task that has changed. Of more than 2,000 running
+   * tasks, progress is sent for some. Ends for a viewer that is too far behind, and for all viewers if a change may have been
+   * missed, as after an outage: open the stream again, and read the list of tasks anew. A short run is missing if its process
+   * could not report it within a second of its stop.
    *
-   * With `createdBy`: the tasks that this user has created and nothing else, so no pauses of types. Ends, too, where a process of an
-   * earlier version deleted a task whose creator is not known.
+   * With `createdBy`: the tasks that this user has created and nothing else, so no pauses of types. Also ends if a process with an
+   * earlier version of this library deleted a task whose creator is not known.
    *
-   * @throws TaskError `SHUTTING_DOWN`
+   * @throws TaskError `SHUTTING_DOWN`; the error of the database if the first poll fails
    */
   async followAll(options: FollowAllOptions): Promise<AsyncGenerator<FeedBatch, void, undefined>> {
     this.requireOpen()
@@ -94,8 +100,8 @@ export class TaskFeed {
   }
 
   get viewers(): number {
-    const watched = [...this.#watched.tasks.values()].reduce((sum, { viewers }) => sum + viewers, 0)
-    return watched + (this.#watched.all?.viewers ?? 0)
+    const ofOne = [...this.#watched.tasks.values()].reduce((sum, { viewers }) => sum + viewers, 0)
+    return ofOne + (this.#watched.all?.viewers ?? 0)
   }
 
   /** @throws TaskError `SHUTTING_DOWN` once it is closed */
@@ -121,32 +127,38 @@ export class TaskFeed {
     leave: () => void,
   ): AsyncGenerator<FeedBatch, void, undefined> {
     let position = afterId
-    let shown: number | undefined
-    let knownSteps = watched.steps.count
+    let shownVersion: number | undefined
+    let stepPosition = watched.steps.count
     try {
       while (!this.#isOver(signal) && watched.isThereFor(createdBy)) {
         const { count } = watched.changes
         const { detail, version } = watched
-        const finished = watched.steps.afterPosition(knownSteps)
-        knownSteps = watched.steps.count
-        // A first detail contains the steps.
-        if (shown !== undefined && finished.length > 0) yield finished.map((step) => ({ type: 'step', step }))
-        if (detail && version !== shown) {
-          shown = version
+        const newSteps = watched.steps.afterPosition(stepPosition)
+        stepPosition = watched.steps.count
+        // The first detail contains all steps so far.
+        if (shownVersion !== undefined && newSteps.length > 0)
+          yield newSteps.map((step) => ({ type: 'step', step }))
+        if (detail && version !== shownVersion) {
+          shownVersion = version
           yield [{ type: 'task', task: detail }]
         }
         const end = watched.end
-        const known = watched.position ?? 0
-        const lines = position < known ? await this.#pages.linesAfter(watched, position, known) : []
+        const settled = watched.position ?? 0
+        const lines = position < settled ? await this.#linesAfter(watched, position, settled) : []
         if (!watched.isThereFor(createdBy)) break
+        if (!lines) {
+          await watched.changes.after(count, RETRY_PAGE_MS, signal)
+          continue
+        }
         if (lines.length > 0) yield lines.map((line) => ({ type: 'log', line }))
-        position = lines.at(-1)?.id ?? Math.max(position, known)
-        if (position < known) continue
+        position = lines.at(-1)?.id ?? Math.max(position, settled)
+        if (position < settled) continue
         if (end) {
           yield [{ type: 'end', task: end }]
           return
         }
-        if ((await watched.changes.after(count, idleMs, signal)) === 'idle') yield []
+        const hasChanged = await watched.changes.after(count, idleMs, signal)
+        if (!hasChanged && !this.#isOver(signal)) yield []
       }
       if (watched.error !== undefined && !this.#isOver(signal)) throw watched.error
     } finally {
@@ -160,15 +172,15 @@ export class TaskFeed {
     leave: () => void,
   ): AsyncGenerator<FeedBatch, void, undefined> {
     try {
-      let { batchNumber } = all
+      let { publicationNumber } = all
       yield all.running(createdBy).map((task) => ({ type: 'task', task }))
       let idleAt = performance.now() + idleMs
       while (!this.#isOver(signal)) {
         const { count } = all.changes
-        const events = all.eventsAfter(batchNumber, createdBy)
+        const events = all.eventsAfter(publicationNumber, createdBy)
         if (!events) return
-        batchNumber = all.batchNumber
-        // Idle by this viewer's own events: while only others change, its connection must not fall silent.
+        publicationNumber = all.publicationNumber
+        // Counted from this viewer's own last event: a proxy may close a connection that is silent while other tasks change.
         if (events.length > 0 || performance.now() >= idleAt) {
           yield events
           idleAt = performance.now() + idleMs
@@ -179,7 +191,20 @@ export class TaskFeed {
     }
   }
 
-  /** Leaves at the signal, too: an iterator that was never started runs no `finally`. */
+  /** Undefined during an outage, which the poller reports. */
+  async #linesAfter(watched: WatchedTask, position: number, settled: number) {
+    try {
+      return await this.#pages.linesAfter(watched, position, settled)
+    } catch (error) {
+      if (isTransient(error)) return undefined
+      throw error
+    }
+  }
+
+  /**
+   * Adds a viewer, and waits until its first state is read. Returns what removes it. The signal removes it, too: an iterator
+   * that was never started runs no `finally`.
+   */
   async #enter(target: WatchedTask | AllTasks, signal: AbortSignal, createdBy?: string): Promise<() => void> {
     if (target.viewers === 0) this.#poller.wake()
     target.viewers += 1
@@ -193,14 +218,14 @@ export class TaskFeed {
       signal.removeEventListener('abort', leave)
       target.viewers -= 1
       if (target instanceof AllTasks && createdBy !== undefined) target.leave(createdBy)
-      if (target.viewers === 0) this.#forget(target)
+      if (target.viewers === 0) this.#drop(target)
       left.resolve()
     }
     if (signal.aborted) leave()
     else signal.addEventListener('abort', leave)
     this.#poller.start(this.#stop.signal)
     try {
-      // A target that all viewers left before its first poll is never read.
+      // Once all viewers have left, the target is no longer read.
       await Promise.race([Promise.all([target.firstRead.promise, ofCreator]), left.promise])
     } catch (error) {
       leave()
@@ -209,7 +234,7 @@ export class TaskFeed {
     return leave
   }
 
-  #forget(target: WatchedTask | AllTasks): void {
+  #drop(target: WatchedTask | AllTasks): void {
     const { tasks, all } = this.#watched
     if (target === all) this.#watched.all = undefined
     if (target instanceof WatchedTask && tasks.get(target.taskId) === target) tasks.delete(target.taskId)

@@ -4,7 +4,7 @@ import { listLogs } from '../store/read.ts'
 import { toLogLine } from '../store/rows.ts'
 import type { WatchedTask } from './watched-task.ts'
 
-/** Lines that a slow viewer holds in memory at most. */
+/** Lines per read of the database. */
 const PAGE_LINES = 200
 
 /** Log lines for viewers that are behind; viewers at the same position share a read. */
@@ -16,17 +16,18 @@ export class LogPages {
     this.#db = db
   }
 
-  async linesAfter(watched: WatchedTask, position: number, known: number): Promise<readonly TaskLogLine[]> {
+  /** The lines after `position`, up to `settled` and at most a page of them. */
+  async linesAfter(watched: WatchedTask, position: number, settled: number): Promise<readonly TaskLogLine[]> {
     const recent = watched.recentAfter(position)
     if (recent) return recent
-    // A page read for a smaller `known` may lack lines that have settled since.
-    const key = `${watched.taskId} ${position} ${known}`
+    // Not a page that was read for a smaller `settled`: it may lack lines that have settled since.
+    const key = `${watched.taskId} ${position} ${settled}`
     let page = this.#pages.get(key)
     if (!page) {
       page = this.#read(watched.taskId, position).finally(() => this.#pages.delete(key))
       this.#pages.set(key, page)
     }
-    return (await page).filter(({ id }) => id <= known)
+    return (await page).filter(({ id }) => id <= settled)
   }
 
   async #read(taskId: string, afterId: number): Promise<readonly TaskLogLine[]> {

@@ -1,46 +1,49 @@
 import type { Snapshot } from '../store/settled-ids.ts'
 
-/** Concurrent large creates leave thousands of gaps; a sequence that was set forward leaves any number. */
-const MAX_MISSING = 10_000
+/** Concurrent large creates leave thousands of gaps; a sequence that was set forward leaves one of any length. */
+const MAX_OPEN = 10_000
 
 /**
- * How far a table has been read by id, and the smaller ids that may still become visible: a gap is missing until every
- * transaction that may own its id has ended.
+ * How far a table has been read by row id, and the gaps below: ids whose rows a transaction in flight may have inserted. A gap
+ * is open until its row is found, or every transaction that may own it has ended.
  */
-export class MissingIds {
+export class OpenGaps {
   #position: number | undefined
-  /** By id: transactions from this id on cannot own it. Undefined until the poll after the one that saw the gap. */
-  readonly #missing = new Map<number, number | undefined>()
+  /** By row id: transactions from this xid on cannot own it. Undefined until the poll after the one that saw the gap. */
+  readonly #open = new Map<number, number | undefined>()
 
   get position(): number | undefined {
     return this.#position
   }
 
   get ids(): number[] {
-    return [...this.#missing.keys()]
+    return [...this.#open.keys()]
   }
 
   /**
-   * @param last the highest id of the table
-   * @returns false where some missing ids were given up, because there are too many
+   * Takes the result of a poll.
+   *
+   * @param page the ids after the position, in order
+   * @param found all ids that the poll has read
+   * @param from the id after which the first poll reads
+   * @returns false if gaps were given up, because there are too many
    */
-  advance(page: readonly number[], found: ReadonlySet<number>, last: number, snapshot: Snapshot): boolean {
-    for (const [id, bound] of this.#missing) {
-      // A transaction may draw a row's id before it gets its own: the bound is taken one poll later.
-      if (found.has(id) || (bound !== undefined && bound <= snapshot.oldestXid)) this.#missing.delete(id)
-      else if (bound === undefined) this.#missing.set(id, snapshot.nextXid)
+  advance(page: readonly number[], found: ReadonlySet<number>, from: number, snapshot: Snapshot): boolean {
+    for (const [id, ownersBefore] of this.#open) {
+      // A transaction may draw a row id before it gets its own: what bounds its owners is read one poll later.
+      if (found.has(id) || (ownersBefore !== undefined && ownersBefore <= snapshot.oldestXid))
+        this.#open.delete(id)
+      else if (ownersBefore === undefined) this.#open.set(id, snapshot.nextXid)
     }
-    // The first poll begins at its page: ids below it count as read.
-    const end = page.at(-1) ?? this.#position ?? last
+    const start = this.#position ?? from
+    const end = page.at(-1) ?? start
     const read = new Set(page)
-    const first = page[0] ?? end + 1
-    const start = this.#position ?? first - 1
-    for (let id = Math.max(start + 1, end - MAX_MISSING); id < end; id += 1) {
-      if (!read.has(id)) this.#missing.set(id, undefined)
+    for (let id = Math.max(start + 1, end - MAX_OPEN); id < end; id += 1) {
+      if (!read.has(id)) this.#open.set(id, undefined)
     }
-    const surplus = this.#missing.size - MAX_MISSING
-    for (const id of [...this.#missing.keys()].slice(0, Math.max(0, surplus))) this.#missing.delete(id)
+    const surplus = this.#open.size - MAX_OPEN
+    for (const id of [...this.#open.keys()].slice(0, Math.max(0, surplus))) this.#open.delete(id)
     this.#position = end
-    return surplus <= 0 && end - start <= MAX_MISSING
+    return surplus <= 0 && end - start <= MAX_OPEN
   }
 }

@@ -5,7 +5,7 @@ import type { Redaction } from '../definition/redaction.ts'
 import type { TaskEvents } from '../runtime/events.ts'
 import { backoffMs } from '../runtime/supervisor.ts'
 import { pause, WakeUp } from '../runtime/wake-up.ts'
-import { forgetChanges, readFleetState, requestReports } from '../store/changes.ts'
+import { deleteOldReports, readFleetState, requestReports } from '../store/changes.ts'
 import { readFeed } from '../store/feed.ts'
 import { findTasks } from '../store/read.ts'
 import type { AllTasks } from './all-tasks.ts'
@@ -13,7 +13,7 @@ import { LINES_PER_POLL, type WatchedTask } from './watched-task.ts'
 
 const INTERVAL_MS = 250
 const MIN_INTERVAL_MS = 50
-/** A request keeps reports coming for a minute; it is renewed this often. */
+/** A request for reports holds for a minute; it is renewed this often. */
 const REQUEST_REPORTS_MS = 10_000
 const READ_FLEET_MS = 1_000
 const DETAILS_PER_READ = 100
@@ -23,7 +23,7 @@ export interface Watched {
   all: AllTasks | undefined
 }
 
-/** The loop that reads for all viewers. It runs while something is watched, and to the end of an outage. */
+/** The loop that reads for all viewers. It runs while there are any, and after a failed poll until one succeeds. */
 export class FeedPoller {
   readonly #db: Database
   readonly #events: TaskEvents
@@ -50,13 +50,13 @@ export class FeedPoller {
   async #run(signal: AbortSignal): Promise<void> {
     this.#isRunning = true
     let failures = 0
-    // Goes on without viewers during an outage, so that its end is reported.
+    // During an outage it goes on without viewers, so that it emits the recovery.
     while (!signal.aborted && (failures > 0 || this.#watched.tasks.size > 0 || this.#watched.all)) {
       try {
         const more = await this.#poll()
         if (failures > 0) {
           this.#events.emit('loopRecovered', { loop: 'feed', failures })
-          // Reports may have been removed meanwhile.
+          // Reports are deleted after five minutes.
           this.#watched.all?.disconnectViewers()
         }
         failures = 0
@@ -101,11 +101,11 @@ export class FeedPoller {
   async #prepare(all: AllTasks): Promise<void> {
     const now = performance.now()
     if (now >= all.nextReportsRequestAt) {
-      const watchId = await requestReports(this.#db)
-      // This process stood still for longer than the watch lasts: changes went unreported.
-      if (all.watchId !== undefined && all.watchId !== watchId) all.disconnectViewers()
-      all.watchId = watchId
-      await forgetChanges(this.#db)
+      const requestId = await requestReports(this.#db)
+      // No process renewed the request in time, as when this one stood still: changes went unreported.
+      if (all.requestId !== undefined && all.requestId !== requestId) all.disconnectViewers()
+      all.requestId = requestId
+      await deleteOldReports(this.#db)
       all.nextReportsRequestAt = now + REQUEST_REPORTS_MS
     }
     if (now < all.nextFleetReadAt) return
@@ -126,14 +126,14 @@ export class FeedPoller {
       }
     } catch (error) {
       if (isTransient(error)) throw error
-      // One unreadable task must not end the streams of others.
+      // A detail that cannot be read must not end the streams of other tasks.
       const [only] = stale
       if (only && stale.length === 1) only.fail(error)
       else for (const one of stale) await this.#refresh([one])
     }
   }
 
-  /** Rejects viewers that have received nothing yet; the others wait for the end of the outage. */
+  /** Rejects viewers that wait for their first read. The others wait for the end of the outage. */
   #rejectNewViewers(error: unknown): void {
     for (const { firstRead } of this.#watched.tasks.values()) firstRead.reject(error)
     this.#watched.all?.reject(error)

@@ -7,10 +7,14 @@ import { reportChanges } from '../store/changes.ts'
 const UNWATCHED_MS = 1_000
 const WATCHED_MS = 200
 const BATCH = 500
+/** Kept during an outage, the newest ones: it disconnects viewers anyway. */
 const MAX_UNREPORTED = 100_000
 const STOP_MS = 1_000
 
-/** Reports ended runs to processes that stream all tasks: polls miss a run that starts and ends between them. */
+/**
+ * Reports ended, cancelled and released runs of this process to processes that stream all tasks: polls miss a run that starts
+ * and ends between them. Operators' statements report their changes themselves (`store/changes.ts`).
+ */
 export class ChangeReporter {
   readonly #db: Database
   readonly #events: TaskEvents
@@ -69,7 +73,7 @@ export class ChangeReporter {
     this.#pending = []
     let sent = 0
     try {
-      // Asks first: ids are sent only if a process watches.
+      // Without ids at first: they are sent only if a process watches.
       this.#isWatched ||= await reportChanges(this.#db, [])
       while (this.#isWatched && sent < taskIds.length) {
         this.#isWatched = await reportChanges(this.#db, taskIds.slice(sent, sent + BATCH))

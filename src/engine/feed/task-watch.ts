@@ -12,10 +12,10 @@ export interface WatchOptions {
   afterId?: number | undefined
 }
 
-/** The feed yields an empty batch this often, which the watch skips. */
+/** How often the feed yields an empty batch where nothing changes. Connections need those, a watch does not. */
 const IDLE_MS = 60_000
 
-/** The events of a task's stream, for the process itself. Nothing is held before the first `next` or after `return`. */
+/** The events of a task's stream, for the process itself. It is no viewer before the first `next` and after `return`. */
 export function watchTask(
   feed: TaskFeed,
   taskId: string,

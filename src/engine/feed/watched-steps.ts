@@ -3,32 +3,32 @@ import { type SeenStep, STEP_LOOK_BACK_MS } from '../store/feed.ts'
 
 /** The steps of a watched task that were finished since it was first read. */
 export class WatchedSteps {
-  /** Ids of the look-back, with the time at which they were seen. */
+  /** Ids that polls read again, with the time at which they were first seen. */
   readonly #recentIds = new Map<number, number>()
   #after: number | undefined
   #events: TaskStep[] = []
   #dropped = 0
 
-  /** The id after which polls read; null: it is not known yet. */
+  /** The id after which polls read steps; null before the first poll. It trails by the look-back. */
   get after(): number | null {
     return this.#after ?? null
   }
 
-  /** Number of the steps so far: the position of a viewer that knows them all. */
+  /** How many steps were published: the position of a viewer that has received all of them. */
   get count(): number {
     return this.#dropped + this.#events.length
   }
 
-  /** Steps after a position; those of a viewer that is far behind are left out, as in a detail. */
+  /** The steps after a position. A viewer that is far behind gets the newest ones, as in a detail. */
   afterPosition(position: number): readonly TaskStep[] {
     return this.#events.slice(Math.max(0, position - this.#dropped))
   }
 
   /**
-   * Returns the steps that are new. The first poll only notes where to begin; the second also returns older ones, within
-   * the look-back, which the detail may contain.
+   * Returns the steps that no poll has seen before. The first poll only notes where to begin. The second also returns those
+   * of the look-back, some of which the detail contains: `stepsMissingIn` removes them.
    *
-   * @param last the id after which to read, at the first poll
+   * @param last at the first poll, the id after which to read
    */
   record(seen: readonly SeenStep[], last: number | undefined, nowMs: number): TaskStep[] {
     if (this.#after === undefined) {
@@ -53,7 +53,7 @@ export class WatchedSteps {
   }
 }
 
-/** Those that the detail does not contain. */
+/** The steps that the detail does not contain. */
 export function stepsMissingIn(detail: TaskDetail, steps: readonly TaskStep[]): TaskStep[] {
   const known = new Set(detail.steps.map(keyOf))
   return steps.filter((step) => !known.has(keyOf(step)))

@@ -3,7 +3,7 @@ import { isFinished } from '../definition/lifecycle.ts'
 import type { Redaction } from '../definition/redaction.ts'
 import { type FeedResult, parseSeen, type SeenSummary } from '../store/feed.ts'
 import { SettledIds } from '../store/settled-ids.ts'
-import { ChangeLatch } from './change-latch.ts'
+import { ChangeCount } from './change-count.ts'
 import { stepsMissingIn, WatchedSteps, withSteps } from './watched-steps.ts'
 
 export const LINES_PER_POLL = 500
@@ -11,14 +11,14 @@ export const LINES_PER_POLL = 500
 const MAX_RECENT_LINES = 300
 const MAX_RECENT_CHARS = 256 * 1024
 
-/** What all viewers of one task share: its detail and the end of its log. */
+/** What all viewers of one task share: its detail and the newest lines of its log. */
 export class WatchedTask {
   readonly taskId: string
-  readonly changes = new ChangeLatch()
+  readonly changes = new ChangeCount()
   readonly firstRead = Promise.withResolvers<void>()
   readonly steps = new WatchedSteps()
   viewers = 0
-  /** Raised by each change of the detail other than new steps: viewers get it anew. */
+  /** Raised by each change of the detail other than new steps: viewers get the detail again. */
   version = 0
   #detail: TaskDetail | undefined
   #detailIsStale = true
@@ -35,7 +35,7 @@ export class WatchedTask {
 
   constructor(taskId: string) {
     this.taskId = taskId
-    // Its only viewer may have left before it was read.
+    // If its only viewer has left before it was read, nobody handles the rejection.
     this.firstRead.promise.catch(() => {})
   }
 
@@ -43,28 +43,29 @@ export class WatchedTask {
     return this.#detail
   }
 
-  /** The id up to which all lines are known; undefined until the ids that the first poll saw have settled. */
+  /** Up to this id, no line can appear any more; undefined until the ids that the first poll saw have settled. */
   get position(): number | undefined {
     return this.#position
   }
 
+  /** Deleted, or its detail could not be read (`error`). */
   get isGone(): boolean {
     return this.#isGone
   }
 
-  /** @param createdBy for this creator: another's task is as one that is gone; undefined: for all */
+  /** @param createdBy the only creator whose task may be followed; undefined: any */
   isThereFor(createdBy: string | undefined): boolean {
     if (this.#isGone) return false
     const creators = [this.#row, this.#detail].flatMap((known) => (known ? [known.createdBy] : []))
     return createdBy === undefined || creators.every((creator) => creator === createdBy)
   }
 
-  /** Why it could not be read; undefined where it was deleted. */
+  /** Why its detail could not be read; undefined if it was deleted. */
   get error(): unknown {
     return this.#error
   }
 
-  /** The ended task, once its whole log is known. */
+  /** The ended task, once all lines of its log have settled. */
   get end(): TaskDetail | undefined {
     const known = this.#logIsComplete && !this.#detailIsStale ? this.#detail : undefined
     return known && isFinished(known.status) ? known : undefined
@@ -74,6 +75,7 @@ export class WatchedTask {
     return this.#detailIsStale
   }
 
+  /** Takes the result of a poll. Returns whether another poll is to follow at once. */
   apply(result: FeedResult, nowMs: number, redaction: Redaction): boolean {
     const seen = result.rows.get(this.taskId)
     if (!seen) {
@@ -105,7 +107,7 @@ export class WatchedTask {
     this.changes.announce()
   }
 
-  /** Kept lines after this id; undefined where some are no longer kept. */
+  /** The lines after this id; undefined if some of them are no longer kept. */
   recentAfter(id: number): readonly TaskLogLine[] | undefined {
     if (id < this.#droppedUpTo) return undefined
     const first = this.#recent.findLastIndex((line) => line.id <= id) + 1
@@ -130,7 +132,7 @@ export class WatchedTask {
     if (found.length === 0 || !before || this.#detailIsStale) return
     const added = stepsMissingIn(before, found)
     if (added.length === 0) return
-    // A name may hold a secret, which the detail hides.
+    // A step's name may hold a secret, which the next read of the detail hides.
     if (redaction.hidesIn(before)) {
       this.#detailIsStale = true
       return
@@ -146,7 +148,7 @@ export class WatchedTask {
     const last = lines.at(-1)?.id ?? result.lastLines.get(this.taskId) ?? this.#position ?? 0
     const settled = this.#settled.record(last, result.snapshot, nowMs)
     if (settled === undefined) return false
-    // A full poll stops at its last line, which may be below an id that has settled: the lines between were not read.
+    // What has settled comes from an earlier poll. A full one may have stopped at a line before that.
     const upTo = isFull ? Math.min(settled, last) : settled
     const hasEnded = this.#row !== undefined && isFinished(this.#row.status)
     const isComplete = hasEnded && !isFull && upTo >= last

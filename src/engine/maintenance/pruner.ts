@@ -5,7 +5,7 @@ import type { TaskDefinition } from '../definition/task.ts'
 import type { TaskEvents } from '../runtime/events.ts'
 import { pause } from '../runtime/wake-up.ts'
 import { pruneEntries } from '../store/audit.ts'
-import { forgetChanges } from '../store/changes.ts'
+import { deleteOldReports } from '../store/changes.ts'
 import { forgetGroups } from '../store/error-groups.ts'
 import { forgetFigures } from '../store/figures.ts'
 import type { ListPosition } from '../store/list-branches.ts'
@@ -73,7 +73,7 @@ export class Pruner {
     await forgetFigures(db)
     await forgetGroups(db, this.#longestRetentionMs)
     await forgetRuns(db)
-    await forgetChanges(db)
+    await deleteOldReports(db)
     await forgetOldStarts(db)
     this.#heldUntil = 0
     await releasePruning(db, this.#holder)

@@ -23,7 +23,7 @@ export const reportDeletedCte = (source: string, condition = 'true') => `reporte
 
 export const IS_WATCHED = `exists (select from ${DUTIES} where name = '${DUTY}' and until > now())`
 
-// A new holder marks a gap: changes went unreported between the end of the last watch and this one.
+// A new holder marks a gap: changes went unreported between the end of the last request and this one.
 const WATCH = statement(
   'watch',
   `insert into ${DUTIES} as d (name, holder, until)
@@ -34,7 +34,10 @@ const WATCH = statement(
    returning holder`,
 )
 
-/** Requests reports for a minute. Returns the id of the watch, another one where it had lapsed since the last request. */
+/**
+ * Requests reports for a minute, for all processes that watch. Returns the id of the request: another one than the last time if
+ * it had lapsed meanwhile.
+ */
 export async function requestReports(db: Database): Promise<string | undefined> {
   const [row] = await execute<{ holder: string }>(db, WATCH, [])
   return row?.holder
@@ -54,13 +57,13 @@ export async function reportChanges(db: Database, taskIds: readonly string[]): P
   return row?.watched ?? false
 }
 
-const FORGET = statement(
-  'forget_changes',
+const DELETE_OLD = statement(
+  'delete_old_reports',
   `delete from ${CHANGES} where created_at < now() - interval '5 minutes'`,
 )
 
-export async function forgetChanges(db: Database): Promise<void> {
-  await execute(db, FORGET, [])
+export async function deleteOldReports(db: Database): Promise<void> {
+  await execute(db, DELETE_OLD, [])
 }
 
 const FLEET = statement(

@@ -9,12 +9,13 @@ import { CHANGES, LOGS, STEPS, TASKS } from './tables.ts'
 const MAX_RUNNING = 2_000
 /** A full page is followed by another poll at once. */
 export const MAX_NEW = 1_000
+/** The first poll reads the tasks of the newest so many ids. */
 const MAX_FIRST = 500
 /** Beyond that, viewers are disconnected. */
 const MAX_CHANGED = 5_000
 /** Ids become visible at their commits, so a smaller one may appear later: polls look back this long. */
 export const STEP_LOOK_BACK_MS = 2_000
-/** Half of those that a detail shows: it must contain all that the first poll takes for new. */
+/** Half of those that a detail shows: the detail must contain all steps that the first poll reports as new. */
 const MAX_RECENT_STEPS = MAX_SHOWN_STEPS / 2
 
 const SUMMARY = `json_build_object(
@@ -105,7 +106,7 @@ const FEED = statement(
      order by t.id
      limit ${MAX_NEW})
    union all
-   select 'lastTask', null, (select max(id) from ${TASKS}), null where $4`,
+   select 'readFrom', null, greatest(0, (select max(id) from ${TASKS}) - ${MAX_FIRST}), null where $4`,
 )
 
 export interface WatchedPosition {
@@ -120,8 +121,8 @@ export interface AllTasksPosition {
   readonly unfinished: readonly string[]
   /** The row id up to which tasks were read; null: read the newest. */
   readonly afterTask: number | null
-  /** Row ids below `afterTask` that may still become visible. */
-  readonly missing: readonly number[]
+  /** Row ids below `afterTask` whose rows may still become visible. */
+  readonly openGaps: readonly number[]
   /** Reports visible in it are known; null: read none. */
   readonly snapshot: string | null
   /** Whose running tasks are all read. */
@@ -155,19 +156,20 @@ export interface AllTasksResult {
   readonly snapshot: string
   readonly tasks: ReadonlyMap<string, SeenTask>
   readonly newIds: readonly number[]
-  readonly lastTask: number
+  /** The row id after which a first poll reads. */
+  readonly readFrom: number
   /** As asked for. */
   readonly creators: readonly string[]
   /** Tasks named in reports, with the creator if a report is of a deletion. Those not among `tasks` are gone. */
-  readonly changed: ReadonlyMap<string, string | null | undefined>
+  readonly reported: ReadonlyMap<string, string | null | undefined>
   /** False: more reports were due than are read at once. */
-  readonly hasAllChanges: boolean
+  readonly hasAllReports: boolean
 }
 
 interface FeedRow {
   readonly kind:
     | ('snapshot' | 'row' | 'line' | 'lastLine' | 'step' | 'lastStep')
-    | ('task' | 'new' | 'lastTask' | 'changed')
+    | ('task' | 'new' | 'readFrom' | 'changed')
   readonly taskId: string
   readonly id: number | null
   readonly body: string
@@ -186,7 +188,7 @@ export async function readFeed(
     all !== undefined,
     all?.unfinished ?? [],
     all?.afterTask ?? null,
-    all?.missing ?? [],
+    all?.openGaps ?? [],
     all?.snapshot ?? null,
     arrayLiteral(all?.creators ?? []),
     watched.map(({ afterStep }) => afterStep),
@@ -205,10 +207,10 @@ export async function readFeed(
       snapshot: text,
       tasks: new Map([...of('task'), ...of('new')].map(seen)),
       newIds: of('new').map(({ id }) => id ?? 0),
-      lastTask: of('lastTask')[0]?.id ?? 0,
+      readFrom: of('readFrom')[0]?.id ?? 0,
       creators: all.creators,
-      changed: toCreators(of('changed')),
-      hasAllChanges: of('changed').length <= MAX_CHANGED,
+      reported: toCreators(of('changed')),
+      hasAllReports: of('changed').length <= MAX_CHANGED,
     },
   }
 }

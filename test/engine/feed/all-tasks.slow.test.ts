@@ -111,6 +111,16 @@ describe('a viewer of all tasks is shown that another process', () => {
     await expect.poll(() => shown.get(taskId)).toBe('pending')
   })
 
+  test('creates a task in a transaction that is older than what the first poll shows', async () => {
+    const { manager } = engines.create([quick])
+    const late = await openTransaction()
+    const { taskId } = await manager.createTask(quick, {}, { ...DELAYED, tx: late })
+    await manager.createTask(quick, {}, DELAYED)
+    const { shown } = await watch()
+    await late.query('commit')
+    await expect.poll(() => shown.get(taskId)).toBe('pending')
+  })
+
   test('creates thousands of tasks in transactions that others overtake', async () => {
     const { manager } = engines.create([quick])
     const { shown } = await watch()

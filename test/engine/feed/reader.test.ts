@@ -5,6 +5,7 @@ import { isOutage } from '../../../src/db/errors.ts'
 import { TaskFeed } from '../../../src/engine/feed/feed.ts'
 import { TaskEvents } from '../../../src/engine/runtime/events.ts'
 import { startFaultProxy } from '../../support/fault-proxy.ts'
+import { slowPool } from '../../support/slow-pool.ts'
 import { eventsOf, insertLine, leaving, messagesUntil, redaction, useWatcher } from './watcher.ts'
 
 const watcher = useWatcher('nobody')
@@ -65,6 +66,23 @@ describe('the reader', () => {
     await recovered
     expect(await messagesUntil(seen, 'meanwhile')).toEqual(['meanwhile'])
     expect(reported).toEqual(['feed failed', 'feed recovered'])
+  })
+
+  test('goes on for a viewer whose page of the log could not be read during an outage', async () => {
+    const { manager, db } = engines.create([])
+    const { taskId } = await manager.createTask('nobody')
+    for (const message of ['first', 'last']) await insertLine(engines.database.pool, taskId, message)
+    let failures = 0
+    const pool = slowPool(engines.database.pool, (query, send) => {
+      if (!query.text.includes('order by l.id asc limit') || failures > 0) return send()
+      failures += 1
+      return Promise.reject(Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' }))
+    })
+    const feed = new TaskFeed({ ...db, pool }, new TaskEvents(), redaction)
+    onTestFinished(() => feed.close())
+    const seen = eventsOf(await feed.follow(taskId, { afterId: 0, signal: leaving().signal, idleMs: 60_000 }))
+    expect(await messagesUntil(seen, 'last')).toEqual(['first', 'last'])
+    expect(failures).toBe(1)
   })
 
   test('reports the end of an outage that its last viewer did not wait for', async () => {

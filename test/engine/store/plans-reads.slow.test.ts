@@ -72,7 +72,7 @@ describe('over 100,000 finished tasks', () => {
     const all = {
       unfinished: ['task_p1', 'task_p2'],
       afterTask: 101_990,
-      missing: [101_980, 101_985],
+      openGaps: [101_980, 101_985],
       snapshot: '700:700:',
       creators: ['u1'],
     }
