@@ -25,7 +25,9 @@ export function logTaskEvents(
     log.warn({ ...run(event), ...described(error) }, 'the retry policy failed and the default applied'),
   )
   logAudit(events, log)
-  events.on('cancelled', ({ isCounted: _isCounted, ...event }) => log.info(event, 'task cancelled'))
+  events.on('cancelled', ({ isCounted: _isCounted, wasPending: _wasPending, ...event }) =>
+    log.info(event, 'task cancelled'),
+  )
   events.on('changed', ({ taskId, taskType, isReplaced = false }) => {
     if (isReplaced) log.debug({ taskId, taskType }, 'waiting task replaced')
     else log.info({ taskId, taskType }, 'waiting task changed')

@@ -29,7 +29,7 @@ export interface ClaimHorizonOptions {
 /**
  * The instant from which claims read due tasks. An open transaction keeps dead entries at the front of the index, and
  * every claim reads them. So while such claims are slow, they read recently due tasks only, and a probe checks from
- * time to time for older ones. Only plain claims do so: a limited one has to count anyway.
+ * time to time for older ones. Types with a limit over all processes are always read in full.
  */
 export class ClaimHorizon {
   readonly #options: ClaimHorizonOptions

@@ -60,8 +60,8 @@ export interface ClaimerOptions {
  * Decides what a claim asks for: of which types, how many of each, due since when. There are two kinds:
  * - a plain claim takes tasks of all types without a limit over all processes, and reports which limited types have due
  *   tasks. Those become open, and the next claim follows at once;
- * - a limited claim also locks the rows of the open types, counts, and takes what their limits allow. Then it closes those of
- *   which it took all that it may, for a poll interval at most; `LimitedTypes` knows what opens them before.
+ * - a limited claim also locks the rows of the open types, counts, and takes what their limits allow. Then it closes those
+ *   of which it took all that it may, for a poll interval at most; `LimitedTypes` knows what opens them before.
  * In what follows, "limited" means: with a limit over all processes.
  */
 export class Claimer {
@@ -95,7 +95,7 @@ export class Claimer {
     return this.#limited.has(taskType)
   }
 
-  /** The end of a run lets another task of the type start. Not with a rate limit alone: its permits return with time. */
+  /** The end of a run lets another task of the type start. Permits of a rate alone return with time instead. */
   freesPermit(taskType: string): boolean {
     const type = this.#types.get(taskType)
     return type === undefined || type.concurrency !== null || limitsRunning(type)
@@ -106,7 +106,7 @@ export class Claimer {
     this.#limited.noteEnd(taskType)
   }
 
-  /** A slot is free. Wakes the claim loop: at once if none was before, if a permit is free, or the last claim found tasks. */
+  /** A slot is free. Wakes the claim loop: at once if none was, if a permit is free, or the last claim found tasks. */
   noteFreed(taskType: string, wasFull: boolean): void {
     const { wakeUp } = this.#options
     if (wasFull || !this.#lastClaimFoundFew || this.freesPermit(taskType)) wakeUp.notify()

@@ -207,12 +207,14 @@ export class AllTasks {
     // Deleted first: the one that changed last comes last.
     this.#unfinished.delete(taskId)
     this.#ended.delete(taskId)
-    if (isFinished(known.task.status)) this.#ended.set(taskId, known)
+    const { body, task, createdBy } = known
+    if (isFinished(task.status)) this.#ended.set(taskId, { body, createdBy })
     else this.#unfinished.set(taskId, known)
   }
 
   #rememberDeleted(taskId: string): void {
     this.#unfinished.delete(taskId)
+    this.#ended.delete(taskId)
     this.#ended.set(taskId, { body: DELETED, createdBy: null })
   }
 

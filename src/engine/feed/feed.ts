@@ -1,6 +1,6 @@
 import type { TaskStreamEvent, TasksStreamEvent } from '../../contract/events.ts'
 import type { Database } from '../../db/database.ts'
-import { isTransient } from '../../db/errors.ts'
+import { isOutage } from '../../db/errors.ts'
 import { TaskError, taskNotFound } from '../definition/errors.ts'
 import { TASK_ID } from '../definition/lifecycle.ts'
 import type { Redaction } from '../definition/redaction.ts'
@@ -15,7 +15,7 @@ const RETRY_PAGE_MS = 1_000
 
 export type FeedEvent = TaskStreamEvent | TasksStreamEvent
 
-/** What a viewer receives at once; empty if nothing has changed for `idleMs`. */
+/** What a viewer receives at once; empty if nothing has changed for `idleMs`, or during an outage. */
 export type FeedBatch = readonly FeedEvent[]
 
 export interface FollowOptions {
@@ -38,8 +38,8 @@ export interface FollowAllOptions extends FollowOptions {
 
 /**
  * Streams tasks of all processes to viewers. One loop polls for all of them. Viewers pull: each keeps a position in shared
- * state, so a slow one costs no memory. A viewer of one task that is far behind reads its log in pages; a viewer of all tasks
- * is disconnected.
+ * state, so a slow one holds a batch at most. One that is far behind reads the log of its task in pages; a viewer of all
+ * tasks is disconnected.
  */
 export class TaskFeed {
   readonly #unlisten: () => void
@@ -59,11 +59,11 @@ export class TaskFeed {
   }
 
   /**
-   * Streams one task until it has ended or is deleted: its newest state after changes, and each line of its log after `afterId`
-   * once, ordered by id. Lines and steps that commit more than 2 s late may be missing. During an outage it waits.
+   * Streams one task until it has ended or is deleted: its newest state after changes, and each line of its log after
+   * `afterId` once, ordered by id. Lines and steps that commit more than 2 s late may be missing. Waits during an outage.
    *
-   * @throws TaskError `TASK_NOT_FOUND`, `SHUTTING_DOWN`; the error of the database if the first poll fails, or the detail
-   *   cannot be read
+   * @throws TaskError `TASK_NOT_FOUND`, `SHUTTING_DOWN`; the error of the database if the first poll fails, or if the detail
+   *   or a page of the log cannot be read for another reason than an outage
    */
   async follow(
     taskId: string,
@@ -81,13 +81,13 @@ export class TaskFeed {
   }
 
   /**
-   * Streams all tasks: first those that run, then the newest state of each task that has changed. Of more than 2,000 running
-   * tasks, progress is sent for some. Ends for a viewer that is too far behind, and for all viewers if a change may have been
-   * missed, as after an outage: open the stream again, and read the list of tasks anew. A short run is missing if its process
-   * could not report it within a second of its stop.
+   * Streams all tasks: first those that run, then the newest state of each task that has changed. Of more than 2,000
+   * running tasks, progress is sent for some. Ends for a viewer that is too far behind, and for all viewers if a change may
+   * have been missed, as after an outage: open the stream again, and read the list of tasks anew. A short run is missing if
+   * its process could not report it within a second of its stop.
    *
-   * With `createdBy`: the tasks that this user has created and nothing else, so no pauses of types. Also ends if a process with an
-   * earlier version of this library deleted a task whose creator is not known.
+   * With `createdBy`: the tasks that this user has created and nothing else, so no pauses of types. Also ends if a process
+   * with an earlier version of this library deleted a task whose creator is not known.
    *
    * @throws TaskError `SHUTTING_DOWN`; the error of the database if the first poll fails
    */
@@ -148,6 +148,8 @@ export class TaskFeed {
         if (!watched.isThereFor(createdBy)) break
         if (!lines) {
           await watched.changes.after(count, RETRY_PAGE_MS, signal)
+          // A connection must not fall silent in a long outage.
+          if (!this.#isOver(signal)) yield []
           continue
         }
         if (lines.length > 0) yield lines.map((line) => ({ type: 'log', line }))
@@ -191,12 +193,12 @@ export class TaskFeed {
     }
   }
 
-  /** Undefined during an outage, which the poller reports. */
+  /** Undefined during an outage. */
   async #linesAfter(watched: WatchedTask, position: number, settled: number) {
     try {
       return await this.#pages.linesAfter(watched, position, settled)
     } catch (error) {
-      if (isTransient(error)) return undefined
+      if (isOutage(error)) return undefined
       throw error
     }
   }

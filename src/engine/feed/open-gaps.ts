@@ -4,8 +4,8 @@ import type { Snapshot } from '../store/settled-ids.ts'
 const MAX_OPEN = 10_000
 
 /**
- * How far a table has been read by row id, and the gaps below: ids whose rows a transaction in flight may have inserted. A gap
- * is open until its row is found, or every transaction that may own it has ended.
+ * How far a table has been read by row id, and the gaps below: ids whose rows a transaction in flight may have inserted. A
+ * gap is open until its row is found, or every transaction that may own it has ended.
  */
 export class OpenGaps {
   #position: number | undefined

@@ -12,8 +12,8 @@ const MAX_UNREPORTED = 100_000
 const STOP_MS = 1_000
 
 /**
- * Reports ended, cancelled and released runs of this process to processes that stream all tasks: polls miss a run that starts
- * and ends between them. Operators' statements report their changes themselves (`store/changes.ts`).
+ * Reports ended, cancelled and released runs of this process to processes that stream all tasks: polls miss a run that
+ * starts and ends between them. Operators' statements report their changes themselves (`store/changes.ts`).
  */
 export class ChangeReporter {
   readonly #db: Database

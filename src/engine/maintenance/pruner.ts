@@ -10,7 +10,7 @@ import { forgetGroups } from '../store/error-groups.ts'
 import { forgetFigures } from '../store/figures.ts'
 import type { ListPosition } from '../store/list-branches.ts'
 import { findTypesToPrune, holdPruning, PRUNE_START, pruneStep, releasePruning } from '../store/prune.ts'
-import { forgetOldStarts } from '../store/rates.ts'
+import { deleteUnusedStarts } from '../store/rates.ts'
 import { forgetRuns } from '../store/runs.ts'
 
 const MINUTE_MS = 60_000
@@ -74,7 +74,7 @@ export class Pruner {
     await forgetGroups(db, this.#longestRetentionMs)
     await forgetRuns(db)
     await deleteOldReports(db)
-    await forgetOldStarts(db)
+    await deleteUnusedStarts(db)
     this.#heldUntil = 0
     await releasePruning(db, this.#holder)
     return true

@@ -39,8 +39,8 @@ const TURN_MS = 1_000
 const AFTER_FIRST_MS = 20
 
 /**
- * When this executor claims a task that is due at `dueAt`; both are milliseconds of the database's clock. At `dueAt` if it is
- * on duty then. Otherwise at the start of its own next turn, to read what is due during that, and at the latest a poll
+ * When this executor claims a task that is due at `dueAt`; both are milliseconds of the database's clock. At `dueAt` if it
+ * is on duty then. Otherwise at the start of its own next turn, to read what is due during that, and at the latest a poll
  * interval after `dueAt`, each executor at another moment: those on duty may have no free slot.
  */
 export function claimInstant({ size, position }: Fleet, dueAt: number, pollIntervalMs: number): number {

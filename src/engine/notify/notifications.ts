@@ -24,7 +24,7 @@ export type RunId = Pick<Fence, 'taskId' | 'attempt'>
 /** PostgreSQL allows payloads of 8,000 bytes, which is enough for so many of the longest ids and attempts. */
 export const MAX_RUNS = 128
 
-/** False for ids with spaces or characters of several bytes, as rows that others insert may have: no payload may contain them. */
+/** False for ids with spaces or characters of several bytes, as in rows that others insert: they would break a payload. */
 export function isPlainId(taskId: string): boolean {
   return /^[!-~]{1,50}$/.test(taskId)
 }

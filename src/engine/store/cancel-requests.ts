@@ -1,7 +1,7 @@
 import { type Database, execute, statement } from '../../db/database.ts'
 import { recordAttempts } from './attempts.ts'
 import { type Fence, fenceValues, WAITS_BRIEFLY } from './fence.ts'
-import { type CancelledRun, cancelTasks, IS_UNFINISHED } from './operate.ts'
+import { type CancelledRun, type CancelledTask, cancelTasks, IS_UNFINISHED } from './operate.ts'
 import { CANCEL_REQUESTS, TASKS } from './tables.ts'
 
 /**
@@ -46,7 +46,7 @@ const OPEN = statement(
 )
 
 /** Cancels requested tasks that are no longer locked; deletes requests of tasks that have ended or are gone. */
-export async function carryOutCancels(db: Database): Promise<CancelledRun[]> {
+export async function carryOutCancels(db: Database): Promise<CancelledTask[]> {
   await execute(db, OUTDATED, [])
   const open = await execute<{ taskId: string }>(db, OPEN, [])
   return open.length === 0

@@ -23,7 +23,7 @@ export const reportDeletedCte = (source: string, condition = 'true') => `reporte
 
 export const IS_WATCHED = `exists (select from ${DUTIES} where name = '${DUTY}' and until > now())`
 
-// A new holder marks a gap: changes went unreported between the end of the last request and this one.
+// A new holder means that changes went unreported between the end of the last request and this one.
 const WATCH = statement(
   'watch',
   `insert into ${DUTIES} as d (name, holder, until)
@@ -35,8 +35,7 @@ const WATCH = statement(
 )
 
 /**
- * Requests reports for a minute, for all processes that watch. Returns the id of the request: another one than the last time if
- * it had lapsed meanwhile.
+ * Requests reports for a minute, for all processes that watch. Returns the id of the request, a new one if it had lapsed.
  */
 export async function requestReports(db: Database): Promise<string | undefined> {
   const [row] = await execute<{ holder: string }>(db, WATCH, [])

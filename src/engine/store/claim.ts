@@ -76,7 +76,7 @@ export interface LimitedClaimResult extends ClaimResult {
   readonly nextPermits?: ReadonlyMap<string, NextPermit> | undefined
 }
 
-/** One row per claimed task, and one of the claim itself: there `id` is null, and in the others what follows is. */
+/** One row per claimed task, and one of the claim itself: `id` is null in that one, the fields below in the others. */
 interface ClaimRow extends ClaimedTask {
   readonly at: number
   readonly waiting: string[] | null

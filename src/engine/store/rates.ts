@@ -61,11 +61,11 @@ export async function deleteOldStarts(db: Database, types: readonly RatedType[])
 }
 
 const DELETE_UNUSED = statement(
-  'forget_old_starts',
+  'delete_unused_starts',
   `delete from ${STARTS} where started_at < now() - interval '61 days'`,
 )
 
 /** Those of types that no longer have a limit. */
-export async function forgetOldStarts(db: Database): Promise<void> {
+export async function deleteUnusedStarts(db: Database): Promise<void> {
   await execute(db, DELETE_UNUSED, [])
 }

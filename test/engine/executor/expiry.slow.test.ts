@@ -28,6 +28,7 @@ describe('a task with expiresAt', () => {
       taskId: second.taskId,
       taskType: 'wait',
       attempt: 0,
+      wasPending: true,
       reason: 'expired',
     })
     gate.open()

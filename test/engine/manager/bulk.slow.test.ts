@@ -183,8 +183,8 @@ test('bulk cancel announces each run, so that its signal aborts', async () => {
   expect(heard).toHaveLength(2)
   expect(heard).toEqual(
     expect.arrayContaining([
-      { taskId: running, taskType: 'inserted', attempt: 1 },
-      { taskId: pending, taskType: 'inserted', attempt: 0 },
+      { taskId: running, taskType: 'inserted', attempt: 1, wasPending: false },
+      { taskId: pending, taskType: 'inserted', attempt: 0, wasPending: true },
     ]),
   )
 })

@@ -22,7 +22,8 @@ describe('cancelTask', () => {
       completedAt: null,
     })
     const attempt = status === 'running' ? 1 : 0
-    expect(await announced).toEqual({ taskId, taskType: 'inserted', attempt })
+    const wasPending = status === 'pending'
+    expect(await announced).toEqual({ taskId, taskType: 'inserted', attempt, wasPending })
     const after = await tables.read()
     expect(await tables.row(taskId)).toEqual({
       ...before,

@@ -1,6 +1,7 @@
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { createPool, endPool } from '../../../src/db/client.ts'
 import { createDatabase } from '../../../src/db/database.ts'
+import { Claims } from '../../../src/engine/store/claim.ts'
 import { waitsSinceBefore } from '../../../src/engine/store/claim-probe.ts'
 import { beat } from '../../../src/engine/store/executors.ts'
 import { expireTasks } from '../../../src/engine/store/expire.ts'
@@ -54,6 +55,20 @@ describe('over 100,000 finished tasks', () => {
         expect(sortsAndScans(plan), kind).toEqual([])
         expect(indexesOf(plan), kind).toContain('idx_async_tasks_delayed')
       }
+    }
+  })
+
+  test('the check for due tasks after a claim walks the index of claims, bounded as the claim', async () => {
+    const { db } = tables.createManager()
+    const unlimited = { concurrency: null, globalConcurrency: null, keyed: false }
+    const types = ['type0', 'type1'].map((taskType) => ({ taskType, ...unlimited }))
+    const since = types.map(() => new Date(Date.now() + 3_600_000).toISOString())
+    const request = { limit: 2, capacity: [null, null], since, findsDueLeft: true }
+    const claims = new Claims(db, SOME_EXECUTOR, types)
+    const [statement] = await captureStatements(tables.pool, () => claims.claim(request))
+    for (const kind of KINDS) {
+      const plan = await explainOne(statement, kind)
+      expect(sortsAndScans(plan), kind).toEqual([])
     }
   })
 
