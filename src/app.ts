@@ -38,6 +38,7 @@ import { TaskMetrics } from './telemetry/metrics.ts'
 import { version } from './version.ts'
 
 const PREFIX = '/api/admin'
+const PAGE = 'admin'
 
 export interface AppOptions {
   /** Where the database is; without a URL in `config`, that of the embedded one. */
@@ -127,8 +128,10 @@ async function compose(app: FastifyInstance, config: Config, options: AppOptions
     authorize: app.authorizeUser,
     ...(publicUrl && { allowedOrigins: [publicUrl.origin] }),
     migrate: false,
-    dashboard: { prefix: '/admin', login: 'password' },
+    dashboard: { prefix: `/${PAGE}`, login: 'password' },
   })
+  // Relative, for a proxy that adds a path.
+  app.get('/', { schema: { hide: true } }, async (_request, reply) => reply.redirect(`${PAGE}/`, 302))
   const findDatabaseProblem = watchDatabase(() => ping(pool))
   await app.register(healthRoutes, {
     prefix: '/health',

@@ -2,7 +2,7 @@ import type { Page } from 'playwright-core'
 
 /**
  * What is wrong with the layout of the page as it is now: a page that scrolls sideways, controls outside of the window or
- * of a box that cuts them off, controls that cover each other, text that runs out of its box.
+ * of a box that cuts them off, controls that cover each other, text that runs out of its box, badges wider than their words.
  */
 export function findLayoutFaults(page: Page): Promise<string[]> {
   return page.evaluate(() => {
@@ -69,6 +69,15 @@ export function findLayoutFaults(page: Page): Promise<string[]> {
         )
         if (!hasScroller) faults.push(`runs out of its box: ${nameOf(element)}`)
       }
+    }
+    for (const badge of [...document.querySelectorAll('.badge')].filter(isSeen)) {
+      const words = document.createRange()
+      words.selectNodeContents(badge)
+      const { paddingLeft, paddingRight } = getComputedStyle(badge)
+      const width =
+        words.getBoundingClientRect().width + Number.parseFloat(paddingLeft) + Number.parseFloat(paddingRight)
+      if (badge.getBoundingClientRect().width > width + 1)
+        faults.push(`wider than its words: ${nameOf(badge)}`)
     }
     return faults
   })

@@ -54,6 +54,44 @@ test('the first page says without a click whether it is healthy, and if not, why
   await health().waitFor()
 })
 
+test('in Chinese, the reasons have the same numbers', async () => {
+  await visit('')
+  await page.getByRole('button', { name: '中文' }).click()
+  const words = page.getByRole('region', { name: '健康状况' })
+  await words.getByText(/^最近 5 分钟结束的 \d+ 个任务中，有 \d+ 个失败。$/).waitFor()
+  await page.getByRole('button', { name: 'English' }).click()
+})
+
+test('how many handlers are stuck is as wide as its words', async () => {
+  const isExecutors = (url: URL) => url.pathname.endsWith('/admin/executors')
+  await page.route(isExecutors, async (route) => {
+    const response = await route.fetch()
+    const { executors } = (await response.json()) as { executors: object[] }
+    const json = { executors: executors.map((one) => ({ ...one, stuck: ['task_1'] })) }
+    await route.fulfill({ response, json })
+  })
+  for (const width of [1360, 390]) {
+    await page.setViewportSize({ width, height: 860 })
+    await visit('')
+    await page.getByRole('link', { name: '1 stuck' }).waitFor()
+    expect(await findLayoutFaults(page), `at ${width}`).toEqual([])
+  }
+  await page.setViewportSize({ width: 1360, height: 860 })
+  await page.unrouteAll({ behavior: 'wait' })
+})
+
+test('the address of the server leads to the page, also below a path of a proxy', async () => {
+  await page.goto(server.origin)
+  await health().waitFor()
+  expect(new URL(page.url()).pathname).toBe('/admin/')
+  const response = await fetch(server.origin, { redirect: 'manual' })
+  const location = response.headers.get('location') ?? ''
+  expect([response.status, location]).toEqual([302, 'admin/'])
+  expect(new URL(location, 'https://example.com/jobs/').pathname).toBe('/jobs/admin/')
+  const { paths } = (await (await fetch(`${server.origin}/docs/json`)).json()) as { paths: object }
+  expect(Object.keys(paths)).not.toContain('/')
+})
+
 test('a phone names the worst reason, too', async () => {
   await page.setViewportSize({ width: 390, height: 800 })
   await visit('?view=types')

@@ -11,6 +11,19 @@ function describeWords(value: unknown, path = ''): [path: string, kind: string][
   return Object.entries(value as object).flatMap(([key, child]) => describeWords(child, `${path}.${key}`))
 }
 
+/** Values that cannot be mistaken for words. */
+const VALUES = [7_001, 7_002, 7_003, 7_004]
+
+/** Which of its values each phrase shows, by its path. */
+function describeValues(value: unknown, path = ''): [path: string, shown: number[]][] {
+  if (typeof value === 'function') {
+    const phrase = String((value as (...args: unknown[]) => string)(...VALUES)).replaceAll(',', '')
+    return [[path, VALUES.filter((one) => phrase.includes(String(one)))]]
+  }
+  if (typeof value === 'string') return []
+  return Object.entries(value as object).flatMap(([key, child]) => describeValues(child, `${path}.${key}`))
+}
+
 /** What a person reads in the language, whatever the values. */
 function listTexts(value: unknown): string[] {
   if (typeof value === 'function') return [String((value as (...args: unknown[]) => string)(3, 2, 1))]
@@ -20,10 +33,16 @@ function listTexts(value: unknown): string[] {
 
 test('both languages have the same words', () => {
   // Codes stand for the server's own English sentences.
-  const { codes: _english, ...english } = en
-  const { codes, ...chinese } = zh
+  const { codes: _english, sentences: _none, ...english } = en
+  const { codes, sentences: _chinese, ...chinese } = zh
   expect(describeWords(chinese)).toEqual(describeWords(english))
   expect(Object.keys(codes)).toContain('TASK_NOT_FOUND')
+})
+
+test('a phrase shows the same values in both languages', () => {
+  const { sentences: _none, ...english } = en
+  const { sentences: _chinese, ...chinese } = zh
+  expect(describeValues(chinese)).toEqual(describeValues(english))
 })
 
 test('what the server refuses a person has words in Chinese, and in English where it comes without any', () => {

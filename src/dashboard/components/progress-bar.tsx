@@ -1,4 +1,6 @@
+import { useState } from 'react'
 import type { TaskSummary } from '../../client/index.ts'
+import { TimeLeft as Guesses } from '../../client/time-left.ts'
 import { useText } from '../i18n/text.ts'
 import { formatSeconds } from '../i18n/time.ts'
 import { useNow } from '../state/clock.ts'
@@ -28,16 +30,25 @@ export function ProgressBar({ task, label }: { task: TaskSummary; label: string 
   )
 }
 
-/** From what the attempt has done so far; nothing until it has done something, nor while nobody knows. */
 export function TimeLeft({ task }: { task: TaskSummary }) {
+  const { taskId, status, startedAt } = task
+  return status === 'running' ? <LeftOfAttempt key={`${taskId} ${startedAt?.getTime()}`} task={task} /> : null
+}
+
+/**
+ * From the pace that was seen of this attempt: it may have begun with the progress of others, or repeated that at once.
+ * Nothing until there is a pace, nor while nobody knows.
+ */
+function LeftOfAttempt({ task }: { task: TaskSummary }) {
   const text = useText()
   const lang = useStore(language)
-  const now = useNow()
+  useNow()
   const isLost = useStore(connection) === 'lost'
-  const { status, progress, total, startedAt } = task
-  if (isLost || status !== 'running' || progress === 0 || progress >= total || startedAt === null) return null
-  const elapsed = (now - startedAt.getTime()) / 1_000
-  if (elapsed < 1) return null
-  const seconds = Math.ceil((elapsed * (total - progress)) / progress)
-  return <span className="num">{text.list.left(formatSeconds(seconds, lang))}</span>
+  // What is there at first was reported nobody knows when: a pace begins with the next report.
+  const [first] = useState(task.progress)
+  const [guesses] = useState(() => new Guesses())
+  const left =
+    task.progress === first ? undefined : guesses.guess({ ...task, startedAt: null }, performance.now())
+  if (isLost || !left) return null
+  return <span className="num">{text.list.left(formatSeconds(Math.ceil(left), lang))}</span>
 }

@@ -42,6 +42,8 @@ export const en = {
     CANCEL_PENDING: 'Cancel requested: it takes effect when the transaction that holds the task ends',
     DUPLICATE_TASK: 'An unfinished task has the same unique key',
   } as Record<string, string>,
+  /** By code, what the server says, and what is said instead. */
+  sentences: {} as Record<string, readonly (readonly [RegExp, string])[]>,
 }
 
 export type Dictionary = typeof en

@@ -3,6 +3,7 @@ import { language } from '../state/preferences.ts'
 import { useStore } from '../state/store.ts'
 import { type Dictionary, en } from './en.ts'
 import type { Language } from './languages.ts'
+import { translate } from './translate.ts'
 import { zh } from './zh.ts'
 
 const dictionaries: Record<Language, Dictionary> = { en, zh }
@@ -17,7 +18,6 @@ export function currentText(): Dictionary {
   return dictionaries[language.value]
 }
 
-/** An error in words; the server's own where the page has none. */
 export function describeError(error: TasksApiError, text: Dictionary): string {
-  return text.codes[error.code] ?? error.message
+  return translate(error.code, error.message, text)
 }

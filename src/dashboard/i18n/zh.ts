@@ -8,6 +8,7 @@ import { find } from './zh/find.ts'
 import { form, schedules, types } from './zh/forms.ts'
 import { actions, list } from './zh/list.ts'
 import { outcome, overview, status } from './zh/overview.ts'
+import { sentences } from './zh/sentences.ts'
 import { detail, log } from './zh/task.ts'
 
 export const zh: Dictionary = {
@@ -31,6 +32,7 @@ export const zh: Dictionary = {
   shortcuts,
   palette,
   json,
+  sentences,
   codes: {
     TASK_NOT_FOUND: '没有这个任务',
     ERROR_GROUP_NOT_FOUND: '没有这个错误组',

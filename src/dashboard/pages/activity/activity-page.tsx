@@ -1,6 +1,7 @@
 import { keepPreviousData, useQuery } from '@tanstack/react-query'
 import type { AuditEntry } from '../../../client/index.ts'
 import { client } from '../../client.ts'
+import { Before } from '../../components/before.tsx'
 import { Icon } from '../../components/icon.tsx'
 import { Link } from '../../components/link.tsx'
 import { Empty, Unread } from '../../components/notice.tsx'
@@ -36,16 +37,18 @@ export function ActivityPage({ params }: { params: URLSearchParams }) {
       <div className="card">
         <ActivityFilterBar filter={filter} />
         <Unread query={list} lines={6} />
-        {list.data?.entries.length === 0 && (
-          <Empty title={text.activity.empty}>
-            <p>{text.activity.emptyText}</p>
-          </Empty>
-        )}
-        {list.data && list.data.entries.length > 0 && (
-          <div className="table-card">
-            <ActivityTable entries={list.data.entries} filter={filter} />
-          </div>
-        )}
+        <Before isBefore={list.isPlaceholderData}>
+          {list.data?.entries.length === 0 && (
+            <Empty title={text.activity.empty}>
+              <p>{text.activity.emptyText}</p>
+            </Empty>
+          )}
+          {list.data && list.data.entries.length > 0 && (
+            <div className="table-card">
+              <ActivityTable entries={list.data.entries} filter={filter} />
+            </div>
+          )}
+        </Before>
         <nav className="pager" aria-label={text.list.paging}>
           <span className="spacer" />
           {cursor !== undefined && (

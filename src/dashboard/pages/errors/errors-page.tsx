@@ -1,6 +1,7 @@
 import { keepPreviousData, useQuery } from '@tanstack/react-query'
 import type { ErrorGroup } from '../../../client/index.ts'
 import { client } from '../../client.ts'
+import { Before } from '../../components/before.tsx'
 import { Link } from '../../components/link.tsx'
 import { Empty, Unread } from '../../components/notice.tsx'
 import { TableHead } from '../../components/table-head.tsx'
@@ -53,8 +54,10 @@ export function ErrorsPage({ params }: { params: URLSearchParams }) {
         />
       </div>
       <Unread query={groups} lines={6} />
-      {groups.data?.length === 0 && <Nothing mark={mark} taskType={taskType} />}
-      {groups.data && groups.data.length > 0 && <GroupTable groups={groups.data} />}
+      <Before isBefore={groups.isPlaceholderData}>
+        {groups.data?.length === 0 && <Nothing mark={mark} taskType={taskType} />}
+        {groups.data && groups.data.length > 0 && <GroupTable groups={groups.data} />}
+      </Before>
     </>
   )
 }

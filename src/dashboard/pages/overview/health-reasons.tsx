@@ -4,6 +4,7 @@ import { shortId } from '../../components/executor-name.tsx'
 import { Icon } from '../../components/icon.tsx'
 import { Link } from '../../components/link.tsx'
 import { useText } from '../../i18n/text.ts'
+import { translate } from '../../i18n/translate.ts'
 import { visible } from '../../i18n/visible.ts'
 import { healthQuery } from '../../state/queries.ts'
 import type { Query } from '../../state/route.ts'
@@ -41,7 +42,7 @@ export function HealthReasons() {
 function Reason({ reason }: { reason: HealthReason }) {
   const text = useText()
   const { code, level } = reason
-  const words = text.codes[code] ?? visible(reason.text)
+  const words = visible(translate(code, reason.text, text))
   return (
     <li className={`reason-${level}`}>
       <span>{words}</span>

@@ -1,5 +1,6 @@
 import { useQuery } from '@tanstack/react-query'
 import type { Overview, OverviewRange } from '../../../client/index.ts'
+import { Before } from '../../components/before.tsx'
 import { Unread } from '../../components/notice.tsx'
 import { useText } from '../../i18n/text.ts'
 import { visible } from '../../i18n/visible.ts'
@@ -28,21 +29,25 @@ export function OverviewPage({ params }: { params: URLSearchParams }) {
         <TypeChoice range={range} taskType={taskType} />
       </div>
       <Unread query={overview} lines={6} />
-      {overview.data && <Figures overview={overview.data} />}
+      {overview.data && <Figures overview={overview.data} isBefore={overview.isPlaceholderData} />}
     </>
   )
 }
 
-function Figures({ overview }: { overview: Overview }) {
+function Figures({ overview, isBefore }: { overview: Overview; isBefore: boolean }) {
   const text = useText()
   return (
     <>
       <section className="overview" aria-label={text.overview.now}>
-        <Backlog overview={overview} />
-        <Slots overview={overview} />
+        <Before isBefore={isBefore}>
+          <Backlog overview={overview} />
+          <Slots overview={overview} />
+        </Before>
         <Executors />
       </section>
-      <Charts overview={overview} />
+      <Before isBefore={isBefore}>
+        <Charts overview={overview} />
+      </Before>
     </>
   )
 }

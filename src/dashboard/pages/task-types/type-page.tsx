@@ -1,6 +1,7 @@
 import { useQuery } from '@tanstack/react-query'
 import type { Overview, OverviewRange, TaskTypeView } from '../../../client/index.ts'
 import { client } from '../../client.ts'
+import { Before } from '../../components/before.tsx'
 import { Name } from '../../components/foreign.tsx'
 import { JsonTree } from '../../components/json-tree.tsx'
 import { Link } from '../../components/link.tsx'
@@ -51,8 +52,12 @@ export function TypePage({ taskType, range }: { taskType: string; range: Overvie
       {type?.paused && <PausedBy taskType={taskType} />}
       <Ranges range={range} to={{ view: 'types', type: taskType }} />
       <Unread query={overview} lines={6} />
-      {overview.data && <TypeTiles overview={overview.data} taskType={taskType} type={type} />}
-      {overview.data && <Charts overview={overview.data} />}
+      {overview.data && (
+        <Before isBefore={overview.isPlaceholderData}>
+          <TypeTiles overview={overview.data} taskType={taskType} type={type} />
+          <Charts overview={overview.data} />
+        </Before>
+      )}
       <div className="type-facts">
         <TypeExecutors taskType={taskType} />
         <TypeSchedules taskType={taskType} />

@@ -1,6 +1,7 @@
 import { keepPreviousData, useQuery } from '@tanstack/react-query'
 import type { OverviewByType, OverviewRange, TaskTypeView } from '../../../client/index.ts'
 import { client } from '../../client.ts'
+import { Before } from '../../components/before.tsx'
 import { Link } from '../../components/link.tsx'
 import { Empty, Unread, Warning } from '../../components/notice.tsx'
 import { TableHead } from '../../components/table-head.tsx'
@@ -62,7 +63,11 @@ function AllTypes({ range }: { range: OverviewRange }) {
           <p>{text.form.noTypesText}</p>
         </Empty>
       )}
-      {names && names.length > 0 && <TypesTable names={names} range={range} figures={figures.data} />}
+      {names && names.length > 0 && (
+        <Before isBefore={figures.isPlaceholderData}>
+          <TypesTable names={names} range={range} figures={figures.data} />
+        </Before>
+      )}
     </>
   )
 }

@@ -1,6 +1,7 @@
 import { useQuery } from '@tanstack/react-query'
 import { type RefObject, useLayoutEffect, useRef, useState } from 'react'
 import type { TaskList } from '../../../client/index.ts'
+import { Before } from '../../components/before.tsx'
 import { Link } from '../../components/link.tsx'
 import { Empty, Skeleton, Unread } from '../../components/notice.tsx'
 import { useText } from '../../i18n/text.ts'
@@ -110,22 +111,24 @@ function TaskTable(props: {
   return (
     <>
       <News tasks={page.news} onShow={showNews} />
-      <table className={isBefore ? 'tasks is-before' : 'tasks'} aria-busy={isBefore}>
-        <Head page={page} selection={selection} isPageSelected={isPageSelected} />
-        <tbody ref={body}>
-          {page.tasks.map((task) => (
-            <TaskRow
-              key={task.taskId}
-              task={task}
-              isSelected={selection.has(task.taskId)}
-              isGone={page.gone.has(task.taskId)}
-              wait={whyWaiting(task, now, { types, executors, stats })}
-              isStopping={task.status !== 'running' && stuck.includes(task.taskId)}
-              onToggle={selection.toggle}
-            />
-          ))}
-        </tbody>
-      </table>
+      <Before isBefore={isBefore}>
+        <table className="tasks">
+          <Head page={page} selection={selection} isPageSelected={isPageSelected} />
+          <tbody ref={body}>
+            {page.tasks.map((task) => (
+              <TaskRow
+                key={task.taskId}
+                task={task}
+                isSelected={selection.has(task.taskId)}
+                isGone={page.gone.has(task.taskId)}
+                wait={whyWaiting(task, now, { types, executors, stats })}
+                isStopping={task.status !== 'running' && stuck.includes(task.taskId)}
+                onToggle={selection.toggle}
+              />
+            ))}
+          </tbody>
+        </table>
+      </Before>
       <Pager page={page} isBefore={isBefore} filter={state.filter} cursor={state.cursor} />
     </>
   )
