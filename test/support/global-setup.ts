@@ -80,6 +80,12 @@ async function createTemplates(adminUrl: string, prefix: string, schema: string)
   await migrate(databaseUrl(adminUrl, `${prefix}tasks`), 'tasks', own)
   await migrate(databaseUrl(adminUrl, `${prefix}server`), 'tasks', { mode: 'auto' })
   await migrate(databaseUrl(adminUrl, `${prefix}server`), 'server', { mode: 'auto' })
+  if (!own.schema.isPublic) {
+    await withClient(adminUrl, (admin) =>
+      // Copies do not have it; theirs is to be the same.
+      admin.query(`alter database ${prefix}tasks set search_path = ${own.schema.quoted}`),
+    )
+  }
   const describe = (name: string) => withClient(databaseUrl(adminUrl, `${prefix}${name}`), describePristine)
   return { tasks: await describe('tasks'), server: await describe('server') }
 }
