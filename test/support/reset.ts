@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
 import type pg from 'pg'
 import { inject } from 'vitest'
 import { codeOf } from '../../src/db/errors.ts'
@@ -7,6 +8,8 @@ import { admin } from './admin.ts'
 import { databaseUrl } from './database-url.ts'
 import { makePristine } from './pristine.ts'
 import { withClient } from './with-client.ts'
+
+const POLL_MS = 5
 
 const NO_DATABASE = '3D000'
 const DATABASE_IN_USE = '55006'
@@ -116,14 +119,29 @@ async function takeIdle(pool: pg.Pool): Promise<pg.PoolClient | undefined> {
 /** Lets nobody in any more, and cuts all but one. */
 async function lockOut(name: string, kept: pg.PoolClient): Promise<void> {
   await admin().query(`alter database ${name} allow_connections false`)
-  // Who was let in before may still be connecting: it has a lock on the database until it is in the list of sessions.
-  const cut = `select false from pg_locks
-      where locktype = 'object' and classid = 'pg_database'::regclass
-        and objid = (select oid from pg_database where datname = $1)
-     union all
-     select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and pid <> $2`
-  for (let left: number | null = 1; left; ) {
-    left = (await admin().query(cut, [name, Reflect.get(kept, 'processID')])).rowCount
+  await cutSessions(name, Number(Reflect.get(kept, 'processID')))
+}
+
+// Who was let in before may still be connecting: it has a lock on the database until it is in the list of sessions.
+const SESSIONS = `select null::int as pid from pg_locks
+    where locktype = 'object' and classid = 'pg_database'::regclass
+      and objid = (select oid from pg_database where datname = $1)
+   union all
+   select pid from pg_stat_activity where datname = $1 and pid <> $2`
+
+/** A pool that has ended is still closing its connections: cut meanwhile, they would throw an error that nobody handles. */
+const CLOSING_MS = 200
+
+/** Resolves when the database has no session but this one. */
+async function cutSessions(name: string, exceptPid = 0): Promise<void> {
+  const cutFrom = performance.now() + CLOSING_MS
+  for (;;) {
+    const { rows } = await admin().query<{ pid: number | null }>(SESSIONS, [name, exceptPid])
+    if (rows.length === 0) return
+    const isCut = performance.now() >= cutFrom
+    const pids = rows.map(({ pid }) => pid)
+    if (isCut) await admin().query('select pg_terminate_backend(pid) from unnest($1::int[]) pid', [pids])
+    else await delay(POLL_MS)
   }
 }
 
@@ -133,8 +151,7 @@ async function lockOut(name: string, kept: pg.PoolClient): Promise<void> {
  * @returns whether there is such a database
  */
 async function rename(from: string, to: string): Promise<boolean> {
-  const cut = 'select pg_terminate_backend(pid) from pg_stat_activity where datname = $1'
-  for (let left: number | null = 1; left; ) left = (await admin().query(cut, [from])).rowCount
+  await cutSessions(from)
   try {
     await admin().query(`alter database ${from} rename to ${to}; alter database ${to} allow_connections true`)
     return true
