@@ -1,6 +1,6 @@
 import type { ReactNode } from 'react'
 
-/** Dims what was read before, until what was asked for since is there. */
+/** Dims data of a former range or filter until those that were asked for are there. */
 export function Before({ isBefore, children }: { isBefore: boolean; children: ReactNode }) {
   return (
     <div className="before" aria-busy={isBefore}>

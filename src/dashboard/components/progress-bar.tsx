@@ -36,15 +36,15 @@ export function TimeLeft({ task }: { task: TaskSummary }) {
 }
 
 /**
- * From the pace that was seen of this attempt: it may have begun with the progress of others, or repeated that at once.
- * Nothing until there is a pace, nor while nobody knows.
+ * By the pace that the page has seen of this attempt, which may have begun with the progress of others. Shows nothing until
+ * there is a pace, and while the connection is lost.
  */
 function LeftOfAttempt({ task }: { task: TaskSummary }) {
   const text = useText()
   const lang = useStore(language)
   useNow()
   const isLost = useStore(connection) === 'lost'
-  // What is there at first was reported nobody knows when: a pace begins with the next report.
+  // Nobody knows when the first progress was reported: a pace begins with the next report.
   const [first] = useState(task.progress)
   const [guesses] = useState(() => new Guesses())
   const left =

@@ -1,10 +1,10 @@
 import type { Dictionary } from './en.ts'
 
-/** What the server says, in words: its own where the page has none. */
+/** The server's message in the language of the page, with its values; for other wording the text of its code, or as it is. */
 export function translate(code: string, message: string, text: Dictionary): string {
-  const told = (text.sentences[code] ?? []).reduce(
+  const translated = (text.sentences[code] ?? []).reduce(
     (words, [pattern, ours]) => words.replace(pattern, ours),
     message,
   )
-  return told === message ? (text.codes[code] ?? message) : told
+  return translated === message ? (text.codes[code] ?? message) : translated
 }

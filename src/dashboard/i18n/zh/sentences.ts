@@ -1,6 +1,6 @@
 import type { Dictionary } from '../en.ts'
 
-/** Of the server's sentences, those with numbers or causes. One that reads otherwise is told by its code alone. */
+/** The server's sentences that have numbers or causes. For other wording, the page shows the text of the code. */
 export const sentences: Dictionary['sentences'] = {
   EXECUTOR_UNHEALTHY: [
     [/^The executor of the process that answers cannot run tasks: /, '当前进程的执行器无法运行任务：'],
