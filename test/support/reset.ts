@@ -98,6 +98,7 @@ async function resetAnew(pool: pg.Pool, name: string, source: MigrationHistory):
 
 /** The database may be gone: a test may drop its own. */
 export async function dropDatabase(name: string): Promise<void> {
+  await cutSessions(name)
   await admin().query(`drop database if exists ${name} with (force)`)
 }
 
@@ -130,7 +131,7 @@ const SESSIONS = `select null::int as pid from pg_locks
    select pid from pg_stat_activity where datname = $1 and pid <> $2`
 
 /** A pool that has ended is still closing its connections: cut meanwhile, they would throw an error that nobody handles. */
-const CLOSING_MS = 200
+const CLOSING_MS = 2_000
 
 /** Resolves when the database has no session but this one. */
 async function cutSessions(name: string, exceptPid = 0): Promise<void> {
