@@ -14,7 +14,7 @@ useAdminPage({ tasks: createDemoTasks(), prepare }, (opened) => {
   ;({ server, page } = opened)
 })
 
-/** How much of it is seen, whatever of what it is in takes some away. */
+/** The opacity that a person sees: the product of its own and of those of all elements around it. */
 const opacityOf = (shown: Locator) =>
   shown.evaluate((element) => {
     let opacity = 1

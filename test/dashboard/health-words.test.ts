@@ -6,22 +6,10 @@ import { zh } from '../../src/dashboard/i18n/zh.ts'
 import { assessHealth } from '../../src/engine/executor/health.ts'
 import { assessFleet, databaseAway, type HealthFacts } from '../../src/engine/manager/health-rules.ts'
 import type { ListedExecutor } from '../../src/engine/store/executors.ts'
+import { listedExecutor } from '../support/listed-executor.ts'
 
-const executor = (changes: Partial<ListedExecutor>): ListedExecutor => ({
-  id: 'e1',
-  host: 'h',
-  pid: 1,
-  version: '1',
-  slots: 3,
-  runningTasks: ['t1', 't2', 't3'],
-  taskTypes: ['a'],
-  startedAt: new Date(0),
-  heartbeatAgeMs: 1_000,
-  leaseMs: 30_000,
-  alive: true,
-  stuck: [],
-  ...changes,
-})
+const executor = (changes: Partial<ListedExecutor>) =>
+  listedExecutor({ slots: 3, runningTasks: ['t1', 't2', 't3'], ...changes })
 
 const loop = (name: string, sinceLastPassMs: number) => ({
   health: { loop: name, running: true, sinceLastPassMs, failures: 0, lastError: undefined },

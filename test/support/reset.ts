@@ -86,7 +86,7 @@ async function resetOver(
 /** @returns nothing if the test has dropped the database */
 async function resetAnew(pool: pg.Pool, name: string, source: MigrationHistory): Promise<Left | undefined> {
   await pool.end()
-  // Under a name of its own: what a test has left running finds no database, as after a drop.
+  // Under another name: executors that the test has left running find no database.
   const hidden = randomName()
   if (!(await rename(name, hidden))) return undefined
   const { adminUrl, pristine } = inject('postgres')

@@ -1,4 +1,4 @@
-/** Counts changes. Whoever waits compares counts, so that nobody misses a change. */
+/** Counts changes. A waiter compares counts, so it misses none. */
 export class ChangeCount {
   #count = 0
   readonly #waiting = new Set<() => void>()

@@ -40,8 +40,8 @@ const AFTER_FIRST_MS = 20
 
 /**
  * When this executor claims a task that is due at `dueAt`; both are milliseconds of the database's clock. At `dueAt` if it
- * is on duty then. Otherwise at the start of its own next turn, to read what is due during that, and at the latest a poll
- * interval after `dueAt`, each executor at another moment: those on duty may have no free slot.
+ * is on duty then. Otherwise when its next turn begins, as it must then know what is due in it, but within a poll interval
+ * after `dueAt`, as those on duty may have no free slot; executors claim at different moments of that interval.
  */
 export function claimInstant({ size, position }: Fleet, dueAt: number, pollIntervalMs: number): number {
   if (size <= FEW) return dueAt

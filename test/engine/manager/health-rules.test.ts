@@ -1,23 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import type { HealthReason } from '../../../src/contract/health.ts'
 import { assessFleet, databaseAway, type HealthFacts } from '../../../src/engine/manager/health-rules.ts'
-import type { ListedExecutor } from '../../../src/engine/store/executors.ts'
+import { listedExecutor as executor } from '../../support/listed-executor.ts'
 
-const executor = (changes: Partial<ListedExecutor> = {}): ListedExecutor => ({
-  id: 'e1',
-  host: 'h',
-  pid: 1,
-  version: '1',
-  slots: 2,
-  runningTasks: [],
-  taskTypes: ['a'],
-  startedAt: new Date(0),
-  heartbeatAgeMs: 1_000,
-  leaseMs: 30_000,
-  alive: true,
-  stuck: [],
-  ...changes,
-})
 const full = [executor({ runningTasks: ['t1', 't2'] })]
 const NONE = { pending: 0, running: 0, completed: 0, failed: 0, cancelled: 0 }
 const waiting = (oldestClaimableSeconds: number) => ({ byStatus: NONE, byType: [], oldestClaimableSeconds })
